@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
+from clipengine.cli.output import one_line
 from clipengine.settings import Settings
 from clipengine.timecode import rfc3339
 from clipengine.tracing import bound
@@ -79,8 +80,8 @@ class _Text(logging.Formatter):
         return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in bound().items())])
 
     def format(self, record: logging.LogRecord) -> str:
-        # Indent continuation lines, so that a message cannot forge a log line.
-        return self._redact(super().format(record)).replace("\r", " ").replace("\n", "\n    ")
+        # Continuation lines are indented, so that a message can forge no line, nor move the cursor of a terminal.
+        return "\n    ".join(map(one_line, self._redact(super().format(record)).split("\n")))
 
 
 class _Json(logging.Formatter):
@@ -98,7 +99,7 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self._redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False)
+        return one_line(json.dumps(line, ensure_ascii=False))
 
 
 def set_up(settings: Settings) -> None:

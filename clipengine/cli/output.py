@@ -127,6 +127,8 @@ def _text(value: Any) -> str:
 
 def one_line(text: str) -> str:
     """Replace control characters, which could move the cursor of the terminal, by spaces."""
+    if text.isprintable():
+        return text
     return "".join(" " if unicodedata.category(each) in {"Cc", "Zl", "Zp"} else each for each in text)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from clipengine.client.errors import ApiError, NotClipengine, ServerUnreachable
+from clipengine.client.errors import ApiError, ClientError, NotClipengine, ServerUnreachable
 from clipengine.client.models import Object
 
 T = TypeVar("T")
@@ -135,8 +135,15 @@ def filters(q: str | None, tags: Sequence[str] | None, metadata: Mapping[str, st
 
 
 def route(collection: str, identifier: str, *rest: str) -> str:
-    """Return the path of a resource: `/v1/clips/clip_1/cancel` for `("clips", "clip_1", "cancel")`."""
-    return "/".join(["/v1", collection, *(quote(part, safe="") for part in (identifier, *rest))])
+    """Return the path of a resource: `/v1/clips/clip_1/cancel` for `("clips", "clip_1", "cancel")`.
+
+    Raises ClientError for the parts `.` and `..`, which URLs remove, even if they are escaped: that is another route.
+    """
+    parts = (identifier, *rest)
+    for part in parts:
+        if part in (".", ".."):
+            raise ClientError(f"{part!r} is not a valid id")
+    return "/".join(["/v1", collection, *(quote(part, safe="") for part in parts)])
 
 
 def _retry_after(reply: Reply) -> float | None:

@@ -121,8 +121,15 @@ def check_origin(request: Request, settings: Server) -> None:
     allowed = {f"{public.scheme}://{public.netloc}", *settings.cors_origins}
     if origin is not None and not allowed & {origin, "*"}:
         raise Forbidden("Pages of this origin may not call /mcp", hint="Add the origin to server.cors_origins.")
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    if settings.host in _LOOPBACK and host not in (*_LOOPBACK, public.hostname):
+    if settings.host in _LOOPBACK and _host_name(request) not in (*_LOOPBACK, public.hostname):
         raise Forbidden(
             "The Host header does not name this server", hint="Set server.public_url to the address that agents use."
         )
+
+
+def _host_name(request: Request) -> str | None:
+    """Return the name or the address in the Host header, or None if the header is missing or invalid."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:  # an unbalanced bracket
+        return None

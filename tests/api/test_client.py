@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from clipengine.client import ApiError, AsyncClient, Client, Event, NotClipengine, ServerUnreachable
+from clipengine.client import ApiError, AsyncClient, Client, ClientError, Event, NotClipengine, ServerUnreachable
 from clipengine.client.clips import AsyncClips
 from clipengine.client.exchange import Api
 from clipengine.client.exchange import Request as Outgoing
@@ -73,6 +73,25 @@ def test_client_has_a_method_for_every_route(http: httpx.Client, tmp_path: Path)
     called = {_route(request, routes) for request in _calls_of_every_method(tmp_path / "file")}
     assert called == routes - left_out
     assert all(any(re.fullmatch(each, route) for route in left_out) for each in LEFT_OUT)
+
+
+@pytest.mark.parametrize("part", [".", ".."])
+def test_id_of_dots_is_rejected(client: Client, part: str) -> None:
+    """A URL without dot segments names another route: `DELETE /v1/clips/..` is `DELETE /v1/`."""
+    calls: list[Callable[[], object]] = [
+        lambda: client.clips.get(part),
+        lambda: client.clips.delete(part),
+        lambda: client.clips.plan(part, 1.0, 2.0),
+        lambda: client.recordings.delete(part),
+        lambda: client.recordings.frame(part, "frame.jpg", 1),
+        lambda: client.transcripts.delete("rec_1", part),
+        lambda: client.clips.unshare("clip_1", part),
+        lambda: client.webhooks.delivery(part),
+        lambda: client.installation.revoke_key(part),
+    ]
+    for call in calls:
+        with pytest.raises(ClientError, match="is not a valid id"):
+            call()
 
 
 def test_both_clients_have_the_same_methods() -> None:

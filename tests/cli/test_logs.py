@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Iterator
 
 import pytest
@@ -111,6 +112,20 @@ def test_text_format_indents_continuation_lines(capsys: pytest.CaptureFixture[st
     lines = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING clipengine\.test: first", lines[0])
     assert lines[1] == "    ERROR forged line"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_control_characters_are_not_logged(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings(log_format))
+    with bind(clip_id="clip\x1b[2J"):
+        logging.getLogger("clipengine.test").error(
+            "key\x00 \x1b]0;title\x07\r\x08 end\tof\x85 it \u2028\nnext \x9b2J line"
+        )
+    logged = capsys.readouterr().err.rstrip("\n")
+    controls = [each for each in logged if unicodedata.category(each) in ("Cc", "Zl") and each != "\n"]
+    assert not controls
+    assert "title" in logged
+    assert len(logged.split("\n")) == (2 if log_format == "text" else 1)
 
 
 def test_json_format_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:

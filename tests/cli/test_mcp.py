@@ -268,7 +268,7 @@ HELLO = {
 }
 
 
-def post(server: RunningServer, content: bytes = b"{}", **headers: str) -> httpx.Response:
+def post(server: RunningServer, content: bytes = b"{}", **headers: str | bytes) -> httpx.Response:
     given = JSON_TYPES | {"Authorization": f"Bearer {server.key}"} | headers
     return httpx.post(f"{server.url}/mcp", content=content, headers=given, trust_env=False)
 
@@ -289,6 +289,31 @@ def test_requests_of_foreign_pages_are_rejected(server: RunningServer) -> None:
     assert (rebound.status_code, rebound.json()["code"]) == (403, "forbidden")
     assert "server.public_url" in rebound.json()["hint"]
     assert post(server, Host="localhost:1").status_code == 400  # the body is no message
+
+
+@pytest.mark.parametrize(
+    "host", ["[", "]", "[::1", "[x]", "[::1]]", "a b", "\x01", "é", "x" * 9000, "localhost:x", "//"]
+)
+def test_malformed_host_is_rejected(server: RunningServer, host: str) -> None:
+    response = post(server, Host=host.encode("latin-1"))
+    assert response.status_code in (400, 403), response.text
+
+
+@both
+@pytest.mark.parametrize("identifier", [".", ".."])
+def test_id_of_dots_reaches_no_other_route(server: RunningServer, transport: Transport, identifier: str) -> None:
+    async def work() -> None:
+        async with session(server, server.key, transport) as agent:
+            for tool, name in (
+                ("get_recording", "recording_id"),
+                ("wait_for_clip", "clip_id"),
+                ("share_clip", "clip_id"),
+            ):
+                assert "is not a valid id" in await agent.fails(tool, **{name: identifier})
+            said = await agent.fails("get_transcript", recording_id="rec_1", language=identifier)
+            assert "is not a valid id" in said
+
+    run(work)
 
 
 def test_bodies_and_methods_that_are_not_allowed(server: RunningServer) -> None:
