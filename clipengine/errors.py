@@ -18,7 +18,8 @@ ClipEngineError
 ├── StorageError            the store or the disk causes the error (fault "storage")
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine causes the error (fault "engine")
-│   └── EncoderFailed, SizeUnreachable, FontsMissing, VerificationFailed, DecoderKilled, Timeout, Cancelled, Internal
+│   └── EncoderFailed, SizeUnreachable, FontsMissing, LimitTooLow, VerificationFailed, DecoderKilled, Timeout,
+│       Cancelled, Internal
 └── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew,
                             SecretsKeyLost, BackupUnusable, SandboxIncomplete
 
@@ -411,6 +412,7 @@ class UnsupportedMedia(RecordingError):
         "Convert the recording to MP4, MOV, Matroska, WebM, MPEG-TS, AVI, FLV, ASF, MXF, Ogg, GIF, APNG or an audio "
         "file with a supported codec; the documentation lists all of them under Recordings."
     )
+    TOO_LARGE: ClassVar[str] = "the clip is larger than its uncompressed frames"
 
     @classmethod
     def out_of_memory(cls) -> UnsupportedMedia:
@@ -508,6 +510,17 @@ class FontsMissing(EngineError):
     default_hint = (
         "Install fonts for the script of the subtitles on the machines of the engine, such as Debian's fonts-noto-core "
         "and fonts-noto-cjk, or name their folder in encoding.font_folders; then retry the clip."
+    )
+
+
+class LimitTooLow(EngineError):
+    """A resource limit with which the engine was started (`ulimit`) is lower than the job needs."""
+
+    code = "limit_too_low"
+    title = "Resource limit too low"
+    default_hint = (
+        "Raise the limit that the message names where the engine is started, with `ulimit` in a shell or `Limit…=` in "
+        "a systemd unit; then try again."
     )
 
 

@@ -254,6 +254,39 @@ def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("limit", "burnt"),
+    [
+        ("-v 400000", False),
+        ("-v 700000", True),
+        ("-d 150000", False),
+        ("-f 20", False),
+        ("-f 20", True),
+        ("-n 12", False),
+        ("-n 15", False),
+    ],
+)
+def test_limit_of_the_shell_is_not_blamed_on_the_recording(limit: str, burnt: bool, film: Path, tmp_path: Path) -> None:
+    """The encoder is forked from the command, or started as a program, which burns subtitles."""
+    texts = tmp_path / "texts.srt"
+    texts.write_text("1\n00:00:01,000 --> 00:00:03,000\nHello\n")
+    more = ["--subtitles", f"burn:{texts}"] if burnt else []
+    target = tmp_path / "clip.mp4"
+    command = [COMMAND, "cut", str(film), str(target), "--start", "1", "--end", "5", *more]
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *command],
+        env=clean_environ(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stderr
+    error, hint = done.stderr.splitlines()[-2:]
+    assert error.endswith(f"`ulimit {limit}` (limit_too_low)"), done.stderr
+    assert hint.startswith(f"Start it with `ulimit {limit[:2]} ")
+    assert not target.exists()
+
+
 def test_missing_recording_is_reported(tmp_path: Path) -> None:
     done = run_command("cut", str(tmp_path / "no.mp4"), str(tmp_path / "clip.mp4"), "--start", "1", "--end", "2")
     assert done.returncode == 1

@@ -81,6 +81,6 @@ class WriterErrors:
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("there is no space left for the clip's scratch file") from None
         if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
-            raise UnsupportedMedia("the clip is larger than its uncompressed frames") from None
+            raise UnsupportedMedia(UnsupportedMedia.TOO_LARGE) from None
         raise_if_out_of_memory()
         raise EncoderFailed(f"the encoder failed: {str(error)[:300]}") from error

@@ -6,7 +6,7 @@ import os
 import resource
 from dataclasses import dataclass
 
-_MAX_DESCRIPTORS = 32
+MAX_DESCRIPTORS = 32
 STACK_BYTES = 8 << 20
 # RLIMIT_NPROC counts all threads of the user. The child itself can start only threads.
 _MORE_TASKS = 16_384
@@ -33,26 +33,37 @@ def limit_child() -> str:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with open("/proc/loadavg") as load:
         tasks = int(load.read().split()[3].partition("/")[2])
-    _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS)
-    _lower(resource.RLIMIT_NPROC, tasks + _MORE_TASKS)
-    _lower(resource.RLIMIT_STACK, STACK_BYTES)  # of the main thread: RLIMIT_DATA does not count it
-    return f"no core file, {_MAX_DESCRIPTORS} descriptors; memory, CPU time and file size with each job"
+    lower_limit(resource.RLIMIT_CORE, 0)
+    lower_limit(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
+    lower_limit(resource.RLIMIT_NPROC, tasks + _MORE_TASKS)
+    lower_limit(resource.RLIMIT_STACK, STACK_BYTES)  # of the main thread: RLIMIT_DATA does not count it
+    return f"no core file, {MAX_DESCRIPTORS} descriptors; memory, CPU time and file size with each job"
 
 
 def limit_job(limits: JobLimits) -> None:
     """Set the limits of one job. Exceeding them raises MemoryError, SIGXCPU (CPU time) or EFBIG (file size)."""
+    for which, value in soft_limits(limits).items():
+        lower_limit(which, value, grace=_CPU_GRACE_SECONDS if which == resource.RLIMIT_CPU else 0)
+
+
+def soft_limits(limits: JobLimits) -> dict[int, int]:
+    """Return the soft limits of one job, by their number."""
     reserved = _RESERVED_BYTES + limits.threads * _RESERVED_BYTES_PER_THREAD
-    _lower(resource.RLIMIT_DATA, limits.memory_bytes)
-    _lower(resource.RLIMIT_AS, limits.memory_bytes + reserved)
-    _lower(resource.RLIMIT_CPU, limits.cpu_seconds, hard=limits.cpu_seconds + _CPU_GRACE_SECONDS)
-    _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
+    return {
+        resource.RLIMIT_DATA: limits.memory_bytes,
+        resource.RLIMIT_AS: limits.memory_bytes + reserved,
+        resource.RLIMIT_CPU: limits.cpu_seconds,
+        resource.RLIMIT_FSIZE: limits.file_bytes,
+    }
 
 
-def _lower(which: int, value: int, *, hard: int | None = None) -> None:
-    """Lower the soft and the hard limit (`hard`, or `value` by default). Lower existing limits stay."""
-    _, current = resource.getrlimit(which)
-    wanted = (value, value if hard is None else hard)
+def lower_limit(which: int, value: int, *, grace: int = 0, pid: int = 0) -> None:
+    """Lower the soft limit to `value`, and the hard limit to `grace` more. Lower existing limits stay.
+
+    `pid` is a child of this process; 0 is the process itself.
+    """
+    _, current = resource.prlimit(pid, which)
+    wanted = (value, value + grace)
     if current != resource.RLIM_INFINITY:
         wanted = (min(wanted[0], current), min(wanted[1], current))
-    resource.setrlimit(which, wanted)
+    resource.prlimit(pid, which, wanted)

@@ -19,6 +19,7 @@ _DELAYS_MS: dict[type[ClipEngineError], tuple[int, ...]] = {
 }
 LOST_CHILD = tuple(_DELAYS_MS)
 _SUSPENDED_DELAYS_MS = (500, 500)
+CPU_TIME_USED = "the encoder used more CPU time than its deadline allows"
 
 Cause = Literal["crashed", "killed", "cpu_time", "stopped"]
 
@@ -35,7 +36,7 @@ def exit_cause(code: int | None, *, on_purpose: bool) -> Cause:
 def exit_error(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngineError:
     """Return the error of a job whose child ended. `no_memory`: the child reported that an allocation failed."""
     if cause == "cpu_time":
-        return Timeout("the encoder used more CPU time than its deadline allows")
+        return Timeout(CPU_TIME_USED)
     if cause == "stopped":
         return DecoderKilled("the engine ended the decoder process")
     if no_memory:

@@ -29,11 +29,13 @@ from clipengine.errors import (
     UnsupportedMedia,
 )
 from clipengine.media.sandbox.layers import Layer
+from clipengine.media.sandbox.limits import JobLimits, lower_limit
 from clipengine.media.worker.ipc import FROM_CHILD, RANGE_REQUESTS, Channel, InvalidMessage, error_from
 from clipengine.settings import Sandbox
 from clipengine.stores.base import ObjectReader
 from clipengine.work.encoder.exit_status import exit_cause, exit_error
 from clipengine.work.encoder.header_cache import HeaderCache
+from clipengine.work.encoder.inherited_limits import blamed, check_open_files
 from clipengine.work.encoder.jobs import Job, Message, Program
 from clipengine.work.encoder.launch import ChildEnds, Launch, launch_program
 from clipengine.work.encoder.liveness import Liveness
@@ -87,6 +89,7 @@ class EncoderProcess:
         header_cache: HeaderCache | None = None,
         launch: Launch | None = None,
     ) -> None:
+        check_open_files()
         control, child_control = socket.socketpair()
         ranges, child_ranges = socket.socketpair()
         self._stderr = StderrTail()
@@ -149,7 +152,8 @@ class EncoderProcess:
 
         Raises the error that the child reports, DecoderCrashed or DecoderKilled if it ends without a report,
         DecoderCrashed if it sends an invalid message, Timeout if it exceeds its deadline or shows no sign of life for
-        `job.stall_seconds`, and the exceptions of `watch`. The caller validates the fields of the result.
+        `job.stall_seconds`, LimitTooLow if an inherited limit stops it, and the exceptions of `watch`. The caller
+        validates the fields of the result.
         """
         files = [reader.fileno() for reader in readers]
         sources = [
@@ -163,7 +167,7 @@ class EncoderProcess:
             drawn = _open_fonts(job, fonts)
             descriptors = [number for number in (*files, output, *drawn) if number is not None]
             if self._has_read:  # the recording may have taken it over, so that it does not limit itself
-                resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (job.file_bytes, job.file_bytes))
+                lower_limit(resource.RLIMIT_FSIZE, job.file_bytes, pid=self._process.pid)
             elif None in files:
                 self._ranges.start(readers)
             self._has_read = True
@@ -173,9 +177,9 @@ class EncoderProcess:
         except InvalidMessage as error:
             raise self._invalid_message(error) from error
         except OSError as error:
-            raise self._exit_error() from error
-        except ClipEngineError:
-            raise
+            raise blamed(self._exit_error(), JobLimits(**job.limits)) from error
+        except ClipEngineError as error:
+            raise blamed(error, JobLimits(**job.limits)) from None
         except BaseException:
             self.on_loss("stopped")
             raise

@@ -8,9 +8,10 @@ import re
 
 _KEPT_BYTES = 2000
 _MAX_READS = 50  # in one call: more than a pipe holds, and a bound if the child writes without end
-# Written by libx264, libx265, libvpx, FFmpeg and SVT-AV1, which then return an unspecific error or crash.
+# Written by libx264, libx265, libvpx, FFmpeg, SVT-AV1 and Python, which then return an unspecific error or crash.
 _OUT_OF_MEMORY = re.compile(
-    rb"malloc of size \d+ failed|memory allocation error|cannot allocate memory|insufficient memory|bad_alloc",
+    rb"malloc of size \d+ failed|memory allocation error|cannot allocate memory|insufficient memory|bad_alloc"
+    rb"|MemoryError",
     re.IGNORECASE,
 )
 
