@@ -39,7 +39,6 @@ from clipengine.work.heartbeat import Heartbeat
 from clipengine.work.lock import FolderLock
 from clipengine.work.maintenance import Maintenance
 from clipengine.work.metrics import Metrics
-from clipengine.work.partial_file import delete_parts
 from clipengine.work.previews import Previews
 from clipengine.work.previews_ahead import PreviewsAhead
 from clipengine.work.prober import Prober
@@ -98,7 +97,6 @@ class Engine:
         )
         self._previews_ahead = PreviewsAhead(ledger, self.previews, is_busy=self._is_reading)
         self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
-        self._fetches_folder = settings.data.folder / "fetches"
         self._faults = FaultInjection(injected_faults())
         self._stopping = threading.Event()
         self._runner = ClipRunner(
@@ -140,7 +138,7 @@ class Engine:
             ledger,
             store,
             Downloader(webhooks.allow_cidrs, own_port=own_port),
-            self._fetches_folder,
+            settings.data.folder / "fetches",
             self._stopping,
             owner=self.instance_id,
             settings=settings.fetch,
@@ -191,7 +189,9 @@ class Engine:
             settle_seconds=settings.watch.settle_seconds if in_folder else 0,
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
         )
-        self._maintenance = Maintenance(ledger, store, self._scratch, metrics, self._workers, owner=self.instance_id)
+        self._maintenance = Maintenance(
+            ledger, store, self._scratch, fetcher, metrics, self._workers, owner=self.instance_id
+        )
         metrics.show(self.health, slots=encoding.workers, busy=lambda: len(self._workers["clips"].in_flight()))
         self._cleanup = Cleanup(ledger, settings.retention)
         self._started = False
@@ -273,7 +273,6 @@ class Engine:
         orphans = self._maintenance.release_orphans()
         self._scratch.prepare()
         self._maintenance.tidy_scratch()
-        delete_parts(self._fetches_folder, keep=self.ledger.fetches.ids())
         if orphans:
             self._metrics.rescues.inc(orphans)
             log.info("%d jobs of a killed engine are queued again", orphans)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from clipengine.webhooks.network import Deadline, OpenNetworks, SenderClosed, de
 
 MAX_REDIRECTS = 5
 MAX_URL_CHARACTERS = 8192  # signed URLs of stores are long
-STALL_SECONDS = 60.0
+STALL_SECONDS = 60.0  # for all heads of a download, and then without the least throughput
 MAX_JSON_BYTES = 65_536
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRANSIENT = (408, 425, 429)
@@ -69,13 +70,21 @@ class Downloader:
 
     @contextmanager
     def get(
-        self, url: str, *, seconds: float, token: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        seconds: float,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        purpose: str = "",
     ) -> Iterator[Response]:
         """Request a URL and follow its redirects; the body must be read within `seconds` as well.
 
-        Raises FetchFailed for what another attempt would not change, FetchInterrupted, and SenderClosed.
+        `purpose` names the download for `abort`. Raises FetchFailed for what another attempt would not change,
+        FetchInterrupted, and SenderClosed.
         """
-        deadline = Deadline(seconds, stall_seconds=self._stall_seconds)
+        end = time.monotonic() + seconds
+        deadline = Deadline(min(seconds, self._stall_seconds))
         with self._translated(url):
             current = parse_source(url)
         first = _origin(current)
@@ -83,19 +92,20 @@ class Downloader:
             fields = {**(headers or {})}
             if token is not None and _origin(current) == first:
                 fields["Authorization"] = f"Bearer {token}"
-            with self._translated(url), self._response(current, fields, deadline) as response:
+            with self._translated(url), self._response(current, fields, deadline, purpose) as response:
                 location = response.headers.get("location", "")
                 if response.status not in _REDIRECTS or not location:
                     _check_status(response.status, current)
+                    deadline.begin_body(end - time.monotonic(), stall_seconds=self._stall_seconds)
                     yield response
                     return
                 current = _redirected(current, location)
         raise FetchFailed(f"{_host(url)} redirects more than {MAX_REDIRECTS} times")
 
-    def get_json(self, url: str, *, seconds: float, token: str | None = None) -> Any:
+    def get_json(self, url: str, *, seconds: float, token: str | None = None, purpose: str = "") -> Any:
         """Return the JSON of a small response. Raises the errors of `get`."""
         body = bytearray()
-        with self.get(url, seconds=seconds, token=token) as response:
+        with self.get(url, seconds=seconds, token=token, purpose=purpose) as response:
             for chunk in response.chunks:
                 body += chunk
                 if len(body) > MAX_JSON_BYTES:
@@ -105,14 +115,18 @@ class Downloader:
         except (ValueError, RecursionError):
             raise FetchFailed(f"{_host(url)} did not return JSON") from None
 
+    def abort(self, purpose: str) -> None:
+        """End the downloads for `purpose`; they raise FetchInterrupted."""
+        self._networks.abort(purpose)
+
     def close(self) -> None:
         """End all downloads; they raise SenderClosed."""
         self._networks.close()
 
     @contextmanager
-    def _response(self, url: Url, headers: Mapping[str, str], deadline: Deadline) -> Iterator[Response]:
+    def _response(self, url: Url, headers: Mapping[str, str], deadline: Deadline, purpose: str) -> Iterator[Response]:
         target = resolve(url, rules=self._rules, timeout=deadline.left(), lookup=self._lookup)
-        with self._networks.open(target.addresses, deadline) as network:
+        with self._networks.open(target.addresses, deadline, purpose=purpose) as network:
             origin = httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
             connection = httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=network)
             try:
@@ -137,7 +151,7 @@ class Downloader:
             if self._networks.closed:
                 raise SenderClosed from error
             if isinstance(error, TimeoutError | httpcore.TimeoutException):
-                raise FetchInterrupted(f"{_host(url)} does not respond in time") from error
+                raise FetchInterrupted(f"{_host(url)} responds too slowly, or not at all") from error
             raise FetchInterrupted(f"{_host(url)}: {described(error)}") from error
 
 

@@ -7,7 +7,7 @@ receiver that sends one byte a second is disconnected in time, without a watchdo
 from __future__ import annotations
 
 import contextlib
-import math
+import errno
 import socket
 import ssl
 import threading
@@ -18,22 +18,43 @@ from typing import Any
 import certifi
 import httpcore
 
+from clipengine.pace import Pace
+
+MAX_HEAD_BYTES = 1 << 20  # of all responses before the body: redirects and 1xx as well
 _MIN_CONNECT_SECONDS = 1.0
 
 
 class Deadline:
-    """A point on the monotonic clock. No single wait may take longer than `stall_seconds`."""
+    """A point on the monotonic clock, and what may arrive before it.
 
-    def __init__(self, seconds: float, *, stall_seconds: float = math.inf) -> None:
+    Until `begin_body`, at most MAX_HEAD_BYTES may arrive. After it, the sender must keep a least throughput.
+    """
+
+    def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
-        self._stall_seconds = stall_seconds
+        self._pace: Pace | None = None
+        self._head_bytes = 0
 
     def left(self) -> float:
         """Return the seconds that a wait may take, more than 0. Raises TimeoutError if the deadline has passed."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
-        return min(left, self._stall_seconds)
+        return left if self._pace is None else min(left, self._pace.left())
+
+    def begin_body(self, seconds: float, *, stall_seconds: float) -> None:
+        """Replace the deadline of the head by that of the body."""
+        self._end = time.monotonic() + seconds
+        self._pace = Pace(stall_seconds)
+
+    def received(self, size: int, *, waited: float) -> None:
+        """Count bytes that arrived. Raises OSError if there are too many before the body, or too few in it."""
+        if self._pace is not None:
+            self._pace.add(waited=waited, received=size)
+            return
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise OSError(errno.EMSGSIZE, "the head of the response is too long")
 
     def shorten(self, seconds: float) -> None:
         """Move the deadline to at most `seconds` from now."""
@@ -108,23 +129,30 @@ class OpenNetworks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: set[CheckedNetwork] = set()
+        self._open: dict[CheckedNetwork, str] = {}
         self.closed = False
 
     @contextlib.contextmanager
-    def open(self, addresses: Sequence[str], deadline: Deadline) -> Iterator[CheckedNetwork]:
-        """Yield the network of one request. Raises SenderClosed after `close`."""
+    def open(self, addresses: Sequence[str], deadline: Deadline, *, purpose: str = "") -> Iterator[CheckedNetwork]:
+        """Yield the network of one request for `purpose`. Raises SenderClosed after `close`."""
         network = CheckedNetwork(addresses, deadline)
         with self._lock:
             if self.closed:
                 raise SenderClosed
-            self._open.add(network)
+            self._open[network] = purpose
         try:
             yield network
         finally:
             with self._lock:
-                self._open.discard(network)
+                del self._open[network]
             network.close()
+
+    def abort(self, purpose: str) -> None:
+        """End the requests that were opened for `purpose`."""
+        with self._lock:
+            for network, its in self._open.items():
+                if its == purpose:
+                    network.abort()
 
     def close(self) -> None:
         """End all requests."""
@@ -169,7 +197,10 @@ class _Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._socket.settimeout(self._deadline.left())
-        return self._socket.recv(max_bytes)
+        began = time.monotonic()
+        data = self._socket.recv(max_bytes)
+        self._deadline.received(len(data), waited=time.monotonic() - began)
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:

@@ -32,7 +32,7 @@ from clipengine.timecode import now_ms
 from clipengine.tracing import bind
 from clipengine.webhooks.download import Downloader, Response
 from clipengine.webhooks.network import SenderClosed
-from clipengine.work.partial_file import PartialFile, delete_part
+from clipengine.work.partial_file import PartialFile, delete_part, recordings_with_parts
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.worker import ClaimLost, Jobs, Retry
 
@@ -101,7 +101,7 @@ class Fetcher(Jobs[Fetch]):
             except SenderClosed:
                 raise Stopping from None
             self._report(item, part)
-            body = cast(BinaryIO, _Guarded(part.reader(), self._check_running))
+            body = cast(BinaryIO, _Guarded(part.reader(), partial(self._check_running, part)))
             stored = self._store.put_stream(item.key, body, content_type=media_type(item.key), limit=part.received)
         complete = partial(self._ledger.fetches.complete, item, etag=stored.etag, size=stored.size)
         if not retry_until_written(complete, self._stopping):
@@ -139,12 +139,21 @@ class Fetcher(Jobs[Fetch]):
     def interrupt(self) -> None:
         self._downloader.close()
 
+    def end_deleted(self) -> None:
+        """End the fetches of deleted recordings, and delete their parts; others have ended or moved on since then."""
+        parts = recordings_with_parts(self._folder)  # before the ids: a part is made after its row
+        for recording_id in parts - self._ledger.fetches.ids() if parts else ():
+            delete_part(self._folder, recording_id)
+            self._downloader.abort(recording_id)
+
     def _deadline_ms(self, item: Fetch) -> int:
         return item.created_at + round(self._settings.seconds * 1000)
 
-    def _check_running(self) -> None:
+    def _check_running(self, part: PartialFile) -> None:
         if self._stopping.is_set():
             raise Stopping
+        if part.is_deleted():
+            raise ClaimLost
 
     def _fetch(self, item: Fetch, origin: Origin, part: PartialFile) -> None:
         """Complete the part."""
@@ -156,13 +165,15 @@ class Fetcher(Jobs[Fetch]):
             )
         url, token = origin.url, origin.token
         if origin.link_field is not None:
-            url, token = self._link(origin, left), None
+            url, token = self._link(item, origin, left), None
         headers = {}
         if part.received and part.validator:
             headers = {"Range": f"bytes={part.received}-", "If-Range": part.validator}
         if part.received and part.received == part.total:
             return  # complete, but not stored yet
-        with self._downloader.get(url, seconds=left, token=token, headers=headers) as response:
+        with self._downloader.get(
+            url, seconds=left, token=token, headers=headers, purpose=item.recording_id
+        ) as response:
             self._begin(response, part)
             self._receive(item, response, part)
         if part.total and part.received != part.total:
@@ -171,9 +182,9 @@ class Fetcher(Jobs[Fetch]):
             raise FetchFailed("the URL returned an empty file")
         part.total = part.received
 
-    def _link(self, origin: Origin, seconds: float) -> str:
+    def _link(self, item: Fetch, origin: Origin, seconds: float) -> str:
         """Return the URL that the service gives for its recording."""
-        answer = self._downloader.get_json(origin.url, seconds=seconds, token=origin.token)
+        answer = self._downloader.get_json(origin.url, seconds=seconds, token=origin.token, purpose=item.recording_id)
         link = answer.get(origin.link_field) if isinstance(answer, dict) else None
         if not isinstance(link, str):
             raise FetchFailed(f"the service returned no {origin.link_field} for the recording")
@@ -207,7 +218,7 @@ class Fetcher(Jobs[Fetch]):
         synced_at, synced = time.monotonic(), part.received
         try:
             for chunk in response.chunks:
-                self._check_running()
+                self._check_running(part)
                 self._check_size(part.received + len(chunk))
                 part.append(chunk)
                 if part.received - synced >= _SYNC_BYTES or time.monotonic() - synced_at >= _SYNC_SECONDS:

@@ -10,6 +10,7 @@ from typing import Any
 from clipengine.errors import StorageError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
+from clipengine.work.fetcher import Fetcher
 from clipengine.work.metrics import Metrics
 from clipengine.work.scratch import Scratch
 from clipengine.work.worker import Worker
@@ -29,6 +30,7 @@ class Maintenance:
         ledger: Ledger,
         store: Store,
         scratch: Scratch,
+        fetcher: Fetcher,
         metrics: Metrics,
         workers: Mapping[str, Worker[Any]],
         *,
@@ -37,6 +39,7 @@ class Maintenance:
         self._ledger = ledger
         self._store = store
         self._scratch = scratch
+        self._fetcher = fetcher
         self._metrics = metrics
         self._workers = workers
         self._owner = owner
@@ -49,6 +52,7 @@ class Maintenance:
             log.warning("%d orphaned jobs are queued again", released)
             self._metrics.rescues.inc(released)
         self.tidy_scratch()
+        self._fetcher.end_deleted()
         self._metrics.follow()
         now = time.monotonic()
         if self.has_commits and now >= self._watermark_at:

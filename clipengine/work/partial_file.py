@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -55,6 +54,10 @@ class PartialFile:
             self._file.truncate()
         self.received, self.total, self.validator = 0, total, validator
 
+    def is_deleted(self) -> bool:
+        """Return True if the file was deleted while it is open."""
+        return os.fstat(self._file.fileno()).st_nlink == 0
+
     def append(self, chunk: bytes) -> None:
         with translate_os_errors(self._name):
             self._file.write(chunk)
@@ -92,11 +95,9 @@ class PartialFile:
             return _State(0, 0, "")
 
 
-def delete_parts(folder: Path, *, keep: Collection[str]) -> None:
-    """Delete the parts of all recordings but those in `keep`."""
-    for path in folder.iterdir() if folder.exists() else ():
-        if path.name.partition(".")[0] not in keep:
-            path.unlink(missing_ok=True)
+def recordings_with_parts(folder: Path) -> set[str]:
+    """Return the ids of the recordings of which `folder` has a part."""
+    return {path.name.partition(".")[0] for path in folder.iterdir()} if folder.exists() else set()
 
 
 def delete_part(folder: Path, recording_id: str) -> None:

@@ -14,6 +14,30 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.outage
 
 
+def test_stuck_fetches_are_freed_by_deletion(tmp_path: Path, film: Path) -> None:
+    """Row 83 of the faults: two silent servers hold both slots until their recordings are deleted."""
+    data = tmp_path / "data"
+    body = film.read_bytes()
+    with (
+        origin_server(body, pause_after=0) as silent,
+        origin_server(body, pause_after=131_072) as stalled,
+        origin_server(body) as good,
+        running_server(data, env=LOOPBACK_ALLOWED) as server,
+    ):
+        api = server.client()
+        stuck = [api.recordings.fetch(f"{origin.url}/a.mp4") for origin in (silent, stalled)]
+        assert silent.paused.wait(60)
+        assert stalled.paused.wait(60)
+        waiting = api.recordings.fetch(f"{good.url}/b.mp4")
+        assert api.recordings.get(waiting.recording_id).fetched_bytes == 0
+        for recording in stuck:
+            api.recordings.delete(recording.recording_id)
+        assert api.recordings.wait(waiting.recording_id, timeout=30).status == "complete"
+        until(lambda: not list((data / "fetches").iterdir()), 10)
+        server.stop()
+    check_invariants(data)
+
+
 def test_fetch_survives_the_death_of_its_engine(tmp_path: Path, film: Path) -> None:
     data = tmp_path / "data"
     body = film.read_bytes()

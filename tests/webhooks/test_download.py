@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -116,9 +120,63 @@ def test_interrupted_body_and_dead_host_are_tried_again() -> None:
 def test_stalled_body_ends() -> None:
     with (
         origin_server(b"x" * 200_000, pause_after=65_536) as origin,
-        pytest.raises(FetchInterrupted, match="does not respond in time"),
+        pytest.raises(FetchInterrupted, match="responds too slowly"),
     ):
         fetched(Downloader(LOOPBACK, stall_seconds=0.2), origin.url)
+
+
+@contextmanager
+def dripping_server(start: bytes, piece: bytes, *, pause: float) -> Iterator[str]:
+    """Yield the URL of a server that sends `start`, and then `piece` again and again, until the client ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError), listener.accept()[0] as connection:
+                connection.sendall(start)
+                while not time.sleep(pause):
+                    connection.sendall(piece)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/a"
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (OK, b"X: y\r\n"),
+        (OK + b"X: ", b"y"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (OK + b"Content-Length: 1000000\r\n\r\n", b"x"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n1", b";x"),
+        (OK + b"Content-Length: 1000000\r\n\r\n" + b"x" * 500_000, b"x"),
+    ],
+    ids=["headers", "header", "continues", "body", "chunks", "chunk_extension", "end_of_body"],
+)
+def test_server_that_sends_slowly_is_left(start: bytes, piece: bytes) -> None:
+    """Row 83 of the faults: neither a slow head nor a slow body holds a slot of the fetches."""
+    began = time.monotonic()
+    with (
+        dripping_server(start, piece, pause=0.05) as url,
+        pytest.raises(FetchInterrupted, match="responds too slowly, or not at all"),
+    ):
+        fetched(Downloader(LOOPBACK, stall_seconds=0.5), url)
+    assert time.monotonic() - began < 20
+
+
+def test_endless_informational_responses_end_at_once() -> None:
+    """Row 83 of the faults: they do not use a processor until the deadline either."""
+    with (
+        dripping_server(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, pause=0) as url,
+        pytest.raises(FetchInterrupted, match="connection: the head of the response is too long"),
+    ):
+        fetched(Downloader(LOOPBACK), url)
 
 
 def test_json_is_bounded() -> None:

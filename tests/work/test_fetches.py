@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from clipengine.settings import Fetching
 from clipengine.stores.folder import FolderStore
 from clipengine.webhooks.download import Downloader
 from clipengine.work.fetcher import Fetcher
-from clipengine.work.partial_file import PartialFile, delete_parts
+from clipengine.work.partial_file import PartialFile
 from clipengine.work.worker import Worker
 from tests.support.api import recorded_engine
 from tests.support.origin_server import OriginServer, origin_server
@@ -41,19 +42,17 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.stopping = threading.Event()
-        self.worker = Worker(
-            Fetcher(
-                self.ledger,
-                self.store,
-                Downloader(["127.0.0.0/8"], stall_seconds=10),
-                self.folder,
-                self.stopping,
-                owner=self.owner,
-                settings=Fetching(**self.settings),
-                check_disk=self._check_disk,
-            ),
+        self.fetcher = Fetcher(
+            self.ledger,
+            self.store,
+            Downloader(["127.0.0.0/8"], stall_seconds=10),
+            self.folder,
             self.stopping,
+            owner=self.owner,
+            settings=Fetching(**self.settings),
+            check_disk=self._check_disk,
         )
+        self.worker = Worker(self.fetcher, self.stopping)
 
     def restarted(self) -> Bench:
         self.ledger.fetches.release_orphans("second")
@@ -220,6 +219,53 @@ def test_part_of_a_lost_claim_is_not_stored(bench: Bench) -> None:
     assert bench.ledger.removals.due() == [recording.bucket_path]
 
 
+@pytest.mark.parametrize("pause_after", [0, 524_288])
+def test_fetch_of_a_deleted_recording_ends_although_its_server_is_silent(bench: Bench, pause_after: int) -> None:
+    """Row 83 of the faults: the deletion ends the connection, frees the slot and removes the part."""
+    with origin_server(BODY, pause_after=pause_after) as origin:
+        recording = bench.add(origin)
+        running = threading.Thread(target=bench.run, daemon=True)
+        running.start()
+        assert origin.paused.wait(30)
+        until(bench.parts)
+        bench.ledger.recordings.delete(recording.recording_id)
+        began = time.monotonic()
+        bench.fetcher.end_deleted()
+        running.join(30)
+        assert time.monotonic() - began < 5  # it stalls after 10
+    assert bench.parts() == []
+    assert bench.ledger.removals.due() == [recording.bucket_path]
+
+
+def test_part_of_a_deleted_recording_that_waits_for_a_retry_is_deleted(bench: Bench) -> None:
+    """Row 83 of the faults."""
+    with origin_server(BODY, cut_after=300_000) as origin:
+        recording = bench.add(origin)
+        bench.run()
+    assert bench.parts()
+    bench.fetcher.end_deleted()
+    assert bench.parts()
+    bench.ledger.recordings.delete(recording.recording_id)
+    bench.fetcher.end_deleted()
+    assert bench.parts() == []
+
+
+def test_deletion_ends_the_upload_of_the_part_into_the_store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 83 of the faults."""
+    put_stream = bench.store.put_stream
+
+    def delete_and_put(*arguments: Any, **options: Any) -> Any:
+        bench.ledger.recordings.delete(recording.recording_id)
+        bench.fetcher.end_deleted()
+        return put_stream(*arguments, **options)
+
+    monkeypatch.setattr(bench.store, "put_stream", delete_and_put)
+    with origin_server(BODY) as origin:
+        recording = bench.add(origin)
+        bench.run()
+    assert list(bench.store.list()) == []
+
+
 def test_too_large_recording_fails(bench: Bench) -> None:
     bench = Bench(bench.ledger, bench.store, bench.folder, {"max_bytes": 999_999})
     for chunked in (False, True):
@@ -322,9 +368,12 @@ def test_damaged_state_of_a_part_is_ignored(tmp_path: Path, state: bytes) -> Non
     assert (part.received, part.total, part.validator) == (0, 0, "")
 
 
-def test_parts_of_unknown_recordings_are_deleted(tmp_path: Path) -> None:
-    for name in ("rec_1.part", "rec_1.json", "rec_2.part", "rec_2.new"):
-        (tmp_path / name).touch()
-    delete_parts(tmp_path, keep={"rec_1"})
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["rec_1.json", "rec_1.part"]
-    delete_parts(tmp_path / "missing", keep=())
+def test_parts_of_unknown_recordings_are_deleted(bench: Bench) -> None:
+    bench.fetcher.end_deleted()  # without the folder
+    with origin_server(BODY) as origin:
+        known = bench.add(origin).recording_id
+    bench.folder.mkdir()
+    for name in (f"{known}.part", f"{known}.json", "rec_2.part", "rec_2.new"):
+        (bench.folder / name).touch()
+    bench.fetcher.end_deleted()
+    assert bench.parts() == [f"{known}.json", f"{known}.part"]

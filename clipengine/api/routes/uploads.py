@@ -35,11 +35,11 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 from clipengine.ids import new_id
+from clipengine.pace import Pace
 from clipengine.stores.base import StoredObject
 
 MAX_UPLOADS = 16  # each occupies a thread while its client sends
 STALL_SECONDS = 60
-_SLOWEST = 1024  # bytes per second, over the time spent waiting for the client
 _PIPE_BYTES = 4 * 1024 * 1024
 
 log = logging.getLogger(__name__)
@@ -172,18 +172,16 @@ async def _feed(request: Request, pipe: BodyPipe) -> None:
     """Copy the body into the pipe. Never raises: an error is passed to the reader, which raises it."""
     loop = asyncio.get_running_loop()
     chunks = request.stream()
-    waited, received = 0.0, 0
+    pace, received = Pace(STALL_SECONDS), 0
     try:
         while True:
             asked = loop.time()
-            async with asyncio.timeout(STALL_SECONDS):
+            async with asyncio.timeout(pace.left()):
                 chunk = await anext(chunks, None)
             if chunk is None:
                 break
-            waited += loop.time() - asked
             received += len(chunk)
-            if waited > STALL_SECONDS and received < waited * _SLOWEST:
-                raise TimeoutError
+            pace.add(waited=loop.time() - asked, received=len(chunk))
             await pipe.send(chunk)
     except TimeoutError:
         pipe.fail(MalformedRequest("The upload came too slowly, or not at all", hint="Send the upload again."))

@@ -1,0 +1,29 @@
+"""Least throughput of a sender, so that slow connections do not hold slots for hours."""
+
+from __future__ import annotations
+
+LEAST_BYTES_PER_SECOND = 1024
+
+
+class Pace:
+    """Throughput over the time spent waiting for a sender, checked after each `seconds` of it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waited = 0.0
+        self._received = 0
+
+    def left(self) -> float:
+        """Return the seconds that the next wait may take, more than 0 and at most `seconds`."""
+        earned = self._received / LEAST_BYTES_PER_SECOND
+        return min(self._seconds, max(self._seconds, earned) - self._waited)
+
+    def add(self, *, waited: float, received: int) -> None:
+        """Count a wait. Raises TimeoutError if the sender is too slow."""
+        self._waited += waited
+        self._received += received
+        if self._waited < self._seconds:
+            return
+        if self._received < self._waited * LEAST_BYTES_PER_SECOND:
+            raise TimeoutError(f"less than {LEAST_BYTES_PER_SECOND} bytes per second")
+        self._waited, self._received = 0.0, 0
