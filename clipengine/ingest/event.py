@@ -21,7 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it was received. `now` is in seconds since 1970; `value` is the parsed JSON of `body`."""
+    """A request as it was received, at `now` in seconds since 1970. `value` is its JSON without U+0000."""
 
     headers: Mapping[str, str]  # with lower-case names
     body: bytes
@@ -81,6 +81,20 @@ class Source(Protocol):
 
     def read(self, request: Request) -> Reading:
         """Return the recordings that a verified request announces. Raises InvalidRequest."""
+
+
+def without_nul(value: Any) -> Any:
+    """Return parsed JSON with U+FFFD instead of U+0000, which PostgreSQL cannot store.
+
+    It is not rejected: services send a rejected event again and again.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {without_nul(key): without_nul(each) for key, each in value.items()}
+    return value
 
 
 class Body(BaseModel):

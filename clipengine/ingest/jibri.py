@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError
 
+from clipengine.clips.cues import clean_line
 from clipengine.clips.discovery import clean_name
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.errors import ObjectMissing, StorageDenied
@@ -51,7 +52,7 @@ def described(
     found = _read(store, str(PurePosixPath(key).parent / "metadata.json")) if match else None
     if match is None or found is None:
         return name, dict(metadata)
-    own = {"source": "jibri", "meeting_url": found.meeting_url, "participants": _names(found)}
+    own = {"source": "jibri", "meeting_url": clean_line(found.meeting_url), "participants": _names(found)}
     known = {field: value for field, value in own.items() if value and field not in metadata}
     room = unquote(urlsplit(found.meeting_url).path.rpartition("/")[2], errors="replace") or match["room"]
     free = MAX_METADATA - len(metadata)
@@ -78,6 +79,6 @@ def _read(store: Store, key: str) -> _Metadata | None:
 
 def _names(found: _Metadata) -> str:
     """Return the names of the participants, or their ids, each once, separated by commas."""
-    names = dict.fromkeys(each.user.name or each.user.id for each in found.participants)
+    names = dict.fromkeys(clean_line(each.user.name or each.user.id) for each in found.participants)
     text = ", ".join(name for name in names if name)
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"

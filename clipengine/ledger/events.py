@@ -22,7 +22,7 @@ from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))
 _Receiver = tuple[str | None, str]  # the id of its endpoint, and the URL
-_INTERNAL = ("engine_id", "request_id", "traceparent")
+_INTERNAL = ("engine_id", "request_id", "traceparent", "error_code")
 _PUBLIC = [field for field in EventRow._meta.sorted_fields if field.name not in _INTERNAL]
 _INSERT_DELIVERY = insert_statement(DeliveryRow)
 _AFTER = Statement(
@@ -164,6 +164,7 @@ class Events:
             "engine_id": self.engine_id,
             "request_id": clip and clip.request_id,
             "traceparent": clip and clip.traceparent,
+            "error_code": clip.error["code"] if clip and clip.error else None,
         }
 
     def _write(self, events: Sequence[Row], receivers: Sequence[_Receiver]) -> list[str]:

@@ -7,6 +7,7 @@ that were cut last, and clips that only some engines may start are not considere
 
 from __future__ import annotations
 
+import json
 import time
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -93,13 +94,12 @@ class QueueOrder:
             )
 
     def _speed(self) -> float | None:
-        took = self._database.backend.json_text("result", "encode_seconds")
         rows = self._database.run(
-            f"SELECT {took}, duration_seconds FROM clips WHERE status = 'complete' "
+            "SELECT result, duration_seconds FROM clips WHERE status = 'complete' "
             f"ORDER BY created_at DESC, clip_id DESC LIMIT {_SAMPLES}"
         )
         length = sum(seconds for _, seconds in rows)
-        return sum(float(encoding) for encoding, _ in rows) / length if length else None
+        return sum(json.loads(result)["encode_seconds"] for result, _ in rows) / length if length else None
 
 
 def _key(priority: int, created_at: int, clip_id: str) -> _Key:

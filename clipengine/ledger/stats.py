@@ -52,6 +52,12 @@ _ENDED = (
     f"SELECT created_at / {_HOUR_MS}, SUM(CASE WHEN type = 'clip.ready' THEN 1 ELSE 0 END), COUNT(*) FROM events "
     "WHERE created_at >= ? AND type IN ('clip.ready', 'clip.failed') GROUP BY 1 ORDER BY 1"
 )
+_FAILURES = (
+    "SELECT error_code, clips, (SELECT clip_id FROM events WHERE seq = grouped.last) FROM ("
+    "SELECT error_code, COUNT(*) AS clips, MAX(seq) AS last FROM events "
+    "WHERE created_at >= ? AND type = 'clip.failed' AND error_code IS NOT NULL GROUP BY 1"
+    ") grouped ORDER BY 2 DESC, 1"
+)
 
 
 class Stats:
@@ -89,11 +95,4 @@ class Stats:
 
     def failures(self, since: int) -> list[Failures]:
         """Return the failures of clips since a time, by code, most frequent first."""
-        code = self._database.backend.json_text("payload", "data", "error", "code")
-        last = "SELECT clip_id FROM events WHERE seq = grouped.last"
-        grouped = (
-            f"SELECT {code} AS code, COUNT(*) AS clips, MAX(seq) AS last FROM events "
-            "WHERE created_at >= ? AND type = 'clip.failed' GROUP BY 1"
-        )
-        rows = self._database.run(f"SELECT code, clips, ({last}) FROM ({grouped}) grouped ORDER BY 2 DESC, 1", (since,))
-        return [Failures(*row) for row in rows]
+        return [Failures(*row) for row in self._database.run(_FAILURES, (since,))]

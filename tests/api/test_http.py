@@ -292,6 +292,8 @@ class TestBodies:
             return self.send(http, path, json.dumps(fields))
 
         refused: list[object] = [
+            {"a\0": "b"},
+            {"a": "b\0c"},
             {"a": {"b": "c"}},
             {"a": None},
             {"": "x"},
@@ -305,7 +307,12 @@ class TestBodies:
             assert post(wrong).status_code == 422, wrong
         assert post({str(number): "" for number in range(101)}).status_code == 422
         assert post({"a": "x" * 2001}).status_code == 422
-        assert post({"a\n": "b\x00c"}).json()["metadata"] == {"a\n": "b\x00c"}
+        assert post({"a\n": "b\x01c"}).json()["metadata"] == {"a\n": "b\x01c"}
+
+    @pytest.mark.parametrize("query", ["metadata.a=%00", "metadata.a%00=b", "label=%00", "tag=%00"])
+    def test_nul_in_a_filter_is_rejected(self, http: httpx.Client, query: str) -> None:
+        """Row 84 of the faults."""
+        assert http.get(f"/v1/clips?{query}").status_code == 422
 
 
 class TestResponses:

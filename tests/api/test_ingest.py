@@ -329,6 +329,21 @@ class TestZoom:
         assert rejected(send(sender, "zoom", body, events.zoom(body))) == (422, "invalid_request")
 
 
+class TestNul:
+    """Row 84 of the faults: PostgreSQL cannot store U+0000, and a rejected event is sent again and again."""
+
+    def test_nul_is_replaced_in_events(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        body = {"key": "calls/board.mp4", "name": "a\0b", "metadata": {"a\0": "b\0c"}}
+        recording = registered(
+            engine, send(sender, "generic", json.dumps(body).encode(), bearer(events.GENERIC_SECRET))
+        )
+        assert (recording.name, recording.metadata) == ("a\ufffdb", {"a\ufffd": "b\ufffdc"})
+
+    def test_object_with_nul_in_its_key_is_ignored(self, sender: httpx.Client) -> None:
+        body = json.dumps({"key": "calls/\0.mp4"}).encode()
+        assert ignored(send(sender, "generic", body, bearer(events.GENERIC_SECRET))) == ["missing"]
+
+
 class TestGeneric:
     BODY = json.dumps(
         {

@@ -37,6 +37,13 @@ def test_name_and_participants_are_read(store: FolderStore) -> None:
     assert described(store, KEY, None, {}) == ("Board meeting", FOUND)
 
 
+def test_control_characters_are_replaced(store: FolderStore) -> None:
+    """Row 84 of the faults: PostgreSQL cannot store U+0000."""
+    put(store, BESIDE, json.dumps({"meeting_url": "a\0b", "participants": [{"user": {"name": "c\0d"}}]}).encode())
+    found = {"source": "jibri", "meeting_url": "a b", "participants": "c d"}
+    assert described(store, KEY, "x", {}) == ("x", found)
+
+
 def test_given_values_take_precedence(store: FolderStore) -> None:
     put(store, BESIDE, recorded("jibri-metadata"))
     given = {"team": "blue", "participants": "all"}

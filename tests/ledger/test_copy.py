@@ -112,11 +112,25 @@ def test_row_that_postgres_rejects_is_reported_and_undoes_the_copy(
     filled: Path, open_ledger: Open, database_url: str
 ) -> None:
     ledger = open_ledger(at=filled)
-    ledger.database.run("UPDATE clips SET label = 'nul' || char(0)")
+    ledger.database.run("UPDATE clips SET priority = 'high'")
     ledger.close()
-    with pytest.raises(StartupError, match=r"the table clips cannot be copied to .*NUL"):
+    with pytest.raises(StartupError, match=r"the table clips cannot be copied to .*type integer"):
         copy_to_postgres(filled, PostgresLocation(database_url, filled.with_name("secrets.key")))
     assert _tables(database_url) == []
+
+
+def test_nul_of_an_older_version_is_replaced_in_the_copy(filled: Path, open_ledger: Open, database_url: str) -> None:
+    """Row 84 of the faults."""
+    ledger = open_ledger(at=filled)
+    ledger.database.run("UPDATE clips SET label = 'nul' || char(0), metadata = ?", ('{"a": "b\\u0000c"}',))
+    ledger.database.run("UPDATE events SET payload = REPLACE(payload, 'second', 'nul\\u0000')")
+    ledger.close()
+    target = PostgresLocation(database_url, filled.with_name("secrets.key"))
+    copy_to_postgres(filled, target)
+    copied = open_ledger(at=target)
+    clips = copied.clips.list(limit=10).data
+    assert {(clip.label, clip.metadata["a"]) for clip in clips} == {("nul\ufffd", "b\0c")}
+    assert [(each.code, each.clips) for each in copied.stats.failures(0)] == [("cancelled", 2)]
 
 
 def test_copy_without_the_secrets_key_is_refused(filled: Path, database_url: str) -> None:

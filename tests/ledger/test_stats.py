@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from clipengine.clips.clip import Clip
-from clipengine.ledger import clips
+from clipengine.clips.clip import Clip, ClipResult, QueuePlace
+from clipengine.ledger import clips, queue_order
+from clipengine.ledger.database.migrations import migration_34
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.stats import Failures
 from tests.ledger.conftest import Open
 
 Queue = Callable[..., Clip]
@@ -45,6 +47,45 @@ def test_queue_wait_begins_when_a_clip_is_queued_and_due(
     now[0] += 60_000
     ledger.clips.retry(first.clip_id)
     assert since() == now[0]
+
+
+def test_failures_are_counted_although_their_metadata_contains_nul(ledger: Ledger, queue: Queue) -> None:
+    """Row 84 of the faults: PostgreSQL cannot read JSON that contains U+0000."""
+    for _ in range(2):
+        clip = queue("second", metadata={"a": "b\0c"})
+        ledger.clips.cancel(clip.clip_id)
+    assert ledger.stats.failures(0) == [Failures("cancelled", 2, clip.clip_id)]
+
+
+def test_speed_is_known_although_a_result_contains_nul(
+    ledger: Ledger, queue: Queue, result: ClipResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 84 of the faults."""
+    monkeypatch.setattr(queue_order, "_KEPT_SECONDS", 0)
+    done, waiting = queue("done"), queue("waiting")
+    ledger.engines.beat("me", encoders=1)
+    assert ledger.queue_order.place(waiting) == QueuePlace(2, None, None)
+    claimed = ledger.clips.claim("me")
+    assert claimed is not None
+    with ledger.transaction():
+        ledger.database.run(
+            "UPDATE clips SET state = 'complete', result = ? WHERE clip_id = ?",
+            ('{"encode_seconds": 30, "warnings": ["\\u0000"]}', done.clip_id),
+        )
+    place = ledger.queue_order.place(waiting)
+    assert place is not None
+    assert place.position == 1
+    assert place.start_at is not None
+
+
+def test_failures_before_the_code_was_stored_are_counted(ledger: Ledger, queue: Queue) -> None:
+    """Row 84 of the faults."""
+    clip = queue("second", metadata={"a": "b\0c"})
+    ledger.clips.cancel(clip.clip_id)
+    with ledger.transaction():
+        ledger.database.run("ALTER TABLE events DROP COLUMN error_code")
+        migration_34(ledger.database)
+    assert ledger.stats.failures(0) == [Failures("cancelled", 1, clip.clip_id)]
 
 
 def test_each_event_belongs_to_the_engine_that_recorded_it(open_ledger: Open, ledger: Ledger, queue: Queue) -> None:

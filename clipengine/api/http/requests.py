@@ -130,6 +130,12 @@ def _has_word(text: str) -> str:
     return text
 
 
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "must not contain U+0000", {"hint": "Leave this character out."})
+    return text
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
 Address = Annotated[
@@ -146,12 +152,14 @@ Tags = Annotated[
     Field(max_length=MAX_TAGS, description="Words to find it by, without commas."),
     AfterValidator(_distinct),
 ]
+MetadataKey = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_without_nul)]
+MetadataValue = Annotated[str, Field(max_length=2000), AfterValidator(_without_nul)]
 Metadata = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]],
-    Field(max_length=MAX_METADATA, description="A flat map of strings, returned unchanged."),
+    dict[MetadataKey, MetadataValue],
+    Field(max_length=MAX_METADATA, description="A flat map of strings without U+0000, returned unchanged."),
 ]
 MetadataPatch = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)] | None],
+    dict[MetadataKey, MetadataValue | None],
     Field(max_length=MAX_METADATA, description="Is merged (RFC 7396): null removes a key, other keys stay."),
 ]
 _MOMENT_SCHEMA: JsonDict = {"type": "string", "format": "date-time"}
@@ -450,8 +458,8 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Filter = Annotated[str, Field(max_length=200)]
-MetadataName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_has_word)]
+Filter = Annotated[str, Field(max_length=200), AfterValidator(_without_nul)]
+MetadataName = Annotated[MetadataKey, AfterValidator(_has_word)]
 ClipSort = Literal["created_at", "-created_at", "label", "-label", "duration", "-duration", "size", "-size"]
 RecordingSort = Literal["created_at", "-created_at", "name", "-name", "duration", "-duration", "size", "-size"]
 _SORT = (

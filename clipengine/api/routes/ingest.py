@@ -69,7 +69,7 @@ class _Ingest:
             raise
 
     def _handle(self, name: str, source: event.Source, request: Request, body: bytes) -> Response:
-        received = event.Request(request.headers, body, parse_json(body), time.time())
+        received = event.Request(request.headers, body, event.without_nul(parse_json(body)), time.time())
         source.verify(received)
         reading = source.read(received)
         if reading.reply is not None:

@@ -68,9 +68,6 @@ class Backend(Protocol):
     def dialect(self, sql: str) -> str:
         """Translate SQLite's SQL, with `?` for each parameter."""
 
-    def json_text(self, column: str, *path: str) -> str:
-        """Return the expression for the text at a path of keys in a column with JSON."""
-
     def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> AbstractContextManager[str]:
         """Enclose a write transaction that has `waited` for some seconds, and yield the argument for `atomic`."""
 

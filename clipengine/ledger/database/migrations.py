@@ -15,6 +15,7 @@ from fractions import Fraction
 from clipengine.ledger.database.compatibility import check_no_older_engines, check_supported, record_version
 from clipengine.ledger.database.database import Database, compact_json
 from clipengine.ledger.vault import Vault
+from clipengine.timecode import now_ms
 
 Migration = Callable[[Database], None]
 
@@ -335,6 +336,18 @@ def migration_33(database: Database) -> None:
     database.run("CREATE INDEX clips_by_duration ON clips (duration_seconds, clip_id)")
 
 
+def migration_34(database: Database) -> None:
+    """Store the code of a failure beside its event: PostgreSQL cannot read JSON that contains U+0000.
+
+    Only the statistics of the last day need it. The events of an older engine are without it.
+    """
+    database.run("ALTER TABLE events ADD COLUMN error_code TEXT")
+    failed = "SELECT seq, payload FROM events WHERE type = 'clip.failed' AND created_at >= ?"
+    for seq, payload in database.run(failed, (now_ms() - 24 * 3_600_000,)):
+        error = json.loads(payload)["data"].get("error") or {}
+        database.run("UPDATE events SET error_code = ? WHERE seq = ?", (error.get("code"), seq))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -369,6 +382,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_31,
     migration_32,
     migration_33,
+    migration_34,
 )
 
 
@@ -387,6 +401,7 @@ EXPANDING: frozenset[Migration] = frozenset(
         migration_28,
         migration_29,
         migration_32,
+        migration_34,
     }
 )
 

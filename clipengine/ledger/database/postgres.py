@@ -220,9 +220,6 @@ class Postgres:
     def dialect(self, sql: str) -> str:
         return _to_postgres(sql)
 
-    def json_text(self, column: str, *path: str) -> str:
-        return f"{column}::json #>> '{{{','.join(path)}}}'"
-
     @contextmanager
     def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
         statements = ["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"]

@@ -233,6 +233,7 @@ class EventRow(Model):
     engine_id = TextField(null=True)  # the engine that recorded it, and counts it in its metrics
     request_id = TextField(null=True)  # of the clip, which may be deleted before its webhooks are sent
     traceparent = TextField(null=True)
+    error_code = TextField(null=True)  # of clip.failed; the statistics do not parse payloads
 
     class Meta:
         table_name = "events"

@@ -128,9 +128,6 @@ class Sqlite:
     def dialect(self, sql: str) -> str:
         return sql
 
-    def json_text(self, column: str, *path: str) -> str:
-        return f"json_extract({column}, '$.{'.'.join(path)}')"
-
     @contextmanager
     def begin_writing(self, run: Run, *, durable: bool, ordered: bool, waited: float) -> Iterator[str]:
         self._connections.check_path()

@@ -126,14 +126,17 @@ def _copy_table(source: Database, target: Database, table: str) -> TableSummary:
 
 
 def _read_file(source: Database, table: str, columns: list[str], booleans: list[bool]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a table of the file with SQLite's 0 and 1 converted to booleans."""
+    """Yield the rows of a table of the file as PostgreSQL stores them: with booleans, and U+FFFD instead of U+0000."""
     connection = source.backend.connections.connection()  # type: ignore[no-untyped-call]
     names = ", ".join(f'"{name}"' for name in columns)
     for row in connection.execute(f"SELECT {names} FROM {table}"):
-        yield tuple(
-            bool(value) if boolean and value is not None else value
-            for value, boolean in zip(row, booleans, strict=True)
-        )
+        yield tuple(_converted(value, boolean) for value, boolean in zip(row, booleans, strict=True))
+
+
+def _converted(value: Any, boolean: bool) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    return bool(value) if boolean and value is not None else value
 
 
 class _Checksum:
