@@ -26,7 +26,7 @@ from clipengine.errors import EncoderFailed, FontsMissing
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.video import caption_painter
 from clipengine.media.video.caption_painter import CaptionPainter, Font
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import Colors, FrameFormat
 from clipengine.media.video.overlay import Overlay, WatermarkImage, decode_watermark
 from clipengine.work.encoder import fonts as fonts_module
 from clipengine.work.encoder.fonts import choose_fonts
@@ -283,7 +283,7 @@ def test_watermark_has_its_place_colour_and_opacity(
     ],
 )
 def test_white_has_the_level_of_the_format(pixel_format: str, color_range: int, trc: int, white: float) -> None:
-    format = FrameFormat(64, 64, pixel_format, Fraction(1), color_range, 1, trc, 1)
+    format = FrameFormat(64, 64, pixel_format, Fraction(1), Colors(1, color_range, 1, trc))
     logo = decode_watermark(
         png(2, 2, bytes((255, 255, 255, 255)) * 4), WatermarkStyle(position="center", width=0.5, opacity=1)
     )

@@ -346,13 +346,13 @@ from fractions import Fraction
 import av
 from clipengine.clips.profiles import Profile
 from clipengine.media.output.writer import open_writer
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 
 width, height = int(sys.argv[1]), int(sys.argv[2])
 with open(sys.argv[3], "w+b") as file:
     profile = Profile(video="hevc", preset="ultrafast")
     with open_writer(file.fileno(), profile, threads=1) as writer:
-        writer.add_video(FrameFormat(width, height, "yuv420p", Fraction(1), 1, 1, 1, 1), Fraction(30))
+        writer.add_video(FrameFormat(width, height, "yuv420p", Fraction(1), BT709_COLORS), Fraction(30))
         for number in range(15):
             frame = av.VideoFrame(width, height, "yuv420p")
             for plane in frame.planes:

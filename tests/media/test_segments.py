@@ -21,7 +21,7 @@ from clipengine.media.bitstream.h264_slices import IDR_UNIT, read_idr_pic_id, un
 from clipengine.media.bitstream.nal import split_by_lengths
 from clipengine.media.output import segmented_video, writer
 from clipengine.media.output.segmented_video import Layout, segment_layout
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from tests.films.catalogue import FILMS, Shelf
 from tests.films.cuts import cuts_of
 from tests.films.cutting import cut_file, cut_parts
@@ -238,7 +238,7 @@ def test_an_error_elsewhere_stops_the_encoders(shelf: Shelf, tmp_path: Path, mon
 
 
 def _format(width: int, height: int, pixel_format: str = "yuv420p") -> FrameFormat:
-    return FrameFormat(width, height, pixel_format, Fraction(1), 1, 1, 1, 1)
+    return FrameFormat(width, height, pixel_format, Fraction(1), BT709_COLORS)
 
 
 def test_only_long_clips_with_many_threads_have_segments() -> None:

@@ -22,7 +22,7 @@ from clipengine.errors import VerificationFailed
 from clipengine.media.output.packet_verifier import PacketVerifier, checksum
 from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import open_writer
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
@@ -70,7 +70,7 @@ class _Made:
 
 
 def _make(path: Path, profile: Profile, *, decodes: bool = True) -> _Made:
-    format = FrameFormat(160, 96, "yuv420p", Fraction(1), 1, 1, 1, 1)
+    format = FrameFormat(160, 96, "yuv420p", Fraction(1), BT709_COLORS)
     with (
         path.open("w+b") as file,
         PacketVerifier(decodes=decodes) as verifier,

@@ -46,8 +46,6 @@ class Animation:
             frame,
             format=RGB_FORMAT,
             interpolation=SWS_BICUBIC_ACCURATE,
-            src_colorspace=self._format.colorspace,
-            src_color_range=self._format.color_range or None,
             dst_color_range=FULL,
         )
         rgb.pts, rgb.time_base = start if self.frames else 0, self._tick

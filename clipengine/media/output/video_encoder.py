@@ -23,10 +23,7 @@ def set_format(context: Any, format: FrameFormat) -> None:
     context.width, context.height = format.width, format.height
     context.pix_fmt = format.pixel_format
     context.time_base = VIDEO_TIME_BASE
-    context.color_range = format.color_range
-    context.color_primaries = format.color_primaries
-    context.color_trc = format.color_trc
-    context.colorspace = format.colorspace
+    context.colorspace, context.color_range, context.color_primaries, context.color_trc = format.colors
 
 
 def set_up_encoder(context: Any, profile: Profile, format: FrameFormat, *, threads: int) -> None:

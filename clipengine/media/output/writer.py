@@ -42,7 +42,7 @@ from clipengine.media.output.video_encoder import (
 )
 from clipengine.media.output.webp import WebpAnimation
 from clipengine.media.output.writable_file import WritableFile, WriterErrors
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import Colors, FrameFormat
 
 _CLOCK = Clock(VIDEO_TIME_BASE)
 _MILLISECOND = Fraction(1, 1000)
@@ -51,7 +51,6 @@ _INTERLEAVED_SECONDS = 10  # that the muxer waits for packets of another stream,
 # Audio is encoded in bursts, so that its encoder and that of the video share the caches for longer.
 _BURST_SAMPLES = 16 * 1024
 _WAITING_BURSTS = 4  # of a track
-_UNSPECIFIED = 2  # of colour primaries, transfer and matrix (ITU-T H.273)
 _MUXERS = {
     "mp4": "mp4", "webm": "webm", "mkv": "matroska", "m4a": "ipod", "mp3": "mp3", "gif": "gif", "webp": "webp",
 }  # fmt: skip
@@ -176,8 +175,8 @@ class ClipWriter:
         set_up_encoder(context, profile, format, threads=self._threads if layout is None else 1)
         if profile.video == "hevc" and profile.container in _MOV_FAMILY:
             context.codec_tag = _HEVC_TAG
-        tags = {format.color_primaries, format.color_trc, format.colorspace}
-        if profile.container == "mp4" and format.color_range and tags == {_UNSPECIFIED}:
+        colors = format.colors
+        if profile.container == "mp4" and colors.range and colors == Colors(range=colors.range):
             # x264 does not write the colour range if no other colour tag is set; the container can.
             self._container.container_options["movflags"] += "+write_colr"
         self._name(stream, names)

@@ -16,7 +16,6 @@ from typing import Any
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
-from av.filter import Graph
 from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -43,6 +42,7 @@ from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.deinterlace import deinterlace
+from clipengine.media.video.filter_graph import TIME_BASE, FrameShape, linear_graph, shape_of
 from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.media.video.rotate import rotation_of
 
@@ -276,7 +276,7 @@ class _TileConverter:
         self._flattener = AlphaFlattener(video.codec)
         self._reformatter = VideoReformatter()
         self._converter: FrameConverter | None = None
-        self._shape: tuple[object, ...] = ()
+        self._shape: FrameShape | None = None
 
     def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
         width, height = self._size
@@ -284,7 +284,7 @@ class _TileConverter:
             width, height = height, width
         small = self._reformatter.reformat(frame, width, height)  # scale first: fewer pixels to convert
         small = self._flattener.apply(small)
-        shape = (small.width, small.height, small.format.name, small.color_trc, small.colorspace, small.color_range)
+        shape = shape_of(small)
         if self._converter is None or shape != self._shape:
             self._converter, self._shape = FrameConverter(Profile(), small, None), shape
         return self._converter.convert(small)
@@ -293,17 +293,12 @@ class _TileConverter:
 def _row(tiles: Sequence[av.VideoFrame]) -> av.VideoFrame:
     """Return one frame with the tiles side by side."""
     first = tiles[0]
-    graph = Graph()
-    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=Fraction(1, 25))
-    tile = graph.add("tile", f"{len(tiles)}x1")
-    source.link_to(tile)
-    tile.link_to(graph.add("buffersink"))
-    graph.configure()
+    graph = linear_graph(first, (f"tile={len(tiles)}x1",))
     reformatter = VideoReformatter()
     for number, each in enumerate(tiles):
         if each.format.name != first.format.name:
             each = reformatter.reformat(each, format=first.format.name)
-        each.pts, each.time_base = number, Fraction(1, 25)
+        each.pts, each.time_base = number, TIME_BASE
         graph.push(each)
     graph.push(None)
     row = graph.pull()

@@ -24,7 +24,7 @@ from clipengine.media.video.convert import FrameConverter
 from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.media.video.frame_durations import with_durations
-from clipengine.media.video.frame_format import BT709, LIMITED, FrameFormat
+from clipengine.media.video.frame_format import BT709, LIMITED, Colors, FrameFormat
 
 _SMPTE170M = 6  # of ITU-T H.273; the colours of SD video, which players assume if it has no tags
 _HD_LINES = 720
@@ -183,8 +183,8 @@ class _Video:
 def _format(video: VideoFacts, lines: int) -> FrameFormat:
     """Return the format of all frames of the proxy, with the colours that players assume for the recording's size."""
     width, height = proxy_size(video, lines)
-    colors = BT709 if min(video.width, video.height) >= _HD_LINES else _SMPTE170M
-    return FrameFormat(width, height, "yuv420p", Fraction(1), LIMITED, colors, colors, colors)
+    code = BT709 if min(video.width, video.height) >= _HD_LINES else _SMPTE170M
+    return FrameFormat(width, height, "yuv420p", Fraction(1), Colors(code, LIMITED, code, code))
 
 
 def _black(format: FrameFormat) -> av.VideoFrame:

@@ -20,40 +20,34 @@ from clipengine.errors import UnsupportedMedia
 from clipengine.media.video.blur_boxes import blur_layers
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.fade import fade_filters
-from clipengine.media.video.filter_graph import TIME_BASE, Step, linear_graph, pull_one
-from clipengine.media.video.frame_format import BT709, FULL, LIMITED, SWS_BICUBIC_ACCURATE, UNSPECIFIED, FrameFormat
+from clipengine.media.video.filter_graph import TIME_BASE, FrameShape, Step, linear_graph, pull_one, shape_of
+from clipengine.media.video.frame_format import (
+    BT601,
+    BT709_COLORS,
+    FULL,
+    LIMITED,
+    RGB_MATRIX,
+    SWS_BICUBIC_ACCURATE,
+    Colors,
+    FrameFormat,
+    colors_of,
+    is_full_range_format,
+)
 from clipengine.media.video.overlay import Overlay, WatermarkImage
 from clipengine.media.video.reframe import reframing_filters
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import HLG, PQ, ToneMapper, is_hdr
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
 
-_RGB_MATRIX = 0
-_SWS_ITU709, _SWS_ITU601 = 1, 5
 _ROUNDED_PIXELS = 2
-_BT709_COLORS = {"color_range": LIMITED, "color_primaries": BT709, "color_trc": BT709, "colorspace": BT709}
-
-
-def _colors(frame: av.VideoFrame) -> dict[str, int]:
-    """Return the colour properties of a frame that is not converted to other colours."""
-    return {
-        "color_range": FULL if _is_full_range_format(frame) else frame.color_range,
-        "color_primaries": frame.color_primaries,
-        "color_trc": frame.color_trc,
-        "colorspace": frame.colorspace,
-    }
-
-
-def _is_full_range_format(frame: av.VideoFrame) -> bool:
-    """Return True for FFmpeg's deprecated formats that imply full range."""
-    return frame.format.name.startswith("yuvj")
 
 
 def _pixel_format(profile: Profile, frame: av.VideoFrame, keeps_hdr: bool) -> str:
     if profile.pixel_format == "yuv420p10le" or keeps_hdr:
         return "yuv420p10le"
     # x264 and x265 accept the deprecated full-range formats, so no conversion is needed.
-    return "yuvj420p" if _is_full_range_format(frame) and profile.video in ("h264", "hevc") else "yuv420p"
+    full = is_full_range_format(frame.format.name)
+    return "yuvj420p" if full and profile.video in ("h264", "hevc") else "yuv420p"
 
 
 def _fitted(width: int, height: int, ratio: Fraction, target: FrameFormat) -> Framing:
@@ -87,7 +81,7 @@ class FrameConverter:
     ) -> None:
         self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
-        self._rgb = first.format.is_rgb or first.colorspace == _RGB_MATRIX
+        self._rgb = first.format.is_rgb or first.colorspace == RGB_MATRIX
         rotation = rotation_of(first)
         options, ratio = profile.output, upright_ratio(sample_aspect_ratio, rotation)
         reframed = reframes(profile, ratio)
@@ -100,21 +94,16 @@ class FrameConverter:
             framed = framing(options, width, height, ratio, max_height=profile.max_height, square=square)
             self._changes += reframing_filters(framed, width, height, options.fit)
             (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
-        colors = _BT709_COLORS if self._tone_mapper is not None or self._rgb else _colors(first)
+        colors = BT709_COLORS if self._tone_mapper is not None or self._rgb else colors_of(first)
         self.format = target or FrameFormat(
             width=width,
             height=height,
             pixel_format=_pixel_format(profile, first, self.keeps_hdr),
             sample_aspect_ratio=ratio,
-            **colors,
+            colors=colors,
         )
-        self._color_range = colors["color_range"] or None  # of the frames before their conversion
-        self._colorspace: int | None = None  # to convert to
         if target is not None:
-            if (target.color_trc in (PQ, HLG)) != self.keeps_hdr:
-                raise UnsupportedMedia('HDR and SDR parts cannot be joined in HDR: use a profile with hdr = "tonemap"')
-            known = UNSPECIFIED not in (colors["colorspace"], target.colorspace)
-            self._colorspace = target.colorspace if known and colors["colorspace"] != target.colorspace else None
+            self._check_joined(target.colors, colors)
             self._changes += reframing_filters(_fitted(width, height, ratio, target), width, height, None)
         self._overlay = Overlay(self.format, watermark, captions) if watermark or captions else None
         # Captions fade in a second graph: one that is made again for each caption would begin the fade again.
@@ -133,6 +122,14 @@ class FrameConverter:
         frame = self._graph.apply(self._reformat(frame, width, height), steps, time)
         return frame if self._overlay is None else self._fader.apply(self._overlay.apply(frame, time), time)
 
+    def _check_joined(self, clip: Colors, colors: Colors) -> None:
+        """Raise UnsupportedMedia if frames of these colours cannot be part of a clip of others."""
+        tonemap = 'use a profile with hdr = "tonemap"'
+        if (clip.transfer in (PQ, HLG)) != self.keeps_hdr:
+            raise UnsupportedMedia(f"HDR and SDR parts cannot be joined in HDR: {tonemap}")
+        if self.keeps_hdr and clip.transfer != colors.transfer:
+            raise UnsupportedMedia(f"HDR parts with PQ and with HLG cannot be joined in HDR: {tonemap}")
+
     def check_kept(self, frame: av.VideoFrame) -> None:
         """Raise CannotCopy if the clip would not contain such a frame as it is stored, apart from its rotation."""
         if not self._keeps(frame):
@@ -147,35 +144,35 @@ class FrameConverter:
         return same_format and (self.format.width, self.format.height) == size
 
     def _reformat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-        name = frame.format.name
+        """Return the frame in this size and in the format and the colours of the clip."""
+        colors, clip = colors_of(frame), self.format.colors
         if self._tone_mapper is not None:
-            return self._tone_map(frame, width, height, self._tone_mapper)
-        same_colors = self._colorspace is None and self._color_range == (self.format.color_range or None)
-        if name == self.format.pixel_format and (frame.width, frame.height) == (width, height) and same_colors:
-            return frame
-        return self._reformatter.reformat(
-            frame,
-            width,
-            height,
-            self.format.pixel_format,
-            interpolation=SWS_BICUBIC_ACCURATE,
-            src_color_range=FULL if self._rgb else self._color_range,
-            dst_colorspace=self._colorspace or (_SWS_ITU709 if self._rgb else None),
-            dst_color_range=self.format.color_range or None,
-        )
-
-    def _tone_map(self, frame: av.VideoFrame, width: int, height: int, mapper: ToneMapper) -> av.VideoFrame:
-        rgb = self._to_rgb.reformat(
-            frame, width, height, TONE_FORMAT, interpolation=SWS_BICUBIC_ACCURATE, dst_color_range=FULL
-        )
-        return self._reformatter.reformat(
-            mapper.apply(rgb),
-            format=self.format.pixel_format,
-            interpolation=SWS_BICUBIC_ACCURATE,
-            src_color_range=FULL,
-            dst_colorspace=self._colorspace or _SWS_ITU709,
-            dst_color_range=self.format.color_range or LIMITED,
-        )
+            rgb = self._to_rgb.reformat(
+                frame, width, height, TONE_FORMAT, interpolation=SWS_BICUBIC_ACCURATE, dst_color_range=FULL
+            )
+            frame = self._tone_mapper.apply(rgb)
+            colors = colors_of(frame)
+        elif self._rgb:
+            colors = colors._replace(range=FULL)
+        shown = clip
+        if colors.matrix != clip.matrix:
+            colors, shown = colors.known(frame.height), clip.known(self.format.height)
+        same_size = (frame.width, frame.height, frame.format.name) == (width, height, self.format.pixel_format)
+        same_colors = colors.sws_matrix == shown.sws_matrix and (colors.range == FULL) is (shown.range == FULL)
+        if not (same_size and same_colors):
+            frame = self._reformatter.reformat(
+                frame,
+                width,
+                height,
+                self.format.pixel_format,
+                interpolation=SWS_BICUBIC_ACCURATE,
+                src_colorspace=colors.sws_matrix,
+                src_color_range=colors.range or LIMITED,
+                dst_colorspace=shown.sws_matrix,
+                dst_color_range=shown.range or LIMITED,
+            )
+        clip.tag(frame)
+        return frame
 
 
 class FrameFader:
@@ -194,14 +191,14 @@ class _FrameGraph:
     """Filter graph that is made again if the size, the format or the steps change."""
 
     def __init__(self) -> None:
-        self._shape: tuple[int, int, str, tuple[Step, ...]] | None = None
+        self._shape: tuple[FrameShape, tuple[Step, ...]] | None = None
         self._graph: Graph | None = None
 
     def apply(self, frame: av.VideoFrame, steps: tuple[Step, ...], time: Fraction) -> av.VideoFrame:
         """Return the frame that is shown at `time` after these steps; the same one if there are none."""
         if not steps:
             return frame
-        shape = (frame.width, frame.height, frame.format.name, steps)
+        shape = shape_of(frame), steps
         if self._graph is None or self._shape != shape:
             self._shape, self._graph = shape, linear_graph(frame, steps)
         frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
@@ -221,7 +218,7 @@ def jpeg(frame: av.VideoFrame, *, max_width: int = 1280, quality: int = 3) -> by
         height - height % 2,
         "yuvj420p",
         interpolation=SWS_BICUBIC_ACCURATE,
-        dst_colorspace=_SWS_ITU601,  # as JFIF readers assume
+        dst_colorspace=Colors(BT601).sws_matrix,  # as JFIF readers assume
         dst_color_range=FULL,
     )
     encoder = av.CodecContext.create("mjpeg", "w")

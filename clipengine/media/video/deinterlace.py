@@ -14,6 +14,7 @@ import av
 from av.filter import Graph
 
 from clipengine.media.input.events import Event, VideoFrameEvent
+from clipengine.media.video.filter_graph import add_sink, add_source, shape_of
 
 _TIME_BASE = Fraction(1, 25)  # the filter only counts frames; their times are kept in `_times`
 
@@ -39,23 +40,20 @@ def deinterlace(events: Generator[Event]) -> Generator[Event]:
 
 
 class _DeinterlaceGraph:
-    """Filter graph for frames of one size and format, with the times of the frames inside it."""
+    """Filter graph for frames of one shape, with the times of the frames inside it."""
 
     def __init__(self, frame: av.VideoFrame) -> None:
-        self._shape = _shape(frame)
+        self._shape = shape_of(frame)
         self._times: deque[Fraction] = deque()
         self._count = 0
         self._graph = Graph()
-        source = self._graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=_TIME_BASE
-        )
+        source = add_source(self._graph, self._shape, time_base=_TIME_BASE)
         bwdif = self._graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
         source.link_to(bwdif)
-        bwdif.link_to(self._graph.add("buffersink"))
-        self._graph.configure()
+        add_sink(self._graph, bwdif, self._shape[-1])
 
     def fits(self, frame: av.VideoFrame) -> bool:
-        return self._shape == _shape(frame)
+        return self._shape == shape_of(frame)
 
     def push(self, event: VideoFrameEvent) -> Generator[VideoFrameEvent]:
         event.frame.pts, event.frame.time_base = self._count, _TIME_BASE
@@ -76,7 +74,3 @@ class _DeinterlaceGraph:
                 return
             assert isinstance(frame, av.VideoFrame)
             yield VideoFrameEvent(self._times.popleft(), frame)
-
-
-def _shape(frame: av.VideoFrame) -> tuple[int, int, str]:
-    return frame.width, frame.height, frame.format.name

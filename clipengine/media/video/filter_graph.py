@@ -1,4 +1,7 @@
-"""Filter graphs that return one frame for each frame."""
+"""Filter graphs of frames. Every graph of pictures begins with `add_source` and ends with `add_sink`.
+
+Both state the colours of the frames: a source without them makes filters convert BT.709 to BT.601 without a new tag.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any, NamedTuple
 
 import av
 from av.filter import Graph
+
+from clipengine.media.video.frame_format import UNSPECIFIED, UNSPECIFIED_RANGE, Colors, colors_of
 
 TIME_BASE = Fraction(1, 90_000)
 
@@ -23,14 +28,49 @@ class Layers(NamedTuple):
 Step = str | Layers  # a filter is `name=options`
 
 
-def linear_graph(frame: av.VideoFrame, steps: Sequence[Step]) -> Graph:
-    """Return a graph that applies the steps to frames of this size and format, in order."""
+FrameShape = tuple[int, int, str, Colors]
+
+
+def shape_of(frame: av.VideoFrame) -> FrameShape:
+    """Return what the frames of a graph have in common."""
+    return frame.width, frame.height, frame.format.name, colors_of(frame)
+
+
+def add_source(graph: Graph, shape: FrameShape, *, time_base: Fraction = TIME_BASE) -> Any:
+    """Add the source of frames of this shape."""
+    width, height, pixel_format, colors = shape
+    return graph.add(
+        "buffer",
+        video_size=f"{width}x{height}",
+        pix_fmt=pixel_format,
+        time_base=str(time_base),
+        pixel_aspect="1/1",
+        colorspace=str(colors.matrix),
+        range=str(colors.range),
+    )
+
+
+def add_sink(graph: Graph, last: Any, colors: Colors) -> None:
+    """Link the last filter to the sink, whose frames have these colours, and configure the graph."""
+    tags = _filter(graph, last, f"setparams=color_primaries={colors.primaries}:color_trc={colors.transfer}")
+    stated = {"colorspaces": str(colors.matrix)} if colors.matrix != UNSPECIFIED else {}
+    if colors.range != UNSPECIFIED_RANGE:
+        stated["colorranges"] = str(colors.range)
+    tags.link_to(graph.add("buffersink", **stated))
+    graph.configure()
+
+
+def linear_graph(frame: av.VideoFrame, steps: Sequence[Step], *, colors: Colors | None = None) -> Graph:
+    """Return a graph that applies the steps to frames of the shape of `frame`, in order.
+
+    The frames keep their colours, or have these `colors` after the steps.
+    """
     graph = Graph()
-    last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE)
+    shape = shape_of(frame)
+    last = add_source(graph, shape)
     for step in steps:
         last = _layers(graph, last, step) if isinstance(step, Layers) else _filter(graph, last, step)
-    last.link_to(graph.add("buffersink"))
-    graph.configure()
+    add_sink(graph, last, colors or shape[-1])
     return graph
 
 
@@ -65,28 +105,27 @@ def still_format(pixel_format: str) -> str:
 
 
 class OverlayGraph:
-    """Graph that draws stills over frames of the size and format of `frame`. Nothing is converted."""
+    """Graph that draws stills, which have the colours of `frame`, over frames of its shape. Nothing is converted."""
 
     def __init__(self, frame: av.VideoFrame, stills: Sequence[Still]) -> None:
         self._graph = Graph()
-        self._source = last = self._buffer(frame)
+        width, height, pixel_format, colors = shape_of(frame)
+        self._source = last = add_source(self._graph, (width, height, pixel_format, colors))
         format = "yuv420p10" if "10" in frame.format.name else "yuv420"
         sources = []
         for still, x, y in stills:
-            overlay, source = self._graph.add("overlay", f"x={x}:y={y}:format={format}"), self._buffer(still)
+            overlay = self._graph.add("overlay", f"x={x}:y={y}:format={format}")
+            source = add_source(self._graph, (still.width, still.height, still.format.name, colors))
             last.link_to(overlay, 0, 0)
             source.link_to(overlay, 0, 1)
             sources.append(source)
             last = overlay
-        last.link_to(self._graph.add("buffersink"))
-        self._graph.configure()
+        add_sink(self._graph, last, colors)
         for source, (still, _, _) in zip(sources, stills, strict=True):
             still.pts, still.time_base = 0, TIME_BASE
+            colors.tag(still)
             source.push(still)
             source.push(None)  # the last frame of an input stays
-
-    def _buffer(self, frame: av.VideoFrame) -> Any:
-        return self._graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE)
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
         self._source.push(frame)

@@ -14,7 +14,8 @@ from av.filter import Graph
 
 from clipengine.clips.warnings import warning
 from clipengine.media.input.events import AudioFrameEvent, Event, VideoPacketEvent
-from clipengine.media.video.filter_graph import linear_graph, pull_one
+from clipengine.media.video.filter_graph import FrameShape, linear_graph, pull_one, shape_of
+from clipengine.media.video.frame_format import FULL, Colors
 
 _ON_WHITE = frozenset({"gif", "apng"})
 
@@ -25,7 +26,7 @@ class AlphaFlattener:
     def __init__(self, codec: str) -> None:
         self.frames = 0
         self._white = codec in _ON_WHITE
-        self._shape: tuple[int, int, str] | None = None
+        self._shape: FrameShape | None = None
         self._alpha: Graph | None = None
         self._flat: Graph | None = None
         self._last: tuple[av.VideoFrame, av.VideoFrame] | None = None  # an event repeats the frame of the one before
@@ -53,10 +54,10 @@ class AlphaFlattener:
         return self._last[1]
 
     def _flattened(self, frame: av.VideoFrame) -> av.VideoFrame:
-        shape = frame.width, frame.height, frame.format.name
+        shape = shape_of(frame)
         if shape != self._shape:
             self._shape, self._flat = shape, linear_graph(frame, self._filters(frame))
-            self._alpha = linear_graph(frame, ("alphaextract",))
+            self._alpha = linear_graph(frame, ("alphaextract",), colors=Colors(range=FULL))
         assert self._alpha is not None
         assert self._flat is not None
         self.frames += not _is_opaque(pull_one(self._alpha, frame))

@@ -1,14 +1,63 @@
-"""Format of the frames of a clip, and the numbers that FFmpeg uses for it."""
+"""Format and colours of frames, and the numbers that FFmpeg uses for them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
+
+import av
 
 # Code points of ITU-T H.273 (ISO/IEC 23091-2) for primaries, transfer and matrix, and the ranges of AVColorRange.
-BT709, UNSPECIFIED = 1, 2
-LIMITED, FULL = 1, 2
+RGB_MATRIX, BT709, UNSPECIFIED, BT601 = 0, 1, 2, 5
+UNSPECIFIED_RANGE, LIMITED, FULL = 0, 1, 2
 SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
+# The numbers of matrices in swscale, by code point. Those of SMPTE 170M and BT.601 are the same matrix.
+_SWS_MATRICES = {BT709: 1, 4: 4, BT601: 5, 6: 5, 7: 7, 9: 9}
+_BT601_LINES = 576  # players take an unspecified matrix of pictures up to this height for BT.601
+
+
+class Colors(NamedTuple):
+    """Matrix, range, primaries and transfer of frames."""
+
+    matrix: int = UNSPECIFIED
+    range: int = UNSPECIFIED_RANGE
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+
+    def tag(self, frame: av.VideoFrame) -> None:
+        """Set the tags of a frame whose pixels have these colours."""
+        frame.colorspace, frame.color_range = self.matrix, self.range
+        frame.color_primaries, frame.color_trc = self.primaries, self.transfer
+
+    def known(self, height: int) -> Colors:
+        """Return the colours that players assume for pictures of this height if the matrix is unspecified."""
+        if self.matrix != UNSPECIFIED:
+            return self
+        return self._replace(matrix=BT709 if height > _BT601_LINES else BT601)
+
+    @property
+    def sws_matrix(self) -> int | None:
+        """Number of the matrix in swscale, if it has one."""
+        return _SWS_MATRICES.get(self.matrix)
+
+
+BT709_COLORS = Colors(BT709, LIMITED, BT709, BT709)
+
+
+def is_full_range_format(pixel_format: str) -> bool:
+    """Return True for FFmpeg's deprecated formats that imply full range."""
+    return pixel_format.startswith("yuvj")
+
+
+def colors_of(frame: av.VideoFrame) -> Colors:
+    """Return the colours of a frame. RGB and FFmpeg's deprecated formats imply full range, whatever the tags are."""
+    matrix, range = frame.colorspace, frame.color_range
+    if frame.format.is_rgb:
+        matrix, range = RGB_MATRIX, FULL
+    elif is_full_range_format(frame.format.name):
+        range = FULL
+    return Colors(matrix, range, frame.color_primaries, frame.color_trc)
 
 
 @dataclass(frozen=True)
@@ -19,7 +68,4 @@ class FrameFormat:
     height: int
     pixel_format: str
     sample_aspect_ratio: Fraction
-    color_range: int
-    color_primaries: int
-    color_trc: int
-    colorspace: int
+    colors: Colors

@@ -15,11 +15,9 @@ from clipengine.clips.watermarks import MAX_PNG_SIDE, WatermarkStyle
 from clipengine.errors import EncoderFailed
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.filter_graph import TIME_BASE, OverlayGraph, Still, linear_graph, pull_one, still_format
-from clipengine.media.video.frame_format import BT709, FULL, LIMITED, SWS_BICUBIC_ACCURATE, UNSPECIFIED, FrameFormat
+from clipengine.media.video.frame_format import FULL, LIMITED, SWS_BICUBIC_ACCURATE, FrameFormat
 from clipengine.media.video.tonemap_lut import HLG, PQ
 
-# Players take an unspecified matrix of small pictures for BT.601.
-_BT601, _BT601_LINES = 5, 576
 # White of graphics in HDR, 203 cd/m2 (ITU-R BT.2408), as a part of the full signal.
 _HDR_WHITE = {PQ: 0.58, HLG: 0.75}
 
@@ -83,7 +81,7 @@ class Overlay:
 
     def _still(self, image: av.VideoFrame, box: Box, opacity: float) -> Still:
         """Return the image in the size of its box and in the colours of the clip."""
-        white = _HDR_WHITE.get(self._format.color_trc, 1.0)
+        white = _HDR_WHITE.get(self._format.colors.transfer, 1.0)
         steps = (
             "format=gbrap",
             "premultiply=inplace=1",  # otherwise the colours of transparent pixels would be seen at the edges
@@ -95,15 +93,12 @@ class Overlay:
         rgba = VideoReformatter().reformat(image, format="rgba", dst_color_range=FULL)
         rgba.pts, rgba.time_base = 0, TIME_BASE
         shown = pull_one(linear_graph(rgba, steps), rgba)
-        colorspace = self._format.colorspace
-        if colorspace == UNSPECIFIED:
-            colorspace = BT709 if self._canvas.height > _BT601_LINES else _BT601
         still = VideoReformatter().reformat(
             shown,
             format=still_format(self._format.pixel_format),
             interpolation=SWS_BICUBIC_ACCURATE,
             src_color_range=FULL,
-            dst_colorspace=colorspace,
-            dst_color_range=self._format.color_range or LIMITED,
+            dst_colorspace=self._format.colors.known(self._canvas.height).sws_matrix,
+            dst_color_range=self._format.colors.range or LIMITED,
         )
         return Still(still, box.x, box.y)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import av
 from av.filter import Graph
 
-from clipengine.media.video.filter_graph import TIME_BASE, linear_graph
+from clipengine.media.video.filter_graph import TIME_BASE, add_sink, add_source, linear_graph
+from clipengine.media.video.frame_format import FULL, RGB_MATRIX, Colors
 
 RGB_FORMAT = "bgra"
 _BITS_6 = "round(round(val*63/255)*255/63)"  # bounds the colors to count, and with them the memory, to 2**18
 _PALETTE_SIDE = 16
+_RGB = Colors(RGB_MATRIX, FULL)
 # Ordered dither: unlike error diffusion, it does not change where the picture does not.
 _DITHER = "dither=bayer:bayer_scale=4:diff_mode=rectangle"
 
@@ -44,13 +46,9 @@ class PaletteConverter:
     def __init__(self, palette: av.VideoFrame, width: int, height: int) -> None:
         self._graph = graph = Graph()
         use = graph.add("paletteuse", _DITHER)
-        format = av.VideoFormat(RGB_FORMAT)
-        for number, (side, other) in enumerate(((width, height), (_PALETTE_SIDE, _PALETTE_SIDE))):
-            name = f"in{number}"
-            source = graph.add_buffer(width=side, height=other, format=format, name=name, time_base=TIME_BASE)
-            source.link_to(use, 0, number)
-        use.link_to(graph.add("buffersink"))
-        graph.configure()
+        for number, size in enumerate(((width, height), (_PALETTE_SIDE, _PALETTE_SIDE))):
+            add_source(graph, (*size, RGB_FORMAT, _RGB)).link_to(use, 0, number)
+        add_sink(graph, use, _RGB)
         palette.pts, palette.time_base = 0, TIME_BASE
         graph.push(palette, at=1)
         graph.push(None, at=1)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
-from clipengine.media.video.filter_graph import linear_graph, pull_one
+from clipengine.media.video.filter_graph import FrameShape, linear_graph, pull_one, shape_of
 
 # A frame is compared with the one before it, and that difference with the one before: the score of a frame is right if
 # so many frames precede it.
@@ -21,11 +21,11 @@ class SceneDetector:
 
     def __init__(self) -> None:
         self._graph: Graph | None = None
-        self._shape: tuple[int, int, str] | None = None
+        self._shape: FrameShape | None = None
         self._count = 0
 
     def begins_scene(self, frame: av.VideoFrame) -> bool:
-        shape = frame.width, frame.height, frame.format.name
+        shape = shape_of(frame)
         resized = self._shape is not None and self._shape[:2] != shape[:2]
         if self._graph is None or shape != self._shape:
             self._graph, self._shape = linear_graph(frame, [f"scdet=threshold={_THRESHOLD}"]), shape

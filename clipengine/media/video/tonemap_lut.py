@@ -17,6 +17,9 @@ import av
 from av.filter import Graph
 from av.sidedata.sidedata import SideData
 
+from clipengine.media.video.filter_graph import add_sink, add_source, shape_of
+from clipengine.media.video.frame_format import BT709, FULL, RGB_MATRIX, Colors
+
 # ITU-T H.273 / ISO/IEC 23091-2 code points, as FFmpeg numbers them.
 PQ, HLG = 16, 18
 BT709_PRIMARIES, P3_PRIMARIES = 1, 12
@@ -32,7 +35,7 @@ _SCREEN_GAMMA = 2.4  # ITU-R BT.1886
 _LEVEL = 6  # of the Hald table
 _STEPS = _LEVEL**2  # of each of red, green and blue
 _TIME_BASE = Fraction(1, 25)  # the filters only count frames
-_BT709_TAGS = "color_primaries=bt709:color_trc=bt709"
+_MAPPED = Colors(RGB_MATRIX, FULL, BT709, BT709)
 
 # Constants of SMPTE ST 2084 (PQ) and ITU-R BT.2100 (HLG).
 _PQ_M1, _PQ_M2 = 2610 / 16384, 2523 / 32
@@ -78,15 +81,12 @@ class _LutGraph:
         self._count = 0
         self._graph = Graph()
         self._source, colours = (
-            self._graph.add_buffer(width=each.width, height=each.height, format=each.format, time_base=_TIME_BASE)
-            for each in (first, table)
+            add_source(self._graph, shape_of(each), time_base=_TIME_BASE) for each in (first, table)
         )
-        lookup, tags = self._graph.add("haldclut", "clut=first"), self._graph.add("setparams", _BT709_TAGS)
+        lookup = self._graph.add("haldclut", "clut=first")
         self._source.link_to(lookup, 0, 0)
         colours.link_to(lookup, 0, 1)
-        lookup.link_to(tags)
-        tags.link_to(self._graph.add("buffersink"))
-        self._graph.configure()
+        add_sink(self._graph, lookup, _MAPPED)
         table.pts, table.time_base = 0, _TIME_BASE
         colours.push(table)
         colours.push(None)
