@@ -21,6 +21,8 @@ MAX_LANGUAGE = 40  # the longest registered tag has 35 characters (RFC 5646)
 MAX_CHAPTERS = 500
 MAX_CHAPTER_TITLE = 240  # bytes of UTF-8 in MP4 have a length of 8 bits
 MAX_TAG_TEXT = 1000
+MAX_HEADER_CHANGES = 64
+MAX_HEADER_BYTES = 2048
 MAX_OTHER_STREAMS = 32  # each of which is named in the warnings of a clip
 
 
@@ -165,6 +167,16 @@ class ChapterFacts(BaseModel):
         }
 
 
+class HeaderChange(BaseModel):
+    """A codec header (FFmpeg's `extradata`, in hex) that applies to a stream from a recording time on."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    index: Index
+    time: ExactSeconds
+    extradata: Annotated[str, Field(max_length=2 * MAX_HEADER_BYTES, pattern=r"^([0-9a-f]{2})*$")]
+
+
 class SourceFacts(BaseModel):
     """All facts of a recording. `duration` is the latest presentation end of all packets, minus `origin`."""
 
@@ -183,6 +195,13 @@ class SourceFacts(BaseModel):
     chapter_list: Annotated[tuple[ChapterFacts, ...], Field(max_length=MAX_CHAPTERS)] = ()  # empty from older probes
     creation_time: CreationTime | None = None
     tags: dict[TagName, TagText] = Field(default_factory=dict)
+    # Changes that a seek would miss, in file order; empty from older probes.
+    header_changes: Annotated[tuple[HeaderChange, ...], Field(max_length=MAX_HEADER_CHANGES)] = ()
+
+    def header_at(self, index: int, time: Fraction) -> bytes | None:
+        """Return the changed codec header that applies to a stream at this time, or None if it is the first one."""
+        found = [change for change in self.header_changes if change.index == index and change.time <= time]
+        return bytes.fromhex(found[-1].extradata) if found else None
 
     def to_object(self) -> dict[str, Any]:
         """Return the `media` object of the API."""

@@ -96,7 +96,7 @@ def _probe(source: ByteSource) -> ProbeResult:
             scan = _Scan(container, reader, index)
             scan.run()
             _check_end(scan.stats.timeline.end)
-            seek_index, facts = scan.index_builder.build(), scan.facts()
+            seek_index, facts = scan.seek_index(), scan.facts()
         if not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
     texts = read_texts(source, facts)
@@ -146,18 +146,18 @@ class _Scan:
         keep_only(container, self._streams)
         self._head = HeadScan(read_packets(container, self._streams, reader), self._video, self._audio)
         timeline = Timeline(self._head.origin, joins_discontinuities=self._name in _DISCONTINUOUS)
-        self.stats = PacketStats(timeline, self._audio)
+        self.stats = PacketStats(timeline, self._streams)
         first = self._streams[0]
-        self.index_builder = SeekIndexBuilder(self._name, first, timeline, index.fragments, index.first_cluster)
+        self._index_builder = SeekIndexBuilder(self._name, first, timeline, index.fragments, index.first_cluster)
         self._seek_check = SeekCheck(first)
 
     def run(self) -> None:
         for packet in self._head.packets:
             self.stats.add(packet)
-            self.index_builder.add(packet)
+            self._index_builder.add(packet)
         for packet in self._following():
             self.stats.add(packet)
-            self.index_builder.add(packet)
+            self._index_builder.add(packet)
             self._seek_check.add(packet)
 
     def _following(self) -> Iterator[Packet[Any]]:
@@ -197,11 +197,16 @@ class _Scan:
             chapter_list=chapters(self._container, self._head.origin),
             creation_time=creation_time(self._container),
             tags=tags(self._container),
+            header_changes=self.stats.headers.found,
         )
+
+    def seek_index(self) -> SeekIndex | None:
+        """Return the seek index, or None if the recording needs none or must be read from its start."""
+        return None if self.stats.headers.overflows else self._index_builder.build()
 
     def _is_seekable(self) -> bool:
         """Return True if packets have the same times after a seek as when they are read from the start."""
-        if self.stats.timeline.discontinuities or self._name in UNTIMED:
+        if self.stats.timeline.discontinuities or self._name in UNTIMED or self.stats.headers.overflows:
             return False
         if self._name == "ogg" and have_empty_packets(self._head.packets, self._reader):
             return False

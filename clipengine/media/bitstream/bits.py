@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+SETS_CHANGE = "its parameter sets change"
 _MAX_ZEROS = 32  # of an Exp-Golomb code, whose values have at most 32 bits
 
 

@@ -46,6 +46,9 @@ class CopiedStream(Protocol):
     def is_leading(self, packet: bytes) -> bool:
         """Return True if the packet may need what is before the keyframe that it follows, and is shown before it."""
 
+    def check_sets(self, packet: bytes) -> None:
+        """Raise BitstreamError if the packet has a parameter set that is not one of the stream's."""
+
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file. Leading packets after the `first` one are not copied."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
 from clipengine.media.bitstream.h264_parameter_sets import (
     MAX_PPS_ID,
     PPS_UNIT,
@@ -88,6 +88,10 @@ class H264Stream:
     def is_leading(self, packet: bytes) -> bool:
         return False
 
+    def check_sets(self, packet: bytes) -> None:
+        if any(unit_type(unit) in (SPS_UNIT, PPS_UNIT) and unit not in self._known for unit in self._split(packet)):
+            raise BitstreamError(SETS_CHANGE)
+
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file: units with lengths, without parameter sets. Raises BitstreamError."""
         units = self._split(packet)
@@ -108,7 +112,7 @@ class H264Stream:
             kind = unit_type(unit)
             if kind in (SPS_UNIT, PPS_UNIT):
                 if unit not in self._known:
-                    raise BitstreamError("its parameter sets change")
+                    raise BitstreamError(SETS_CHANGE)
             elif kind in (*_SLICES, _SEI_UNIT):
                 yield unit
             elif kind not in _DROPPED:

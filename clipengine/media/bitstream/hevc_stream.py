@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
 from clipengine.media.bitstream.hevc_parameter_sets import (
     MAX_PPS_ID,
     PPS_UNIT,
@@ -95,6 +95,10 @@ class HevcStream:
         """Return True if the packet's picture is shown before the random access picture that it follows."""
         return any(unit_type(unit) in LEADING_UNITS for unit in self._split(packet))
 
+    def check_sets(self, packet: bytes) -> None:
+        if any(unit_type(unit) in _SETS and unit not in self._known for unit in self._units(packet)):
+            raise BitstreamError(SETS_CHANGE)
+
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file: units with lengths, without parameter sets. Raises BitstreamError.
 
@@ -123,14 +127,17 @@ class HevcStream:
                 raise BitstreamError("its frames have layers")
             if kind in _SETS:
                 if unit not in self._known:
-                    raise BitstreamError("its parameter sets change")
+                    raise BitstreamError(SETS_CHANGE)
             elif kind in FRAME_UNITS or kind in _SEI_UNITS:
                 yield unit
             elif kind not in _DROPPED:
                 raise BitstreamError("its sequence ends in the range, or it has reserved units")
 
+    def _units(self, packet: bytes) -> list[bytes]:
+        return split_by_lengths(packet, self._length_bytes) if self._length_bytes else split_at_start_codes(packet)
+
     def _split(self, packet: bytes) -> list[bytes]:
-        units = split_by_lengths(packet, self._length_bytes) if self._length_bytes else split_at_start_codes(packet)
+        units = self._units(packet)
         if any(len(unit) < 3 for unit in units):
             raise BitstreamError("a unit is incomplete")
         return units

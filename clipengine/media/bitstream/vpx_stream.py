@@ -52,6 +52,9 @@ class VpxStream:
     def is_leading(self, packet: bytes) -> bool:
         return False
 
+    def check_sets(self, packet: bytes) -> None:
+        """Accept every packet: the codecs have no parameter sets."""
+
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet unchanged. Raises BitstreamError if its size or format differs from earlier packets."""
         found = self._read(packet)

@@ -21,10 +21,11 @@ from av.video.frame import PictureType
 
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.clips.segments import CannotCopy, Segment, plan_segments, seam_threads
-from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
 from clipengine.media.bitstream.copied_stream import StreamParameters, copied_stream
 from clipengine.media.bitstream.packets import CopiedPacket
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
+from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import codec_name
 from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, CopiedTail, reordered_frames
 from clipengine.media.input.damage import Damage
@@ -83,8 +84,11 @@ class PacketCopier:
         if seeker.decoding_times:
             raise CannotCopy("its packets have no presentation times")
         self._video = seeker.video
+        if seeker.header_changed:
+            raise CannotCopy(SETS_CHANGE)
         try:
             context = self._video.codec_context
+            self._header = context.extradata
             given = StreamParameters(context.extradata or b"", context.width, context.height)
             self._bitstream = copied_stream(codec_name(self._video), given)
         except BitstreamError as error:
@@ -103,12 +107,12 @@ class PacketCopier:
                 raise CannotCopy("its keyframes are too far apart")
             if timed.packet.stream_index != self._video.index:
                 continue
-            if found is None:
-                if not self._starts_copy(timed):
-                    continue
+            self._check_header(timed)
+            if found is None and self._starts_copy(timed):
                 found = self._key = timed
-            elif self._is_leading(timed):
-                self._leading.append(timed)
+            elif found is None or self._is_leading(timed):
+                self._check_sets(timed)
+                self._leading += [timed] if found else []
                 continue
             self._copied_packet(timed)
             checked += 1
@@ -116,6 +120,18 @@ class PacketCopier:
                 break
         if found is None:
             raise CannotCopy("no GOP begins in the range")
+
+    def _check_header(self, timed: TimedPacket) -> None:
+        """Raise CannotCopy if the codec header changes with the packet."""
+        if new_header(timed.packet) not in (None, self._header):
+            raise CannotCopy(SETS_CHANGE)
+
+    def _check_sets(self, timed: TimedPacket) -> None:
+        """Raise CannotCopy if a packet that is not copied changes a parameter set that copied ones may use."""
+        try:
+            self._bitstream.check_sets(bytes(timed.packet))
+        except BitstreamError as error:
+            raise CannotCopy(str(error)) from None
 
     def _starts_copy(self, timed: TimedPacket) -> bool:
         """Return True if the packet is the first that can be copied. Container flags alone are not trusted."""
@@ -267,10 +283,12 @@ class PacketCopier:
         yield from self._packets
 
     def _copy(self, timed: TimedPacket, tail: CopiedTail) -> Iterator[VideoPacketEvent]:
+        self._check_header(timed)
         if any(timed is each for each in self._leading):
             return
         self._check(timed)
         if tail.takes(timed):
+            self._check_sets(timed)
             return
         copied = self._copied_packet(timed)
         tail.add_copied(timed, starts_gop=copied.keyframe_id is not None)

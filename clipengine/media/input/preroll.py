@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 from av.audio.stream import AudioStream
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.clips.plan import CutRange
+from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.display_order import REORDERED_FRAMES
 from clipengine.media.input.packet_timestamps import TimedPacket
 
@@ -53,10 +56,12 @@ class Preroll:
         self._read = 0
         self._kept_bytes = 0
         self._reached_start = False
+        self.has_new_header = False  # a packet came with a codec header
 
     def add(self, timed: TimedPacket) -> None:
         """Add the next packet in file order."""
         self._read += 1
+        self.has_new_header |= new_header(timed.packet) is not None
         if self._video is not None and timed.packet.stream_index == self._video.index:
             self._add_video(timed)
         else:
@@ -71,6 +76,8 @@ class Preroll:
         if self._gops.packets or packet.is_keyframe or self._any_packet:
             self._gops.packets.append((self._read, timed))
             self._kept_bytes += packet.size
+        else:
+            self._gops.note_header(packet)
         self._reached_start |= timed.dts > self._cut.start
 
     def _add_audio(self, timed: TimedPacket) -> None:
@@ -113,6 +120,16 @@ class Preroll:
             return True
         return self._gops.complete or self.gop[0].time <= self._first_frame
 
+    def header(self, stream_index: int) -> bytes | None:
+        """Return the codec header of the stream's first packet to decode if it came with a packet before it."""
+        if self._video is not None and stream_index == self._video.index:
+            return self._gops.header
+        kept = self._kept_audio()
+        first = next((number for number, timed in kept if timed.packet.stream_index == stream_index), 0)
+        earlier = (timed.packet for number, timed in self._audio if number < first)
+        headers = [new_header(packet) for packet in earlier if packet.stream_index == stream_index]
+        return next((header for header in reversed(headers) if header is not None), None)
+
     @property
     def has_field_packets(self) -> bool:
         """True if packets are closer than frames, so that some are second fields."""
@@ -121,8 +138,11 @@ class Preroll:
 
     def packets(self) -> list[TimedPacket]:
         """Return the packets to decode, in file order."""
-        audio = _since(self._audio, self._cut.start - 4 * PREROLL_SECONDS)
-        return [timed for _, timed in sorted([*self._gops.packets, *audio], key=lambda numbered: numbered[0])]
+        kept = [*self._gops.packets, *self._kept_audio()]
+        return [timed for _, timed in sorted(kept, key=lambda numbered: numbered[0])]
+
+    def _kept_audio(self) -> list[_Numbered]:
+        return _since(self._audio, self._cut.start - 4 * PREROLL_SECONDS)
 
 
 class _LastGops:
@@ -132,6 +152,7 @@ class _LastGops:
         self._count = count
         self._starts: list[int] = []
         self.packets: list[_Numbered] = []
+        self.header: bytes | None = None  # the codec header that changed last before these packets
 
     @property
     def complete(self) -> bool:
@@ -142,9 +163,15 @@ class _LastGops:
         self._starts = [*self._starts, len(self.packets)][-self._count :]
         if self.complete:
             dropped = self._starts[0]
+            for _, timed in self.packets[:dropped]:
+                self.note_header(timed.packet)
             self.packets = self.packets[dropped:]
             self._starts = [start - dropped for start in self._starts]
         return sum(timed.packet.size for _, timed in self.packets)
+
+    def note_header(self, packet: Packet[Any]) -> None:
+        """Note the codec header of a packet that is not kept."""
+        self.header = new_header(packet) or self.header
 
 
 def _since(audio: Sequence[_Numbered], time: Fraction) -> list[_Numbered]:

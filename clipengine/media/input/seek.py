@@ -75,6 +75,7 @@ class Seeker:
         self._clocks: dict[int, Clock] = {}  # of the frames, by stream index
         self.stamps = {track.index: track.stamps for track in facts.audio}
         self.at_start = False
+        self.header_changed = False  # the video does not begin with the codec header of the container
         self.trusts_keyframes = True  # False: decode from the recording's first packet
         self.has_field_packets = False  # a frame may consist of two packets, one per field
         self.resume_times: dict[int, Fraction] = {}  # stream index -> earliest time after the clip
@@ -156,7 +157,7 @@ class Seeker:
         else:
             positioned = self._open_at_time(None if back is None else self._cut.start - back)
         self._seek_point = seek_point if positioned else None
-        self._prefetcher = Prefetcher(self._reader, self._facts, self._cut, self._demuxer.streams)
+        self._prefetcher = self._new_prefetcher()
         self._prefetcher.start(self._cut.start - back if positioned and back is not None else Fraction(0))
         return positioned
 
@@ -175,6 +176,9 @@ class Seeker:
         if self._demuxer.palette_changes:
             self.trusts_keyframes = False
 
+    def _new_prefetcher(self) -> Prefetcher:
+        return Prefetcher(self._reader, self._facts, self._cut, self._demuxer.streams)
+
     def _seek_before_keyframe(self) -> bool:
         """Seek slightly before the keyframe for what it lacks. Return False if that is not possible.
 
@@ -183,6 +187,9 @@ class Seeker:
         if self.video is None or self.at_start or self._preroll is None or not self._preroll.has_video:
             return False
         keyframe = self._preroll.gop[0].time
+        if self._preroll.has_new_header:
+            self._open()  # a demuxer returns a new header only once
+            self._prefetcher = self._new_prefetcher()
         if not self._preroll.knows_display_order:
             return self._demuxer.seek_time(keyframe - self._cut.tick)
         if self._seek_point is not None:
@@ -214,8 +221,24 @@ class Seeker:
         self.has_field_packets = preroll.has_field_packets
         if preroll.gop:
             self._demuxer.complete(preroll.gop[0].packet)
+        self._set_headers(preroll)
         has_audio = preroll.has_audio or step >= _AUDIO_STEPS
         return preroll.has_video and preroll.knows_display_order and has_audio
+
+    def _set_headers(self, preroll: Preroll) -> None:
+        """Give the decoders the codec headers that apply where they begin."""
+        self.header_changed = False
+        if not preroll.has_new_header and not self._facts.header_changes:
+            return
+        first: dict[int, Fraction] = {}
+        for timed in preroll.packets():
+            first.setdefault(timed.packet.stream_index, timed.time)
+        for stream in self._demuxer.streams:
+            at = first.get(stream.index)
+            header = None if at is None else preroll.header(stream.index) or self._facts.header_at(stream.index, at)
+            if header is not None and header != stream.codec_context.extradata:
+                stream.codec_context.extradata = header
+                self.header_changed |= stream is self.video
 
     def _read_into(self, preroll: Preroll) -> None:
         confirmed = self._seek_point is None

@@ -10,10 +10,12 @@ from typing import Any, cast
 import av
 from av.audio.stream import AudioStream
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import RecordingUnreadable
 from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
+from clipengine.media.input.codec_headers import HeaderChanges
 from clipengine.media.input.container import packet_time
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
@@ -127,12 +129,14 @@ class _FrameDistances:
 class PacketStats:
     """Collects frame distances, damage and the end of the timeline from all packets."""
 
-    def __init__(self, timeline: Timeline, audio: Sequence[AudioStream]) -> None:
+    def __init__(self, timeline: Timeline, streams: Sequence[Stream]) -> None:
         self.timeline = timeline
+        audio = (stream for stream in streams if isinstance(stream, AudioStream))
         analyzers = {stream.index: timestamp_analyzer(stream) for stream in audio}
         self.stamps: dict[int, TimestampAnalyzer] = {
             index: each for index, each in analyzers.items() if each is not None
         }
+        self.headers = HeaderChanges(streams)
         self.frame_distances = _FrameDistances()
         self.last_frame: Fraction | None = None  # of those read since packets were left out
         self._durations: dict[int, Fraction] = {}  # stream index -> packet duration
@@ -151,6 +155,7 @@ class PacketStats:
             duration -= dropped
         time_on_timeline = self.timeline.add(packet.stream_index, time, dts, duration)
         self.damaged += packet.is_corrupt
+        self.headers.add(packet, time_on_timeline)
         if packet.stream.type == "video":
             self.frame_distances.add(time_on_timeline)
             self.last_frame = max(time_on_timeline, self.last_frame or time_on_timeline)
@@ -160,6 +165,7 @@ class PacketStats:
     def skip(self) -> None:
         """Note that packets are left out between the last one and the next one."""
         self.frame_distances.split()
+        self.headers.skip()
         self.last_frame = None
         for analyzer in self.stamps.values():
             analyzer.skip()
