@@ -29,6 +29,9 @@ _RANGES = {
     "ogm_truncated.ogm": ("0.3 1.1", "1.31 1.9"),
     "av1_hdr10_mastering.mp4": ("0.3 0.7",),
     "iphone_portrait.mov": ("0.4 1.5", "0 0.3", "1.2 2.5"),
+    "kurento_car.avi": ("6.145 10.145", "0 0.7", "15.3 17"),
+    "fate_packed_bframes.avi": ("0 0.3", "0.21 0.6"),
+    "fate_vc1_wmapro.asf": ("1.849 4.017", "0 0.5"),
 }
 
 

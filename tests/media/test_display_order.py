@@ -55,3 +55,12 @@ def test_only_containers_without_presentation_times_are_reordered() -> None:
     assert not stores_decoding_times("avi", "mjpeg")
     assert not stores_decoding_times("ogg", "theora")
     assert not stores_decoding_times("mov", "h264")
+    assert stores_decoding_times("mov", "vc1")
+
+
+def test_only_packed_mpeg4_in_avi_is_reordered() -> None:
+    assert stores_decoding_times("avi", "mpeg4", b"\0\0\1\xb2DivX503b1977p")
+    assert stores_decoding_times("avi", "mpeg4", b"\0\0\1\xb2DivX501Build1p")
+    assert not stores_decoding_times("avi", "mpeg4", b"\0\0\1\xb2DivX503b1393")
+    assert not stores_decoding_times("avi", "mpeg4", bytes(1024) + b"DivX503b1977p")  # far behind the header
+    assert not stores_decoding_times("mov", "mpeg4", b"DivX503b1977p")

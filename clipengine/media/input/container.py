@@ -237,14 +237,20 @@ def _demux(container: InputContainer, streams: Sequence[Stream], reader: MediaRe
             failures += 1
 
 
+def has_decoding_times(container: InputContainer, stream: VideoStream) -> bool:
+    """Return True if the packets of the stream have no presentation times, so frames get theirs by display order."""
+    header = stream.codec_context.extradata or b""
+    return stores_decoding_times(container.format.name.split(",")[0], codec_name(stream), header)
+
+
 class _MissingTimestamps:
     """Sets the timestamps that the container does not store."""
 
     def __init__(self, container: InputContainer, streams: Sequence[Stream]) -> None:
-        name = container.format.name.split(",")[0]
         videos = [stream for stream in streams if isinstance(stream, VideoStream)]
-        self._dts_only = {stream.index for stream in videos if stores_decoding_times(name, codec_name(stream))}
-        self._untimed = name in UNTIMED
+        computes = not container.format.name.startswith("mov")  # FFmpeg computes the pts that are missing
+        self._dts_only = {stream.index for stream in videos if computes and has_decoding_times(container, stream)}
+        self._untimed = container.format.name in UNTIMED
         self._next = 0  # timestamp of the next packet in a format without timestamps
 
     def apply(self, packet: Packet[Any]) -> Packet[Any]:

@@ -1,7 +1,8 @@
-"""Presentation times for video in containers that store decoding times only (AVI, OGM)."""
+"""Presentation times for video in containers that store decoding times only (AVI, OGM, VC-1 in MP4)."""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, insort
 from collections import deque
 from typing import Any
@@ -18,12 +19,21 @@ _DECODING_TIMES = {
     "h264": frozenset(("h264",)),  # raw streams have no times at all; each packet gets the next one
     "hevc": frozenset(("hevc",)),
     "avi": frozenset(("h264", "hevc", "vc1", "wmv3")),
+    "mov": frozenset(("vc1",)),  # writers leave out the composition offsets; if there are any, the order is the same
     "ogg": frozenset(("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4")),
 }
+# DivX and Xvid packed two frames into one packet for AVI, and say so in the stream's user data.
+_PACKED = re.compile(rb"DivX\d+(?:Build|b)\d+p")
+_USER_DATA_BYTES = 1024
 
 
-def stores_decoding_times(container: str, codec: str) -> bool:
-    """Return True if packets of this codec in this container (FFmpeg's first name) have no presentation times."""
+def stores_decoding_times(container: str, codec: str, header: bytes = b"") -> bool:
+    """Return True if packets of this codec in this container (FFmpeg's first name) have no presentation times.
+
+    The `header` is the codec's. MPEG-4 with packed B-frames has wrong ones: a packet holds a frame of the next packet.
+    """
+    if codec == "mpeg4" and container == "avi":
+        return _PACKED.search(header[:_USER_DATA_BYTES]) is not None
     return codec in _DECODING_TIMES.get(container, ())
 
 

@@ -19,9 +19,9 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.seek_index import SeekIndex, SeekPoint
 from clipengine.media.input.clip_end import SLACK_SECONDS, ClipEnd
-from clipengine.media.input.container import read_packets
+from clipengine.media.input.container import has_decoding_times, read_packets
 from clipengine.media.input.demuxer import Demuxer
-from clipengine.media.input.display_order import REORDERED_FRAMES, DisplayOrder, stores_decoding_times
+from clipengine.media.input.display_order import REORDERED_FRAMES, DisplayOrder
 from clipengine.media.input.header_splice import HeaderSplice, splice_at
 from clipengine.media.input.packet_timestamps import TimedPacket, joined_packets, timed_packets
 from clipengine.media.input.prefetch import Prefetcher
@@ -67,10 +67,7 @@ class Seeker:
         self._prefetcher: Prefetcher | None = None
         self._preroll: Preroll | None = None
         self._following: Iterator[TimedPacket] = iter(())  # packets after the pre-roll
-        codec = facts.video.codec if video and facts.video else ""
-        self.decoding_times = stores_decoding_times(facts.container, codec)  # packets have dts only
-        # Seconds between the dts of a packet and the last one presented before it.
-        self._reordered = (REORDERED_FRAMES if self.decoding_times else 0) * cut.frame_seconds
+        self.decoding_times = False  # packets have dts only
         self._order: DisplayOrder | None = None
         self._clocks: dict[int, Clock] = {}  # of the frames, by stream index
         self.stamps = {track.index: track.stamps for track in facts.audio}
@@ -173,6 +170,7 @@ class Seeker:
 
     def _open(self, splice: HeaderSplice | None = None) -> None:
         self._demuxer.open(splice)
+        self.decoding_times = self.video is not None and has_decoding_times(self._demuxer.container, self.video)
         if self._demuxer.palette_changes:
             self.trusts_keyframes = False
 
@@ -276,5 +274,7 @@ class Seeker:
             packets = timed_packets(read, origin)
         else:
             packets = joined_packets(read, Timeline(origin, joins_discontinuities=True))
-        end = ClipEnd(self._facts, self._cut, streams, self.resume_times, self._reordered)
+        # Seconds between the dts of a packet and the last one presented before it.
+        reordered = (REORDERED_FRAMES if self.decoding_times else 0) * self._cut.frame_seconds
+        end = ClipEnd(self._facts, self._cut, streams, self.resume_times, reordered)
         return end.before(self._prefetcher.follow(packets))

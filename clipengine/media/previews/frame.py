@@ -26,6 +26,7 @@ from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import (
+    has_decoding_times,
     keep_only,
     media_errors,
     open_recording,
@@ -34,7 +35,7 @@ from clipengine.media.input.container import (
     video_stream,
 )
 from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.display_order import DisplayOrder, stores_decoding_times
+from clipengine.media.input.display_order import DisplayOrder
 from clipengine.media.input.events import VideoFrameEvent
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.input.seek import STEPS_BACK, Seeker
@@ -122,7 +123,6 @@ class _SeekingReader:
         self._origin = facts.origin
         self._slack = _video(facts).frame_seconds / 2
         self._threads = threads
-        self._decoding_times = stores_decoding_times(facts.container, _video(facts).codec)
         self._decoder_state: DecoderState | None = None
 
     def frames(self, moments: Sequence[Fraction]) -> Iterator[av.VideoFrame]:
@@ -199,7 +199,7 @@ class _SeekingReader:
 
     def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[_TimedFrame]:
         tick = as_fraction(stream.time_base or Fraction(1, 1000))
-        order = DisplayOrder() if self._decoding_times else None
+        order = DisplayOrder() if has_decoding_times(container, stream) else None
         for number, packet in enumerate(read_packets(container, [stream], self._reader)):
             if order is not None:
                 order.add(packet)
