@@ -5,20 +5,23 @@ Each clip is compared frame by frame with what `tests.films.reference` decodes w
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from clipengine.errors import RecordingUnreadable
 from clipengine.media.input import avi
+from clipengine.media.input.container import media_errors
 from clipengine.media.input.first_packet import read_decoder_state
 from clipengine.media.input.source import DescriptorSource, MediaReader
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file
 from tests.films.likeness import faults_of
 from tests.films.reference import watch
-from tests.support.damage import film, with_damaged_slices
+from tests.support.damage import film, with_damaged_slices, write_pictures
 from tests.support.palette import write_palette_avi
 from tests.support.selection import cases
 
@@ -31,6 +34,7 @@ _RANGES = {
     "iphone_portrait.mov": ("0.4 1.5", "0 0.3", "1.2 2.5"),
     "kurento_car.avi": ("6.145 10.145", "0 0.7", "15.3 17"),
     "fate_packed_bframes.avi": ("0 0.3", "0.21 0.6"),
+    "fate_mvhevc_multiview.mov": ("0 0.2", "0.1 0.4"),
     "fate_vc1_wmapro.asf": ("1.849 4.017", "0 0.5"),
 }
 
@@ -68,6 +72,25 @@ def test_x264_build_is_read_from_the_first_packet_of_444(shelf: Shelf) -> None:
         build = read_decoder_state(reader).x264_build
     assert build is not None
     assert build > 150
+
+
+def test_frames_with_exif_are_cut(tmp_path: Path) -> None:
+    path, exif = tmp_path / "timelapse.mov", b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\1" + bytes(6)
+    with av.open(io.BytesIO(film("avi", "mjpeg", seconds=2, sound=0))) as container:
+        pictures = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    write_pictures(path, "mjpeg", [picture[:2] + segment + picture[2:] for picture in pictures])
+    assert not _faults(path, ("0.6 3", "0 1"), tmp_path)
+
+
+def test_exception_of_this_program_is_no_fault_of_the_recording(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film())
+    with path.open("rb") as file, MediaReader(DescriptorSource(file.fileno())) as reader:
+        with pytest.raises(ValueError, match="invalid literal"), media_errors(reader):
+            int("x")
+        with pytest.raises(RecordingUnreadable, match="nonsense"), media_errors(reader):
+            av.VideoFrame(16, 16, "nonsense")
 
 
 def test_concealed_frames_are_counted_in_a_warning(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ disabled, and nested opens are rejected, so a recording can only access its own 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -25,6 +26,7 @@ from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.mp4_boxes import has_index, is_truncated
 from clipengine.media.input.ogg_vorbis import count_samples, sample_counters
 from clipengine.media.input.prefetch import expect_index
+from clipengine.media.input.side_data_kinds import accept_unknown_kinds
 from clipengine.media.input.signatures import HEAD_BYTES, known_format
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
@@ -61,11 +63,15 @@ DECODER_OPTIONS = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": str(MAX
 # Formats without timestamps: a packet follows the one before it at the rate that the stream states, or at 25 a second.
 UNTIMED = ("h264", "hevc")
 _NOMINAL_SECONDS = Fraction(1, 25)
+_PYAV_FILES = ("av/", "av\\")  # names of compiled files in tracebacks
 _MAX_CONSECUTIVE_ERRORS = 100
 _PROBE_BYTES = 16 * 1024 * 1024
 _BUFFER_BYTES = 16 * 1024  # small, because the MediaReader reads ahead
 # PyAV 18 rejects files with tags that are not UTF-8 unless this is set; 19 has no such option.
 _LENIENT_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+accept_unknown_kinds()
 
 
 def refuse_open(url: str, flags: int, options: dict[str, str]) -> Any:
@@ -136,7 +142,7 @@ def _unreadable(reader: MediaReader) -> ClipEngineError:
 
 @contextmanager
 def media_errors(reader: MediaReader) -> Iterator[None]:
-    """Convert FFmpeg's errors to ours. An error of the reader takes precedence over the demuxer's."""
+    """Convert errors of FFmpeg and PyAV to ours. An error of the reader takes precedence over the demuxer's."""
     try:
         yield
     except ClipEngineError:
@@ -146,10 +152,16 @@ def media_errors(reader: MediaReader) -> Iterator[None]:
             raise UnsupportedMedia.out_of_memory() from None
         if isinstance(reader.error, ClipEngineError):
             raise reader.error from None
-        if reader.error is not None and not isinstance(error, av.FFmpegError):
+        if not isinstance(error, av.FFmpegError) and (reader.error is not None or not _is_of_pyav(error)):
             raise
         said = (error.strerror if isinstance(error, av.FFmpegError) else None) or str(error)
         raise RecordingUnreadable(f"the recording cannot be read: {said[:300]}") from error
+
+
+def _is_of_pyav(error: BaseException) -> bool:
+    """Return True if PyAV raised the error, False if it is a fault of this program or of Python's library."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_code.co_filename.startswith(_PYAV_FILES)
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
