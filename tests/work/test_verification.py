@@ -134,9 +134,7 @@ def test_clip_of_the_planned_form_is_published(running: Running) -> None:
     assert (running.store / clip.object_key).stat().st_size == clip.result.size_bytes
 
 
-@pytest.mark.parametrize(
-    "mode", cases((each for each in MODES if each != RIGHT), ("zeros", "one more track"))
-)
+@pytest.mark.parametrize("mode", cases((each for each in MODES if each != RIGHT), ("zeros", "one more track")))
 def test_file_that_differs_from_the_plan_is_not_published(running: Running, mode: str) -> None:
     clip = running.cut(mode)
     assert clip.error is not None, clip
