@@ -125,7 +125,9 @@ def test_end_may_exceed_the_duration_by_a_second(http: httpx.Client, recording: 
 
 
 def test_unknown_recording_is_rejected(http: httpx.Client) -> None:
-    refused(post(http, "rec_nothing"), 404, "recording_not_found")
+    answer = post(http, "rec_nothing")
+    refused(answer, 404, "recording_not_found")
+    assert [each["parameter"] for each in answer.json()["errors"]] == ["recording_id"]
     refused(post(http, new_id("rec"), {**BODY, "end_seconds": 1, "label": ""}), 404, "recording_not_found")
 
 

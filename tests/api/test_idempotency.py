@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from clipengine.api.http.operation import fingerprint
+from clipengine.api.http.requests import Body, CreateClip, RegisterRecording
 from clipengine.api.http.validation import idempotency_key
 from clipengine.clips.clip import Recording
 from clipengine.errors import InvalidRequest
@@ -120,3 +123,27 @@ def test_valid_keys_are_parsed(http: httpx.Client, path: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     (fault,) = answer.json()["errors"]
     assert (fault["detail"], fault["header"]) == ("must be 1 to 255 visible ASCII characters", "Idempotency-Key")
+
+
+class _Base(Body):
+    always_hashed = ("name",)
+
+    name: str | None = None
+
+
+class _Later(_Base):
+    added: str = "default"
+
+
+def test_field_of_a_later_release_leaves_the_fingerprint_of_old_requests_unchanged() -> None:
+    assert fingerprint(_Later()) == fingerprint(_Base())
+    assert fingerprint(_Later(added="default")) == fingerprint(_Base())
+    assert fingerprint(_Later(added="other")) != fingerprint(_Base())
+
+
+def test_fingerprints_are_those_of_0_1_0() -> None:
+    clip = CreateClip(label="queued", start_seconds=0, end_seconds=1)
+    assert fingerprint(clip) == "591e16ab87157bd8d7cd82e7883acefc15350273005891e7b620078020a6ce8b"
+    recording = RegisterRecording(bucket_path="a.mp4")
+    values = '{"bucket_path":"a.mp4","metadata":{},"name":null}'
+    assert fingerprint(recording) == hashlib.sha256(values.encode()).hexdigest()

@@ -32,7 +32,7 @@ from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
 from clipengine.api.http.rate_limit import RateLimiter
-from clipengine.api.http.requests import B, NoBody, NoQuery, Q
+from clipengine.api.http.requests import B, Body, NoBody, NoQuery, Q
 from clipengine.api.http.validation import (
     collected,
     idempotency_key,
@@ -153,11 +153,10 @@ def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], 
     after the commit, but not for a replay: a repeated cancel must not kill the next attempt of the clip.
     """
     request = call.request
-    canonical = json.dumps(call.body.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     answer, replayed = call.ledger.idempotency.once(
         idempotency_key(request.headers.get("idempotency-key")),
         scope=f"{call.key.key_id} {request.method} {request.scope['path']}",
-        fingerprint=hashlib.sha256(canonical.encode()).hexdigest(),
+        fingerprint=fingerprint(call.body),
         work=work,
     )
     if replayed:
@@ -165,6 +164,15 @@ def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], 
     if then is not None:
         then()
     return json_response(answer.body, answer.status, answer.headers)
+
+
+def fingerprint(body: Body) -> str:
+    """Return a hash of the body that stays the same if a later release adds fields to it."""
+    values = body.model_dump(mode="json")
+    given = body.model_dump(mode="json", exclude_defaults=True)
+    kept = given | {name: value for name, value in values.items() if name in body.always_hashed}
+    canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def routes(operations: Sequence[Operation], engine: Engine, changes: ChangeBroadcast) -> list[Route]:

@@ -7,6 +7,7 @@ What needs the recording, the settings or the ledger to be checked is checked la
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
@@ -170,9 +171,14 @@ WrittenMoment = Annotated[int, BeforeValidator(_written_moment), Field(json_sche
 
 
 class Body(BaseModel):
-    """A JSON body of at most `max_bytes`; None means that only `server.max_body_bytes` limits it."""
+    """A JSON body of at most `max_bytes`; None means that only `server.max_body_bytes` limits it.
+
+    Idempotency hashes the fields in `always_hashed` and those that differ from their defaults. 0.1.0 hashed all of its
+    fields, so these stay in the hash: a client may repeat a request from before an upgrade. Do not add new fields.
+    """
 
     max_bytes: ClassVar[int | None] = 16 * 1024
+    always_hashed: ClassVar[Collection[str]] = ()
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, json_schema_extra={"additionalProperties": False}
@@ -233,6 +239,10 @@ RangeSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, Aft
 
 class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
+    always_hashed = (
+        *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
+        "expires_at",
+    )
     model_config = _like(label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
     label: str = Field(description="1 to 200 characters, no control characters. Part of the name of the object.")
@@ -368,6 +378,7 @@ class CreateKey(Body):
 
 class RegisterRecording(Body):
     max_bytes = None  # as for a clip
+    always_hashed = ("bucket_path", "name", "metadata")
     model_config = _like(bucket_path="relay/recordings/h_01/recording.mp4")
 
     bucket_path: str | None = Field(
@@ -413,6 +424,7 @@ class TranscriptCues(RootModel[list[TranscriptCue]]):
 
 
 class CreateWebhook(Body):
+    always_hashed = ("url", "events", "secret", "enabled")
     model_config = _like(url="https://example.org/hooks", events=list(DEFAULT_EVENTS))
 
     url: Address

@@ -15,7 +15,7 @@ from clipengine.api.http.requests import CreateClip, NoQuery
 from clipengine.api.http.responses import ClipPlanObject
 from clipengine.api.http.validation import located
 from clipengine.api.routes.clip_parts import parts_of, single_part
-from clipengine.api.routes.clips import complete_recording, subtitle_language
+from clipengine.api.routes.clips import complete_recording, recording_of_path, subtitle_language
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
 from clipengine.clips.edit import PlannedPart, lost_texts
@@ -68,7 +68,7 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
 def _look_up(call: Call[NoQuery, CreateClip], recording_id: str) -> tuple[list[Recording], list[PlannedPart]]:
     """Return the recordings of a valid request, and its parts."""
     body = call.body
-    complete_recording(call, body, recording_id)
+    complete_recording(call, body, recording_of_path(call))
     parts = parts_of(body, recording_id) or (single_part(body, recording_id),)
     ids = list(dict.fromkeys(part.recording_id for part in parts))
     recordings = [call.ledger.recordings.get(each) for each in ids]

@@ -57,7 +57,7 @@ from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     def work() -> StoredAnswer:
         call.engine.admit()
-        clip = _create(call, complete_recording(call, call.body, call.path("recording_id")), call.body)
+        clip = _create(call, complete_recording(call, call.body, recording_of_path(call)), call.body)
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
     return once(call, work)
@@ -77,7 +77,7 @@ def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
 
 def _validate_batched(call: Call[Any, Any], body: BatchedClip) -> Recording:
     with located(pointer="/recording_id"):
-        return complete_recording(call, body, body.recording_id)
+        return complete_recording(call, body, call.ledger.recordings.get(body.recording_id))
 
 
 def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
@@ -95,13 +95,18 @@ def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Cli
     return call.ledger.clips.create(recording, request, extension=profile.container, template=settings.storage.clip_key)
 
 
-def complete_recording(call: Call[Any, Any], body: CreateClip, recording_id: str) -> Recording:
+def recording_of_path(call: Call[Any, Any]) -> Recording:
+    with located(parameter="recording_id"):
+        return call.ledger.recordings.get(call.path("recording_id"))
+
+
+def complete_recording(call: Call[Any, Any], body: CreateClip, recording: Recording) -> Recording:
     """Return the recording of a valid request.
 
     Raises the first fault of the values, which the ledger and the settings decide, and RecordingNotComplete.
     """
     settings = call.engine.settings
-    recording = call.ledger.recordings.get(recording_id)
+    recording_id = recording.recording_id
     if body.profile not in settings.profiles:
         with located(pointer="/profile"):
             raise UnknownProfile(f"There is no profile {body.profile[:60]!r}")

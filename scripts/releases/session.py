@@ -1,0 +1,146 @@
+"""The requests of one user of a release, sent by the Python client of that release and recorded with the responses.
+
+    OLD/bin/python scripts/releases/session.py SITE.json RECORDED.json
+
+It runs with the Python of the release, so it imports nothing else of this checkout. SITE.json has `url`, `key`, `hook`
+(a webhook receiver), `film` and `folder` (for downloads).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from clipengine.client import ApiError, Client
+
+_REPLAYED = ("accept", "content-type", "idempotency-key", "idempotent-replayed", "range")
+
+
+class Recorder:
+    """A stand-in for the method of httpx's transport that sends a request; it appends to `exchanges`."""
+
+    def __init__(self) -> None:
+        self.exchanges: list[dict[str, Any]] = []
+        self._send = httpx.HTTPTransport.handle_request
+
+    def handle_request(self, transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        json_body = request.headers.get("content-type") == "application/json"
+        sent = json.loads(request.read()) if json_body else None
+        response = self._send(transport, request)
+        received = b"".join(response.stream)  # type: ignore[arg-type]
+        response.close()
+        self.exchanges.append(
+            {
+                "method": request.method,
+                "path": request.url.raw_path.decode(),
+                "authorized": request.headers.get("authorization", "").startswith("Bearer relay_live_"),
+                "headers": _headers(request.headers),
+                "body": sent,
+                "status": response.status_code,
+                "response_headers": _headers(response.headers),
+                "response": _json(response, received),
+            }
+        )
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"transfer-encoding"]
+        return httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(received))
+
+
+def _headers(headers: httpx.Headers) -> dict[str, str]:
+    return {name: headers[name] for name in _REPLAYED if name in headers}
+
+
+def _json(response: httpx.Response, received: bytes) -> Any:
+    return json.loads(received) if "json" in response.headers.get("content-type", "") else None
+
+
+def use(client: Client, site: dict[str, str]) -> None:
+    """Use every operation of the client, with the errors that users meet."""
+    client.profiles.list()
+    recording = client.recordings.upload(site["film"], name="meeting.mp4").wait(timeout=120)
+    recording_id = recording.recording_id
+    _read_recording(client, recording_id, Path(site["folder"]))
+    _use_clips(client, recording_id, site)
+    _use_webhooks(client, site["hook"])
+    client.recordings.add(recording.bucket_path, name="registered again")
+    removed = client.recordings.upload(site["film"], name="removed.mp4")
+    client.recordings.wait(removed.recording_id, timeout=120)
+    client.recordings.delete(removed.recording_id, object=True)
+    for request in (
+        lambda: client.clips.get("clip_01j9xz4h6ye8v8n1m8t5g2b3qr"),
+        lambda: client.clips.create(recording_id, "", 3, 1),
+        lambda: client.clips.create(recording_id, "late", 1000, 1010),
+        lambda: client.clips.create(removed.recording_id, "gone", 1, 2),
+        lambda: client.recordings.add("relay/recordings/missing.mp4", name="missing"),
+    ):
+        try:
+            request()
+        except ApiError:
+            continue
+        raise AssertionError("the request should have failed")
+    client.request("GET", "/readyz")
+
+
+def _read_recording(client: Client, recording_id: str, folder: Path) -> None:
+    client.recordings.get(recording_id)
+    client.recordings.list(status="complete", limit=1)
+    client.recordings.frame(recording_id, folder / "frame.jpg", 1.5, width=160)
+    client.recordings.frames(recording_id, start=1, end=2)
+    client.recordings.filmstrip(recording_id, folder / "film.jpg", count=4)
+    client.recordings.waveform(recording_id, start=0, end=4, points=20)
+    client.recordings.download(recording_id, folder / "meeting.mp4")
+
+
+def _use_clips(client: Client, recording_id: str, site: dict[str, str]) -> None:
+    wanted: dict[str, Any] = {"metadata": {"case": "4711"}, "priority": 5, "webhook_url": site["hook"], "poster": True}
+    clip = client.clips.create(recording_id, "key-moment", 1, 3.5, **wanted, idempotency_key="session-1")
+    client.clips.create(recording_id, "key-moment", 1, 3.5, **wanted, idempotency_key="session-1")
+    client.clips.wait(clip.clip_id, timeout=120)
+    client.clips.get(clip.clip_id)
+    client.clips.list(label="key-moment", limit=1)
+    client.clips.list(recording_id=recording_id)
+    client.clips.download(clip.clip_id, Path(site["folder"]) / "clip.mp4")
+    client.clips.poster(clip.clip_id, Path(site["folder"]) / "clip.jpg")
+    sound = client.clips.create(recording_id, "sound", 0, 2, profile="sound", expires_at="2099-01-01T00:00:00Z")
+    client.clips.wait(sound.clip_id, timeout=120)
+    client.clips.deliveries(clip.clip_id)
+    client.clips.delete(sound.clip_id)
+    running = client.clips.create(recording_id, "running", 0, 8, profile="slow")
+    queued = client.clips.create(recording_id, "queued", 0, 1)
+    client.clips.cancel(queued.clip_id)
+    client.clips.get(queued.clip_id)
+    client.clips.retry(queued.clip_id)
+    client.clips.wait(running.clip_id, timeout=120)
+    client.clips.wait(queued.clip_id, timeout=120)
+
+
+def _use_webhooks(client: Client, hook: str) -> None:
+    events = ["clip.ready", "clip.failed", "recording.complete"]
+    webhook = client.webhooks.create(hook, events=events, secret="secret-of-the-session")
+    client.webhooks.list()
+    client.webhooks.get(webhook.webhook_id)
+    client.webhooks.update(webhook.webhook_id, events=events[:2], enabled=True)
+    tested = client.webhooks.test(webhook.webhook_id)
+    client.webhooks.delivery(tested.delivery_id)
+    client.webhooks.deliveries(webhook.webhook_id)
+    client.webhooks.redeliver(tested.delivery_id)
+    client.webhooks.delete(webhook.webhook_id)
+
+
+def main(site: Path, recorded: Path) -> None:
+    recorder = Recorder()
+    httpx.HTTPTransport.handle_request = lambda transport, request: recorder.handle_request(transport, request)
+    settings = json.loads(site.read_text())
+    with Client(settings["url"], settings["key"], timeout=60) as client:
+        use(client, settings)
+    with Client(settings["url"], "wrong", retries=0) as stranger, suppress(ApiError):
+        stranger.clips.list()
+    recorded.write_text(json.dumps(recorder.exchanges, indent=1))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
