@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-all check client-ts lock films screens compare bench fuzz soak clean
+.PHONY: help install run demo test test-all check client-ts dist lock films screens compare bench fuzz soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ client-ts: $(VENV)/.installed $(NPM_MODULES)  ## build the npm packages, a TypeS
 	@$(BIN)/python -m scripts.openapi dist/openapi.json
 	@node scripts/typescript/build.mjs dist/openapi.json dist
 	@cd dist && npm pack --silent --offline $(addprefix ./,$(NPM_PACKAGES)) | sed 's,^,built: dist/,'
+
+dist: $(VENV)/.test-installed client-ts  ## build and check what a release publishes: wheel, sdist and npm packages
+	@$(BIN)/python -m scripts.dist dist
+	@cd dist && for package in $(NPM_PACKAGES); do \
+		npm publish --dry-run --silent --offline "./$$package-$$(../$(BIN)/clipengine --version | cut -d ' ' -f 2).tgz" || exit 1; done
 
 lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions that setup.cfg allows
 	@$(PIP) install uv
