@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+from clipengine.api.http.access import Action, Object, may
 from clipengine.api.http.auth import Credential, authorize, credential
 from clipengine.api.http.operation import in_session, other_method
 from clipengine.api.http.ports import Engine
@@ -64,7 +65,7 @@ class McpEndpoint:
         if given.is_session:
             raise Unauthorized
         key = await run_in_threadpool(
-            in_session, self._engine.ledger, lambda: authorize(self._engine.ledger, given, "read")
+            in_session, self._engine.ledger, lambda: authorize(self._engine.ledger, given, "read", Object("tools"))
         )
         body = await read_bytes(request, limit=self._max_bytes)
         async with self._client(request, given) as client:
@@ -80,10 +81,10 @@ class McpEndpoint:
 
 
 def _caller(client: AsyncClient, key: ApiKey) -> Caller:
-    async def may_write() -> bool:
-        return "write" in key.scopes
+    async def allowed(action: Action, object: Object) -> bool:
+        return may(key, action, object)
 
-    return Caller(client, may_write)
+    return Caller(client, allowed)
 
 
 class _InProcess(httpx.AsyncBaseTransport):

@@ -33,6 +33,7 @@ from mcp_types import (
 from mcp_types import Tool as ToolObject
 
 from clipengine import __version__
+from clipengine.api.http.access import Action, Object
 from clipengine.api.http.validation import listing, validate_body
 from clipengine.client import ApiError, AsyncClient, ClientError
 from clipengine.errors import RequestError
@@ -49,10 +50,10 @@ _INSTRUCTIONS = (
 
 @dataclass(frozen=True)
 class Caller:
-    """Client and rights of an agent. `may_write` is called for each request, because the rights of a key may change."""
+    """Client and rights of an agent. `may` is called for each request, because the rights of a key may change."""
 
     client: AsyncClient
-    may_write: Callable[[], Awaitable[bool]]
+    may: Callable[[Action, Object], Awaitable[bool]]
 
 
 def tool_server(caller_of: Callable[[Any], Caller]) -> Server[Any]:
@@ -61,17 +62,18 @@ def tool_server(caller_of: Callable[[Any], Caller]) -> Server[Any]:
     async def list_tools(
         context: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
     ) -> ListToolsResult:
+        caller = caller_of(context.request)
         try:
-            writes = await caller_of(context.request).may_write()
+            allowed = [tool for tool in TOOLS if await caller.may(tool.action, tool.object)]
         except ClientError as error:
             raise MCPError(INTERNAL_ERROR, _text(error)) from None
-        return ListToolsResult(tools=[_describe(tool) for tool in TOOLS if writes or not tool.writes])
+        return ListToolsResult(tools=[_describe(tool) for tool in allowed])
 
     async def call_tool(context: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
         caller = caller_of(context.request)
         tool = next((each for each in TOOLS if each.name == params.name), None)
         try:
-            if tool is None or (tool.writes and not await caller.may_write()):
+            if tool is None or not await caller.may(tool.action, tool.object):
                 raise MCPError(INVALID_PARAMS, "there is no tool of this name, or the API key may not use it")
             return await _call(tool, caller.client, params.arguments or {})
         except (ClientError, RequestError) as error:
@@ -90,7 +92,7 @@ def tool_server(caller_of: Callable[[Any], Caller]) -> Server[Any]:
 def _describe(tool: Tool) -> ToolObject:
     schema = tool.arguments.model_json_schema()
     schema.pop("title", None)
-    hints = ToolAnnotations(read_only_hint=not tool.writes, destructive_hint=False, open_world_hint=False)
+    hints = ToolAnnotations(read_only_hint=tool.action == "read", destructive_hint=False, open_world_hint=False)
     return ToolObject(name=tool.name, description=tool.description, input_schema=schema, annotations=hints)
 
 
@@ -126,10 +128,10 @@ async def serve_stdio(url: str, api_key: str, *, read_only: bool) -> None:
     """Serve the tools of the engine at `url` over stdin and stdout until the end of the input."""
     async with AsyncClient(url, api_key) as client:
 
-        async def may_write() -> bool:
-            return not read_only and await _has_write_scope(client)
+        async def allowed(action: Action, object: Object) -> bool:
+            return action == "read" or (not read_only and await _has_write_scope(client))
 
-        caller = Caller(client, may_write)
+        caller = Caller(client, allowed)
         server = tool_server(lambda request: caller)
 
         async def reject() -> None:

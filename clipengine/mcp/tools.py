@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clipengine.api.http.access import Action, Object
 from clipengine.client import AsyncClient, ClientError
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.output import Output
@@ -117,13 +118,17 @@ class ShareClip(_Arguments):
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool. `run` calls the engine with validated `arguments` and returns a JSON value, or a JPEG as bytes."""
+    """A tool. `run` calls the engine with validated `arguments` and returns a JSON value, or a JPEG as bytes.
+
+    A key may use it if it may do `action` with `object`.
+    """
 
     name: str
     description: str
     arguments: type[BaseModel]
     run: Callable[[AsyncClient, Any], Awaitable[str | bytes]]
-    writes: bool = False
+    object: Object
+    action: Action = "read"
 
 
 async def _list_recordings(client: AsyncClient, given: ListRecordings) -> Any:
@@ -198,26 +203,30 @@ def _json(call: Callable[[AsyncClient, Any], Awaitable[Any]]) -> Callable[[Async
     return run
 
 
+_RECORDINGS, _CLIPS = Object("recordings"), Object("clips")
+
 TOOLS = (
-    Tool("list_recordings", "List recordings, newest first.", ListRecordings, _json(_list_recordings)),
-    Tool("get_recording", "Get a recording: length, tracks, status.", GetRecording, _json(_get_recording)),
-    Tool("search_transcripts", "Find what was said, with its times.", SearchTranscripts, _json(_search)),
-    Tool("get_transcript", "Get the text of a recording with times.", GetTranscript, _json(_transcript)),
-    Tool("get_frame", "See the picture of a recording at a time.", GetFrame, _frame),
+    Tool("list_recordings", "List recordings, newest first.", ListRecordings, _json(_list_recordings), _RECORDINGS),
+    Tool("get_recording", "Get a recording: length, tracks, status.", GetRecording, _json(_get_recording), _RECORDINGS),
+    Tool("search_transcripts", "Find what was said, with its times.", SearchTranscripts, _json(_search), _RECORDINGS),
+    Tool("get_transcript", "Get the text of a recording with times.", GetTranscript, _json(_transcript), _RECORDINGS),
+    Tool("get_frame", "See the picture of a recording at a time.", GetFrame, _frame, _RECORDINGS),
     Tool(
         "plan_clip",
         "Say what a clip would be, without making it: its exact range, size and time.",
         PlanClip,
         _json(_plan),
+        _RECORDINGS,
     ),
-    Tool("list_clips", "List clips, newest first.", ListClips, _json(_list_clips)),
-    Tool("wait_for_clip", "Get a clip, when it is ready or after a time.", WaitForClip, _json(_wait)),
-    Tool("create_clip", "Cut an exact clip out of a recording.", CreateClip, _json(_create), writes=True),
+    Tool("list_clips", "List clips, newest first.", ListClips, _json(_list_clips), _CLIPS),
+    Tool("wait_for_clip", "Get a clip, when it is ready or after a time.", WaitForClip, _json(_wait), _CLIPS),
+    Tool("create_clip", "Cut an exact clip out of a recording.", CreateClip, _json(_create), _RECORDINGS, "write"),
     Tool(
         "share_clip",
         "Create a link that shows a finished clip to anyone who has it.",
         ShareClip,
         _json(_share),
-        writes=True,
+        _CLIPS,
+        "write",
     ),
 )

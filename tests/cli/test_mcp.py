@@ -23,6 +23,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ImageContent, TextContent
 
 from clipengine import __version__
+from clipengine.api.http.access import Action, Object
 from clipengine.mcp.server import MAX_LINE_BYTES, Caller, tool_server
 from tests.support.server import COMMAND, LOOPBACK_ALLOWED, RunningServer, clean_environ, running_server
 
@@ -197,7 +198,7 @@ def test_clients_of_the_former_protocol_are_served(server: RunningServer, transp
 
 
 def test_internal_errors_reveal_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async def may_write() -> bool:
+    async def allowed(action: Action, object: Object) -> bool:
         return True
 
     class Broken:
@@ -206,7 +207,7 @@ def test_internal_errors_reveal_nothing(caplog: pytest.LogCaptureFixture) -> Non
             raise KeyError("secret")
 
     async def work() -> None:
-        server = tool_server(lambda request: Caller(Broken(), may_write))  # type: ignore[arg-type]
+        server = tool_server(lambda request: Caller(Broken(), allowed))  # type: ignore[arg-type]
         async with Agent(server) as agent:
             with pytest.raises(MCPError, match="KeyError: see the log") as failed:
                 await agent.call_tool("get_recording", {"recording_id": "rec_x"})

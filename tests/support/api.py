@@ -10,7 +10,7 @@ import hashlib
 import io
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,6 +22,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from clipengine.api.app import create_app
+from clipengine.api.http.ports import Endpoint
 from clipengine.cli.http_protocol import LimitedProtocol
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
@@ -252,10 +253,10 @@ _IDLE: list[_SharedServer] = []
 
 
 @contextmanager
-def api_server(engine: RecordedEngine) -> Iterator[ApiServer]:
+def api_server(engine: RecordedEngine, endpoints: Sequence[Endpoint] = ()) -> Iterator[ApiServer]:
     """Serve the engine: with a server that another test has left, unless it was stopped."""
     shared = _IDLE.pop() if _IDLE else _SharedServer()
-    app = shared.switch.app = create_app(engine)
+    app = shared.switch.app = create_app(engine, endpoints)
     _, key = engine.ledger.keys.create("all")
     running = ApiServer(f"http://127.0.0.1:{shared.port}", shared.port, app, engine, key, shared.server, shared.thread)
     try:

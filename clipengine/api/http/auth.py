@@ -1,4 +1,4 @@
-"""Authentication and authorisation: a Bearer key or the session of the page, one scope per operation.
+"""Authentication: a Bearer key or the session of the page. `access` decides what its key may do.
 
 A missing, malformed, unknown or revoked key and an expired session all get the same 401, so that a response reveals
 nothing about keys.
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from clipengine.api.http.access import Action, Object, require
 from clipengine.errors import Forbidden, Unauthorized
-from clipengine.ledger.keys import ApiKey, Scope
+from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
 
 SESSION_COOKIE = "clipengine_session"
@@ -56,11 +57,10 @@ def credential(request: Request) -> Credential:
     return Credential(match[1], is_session=False)
 
 
-def authorize(ledger: Ledger, given: Credential, scope: Scope) -> ApiKey:
-    """Return the key of the caller. Raise Unauthorized, or Forbidden if the key lacks the scope."""
+def authorize(ledger: Ledger, given: Credential, action: Action, object: Object) -> ApiKey:
+    """Return the key of the caller. Raise Unauthorized, or Forbidden if the key may not do this with the object."""
     key = (ledger.sessions if given.is_session else ledger.keys).verify(given.text)
     if key is None:
         raise Unauthorized
-    if scope not in key.scopes:
-        raise Forbidden(f"This key does not have the scope `{scope}`")
+    require(key, action, object)
     return key

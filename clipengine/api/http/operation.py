@@ -1,4 +1,4 @@
-"""Operations: one method on one path with its scope, request types, responses and documentation, and their dispatch.
+"""Operations: one method on one path with its action, request types, responses and documentation, and their dispatch.
 
 Routes and OpenAPI document are both made from these values, so they cannot disagree. Handlers run in the thread pool
 inside one session of the ledger. A handler that waits returns a coroutine, which holds no thread and uses `in_session`
@@ -27,6 +27,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from clipengine import tracing
+from clipengine.api.http.access import PUBLIC, Action, Object, needed_scope, require
 from clipengine.api.http.auth import Credential, authorize, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.ports import Engine
@@ -107,7 +108,7 @@ NOTHING = Answer(204, "Done. The response has no body.")
 class Operation:
     method: str
     path: str
-    scope: Scope
+    action: Action
     handler: Handler
     summary: str
     answers: Sequence[Answer]
@@ -120,6 +121,16 @@ class Operation:
     @property
     def takes_json(self) -> bool:
         return self.body is not NoBody
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that a key needs."""
+        return needed_scope(self.action, self.object({}))
+
+    def object(self, ids: Mapping[str, str]) -> Object:
+        """Return the object that the path names first; `ids` are the parameters of the path."""
+        _, _, kind, *rest = self.path.split("/")
+        return Object(kind, ids.get(rest[0].strip("{}")) if rest else None)
 
 
 def in_session(ledger: Ledger, work: Callable[[], T]) -> T:
@@ -193,6 +204,7 @@ class Public:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["method"] in ("GET", "HEAD"):
+            require(None, "read", PUBLIC)
             response = await self._handler(Request(scope, receive))
         else:
             response = other_method(scope, "GET, HEAD, OPTIONS")
@@ -257,9 +269,11 @@ class Resource:
     async def _perform(self, operation: Operation, request: Request) -> Response:
         given = credential(request)
         if not operation.takes_json:
-            return await self._call(operation, request, lambda: self._authorized(operation, given))
+            return await self._call(operation, request, lambda: self._authorized(operation, request, given))
         # A body takes memory and time, so it is read only for a key that may send it.
-        key = await run_in_threadpool(in_session, self._engine.ledger, lambda: self._authorized(operation, given))
+        key = await run_in_threadpool(
+            in_session, self._engine.ledger, lambda: self._authorized(operation, request, given)
+        )
         text = await read_body(request, limit=operation.body.limit(self._engine.settings.server.max_body_bytes))
         return await self._call(operation, request, lambda: key, text)
 
@@ -274,9 +288,9 @@ class Resource:
         answer = await run_in_threadpool(in_session, self._engine.ledger, work)
         return await answer if isinstance(answer, Awaitable) else answer
 
-    def _authorized(self, operation: Operation, given: Credential) -> ApiKey:
+    def _authorized(self, operation: Operation, request: Request, given: Credential) -> ApiKey:
         """Return the key of the caller and count the request against its rate limit."""
-        key = authorize(self._engine.ledger, given, operation.scope)
+        key = authorize(self._engine.ledger, given, operation.action, operation.object(request.path_params))
         self._rates.spend(key.key_id)
         return key
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
+from clipengine.api.http.access import Object, may
 from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests import (
@@ -205,7 +206,7 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
     deliveries = call.ledger.deliveries
     page = deliveries.list(clip_id=find_clip(call).clip_id, limit=call.query.limit, cursor=call.query.cursor)
     shown = [delivery_object(each, deliveries) for each in page.data]
-    if "admin" not in call.key.scopes:
+    if not may(call.key, "read", Object("webhooks")):
         shown = [each | {"url": origin_of(each["url"])} for each in shown]
     return page_response(call, shown, page.next_cursor)
 

@@ -227,7 +227,7 @@ def _bytes(media_type: str) -> list[Answer]:
 
 _FILES = _bytes("video/*, audio/*, image/jpeg, application/octet-stream")
 _POSTERS = _bytes("image/jpeg")
-_operation = partial(Operation, "GET", scope="read")
+_operation = partial(Operation, "GET", action="read")
 _STORE_ERRORS = (RangeNotSatisfiable, StorageDenied, StorageUnavailable)
 _CLIP_ERRORS = (ClipNotFound, ClipNotComplete, ObjectNotFound, *_STORE_ERRORS)
 _PREFIXES = ("/v1/clips/{clip_id}", "/v1/recordings/{recording_id}/clips/{clip_id}")

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clipengine.api.http.access import Object
 from clipengine.api.http.auth import authorize, credential
 from clipengine.api.http.operation import Public, json_response
 from clipengine.api.http.ports import Engine
@@ -35,7 +36,7 @@ def _ready(engine: Engine, request: Request) -> Response:
 def _is_known(engine: Engine, request: Request) -> bool:
     """Return True if the request has a valid key; details may contain addresses. False without a ledger."""
     try:
-        authorize(engine.ledger, credential(request), "read")
+        authorize(engine.ledger, credential(request), "read", Object("status"))
     except ClipEngineError:
         return False
     return True

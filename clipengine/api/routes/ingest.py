@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clipengine.api.http.access import Object, Sender, require
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import parse_json, read_bytes
@@ -71,6 +72,7 @@ class _Ingest:
     def _handle(self, name: str, source: event.Source, request: Request, body: bytes) -> Response:
         received = event.Request(request.headers, body, event.without_nul(parse_json(body)), time.time())
         source.verify(received)
+        require(Sender(name), "write", Object("recordings"))
         reading = source.read(received)
         if reading.reply is not None:
             return json_response(reading.reply)

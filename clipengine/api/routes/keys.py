@@ -32,7 +32,7 @@ OPERATIONS = [
     Operation(
         "POST",
         "/v1/keys",
-        "admin",
+        "write",
         create_key,
         "Create an API key",
         [Answer(201, "The key, which is not shown again.", NewKeyObject)],
@@ -42,7 +42,7 @@ OPERATIONS = [
     Operation(
         "GET",
         "/v1/keys",
-        "admin",
+        "read",
         list_keys,
         "List API keys",
         [Answer(200, "All keys, also revoked ones, oldest first.", KeyObject, page=True)],
@@ -50,7 +50,7 @@ OPERATIONS = [
     Operation(
         "DELETE",
         "/v1/keys/{key_id}",
-        "admin",
+        "write",
         revoke_key,
         "Revoke an API key",
         [NOTHING],

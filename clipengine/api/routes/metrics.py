@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clipengine.api.http.access import Object
 from clipengine.api.http.auth import authorize, credential
 from clipengine.api.http.operation import Public, in_session
 from clipengine.api.http.ports import Engine
@@ -22,7 +23,9 @@ def routes(engine: Engine, registry: CollectorRegistry) -> list[Route]:
     async def metrics(request: Request) -> Response:
         if needed == "key":
             given = credential(request)
-            await run_in_threadpool(in_session, engine.ledger, lambda: authorize(engine.ledger, given, "read"))
+            await run_in_threadpool(
+                in_session, engine.ledger, lambda: authorize(engine.ledger, given, "read", Object("metrics"))
+            )
         return Response(await run_in_threadpool(engine.metrics) + generate_latest(registry), media_type=CONTENT_TYPE)
 
     return [] if needed == "off" else [Route("/metrics", Public(metrics))]

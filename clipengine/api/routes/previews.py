@@ -187,7 +187,7 @@ PREVIEW_ERRORS = (
     Busy,
 )
 KNOWN = Answer(304, "The client has these bytes already.")
-_operation = partial(Operation, "GET", scope="read", errors=PREVIEW_ERRORS)
+_operation = partial(Operation, "GET", action="read", errors=PREVIEW_ERRORS)
 
 OPERATIONS = [
     _operation(

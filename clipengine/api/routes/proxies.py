@@ -88,7 +88,7 @@ def _number(text: str, count: int) -> int:
     return int(text)
 
 
-_operation = partial(Operation, "GET", scope="read", errors=PREVIEW_ERRORS)
+_operation = partial(Operation, "GET", action="read", errors=PREVIEW_ERRORS)
 
 OPERATIONS = [
     _operation(

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clipengine.api.http.access import PUBLIC, Object, require
 from clipengine.api.http.auth import SESSION_COOKIE, authorize, credential
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
@@ -57,6 +58,7 @@ def route(engine: Engine, codes: SignInCodes) -> Route:
     secure = engine.settings.server.public_url.startswith("https:")
 
     async def sign_in(request: Request) -> Response:
+        require(None, "write", PUBLIC)
         raw = await read_body(request, limit=SignIn.limit(engine.settings.server.max_body_bytes))
 
         def work() -> tuple[ApiKey, str]:
@@ -80,12 +82,15 @@ def route(engine: Engine, codes: SignInCodes) -> Route:
         """Describe the session, or return 204 without one: browsers log a 401 in their console."""
         try:
             given = credential(request)
-            key = await run_in_threadpool(in_session, ledger, lambda: authorize(ledger, given, "read"))
+            key = await run_in_threadpool(
+                in_session, ledger, lambda: authorize(ledger, given, "read", Object("session"))
+            )
         except Unauthorized:
             return Response(status_code=204)
         return json_response(_shown(key))
 
     async def sign_out(request: Request) -> Response:
+        require(None, "write", PUBLIC)
         given = credential(request)
         if given.is_session:
             await run_in_threadpool(in_session, ledger, lambda: ledger.sessions.end(given.text))

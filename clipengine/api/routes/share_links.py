@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clipengine.api.http.access import Action, Object, may
 from clipengine.api.http.operation import Public, in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.rate_limit import RateLimiter
@@ -88,16 +89,14 @@ class _Links:
 
     def player(self, request: Request) -> Response:
         ancestors = " ".join(self._settings.shares.frame_ancestors) or "'none'"
-        return self._html(request, lambda found: player_page(found.clip, _embeddable(found).address), ancestors)
+        return self._html(request, lambda found: player_page(found.clip, found.address), ancestors, "embed")
 
     def video(self, request: Request) -> Response:
         found = self._find(request, request.path_params["token"])
         return self._object(serve_clip(self._store, request, found.clip, kind="inline", link_seconds=_valid(found)))
 
     def download(self, request: Request) -> Response:
-        found = self._find(request, request.path_params["token"])
-        if not found.share.download:
-            raise _nothing()
+        found = self._find(request, request.path_params["token"], "download")
         return self._object(serve_clip(self._store, request, found.clip, link_seconds=_valid(found)))
 
     def poster(self, request: Request) -> Response:
@@ -111,7 +110,7 @@ class _Links:
         prefix = f"{Address.base_of(request, self._settings)}/s/"
         url = query.get("url", "")[:_MAX_URL]
         token = url.removeprefix(prefix) if url.startswith(prefix) else ""
-        found = _embeddable(self._find(request, token))
+        found = self._find(request, token, "embed")
         width, height = _pixels(query.get("maxwidth")), _pixels(query.get("maxheight"))
         return json_response(oembed(found.clip, found.address, width, height))
 
@@ -119,12 +118,15 @@ class _Links:
     def _store(self) -> Store:
         return self._engine.store
 
-    def _find(self, request: Request, token: str) -> _Found:
-        """Return the share and the clip of the token, and count the request. Raise NotFound or RateLimited."""
+    def _find(self, request: Request, token: str, action: Action = "read") -> _Found:
+        """Return the share and the clip of the token, and count the request.
+
+        Raise RateLimited, and NotFound without a share or if it excludes the action.
+        """
         ledger = self._engine.ledger
         share = ledger.shares.find(token) if self._settings.shares.enabled else None
         self._rates.spend(share.share_id if share else _UNKNOWN)
-        if share is None:
+        if share is None or not may(share, action, Object("clips", share.clip_id)):
             raise _nothing()
         try:
             clip = ledger.clips.get(share.clip_id)
@@ -132,16 +134,17 @@ class _Links:
             raise _nothing() from None
         return _Found(share, clip, Address.of(request, self._settings, token))
 
-    def _html(self, request: Request, render: Callable[[_Found], str], ancestors: str) -> Response:
+    def _html(
+        self, request: Request, render: Callable[[_Found], str], ancestors: str, action: Action = "read"
+    ) -> Response:
         headers = {"Content-Security-Policy": self._policy + ancestors, "X-Robots-Tag": "noindex, nofollow"}
         try:
-            found = self._find(request, request.path_params["token"])
-            html = render(found)
+            found = self._find(request, request.path_params["token"], action)
         except NotFound:
             return Response(missing_page(), status_code=404, media_type="text/html", headers=headers)
         if request.method == "GET" and _is_viewer(request):
             self._engine.ledger.shares.count_view(found.share.share_id)
-        return Response(html, media_type="text/html", headers=headers)
+        return Response(render(found), media_type="text/html", headers=headers)
 
     @staticmethod
     def _object(response: Response) -> Response:
@@ -151,12 +154,6 @@ class _Links:
 
 def _nothing() -> NotFound:
     return NotFound("This link does not work", hint="It may have expired or been revoked: ask for a new one.")
-
-
-def _embeddable(found: _Found) -> _Found:
-    if not found.share.embed:
-        raise _nothing()
-    return found
 
 
 def _valid(found: _Found) -> int:

@@ -104,7 +104,7 @@ OPERATIONS = [
     Operation(
         "GET",
         "/v1/settings",
-        "admin",
+        "read",
         get_settings,
         "Get the settings",
         [Answer(200, "The settings of this engine with all defaults. Secrets are masked.", SettingsObject)],
