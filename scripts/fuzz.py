@@ -1,10 +1,13 @@
 """Fuzzing of the encoder child: mutated recordings in the real sandbox; every one must end in order.
 
     python -m scripts.fuzz [--inputs 2000] [--seed 1] [--out .fuzz]
+    python -m scripts.fuzz --requests 20000 [--seed 1]
 
 In order means: complete, or an error with a code, before the deadline; no file created, no connection opened, no other
 file read, and this program still running. Crashes caused by a recording are counted (`decoder_crashed`), and their
 inputs are kept in OUT/kept. Another run continues from the last input; the same seed gives the same mutants.
+
+With --requests, a server gets raw requests on every route instead: none may be answered with 500 or grow its memory.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ _FAILED = {"internal", "uncoded"}
 @click.command(help=__doc__)
 @click.option("--inputs", default=2000, show_default=True, help="Number of further mutants.")
 @click.option("--seed", default=1, show_default=True)
+@click.option("--requests", default=0, help="Send this many requests to a server instead.")
 @click.option("--workers", default=len(os.sched_getaffinity(0)), show_default=True)
 @click.option("--seconds", default=0, help="Stop after this time, finished or not.")
 @click.option("--only", type=int, help="Run this mutant only and print its outcome.")
@@ -45,8 +49,12 @@ _FAILED = {"internal", "uncoded"}
 @click.option("--out", default=".fuzz", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
               help="Folder of real recordings.  [default: ../shared/media]")  # fmt: skip
-def main(inputs: int, seed: int, workers: int, seconds: int, only: int | None, match: str, out: Path,
+def main(inputs: int, seed: int, requests: int, workers: int, seconds: int, only: int | None, match: str, out: Path,
          media: Path) -> None:  # fmt: skip
+    if requests:
+        from scripts.fuzzing.requests import fuzz
+
+        sys.exit(fuzz(requests, seed))
     out = out.resolve()
     (out / "kept").mkdir(parents=True, exist_ok=True)
     bait = _bait(out / "bait.mp4")
