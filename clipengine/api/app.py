@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.middleware import layers
+from clipengine.api.http.open_streams import OpenStreams
 from clipengine.api.http.operation import Operation, routes
 from clipengine.api.http.ports import Endpoint, Engine
 from clipengine.api.http.problems import on_error, on_http_exception
@@ -102,6 +103,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     )
     app.router.redirect_slashes = False  # its redirect is built from the Host header, which is the client's word
     app.state.changes = changes
+    app.state.streams = OpenStreams()
     app.state.codes = codes
     return app
 

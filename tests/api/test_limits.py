@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from clipengine.api.routes import uploads
 from clipengine.cli import http_protocol
 from clipengine.errors import RateLimited
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.memory import memory_growth_below
 
 ORIGIN = "https://app.example.org"
 
@@ -41,15 +41,6 @@ def answer_to(server: ApiServer, *pieces: bytes, pause: float = 0.0, times: int 
             while chunk := connection.recv(65536):
                 answer += chunk
         return answer
-
-
-@contextlib.contextmanager
-def memory_growth_below(mebibytes: int) -> Iterator[None]:
-    """Fail if the block increases the peak of this process's resident memory by more."""
-    Path("/proc/self/clear_refs").write_text("5")  # sets the peak to the current size
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    yield
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < mebibytes * 1024  # kibibytes
 
 
 def head(server: ApiServer, line: str, *fields: str) -> bytes:

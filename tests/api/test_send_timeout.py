@@ -6,12 +6,16 @@ import errno
 import logging
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 
+from clipengine.api.http import open_streams
 from clipengine.api.routes import downloads, events
 from clipengine.cli import http_server
+from clipengine.clips.clip import Clip
 from tests.support.api import ApiServer, RecordedEngine
+from tests.support.memory import memory_growth_below
 from tests.support.waiting import until
 
 
@@ -45,6 +49,40 @@ def test_unread_download_closes_the_connection(
         until(lambda: not server.server.server_state.connections, seconds=10)
     assert "the client read nothing for 0.3 s; connection aborted" in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_open_downloads_of_a_link_are_limited(
+    server: ApiServer, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 88 of the faults: a public link must not fill the memory with downloads that are not read."""
+    engine.finish(clip, bytes(30_000_000))
+    with server.client() as http:
+        links = [http.post(f"/v1/clips/{clip.clip_id}/shares", json={}).json()["video_url"] for _ in range(2)]
+        paths = [link.partition(str(server.port))[2] for link in links]
+        download = f"/v1/clips/{clip.clip_id}/download"
+        with ExitStack() as stack:
+            for _ in range(220):
+                stack.enter_context(asked(server, paths[0]))
+            until(lambda: http.get(links[0], headers={"Range": "bytes=0-9"}).status_code == 429, seconds=20)
+            refused = http.get(links[0], headers={"Range": "bytes=0-9"})
+            assert (refused.json()["code"], refused.headers["retry-after"]) == ("rate_limited", "10")
+            for path in (links[1], download):
+                assert http.get(path, headers={"Range": "bytes=0-9"}).status_code == 206
+        until(lambda: http.get(links[0], headers={"Range": "bytes=0-9"}).status_code == 206, seconds=20)
+        monkeypatch.setattr(open_streams, "MAX_STREAMS", 0)
+        archive = http.post("/v1/clips/archive", json={"clip_ids": [clip.clip_id]})
+        assert [http.get(download).status_code, archive.status_code] == [429, 429]
+
+
+def test_downloads_that_are_not_read_use_little_memory(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
+    """Row 88 of the faults."""
+    engine.finish(clip, bytes(30_000_000))
+    with server.client() as http:
+        link = http.post(f"/v1/clips/{clip.clip_id}/shares", json={}).json()["video_url"]
+    with memory_growth_below(100), ExitStack() as stack:
+        for _ in range(600):
+            stack.enter_context(asked(server, link.partition(str(server.port))[2]))
+        time.sleep(1)
 
 
 def test_unread_stream_closes_the_connection(

@@ -30,6 +30,7 @@ from clipengine import tracing
 from clipengine.api.http.access import PUBLIC, Action, Object, needed_scope, require
 from clipengine.api.http.auth import Credential, authorize, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
+from clipengine.api.http.open_streams import set_caller
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
 from clipengine.api.http.rate_limit import RateLimiter
@@ -298,6 +299,7 @@ class Resource:
         self, operation: Operation, request: Request, key: ApiKey, text: bytes | bytearray
     ) -> Call[Any, Any]:
         """Return the validated call. Raise the errors of the body, the query and the headers together."""
+        set_caller(request.scope, key.key_id)
         value = parse_json(text)
         parameters = request.scope["query_string"].decode("latin-1")
         found: list[RequestError] = []

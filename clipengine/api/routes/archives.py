@@ -15,11 +15,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from zipstream import ZipStream
 
+from clipengine.api.http.open_streams import open_stream
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.requests import ArchiveClips, NoQuery
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import check_each
-from clipengine.api.routes.downloads import CHUNK_BYTES, SEND_SECONDS, content_disposition, file_name, stored_clip
+from clipengine.api.routes.downloads import SEND_SECONDS, content_disposition, file_name, stored_clip
 from clipengine.clips.clip import Clip
 from clipengine.clips.media_types import ending
 from clipengine.errors import (
@@ -32,6 +33,7 @@ from clipengine.errors import (
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 
 _ZIP = "application/zip"
+_READ_BYTES = 512 * 1024  # of one request to an S3 store
 
 
 class ArchiveResponse(StreamingResponse):
@@ -54,8 +56,8 @@ class ArchiveResponse(StreamingResponse):
     def _read(self, stored: StoredObject) -> Iterator[bytes]:
         """Yield the object. Raise ObjectChanged or ObjectMissing if it is not the one that was found."""
         self._reader = self._store.open(stored.key, etag=stored.etag)
-        for start in range(0, stored.size, CHUNK_BYTES):
-            yield self._reader.read_at(start, CHUNK_BYTES)
+        for start in range(0, stored.size, _READ_BYTES):
+            yield self._reader.read_at(start, _READ_BYTES)
         self._close()
 
     def _close(self) -> None:
@@ -69,7 +71,8 @@ class ArchiveResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
+            with open_stream(scope):
+                await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
         finally:
             self._close()
 

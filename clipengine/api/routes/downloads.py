@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from clipengine.api.http.open_streams import open_stream
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.problems import problem
 from clipengine.api.http.ranges import matches, requested_range
@@ -43,7 +44,7 @@ from clipengine.errors import (
 from clipengine.stores.base import Disposition, ObjectReader, Store, StoredObject
 from clipengine.stores.object_errors import as_recording_errors, check_etag
 
-CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 64 * 1024  # the server buffers one or two of them for a client that does not read
 SEND_SECONDS = 60  # a client that reads nothing for this long is disconnected
 _NAME_BYTES = 180
 
@@ -83,7 +84,8 @@ class ObjectResponse(StreamingResponse):
             if scope["method"] == "HEAD":
                 await Response(status_code=self.status_code, headers=dict(self.headers))(scope, receive, send)
             else:
-                await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
+                with open_stream(scope):
+                    await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
         finally:
             self._reader.close()
 

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.access import Action, Object, may
+from clipengine.api.http.open_streams import set_caller
 from clipengine.api.http.operation import Public, in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.rate_limit import RateLimiter
@@ -126,6 +127,7 @@ class _Links:
         ledger = self._engine.ledger
         share = ledger.shares.find(token) if self._settings.shares.enabled else None
         self._rates.spend(share.share_id if share else _UNKNOWN)
+        set_caller(request.scope, share.share_id if share else _UNKNOWN)
         if share is None or not may(share, action, Object("clips", share.clip_id)):
             raise _nothing()
         try:
