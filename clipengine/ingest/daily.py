@@ -53,6 +53,9 @@ class DailyEvents:
         self._api_key = api_key
         self._api_url = api_url.rstrip("/")
 
+    def check_headers(self, request: Request) -> None:
+        pass  # a probe has no signature
+
     def verify(self, request: Request) -> None:
         if request.value == _PROBE:
             return

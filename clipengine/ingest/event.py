@@ -76,6 +76,9 @@ class Source(Protocol):
 
     max_bytes: int
 
+    def check_headers(self, request: Request) -> None:
+        """Raise InvalidSignature if no body could make the request valid. `request` has none yet."""
+
     def verify(self, request: Request) -> None:
         """Raise InvalidSignature unless the sender has signed the request, or has sent the secret with it."""
 

@@ -38,11 +38,14 @@ class GenericEvents:
     def __init__(self, secret: str) -> None:
         self._secret = secret
 
-    def verify(self, request: Request) -> None:
-        if "webhook-signature" not in request.headers:
-            if is_sent(request, self._secret):
-                return
+    def check_headers(self, request: Request) -> None:
+        if "webhook-signature" not in request.headers and not is_sent(request, self._secret):
             raise InvalidSignature("The request has no secret, or a wrong one")
+
+    def verify(self, request: Request) -> None:
+        self.check_headers(request)
+        if "webhook-signature" not in request.headers:
+            return
         try:
             Webhook(_key(self._secret)).verify(request.body, dict(request.headers))
         except (WebhookVerificationError, ValueError):

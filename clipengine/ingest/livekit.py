@@ -55,7 +55,16 @@ class LiveKitEvents:
         self._secret = secret
         self._place = place
 
+    def check_headers(self, request: Request) -> None:
+        self._verified_claims(request)
+
     def verify(self, request: Request) -> None:
+        digest = base64.b64encode(hashlib.sha256(request.body).digest()).decode()
+        if not same(_text(self._verified_claims(request), "sha256"), digest):
+            raise InvalidSignature("The token is of another body")
+
+    def _verified_claims(self, request: Request) -> dict[str, Any]:
+        """Return the claims of the token. Raise InvalidSignature if it is not one of the server's, or has expired."""
         scheme, _, token = header(request, "authorization").rpartition(" ")
         if scheme.lower() not in ("", "bearer"):
             raise InvalidSignature("The Authorization header is not a token of LiveKit")
@@ -63,9 +72,7 @@ class LiveKitEvents:
         if not same(_text(claims, "iss"), self._api_key):
             raise InvalidSignature("The token is of another API key", hint="Set `ingest.livekit.api_key`.")
         _check_times(claims, request.now)
-        digest = base64.b64encode(hashlib.sha256(request.body).digest()).decode()
-        if not same(_text(claims, "sha256"), digest):
-            raise InvalidSignature("The token is of another body")
+        return claims
 
     def read(self, request: Request) -> Reading:
         event = validated(_Event, request.value)

@@ -61,6 +61,9 @@ class S3Events:
         self._secret = secret
         self._place = place
 
+    def check_headers(self, request: Request) -> None:
+        pass  # the secret may be in the body
+
     def verify(self, request: Request) -> None:
         if is_sent(request, self._secret):
             return

@@ -67,6 +67,10 @@ class ZoomEvents:
     def __init__(self, secret: str) -> None:
         self._secret = secret
 
+    def check_headers(self, request: Request) -> None:
+        header(request, "x-zm-signature")
+        check_age(header(request, "x-zm-request-timestamp"), request.now)
+
     def verify(self, request: Request) -> None:
         timestamp = header(request, "x-zm-request-timestamp")
         signed = hex_digest(self._secret, f"v0:{timestamp}:".encode() + request.body)

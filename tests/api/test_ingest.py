@@ -6,8 +6,10 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -445,13 +447,30 @@ class TestSignedRequests:
         assert rejected(send(sender, "daily", body, headers)) == (401, "invalid_signature")
 
 
+@contextmanager
+def unfinished_event(server: ApiServer, source: str, size: int) -> Iterator[socket.socket]:
+    """Yield the connection of an event without a secret, of which `size` bytes were sent and one is missing."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        head = f"POST /v1/ingest/{source} HTTP/1.1\r\nHost: x\r\nContent-Length: {size + 1}\r\n\r\n"
+        connection.sendall(head.encode() + b" " * size)
+        yield connection
+
+
 class TestLimits:
     @pytest.mark.parametrize("source", list(events.SETTINGS))
     def test_oversized_body_is_rejected(self, engine: RecordedEngine, sender: httpx.Client, source: str) -> None:
-        assert rejected(send(sender, source, b" " * 262_145, {})) == (413, "payload_too_large")
+        signed = {"generic": bearer(events.GENERIC_SECRET), "livekit": events.livekit(b""), "zoom": events.zoom(b"")}
+        headers = signed.get(source, {})
+        assert rejected(send(sender, source, b" " * 262_145, headers)) == (413, "payload_too_large")
         chunks = (b" " * 65_536 for _ in range(5))
-        answer = sender.post(f"/v1/ingest/{source}", content=chunks)
+        answer = sender.post(f"/v1/ingest/{source}", content=chunks, headers=headers)
         assert rejected(answer) == (413, "payload_too_large")
+
+    @pytest.mark.parametrize("source", ["generic", "livekit", "zoom"])
+    def test_sender_is_rejected_before_its_body_is_read(self, server: ApiServer, source: str) -> None:
+        """Row 88 of the faults: a body takes memory and time."""
+        with unfinished_event(server, source, 100_000) as connection:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 401 ")
 
     @pytest.mark.parametrize(
         ("body", "status"),

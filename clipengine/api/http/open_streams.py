@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from clipengine.errors import RateLimited
 
-MAX_STREAMS = 200  # of one key or link; each keeps about 0.2 MiB
+MAX_STREAMS = 200  # of one key or link; each keeps about 0.4 MiB
 _RETRY_SECONDS = 10
 _CALLER = "clipengine.caller"
 

@@ -44,7 +44,7 @@ from clipengine.errors import (
 from clipengine.stores.base import Disposition, ObjectReader, Store, StoredObject
 from clipengine.stores.object_errors import as_recording_errors, check_etag
 
-CHUNK_BYTES = 64 * 1024  # the server buffers one or two of them for a client that does not read
+CHUNK_BYTES = 128 * 1024  # the server buffers one or two of them for a client that does not read
 SEND_SECONDS = 60  # a client that reads nothing for this long is disconnected
 _NAME_BYTES = 180
 

@@ -62,6 +62,8 @@ class _Ingest:
             what = "is disabled" if known else "does not exist"
             raise NotFound(f"This source of events {what}", hint=hint if known else f"Use one of {', '.join(NAMES)}.")
         try:
+            # A body takes memory and time, so the headers are checked first.
+            source.check_headers(event.Request(request.headers, b"", None, time.time()))
             body = await read_bytes(request, limit=source.max_bytes)
             return await run_in_threadpool(self._handle, name, source, request, bytes(body))
         except RequestError as error:
