@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from clipengine.errors import Busy
+from clipengine.errors import Busy, RateLimited
 from clipengine.work.encoder.jobs import PreviewKind
 
 # Jobs of each kind that run at the same time. Frames, times, plans, moments near cuts and jumps do not share lanes
@@ -30,6 +31,7 @@ LANES: dict[PreviewKind, int] = {
 }
 LONG_SECONDS = 10.0  # jobs that are expected to take longer run one at a time, so that one lane is left to short ones
 MAX_QUEUED = 64  # of each kind
+MAX_QUEUED_BY_OWNER = 32  # of each kind
 _GRACE_SECONDS = 3.0
 _STOP_SECONDS = 1.0
 
@@ -46,6 +48,7 @@ class _Job:
     kind: PreviewKind
     seconds: float  # expected
     run: Callable[[Check], bytes]
+    owner: str = ""
     future: Future[bytes] = field(default_factory=Future)
     waiters: int = 0
     queued_at: float = field(default_factory=time.monotonic)
@@ -74,14 +77,15 @@ class PreviewQueue:
 
     @contextmanager
     def requested(
-        self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes]
+        self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes], *, owner: str = ""
     ) -> Iterator[Future[bytes]]:
         """Request a preview for the duration of the context; a queued or running job with this name is shared.
 
         `run` must call its argument several times a second, and not catch the PreviewCancelled that it raises. The
-        future gets the result or the exception of `run`. Raises Busy if too many jobs are queued.
+        future gets the result or the exception of `run`. Owners take turns. Raises Busy if too many jobs are queued, or
+        RateLimited if too many of this owner are.
         """
-        job = self._join(name, kind, seconds, run)
+        job = self._join(name, kind, seconds, run, owner)
         try:
             yield job.future
         finally:
@@ -116,21 +120,26 @@ class PreviewQueue:
         with self._changed:
             self._changed.wait_for(lambda: not self._running, _STOP_SECONDS)
 
-    def _join(self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes]) -> _Job:
+    def _join(self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes], owner: str) -> _Job:
         with self._changed:
             job = self._jobs.get(name)
             if job is None or job.cancelled:
-                queued = len(self._queued(kind))
-                if self._stopping or queued >= MAX_QUEUED:
-                    raise Busy(f"{queued} previews of this kind are queued", retry_after=2)
-                job = self._add(name, kind, seconds, run)
+                queued = self._queued(kind)
+                if self._stopping or len(queued) >= MAX_QUEUED:
+                    raise Busy(f"{len(queued)} previews of this kind are queued", retry_after=2)
+                own = sum(each.owner == owner for each in queued)
+                if own >= MAX_QUEUED_BY_OWNER:
+                    raise RateLimited(f"{own} previews of this kind are queued for this key", retry_after=2)
+                job = self._add(name, kind, seconds, run, owner)
             job.waiters += 1
             job.abandoned_at = None
             self._start_ready(kind)
             return job
 
-    def _add(self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes]) -> _Job:
-        job = self._jobs[name] = _Job(name, kind, seconds, run)
+    def _add(
+        self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes], owner: str = ""
+    ) -> _Job:
+        job = self._jobs[name] = _Job(name, kind, seconds, run, owner)
         job.future.set_running_or_notify_cancel()  # one of several waiters cannot cancel it for the others
         return job
 
@@ -152,7 +161,7 @@ class PreviewQueue:
         """Start the queued jobs that have a lane. For each other job, cancel a running job without waiters."""
         if self._stopping:
             return
-        for job in sorted(self._queued(kind), key=lambda each: each.order):
+        for job in _in_turn(self._queued(kind)):
             running = [each for each in self._running if each.kind == kind]
             if len(running) < LANES[kind] and not (job.is_long and any(each.is_long for each in running)):
                 self._running.add(job)
@@ -188,6 +197,16 @@ class PreviewQueue:
             job.future.set_result(result)
         else:
             job.future.set_exception(failure)
+
+
+def _in_turn(queued: list[_Job]) -> list[_Job]:
+    """Return the jobs in the order in which they start: the first of each owner, then the second, and so on."""
+    seen: Counter[str] = Counter()
+    turns: list[tuple[int, float, _Job]] = []
+    for job in sorted(queued, key=lambda each: each.order):
+        turns.append((seen[job.owner], job.order, job))
+        seen[job.owner] += 1
+    return [job for *_, job in sorted(turns, key=lambda turn: turn[:2])]
 
 
 def _cancel_abandoned(running: list[_Job]) -> None:

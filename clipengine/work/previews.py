@@ -118,13 +118,14 @@ class Previews:
         return self._cache.read(preview.name)
 
     @contextmanager
-    def requested(self, preview: Preview) -> Iterator[Future[bytes]]:
+    def requested(self, preview: Preview, *, owner: str = "") -> Iterator[Future[bytes]]:
         """Make a preview, for the duration of the context; afterwards the job ends if no other request waits for it.
 
-        The future raises RecordingError, StorageError or Busy. Raises Busy if too many are queued.
+        The future raises RecordingError, StorageError or Busy. Raises Busy if too many are queued, or RateLimited if
+        too many of this owner are.
         """
         with self._queue.requested(
-            preview.name, preview.kind, preview.expected_seconds, lambda check: self._make(preview, check)
+            preview.name, preview.kind, preview.expected_seconds, lambda check: self._make(preview, check), owner=owner
         ) as future:
             yield future
 

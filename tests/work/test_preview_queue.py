@@ -9,9 +9,16 @@ from contextlib import ExitStack
 
 import pytest
 
-from clipengine.errors import Busy
+from clipengine.errors import Busy, RateLimited
 from clipengine.work import preview_queue
-from clipengine.work.preview_queue import LANES, LONG_SECONDS, MAX_QUEUED, PreviewCancelled, PreviewQueue
+from clipengine.work.preview_queue import (
+    LANES,
+    LONG_SECONDS,
+    MAX_QUEUED,
+    MAX_QUEUED_BY_OWNER,
+    PreviewCancelled,
+    PreviewQueue,
+)
 from tests.support.waiting import until
 
 LONG = LONG_SECONDS + 1
@@ -26,10 +33,10 @@ class Work:
         self.cancelled: list[str] = []
         self._finish: dict[str, threading.Event] = {}
 
-    def request(self, waiters: ExitStack, name: str, seconds: float = 1.0) -> Callable[[], bytes]:
+    def request(self, waiters: ExitStack, name: str, seconds: float = 1.0, *, owner: str = "") -> Callable[[], bytes]:
         """Request a waveform of this name, and return its future."""
         future = waiters.enter_context(
-            self.queue.requested(name, "waveform", seconds, lambda check: self._run(name, check))
+            self.queue.requested(name, "waveform", seconds, lambda check: self._run(name, check), owner=owner)
         )
         return lambda: future.result(20)
 
@@ -194,9 +201,33 @@ def test_background_job_ends_if_it_may_not_run_unless_it_is_requested(work: Work
 
 def test_request_to_a_full_queue_is_rejected_as_busy(work: Work, waiters: ExitStack) -> None:
     for number in range(LANE_COUNT + MAX_QUEUED):
-        work.request(waiters, str(number))
+        work.request(waiters, str(number), owner=f"key {number % 3}")
     with pytest.raises(Busy):
-        work.request(waiters, "one too many")
+        work.request(waiters, "one too many", owner="key 4")
+
+
+def test_owner_with_too_many_queued_jobs_is_rejected_and_others_are_not(work: Work, waiters: ExitStack) -> None:
+    """Row 87 of the faults: one key does not lock the others out."""
+    for number in range(LANE_COUNT + MAX_QUEUED_BY_OWNER):
+        work.request(waiters, str(number), owner="greedy")
+    with pytest.raises(RateLimited):
+        work.request(waiters, "one too many", owner="greedy")
+    work.request(waiters, "0", owner="greedy")  # it joins the one that is there
+    work.request(waiters, "other", owner="modest")
+
+
+def test_owners_take_turns(work: Work, waiters: ExitStack) -> None:
+    """Row 87 of the faults: a job of another key is the next one, whatever one key has queued before."""
+    for number in range(LANE_COUNT + 5):
+        work.request(waiters, f"greedy {number}", owner="greedy")
+    work.request(waiters, "modest 1", owner="modest")
+    work.request(waiters, "modest 2", owner="modest")
+    for number in range(4):
+        work.finish(f"greedy {number}")
+        work.finish(f"modest {number}")
+    until(lambda: len(work.started) == LANE_COUNT + 6)
+    assert work.started.index("modest 1") <= LANE_COUNT + 1
+    assert work.started.index("modest 2") <= LANE_COUNT + 3
 
 
 def test_stop_ends_running_and_queued_jobs(work: Work, waiters: ExitStack) -> None:

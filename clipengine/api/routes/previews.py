@@ -151,7 +151,8 @@ async def preview_bytes(call: Call[Any, Any], preview: Preview) -> bytes:
 async def _made(call: Call[Any, Any], preview: Preview) -> bytes:
     """Wait until the preview is made, the client disconnects or the server stops."""
     stopping = asyncio.Event()
-    with call.changes.closing(stopping.set), call.engine.previews.requested(preview) as shared:
+    requested = call.engine.previews.requested(preview, owner=call.key.key_id)
+    with call.changes.closing(stopping.set), requested as shared:
         making = asyncio.wrap_future(shared)
         stopped = asyncio.create_task(stopping.wait())
         gone = asyncio.create_task(_disconnected(call.request))
