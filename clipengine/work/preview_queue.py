@@ -73,6 +73,7 @@ class PreviewQueue:
         self._changed = threading.Condition()
         self._jobs: dict[str, _Job] = {}  # queued and running, by name
         self._running: set[_Job] = set()
+        self._started_at: dict[str, float] = {}  # the last job of each owner
         self._stopping = False
 
     @contextmanager
@@ -161,13 +162,23 @@ class PreviewQueue:
         """Start the queued jobs that have a lane. For each other job, cancel a running job without waiters."""
         if self._stopping:
             return
-        for job in _in_turn(self._queued(kind)):
+        for job in self._in_turn(self._queued(kind)):
             running = [each for each in self._running if each.kind == kind]
             if len(running) < LANES[kind] and not (job.is_long and any(each.is_long for each in running)):
                 self._running.add(job)
+                self._started_at[job.owner] = time.monotonic()
                 threading.Thread(target=self._run, args=(job,), name=f"preview-{kind}", daemon=True).start()
             else:
                 _cancel_abandoned(running)
+
+    def _in_turn(self, queued: list[_Job]) -> list[_Job]:
+        """Return the jobs in the order in which they start: one of each owner, the least recently served one first."""
+        seen: Counter[str] = Counter()
+        turns: list[tuple[int, float, float, _Job]] = []
+        for job in sorted(queued, key=lambda each: each.order):
+            turns.append((seen[job.owner], self._started_at.get(job.owner, 0.0), job.order, job))
+            seen[job.owner] += 1
+        return [job for *_, job in sorted(turns, key=lambda turn: turn[:3])]
 
     def _check(self, job: _Job) -> None:
         with self._changed:
@@ -197,16 +208,6 @@ class PreviewQueue:
             job.future.set_result(result)
         else:
             job.future.set_exception(failure)
-
-
-def _in_turn(queued: list[_Job]) -> list[_Job]:
-    """Return the jobs in the order in which they start: the first of each owner, then the second, and so on."""
-    seen: Counter[str] = Counter()
-    turns: list[tuple[int, float, _Job]] = []
-    for job in sorted(queued, key=lambda each: each.order):
-        turns.append((seen[job.owner], job.order, job))
-        seen[job.owner] += 1
-    return [job for *_, job in sorted(turns, key=lambda turn: turn[:2])]
 
 
 def _cancel_abandoned(running: list[_Job]) -> None:
