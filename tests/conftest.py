@@ -8,10 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from tests.support.s3 import bucket, s3  # noqa: F401 - fixtures
 from tests.support.temporary import temporary_root
 
+# Seconds for requests of tests that name none: five are not enough on a machine under load.
+DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = DEFAULT_TIMEOUT_CONFIG.write = 60.0
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pytest's tmp_path
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"

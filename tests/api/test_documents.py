@@ -15,15 +15,22 @@ from clipengine.api.reference.manual import render
 from clipengine.api.reference.manual_search import search
 from clipengine.api.routes.documents import ORDER
 from clipengine.errors import ClipEngineError
-from tests.support.api import ApiServer
+from tests.support.api import ApiServer, api_server, recorded_engine
 
 DOCS = Path(__file__).parent.parent.parent / "clipengine" / "docs"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """Yield one server for all tests, because it renders all pages at the first request."""
+    with recorded_engine(tmp_path_factory.mktemp("documents") / "data") as engine, api_server(engine) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def reader(server: ApiServer) -> Iterator[httpx.Client]:
     """Yield a client without a key."""
-    with httpx.Client(base_url=server.url, follow_redirects=True) as reader:
+    with httpx.Client(base_url=server.url, follow_redirects=True, timeout=30) as reader:
         yield reader
 
 
