@@ -25,7 +25,7 @@ _PLACES = [  # of literals that are shown
     re.compile(rf"\b(?:announce|toast|confirmDialog|openDialog|setProblem|showNote|Error)\({_LITERAL}"),
     re.compile(rf"\b(?:setText|fault|iconButton)\([^,]+, {_LITERAL}"),
     re.compile(rf"\.(?:textContent|title|placeholder) = {_LITERAL}"),
-    re.compile(rf"[}})\[], {_LITERAL}"),  # children of h()
+    re.compile(rf"[}})\[], {_LITERAL}(?!:)"),  # children of h()
     re.compile(rf"[?:\[] {_LITERAL}"),
     re.compile(r'("[A-Z][a-z]+[ …][^"]*")'),  # sentences
 ]
@@ -72,10 +72,16 @@ def _with_subclasses(error: type[ClipEngineError]) -> Iterator[type[ClipEngineEr
         yield from _with_subclasses(each)
 
 
+def joined(path: Path) -> str:
+    """Return the code of a module without the line breaks inside calls, lists and conditions."""
+    text = re.sub(r"([(\[{])\n\s*", r"\1", code(path))
+    return re.sub(r"(,|=>?)\n\s*|\n\s*(?=[?:.] ?)", r"\1 ", text)
+
+
 def unwrapped(path: Path) -> Iterator[str]:
     """Yield literals that look like words for the reader, and that are not a text of `t`, `rich` or `plural`."""
     others = rf"\bclass(?:Name)?\"?(?:: | = |, )[^,}};]*|\b(?:t|rich)\({_STRING}|\bplural\([^\"]+, {_STRING}, {_STRING}"
-    for line in code(path).splitlines():
+    for line in joined(path).splitlines():
         rest = re.sub(others, "t(", line)
         for match in (found for place in _PLACES for found in place.finditer(rest)):
             words = re.sub(r"\$\{.*?\}+", "", match[1].strip('"`')).strip(" ·")

@@ -65,7 +65,14 @@ document.addEventListener("change", ({ target }) => {
 choose(remembered());
 
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type='radio'])")) return;
+  if (
+    event.key !== "/" ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    event.target.matches("input:not([type='radio'])")
+  )
+    return;
   event.preventDefault();
   document.getElementById("q").select(); // also focuses it
 });

@@ -73,7 +73,8 @@ function signedOut(message = "") {
 
 function buildBar(who) {
   const links = NAV_LINKS.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) =>
-    h("a", {href: place.address, "data-place": place.address}, place.text));
+    h("a", {href: place.address, "data-place": place.address}, place.text),
+  );
   const connection = h("span", {class: "connection", role: "status"}, "");
   addEventListener("connection", ({detail}) => {
     connection.classList.toggle("lost", !detail);

@@ -26,24 +26,49 @@ export function editTags(items, {pathOf, titleOf, onchange}) {
       return;
     }
     save.disabled = true;
-    const failed = await changeEach(items, async (item) => {
-      const {tags} = await get(pathOf(item)); // the row may be out of date
-      const wanted = [...new Set([...tags.filter((tag) => !remove.includes(tag)), ...add])];
-      if (wanted.join() !== tags.join()) onchange(await patch(pathOf(item), {tags: wanted}));
-    }, (done) => setText(status, t("{done} of {total}", {done, total: items.length})));
+    const failed = await changeEach(
+      items,
+      async (item) => {
+        const {tags} = await get(pathOf(item)); // the row may be out of date
+        const wanted = [...new Set([...tags.filter((tag) => !remove.includes(tag)), ...add])];
+        if (wanted.join() !== tags.join()) onchange(await patch(pathOf(item), {tags: wanted}));
+      },
+      (done) => setText(status, t("{done} of {total}", {done, total: items.length})),
+    );
     dialog.close();
     const changed = plural(items.length - failed.length, "{count} changed", "{count} changed");
     if (!failed.length) toast(t("Tags saved"), changed);
-    else toast(plural(failed.length, "The tags of {count} could not be changed", "The tags of {count} could not be changed"), [`${titleOf(failed[0][0])}: `, errorText(failed[0][1]), ` ${changed}`], {bad: true});
+    else
+      toast(
+        plural(failed.length, "The tags of {count} could not be changed", "The tags of {count} could not be changed"),
+        [`${titleOf(failed[0][0])}: `, errorText(failed[0][1]), ` ${changed}`],
+        {bad: true},
+      );
   }
 
-  const dialog = openDialog(plural(items.length, "Tags of {count} item", "Tags of {count} items"), h("form", {class: "stack", onsubmit: submit},
-    h("label", {class: "field"}, t("Add"), added),
-    boxes.length ? h("fieldset", {}, h("legend", {}, t("Remove")), h("div", {class: "row wrap"}, boxes.map(({tag, count, box}) =>
-      h("label", {class: "check small"}, box, h("bdi", {}, tag), h("span", {class: "muted"}, formatNumber(count)))))) : null,
-    status,
-    h("div", {class: "row end"}, save),
-  ), {size: "narrow"});
+  const dialog = openDialog(
+    plural(items.length, "Tags of {count} item", "Tags of {count} items"),
+    h(
+      "form",
+      {class: "stack", onsubmit: submit},
+      h("label", {class: "field"}, t("Add"), added),
+      boxes.length
+        ? h(
+            "fieldset",
+            {},
+            h("legend", {}, t("Remove")),
+            h(
+              "div",
+              {class: "row wrap"},
+              boxes.map(({tag, count, box}) => h("label", {class: "check small"}, box, h("bdi", {}, tag), h("span", {class: "muted"}, formatNumber(count)))),
+            ),
+          )
+        : null,
+      status,
+      h("div", {class: "row end"}, save),
+    ),
+    {size: "narrow"},
+  );
   added.focus();
 }
 

@@ -46,7 +46,14 @@ export function editInPlace(node, {value, label, placeholder = "", maxlength = 2
 }
 
 // Return the tags in a text, separated by commas.
-export const splitTags = (text) => [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
+export const splitTags = (text) => [
+  ...new Set(
+    text
+      .split(",")
+      .map((tag) => tag.trim())
+      .filter(Boolean),
+  ),
+];
 
 // A row of tags; a click on one calls `onchoose(tag)`.
 export function tagList(onchoose) {
@@ -57,9 +64,13 @@ export function tagList(onchoose) {
     update(tags) {
       if (drawn === tags.join()) return;
       drawn = tags.join();
-      node.replaceChildren(...tags.map((tag) => (onchoose
-        ? h("button", {type: "button", class: "tag", title: t("Show what is tagged {tag}", {tag}), onclick: () => onchoose(tag)}, h("bdi", {}, tag))
-        : h("span", {class: "tag"}, h("bdi", {}, tag)))));
+      node.replaceChildren(
+        ...tags.map((tag) =>
+          onchoose
+            ? h("button", {type: "button", class: "tag", title: t("Show what is tagged {tag}", {tag}), onclick: () => onchoose(tag)}, h("bdi", {}, tag))
+            : h("span", {class: "tag"}, h("bdi", {}, tag)),
+        ),
+      );
     },
   };
 }

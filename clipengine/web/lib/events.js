@@ -2,9 +2,7 @@
 
 import {get} from "./api.js";
 
-const EVENT_NAMES = [
-  "clip.updated", "clip.ready", "clip.failed", "clip.deleted", "recording.updated", "recording.complete", "recording.failed",
-];
+const EVENT_NAMES = ["clip.updated", "clip.ready", "clip.failed", "clip.deleted", "recording.updated", "recording.complete", "recording.failed"];
 const RECONNECT_MS = 3000;
 
 const listeners = new Set();
@@ -39,7 +37,9 @@ export function connect() {
     if (stream && stream.readyState === EventSource.CLOSED) {
       disconnect();
       timer = setTimeout(connect, RECONNECT_MS);
-      get("/session").then((who) => who || dispatchEvent(new Event("signed-out"))).catch(() => {});
+      get("/session")
+        .then((who) => who || dispatchEvent(new Event("signed-out")))
+        .catch(() => {});
     }
   });
   for (const name of EVENT_NAMES) stream.addEventListener(name, (event) => dispatch(name, JSON.parse(event.data).data));

@@ -21,7 +21,8 @@ export function requestedSeconds({parts, output, ...whole}) {
 
 // Return the range of a clip, or the number of its parts and their length.
 export function rangeOf(clip) {
-  if (clip.parts?.length > 1) return `${plural(clip.parts.length, "{count} part", "{count} parts")} · ${formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1)}`;
+  if (clip.parts?.length > 1)
+    return `${plural(clip.parts.length, "{count} part", "{count} parts")} · ${formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1)}`;
   return `${formatTime(clip.start_seconds)} – ${formatTime(clip.end_seconds)}`;
 }
 
@@ -48,7 +49,12 @@ export function formatBytes(count) {
 }
 
 const RELATIVE = new Intl.RelativeTimeFormat(language, {numeric: "auto", style: "short"});
-const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [30 * 86400, "day", 86400]];
+const STEPS = [
+  [60, "second", 1],
+  [3600, "minute", 60],
+  [86400, "hour", 3600],
+  [30 * 86400, "day", 86400],
+];
 
 export function formatAge(stamp) {
   const seconds = (Date.parse(stamp) - Date.now()) / 1000;
@@ -95,7 +101,11 @@ export function mediaSummary(recording) {
   const parts = [];
   if (media.video) {
     const [width, height] = displaySize(media.video);
-    parts.push(`${width}×${height}`, media.video.codec, media.video.variable_rate ? t("variable rate") : t("{rate} fps", {rate: media.video.fps.toLocaleString(locale)}));
+    parts.push(
+      `${width}×${height}`,
+      media.video.codec,
+      media.video.variable_rate ? t("variable rate") : t("{rate} fps", {rate: media.video.fps.toLocaleString(locale)}),
+    );
   }
   if (media.audio.length) parts.push(media.audio.length > 1 ? plural(media.audio.length, "{count} audio track", "{count} audio tracks") : media.audio[0].codec);
   return parts.join(" · ");

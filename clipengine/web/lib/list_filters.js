@@ -31,23 +31,70 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
   field.input.value = params.q || "";
   const tag = h("input", {maxlength: "50", autocomplete: "off", placeholder: t("Any"), value: params.tag || "", oninput: typed});
   const [from, to] = [params.from, params.to].map((value) => h("input", {type: "date", value: value || "", onchange: changed}));
-  const sort = h("select", {"aria-label": t("Order"), onchange: changed}, sorts.map(([value, text]) => h("option", {value, selected: value === (params.sort || NEWEST)}, text)));
-  const segments = statuses.map(([value, text]) => h("button", {type: "button", onclick: () => { status = value; changed(); }}, text));
+  const sort = h(
+    "select",
+    {"aria-label": t("Order"), onchange: changed},
+    sorts.map(([value, text]) => h("option", {value, selected: value === (params.sort || NEWEST)}, text)),
+  );
+  const segments = statuses.map(([value, text]) =>
+    h(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          status = value;
+          changed();
+        },
+      },
+      text,
+    ),
+  );
   const count = h("span", {});
-  const reset = h("button", {type: "button", class: "quiet", onclick: () => {
-    for (const input of [tag, from, to]) input.value = "";
-    changed();
-    tag.focus();
-  }}, t("Reset"));
-  const details = h("div", {class: "filters panel row wrap", hidden: !(params.tag || params.from || params.to)},
-    h("label", {class: "field"}, t("Tag"), tag), h("label", {class: "field"}, t("Created from"), from), h("label", {class: "field"}, t("Created until"), to), reset);
-  const toggle = h("button", {type: "button", "aria-expanded": String(!details.hidden), onclick: () => {
-    details.hidden = !details.hidden;
-    toggle.setAttribute("aria-expanded", String(!details.hidden));
-    if (!details.hidden) tag.focus();
-  }}, icon("filter"), t("Filters"), count);
+  const reset = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      onclick: () => {
+        for (const input of [tag, from, to]) input.value = "";
+        changed();
+        tag.focus();
+      },
+    },
+    t("Reset"),
+  );
+  const details = h(
+    "div",
+    {class: "filters panel row wrap", hidden: !(params.tag || params.from || params.to)},
+    h("label", {class: "field"}, t("Tag"), tag),
+    h("label", {class: "field"}, t("Created from"), from),
+    h("label", {class: "field"}, t("Created until"), to),
+    reset,
+  );
+  const toggle = h(
+    "button",
+    {
+      type: "button",
+      "aria-expanded": String(!details.hidden),
+      onclick: () => {
+        details.hidden = !details.hidden;
+        toggle.setAttribute("aria-expanded", String(!details.hidden));
+        if (!details.hidden) tag.focus();
+      },
+    },
+    icon("filter"),
+    t("Filters"),
+    count,
+  );
 
-  const state = () => ({q: field.input.value.trim(), status, tag: tag.value.trim(), from: from.value, to: to.value, sort: sort.value === NEWEST ? "" : sort.value});
+  const state = () => ({
+    q: field.input.value.trim(),
+    status,
+    tag: tag.value.trim(),
+    from: from.value,
+    to: to.value,
+    sort: sort.value === NEWEST ? "" : sort.value,
+  });
 
   function draw() {
     segments.forEach((button, at) => button.setAttribute("aria-pressed", String(statuses[at][0] === status)));
@@ -66,8 +113,13 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
   };
 
   return {
-    field, details,
-    nodes: [h("div", {class: "search"}, icon("search"), field.input), h("div", {class: "segments", role: "group", "aria-label": t("Status")}, segments), toggle],
+    field,
+    details,
+    nodes: [
+      h("div", {class: "search"}, icon("search"), field.input),
+      h("div", {class: "segments", role: "group", "aria-label": t("Status")}, segments),
+      toggle,
+    ],
     sort,
     get q() {
       return typedQuery(field.input.value);
@@ -81,7 +133,14 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
       return this.plain && !status;
     },
     accepts: (item) => !status || item.status === status,
-    values: () => ({q: typedQuery(field.input.value), status, tag: tag.value.trim(), created_after: day(from.value, 0), created_before: day(to.value, 1), sort: sort.value}),
+    values: () => ({
+      q: typedQuery(field.input.value),
+      status,
+      tag: tag.value.trim(),
+      created_after: day(from.value, 0),
+      created_before: day(to.value, 1),
+      sort: sort.value,
+    }),
     setTag(text) {
       details.hidden = false;
       tag.value = text;

@@ -11,7 +11,23 @@ export class PagedList {
   // `idOf(item)` and `titleOf(item)` describe an item; `row(list)` returns {node, update(item)}; `filters` are those of
   // list_filters.js, or null. `wants(item)` tells if an item of an event belongs here, `before()` returns rows above the
   // first item, and `empty()` is shown for an empty list. With `picks`, rows can be selected.
-  constructor({path, name, skeleton, idOf, titleOf, row, filters = null, wants = () => true, before = () => [], empty, limit = 50, across = false, picks = null, onchange = () => {}, signal}) {
+  constructor({
+    path,
+    name,
+    skeleton,
+    idOf,
+    titleOf,
+    row,
+    filters = null,
+    wants = () => true,
+    before = () => [],
+    empty,
+    limit = 50,
+    across = false,
+    picks = null,
+    onchange = () => {},
+    signal,
+  }) {
     Object.assign(this, {path, idOf, titleOf, row, filters, wants, before, empty, limit, picks, onchange, signal});
     this.items = new Map(); // by id, in the order of the rows
     this.rows = new Map();
@@ -44,7 +60,8 @@ export class PagedList {
       this.items = new Map(page.data.map((item) => [this.idOf(item), this.newer(item)]));
       this.next = page.next_cursor;
       this.complete = true;
-      if (!page.data.length && this.cursors.length > 1) this.turn(-1); // all of its items were deleted
+      if (!page.data.length && this.cursors.length > 1)
+        this.turn(-1); // all of its items were deleted
       else this.draw();
     } catch (error) {
       if (error.name === "AbortError" || this.asked !== asked) return;
@@ -134,16 +151,22 @@ export class PagedList {
   pager() {
     const number = this.cursors.length;
     if (number === 1 && !this.next) return [];
-    const turn = (direction) => async ({currentTarget}) => {
-      currentTarget.disabled = true;
-      await this.turn(direction);
-      const [back, , forward] = this.footer.querySelectorAll("nav > *");
-      ((direction > 0 ? forward : back)?.matches(":enabled") ? (direction > 0 ? forward : back) : direction > 0 ? back : forward)?.focus();
-    };
-    return [h("nav", {class: "row", "aria-label": t("Pages")},
-      h("button", {type: "button", disabled: number === 1, onclick: turn(-1)}, icon("back"), t("Previous")),
-      h("span", {class: "muted small"}, t("Page {number}", {number})),
-      h("button", {type: "button", disabled: !this.next, onclick: turn(1)}, t("Next"), icon("chevron")),
-    )];
+    const turn =
+      (direction) =>
+      async ({currentTarget}) => {
+        currentTarget.disabled = true;
+        await this.turn(direction);
+        const [back, , forward] = this.footer.querySelectorAll("nav > *");
+        ((direction > 0 ? forward : back)?.matches(":enabled") ? (direction > 0 ? forward : back) : direction > 0 ? back : forward)?.focus();
+      };
+    return [
+      h(
+        "nav",
+        {class: "row", "aria-label": t("Pages")},
+        h("button", {type: "button", disabled: number === 1, onclick: turn(-1)}, icon("back"), t("Previous")),
+        h("span", {class: "muted small"}, t("Page {number}", {number})),
+        h("button", {type: "button", disabled: !this.next, onclick: turn(1)}, t("Next"), icon("chevron")),
+      ),
+    ];
   }
 }

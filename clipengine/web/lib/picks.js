@@ -44,7 +44,10 @@ export class Picks {
   }
 
   chooseAll(on) {
-    this.set(this.list.shown.map((item) => this.list.idOf(item)), on);
+    this.set(
+      this.list.shown.map((item) => this.list.idOf(item)),
+      on,
+    );
   }
 
   set(ids, on) {

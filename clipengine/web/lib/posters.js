@@ -8,13 +8,16 @@ const MAX_PARALLEL = 3; // a browser opens six connections to a server, and the 
 const missing = new Set(); // URLs without an image
 const waiting = new Set();
 const running = new Set();
-const observer = new IntersectionObserver((entries) => {
-  for (const {target, isIntersecting} of entries) {
-    if (isIntersecting) waiting.add(target);
-    else waiting.delete(target);
-  }
-  loadNext();
-}, {rootMargin: "120px"});
+const observer = new IntersectionObserver(
+  (entries) => {
+    for (const {target, isIntersecting} of entries) {
+      if (isIntersecting) waiting.add(target);
+      else waiting.delete(target);
+    }
+    loadNext();
+  },
+  {rootMargin: "120px"},
+);
 
 addEventListener("connection", ({detail}) => detail && missing.clear()); // the server may only have been unreachable
 

@@ -24,14 +24,15 @@ export function recordingLinks(signal) {
     for (const [id, resolve] of asked) resolve(found.get(id) || {name: t("Recording")});
   };
 
-  const find = (id) => new Promise((resolve) => {
-    if (!wanted.size) queueMicrotask(load);
-    wanted.set(id, resolve);
-    if (wanted.size === MOST) load();
-  }).then((recording) => {
-    known.set(id, recording);
-    return recording;
-  });
+  const find = (id) =>
+    new Promise((resolve) => {
+      if (!wanted.size) queueMicrotask(load);
+      wanted.set(id, resolve);
+      if (wanted.size === MOST) load();
+    }).then((recording) => {
+      known.set(id, recording);
+      return recording;
+    });
 
   return (id, time = null) => {
     const folder = h("span", {class: "folder"});

@@ -49,11 +49,15 @@ export function showCurrent() {
 
 function showNotFound(main) {
   document.title = `${t("Not found")} · clipengine`;
-  main.append(h("div", {class: "empty", role: "alert"},
-    h("h1", {}, t("Not found")),
-    h("p", {}, t("There is nothing at this address.")),
-    h("a", {class: "button", href: "#/recordings"}, t("All recordings")),
-  ));
+  main.append(
+    h(
+      "div",
+      {class: "empty", role: "alert"},
+      h("h1", {}, t("Not found")),
+      h("p", {}, t("There is nothing at this address.")),
+      h("a", {class: "button", href: "#/recordings"}, t("All recordings")),
+    ),
+  );
 }
 
 export function start() {

@@ -41,11 +41,15 @@ export function searchField({placeholder, label, opens, onsearch, settled}) {
         event.preventDefault();
         keys[event.key]();
       });
-      document.addEventListener("keydown", (event) => {
-        if (event.key !== "ArrowDown" || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-        const nowhere = event.target.matches("body, main"); // main has the focus when a view was just opened
-        if (nowhere && !document.querySelector("dialog") && enter()) event.preventDefault();
-      }, {signal});
+      document.addEventListener(
+        "keydown",
+        (event) => {
+          if (event.key !== "ArrowDown" || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+          const nowhere = event.target.matches("body, main"); // main has the focus when a view was just opened
+          if (nowhere && !document.querySelector("dialog") && enter()) event.preventDefault();
+        },
+        {signal},
+      );
       bindShortcuts({"/": () => input.focus()}, signal);
     },
   };

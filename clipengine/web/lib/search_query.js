@@ -8,7 +8,10 @@ const MAX_QUERY = 200; // characters, in the API
 export function typedQuery(text) {
   if (!/[\p{L}\p{N}]/u.test(text)) return "";
   const terms = text.match(/"[^"]*"?|[^\s"]+/g).filter((term) => /[\p{L}\p{N}]/u.test(term));
-  return terms.map((term) => (/^"|\*$/.test(term) ? term : `${term}*`)).join(" ").slice(0, MAX_QUERY);
+  return terms
+    .map((term) => (/^"|\*$/.test(term) ? term : `${term}*`))
+    .join(" ")
+    .slice(0, MAX_QUERY);
 }
 
 // Return the text of a hit as nodes, its matches marked. `highlights` are ranges of code points.

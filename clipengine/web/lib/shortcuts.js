@@ -32,28 +32,48 @@ const shortcuts = (words) => [
 ];
 
 export function bindShortcuts(actions, signal) {
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    const {target} = event;
-    if (event.key === "Escape" && !event.isComposing && target.matches("input, select, textarea, button, a, summary") && !target.closest("dialog, [role=menu]")) {
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      const {target} = event;
+      if (
+        event.key === "Escape" &&
+        !event.isComposing &&
+        target.matches("input, select, textarea, button, a, summary") &&
+        !target.closest("dialog, [role=menu]")
+      ) {
+        event.preventDefault();
+        target.blur();
+        return;
+      }
+      if (target.closest("input, select, textarea, dialog, [role=menu]")) return;
+      const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+      // Space and Enter activate the focused control.
+      if ((pressed === " " || pressed === "Enter") && target.closest("button, a, summary")) return;
+      const action = actions[event.shiftKey ? `Shift+${pressed}` : pressed] || actions[pressed];
+      if (!action) return;
       event.preventDefault();
-      target.blur();
-      return;
-    }
-    if (target.closest("input, select, textarea, dialog, [role=menu]")) return;
-    const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    // Space and Enter activate the focused control.
-    if ((pressed === " " || pressed === "Enter") && target.closest("button, a, summary")) return;
-    const action = actions[event.shiftKey ? `Shift+${pressed}` : pressed] || actions[pressed];
-    if (!action) return;
-    event.preventDefault();
-    action(event);
-  }, {signal});
+      action(event);
+    },
+    {signal},
+  );
 }
 
 export function showShortcuts(words) {
-  openDialog(t("Shortcuts"), h("dl", {class: "shortcuts", tabindex: "0"}, shortcuts(words).flatMap(([keys, text]) => [
-    h("dt", {}, keys.split(" ").flatMap((key) => [h("kbd", {}, key), " "])),
-    h("dd", {}, text),
-  ])));
+  openDialog(
+    t("Shortcuts"),
+    h(
+      "dl",
+      {class: "shortcuts", tabindex: "0"},
+      shortcuts(words).flatMap(([keys, text]) => [
+        h(
+          "dt",
+          {},
+          keys.split(" ").flatMap((key) => [h("kbd", {}, key), " "]),
+        ),
+        h("dd", {}, text),
+      ]),
+    ),
+  );
 }

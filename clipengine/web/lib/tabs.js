@@ -22,16 +22,25 @@ export function tabList(label, tabs) {
     buttons[chosen].shown();
   }
 
-  const node = h("div", {class: "tabs", role: "tablist", "aria-label": label, onkeydown: (event) => {
-    const at = buttons.indexOf(event.target);
-    const next = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1}[event.key];
-    if (at < 0 || next === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const chosen = (next + buttons.length) % buttons.length;
-    show(chosen);
-    buttons[chosen].focus();
-  }}, buttons);
+  const node = h(
+    "div",
+    {
+      class: "tabs",
+      role: "tablist",
+      "aria-label": label,
+      onkeydown: (event) => {
+        const at = buttons.indexOf(event.target);
+        const next = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1}[event.key];
+        if (at < 0 || next === undefined) return;
+        event.preventDefault();
+        event.stopPropagation();
+        const chosen = (next + buttons.length) % buttons.length;
+        show(chosen);
+        buttons[chosen].focus();
+      },
+    },
+    buttons,
+  );
   show(0);
   return {node, select: (id) => show(tabs.findIndex((tab) => tab.id === id))};
 }

@@ -35,10 +35,15 @@ const NUMBER = new Intl.NumberFormat(locale);
 const RULES = new Intl.PluralRules(language);
 
 // Return a number with at most so many digits after the decimal separator.
-export const formatNumber = (value, digits = 0) => (digits ? value.toLocaleString(locale, {minimumFractionDigits: digits, maximumFractionDigits: digits}) : NUMBER.format(value));
+export const formatNumber = (value, digits = 0) =>
+  digits ? value.toLocaleString(locale, {minimumFractionDigits: digits, maximumFractionDigits: digits}) : NUMBER.format(value);
 
 const shown = (value) => (typeof value === "number" ? NUMBER.format(value) : value);
-const fill = (text, values) => text.split(/\{(\w+)\}/).map((part, at) => (at % 2 ? shown(values[part]) : part)).filter((part) => part !== "");
+const fill = (text, values) =>
+  text
+    .split(/\{(\w+)\}/)
+    .map((part, at) => (at % 2 ? shown(values[part]) : part))
+    .filter((part) => part !== "");
 
 // t("{name} is ready", {name})
 export const t = (text, values = {}) => fill(texts[text] ?? text, values).join("");

@@ -9,9 +9,23 @@ const TOAST_MS = 6000;
 export function toast(title, detail = "", {bad = false, action = null, lasting = false} = {}) {
   const close = () => node.remove();
   const line = h("p", {class: "small muted", hidden: !detail}, detail);
-  const node = h("div", {class: bad ? "notice toast bad" : "notice toast"},
+  const node = h(
+    "div",
+    {class: bad ? "notice toast bad" : "notice toast"},
     h("div", {class: "grow"}, h("strong", {}, title), line),
-    action && h("button", {type: "button", class: "quiet", onclick: () => { close(); action.run(); }}, action.text),
+    action &&
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          onclick: () => {
+            close();
+            action.run();
+          },
+        },
+        action.text,
+      ),
     iconButton("x", t("Close"), close),
   );
   document.getElementById("toasts").append(node);
@@ -41,8 +55,15 @@ export function asyncHandler(work) {
 }
 
 export function openDialog(title, body, {footer = [], size = "", onclose = () => {}} = {}) {
-  const dialog = h("dialog", {class: size, "aria-labelledby": "dialog-title"},
-    h("header", {}, h("h2", {id: "dialog-title", class: "grow clip"}, title), iconButton("x", t("Close"), () => dialog.close())),
+  const dialog = h(
+    "dialog",
+    {class: size, "aria-labelledby": "dialog-title"},
+    h(
+      "header",
+      {},
+      h("h2", {id: "dialog-title", class: "grow clip"}, title),
+      iconButton("x", t("Close"), () => dialog.close()),
+    ),
     h("div", {class: "body"}, body),
     footer.length ? h("footer", {}, footer) : null,
   );
@@ -110,11 +131,27 @@ export function menuButton(label, name, items) {
   const open = () => {
     const box = button.getBoundingClientRect();
     top = box.top;
-    menu = h("div", {class: "menu", role: "menu", "aria-label": label, onkeydown},
-      items().map(({text, lang, icon: image, run, danger}) => h("button", {
-        type: "button", role: "menuitem", lang, class: danger ? "quiet danger" : "quiet",
-        onclick: () => { close(); button.focus(); Promise.resolve(run()).catch(toastError); },
-      }, icon(image), text)),
+    menu = h(
+      "div",
+      {class: "menu", role: "menu", "aria-label": label, onkeydown},
+      items().map(({text, lang, icon: image, run, danger}) =>
+        h(
+          "button",
+          {
+            type: "button",
+            role: "menuitem",
+            lang,
+            class: danger ? "quiet danger" : "quiet",
+            onclick: () => {
+              close();
+              button.focus();
+              Promise.resolve(run()).catch(toastError);
+            },
+          },
+          icon(image),
+          text,
+        ),
+      ),
     );
     button.closest("main, dialog, body").append(menu);
     menu.style.left = `${Math.max(8, Math.min(box.right - menu.offsetWidth, innerWidth - menu.offsetWidth - 8))}px`;
@@ -162,17 +199,38 @@ export function errorDetails({message, hint}) {
 
 // Return the engine's message on one line; it opens to show all of it and the hint.
 export function errorSummary({message, hint}) {
-  return h("details", {class: "fault"}, h("summary", {class: "bad"}, h("span", {class: "clip"}, serverText(message))), h("p", {class: "muted"}, serverText(hint)));
+  return h(
+    "details",
+    {class: "fault"},
+    h("summary", {class: "bad"}, h("span", {class: "clip"}, serverText(message))),
+    h("p", {class: "muted"}, serverText(hint)),
+  );
 }
 
 // Return a table; `titles` are those of its columns, and `rows` is its body.
-export const table = (titles, rows) => h("table", {}, h("thead", {}, h("tr", {}, titles.map((text) => h("th", {scope: "col"}, text)))), rows);
+export const table = (titles, rows) =>
+  h(
+    "table",
+    {},
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        titles.map((text) => h("th", {scope: "col"}, text)),
+      ),
+    ),
+    rows,
+  );
 
 // Return an error state that replaces a list or a view. `retry()` is offered if the error may pass, and is called when an
 // unreachable server is back.
 export function errorState(error, retry) {
   const again = error.retryable === false ? null : retry;
-  const node = h("div", {class: "empty", role: "alert"},
+  const node = h(
+    "div",
+    {class: "empty", role: "alert"},
     h("h2", {}, error.title || t("Something went wrong")),
     h("p", {}, errorText(error)),
     again && h("button", {type: "button", onclick: again}, icon("retry"), t("Retry")),

@@ -68,7 +68,16 @@ export class Bands {
     return found.map(({start, end, ranges}) => {
       if (ranges.length === 1) return ranges[0];
       const label = this.many(ranges.length);
-      return {key: `${ranges.length} from ${ranges[0].key}`, start, end, text: String(ranges.length), label, kind: `${ranges[0].kind} several`, lane: ranges[0].lane, several: true};
+      return {
+        key: `${ranges.length} from ${ranges[0].key}`,
+        start,
+        end,
+        text: String(ranges.length),
+        label,
+        kind: `${ranges[0].kind} several`,
+        lane: ranges[0].lane,
+        several: true,
+      };
     });
   }
 
@@ -110,11 +119,15 @@ export class Bands {
   }
 
   makeButton() {
-    return h("button", {
-      type: "button",
-      onclick: ({currentTarget: {range}}) => (range.several ? this.zoom(range) : this.onopen(range.item)),
-      onfocus: ({currentTarget: {range}}) => this.focused(range),
-    }, h("bdi", {class: "clip"}));
+    return h(
+      "button",
+      {
+        type: "button",
+        onclick: ({currentTarget: {range}}) => (range.several ? this.zoom(range) : this.onopen(range.item)),
+        onfocus: ({currentTarget: {range}}) => this.focused(range),
+      },
+      h("bdi", {class: "clip"}),
+    );
   }
 
   focused(range) {

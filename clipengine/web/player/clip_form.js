@@ -17,12 +17,21 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
   const times = timeFields({words: wordsOf(recording), selection, player, onvalidated: () => draw(), onapplied: () => timeline.revealSelection()});
   const length = h("output", {class: "time length"}, "–");
   const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
-  const profile = h("select", {"aria-label": t("Profile")}, profiles.map((each) => h("option", {value: each.name}, describe(each))));
+  const profile = h(
+    "select",
+    {"aria-label": t("Profile")},
+    profiles.map((each) => h("option", {value: each.name}, describe(each))),
+  );
   const profileField = h("label", {class: "field", hidden: profiles.length < 2}, t("Profile"), profile);
   const smart = smartSwitch({recording, selection, signal});
   const make = h("button", {class: "primary make", disabled: true}, t("Make clip"), h("kbd", {"aria-hidden": "true"}, "⏎"));
   const addText = h("span", {}, t("Add to list"));
-  const add = h("button", {type: "button", class: "add", title: t("Add the selection to the segments (A)"), disabled: true, onclick: () => addSegment()}, addText, h("kbd", {"aria-hidden": "true"}, "A"));
+  const add = h(
+    "button",
+    {type: "button", class: "add", title: t("Add the selection to the segments (A)"), disabled: true, onclick: () => addSegment()},
+    addText,
+    h("kbd", {"aria-hidden": "true"}, "A"),
+  );
   const options = outputOptions(recording, transcripts);
   const clear = iconButton("x", t("Clear the selection (X)"), () => selection.clear(), {disabled: true});
   const problem = h("p", {class: "bad small", role: "alert"});
@@ -114,13 +123,26 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     rename();
   }
 
-  const node = h("form", {class: "picker panel", "aria-label": t("Clip"), novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); }},
+  const node = h(
+    "form",
+    {
+      class: "picker panel",
+      "aria-label": t("Clip"),
+      novalidate: true,
+      onsubmit: (event) => {
+        event.preventDefault();
+        submit();
+      },
+    },
     times.fields,
     h("div", {class: "field"}, h("span", {class: "caption"}, t("Length")), length),
     h("label", {class: "field grow label-field"}, t("Label"), label),
     profileField,
     h("div", {class: "row buttons"}, clear, add, make),
-    h("div", {class: "row wrap extras"}, options.node, smart.node), times.problems, problem, hint,
+    h("div", {class: "row wrap extras"}, options.node, smart.node),
+    times.problems,
+    problem,
+    hint,
   );
   return {
     node,

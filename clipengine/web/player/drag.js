@@ -13,10 +13,14 @@ export function startDrag(event, move, done = () => {}) {
   const target = event.currentTarget;
   target.setPointerCapture(event.pointerId);
   target.addEventListener("pointermove", move);
-  target.addEventListener("lostpointercapture", () => {
-    target.removeEventListener("pointermove", move);
-    done();
-  }, {once: true});
+  target.addEventListener(
+    "lostpointercapture",
+    () => {
+      target.removeEventListener("pointermove", move);
+      done();
+    },
+    {once: true},
+  );
   return true;
 }
 
@@ -32,13 +36,17 @@ export function startTimeDrag(event, timeline, {move, done = () => {}, grip = 0}
     if (timeline.scroll(speedAt(x, timeline.tracks) * seconds)) move(timeline.timeAt(x), x);
     request = requestAnimationFrame(scroll);
   };
-  const started = startDrag(event, (moved) => {
-    x = moved.clientX - grip;
-    move(timeline.timeAt(x), x);
-  }, () => {
-    cancelAnimationFrame(request);
-    done();
-  });
+  const started = startDrag(
+    event,
+    (moved) => {
+      x = moved.clientX - grip;
+      move(timeline.timeAt(x), x);
+    },
+    () => {
+      cancelAnimationFrame(request);
+      done();
+    },
+  );
   if (started) request = requestAnimationFrame(scroll);
   return started;
 }

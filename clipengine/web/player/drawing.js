@@ -93,7 +93,7 @@ export function drawRuler(canvas, view) {
   context.textBaseline = "top";
   for (let number = Math.floor(view.start / step); number * step <= view.end; number += 1) {
     for (let part = 0; part < 5; part += 1) {
-      const x = Math.round(((number + part / 5) * step - view.start) / span * width);
+      const x = Math.round((((number + part / 5) * step - view.start) / span) * width);
       context.globalAlpha = part ? 0.35 : 0.8;
       context.fillRect(x, height - (part ? 4 : 8), 1, part ? 4 : 8);
     }

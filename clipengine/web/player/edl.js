@@ -32,11 +32,20 @@ export function parseEdl(lines, {rate}) {
     const [event, name] = [EVENT.exec(text), NAME.exec(text)];
     if (event) {
       const [, number, reel, track, start, end] = event;
-      events.push({line, number, reel, label: "", isAudio: /^A[^V]*$/i.test(track), start: timecodeSeconds(start, rate, drop, line), end: timecodeSeconds(end, rate, drop, line)});
+      events.push({
+        line,
+        number,
+        reel,
+        label: "",
+        isAudio: /^A[^V]*$/i.test(track),
+        start: timecodeSeconds(start, rate, drop, line),
+        end: timecodeSeconds(end, rate, drop, line),
+      });
     } else if (name && events.length) {
       if (!events.at(-1).label || name[1].toUpperCase() === "TO") events.at(-1).label = name[2];
     } else if (/^\s*FCM:/i.test(text)) drop = !/NON/i.test(text);
-    else if (/^\s*\d{3,6}\s/.test(text)) throw fault(line, t("“{text}” is not an event: number, reel, track, C and four timecodes", {text: text.trim().slice(0, 60)}));
+    else if (/^\s*\d{3,6}\s/.test(text))
+      throw fault(line, t("“{text}” is not an event: number, reel, track, C and four timecodes", {text: text.trim().slice(0, 60)}));
     else if (/^\s*M2\s/.test(text)) notes.push(t("line {line}: the speed of an event is not applied", {line: String(line)}));
   });
   const isBlack = ({reel}) => reel.toUpperCase() === "BL";

@@ -31,7 +31,10 @@ export class FrameTimes {
     this.parts.set(number, null);
     try {
       const {frames} = await get(query(this.path, {start, end: start + PART_SECONDS}), {signal: this.signal});
-      this.parts.set(number, frames.filter((time) => time >= start));
+      this.parts.set(
+        number,
+        frames.filter((time) => time >= start),
+      );
       if (!this.signal.aborted) this.onknown();
     } catch (error) {
       if (error.name !== "AbortError") console.warn("no frame times:", error.message);

@@ -8,7 +8,15 @@ import {startTimeDrag} from "./drag.js";
 // `meaning` tells what the handle does to the clip.
 export function handle({kind, meaning, selection, timeline, onmove}) {
   const label = kind === "start" ? t("In point") : t("Out point");
-  const node = h("div", {class: `handle ${kind}`, role: "slider", tabindex: "0", "aria-label": label, "aria-orientation": "horizontal", "aria-valuemin": "0", title: meaning});
+  const node = h("div", {
+    class: `handle ${kind}`,
+    role: "slider",
+    tabindex: "0",
+    "aria-label": label,
+    "aria-orientation": "horizontal",
+    "aria-valuemin": "0",
+    title: meaning,
+  });
 
   const move = (time) => {
     if (kind === "start") selection.set(Math.min(time, selection.end - selection.minLength), selection.end);
@@ -20,8 +28,14 @@ export function handle({kind, meaning, selection, timeline, onmove}) {
     const at = selection[kind];
     const neighbour = (direction) => (event.shiftKey ? at + direction : selection.neighbour(at, direction));
     const targets = {
-      ArrowLeft: neighbour(-1), ArrowDown: neighbour(-1), ArrowRight: neighbour(1), ArrowUp: neighbour(1),
-      PageDown: at - 10, PageUp: at + 10, Home: 0, End: selection.duration,
+      ArrowLeft: neighbour(-1),
+      ArrowDown: neighbour(-1),
+      ArrowRight: neighbour(1),
+      ArrowUp: neighbour(1),
+      PageDown: at - 10,
+      PageUp: at + 10,
+      Home: 0,
+      End: selection.duration,
     };
     if (!(event.key in targets)) return;
     event.preventDefault();

@@ -18,8 +18,12 @@ export function hoverPreview({recording, strips, areas, container, signal}) {
   const loadFrame = debounce(REST_MS, (at) => {
     if (at === time && strip && !signal.aborted) image.src = `/v1/recordings/${recording.recording_id}/frame?at=${at.toFixed(3)}&width=${WIDTH}`;
   });
-  image.addEventListener("load", () => { image.hidden = false; });
-  image.addEventListener("error", () => { image.hidden = true; });
+  image.addEventListener("load", () => {
+    image.hidden = false;
+  });
+  image.addEventListener("error", () => {
+    image.hidden = true;
+  });
 
   // Draw the nearest tile of the finest piece, until a finer one or the frame has arrived.
   function drawTile() {

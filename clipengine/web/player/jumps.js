@@ -26,19 +26,31 @@ export class Jumps {
   }
 
   items() {
-    return this.kinds.flatMap((kind) => ["next", "previous"].map((direction) => {
-      const {key, texts} = KINDS[kind];
-      const letter = key.toUpperCase();
-      const keys = direction === "next" ? letter : t("Shift+{letter}", {letter});
-      return {text: `${texts[direction]} (${keys})`, icon: direction === "next" ? "next" : "prev", run: () => this.jump(kind, direction)};
-    }));
+    return this.kinds.flatMap((kind) =>
+      ["next", "previous"].map((direction) => {
+        const {key, texts} = KINDS[kind];
+        const letter = key.toUpperCase();
+        const keys = direction === "next" ? letter : t("Shift+{letter}", {letter});
+        return {text: `${texts[direction]} (${keys})`, icon: direction === "next" ? "next" : "prev", run: () => this.jump(kind, direction)};
+      }),
+    );
   }
 
   // The actions of the keys, with Shift for the previous moment.
   get shortcuts() {
-    return Object.fromEntries(this.kinds.flatMap((kind) => [["next", ""], ["previous", "Shift+"]].map(([direction, shift]) => (
-      [`${shift}${KINDS[kind].key}`, () => { this.jump(kind, direction); }]
-    ))));
+    return Object.fromEntries(
+      this.kinds.flatMap((kind) =>
+        [
+          ["next", ""],
+          ["previous", "Shift+"],
+        ].map(([direction, shift]) => [
+          `${shift}${KINDS[kind].key}`,
+          () => {
+            this.jump(kind, direction);
+          },
+        ]),
+      ),
+    );
   }
 
   // Search, and go to what was found unless the position has changed meanwhile. Another search ends this one; the same one
@@ -54,7 +66,7 @@ export class Jumps {
     player.pause();
     const from = player.time;
     const status = searchStatus(KINDS[kind].texts[direction], from, () => this.cancel());
-    const search = this.search = Object.assign(new AbortController(), {name, status});
+    const search = (this.search = Object.assign(new AbortController(), {name, status}));
     this.button.setAttribute("aria-busy", "true");
     try {
       const {seconds, reached} = await this.find(kind, direction, from, search);

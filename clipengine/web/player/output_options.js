@@ -4,15 +4,38 @@ import {h, icon} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 
-const ASPECTS = [["", t("As recorded")], ["16:9", t("16:9 wide")], ["9:16", t("9:16 upright")], ["1:1", t("1:1 square")]];
-const FITS = [["crop", t("Crop the sides")], ["pad", t("Black bars")], ["blur", t("Blurred bars")]];
+const ASPECTS = [
+  ["", t("As recorded")],
+  ["16:9", t("16:9 wide")],
+  ["9:16", t("9:16 upright")],
+  ["1:1", t("1:1 square")],
+];
+const FITS = [
+  ["crop", t("Crop the sides")],
+  ["pad", t("Black bars")],
+  ["blur", t("Blurred bars")],
+];
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4, 8, 16];
-const AUDIO = [["", t("As recorded")], ["-14", t("−14 LUFS, online video")], ["-16", t("−16 LUFS, podcast")], ["-23", t("−23 LUFS, broadcast")], ["mute", t("Muted")]];
-const SUBTITLES = [["keep", t("Keep")], ["none", t("None")]]; // and "burn" with a language
+const AUDIO = [
+  ["", t("As recorded")],
+  ["-14", t("−14 LUFS, online video")],
+  ["-16", t("−16 LUFS, podcast")],
+  ["-23", t("−23 LUFS, broadcast")],
+  ["mute", t("Muted")],
+];
+const SUBTITLES = [
+  ["keep", t("Keep")],
+  ["none", t("None")],
+]; // and "burn" with a language
 const MB = 1e6;
 const [LEAST_MB, MOST_MB] = [0.01, 1e6];
 
-const select = (options, chosen) => h("select", {}, options.map(([value, text]) => h("option", {value, selected: value === chosen}, text)));
+const select = (options, chosen) =>
+  h(
+    "select",
+    {},
+    options.map(([value, text]) => h("option", {value, selected: value === chosen}, text)),
+  );
 const field = (text, control, shown = true) => h("label", {class: "field", hidden: !shown}, text, control);
 
 // `values(seconds)` returns `output` and `subtitles` of a request for a clip of so many seconds of the recording. It throws
@@ -21,7 +44,10 @@ export function outputOptions({media}, transcripts) {
   const [video, audio] = [Boolean(media.video), media.audio.length > 0];
   const aspect = select(ASPECTS, "");
   const fit = select(FITS, "crop");
-  const speed = select(SPEEDS.map((each) => [String(each), `${each}×`]), "1");
+  const speed = select(
+    SPEEDS.map((each) => [String(each), `${each}×`]),
+    "1",
+  );
   const sound = select(AUDIO, "");
   const size = h("input", {inputmode: "decimal", autocomplete: "off", placeholder: t("No limit")});
   const burnt = video ? transcripts.map(({language}) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]) : [];
@@ -29,18 +55,32 @@ export function outputOptions({media}, transcripts) {
   const summary = h("span", {class: "muted clip"});
   const reset = h("button", {type: "button", class: "quiet", hidden: true, onclick: () => clear()}, t("Reset"));
   const controls = [aspect, fit, speed, sound, size, subtitles];
-  const node = h("details", {class: "options"},
+  const node = h(
+    "details",
+    {class: "options"},
     h("summary", {}, icon("chevron"), t("Options"), summary),
-    h("div", {class: "row wrap fields"},
-      field(t("Picture"), aspect, video), field(t("Sides"), fit, video), field(t("Speed"), speed), field(t("Audio"), sound, audio),
-      field(t("Largest size (MB)"), size, video), field(t("Subtitles"), subtitles, video || transcripts.length > 0), reset));
+    h(
+      "div",
+      {class: "row wrap fields"},
+      field(t("Picture"), aspect, video),
+      field(t("Sides"), fit, video),
+      field(t("Speed"), speed),
+      field(t("Audio"), sound, audio),
+      field(t("Largest size (MB)"), size, video),
+      field(t("Subtitles"), subtitles, video || transcripts.length > 0),
+      reset,
+    ),
+  );
 
   function values(seconds) {
     const tempo = Number(speed.value);
     const limit = size.value.trim();
     const megabytes = Number(limit.replace(",", "."));
-    const wrong = Number.isNaN(megabytes) ? t("“{text}” is not a number", {text: limit})
-      : limit && !(megabytes >= LEAST_MB && megabytes <= MOST_MB) ? t("it must be between {least} and {most} MB", {least: LEAST_MB, most: MOST_MB}) : "";
+    const wrong = Number.isNaN(megabytes)
+      ? t("“{text}” is not a number", {text: limit})
+      : limit && !(megabytes >= LEAST_MB && megabytes <= MOST_MB)
+        ? t("it must be between {least} and {most} MB", {least: LEAST_MB, most: MOST_MB})
+        : "";
     if (wrong) {
       node.open = true;
       size.focus();
@@ -73,7 +113,15 @@ export function outputOptions({media}, transcripts) {
   }
 
   function clear() {
-    for (const [control, value] of [[aspect, ""], [fit, "crop"], [speed, "1"], [sound, ""], [size, ""], [subtitles, "keep"]]) control.value = value;
+    for (const [control, value] of [
+      [aspect, ""],
+      [fit, "crop"],
+      [speed, "1"],
+      [sound, ""],
+      [size, ""],
+      [subtitles, "keep"],
+    ])
+      control.value = value;
     show();
     aspect.focus();
   }

@@ -18,7 +18,19 @@ export class Overview {
     this.wave = h("canvas", {class: "wave"});
     this.marks = h("canvas", {class: "marks"});
     this.edges = ["start", "end"].map((side) => h("div", {class: `edge ${side}`, title: t("Drag to change the visible part")}));
-    this.window = h("div", {class: "window", role: "slider", tabindex: "0", "aria-label": t("Visible part"), "aria-orientation": "horizontal", "aria-valuemin": "0", "aria-valuemax": duration.toFixed(3)}, this.edges);
+    this.window = h(
+      "div",
+      {
+        class: "window",
+        role: "slider",
+        tabindex: "0",
+        "aria-label": t("Visible part"),
+        "aria-orientation": "horizontal",
+        "aria-valuemin": "0",
+        "aria-valuemax": duration.toFixed(3),
+      },
+      this.edges,
+    );
     this.playhead = h("div", {class: "playhead"});
     this.node = h("div", {class: "overview"}, this.film, this.wave, this.marks, this.window, this.playhead);
     this.node.addEventListener("pointerdown", (event) => this.pan(event));
@@ -40,14 +52,18 @@ export class Overview {
     const at = this.timeAt(event.clientX);
     const grip = this.window.contains(event.target) ? at - this.view.start : this.span / 2;
     let dragged = false;
-    startDrag(event, (moved) => {
-      dragged = dragged || Math.abs(moved.clientX - event.clientX) >= DRAG_PIXELS;
-      if (dragged) this.onview(this.timeAt(moved.clientX) - grip, this.span);
-    }, () => {
-      if (dragged) return;
-      if (at < this.view.start || at > this.view.end) this.onview(at - this.span / 2, this.span);
-      this.onseek(at);
-    });
+    startDrag(
+      event,
+      (moved) => {
+        dragged = dragged || Math.abs(moved.clientX - event.clientX) >= DRAG_PIXELS;
+        if (dragged) this.onview(this.timeAt(moved.clientX) - grip, this.span);
+      },
+      () => {
+        if (dragged) return;
+        if (at < this.view.start || at > this.view.end) this.onview(at - this.span / 2, this.span);
+        this.onseek(at);
+      },
+    );
   }
 
   resize(event, at) {
@@ -65,7 +81,16 @@ export class Overview {
   key(event) {
     const {start} = this.view;
     const step = this.span * (event.shiftKey ? 1 : KEY_STEP);
-    const target = {ArrowLeft: start - step, ArrowRight: start + step, ArrowDown: start - step, ArrowUp: start + step, PageDown: start - this.span, PageUp: start + this.span, Home: 0, End: this.duration}[event.key];
+    const target = {
+      ArrowLeft: start - step,
+      ArrowRight: start + step,
+      ArrowDown: start - step,
+      ArrowUp: start + step,
+      PageDown: start - this.span,
+      PageUp: start + this.span,
+      Home: 0,
+      End: this.duration,
+    }[event.key];
     if (target === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();

@@ -3,7 +3,12 @@
 
 // FFmpeg's names. What is not listed is tried: the media element reports an error.
 const CONTAINERS = {
-  mpegts: "video/mp2t", avi: "video/x-msvideo", mpeg: "video/mpeg", asf: "video/x-ms-asf", flv: "video/x-flv", mxf: "application/mxf",
+  mpegts: "video/mp2t",
+  avi: "video/x-msvideo",
+  mpeg: "video/mpeg",
+  asf: "video/x-ms-asf",
+  flv: "video/x-flv",
+  mxf: "application/mxf",
 };
 const CODECS = {
   hevc: 'video/mp4; codecs="hvc1.1.6.L93.B0"',
@@ -21,9 +26,6 @@ const CODECS = {
 
 // `media` is the API's object, `element` a media element.
 export function isUnplayable(media, element) {
-  const types = [
-    ...media.container.split(",").map((name) => CONTAINERS[name]),
-    ...[media.video, media.audio[0]].map((track) => track && CODECS[track.codec]),
-  ];
+  const types = [...media.container.split(",").map((name) => CONTAINERS[name]), ...[media.video, media.audio[0]].map((track) => track && CODECS[track.codec])];
   return types.some((type) => type && !element.canPlayType(type));
 }

@@ -14,7 +14,12 @@ const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding do
 const EPSILON = 0.0005; // seconds, the same for irregular frames: times are rounded to the millisecond
 const MEDIA_ERR_NETWORK = 2; // of MediaError
 const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
-const ROLE_TEXTS = {first: t("In: the clip’s first frame"), last: t("The clip’s last frame"), after: t("Out: the first frame after the clip"), end: t("Out: the recording’s end")};
+const ROLE_TEXTS = {
+  first: t("In: the clip’s first frame"),
+  last: t("The clip’s last frame"),
+  after: t("Out: the first frame after the clip"),
+  end: t("Out: the recording’s end"),
+};
 
 function stageShape(video) {
   if (!video) return "sound";
@@ -38,9 +43,7 @@ export class Player extends EventTarget {
     this.presentedTime = null; // mediaTime of the presented frame
     this.signal = signal;
     const shared = {preload: "auto", "aria-label": t("Recording")};
-    this.video = this.hasPicture
-      ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"})
-      : h("audio", shared);
+    this.video = this.hasPicture ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"}) : h("audio", shared);
     this.frames = new FrameImage(this.base, signal, (busy) => this.usesFrames && this.node.toggleAttribute("aria-busy", busy));
     this.note = h("p", {class: "note", role: "status", hidden: true});
     this.roleLabel = h("p", {class: "role", hidden: true});
@@ -276,7 +279,9 @@ export class Player extends EventTarget {
     try {
       const {width, height} = await this.proxy.start();
       this.proxyNote = this.hasPicture
-        ? t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {lines: String(Math.min(width, height))})
+        ? t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {
+            lines: String(Math.min(width, height)),
+          })
         : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording.");
       this.seek(this.position);
       if (playing) this.play(rate);
@@ -308,9 +313,11 @@ export class Player extends EventTarget {
     this.usesFrames = true;
     this.rate = 0;
     this.video.hidden = true;
-    this.showNote(this.hasPicture
-      ? t("This browser cannot play the recording, so single frames are shown. Clips of it will play.")
-      : t("This browser cannot play the recording. Clips of it will play."));
+    this.showNote(
+      this.hasPicture
+        ? t("This browser cannot play the recording, so single frames are shown. Clips of it will play.")
+        : t("This browser cannot play the recording. Clips of it will play."),
+    );
     this.showFrame();
     this.emit("state");
   }

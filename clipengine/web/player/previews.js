@@ -62,7 +62,9 @@ export class Strip {
   }
 
   get requests() {
-    return Object.values(this.lanes).map(({request}) => request).filter(Boolean);
+    return Object.values(this.lanes)
+      .map(({request}) => request)
+      .filter(Boolean);
   }
 
   // What the view shows, in drawing order: finer pieces lie over coarser ones.
@@ -132,10 +134,10 @@ export class Strip {
   }
 
   async request(lane, range) {
-    const request = lane.request = Object.assign(new AbortController(), {range});
+    const request = (lane.request = Object.assign(new AbortController(), {range}));
     try {
       const {from, to, seconds} = range;
-      this.keep(range, {from, to, seconds, ...await this.load(range, request.signal)});
+      this.keep(range, {from, to, seconds, ...(await this.load(range, request.signal))});
     } catch (error) {
       if (this.hint && this.hint.range.key === range.key) this.hint = null;
       if (error.name !== "AbortError" && this.wanted.some(({key}) => key === range.key)) this.errors.set(range.key, error);
@@ -168,14 +170,27 @@ export class Strip {
 export function strips(recording, signal, onchange) {
   const base = `/v1/recordings/${recording.recording_id}`;
   const {duration_seconds: duration, media} = recording;
-  const film = !media.video ? null : new Strip(async ({values}, aborted) => {
-    const image = await getImage(query(`${base}/filmstrip`, values), {signal: aborted});
-    return {count: values.count, image};
-  }, signal, onchange);
-  const wave = !media.audio.length ? null : new Strip(async ({values}, aborted) => {
-    const {peaks} = await get(query(`${base}/waveform`, values), {signal: aborted});
-    return {peaks};
-  }, signal, onchange, {parallel: 2}); // the whole takes long unless it was made ahead
+  const film = !media.video
+    ? null
+    : new Strip(
+        async ({values}, aborted) => {
+          const image = await getImage(query(`${base}/filmstrip`, values), {signal: aborted});
+          return {count: values.count, image};
+        },
+        signal,
+        onchange,
+      );
+  const wave = !media.audio.length
+    ? null
+    : new Strip(
+        async ({values}, aborted) => {
+          const {peaks} = await get(query(`${base}/waveform`, values), {signal: aborted});
+          return {peaks};
+        },
+        signal,
+        onchange,
+        {parallel: 2},
+      ); // the whole takes long unless it was made ahead
   const longest = longestPiece(duration);
   const longestWave = Math.min(longest, Math.max(WAVE_SECONDS, longest / MAX_WAVES));
   const tiles = (seconds, start, end) => pieces(seconds, start, end, duration, (share) => ({count: Math.ceil(share * TILES), width: TILE_WIDTH}));

@@ -147,7 +147,8 @@ export class ProxySource {
     const from = Math.max(0, currentTime - KEPT_SECONDS);
     if (buffered.start(0) < from) await this.update(() => this.buffer.remove(0, from));
     const to = currentTime + KEPT_SECONDS;
-    if (this.buffer.buffered.length && this.buffer.buffered.end(this.buffer.buffered.length - 1) > to) await this.update(() => this.buffer.remove(to, Infinity));
+    if (this.buffer.buffered.length && this.buffer.buffered.end(this.buffer.buffered.length - 1) > to)
+      await this.update(() => this.buffer.remove(to, Infinity));
   }
 
   // Start an operation of the buffer and wait until it ends.

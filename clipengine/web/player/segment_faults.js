@@ -6,5 +6,10 @@ const shortNumber = (value) => String(Number(value.toPrecision(6)));
 
 export const fault = (line, problem) => new Error(t("Line {line}: {problem}.", {line: String(line), problem}));
 export const timeFault = (line, text) => fault(line, t("“{text}” is not a time; use seconds (90.5) or a clock time (1:02:03.5)", {text: text.slice(0, 40)}));
-export const endFault = (line, start, end) => fault(line, t("the end ({end} s) is not after the start ({start} s)", {start: shortNumber(start), end: shortNumber(end)}));
-export const pastFault = (line, start, end, duration) => fault(line, t("{start} to {end} s is past the recording's end at {duration} s", {start: shortNumber(start), end: shortNumber(end), duration: shortNumber(duration)}));
+export const endFault = (line, start, end) =>
+  fault(line, t("the end ({end} s) is not after the start ({start} s)", {start: shortNumber(start), end: shortNumber(end)}));
+export const pastFault = (line, start, end, duration) =>
+  fault(
+    line,
+    t("{start} to {end} s is past the recording's end at {duration} s", {start: shortNumber(start), end: shortNumber(end), duration: shortNumber(duration)}),
+  );

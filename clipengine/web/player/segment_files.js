@@ -10,7 +10,11 @@ export const MAX_FILE_BYTES = 1_000_000;
 const MAX_LINE = 10_000;
 const MAX_TIME = 40;
 const MAX_LABEL = 200;
-const [LABELS, STARTS, ENDS] = [["label", "name", "title"], ["start", "start_seconds"], ["end", "end_seconds"]];
+const [LABELS, STARTS, ENDS] = [
+  ["label", "name", "title"],
+  ["start", "start_seconds"],
+  ["end", "end_seconds"],
+];
 const END_TOLERANCE_SECONDS = 1; // as in the API
 const TIME = /^[\d:]+(\.\d*)?$/;
 
@@ -42,7 +46,8 @@ function checked({line, label, start, end}, duration) {
   if (end <= start) throw endFault(line, start, end);
   if (start >= duration || end > duration + END_TOLERANCE_SECONDS) throw pastFault(line, start, end, duration);
   const name = label.trim().replace(/\s+/g, " ");
-  if ([...name].length > MAX_LABEL) throw fault(line, t("label has {count} characters, at most {most} are allowed", {count: String([...name].length), most: String(MAX_LABEL)}));
+  if ([...name].length > MAX_LABEL)
+    throw fault(line, t("label has {count} characters, at most {most} are allowed", {count: String([...name].length), most: String(MAX_LABEL)}));
   if (/\p{Cc}/u.test(name)) throw fault(line, t("label contains control characters"));
   return {label: name, start, end: Math.min(end, duration)};
 }

@@ -39,7 +39,10 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     try {
       if (file.size > MAX_FILE_BYTES) throw new Error(t("The file is larger than 1 MB."));
       const {segments: found, notes} = parseSegments(await file.arrayBuffer(), {duration: recording.duration_seconds, rate: hasVideo ? selection.rate : null});
-      if (found.length > segments.room) throw new Error(t("The file has {count} segments, and the list has room for {room} of {most}.", {count: found.length, room: segments.room, most: MAX_SEGMENTS}));
+      if (found.length > segments.room)
+        throw new Error(
+          t("The file has {count} segments, and the list has room for {room} of {most}.", {count: found.length, room: segments.room, most: MAX_SEGMENTS}),
+        );
       segments.addAll(found.map((each) => snapped(each, selection)));
       toast(plural(found.length, "{count} segment imported", "{count} segments imported"), file.name);
       warnings.replaceChildren(...notes.map((note) => h("p", {}, `${file.name}: ${note}`)));
@@ -51,12 +54,14 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   const save = (name, text) => () => saveFile(`${titleOf(recording).replace(/[\\/:*?"<>|]+/g, "-")}${name}`, text);
   const menu = menuButton(t("Import and export segments"), "more", () => [
     {text: t("Import…"), icon: "up", run: () => picker.click()},
-    ...(segments.items.length ? [
-      {text: t("Export CSV"), icon: "down", run: save(".csv", formatCsv(segments.items))},
-      {text: t("Export CSV for LosslessCut"), icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
-      ...(hasVideo ? [{text: t("Export EDL"), icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))}] : []),
-      {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(segments.replace([]), t("Segments removed"), t("Undo"))},
-    ] : []),
+    ...(segments.items.length
+      ? [
+          {text: t("Export CSV"), icon: "down", run: save(".csv", formatCsv(segments.items))},
+          {text: t("Export CSV for LosslessCut"), icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
+          ...(hasVideo ? [{text: t("Export EDL"), icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))}] : []),
+          {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(segments.replace([]), t("Segments removed"), t("Undo"))},
+        ]
+      : []),
   ]);
 
   function offerList(before, title, text) {
@@ -89,7 +94,8 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
       const made = await send();
       const clips = made.data || [made];
       clips.forEach(oncreated);
-      const title = clips.length === 1 ? t("{label} is queued", {label: clips[0].label}) : plural(clips.length, "{count} clip is queued", "{count} clips are queued");
+      const title =
+        clips.length === 1 ? t("{label} is queued", {label: clips[0].label}) : plural(clips.length, "{count} clip is queued", "{count} clips are queued");
       announce(title);
       offerList(segments.replace([]), title, t("Restore list"));
       return true;
@@ -104,7 +110,10 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     for (const item of items) if (!rows.has(item)) rows.set(item, segmentRow(item, {segments, onopen}));
     for (const item of [...rows.keys()]) if (!items.includes(item)) rows.delete(item);
     items.forEach((item, index) => rows.get(item).update(index, item === current));
-    setChildren(list, items.map((item) => rows.get(item).node));
+    setChildren(
+      list,
+      items.map((item) => rows.get(item).node),
+    );
     list.hidden = !items.length;
     footer.hidden = !items.length;
     empty.hidden = items.length > 0;
@@ -117,8 +126,16 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   }
   segments.addEventListener("change", draw);
 
-  const node = h("section", {class: "segments-panel panel", "aria-label": t("Segments")},
-    h("header", {class: "row"}, h("h2", {class: "grow"}, t("Segments")), picker, menu), list, problem, warnings, empty, footer);
+  const node = h(
+    "section",
+    {class: "segments-panel panel", "aria-label": t("Segments")},
+    h("header", {class: "row"}, h("h2", {class: "grow"}, t("Segments")), picker, menu),
+    list,
+    problem,
+    warnings,
+    empty,
+    footer,
+  );
   draw();
   return {node};
 }
@@ -130,7 +147,9 @@ function located(error) {
     return match && JSON.stringify([Number(match[1]) + 1, detail]);
   });
   if (!faults.length || !faults.every(Boolean)) return [errorText(error)];
-  return [...new Set(faults)].map(JSON.parse).flatMap(([number, detail], at) => [`${at ? " " : ""}${t("Segment {number}", {number})}: `, serverText(`${detail}.`)]);
+  return [...new Set(faults)]
+    .map(JSON.parse)
+    .flatMap(([number, detail], at) => [`${at ? " " : ""}${t("Segment {number}", {number})}: `, serverText(`${detail}.`)]);
 }
 
 const snapped = ({label, start, end}, selection) => {
@@ -160,7 +179,8 @@ function segmentRow(item, {segments, onopen}) {
   name.addEventListener("input", () => segments.rename(item, name.value.trim()));
   name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
   node.addEventListener("dragstart", (event) => {
-    if (document.activeElement === name) event.preventDefault(); // select the text instead
+    if (document.activeElement === name)
+      event.preventDefault(); // select the text instead
     else event.dataTransfer.setData("text/x-segment", String(position()));
   });
   node.addEventListener("dragover", (event) => event.dataTransfer.types.includes("text/x-segment") && event.preventDefault());
@@ -184,7 +204,11 @@ function segmentRow(item, {segments, onopen}) {
     if (document.activeElement !== name) name.value = item.label;
     name.placeholder = t("Segment {number}", place);
     name.setAttribute("aria-label", t("Name of segment {number}", place));
-    for (const [button, text] of [[up, t("Move segment {number} up", place)], [down, t("Move segment {number} down", place)], [gone, t("Remove segment {number}", place)]]) {
+    for (const [button, text] of [
+      [up, t("Move segment {number} up", place)],
+      [down, t("Move segment {number} down", place)],
+      [gone, t("Remove segment {number}", place)],
+    ]) {
       button.title = text;
       button.setAttribute("aria-label", text);
     }

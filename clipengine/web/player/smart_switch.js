@@ -13,9 +13,12 @@ const PAUSE_MS = 400; // after the last change of the selection
 export function smartSwitch({recording, selection, signal}) {
   const box = h("input", {type: "checkbox"});
   const saving = h("span", {class: "muted small", role: "status"});
-  const node = h("div", {class: "field smart", hidden: true},
+  const node = h(
+    "div",
+    {class: "field smart", hidden: true},
     h("label", {class: "check", title: t("Copies whole groups of pictures of the recording, and encodes only the frames at the cuts")}, box, t("Smart render")),
-    saving);
+    saving,
+  );
   let profile = null;
   let timer = 0;
   let running = null;
@@ -69,5 +72,9 @@ function describe(smart, whole) {
   if (!copied) return rich("Everything is encoded: {reason}.", {reason: serverText(smart.segments[0].reason)});
   const length = smart.actual_end_seconds - smart.actual_start_seconds;
   const percent = Math.round(100 * (1 - smart.estimated_seconds / whole.estimated_seconds));
-  return rich("Copies {part} of {whole} s, and saves about {percent} % of the time.", {part: formatNumber(copied, 1), whole: formatNumber(length, 1), percent: Math.max(0, percent)});
+  return rich("Copies {part} of {whole} s, and saves about {percent} % of the time.", {
+    part: formatNumber(copied, 1),
+    whole: formatNumber(length, 1),
+    percent: Math.max(0, percent),
+  });
 }

@@ -9,8 +9,12 @@ const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ fro
 
 // `onvalidated()` is called when a field has become valid or invalid, and `onapplied()` when a typed range is selected.
 export function timeFields({words, selection, player, onvalidated, onapplied}) {
-  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: words.start}, edit, () => selection.setStart(player.shown));
-  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: words.end}, edit, () => selection.setEnd(player.shown));
+  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: words.start}, edit, () =>
+    selection.setStart(player.shown),
+  );
+  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: words.end}, edit, () =>
+    selection.setEnd(player.shown),
+  );
 
   let applying = false;
 
@@ -27,7 +31,11 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
     const to = read(end, selection.end, from);
     const valid = !start.invalid && !end.invalid;
     if (valid && to !== null && to <= (from || 0)) {
-      changed.setProblem(changed === end ? t("must be after the in point, {time}", {time: formatTime(from || 0)}) : t("must be before the out point, {time}", {time: formatTime(to)}));
+      changed.setProblem(
+        changed === end
+          ? t("must be after the in point, {time}", {time: formatTime(from || 0)})
+          : t("must be before the out point, {time}", {time: formatTime(to)}),
+      );
     } else if (valid) {
       if (from !== null && to !== null) selection.set(from, to);
       else if (from !== null) selection.setStart(from);
@@ -46,9 +54,12 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
     const relative = field === end && text.startsWith("+");
     const time = parseTime(relative ? text.slice(1) : text);
     if (time === null) {
-      field.setProblem(field === end ? t("“{text}” is not a time: write 90.5 or 1:02.500, or +10 for ten seconds after the in point", {text}) : t("“{text}” is not a time: write 90.5 or 1:02.500", {text}));
-    }
-    else if (relative && from === null) field.setProblem(t("set the in point first"));
+      field.setProblem(
+        field === end
+          ? t("“{text}” is not a time: write 90.5 or 1:02.500, or +10 for ten seconds after the in point", {text})
+          : t("“{text}” is not a time: write 90.5 or 1:02.500", {text}),
+      );
+    } else if (relative && from === null) field.setProblem(t("set the in point first"));
     else {
       const at = relative ? from + time : time;
       if (field === end ? at <= selection.duration + DISPLAY_ERROR : at < selection.duration) return Math.min(at, selection.duration);
@@ -82,8 +93,22 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
 // A field for `90.5`, `1:02.500` and, in the out point, `+10` after the in point.
 function timeField({id, key, name, label, set, meaning}, onedit, onset) {
   const problem = h("p", {class: "bad small", id: `${id}-problem`, role: "alert"});
-  const input = h("input", {class: "time", inputmode: "decimal", autocomplete: "off", spellcheck: "false", placeholder: "–:––.–––", title: meaning, "aria-label": label, "aria-describedby": problem.id});
-  const here = h("button", {type: "button", title: `${set} (${key})`, "aria-label": set, onclick: onset}, h("kbd", {"aria-hidden": "true"}, key), h("span", {class: "touch", "aria-hidden": "true"}, t("Set")));
+  const input = h("input", {
+    class: "time",
+    inputmode: "decimal",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "–:––.–––",
+    title: meaning,
+    "aria-label": label,
+    "aria-describedby": problem.id,
+  });
+  const here = h(
+    "button",
+    {type: "button", title: `${set} (${key})`, "aria-label": set, onclick: onset},
+    h("kbd", {"aria-hidden": "true"}, key),
+    h("span", {class: "touch", "aria-hidden": "true"}, t("Set")),
+  );
   let displayed = ""; // text set by the page, rounded
   const field = {
     node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),

@@ -27,23 +27,51 @@ export class Timeline {
     this.strips = strips(recording, signal, () => this.draw());
     this.film = h("canvas", {class: "film", "aria-hidden": "true"});
     this.wave = h("canvas", {class: "wave", "aria-hidden": "true"});
-    this.lanes = {film: lane({loading: t("Loading filmstrip…"), failed: t("The filmstrip could not be loaded:")}, this.film, this.strips.film), wave: lane({loading: t("Loading waveform…"), failed: t("The waveform could not be loaded:")}, this.wave, this.strips.wave)};
+    this.lanes = {
+      film: lane({loading: t("Loading filmstrip…"), failed: t("The filmstrip could not be loaded:")}, this.film, this.strips.film),
+      wave: lane({loading: t("Loading waveform…"), failed: t("The waveform could not be loaded:")}, this.wave, this.strips.wave),
+    };
     this.cues = [];
     this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: !hasCues});
     const reveal = ({start, end}) => this.revealRange(start, end);
     const zoom = ({start, end}) => this.show(start - (end - start) * 0.1, (end - start) * 1.2);
-    this.bands = new Bands({name: t("Clips and segments on the timeline"), className: "clip-bands", onopen, reveal, zoom, many: (count) => plural(count, "{count} clip: zoom in", "{count} clips and segments: zoom in")});
+    this.bands = new Bands({
+      name: t("Clips and segments on the timeline"),
+      className: "clip-bands",
+      onopen,
+      reveal,
+      zoom,
+      many: (count) => plural(count, "{count} clip: zoom in", "{count} clips and segments: zoom in"),
+    });
     const chapters = recording.media.chapters || [];
     this.bands.node.dataset.empty = t("No clips in this range");
-    this.chapters = new Bands({name: t("Chapters"), className: "chapter-bands", lanes: 1, reveal, zoom, many: (count) => plural(count, "{count} chapter: zoom in", "{count} chapters: zoom in"), onopen: (chapter) => {
-      player.pause();
-      player.seek(chapter.start_seconds);
-    }});
+    this.chapters = new Bands({
+      name: t("Chapters"),
+      className: "chapter-bands",
+      lanes: 1,
+      reveal,
+      zoom,
+      many: (count) => plural(count, "{count} chapter: zoom in", "{count} chapters: zoom in"),
+      onopen: (chapter) => {
+        player.pause();
+        player.seek(chapter.start_seconds);
+      },
+    });
     this.chapters.node.hidden = !chapters.length;
-    this.chapters.set(chapters.map((chapter, index) => {
-      const title = chapter.title || t("Chapter {number}", {number: index + 1});
-      return {key: index, start: chapter.start_seconds, end: chapter.end_seconds, text: title, label: t("Chapter: {title}", {title}), kind: "chapter", item: chapter};
-    }));
+    this.chapters.set(
+      chapters.map((chapter, index) => {
+        const title = chapter.title || t("Chapter {number}", {number: index + 1});
+        return {
+          key: index,
+          start: chapter.start_seconds,
+          end: chapter.end_seconds,
+          text: title,
+          label: t("Chapter: {title}", {title}),
+          kind: "chapter",
+          item: chapter,
+        };
+      }),
+    );
     this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
     this.playhead = h("div", {class: "playhead", "aria-hidden": "true"});
@@ -53,16 +81,43 @@ export class Timeline {
       player.seek(time); // for the out point this is the first frame after the clip
     };
     this.handles = ["start", "end"].map((kind) => handle({kind, meaning: wordsOf(recording)[kind], selection, timeline: this, onmove}));
-    this.tracks = h("div", {class: "tracks"}, this.lanes.film.node, this.lanes.wave.node, this.cueLane, this.shades, this.range, this.handles.map((end) => end.node), this.playhead);
+    this.tracks = h(
+      "div",
+      {class: "tracks"},
+      this.lanes.film.node,
+      this.lanes.wave.node,
+      this.cueLane,
+      this.shades,
+      this.range,
+      this.handles.map((end) => end.node),
+      this.playhead,
+    );
     this.overview = new Overview(this.duration, {
       onview: (start, span) => this.show(start, span),
       onseek: (time) => player.seek(time),
     });
-    this.node = h("div", {class: "timeline", role: "group", "aria-label": t("Timeline"), "aria-busy": "true"}, this.overview.node, this.chapters.node, this.ruler, this.tracks, this.bands.node);
-    this.node.append(hoverPreview({
-      recording, signal, strips: this.strips, container: this.node,
-      areas: [[this.tracks, (x) => this.timeAt(x)], [this.ruler, (x) => this.timeAt(x)], [this.overview.node, (x) => this.overview.timeAt(x)]],
-    }));
+    this.node = h(
+      "div",
+      {class: "timeline", role: "group", "aria-label": t("Timeline"), "aria-busy": "true"},
+      this.overview.node,
+      this.chapters.node,
+      this.ruler,
+      this.tracks,
+      this.bands.node,
+    );
+    this.node.append(
+      hoverPreview({
+        recording,
+        signal,
+        strips: this.strips,
+        container: this.node,
+        areas: [
+          [this.tracks, (x) => this.timeAt(x)],
+          [this.ruler, (x) => this.timeAt(x)],
+          [this.overview.node, (x) => this.overview.timeAt(x)],
+        ],
+      }),
+    );
     this.requested = false;
     this.loadPreviews = debounce(200, () => {
       this.requested = true;
@@ -81,12 +136,16 @@ export class Timeline {
     this.player.addEventListener("time", () => this.follow(), {signal});
     addEventListener("theme", () => requestAnimationFrame(() => this.draw()), {signal});
     bindSelecting({timeline: this, selection: this.selection, player: this.player});
-    this.node.addEventListener("wheel", (event) => {
-      if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(event.deltaY * 0.004), this.timeAt(event.clientX));
-      else if (this.zoomed) this.show(this.view.start + ((event.deltaX || event.deltaY) / this.tracks.clientWidth) * this.span);
-      else return;
-      event.preventDefault();
-    }, {passive: false});
+    this.node.addEventListener(
+      "wheel",
+      (event) => {
+        if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(event.deltaY * 0.004), this.timeAt(event.clientX));
+        else if (this.zoomed) this.show(this.view.start + ((event.deltaX || event.deltaY) / this.tracks.clientWidth) * this.span);
+        else return;
+        event.preventDefault();
+      },
+      {passive: false},
+    );
   }
 
   get span() {
@@ -200,7 +259,13 @@ export class Timeline {
     return parts.flatMap(({recording_id: id, start_seconds: start, end_seconds: end}, at) => {
       if (id && id !== clip.recording_id) return [];
       const text = parts.length > 1 ? `${clip.label} ${at + 1}/${parts.length}` : clip.label;
-      const label = [t("Clip: {label}", {label: clip.label}), parts.length > 1 && t("part {number} of {count}", {number: at + 1, count: parts.length}), clip.status === "processing" && t("in progress")].filter(Boolean).join(", ");
+      const label = [
+        t("Clip: {label}", {label: clip.label}),
+        parts.length > 1 && t("part {number} of {count}", {number: at + 1, count: parts.length}),
+        clip.status === "processing" && t("in progress"),
+      ]
+        .filter(Boolean)
+        .join(", ");
       return {key: `${clip.clip_id}/${at}`, start, end, text, label, kind: clip.status, item: {...clip, start_seconds: start, end_seconds: end}};
     });
   }

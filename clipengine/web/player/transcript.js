@@ -30,15 +30,24 @@ export class Transcript {
     this.more = h("button", {type: "button", class: "link small", hidden: true, onclick: () => this.find(this.next)}, t("Show more"));
     this.next = null; // cursor of the next page of hits
     this.search = h("input", {type: "search", placeholder: t("Search the transcript"), title: t("Search (/)"), "aria-label": t("Search the transcript")});
-    const languages = h("select", {"aria-label": t("Language"), hidden: transcripts.length < 2}, transcripts.map(({language}) => h("option", {value: language, selected: language === this.language}, languageName(language))));
+    const languages = h(
+      "select",
+      {"aria-label": t("Language"), hidden: transcripts.length < 2},
+      transcripts.map(({language}) => h("option", {value: language, selected: language === this.language}, languageName(language))),
+    );
     languages.addEventListener("change", () => {
       this.language = languages.value;
       this.load();
       this.find();
     });
-    this.node = h("div", {class: "transcript"},
+    this.node = h(
+      "div",
+      {class: "transcript"},
       h("div", {class: "row tools"}, h("div", {class: "search grow"}, icon("search"), this.search), languages),
-      h("div", {class: "row found"}, this.status, this.more), this.hits, this.list);
+      h("div", {class: "row found"}, this.status, this.more),
+      this.hits,
+      this.list,
+    );
     this.bindEvents(debounce(SEARCH_MS, () => this.find()));
     this.load();
   }
@@ -46,19 +55,33 @@ export class Transcript {
   bindEvents(find) {
     const {signal} = this;
     this.player.addEventListener("time", () => this.follow(), {signal});
-    this.selection.addEventListener("change", () => {
-      if (!this.selecting) this.anchor = null;
-      this.markSelected();
-    }, {signal});
+    this.selection.addEventListener(
+      "change",
+      () => {
+        if (!this.selecting) this.anchor = null;
+        this.markSelected();
+      },
+      {signal},
+    );
     for (const list of [this.list, this.hits]) {
       addArrowNavigation(list);
       list.addEventListener("click", (event) => this.click(event));
       list.addEventListener("keydown", (event) => event.key === "Enter" && event.shiftKey && this.click(event));
     }
     for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) {
-      this.list.addEventListener(name, () => { this.readUntil = performance.now() + READING_MS; }, {passive: true});
+      this.list.addEventListener(
+        name,
+        () => {
+          this.readUntil = performance.now() + READING_MS;
+        },
+        {passive: true},
+      );
     }
-    document.addEventListener("selectionchange", debounce(150, () => signal.aborted || this.selectText()), {signal});
+    document.addEventListener(
+      "selectionchange",
+      debounce(150, () => signal.aborted || this.selectText()),
+      {signal},
+    );
     this.search.addEventListener("input", find);
     this.search.addEventListener("keydown", (event) => {
       if (event.isComposing) return;
@@ -81,7 +104,14 @@ export class Transcript {
       const cues = await get(query(`${this.base}/${language}`, {format: "json"}), {signal: this.signal});
       if (language === this.language) this.show(cues);
     } catch (error) {
-      if (error.name !== "AbortError") this.list.replaceChildren(h("li", {}, errorState(error, () => this.load())));
+      if (error.name !== "AbortError")
+        this.list.replaceChildren(
+          h(
+            "li",
+            {},
+            errorState(error, () => this.load()),
+          ),
+        );
     }
     this.list.setAttribute("aria-busy", "false");
   }
@@ -161,7 +191,11 @@ export class Transcript {
     const {selection, anchor} = this;
     this.selecting = true;
     if (anchor) selection.clear(); // a new range, not a change of the current segment
-    const [start, end] = anchor ? [anchor.start_seconds, anchor.end_seconds] : selection.empty ? [cue.start_seconds, cue.end_seconds] : [selection.start, selection.end];
+    const [start, end] = anchor
+      ? [anchor.start_seconds, anchor.end_seconds]
+      : selection.empty
+        ? [cue.start_seconds, cue.end_seconds]
+        : [selection.start, selection.end];
     selection.set(Math.min(start, cue.start_seconds), Math.max(end, cue.end_seconds));
     this.selecting = false;
     announce(t("Selected from {start} to {end}", {start: formatTime(selection.start), end: formatTime(selection.end)}));
@@ -175,7 +209,9 @@ export class Transcript {
     const inside = (node) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement).closest(".cues > li");
     const [first, last] = [inside(range.startContainer), inside(range.endContainer)];
     if (!first || !this.node.contains(first)) return;
-    const cues = [...first.parentElement.children].filter((row) => row.cue && range.intersectsNode(row.querySelector("p")) && hasSelectedText(row.querySelector("p"), range)).map((row) => row.cue);
+    const cues = [...first.parentElement.children]
+      .filter((row) => row.cue && range.intersectsNode(row.querySelector("p")) && hasSelectedText(row.querySelector("p"), range))
+      .map((row) => row.cue);
     if (!cues.length || (last && !this.node.contains(last))) return;
     const end = Math.max(...cues.map((cue) => cue.end_seconds));
     const {selection} = this;
@@ -228,9 +264,12 @@ export class Transcript {
 }
 
 function cueRow(cue, speaker, text) {
-  const row = h("li", {},
+  const row = h(
+    "li",
+    {},
     h("button", {type: "button", class: "link time", tabindex: "-1", title: t("Go here; with Shift, select up to here")}, formatTime(cue.start_seconds, 0)),
-    h("div", {}, speaker ? h("strong", {}, speaker) : null, h("p", {dir: "auto"}, text)));
+    h("div", {}, speaker ? h("strong", {}, speaker) : null, h("p", {dir: "auto"}, text)),
+  );
   row.cue = cue;
   return row;
 }

@@ -9,7 +9,9 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
   const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square"});
   const words = wordsOf(recording);
   const rate = h("span", {class: "muted small"});
-  const mute = recording.media.audio.length ? iconButton("speaker", t("Mute (M)"), () => player.mute(), {class: "quiet square mute", "aria-pressed": "false"}) : null;
+  const mute = recording.media.audio.length
+    ? iconButton("speaker", t("Mute (M)"), () => player.mute(), {class: "quiet square mute", "aria-pressed": "false"})
+    : null;
   const draw = () => {
     play.replaceChildren(icon(player.playing ? "pause" : "play"));
     play.title = player.playing ? t("Pause (Space)") : t("Play (Space)");
@@ -22,12 +24,21 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
     mute.replaceChildren(icon(player.video.muted ? "muted" : "speaker"));
   };
   player.addEventListener("state", draw, {signal});
-  return h("div", {class: "transport"},
-    iconButton("prev", words.previous, () => player.step(-1)), play, iconButton("next", words.next, () => player.step(1)),
-    timeField(player, timeline, signal), h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds)}`), rate,
+  return h(
+    "div",
+    {class: "transport"},
+    iconButton("prev", words.previous, () => player.step(-1)),
+    play,
+    iconButton("next", words.next, () => player.step(1)),
+    timeField(player, timeline, signal),
+    h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds)}`),
+    rate,
     h("span", {class: "grow"}),
-    mute, loop, jumps.button,
-    iconButton("minus", t("Zoom out (−)"), () => timeline.zoom(2)), iconButton("plus", t("Zoom in (+)"), () => timeline.zoom(0.5)),
+    mute,
+    loop,
+    jumps.button,
+    iconButton("minus", t("Zoom out (−)"), () => timeline.zoom(2)),
+    iconButton("plus", t("Zoom in (+)"), () => timeline.zoom(0.5)),
     h("button", {type: "button", class: "quiet", title: t("Show all (0)"), onclick: () => timeline.fit()}, t("Fit")),
   );
 }
@@ -35,8 +46,13 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
 // The current time. A typed time seeks; an invalid one is reset.
 function timeField(player, timeline, signal) {
   const field = h("input", {
-    class: "time now", inputmode: "decimal", autocomplete: "off", spellcheck: "false", value: formatTime(0),
-    "aria-label": t("Current time"), title: t("Type a time to seek to (G)"),
+    class: "time now",
+    inputmode: "decimal",
+    autocomplete: "off",
+    spellcheck: "false",
+    value: formatTime(0),
+    "aria-label": t("Current time"),
+    title: t("Type a time to seek to (G)"),
   });
   field.style.width = `calc(${formatTime(player.duration).length}ch + 14px)`; // wide enough for the longest time
   const showTime = () => {

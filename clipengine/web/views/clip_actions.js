@@ -37,21 +37,41 @@ export function playClip(clip) {
     result.frames && plural(result.frames, "{count} frame", "{count} frames"),
     formatBytes(result.size_bytes),
   ].filter(Boolean);
-  const dialog = openDialog(clip.label, h("div", {class: "stack"}, player, problem,
-    h("p", {class: "muted small"}, facts.join(" · ")),
-    h("p", {class: "muted small mono"}, clip.bucket_path),
-    result.warnings.map((warning) => h("p", {class: "notice small"}, serverText(warning))),
-  ), {
-    size: "wide",
-    footer: [
-      h("button", {type: "button", class: "quiet", onclick: () => { dialog.close(); shareClip(clip); }}, icon("link"), t("Share")),
-      h("a", {class: "button", href: clipDownload(clip)}, icon("down"), t("Download")),
-    ],
-    onclose: () => {
-      player.removeAttribute("src");
-      player.load?.(); // stops playback and download
+  const dialog = openDialog(
+    clip.label,
+    h(
+      "div",
+      {class: "stack"},
+      player,
+      problem,
+      h("p", {class: "muted small"}, facts.join(" · ")),
+      h("p", {class: "muted small mono"}, clip.bucket_path),
+      result.warnings.map((warning) => h("p", {class: "notice small"}, serverText(warning))),
+    ),
+    {
+      size: "wide",
+      footer: [
+        h(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            onclick: () => {
+              dialog.close();
+              shareClip(clip);
+            },
+          },
+          icon("link"),
+          t("Share"),
+        ),
+        h("a", {class: "button", href: clipDownload(clip)}, icon("down"), t("Download")),
+      ],
+      onclose: () => {
+        player.removeAttribute("src");
+        player.load?.(); // stops playback and download
+      },
     },
-  });
+  );
   player.focus();
 }
 
@@ -71,7 +91,9 @@ export function asCurl(clip) {
 export function asPython(clip) {
   const {label, start_seconds: start, end_seconds: end, ...options} = asked(clip);
   const range = clip.parts ? "" : `, ${start}, ${end}`;
-  const extra = Object.entries(options).map(([name, value]) => `, ${name}=${JSON.stringify(value)}`).join("");
+  const extra = Object.entries(options)
+    .map(([name, value]) => `, ${name}=${JSON.stringify(value)}`)
+    .join("");
   return [
     "import os",
     "from clipengine.client import Client",
@@ -120,7 +142,10 @@ export async function downloadArchive(clips) {
     return;
   }
   const left = clips.length - ready.length;
-  toast(t("Preparing the archive"), `${plural(ready.length, "{count} clip", "{count} clips")}, ${formatBytes(ready.reduce((sum, clip) => sum + clip.result.size_bytes, 0))}${left ? `; ${t("{count} not ready", {count: left})}` : ""}`);
+  toast(
+    t("Preparing the archive"),
+    `${plural(ready.length, "{count} clip", "{count} clips")}, ${formatBytes(ready.reduce((sum, clip) => sum + clip.result.size_bytes, 0))}${left ? `; ${t("{count} not ready", {count: left})}` : ""}`,
+  );
   for (let at = 0; at < ready.length; at += BATCH) {
     const ids = ready.slice(at, at + BATCH).map((clip) => clip.clip_id);
     saveFile(ready.length > BATCH ? `clips-${at / BATCH + 1}.zip` : "clips.zip", await post("/v1/clips/archive", {clip_ids: ids}, {as: "blob"}));
@@ -131,7 +156,14 @@ export async function downloadArchive(clips) {
 // Ask for confirmation, then delete the clips. Returns their ids.
 export async function deleteClips(clips) {
   const what = plural(clips.length, "{count} clip", "{count} clips");
-  if (!(await confirmDialog(plural(clips.length, "Delete {count} clip?", "Delete {count} clips?"), t("The clips and their files in the store are deleted."), t("Delete")))) return [];
+  if (
+    !(await confirmDialog(
+      plural(clips.length, "Delete {count} clip?", "Delete {count} clips?"),
+      t("The clips and their files in the store are deleted."),
+      t("Delete"),
+    ))
+  )
+    return [];
   const ids = clips.map((clip) => clip.clip_id);
   for (let at = 0; at < ids.length; at += BATCH) await post("/v1/clips/delete", {clip_ids: ids.slice(at, at + BATCH)});
   toast(t("Deleted"), what);

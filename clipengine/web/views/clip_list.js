@@ -10,7 +10,13 @@ import {clipRow} from "./clip_row.js";
 const PLACES_MS = 5000; // between two requests for the places of queued clips
 const FIRST_PLACE_MS = 300;
 
-const skeleton = () => h("li", {class: "clip-row", "aria-hidden": "true"}, h("div", {class: "poster skeleton"}), h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})));
+const skeleton = () =>
+  h(
+    "li",
+    {class: "clip-row", "aria-hidden": "true"},
+    h("div", {class: "poster skeleton"}),
+    h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})),
+  );
 
 export class ClipList extends PagedList {
   // `clips` are the options of the rows.
@@ -20,7 +26,8 @@ export class ClipList extends PagedList {
       skeleton,
       idOf: (clip) => clip.clip_id,
       titleOf: (clip) => clip.label,
-      row: (list) => clipRow({...clips, onchange: (next) => list.put(next, {fresh: next.status === "processing"}), ondeleted: (gone) => list.remove(gone.clip_id)}),
+      row: (list) =>
+        clipRow({...clips, onchange: (next) => list.put(next, {fresh: next.status === "processing"}), ondeleted: (gone) => list.remove(gone.clip_id)}),
       ...options,
     });
     listen((name, data) => this.handleEvent(name, data), this.signal);

@@ -23,19 +23,33 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   const actions = h("div", {class: "actions"});
   const more = menuButton(t("More actions for this clip"), "more", () => menuItems(clip, {ondeleted, rename, retag}));
   const tags = tagList(ontag);
-  const node = h("li", {class: "clip-row"}, poster,
-    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, place, problem), actions);
+  const node = h(
+    "li",
+    {class: "clip-row"},
+    poster,
+    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, place, problem),
+    actions,
+  );
 
   // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
-  const apply = (work) => asyncHandler(async () => {
-    pressed = actions.contains(document.activeElement);
-    onchange(await work(clip));
-  });
+  const apply = (work) =>
+    asyncHandler(async () => {
+      pressed = actions.contains(document.activeElement);
+      onchange(await work(clip));
+    });
 
   const change = async (values) => onchange(await patch(`/v1/clips/${clip.clip_id}`, values));
   const rename = () => editInPlace(name, {value: clip.label, label: t("Label"), restore: more, save: (text) => change({label: text})});
-  const retag = () => editInPlace(tags.node, {value: clip.tags.join(", "), label: t("Tags"), placeholder: t("Tags, separated by commas"), maxlength: 1100, restore: more, save: (text) => change({tags: splitTags(text)})});
+  const retag = () =>
+    editInPlace(tags.node, {
+      value: clip.tags.join(", "),
+      label: t("Tags"),
+      placeholder: t("Tags, separated by commas"),
+      maxlength: 1100,
+      restore: more,
+      save: (text) => change({tags: splitTags(text)}),
+    });
 
   function update(next) {
     const statusChanged = !clip || clip.status !== next.status;
@@ -91,10 +105,23 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
 
   function buttons() {
     if (clip.status === "complete") {
-      return [h("a", {class: "button quiet square", href: clipDownload(clip), title: t("Download"), "aria-label": t("Download {label}", {label: clip.label})}, icon("down"))];
+      return [
+        h(
+          "a",
+          {class: "button quiet square", href: clipDownload(clip), title: t("Download"), "aria-label": t("Download {label}", {label: clip.label})},
+          icon("down"),
+        ),
+      ];
     }
     if (clip.status === "processing") return [iconButton("x", t("Cancel {label}", {label: clip.label}), apply(cancel))];
-    return [h("button", {type: "button", class: "quiet", title: t("Retry"), "aria-label": t("Retry {label}", {label: clip.label}), onclick: apply(retry)}, icon("retry"), h("span", {class: "words"}, t("Retry")))];
+    return [
+      h(
+        "button",
+        {type: "button", class: "quiet", title: t("Retry"), "aria-label": t("Retry {label}", {label: clip.label}), onclick: apply(retry)},
+        icon("retry"),
+        h("span", {class: "words"}, t("Retry")),
+      ),
+    ];
   }
 
   return {node, update};

@@ -10,37 +10,73 @@ import {asyncHandler} from "../lib/ui.js";
 import {downloadArchive, deleteClips} from "./clip_actions.js";
 import {ClipList} from "./clip_list.js";
 
-const STATUSES = [["", t("All")], ["processing", t("In progress")], ["complete", t("Ready")], ["failed", t("Failed")]];
-const SORTS = [["-created_at", t("Newest first")], ["created_at", t("Oldest first")], ["label", t("By label")], ["-duration", t("Longest first")], ["-size", t("Largest first")]];
+const STATUSES = [
+  ["", t("All")],
+  ["processing", t("In progress")],
+  ["complete", t("Ready")],
+  ["failed", t("Failed")],
+];
+const SORTS = [
+  ["-created_at", t("Newest first")],
+  ["created_at", t("Oldest first")],
+  ["label", t("By label")],
+  ["-duration", t("Longest first")],
+  ["-size", t("Largest first")],
+];
 
 export function showClips(main, params, signal) {
   document.title = `${t("Clips")} · clipengine`;
   const filters = listFilters({
-    statuses: STATUSES, sorts: SORTS, params, placeholder: t("Search"), label: t("Search clips by label, tags and metadata"), opens: "li:first-child .poster:enabled",
+    statuses: STATUSES,
+    sorts: SORTS,
+    params,
+    placeholder: t("Search"),
+    label: t("Search clips by label, tags and metadata"),
+    opens: "li:first-child .poster:enabled",
     onchange: () => clips.reload(),
   });
   const picks = new Picks({
     tools: filters.sort,
     actions: (items) => [
       h("button", {type: "button", onclick: asyncHandler(() => downloadArchive(items))}, icon("down"), t("Download ZIP")),
-      h("button", {type: "button", onclick: () => editTags(items, {pathOf: (clip) => `/v1/clips/${clip.clip_id}`, titleOf: (clip) => clip.label, onchange: (clip) => picks.replace(clip)})}, icon("tag"), t("Tags…")),
-      h("button", {type: "button", class: "danger", onclick: asyncHandler(async () => (await deleteClips(items)).forEach((id) => clips.remove(id)))}, icon("trash"), t("Delete…")),
+      h(
+        "button",
+        {
+          type: "button",
+          onclick: () =>
+            editTags(items, {pathOf: (clip) => `/v1/clips/${clip.clip_id}`, titleOf: (clip) => clip.label, onchange: (clip) => picks.replace(clip)}),
+        },
+        icon("tag"),
+        t("Tags…"),
+      ),
+      h(
+        "button",
+        {type: "button", class: "danger", onclick: asyncHandler(async () => (await deleteClips(items)).forEach((id) => clips.remove(id)))},
+        icon("trash"),
+        t("Delete…"),
+      ),
     ],
   });
   const clips = new ClipList({
     path: "/v1/clips",
-    filters, picks, signal,
-    empty: () => (filters.empty
-      ? h("div", {class: "empty"}, icon("film"), h("h2", {}, t("No clips yet")), h("p", {}, t("Open a recording, select a range and press Enter.")), h("a", {class: "button", href: "#/recordings"}, t("Recordings")))
-      : h("div", {class: "empty"}, h("h2", {}, t("No matches")), h("p", {}, t("Try other words or filters.")))),
+    filters,
+    picks,
+    signal,
+    empty: () =>
+      filters.empty
+        ? h(
+            "div",
+            {class: "empty"},
+            icon("film"),
+            h("h2", {}, t("No clips yet")),
+            h("p", {}, t("Open a recording, select a range and press Enter.")),
+            h("a", {class: "button", href: "#/recordings"}, t("Recordings")),
+          )
+        : h("div", {class: "empty"}, h("h2", {}, t("No matches")), h("p", {}, t("Try other words or filters."))),
     clips: {linkToRecording: recordingLinks(signal), ontag: (tag) => filters.setTag(tag)},
     across: true,
   });
-  main.append(
-    h("div", {class: "head"}, h("h1", {}, t("Clips")), filters.nodes),
-    filters.details,
-    h("div", {class: "panel"}, clips.node),
-  );
+  main.append(h("div", {class: "head"}, h("h1", {}, t("Clips")), filters.nodes), filters.details, h("div", {class: "panel"}, clips.node));
   filters.field.bind(clips.list, signal);
   clips.load();
 }

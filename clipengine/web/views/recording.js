@@ -40,32 +40,58 @@ export async function showRecording(main, {id, ...place}, signal) {
       showStudio(main, recording, transcripts.data, profiles.data, signal, place);
     } else showPending(main, recording, signal);
   } catch (error) {
-    if (error.name !== "AbortError") main.replaceChildren(head(t("Recording")), errorState(error, () => location.reload()));
+    if (error.name !== "AbortError")
+      main.replaceChildren(
+        head(t("Recording")),
+        errorState(error, () => location.reload()),
+      );
   }
 }
 
 // As high as the content that replaces it.
-const skeleton = () => h("div", {"aria-hidden": "true"},
-  h("div", {class: "head skeleton"}),
-  h("div", {class: "studio"},
-    h("div", {class: "work"}, h("div", {class: "stage skeleton"}), h("div", {class: "timeline skeleton"}), h("div", {class: "picker panel skeleton"}), h("div", {class: "segments-panel panel skeleton"})),
-    h("div", {class: "panel beside"})),
-);
+const skeleton = () =>
+  h(
+    "div",
+    {"aria-hidden": "true"},
+    h("div", {class: "head skeleton"}),
+    h(
+      "div",
+      {class: "studio"},
+      h(
+        "div",
+        {class: "work"},
+        h("div", {class: "stage skeleton"}),
+        h("div", {class: "timeline skeleton"}),
+        h("div", {class: "picker panel skeleton"}),
+        h("div", {class: "segments-panel panel skeleton"}),
+      ),
+      h("div", {class: "panel beside"}),
+    ),
+  );
 
 function showPending(main, recording, signal) {
   const failed = recording.status === "failed";
-  main.replaceChildren(heading(recording), failed ? failedState(recording) : h("div", {class: "panel empty", role: "status"},
-    icon("film"),
-    h("h2", {}, t("The recording is being processed…")),
-    h("p", {}, t("Its timeline appears here when that is done.")),
-  ));
+  main.replaceChildren(
+    heading(recording),
+    failed
+      ? failedState(recording)
+      : h(
+          "div",
+          {class: "panel empty", role: "status"},
+          icon("film"),
+          h("h2", {}, t("The recording is being processed…")),
+          h("p", {}, t("Its timeline appears here when that is done.")),
+        ),
+  );
   listen((name, data) => {
     const news = name.startsWith("recording.") && data && data.recording_id === recording.recording_id && data.status !== "processing";
     if (news || name === "resync") {
-      get(`/v1/recordings/${recording.recording_id}`, {signal}).then((now) => {
-        if (now.status === "complete") showRecording(main, {id: now.recording_id}, signal);
-        else if (now.status === "failed" && !failed) showPending(main, now, signal);
-      }).catch(() => {});
+      get(`/v1/recordings/${recording.recording_id}`, {signal})
+        .then((now) => {
+          if (now.status === "complete") showRecording(main, {id: now.recording_id}, signal);
+          else if (now.status === "failed" && !failed) showPending(main, now, signal);
+        })
+        .catch(() => {});
     }
   }, signal);
 }
@@ -78,21 +104,37 @@ function failedState(recording) {
     navigate("#/recordings");
   });
   const remedies = [
-    h("button", {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))}, icon("retry"), t("Retry")),
+    h(
+      "button",
+      {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))},
+      icon("retry"),
+      t("Retry"),
+    ),
     h("button", {type: "button", onclick: () => files.click()}, icon("up"), t("Upload another file")),
   ];
   if (DAMAGED.includes(error.code)) remedies.reverse();
   remedies[0].className = "primary";
-  return h("div", {class: "panel empty"},
+  return h(
+    "div",
+    {class: "panel empty"},
     icon("alert"),
     h("h2", {}, t("This recording cannot be used")),
     h("div", {}, errorDetails(error)),
-    h("div", {class: "row wrap"},
+    h(
+      "div",
+      {class: "row wrap"},
       remedies,
-      h("button", {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))}, icon("trash"), t("Remove…")),
+      h(
+        "button",
+        {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))},
+        icon("trash"),
+        t("Remove…"),
+      ),
       files,
     ),
-    h("p", {class: "small"},
+    h(
+      "p",
+      {class: "small"},
       error.code !== "recording_missing" && [h("a", {href: recordingDownload(recording)}, t("Download")), " · "],
       h("a", {href: `/docs/errors#${error.code}`}, t("About this error")),
     ),
@@ -102,7 +144,9 @@ function failedState(recording) {
 const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class: "muted small clip"}, mediaSummary(recording)), ...tools);
 
 function head(title, line = null, ...tools) {
-  return h("div", {class: "head"},
+  return h(
+    "div",
+    {class: "head"},
     h("a", {class: "button quiet square", href: "#/recordings", title: t("All recordings"), "aria-label": t("All recordings")}, icon("back")),
     h("div", {class: "grow"}, h("h1", {class: "clip", title: stripBidi(title)}, title), line),
     tools,
@@ -120,7 +164,10 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     selection.addEventListener("change", () => selection.empty || [selection.start, selection.end].forEach((time) => frameTimes.load(time)), {signal});
   }
   const timeline = new Timeline({
-    recording, selection, player, signal,
+    recording,
+    selection,
+    player,
+    signal,
     hasCues: transcripts.length > 0,
     onopen: (item) => (item.clip_id ? locate(item) : openSegment(item)),
   });
@@ -128,13 +175,20 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     path: `/v1/recordings/${recording.recording_id}/clips`,
     limit: 100,
     wants: (clip) => clip.recording_id === recording.recording_id,
-    empty: () => h("div", {class: "empty"}, h("h2", {}, t("No clips yet")), h("p", {}, t("Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one."))),
+    empty: () =>
+      h(
+        "div",
+        {class: "empty"},
+        h("h2", {}, t("No clips yet")),
+        h("p", {}, t("Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
+      ),
     clips: {onlocate: locate},
     onchange: (shown) => ranges.put(shown),
     signal,
   });
   const ranges = new ClipRanges({
-    recording, signal,
+    recording,
+    signal,
     onchange: (all) => {
       setText(count, all.length ? formatNumber(all.length) : "");
       timeline.setClips(all);
@@ -151,7 +205,12 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   };
   const form = clipForm({recording, transcripts, profiles, selection, segments, player, timeline, signal, oncreated, nextLabel});
   const panel = segmentPanel({
-    recording, segments, selection, form, oncreated, nextLabel,
+    recording,
+    segments,
+    selection,
+    form,
+    oncreated,
+    nextLabel,
     onopen: openSegment,
   });
   const showSegments = () => timeline.setSegments(segments.items);
@@ -184,32 +243,57 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   }
 
   const jumps = new Jumps({recording, player, timeline, signal});
-  const transcript = !transcripts.length ? null : new Transcript({
-    recording, transcripts, player, selection, signal,
-    onseek: (at) => {
-      player.pause();
-      player.seek(at);
-      timeline.reveal(player.time);
-    },
-    onloaded: (cues) => timeline.setCues(cues),
-  });
+  const transcript = !transcripts.length
+    ? null
+    : new Transcript({
+        recording,
+        transcripts,
+        player,
+        selection,
+        signal,
+        onseek: (at) => {
+          player.pause();
+          player.seek(at);
+          timeline.reveal(player.time);
+        },
+        onloaded: (cues) => timeline.setCues(cues),
+      });
   const beside = transcript
     ? tabList(t("Clips and transcript"), [
-      {id: "clips", text: [t("Clips"), " ", count], node: clips.node},
-      {id: "transcript", text: t("Transcript"), node: transcript.node, onshow: () => transcript.reveal()},
-    ])
+        {id: "clips", text: [t("Clips"), " ", count], node: clips.node},
+        {id: "transcript", text: t("Transcript"), node: transcript.node, onshow: () => transcript.reveal()},
+      ])
     : {node: h("h2", {}, t("Clips"), " ", count), select: () => {}};
 
   const controls = [transport({player, timeline, recording, loop, jumps, signal}), timeline.node];
   if (!video) controls.reverse(); // the waveform is in place of the picture
   main.replaceChildren(
-    heading(recording,
-      h("a", {class: "button quiet", "aria-label": t("Download the recording"), href: recordingDownload(recording)}, icon("down"), h("span", {class: "words"}, t("Download"))),
-      h("button", {type: "button", class: "quiet keys", title: t("Shortcuts (?)"), "aria-label": t("Shortcuts"), onclick: () => showShortcuts(wordsOf(recording))}, icon("keys"), h("span", {class: "words"}, t("Shortcuts"))),
+    heading(
+      recording,
+      h(
+        "a",
+        {class: "button quiet", "aria-label": t("Download the recording"), href: recordingDownload(recording)},
+        icon("down"),
+        h("span", {class: "words"}, t("Download")),
+      ),
+      h(
+        "button",
+        {type: "button", class: "quiet keys", title: t("Shortcuts (?)"), "aria-label": t("Shortcuts"), onclick: () => showShortcuts(wordsOf(recording))},
+        icon("keys"),
+        h("span", {class: "words"}, t("Shortcuts")),
+      ),
     ),
-    h("div", {class: "studio"},
+    h(
+      "div",
+      {class: "studio"},
       h("section", {class: "work", "aria-label": t("Player")}, player.node, controls, form.node, panel.node),
-      h("section", {class: "panel beside", "aria-label": t("Clips of this recording")}, h("header", {}, beside.node), clips.node, transcript && transcript.node),
+      h(
+        "section",
+        {class: "panel beside", "aria-label": t("Clips of this recording")},
+        h("header", {}, beside.node),
+        clips.node,
+        transcript && transcript.node,
+      ),
     ),
   );
   bindStudioShortcuts({recording, segments, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);
@@ -236,49 +320,52 @@ function bindStudioShortcuts({recording, segments, selection, player, timeline, 
     player.seek(time);
     timeline.reveal(player.time);
   };
-  bindShortcuts({
-    " ": () => player.toggle(),
-    j: () => player.shuttle(-1),
-    k: () => player.pause(),
-    l: () => player.shuttle(1),
-    ArrowLeft: () => player.step(-1),
-    ArrowRight: () => player.step(1),
-    "Shift+ArrowLeft": () => seekTo(player.time - 1),
-    "Shift+ArrowRight": () => seekTo(player.time + 1),
-    Home: () => seekTo(0),
-    End: () => seekTo(player.duration),
-    i: () => selection.setStart(player.shown),
-    o: () => selection.setEnd(player.shown),
-    "Shift+i": () => selection.empty || seekTo(selection.start),
-    "Shift+o": () => selection.empty || seekTo(selection.end),
-    ...jumps.shortcuts,
-    Enter: () => form.submit(),
-    a: () => form.addSegment(),
-    b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
-    r: toggleLoop,
-    m: () => player.mute(),
-    n: () => form.focusLabel(),
-    g: () => document.querySelector(".now").focus(),
-    c: () => {
-      beside.select("clips");
-      clips.focus();
+  bindShortcuts(
+    {
+      " ": () => player.toggle(),
+      j: () => player.shuttle(-1),
+      k: () => player.pause(),
+      l: () => player.shuttle(1),
+      ArrowLeft: () => player.step(-1),
+      ArrowRight: () => player.step(1),
+      "Shift+ArrowLeft": () => seekTo(player.time - 1),
+      "Shift+ArrowRight": () => seekTo(player.time + 1),
+      Home: () => seekTo(0),
+      End: () => seekTo(player.duration),
+      i: () => selection.setStart(player.shown),
+      o: () => selection.setEnd(player.shown),
+      "Shift+i": () => selection.empty || seekTo(selection.start),
+      "Shift+o": () => selection.empty || seekTo(selection.end),
+      ...jumps.shortcuts,
+      Enter: () => form.submit(),
+      a: () => form.addSegment(),
+      b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
+      r: toggleLoop,
+      m: () => player.mute(),
+      n: () => form.focusLabel(),
+      g: () => document.querySelector(".now").focus(),
+      c: () => {
+        beside.select("clips");
+        clips.focus();
+      },
+      t: () => {
+        if (!transcript) return;
+        beside.select("transcript");
+        transcript.focus();
+      },
+      "/": () => {
+        if (!transcript) return;
+        beside.select("transcript");
+        transcript.search.focus();
+      },
+      "+": () => timeline.zoom(0.5),
+      "=": () => timeline.zoom(0.5),
+      "-": () => timeline.zoom(2),
+      0: () => timeline.fit(),
+      z: () => timeline.showSelection(),
+      x: () => selection.clear(),
+      "?": () => showShortcuts(wordsOf(recording)),
     },
-    t: () => {
-      if (!transcript) return;
-      beside.select("transcript");
-      transcript.focus();
-    },
-    "/": () => {
-      if (!transcript) return;
-      beside.select("transcript");
-      transcript.search.focus();
-    },
-    "+": () => timeline.zoom(0.5),
-    "=": () => timeline.zoom(0.5),
-    "-": () => timeline.zoom(2),
-    0: () => timeline.fit(),
-    z: () => timeline.showSelection(),
-    x: () => selection.clear(),
-    "?": () => showShortcuts(wordsOf(recording)),
-  }, signal);
+    signal,
+  );
 }

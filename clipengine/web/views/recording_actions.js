@@ -21,7 +21,14 @@ export async function registerAgain(recording) {
 // Ask for confirmation, then remove the recording. Returns true if it was removed.
 export async function removeRecording(recording) {
   const title = titleOf(recording);
-  if (!(await confirmDialog(t("Remove this recording from the list?"), rich("“{name}” and its clips are removed from the list. Their files stay in the store.", {name: h("bdi", {}, title)}), t("Remove")))) return false;
+  if (
+    !(await confirmDialog(
+      t("Remove this recording from the list?"),
+      rich("“{name}” and its clips are removed from the list. Their files stay in the store.", {name: h("bdi", {}, title)}),
+      t("Remove"),
+    ))
+  )
+    return false;
   await remove(`/v1/recordings/${recording.recording_id}`);
   toast(t("Removed from the list"), title);
   return true;
@@ -30,7 +37,14 @@ export async function removeRecording(recording) {
 // Ask for confirmation, then remove the recordings. Returns the ids of those that were removed.
 export async function removeRecordings(recordings) {
   const what = plural(recordings.length, "{count} recording", "{count} recordings");
-  if (!(await confirmDialog(plural(recordings.length, "Remove {count} recording from the list?", "Remove {count} recordings from the list?"), t("They and their clips are removed from the list. Their files stay in the store."), t("Remove")))) return [];
+  if (
+    !(await confirmDialog(
+      plural(recordings.length, "Remove {count} recording from the list?", "Remove {count} recordings from the list?"),
+      t("They and their clips are removed from the list. Their files stay in the store."),
+      t("Remove"),
+    ))
+  )
+    return [];
   const removed = [];
   const failed = [];
   for (const recording of recordings) {
@@ -42,13 +56,22 @@ export async function removeRecordings(recordings) {
       else failed.push([recording, error]);
     }
   }
-  if (failed.length) toast(t("{part} of {whole} could not be removed", {part: failed.length, whole: what}), [`${titleOf(failed[0][0])}: `, errorText(failed[0][1])], {bad: true});
+  if (failed.length)
+    toast(t("{part} of {whole} could not be removed", {part: failed.length, whole: what}), [`${titleOf(failed[0][0])}: `, errorText(failed[0][1])], {
+      bad: true,
+    });
   else toast(t("Removed from the list"), what);
   return removed;
 }
 
 export function registerFromStore() {
-  const key = h("input", {required: true, autocomplete: "off", spellcheck: "false", placeholder: "recordings/meeting.mp4", "aria-describedby": "register-problem"});
+  const key = h("input", {
+    required: true,
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "recordings/meeting.mp4",
+    "aria-describedby": "register-problem",
+  });
   const problem = h("p", {id: "register-problem", class: "bad small", role: "alert"});
   const submit = async (event) => {
     event.preventDefault();
@@ -62,10 +85,22 @@ export function registerFromStore() {
       key.setAttribute("aria-invalid", "true");
     }
   };
-  const dialog = openDialog(t("Add a recording from the store"), h("form", {class: "stack", onsubmit: submit},
-    h("label", {class: "field"}, t("Object key"), key), problem,
-    h("p", {class: "small muted"}, rich("Nothing is copied. To add many at once, use {command}.", {command: h("a", {href: "/docs/cli#clipengine-recordings-import"}, "clipengine recordings import")})),
-    h("div", {class: "row end"}, h("button", {class: "primary"}, t("Add"))),
-  ));
+  const dialog = openDialog(
+    t("Add a recording from the store"),
+    h(
+      "form",
+      {class: "stack", onsubmit: submit},
+      h("label", {class: "field"}, t("Object key"), key),
+      problem,
+      h(
+        "p",
+        {class: "small muted"},
+        rich("Nothing is copied. To add many at once, use {command}.", {
+          command: h("a", {href: "/docs/cli#clipengine-recordings-import"}, "clipengine recordings import"),
+        }),
+      ),
+      h("div", {class: "row end"}, h("button", {class: "primary"}, t("Add"))),
+    ),
+  );
   key.focus();
 }

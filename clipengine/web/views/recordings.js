@@ -16,8 +16,19 @@ import {recordingDownload, registerAgain, registerFromStore, removeRecording, re
 import {transcriptHits} from "./transcript_hits.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
 
-const STATUSES = [["", t("All")], ["complete", t("Ready")], ["processing", t("Processing")], ["failed", t("Failed")]];
-const SORTS = [["-created_at", t("Newest first")], ["created_at", t("Oldest first")], ["name", t("By name")], ["-duration", t("Longest first")], ["-size", t("Largest first")]];
+const STATUSES = [
+  ["", t("All")],
+  ["complete", t("Ready")],
+  ["processing", t("Processing")],
+  ["failed", t("Failed")],
+];
+const SORTS = [
+  ["-created_at", t("Newest first")],
+  ["created_at", t("Oldest first")],
+  ["name", t("By name")],
+  ["-duration", t("Longest first")],
+  ["-size", t("Largest first")],
+];
 const STATUS_TEXTS = {complete: [t("Ready"), "good"], processing: [t("Processing"), "busy"], failed: [t("Failed"), "bad"]};
 
 export function showRecordings(main, params, signal) {
@@ -25,7 +36,12 @@ export function showRecordings(main, params, signal) {
   const picker = filePicker(addUploads);
   const hits = transcriptHits(signal, () => recordings.draw());
   const filters = listFilters({
-    statuses: STATUSES, sorts: SORTS, params, placeholder: t("Search"), label: t("Search recordings and what is said in them"), opens: "a.name[href]",
+    statuses: STATUSES,
+    sorts: SORTS,
+    params,
+    placeholder: t("Search"),
+    label: t("Search recordings and what is said in them"),
+    opens: "a.name[href]",
     onchange: () => {
       hits.find(filters.q);
       return recordings.reload();
@@ -46,10 +62,28 @@ export function showRecordings(main, params, signal) {
   const picks = new Picks({
     tools: filters.sort,
     actions: (items) => [
-      h("button", {type: "button", onclick: () => editTags(items, {pathOf: (recording) => `/v1/recordings/${recording.recording_id}`, titleOf, onchange: (recording) => picks.replace(recording)})}, icon("tag"), t("Tags…")),
-      h("button", {type: "button", class: "danger", onclick: asyncHandler(async () => {
-        for (const id of await removeRecordings(items)) recordings.remove(id);
-      })}, icon("trash"), t("Remove…")),
+      h(
+        "button",
+        {
+          type: "button",
+          onclick: () =>
+            editTags(items, {pathOf: (recording) => `/v1/recordings/${recording.recording_id}`, titleOf, onchange: (recording) => picks.replace(recording)}),
+        },
+        icon("tag"),
+        t("Tags…"),
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "danger",
+          onclick: asyncHandler(async () => {
+            for (const id of await removeRecordings(items)) recordings.remove(id);
+          }),
+        },
+        icon("trash"),
+        t("Remove…"),
+      ),
     ],
   });
   const recordings = new PagedList({
@@ -62,17 +96,27 @@ export function showRecordings(main, params, signal) {
     before: uploadRows,
     empty: () => (filters.empty ? emptyState(() => picker.click()) : noMatches(!hits.node.hidden)),
     across: true,
-    filters, picks, signal,
+    filters,
+    picks,
+    signal,
   });
-  watchUploads(signal, (recording) => recordings.put(recordings.items.get(recording.recording_id) || recording, {fresh: true}), () => recordings.draw());
+  watchUploads(
+    signal,
+    (recording) => recordings.put(recordings.items.get(recording.recording_id) || recording, {fresh: true}),
+    () => recordings.draw(),
+  );
   main.append(
-    h("div", {class: "head"},
+    h(
+      "div",
+      {class: "head"},
       h("div", {class: "title"}, h("h1", {}, t("Recordings")), h("p", {class: "muted small drop-hint"}, t("Drop files anywhere to upload them"))),
       filters.nodes,
       h("button", {type: "button", class: "primary", onclick: () => picker.click()}, icon("up"), t("Upload")),
       picker,
     ),
-    filters.details, hits.node, h("div", {class: "panel"}, recordings.node),
+    filters.details,
+    hits.node,
+    h("div", {class: "panel"}, recordings.node),
   );
   acceptDrops(signal, addUploads);
   filters.field.bind(recordings.list, signal);
@@ -97,12 +141,49 @@ function recordingRow({ontag, onchange, remove, retry}) {
   const change = async (values) => onchange(await patch(`/v1/recordings/${recording.recording_id}`, values));
   const more = menuButton(t("More actions for this recording"), "more", () => [
     ...(recording.status === "failed" ? [{text: t("Retry"), icon: "retry", run: () => retry(recording)}] : []),
-    {text: t("Rename"), icon: "pen", run: () => editInPlace(name, {value: recording.name || "", label: t("Name"), placeholder: titleOf(recording), restore: more, save: (text) => change({name: text || null})})},
-    {text: t("Edit tags"), icon: "tag", run: () => editInPlace(tags.node, {value: recording.tags.join(", "), label: t("Tags"), placeholder: t("Tags, separated by commas"), maxlength: 1100, restore: more, save: (text) => change({tags: splitTags(text)})})},
-    {text: t("Download"), icon: "down", run: () => { location.href = recordingDownload(recording); }},
+    {
+      text: t("Rename"),
+      icon: "pen",
+      run: () =>
+        editInPlace(name, {
+          value: recording.name || "",
+          label: t("Name"),
+          placeholder: titleOf(recording),
+          restore: more,
+          save: (text) => change({name: text || null}),
+        }),
+    },
+    {
+      text: t("Edit tags"),
+      icon: "tag",
+      run: () =>
+        editInPlace(tags.node, {
+          value: recording.tags.join(", "),
+          label: t("Tags"),
+          placeholder: t("Tags, separated by commas"),
+          maxlength: 1100,
+          restore: more,
+          save: (text) => change({tags: splitTags(text)}),
+        }),
+    },
+    {
+      text: t("Download"),
+      icon: "down",
+      run: () => {
+        location.href = recordingDownload(recording);
+      },
+    },
     {text: t("Remove…"), icon: "trash", danger: true, run: () => remove(recording)},
   ]);
-  const node = h("li", {class: "recording"}, poster, h("div", {class: "words"}, name, problem, h("div", {class: "row"}, line, tags.node)), h("span", {class: "figures"}, size, when), state, h("span", {class: "tools"}, more));
+  const node = h(
+    "li",
+    {class: "recording"},
+    poster,
+    h("div", {class: "words"}, name, problem, h("div", {class: "row"}, line, tags.node)),
+    h("span", {class: "figures"}, size, when),
+    state,
+    h("span", {class: "tools"}, more),
+  );
   return {
     node,
     update(next) {
@@ -139,7 +220,14 @@ function fillPoster(poster, recording) {
   poster.replaceChildren(icon("film"), ...(image ? [image] : []), duration);
 }
 
-const skeleton = () => h("li", {class: "recording", "aria-hidden": "true"}, h("span", {}), h("div", {class: "poster skeleton"}), h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})));
+const skeleton = () =>
+  h(
+    "li",
+    {class: "recording", "aria-hidden": "true"},
+    h("span", {}),
+    h("div", {class: "poster skeleton"}),
+    h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})),
+  );
 
 function noMatches(inTranscripts) {
   if (inTranscripts) return h("p", {class: "muted small"}, t("No recording has these words in its name, tags or metadata."));
@@ -147,11 +235,15 @@ function noMatches(inTranscripts) {
 }
 
 function emptyState(choose) {
-  return h("div", {class: "empty"},
+  return h(
+    "div",
+    {class: "empty"},
     icon("film"),
     h("h2", {}, t("No recordings yet")),
     h("p", {}, t("Drop a video or audio file anywhere on this page, or add an object that is already in the store.")),
-    h("div", {class: "row wrap"},
+    h(
+      "div",
+      {class: "row wrap"},
       h("button", {type: "button", class: "primary", onclick: choose}, icon("up"), t("Choose files")),
       h("button", {type: "button", onclick: registerFromStore}, t("Add from the store")),
     ),

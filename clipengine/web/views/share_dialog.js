@@ -7,11 +7,20 @@ import {plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, copyText, errorText, openDialog, toast, toastError} from "../lib/ui.js";
 
 const DAY_MS = 24 * 3600 * 1000;
-const LIFETIMES = [["7", t("In 7 days")], ["1", t("In a day")], ["30", t("In 30 days")], ["", t("Never")]];
+const LIFETIMES = [
+  ["7", t("In 7 days")],
+  ["1", t("In a day")],
+  ["30", t("In 30 days")],
+  ["", t("Never")],
+];
 
 export function shareClip(clip) {
   const path = `/v1/clips/${clip.clip_id}/shares`;
-  const lifetime = h("select", {}, LIFETIMES.map(([days, text]) => h("option", {value: days}, text)));
+  const lifetime = h(
+    "select",
+    {},
+    LIFETIMES.map(([days, text]) => h("option", {value: days}, text)),
+  );
   const download = h("input", {type: "checkbox", checked: true});
   const embed = h("input", {type: "checkbox", checked: true});
   const link = h("div", {class: "stack", hidden: true});
@@ -29,7 +38,10 @@ export function shareClip(clip) {
     const field = h("input", {readonly: true, value: url, "aria-label": t("Link"), onfocus: () => field.select()});
     const copy = h("button", {type: "button", class: "primary", onclick: () => copyText(url, t("Link")).catch(toastError)}, icon("copy"), t("Copy"));
     link.hidden = false;
-    link.replaceChildren(h("div", {class: "row"}, field, copy), h("p", {class: "muted small"}, t("It is shown only once. Anybody who has it can open the clip.")));
+    link.replaceChildren(
+      h("div", {class: "row"}, field, copy),
+      h("p", {class: "muted small"}, t("It is shown only once. Anybody who has it can open the clip.")),
+    );
     copy.focus();
   }
 
@@ -46,8 +58,12 @@ export function shareClip(clip) {
       plural(share.views, "{count} view", "{count} views"),
       share.expires_at && (gone ? t("expired") : t("expires {time}", {time: formatAge(share.expires_at)})),
     ].filter(Boolean);
-    return h("li", {class: "row"}, h("span", {class: "grow small", title: share.expires_at || ""}, facts.join(" · ")),
-      h("button", {type: "button", class: "quiet danger", onclick: revoke}, t("Revoke")));
+    return h(
+      "li",
+      {class: "row"},
+      h("span", {class: "grow small", title: share.expires_at || ""}, facts.join(" · ")),
+      h("button", {type: "button", class: "quiet danger", onclick: revoke}, t("Revoke")),
+    );
   }
 
   async function load() {
@@ -59,14 +75,21 @@ export function shareClip(clip) {
     }
   }
 
-  openDialog(rich("Share “{label}”", {label: h("bdi", {}, clip.label)}), h("div", {class: "stack"},
-    h("p", {class: "muted"}, t("A link opens this clip in any browser, without a key. It gives access to nothing else.")),
-    h("label", {class: "field"}, t("Expires"), lifetime),
-    h("label", {class: "check"}, download, t("Offer the file for download")),
-    h("label", {class: "check"}, embed, t("Let other sites show the player")),
-    h("div", {class: "row end"}, h("button", {type: "button", class: "primary", onclick: create}, icon("link"), t("Create link"))),
-    link, shares,
-  ), {size: "narrow"});
+  openDialog(
+    rich("Share “{label}”", {label: h("bdi", {}, clip.label)}),
+    h(
+      "div",
+      {class: "stack"},
+      h("p", {class: "muted"}, t("A link opens this clip in any browser, without a key. It gives access to nothing else.")),
+      h("label", {class: "field"}, t("Expires"), lifetime),
+      h("label", {class: "check"}, download, t("Offer the file for download")),
+      h("label", {class: "check"}, embed, t("Let other sites show the player")),
+      h("div", {class: "row end"}, h("button", {type: "button", class: "primary", onclick: create}, icon("link"), t("Create link"))),
+      link,
+      shares,
+    ),
+    {size: "narrow"},
+  );
   lifetime.focus();
   load();
 }

@@ -17,7 +17,12 @@ export const signInWithCode = (code) => post("/session", {code}, {quiet: true});
 
 export function showSignIn(main, done, message = "") {
   const key = h("input", {
-    id: "key", type: "password", autocomplete: "current-password", spellcheck: "false", placeholder: "relay_live_…", required: true,
+    id: "key",
+    type: "password",
+    autocomplete: "current-password",
+    spellcheck: "false",
+    placeholder: "relay_live_…",
+    required: true,
     "aria-describedby": "sign-in-error",
   });
   const problem = h("p", {id: "sign-in-error", class: "bad small", role: "alert"}, message);
@@ -37,15 +42,26 @@ export function showSignIn(main, done, message = "") {
   };
   main.className = "sign-in";
   main.replaceChildren(
-    h("form", {class: "panel stack", onsubmit: submit},
+    h(
+      "form",
+      {class: "panel stack", onsubmit: submit},
       h("div", {class: "row"}, h("img", {src: "/assets/mark.svg", width: "28", height: "28", alt: ""}), h("h1", {}, "clipengine")),
       h("p", {class: "muted"}, t("Exact clips from any recording.")),
       h("input", {type: "text", autocomplete: "username", value: "clipengine", hidden: true}), // password managers store the key under it
       h("label", {class: "field"}, t("API key"), key),
       problem,
       button,
-      h("div", {class: "small muted help"},
-        h("p", {}, rich("No key? Open the link that {command} prints in a terminal; it signs in one browser, once. Or create a key on the server, in the folder in which the engine was started:", {command: h("code", {}, "clipengine serve")})),
+      h(
+        "div",
+        {class: "small muted help"},
+        h(
+          "p",
+          {},
+          rich(
+            "No key? Open the link that {command} prints in a terminal; it signs in one browser, once. Or create a key on the server, in the folder in which the engine was started:",
+            {command: h("code", {}, "clipengine serve")},
+          ),
+        ),
         h("pre", {}, "clipengine keys create laptop"),
         h("p", {}, rich("In a checkout, the command is {command}.", {command: h("code", {}, ".venv/bin/clipengine")})),
       ),

@@ -30,11 +30,19 @@ export async function showSystem(main, params, signal) {
     const failing = found.checks.filter((check) => !check.ok);
     state.className = failing.length ? "pill bad" : "pill good";
     setText(state, failing.length ? t("Failing") : t("Ready"));
-    problem.replaceChildren(...failing.map((check) => h("div", {class: "notice bad", role: "alert"}, h("div", {}, h("strong", {}, check.name), h("p", {}, serverText(check.detail))))));
+    problem.replaceChildren(
+      ...failing.map((check) =>
+        h("div", {class: "notice bad", role: "alert"}, h("div", {}, h("strong", {}, check.name), h("p", {}, serverText(check.detail)))),
+      ),
+    );
     for (const [place, draw, value] of [
-      ["figures", figures, found], ["hours", hours, found.last_day], ["failures", (day) => failures(day, signal), found.last_day],
-      ["engines", engines, found.engines], ["checks", checks, found.checks],
-    ]) redraw(places[place], draw, value);
+      ["figures", figures, found],
+      ["hours", hours, found.last_day],
+      ["failures", (day) => failures(day, signal), found.last_day],
+      ["engines", engines, found.engines],
+      ["checks", checks, found.checks],
+    ])
+      redraw(places[place], draw, value);
   }
 
   try {
@@ -73,12 +81,26 @@ function figures({queue, engines, disk, store, webhooks, version}) {
     [t("Recordings to probe"), queue.recordings_processing, ""],
     [t("Objects to delete"), queue.removals_pending, ""],
     [t("Webhooks pending"), webhooks.deliveries_pending, pending],
-    [t("Disk free"), disk.free_bytes === null ? t("unknown") : formatBytes(disk.free_bytes), t("{size} are kept free", {size: formatBytes(disk.min_free_bytes)})],
+    [
+      t("Disk free"),
+      disk.free_bytes === null ? t("unknown") : formatBytes(disk.free_bytes),
+      t("{size} are kept free", {size: formatBytes(disk.min_free_bytes)}),
+    ],
     [t("Store"), store.bucket || t("folder"), store.free_bytes === null ? "" : t("{size} free", {size: formatBytes(store.free_bytes)})],
     [t("Version"), version, ""],
   ];
-  return h("dl", {class: "figures panel"}, shown.map(([name, value, detail]) =>
-    h("div", {}, h("dt", {class: "muted small"}, name), h("dd", {}, h("strong", {}, typeof value === "number" ? formatNumber(value) : value), h("span", {class: "muted small"}, detail)))));
+  return h(
+    "dl",
+    {class: "figures panel"},
+    shown.map(([name, value, detail]) =>
+      h(
+        "div",
+        {},
+        h("dt", {class: "muted small"}, name),
+        h("dd", {}, h("strong", {}, typeof value === "number" ? formatNumber(value) : value), h("span", {class: "muted small"}, detail)),
+      ),
+    ),
+  );
 }
 
 // Bars of the last 24 hours, with the same figures as a text for screen readers.
@@ -92,38 +114,126 @@ function hours({hours: found, clips_ready: ready, clips_failed: failed}) {
     const time = new Date(at).toLocaleTimeString(locale, {hour: "2-digit", minute: "2-digit", hour12: false});
     const bar = (count, kind) => {
       const node = h("i", {class: kind});
-      node.style.height = `${100 * count / most}%`;
+      node.style.height = `${(100 * count) / most}%`;
       return node;
     };
     return h("div", {class: "hour", title: t("{time}: {good} ready, {bad} failed", {time, good, bad})}, bar(bad, "bad"), bar(good, "good"));
   });
-  return h("section", {}, h("h2", {class: "sub"}, t("Last 24 hours")),
-    h("div", {class: "panel chart"},
-      h("p", {}, rich("{ready} clips ready, {failed} failed", {ready: h("strong", {}, formatNumber(ready)), failed: h("strong", {class: failed ? "bad" : ""}, formatNumber(failed))})),
+  return h(
+    "section",
+    {},
+    h("h2", {class: "sub"}, t("Last 24 hours")),
+    h(
+      "div",
+      {class: "panel chart"},
+      h(
+        "p",
+        {},
+        rich("{ready} clips ready, {failed} failed", {
+          ready: h("strong", {}, formatNumber(ready)),
+          failed: h("strong", {class: failed ? "bad" : ""}, formatNumber(failed)),
+        }),
+      ),
       h("div", {class: "hours", "aria-hidden": "true"}, bars),
-      h("p", {class: "row muted small", "aria-hidden": "true"}, h("span", {class: "grow"}, t("24 hours ago")), t("now"))));
+      h("p", {class: "row muted small", "aria-hidden": "true"}, h("span", {class: "grow"}, t("24 hours ago")), t("now")),
+    ),
+  );
 }
 
 function failures({failures: found}, signal) {
   if (!found.length) return [];
   const all = h("a", {href: "#/clips?status=failed"}, t("All failed clips"));
-  return h("section", {}, h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("Failures")), all), h("div", {class: "panel scroll"}, table([t("Code"), t("Clips"), ""],
-    h("tbody", {}, found.map((each) => h("tr", {},
-      h("td", {}, h("a", {class: "mono", href: `/docs/errors#${each.code}`}, each.code)), h("td", {}, String(each.clips)),
-      h("td", {}, h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => showClip(each.last_clip_id, signal))}, t("Show the last clip")))))))));
+  return h(
+    "section",
+    {},
+    h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("Failures")), all),
+    h(
+      "div",
+      {class: "panel scroll"},
+      table(
+        [t("Code"), t("Clips"), ""],
+        h(
+          "tbody",
+          {},
+          found.map((each) =>
+            h(
+              "tr",
+              {},
+              h("td", {}, h("a", {class: "mono", href: `/docs/errors#${each.code}`}, each.code)),
+              h("td", {}, String(each.clips)),
+              h(
+                "td",
+                {},
+                h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => showClip(each.last_clip_id, signal))}, t("Show the last clip")),
+              ),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function engines(found) {
-  return h("section", {}, h("h2", {class: "sub"}, t("Engines")), h("div", {class: "panel scroll"}, table([t("Host"), t("Version"), t("Encoders"), t("State")],
-    h("tbody", {}, found.map((engine) => h("tr", {},
-      h("td", {title: engine.engine_id}, engine.host), h("td", {}, engine.version || t("unknown")),
-      h("td", {}, h("progress", {max: String(engine.encoders || 1), value: engine.encoders_busy, "aria-hidden": "true"}), t("{part} of {whole} busy", {part: engine.encoders_busy, whole: engine.encoders ?? "?"})), h("td", {}, engine.stopping ? t("Stopping") : t("Running"))))))));
+  return h(
+    "section",
+    {},
+    h("h2", {class: "sub"}, t("Engines")),
+    h(
+      "div",
+      {class: "panel scroll"},
+      table(
+        [t("Host"), t("Version"), t("Encoders"), t("State")],
+        h(
+          "tbody",
+          {},
+          found.map((engine) =>
+            h(
+              "tr",
+              {},
+              h("td", {title: engine.engine_id}, engine.host),
+              h("td", {}, engine.version || t("unknown")),
+              h(
+                "td",
+                {},
+                h("progress", {max: String(engine.encoders || 1), value: engine.encoders_busy, "aria-hidden": "true"}),
+                t("{part} of {whole} busy", {part: engine.encoders_busy, whole: engine.encoders ?? "?"}),
+              ),
+              h("td", {}, engine.stopping ? t("Stopping") : t("Running")),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function checks(found) {
-  return h("section", {}, h("h2", {class: "sub"}, t("Checks")), h("div", {class: "panel scroll"}, table([t("Check"), t("State"), t("Detail")],
-    h("tbody", {}, found.map((check) => h("tr", {},
-      h("td", {}, check.name), h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? t("Good") : t("Failing"))), h("td", {class: "muted"}, serverText(check.detail))))))));
+  return h(
+    "section",
+    {},
+    h("h2", {class: "sub"}, t("Checks")),
+    h(
+      "div",
+      {class: "panel scroll"},
+      table(
+        [t("Check"), t("State"), t("Detail")],
+        h(
+          "tbody",
+          {},
+          found.map((check) =>
+            h(
+              "tr",
+              {},
+              h("td", {}, check.name),
+              h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? t("Good") : t("Failing"))),
+              h("td", {class: "muted"}, serverText(check.detail)),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 // ---- keys and settings, for keys of scope admin
@@ -142,9 +252,17 @@ async function showAdmin(node, signal) {
   }
 
   node.append(
-    h("section", {},
-      h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("API keys")), h("button", {type: "button", onclick: () => addKey(load)}, icon("plus"), t("Create key"))),
-      h("div", {class: "panel scroll"}, table([t("Name"), t("Scopes"), t("Created"), t("Last used"), ""], rows))),
+    h(
+      "section",
+      {},
+      h(
+        "div",
+        {class: "row sub"},
+        h("h2", {class: "grow"}, t("API keys")),
+        h("button", {type: "button", onclick: () => addKey(load)}, icon("plus"), t("Create key")),
+      ),
+      h("div", {class: "panel scroll"}, table([t("Name"), t("Scopes"), t("Created"), t("Last used"), ""], rows)),
+    ),
     h("section", {}, h("h2", {class: "sub"}, t("Settings")), details),
   );
   await load();
@@ -156,10 +274,15 @@ function keyRow(key, reload) {
     await remove(`/v1/keys/${key.key_id}`);
     await reload();
   };
-  return h("tr", {},
-    h("td", {title: key.key_id}, h("bdi", {}, key.name)), h("td", {}, key.scopes.join(", ")), h("td", {title: key.created_at}, formatAge(key.created_at)),
+  return h(
+    "tr",
+    {},
+    h("td", {title: key.key_id}, h("bdi", {}, key.name)),
+    h("td", {}, key.scopes.join(", ")),
+    h("td", {title: key.created_at}, formatAge(key.created_at)),
     h("td", {title: key.last_used_at}, key.last_used_at ? formatAge(key.last_used_at) : t("never")),
-    h("td", {}, iconButton("trash", t("Revoke {name}", {name: key.name}), asyncHandler(revoke))));
+    h("td", {}, iconButton("trash", t("Revoke {name}", {name: key.name}), asyncHandler(revoke))),
+  );
 }
 
 function addKey(reload) {
@@ -178,16 +301,32 @@ function addKey(reload) {
       problem.replaceChildren(errorText(error));
     }
   };
-  const dialog = openDialog(t("Create key"), h("form", {class: "stack", onsubmit: submit},
-    h("label", {class: "field"}, t("Name"), name),
-    h("fieldset", {}, h("legend", {}, t("Scopes")), h("div", {class: "row wrap"}, SCOPES.map((scope, at) => h("label", {class: "check mono small"}, boxes[at], scope)))),
-    problem,
-    h("div", {class: "row end"}, h("button", {class: "primary"}, t("Create"))),
-  ), {size: "narrow"});
+  const dialog = openDialog(
+    t("Create key"),
+    h(
+      "form",
+      {class: "stack", onsubmit: submit},
+      h("label", {class: "field"}, t("Name"), name),
+      h(
+        "fieldset",
+        {},
+        h("legend", {}, t("Scopes")),
+        h(
+          "div",
+          {class: "row wrap"},
+          SCOPES.map((scope, at) => h("label", {class: "check mono small"}, boxes[at], scope)),
+        ),
+      ),
+      problem,
+      h("div", {class: "row end"}, h("button", {class: "primary"}, t("Create"))),
+    ),
+    {size: "narrow"},
+  );
   name.focus();
 }
 
 function showKey(key) {
-  openDialog(t("API key"), h("div", {class: "stack"}, h("p", {}, t("It is shown only once.")), h("pre", {class: "json"}, key)),
-    {footer: [h("button", {type: "button", class: "primary", onclick: () => copyText(key, t("Key")).catch(toastError)}, icon("copy"), t("Copy"))]});
+  openDialog(t("API key"), h("div", {class: "stack"}, h("p", {}, t("It is shown only once.")), h("pre", {class: "json"}, key)), {
+    footer: [h("button", {type: "button", class: "primary", onclick: () => copyText(key, t("Key")).catch(toastError)}, icon("copy"), t("Copy"))],
+  });
 }

@@ -51,8 +51,33 @@ export async function profileSection(signal) {
   const {data} = await get("/v1/profiles", {signal});
   const codec = (name) => (name === "none" ? t("none") : name);
   const titles = [t("Name"), t("Container"), t("Video"), t("Audio"), t("Largest height"), t("Frame rate"), t("Render")];
-  return h("section", {}, h("h2", {class: "sub"}, t("Profiles")), h("div", {class: "panel scroll", role: "region", tabindex: "0", "aria-label": t("Profiles")}, table(titles,
-    h("tbody", {}, data.map((each) => h("tr", {},
-      h("td", {class: "mono"}, each.name), h("td", {}, each.container), h("td", {}, codec(each.video)), h("td", {}, codec(each.audio)),
-      h("td", {}, each.max_height ? String(each.max_height) : "–"), h("td", {}, each.fps ? String(each.fps) : "–"), h("td", {}, each.render)))))));
+  return h(
+    "section",
+    {},
+    h("h2", {class: "sub"}, t("Profiles")),
+    h(
+      "div",
+      {class: "panel scroll", role: "region", tabindex: "0", "aria-label": t("Profiles")},
+      table(
+        titles,
+        h(
+          "tbody",
+          {},
+          data.map((each) =>
+            h(
+              "tr",
+              {},
+              h("td", {class: "mono"}, each.name),
+              h("td", {}, each.container),
+              h("td", {}, codec(each.video)),
+              h("td", {}, codec(each.audio)),
+              h("td", {}, each.max_height ? String(each.max_height) : "–"),
+              h("td", {}, each.fps ? String(each.fps) : "–"),
+              h("td", {}, each.render),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }

@@ -18,7 +18,13 @@ export function transcriptHits(signal, onchange) {
   const list = h("ul", {class: "list", "aria-label": t("Matches in transcripts")});
   const count = h("span", {class: "muted"});
   const footer = h("div", {class: "more"});
-  const node = h("section", {class: "panel hits", "aria-label": t("In transcripts"), hidden: true}, h("header", {}, h("h2", {}, t("In transcripts"), " ", count)), list, footer);
+  const node = h(
+    "section",
+    {class: "panel hits", "aria-label": t("In transcripts"), hidden: true},
+    h("header", {}, h("h2", {}, t("In transcripts"), " ", count)),
+    list,
+    footer,
+  );
   let asked = "";
   addArrowNavigation(list, {across: true});
 
@@ -47,8 +53,25 @@ export function transcriptHits(signal, onchange) {
     }
   }
 
-  const hitRow = (hit) => h("li", {class: "hit"},
-    h("a", {class: "time", href: `#/recordings/${hit.recording_id}?t=${hit.start_seconds}`, "aria-label": t("Open at {time}", {time: formatTime(hit.start_seconds, 0)})}, formatTime(hit.start_seconds, 0)),
-    h("div", {class: "grow"}, h("p", {dir: "auto"}, hit.speaker ? h("strong", {}, hit.speaker, " ") : null, markedText(hit)), h("p", {class: "small"}, link(hit.recording_id, hit.start_seconds))));
+  const hitRow = (hit) =>
+    h(
+      "li",
+      {class: "hit"},
+      h(
+        "a",
+        {
+          class: "time",
+          href: `#/recordings/${hit.recording_id}?t=${hit.start_seconds}`,
+          "aria-label": t("Open at {time}", {time: formatTime(hit.start_seconds, 0)}),
+        },
+        formatTime(hit.start_seconds, 0),
+      ),
+      h(
+        "div",
+        {class: "grow"},
+        h("p", {dir: "auto"}, hit.speaker ? h("strong", {}, hit.speaker, " ") : null, markedText(hit)),
+        h("p", {class: "small"}, link(hit.recording_id, hit.start_seconds)),
+      ),
+    );
   return {node, find};
 }

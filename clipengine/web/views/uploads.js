@@ -73,10 +73,14 @@ class Row {
     this.retryButton = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), t("Retry"));
     this.cancelButton = iconButton("x", t("Cancel the upload of {name}", {name: file.name}), () => this.cancel());
     this.abortController = new AbortController();
-    this.node = h("li", {class: "recording uploading"},
+    this.node = h(
+      "li",
+      {class: "recording uploading"},
       h("div", {class: "poster", "aria-hidden": "true"}, icon("up")),
       h("div", {class: "stack"}, h("span", {class: "name clip"}, file.name), this.bar, this.details),
-      h("span", {class: "figures"}, this.retryButton), h("span", {class: "state"}, this.pill), h("span", {class: "tools"}, this.cancelButton),
+      h("span", {class: "figures"}, this.retryButton),
+      h("span", {class: "state"}, this.pill),
+      h("span", {class: "tools"}, this.cancelButton),
     );
   }
 
@@ -89,7 +93,12 @@ class Row {
   show(loaded, total) {
     this.bar.value = total ? loaded / total : 0;
     const speed = loaded / Math.max(0.2, (performance.now() - this.startedAt) / 1000);
-    setText(this.details, loaded < total ? `${t("{part} of {whole}", {part: formatBytes(loaded), whole: formatBytes(total)})} · ${formatBytes(speed)}/s` : t("Saving to the store…"));
+    setText(
+      this.details,
+      loaded < total
+        ? `${t("{part} of {whole}", {part: formatBytes(loaded), whole: formatBytes(total)})} · ${formatBytes(speed)}/s`
+        : t("Saving to the store…"),
+    );
   }
 
   fail(error) {
@@ -135,18 +144,30 @@ export function acceptDrops(signal, onfiles) {
   document.body.append(frame);
   signal.addEventListener("abort", () => frame.remove());
   const hasFiles = (event) => [...event.dataTransfer.types].includes("Files");
-  document.addEventListener("dragover", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    frame.hidden = false;
-  }, {signal});
-  document.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) frame.hidden = true;
-  }, {signal});
-  document.addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    frame.hidden = true;
-    onfiles([...event.dataTransfer.files]);
-  }, {signal});
+  document.addEventListener(
+    "dragover",
+    (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      frame.hidden = false;
+    },
+    {signal},
+  );
+  document.addEventListener(
+    "dragleave",
+    (event) => {
+      if (!event.relatedTarget) frame.hidden = true;
+    },
+    {signal},
+  );
+  document.addEventListener(
+    "drop",
+    (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      frame.hidden = true;
+      onfiles([...event.dataTransfer.files]);
+    },
+    {signal},
+  );
 }

@@ -82,11 +82,15 @@ export class Client {
     if (!/^https?:\/\//.test(baseUrl))
       throw new TypeError(`baseUrl must begin with http:// or https://, not ${baseUrl}`);
     this.#fetchUpload = retrying(fetch, 0, Infinity);
-    this.#api = createFetchClient<paths>({ baseUrl: baseUrl.replace(/\/+(v1\/*)?$/, ""), fetch: retrying(fetch, retries, timeoutSeconds) });
+    this.#api = createFetchClient<paths>({
+      baseUrl: baseUrl.replace(/\/+(v1\/*)?$/, ""),
+      fetch: retrying(fetch, retries, timeoutSeconds),
+    });
     this.#api.use({
       async onRequest({ request, schemaPath, params }) {
         for (const [name, value] of Object.entries(params.path ?? {}))
-          if (schemaPath.includes(`{${name}}`) && (value === "" || value == null)) throw new TypeError(`${name} is empty`);
+          if (schemaPath.includes(`{${name}}`) && (value === "" || value == null))
+            throw new TypeError(`${name} is empty`);
         if (apiKey) request.headers.set("Authorization", `Bearer ${apiKey}`);
         const creates = CREATING.has(`${request.method} ${schemaPath}`);
         if (creates && !request.headers.has("Idempotency-Key"))
@@ -160,7 +164,7 @@ export class Client {
     type Page = { data: Item<P>[]; next_cursor: string | null };
     const get = this.GET as unknown as (path: P, init: unknown) => Promise<Page>;
     const given = init as Query;
-    for (let cursor = given.params?.query?.cursor; ;) {
+    for (let cursor = given.params?.query?.cursor; ; ) {
       const query = { ...given.params?.query, ...(cursor && { cursor }) };
       const page = await get(path, { ...given, params: { ...given.params, query } });
       yield* page.data;

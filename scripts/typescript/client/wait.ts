@@ -25,7 +25,7 @@ export async function waitUntilEnded<Job extends { status: string }>(
 ): Promise<Job> {
   const deadline = performance.now() + timeoutSeconds * 1000;
   let answered = performance.now();
-  for (let failures = 0; ;) {
+  for (let failures = 0; ; ) {
     const left = Math.max(0, Math.min(MAX_WAIT, (deadline - performance.now()) / 1000));
     try {
       const job = await get(Number((onProgress ? Math.min(left, PROGRESS_SECONDS) : left).toFixed(3)));

@@ -28,7 +28,8 @@ export async function verifyWebhook(
   secret: string,
   { toleranceSeconds = 300 }: { toleranceSeconds?: number } = {},
 ): Promise<WebhookEvent> {
-  if (!secret || secret === "whsec_") throw new TypeError("the secret is empty: pass the secret of the webhook endpoint");
+  if (!secret || secret === "whsec_")
+    throw new TypeError("the secret is empty: pass the secret of the webhook endpoint");
   const raw = bytesOf(body);
   if (raw.length > MAX_BODY_BYTES) throw new SignatureInvalid(`the body is larger than ${MAX_BODY_BYTES} bytes`);
   const get = reader(headers);

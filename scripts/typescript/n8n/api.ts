@@ -38,7 +38,7 @@ export async function send(
 /** Return the objects of a list, at most `limit`. */
 export async function sendAll(this: Functions, request: ApiRequest, limit: number): Promise<IDataObject[]> {
   const found: IDataObject[] = [];
-  for (let cursor: unknown = null; ;) {
+  for (let cursor: unknown = null; ; ) {
     const size = String(Math.min(PAGE, limit - found.length));
     const query = [...(request.query ?? []), ["limit", size], ...(cursor ? [["cursor", String(cursor)]] : [])];
     const page = await send.call(this, { ...request, query });
