@@ -41,7 +41,7 @@ _NAMES = {
 
 
 def code(path: Path) -> str:
-    return re.sub(r"(?m)(?:^|\s)//.*$", "", path.read_text("utf-8"))
+    return re.sub(r"(?m)/\*\*[\s\S]*?\*/|(?:^|\s)//.*$", "", path.read_text("utf-8"))
 
 
 def used_texts() -> dict[str, str | None]:

@@ -11,6 +11,7 @@ function remembered() {
   }
 }
 
+/** @param {string} language */
 function remember(language) {
   try {
     localStorage.setItem(LANGUAGE, language);
@@ -19,18 +20,23 @@ function remember(language) {
   }
 }
 
+/** @param {string | null} language */
 function choose(language) {
-  for (const radio of document.querySelectorAll(".tabs input")) {
+  /** @type {NodeListOf<HTMLInputElement>} */
+  const radios = document.querySelectorAll(".tabs input");
+  for (const radio of radios) {
     if (radio.value === language) radio.checked = true;
   }
 }
 
+/** @param {HTMLElement} code */
 async function copy(code) {
   if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent);
-  getSelection().selectAllChildren(code); // over plain HTTP, browsers offer no clipboard
+  getSelection()?.selectAllChildren(code); // over plain HTTP, browsers offer no clipboard
   if (!document.execCommand("copy")) throw new Error("not copied");
 }
 
+/** @param {HTMLElement} pre */
 function addCopyButton(pre) {
   const button = document.createElement("button");
   button.type = "button";
@@ -38,13 +44,15 @@ function addCopyButton(pre) {
   button.textContent = "Copy";
   button.addEventListener("click", async () => {
     try {
-      await copy(pre.querySelector("code"));
+      await copy(pre.querySelector("code") ?? pre);
       button.textContent = "Copied";
     } catch {
       button.textContent = "Press Ctrl+C";
     }
     announcer.textContent = button.textContent;
-    setTimeout(() => (button.textContent = "Copy"), 2000);
+    setTimeout(() => {
+      button.textContent = "Copy";
+    }, 2000);
   });
   pre.append(button);
 }
@@ -54,9 +62,11 @@ announcer.className = "hidden";
 announcer.setAttribute("role", "status");
 document.body.append(announcer);
 
-document.querySelectorAll("main pre").forEach(addCopyButton);
+/** @type {NodeListOf<HTMLElement>} */
+const blocks = document.querySelectorAll("main pre");
+for (const pre of blocks) addCopyButton(pre);
 document.addEventListener("change", ({ target }) => {
-  if (!target.matches(".tabs input")) return;
+  if (!(target instanceof HTMLInputElement && target.matches(".tabs input"))) return;
   const before = target.getBoundingClientRect().top;
   choose(target.value);
   remember(target.value);
@@ -70,13 +80,16 @@ document.addEventListener("keydown", (event) => {
     event.ctrlKey ||
     event.metaKey ||
     event.altKey ||
-    event.target.matches("input:not([type='radio'])")
+    (event.target instanceof Element && event.target.matches("input:not([type='radio'])"))
   )
     return;
+  const search = document.getElementById("q");
   event.preventDefault();
-  document.getElementById("q").select(); // also focuses it
+  if (search instanceof HTMLInputElement) search.select(); // also focuses it
 });
 
+/** @type {HTMLElement | null} */
 const list = document.querySelector(".columns > nav");
-const current = list.querySelector("[aria-current]");
-if (current) list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;
+/** @type {HTMLElement | null | undefined} */
+const current = list?.querySelector("[aria-current]");
+if (list && current) list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;

@@ -1,7 +1,7 @@
 // Entry point: the session, the bar at the top, and the routes.
 
 import {get, request} from "./lib/api.js";
-import {h, icon, iconButton} from "./lib/dom.js";
+import {byId, h, icon, iconButton, setText} from "./lib/dom.js";
 import {connect, disconnect} from "./lib/events.js";
 import {languageMenu} from "./lib/language_menu.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
@@ -11,6 +11,7 @@ import {showClips} from "./views/clips.js";
 import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
 
+/** @type {{address: string, text: string, scope?: Scope}[]} */
 const NAV_LINKS = [
   {address: "#/recordings", text: t("Recordings")},
   {address: "#/clips", text: t("Clips")},
@@ -18,11 +19,13 @@ const NAV_LINKS = [
   {address: "#/system", text: t("System")},
 ];
 
+/** @import {View} from "./lib/router.js" */
+
 const HEALTH_MS = 15000;
 const LATER_MS = 500; // until what the first view does not need is loaded
 
-const bar = document.getElementById("bar");
-const main = document.getElementById("main");
+const bar = byId("bar");
+const main = byId("main");
 
 // The lists are part of the page's first paint; the modules of the other views are loaded after it.
 const LATER = {
@@ -38,6 +41,14 @@ route("/webhooks", later(LATER.webhooks, "showWebhooks"));
 route("/webhooks/:id", later(LATER.webhooks, "showWebhook"));
 route("/system", later(LATER.system, "showSystem"));
 
+/**
+ * Return a view that is loaded when it is opened.
+ *
+ * @template {string} Name
+ * @param {() => Promise<Record<Name, View>>} load
+ * @param {Name} name
+ * @returns {View}
+ */
 function later(load, name) {
   return async (main, params, signal) => {
     try {
@@ -52,14 +63,16 @@ function later(load, name) {
 const tabs = new BroadcastChannel("session"); // tabs of this browser share the session
 
 let started = false;
-let healthTimer = 0;
+/** @type {number | undefined} */
+let healthTimer;
 
+/** @param {Session} who */
 function signedIn(who) {
   buildBar(who);
   connect();
   started = true;
   start();
-  setTimeout(() => Object.values(LATER).forEach((load) => load().catch(() => {})), LATER_MS); // a view that needs one reports it
+  setTimeout(() => Promise.allSettled(Object.values(LATER).map((load) => load())), LATER_MS); // a view that needs one reports errors
 }
 
 function signedOut(message = "") {
@@ -71,10 +84,9 @@ function signedOut(message = "") {
   showSignIn(main, () => location.reload(), message);
 }
 
+/** @param {Session} who */
 function buildBar(who) {
-  const links = NAV_LINKS.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) =>
-    h("a", {href: place.address, "data-place": place.address}, place.text),
-  );
+  const links = NAV_LINKS.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) => h("a", {href: place.address}, place.text));
   const connection = h("span", {class: "connection", role: "status"}, "");
   addEventListener("connection", ({detail}) => {
     connection.classList.toggle("lost", !detail);
@@ -97,14 +109,18 @@ function buildBar(who) {
   bar.hidden = false;
   addEventListener("routed", ({detail}) => {
     for (const link of links) {
-      const here = detail.startsWith(link.dataset.place);
+      const here = detail.startsWith(link.hash);
       if (here) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
   });
 }
 
-// Show the names of the failing checks of the engine in the bar.
+/**
+ * Show the names of the failing checks of the engine in the bar.
+ *
+ * @param {HTMLAnchorElement} link
+ */
 function watchHealth(link) {
   const look = async () => {
     if (document.hidden || bar.hidden) return;
@@ -158,7 +174,7 @@ addEventListener("signed-out", sessionEnded);
 tabs.addEventListener("message", sessionEnded);
 
 async function boot() {
-  document.querySelector(".skip").textContent = t("Skip to content");
+  setText(byId("skip"), t("Skip to content"));
   const code = takeCode();
   try {
     const who = code ? await signInWithCode(code) : await get("/session", {quiet: true});

@@ -6,6 +6,10 @@ import {fromServer, t} from "./texts.js";
 const RETRYABLE = [0, 401, 408, 409, 429]; // besides all of 500 and above
 
 export class ApiError extends Error {
+  /**
+   * @param {number} status of HTTP, or 0 without a response
+   * @param {Partial<Omit<Problem, "code">> & {code?: string}} problem
+   */
   constructor(status, problem) {
     super(errorMessage(status, problem));
     this.status = status;
@@ -21,6 +25,12 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * With `quiet`, a 401 is left to the caller instead of ending the session of the page.
+ *
+ * @typedef {{signal?: AbortSignal, quiet?: boolean, as?: "json" | "blob"}} RequestOptions
+ */
+
 const HEADERS = {"X-Clipengine-Page": "1"};
 
 // Return an idempotency key. Every creating POST carries one, so that a retry does not create a duplicate.
@@ -28,7 +38,14 @@ export function newIdempotencyKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {RequestOptions & {body?: unknown}} [options]
+ * @returns {Promise<any>} for `get`, `post`, `patch` and `remove`, which have the types of the API
+ */
 export async function request(method, path, {body, signal, quiet = false, as = "json"} = {}) {
+  /** @type {Record<string, string>} */
   const headers = {...HEADERS};
   if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newIdempotencyKey();
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -50,19 +67,58 @@ export async function request(method, path, {body, signal, quiet = false, as = "
   throw new ApiError(response.status, result);
 }
 
+/**
+ * @template {ApiPath} P
+ * @param {P} path
+ * @param {RequestOptions} [options]
+ * @returns {Promise<Reply<"get", P>>}
+ */
 export const get = (path, options) => request("GET", path, options);
-export const getImage = async (path, options) => createImageBitmap(await get(path, {...options, as: "blob"}));
+/**
+ * @param {ApiPath} path of an image
+ * @param {RequestOptions} [options]
+ */
+export const getImage = async (path, options) => createImageBitmap(await request("GET", path, {...options, as: "blob"}));
+/**
+ * @template {ApiPath} P
+ * @param {P} path
+ * @param {Sent<"post", P>} [body]
+ * @param {RequestOptions} [options]
+ * @returns {Promise<Reply<"post", P>>}
+ */
 export const post = (path, body, options) => request("POST", path, {body, ...options});
+/**
+ * @template {ApiPath} P
+ * @param {P} path
+ * @param {Sent<"patch", P>} body
+ * @returns {Promise<Reply<"patch", P>>}
+ */
 export const patch = (path, body) => request("PATCH", path, {body});
+/**
+ * @template {ApiPath} P
+ * @param {P} path
+ * @returns {Promise<Reply<"delete", P>>}
+ */
 export const remove = (path) => request("DELETE", path);
 
+/**
+ * @template {string} P
+ * @param {P} path
+ * @param {Record<string, string | number | null | undefined>} values; those that are empty are left out
+ */
 export function query(path, values) {
-  const params = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== undefined && value !== null));
-  const text = params.toString();
-  return text ? `${path}?${text}` : path;
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) if (value !== "" && value !== undefined && value !== null) params.append(name, String(value));
+  return /** @type {P} */ (params.size ? `${path}?${params}` : path);
 }
 
-// PUT a file with upload progress, which fetch does not report. Resolves with the recording; `signal` aborts.
+/**
+ * PUT a file with upload progress, which fetch does not report. Resolves with the recording; `signal` aborts.
+ *
+ * @param {File} file
+ * @param {{onprogress: (loaded: number, total: number) => void, signal: AbortSignal}} options
+ * @returns {Promise<Recording>}
+ */
 export function upload(file, {onprogress, signal}) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();

@@ -8,7 +8,15 @@ import {errorText, openDialog, toast} from "./ui.js";
 
 const PARALLEL = 4; // requests
 
-// `pathOf(item)` is its URL in the API. `onchange(item)` is called with each item that was changed.
+/** @typedef {`/v1/clips/${string}` | `/v1/recordings/${string}`} TaggedPath */
+
+/**
+ * `pathOf(item)` is its URL in the API. `onchange(item)` is called with each item that was changed.
+ *
+ * @template {Clip | Recording} Item
+ * @param {Item[]} items
+ * @param {{pathOf: (item: Item) => TaggedPath, titleOf: (item: Item) => string, onchange: (item: Item) => void}} options
+ */
 export function editTags(items, {pathOf, titleOf, onchange}) {
   const counts = new Map();
   for (const tag of items.flatMap((item) => item.tags)) counts.set(tag, (counts.get(tag) || 0) + 1);
@@ -17,6 +25,7 @@ export function editTags(items, {pathOf, titleOf, onchange}) {
   const status = h("p", {class: "muted small", role: "status"});
   const save = h("button", {class: "primary"}, t("Save"));
 
+  /** @param {SubmitEvent} event */
   async function submit(event) {
     event.preventDefault();
     const add = splitTags(added.value);
@@ -31,7 +40,7 @@ export function editTags(items, {pathOf, titleOf, onchange}) {
       async (item) => {
         const {tags} = await get(pathOf(item)); // the row may be out of date
         const wanted = [...new Set([...tags.filter((tag) => !remove.includes(tag)), ...add])];
-        if (wanted.join() !== tags.join()) onchange(await patch(pathOf(item), {tags: wanted}));
+        if (wanted.join() !== tags.join()) onchange(/** @type {Item} */ (await patch(pathOf(item), {tags: wanted})));
       },
       (done) => setText(status, t("{done} of {total}", {done, total: items.length})),
     );
@@ -72,8 +81,17 @@ export function editTags(items, {pathOf, titleOf, onchange}) {
   added.focus();
 }
 
-// Run `change(item)` for all items, some at a time. Returns the items that failed, with their errors.
+/**
+ * Run `change(item)` for all items, some at a time. Returns the items that failed, with their errors.
+ *
+ * @template Item
+ * @param {Item[]} items
+ * @param {(item: Item) => Promise<void>} change
+ * @param {(done: number) => void} onprogress
+ * @returns {Promise<[Item, any][]>}
+ */
 async function changeEach(items, change, onprogress) {
+  /** @type {[Item, any][]} */
   const failed = [];
   const left = [...items];
   const work = async () => {

@@ -44,35 +44,105 @@ const SOLID = {
   prev: "M12 3v10L5 8zM2.9 3h1.6v10H2.9z",
 };
 
-// h("button", {class: "primary", onclick: save}, icon("check"), "Save")
+const PATHS = {...ICONS, ...SOLID};
+
+/** @typedef {keyof typeof PATHS} IconName */
+
+/**
+ * h("button", {class: "primary", onclick: save}, icon("check"), "Save")
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Props<HTMLElementTagNameMap[Tag]>} [props]
+ * @param {Children[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function h(tag, props = {}, ...children) {
   const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
+  for (const [name, value] of /** @type {[string, any][]} */ (Object.entries(props))) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "value" || name === "checked" || name === "muted") node[name] = value;
+    else if (name === "value" || name === "checked") Object.assign(node, {[name]: value});
     else node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
+/** @param {IconName} name */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", name in SOLID ? "icon solid" : name === "more" ? "icon dots" : "icon");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", ICONS[name] || SOLID[name]);
+  path.setAttribute("d", PATHS[name]);
   svg.append(path);
   return svg;
 }
 
+/**
+ * @param {IconName} name
+ * @param {string} label
+ * @param {(event: MouseEvent & {currentTarget: HTMLButtonElement}) => unknown} onclick
+ * @param {Props<HTMLButtonElement>} [props]
+ */
 export function iconButton(name, label, onclick, props = {}) {
   return h("button", {type: "button", class: "quiet square", title: label, "aria-label": label, onclick, ...props}, icon(name));
 }
 
-// Make `nodes` the children of `parent` in this order. Nodes in the right place are not moved, so that focus stays.
+/**
+ * Return an element of index.html.
+ *
+ * @param {string} id
+ */
+export function byId(id) {
+  const node = document.getElementById(id);
+  if (!node) throw new TypeError(`no element ${id}`);
+  return node;
+}
+
+/**
+ * Return the first element that matches, or null.
+ *
+ * @param {ParentNode} within
+ * @param {string} selector
+ * @returns {HTMLElement | null}
+ */
+export const find = (within, selector) => within.querySelector(selector);
+
+/**
+ * Return all elements that match.
+ *
+ * @param {ParentNode} within
+ * @param {string} selector
+ * @returns {HTMLElement[]}
+ */
+export const findAll = (within, selector) => Array.from(within.querySelectorAll(selector));
+
+/**
+ * Return the element at which an event was sent: the body for events of the document.
+ *
+ * @param {Event} event
+ */
+export const targetOf = ({target}) => (target instanceof Element ? target : document.body);
+
+/**
+ * Choose by the key of an event.
+ *
+ * @template T
+ * @param {KeyboardEvent} event
+ * @param {Record<string, T>} choices
+ * @returns {T | undefined}
+ */
+export const byKey = ({key}, choices) => choices[key];
+
+/**
+ * Make `nodes` the children of `parent` in this order. Nodes in the right place are not moved, so that focus stays.
+ *
+ * @param {Element} parent
+ * @param {Element[]} nodes
+ */
 export function setChildren(parent, nodes) {
   const kept = new Set(nodes);
   for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
@@ -81,46 +151,74 @@ export function setChildren(parent, nodes) {
   });
 }
 
-// Let arrow keys move between the rows of a list: to the same control of the next row, or to its first one. With
-// `across`, ← and → move between the controls of a row.
+const CONTROLS = "a, button:enabled, summary";
+
+/**
+ * Let arrow keys move between the rows of a list: to the same control of the next row, or to its first one. With
+ * `across`, ← and → move between the controls of a row.
+ *
+ * @param {HTMLElement} list
+ * @param {{across?: boolean}} [options]
+ */
 export function addArrowNavigation(list, {across = false} = {}) {
   list.addEventListener("keydown", (event) => {
-    const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
-    const aside = across ? {ArrowRight: 1, ArrowLeft: -1}[event.key] : undefined;
-    const row = event.target.closest("li");
-    if (!(step || aside) || !row || event.target.matches("input, select, textarea")) return;
-    const controls = (one) => [...one.querySelectorAll("a, button:enabled, summary")];
-    const at = controls(row).indexOf(event.target);
+    const step = byKey(event, {ArrowDown: 1, ArrowUp: -1});
+    const aside = across ? byKey(event, {ArrowRight: 1, ArrowLeft: -1}) : undefined;
+    const target = targetOf(event);
+    const row = target.closest("li");
+    if (!(step || aside) || !row || target.matches("input, select, textarea")) return;
+    const controls = findAll(row, CONTROLS);
+    const at = controls.findIndex((control) => control === target);
     if (aside) {
       event.preventDefault();
-      (controls(row)[at + aside] || event.target).focus();
+      controls[at + aside]?.focus();
       return;
     }
-    const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
+    const next = step === 1 ? row.nextElementSibling : row.previousElementSibling;
     if (!next) return;
     event.preventDefault();
-    const there = controls(next);
+    const there = findAll(next, CONTROLS);
     (there[at] || there[0] || list).focus();
   });
 }
 
-// Call before a row is removed. Returns a function that moves the focus to a neighbouring row if the row has it.
+/**
+ * Call before a row is removed. Returns a function that moves the focus to a neighbouring row if the row has it.
+ *
+ * @param {Element} row
+ * @returns {() => void}
+ */
 export function focusNeighbour(row) {
   const neighbour = row.nextElementSibling || row.previousElementSibling;
-  const control = row.contains(document.activeElement) && neighbour && neighbour.querySelector("a, button:enabled");
-  return () => control && control.focus();
+  const control = row.contains(document.activeElement) && neighbour ? find(neighbour, "a, button:enabled") : null;
+  return () => control?.focus();
 }
 
+/**
+ * @param {Node} node
+ * @param {string} text
+ */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Announce text to screen readers.
+/**
+ * Announce text to screen readers.
+ *
+ * @param {string} text
+ */
 export function announce(text) {
-  document.getElementById("said").textContent = text;
+  byId("said").textContent = text;
 }
 
+/**
+ * @template {unknown[]} Args
+ * @param {number} wait in milliseconds
+ * @param {(...args: Args) => unknown} call
+ * @returns {(...args: Args) => void}
+ */
 export function debounce(wait, call) {
+  /** @type {number | undefined} */
   let timer;
   return (...args) => {
     clearTimeout(timer);

@@ -6,16 +6,33 @@ import {toastError} from "./ui.js";
 
 export const MAX_TAGS = 20;
 
-// Show a text field in place of `node` until its value is saved, by Enter or by leaving it, or dropped, by Escape.
-// `save(text)` may reject: the field then stays. `restore` gets the focus afterwards.
+/**
+ * @typedef {object} EditOptions
+ * @property {string} value
+ * @property {string} label
+ * @property {string} [placeholder]
+ * @property {number} [maxlength]
+ * @property {HTMLElement} restore
+ * @property {(text: string) => Promise<unknown>} save
+ */
+
+/**
+ * Show a text field in place of `node` until its value is saved, by Enter or by leaving it, or dropped, by Escape.
+ * `save(text)` may reject: the field then stays. `restore` gets the focus afterwards.
+ *
+ * @param {HTMLElement} node
+ * @param {EditOptions} options
+ */
 export function editInPlace(node, {value, label, placeholder = "", maxlength = 200, restore, save}) {
   const field = h("input", {class: "editing", value, "aria-label": label, placeholder, maxlength: String(maxlength), autocomplete: "off"});
   let ended = false;
+  /** @param {boolean} focus */
   const end = (focus) => {
     ended = true;
     field.replaceWith(node);
     if (focus) restore.focus();
   };
+  /** @param {boolean} focus */
   const keep = async (focus) => {
     if (ended || field.readOnly) return;
     if (field.value.trim() === value.trim()) {
@@ -45,7 +62,11 @@ export function editInPlace(node, {value, label, placeholder = "", maxlength = 2
   field.select();
 }
 
-// Return the tags in a text, separated by commas.
+/**
+ * Return the tags in a text, separated by commas.
+ *
+ * @param {string} text
+ */
 export const splitTags = (text) => [
   ...new Set(
     text
@@ -55,12 +76,17 @@ export const splitTags = (text) => [
   ),
 ];
 
-// A row of tags; a click on one calls `onchoose(tag)`.
+/**
+ * A row of tags; a click on one calls `onchoose(tag)`.
+ *
+ * @param {((tag: string) => void) | null} [onchoose]
+ */
 export function tagList(onchoose) {
   const node = h("span", {class: "tags"});
   let drawn = "";
   return {
     node,
+    /** @param {string[]} tags */
     update(tags) {
       if (drawn === tags.join()) return;
       drawn = tags.join();

@@ -2,8 +2,10 @@
 
 import {t} from "./texts.js";
 
+/** @param {string} text */
 const missing = (text) => `${text} ${t("It may have been deleted, or the address is incomplete.")}`;
 
+/** @type {Record<string, string>} */
 const MESSAGES = {
   recording_not_found: missing(t("This recording does not exist.")),
   clip_not_found: missing(t("This clip does not exist.")),
@@ -21,6 +23,10 @@ const MESSAGES = {
   empty_file: t("This file is empty, so there is nothing to upload."),
 };
 
+/**
+ * @param {number} status
+ * @param {{code?: string, detail?: string}} problem
+ */
 export function errorMessage(status, {code, detail}) {
-  return MESSAGES[code] || detail || t("The server responded with status {status}.", {status: String(status)});
+  return (code && MESSAGES[code]) || detail || t("The server responded with status {status}.", {status: String(status)});
 }

@@ -2,21 +2,46 @@
 
 import {get} from "./api.js";
 
-const EVENT_NAMES = ["clip.updated", "clip.ready", "clip.failed", "clip.deleted", "recording.updated", "recording.complete", "recording.failed"];
+/** @type {("clip.updated" | "clip.ready" | "clip.failed")[]} */
+const CLIP_EVENTS = ["clip.updated", "clip.ready", "clip.failed"];
+const RECORDING_EVENTS = ["recording.updated", "recording.complete", "recording.failed"];
 const RECONNECT_MS = 3000;
 
+/**
+ * What a view does with events. `resync` means that events may have been missed.
+ *
+ * @typedef {object} Listener
+ * @property {(clip: Clip, name: typeof CLIP_EVENTS[number]) => void} [clip] a clip has changed
+ * @property {(id: string) => void} [deleted] a clip was deleted
+ * @property {(recording: Recording) => void} [recording] a recording has changed
+ * @property {() => void} resync
+ */
+
+/** @type {Set<Listener>} */
 const listeners = new Set();
+/** @type {EventSource | null} */
 let stream = null;
-let timer = 0;
+/** @type {number | undefined} */
+let timer;
 let lost = false;
 
-// Call `listener(name, data)` for every event until `signal` aborts. "resync" means that events may have been missed.
+/**
+ * Call the functions of `listener` for every event until `signal` aborts.
+ *
+ * @param {Listener} listener
+ * @param {AbortSignal} signal
+ */
 export function listen(listener, signal) {
   listeners.add(listener);
   signal.addEventListener("abort", () => listeners.delete(listener));
 }
 
-// Return true if a clip is older than the state that is known. Events and responses may arrive in any order.
+/**
+ * Return true if a clip is older than the state that is known. Events and responses may arrive in any order.
+ *
+ * @param {Clip} clip
+ * @param {Clip} known
+ */
 export function isStale(clip, known) {
   if (known.attempt !== clip.attempt) return known.attempt > clip.attempt;
   return known.status !== "processing" && clip.status === "processing";
@@ -28,7 +53,7 @@ export function connect() {
   stream = new EventSource("/v1/events");
   stream.addEventListener("open", () => {
     setConnected(true);
-    if (lost) dispatch("resync", null);
+    if (lost) dispatch((listener) => listener.resync());
     lost = false;
   });
   stream.addEventListener("error", () => {
@@ -42,7 +67,9 @@ export function connect() {
         .catch(() => {});
     }
   });
-  for (const name of EVENT_NAMES) stream.addEventListener(name, (event) => dispatch(name, JSON.parse(event.data).data));
+  for (const name of CLIP_EVENTS) on(stream, name, (listener, clip) => listener.clip?.(clip, name));
+  for (const name of RECORDING_EVENTS) on(stream, name, (listener, recording) => listener.recording?.(recording));
+  on(stream, "clip.deleted", (listener, {clip_id: id}) => listener.deleted?.(id));
 }
 
 export function disconnect() {
@@ -51,10 +78,24 @@ export function disconnect() {
   stream = null;
 }
 
-function dispatch(name, data) {
-  for (const listener of [...listeners]) listener(name, data);
+/**
+ * @param {EventSource} source
+ * @param {string} name
+ * @param {(listener: Listener, data: any) => void} call
+ */
+function on(source, name, call) {
+  source.addEventListener(name, (event) => {
+    const {data} = JSON.parse(event.data);
+    dispatch((listener) => call(listener, data));
+  });
 }
 
+/** @param {(listener: Listener) => void} call */
+function dispatch(call) {
+  for (const listener of [...listeners]) call(listener);
+}
+
+/** @param {boolean} connected */
 function setConnected(connected) {
   dispatchEvent(new CustomEvent("connection", {detail: connected}));
 }

@@ -2,6 +2,10 @@
 
 import {formatNumber, language, locale, plural, t} from "./texts.js";
 
+/**
+ * @param {number} seconds
+ * @param {number} [digits] after the decimal point
+ */
 export function formatTime(seconds, digits = 3) {
   const scale = 10 ** digits;
   const ticks = Math.round(Math.max(0, seconds) * scale);
@@ -13,20 +17,32 @@ export function formatTime(seconds, digits = 3) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}${tail}` : `${minutes}:${rest}${tail}`;
 }
 
-// Return the length of a clip as it was requested, in seconds.
+/**
+ * Return the length of a clip as it was requested, in seconds.
+ *
+ * @param {Pick<Clip, "parts" | "output" | "start_seconds" | "end_seconds">} clip
+ */
 export function requestedSeconds({parts, output, ...whole}) {
   const seconds = (parts || [whole]).reduce((sum, part) => sum + part.end_seconds - part.start_seconds, 0);
   return seconds / (output?.speed || 1);
 }
 
-// Return the range of a clip, or the number of its parts and their length.
+/**
+ * Return the range of a clip, or the number of its parts and their length.
+ *
+ * @param {Clip} clip
+ */
 export function rangeOf(clip) {
-  if (clip.parts?.length > 1)
+  if (clip.parts && clip.parts.length > 1)
     return `${plural(clip.parts.length, "{count} part", "{count} parts")} · ${formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1)}`;
   return `${formatTime(clip.start_seconds)} – ${formatTime(clip.end_seconds)}`;
 }
 
-// Return "90.5", "1:02.5" or "1:02:03.5" as seconds, or null.
+/**
+ * Return "90.5", "1:02.5" or "1:02:03.5" as seconds, or null.
+ *
+ * @param {string} text
+ */
 export function parseTime(text) {
   const match = /^(?:(?:(\d+):)?(\d{1,2}):)?(\d+)(\.\d+)?$/.exec(text.trim().replace(",", "."));
   if (!match) return null;
@@ -36,6 +52,7 @@ export function parseTime(text) {
   return Number(hours || 0) * 3600 + Number(minutes || 0) * 60 + Number(seconds) + Number(fraction || 0);
 }
 
+/** @param {number} count */
 export function formatBytes(count) {
   if (count < 1000) return `${count} B`;
   const units = ["kB", "MB", "GB", "TB"];
@@ -49,6 +66,7 @@ export function formatBytes(count) {
 }
 
 const RELATIVE = new Intl.RelativeTimeFormat(language, {numeric: "auto", style: "short"});
+/** @type {[number, Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [
   [60, "second", 1],
   [3600, "minute", 60],
@@ -56,6 +74,7 @@ const STEPS = [
   [30 * 86400, "day", 86400],
 ];
 
+/** @param {string} stamp */
 export function formatAge(stamp) {
   const seconds = (Date.parse(stamp) - Date.now()) / 1000;
   if (Math.abs(seconds) < 10) return t("now");
@@ -65,36 +84,55 @@ export function formatAge(stamp) {
   return new Date(stamp).toLocaleDateString(locale, {year: "numeric", month: "short", day: "numeric"});
 }
 
-// Return the name, or the last folder and file name of the key: many keys end with the same file name.
+/**
+ * Return the name, or the last folder and file name of the key: many keys end with the same file name.
+ *
+ * @param {Pick<Recording, "name" | "bucket_path">} recording
+ */
 export function titleOf(recording) {
   return recording.name || recording.bucket_path.split("/").slice(-2).join("/");
 }
 
-// Return the title as [folder, "/" and file name] if it comes from the key, else as ["", name].
+/**
+ * Return the title as [folder, "/" and file name] if it comes from the key, else as ["", name].
+ *
+ * @param {Pick<Recording, "name" | "bucket_path">} recording
+ * @returns {[folder: string, name: string]}
+ */
 export function titleParts(recording) {
   const title = titleOf(recording);
   const slash = recording.name ? 0 : Math.max(0, title.lastIndexOf("/"));
   return [title.slice(0, slash), title.slice(slash)];
 }
 
+/** @param {string} tag */
 export function languageName(tag) {
   try {
-    return new Intl.DisplayNames(language, {type: "language"}).of(tag);
+    return new Intl.DisplayNames(language, {type: "language"}).of(tag) ?? tag;
   } catch {
     return tag; // valid in BCP 47, but not for the browser
   }
 }
 
-// Return text without bidirectional control characters, for places where it cannot be isolated by markup.
+/**
+ * Return text without bidirectional control characters, for places where it cannot be isolated by markup.
+ *
+ * @param {string} text
+ */
 export function stripBidi(text) {
   return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
 }
 
-// Return [width, height] after rotation.
+/**
+ * Return [width, height] after rotation.
+ *
+ * @param {Pick<Video, "width" | "height" | "rotation">} video
+ */
 export function displaySize({width, height, rotation}) {
   return rotation % 180 ? [height, width] : [width, height];
 }
 
+/** @param {Recording} recording */
 export function mediaSummary(recording) {
   const {media} = recording;
   if (!media) return "";
@@ -113,20 +151,29 @@ export function mediaSummary(recording) {
 
 const SOON_MS = 10_000; // estimates are rougher than that
 
-// Return where a queued clip is in the queue, and when it is likely to start and to be ready.
+/**
+ * Return where a queued clip is in the queue, and when it is likely to start and to be ready.
+ *
+ * @param {QueuePlace | null | undefined} queue
+ */
 export function placeInQueue(queue) {
   if (!queue) return "";
   const place = queue.position === 1 ? t("Next in the queue") : t("Place {position} in the queue", {position: queue.position});
   if (!queue.estimated_end_at || Date.parse(queue.estimated_end_at) - Date.now() < SOON_MS) return place;
-  return t("{place} · starts {start}, ready {end}", {place, start: formatAge(queue.estimated_start_at), end: formatAge(queue.estimated_end_at)});
+  return t("{place} · starts {start}, ready {end}", {
+    place,
+    start: formatAge(queue.estimated_start_at ?? queue.estimated_end_at),
+    end: formatAge(queue.estimated_end_at),
+  });
 }
 
 const STEP_WORDS = {queued: t("Queued"), reading: t("Reading"), encoding: t("Encoding"), verifying: t("Verifying"), uploading: t("Uploading")};
 
+/** @param {Clip} clip */
 export function clipState(clip) {
   if (clip.status === "complete") return {text: t("Ready"), kind: "good"};
   if (clip.status === "failed") {
     return clip.error && clip.error.code === "cancelled" ? {text: t("Cancelled"), kind: ""} : {text: t("Failed"), kind: "bad"};
   }
-  return {text: STEP_WORDS[clip.step] || t("Queued"), kind: clip.step === "queued" ? "" : "busy"};
+  return {text: STEP_WORDS[clip.step ?? "queued"], kind: clip.step === "queued" ? "" : "busy"};
 }

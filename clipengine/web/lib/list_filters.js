@@ -9,15 +9,41 @@ import {t} from "./texts.js";
 const TYPING_MS = 250;
 const NEWEST = "-created_at";
 
-// `statuses` and `sorts` are [value, text]; `params` are those of the address; `opens` selects what Enter in the search
-// clicks. `onchange()` loads the list again and resolves when it is shown.
+/**
+ * @typedef {object} FilterOptions
+ * @property {[value: string, text: string][]} statuses
+ * @property {[value: string, text: string][]} sorts
+ * @property {Record<string, string>} params
+ * @property {string} placeholder
+ * @property {string} label
+ * @property {string} opens
+ * @property {() => Promise<void>} onchange
+ */
+
+/**
+ * What a list needs of its filters.
+ *
+ * @typedef {object} Filters
+ * @property {boolean} plain true if they apply to items of events without the server
+ * @property {(item: {status: string}) => boolean} accepts
+ * @property {() => Record<string, string>} values of the query
+ */
+
+/**
+ * `statuses` and `sorts` are [value, text]; `params` are those of the address; `opens` selects what Enter in the search
+ * clicks. `onchange()` loads the list again and resolves when it is shown.
+ *
+ * @param {FilterOptions} options
+ */
 export function listFilters({statuses, sorts, params, placeholder, label, opens, onchange}) {
   let status = statuses.some(([value]) => value === params.status) ? params.status : "";
-  let timer = 0; // until typed text is searched
+  /** @type {number | undefined} */
+  let timer; // until typed text is searched
+  /** @type {Promise<void> | null} */
   let loading = null;
   const changed = () => {
     clearTimeout(timer);
-    timer = 0;
+    timer = undefined;
     setQuery(state());
     draw();
     loading = onchange();
@@ -97,14 +123,19 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
   });
 
   function draw() {
-    segments.forEach((button, at) => button.setAttribute("aria-pressed", String(statuses[at][0] === status)));
+    for (const [at, button] of segments.entries()) button.setAttribute("aria-pressed", String(statuses[at][0] === status));
     const set = [tag.value.trim(), from.value, to.value].filter(Boolean).length;
     setText(count, set ? `(${set})` : "");
     reset.hidden = !set;
   }
   draw();
 
-  // Return the start of a day, here, some days after a date.
+  /**
+   * Return the start of a day, here, some days after a date.
+   *
+   * @param {string} date
+   * @param {number} after
+   */
   const day = (date, after) => {
     if (!date) return "";
     const start = new Date(`${date}T00:00`);
@@ -132,6 +163,7 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
     get empty() {
       return this.plain && !status;
     },
+    /** @param {{status: string}} item */
     accepts: (item) => !status || item.status === status,
     values: () => ({
       q: typedQuery(field.input.value),
@@ -141,6 +173,7 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
       created_before: day(to.value, 1),
       sort: sort.value,
     }),
+    /** @param {string} text */
     setTag(text) {
       details.hidden = false;
       tag.value = text;

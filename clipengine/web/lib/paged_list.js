@@ -1,16 +1,48 @@
 // A list that the server filters, sorts and divides into pages. Events keep the rows that are shown up to date.
 
 import {get, query} from "./api.js";
-import {addArrowNavigation, announce, debounce, focusNeighbour, h, icon, setChildren} from "./dom.js";
+import {addArrowNavigation, announce, debounce, findAll, focusNeighbour, h, icon, setChildren} from "./dom.js";
 import {t} from "./texts.js";
 import {errorState} from "./ui.js";
 
 const RELOAD_MS = 1000; // after an event about an item that only the server can place
 
+/** @import {Filters} from "./list_filters.js" */
+/** @import {Picks} from "./picks.js" */
+/** @typedef {"/v1/clips" | "/v1/recordings" | `/v1/recordings/${string}/clips`} ListPath */
+
+/**
+ * @template Item
+ * @typedef {{node: HTMLElement, update: (item: Item) => void}} Row
+ */
+
+/**
+ * `idOf(item)` and `titleOf(item)` describe an item, and `row(list)` makes its row. With `picks`, rows can be selected.
+ *
+ * @template {{status: string}} Item
+ * @typedef {object} ListOptions
+ * @property {ListPath} path
+ * @property {string} name
+ * @property {() => HTMLElement} skeleton a row while the first page is loading
+ * @property {(item: Item) => string} idOf
+ * @property {(item: Item) => string} titleOf
+ * @property {(list: PagedList<Item>) => Row<Item>} row
+ * @property {Filters | null} [filters]
+ * @property {(item: Item) => boolean} [wants] tells if an item of an event belongs here
+ * @property {() => HTMLElement[]} [before] rows above the first item
+ * @property {() => HTMLElement} empty
+ * @property {number} [limit]
+ * @property {boolean} [across]
+ * @property {Picks<Item> | null} [picks]
+ * @property {(shown: Item[]) => void} [onchange]
+ * @property {AbortSignal} signal
+ */
+
+/** @template {{status: string}} Item */
 export class PagedList {
-  // `idOf(item)` and `titleOf(item)` describe an item; `row(list)` returns {node, update(item)}; `filters` are those of
-  // list_filters.js, or null. `wants(item)` tells if an item of an event belongs here, `before()` returns rows above the
-  // first item, and `empty()` is shown for an empty list. With `picks`, rows can be selected.
+  /**
+   * @param {ListOptions<Item>} options
+   */
   constructor({
     path,
     name,
@@ -28,11 +60,28 @@ export class PagedList {
     onchange = () => {},
     signal,
   }) {
-    Object.assign(this, {path, idOf, titleOf, row, filters, wants, before, empty, limit, picks, onchange, signal});
-    this.items = new Map(); // by id, in the order of the rows
+    this.path = path;
+    this.idOf = idOf;
+    this.titleOf = titleOf;
+    this.row = row;
+    this.filters = filters;
+    this.wants = wants;
+    this.before = before;
+    this.empty = empty;
+    this.limit = limit;
+    this.picks = picks;
+    this.onchange = onchange;
+    this.signal = signal;
+    /** @type {Map<string, Item>} by id, in the order of the rows */
+    this.items = new Map();
+    /** @type {Map<string, Row<Item>>} by id */
     this.rows = new Map();
-    this.cursors = [null]; // of the pages up to the current one
-    this.next = null; // cursor of the next page
+    /** @type {(string | null)[]} of the pages up to the current one */
+    this.cursors = [null];
+    /** @type {string | null} of the next page */
+    this.next = null;
+    /** @type {Record<string, string | number | null | undefined>} the current query */
+    this.asked = {};
     this.loaded = false; // whether the skeleton was replaced
     this.complete = false; // whether the page of the current query is shown
     this.list = h("ul", {class: picks ? "list picking" : "list", "aria-label": name}, Array.from({length: 3}, skeleton));
@@ -55,7 +104,7 @@ export class PagedList {
     const asked = {limit: this.limit, cursor: this.cursors.at(-1), ...(this.filters ? this.filters.values() : {})};
     this.asked = asked;
     try {
-      const page = await get(query(this.path, asked), {signal: this.signal});
+      const page = /** @type {Page<any>} */ (await get(query(this.path, asked), {signal: this.signal}));
       if (this.asked !== asked) return; // the filters or the page have changed meanwhile
       this.items = new Map(page.data.map((item) => [this.idOf(item), this.newer(item)]));
       this.next = page.next_cursor;
@@ -79,7 +128,11 @@ export class PagedList {
     return this.load();
   }
 
-  // Go to the next (1) or the previous (-1) page.
+  /**
+   * Go to the next (1) or the previous (-1) page.
+   *
+   * @param {1 | -1} direction
+   */
   async turn(direction) {
     if (direction > 0) this.cursors.push(this.next);
     else this.cursors.pop();
@@ -88,12 +141,21 @@ export class PagedList {
     announce(t("Page {number}", {number: this.cursors.length}));
   }
 
-  // Return the item, or the known one if that is newer.
+  /**
+   * Return the item, or the known one if that is newer.
+   *
+   * @param {Item} item
+   */
   newer(item) {
     return item;
   }
 
-  // Show an item: a new one on top if it belongs there.
+  /**
+   * Show an item: a new one on top if it belongs there.
+   *
+   * @param {Item} item
+   * @param {{fresh?: boolean}} [options]
+   */
   put(item, {fresh = false} = {}) {
     const id = this.idOf(item);
     if (this.items.has(id)) this.items.set(id, item);
@@ -106,6 +168,7 @@ export class PagedList {
     this.draw(fresh ? id : null);
   }
 
+  /** @param {string} id */
   remove(id) {
     this.picks?.forget(id);
     if (!this.items.delete(id)) return;
@@ -116,32 +179,40 @@ export class PagedList {
     if (!this.items.size && (this.next || this.cursors.length > 1)) this.load();
   }
 
+  /** @param {string | null} fresh id of the row that is marked as new */
   draw(fresh = null) {
     const {shown} = this;
     if (!this.loaded && !this.complete && fresh === null && !shown.length && !this.before().length) return;
     if (!this.loaded) this.list.replaceChildren();
     this.loaded = true;
     for (const id of this.rows.keys()) if (!this.items.has(id)) this.drop(id);
+    const nodes = this.cursors.length === 1 ? this.before() : [];
     for (const item of shown) {
       const id = this.idOf(item);
-      if (!this.rows.has(id)) this.rows.set(id, this.makeRow(item));
-      if (id === fresh) this.rows.get(id).node.classList.add("fresh");
-      this.rows.get(id).update(item);
+      const row = this.rows.get(id) ?? this.makeRow(item);
+      this.rows.set(id, row);
+      if (id === fresh) row.node.classList.add("fresh");
+      row.update(item);
+      nodes.push(row.node);
     }
-    const first = this.cursors.length === 1 ? this.before() : [];
-    setChildren(this.list, [...first, ...shown.map((item) => this.rows.get(this.idOf(item)).node)]);
+    setChildren(this.list, nodes);
     this.list.hidden = !this.list.children.length;
     this.footer.replaceChildren(...(this.list.children.length ? this.pager() : this.complete ? [this.empty()] : []));
     this.picks?.draw();
     this.onchange(shown);
   }
 
-  // Release the row of an item that is not on this page. It may stay selected.
+  /**
+   * Release the row of an item that is not on this page. It may stay selected.
+   *
+   * @param {string} id
+   */
   drop(id) {
     this.rows.delete(id);
     this.picks?.boxes.delete(id);
   }
 
+  /** @param {Item} item */
   makeRow(item) {
     const row = this.row(this);
     if (this.picks) row.node.prepend(this.picks.box(this.idOf(item), this.titleOf(item)));
@@ -151,12 +222,16 @@ export class PagedList {
   pager() {
     const number = this.cursors.length;
     if (number === 1 && !this.next) return [];
+    /**
+     * @param {1 | -1} direction
+     * @returns {(event: MouseEvent & {currentTarget: HTMLButtonElement}) => Promise<void>}
+     */
     const turn =
       (direction) =>
       async ({currentTarget}) => {
         currentTarget.disabled = true;
         await this.turn(direction);
-        const [back, , forward] = this.footer.querySelectorAll("nav > *");
+        const [back, , forward] = findAll(this.footer, "nav > *");
         ((direction > 0 ? forward : back)?.matches(":enabled") ? (direction > 0 ? forward : back) : direction > 0 ? back : forward)?.focus();
       };
     return [

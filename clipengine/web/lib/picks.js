@@ -3,31 +3,57 @@
 import {h, setText} from "./dom.js";
 import {plural, t} from "./texts.js";
 
-// `actions(items)` returns the buttons for the selected items; `tools` are shown at the right of the bar.
-export class Picks {
-  constructor({actions, tools = null}) {
-    Object.assign(this, {actions, tools});
-    this.chosen = new Map(); // id -> item
-    this.boxes = new Map(); // id -> checkbox
-    this.last = null; // id of the last box that was clicked
-    this.drawn = ""; // ids for which the buttons are
-  }
+/** @import {PagedList} from "./paged_list.js" */
 
-  // Return the bar of the list.
-  bind(list) {
-    this.list = list;
-    this.all = h("input", {type: "checkbox", "aria-label": t("Select all of this page"), disabled: true, onchange: () => this.chooseAll(this.all.checked)});
+/**
+ * `actions(items)` returns the buttons for the selected items; `tools` are shown at the right of the bar.
+ *
+ * @template {{status: string}} Item
+ */
+export class Picks {
+  /** @param {{actions: (items: Item[]) => HTMLElement[], tools?: HTMLElement | null}} options */
+  constructor({actions, tools = null}) {
+    this.actions = actions;
+    /** @type {Map<string, Item>} by id */
+    this.chosen = new Map();
+    /** @type {Map<string, HTMLInputElement>} by id of the item */
+    this.boxes = new Map();
+    this.last = ""; // id of the last box that was clicked
+    this.drawn = ""; // ids for which the buttons are
+    /** @type {PagedList<Item> | null} */
+    this.bound = null;
+    this.all = h("input", {type: "checkbox", "aria-label": t("Select all of this page"), disabled: true});
+    this.all.addEventListener("change", () => this.chooseAll(this.all.checked));
     this.count = h("span", {class: "small muted", role: "status"});
     this.buttons = h("div", {class: "row"});
-    this.bar = h("div", {class: "picks row"}, h("label", {class: "pick"}, this.all), this.count, this.buttons, h("span", {class: "grow"}), this.tools);
+    this.bar = h("div", {class: "picks row"}, h("label", {class: "pick"}, this.all), this.count, this.buttons, h("span", {class: "grow"}), tools);
+  }
+
+  get list() {
+    if (!this.bound) throw new TypeError("the selection has no list");
+    return this.bound;
+  }
+
+  /**
+   * Return the bar of the list.
+   *
+   * @param {PagedList<Item>} list
+   */
+  bind(list) {
+    this.bound = list;
     return this.bar;
   }
 
   get items() {
-    return [...this.chosen.keys()].map((id) => this.list.items.get(id) || this.chosen.get(id));
+    return [...this.chosen].map(([id, item]) => this.list.items.get(id) || item);
   }
 
-  // Return the checkbox of a new row.
+  /**
+   * Return the checkbox of a new row.
+   *
+   * @param {string} id
+   * @param {string} title
+   */
   box(id, title) {
     const box = h("input", {type: "checkbox", "aria-label": t("Select {title}", {title})});
     box.addEventListener("click", (event) => this.choose(id, box.checked, event.shiftKey));
@@ -35,7 +61,13 @@ export class Picks {
     return h("label", {class: "pick"}, box);
   }
 
-  // With `range`, all rows from the last one that was clicked.
+  /**
+   * With `range`, all rows from the last one that was clicked.
+   *
+   * @param {string} id
+   * @param {boolean} on
+   * @param {boolean} range
+   */
   choose(id, on, range) {
     const ids = this.list.shown.map((item) => this.list.idOf(item));
     const ends = [range ? ids.indexOf(this.last) : -1, ids.indexOf(id)].sort((a, b) => a - b);
@@ -43,6 +75,7 @@ export class Picks {
     this.last = id;
   }
 
+  /** @param {boolean} on */
   chooseAll(on) {
     this.set(
       this.list.shown.map((item) => this.list.idOf(item)),
@@ -50,21 +83,31 @@ export class Picks {
     );
   }
 
+  /**
+   * @param {string[]} ids
+   * @param {boolean} on
+   */
   set(ids, on) {
     for (const id of ids) {
-      if (on) this.chosen.set(id, this.list.items.get(id));
+      const item = this.list.items.get(id);
+      if (on && item) this.chosen.set(id, item);
       else this.chosen.delete(id);
     }
     this.draw();
   }
 
-  // Show the changed state of a selected item, which may be on another page.
+  /**
+   * Show the changed state of a selected item, which may be on another page.
+   *
+   * @param {Item} item
+   */
   replace(item) {
     const id = this.list.idOf(item);
     if (this.chosen.has(id)) this.chosen.set(id, item);
     if (this.list.items.has(id)) this.list.put(item);
   }
 
+  /** @param {string} id */
   forget(id) {
     this.boxes.delete(id);
     if (this.chosen.delete(id)) this.draw();
@@ -81,7 +124,7 @@ export class Picks {
     this.all.checked = shown.length > 0 && here === shown.length;
     this.all.indeterminate = here > 0 && here < shown.length;
     this.all.disabled = !shown.length;
-    for (const id of shown) if (this.boxes.has(id)) this.boxes.get(id).checked = this.chosen.has(id);
+    for (const [id, box] of this.boxes) box.checked = this.chosen.has(id);
     setText(this.count, this.chosen.size ? plural(this.chosen.size, "{count} selected", "{count} selected") : "");
     const key = [...this.chosen.keys()].join();
     if (this.drawn === key) return;

@@ -5,14 +5,18 @@ import {h} from "./dom.js";
 
 const MAX_PARALLEL = 3; // a browser opens six connections to a server, and the server may have to make the image first
 
+/** @type {Set<string>} */
 const missing = new Set(); // URLs without an image
+/** @type {Set<HTMLImageElement>} */
 const waiting = new Set();
+/** @type {Set<HTMLImageElement>} */
 const running = new Set();
 const observer = new IntersectionObserver(
   (entries) => {
     for (const {target, isIntersecting} of entries) {
-      if (isIntersecting) waiting.add(target);
-      else waiting.delete(target);
+      const image = /** @type {HTMLImageElement} */ (target);
+      if (isIntersecting) waiting.add(image);
+      else waiting.delete(image);
     }
     loadNext();
   },
@@ -21,7 +25,11 @@ const observer = new IntersectionObserver(
 
 addEventListener("connection", ({detail}) => detail && missing.clear()); // the server may only have been unreachable
 
-// Return an image that loads when visible, or null if the URL is known to have none.
+/**
+ * Return an image that loads when visible, or null if the URL is known to have none.
+ *
+ * @param {string} address
+ */
 export function posterImage(address) {
   if (missing.has(address)) return null;
   const image = h("img", {alt: "", width: "112", height: "63", class: "coming", "data-address": address});
@@ -48,6 +56,7 @@ export function cancelPosters() {
   for (const image of stopped) image.removeAttribute("src");
 }
 
+/** @param {HTMLImageElement} image */
 function finish(image) {
   running.delete(image);
   loadNext();
@@ -60,6 +69,6 @@ function loadNext() {
     if (!image.isConnected) continue;
     observer.unobserve(image);
     running.add(image);
-    image.src = image.dataset.address;
+    image.src = image.dataset.address ?? "";
   }
 }

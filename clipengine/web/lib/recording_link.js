@@ -7,10 +7,19 @@ import {t} from "./texts.js";
 
 const MOST = 40; // in one request
 
-// Return a function that returns a link for an id, and optionally a time in seconds. If a recording has no name: the last
-// two parts of its key, the folder shortened first.
+/** @typedef {Pick<Recording, "name" | "bucket_path">} Titled */
+
+/**
+ * Return a function that returns a link for an id, and optionally a time in seconds. If a recording has no name: the last
+ * two parts of its key, the folder shortened first.
+ *
+ * @param {AbortSignal} signal
+ * @returns {(id: string, time?: number | null) => HTMLAnchorElement}
+ */
 export function recordingLinks(signal) {
+  /** @type {Map<string, Titled | Promise<Titled>>} */
   const known = new Map(); // id -> recording, or a promise of it
+  /** @type {Map<string, (recording: Titled) => void>} */
   let wanted = new Map(); // id -> the function that resolves its promise
 
   const load = async () => {
@@ -21,9 +30,13 @@ export function recordingLinks(signal) {
     for (const id of asked.keys()) params.append("recording_id", id);
     const {data} = await get(`/v1/recordings?${params}`, {signal}).catch(() => ({data: []}));
     const found = new Map(data.map((recording) => [recording.recording_id, recording]));
-    for (const [id, resolve] of asked) resolve(found.get(id) || {name: t("Recording")});
+    for (const [id, resolve] of asked) resolve(found.get(id) || {name: t("Recording"), bucket_path: ""});
   };
 
+  /**
+   * @param {string} id
+   * @returns {Promise<Titled>}
+   */
   const find = (id) =>
     new Promise((resolve) => {
       if (!wanted.size) queueMicrotask(load);
@@ -38,14 +51,16 @@ export function recordingLinks(signal) {
     const folder = h("span", {class: "folder"});
     const file = h("span", {class: "file"}, "…");
     const link = h("a", {href: `#/recordings/${id}${time === null ? "" : `?t=${time}`}`, class: "path"}, folder, file);
+    /** @param {Titled} recording */
     const show = (recording) => {
       [folder.textContent, file.textContent] = titleParts(recording);
       if (recording.bucket_path) link.title = stripBidi(recording.bucket_path);
     };
-    if (!known.has(id)) known.set(id, find(id));
-    const found = known.get(id);
-    if (found.then) found.then(show);
-    else show(found);
+    const found = known.get(id) ?? find(id);
+    if (found instanceof Promise) {
+      known.set(id, found);
+      found.then(show);
+    } else show(found);
     return link;
   };
 }

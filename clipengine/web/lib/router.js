@@ -1,26 +1,48 @@
 // Hash routes such as `#/recordings/rec_…?t=90.5`. A view gets the main element, its parameters with those of the query,
 // and a signal that aborts when the view is left.
 
-import {h} from "./dom.js";
+import {byId, h} from "./dom.js";
 import {cancelPosters} from "./posters.js";
 import {t} from "./texts.js";
 
+/**
+ * Fills the main element. The parameters are those of the path and of the query.
+ *
+ * @typedef {(main: HTMLElement, params: Record<string, string>, signal: AbortSignal) => unknown} View
+ */
+
 const HOME = ["", "#/", "#main"]; // addresses of the first view, besides its own; "#main" is that of the skip link
 
+/** @type {{pattern: RegExp, view: View}[]} */
 const routes = [];
+const NOT_FOUND = {pattern: /^/, view: showNotFound};
+/** @type {AbortController | null} */
 let current = null;
 
+/**
+ * @param {string} pattern such as /recordings/:id
+ * @param {View} view
+ */
 export function route(pattern, view) {
   routes.push({pattern: new RegExp(`^#${pattern.replace(/:(\w+)/g, "(?<$1>[^/]+)")}$`), view});
 }
 
+/** @param {string} address */
 export function navigate(address) {
   location.hash = address;
 }
 
-// Set the query of the address without leaving the view, so that the way back leads to the same state.
+/**
+ * Set the query of the address without leaving the view, so that the way back leads to the same state.
+ *
+ * @param {Record<string, string | number>} values; those that are empty are left out
+ */
 export function setQuery(values) {
-  const params = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
+  const params = new URLSearchParams(
+    Object.entries(values)
+      .filter(([, value]) => value)
+      .map(([name, value]) => [name, String(value)]),
+  );
   const [path] = (location.hash || "#/recordings").split("?");
   history.replaceState(history.state, "", params.size ? `${path}?${params}` : path);
 }
@@ -30,23 +52,24 @@ export function leaveView() {
   if (current) current.abort();
   current = null;
   cancelPosters();
-  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
 }
 
 export function showCurrent() {
   leaveView();
-  const main = document.getElementById("main");
+  const main = byId("main");
   const [address, search = ""] = (HOME.includes(location.hash) ? "#/recordings" : location.hash).split("?");
-  const {view, match} = routes.map((each) => ({...each, match: each.pattern.exec(address)})).find(({match}) => match) || {view: showNotFound, match: {}};
+  const {view, pattern} = routes.find((each) => each.pattern.test(address)) ?? NOT_FOUND;
   current = new AbortController();
   main.replaceChildren();
   main.className = "";
   main.focus({preventScroll: true}); // tells screen readers that the view has changed
-  view(main, {...Object.fromEntries(new URLSearchParams(search)), ...match.groups}, current.signal);
+  view(main, {...Object.fromEntries(new URLSearchParams(search)), ...pattern.exec(address)?.groups}, current.signal);
   dispatchEvent(new CustomEvent("routed", {detail: address}));
   scrollTo(0, 0);
 }
 
+/** @param {HTMLElement} main */
 function showNotFound(main) {
   document.title = `${t("Not found")} · clipengine`;
   main.append(

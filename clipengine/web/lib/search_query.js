@@ -4,19 +4,28 @@ import {h} from "./dom.js";
 
 const MAX_QUERY = 200; // characters, in the API
 
-// Return the query for what is typed: each word outside quotation marks may be the beginning of a word. Empty without a word.
+/**
+ * Return the query for what is typed: each word outside quotation marks may be the beginning of a word. Empty without a word.
+ *
+ * @param {string} text
+ */
 export function typedQuery(text) {
   if (!/[\p{L}\p{N}]/u.test(text)) return "";
-  const terms = text.match(/"[^"]*"?|[^\s"]+/g).filter((term) => /[\p{L}\p{N}]/u.test(term));
+  const terms = (text.match(/"[^"]*"?|[^\s"]+/g) ?? []).filter((term) => /[\p{L}\p{N}]/u.test(term));
   return terms
     .map((term) => (/^"|\*$/.test(term) ? term : `${term}*`))
     .join(" ")
     .slice(0, MAX_QUERY);
 }
 
-// Return the text of a hit as nodes, its matches marked. `highlights` are ranges of code points.
+/**
+ * Return the text of a hit as nodes, its matches marked. `highlights` are ranges of code points.
+ *
+ * @param {Pick<SearchHit, "text" | "highlights">} hit
+ */
 export function markedText({text, highlights}) {
   const characters = [...text];
+  /** @type {(Node | string)[]} */
   const nodes = [];
   let done = 0;
   for (const [start, end] of highlights) {

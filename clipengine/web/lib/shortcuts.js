@@ -1,10 +1,15 @@
 // Keyboard shortcuts as in video editors. They are inactive while a text field, a dialog or a menu has the focus.
 
-import {h} from "./dom.js";
+import {h, targetOf} from "./dom.js";
 import {t} from "./texts.js";
 import {openDialog} from "./ui.js";
 
-// `words` are those of player/words.js.
+/**
+ * `words` are those of player/words.js.
+ *
+ * @param {import("../player/words.js").Words} words
+ * @returns {[keys: string, text: string][]}
+ */
 const shortcuts = (words) => [
   [t("Space"), t("play or pause")],
   ["J K L", t("play backward, pause, play forward; press again to go faster")],
@@ -31,12 +36,16 @@ const shortcuts = (words) => [
   ["?", t("this list")],
 ];
 
+/**
+ * @param {Record<string, (event: KeyboardEvent) => unknown>} actions by key, with "Shift+" before it
+ * @param {AbortSignal} signal
+ */
 export function bindShortcuts(actions, signal) {
   document.addEventListener(
     "keydown",
     (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      const {target} = event;
+      const target = targetOf(event);
       if (
         event.key === "Escape" &&
         !event.isComposing &&
@@ -44,7 +53,7 @@ export function bindShortcuts(actions, signal) {
         !target.closest("dialog, [role=menu]")
       ) {
         event.preventDefault();
-        target.blur();
+        if (target instanceof HTMLElement) target.blur();
         return;
       }
       if (target.closest("input, select, textarea, dialog, [role=menu]")) return;
@@ -60,6 +69,7 @@ export function bindShortcuts(actions, signal) {
   );
 }
 
+/** @param {import("../player/words.js").Words} words */
 export function showShortcuts(words) {
   openDialog(
     t("Shortcuts"),

@@ -1,13 +1,24 @@
 // Toasts, dialogs, menus and error states.
 
-import {h, icon, iconButton} from "./dom.js";
+import {byId, byKey, find, findAll, h, icon, iconButton} from "./dom.js";
 import {fromServer, t, texts} from "./texts.js";
 
 const TOAST_MS = 6000;
 
-// Show a message, for some seconds unless it is `lasting`. Returns functions to change its second line and to close it.
+/** @import {IconName} from "./dom.js" */
+/** @typedef {{text: string, icon: IconName, run: () => unknown, lang?: string, danger?: boolean} | false} MenuItem or nothing */
+
+/**
+ * Show a message, for some seconds unless it is `lasting`. Returns functions to change its second line and to close it.
+ *
+ * @param {string} title
+ * @param {string | (Node | string)[]} [detail]
+ * @param {{bad?: boolean, action?: {text: string, run: () => void} | null, lasting?: boolean}} [options]
+ */
 export function toast(title, detail = "", {bad = false, action = null, lasting = false} = {}) {
-  const close = () => node.remove();
+  const close = () => {
+    node.remove();
+  };
   const line = h("p", {class: "small muted", hidden: !detail}, detail);
   const node = h(
     "div",
@@ -28,21 +39,27 @@ export function toast(title, detail = "", {bad = false, action = null, lasting =
       ),
     iconButton("x", t("Close"), close),
   );
-  document.getElementById("toasts").append(node);
+  byId("toasts").append(node);
   if (!lasting) setTimeout(close, bad ? TOAST_MS * 2 : TOAST_MS);
-  return {close, setDetail: (text) => line.replaceChildren(text)};
+  return {close, setDetail: (/** @type {string} */ text) => line.replaceChildren(text)};
 }
 
+/** @param {any} error */
 export function toastError(error) {
   if (error.name === "AbortError" || error.status === 401) return;
   if (error.status === undefined) console.error(error);
   toast(error.title || t("Something went wrong"), errorText(error), {bad: true});
 }
 
-// Return an event handler that disables its button while `work` runs and shows errors as a toast.
+/**
+ * Return an event handler that disables its button while `work` runs and shows errors as a toast.
+ *
+ * @param {(event: Event) => Promise<unknown>} work
+ */
 export function asyncHandler(work) {
+  /** @param {Event} event */
   return async (event) => {
-    const button = event.currentTarget;
+    const button = event.currentTarget instanceof HTMLButtonElement ? event.currentTarget : null;
     if (button) button.disabled = true;
     try {
       await work(event);
@@ -54,7 +71,13 @@ export function asyncHandler(work) {
   };
 }
 
+/**
+ * @param {Children} title
+ * @param {Children} body
+ * @param {{footer?: HTMLElement[], size?: "" | "narrow" | "wide", onclose?: () => void}} [options]
+ */
 export function openDialog(title, body, {footer = [], size = "", onclose = () => {}} = {}) {
+  /** @type {HTMLDialogElement} */
   const dialog = h(
     "dialog",
     {class: size, "aria-labelledby": "dialog-title"},
@@ -79,10 +102,18 @@ export function openDialog(title, body, {footer = [], size = "", onclose = () =>
   return dialog;
 }
 
-// Ask for confirmation. Resolves with true or false.
+/**
+ * Ask for confirmation. Resolves with true or false.
+ *
+ * @param {Children} title
+ * @param {Children} detail
+ * @param {string} yes
+ * @returns {Promise<boolean>}
+ */
 export function confirmDialog(title, detail, yes) {
   return new Promise((resolve) => {
     let answer = false;
+    /** @param {boolean} value */
     const finish = (value) => {
       answer = value;
       dialog.close();
@@ -98,9 +129,16 @@ export function confirmDialog(title, detail, yes) {
   });
 }
 
-// A button that opens a menu. Arrow keys move; Escape closes it and restores the focus.
+/**
+ * A button that opens a menu. Arrow keys move; Escape closes it and restores the focus.
+ *
+ * @param {string} label
+ * @param {IconName} name
+ * @param {() => MenuItem[]} items
+ */
 export function menuButton(label, name, items) {
   const button = iconButton(name, label, () => (menu ? close() : open()), {"aria-haspopup": "menu", "aria-expanded": "false"});
+  /** @type {HTMLElement | null} */
   let menu = null;
   const close = () => {
     if (!menu) return;
@@ -111,15 +149,18 @@ export function menuButton(label, name, items) {
     removeEventListener("scroll", onscroll, true);
     removeEventListener("hashchange", close);
   };
+  /** @param {Event} event */
   const outside = (event) => {
-    if (!menu.contains(event.target) && !button.contains(event.target)) close();
+    const inside = event.target instanceof Node && [menu, button].some((node) => node?.contains(/** @type {Node} */ (event.target)));
+    if (!inside) close();
   };
   let top = 0; // of the button, when the menu was opened
   const onscroll = () => button.getBoundingClientRect().top === top || close();
+  /** @param {KeyboardEvent} event */
   const onkeydown = (event) => {
-    const entries = [...menu.children];
-    const at = entries.indexOf(document.activeElement);
-    const move = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: entries.length - 1}[event.key];
+    const entries = menu ? findAll(menu, "button") : [];
+    const at = entries.findIndex((entry) => entry === document.activeElement);
+    const move = byKey(event, {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: entries.length - 1});
     if (event.key === "Escape" || event.key === "Tab") {
       close();
       button.focus();
@@ -131,33 +172,36 @@ export function menuButton(label, name, items) {
   const open = () => {
     const box = button.getBoundingClientRect();
     top = box.top;
-    menu = h(
+    const shown = h(
       "div",
       {class: "menu", role: "menu", "aria-label": label, onkeydown},
-      items().map(({text, lang, icon: image, run, danger}) =>
-        h(
-          "button",
-          {
-            type: "button",
-            role: "menuitem",
-            lang,
-            class: danger ? "quiet danger" : "quiet",
-            onclick: () => {
-              close();
-              button.focus();
-              Promise.resolve(run()).catch(toastError);
+      items()
+        .filter((item) => item !== false)
+        .map(({text, lang, icon: image, run, danger}) =>
+          h(
+            "button",
+            {
+              type: "button",
+              role: "menuitem",
+              lang,
+              class: danger ? "quiet danger" : "quiet",
+              onclick: () => {
+                close();
+                button.focus();
+                Promise.resolve(run()).catch(toastError);
+              },
             },
-          },
-          icon(image),
-          text,
+            icon(image),
+            text,
+          ),
         ),
-      ),
     );
-    button.closest("main, dialog, body").append(menu);
-    menu.style.left = `${Math.max(8, Math.min(box.right - menu.offsetWidth, innerWidth - menu.offsetWidth - 8))}px`;
-    menu.style.top = `${box.bottom + menu.offsetHeight + 8 > innerHeight ? box.top - menu.offsetHeight - 4 : box.bottom + 4}px`;
+    menu = shown;
+    (button.closest("main, dialog") ?? document.body).append(shown);
+    shown.style.left = `${Math.max(8, Math.min(box.right - shown.offsetWidth, innerWidth - shown.offsetWidth - 8))}px`;
+    shown.style.top = `${box.bottom + shown.offsetHeight + 8 > innerHeight ? box.top - shown.offsetHeight - 4 : box.bottom + 4}px`;
     button.setAttribute("aria-expanded", "true");
-    menu.firstElementChild.focus();
+    find(shown, "button")?.focus();
     addEventListener("pointerdown", outside, true);
     addEventListener("scroll", onscroll, true);
     addEventListener("hashchange", close);
@@ -165,7 +209,12 @@ export function menuButton(label, name, items) {
   return button;
 }
 
-// navigator.clipboard exists over HTTPS and on localhost only.
+/**
+ * navigator.clipboard exists over HTTPS and on localhost only.
+ *
+ * @param {string} text
+ * @param {string} what
+ */
 export async function copyText(text, what) {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
@@ -179,25 +228,46 @@ export async function copyText(text, what) {
   toast(t("{what} copied", {what}));
 }
 
-// Save text or a blob as a file of the user.
+/**
+ * Save text or a blob as a file of the user.
+ *
+ * @param {string} name
+ * @param {string | Blob} content
+ */
 export function saveFile(name, content) {
   const address = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], {type: "text/plain"}));
   h("a", {href: address, download: name}).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
-// Return a text of the server for `h`. If there is no translation, it is marked as English.
+/**
+ * Return a text of the server for `h`. If there is no translation, it is marked as English.
+ *
+ * @param {string} text
+ */
 export const serverText = (text) => (text in texts ? fromServer(text) : h("span", {lang: "en"}, text));
 
-// Return the message of an error for `h`.
+/**
+ * Return the message of an error for `h`.
+ *
+ * @param {any} error
+ */
 export const errorText = (error) => (error.english ? serverText(error.message) : error.message);
 
-// Return the engine's message and hint as paragraphs.
+/**
+ * Return the engine's message and hint as paragraphs.
+ *
+ * @param {ClipEngineError} error
+ */
 export function errorDetails({message, hint}) {
   return [h("p", {class: "bad"}, serverText(message)), h("p", {class: "muted"}, serverText(hint))];
 }
 
-// Return the engine's message on one line; it opens to show all of it and the hint.
+/**
+ * Return the engine's message on one line; it opens to show all of it and the hint.
+ *
+ * @param {ClipEngineError} error
+ */
 export function errorSummary({message, hint}) {
   return h(
     "details",
@@ -207,7 +277,12 @@ export function errorSummary({message, hint}) {
   );
 }
 
-// Return a table; `titles` are those of its columns, and `rows` is its body.
+/**
+ * Return a table; `titles` are those of its columns, and `rows` is its body.
+ *
+ * @param {string[]} titles
+ * @param {HTMLTableSectionElement} rows
+ */
 export const table = (titles, rows) =>
   h(
     "table",
@@ -224,8 +299,13 @@ export const table = (titles, rows) =>
     rows,
   );
 
-// Return an error state that replaces a list or a view. `retry()` is offered if the error may pass, and is called when an
-// unreachable server is back.
+/**
+ * Return an error state that replaces a list or a view. `retry()` is offered if the error may pass, and is called when an
+ * unreachable server is back.
+ *
+ * @param {any} error
+ * @param {() => unknown} retry
+ */
 export function errorState(error, retry) {
   const again = error.retryable === false ? null : retry;
   const node = h(
@@ -235,10 +315,11 @@ export function errorState(error, retry) {
     h("p", {}, errorText(error)),
     again && h("button", {type: "button", onclick: again}, icon("retry"), t("Retry")),
   );
+  /** @param {CustomEvent<boolean>} event */
   const back = ({detail}) => {
     if (!detail) return;
     removeEventListener("connection", back);
-    if (node.isConnected) again();
+    if (node.isConnected) retry();
   };
   if (again && error.code === "unreachable") addEventListener("connection", back);
   return node;

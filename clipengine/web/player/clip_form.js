@@ -11,8 +11,33 @@ import {smartSwitch} from "./smart_switch.js";
 import {timeFields} from "./time_fields.js";
 import {wordsOf} from "./words.js";
 
-// `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
-// `pending` are labels of requests without a response.
+/** @import {Player} from "./player.js" */
+/** @import {Segments} from "./segments.js" */
+/** @import {Selection} from "./selection.js" */
+/** @import {Timeline} from "./timeline.js" */
+
+/**
+ * @typedef {object} FormOptions
+ * @property {ReadyRecording} recording
+ * @property {TranscriptObject[]} transcripts
+ * @property {Profile[]} profiles
+ * @property {Selection} selection
+ * @property {Segments} segments
+ * @property {Player} player
+ * @property {Timeline} timeline
+ * @property {(clip: Clip) => void} oncreated
+ * @property {(pending: Iterable<string>) => string} nextLabel
+ * @property {AbortSignal} signal
+ */
+
+/** @typedef {ReturnType<typeof clipForm>} ClipForm */
+
+/**
+ * `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
+ * `pending` are labels of requests without a response.
+ *
+ * @param {FormOptions} options
+ */
 export function clipForm({recording, transcripts, profiles, selection, segments, player, timeline, oncreated, nextLabel, signal}) {
   const times = timeFields({words: wordsOf(recording), selection, player, onvalidated: () => draw(), onapplied: () => timeline.revealSelection()});
   const length = h("output", {class: "time length"}, "–");
@@ -37,13 +62,17 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
   const problem = h("p", {class: "bad small", role: "alert"});
   const hint = h("p", {class: "muted small hint"}, hintText(recording));
 
-  const choose = () => smart.show(profiles.find((each) => each.name === profile.value));
+  const choose = () => {
+    const chosen = profiles.find((each) => each.name === profile.value);
+    if (chosen) smart.show(chosen);
+  };
   profile.addEventListener("change", choose);
   choose();
 
+  /** @type {Set<string>} */
   const pending = new Set(); // labels of requests without a response
 
-  const draw = () => {
+  function draw() {
     const invalid = Boolean(times.firstInvalid());
     setText(length, selection.empty || invalid ? "–" : formatTime(selection.length));
     make.disabled = selection.empty || invalid;
@@ -52,10 +81,10 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     clear.disabled = selection.empty && !invalid;
     rename();
     problem.textContent = "";
-  };
-  const rename = () => {
+  }
+  function rename() {
     label.placeholder = nextLabel(pending);
-  };
+  }
   selection.addEventListener("change", draw);
   segments.addEventListener("change", draw);
 
@@ -71,23 +100,28 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
 
   function addSegment() {
     if (!usable()) return;
-    const known = segments.items.includes(segments.current);
+    const known = segments.items.some((item) => item === segments.current);
     if (!known && !segments.room) {
       problem.textContent = t("The list is full: it has {count} segments.", {count: MAX_SEGMENTS});
       return;
     }
     const item = segments.put(label.value.trim());
-    const number = segments.items.indexOf(item) + 1;
+    const number = segments.items.findIndex((each) => each === item) + 1;
     announce(known ? t("Segment {number} was updated", {number}) : t("Segment {number} was added", {number}));
     label.value = "";
     label.blur(); // make shortcuts work again
   }
 
-  // Return the settings of a request for a clip of so many seconds. Throws an Error if an option cannot be used.
+  /**
+   * Return the settings of a request for a clip of so many seconds. Throws an Error if an option cannot be used.
+   *
+   * @param {number} seconds
+   */
   const settings = (seconds) => ({profile: profile.value, ...smart.render(), ...options.values(seconds)});
 
   async function submit() {
-    if (!usable()) return;
+    const {range} = selection;
+    if (!usable() || !range) return;
     let chosen;
     try {
       chosen = settings(selection.length);
@@ -97,12 +131,12 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     }
     const body = {
       label: label.value.trim() || nextLabel(pending),
-      start_seconds: Number(selection.start.toFixed(6)),
-      end_seconds: Number(selection.end.toFixed(6)),
+      start_seconds: Number(range.start.toFixed(6)),
+      end_seconds: Number(range.end.toFixed(6)),
       ...chosen,
     };
     // Clear the form before the response, so that the next clip can be selected at once.
-    const before = [selection.start, selection.end, label.value];
+    const typed = label.value;
     selection.clear();
     label.value = "";
     label.blur(); // make shortcuts work again
@@ -113,8 +147,8 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
       announce(t("{label} is queued", {label: body.label}));
     } catch (error) {
       if (selection.empty) {
-        selection.set(before[0], before[1]);
-        [, , label.value] = before;
+        selection.set(range.start, range.end);
+        label.value = typed;
       }
       problem.replaceChildren(errorText(error));
     } finally {
@@ -160,6 +194,7 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
   };
 }
 
+/** @param {ReadyRecording} recording */
 function hintText({media}) {
   const keys = {in: h("kbd", {}, "I"), out: h("kbd", {}, "O"), help: h("kbd", {}, "?")};
   return media.video
@@ -167,6 +202,7 @@ function hintText({media}) {
     : rich("Drag across the waveform, or press {in} where the clip starts and {out} where it ends. {help} lists all shortcuts.", keys);
 }
 
+/** @param {Profile} profile */
 function describe(profile) {
   const parts = [profile.name];
   if (profile.container !== "mp4") parts.push(profile.container);

@@ -6,29 +6,44 @@ import {isStale, listen} from "../lib/events.js";
 const PAGE = 100; // the most that the API returns at once
 const RETRY_MS = 3000;
 
+/** @param {Clip} clip */
 const shownOf = ({label, status, start_seconds: start, end_seconds: end, parts}) => JSON.stringify([label, status, start, end, parts]);
 
 export class ClipRanges {
-  // `onchange(clips)` is called when a clip is new or deleted, or has changed in what a timeline shows.
+  /**
+   * `onchange(clips)` is called when a clip is new or deleted, or has changed in what a timeline shows.
+   *
+   * @param {{recording: Recording, signal: AbortSignal, onchange: (clips: Clip[]) => void}} options
+   */
   constructor({recording, signal, onchange}) {
-    Object.assign(this, {signal, onchange});
-    this.path = `/v1/recordings/${recording.recording_id}/clips`;
-    this.clips = new Map(); // by id
+    this.signal = signal;
+    this.onchange = onchange;
+    this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/clips`);
+    /** @type {Map<string, Clip>} by id */
+    this.clips = new Map();
     this.loads = 0;
-    listen((name, data) => {
-      if (name === "resync") this.load();
-      else if (name === "clip.deleted") this.remove([data.clip_id]);
-      else if (name.startsWith("clip.") && data.recording_id === recording.recording_id) this.put([data]);
-    }, signal);
+    listen(
+      {
+        resync: () => this.load(),
+        deleted: (id) => this.remove([id]),
+        clip: (clip) => clip.recording_id === recording.recording_id && this.put([clip]),
+      },
+      signal,
+    );
   }
 
-  // Load the pages after a cursor, or, without one, all of them. A page that fails is requested again.
+  /**
+   * Load the pages after a cursor, or, without one, all of them. A page that fails is requested again.
+   *
+   * @param {string | null} [cursor]
+   */
   async load(cursor = "") {
     this.loads += 1;
     const load = this.loads;
     const unseen = new Set(cursor === "" ? this.clips.keys() : []);
     while (cursor !== null) {
       try {
+        /** @type {Page<Clip>} */
         const page = await get(query(this.path, {limit: PAGE, cursor}), {signal: this.signal});
         if (load !== this.loads) return;
         for (const {clip_id: id} of page.data) unseen.delete(id);
@@ -43,6 +58,7 @@ export class ClipRanges {
     this.remove(unseen);
   }
 
+  /** @param {Clip[]} clips */
   put(clips) {
     const changed = clips.filter((clip) => {
       const before = this.clips.get(clip.clip_id);
@@ -52,6 +68,7 @@ export class ClipRanges {
     if (changed.length) this.onchange([...this.clips.values()]);
   }
 
+  /** @param {Iterable<string>} ids */
   remove(ids) {
     const gone = [...ids].filter((id) => this.clips.delete(id));
     if (gone.length) this.onchange([...this.clips.values()]);

@@ -1,16 +1,24 @@
 // Dragging with the pointer on the timeline.
 
+/** @import {Timeline} from "./timeline.js" */
+
 export const DRAG_PIXELS = 4; // a shorter movement is a click
 const EDGE_SPEED = 0.25; // of scrolling at an edge of the tracks, in lengths of the view per second
 const FASTER_PIXELS = 160; // beyond it, for each length per second more
 const MAX_SPEED = 3;
 const MAX_STEP_SECONDS = 0.1; // of one scroll, after a slow frame
 
-// Call `move(event)` for each movement until the pointer is released, then `done()`. Returns false if no drag begins.
+/**
+ * Call `move(event)` for each movement until the pointer is released, then `done()`. Returns false if no drag begins.
+ *
+ * @param {PointerEvent} event
+ * @param {(event: PointerEvent) => void} move
+ * @param {() => void} [done]
+ */
 export function startDrag(event, move, done = () => {}) {
   if (event.button) return false;
   event.preventDefault();
-  const target = event.currentTarget;
+  const target = /** @type {HTMLElement} */ (event.currentTarget);
   target.setPointerCapture(event.pointerId);
   target.addEventListener("pointermove", move);
   target.addEventListener(
@@ -24,12 +32,19 @@ export function startDrag(event, move, done = () => {}) {
   return true;
 }
 
-// Drag on the tracks of a timeline: `move(time, x)` gets the time under the pointer. While the pointer is beyond an edge,
-// the view scrolls, faster with the distance. `grip` is the distance in pixels from the dragged point to the pointer.
+/**
+ * Drag on the tracks of a timeline: `move(time, x)` gets the time under the pointer. While the pointer is beyond an edge,
+ * the view scrolls, faster with the distance. `grip` is the distance in pixels from the dragged point to the pointer.
+ *
+ * @param {PointerEvent} event
+ * @param {Timeline} timeline
+ * @param {{move: (time: number, x: number) => void, done?: () => void, grip?: number}} options
+ */
 export function startTimeDrag(event, timeline, {move, done = () => {}, grip = 0}) {
   let x = event.clientX - grip;
   let before = performance.now();
   let request = 0;
+  /** @param {number} now */
   const scroll = (now) => {
     const seconds = Math.min(Math.max(0, now - before) / 1000, MAX_STEP_SECONDS);
     before = now;
@@ -51,7 +66,12 @@ export function startTimeDrag(event, timeline, {move, done = () => {}, grip = 0}
   return started;
 }
 
-// Return the speed of scrolling in lengths of the view per second, negative to the left.
+/**
+ * Return the speed of scrolling in lengths of the view per second, negative to the left.
+ *
+ * @param {number} x
+ * @param {HTMLElement} tracks
+ */
 function speedAt(x, tracks) {
   const {left, right} = tracks.getBoundingClientRect();
   const beyond = Math.min(0, x - left) + Math.max(0, x - right);

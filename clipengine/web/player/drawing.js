@@ -2,12 +2,21 @@
 
 import {formatTime} from "../lib/format.js";
 
+/** @import {FilmPiece, WavePiece} from "./previews.js" */
+/** @import {Span} from "./selection.js" */
+
 const BAR_PIXELS = 2; // from one bar of the waveform to the next
 const TICK_STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const TICK_PIXELS = 84;
 const CUE_PIXELS = 24; // narrower cues have no room for text
 
-// Each strip is an image of `count` tiles for the range from `from` to `to`. Later strips are drawn over earlier ones.
+/**
+ * Each strip is an image of `count` tiles for the range from `from` to `to`. Later strips are drawn over earlier ones.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {FilmPiece[]} strips
+ * @param {Span} view
+ */
 export function drawFilm(canvas, strips, view) {
   const context = prepare(canvas);
   const {width, height} = canvas.getBoundingClientRect();
@@ -24,7 +33,17 @@ export function drawFilm(canvas, strips, view) {
   }
 }
 
-// Fill the width with a tile, cropped on both sides. A wide place repeats it.
+/**
+ * Fill the width with a tile, cropped on both sides. A wide place repeats it.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {ImageBitmap} image
+ * @param {number} x
+ * @param {number} tile
+ * @param {number} left
+ * @param {number} wide
+ * @param {number} height
+ */
 function drawTile(context, image, x, tile, left, wide, height) {
   const natural = (tile / image.height) * height;
   const copies = Math.max(1, Math.round(wide / natural));
@@ -37,7 +56,13 @@ function drawTile(context, image, x, tile, left, wide, height) {
   }
 }
 
-// Each wave has the peaks of equal parts of the range from `from` to `to`. The last one that covers a bar is used for it.
+/**
+ * Each wave has the peaks of equal parts of the range from `from` to `to`. The last one that covers a bar is used for it.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {WavePiece[]} waves
+ * @param {Span} view
+ */
 export function drawWave(canvas, waves, view) {
   const context = prepare(canvas);
   const {width, height} = canvas.getBoundingClientRect();
@@ -56,7 +81,13 @@ export function drawWave(canvas, waves, view) {
   }
 }
 
-// Each cue is {start_seconds, end_seconds, text}.
+/**
+ * Each cue is {start_seconds, end_seconds, text}.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {Cue[]} cues
+ * @param {Span} view
+ */
 export function drawCues(canvas, cues, view) {
   const context = prepare(canvas);
   const {width, height} = canvas.getBoundingClientRect();
@@ -81,6 +112,10 @@ export function drawCues(canvas, cues, view) {
   }
 }
 
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Span} view
+ */
 export function drawRuler(canvas, view) {
   const context = prepare(canvas);
   const {width, height} = canvas.getBoundingClientRect();
@@ -104,7 +139,18 @@ export function drawRuler(canvas, view) {
   }
 }
 
-// Return the cleared context of a canvas, with as many pixels as the screen has there.
+/** @param {HTMLCanvasElement} canvas */
+export function contextOf(canvas) {
+  const context = canvas.getContext("2d");
+  if (!context) throw new TypeError("the canvas has no context");
+  return context;
+}
+
+/**
+ * Return the cleared context of a canvas, with as many pixels as the screen has there.
+ *
+ * @param {HTMLCanvasElement} canvas
+ */
 export function prepare(canvas) {
   const {width, height} = canvas.getBoundingClientRect();
   const ratio = devicePixelRatio || 1;
@@ -112,7 +158,7 @@ export function prepare(canvas) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
   }
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   return context;

@@ -5,16 +5,25 @@ import {parseTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {endFault, fault, timeFault} from "./segment_faults.js";
 
+/** @import {FileContext, FoundRange, ParsedFile} from "./segment_files.js" */
+/** @import {Segment} from "./segments.js" */
+/** @typedef {FoundRange & {number: string, reel: string, isAudio: boolean}} EdlEvent */
+
 const CODE = "(\\d{1,2}:\\d\\d:\\d\\d[:;.,]\\d{2,3})";
 const EVENT = new RegExp(`^\\s*(\\d{1,6})\\s+(\\S+)\\s+(\\S+)\\s+(?:C|D|W\\d*|K\\w*)\\s+(?:[BFO]\\s+|\\d+\\s+)*${CODE}\\s+${CODE}(?:\\s|$)`, "i");
 const NAME = /^\s*\*\s*(FROM|TO) CLIP NAME:\s*(.*)/i;
 const SKIP = /^\s*(#?[\d:.]+)\s+(#?[\d:.]+)(?:\s+([0-3]))?\s*$/;
+/** @type {Record<string, string>} */
 const IGNORED = {1: t("mute"), 2: t("scene marker")}; // actions of MPlayer and Kodi that skip nothing
 
+/** @param {string[]} lines */
 export const isEdl = (lines) => lines.some((line) => EVENT.test(line));
-const isWritten = (line) => line.trim() && !line.startsWith("##");
+/** @param {string} line */
+const isWritten = (line) => line.trim() !== "" && !line.startsWith("##");
+/** @param {string[]} lines */
 export const isSkipList = (lines) => lines.some(isWritten) && lines.filter(isWritten).every((line) => SKIP.test(line));
 
+/** @param {number | null} rate */
 const byFrames = (rate) => {
   if (!rate) throw new Error(t("The times of an EDL count frames, and the recording has no frame rate."));
   return rate;
@@ -22,10 +31,19 @@ const byFrames = (rate) => {
 
 // ---- CMX 3600
 
-// Return {found: [{line, label, start, end}], notes}. Times are seconds.
+/**
+ * Return {found: [{line, label, start, end}], notes}. Times are seconds.
+ *
+ * @param {string[]} lines
+ * @param {FileContext} recording
+ * @returns {ParsedFile}
+ */
 export function parseEdl(lines, {rate}) {
-  byFrames(rate);
-  const [events, notes] = [[], []];
+  const frames = byFrames(rate);
+  /** @type {EdlEvent[]} */
+  const events = [];
+  /** @type {string[]} */
+  const notes = [];
   let drop = false;
   lines.forEach((text, index) => {
     const line = index + 1;
@@ -38,16 +56,18 @@ export function parseEdl(lines, {rate}) {
         reel,
         label: "",
         isAudio: /^A[^V]*$/i.test(track),
-        start: timecodeSeconds(start, rate, drop, line),
-        end: timecodeSeconds(end, rate, drop, line),
+        start: timecodeSeconds(start, frames, drop, line),
+        end: timecodeSeconds(end, frames, drop, line),
       });
     } else if (name && events.length) {
-      if (!events.at(-1).label || name[1].toUpperCase() === "TO") events.at(-1).label = name[2];
+      const last = events[events.length - 1];
+      if (!last.label || name[1].toUpperCase() === "TO") last.label = name[2];
     } else if (/^\s*FCM:/i.test(text)) drop = !/NON/i.test(text);
     else if (/^\s*\d{3,6}\s/.test(text))
       throw fault(line, t("“{text}” is not an event: number, reel, track, C and four timecodes", {text: text.trim().slice(0, 60)}));
     else if (/^\s*M2\s/.test(text)) notes.push(t("line {line}: the speed of an event is not applied", {line: String(line)}));
   });
+  /** @param {EdlEvent} event */
   const isBlack = ({reel}) => reel.toUpperCase() === "BL";
   notes.push(...events.filter(isBlack).map(({line}) => t("line {line}: black is left out", {line: String(line)})));
   // The first line of a transition has no length; the second one has the same number.
@@ -56,8 +76,13 @@ export function parseEdl(lines, {rate}) {
   return {found: withoutCopies(kept), notes};
 }
 
-// Return one event for the video and the audio of the same range.
+/**
+ * Return one event for the video and the audio of the same range.
+ *
+ * @param {EdlEvent[]} events
+ */
 function withoutCopies(events) {
+  /** @param {EdlEvent} event */
   const span = ({start, end}) => `${start} ${end}`;
   const taken = new Set(events.filter(({isAudio}) => !isAudio).map(span));
   return events.filter((event) => {
@@ -68,7 +93,14 @@ function withoutCopies(events) {
   });
 }
 
-// With drop frame, each minute but every tenth skips frame numbers, not frames.
+/**
+ * With drop frame, each minute but every tenth skips frame numbers, not frames.
+ *
+ * @param {string} code
+ * @param {number} rate
+ * @param {boolean} drop
+ * @param {number} line
+ */
 function timecodeSeconds(code, rate, drop, line) {
   const [hours, minutes, seconds, frames] = code.split(/[:;.,]/).map(Number);
   const nominal = Math.round(rate);
@@ -79,6 +111,10 @@ function timecodeSeconds(code, rate, drop, line) {
   return count / rate;
 }
 
+/**
+ * @param {number} seconds
+ * @param {number} rate
+ */
 function timecode(seconds, rate) {
   const nominal = Math.round(rate);
   const count = Math.round(seconds * rate);
@@ -86,7 +122,13 @@ function timecode(seconds, rate) {
   return [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60, count % nominal].map((part) => String(part).padStart(2, "0")).join(":");
 }
 
-// Times are rounded to frames. The segments follow each other on the record side.
+/**
+ * Times are rounded to frames. The segments follow each other on the record side.
+ *
+ * @param {Segment[]} segments
+ * @param {string} title
+ * @param {number} rate
+ */
 export function formatEdl(segments, title, rate) {
   let recorded = 0;
   const events = segments.map(({label, start, end}, index) => {
@@ -100,12 +142,21 @@ export function formatEdl(segments, title, rate) {
 
 // ---- MPlayer and Kodi
 
+/**
+ * @param {string[]} lines
+ * @param {FileContext} recording
+ * @returns {ParsedFile}
+ */
 export function parseSkipList(lines, {duration, rate}) {
-  const [skipped, notes] = [[], []];
+  /** @type {{line: number, start: number, end: number}[]} */
+  const skipped = [];
+  /** @type {string[]} */
+  const notes = [];
   lines.forEach((text, index) => {
-    if (!isWritten(text)) return;
+    const match = isWritten(text) && SKIP.exec(text);
+    if (!match) return;
     const line = index + 1;
-    const [, first, last, action = "0"] = SKIP.exec(text);
+    const [, first, last, action = "0"] = match;
     const [start, end] = [first, last].map((each) => skipTime(line, each, rate));
     if (IGNORED[action]) notes.push(t("line {line}: action {action} ({meaning}) makes no range", {line: String(line), action, meaning: IGNORED[action]}));
     else if (end <= start) throw endFault(line, start, end);
@@ -114,6 +165,11 @@ export function parseSkipList(lines, {duration, rate}) {
   return {found: between(skipped, duration), notes};
 }
 
+/**
+ * @param {number} line
+ * @param {string} text
+ * @param {number | null} rate
+ */
 function skipTime(line, text, rate) {
   const [number, scale] = text.startsWith("#") ? [text.slice(1), byFrames(rate)] : [text, 1];
   const time = parseTime(number);
@@ -121,14 +177,20 @@ function skipTime(line, text, rate) {
   return time / scale;
 }
 
-// Return the ranges that a player shows.
+/**
+ * Return the ranges that a player shows.
+ *
+ * @param {{line: number, start: number, end: number}[]} skipped
+ * @param {number} duration
+ */
 function between(skipped, duration) {
+  /** @type {FoundRange[]} */
   const shown = [];
   let from = 0;
   for (const {line, start, end} of [...skipped].sort((one, other) => one.start - other.start)) {
     if (start > from) shown.push({line, label: "", start: from, end: Math.min(start, duration)});
     from = Math.max(from, end);
   }
-  if (skipped.length && from < duration) shown.push({line: skipped.at(-1).line, label: "", start: from, end: duration});
+  if (skipped.length && from < duration) shown.push({line: skipped[skipped.length - 1].line, label: "", start: from, end: duration});
   return shown;
 }

@@ -5,20 +5,35 @@ import {h} from "../lib/dom.js";
 const WIDTH = 1280;
 
 export class FrameImage {
-  // `path` is that of the recording. `onbusy(busy)` is called when a frame is requested, and when the last one has arrived.
+  /**
+   * `path` is that of the recording. `onbusy(busy)` is called when a frame is requested, and when the last one has arrived.
+   *
+   * @param {string} path
+   * @param {AbortSignal} signal
+   * @param {(busy: boolean) => void} onbusy
+   */
   constructor(path, signal, onbusy) {
-    Object.assign(this, {path, onbusy, wanted: null, loading: null});
+    this.path = path;
+    this.onbusy = onbusy;
+    /** @type {number | null} */
+    this.wanted = null;
+    /** @type {number | null} */
+    this.loading = null;
     this.node = h("img", {alt: "", hidden: true});
     this.node.addEventListener("load", () => this.settle(false), {signal});
     this.node.addEventListener("error", () => this.settle(true), {signal});
     signal.addEventListener("abort", () => this.node.removeAttribute("src"));
   }
 
-  // Load the frame at a time, and show it then. One is loaded at a time; of those wanted meanwhile only the latest counts.
+  /**
+   * Load the frame at a time, and show it then. One is loaded at a time; of those wanted meanwhile only the latest counts.
+   *
+   * @param {number} time
+   */
   show(time) {
     if (this.wanted === time) return;
     this.wanted = time;
-    if (this.loading === null) this.load();
+    if (this.loading === null) this.load(time);
   }
 
   hide() {
@@ -26,17 +41,19 @@ export class FrameImage {
     this.node.hidden = true;
   }
 
-  load() {
-    this.loading = this.wanted;
+  /** @param {number} time */
+  load(time) {
+    this.loading = time;
     this.onbusy(true);
-    this.node.src = `${this.path}/frame?at=${this.loading.toFixed(6)}&width=${WIDTH}`;
+    this.node.src = `${this.path}/frame?at=${time.toFixed(6)}&width=${WIDTH}`;
   }
 
+  /** @param {boolean} failed */
   settle(failed) {
     const {loading, wanted} = this;
     this.loading = null;
     if (wanted !== null && wanted !== loading) {
-      this.load();
+      this.load(wanted);
       return;
     }
     this.node.hidden = failed || wanted === null;

@@ -7,16 +7,27 @@ const PART_SECONDS = 20; // short enough to load quickly
 const EPSILON = 1e-5; // seconds; the API rounds times to the microsecond
 
 export class FrameTimes {
-  // `onknown()` is called when more frame times are known.
+  /**
+   * `onknown()` is called when more frame times are known.
+   *
+   * @param {ReadyRecording} recording
+   * @param {AbortSignal} signal
+   * @param {() => void} onknown
+   */
   constructor(recording, signal, onknown) {
     this.onknown = onknown;
-    this.path = `/v1/recordings/${recording.recording_id}/frames`;
+    this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/frames`);
     this.duration = recording.duration_seconds;
     this.signal = signal;
-    this.parts = new Map(); // number -> sorted times; null while loading
+    /** @type {Map<number, number[] | null>} sorted times by number; null while they are loading */
+    this.parts = new Map();
   }
 
-  // Load the frame times around a time.
+  /**
+   * Load the frame times around a time.
+   *
+   * @param {number} time
+   */
   load(time) {
     const number = Math.floor(time / PART_SECONDS);
     this.loadPart(number);
@@ -25,6 +36,7 @@ export class FrameTimes {
     if (within < 0.25) this.loadPart(number - 1);
   }
 
+  /** @param {number} number */
   async loadPart(number) {
     const start = number * PART_SECONDS;
     if (number < 0 || start >= this.duration || this.parts.has(number)) return;
@@ -41,23 +53,35 @@ export class FrameTimes {
     }
   }
 
-  // Return the frame that starts nearest to `time` and at most `within` from it; the earlier one on a tie.
+  /**
+   * Return the frame that starts nearest to `time` and at most `within` from it; the earlier one on a tie.
+   *
+   * @param {number} time
+   * @param {number} within
+   */
   nearest(time, within) {
     const found = this.known(time).filter((each) => Math.abs(each - time) <= within + EPSILON);
     return found.length ? found.reduce((best, each) => (Math.abs(each - time) < Math.abs(best - time) - EPSILON ? each : best)) : null;
   }
 
-  // Return the frame after (1) or before (-1) a time.
+  /**
+   * Return the frame after (1) or before (-1) a time.
+   *
+   * @param {number} time
+   * @param {number} direction
+   */
   neighbour(time, direction) {
     const step = direction > 0 ? 1 : -1;
-    for (let number = Math.floor(time / PART_SECONDS); this.parts.get(number); number += step) {
-      const times = this.parts.get(number);
+    let number = Math.floor(time / PART_SECONDS);
+    for (let times = this.parts.get(number); times; times = this.parts.get(number)) {
       const found = step > 0 ? times.find((each) => each > time + EPSILON) : times.findLast((each) => each < time - EPSILON);
       if (found !== undefined) return found;
+      number += step;
     }
     return null;
   }
 
+  /** @param {number} time */
   known(time) {
     const number = Math.floor(time / PART_SECONDS);
     return [number - 1, number, number + 1].flatMap((each) => this.parts.get(each) || []);

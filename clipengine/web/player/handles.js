@@ -1,11 +1,27 @@
 // The two ends of the selection as sliders, moved by pointer or by keys.
 
-import {h} from "../lib/dom.js";
+import {byKey, h} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {startTimeDrag} from "./drag.js";
 
-// `meaning` tells what the handle does to the clip.
+/** @import {Selection} from "./selection.js" */
+/** @import {Timeline} from "./timeline.js" */
+
+/**
+ * @typedef {object} HandleOptions
+ * @property {"start" | "end"} kind
+ * @property {string} meaning
+ * @property {Selection} selection
+ * @property {Timeline} timeline
+ * @property {(time: number) => void} onmove
+ */
+
+/**
+ * `meaning` tells what the handle does to the clip.
+ *
+ * @param {HandleOptions} options
+ */
 export function handle({kind, meaning, selection, timeline, onmove}) {
   const label = kind === "start" ? t("In point") : t("Out point");
   const node = h("div", {
@@ -18,16 +34,21 @@ export function handle({kind, meaning, selection, timeline, onmove}) {
     title: meaning,
   });
 
+  /** @param {number} time */
   const move = (time) => {
-    if (kind === "start") selection.set(Math.min(time, selection.end - selection.minLength), selection.end);
-    else selection.set(selection.start, Math.max(time, selection.start + selection.minLength));
-    onmove(selection[kind]);
+    if (!selection.range) return;
+    const {start, end} = selection.range;
+    if (kind === "start") selection.set(Math.min(time, end - selection.minLength), end);
+    else selection.set(start, Math.max(time, start + selection.minLength));
+    onmove(selection.range[kind]);
   };
 
   node.addEventListener("keydown", (event) => {
-    const at = selection[kind];
+    if (!selection.range) return;
+    const at = selection.range[kind];
+    /** @param {1 | -1} direction */
     const neighbour = (direction) => (event.shiftKey ? at + direction : selection.neighbour(at, direction));
-    const targets = {
+    const target = byKey(event, {
       ArrowLeft: neighbour(-1),
       ArrowDown: neighbour(-1),
       ArrowRight: neighbour(1),
@@ -36,23 +57,25 @@ export function handle({kind, meaning, selection, timeline, onmove}) {
       PageUp: at + 10,
       Home: 0,
       End: selection.duration,
-    };
-    if (!(event.key in targets)) return;
+    });
+    if (target === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    move(targets[event.key]);
+    move(target);
   });
 
   node.addEventListener("pointerdown", (event) => {
     event.stopPropagation();
-    const grip = event.clientX - timeline.placeOf(selection[kind]);
+    if (!selection.range) return;
+    const grip = event.clientX - timeline.placeOf(selection.range[kind]);
     if (startTimeDrag(event, timeline, {grip, move})) node.focus();
   });
 
-  const show = () => {
+  /** @param {number} time */
+  const show = (time) => {
     node.setAttribute("aria-valuemax", String(selection.duration));
-    node.setAttribute("aria-valuenow", selection[kind].toFixed(3));
-    node.setAttribute("aria-valuetext", formatTime(selection[kind]));
+    node.setAttribute("aria-valuenow", time.toFixed(3));
+    node.setAttribute("aria-valuetext", formatTime(time));
   };
   return {node, show};
 }

@@ -2,20 +2,35 @@
 
 import {debounce, h, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
+import {contextOf} from "./drawing.js";
 
 const WIDTH = 160;
 const REST_MS = 250; // of the mouse, before the exact frame is loaded
 
-// `timeAt(clientX)` of each of the `areas` returns the time of a pointer event. `strips` are the previews of the recording.
+/**
+ * @typedef {object} HoverOptions
+ * @property {ReadyRecording} recording
+ * @property {import("./previews.js").Strips} strips
+ * @property {[area: HTMLElement, timeAt: (clientX: number) => number][]} areas
+ * @property {HTMLElement} container
+ * @property {AbortSignal} signal
+ */
+
+/**
+ * `timeAt(clientX)` of each of the `areas` returns the time of a pointer event. `strips` are the previews of the recording.
+ *
+ * @param {HoverOptions} options
+ */
 export function hoverPreview({recording, strips, areas, container, signal}) {
   const strip = strips.film;
   const canvas = h("canvas", {width: WIDTH, height: 90});
   const image = h("img", {alt: "", hidden: true});
   const text = h("span", {class: "time"});
   const node = h("div", {class: "hover", hidden: true, "aria-hidden": "true"}, h("div", {class: "frame", hidden: !strip}, canvas, image), text);
+  /** @type {number | null} */
   let time = null;
 
-  const loadFrame = debounce(REST_MS, (at) => {
+  const loadFrame = debounce(REST_MS, (/** @type {number} */ at) => {
     if (at === time && strip && !signal.aborted) image.src = `/v1/recordings/${recording.recording_id}/frame?at=${at.toFixed(3)}&width=${WIDTH}`;
   });
   image.addEventListener("load", () => {
@@ -27,8 +42,9 @@ export function hoverPreview({recording, strips, areas, container, signal}) {
 
   // Draw the nearest tile of the finest piece, until a finer one or the frame has arrived.
   function drawTile() {
+    if (!strip || time === null) return;
     const piece = strip.finest(time);
-    const context = canvas.getContext("2d");
+    const context = contextOf(canvas);
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!piece) return;
     const tile = piece.image.width / piece.count;
@@ -38,23 +54,28 @@ export function hoverPreview({recording, strips, areas, container, signal}) {
     context.drawImage(piece.image, number * tile, 0, tile, piece.image.height, (canvas.width - wide) / 2, (canvas.height - high) / 2, wide, high);
   }
 
+  /**
+   * @param {PointerEvent} event
+   * @param {(clientX: number) => number} timeAt
+   */
   function move(event, timeAt) {
     if (event.pointerType !== "mouse" || event.buttons) {
       hide();
       return;
     }
-    time = timeAt(event.clientX);
+    const at = timeAt(event.clientX);
+    time = at;
     node.hidden = false;
     image.hidden = true;
-    setText(text, formatTime(time));
+    setText(text, formatTime(at));
     if (strip) {
       drawTile();
-      strips.point(time, () => time !== null && drawTile());
+      strips.point(at, drawTile);
     }
     const box = container.getBoundingClientRect();
     const half = node.offsetWidth / 2;
     node.style.left = `${Math.min(Math.max(event.clientX - box.left, half), box.width - half)}px`;
-    loadFrame(time);
+    loadFrame(at);
   }
 
   function hide() {

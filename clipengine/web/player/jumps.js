@@ -14,20 +14,35 @@ const KINDS = {
   scene: {key: "d", step: 60, texts: {next: t("Next scene"), previous: t("Previous scene"), none: t("No scene found")}},
 };
 
+/** @import {Player} from "./player.js" */
+/** @import {Timeline} from "./timeline.js" */
+/** @typedef {keyof typeof KINDS} Kind */
+/** @typedef {"next" | "previous"} Direction */
+/** @typedef {{name: string, controller: AbortController, status: ReturnType<typeof searchStatus>}} Search */
+
+/** @type {Direction[]} */
+const DIRECTIONS = ["next", "previous"];
+
 export class Jumps {
+  /** @param {{recording: ReadyRecording, player: Player, timeline: Timeline, signal: AbortSignal}} options */
   constructor({recording, player, timeline, signal}) {
-    Object.assign(this, {player, timeline, signal, search: null});
-    this.path = `/v1/recordings/${recording.recording_id}/moments`;
+    this.player = player;
+    this.timeline = timeline;
+    this.signal = signal;
+    /** @type {Search | null} */
+    this.search = null;
+    this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/moments`);
     const {video, audio} = recording.media;
-    this.kinds = Object.keys(KINDS).filter((kind) => (kind === "silence" ? audio.length : video));
+    this.kinds = /** @type {Kind[]} */ (Object.keys(KINDS)).filter((kind) => (kind === "silence" ? audio.length : video));
     this.button = menuButton(t("Jump to"), "jump", () => this.items());
     signal.addEventListener("abort", () => this.cancel());
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.cancel(), {signal, capture: true});
   }
 
+  /** @returns {import("../lib/ui.js").MenuItem[]} */
   items() {
     return this.kinds.flatMap((kind) =>
-      ["next", "previous"].map((direction) => {
+      DIRECTIONS.map((direction) => {
         const {key, texts} = KINDS[kind];
         const letter = key.toUpperCase();
         const keys = direction === "next" ? letter : t("Shift+{letter}", {letter});
@@ -40,11 +55,8 @@ export class Jumps {
   get shortcuts() {
     return Object.fromEntries(
       this.kinds.flatMap((kind) =>
-        [
-          ["next", ""],
-          ["previous", "Shift+"],
-        ].map(([direction, shift]) => [
-          `${shift}${KINDS[kind].key}`,
+        DIRECTIONS.map((direction) => [
+          `${direction === "next" ? "" : "Shift+"}${KINDS[kind].key}`,
           () => {
             this.jump(kind, direction);
           },
@@ -53,8 +65,13 @@ export class Jumps {
     );
   }
 
-  // Search, and go to what was found unless the position has changed meanwhile. Another search ends this one; the same one
-  // again shows that it is running.
+  /**
+   * Search, and go to what was found unless the position has changed meanwhile. Another search ends this one; the same one
+   * again shows that it is running.
+   *
+   * @param {Kind} kind
+   * @param {Direction} direction
+   */
   async jump(kind, direction) {
     const {player} = this;
     const name = `${kind} ${direction}`;
@@ -66,7 +83,8 @@ export class Jumps {
     player.pause();
     const from = player.time;
     const status = searchStatus(KINDS[kind].texts[direction], from, () => this.cancel());
-    const search = (this.search = Object.assign(new AbortController(), {name, status}));
+    const search = {name, controller: new AbortController(), status};
+    this.search = search;
     this.button.setAttribute("aria-busy", "true");
     try {
       const {seconds, reached} = await this.find(kind, direction, from, search);
@@ -89,20 +107,27 @@ export class Jumps {
   }
 
   cancel() {
-    if (this.search) this.search.abort();
+    this.search?.controller.abort();
     this.search = null;
     this.button.removeAttribute("aria-busy");
   }
 
-  // Return the moment, or null, and how far was searched. Ends early if the position changes.
-  async find(to, direction, from, {signal, status}) {
+  /**
+   * Return the moment, or null, and how far was searched. Ends early if the position changes.
+   *
+   * @param {Kind} to
+   * @param {Direction} direction
+   * @param {number} from
+   * @param {Search} search
+   */
+  async find(to, direction, from, {controller, status}) {
     const {step} = KINDS[to];
     let [at, more] = [from, true];
     while (more && Math.abs(at - from) < REACH_SECONDS - 1e-3) {
       if (this.player.time !== from || this.player.playing) break;
       const within = Math.min(step, REACH_SECONDS - Math.abs(at - from));
-      const found = await get(query(this.path, {to, at, direction, within}), {signal});
-      if (found.seconds !== null) return {seconds: found.seconds};
+      const found = await get(query(this.path, {to, at, direction, within}), {signal: controller.signal});
+      if (found.seconds !== null) return {seconds: found.seconds, reached: at};
       ({searched_to_seconds: at, more} = found);
       status.setReached(at);
     }
@@ -110,7 +135,13 @@ export class Jumps {
   }
 }
 
-// The message of a search that takes long: what is searched, how far, and a button that cancels it.
+/**
+ * The message of a search that takes long: what is searched, how far, and a button that cancels it.
+ *
+ * @param {string} what
+ * @param {number} from
+ * @param {() => void} cancel
+ */
 function searchStatus(what, from, cancel) {
   const close = () => {
     clearTimeout(timer);
@@ -118,12 +149,14 @@ function searchStatus(what, from, cancel) {
   };
   const show = () => {
     clearTimeout(timer);
-    shown = shown || toast(t("{what}: searching…", {what}), detail, {lasting: true, action: {text: t("Cancel (Esc)"), run: cancel}});
+    shown ??= toast(t("{what}: searching…", {what}), detail, {lasting: true, action: {text: t("Cancel (Esc)"), run: cancel}});
   };
+  /** @param {number} time */
   const setReached = (time) => {
     detail = t("Searched to {time}", {time: formatTime(time, 0)});
     if (shown) shown.setDetail(detail);
   };
+  /** @type {ReturnType<typeof toast> | null} */
   let shown = null;
   let detail = "";
   setReached(from);

@@ -1,18 +1,31 @@
 // The lane of the whole recording above the timeline: filmstrip, waveform, clips, and a window for the visible part.
 
-import {h} from "../lib/dom.js";
+import {byKey, h} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {DRAG_PIXELS, startDrag} from "./drag.js";
 import {drawFilm, drawWave, prepare} from "./drawing.js";
 
 const KEY_STEP = 0.25; // of the window
+const MARKS = {clip: "--good", segment: "--text", selection: "--accent"}; // colours by kind
 const MARK_PIXELS = 3; // the least width of a clip
 
+/** @import {Strips} from "./previews.js" */
+/** @import {Span} from "./selection.js" */
+
 export class Overview {
-  // `onview(start, span)` shows a part of the recording, `onseek(time)` goes to a time.
+  /**
+   * `onview(start, span)` shows a part of the recording, `onseek(time)` goes to a time.
+   *
+   * @param {number} duration
+   * @param {{onview: (start: number, span: number) => void, onseek: (time: number) => void}} options
+   */
   constructor(duration, {onview, onseek}) {
-    Object.assign(this, {duration, onview, onseek, view: {start: 0, end: duration}});
+    this.duration = duration;
+    this.onview = onview;
+    this.onseek = onseek;
+    /** @type {Span} */
+    this.view = {start: 0, end: duration};
     this.longest = duration; // of the visible part
     this.film = h("canvas", {class: "film"});
     this.wave = h("canvas", {class: "wave"});
@@ -34,7 +47,7 @@ export class Overview {
     this.playhead = h("div", {class: "playhead"});
     this.node = h("div", {class: "overview"}, this.film, this.wave, this.marks, this.window, this.playhead);
     this.node.addEventListener("pointerdown", (event) => this.pan(event));
-    this.edges.forEach((edge, at) => edge.addEventListener("pointerdown", (event) => this.resize(event, at)));
+    for (const [at, edge] of this.edges.entries()) edge.addEventListener("pointerdown", (event) => this.resize(event, at));
     this.window.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -42,15 +55,20 @@ export class Overview {
     return this.view.end - this.view.start;
   }
 
+  /** @param {number} clientX */
   timeAt(clientX) {
     const {left, width} = this.node.getBoundingClientRect();
     return Math.min(Math.max(0, (clientX - left) / width), 1) * this.duration;
   }
 
-  // Drag the window, or move it to the pointer. A click also goes to the time.
+  /**
+   * Drag the window, or move it to the pointer. A click also goes to the time.
+   *
+   * @param {PointerEvent} event
+   */
   pan(event) {
     const at = this.timeAt(event.clientX);
-    const grip = this.window.contains(event.target) ? at - this.view.start : this.span / 2;
+    const grip = event.target instanceof Node && this.window.contains(event.target) ? at - this.view.start : this.span / 2;
     let dragged = false;
     startDrag(
       event,
@@ -66,6 +84,10 @@ export class Overview {
     );
   }
 
+  /**
+   * @param {PointerEvent} event
+   * @param {number} at 0 for the start, 1 for the end
+   */
   resize(event, at) {
     event.stopPropagation();
     const {start: first, end: last} = this.view;
@@ -78,10 +100,11 @@ export class Overview {
     });
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     const {start} = this.view;
     const step = this.span * (event.shiftKey ? 1 : KEY_STEP);
-    const target = {
+    const target = byKey(event, {
       ArrowLeft: start - step,
       ArrowRight: start + step,
       ArrowDown: start - step,
@@ -90,13 +113,17 @@ export class Overview {
       PageUp: start + this.span,
       Home: 0,
       End: this.duration,
-    }[event.key];
+    });
     if (target === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
     this.onview(target, this.span);
   }
 
+  /**
+   * @param {Span} view
+   * @param {Strips} strips
+   */
   show(view, {film, wave}) {
     this.view = view;
     const whole = {start: 0, end: this.duration};
@@ -110,24 +137,31 @@ export class Overview {
     this.window.setAttribute("aria-valuetext", t("{start} to {end}", {start: formatTime(view.start, 0), end: formatTime(view.end, 0)}));
   }
 
-  // Draw the ranges of clips, segments and the selection, each {start, end, kind}.
+  /**
+   * Draw the ranges of clips, segments and the selection.
+   *
+   * @param {Record<keyof typeof MARKS, Span[]>} ranges
+   */
   mark(ranges) {
     const context = prepare(this.marks);
     const {width, height} = this.marks.getBoundingClientRect();
     const style = getComputedStyle(this.marks);
-    const colours = {clip: style.getPropertyValue("--good"), segment: style.getPropertyValue("--text"), selection: style.getPropertyValue("--accent")};
-    for (const {start, end, kind} of ranges) {
-      const left = (start / this.duration) * width;
-      const wide = Math.max(MARK_PIXELS, ((end - start) / this.duration) * width);
-      context.fillStyle = colours[kind];
-      context.fillRect(Math.min(left, width - wide), kind === "selection" ? 0 : 2, wide, kind === "selection" ? height : height - 4);
+    for (const kind of /** @type {(keyof typeof MARKS)[]} */ (Object.keys(MARKS))) {
+      context.fillStyle = style.getPropertyValue(MARKS[kind]);
+      for (const {start, end} of ranges[kind]) {
+        const left = (start / this.duration) * width;
+        const wide = Math.max(MARK_PIXELS, ((end - start) / this.duration) * width);
+        context.fillRect(Math.min(left, width - wide), kind === "selection" ? 0 : 2, wide, kind === "selection" ? height : height - 4);
+      }
     }
   }
 
+  /** @param {number} time */
   setTime(time) {
     this.playhead.style.left = this.percent(time);
   }
 
+  /** @param {number} time */
   percent(time) {
     return `${(time / this.duration) * 100}%`;
   }

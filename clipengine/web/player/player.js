@@ -14,6 +14,8 @@ const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding do
 const EPSILON = 0.0005; // seconds, the same for irregular frames: times are rounded to the millisecond
 const MEDIA_ERR_NETWORK = 2; // of MediaError
 const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
+/** @import {Selection} from "./selection.js" */
+
 const ROLE_TEXTS = {
   first: t("In: the clip’s first frame"),
   last: t("The clip’s last frame"),
@@ -21,6 +23,7 @@ const ROLE_TEXTS = {
   end: t("Out: the recording’s end"),
 };
 
+/** @param {Video | null} video */
 function stageShape(video) {
   if (!video) return "sound";
   const [width, height] = displaySize(video);
@@ -28,21 +31,35 @@ function stageShape(video) {
 }
 
 export class Player extends EventTarget {
+  /**
+   * @param {ReadyRecording} recording
+   * @param {Selection} selection
+   * @param {AbortSignal} signal
+   */
   constructor(recording, selection, signal) {
     super();
-    this.base = `/v1/recordings/${recording.recording_id}`;
+    this.base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}`);
     this.selection = selection;
     this.duration = recording.duration_seconds;
     this.hasPicture = Boolean(recording.media.video);
-    this.proxy = null; // the ProxySource that is played instead of the recording
+    /** @type {ProxySource | null} what is played instead of the recording */
+    this.proxy = null;
+    this.proxyNote = "";
+    this.preparing = false; // true until the first frame of the proxy is there
+    this.connectionLost = false;
+    /** @type {number | undefined} */
+    this.waitTimer = undefined;
     this.usesFrames = false; // true if frames made by the server are shown instead of the video
     this.looping = false;
     this.rate = 0; // negative while playing backward
     this.position = 0; // exact target of the last seek
-    this.pendingSeek = null; // target of a seek that waits for the current one to end
-    this.presentedTime = null; // mediaTime of the presented frame
+    /** @type {number | null} target of a seek that waits for the current one to end */
+    this.pendingSeek = null;
+    /** @type {number | null} mediaTime of the presented frame */
+    this.presentedTime = null;
     this.signal = signal;
     const shared = {preload: "auto", "aria-label": t("Recording")};
+    /** @type {HTMLMediaElement} */
     this.video = this.hasPicture ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"}) : h("audio", shared);
     this.frames = new FrameImage(this.base, signal, (busy) => this.usesFrames && this.node.toggleAttribute("aria-busy", busy));
     this.note = h("p", {class: "note", role: "status", hidden: true});
@@ -53,12 +70,17 @@ export class Player extends EventTarget {
     else this.video.src = `${this.base}/download`;
   }
 
+  /** @param {AbortSignal} signal */
   bindEvents(signal) {
     const {video} = this;
+    /**
+     * @param {keyof HTMLMediaElementEventMap} name
+     * @param {() => unknown} handler
+     */
     const on = (name, handler) => video.addEventListener(name, handler, {signal});
-    on("error", () => (video.error.code === MEDIA_ERR_NETWORK ? this.loseConnection() : this.useProxy()));
+    on("error", () => (video.error?.code === MEDIA_ERR_NETWORK ? this.loseConnection() : this.useProxy()));
     on("loadedmetadata", () => {
-      if (this.hasPicture && !video.videoWidth) this.useProxy();
+      if (video instanceof HTMLVideoElement && !video.videoWidth) this.useProxy();
     });
     on("seeked", () => {
       const next = this.pendingSeek;
@@ -67,8 +89,12 @@ export class Player extends EventTarget {
       this.emit("time");
     });
     on("play", () => this.onPlay());
-    for (const name of ["loadeddata", "seeked", "playing"]) on(name, () => this.proxyShown());
-    on("playing", () => (this.note.hidden = true)); // it would cover the picture
+    on("loadeddata", () => this.proxyShown());
+    on("seeked", () => this.proxyShown());
+    on("playing", () => this.proxyShown());
+    on("playing", () => {
+      this.note.hidden = true;
+    }); // it would cover the picture
     on("pause", () => this.rate < 0 || this.stopAtFrame()); // during backward playback the video element is paused
     on("ended", () => {
       this.stopAtFrame();
@@ -78,8 +104,9 @@ export class Player extends EventTarget {
     this.addEventListener("time", () => this.updateRole());
     this.selection.addEventListener("change", () => this.updateRole(), {signal});
     addEventListener("connection", ({detail}) => detail && this.resume(), {signal});
-    if (video.requestVideoFrameCallback) {
-      const onPresented = (now, {mediaTime}) => {
+    if (video instanceof HTMLVideoElement && "requestVideoFrameCallback" in video) {
+      /** @type {VideoFrameRequestCallback} */
+      const onPresented = (_, {mediaTime}) => {
         this.presentedTime = mediaTime;
         if (!signal.aborted) video.requestVideoFrameCallback(onPresented);
       };
@@ -120,7 +147,11 @@ export class Player extends EventTarget {
     return Math.max(0, this.selection.snap(this.duration - this.selection.frame));
   }
 
-  // Seek to a frame, or to the end, which shows the last frame.
+  /**
+   * Seek to a frame, or to the end, which shows the last frame.
+   *
+   * @param {number} time
+   */
   seek(time) {
     const at = this.selection.snap(time);
     this.position = at;
@@ -134,14 +165,22 @@ export class Player extends EventTarget {
     this.emit("time");
   }
 
-  // Return a time at which the browser shows the frame that starts at this position.
+  /**
+   * Return a time at which the browser shows the frame that starts at this position.
+   *
+   * @param {number} at
+   */
   seekTarget(at) {
     if (!this.hasPicture) return at;
     const {frame, fixedRate} = this.selection;
     return Math.min(at + (fixedRate ? frame * FRAME_CENTRE : EPSILON), this.duration - 0.001);
   }
 
-  // Step to the next (1) or previous (-1) frame.
+  /**
+   * Step to the next (1) or previous (-1) frame.
+   *
+   * @param {1 | -1} direction
+   */
   step(direction) {
     this.pause();
     this.seek(this.selection.neighbour(this.position, direction));
@@ -166,7 +205,11 @@ export class Player extends EventTarget {
     this.video.pause();
   }
 
-  // J and L: normal speed first, then double, up to eightfold.
+  /**
+   * J and L: normal speed first, then double, up to eightfold.
+   *
+   * @param {1 | -1} direction
+   */
   shuttle(direction) {
     const faster = RATES[Math.min(RATES.indexOf(Math.abs(this.rate)) + 1, RATES.length - 1)];
     const rate = Math.sign(this.rate) === direction ? faster : 1;
@@ -175,6 +218,7 @@ export class Player extends EventTarget {
     else this.reverse(rate);
   }
 
+  /** @param {number} rate */
   reverse(rate) {
     const from = this.time;
     this.video.pause();
@@ -184,6 +228,7 @@ export class Player extends EventTarget {
     this.emit("state");
     if (running) return;
     let before = performance.now();
+    /** @param {number} now */
     const back = (now) => {
       if (this.rate >= 0) return;
       const passed = ((now - before) / 1000) * -this.rate;
@@ -210,8 +255,9 @@ export class Player extends EventTarget {
     const tick = () => {
       if (this.rate <= 0) return;
       const {selection, video} = this;
-      if (this.looping && !selection.empty && (video.currentTime >= selection.end - 0.01 || video.currentTime < selection.start - selection.frame)) {
-        video.currentTime = this.seekTarget(selection.start);
+      const {range, frame} = selection;
+      if (this.looping && range && (video.currentTime >= range.end - 0.01 || video.currentTime < range.start - frame)) {
+        video.currentTime = this.seekTarget(range.start);
       }
       this.emit("time");
       requestAnimationFrame(tick);
@@ -255,6 +301,7 @@ export class Player extends EventTarget {
     this.seek(this.position);
   }
 
+  /** @param {string} text */
   showNote(text) {
     this.note.hidden = false;
     setText(this.note, text);
@@ -269,7 +316,7 @@ export class Player extends EventTarget {
       return;
     }
     const {playing, rate} = this;
-    this.preparing = true; // until the first frame is there
+    this.preparing = true;
     this.proxy = new ProxySource(this.video, this.base, this.signal, {
       onbusy: (busy) => this.awaitProxy(busy),
       onfailed: (error) => this.useServerFrames(error),
@@ -280,7 +327,7 @@ export class Player extends EventTarget {
       const {width, height} = await this.proxy.start();
       this.proxyNote = this.hasPicture
         ? t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {
-            lines: String(Math.min(width, height)),
+            lines: String(Math.min(width ?? 0, height ?? 0)),
           })
         : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording.");
       this.seek(this.position);
@@ -290,11 +337,15 @@ export class Player extends EventTarget {
     }
   }
 
-  // While the proxy has no frame at the position, show it as a picture. During playback the last one stays.
+  /**
+   * While the proxy has no frame at the position, show it as a picture. During playback the last one stays.
+   *
+   * @param {boolean} busy
+   */
   awaitProxy(busy) {
     this.node.toggleAttribute("aria-busy", busy);
     clearTimeout(this.waitTimer);
-    if (busy && !this.playing) this.waitTimer = setTimeout(() => this.proxy.waiting && this.showFrame(), WAIT_MS);
+    if (busy && !this.playing) this.waitTimer = setTimeout(() => this.proxy?.waiting && this.showFrame(), WAIT_MS);
   }
 
   proxyShown() {
@@ -306,6 +357,7 @@ export class Player extends EventTarget {
     this.showNote(this.proxyNote);
   }
 
+  /** @param {any} [error] */
   useServerFrames(error) {
     if (this.usesFrames) return;
     if (error) console.warn("no proxy:", error.name, error.message);
@@ -326,6 +378,7 @@ export class Player extends EventTarget {
     if (this.hasPicture && !this.signal.aborted) this.frames.show(this.position);
   }
 
+  /** @param {"time" | "state"} name */
   emit(name) {
     this.dispatchEvent(new Event(name));
   }

@@ -15,22 +15,59 @@ const HOVER_SECONDS = 64; // shortest piece that hovering loads
 const HOVER_PIECES = 16; // into which hovering divides a long recording
 const MAX_KEPT = 48; // pieces that are not shown now
 
-// The pieces of one track. Those of the whole recording are loaded first, because they were probably made ahead and lie under
-// the finer ones of the view; with `parallel` 2 both are loaded side by side. An error stops only the lane that has the
-// piece. `onchange()` is called after each piece.
+/**
+ * A part of the recording of a level of a pyramid. `values` are the parameters of its request.
+ *
+ * @typedef {{key: string, from: number, to: number, seconds: number, values: Record<string, number | undefined>}} PieceRange
+ */
+/** @typedef {{from: number, to: number, seconds: number}} Piece of a preview that has arrived */
+/** @typedef {Piece & {count: number, image: ImageBitmap}} FilmPiece */
+/** @typedef {Piece & {peaks: number[]}} WavePiece */
+/** @typedef {{ranges: PieceRange[], request: {range: PieceRange, controller: AbortController} | null}} Lane */
+/** @typedef {ReturnType<typeof strips>} Strips */
+/** @import {Span} from "./selection.js" */
+
+/**
+ * The pieces of one track. Those of the whole recording are loaded first, because they were probably made ahead and lie under
+ * the finer ones of the view; with `parallel` 2 both are loaded side by side. An error stops only the lane that has the
+ * piece. `onchange()` is called after each piece.
+ *
+ * @template Content what a piece has besides its range
+ */
 export class Strip {
+  /**
+   * @param {(range: PieceRange, signal: AbortSignal) => Promise<Content>} load
+   * @param {AbortSignal} signal
+   * @param {() => void} onchange
+   * @param {{parallel?: number}} [options]
+   */
   constructor(load, signal, onchange, {parallel = 1} = {}) {
-    Object.assign(this, {load, signal, onchange, parallel});
-    this.loaded = new Map(); // by key, the least recently wanted first
+    this.load = load;
+    this.signal = signal;
+    this.onchange = onchange;
+    this.parallel = parallel;
+    /** @type {Map<string, Piece & Content>} by key, the least recently wanted first */
+    this.loaded = new Map();
+    /** @type {{whole: Lane, detail: Lane}} */
     this.lanes = {whole: {ranges: [], request: null}, detail: {ranges: [], request: null}};
-    this.hint = null; // a range that is loaded when the others are there, and who wants it
-    this.errors = new Map(); // by key; its lane loads nothing more until `retry`, or until the view changes
-    signal.addEventListener("abort", () => this.requests.forEach((request) => request.abort()));
+    /** @type {{range: PieceRange, done: () => void} | null} a range that is loaded when the others are there, and who wants it */
+    this.hint = null;
+    /** @type {Map<string, any>} by key; its lane loads nothing more until `retry`, or until the view changes */
+    this.errors = new Map();
+    signal.addEventListener("abort", () => {
+      for (const {controller} of this.requests) controller.abort();
+    });
     addEventListener("connection", ({detail}) => detail && [...this.errors.values()].some(({code}) => code === "unreachable") && this.retry(), {signal});
   }
 
-  // Load these ranges: those of the whole recording, and those of the view.
+  /**
+   * Load these ranges: those of the whole recording, and those of the view.
+   *
+   * @param {PieceRange[]} whole
+   * @param {PieceRange[]} detail
+   */
   setRanges(whole, detail) {
+    /** @param {PieceRange[]} ranges */
     const key = (ranges) => ranges.map((range) => range.key).join();
     const {lanes} = this;
     if (key(whole) === key(lanes.whole.ranges) && key(detail) === key(lanes.detail.ranges)) return;
@@ -40,12 +77,17 @@ export class Strip {
     for (const {key: name} of this.wanted) this.touch(name);
     for (const lane of Object.values(lanes)) {
       const next = this.next(lane);
-      if (lane.request && lane.request.range.key !== next?.key) lane.request.abort();
+      if (lane.request && lane.request.range.key !== next?.key) lane.request.controller.abort();
     }
     this.run();
   }
 
-  // Load this range when the wanted ones are there, unless a later one replaces it, and call `done`.
+  /**
+   * Load this range when the wanted ones are there, unless a later one replaces it, and call `done`.
+   *
+   * @param {PieceRange} range
+   * @param {() => void} done
+   */
   setHint(range, done) {
     this.hint = this.loaded.has(range.key) ? null : {range, done};
     this.run();
@@ -64,7 +106,7 @@ export class Strip {
   get requests() {
     return Object.values(this.lanes)
       .map(({request}) => request)
-      .filter(Boolean);
+      .filter((request) => request !== null);
   }
 
   // What the view shows, in drawing order: finer pieces lie over coarser ones.
@@ -77,22 +119,32 @@ export class Strip {
     return this.notFinerThan(this.lanes.whole.ranges);
   }
 
+  /** @param {PieceRange[]} ranges */
   notFinerThan(ranges) {
     const level = ranges.length ? ranges[0].seconds : 0;
     return [...this.loaded.values()].filter(({seconds}) => seconds >= level).sort((a, b) => b.seconds - a.seconds);
   }
 
-  // Return the finest piece that has this time.
+  /**
+   * Return the finest piece that has this time.
+   *
+   * @param {number} time
+   */
   finest(time) {
     return this.notFinerThan([]).findLast(({from, to}) => from <= time && time <= to);
   }
 
-  // Return the range that a lane loads now or next, or null.
+  /**
+   * Return the range that a lane loads now or next, or null.
+   *
+   * @param {Lane} lane
+   */
   next(lane) {
     const elsewhere = this.requests.filter((request) => request !== lane.request).map(({range}) => range.key);
     return lane.ranges.find(({key}) => !this.loaded.has(key) && !elsewhere.includes(key)) || null;
   }
 
+  /** @param {Lane} lane */
   errorOf(lane) {
     const failed = lane.ranges.find(({key}) => this.errors.has(key));
     return failed ? this.errors.get(failed.key) : null;
@@ -107,7 +159,11 @@ export class Strip {
     return Object.values(this.lanes).some((lane) => !this.errorOf(lane) && lane.ranges.some(({key}) => !this.loaded.has(key)));
   }
 
-  // Return the first moment of the view that no preview covers, or null.
+  /**
+   * Return the first moment of the view that no preview covers, or null.
+   *
+   * @param {Span} view
+   */
   gap(view) {
     let time = view.start;
     for (;;) {
@@ -133,11 +189,16 @@ export class Strip {
     return hint && !this.requests.some(({range}) => range.key === hint.range.key) ? hint.range : null;
   }
 
+  /**
+   * @param {Lane} lane
+   * @param {PieceRange} range
+   */
   async request(lane, range) {
-    const request = (lane.request = Object.assign(new AbortController(), {range}));
+    const controller = new AbortController();
+    lane.request = {range, controller};
     try {
       const {from, to, seconds} = range;
-      this.keep(range, {from, to, seconds, ...(await this.load(range, request.signal))});
+      this.keep(range, {from, to, seconds, ...(await this.load(range, controller.signal))});
     } catch (error) {
       if (this.hint && this.hint.range.key === range.key) this.hint = null;
       if (error.name !== "AbortError" && this.wanted.some(({key}) => key === range.key)) this.errors.set(range.key, error);
@@ -148,6 +209,10 @@ export class Strip {
     this.onchange();
   }
 
+  /**
+   * @param {PieceRange} range
+   * @param {Piece & Content} piece
+   */
   keep(range, piece) {
     this.loaded.set(range.key, piece);
     const wanted = new Set(this.wanted.map(({key}) => key));
@@ -158,6 +223,7 @@ export class Strip {
     this.hint = null;
   }
 
+  /** @param {string} key */
   touch(key) {
     const piece = this.loaded.get(key);
     if (!piece) return;
@@ -166,20 +232,28 @@ export class Strip {
   }
 }
 
-// Both strips of a recording, null where it has no video or no audio.
+/**
+ * Both strips of a recording, null where it has no video or no audio.
+ *
+ * @param {ReadyRecording} recording
+ * @param {AbortSignal} signal
+ * @param {() => void} onchange
+ */
 export function strips(recording, signal, onchange) {
-  const base = `/v1/recordings/${recording.recording_id}`;
+  const base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}`);
   const {duration_seconds: duration, media} = recording;
+  /** @type {Strip<{count: number, image: ImageBitmap}> | null} */
   const film = !media.video
     ? null
     : new Strip(
         async ({values}, aborted) => {
           const image = await getImage(query(`${base}/filmstrip`, values), {signal: aborted});
-          return {count: values.count, image};
+          return {count: values.count ?? 1, image};
         },
         signal,
         onchange,
       );
+  /** @type {Strip<{peaks: number[]}> | null} */
   const wave = !media.audio.length
     ? null
     : new Strip(
@@ -193,11 +267,20 @@ export function strips(recording, signal, onchange) {
       ); // the whole takes long unless it was made ahead
   const longest = longestPiece(duration);
   const longestWave = Math.min(longest, Math.max(WAVE_SECONDS, longest / MAX_WAVES));
+  /** @type {(seconds: number, start: number, end: number) => PieceRange[]} */
   const tiles = (seconds, start, end) => pieces(seconds, start, end, duration, (share) => ({count: Math.ceil(share * TILES), width: TILE_WIDTH}));
+  /** @type {(seconds: number, start: number, end: number) => PieceRange[]} */
   const peaks = (seconds, start, end) => pieces(Math.min(seconds, longestWave), start, end, duration, (share) => ({points: Math.ceil(share * POINTS)}));
 
-  // Load what a view of this range, `width` pixels wide, shows.
+  /**
+   * Load what a view of this range, `width` pixels wide, shows.
+   *
+   * @param {number} start
+   * @param {number} end
+   * @param {number} width
+   */
   function load(start, end, width) {
+    /** @param {number} span */
     const level = (span) => {
       const seconds = 2 ** Math.round(Math.log2((span / width) * TILE_PIXELS * TILES));
       return Math.min(longest, Math.max(SHORTEST_SECONDS, seconds));
@@ -207,8 +290,14 @@ export function strips(recording, signal, onchange) {
     if (wave) wave.setRanges(peaks(coarse, 0, duration), peaks(fine, start, end));
   }
 
-  // Load the tiles around a time that the mouse points at, if there are only coarser ones, and call `done`.
+  /**
+   * Load the tiles around a time that the mouse points at, if there are only coarser ones, and call `done`.
+   *
+   * @param {number} time
+   * @param {() => void} done
+   */
   function point(time, done) {
+    if (!film) return;
     const seconds = Math.min(longest, Math.max(HOVER_SECONDS, longest / HOVER_PIECES));
     const known = film.finest(time);
     if (!known || known.seconds > seconds) film.setHint(tiles(seconds, time, time)[0], done);
@@ -217,15 +306,28 @@ export function strips(recording, signal, onchange) {
   return {film, wave, load, point};
 }
 
-// The length of the piece that holds the whole recording.
+/**
+ * The length of the piece that holds the whole recording.
+ *
+ * @param {number} duration
+ */
 function longestPiece(duration) {
   let seconds = SHORTEST_SECONDS;
   while (seconds < duration) seconds *= 2;
   return seconds;
 }
 
-// Return the pieces of this length that overlap a range. `values` gives the parameters of a piece of this share of the
-// length: the last one ends with the recording. That end is not named, because the server knows it exactly.
+/**
+ * Return the pieces of this length that overlap a range. `values` gives the parameters of a piece of this share of the
+ * length: the last one ends with the recording. That end is not named, because the server knows it exactly.
+ *
+ * @param {number} seconds
+ * @param {number} start
+ * @param {number} end
+ * @param {number} duration
+ * @param {(share: number) => Record<string, number>} values
+ * @returns {PieceRange[]}
+ */
 function pieces(seconds, start, end, duration, values) {
   const first = Math.min(Math.floor(start / seconds), Math.ceil(duration / seconds) - 1);
   const count = Math.max(1, Math.ceil(Math.min(end, duration) / seconds) - first);

@@ -1,46 +1,72 @@
 // The proxy of a recording as the source of a media element: segments around the position are fetched and appended to a
 // MediaSource. Browsers without one, such as older iPhones, play its playlist.
 
-import {get} from "../lib/api.js";
+import {get, request} from "../lib/api.js";
 
-const Source = self.MediaSource || self.ManagedMediaSource;
+/** @type {typeof MediaSource | undefined} */
+const Source = self.MediaSource || /** @type {any} */ (self).ManagedMediaSource;
 const PLAYLIST = "application/vnd.apple.mpegurl";
 const SLACK = 0.3; // seconds by which the frames and the audio of a segment may begin before or after its start
 const SEGMENTS_AHEAD = 2; // while playing, for each doubling of the speed; one while paused
 const KEPT_SECONDS = 60; // on both sides of the position
 const RETRY_MS = 2000;
 
+/** @typedef {{source: MediaSource, buffer: SourceBuffer, description: ProxyDescription}} Opened */
+
 export class ProxySource {
-  // `path` is that of the recording. `onbusy(busy)` is called when the position is waited for, and `onfailed(error)` if the
-  // proxy cannot be played.
+  /**
+   * `path` is that of the recording. `onbusy(busy)` is called when the position is waited for, and `onfailed(error)` if the
+   * proxy cannot be played.
+   *
+   * @param {HTMLMediaElement} video
+   * @param {`/v1/recordings/${string}`} path
+   * @param {AbortSignal} signal
+   * @param {{onbusy: (busy: boolean) => void, onfailed: (error: any) => void}} options
+   */
   constructor(video, path, signal, {onbusy, onfailed}) {
-    Object.assign(this, {video, path, onbusy, onfailed});
+    this.video = video;
+    this.path = path;
+    this.onbusy = onbusy;
+    this.onfailed = onfailed;
     this.stopped = new AbortController();
     signal.addEventListener("abort", () => this.stop(), {signal: this.stopped.signal});
-    this.request = null; // {number, abort} of the segment that is being fetched
+    /** @type {{number: number, abort: () => void} | null} of the segment that is being fetched */
+    this.request = null;
+    this.filling = false;
+    this.url = "";
+    /** @type {number | undefined} */
+    this.retrying = undefined;
+    /** @type {Opened | null} */
+    this.opened = null;
   }
 
   // Make the proxy the source of the element, and return its description.
   async start() {
     const {signal} = this.stopped;
-    this.description = await get(`${this.path}/proxy`, {signal});
-    if (Source && Source.isTypeSupported(this.description.content_type)) await this.open(signal);
+    const description = await get(`${this.path}/proxy`, {signal});
+    if (Source?.isTypeSupported(description.content_type)) await this.open(new Source(), description);
     else if (this.video.canPlayType(PLAYLIST)) this.video.src = `${this.path}/proxy.m3u8`;
     else throw new DOMException("proxy", "NotSupportedError");
-    return this.description;
+    return description;
   }
 
-  async open(signal) {
-    const {video, description} = this;
+  /**
+   * @param {MediaSource} source
+   * @param {ProxyDescription} description
+   */
+  async open(source, description) {
+    const {video} = this;
+    const {signal} = this.stopped;
     const init = await this.fetchPart("init.mp4", signal);
-    this.source = new Source();
-    this.url = URL.createObjectURL(this.source);
-    const opened = new Promise((resolve) => this.source.addEventListener("sourceopen", resolve, {once: true}));
+    this.url = URL.createObjectURL(source);
+    const opened = new Promise((resolve) => {
+      source.addEventListener("sourceopen", resolve, {once: true});
+    });
     video.disableRemotePlayback = true; // ManagedMediaSource requires it
     video.src = this.url;
     await opened;
-    this.buffer = this.source.addSourceBuffer(description.content_type);
-    this.source.duration = description.duration_seconds;
+    this.opened = {source, description, buffer: source.addSourceBuffer(description.content_type)};
+    source.duration = description.duration_seconds;
     await this.append(init);
     for (const name of ["seeking", "timeupdate", "play", "ratechange"]) video.addEventListener(name, () => this.fill(), {signal});
     this.fill();
@@ -53,13 +79,19 @@ export class ProxySource {
     this.onbusy(false);
   }
 
-  // True if the frame at the position is not there yet.
-  get waiting() {
-    return Boolean(this.buffer) && this.needed().some((number) => !this.has(number));
+  get media() {
+    if (!this.opened) throw new TypeError("the proxy is not open");
+    return this.opened;
   }
 
+  // True if the frame at the position is not there yet.
+  get waiting() {
+    return this.opened !== null && this.needed().some((number) => !this.has(number));
+  }
+
+  /** @param {number} time */
   numberAt(time) {
-    const {segments, segment_seconds: seconds} = this.description;
+    const {segments, segment_seconds: seconds} = this.media.description;
     return Math.min(Math.max(0, Math.floor(time / seconds)), segments - 1);
   }
 
@@ -70,18 +102,20 @@ export class ProxySource {
   }
 
   wanted() {
-    const {video, description} = this;
+    const {video} = this;
+    const {description} = this.media;
     const last = this.numberAt(video.currentTime);
     const ahead = video.paused ? 1 : SEGMENTS_AHEAD * (1 + Math.log2(Math.max(1, video.playbackRate)));
     return [...this.needed(), ...Array.from({length: ahead}, (_, at) => last + 1 + at).filter((number) => number < description.segments)];
   }
 
+  /** @param {number} number */
   has(number) {
-    const {segment_seconds: seconds, segments, duration_seconds: duration} = this.description;
+    const {segment_seconds: seconds, segments, duration_seconds: duration} = this.media.description;
     const start = number * seconds;
     const end = number === segments - 1 ? duration : start + seconds;
     const slack = Math.min(SLACK, (end - start) / 2);
-    const {buffered} = this.buffer;
+    const {buffered} = this.media.buffer;
     return Array.from({length: buffered.length}, (_, at) => at).some((at) => buffered.start(at) <= start + slack && buffered.end(at) >= end - slack);
   }
 
@@ -109,6 +143,7 @@ export class ProxySource {
     }
   }
 
+  /** @param {number} number */
   async load(number) {
     const controller = new AbortController();
     this.request = {number, abort: () => controller.abort()};
@@ -125,35 +160,47 @@ export class ProxySource {
     }
   }
 
+  /** @param {any} error */
   fail(error) {
     if (this.stopped.signal.aborted) return;
     if (error.retryable) this.retrying = setTimeout(() => this.fill(), RETRY_MS);
     else this.onfailed(error);
   }
 
+  /**
+   * @param {string} name
+   * @param {AbortSignal} signal
+   */
   async fetchPart(name, signal) {
-    return (await get(`${this.path}/proxy/${name}`, {signal, as: "blob"})).arrayBuffer();
+    /** @type {Blob} */
+    const blob = await request("GET", `${this.path}/proxy/${name}`, {signal, as: "blob"});
+    return blob.arrayBuffer();
   }
 
+  /** @param {ArrayBuffer} data */
   async append(data) {
-    await this.update(() => this.buffer.appendBuffer(data));
+    await this.update(() => this.media.buffer.appendBuffer(data));
   }
 
   // Remove what is far from the position.
   async evict() {
     const {currentTime} = this.video;
-    const {buffered} = this.buffer;
+    const {buffered} = this.media.buffer;
     if (!buffered.length) return;
     const from = Math.max(0, currentTime - KEPT_SECONDS);
-    if (buffered.start(0) < from) await this.update(() => this.buffer.remove(0, from));
+    const {buffer} = this.media;
+    if (buffered.start(0) < from) await this.update(() => buffer.remove(0, from));
     const to = currentTime + KEPT_SECONDS;
-    if (this.buffer.buffered.length && this.buffer.buffered.end(this.buffer.buffered.length - 1) > to)
-      await this.update(() => this.buffer.remove(to, Infinity));
+    if (buffer.buffered.length && buffer.buffered.end(buffer.buffered.length - 1) > to) await this.update(() => buffer.remove(to, Infinity));
   }
 
-  // Start an operation of the buffer and wait until it ends.
+  /**
+   * Start an operation of the buffer and wait until it ends.
+   *
+   * @param {() => void} operation
+   */
   async update(operation) {
-    const {buffer} = this;
+    const {buffer} = this.media;
     const over = new AbortController();
     const ended = new Promise((resolve, reject) => {
       buffer.addEventListener("updateend", resolve, {signal: over.signal});
@@ -169,7 +216,8 @@ export class ProxySource {
 
   // Without it, playback never ends.
   endStream() {
-    const last = this.description.segments - 1;
-    if (this.source.readyState === "open" && this.numberAt(this.video.currentTime) === last && this.has(last)) this.source.endOfStream();
+    const {source, description} = this.media;
+    const last = description.segments - 1;
+    if (source.readyState === "open" && this.numberAt(this.video.currentTime) === last && this.has(last)) source.endOfStream();
   }
 }

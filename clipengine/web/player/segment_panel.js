@@ -1,6 +1,6 @@
 // The panel of the segments: their rows, the buttons that create one clip or several, and import and export.
 
-import {post} from "../lib/api.js";
+import {ApiError, post} from "../lib/api.js";
 import {addArrowNavigation, announce, focusNeighbour, h, iconButton, setChildren, setText} from "../lib/dom.js";
 import {formatTime, titleOf} from "../lib/format.js";
 import {plural, t} from "../lib/texts.js";
@@ -9,12 +9,34 @@ import {formatEdl} from "./edl.js";
 import {formatCsv, formatLosslessCut, MAX_FILE_BYTES, parseSegments} from "./segment_files.js";
 import {MAX_SEGMENTS} from "./segments.js";
 
+/** @import {ClipForm} from "./clip_form.js" */
+/** @import {Segment, Segments} from "./segments.js" */
+/** @import {Selection} from "./selection.js" */
+/** @import {MenuItem} from "../lib/ui.js" */
+
+/**
+ * @typedef {object} PanelOptions
+ * @property {ReadyRecording} recording
+ * @property {Segments} segments
+ * @property {Selection} selection
+ * @property {ClipForm} form
+ * @property {(item: Segment) => void} onopen
+ * @property {(clip: Clip) => void} oncreated
+ * @property {(taken: Iterable<string>) => string} nextLabel
+ */
+
+/** @param {number} time */
 const seconds = (time) => Number(time.toFixed(6));
 
-// `form` gives the settings and the label of new clips; `nextLabel(taken)` returns the next default label, and
-// `oncreated(clip)` is called for each clip that the server has accepted.
+/**
+ * `form` gives the settings and the label of new clips; `nextLabel(taken)` returns the next default label, and
+ * `oncreated(clip)` is called for each clip that the server has accepted.
+ *
+ * @param {PanelOptions} options
+ */
 export function segmentPanel({recording, segments, selection, form, onopen, oncreated, nextLabel}) {
-  const rows = new Map(); // item -> row
+  /** @type {Map<Segment, ReturnType<typeof segmentRow>>} */
+  const rows = new Map();
   const list = h("ol", {class: "segment-list", "aria-label": t("Segments")});
   const total = h("span", {class: "muted small time grow"});
   const problem = h("p", {class: "bad small", role: "alert"});
@@ -28,11 +50,12 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   addArrowNavigation(list);
 
   picker.addEventListener("change", async () => {
-    const [file] = picker.files;
+    const file = picker.files?.[0];
     picker.value = "";
     if (file) await importFile(file);
   });
 
+  /** @param {File} file */
   async function importFile(file) {
     problem.textContent = "";
     warnings.replaceChildren();
@@ -51,19 +74,28 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     }
   }
 
+  /**
+   * @param {string} name
+   * @param {string} text
+   */
   const save = (name, text) => () => saveFile(`${titleOf(recording).replace(/[\\/:*?"<>|]+/g, "-")}${name}`, text);
+  /** @returns {MenuItem[]} */
+  const exports = () => [
+    {text: t("Export CSV"), icon: "down", run: save(".csv", formatCsv(segments.items))},
+    {text: t("Export CSV for LosslessCut"), icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
+    hasVideo && {text: t("Export EDL"), icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))},
+    {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(segments.replace([]), t("Segments removed"), t("Undo"))},
+  ];
   const menu = menuButton(t("Import and export segments"), "more", () => [
     {text: t("Import…"), icon: "up", run: () => picker.click()},
-    ...(segments.items.length
-      ? [
-          {text: t("Export CSV"), icon: "down", run: save(".csv", formatCsv(segments.items))},
-          {text: t("Export CSV for LosslessCut"), icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
-          ...(hasVideo ? [{text: t("Export EDL"), icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))}] : []),
-          {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(segments.replace([]), t("Segments removed"), t("Undo"))},
-        ]
-      : []),
+    ...(segments.items.length ? exports() : []),
   ]);
 
+  /**
+   * @param {Segment[]} before
+   * @param {string} title
+   * @param {string} text
+   */
   function offerList(before, title, text) {
     toast(title, "", {action: {text, run: () => segments.replace(before)}});
   }
@@ -78,7 +110,9 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   }
 
   async function createMany() {
+    /** @type {string[]} */
     const taken = [];
+    /** @param {Segment} segment */
     const clip = ({label, start, end}) => {
       const name = label || nextLabel(taken);
       taken.push(name);
@@ -87,12 +121,16 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     await create(() => post("/v1/clips/batch", {clips: segments.items.map(clip)}));
   }
 
-  // Send the request, add its clips to the list of clips, and clear the segments. Returns false if it was rejected.
+  /**
+   * Send the request, add its clips to the list of clips, and clear the segments. Returns false if it was rejected.
+   *
+   * @param {() => Promise<Clip | {data: Clip[]}>} send
+   */
   async function create(send) {
     problem.textContent = "";
     try {
       const made = await send();
-      const clips = made.data || [made];
+      const clips = "data" in made ? made.data : [made];
       clips.forEach(oncreated);
       const title =
         clips.length === 1 ? t("{label} is queued", {label: clips[0].label}) : plural(clips.length, "{count} clip is queued", "{count} clips are queued");
@@ -107,13 +145,14 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
 
   function draw() {
     const {items, current} = segments;
-    for (const item of items) if (!rows.has(item)) rows.set(item, segmentRow(item, {segments, onopen}));
     for (const item of [...rows.keys()]) if (!items.includes(item)) rows.delete(item);
-    items.forEach((item, index) => rows.get(item).update(index, item === current));
-    setChildren(
-      list,
-      items.map((item) => rows.get(item).node),
-    );
+    const nodes = items.map((item, index) => {
+      const row = rows.get(item) ?? segmentRow(item, {segments, onopen});
+      rows.set(item, row);
+      row.update(index, item === current);
+      return row.node;
+    });
+    setChildren(list, nodes);
     list.hidden = !items.length;
     footer.hidden = !items.length;
     empty.hidden = items.length > 0;
@@ -140,29 +179,44 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   return {node};
 }
 
-// Return the message of an error for `h`, with the number of the segment that it is about.
+/**
+ * Return the message of an error for `h`, with the number of the segment that it is about.
+ *
+ * @param {any} error
+ */
 function located(error) {
-  const faults = (error.errors || []).map(({pointer, detail}) => {
+  if (!(error instanceof ApiError)) return [errorText(error)];
+  /** @type {Map<string, [number: number, detail: string]>} without repetitions */
+  const faults = new Map();
+  for (const {pointer, detail} of error.errors) {
     const match = /^\/(?:clips|parts)\/(\d+)\//.exec(pointer || "");
-    return match && JSON.stringify([Number(match[1]) + 1, detail]);
-  });
-  if (!faults.length || !faults.every(Boolean)) return [errorText(error)];
-  return [...new Set(faults)]
-    .map(JSON.parse)
-    .flatMap(([number, detail], at) => [`${at ? " " : ""}${t("Segment {number}", {number})}: `, serverText(`${detail}.`)]);
+    if (!match) return [errorText(error)];
+    faults.set(`${match[1]} ${detail}`, [Number(match[1]) + 1, detail]);
+  }
+  if (!faults.size) return [errorText(error)];
+  return [...faults.values()].flatMap(([number, detail], at) => [`${at ? " " : ""}${t("Segment {number}", {number})}: `, serverText(`${detail}.`)]);
 }
 
+/**
+ * @param {Segment} range
+ * @param {Selection} selection
+ */
 const snapped = ({label, start, end}, selection) => {
   const first = Math.min(selection.snap(start), selection.snap(selection.duration - selection.minLength));
   return {label, start: first, end: Math.max(selection.snap(end), selection.snap(first + selection.minLength))};
 };
 
+/**
+ * @param {Segment} item
+ * @param {{segments: Segments, onopen: (item: Segment) => void}} options
+ */
 function segmentRow(item, {segments, onopen}) {
   const number = h("span", {class: "number muted small", title: t("Drag to move")});
   const range = h("button", {type: "button", class: "link time", onclick: () => onopen(item)});
   const name = h("input", {maxlength: "200", autocomplete: "off"});
   const length = h("span", {class: "time muted small length"});
   const position = () => segments.items.indexOf(item);
+  /** @param {1 | -1} by */
   const move = (by) => () => {
     segments.move(item, position() + by);
     announce(t("Segment moved to {number}", {number: position() + 1}));
@@ -181,39 +235,47 @@ function segmentRow(item, {segments, onopen}) {
   node.addEventListener("dragstart", (event) => {
     if (document.activeElement === name)
       event.preventDefault(); // select the text instead
-    else event.dataTransfer.setData("text/x-segment", String(position()));
+    else event.dataTransfer?.setData("text/x-segment", String(position()));
   });
-  node.addEventListener("dragover", (event) => event.dataTransfer.types.includes("text/x-segment") && event.preventDefault());
+  node.addEventListener("dragover", (event) => event.dataTransfer?.types.includes("text/x-segment") && event.preventDefault());
   node.addEventListener("drop", (event) => {
-    const from = event.dataTransfer.getData("text/x-segment");
-    if (from === "") return;
+    const from = event.dataTransfer?.getData("text/x-segment");
+    if (!from) return;
     event.preventDefault();
     segments.move(segments.items[Number(from)], position());
   });
 
+  /**
+   * @param {number} index
+   * @param {boolean} current
+   */
   function update(index, current) {
     const place = {number: index + 1};
     setText(number, String(index + 1));
     setText(range, `${formatTime(item.start)} – ${formatTime(item.end)}`);
     setText(length, formatTime(item.end - item.start, 1));
     range.title = t("Select this range");
-    range.setAttribute("aria-label", t("Select segment {number}, {range}", {...place, range: range.textContent}));
+    range.setAttribute("aria-label", t("Select segment {number}, {range}", {...place, range: range.textContent ?? ""}));
     if (current) range.setAttribute("aria-current", "true");
     else range.removeAttribute("aria-current");
     node.classList.toggle("current", current);
     if (document.activeElement !== name) name.value = item.label;
     name.placeholder = t("Segment {number}", place);
     name.setAttribute("aria-label", t("Name of segment {number}", place));
-    for (const [button, text] of [
-      [up, t("Move segment {number} up", place)],
-      [down, t("Move segment {number} down", place)],
-      [gone, t("Remove segment {number}", place)],
-    ]) {
-      button.title = text;
-      button.setAttribute("aria-label", text);
-    }
+    nameButton(up, t("Move segment {number} up", place));
+    nameButton(down, t("Move segment {number} down", place));
+    nameButton(gone, t("Remove segment {number}", place));
     up.disabled = index === 0;
     down.disabled = index === segments.items.length - 1;
   }
   return {node, update};
+}
+
+/**
+ * @param {HTMLButtonElement} button
+ * @param {string} text
+ */
+function nameButton(button, text) {
+  button.title = text;
+  button.setAttribute("aria-label", text);
 }

@@ -3,17 +3,24 @@
 
 import {DRAG_PIXELS, startTimeDrag} from "./drag.js";
 
+/** @import {Player} from "./player.js" */
+/** @import {Selection} from "./selection.js" */
+/** @import {Timeline} from "./timeline.js" */
+
+/** @param {{timeline: Timeline, selection: Selection, player: Player}} parts */
 export function bindSelecting({timeline, selection, player}) {
   timeline.ruler.addEventListener("pointerdown", scrub);
   timeline.tracks.addEventListener("pointerdown", select);
   timeline.range.addEventListener("pointerdown", moveSelection);
 
+  /** @param {PointerEvent} event */
   function scrub(event) {
     player.pause();
     startTimeDrag(event, timeline, {move: (time) => player.seek(time)});
     player.seek(timeline.timeAt(event.clientX));
   }
 
+  /** @param {PointerEvent} event */
   function select(event) {
     const from = timeline.timeAt(event.clientX);
     let dragged = false;
@@ -24,12 +31,13 @@ export function bindSelecting({timeline, selection, player}) {
         dragged = true;
         player.pause();
         selection.set(from, time);
-        player.seek(selection.start);
+        player.seek(selection.start ?? from);
       },
       done: () => dragged || player.seek(from),
     });
   }
 
+  /** @param {PointerEvent} event */
   function moveSelection(event) {
     event.stopPropagation();
     let last = timeline.timeAt(event.clientX);

@@ -8,93 +8,137 @@ const DEFAULT_SECONDS = 10; // length if only one end is set
 const ROUNDING = 1e-6; // of a frame: rounding error at half a frame
 const EPSILON = 5e-4; // seconds: times closer than this are equal
 
+/** @import {FrameTimes} from "./frame_times.js" */
+/** @typedef {{start: number, end: number}} Span in seconds */
+
 export class Selection extends EventTarget {
-  // `video` is the API's media object, or null; `times` are the FrameTimes of a variable rate, or null.
+  /**
+   * `video` is the API's media object, or null; `times` are the FrameTimes of a variable rate, or null.
+   *
+   * @param {number} duration
+   * @param {Video | null} video
+   * @param {FrameTimes | null} [times]
+   */
   constructor(duration, video, times = null) {
     super();
     this.duration = duration;
     this.frameTimes = times;
-    const [count, seconds = 1] = video && video.frame_rate ? video.frame_rate.split("/").map(Number) : [1, FREE_STEP];
+    const [count, seconds = 1] = video?.frame_rate ? video.frame_rate.split("/").map(Number) : [1, FREE_STEP];
     this.rate = count / seconds;
     this.frame = seconds / count; // the usual step if the rate varies
-    this.fixedRate = Boolean(video && video.frame_rate && !video.variable_rate);
-    this.gridStart = (this.fixedRate && video.first_frame_seconds) || 0; // start of the frame grid
+    this.fixedRate = Boolean(video?.frame_rate && !video.variable_rate);
+    this.gridStart = (this.fixedRate && video?.first_frame_seconds) || 0; // start of the frame grid
     this.minLength = this.fixedRate ? this.frame : FREE_RESOLUTION;
-    this.start = null;
-    this.end = null;
+    /** @type {Span | null} */
+    this.range = null;
   }
 
   get empty() {
-    return this.start === null;
+    return this.range === null;
   }
 
   get length() {
-    return this.empty ? 0 : this.end - this.start;
+    return this.range ? this.range.end - this.range.start : 0;
   }
 
-  // Return the nearest selectable time; the earlier frame on a tie, as in the engine. The start and the end of the
-  // recording are selectable even if they are not on a frame.
+  get start() {
+    return this.range?.start ?? null;
+  }
+
+  get end() {
+    return this.range?.end ?? null;
+  }
+
+  /**
+   * Return the nearest selectable time; the earlier frame on a tie, as in the engine. The start and the end of the
+   * recording are selectable even if they are not on a frame.
+   *
+   * @param {number} time
+   */
   snap(time) {
     if (Math.abs(time - this.duration) < this.minLength / 2) return this.duration;
     const at = this.fixedRate ? this.snapToGrid(time) : this.snapToFrame(time);
     return Math.round(Math.min(Math.max(0, at), this.duration) * 1e6) / 1e6;
   }
 
+  /** @param {number} time */
   snapToGrid(time) {
     if (time < Math.min(this.gridStart, this.frame) / 2) return 0;
     return this.gridStart + Math.ceil((time - this.gridStart) * this.rate - 0.5 - ROUNDING) / this.rate;
   }
 
+  /** @param {number} time */
   snapToFrame(time) {
-    const frame = this.frameTimes && this.frameTimes.nearest(time, this.frame / 2);
+    const frame = this.frameTimes?.nearest(time, this.frame / 2);
     return typeof frame === "number" ? frame : Math.round(time / FREE_RESOLUTION) * FREE_RESOLUTION;
   }
 
-  // Return the time one frame later (1) or earlier (-1).
+  /**
+   * Return the time one frame later (1) or earlier (-1).
+   *
+   * @param {number} time
+   * @param {number} direction
+   */
   neighbour(time, direction) {
-    const frame = this.frameTimes && this.frameTimes.neighbour(time, direction);
+    const frame = this.frameTimes?.neighbour(time, direction);
     return typeof frame === "number" ? frame : time + direction * this.frame;
   }
 
-  // Return the role of the frame at this time for the clip: "first", "last", "after", "end" (no frame follows), or "".
+  /**
+   * Return the role of the frame at this time for the clip: "first", "last", "after", "end" (no frame follows), or "".
+   *
+   * @param {number} moment
+   * @returns {"first" | "last" | "after" | "end" | ""}
+   */
   roleOf(moment) {
-    if (this.empty) return "";
-    if (Math.abs(moment - this.start) < EPSILON) return "first";
-    if (Math.abs(moment - this.end) < EPSILON) return this.end === this.duration ? "end" : "after";
-    return moment > this.start && moment < this.end && this.neighbour(moment, 1) > this.end - EPSILON ? "last" : "";
+    if (!this.range) return "";
+    const {start, end} = this.range;
+    if (Math.abs(moment - start) < EPSILON) return "first";
+    if (Math.abs(moment - end) < EPSILON) return end === this.duration ? "end" : "after";
+    return moment > start && moment < end && this.neighbour(moment, 1) > end - EPSILON ? "last" : "";
   }
 
+  /**
+   * @param {number} start
+   * @param {number} end
+   */
   set(start, end) {
     const low = this.snap(Math.min(start, end));
     const high = this.snap(Math.max(start, end));
-    this.start = Math.min(low, this.snap(this.duration - this.minLength));
-    this.end = Math.min(this.duration, Math.max(high, this.snap(this.start + this.minLength)));
+    const from = Math.min(low, this.snap(this.duration - this.minLength));
+    this.range = {start: from, end: Math.min(this.duration, Math.max(high, this.snap(from + this.minLength)))};
     this.dispatchEvent(new Event("change"));
   }
 
   // Snap again after more frame times were loaded.
   resnap() {
-    if (!this.empty && (this.snap(this.start) !== this.start || this.snap(this.end) !== this.end)) this.set(this.start, this.end);
+    if (!this.range) return;
+    const {start, end} = this.range;
+    if (this.snap(start) !== start || this.snap(end) !== end) this.set(start, end);
   }
 
+  /** @param {number} time */
   setStart(time) {
-    const end = this.empty || this.end <= time ? Math.min(this.duration, time + DEFAULT_SECONDS) : this.end;
+    const end = !this.range || this.range.end <= time ? Math.min(this.duration, time + DEFAULT_SECONDS) : this.range.end;
     this.set(Math.min(time, this.duration - this.minLength), end);
   }
 
+  /** @param {number} time */
   setEnd(time) {
-    const start = this.empty || this.start >= time ? Math.max(0, time - DEFAULT_SECONDS) : this.start;
+    const start = !this.range || this.range.start >= time ? Math.max(0, time - DEFAULT_SECONDS) : this.range.start;
     this.set(start, Math.max(time, this.minLength));
   }
 
+  /** @param {number} by */
   move(by) {
-    const kept = Math.min(Math.max(by, -this.start), this.duration - this.end);
-    this.set(this.start + kept, this.end + kept);
+    if (!this.range) return;
+    const {start, end} = this.range;
+    const kept = Math.min(Math.max(by, -start), this.duration - end);
+    this.set(start + kept, end + kept);
   }
 
   clear() {
-    this.start = null;
-    this.end = null;
+    this.range = null;
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -5,11 +5,21 @@ import {h} from "../lib/dom.js";
 import {formatNumber, rich, t} from "../lib/texts.js";
 import {serverText} from "../lib/ui.js";
 
-// Codecs of which packets are copied, and the containers into which they are.
+/**
+ * Codecs of which packets are copied, and the containers into which they are.
+ *
+ * @type {Record<string, string[]>}
+ */
 const COPIED = {h264: ["mp4", "mkv"], hevc: ["mp4", "mkv"], vp8: ["webm", "mkv"], vp9: ["webm", "mkv"]};
+/** @import {Selection} from "./selection.js" */
+
 const PAUSE_MS = 400; // after the last change of the selection
 
-// `show(profile)` adapts the switch to a profile of the API. `render()` returns the value for a request.
+/**
+ * `show(profile)` adapts the switch to a profile of the API. `render()` returns the value for a request.
+ *
+ * @param {{recording: ReadyRecording, selection: Selection, signal: AbortSignal}} options
+ */
 export function smartSwitch({recording, selection, signal}) {
   const box = h("input", {type: "checkbox"});
   const saving = h("span", {class: "muted small", role: "status"});
@@ -19,19 +29,23 @@ export function smartSwitch({recording, selection, signal}) {
     h("label", {class: "check", title: t("Copies whole groups of pictures of the recording, and encodes only the frames at the cuts")}, box, t("Smart render")),
     saving,
   );
+  /** @type {Profile | null} */
   let profile = null;
-  let timer = 0;
+  /** @type {number | undefined} */
+  let timer;
+  /** @type {AbortController | null} */
   let running = null;
 
   const possible = () => {
     const codec = recording.media?.video?.codec;
-    return profile?.video === codec && (COPIED[codec] ?? []).includes(profile.container);
+    return Boolean(codec && profile?.video === codec && COPIED[codec]?.includes(profile.container));
   };
 
+  /** @param {Profile} chosen */
   function show(chosen) {
     profile = chosen;
     node.hidden = !possible();
-    box.checked = profile.render === "smart";
+    box.checked = chosen.render === "smart";
     plan();
   }
 
@@ -44,10 +58,12 @@ export function smartSwitch({recording, selection, signal}) {
   }
 
   async function ask() {
+    const {range} = selection;
+    if (!range || !profile) return;
     running = new AbortController();
     const stop = AbortSignal.any([running.signal, signal]);
-    const body = {label: "plan", start_seconds: Number(selection.start.toFixed(6)), end_seconds: Number(selection.end.toFixed(6)), profile: profile.name};
-    const path = `/v1/recordings/${recording.recording_id}/clips/plan`;
+    const body = {label: "plan", start_seconds: Number(range.start.toFixed(6)), end_seconds: Number(range.end.toFixed(6)), profile: profile.name};
+    const path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/clips/plan`);
     try {
       const smart = await post(path, {...body, render: "smart"}, {signal: stop});
       const whole = await post(path, {...body, render: "encode"}, {signal: stop});
@@ -63,13 +79,18 @@ export function smartSwitch({recording, selection, signal}) {
   return {
     node,
     show,
+    /** @returns {{render?: "smart" | "encode"}} of a request */
     render: () => (possible() ? {render: box.checked ? "smart" : "encode"} : {}),
   };
 }
 
+/**
+ * @param {ClipPlan} smart
+ * @param {ClipPlan} whole
+ */
 function describe(smart, whole) {
   const copied = smart.segments.filter((each) => each.kind === "copy").reduce((sum, each) => sum + each.end_seconds - each.start_seconds, 0);
-  if (!copied) return rich("Everything is encoded: {reason}.", {reason: serverText(smart.segments[0].reason)});
+  if (!copied) return rich("Everything is encoded: {reason}.", {reason: serverText(smart.segments[0].reason ?? "")});
   const length = smart.actual_end_seconds - smart.actual_start_seconds;
   const percent = Math.round(100 * (1 - smart.estimated_seconds / whole.estimated_seconds));
   return rich("Copies {part} of {whole} s, and saves about {percent} % of the time.", {

@@ -5,9 +5,38 @@ import {h} from "../lib/dom.js";
 import {formatTime, parseTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 
+/** @import {Player} from "./player.js" */
+/** @import {Selection} from "./selection.js" */
+
+/**
+ * @typedef {object} TimeFieldsOptions
+ * @property {import("./words.js").Words} words
+ * @property {Selection} selection
+ * @property {Player} player
+ * @property {() => void} onvalidated
+ * @property {() => void} onapplied
+ */
+
+/**
+ * @typedef {object} TimeField
+ * @property {HTMLElement} node
+ * @property {HTMLElement} problem
+ * @property {number | null} shown the time that it shows
+ * @property {string} text
+ * @property {boolean} typed true if the user has changed the text
+ * @property {boolean} invalid
+ * @property {() => void} focus
+ * @property {(time: number | null) => void} show
+ * @property {(why: string) => void} setProblem
+ */
+
 const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ from the exact one
 
-// `onvalidated()` is called when a field has become valid or invalid, and `onapplied()` when a typed range is selected.
+/**
+ * `onvalidated()` is called when a field has become valid or invalid, and `onapplied()` when a typed range is selected.
+ *
+ * @param {TimeFieldsOptions} options
+ */
 export function timeFields({words, selection, player, onvalidated, onapplied}) {
   const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: words.start}, edit, () =>
     selection.setStart(player.shown),
@@ -18,11 +47,13 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
 
   let applying = false;
 
+  /** @param {TimeField} field */
   function edit(field) {
     apply(field);
     if (!field.invalid && !selection.empty) onapplied();
   }
 
+  /** @param {TimeField} changed */
   function apply(changed) {
     applying = true;
     start.setProblem("");
@@ -46,7 +77,13 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
     onvalidated();
   }
 
-  // Return the time in a field, or null if it was emptied or is invalid.
+  /**
+   * Return the time in a field, or null if it was emptied or is invalid.
+   *
+   * @param {TimeField} field
+   * @param {number | null} current
+   * @param {number | null} from
+   */
   function read(field, current, from) {
     const {text} = field;
     if (!field.typed) return current;
@@ -61,7 +98,7 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
       );
     } else if (relative && from === null) field.setProblem(t("set the in point first"));
     else {
-      const at = relative ? from + time : time;
+      const at = relative ? (from ?? 0) + time : time;
       if (field === end ? at <= selection.duration + DISPLAY_ERROR : at < selection.duration) return Math.min(at, selection.duration);
       field.setProblem(t("the recording ends at {time}", {time: formatTime(selection.duration)}));
     }
@@ -80,7 +117,8 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
       if (selection.start !== start.shown) start.show(selection.start);
       if (selection.end !== end.shown) end.show(selection.end);
     }
-    if (!applying && firstInvalid()) apply(firstInvalid());
+    const invalid = firstInvalid();
+    if (!applying && invalid) apply(invalid);
   });
 
   function firstInvalid() {
@@ -90,7 +128,14 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
   return {fields: [start.node, end.node], problems: [start.problem, end.problem], firstInvalid};
 }
 
-// A field for `90.5`, `1:02.500` and, in the out point, `+10` after the in point.
+/**
+ * A field for `90.5`, `1:02.500` and, in the out point, `+10` after the in point.
+ *
+ * @param {{id: string, key: string, name: string, label: string, set: string, meaning: string}} texts
+ * @param {(field: TimeField) => void} onedit
+ * @param {() => void} onset
+ * @returns {TimeField}
+ */
 function timeField({id, key, name, label, set, meaning}, onedit, onset) {
   const problem = h("p", {class: "bad small", id: `${id}-problem`, role: "alert"});
   const input = h("input", {
@@ -110,6 +155,7 @@ function timeField({id, key, name, label, set, meaning}, onedit, onset) {
     h("span", {class: "touch", "aria-hidden": "true"}, t("Set")),
   );
   let displayed = ""; // text set by the page, rounded
+  /** @type {TimeField} */
   const field = {
     node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),
     problem,
@@ -124,12 +170,14 @@ function timeField({id, key, name, label, set, meaning}, onedit, onset) {
       return problem.textContent !== "";
     },
     focus: () => input.focus(),
+    /** @param {number | null} time */
     show(time) {
       field.shown = time;
       displayed = time === null ? "" : formatTime(time);
       input.value = displayed;
       field.setProblem("");
     },
+    /** @param {string} why */
     setProblem(why) {
       if (why) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");

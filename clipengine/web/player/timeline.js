@@ -4,6 +4,7 @@
 
 import {debounce, h} from "../lib/dom.js";
 import {plural, t} from "../lib/texts.js";
+import {chapterBand, clipBands, segmentBand} from "./band_texts.js";
 import {Bands} from "./bands.js";
 import {drawCues, drawFilm, drawRuler, drawWave} from "./drawing.js";
 import {handle} from "./handles.js";
@@ -14,14 +15,36 @@ import {bindSelecting} from "./selecting.js";
 import {lane} from "./track.js";
 import {wordsOf} from "./words.js";
 
+/** @import {Band} from "./bands.js" */
+/** @import {Chapter, Shown} from "./band_texts.js" */
+/** @import {Player} from "./player.js" */
+/** @import {Segment} from "./segments.js" */
+/** @import {Selection, Span} from "./selection.js" */
+
+/**
+ * @typedef {object} TimelineOptions
+ * @property {ReadyRecording} recording
+ * @property {Selection} selection
+ * @property {Player} player
+ * @property {boolean} hasCues reserves the lane of the cues
+ * @property {(item: Shown) => void} onopen is called for a chosen clip or segment
+ * @property {AbortSignal} signal
+ */
+
 const MIN_FRAMES = 12; // minimum length of the view
 const SECONDS_PER_PIXEL = 0.25; // at most: a range of ten seconds is 40 pixels wide
 
 export class Timeline {
-  // `onopen(item)` is called for a chosen clip or segment; `hasCues` reserves the lane of the cues.
+  /** @param {TimelineOptions} options */
   constructor({recording, selection, player, hasCues, onopen, signal}) {
-    Object.assign(this, {selection, player, clips: [], segments: []});
+    this.selection = selection;
+    this.player = player;
+    /** @type {Band<Shown>[]} */
+    this.clips = [];
+    /** @type {Band<Shown>[]} */
+    this.segments = [];
     this.duration = recording.duration_seconds;
+    /** @type {Span} */
     this.view = {start: 0, end: this.duration};
     this.ruler = h("canvas", {class: "ruler", "aria-hidden": "true"});
     this.strips = strips(recording, signal, () => this.draw());
@@ -31,10 +54,14 @@ export class Timeline {
       film: lane({loading: t("Loading filmstrip…"), failed: t("The filmstrip could not be loaded:")}, this.film, this.strips.film),
       wave: lane({loading: t("Loading waveform…"), failed: t("The waveform could not be loaded:")}, this.wave, this.strips.wave),
     };
+    /** @type {Cue[]} */
     this.cues = [];
     this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: !hasCues});
+    /** @param {Span} range */
     const reveal = ({start, end}) => this.revealRange(start, end);
+    /** @param {Span} range */
     const zoom = ({start, end}) => this.show(start - (end - start) * 0.1, (end - start) * 1.2);
+    /** @type {Bands<Shown>} */
     this.bands = new Bands({
       name: t("Clips and segments on the timeline"),
       className: "clip-bands",
@@ -45,6 +72,7 @@ export class Timeline {
     });
     const chapters = recording.media.chapters || [];
     this.bands.node.dataset.empty = t("No clips in this range");
+    /** @type {Bands<Chapter>} */
     this.chapters = new Bands({
       name: t("Chapters"),
       className: "chapter-bands",
@@ -58,29 +86,19 @@ export class Timeline {
       },
     });
     this.chapters.node.hidden = !chapters.length;
-    this.chapters.set(
-      chapters.map((chapter, index) => {
-        const title = chapter.title || t("Chapter {number}", {number: index + 1});
-        return {
-          key: index,
-          start: chapter.start_seconds,
-          end: chapter.end_seconds,
-          text: title,
-          label: t("Chapter: {title}", {title}),
-          kind: "chapter",
-          item: chapter,
-        };
-      }),
-    );
+    this.chapters.set(chapters.map(chapterBand));
     this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
     this.playhead = h("div", {class: "playhead", "aria-hidden": "true"});
+    /** @param {number} time */
     const onmove = (time) => {
       this.reveal(time);
       player.pause();
       player.seek(time); // for the out point this is the first frame after the clip
     };
-    this.handles = ["start", "end"].map((kind) => handle({kind, meaning: wordsOf(recording)[kind], selection, timeline: this, onmove}));
+    /** @type {("start" | "end")[]} */
+    const ends = ["start", "end"];
+    this.handles = ends.map((kind) => handle({kind, meaning: wordsOf(recording)[kind], selection, timeline: this, onmove}));
     this.tracks = h(
       "div",
       {class: "tracks"},
@@ -127,8 +145,9 @@ export class Timeline {
     this.bindEvents(signal);
   }
 
+  /** @param {AbortSignal} signal */
   bindEvents(signal) {
-    new ResizeObserver((entries, observer) => {
+    new ResizeObserver((_, observer) => {
       if (signal.aborted) observer.disconnect();
       else this.draw();
     }).observe(this.node);
@@ -161,19 +180,31 @@ export class Timeline {
     return Math.min(this.duration, this.tracks.clientWidth * SECONDS_PER_PIXEL);
   }
 
-  // Return true if a time is in the view, or nearer to its edge than a pixel.
+  /**
+   * Return true if a time is in the view, or nearer to its edge than a pixel.
+   *
+   * @param {number} time
+   */
   sees(time) {
     const pixel = this.span / Math.max(1, this.tracks.clientWidth);
     return time >= this.view.start - pixel && time <= this.view.end + pixel;
   }
 
-  // Return the time at a point of the page, within the view.
+  /**
+   * Return the time at a point of the page, within the view.
+   *
+   * @param {number} clientX
+   */
   timeAt(clientX) {
     const {left, width} = this.tracks.getBoundingClientRect();
     return Math.min(Math.max(this.view.start, this.view.start + ((clientX - left) / width) * this.span), this.view.end);
   }
 
-  // Return the place of a time on the page.
+  /**
+   * Return the place of a time on the page.
+   *
+   * @param {number} time
+   */
   placeOf(time) {
     const {left, width} = this.tracks.getBoundingClientRect();
     return left + ((time - this.view.start) / this.span) * width;
@@ -181,6 +212,10 @@ export class Timeline {
 
   // ---- view
 
+  /**
+   * @param {number} start
+   * @param {number} [span]
+   */
   show(start, span = this.span) {
     const shortest = Math.min(this.longest, this.selection.frame * MIN_FRAMES);
     const wide = Math.min(this.longest, Math.max(shortest, span));
@@ -189,6 +224,10 @@ export class Timeline {
     this.draw();
   }
 
+  /**
+   * @param {number} factor
+   * @param {number} [around]
+   */
   zoom(factor, around = this.player.time) {
     const anchor = around >= this.view.start && around <= this.view.end ? around : (this.view.start + this.view.end) / 2;
     const part = (anchor - this.view.start) / this.span;
@@ -196,7 +235,11 @@ export class Timeline {
     this.show(anchor - part * span, span);
   }
 
-  // Scroll by a part of the view's length. Returns false if the view did not move.
+  /**
+   * Scroll by a part of the view's length. Returns false if the view did not move.
+   *
+   * @param {number} part
+   */
   scroll(part) {
     const {start} = this.view;
     if (part) this.show(start + this.span * part);
@@ -211,8 +254,9 @@ export class Timeline {
 
   // Show the selection with some room on both sides; of a long one, the end that is nearer to the playhead.
   showSelection() {
-    const {start, end, length, empty, frame} = this.selection;
-    if (empty) return;
+    const {range, length, frame} = this.selection;
+    if (!range) return;
+    const {start, end} = range;
     const {time} = this.player;
     if (length <= this.longest) this.showAround((start + end) / 2, Math.max(length * 1.5, frame * MIN_FRAMES));
     else this.showAround(Math.abs(time - start) <= Math.abs(time - end) ? start : end, this.longest);
@@ -220,22 +264,34 @@ export class Timeline {
 
   // Show all of the selection, and keep the zoom if it fits.
   revealSelection() {
-    const {start, end, length} = this.selection;
+    const {range, length} = this.selection;
+    if (!range) return;
+    const {start, end} = range;
     if (this.sees(start) && this.sees(end)) return;
     if (length < this.span) this.showAround((start + end) / 2, this.span);
     else this.showSelection();
   }
 
+  /**
+   * @param {number} time
+   * @param {number} span
+   */
   showAround(time, span) {
     this.show(time - Math.min(span, this.longest) / 2, span);
   }
 
-  // Show a range, and keep the zoom if it fits.
+  /**
+   * Show a range, and keep the zoom if it fits.
+   *
+   * @param {number} start
+   * @param {number} end
+   */
   revealRange(start, end) {
     if (end > this.view.start && start < this.view.end) return;
     this.show(start - Math.max(0, this.span - (end - start)) / 2);
   }
 
+  /** @param {number} time */
   reveal(time) {
     if (!this.sees(time)) this.show(time - this.span / 2);
   }
@@ -248,37 +304,19 @@ export class Timeline {
 
   // ---- drawing
 
+  /** @param {Clip[]} clips */
   setClips(clips) {
-    this.clips = clips.filter((clip) => clip.status !== "failed").flatMap((clip) => this.clipBands(clip));
+    this.clips = clips.filter((clip) => clip.status !== "failed").flatMap(clipBands);
     this.setBands();
   }
 
-  // Return a band for each part of a clip that is of this recording.
-  clipBands(clip) {
-    const parts = clip.parts || [clip];
-    return parts.flatMap(({recording_id: id, start_seconds: start, end_seconds: end}, at) => {
-      if (id && id !== clip.recording_id) return [];
-      const text = parts.length > 1 ? `${clip.label} ${at + 1}/${parts.length}` : clip.label;
-      const label = [
-        t("Clip: {label}", {label: clip.label}),
-        parts.length > 1 && t("part {number} of {count}", {number: at + 1, count: parts.length}),
-        clip.status === "processing" && t("in progress"),
-      ]
-        .filter(Boolean)
-        .join(", ");
-      return {key: `${clip.clip_id}/${at}`, start, end, text, label, kind: clip.status, item: {...clip, start_seconds: start, end_seconds: end}};
-    });
-  }
-
+  /** @param {Segment[]} items */
   setSegments(items) {
-    this.segments = items.map((item, index) => {
-      const name = t("Segment {number}", {number: index + 1});
-      const text = item.label || name;
-      return {key: item, start: item.start, end: item.end, text, kind: "draft", item, label: item.label ? `${name}: ${item.label}` : name};
-    });
+    this.segments = items.map(segmentBand);
     this.setBands();
   }
 
+  /** @param {Cue[]} cues */
   setCues(cues) {
     this.cues = cues;
     this.drawStrips();
@@ -289,10 +327,16 @@ export class Timeline {
     this.place();
   }
 
+  /** @param {number} time */
   percent(time) {
     return `${((time - this.view.start) / this.span) * 100}%`;
   }
 
+  /**
+   * @param {HTMLElement} node
+   * @param {number} start
+   * @param {number} end
+   */
   setRange(node, start, end) {
     const low = Math.max(start, this.view.start);
     const high = Math.min(end, this.view.end);
@@ -306,24 +350,21 @@ export class Timeline {
     this.range.hidden = selection.empty;
     for (const end of this.handles) end.node.hidden = selection.empty;
     for (const shade of this.shades) shade.hidden = selection.empty;
-    if (!selection.empty) {
-      this.setRange(this.range, selection.start, selection.end);
-      this.setRange(this.shades[0], view.start, selection.start);
-      this.setRange(this.shades[1], selection.end, view.end);
-      this.handles.forEach((end, at) => {
-        const time = at ? selection.end : selection.start;
-        end.node.hidden = !this.sees(time);
-        end.node.style.left = this.percent(time);
-        end.show();
+    if (selection.range) {
+      const {start, end} = selection.range;
+      this.setRange(this.range, start, end);
+      this.setRange(this.shades[0], view.start, start);
+      this.setRange(this.shades[1], end, view.end);
+      this.handles.forEach((handle, at) => {
+        const time = at ? end : start;
+        handle.node.hidden = !this.sees(time);
+        handle.node.style.left = this.percent(time);
+        handle.show(time);
       });
     }
     this.bands.place(view);
     this.chapters.place(view);
-    this.overview.mark([
-      ...this.clips.map(({start, end}) => ({start, end, kind: "clip"})),
-      ...this.segments.map(({start, end}) => ({start, end, kind: "segment"})),
-      ...(selection.empty ? [] : [{start: selection.start, end: selection.end, kind: "selection"}]),
-    ]);
+    this.overview.mark({clip: this.clips, segment: this.segments, selection: selection.range ? [selection.range] : []});
     this.placePlayhead();
   }
 
@@ -353,6 +394,6 @@ export class Timeline {
     if (wave) this.lanes.wave.show(this.view);
     if (!this.cueLane.hidden) drawCues(this.cueLane, this.cues, this.view);
     this.overview.show(this.view, this.strips);
-    this.node.setAttribute("aria-busy", String(!this.requested || [film, wave].some((strip) => strip && strip.busy)));
+    this.node.setAttribute("aria-busy", String(!this.requested || [film, wave].some((strip) => strip?.busy)));
   }
 }

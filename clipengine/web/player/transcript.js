@@ -1,33 +1,59 @@
 // The transcript of a recording: it follows playback, is searched, and selected text selects its range.
 
 import {get, query} from "../lib/api.js";
-import {addArrowNavigation, announce, debounce, h, icon, setText} from "../lib/dom.js";
+import {addArrowNavigation, announce, debounce, find, findAll, h, icon, setText, targetOf} from "../lib/dom.js";
 import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
 import {plural, t} from "../lib/texts.js";
 import {errorState, errorText} from "../lib/ui.js";
+
+/** @import {Player} from "./player.js" */
+/** @import {Selection} from "./selection.js" */
+
+/**
+ * @typedef {object} TranscriptOptions
+ * @property {Recording} recording
+ * @property {TranscriptObject[]} transcripts at least one
+ * @property {Player} player
+ * @property {Selection} selection
+ * @property {(time: number) => void} onseek shows a time
+ * @property {(cues: Cue[]) => void} onloaded is called when the cues of a language have arrived
+ * @property {AbortSignal} signal
+ */
 
 const READING_MS = 4000; // after the last scroll by hand, before the text follows playback again
 const SEARCH_MS = 250;
 const HITS = 100; // of a page of results
 
 export class Transcript {
-  // `transcripts` are those of the recording, at least one. `onseek(time)` shows a time; `onloaded(cues)` is called when
-  // the cues of a language have arrived.
+  /**
+   * @param {TranscriptOptions} options
+   */
   constructor({recording, transcripts, player, selection, onseek, onloaded, signal}) {
-    Object.assign(this, {player, selection, onseek, onloaded, signal});
-    this.base = `/v1/recordings/${recording.recording_id}/transcripts`;
-    this.cues = []; // {start_seconds, end_seconds, text, speaker?}, sorted by start
-    this.rows = []; // elements of the cues
+    this.player = player;
+    this.selection = selection;
+    this.onseek = onseek;
+    this.onloaded = onloaded;
+    this.signal = signal;
+    this.base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/transcripts`);
+    /** @type {Cue[]} sorted by start */
+    this.cues = [];
+    /** @type {HTMLElement[]} of the cues */
+    this.rows = [];
+    /** @type {WeakMap<Element, Cue>} by row, also of the hits */
+    this.cueOf = new WeakMap();
     this.current = -1;
     this.readUntil = 0;
+    /** @type {Cue | null} */
     this.anchor = null; // the cue that was shown last: the next selection with Shift begins there
     this.selecting = false; // while this transcript changes the selection
+    /** @type {string} */
     this.language = (transcripts.find(({cues}) => cues) || transcripts[0]).language;
     this.list = h("ol", {class: "cues", "aria-label": t("Transcript"), "aria-busy": "true"});
     this.hits = h("ol", {class: "cues", "aria-label": t("Matches"), hidden: true});
     this.status = h("p", {class: "muted small", role: "status"});
     this.more = h("button", {type: "button", class: "link small", hidden: true, onclick: () => this.find(this.next)}, t("Show more"));
+    /** @type {string | null} */
     this.next = null; // cursor of the next page of hits
     this.search = h("input", {type: "search", placeholder: t("Search the transcript"), title: t("Search (/)"), "aria-label": t("Search the transcript")});
     const languages = h(
@@ -52,6 +78,7 @@ export class Transcript {
     this.load();
   }
 
+  /** @param {() => void} find */
   bindEvents(find) {
     const {signal} = this;
     this.player.addEventListener("time", () => this.follow(), {signal});
@@ -101,7 +128,7 @@ export class Transcript {
     const {language} = this;
     this.list.setAttribute("aria-busy", "true");
     try {
-      const cues = await get(query(`${this.base}/${language}`, {format: "json"}), {signal: this.signal});
+      const cues = /** @type {Cue[]} */ (await get(query(`${this.base}/${language}`, {format: "json"}), {signal: this.signal}));
       if (language === this.language) this.show(cues);
     } catch (error) {
       if (error.name !== "AbortError")
@@ -116,13 +143,14 @@ export class Transcript {
     this.list.setAttribute("aria-busy", "false");
   }
 
+  /** @param {Cue[]} cues */
   show(cues) {
     this.cues = cues;
     this.current = -1;
     this.anchor = null;
-    this.rows = cues.map((cue, at) => cueRow(cue, at && cues[at - 1].speaker === cue.speaker ? null : cue.speaker, [cue.text]));
+    this.rows = cues.map((cue, at) => this.row(cue, at && cues[at - 1].speaker === cue.speaker ? null : cue.speaker, [cue.text]));
     this.list.replaceChildren(...(cues.length ? this.rows : [h("li", {class: "muted"}, t("This transcript has no text."))]));
-    if (this.rows.length) this.rows[0].querySelector("button").tabIndex = 0;
+    if (this.rows.length) setTabStop(this.rows[0]);
     this.onloaded(cues);
     this.markSelected();
     this.follow();
@@ -130,7 +158,11 @@ export class Transcript {
 
   // ---- playback
 
-  // Return the number of the last cue that has begun at a time, or -1.
+  /**
+   * Return the number of the last cue that has begun at a time, or -1.
+   *
+   * @param {number} time
+   */
   indexAt(time) {
     let [low, high] = [0, this.cues.length];
     while (low < high) {
@@ -161,25 +193,30 @@ export class Transcript {
 
   // Focus the current cue.
   focus() {
-    const target = this.list.querySelector("button[tabindex='0']");
+    const target = find(this.list, "button[tabindex='0']");
     if (target && !this.list.hidden) target.focus({preventScroll: true});
     else this.search.focus();
   }
 
+  /** @param {HTMLElement} row */
   makeTabStop(row) {
-    for (const other of this.list.querySelectorAll("button[tabindex='0']")) other.tabIndex = -1;
-    row.querySelector("button").tabIndex = 0;
+    for (const other of findAll(this.list, "button[tabindex='0']")) other.tabIndex = -1;
+    setTabStop(row);
   }
 
   // ---- selection
 
-  // A click on a time shows it. With Shift, the range from the time that was shown last to the end of the cue is selected;
-  // if the selection has changed since, it is extended to the cue.
+  /**
+   * A click on a time shows it. With Shift, the range from the time that was shown last to the end of the cue is selected;
+   * if the selection has changed since, it is extended to the cue.
+   *
+   * @param {MouseEvent | KeyboardEvent} event
+   */
   click(event) {
-    const button = event.target.closest("button.time");
-    if (!button) return;
+    const row = targetOf(event).closest("button.time")?.closest("li");
+    const cue = row && this.cueOf.get(row);
+    if (!cue) return;
     event.preventDefault();
-    const {cue} = button.closest("li");
     if (event.shiftKey) this.selectTo(cue);
     else {
       this.onseek(cue.start_seconds);
@@ -187,51 +224,58 @@ export class Transcript {
     }
   }
 
+  /** @param {Cue} cue */
   selectTo(cue) {
     const {selection, anchor} = this;
     this.selecting = true;
     if (anchor) selection.clear(); // a new range, not a change of the current segment
     const [start, end] = anchor
       ? [anchor.start_seconds, anchor.end_seconds]
-      : selection.empty
-        ? [cue.start_seconds, cue.end_seconds]
-        : [selection.start, selection.end];
+      : selection.range
+        ? [selection.range.start, selection.range.end]
+        : [cue.start_seconds, cue.end_seconds];
     selection.set(Math.min(start, cue.start_seconds), Math.max(end, cue.end_seconds));
     this.selecting = false;
-    announce(t("Selected from {start} to {end}", {start: formatTime(selection.start), end: formatTime(selection.end)}));
+    if (!selection.range) return;
+    announce(t("Selected from {start} to {end}", {start: formatTime(selection.range.start), end: formatTime(selection.range.end)}));
   }
 
   // Select the range of the cues in which text is selected.
   selectText() {
     const selected = getSelection();
-    if (selected.isCollapsed || !selected.rangeCount) return;
+    if (!selected || selected.isCollapsed || !selected.rangeCount) return;
     const range = selected.getRangeAt(0);
-    const inside = (node) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement).closest(".cues > li");
+    /** @param {Node} node */
+    const inside = (node) => (node instanceof Element ? node : node.parentElement)?.closest(".cues > li");
     const [first, last] = [inside(range.startContainer), inside(range.endContainer)];
     if (!first || !this.node.contains(first)) return;
-    const cues = [...first.parentElement.children]
-      .filter((row) => row.cue && range.intersectsNode(row.querySelector("p")) && hasSelectedText(row.querySelector("p"), range))
-      .map((row) => row.cue);
+    const cues = [];
+    for (const row of first.parentElement?.children ?? []) {
+      const [cue, text] = [this.cueOf.get(row), row.querySelector("p")];
+      if (cue && text && range.intersectsNode(text) && hasSelectedText(text, range)) cues.push(cue);
+    }
     if (!cues.length || (last && !this.node.contains(last))) return;
     const end = Math.max(...cues.map((cue) => cue.end_seconds));
     const {selection} = this;
     if (selection.start === selection.snap(cues[0].start_seconds) && selection.end === selection.snap(end)) return;
     selection.clear(); // a new range, not a change of the current segment
     selection.set(cues[0].start_seconds, end);
-    if (!this.player.playing) this.onseek(selection.start);
+    if (!this.player.playing && selection.range) this.onseek(selection.range.start);
   }
 
   markSelected() {
     const {selection, rows, cues} = this;
     for (const row of this.list.querySelectorAll(".in")) row.classList.remove("in");
-    if (selection.empty) return;
-    for (let at = Math.max(0, this.indexAt(selection.start) - 1); at < rows.length && cues[at].start_seconds < selection.end - 1e-3; at += 1) {
-      rows[at].classList.toggle("in", cues[at].end_seconds > selection.start + 1e-3);
+    if (!selection.range) return;
+    const {start, end} = selection.range;
+    for (let at = Math.max(0, this.indexAt(start) - 1); at < rows.length && cues[at].start_seconds < end - 1e-3; at += 1) {
+      rows[at].classList.toggle("in", cues[at].end_seconds > start + 1e-3);
     }
   }
 
   // ---- search
 
+  /** @param {string | null} [cursor] */
   async find(cursor = null) {
     const q = typedQuery(this.search.value);
     this.hits.hidden = !q;
@@ -248,8 +292,8 @@ export class Transcript {
       if (q !== typedQuery(this.search.value)) return;
       if (!cursor) this.hits.replaceChildren();
       this.hits.querySelector(".more")?.remove();
-      const rows = page.data.map((hit) => cueRow(hit, hit.speaker, markedText(hit)));
-      for (const row of rows) row.querySelector("button").tabIndex = 0;
+      const rows = page.data.map((hit) => this.row(hit, hit.speaker, markedText(hit)));
+      for (const row of rows) setTabStop(row);
       this.hits.append(...rows);
       const shown = this.hits.children.length;
       this.next = page.next_cursor;
@@ -261,20 +305,47 @@ export class Transcript {
       if (error.name !== "AbortError") this.status.replaceChildren(errorText(error));
     }
   }
+
+  /**
+   * Return the row of a cue.
+   *
+   * @param {Cue} cue
+   * @param {string | null | undefined} speaker
+   * @param {Child[]} text
+   */
+  row(cue, speaker, text) {
+    const row = cueRow(cue, speaker, text);
+    this.cueOf.set(row, cue);
+    return row;
+  }
 }
 
+/** @param {HTMLElement} row */
+function setTabStop(row) {
+  const button = row.querySelector("button");
+  if (button) button.tabIndex = 0;
+}
+
+/**
+ * @param {Cue} cue
+ * @param {string | null | undefined} speaker
+ * @param {Child[]} text
+ */
 function cueRow(cue, speaker, text) {
-  const row = h(
+  return h(
     "li",
     {},
     h("button", {type: "button", class: "link time", tabindex: "-1", title: t("Go here; with Shift, select up to here")}, formatTime(cue.start_seconds, 0)),
     h("div", {}, speaker ? h("strong", {}, speaker) : null, h("p", {dir: "auto"}, text)),
   );
-  row.cue = cue;
-  return row;
 }
 
-// True if the range contains text of the node, not only its edge.
+/**
+ * True if the range contains text of the node, not only its edge.
+ *
+ * @param {Node} node
+ * @param {Range} range
+ */
 function hasSelectedText(node, range) {
   const part = document.createRange();
   part.selectNodeContents(node);

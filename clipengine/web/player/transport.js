@@ -5,6 +5,20 @@ import {formatTime, parseTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {wordsOf} from "./words.js";
 
+/** @import {Player} from "./player.js" */
+/** @import {Timeline} from "./timeline.js" */
+
+/**
+ * @typedef {object} TransportOptions
+ * @property {Player} player
+ * @property {Timeline} timeline
+ * @property {ReadyRecording} recording
+ * @property {HTMLElement} loop
+ * @property {import("./jumps.js").Jumps} jumps
+ * @property {AbortSignal} signal
+ */
+
+/** @param {TransportOptions} options */
 export function transport({player, timeline, recording, loop, jumps, signal}) {
   const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square"});
   const words = wordsOf(recording);
@@ -43,7 +57,13 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
   );
 }
 
-// The current time. A typed time seeks; an invalid one is reset.
+/**
+ * The current time. A typed time seeks; an invalid one is reset.
+ *
+ * @param {Player} player
+ * @param {Timeline} timeline
+ * @param {AbortSignal} signal
+ */
 function timeField(player, timeline, signal) {
   const field = h("input", {
     class: "time now",

@@ -2,6 +2,19 @@
 
 import {t} from "../lib/texts.js";
 
+/**
+ * @typedef {object} Words
+ * @property {string} previous
+ * @property {string} next
+ * @property {string} start meaning of the in point
+ * @property {string} end meaning of the out point
+ * @property {string} step meaning of the arrow keys
+ * @property {string} setStart
+ * @property {string} setEnd
+ * @property {[keys: string, text: string]} jump
+ */
+
+/** @type {Words} */
 const FRAMES = {
   previous: t("Previous frame (←)"),
   next: t("Next frame (→)"),
@@ -12,6 +25,7 @@ const FRAMES = {
   setEnd: t("set the out point: the clip ends before the frame on screen"),
   jump: ["F S D", t("go to the next keyframe, silence or scene; with Shift, to the previous one")],
 };
+/** @type {Words} */
 const POSITIONS = {
   previous: t("10 ms back (←)"),
   next: t("10 ms forward (→)"),
@@ -23,4 +37,8 @@ const POSITIONS = {
   jump: ["S", t("go to the next silence; with Shift, to the previous one")],
 };
 
+/**
+ * @param {Pick<ReadyRecording, "media">} recording
+ * @returns {Words}
+ */
 export const wordsOf = ({media}) => (media.video ? FRAMES : POSITIONS);

@@ -7,22 +7,30 @@ import {plural, rich, t} from "../lib/texts.js";
 import {confirmDialog, copyText, openDialog, saveFile, serverText, toast} from "../lib/ui.js";
 import {shareClip} from "./share_dialog.js";
 
+/** @param {Clip} clip */
 export const clipDownload = (clip) => `/v1/clips/${clip.clip_id}/download`;
+
+/** @import {MenuItem} from "../lib/ui.js" */
 
 const ANIMATIONS = ["gif", "webp"];
 const PLAYING = {controls: true, autoplay: true, loop: true};
 
-// Return the element that plays the clip. Animations are images.
+/**
+ * Return the element that plays the clip. Animations are images.
+ *
+ * @param {ReadyClip} clip
+ */
 function playerOf(clip) {
   const {result} = clip;
-  if (!result.width) return h("audio", {src: clipDownload(clip), ...PLAYING, "aria-label": clip.label});
-  const player = ANIMATIONS.includes(result.video_codec)
+  if (!result.width || !result.height) return h("audio", {src: clipDownload(clip), ...PLAYING, "aria-label": clip.label});
+  const player = ANIMATIONS.includes(result.video_codec ?? "")
     ? h("img", {src: clipDownload(clip), alt: clip.label, class: "animation", tabindex: "-1"})
     : h("video", {src: clipDownload(clip), poster: result.poster_path && `/v1/clips/${clip.clip_id}/poster`, ...PLAYING, "aria-label": clip.label});
-  player.style.setProperty("--ratio", result.width / result.height); // so that nothing moves when it loads
+  player.style.setProperty("--ratio", String(result.width / result.height)); // so that nothing moves when it loads
   return player;
 }
 
+/** @param {ReadyClip} clip */
 export function playClip(clip) {
   const {result} = clip;
   const player = playerOf(clip);
@@ -31,7 +39,7 @@ export function playClip(clip) {
     problem.hidden = false;
   });
   const facts = [
-    clip.parts?.length > 1 ? rangeOf(clip) : `${formatTime(result.actual_start_seconds)} – ${formatTime(result.actual_end_seconds)}`,
+    clip.parts && clip.parts.length > 1 ? rangeOf(clip) : `${formatTime(result.actual_start_seconds)} – ${formatTime(result.actual_end_seconds)}`,
     result.width && `${result.width}×${result.height}`,
     [result.video_codec, result.audio_codec].filter(Boolean).join(" + "),
     result.frames && plural(result.frames, "{count} frame", "{count} frames"),
@@ -68,30 +76,33 @@ export function playClip(clip) {
       ],
       onclose: () => {
         player.removeAttribute("src");
-        player.load?.(); // stops playback and download
+        if (player instanceof HTMLMediaElement) player.load(); // stops playback and download
       },
     },
   );
   player.focus();
 }
 
-const asked = (clip) => ({
-  label: clip.label,
-  ...(clip.parts ? {parts: clip.parts} : {start_seconds: clip.start_seconds, end_seconds: clip.end_seconds}),
+/** @param {Clip} clip */
+const optionsOf = (clip) => ({
+  ...(clip.parts ? {parts: clip.parts} : {}),
   ...(clip.profile === "default" ? {} : {profile: clip.profile}),
   ...(clip.render ? {render: clip.render} : {}),
   ...(clip.output ? {output: clip.output} : {}),
 });
 
+/** @param {Clip} clip */
 export function asCurl(clip) {
-  const body = JSON.stringify(asked(clip)).replaceAll("'", "'\\''");
+  const {label, start_seconds, end_seconds} = clip;
+  const body = JSON.stringify({label, ...(clip.parts ? {} : {start_seconds, end_seconds}), ...optionsOf(clip)}).replaceAll("'", "'\\''");
   return `curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\\n  -d '${body}' \\\n  ${location.origin}/v1/recordings/${clip.recording_id}/clips`;
 }
 
+/** @param {Clip} clip */
 export function asPython(clip) {
-  const {label, start_seconds: start, end_seconds: end, ...options} = asked(clip);
+  const {label, start_seconds: start, end_seconds: end} = clip;
   const range = clip.parts ? "" : `, ${start}, ${end}`;
-  const extra = Object.entries(options)
+  const extra = Object.entries(optionsOf(clip))
     .map(([name, value]) => `, ${name}=${JSON.stringify(value)}`)
     .join("");
   return [
@@ -105,25 +116,33 @@ export function asPython(clip) {
   ].join("\n");
 }
 
-// `rename()` and `retag()` edit the row of the clip.
+/**
+ * `rename()` and `retag()` edit the row of the clip.
+ *
+ * @param {Clip} clip
+ * @param {{ondeleted: (clip: Clip) => void, rename: () => void, retag: () => void}} actions
+ * @returns {MenuItem[]}
+ */
 export function menuItems(clip, {ondeleted, rename, retag}) {
-  const items = [];
-  if (clip.status === "complete") {
-    items.push({text: t("Share…"), icon: "link", run: () => shareClip(clip)});
-  }
-  items.push(
+  return [
+    clip.status === "complete" && {text: t("Share…"), icon: "link", run: () => shareClip(clip)},
     {text: t("Rename"), icon: "pen", run: rename},
     {text: t("Edit tags"), icon: "tag", run: retag},
     {text: t("Copy as curl"), icon: "copy", run: () => copyText(asCurl(clip), t("curl command"))},
     {text: t("Copy as Python"), icon: "copy", run: () => copyText(asPython(clip), "Python")},
     {text: t("Delete…"), icon: "trash", danger: true, run: () => deleteClip(clip, ondeleted)},
-  );
-  return items;
+  ];
 }
 
+/** @param {Clip} clip */
 export const cancel = (clip) => post(`/v1/clips/${clip.clip_id}/cancel`);
+/** @param {Clip} clip */
 export const retry = (clip) => post(`/v1/clips/${clip.clip_id}/retry`);
 
+/**
+ * @param {Clip} clip
+ * @param {(clip: Clip) => void} ondeleted
+ */
 async function deleteClip(clip, ondeleted) {
   const detail = clip.status === "complete" ? t("The clip and its file in the store are deleted.") : t("The clip is removed from the list.");
   if (!(await confirmDialog(rich("Delete “{label}”?", {label: h("bdi", {}, clip.label)}), detail, t("Delete")))) return;
@@ -134,7 +153,11 @@ async function deleteClip(clip, ondeleted) {
 
 const BATCH = 100; // of a request
 
-// Download the complete ones of the clips as ZIP archives of at most 100 clips.
+/**
+ * Download the complete ones of the clips as ZIP archives of at most 100 clips.
+ *
+ * @param {Clip[]} clips
+ */
 export async function downloadArchive(clips) {
   const ready = clips.filter((clip) => clip.status === "complete");
   if (!ready.length) {
@@ -144,7 +167,7 @@ export async function downloadArchive(clips) {
   const left = clips.length - ready.length;
   toast(
     t("Preparing the archive"),
-    `${plural(ready.length, "{count} clip", "{count} clips")}, ${formatBytes(ready.reduce((sum, clip) => sum + clip.result.size_bytes, 0))}${left ? `; ${t("{count} not ready", {count: left})}` : ""}`,
+    `${plural(ready.length, "{count} clip", "{count} clips")}, ${formatBytes(ready.reduce((sum, clip) => sum + (clip.result?.size_bytes ?? 0), 0))}${left ? `; ${t("{count} not ready", {count: left})}` : ""}`,
   );
   for (let at = 0; at < ready.length; at += BATCH) {
     const ids = ready.slice(at, at + BATCH).map((clip) => clip.clip_id);
@@ -153,7 +176,11 @@ export async function downloadArchive(clips) {
   announce(t("The archive is downloaded"));
 }
 
-// Ask for confirmation, then delete the clips. Returns their ids.
+/**
+ * Ask for confirmation, then delete the clips. Returns their ids.
+ *
+ * @param {Clip[]} clips
+ */
 export async function deleteClips(clips) {
   const what = plural(clips.length, "{count} clip", "{count} clips");
   if (

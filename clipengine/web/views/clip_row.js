@@ -1,7 +1,7 @@
 // A row of a list of clips: poster, label, range, progress or error, and actions.
 
 import {patch} from "../lib/api.js";
-import {h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
+import {find, h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {clipState, formatAge, formatBytes, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
 import {posterImage} from "../lib/posters.js";
@@ -9,11 +9,26 @@ import {t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
 
-// `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the list. `ontag(tag)`
-// filters it.
+/**
+ * @typedef {object} ClipRowOptions
+ * @property {((id: string) => HTMLElement) | null} [linkToRecording]
+ * @property {(clip: Clip) => void} onchange
+ * @property {(clip: Clip) => void} ondeleted
+ * @property {((clip: Clip) => void) | null} [onlocate]
+ * @property {((tag: string) => void) | null} [ontag]
+ */
+
+/**
+ * `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the list. `ontag(tag)`
+ * filters it.
+ *
+ * @param {ClipRowOptions} options
+ * @returns {import("../lib/paged_list.js").Row<Clip>}
+ */
 export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null, ontag = null}) {
-  let clip = null;
-  const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(clip)});
+  /** @type {Clip} */
+  let clip; // set by the first `update`, before the row is shown
+  const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(/** @type {ReadyClip} */ (clip))});
   const name = h("span", {class: "name clip"});
   const pill = h("span", {class: "pill"});
   const facts = h("p", {class: "facts"});
@@ -33,12 +48,14 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
 
   // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
+  /** @param {(clip: Clip) => Promise<Clip>} work */
   const apply = (work) =>
     asyncHandler(async () => {
       pressed = actions.contains(document.activeElement);
       onchange(await work(clip));
     });
 
+  /** @param {{label?: string, tags?: string[]}} values */
   const change = async (values) => onchange(await patch(`/v1/clips/${clip.clip_id}`, values));
   const rename = () => editInPlace(name, {value: clip.label, label: t("Label"), restore: more, save: (text) => change({label: text})});
   const retag = () =>
@@ -51,6 +68,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
       save: (text) => change({tags: splitTags(text)}),
     });
 
+  /** @param {Clip} next */
   function update(next) {
     const statusChanged = !clip || clip.status !== next.status;
     const unchanged = !statusChanged && clip.attempt === next.attempt;
@@ -72,10 +90,10 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     drawFacts();
     drawPoster();
     problem.hidden = !next.error || next.error.code === "cancelled"; // the user did it
-    if (!problem.hidden) problem.replaceChildren(errorSummary(next.error));
+    if (next.error && !problem.hidden) problem.replaceChildren(errorSummary(next.error));
     if (!statusChanged) return;
     setChildren(actions, [...buttons(), more]);
-    if (pressed && document.activeElement === document.body) actions.firstElementChild.focus();
+    if (pressed && document.activeElement === document.body) find(actions, "*")?.focus();
     pressed = false;
   }
 
@@ -97,10 +115,11 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     poster.disabled = !ready;
     poster.setAttribute("aria-label", ready ? t("Play {label}", {label: clip.label}) : t("{label} is not ready", {label: clip.label}));
     const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
-    const image = ready && clip.result.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
-    const sound = Boolean(ready && clip.result.audio_codec && !clip.result.width);
+    const image = ready && clip.result?.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
+    const sound = Boolean(ready && clip.result?.audio_codec && !clip.result.width);
     poster.classList.toggle("sound", sound);
-    poster.replaceChildren(...[image, icon(sound ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, formatTime(seconds, 1))].filter(Boolean));
+    const parts = [icon(sound ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, formatTime(seconds, 1))];
+    poster.replaceChildren(...(image ? [image] : []), ...parts);
   }
 
   function buttons() {

@@ -10,12 +10,14 @@ import {asyncHandler} from "../lib/ui.js";
 import {downloadArchive, deleteClips} from "./clip_actions.js";
 import {ClipList} from "./clip_list.js";
 
+/** @type {[value: string, text: string][]} */
 const STATUSES = [
   ["", t("All")],
   ["processing", t("In progress")],
   ["complete", t("Ready")],
   ["failed", t("Failed")],
 ];
+/** @type {[value: string, text: string][]} */
 const SORTS = [
   ["-created_at", t("Newest first")],
   ["created_at", t("Oldest first")],
@@ -24,6 +26,11 @@ const SORTS = [
   ["-size", t("Largest first")],
 ];
 
+/**
+ * @param {HTMLElement} main
+ * @param {Record<string, string>} params
+ * @param {AbortSignal} signal
+ */
 export function showClips(main, params, signal) {
   document.title = `${t("Clips")} · clipengine`;
   const filters = listFilters({
@@ -35,6 +42,7 @@ export function showClips(main, params, signal) {
     opens: "li:first-child .poster:enabled",
     onchange: () => clips.reload(),
   });
+  /** @type {Picks<Clip>} */
   const picks = new Picks({
     tools: filters.sort,
     actions: (items) => [
@@ -51,7 +59,13 @@ export function showClips(main, params, signal) {
       ),
       h(
         "button",
-        {type: "button", class: "danger", onclick: asyncHandler(async () => (await deleteClips(items)).forEach((id) => clips.remove(id)))},
+        {
+          type: "button",
+          class: "danger",
+          onclick: asyncHandler(async () => {
+            for (const id of await deleteClips(items)) clips.remove(id);
+          }),
+        },
         icon("trash"),
         t("Delete…"),
       ),

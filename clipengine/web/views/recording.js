@@ -1,11 +1,11 @@
 // One recording: player, timeline, clip form, and its clips.
 
 import {get} from "../lib/api.js";
-import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
+import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
 import {navigate, setQuery} from "../lib/router.js";
-import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
+import {showShortcuts} from "../lib/shortcuts.js";
 import {tabList} from "../lib/tabs.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
@@ -23,11 +23,20 @@ import {transport} from "../player/transport.js";
 import {wordsOf} from "../player/words.js";
 import {ClipList} from "./clip_list.js";
 import {recordingDownload, registerAgain, removeRecording} from "./recording_actions.js";
+import {bindStudioShortcuts} from "./studio_shortcuts.js";
 import {addUploads, filePicker} from "./uploads.js";
+
+/** @import {Segment} from "../player/segments.js" */
 
 const DAMAGED = ["recording_unreadable", "recording_truncated", "unsupported_media", "decoder_crashed"];
 
-// The parameter `t` is the time to show; `in` and `out` are the ends of the selection.
+/**
+ * The parameter `t` is the time to show; `in` and `out` are the ends of the selection.
+ *
+ * @param {HTMLElement} main
+ * @param {Record<string, string>} params
+ * @param {AbortSignal} signal
+ */
 export async function showRecording(main, {id, ...place}, signal) {
   main.className = "wide";
   document.title = `${t("Recording")} · clipengine`;
@@ -37,7 +46,7 @@ export async function showRecording(main, {id, ...place}, signal) {
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;
     if (recording.status === "complete") {
       const [transcripts, profiles] = await Promise.all([get(`/v1/recordings/${id}/transcripts?limit=100`, {signal}), get("/v1/profiles", {signal})]);
-      showStudio(main, recording, transcripts.data, profiles.data, signal, place);
+      showStudio(main, /** @type {ReadyRecording} */ (recording), transcripts.data, profiles.data, signal, place);
     } else showPending(main, recording, signal);
   } catch (error) {
     if (error.name !== "AbortError")
@@ -69,12 +78,17 @@ const skeleton = () =>
     ),
   );
 
+/**
+ * @param {HTMLElement} main
+ * @param {Recording} recording
+ * @param {AbortSignal} signal
+ */
 function showPending(main, recording, signal) {
   const failed = recording.status === "failed";
   main.replaceChildren(
     heading(recording),
-    failed
-      ? failedState(recording)
+    recording.error
+      ? failedState(recording, recording.error)
       : h(
           "div",
           {class: "panel empty", role: "status"},
@@ -83,22 +97,23 @@ function showPending(main, recording, signal) {
           h("p", {}, t("Its timeline appears here when that is done.")),
         ),
   );
-  listen((name, data) => {
-    const news = name.startsWith("recording.") && data && data.recording_id === recording.recording_id && data.status !== "processing";
-    if (news || name === "resync") {
-      get(`/v1/recordings/${recording.recording_id}`, {signal})
-        .then((now) => {
-          if (now.status === "complete") showRecording(main, {id: now.recording_id}, signal);
-          else if (now.status === "failed" && !failed) showPending(main, now, signal);
-        })
-        .catch(() => {});
-    }
-  }, signal);
+  const look = () =>
+    get(`/v1/recordings/${recording.recording_id}`, {signal})
+      .then((now) => {
+        if (now.status === "complete") showRecording(main, {id: now.recording_id}, signal);
+        else if (now.status === "failed" && !failed) showPending(main, now, signal);
+      })
+      .catch(() => {});
+  listen({resync: look, recording: ({recording_id: id, status}) => id === recording.recording_id && status !== "processing" && look()}, signal);
 }
 
-// The error state of a failed recording: retry, upload another file, or remove it.
-function failedState(recording) {
-  const {error} = recording;
+/**
+ * The error state of a failed recording: retry, upload another file, or remove it.
+ *
+ * @param {Recording} recording
+ * @param {ClipEngineError} error
+ */
+function failedState(recording, error) {
   const files = filePicker((chosenFiles) => {
     addUploads(chosenFiles);
     navigate("#/recordings");
@@ -141,8 +156,17 @@ function failedState(recording) {
   );
 }
 
+/**
+ * @param {Recording} recording
+ * @param {HTMLElement[]} tools
+ */
 const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class: "muted small clip"}, mediaSummary(recording)), ...tools);
 
+/**
+ * @param {string} title
+ * @param {HTMLElement | null} [line]
+ * @param {HTMLElement[]} tools
+ */
 function head(title, line = null, ...tools) {
   return h(
     "div",
@@ -153,15 +177,28 @@ function head(title, line = null, ...tools) {
   );
 }
 
+/**
+ * @param {HTMLElement} main
+ * @param {ReadyRecording} recording
+ * @param {TranscriptObject[]} transcripts
+ * @param {Profile[]} profiles
+ * @param {AbortSignal} signal
+ * @param {Record<string, string>} place
+ */
 function showStudio(main, recording, transcripts, profiles, signal, place) {
   const {video} = recording.media;
-  const frameTimes = video && video.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
+  const frameTimes = video?.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
   const selection = new Selection(recording.duration_seconds, video, frameTimes);
   const player = new Player(recording, selection, signal);
   if (frameTimes) {
     frameTimes.load(0);
     player.addEventListener("time", () => player.playing || frameTimes.load(player.time), {signal});
-    selection.addEventListener("change", () => selection.empty || [selection.start, selection.end].forEach((time) => frameTimes.load(time)), {signal});
+    const loadEnds = () => {
+      if (!selection.range) return;
+      frameTimes.load(selection.range.start);
+      frameTimes.load(selection.range.end);
+    };
+    selection.addEventListener("change", loadEnds, {signal});
   }
   const timeline = new Timeline({
     recording,
@@ -169,7 +206,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     player,
     signal,
     hasCues: transcripts.length > 0,
-    onopen: (item) => (item.clip_id ? locate(item) : openSegment(item)),
+    onopen: (item) => ("clip_id" in item ? locate(item) : openSegment(item)),
   });
   const clips = new ClipList({
     path: `/v1/recordings/${recording.recording_id}/clips`,
@@ -197,7 +234,9 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   });
   const count = h("span", {class: "muted"});
   const segments = new Segments(recording, selection);
+  /** @param {Clip} clip */
   const oncreated = (clip) => clips.put(clip, {fresh: true});
+  /** @param {Iterable<string>} pending */
   const nextLabel = (pending) => {
     const labels = [...ranges.clips.values()].map((clip) => clip.label).concat([...pending]);
     const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
@@ -220,20 +259,27 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   function toggleLoop() {
     player.looping = !player.looping;
     loop.setAttribute("aria-pressed", String(player.looping));
-    if (player.looping && !selection.empty) {
-      player.seek(selection.start);
+    if (player.looping && selection.range) {
+      player.seek(selection.range.start);
       player.play();
     }
   }
 
+  /** @param {Clip} clip */
   function locate(clip) {
     showRange(clip.start_seconds, clip.end_seconds, () => segments.setCurrent(null));
   }
 
+  /** @param {Segment} item */
   function openSegment(item) {
     showRange(item.start, item.end, () => segments.open(item));
   }
 
+  /**
+   * @param {number} start
+   * @param {number} end
+   * @param {() => void} then
+   */
   function showRange(start, end, then) {
     selection.set(start, end);
     timeline.showSelection();
@@ -287,13 +333,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
       "div",
       {class: "studio"},
       h("section", {class: "work", "aria-label": t("Player")}, player.node, controls, form.node, panel.node),
-      h(
-        "section",
-        {class: "panel beside", "aria-label": t("Clips of this recording")},
-        h("header", {}, beside.node),
-        clips.node,
-        transcript && transcript.node,
-      ),
+      h("section", {class: "panel beside", "aria-label": t("Clips of this recording")}, h("header", {}, beside.node), clips.node, transcript?.node),
     ),
   );
   bindStudioShortcuts({recording, segments, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);
@@ -304,7 +344,12 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   addEventListener("language", () => setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? ""}), {signal});
 }
 
-// Show the time and select the range of the address.
+/**
+ * Show the time and select the range of the address.
+ *
+ * @param {Record<string, string>} place
+ * @param {Pick<import("./studio_shortcuts.js").Studio, "selection" | "player" | "timeline" | "beside">} studio
+ */
 function showPlace(place, {selection, player, timeline, beside}) {
   const [time, start, end] = [place.t, place.in, place.out].map(Number);
   if (end > start) selection.set(start, end);
@@ -312,60 +357,4 @@ function showPlace(place, {selection, player, timeline, beside}) {
   player.seek(time);
   timeline.reveal(player.time);
   if (selection.empty) beside.select("transcript");
-}
-
-function bindStudioShortcuts({recording, segments, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal) {
-  const seekTo = (time) => {
-    player.pause();
-    player.seek(time);
-    timeline.reveal(player.time);
-  };
-  bindShortcuts(
-    {
-      " ": () => player.toggle(),
-      j: () => player.shuttle(-1),
-      k: () => player.pause(),
-      l: () => player.shuttle(1),
-      ArrowLeft: () => player.step(-1),
-      ArrowRight: () => player.step(1),
-      "Shift+ArrowLeft": () => seekTo(player.time - 1),
-      "Shift+ArrowRight": () => seekTo(player.time + 1),
-      Home: () => seekTo(0),
-      End: () => seekTo(player.duration),
-      i: () => selection.setStart(player.shown),
-      o: () => selection.setEnd(player.shown),
-      "Shift+i": () => selection.empty || seekTo(selection.start),
-      "Shift+o": () => selection.empty || seekTo(selection.end),
-      ...jumps.shortcuts,
-      Enter: () => form.submit(),
-      a: () => form.addSegment(),
-      b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
-      r: toggleLoop,
-      m: () => player.mute(),
-      n: () => form.focusLabel(),
-      g: () => document.querySelector(".now").focus(),
-      c: () => {
-        beside.select("clips");
-        clips.focus();
-      },
-      t: () => {
-        if (!transcript) return;
-        beside.select("transcript");
-        transcript.focus();
-      },
-      "/": () => {
-        if (!transcript) return;
-        beside.select("transcript");
-        transcript.search.focus();
-      },
-      "+": () => timeline.zoom(0.5),
-      "=": () => timeline.zoom(0.5),
-      "-": () => timeline.zoom(2),
-      0: () => timeline.fit(),
-      z: () => timeline.showSelection(),
-      x: () => selection.clear(),
-      "?": () => showShortcuts(wordsOf(recording)),
-    },
-    signal,
-  );
 }

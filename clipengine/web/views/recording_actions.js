@@ -7,10 +7,15 @@ import {navigate} from "../lib/router.js";
 import {plural, rich, t} from "../lib/texts.js";
 import {confirmDialog, errorText, openDialog, toast} from "../lib/ui.js";
 
+/** @param {Recording} recording */
 export const recordingDownload = (recording) => `/v1/recordings/${recording.recording_id}/download`;
 
-// Register the object of a failed recording again, as the store has it now, and delete the failed one. Returns the new
-// recording.
+/**
+ * Register the object of a failed recording again, as the store has it now, and delete the failed one. Returns the new
+ * recording.
+ *
+ * @param {Recording} recording
+ */
 export async function registerAgain(recording) {
   const {bucket_path, name, metadata} = recording;
   const fresh = await post("/v1/recordings", {bucket_path, ...(name ? {name} : {}), metadata});
@@ -18,7 +23,11 @@ export async function registerAgain(recording) {
   return fresh;
 }
 
-// Ask for confirmation, then remove the recording. Returns true if it was removed.
+/**
+ * Ask for confirmation, then remove the recording. Returns true if it was removed.
+ *
+ * @param {Recording} recording
+ */
 export async function removeRecording(recording) {
   const title = titleOf(recording);
   if (
@@ -34,7 +43,11 @@ export async function removeRecording(recording) {
   return true;
 }
 
-// Ask for confirmation, then remove the recordings. Returns the ids of those that were removed.
+/**
+ * Ask for confirmation, then remove the recordings. Returns the ids of those that were removed.
+ *
+ * @param {Recording[]} recordings
+ */
 export async function removeRecordings(recordings) {
   const what = plural(recordings.length, "{count} recording", "{count} recordings");
   if (
@@ -73,6 +86,7 @@ export function registerFromStore() {
     "aria-describedby": "register-problem",
   });
   const problem = h("p", {id: "register-problem", class: "bad small", role: "alert"});
+  /** @param {SubmitEvent} event */
   const submit = async (event) => {
     event.preventDefault();
     problem.textContent = "";

@@ -16,12 +16,14 @@ import {recordingDownload, registerAgain, registerFromStore, removeRecording, re
 import {transcriptHits} from "./transcript_hits.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
 
+/** @type {[value: string, text: string][]} */
 const STATUSES = [
   ["", t("All")],
   ["complete", t("Ready")],
   ["processing", t("Processing")],
   ["failed", t("Failed")],
 ];
+/** @type {[value: string, text: string][]} */
 const SORTS = [
   ["-created_at", t("Newest first")],
   ["created_at", t("Oldest first")],
@@ -29,8 +31,21 @@ const SORTS = [
   ["-duration", t("Longest first")],
   ["-size", t("Largest first")],
 ];
+/**
+ * @typedef {object} RowActions
+ * @property {(tag: string) => void} ontag
+ * @property {(recording: Recording) => void} onchange
+ * @property {(recording: Recording) => Promise<void>} remove
+ * @property {(recording: Recording) => Promise<void>} retry
+ */
+
 const STATUS_TEXTS = {complete: [t("Ready"), "good"], processing: [t("Processing"), "busy"], failed: [t("Failed"), "bad"]};
 
+/**
+ * @param {HTMLElement} main
+ * @param {Record<string, string>} params
+ * @param {AbortSignal} signal
+ */
 export function showRecordings(main, params, signal) {
   document.title = `${t("Recordings")} · clipengine`;
   const picker = filePicker(addUploads);
@@ -47,6 +62,7 @@ export function showRecordings(main, params, signal) {
       return recordings.reload();
     },
   });
+  /** @type {RowActions} */
   const actions = {
     ontag: (tag) => filters.setTag(tag),
     onchange: (recording) => recordings.put(recording),
@@ -59,6 +75,7 @@ export function showRecordings(main, params, signal) {
       recordings.put(recordings.items.get(fresh.recording_id) || fresh, {fresh: true}); // events may be faster
     },
   };
+  /** @type {Picks<Recording>} */
   const picks = new Picks({
     tools: filters.sort,
     actions: (items) => [
@@ -86,6 +103,7 @@ export function showRecordings(main, params, signal) {
       ),
     ],
   });
+  /** @type {PagedList<Recording>} */
   const recordings = new PagedList({
     path: "/v1/recordings",
     name: t("Recordings"),
@@ -120,14 +138,21 @@ export function showRecordings(main, params, signal) {
   );
   acceptDrops(signal, addUploads);
   filters.field.bind(recordings.list, signal);
-  listen((name, data) => {
-    if (name === "resync") recordings.load();
-    else if (name.startsWith("recording.")) recordings.put({...recordings.items.get(data.recording_id), ...data});
-  }, signal);
+  listen(
+    {
+      resync: () => recordings.load(),
+      recording: (recording) => recordings.put({...recordings.items.get(recording.recording_id), ...recording}),
+    },
+    signal,
+  );
   recordings.load();
   hits.find(filters.q);
 }
 
+/**
+ * @param {RowActions} actions
+ * @returns {import("../lib/paged_list.js").Row<Recording>}
+ */
 function recordingRow({ontag, onchange, remove, retry}) {
   const poster = h("div", {class: "poster", "aria-hidden": "true"}, icon("film"));
   const name = h("a", {class: "name clip"});
@@ -137,10 +162,12 @@ function recordingRow({ontag, onchange, remove, retry}) {
   const when = h("span", {class: "muted small"});
   const state = h("span", {class: "state"});
   const problem = h("div", {class: "problem small", hidden: true});
-  let recording = null;
+  /** @type {Recording} */
+  let recording; // set by the first `update`, before the row is shown
+  /** @param {{name?: string | null, tags?: string[]}} values */
   const change = async (values) => onchange(await patch(`/v1/recordings/${recording.recording_id}`, values));
   const more = menuButton(t("More actions for this recording"), "more", () => [
-    ...(recording.status === "failed" ? [{text: t("Retry"), icon: "retry", run: () => retry(recording)}] : []),
+    recording.status === "failed" && {text: t("Retry"), icon: "retry", run: () => retry(recording)},
     {
       text: t("Rename"),
       icon: "pen",
@@ -202,11 +229,15 @@ function recordingRow({ontag, onchange, remove, retry}) {
       problem.hidden = !next.error;
       if (next.error) poster.replaceChildren(icon("alert"));
       if (next.error) problem.replaceChildren(errorSummary(next.error));
-      if (next.status === "complete") fillPoster(poster, next);
+      if (next.status === "complete") fillPoster(poster, /** @type {ReadyRecording} */ (next));
     },
   };
 }
 
+/**
+ * @param {HTMLElement} poster
+ * @param {ReadyRecording} recording
+ */
 function fillPoster(poster, recording) {
   const duration = h("span", {class: "time"}, formatTime(recording.duration_seconds, 0));
   if (!recording.media.video) {
@@ -229,11 +260,13 @@ const skeleton = () =>
     h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})),
   );
 
+/** @param {boolean} inTranscripts */
 function noMatches(inTranscripts) {
   if (inTranscripts) return h("p", {class: "muted small"}, t("No recording has these words in its name, tags or metadata."));
   return h("div", {class: "empty"}, h("h2", {}, t("No matches")), h("p", {}, t("Try other words or filters.")));
 }
 
+/** @param {() => void} choose */
 function emptyState(choose) {
   return h(
     "div",

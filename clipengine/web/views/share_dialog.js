@@ -7,6 +7,7 @@ import {plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, copyText, errorText, openDialog, toast, toastError} from "../lib/ui.js";
 
 const DAY_MS = 24 * 3600 * 1000;
+/** @type {[days: string, text: string][]} */
 const LIFETIMES = [
   ["7", t("In 7 days")],
   ["1", t("In a day")],
@@ -14,8 +15,9 @@ const LIFETIMES = [
   ["", t("Never")],
 ];
 
+/** @param {Clip} clip */
 export function shareClip(clip) {
-  const path = `/v1/clips/${clip.clip_id}/shares`;
+  const path = /** @type {const} */ (`/v1/clips/${clip.clip_id}/shares`);
   const lifetime = h(
     "select",
     {},
@@ -34,8 +36,10 @@ export function shareClip(clip) {
     await load();
   });
 
+  /** @param {string} url */
   function showLink(url) {
-    const field = h("input", {readonly: true, value: url, "aria-label": t("Link"), onfocus: () => field.select()});
+    const field = h("input", {readonly: true, value: url, "aria-label": t("Link")});
+    field.addEventListener("focus", () => field.select());
     const copy = h("button", {type: "button", class: "primary", onclick: () => copyText(url, t("Link")).catch(toastError)}, icon("copy"), t("Copy"));
     link.hidden = false;
     link.replaceChildren(
@@ -45,6 +49,7 @@ export function shareClip(clip) {
     copy.focus();
   }
 
+  /** @param {Share} share */
   function shareRow(share) {
     const revoke = asyncHandler(async () => {
       await remove(`${path}/${share.share_id}`);

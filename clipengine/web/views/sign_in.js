@@ -13,8 +13,14 @@ export function takeCode() {
   return match[1];
 }
 
+/** @param {string} code */
 export const signInWithCode = (code) => post("/session", {code}, {quiet: true});
 
+/**
+ * @param {HTMLElement} main
+ * @param {() => void} done
+ * @param {string} [message]
+ */
 export function showSignIn(main, done, message = "") {
   const key = h("input", {
     id: "key",
@@ -27,12 +33,14 @@ export function showSignIn(main, done, message = "") {
   });
   const problem = h("p", {id: "sign-in-error", class: "bad small", role: "alert"}, message);
   const button = h("button", {class: "primary"}, t("Sign in"));
+  /** @param {SubmitEvent} event */
   const submit = async (event) => {
     event.preventDefault();
     problem.textContent = "";
     button.disabled = true;
     try {
-      done(await post("/session", {key: key.value.trim()}, {quiet: true}));
+      await post("/session", {key: key.value.trim()}, {quiet: true});
+      done();
     } catch (error) {
       problem.textContent = error.status === 401 ? t("The server does not know this key, or it was revoked.") : error.message;
       key.setAttribute("aria-invalid", "true");

@@ -12,13 +12,19 @@ const REFRESH_MS = 5000;
 const EVENT_MS = 500; // after an event
 const HOUR_MS = 3600000;
 const HOURS = 24;
+/** @type {Scope[]} */
 const SCOPES = ["read", "write", "admin"];
 
-export async function showSystem(main, params, signal) {
+/**
+ * @param {HTMLElement} main
+ * @param {Record<string, string>} _params
+ * @param {AbortSignal} signal
+ */
+export async function showSystem(main, _params, signal) {
   document.title = `${t("System")} · clipengine`;
   const state = h("span", {class: "pill"}, "…");
-  const places = Object.fromEntries(["figures", "hours", "failures", "engines", "checks"].map((name) => [name, h("div", {})]));
-  const {figures: top, ...others} = places;
+  const top = h("div", {});
+  const others = {hours: h("div", {}), failures: h("div", {}), engines: h("div", {}), checks: h("div", {})};
   const profiles = h("div", {});
   const view = h("div", {class: "system"}, top, clipsInProgress(signal), Object.values(others), profiles);
   const admin = h("div", {class: "system"});
@@ -32,17 +38,14 @@ export async function showSystem(main, params, signal) {
     setText(state, failing.length ? t("Failing") : t("Ready"));
     problem.replaceChildren(
       ...failing.map((check) =>
-        h("div", {class: "notice bad", role: "alert"}, h("div", {}, h("strong", {}, check.name), h("p", {}, serverText(check.detail)))),
+        h("div", {class: "notice bad", role: "alert"}, h("div", {}, h("strong", {}, check.name), h("p", {}, serverText(check.detail ?? "")))),
       ),
     );
-    for (const [place, draw, value] of [
-      ["figures", figures, found],
-      ["hours", hours, found.last_day],
-      ["failures", (day) => failures(day, signal), found.last_day],
-      ["engines", engines, found.engines],
-      ["checks", checks, found.checks],
-    ])
-      redraw(places[place], draw, value);
+    redraw(top, figures, found);
+    redraw(others.hours, hours, found.last_day);
+    redraw(others.failures, (day) => failures(day, signal), found.last_day);
+    redraw(others.engines, engines, found.engines);
+    redraw(others.checks, checks, found.checks);
   }
 
   try {
@@ -57,24 +60,37 @@ export async function showSystem(main, params, signal) {
   const refresh = () => {
     if (!document.hidden && !signal.aborted) load().catch(() => {}); // the bar says when the server is unreachable
   };
-  listen(debounce(EVENT_MS, refresh), signal);
+  const soon = debounce(EVENT_MS, refresh);
+  listen({resync: soon, clip: soon, deleted: soon, recording: soon}, signal);
   const timer = setInterval(refresh, REFRESH_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 
-// Draw only what has changed, so that a control keeps the focus.
+/** @type {WeakMap<HTMLElement, string>} values as JSON, by place */
+const drawn = new WeakMap();
+
+/**
+ * Draw only what has changed, so that a control keeps the focus.
+ *
+ * @template Value
+ * @param {HTMLElement} place
+ * @param {(value: Value) => HTMLElement | HTMLElement[]} draw
+ * @param {Value} value
+ */
 function redraw(place, draw, value) {
   const text = JSON.stringify(value);
-  if (place.drawn === text) return;
-  place.drawn = text;
+  if (drawn.get(place) === text) return;
+  drawn.set(place, text);
   place.replaceChildren(...[draw(value)].flat());
 }
 
+/** @param {Status} status */
 function figures({queue, engines, disk, store, webhooks, version}) {
   const busy = engines.reduce((sum, engine) => sum + engine.encoders_busy, 0);
   const encoders = engines.reduce((sum, engine) => sum + (engine.encoders || 0), 0);
   const wait = queue.oldest_queued_seconds ? t("longest wait {time}", {time: formatTime(queue.oldest_queued_seconds, 0)}) : t("none is waiting");
   const pending = webhooks.deliveries_pending ? t("oldest {time}", {time: formatTime(webhooks.oldest_delivery_seconds, 0)}) : t("none is waiting");
+  /** @type {[name: string, value: string | number, detail: string][]} */
   const shown = [
     [t("Clips queued"), queue.clips_queued, wait],
     [t("Encoders busy"), t("{part} of {whole}", {part: busy, whole: encoders}), plural(engines.length, "{count} engine", "{count} engines")],
@@ -103,7 +119,11 @@ function figures({queue, engines, disk, store, webhooks, version}) {
   );
 }
 
-// Bars of the last 24 hours, with the same figures as a text for screen readers.
+/**
+ * Bars of the last 24 hours, with the same figures as a text for screen readers.
+ *
+ * @param {Status["last_day"]} day
+ */
 function hours({hours: found, clips_ready: ready, clips_failed: failed}) {
   const now = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
   const byHour = new Map(found.map((hour) => [Date.parse(hour.at), hour]));
@@ -112,6 +132,10 @@ function hours({hours: found, clips_ready: ready, clips_failed: failed}) {
     const at = now - (HOURS - 1 - back) * HOUR_MS;
     const {clips_ready: good = 0, clips_failed: bad = 0} = byHour.get(at) || {};
     const time = new Date(at).toLocaleTimeString(locale, {hour: "2-digit", minute: "2-digit", hour12: false});
+    /**
+     * @param {number} count
+     * @param {string} kind
+     */
     const bar = (count, kind) => {
       const node = h("i", {class: kind});
       node.style.height = `${(100 * count) / most}%`;
@@ -140,6 +164,10 @@ function hours({hours: found, clips_ready: ready, clips_failed: failed}) {
   );
 }
 
+/**
+ * @param {Status["last_day"]} day
+ * @param {AbortSignal} signal
+ */
 function failures({failures: found}, signal) {
   if (!found.length) return [];
   const all = h("a", {href: "#/clips?status=failed"}, t("All failed clips"));
@@ -174,6 +202,7 @@ function failures({failures: found}, signal) {
   );
 }
 
+/** @param {Status["engines"]} found */
 function engines(found) {
   return h(
     "section",
@@ -208,6 +237,7 @@ function engines(found) {
   );
 }
 
+/** @param {Status["checks"]} found */
 function checks(found) {
   return h(
     "section",
@@ -227,7 +257,7 @@ function checks(found) {
               {},
               h("td", {}, check.name),
               h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? t("Good") : t("Failing"))),
-              h("td", {class: "muted"}, serverText(check.detail)),
+              h("td", {class: "muted"}, serverText(check.detail ?? "")),
             ),
           ),
         ),
@@ -238,6 +268,10 @@ function checks(found) {
 
 // ---- keys and settings, for keys of scope admin
 
+/**
+ * @param {HTMLElement} node
+ * @param {AbortSignal} signal
+ */
 async function showAdmin(node, signal) {
   const rows = h("tbody", {});
   const settings = h("pre", {class: "json", tabindex: "0", "aria-label": t("Settings")}, "…");
@@ -268,6 +302,10 @@ async function showAdmin(node, signal) {
   await load();
 }
 
+/**
+ * @param {Key} key
+ * @param {() => Promise<void>} reload
+ */
 function keyRow(key, reload) {
   const revoke = async () => {
     if (!(await confirmDialog(t("Revoke the key {name}?", {name: key.name}), t("Programs and sessions that use it get 401 from now on."), t("Revoke")))) return;
@@ -285,15 +323,17 @@ function keyRow(key, reload) {
   );
 }
 
+/** @param {() => Promise<void>} reload */
 function addKey(reload) {
   const name = h("input", {required: true, maxlength: "100", placeholder: t("laptop"), "aria-describedby": "key-problem"});
   const boxes = SCOPES.map((scope) => h("input", {type: "checkbox", name: scope, checked: scope !== "admin"}));
   const problem = h("p", {id: "key-problem", class: "bad small", role: "alert"});
+  /** @param {SubmitEvent} event */
   const submit = async (event) => {
     event.preventDefault();
     problem.textContent = "";
     try {
-      const made = await post("/v1/keys", {name: name.value.trim(), scopes: SCOPES.filter((scope, at) => boxes[at].checked)});
+      const made = await post("/v1/keys", {name: name.value.trim(), scopes: SCOPES.filter((_, at) => boxes[at].checked)});
       dialog.close();
       showKey(made.key);
       await reload();
@@ -325,6 +365,7 @@ function addKey(reload) {
   name.focus();
 }
 
+/** @param {string} key */
 function showKey(key) {
   openDialog(t("API key"), h("div", {class: "stack"}, h("p", {}, t("It is shown only once.")), h("pre", {class: "json"}, key)), {
     footer: [h("button", {type: "button", class: "primary", onclick: () => copyText(key, t("Key")).catch(toastError)}, icon("copy"), t("Copy"))],

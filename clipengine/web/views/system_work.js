@@ -11,14 +11,22 @@ import {clipRow} from "./clip_row.js";
 
 const LIMIT = 10; // clips at once
 
-// The filters of a list that shows clips in progress, the oldest first.
+/**
+ * The filters of a list that shows clips in progress, the oldest first.
+ *
+ * @type {import("../lib/list_filters.js").Filters}
+ */
 const IN_PROGRESS = {
   plain: false,
   accepts: (clip) => clip.status === "processing",
   values: () => ({status: "processing", sort: "created_at"}),
 };
 
-// Return the section of the clips that are cut or wait, with their progress or place in the queue.
+/**
+ * Return the section of the clips that are cut or wait, with their progress or place in the queue.
+ *
+ * @param {AbortSignal} signal
+ */
 export function clipsInProgress(signal) {
   const clips = new ClipList({
     path: "/v1/clips",
@@ -32,7 +40,12 @@ export function clipsInProgress(signal) {
   return h("section", {}, h("h2", {class: "sub"}, t("Clips in progress")), h("div", {class: "panel"}, clips.node));
 }
 
-// Show a clip with its error and actions, up to date while the dialog is open.
+/**
+ * Show a clip with its error and actions, up to date while the dialog is open.
+ *
+ * @param {string} id
+ * @param {AbortSignal} signal
+ */
 export async function showClip(id, signal) {
   const clip = await get(`/v1/clips/${id}`, {signal});
   const closed = new AbortController();
@@ -43,12 +56,14 @@ export async function showClip(id, signal) {
   });
   row.update(clip);
   row.node.querySelector("details")?.setAttribute("open", "");
-  listen((name, data) => data?.clip_id === id && name !== "clip.deleted" && row.update(data), closed.signal);
+  listen({resync: () => {}, clip: (changed) => changed.clip_id === id && row.update(changed)}, closed.signal);
   const dialog = openDialog(t("Clip"), h("ul", {class: "list"}, row.node), {size: "wide", onclose: () => closed.abort()});
 }
 
+/** @param {AbortSignal} signal */
 export async function profileSection(signal) {
   const {data} = await get("/v1/profiles", {signal});
+  /** @param {string} name */
   const codec = (name) => (name === "none" ? t("none") : name);
   const titles = [t("Name"), t("Container"), t("Video"), t("Audio"), t("Largest height"), t("Frame rate"), t("Render")];
   return h(

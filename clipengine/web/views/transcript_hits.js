@@ -11,8 +11,13 @@ import {toastError} from "../lib/ui.js";
 const FIRST = 5; // hits above the recordings
 const MORE = 20;
 
-// `find(q)` shows the hits for a query of the API, or hides the section if it is empty. `onchange()` is called when the
-// section was shown or hidden.
+/**
+ * `find(q)` shows the hits for a query of the API, or hides the section if it is empty. `onchange()` is called when the
+ * section was shown or hidden.
+ *
+ * @param {AbortSignal} signal
+ * @param {() => void} onchange
+ */
 export function transcriptHits(signal, onchange) {
   const link = recordingLinks(signal);
   const list = h("ul", {class: "list", "aria-label": t("Matches in transcripts")});
@@ -28,12 +33,17 @@ export function transcriptHits(signal, onchange) {
   let asked = "";
   addArrowNavigation(list, {across: true});
 
+  /** @param {boolean} shown */
   function show(shown) {
     if (node.hidden !== shown) return;
     node.hidden = !shown;
     onchange();
   }
 
+  /**
+   * @param {string} q
+   * @param {string | null} [cursor]
+   */
   async function find(q, cursor = null) {
     asked = q;
     if (!q) {
@@ -53,6 +63,7 @@ export function transcriptHits(signal, onchange) {
     }
   }
 
+  /** @param {SearchHit} hit */
   const hitRow = (hit) =>
     h(
       "li",

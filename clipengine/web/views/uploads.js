@@ -8,13 +8,22 @@ import {errorText} from "../lib/ui.js";
 
 const MAX_PARALLEL = 2;
 
+/** @type {Map<File, HTMLElement>} */
 const rows = new Map(); // file -> element
+/** @type {Row[]} */
 const queued = [];
 let running = 0;
+/** @type {{ondone: (recording: Recording) => void, onchange: () => void}} */
 let watcher = {ondone: () => {}, onchange: () => {}};
 
-// Uploads continue when the list is left. `ondone(recording)` is called for each finished upload, `onchange()` when
-// `uploadRows()` has changed.
+/**
+ * Uploads continue when the list is left. `ondone(recording)` is called for each finished upload, `onchange()` when
+ * `uploadRows()` has changed.
+ *
+ * @param {AbortSignal} signal
+ * @param {(recording: Recording) => void} ondone
+ * @param {() => void} onchange
+ */
 export function watchUploads(signal, ondone, onchange) {
   const mine = {ondone, onchange};
   watcher = mine;
@@ -25,6 +34,7 @@ export function watchUploads(signal, ondone, onchange) {
 
 export const uploadRows = () => [...rows.values()];
 
+/** @param {File[]} files */
 export function addUploads(files) {
   for (const file of files) {
     const upload = new Row(file);
@@ -35,14 +45,20 @@ export function addUploads(files) {
   startNext();
 }
 
+/** @param {Event} event */
 const confirmLeaving = (event) => event.preventDefault();
 
 function startNext() {
-  while (running < MAX_PARALLEL && queued.length) send(queued.shift());
+  while (running < MAX_PARALLEL) {
+    const row = queued.shift();
+    if (!row) break;
+    send(row);
+  }
   if (running) addEventListener("beforeunload", confirmLeaving);
   else removeEventListener("beforeunload", confirmLeaving);
 }
 
+/** @param {Row} row */
 async function send(row) {
   const {file} = row;
   running += 1;
@@ -65,6 +81,7 @@ async function send(row) {
 
 // One upload in the list: its progress, or its error with a retry.
 class Row {
+  /** @param {File} file */
   constructor(file) {
     this.file = file;
     this.bar = h("progress", {max: "1", value: 0, "aria-label": t("Upload of {name}", {name: file.name})});
@@ -73,6 +90,7 @@ class Row {
     this.retryButton = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), t("Retry"));
     this.cancelButton = iconButton("x", t("Cancel the upload of {name}", {name: file.name}), () => this.cancel());
     this.abortController = new AbortController();
+    this.startedAt = 0;
     this.node = h(
       "li",
       {class: "recording uploading"},
@@ -90,6 +108,10 @@ class Row {
     setText(this.pill, t("Uploading"));
   }
 
+  /**
+   * @param {number} loaded
+   * @param {number} total
+   */
   show(loaded, total) {
     this.bar.value = total ? loaded / total : 0;
     const speed = loaded / Math.max(0.2, (performance.now() - this.startedAt) / 1000);
@@ -101,6 +123,7 @@ class Row {
     );
   }
 
+  /** @param {any} error */
   fail(error) {
     this.bar.hidden = true;
     this.retryButton.hidden = error.retryable === false;
@@ -128,22 +151,32 @@ class Row {
   }
 }
 
-// A hidden file input; `click()` opens the file dialog.
+/**
+ * A hidden file input; `click()` opens the file dialog.
+ *
+ * @param {(files: File[]) => void} onfiles
+ */
 export function filePicker(onfiles) {
   const field = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
   field.addEventListener("change", () => {
-    onfiles([...field.files]);
+    onfiles([...(field.files ?? [])]);
     field.value = "";
   });
   return field;
 }
 
-// Accept files dropped anywhere on the page, and show a frame while they are dragged over it.
+/**
+ * Accept files dropped anywhere on the page, and show a frame while they are dragged over it.
+ *
+ * @param {AbortSignal} signal
+ * @param {(files: File[]) => void} onfiles
+ */
 export function acceptDrops(signal, onfiles) {
   const frame = h("div", {class: "dropping", hidden: true}, t("Drop to upload"));
   document.body.append(frame);
   signal.addEventListener("abort", () => frame.remove());
-  const hasFiles = (event) => [...event.dataTransfer.types].includes("Files");
+  /** @param {DragEvent} event */
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener(
     "dragover",
     (event) => {
@@ -166,7 +199,7 @@ export function acceptDrops(signal, onfiles) {
       if (!hasFiles(event)) return;
       event.preventDefault();
       frame.hidden = true;
-      onfiles([...event.dataTransfer.files]);
+      onfiles([...(event.dataTransfer?.files ?? [])]);
     },
     {signal},
   );

@@ -4,19 +4,18 @@ import {get, patch, post, query, remove} from "../lib/api.js";
 import {h, icon, iconButton} from "../lib/dom.js";
 import {formatAge} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {asyncHandler, confirmDialog, copyText, errorState, errorText, menuButton, openDialog, serverText, table, toast, toastError} from "../lib/ui.js";
+import {asyncHandler, confirmDialog, copyText, errorState, menuButton, serverText, table, toast, toastError} from "../lib/ui.js";
+import {addWebhook, editWebhook} from "./webhook_dialog.js";
 
-const EVENTS = ["clip.ready", "clip.failed", "clip.progress", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
-const DEFAULT_EVENTS = ["clip.ready", "clip.failed"];
-const FORMATS = [
-  ["json", t("JSON, signed")],
-  ["slack", t("Slack message")],
-  ["discord", t("Discord message")],
-];
 const STATUS_TEXTS = {delivered: [t("Delivered"), "good"], failed: [t("Failed"), "bad"], pending: [t("Pending"), ""], sending: [t("Sending"), "busy"]};
 const REFRESH_MS = 2000;
 
-export async function showWebhooks(main, params, signal) {
+/**
+ * @param {HTMLElement} main
+ * @param {Record<string, string>} _params
+ * @param {AbortSignal} signal
+ */
+export async function showWebhooks(main, _params, signal) {
   document.title = `${t("Webhooks")} · clipengine`;
   const list = h("ul", {class: "list panel"});
   main.append(
@@ -56,11 +55,16 @@ function emptyState() {
   );
 }
 
+/** @param {Webhook} webhook */
 function webhookState(webhook) {
   if (!webhook.enabled) return h("span", {class: "pill bad"}, webhook.disabled_reason ? t("Disabled") : t("Off"));
   return webhook.failing_since ? h("span", {class: "pill bad"}, t("Failing")) : h("span", {class: "pill good"}, t("On"));
 }
 
+/**
+ * @param {Webhook} webhook
+ * @param {() => Promise<void>} reload
+ */
 function webhookRow(webhook, reload) {
   return h(
     "li",
@@ -86,7 +90,12 @@ function webhookRow(webhook, reload) {
   );
 }
 
+/**
+ * @param {Webhook} webhook
+ * @param {() => Promise<void>} reload
+ */
 function webhookMenu(webhook, reload) {
+  const own = webhook.origin === "api"; // not from the settings
   return menuButton(t("More actions for {name}", {name: webhook.url}), "more", () => [
     {text: t("Send a test"), icon: "send", run: () => sendTest(webhook)},
     {
@@ -97,125 +106,42 @@ function webhookMenu(webhook, reload) {
         await reload();
       },
     },
-    ...(webhook.origin === "api"
-      ? [
-          {text: t("Edit…"), icon: "pen", run: () => editWebhook(webhook, reload)},
-          {
-            text: t("Delete…"),
-            icon: "trash",
-            danger: true,
-            run: async () => {
-              if (!(await confirmDialog(t("Delete this webhook?"), t("{url} receives no more events.", {url: webhook.url}), t("Delete")))) return;
-              await remove(`/v1/webhooks/${webhook.webhook_id}`);
-              await reload();
-            },
-          },
-        ]
-      : []),
+    own && {text: t("Edit…"), icon: "pen", run: () => editWebhook(webhook, reload)},
+    own && {
+      text: t("Delete…"),
+      icon: "trash",
+      danger: true,
+      run: async () => {
+        if (!(await confirmDialog(t("Delete this webhook?"), t("{url} receives no more events.", {url: webhook.url}), t("Delete")))) return;
+        await remove(`/v1/webhooks/${webhook.webhook_id}`);
+        await reload();
+      },
+    },
   ]);
 }
 
+/** @param {Webhook} webhook */
 async function sendTest(webhook) {
   await post(`/v1/webhooks/${webhook.webhook_id}/test`);
   toast(t("Test event queued: clip.ready"), webhook.url);
   if (!location.hash.endsWith(webhook.webhook_id)) location.hash = `#/webhooks/${webhook.webhook_id}`;
 }
 
-// The dialog for a webhook's URL, events and format. `save({url, events, format})` resolves with the new secret, if there is one.
-function webhookDialog(title, action, {url: currentUrl = "", events: currentEvents, format: currentFormat = "json"}, save, reload, ...more) {
-  const url = h("input", {type: "url", required: true, value: currentUrl, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
-  const checkboxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: currentEvents.includes(name)}));
-  const format = h(
-    "select",
-    {},
-    FORMATS.map(([value, text]) => h("option", {value, selected: value === currentFormat}, text)),
-  );
-  const problem = h("p", {id: "webhook-problem", class: "bad small", role: "alert"});
-  const submit = async (event) => {
-    event.preventDefault();
-    problem.textContent = "";
-    try {
-      const {secret} = await save({url: url.value.trim(), events: EVENTS.filter((name, at) => checkboxes[at].checked), format: format.value});
-      dialog.close();
-      if (secret) showSecret(secret);
-      await reload();
-    } catch (error) {
-      problem.replaceChildren(errorText(error));
-      url.setAttribute("aria-invalid", "true");
-    }
-  };
-  const dialog = openDialog(
-    title,
-    h(
-      "form",
-      {class: "stack", onsubmit: submit},
-      h("label", {class: "field"}, t("URL"), url),
-      problem,
-      h(
-        "fieldset",
-        {},
-        h("legend", {}, t("Events")),
-        h(
-          "div",
-          {class: "row wrap"},
-          EVENTS.map((name, at) => h("label", {class: "check mono small"}, checkboxes[at], name)),
-        ),
-      ),
-      h("label", {class: "field"}, t("Format"), format),
-      more,
-      h("div", {class: "row end"}, h("button", {class: "primary"}, action)),
-    ),
-  );
-  url.focus();
-}
-
-function addWebhook(reload) {
-  webhookDialog(t("Add webhook"), t("Add"), {events: DEFAULT_EVENTS}, (given) => post("/v1/webhooks", given), reload);
-}
-
-// Send only what has changed. A new secret is made here, because the API makes none for a PATCH.
-function editWebhook(webhook, reload) {
-  const newSecretBox = h("input", {type: "checkbox"});
-  const save = async ({url, events, format}) => {
-    const secret = newSecretBox.checked ? newSecret() : null;
-    await patch(`/v1/webhooks/${webhook.webhook_id}`, {events, format, ...(url === webhook.url ? {} : {url}), ...(secret ? {secret} : {})});
-    return {secret};
-  };
-  webhookDialog(
-    t("Edit webhook"),
-    t("Save"),
-    webhook,
-    save,
-    reload,
-    h("label", {class: "check"}, newSecretBox, t("Generate a new signing secret")),
-    h("p", {class: "muted small"}, t("For 24 hours, webhook-signature is signed with both secrets. X-Relay-Signature is signed with the new one only.")),
-  );
-}
-
-const newSecret = () => `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
-
-function showSecret(secret) {
-  openDialog(
-    t("Signing secret"),
-    h(
-      "div",
-      {class: "stack"},
-      h("p", {}, t("It is shown only once. The receiver needs it to verify signatures.")),
-      h("pre", {class: "json"}, secret),
-      h("p", {class: "small"}, h("a", {href: "/docs/webhooks"}, t("Verify in Python, Node and Go"))),
-    ),
-    {footer: [h("button", {type: "button", class: "primary", onclick: () => copyText(secret, t("Secret")).catch(toastError)}, icon("copy"), t("Copy"))]},
-  );
-}
-
 // ---- one webhook
 
+/**
+ * @param {HTMLElement} main
+ * @param {Record<string, string>} params
+ * @param {AbortSignal} signal
+ */
 export async function showWebhook(main, {id}, signal) {
   document.title = `${t("Webhook")} · clipengine`;
   const head = h("div", {class: "head"});
   const list = h("div", {class: "list panel"});
   const after = h("div", {class: "more"});
+  /** @type {Map<string, ReturnType<typeof deliveryRow>>} */
   const rows = new Map(); // delivery id -> row
+  /** @type {string | null} */
   let cursor = null;
   main.append(head, h("h2", {class: "sub"}, t("Deliveries")), list, after);
 
@@ -245,14 +171,21 @@ export async function showWebhook(main, {id}, signal) {
     );
   }
 
-  // Reload the newest page while the view is open, because pending deliveries change.
+  /**
+   * Reload the newest page while the view is open, because pending deliveries change.
+   *
+   * @param {boolean} [more]
+   */
   async function load(more = false) {
     const page = await get(query(`/v1/webhooks/${id}/deliveries`, {limit: 50, cursor: more ? cursor : null}), {signal});
     if (more || !rows.size) cursor = page.next_cursor;
     const fresh = page.data.filter((delivery) => !rows.has(delivery.delivery_id));
-    for (const delivery of fresh) rows.set(delivery.delivery_id, deliveryRow(delivery, load));
-    for (const delivery of page.data) rows.get(delivery.delivery_id).update(delivery);
-    const nodes = fresh.map((delivery) => rows.get(delivery.delivery_id).node);
+    const nodes = fresh.map((delivery) => {
+      const row = deliveryRow(delivery, load);
+      rows.set(delivery.delivery_id, row);
+      return row.node;
+    });
+    for (const delivery of page.data) rows.get(delivery.delivery_id)?.update(delivery);
     if (more) list.append(...nodes);
     else list.prepend(...nodes);
     after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: asyncHandler(() => load(true))}, t("Show more"))] : []));
@@ -278,6 +211,10 @@ export async function showWebhook(main, {id}, signal) {
   }
 }
 
+/**
+ * @param {Delivery} first
+ * @param {() => Promise<void>} reload
+ */
 function deliveryRow(first, reload) {
   const summary = h("summary", {});
   const attempts = h("tbody", {});
@@ -326,6 +263,7 @@ function deliveryRow(first, reload) {
     payload.textContent = JSON.stringify(found.payload, null, 2);
   });
 
+  /** @param {Delivery} delivery */
   function update(delivery) {
     const text = JSON.stringify(delivery);
     if (text === shown) return;

@@ -1,0 +1,70 @@
+// Types of elements and events for the page's modules. They are global, so that a module names them without an import.
+
+type AttributeName =
+  | "accept"
+  | "alt"
+  | "autocomplete"
+  | "autofocus"
+  | "autoplay"
+  | "checked"
+  | "class"
+  | "controls"
+  | "dir"
+  | "disabled"
+  | "disablepictureinpicture"
+  | "download"
+  | "draggable"
+  | "height"
+  | "hidden"
+  | "href"
+  | "id"
+  | "inputmode"
+  | "lang"
+  | "loop"
+  | "max"
+  | "maxlength"
+  | "multiple"
+  | "name"
+  | "novalidate"
+  | "placeholder"
+  | "playsinline"
+  | "poster"
+  | "preload"
+  | "readonly"
+  | "required"
+  | "role"
+  | "scope"
+  | "selected"
+  | "spellcheck"
+  | "src"
+  | "tabindex"
+  | "title"
+  | "type"
+  | "value"
+  | "width";
+
+declare global {
+  /** What `h` appends; it skips what is nothing. */
+  type Child = Node | string | null | undefined | false;
+  type Children = Child | Child[];
+
+  /** The attributes and handlers of `h`. ARIA's states have no boolean form: "false" is not the same as none. */
+  type Props<E extends Element> = { [N in AttributeName]?: string | number | boolean | null } & {
+    [N in `aria-${string}` | `data-${string}`]?: string | null;
+  } & {
+    [N in keyof HTMLElementEventMap as `on${N}`]?: (event: HTMLElementEventMap[N] & { currentTarget: E }) => unknown;
+  };
+
+  interface WindowEventMap {
+    /** The event stream was opened (true) or lost (false). */
+    connection: CustomEvent<boolean>;
+    /** Another language was chosen; the page loads again. */
+    language: Event;
+    /** A view was opened; its address. */
+    routed: CustomEvent<string>;
+    "signed-out": Event;
+    theme: Event;
+  }
+}
+
+export {};
