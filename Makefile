@@ -7,17 +7,20 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := clipengine tests scripts
 # More processes than cores, because many tests wait; each takes neighbouring tests, which share servers and films.
 TESTS = $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 2)) --dist worksteal
+JS_CHECKED := biome.json tsconfig.json clipengine/web clipengine/docs/manual.js scripts/typescript tests/typescript
 NPM_MODULES := scripts/typescript/node_modules/.package-lock.json
 NPM_PACKAGES := clipengine-client n8n-nodes-clipengine
-HAS_NODE := command -v node >/dev/null && command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 18))' \
-	|| { echo "missing: Node 18 or newer, with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
+NODE_18 := command -v node >/dev/null && command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 18))'
+HAS_NODE := $(NODE_18) || { echo "missing: Node 18 or newer, with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
+BIOME := { scripts/typescript/node_modules/.bin/biome check --error-on-warnings $(JS_CHECKED) >$(VENV)/biome.log 2>&1 || { cat $(VENV)/biome.log; false; }; }
+API_TYPES := scripts/typescript/generated/api.d.ts
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Only variables of make's command line: the environment may contain others of the same name.
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-all check client-ts dist lock films screens compare bench fuzz soak clean
+.PHONY: help install run demo test test-all check check-js client-ts dist lock films screens compare bench fuzz soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +46,15 @@ check: $(VENV)/.test-installed  ## check lint, format, spelling, types and impor
 	@$(BIN)/codespell $(CHECKED) config clipengine.toml README.md CHANGELOG.md .github
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@$(MAKE) --silent check-js
+
+check-js: $(VENV)/.installed  ## check format, lint and types of the JavaScript; a part of check
+	@if ! { $(NODE_18); }; then echo "skipped: checks of the JavaScript, which need Node 18 or newer, with npm"; \
+	elif $(if $(filter true,$(CI)),,npm_config_fetch_retries=1 npm_config_fetch_retry_mintimeout=1000) \
+		$(MAKE) --silent $(NPM_MODULES) >$(VENV)/npm.log 2>&1; then \
+		$(MAKE) --silent $(API_TYPES) && $(BIOME) && scripts/typescript/node_modules/.bin/tsc --project .; \
+	elif $(if $(filter true,$(CI)),true,false); then cat $(VENV)/npm.log >&2; exit 1; \
+	else echo "skipped: checks of the JavaScript, because npm ci failed; see $(VENV)/npm.log"; fi
 
 client-ts: $(VENV)/.installed $(NPM_MODULES)  ## build the npm packages, a TypeScript client and nodes for n8n, into dist/
 	@$(HAS_NODE)
@@ -80,7 +92,7 @@ soak: $(VENV)/.test-installed  ## load, kill -9 and failing stores for a long ti
 	@$(BIN)/python -m scripts.soak $(ARGS)
 
 clean:  ## delete everything that make created, but no data
-	rm -rf .bench .fuzz .venv .venv-* build dist scripts/typescript/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .bench .fuzz .venv .venv-* build dist scripts/typescript/generated scripts/typescript/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Installed from the lock files, so that a checkout gets the versions that CI tested. Recreated if they change.
 $(VENV)/.installed: setup.cfg pyproject.toml requirements.lock
@@ -101,3 +113,9 @@ $(NPM_MODULES): scripts/typescript/package-lock.json
 	@$(HAS_NODE)
 	@npm ci --prefix scripts/typescript --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
+
+# Types of the API for the page, which are made again after a change of any module that may change the document.
+$(API_TYPES): $(VENV)/.installed $(NPM_MODULES) scripts/openapi.py $(shell find clipengine -name '*.py')
+	@mkdir -p $(@D)
+	@$(BIN)/python -m scripts.openapi $(@D)/openapi.json
+	@scripts/typescript/node_modules/.bin/openapi-typescript $(@D)/openapi.json --output $@ >/dev/null

@@ -25,7 +25,11 @@ async function serve(listener: RequestListener): Promise<{ url: string; close: (
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, close: () => (server.closeAllConnections(), server.close()) };
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${port}`, close };
 }
 
 /** A proxy that forwards each request, and breaks the connection instead of the first answers to each method. */
@@ -39,7 +43,7 @@ async function lossyProxy(losses: number) {
     const answer = await fetch(`${baseUrl}${incoming.url}`, {
       method,
       body,
-      headers: new Headers(incoming.headers as {}),
+      headers: new Headers(incoming.headers as Record<string, string>),
     });
     requests[method] = (requests[method] ?? 0) + 1;
     if (requests[method] <= losses) return incoming.socket.destroy();

@@ -76,7 +76,7 @@ async function execute(resource, operation, given = {}, { runIndex = 0, continue
   const [results] = await clipengine.execute.call({
     ...bound,
     getInputData: () => [{ json: {} }],
-    getNodeParameter: (name, item, fallback) => bound.parameter(name, fallback),
+    getNodeParameter: (name, _item, fallback) => bound.parameter(name, fallback),
     getWorkflowDataProxy: () => ({ $runIndex: runIndex }),
     continueOnFail: () => continues,
   });
@@ -93,7 +93,10 @@ async function serve(respond) {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    close: () => (server.closeAllConnections(), server.close()),
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
   };
 }
 
@@ -114,7 +117,7 @@ async function recordings() {
   const uploaded = await (await fetch(`${baseUrl}/v1/recordings/upload?name=meeting.mp4`, upload)).json();
   const [byKey] = await execute("recording", "add", { bucket_path: uploaded.bucket_path });
   assert.deepEqual([byKey.recording_id, byKey.status], [uploaded.recording_id, "complete"]);
-  const files = await serve((request, response) => response.end(readFileSync(film)));
+  const files = await serve((_request, response) => response.end(readFileSync(film)));
   const [byUrl] = await execute("recording", "add", {
     url: `${files.url}/fetched.mp4`,
     more: { name: "fetched", tags: ["far"] },
@@ -136,9 +139,15 @@ async function activated(given) {
   let arrive;
   const arrival = new Promise((resolve) => (arrive = resolve));
   const bound = { ...functions(trigger, given), getWorkflowStaticData: () => stored };
-  const deliver = async (request, headers, rawBody) => {
+  const deliver = async (headers, rawBody) => {
     let status = 200;
-    const response = { status: (given) => ((status = given), response), send: () => response };
+    const response = {
+      status: (given) => {
+        status = given;
+        return response;
+      },
+      send: () => response,
+    };
     const context = {
       getRequestObject: () => ({ rawBody }),
       getHeaderData: () => headers,
@@ -149,7 +158,7 @@ async function activated(given) {
     return status;
   };
   const server = await serve(async (request, response) => {
-    response.writeHead(await deliver(request, request.headers, request.rawBody)).end();
+    response.writeHead(await deliver(request.headers, request.rawBody)).end();
     arrive(request);
   });
   const url = `${server.url}/webhook/1/webhook`;
@@ -229,7 +238,7 @@ const { request } = credentialType.test;
 const headers = { Authorization: `Bearer ${credentials.apiKey}` };
 assert.equal((await fetch(evaluate(request.baseURL) + request.url, { headers })).status, 200);
 
-const page = await serve((request, response) => response.end("<html>"));
+const page = await serve((_request, response) => response.end("<html>"));
 credentials.baseUrl = page.url;
 await assert.rejects(execute("clip", "list"), /not from clipengine/);
 credentials.baseUrl = `${baseUrl}/`;
@@ -248,8 +257,8 @@ const { headers: signed, rawBody } = await active.arrival;
 assert.equal(active.received[0].event, "clip.ready");
 assert.equal(active.received[0].data.clip_id, clip.clip_id);
 const count = active.received.length;
-assert.equal(await active.deliver({}, signed, Buffer.concat([rawBody, Buffer.from(" ")])), 401);
-assert.equal(await active.deliver({}, signed, undefined), 401);
+assert.equal(await active.deliver(signed, Buffer.concat([rawBody, Buffer.from(" ")])), 401);
+assert.equal(await active.deliver(signed, undefined), 401);
 assert.equal(active.received.length, count);
 
 await failures(recordingId);

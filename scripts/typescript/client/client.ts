@@ -36,7 +36,7 @@ type Responses<P extends Path<M>, M extends Method> = paths[P][M] extends { resp
   ? R[keyof R & Success]
   : never;
 type Content<R> = R extends { content: infer Types } ? Types[keyof Types] : undefined;
-type Data<P extends Path<M>, M extends Method, Init = {}> = ParseAsResponse<Content<Responses<P, M>>, Init>;
+type Data<P extends Path<M>, M extends Method, Init = object> = ParseAsResponse<Content<Responses<P, M>>, Init>;
 
 /**
  * A function for one method of HTTP: it returns the data of the response, and throws `ApiError` for an error.

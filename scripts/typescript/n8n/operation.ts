@@ -37,7 +37,7 @@ export function requestOf(this: IExecuteFunctions, operation: Operation, item: n
   for (const { name, place, shown, type } of operation.fields) {
     const given = shown ? this.getNodeParameter(name, item) : more[name];
     if (given === undefined || given === "" || (Array.isArray(given) && given.length === 0)) continue;
-    const value = valueOf.call(this, given, type, name);
+    const value = convert.call(this, given, type, name);
     if (place === "path") path = path.replace(`{${name}}`, encodeURIComponent(String(value)));
     else if (place === "query") query.push(...pairs(name, value));
     else body[name] = value as IDataObject;
@@ -50,7 +50,7 @@ export function requestOf(this: IExecuteFunctions, operation: Operation, item: n
   return method === "GET" ? { method, path, query } : { method, path, query, body };
 }
 
-function valueOf(this: IExecuteFunctions, given: unknown, type: string, name: string): unknown {
+function convert(this: IExecuteFunctions, given: unknown, type: string, name: string): unknown {
   if (type === "dateTime") return tryToParseDateTime(given, this.getTimezone()).toUTC().toISO();
   if (type !== "json" || typeof given !== "string") return given;
   try {
