@@ -224,6 +224,23 @@ def test_thousands_of_bands_share_buttons_and_stay_reachable(browser: Any, serve
     assert found["left"] < 10
 
 
+GROUPS = """async () => {
+    const {Bands} = await import('/assets/player/bands.js');
+    const bands = new Bands({name: "x", className: "clip-bands", many: (count) => `${count} segments`});
+    const ranges = [[0, 1], [0, 1], [1, 2], [1, 2]].map(([start, end]) => ({start, end}));
+    bands.set(ranges.map((item) => ({...item, key: item, text: "", label: "", kind: "draft", item})));
+    document.body.append(bands.node);
+    bands.place({start: 0, end: 5000});
+    return [...bands.node.children].map((button) => [button.title, button.style.top]);
+}"""
+
+
+def test_groups_of_segments_of_every_lane_are_shown(browser: Any, server: RunningServer) -> None:
+    with opened(browser, server) as page:
+        page.goto(server.url)
+        assert page.evaluate(GROUPS) == [["2 segments", "0px"], ["2 segments", "26px"]]
+
+
 @pytest.mark.exhaustive
 def test_timeline_shows_all_clips_beside_a_page_of_them(browser: Any, server: RunningServer, talk: Recording) -> None:
     client = server.client()

@@ -143,7 +143,7 @@ export class Bands {
       if (ranges.length === 1) return ranges[0];
       const [{kind, lane}] = ranges;
       const count = ranges.length;
-      return {key: `${count} from ${ranges[0].key}`, start, end, text: String(count), label: this.many(count), kind: `${kind} several`, lane};
+      return {key: `${count} of ${lane} from ${start}`, start, end, text: String(count), label: this.many(count), kind: `${kind} several`, lane};
     });
   }
 
