@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from clipengine.clips.cues import Cue
+from clipengine.clips.effects import repeated_steps
 
 MAX_TOGETHER = 6  # cues that are shown at the same time
 MAX_FONTS = 8  # of one clip: each is a descriptor, and is read into memory
 MAX_FONT_BYTES = 64 << 20
 _SHORTEST_STEP = Fraction(1, 200)  # seconds between two frames with the same picture
-_USUAL_STEP = Fraction(1, 25)
 
 
 class CaptionTimes:
@@ -39,19 +39,13 @@ class CaptionTimes:
         return self._found[1]
 
     def steps(self, time: Fraction, duration: Fraction, *, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
-        """Yield time and duration of each frame to write for one that is shown at `time`.
+        """Return time and duration of each frame to write for one that is shown at `time`.
 
         A frame that is held for longer than the usual `step` is repeated when the captions change.
         """
-        end = time + duration
-        if duration > (step or _USUAL_STEP) * 3 / 2:
-            low, high = (bisect_left(self._moments, self._millis(each)) for each in (time, end))
-            for moment in self._moments[low:high]:
-                change = (Fraction(moment, 1000) - self._origin) / self._speed
-                if min(change - time, end - change) >= _SHORTEST_STEP:
-                    yield time, change - time
-                    time = change
-        yield time, end - time
+        low, high = (bisect_left(self._moments, self._millis(each)) for each in (time, time + duration))
+        changes = ((Fraction(moment, 1000) - self._origin) / self._speed for moment in self._moments[low:high])
+        return repeated_steps(changes, time, duration, step=step, shortest=_SHORTEST_STEP)
 
     def _millis(self, time: Fraction) -> Fraction:
         return (self._origin + time * self._speed) * 1000

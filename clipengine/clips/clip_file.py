@@ -316,8 +316,14 @@ class FilePlan:
         """
         expected = (float(self._length(cut)) - first) * float(fps)
         least = 1 if self.profile.is_animation else expected - len(self.parts)
-        if not least <= frames <= expected + 2 * len(self.parts):
+        if not least <= frames <= expected + 2 * len(self.parts) + self._drawn_changes:
             yield f"the clip has {frames} frames, expected {expected:.1f} at {float(fps):g} fps"
+
+    @property
+    def _drawn_changes(self) -> int:
+        """Number of times at which boxes and burnt subtitles begin or end: held frames are repeated there."""
+        cues = sum(len(part.burnt.cues) for part in self.parts if part.burnt is not None)
+        return 2 * (len(self.profile.output.blur or ()) + cues)
 
     def _constant_rate_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         steps = [float(part.frame_seconds / self.profile.output.tempo) for part in self.parts]
@@ -326,7 +332,7 @@ class FilePlan:
         expected = sum(
             float(made.seconds / self.profile.output.tempo) / step for made, step in zip(cut.parts, steps, strict=True)
         )
-        repeated = 2 * (self.profile.output.fade_seconds or 0) / float(FADE_STEP)
+        repeated = 2 * (self.profile.output.fade_seconds or 0) / float(FADE_STEP) + self._drawn_changes
         if track.packets > _STEADY_FRAMES * expected + repeated + _SPARE_FRAMES:
             yield f"the clip has {track.packets} frames, more than its {float(self._length(cut)):.3f} s can have"
         longest = track.longest_step_seconds or 0

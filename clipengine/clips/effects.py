@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from clipengine.clips.output import BlurBox, Output
 
 _Span = tuple[Fraction, Fraction]
 # Seconds for which a faded picture is shown at most, apart from the part that is left of a frame.
 FADE_STEP = Fraction(1, 25)
+# Frames that are shown for longer than the usual step, or than this, are held.
+_LONGEST_STEP = Fraction(101, 1000)
+_SHORTEST_BLUR = Fraction(1, 50)  # between two frames with the same picture; animations cannot show less
+_TIE = Fraction(1, 2000)  # seconds; times of frames are rounded
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,21 @@ class Effects:
     muted: tuple[_Span, ...] = ()  # in order
     blurred: tuple[BlurBox, ...] = ()
     tempo: Fraction = Fraction(1)
+
+    def boxes(self, time: Fraction, duration: Fraction) -> tuple[BlurBox, ...]:
+        """Return the boxes to blur in a frame that is shown at `time`: all that hide something before its end."""
+        end = time + max(duration - _TIE, _TIE)
+        return tuple(
+            box
+            for box in self.blurred
+            if box.from_seconds < end and (box.to_seconds is None or box.to_seconds > time + _TIE)
+        )
+
+    @cached_property
+    def blur_changes(self) -> list[Fraction]:
+        """Times at which a box begins or ends, in order."""
+        ends = (box.to_seconds for box in self.blurred if box.to_seconds is not None)
+        return sorted({Fraction(each) for each in (*(box.from_seconds for box in self.blurred), *ends)})
 
     @property
     def changes_audio(self) -> bool:
@@ -69,6 +90,38 @@ def faded_steps(
                 yield time, step
                 time += step
     yield time, end - time
+
+
+def repeated_steps(
+    changes: Iterable[Fraction], time: Fraction, duration: Fraction, *, step: Fraction, shortest: Fraction
+) -> Iterator[tuple[Fraction, Fraction]]:
+    """Yield time and duration of each frame to write for one that is shown at `time`.
+
+    A frame that is held for longer than the usual `step` is repeated at each of the changes, which are in order. A
+    change is moved if a picture would be shown for less than `shortest`.
+    """
+    end = time + duration
+    if duration > min((step or FADE_STEP) * 3 / 2, _LONGEST_STEP):
+        for change in changes:
+            moved = min(max(change, time + shortest), end - shortest)
+            if change > time + _TIE and moved >= time + shortest:
+                yield time, moved - time
+                time = moved
+    yield time, end - time
+
+
+def effect_steps(
+    time: Fraction, duration: Fraction, effects: Effects, *, step: Fraction, fades: bool = True
+) -> Iterator[tuple[Fraction, Fraction]]:
+    """Yield time and duration of each frame to write for one that is shown at `time`.
+
+    A frame that is held is repeated where a box begins or ends, and with `fades` while it fades.
+    """
+    faded = faded_steps(time, duration, effects, step=step) if fades else ((time, duration),)
+    for start, shown in faded:
+        changes = effects.blur_changes
+        changes = changes[bisect_left(changes, start) : bisect_left(changes, start + shown)]
+        yield from repeated_steps(changes, start, shown, step=step, shortest=_SHORTEST_BLUR)
 
 
 def _within(low: Fraction, high: Fraction, start: Fraction, length: Fraction) -> _Span | None:

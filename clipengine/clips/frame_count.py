@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from clipengine.clips.effects import FADE_STEP, Effects, faded_steps
+from clipengine.clips.effects import FADE_STEP, Effects, effect_steps
 from clipengine.clips.facts import SourceFacts, VideoFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
@@ -20,42 +20,47 @@ def frame_count(facts: SourceFacts, profile: Profile, cut: CutRange, origin: Fra
     assert video is not None
     if profile.fps is not None:
         late = max(Fraction(0), (video.first_frame or Fraction(0)) - origin) / speed
-        return max(1, math.ceil((effects.length - late) * Fraction(str(profile.fps)) - _EDGE))
+        step = 1 / Fraction(str(profile.fps))
+        count = max(1, math.ceil((effects.length - late) / step - _EDGE))
+        points = [late + number * step for number in range(count)] if effects.blurred and step > FADE_STEP else []
+        return count + sum(_more(points, effects, step, range(len(points)), fades=False))
     if video.variable_rate or video.frame_seconds <= 0:
         return max(1, round((cut.end - origin) / (video.frame_seconds or Fraction(1, 25))))
-    times = _FrameTimes(video, facts.origin, cut, origin)
-    return len(times) + sum(_repeated(times, effects, speed))
+    times = _FrameTimes(video, facts.origin, cut, origin, speed)
+    first = 0 if times.step > FADE_STEP else max(0, len(times) - 1)  # only the last one may be held otherwise
+    return len(times) + sum(_more(times, effects, times.step, range(first, len(times)), fades=True))
 
 
-def _repeated(times: _FrameTimes, effects: Effects, speed: Fraction) -> Iterator[int]:
-    """Yield how often each frame is repeated because it fades while it is held."""
-    step = times.step / speed
-    first = 0 if step > FADE_STEP else max(0, len(times) - 1)  # only the last one may be held otherwise
-    for number in range(first, len(times)):
-        start = times[number] / speed
-        end = times[number + 1] / speed if number + 1 < len(times) else effects.length
-        yield sum(1 for _ in faded_steps(start, end - start, effects, step=step)) - 1
+def _more(
+    times: Sequence[Fraction] | _FrameTimes, effects: Effects, step: Fraction, held: range, *, fades: bool
+) -> Iterator[int]:
+    """Yield how often each of the frames that may be held is repeated because what is drawn over it changes."""
+    for number in held:
+        start = times[number]
+        end = times[number + 1] if number + 1 < len(times) else effects.length
+        yield sum(1 for _ in effect_steps(start, end - start, effects, step=step, fades=fades)) - 1
 
 
 class _FrameTimes:
-    """Times of the frames of a part in seconds from its origin, before its speed, at a constant rate.
+    """Times of the frames of a part in seconds from its origin, at the speed of the clip, at a constant rate.
 
     Stored times are rounded to the time base of the video, on the clock of the file.
     """
 
-    def __init__(self, video: VideoFacts, clock: Fraction, cut: CutRange, origin: Fraction) -> None:
-        self.step, self._tick, self._clock, self._origin = video.frame_seconds, video.tick, clock, origin
+    def __init__(self, video: VideoFacts, clock: Fraction, cut: CutRange, origin: Fraction, speed: Fraction) -> None:
+        self._step, self._tick, self._clock, self._origin = video.frame_seconds, video.tick, clock, origin
+        self.step, self._speed = video.frame_seconds / speed, speed
         begins = video.first_frame if video.first_frame is not None else origin
-        number = max(0, round((origin - begins) / self.step))
+        number = max(0, round((origin - begins) / self._step))
         self._grid = begins
         on_grid = abs(self._stored(number) - origin) <= self._tick
         if not on_grid and begins < origin and (video.last_frame is None or origin < video.last_frame):
             self._grid, number = origin, 0  # frames are missing before the clip, or the rate is not exact
-        last = math.floor((cut.last_moment - self._grid) / self.step) + 1
+        last = math.floor((cut.last_moment - self._grid) / self._step) + 1
         while last >= 0 and self._stored(last) >= cut.last_moment:
             last -= 1
         if video.last_frame is not None:
-            last = min(last, math.floor((video.last_frame - self._grid) / self.step + Fraction(1, 4)))
+            last = min(last, math.floor((video.last_frame - self._grid) / self._step + Fraction(1, 4)))
         self._first = number if last < 0 else min(number, last)
         self._count = last + 1 - self._first
 
@@ -63,8 +68,8 @@ class _FrameTimes:
         return self._count
 
     def __getitem__(self, number: int) -> Fraction:
-        return max(Fraction(0), self._stored(self._first + number) - self._origin)
+        return max(Fraction(0), self._stored(self._first + number) - self._origin) / self._speed
 
     def _stored(self, number: int) -> Fraction:
-        time = self._grid + number * self.step
+        time = self._grid + number * self._step
         return round((time + self._clock) / self._tick) * self._tick - self._clock if self._tick > 0 else time

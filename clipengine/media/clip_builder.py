@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import av
 
 from clipengine.clips.chapters import cut_chapters
-from clipengine.clips.effects import Effects, effects_of, faded_steps
+from clipengine.clips.effects import Effects, effect_steps, effects_of
 from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
@@ -24,7 +24,7 @@ from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.captions import Captions
-from clipengine.media.video.convert import FrameConverter, FrameFader, jpeg
+from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.gaps import GapCounter
 from clipengine.media.video.overlay import WatermarkImage
@@ -141,19 +141,7 @@ class ClipBuilder:
         chapters = cut_chapters(self._facts.chapter_list, self.origin, self._cut.end, speed=self._speed)
         self._writer.set_chapters(chapters)
         if begin.frame is not None and self._facts.video is not None:
-            ratio = self._facts.video.sample_aspect_ratio
-            target = self._writer.format if isinstance(self._writer, JoinedWriter) else None
-            if self._clip.burnt is not None:
-                self._captions = Captions(self._clip.burnt, self._drawing.fonts, self.origin, self._speed)
-            self._converter = FrameConverter(
-                self._profile,
-                begin.frame,
-                ratio,
-                target=target,
-                effects=self._effects,
-                watermark=self._drawing.watermark,
-                captions=self._captions,
-            )
+            self._converter = self._make_converter(begin.frame, self._facts.video.sample_aspect_ratio)
             self._add_video(begin, begin.frame, self._converter, self._facts.video.names)
             self.has_video = True
         else:
@@ -171,6 +159,19 @@ class ClipBuilder:
             self._write_joined_texts(self._writer)
         elif self._clip.texts:
             self._write_texts(self._writer, cut_tracks(self._clip.texts, self.origin, self._cut.end, speed=self._speed))
+
+    def _make_converter(self, frame: av.VideoFrame, sample_aspect_ratio: Fraction) -> FrameConverter:
+        if self._clip.burnt is not None and self._captions is None:
+            self._captions = Captions(self._clip.burnt, self._drawing.fonts, self.origin, self._speed)
+        return FrameConverter(
+            self._profile,
+            frame,
+            sample_aspect_ratio,
+            target=self._writer.format if isinstance(self._writer, JoinedWriter) else None,
+            effects=self._effects,
+            watermark=self._drawing.watermark,
+            captions=self._captions,
+        )
 
     def _part_effects(self) -> Effects:
         writer, output = self._writer, self._profile.output
@@ -225,37 +226,36 @@ class ClipBuilder:
         step = self._frame_seconds if self._profile.fps is None else 1 / self._rate()
         for time, shown in self._steps(event.time, duration, step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
-            frame = event.frame if self._copies else self._converter.convert(event.frame, time)
+            frame = event.frame if self._copies else self._converter.convert(event.frame, time, shown)
             if time >= self._poster_from:
                 self._make_poster(frame)
             self._writer.write_frame(frame, time, shown)
+        if isinstance(self._writer, JoinedWriter) and self._facts.video is not None:
+            self._writer.last_shown = event.frame, self._facts.video.sample_aspect_ratio
         self._report()
 
     def _hold(self, until: Fraction) -> None:
         """Show the last frame of the parts before this one until its own video begins."""
-        if not isinstance(self._writer, JoinedWriter) or self._writer.last_frame is None or self._writer.is_first:
+        if not isinstance(self._writer, JoinedWriter) or self._writer.last_shown is None or self._writer.is_first:
             return
         self._held = until
-        frame, fades = self._writer.last_frame, FrameFader(self._effects)
+        frame, ratio = self._writer.last_shown
+        converter = self._make_converter(frame, ratio)  # for what this part draws
         start, step = Fraction(0), until if self._profile.fps is None else 1 / self._rate()
         while start < until:
             shown = min(step, until - start)
-            for time, duration in self._fade_steps(start, shown):
-                self._writer.write_frame(fades.apply(frame, time), time, duration)
+            for time, duration in self._steps(start, shown, self._frame_seconds):
+                self._writer.write_frame(converter.convert(frame, time, duration), time, duration)
             start += shown
-        self._writer.last_frame = frame
 
     def _steps(self, time: Fraction, duration: Fraction, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
         """Yield time and duration of each frame to write for one that may be held while its picture changes."""
-        for start, shown in self._fade_steps(time, duration):
+        fades = self._profile.fps is None  # at a set rate no frame is repeated for a fade
+        for start, shown in effect_steps(time, duration, self._effects, step=self._frame_seconds, fades=fades):
             if self._captions is None:
                 yield start, shown
             else:
                 yield from self._captions.steps(start, shown, step=step)
-
-    def _fade_steps(self, time: Fraction, duration: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
-        effects = self._effects if self._profile.fps is None else Effects()  # at a set rate no frame is repeated more
-        return faded_steps(time, duration, effects, step=self._frame_seconds)
 
     def _write_packet(self, event: VideoPacketEvent) -> None:
         assert isinstance(self._writer, ClipWriter)

@@ -116,7 +116,7 @@ def cut_parts(
             )
         report = {name: value for name, value in vars(made).items() if name != "poster"}
         report["parts"] = [{name: str(value) for name, value in vars(part).items()} for part in made.parts]
-        planned = [PlannedPart(facts_of(path), start, end, texts=texts) for path, start, end in parts]
+        planned = [PlannedPart(facts_of(path), start, end, texts=texts, burnt=burnt) for path, start, end in parts]
         hold_to_plan(target, FilePlan(planned, profile), report)
     finally:
         os.close(target)

@@ -28,6 +28,7 @@ def write_ramp(
     height: int,
     *,
     seconds: int = 1,
+    fps: Fraction = FPS,
     sample_aspect_ratio: Fraction = Fraction(1),
     rotation: int = 0,
     pixel_format: str = "yuv420p",
@@ -40,7 +41,7 @@ def write_ramp(
     `sample_aspect_ratio` is that of the coded picture. `change` returns other levels for a plane of the upright one.
     """
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=FPS, options={"preset": "ultrafast", "crf": "4"})
+        stream: Any = container.add_stream(codec, rate=fps, options={"preset": "ultrafast", "crf": "4"})
         context = stream.codec_context
         sideways = rotation % 180 != 0
         context.width, context.height = (height, width) if sideways else (width, height)
@@ -50,8 +51,8 @@ def write_ramp(
             a, b, c, d = (value << 16 for value in _MATRICES[rotation])
             stream.set_display_matrix((a, b, 0, c, d, 0, 0, 0, 1 << 30))
         frame = _frame(width, height, rotation, pixel_format, change)
-        for number in range(int(seconds * FPS)):
-            frame.pts, frame.time_base = number, 1 / FPS
+        for number in range(int(seconds * fps)):
+            frame.pts, frame.time_base = number, 1 / fps
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

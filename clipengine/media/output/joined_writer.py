@@ -29,7 +29,7 @@ class JoinedWriter(JoinedAudio):
         self.languages = languages  # of the text tracks
         self._writer = writer
         self.format: FrameFormat | None = None  # of the video
-        self.last_frame: av.VideoFrame | None = None  # in the format of the video
+        self.last_shown: tuple[av.VideoFrame, Fraction] | None = None  # as decoded, and its sample aspect ratio
         self._chapters: list[tuple[Sequence[Chapter], Fraction]] = []  # of each part, and its length
 
     @property
@@ -68,5 +68,4 @@ class JoinedWriter(JoinedAudio):
         self._writer.write_texts(tracks)
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
-        self.last_frame = frame
         self._writer.write_frame(frame, self.start + time, duration)

@@ -10,7 +10,6 @@ from clipengine.media.video.filter_graph import Layers
 
 # A box keeps only the mean colours of so many cells along its longer side, from which nothing can be restored.
 _CELLS = 6
-_TIE = 0.0005  # seconds; times of frames are rounded
 
 
 def blur_layers(boxes: Sequence[BlurBox], width: int, height: int) -> tuple[Layers, ...]:
@@ -27,7 +26,4 @@ def _layers(box: BlurBox, width: int, height: int) -> Layers:
         "scale={}:{}:flags=area".format(*cells),
         f"scale={wide}:{high}:flags=bilinear",
     )
-    shown = f"gte(t,{box.from_seconds - _TIE:.6f})"
-    if box.to_seconds is not None:
-        shown += f"*lt(t,{box.to_seconds - _TIE:.6f})"
-    return Layers((), above, f"x={x}:y={y}:format=auto:enable='{shown}'")
+    return Layers((), above, f"x={x}:y={y}:format=auto")

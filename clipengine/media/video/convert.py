@@ -88,7 +88,8 @@ class FrameConverter:
         max_height = None if reframed else profile.max_height  # filters scale the picture after it is cropped
         width, height = output_size(first.width, first.height, rotation=rotation, max_height=max_height)
         self._upright = width, height
-        self._changes: tuple[Step, ...] = blur_layers(effects.blurred, width, height)  # of the upright picture
+        self._effects = effects
+        self._changes: tuple[Step, ...] = ()  # of the upright picture
         if reframed:
             square = profile.is_animation
             framed = framing(options, width, height, ratio, max_height=profile.max_height, square=square)
@@ -112,14 +113,24 @@ class FrameConverter:
             self._changes += fade_filters(effects)
         self._reformatter = VideoReformatter()
         self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
-        self._graph = _FrameGraph()
+        # Boxes come and go, which makes their graph again; fades would begin again with it.
+        self._blurring, self._graph = _FrameGraph(), _FrameGraph()
 
-    def convert(self, frame: av.VideoFrame, time: Fraction = Fraction(0)) -> av.VideoFrame:
-        """Return the frame in the clip's format, as it is shown at `time` (clip time). The caller sets its times."""
-        steps = (*upright_filters(frame), *self._changes)
+    def convert(
+        self, frame: av.VideoFrame, time: Fraction = Fraction(0), duration: Fraction = Fraction(0)
+    ) -> av.VideoFrame:
+        """Return the frame in the clip's format, as it is shown at `time` (clip time) for `duration` seconds.
+
+        The caller sets its times.
+        """
+        steps: tuple[Step, ...] = (
+            *upright_filters(frame),
+            *blur_layers(self._effects.boxes(time, duration), *self._upright),
+        )
         transposed = rotation_of(frame) % 180 != 0
         width, height = self._upright[::-1] if transposed else self._upright
-        frame = self._graph.apply(self._reformat(frame, width, height), steps, time)
+        frame = self._blurring.apply(self._reformat(frame, width, height), steps, time)
+        frame = self._graph.apply(frame, self._changes, time)
         return frame if self._overlay is None else self._fader.apply(self._overlay.apply(frame, time), time)
 
     def _check_joined(self, clip: Colors, colors: Colors) -> None:
