@@ -337,8 +337,16 @@ class FilePlan:
             yield f"the clip has {track.packets} frames, more than its {float(self._length(cut)):.3f} s can have"
         longest = track.longest_step_seconds or 0
         silent = GAP_CODES.isdisjoint(code_of(each) for each in set(cut.warnings) - set(self.facts.warnings))
-        if silent and longest > _STEADY_STEP * max(steps) + _TIME_TOLERANCE:
+        if silent and longest > max(_STEADY_STEP * max(steps), self._longest_hold(cut)) + _TIME_TOLERANCE:
             yield f"the clip has no frame for {longest:.3f} s, but no warning"
+
+    def _longest_hold(self, cut: CutReport) -> float:
+        """Return for how many seconds a part shows the last frame of a recording whose audio is longer."""
+        holds = [Fraction(0)]
+        for part, made in zip(self.parts, cut.parts, strict=True):
+            if part.facts.video is not None and part.facts.video.last_frame is not None:
+                holds.append(made.actual_end - max(made.actual_start, part.facts.video.last_frame))
+        return float(max(holds) / self.profile.output.tempo)
 
     def _audio_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         """Check that audio is continuous from 0 to the end, in frames of the codec's length."""

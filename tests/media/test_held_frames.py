@@ -158,3 +158,20 @@ def test_captions_are_drawn_over_held_frames_exactly_in_their_time(options: dict
         middle = (start + end) / 2 * speed
         expected = Fraction(62, 100) < middle < Fraction(9, 10) or Fraction(11, 10) < middle < Fraction(27, 10)
         assert bool(column > 40) is expected, (float(start), float(end))
+
+
+@pytest.mark.parametrize(
+    ("ranges", "options"),
+    [
+        (["2.597-4"], {"fade_seconds": 0.1}),
+        (["1-4"], {"fade_seconds": 0.1, "speed": 0.5}),
+        (["0-1.3", "2.597-4", "5.9-7"], {}),
+    ],
+)
+def test_last_picture_before_longer_audio_is_no_gap(
+    ranges: list[str], options: dict[str, Any], shelf: Shelf, tmp_path: Path
+) -> None:
+    path = shelf.get("still_with_sound").path  # a steady recording until 2 s, with audio until 7 s
+    parts = [(path, *map(Fraction, each.split("-"))) for each in ranges]
+    clip = cut_parts(parts, tmp_path / "clip.mp4", _profile(options, audio="aac"))
+    assert clip.made.warnings == ()
