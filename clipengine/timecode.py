@@ -16,7 +16,7 @@ MAX_DIGITS = 40  # of an untrusted number, and of each part of a ratio
 _MAX_SECONDS = 10**12  # 30,000 years
 # Without an exponent: `1e999999999` would take all memory.
 _RATIO = re.compile(rf"-?\d{{1,{MAX_DIGITS}}}(\.\d{{1,{MAX_DIGITS}}}|/\d{{1,{MAX_DIGITS}}})?", re.ASCII)
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+)(\.\d+)?\Z", re.ASCII)
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+|(?=\.))(\.\d+)?\Z", re.ASCII)
 
 
 def exact(seconds: float | int | str | Fraction) -> Fraction:
@@ -38,11 +38,12 @@ def bounded(value: Any) -> Fraction:
 
 
 def parse_time(text: str) -> Fraction:
-    """Parse `90`, `90.25`, `1:02.5` or `1:02:03.5` into seconds. Raises ValueError that states the expected format."""
+    """Parse `90`, `90.25`, `.8`, `1:02.5` or `1:02:03.5` into seconds. Raises ValueError."""
     match = _CLOCK.match(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a time; use seconds (90.5) or a clock time (1:02:03.5)")
     hours, minutes, seconds, fraction = match.groups()
+    seconds = seconds or "0"
     if minutes is not None and int(seconds) >= 60:
         raise ValueError(f"{text!r} is not a time; seconds after minutes must be between 0 and 59")
     if hours is not None and int(minutes) >= 60:

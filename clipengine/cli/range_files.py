@@ -6,12 +6,13 @@ import functools
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import click
 
 from clipengine.cli import output
 from clipengine.cli.options import PartValue
+from clipengine.clips.profiles import Container
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -108,8 +109,8 @@ def from_options(function: F) -> F:
 
 
 def can_be_folder(path: Path) -> bool:
-    """Return True for a folder, and for a path without an extension that does not exist yet."""
-    return path.is_dir() or not (path.suffix or path.exists())
+    """Return True for a folder, and for a path without the extension of a clip that does not exist yet."""
+    return path.is_dir() or not (path.suffix[1:].lower() in get_args(Container) or path.exists())
 
 
 def parts_of(ranges: Sequence[NamedRange]) -> tuple[PartValue, ...]:

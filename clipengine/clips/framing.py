@@ -142,8 +142,9 @@ def _narrowed(region: Box, aspect: Fraction, point: tuple[Fraction, Fraction]) -
 
 def _limited(width: Fraction, height: Fraction, max_height: int | None) -> Size:
     """Return the even size, scaled down to at most `max_height`."""
-    if max_height is not None and height > max_height:
-        width, height = width * max_height / height, Fraction(max_height)
+    most = None if max_height is None else max_height - max_height % 2
+    if most is not None and height > most:
+        width, height = width * most / height, Fraction(most)
     return Size(max(2, _even(width)), max(2, _even(height)))
 
 

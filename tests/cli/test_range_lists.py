@@ -101,7 +101,7 @@ def test_label_is_required_without_a_list(server: RunningServer, recording_id: s
 
 
 def test_cut_writes_a_file_for_each_range_or_one_of_all(film: Path, tmp_path: Path) -> None:
-    file, folder = tmp_path / "match.edl", tmp_path / "clips"
+    file, folder = tmp_path / "match.edl", tmp_path / "clips.2026"
     file.write_text("1 2 0\n2.5 7 0\n")
     done = run_command("cut", str(film), str(folder), "--from", str(file), "--json", cwd=tmp_path)
     made = _shown(done)

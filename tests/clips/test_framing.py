@@ -46,6 +46,7 @@ def test_framing(options: dict[str, Any], size: Any, ratio: Any, region: Any, in
 def test_height_is_limited_after_the_aspect(fit: str) -> None:
     output = Output.model_validate({"aspect": "9:16", "fit": fit})
     assert framing(output, *_HD, Fraction(1), max_height=640).canvas == (360, 640)
+    assert framing(output, *_HD, Fraction(1), max_height=643).canvas == (362, 642)
 
 
 @pytest.mark.parametrize("width", range(2, 60, 2))
