@@ -398,7 +398,8 @@ def open_writer(
     file = WritableFile(descriptor)
     options = {"flush_packets": "0"}  # write full buffers instead of one call per packet
     if profile.container in ("webm", "mkv"):
-        options |= {"avoid_negative_ts": "disabled"}
+        # Without random numbers for its parts, the same clip has the same bytes.
+        options |= {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
     if profile.container in _MOV_FAMILY:
         # Edit lists use the movie time scale; at the default of 1000 the last frame could start after the end.
         options |= {"movflags": "+faststart", "movie_timescale": str(VIDEO_TIME_BASE.denominator)}
