@@ -109,7 +109,7 @@ def test_cues_are_on_exactly_their_frames(options: Any, container: Any, ramp: Pa
         exact = round(time * 90_000) * Fraction(1, 90_000)  # MKV and WebM have whole milliseconds
         moment = (origin + exact * speed) * 1000
         if min(abs(moment - each) for cue in _CUES.cues for each in (cue.start_ms, cue.end_ms)) < 2 * speed:
-            moment = Fraction(round(moment / 10) * 10)  # frames of the recording are 40 ms apart
+            moment = Fraction(round(moment))  # frames and cues are at whole milliseconds
         expected = any(cue.start_ms <= moment < cue.end_ms for cue in _CUES.cues)
         assert (_text_box(luma) is not None) is expected, (float(time), float(moment))
         shown.append(expected)
