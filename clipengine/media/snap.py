@@ -14,7 +14,7 @@ from clipengine.clips.snap import Edge
 from clipengine.clips.snap_moments import Found, Span, nearest, silence_moment, silence_moments
 from clipengine.media.audio.silence import LEAST_SECONDS, SilenceDetector
 from clipengine.media.audio.tracks import AudioTracks
-from clipengine.media.input.container import media_errors
+from clipengine.media.input.container import is_presented, media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, VideoFrameEvent
 from clipengine.media.input.seek import Seeker
@@ -123,7 +123,7 @@ class _Finder:
             return set()
         with self._seeker(self._range(low, high), video=True) as seeker:
             seeker.seek()
-            packets = (timed for timed in seeker.packets() if timed.packet.is_keyframe and not timed.packet.is_discard)
+            packets = (timed for timed in seeker.packets() if timed.packet.is_keyframe and is_presented(timed.packet))
             return {timed.time for timed in packets}
 
     def _scenes(self, low: Fraction, high: Fraction) -> set[Fraction]:

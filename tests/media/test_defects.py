@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from clipengine.errors import RecordingUnreadable
@@ -18,9 +19,9 @@ from clipengine.media.input.container import media_errors
 from clipengine.media.input.first_packet import read_decoder_state
 from clipengine.media.input.source import DescriptorSource, MediaReader
 from tests.films.catalogue import Shelf
-from tests.films.cutting import cut_file
+from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of
-from tests.films.reference import watch
+from tests.films.reference import Heard, Reference, watch
 from tests.support.damage import film, with_damaged_slices, write_pictures
 from tests.support.palette import write_palette_avi
 from tests.support.selection import cases
@@ -35,6 +36,10 @@ _RANGES = {
     "kurento_car.avi": ("6.145 10.145", "0 0.7", "15.3 17"),
     "fate_packed_bframes.avi": ("0 0.3", "0.21 0.6"),
     "fate_mvhevc_multiview.mov": ("0 0.2", "0.1 0.4"),
+    "iphone_hevc_editlist_no_sync_before.mp4": ("0 1", "0.1 1.3", "1.1 1.7"),
+    "fate_init_nonkeyframe.mp4": ("3.3 3.8", "2.5 4.02", "3.1 5"),
+    "fate_wmapro.wma": ("0 0.3", "0.5 1.8"),
+    "mm_alac.mka": ("0 1", "0.75 2", "1.5 3", "4.3 6"),
     "fate_vc1_wmapro.asf": ("1.849 4.017", "0 0.5"),
 }
 
@@ -53,6 +58,26 @@ def _faults(path: Path, ranges: tuple[str, ...], folder: Path) -> list[str]:
 @pytest.mark.parametrize("name", cases(_RANGES, ("dance1.avi", "iphone_portrait.mov")))
 def test_clip_equals_a_decode_from_the_head(defects: Path, tmp_path: Path, name: str) -> None:
     assert not _faults(defects / name, _RANGES[name], tmp_path)
+
+
+def test_end_of_a_recording_that_begins_with_non_keyframes_is_that_of_its_packets(defects: Path) -> None:
+    assert facts_of(defects / "fate_init_nonkeyframe.mp4").duration == Fraction(177152, 44100)
+
+
+def test_flac_whose_rate_changes_is_cut_at_the_time_of_its_samples(defects: Path, tmp_path: Path) -> None:
+    path, rate = defects / "flac_changing_rate.flac", 48000
+    resampler, pieces, last = av.AudioResampler("fltp", "stereo", rate), [], 32000
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            if frame.sample_rate != last:
+                pieces += [made.to_ndarray()[0] for made in resampler.resample(None)]
+                resampler, last = av.AudioResampler("fltp", "stereo", rate), frame.sample_rate
+            frame.pts = None
+            pieces += [made.to_ndarray()[0] for made in resampler.resample(frame)]
+    whole = Reference(path, tracks=[Heard(rate, 2, [(Fraction(0), np.concatenate(pieces))])])
+    for start, end in ((6, 10), (10, 14), (15, 18)):
+        clip = cut_file(path, Fraction(start), Fraction(end), tmp_path / "clip.mp4")
+        assert not [*faults_of(whole, watch(clip.path), Fraction(start), Fraction(end)), *clip.made.warnings]
 
 
 def test_palette_of_an_avi_applies_after_a_seek(tmp_path: Path) -> None:

@@ -98,12 +98,15 @@ class AudioTimeline:
 
     def _convert(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._converter is None or shape != self._input:
-            self._converter = AudioResampler(self.format, self.layout, self.rate)
-            self._input = shape
         frame.pts = None
+        converted: list[av.AudioFrame] = []
         try:
-            return self._converter.resample(frame)
+            if self._converter is None or shape != self._input:
+                if self._converter is not None:
+                    converted = self._converter.resample(None)  # the samples that it holds back
+                self._converter = AudioResampler(self.format, self.layout, self.rate)
+                self._input = shape
+            return converted + self._converter.resample(frame)
         except MemoryError:
             raise
         except av.FFmpegError as error:

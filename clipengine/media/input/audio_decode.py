@@ -32,10 +32,12 @@ class AudioDecoder:
         self._seeker = seeker
         self._damage = Damage()
         self._held: list[TimedPacket] | None = []  # None if they were decoded
+        self._ends: dict[int, Fraction] = {}  # stream index -> end of its latest frame
 
     def prepare(self, damage: Damage) -> None:
         """Configure the decoders; call it after each seek. Damaged packets are counted in `damage`."""
         self._held = []
+        self._ends = {}
         self._damage = damage
         for stream in self._seeker.audio:
             stream.codec_context.thread_count = 1
@@ -65,12 +67,14 @@ class AudioDecoder:
         end: Fraction | None = None
         for frame in frames:
             time = self._seeker.time_of(frame, stream)
-            time = timed.time if time is None else time
+            if time is None:  # it follows the frame before it, like in FFmpeg
+                time = self._ends.get(stream.index, timed.time)
             time = corrected(self._seeker.stamps.get(stream.index), time, timed.packet, frame)
             # All frames of a packet (AMR) may have the packet's time: place them one after the other.
             if len(frames) > 1:
                 time = time if end is None else max(time, end)
                 end = time + Fraction(frame.samples, frame.sample_rate)
+            self._ends[stream.index] = time + Fraction(frame.samples, frame.sample_rate)
             yield AudioFrameEvent(stream.index, time, frame)
 
     def drain(self) -> Iterator[AudioFrameEvent]:

@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange
+from clipengine.media.input.container import is_presented
 from clipengine.media.input.packet_timestamps import TimedPacket
 
 # Maximum distance between interleaved streams.
@@ -68,7 +69,7 @@ class ClipEnd:
                 return
 
     def _note_resume_time(self, timed: TimedPacket) -> None:
-        if timed.time < self._end:
+        if timed.time < self._end or not is_presented(timed.packet):
             return
         index = timed.packet.stream_index
         resumes = timed.time if timed.dts < self._ends[index] else min(timed.dts, timed.time)

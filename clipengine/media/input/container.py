@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.display_order import stores_decoding_times
+from clipengine.media.input.flac_rates import FlacTimes
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.mp4_boxes import has_index, is_truncated
 from clipengine.media.input.ogg_vorbis import count_samples, sample_counters
@@ -263,15 +264,31 @@ class _MissingTimestamps:
         computes = not container.format.name.startswith("mov")  # FFmpeg computes the pts that are missing
         self._dts_only = {stream.index for stream in videos if computes and has_decoding_times(container, stream)}
         self._untimed = container.format.name in UNTIMED
+        self._flac = FlacTimes() if container.format.name == "flac" else None
         self._next = 0  # timestamp of the next packet in a format without timestamps
 
     def apply(self, packet: Packet[Any]) -> Packet[Any]:
         if self._untimed:
             packet.dts = packet.pts = self._next
             self._next += packet.duration or round(_NOMINAL_SECONDS / as_fraction(packet.time_base))
+        if self._flac is not None:
+            self._flac.apply(packet)
         if packet.stream_index in self._dts_only and packet.dts is not None:
             packet.pts = packet.dts
         return packet
+
+
+def is_presented(packet: Packet[Any]) -> bool:
+    """Return False for a packet of video that is decoded but never shown: the pre-roll of an edit list.
+
+    FFmpeg marks it, but not all of it if no keyframe precedes the edit. In MP4 presentation begins at 0.
+    """
+    if packet.is_discard:
+        return False
+    stream, stamp = packet.stream, packet.pts
+    if stamp is None or stamp >= 0 or stream.type != "video":
+        return True
+    return stream.start_time is None or stream.start_time < 0 or not stream.container.format.name.startswith("mov")
 
 
 def packet_time(packet: Packet[Any]) -> Fraction | None:

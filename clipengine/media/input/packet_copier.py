@@ -26,7 +26,7 @@ from clipengine.media.bitstream.copied_stream import StreamParameters, copied_st
 from clipengine.media.bitstream.packets import CopiedPacket
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
 from clipengine.media.input.codec_headers import new_header
-from clipengine.media.input.container import codec_name
+from clipengine.media.input.container import codec_name, is_presented
 from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, CopiedTail, reordered_frames
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, VideoFrameEvent, VideoPacketEvent
@@ -301,7 +301,7 @@ class PacketCopier:
 
     def _check(self, timed: TimedPacket) -> None:
         start, key = self._cut.start, self._key.time
-        never_shown = timed.packet.is_discard and timed.time < self._cut.last_moment
+        never_shown = not is_presented(timed.packet) and timed.time < self._cut.last_moment
         if timed.packet.is_corrupt or never_shown:
             raise CannotCopy("packets of the range are damaged, or are never shown")
         if timed.time < key:

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from clipengine.clips.plan import CutRange
 from clipengine.media.input.codec_headers import new_header
+from clipengine.media.input.container import is_presented
 from clipengine.media.input.display_order import REORDERED_FRAMES
 from clipengine.media.input.packet_timestamps import TimedPacket
 
@@ -100,7 +101,7 @@ class Preroll:
     def on_screen(self) -> Fraction | None:
         """Pts of the frame on screen at the clip's start."""
         start = self._cut.start
-        shown = (timed.time for timed in self.gop if timed.time <= start and not timed.packet.is_discard)
+        shown = (timed.time for timed in self.gop if timed.time <= start and is_presented(timed.packet))
         return max(shown, default=None)
 
     @property
@@ -178,6 +179,6 @@ def _since(audio: Sequence[_Numbered], time: Fraction) -> list[_Numbered]:
     """Return each stream's packets from this time on, and the one before, which may last beyond it."""
     first: dict[int, int] = {}
     for number, timed in audio:
-        if timed.time <= time:
+        if timed.time <= time and timed.packet.pts is not None:  # those without follow one with a time
             first[timed.packet.stream_index] = number
     return [(number, timed) for number, timed in audio if number >= first.get(timed.packet.stream_index, 0)]

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from clipengine.errors import RecordingUnreadable
 from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
 from clipengine.media.input.codec_headers import HeaderChanges
-from clipengine.media.input.container import packet_time
+from clipengine.media.input.container import is_presented, packet_time
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
 
@@ -67,7 +67,7 @@ class HeadScan:
             if index not in self._starts:
                 self._decode(packet)
             return
-        if not packet.is_discard:
+        if is_presented(packet):
             self._starts[index] = min(time, self._starts.get(index, time))
         if self.frame is None:
             self._decode(packet)
@@ -89,8 +89,7 @@ class HeadScan:
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
                 self.frame = self.frame or frame
-            elif frame.pts is not None:
-                start = frame.pts * as_fraction(frame.time_base or 1)
+            elif (start := _start_of(frame, packet)) is not None:
                 if packet.stream.start_time is not None:
                     start = max(start, packet.stream.start_time * as_fraction(packet.time_base))
                 self._starts.setdefault(packet.stream_index, start)
@@ -103,6 +102,11 @@ class HeadScan:
         except av.FFmpegError:
             return
         self.frame = frames[0] if frames else None
+
+
+def _start_of(frame: Any, packet: Packet[Any]) -> Fraction | None:
+    """Return the time of a frame's first sample. A first frame without a time has that of its packet (WMA Pro)."""
+    return packet_time(packet) if frame.pts is None else frame.pts * as_fraction(frame.time_base or 1)
 
 
 class _FrameDistances:
@@ -144,7 +148,7 @@ class PacketStats:
 
     def add(self, packet: Packet[Any]) -> None:
         time = packet_time(packet)
-        if time is None or packet.is_discard:
+        if time is None or not is_presented(packet):
             return
         tick = as_fraction(packet.time_base)
         duration = (packet.duration or 0) * tick

@@ -34,8 +34,14 @@ def seek_to_tail(container: InputContainer, has_cues: bool) -> bool:
     if container.format.name == MATROSKA and not has_cues:
         return False  # without Cues the demuxer would read everything before
     start = container.start_time or 0
+    target = max(start + int(container.duration or 0) - _TAIL_SECONDS * av.time_base, start)
+    # A keyframe is not needed, since nothing is decoded; there may be none before the tail.
+    return _seek(container, target) or _seek(container, target, any_frame=True)
+
+
+def _seek(container: InputContainer, target: int, **how: Any) -> bool:
     try:
-        container.seek(max(start + int(container.duration or 0) - _TAIL_SECONDS * av.time_base, start))
+        container.seek(target, **how)
     except MemoryError:
         raise
     except av.FFmpegError:

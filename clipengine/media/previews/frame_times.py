@@ -8,7 +8,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
-from clipengine.media.input.container import media_errors
+from clipengine.media.input.container import is_presented, media_errors
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 
@@ -30,7 +30,7 @@ def frame_times(
         Seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
     ):
         seeker.seek()
-        found = sorted({timed.time for timed in seeker.packets() if not timed.packet.is_discard})
+        found = sorted({timed.time for timed in seeker.packets() if is_presented(timed.packet)})
         if seeker.has_field_packets:
             found = _without_second_fields(found, video.frame_seconds)
     first = max((time for time in found if time <= start), default=start)
