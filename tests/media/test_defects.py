@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from clipengine.errors import RecordingUnreadable
-from clipengine.media.input import avi
+from clipengine.media.input import avi, stream_scan
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.first_packet import read_decoder_state
 from clipengine.media.input.source import DescriptorSource, MediaReader
@@ -22,7 +22,7 @@ from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of
 from tests.films.reference import Heard, Reference, watch
-from tests.support.damage import film, with_damaged_slices, write_pictures
+from tests.support.damage import film, with_damaged_slices, without_keyframes, write_pictures
 from tests.support.palette import write_palette_avi
 from tests.support.selection import cases
 
@@ -40,7 +40,7 @@ _RANGES = {
     "fate_init_nonkeyframe.mp4": ("3.3 3.8", "2.5 4.02", "3.1 5"),
     "fate_wmapro.wma": ("0 0.3", "0.5 1.8"),
     "mm_alac.mka": ("0 1", "0.75 2", "1.5 3", "4.3 6"),
-    "fate_vc1_wmapro.asf": ("1.849 4.017", "0 0.5"),
+    "fate_vc1_wmapro.asf": ("1.849 4.017", "0.2 0.5", "3.3 4.3"),
 }
 
 
@@ -58,6 +58,28 @@ def _faults(path: Path, ranges: tuple[str, ...], folder: Path) -> list[str]:
 @pytest.mark.parametrize("name", cases(_RANGES, ("dance1.avi", "iphone_portrait.mov")))
 def test_clip_equals_a_decode_from_the_head(defects: Path, tmp_path: Path, name: str) -> None:
     assert not _faults(defects / name, _RANGES[name], tmp_path)
+
+
+def test_stale_index_of_fragments_is_not_used(tmp_path: Path) -> None:
+    path, whole = (
+        tmp_path / "fragments.mp4",
+        film(seconds=8, options="movflags=frag_keyframe+empty_moov+default_base_moof"),
+    )
+    at = whole.index(b"moof", whole.index(b"moof") + 4) - 4
+    path.write_bytes(whole)
+    duration = facts_of(path).duration
+    stale = path.with_name("stale.mp4")
+    stale.write_bytes(whole[:at] + (5000).to_bytes(4, "big") + b"free" + bytes(4992) + whole[at:])
+    assert facts_of(stale).duration == duration > Fraction(79, 10)
+    assert not _faults(stale, ("6.5 7.5", "0.5 1"), tmp_path)
+
+
+def test_recording_without_a_keyframe_in_its_beginning_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "late_keyframe.mp4"
+    path.write_bytes(without_keyframes(film(), until=2))
+    monkeypatch.setattr(stream_scan, "_HEAD_PACKETS", 30)
+    assert facts_of(path).video is not None
+    assert not _faults(path, ("2.5 3.5",), tmp_path)
 
 
 def test_end_of_a_recording_that_begins_with_non_keyframes_is_that_of_its_packets(defects: Path) -> None:

@@ -110,6 +110,20 @@ def without_pictures(whole: bytes, *, since: int) -> bytes:
     return bytes(data)
 
 
+def without_keyframes(whole: bytes, *, until: int) -> bytes:
+    """Return the MP4 without the keyframes before this second: they are no longer in `stss`, nor decodable."""
+    data, numbers = bytearray(whole), []
+    with av.open(io.BytesIO(whole)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
+    for number, packet in enumerate(packets, 1):
+        if packet.is_keyframe and packet.pts * packet.time_base >= until:
+            numbers.append(number)
+        elif packet.is_keyframe and packet.pos is not None:
+            data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    body = struct.pack(f">II{len(numbers)}I", 0, len(numbers), *numbers)
+    return with_bodies(bytes(data), {b"stss": body})
+
+
 def with_damaged_slices(whole: bytes, *, start: float, end: float) -> bytes:
     """Return the film with the last bytes of each video packet in `[start, end)` overwritten: decoders conceal them."""
     data = bytearray(whole)

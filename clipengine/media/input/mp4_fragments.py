@@ -28,7 +28,10 @@ class Fragments:
 
 
 def read_fragments(reader: MediaReader) -> Fragments | None:
-    """Return the fragments, or None if the file is not fragmented MP4. Without an index, all headers are read."""
+    """Return the fragments, or None if the file is not fragmented MP4 or its fragments state no times.
+
+    All headers are read if there is no index, or a stale one: a program inserted bytes before fragments.
+    """
     reader.seek(4)
     if reader.read(4) != b"ftyp":
         return None
@@ -41,9 +44,22 @@ def read_fragments(reader: MediaReader) -> Fragments | None:
         return None
     if found := _by_first_sidx(reader, head_end) or list(_by_mfra(reader, scales)):
         offsets, times = zip(*sorted(set(found)), strict=True)
-        return Fragments(head_end, offsets, times)
+        if all(_is_timed(reader, offset) for offset in (offsets[0], *offsets[-2:])):
+            return Fragments(head_end, offsets, times)
     offsets = tuple(_moof_offsets(reader, head_end))
-    return Fragments(head_end, offsets, ()) if offsets else None
+    return Fragments(head_end, offsets, ()) if offsets and _is_timed(reader, offsets[0]) else None
+
+
+def _is_timed(reader: MediaReader, offset: int) -> bool:
+    """Return True if a fragment begins at the offset and states the time of each of its tracks (`tfdt`).
+
+    Otherwise times follow from all fragments before it, so that reading cannot begin there.
+    """
+    found = next((box for box in islice(boxes(reader, offset), _FIRST_BOXES) if box[0] in _MEDIA_BOXES), None)
+    if found is None or found[0] != b"moof":
+        return False
+    tracks = [(content, end) for kind, content, end in boxes(reader, found[1], found[2]) if kind == b"traf"]
+    return all(any(kind == b"tfdt" for kind, _, _ in boxes(reader, content, end)) for content, end in tracks)
 
 
 def _moof_offsets(reader: MediaReader, offset: int) -> Iterator[int]:

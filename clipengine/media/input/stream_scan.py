@@ -33,6 +33,7 @@ class HeadScan:
         self.frame: av.VideoFrame | None = None
         self.demuxer = demuxer
         self._video = video
+        self._has_keyframe = False
         self._streams = {stream.index for stream in (*audio, *([video] if video else []))}
         self._starts: dict[int, Fraction] = {}  # stream index -> start of its media in container time
         first = self._read()
@@ -44,7 +45,7 @@ class HeadScan:
         self.first_frame = None if start is None else start - self.origin
         if video is not None and self.frame is None:
             self._flush(video)
-            if self.frame is None:
+            if self.frame is None and self._has_keyframe:
                 raise RecordingUnreadable("no video frame of the recording can be decoded: it is damaged or encrypted")
 
     def _read(self) -> Fraction | None:
@@ -67,6 +68,7 @@ class HeadScan:
             if index not in self._starts:
                 self._decode(packet)
             return
+        self._has_keyframe |= packet.is_keyframe
         if is_presented(packet):
             self._starts[index] = min(time, self._starts.get(index, time))
         if self.frame is None:
