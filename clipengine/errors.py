@@ -14,7 +14,7 @@ ClipEngineError
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
 ├── RecordingError          the recording causes the error (fault "recording")
 │   └── RecordingMissing, FetchFailed, FetchInterrupted, RecordingChanged, RecordingUnreadable, RecordingTruncated,
-│       NoMediaInRange, UnsupportedMedia, DecoderCrashed
+│       RecordingEncrypted, NoMediaInRange, UnsupportedMedia, DecoderCrashed
 ├── StorageError            the store or the disk causes the error (fault "storage")
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine causes the error (fault "engine")
@@ -397,6 +397,12 @@ class RecordingTruncated(RecordingError):
     code = "recording_truncated"
     title = "Recording truncated"
     default_hint = "The file is incomplete or its index is damaged: upload it again."
+
+
+class RecordingEncrypted(RecordingError):
+    code = "recording_encrypted"
+    title = "Recording encrypted"
+    default_hint = "Decrypt the recording, or store it without digital rights management."
 
 
 class NoMediaInRange(RecordingError):

@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pytest
 
 from clipengine.clips.warnings import code_of
-from clipengine.errors import RecordingUnreadable, UnsupportedMedia
+from clipengine.errors import RecordingEncrypted, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.signatures import HEAD_BYTES, known_format
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of
 from tests.films.reference import watch
+from tests.support.damage import film
 from tests.support.images import animation
 
 
@@ -30,6 +31,10 @@ from tests.support.images import animation
         (b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nm=video 5004 RTP/AVP 96\r\n", "a session description"),
         (b'<?xml version="1.0"?>\n<MPD type="static"></MPD>', "a DASH manifest"),
         (b"RIFF\x10\0\0\0WEBPVP8 " + bytes(100), "a WebP image"),
+        (b"AV\1\0\x55\0\0\x08" + bytes(1000), "PVA of a TV card"),
+        (b"\0\0\1\x0f\xcd\x92\x3b\x0d" + bytes(1000), "a VC-1 stream"),
+        (b".snd\0\0\0\x20\0\1\x58\x88\0\0\0\3\0\0\xac\x44\0\0\0\1" + bytes(1000), "Sun audio"),
+        (b"\x1f\x07\0\xbf\xf0\x78\x78\x78" + bytes(1000), "a DV stream"),
     ],
 )
 def test_known_format_that_is_not_opened_is_called_unsupported(tmp_path: Path, data: bytes, name: str) -> None:
@@ -46,6 +51,14 @@ def test_other_content_stays_unreadable(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "recording.mp4"
     path.write_bytes(data)
     with pytest.raises(RecordingUnreadable):
+        facts_of(path)
+
+
+def test_encrypted_recording_is_called_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "protected.mp4"
+    options = "encryption_scheme=cenc-aes-ctr,encryption_key=" + 16 * "76" + ",encryption_kid=" + 16 * "a7"
+    path.write_bytes(film(options=options))
+    with pytest.raises(RecordingEncrypted, match="Common Encryption"):
         facts_of(path)
 
 

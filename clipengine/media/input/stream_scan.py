@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.errors import RecordingUnreadable
+from clipengine.errors import RecordingEncrypted, RecordingUnreadable
 from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
 from clipengine.media.input.codec_headers import HeaderChanges
 from clipengine.media.input.container import is_presented, packet_time
@@ -63,6 +63,8 @@ class HeadScan:
         return first
 
     def _find_start(self, packet: Packet[Any], time: Fraction) -> None:
+        if packet.has_sidedata("encryption_info"):
+            raise RecordingEncrypted("the recording's media is encrypted (Common Encryption)")
         index = packet.stream_index
         if self._video is None or index != self._video.index:
             if index not in self._starts:

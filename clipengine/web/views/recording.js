@@ -28,7 +28,7 @@ import {addUploads, filePicker} from "./uploads.js";
 
 /** @import {Segment} from "../player/segments.js" */
 
-const DAMAGED = ["recording_unreadable", "recording_truncated", "unsupported_media", "decoder_crashed"];
+const DAMAGED = ["recording_unreadable", "recording_truncated", "recording_encrypted", "unsupported_media", "decoder_crashed"];
 
 /**
  * The parameter `t` is the time to show; `in` and `out` are the ends of the selection.
