@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from clipengine.clips.profiles import Profile
 from clipengine.media.input import codec_headers
 from clipengine.media.input.source import DescriptorSource
+from clipengine.media.previews.frame import filmstrip
 from clipengine.media.probe import ProbeResult, probe
 from tests.films.cutting import DEFAULT, SMART, cut_file
 from tests.films.likeness import faults_of
@@ -62,6 +66,18 @@ def test_clip_of_an_mp4_with_two_sample_entries_shows_the_pictures_of_both(
 def test_clip_of_an_flv_with_a_second_sequence_header_shows_its_pictures(flv: Path, cut: str, profile: Profile) -> None:
     start, end = map(Fraction, cut.split())
     assert not _faults(flv, start, end, profile)
+
+
+def test_filmstrip_of_an_flv_shows_the_pictures_of_its_second_sequence_header(flv: Path) -> None:
+    facts, seen = _probe(flv).facts, watch(flv)
+    with flv.open("rb") as file:
+        source = DescriptorSource(file.fileno())
+        strip = filmstrip(source, facts, start=Fraction(4), end=Fraction(8), count=2, width=96, threads=1)
+    with av.open(io.BytesIO(strip)) as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="gray")
+    for tile in np.hsplit(picture, 2):
+        luma = tile.reshape(32, 3, 32, 3).mean((1, 3)) / 255
+        assert min(float(np.sqrt(np.mean((luma - shown.luma) ** 2))) for shown in seen.frames) < 0.08
 
 
 def test_probe_notes_when_the_codec_header_of_an_flv_changes(flv: Path) -> None:

@@ -100,7 +100,8 @@ def filmstrip(
     moments = [start + (end - start) * (2 * number + 1) / (2 * count) for number in range(count)]
     tiles: list[av.VideoFrame] = []
     with MediaReader(source) as reader, media_errors(reader):
-        frames = _SeekingReader(reader, facts, threads) if facts.seekable else _SequentialReader(reader, facts, end)
+        seeks = facts.seekable and not facts.header_changes
+        frames = _SeekingReader(reader, facts, threads) if seeks else _SequentialReader(reader, facts, end)
         for frame in frames.frames(moments):
             tiles.append(converter.convert(frame))
     if not tiles:
