@@ -15,6 +15,8 @@ from av.stream import Stream
 
 from clipengine.clips.facts import MAX_HEADER_BYTES, MAX_HEADER_CHANGES, HeaderChange
 
+_FORGETFUL = ("flv",)  # formats that lose headers in a seek
+
 
 def new_header(packet: Packet[Any]) -> bytes | None:
     """Return the codec header that begins to apply with the packet, or None if it stays as it is."""
@@ -26,13 +28,14 @@ class HeaderChanges:
 
     def __init__(self, streams: Sequence[Stream]) -> None:
         self._current = {stream.index: stream.codec_context.extradata for stream in streams}
-        self._changes: list[HeaderChange] | None = []  # None if packets were left out
+        self._changes: list[HeaderChange] = []
+        self._complete = any(stream.container.format.name in _FORGETFUL for stream in streams)
         self.overflows = False  # more or longer headers than facts may have
 
     def add(self, packet: Packet[Any], time: Fraction) -> None:
         """Add the next packet and its recording time."""
-        header = new_header(packet)
-        if header is None or self._changes is None or header == self._current.get(packet.stream_index):
+        header = new_header(packet) if self._complete else None
+        if header is None or header == self._current.get(packet.stream_index):
             return
         self._current[packet.stream_index] = header
         if len(self._changes) >= MAX_HEADER_CHANGES or len(header) > MAX_HEADER_BYTES:
@@ -42,9 +45,9 @@ class HeaderChanges:
 
     def skip(self) -> None:
         """Note that packets are left out, so headers may be missing."""
-        self._changes = None
+        self._complete = False
 
     @property
     def found(self) -> tuple[HeaderChange, ...]:
-        """All changes, or none if packets were left out: containers with an index return headers after a seek."""
-        return tuple(self._changes or ())
+        """All changes, or none if packets were left out or the format returns headers after a seek."""
+        return tuple(self._changes) if self._complete else ()
