@@ -17,6 +17,8 @@ import httpx
 import pytest
 
 from tests.support.api import ApiServer, api_server, recorded_engine
+from tests.support.memory import memory_growth_below
+from tests.support.raw_requests import CHUNKED, ENDLESS, PIECES, answer_to, head
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "config"
@@ -143,6 +145,21 @@ def test_proxies_stream_uploads_and_events(proxy: object, tmp_path: Path) -> Non
                     break
             else:
                 pytest.fail("the event did not come")
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddy], ids=["nginx", "caddy"])
+def test_data_beside_the_chunks_behind_a_proxy_uses_no_memory(proxy: object, tmp_path: Path) -> None:
+    """Row 82 of the faults."""
+    port = free_port()
+    with (
+        recorded_engine(tmp_path / "data") as engine,
+        api_server(engine) as server,
+        proxy(tmp_path, port, server.port),  # type: ignore[operator]
+    ):
+        with memory_growth_below(20):
+            for start, piece in ENDLESS.values():
+                answer_to(port, head("POST /v1/ingest/s3", CHUNKED) + start, *[piece] * PIECES)
+        assert httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False).status_code == 200
 
 
 def _upload(server: ApiServer, http: httpx.Client) -> None:

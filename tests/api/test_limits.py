@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +14,10 @@ from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.routes import uploads
 from clipengine.cli import http_protocol
 from clipengine.errors import RateLimited
+from tests.support import raw_requests
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.memory import memory_growth_below
+from tests.support.raw_requests import CHUNKED, ENDLESS, PIECES
 
 ORIGIN = "https://app.example.org"
 
@@ -29,23 +29,11 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer_to(server: ApiServer, *pieces: bytes, pause: float = 0.0, times: int = 1) -> bytes:
-    """Return the bytes received until the server closes; send the pieces `times` times with pauses."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
-        with contextlib.suppress(OSError):
-            for _ in range(times):
-                for piece in pieces:
-                    connection.sendall(piece)
-                    time.sleep(pause)
-        answer = b""
-        with contextlib.suppress(ConnectionResetError):
-            while chunk := connection.recv(65536):
-                answer += chunk
-        return answer
+    return raw_requests.answer_to(server.port, *pieces, pause=pause, times=times)
 
 
 def head(server: ApiServer, line: str, *fields: str) -> bytes:
-    known = ("Host: x", f"Authorization: Bearer {server.key}")
-    return "\r\n".join([f"{line} HTTP/1.1", *known, *fields, "", ""]).encode()
+    return raw_requests.head(line, f"Authorization: Bearer {server.key}", *fields)
 
 
 class TestHeads:
@@ -150,41 +138,29 @@ class TestBodies:
 class TestChunkedBodies:
     """Row 82 of the faults: what the parser reports after the headers were checked has limits too."""
 
-    CHUNKED = "Transfer-Encoding: chunked"
-
     def test_chunked_body_and_pipelined_requests_are_accepted(self, server: ApiServer) -> None:
         body = b'{"bucket_path": "x.mp4"}'
         chunks = b"".join(b"1;name=value\r\n%c\r\n" % byte for byte in body)
-        post = head(server, "POST /v1/recordings", "Content-Type: application/json", self.CHUNKED) + chunks
+        post = head(server, "POST /v1/recordings", "Content-Type: application/json", CHUNKED) + chunks
         answer = answer_to(server, post + b"0\r\n\r\n" + head(server, "GET /livez", "Connection: close"))
         assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"404", b"200"], answer
 
     def test_trailers_are_rejected(self, server: ApiServer) -> None:
-        post = head(server, "POST /v1/recordings", "Content-Type: application/json", self.CHUNKED)
+        post = head(server, "POST /v1/recordings", "Content-Type: application/json", CHUNKED)
         answer = answer_to(server, post, b"2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n", pause=0.2)
         assert answer.startswith(b"HTTP/1.1 400 "), answer
         assert b"The request has trailers" in answer
 
     @pytest.mark.parametrize("line", ["GET /livez", "POST /v1/recordings", "POST /v1/ingest/s3", "GET /v1/nothing"])
-    @pytest.mark.parametrize(
-        ("start", "piece"),
-        [
-            (b"0\r\n", b"a:\r\n" * 16_384),
-            (b"0\r\n", b"a: " + b"a" * 65_536),
-            (b"0\r\na", b"a" * 65_536),
-            (b"5;", b"name=value;" * 6_000),
-        ],
-        ids=["trailers", "trailer_value", "trailer_name", "chunk_extensions"],
-    )
-    def test_data_beside_the_chunks_uses_no_memory(
-        self, server: ApiServer, line: str, start: bytes, piece: bytes
-    ) -> None:
+    @pytest.mark.parametrize("kind", ENDLESS)
+    def test_data_beside_the_chunks_uses_no_memory(self, server: ApiServer, line: str, kind: str) -> None:
+        start, piece = ENDLESS[kind]
         with memory_growth_below(20):
-            answer = answer_to(server, head(server, line, self.CHUNKED) + start, *[piece] * 384)
+            answer = answer_to(server, head(server, line, CHUNKED) + start, *[piece] * PIECES)
         assert re.fullmatch(rb"|HTTP/1\.1 [24].*", answer, re.DOTALL), answer
 
     def test_million_chunks_of_one_byte_use_no_memory(self, server: ApiServer) -> None:
-        fields = ("Content-Type: application/json", self.CHUNKED, "Connection: close")
+        fields = ("Content-Type: application/json", CHUNKED, "Connection: close")
         chunks = [b"1\r\n \r\n" * 10_000] * 100
         with memory_growth_below(20):
             answer = answer_to(server, head(server, "POST /v1/recordings", *fields), *chunks, b"0\r\n\r\n")

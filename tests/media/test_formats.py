@@ -58,7 +58,7 @@ def test_encrypted_recording_is_called_encrypted(tmp_path: Path) -> None:
     path = tmp_path / "protected.mp4"
     options = "encryption_scheme=cenc-aes-ctr,encryption_key=" + 16 * "76" + ",encryption_kid=" + 16 * "a7"
     path.write_bytes(film(options=options))
-    with pytest.raises(RecordingEncrypted, match="Common Encryption"):
+    with pytest.raises(RecordingEncrypted, match="is encrypted"):
         facts_of(path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable
+from clipengine.errors import ClipEngineError, RecordingEncrypted, RecordingTruncated, RecordingUnreadable
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of
 from tests.films.reference import Reference, watch
@@ -32,7 +32,7 @@ BROKEN: dict[str, type[ClipEngineError]] = {
     "nostreams.mp4": RecordingUnreadable,
     "truncated_vfr_screencast.mp4": RecordingTruncated,
     "vp9_invalid_bitstream.webm": RecordingUnreadable,
-    "webm_encrypted.webm": RecordingUnreadable,
+    "webm_encrypted.webm": RecordingEncrypted,
     "zero_bytes.mp4": RecordingUnreadable,
 }
 SAID = {

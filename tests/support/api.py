@@ -6,8 +6,10 @@ as its workers by updating rows of the ledger.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -214,6 +216,16 @@ class _Switch:
             await self.app(scope, receive, send)
 
 
+class _Server(uvicorn.Server):
+    """uvicorn server that keeps its event loop."""
+
+    loop: asyncio.AbstractEventLoop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+
 class _SharedServer:
     """A server that several tests use, one after the other."""
 
@@ -228,7 +240,7 @@ class _SharedServer:
             log_config=None,
             timeout_graceful_shutdown=5,
         )
-        self.server = uvicorn.Server(config)
+        self.server = _Server(config)
         self.thread = threading.Thread(target=self.server.run, name="uvicorn", daemon=True)
         self.thread.start()
         deadline = time.monotonic() + 20
@@ -237,6 +249,27 @@ class _SharedServer:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         self.port = self.server.servers[0].sockets[0].getsockname()[1]
+
+    @contextmanager
+    def serving(self, app: Starlette) -> Iterator[None]:
+        """Serve the application, within its lifespan."""
+        started, stopping = threading.Event(), asyncio.Event()
+
+        async def live() -> None:
+            async with app.router.lifespan_context(app):
+                started.set()
+                await stopping.wait()
+
+        ended = asyncio.run_coroutine_threadsafe(live(), self.server.loop)
+        assert started.wait(20)
+        self.switch.app = app
+        try:
+            yield
+        finally:
+            app.state.changes.close()
+            if self.usable:
+                self.server.loop.call_soon_threadsafe(stopping.set)
+                ended.result(20)
 
     @property
     def usable(self) -> bool:
@@ -256,16 +289,14 @@ _IDLE: list[_SharedServer] = []
 def api_server(engine: RecordedEngine, endpoints: Sequence[Endpoint] = ()) -> Iterator[ApiServer]:
     """Serve the engine: with a server that another test has left, unless it was stopped."""
     shared = _IDLE.pop() if _IDLE else _SharedServer()
-    app = shared.switch.app = create_app(engine, endpoints)
+    app = create_app(engine, endpoints)
     _, key = engine.ledger.keys.create("all")
     running = ApiServer(f"http://127.0.0.1:{shared.port}", shared.port, app, engine, key, shared.server, shared.thread)
-    try:
+    with shared.serving(app):
         yield running
-    finally:
-        app.state.changes.close()
-        if shared.usable:
-            shared.wait_until_idle()
-            _IDLE.append(shared)
-        else:
-            shared.thread.join(20)
-            assert not shared.thread.is_alive()
+    if shared.usable:
+        shared.wait_until_idle()
+        _IDLE.append(shared)
+    else:
+        shared.thread.join(20)
+        assert not shared.thread.is_alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
+from PIL import Image, ImageSequence
 
 from tests.films.film import BT601, BT709, BT2020, HLG, PQ, Tags
 
@@ -94,7 +96,12 @@ def _frame(source: Source, width: int, height: int) -> av.VideoFrame:
 
 
 def read_pixels(path: Path, *, at: float = 0.0) -> Pixels:
-    """Return the RGB pixels of the frame that is shown at a time, as the ffmpeg command converts them."""
+    """Return the RGB pixels of the frame that is shown at a time, as the ffmpeg command converts them.
+
+    Pillow reads WebP, because ffmpeg does not decode its animations.
+    """
+    if path.suffix == ".webp":
+        return _read_webp(path, at)
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         width, height = video.width, video.height
@@ -102,6 +109,17 @@ def read_pixels(path: Path, *, at: float = 0.0) -> Pixels:
     command += ["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     data = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
     return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+
+
+def _read_webp(path: Path, at: float) -> Pixels:
+    with Image.open(path) as image:
+        end = 0.0
+        for frame in ImageSequence.Iterator(image):
+            frame.load()  # sets the duration, which a file of one picture lacks
+            end += frame.info.get("duration", math.inf)
+            if at * 1000 < end:
+                break
+        return np.asarray(image.convert("RGB"))
 
 
 def stripes(pixels: Pixels, *, bars: bool = False) -> npt.NDArray[np.float64]:

@@ -63,8 +63,8 @@ class HeadScan:
         return first
 
     def _find_start(self, packet: Packet[Any], time: Fraction) -> None:
-        if packet.has_sidedata("encryption_info"):
-            raise RecordingEncrypted("the recording's media is encrypted (Common Encryption)")
+        if _is_encrypted(packet):
+            raise RecordingEncrypted("the recording's media is encrypted")
         index = packet.stream_index
         if self._video is None or index != self._video.index:
             if index not in self._starts:
@@ -106,6 +106,11 @@ class HeadScan:
         except av.FFmpegError:
             return
         self.frame = frames[0] if frames else None
+
+
+def _is_encrypted(packet: Packet[Any]) -> bool:
+    """Return True for Common Encryption in MP4 and content encryption in Matroska."""
+    return packet.has_sidedata("encryption_info") or "enc_key_id" in packet.stream.metadata
 
 
 def _start_of(frame: Any, packet: Packet[Any]) -> Fraction | None:
