@@ -27,6 +27,7 @@ from starlette.requests import Request
 from clipengine.api.http.requests import B, Q
 from clipengine.clips.request import lone_surrogate
 from clipengine.errors import (
+    Busy,
     InvalidRequest,
     InvalidWebhookUrl,
     MalformedRequest,
@@ -80,8 +81,32 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()[:100]
 
 
-async def read_bytes(request: Request, *, limit: int) -> bytearray:
-    """Return the whole body.
+class BodyBudget:
+    """Limit of the bytes of unfinished bodies that are in memory at the same time. Used by the event loop only."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    @contextmanager
+    def body(self) -> Iterator[Callable[[int], None]]:
+        """Yield a function that takes bytes for one body, until the end of the context. It raises Busy."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if size > self._free:
+                raise Busy("Too many requests with a body arrive at the same time", retry_after=READ_SECONDS)
+            self._free -= size
+            taken += size
+
+        try:
+            yield take
+        finally:
+            self._free += taken
+
+
+async def read_bytes(request: Request, *, limit: int, take: Callable[[int], None] = lambda size: None) -> bytearray:
+    """Return the whole body; `take` is called with the size of each chunk of it.
 
     Raise PayloadTooLarge if it has more than `limit` bytes, MalformedRequest if it is not complete after READ_SECONDS,
     and UnsupportedContentType if it is compressed.
@@ -96,6 +121,7 @@ async def read_bytes(request: Request, *, limit: int) -> bytearray:
     try:
         async with asyncio.timeout(READ_SECONDS):
             async for chunk in request.stream():
+                take(len(chunk))
                 body += chunk
                 if len(body) > limit:
                     raise _too_large(limit)

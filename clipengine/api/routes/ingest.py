@@ -18,7 +18,7 @@ from starlette.routing import Route
 from clipengine.api.http.access import Object, Sender, require
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
-from clipengine.api.http.validation import parse_json, read_bytes
+from clipengine.api.http.validation import BodyBudget, parse_json, read_bytes
 from clipengine.api.routes.recordings import fetch_recording
 from clipengine.clips.clip import Recording
 from clipengine.clips.discovery import clean_name, is_recording, is_upload, recording_name
@@ -32,6 +32,7 @@ from clipengine.stores.base import StoredObject
 
 log = logging.getLogger(__name__)
 
+_BODY_BYTES = 16 << 20  # of all events that arrive at the same time: S3 and Daily are verified by their bodies
 _WARNED = ("missing", "failed")  # the sender should have sent something else
 
 
@@ -50,6 +51,7 @@ class _Ingest:
         self._engine = engine
         self._sources = enabled_sources(engine.settings)
         self._counter = counter
+        self._bodies = BodyBudget(_BODY_BYTES)
         for name in self._sources:
             self._counter.labels(name, "rejected")  # an alert does not notice the first increase of a new series
 
@@ -64,8 +66,9 @@ class _Ingest:
         try:
             # A body takes memory and time, so the headers are checked first.
             source.check_headers(event.Request(request.headers, b"", None, time.time()))
-            body = await read_bytes(request, limit=source.max_bytes)
-            return await run_in_threadpool(self._handle, name, source, request, bytes(body))
+            with self._bodies.body() as take:
+                body = await read_bytes(request, limit=source.max_bytes, take=take)
+                return await run_in_threadpool(self._handle, name, source, request, bytes(body))
         except RequestError as error:
             self._counter.labels(name, "rejected").inc()
             log.warning("an event of %s was rejected: %s", name, error.message)
