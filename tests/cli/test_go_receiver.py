@@ -16,8 +16,6 @@ import pytest
 from clipengine.webhooks.sign import sign
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.exhaustive
-
 DOCS = Path(__file__).parents[2] / "clipengine" / "docs"
 SECRETS = ["0123456789abcdef", "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="]
 RECEIVER = """\
@@ -48,7 +46,10 @@ func main() {
 }
 """
 
-pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
+pytestmark = [
+    pytest.mark.exhaustive,
+    pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,6 @@ import clipengine
 from scripts.openapi import document
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.exhaustive
-
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = ROOT / "scripts" / "typescript"
 PROGRAMS = ROOT / "tests" / "typescript"
@@ -26,9 +24,12 @@ START = DOCUMENT.with_name("start.md")
 MODULES = SOURCES / "node_modules"
 CLIENT, N8N = "clipengine-client", "n8n-nodes-clipengine"
 
-pytestmark = pytest.mark.skipif(
-    not MODULES.is_dir() or shutil.which("node") is None, reason="run `make client-ts` first; it needs node and npm"
-)
+pytestmark = [
+    pytest.mark.exhaustive,
+    pytest.mark.skipif(
+        not MODULES.is_dir() or shutil.which("node") is None, reason="run `make client-ts` first; it needs node and npm"
+    ),
+]
 
 
 def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> str:
