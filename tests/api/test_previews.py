@@ -172,6 +172,7 @@ def children_at(engine: RecordedEngine, recording: Recording) -> list[int]:
     return holding(os.getpid(), engine.settings.store_folder / recording.bucket_path)
 
 
+@pytest.mark.exhaustive
 def test_short_waveform_is_made_while_a_long_one_runs(
     server: ApiServer, engine: RecordedEngine, shelf: Shelf, long: Recording
 ) -> None:
@@ -183,6 +184,7 @@ def test_short_waveform_is_made_while_a_long_one_runs(
         assert not answered(waiting)
 
 
+@pytest.mark.exhaustive
 def test_waveform_is_cancelled_when_the_last_client_disconnects(
     server: ApiServer, engine: RecordedEngine, long: Recording
 ) -> None:
@@ -198,6 +200,7 @@ def test_waveform_is_cancelled_when_the_last_client_disconnects(
     assert not kept.exists() or not list(kept.iterdir())  # the job was not finished
 
 
+@pytest.mark.exhaustive
 def test_client_that_comes_back_soon_joins_the_running_job(
     server: ApiServer, engine: RecordedEngine, long: Recording
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
+import pytest
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.preview_pyramid import Piece, coarse_filmstrips, whole_waveform
@@ -61,6 +62,7 @@ def test_previews_of_a_new_recording_are_there_before_they_are_requested(
         assert kept(engine) == made
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_made_ahead_while_the_engine_is_busy(engine: RecordedEngine, shelf: Shelf) -> None:
     busy = threading.Event()
     with making_ahead(engine, busy.is_set):
@@ -73,6 +75,7 @@ def test_nothing_is_made_ahead_while_the_engine_is_busy(engine: RecordedEngine, 
         until(lambda: len(kept(engine)) > len(done))
 
 
+@pytest.mark.exhaustive
 def test_request_joins_the_preview_that_is_made_ahead(server: ApiServer, engine: RecordedEngine, shelf: Shelf) -> None:
     with making_ahead(engine), server.client() as http:
         long = registered(engine, shelf.get("audio_only_mp3").path, key="long.mp3", copies=_LONG)

@@ -101,6 +101,7 @@ def check_sound(film: Film, samples: Any) -> None:
         assert abs(place.offset) < _SYNC
 
 
+@pytest.mark.exhaustive
 def test_frame_that_is_held_over_boundaries_begins_each_segment(
     http: httpx.Client, engine: RecordedEngine, shelf: Shelf
 ) -> None:

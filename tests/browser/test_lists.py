@@ -140,6 +140,7 @@ def test_tags_of_several_rows_are_changed(browser: Any, stocked: RunningServer, 
     ]  # fmt: skip
 
 
+@pytest.mark.exhaustive
 def test_several_rows_are_downloaded_and_deleted(
     browser: Any, stocked: RunningServer, judge: Judge, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ class TestClips:
         client.clips.wait(doomed.clip_id)
         client.recordings.delete(victim.recording_id)  # its object is another one now: no list can show its frame
 
+    @pytest.mark.exhaustive
     def test_queued_clip_is_cancelled_retried_and_deleted_by_keyboard(
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film
     ) -> None:

@@ -107,6 +107,7 @@ def test_key_divides_the_segment_at_the_playhead(browser: Any, server: RunningSe
         assert listed(page) == divided
 
 
+@pytest.mark.exhaustive
 def test_rejected_segment_is_named_and_the_list_kept(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording, expected="422.*/clips/batch") as page:
         files = page.locator(".segments-panel input[type=file]")

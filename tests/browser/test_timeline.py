@@ -263,6 +263,7 @@ def test_timeline_shows_all_clips_beside_a_page_of_them(browser: Any, server: Ru
         bands.get_by_role("button", name="Clip: replay").wait_for(state="detached")
 
 
+@pytest.mark.exhaustive
 def test_mouse_shows_frame_and_time(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         box = page.locator(".tracks").bounding_box()

@@ -90,6 +90,7 @@ def test_restore_includes_the_secrets(data: Path, tmp_path: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.exhaustive
 def test_restore_keeps_an_existing_ledger(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "backup"
     run_command("backup", str(file), "--data", str(data))
@@ -119,6 +120,7 @@ def _write(file: Path, members: dict[str, bytes]) -> None:
             tar.addfile(info, io.BytesIO(content))
 
 
+@pytest.mark.exhaustive
 def test_damaged_backup_is_rejected_without_changes(data: Path, tmp_path: Path) -> None:
     good = tmp_path / "good"
     assert run_command("backup", str(good), "--data", str(data)).returncode == 0

@@ -80,6 +80,7 @@ h("button", {onclik: () => {}});
 """
 
 
+@pytest.mark.exhaustive
 @needs_node
 @pytest.mark.skipif(not PROGRAMS.is_dir(), reason="run `make check-js` first; it needs node and npm")
 def test_types_of_the_page_come_from_the_openapi_document(tmp_path: Path) -> None:

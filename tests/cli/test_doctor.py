@@ -7,6 +7,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from clipengine.ledger.ledger import Ledger
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3Server
@@ -58,6 +60,7 @@ def test_unusable_watermark_is_a_problem(tmp_path: Path) -> None:
     assert found["fonts"]["status"] == "ok"
 
 
+@pytest.mark.exhaustive
 def test_source_of_the_settings_is_shown(tmp_path: Path) -> None:
     env = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_API_KEY": "a client's"}
     first = run_command("doctor", "--data", "data", env=env, cwd=tmp_path).stdout.splitlines()[0]
@@ -86,6 +89,7 @@ def test_port_check_tells_servers_apart(tmp_path: Path) -> None:
     assert "Another program uses the port" in found["port"]["remedy"]
 
 
+@pytest.mark.exhaustive
 def test_doctor_runs_next_to_a_server(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", env=LOOPBACK_ALLOWED) as server, Receiver() as receiver:
         client = server.client()
@@ -105,6 +109,7 @@ def test_doctor_runs_next_to_a_server(tmp_path: Path) -> None:
         assert [path.name for path in (server.data / "store").iterdir()] == [".clipengine"]
 
 
+@pytest.mark.exhaustive
 def test_s3_permissions_are_checked(s3: S3Server, bucket: str, tmp_path: Path) -> None:
     with FaultyS3(s3.endpoint) as store:
         env = s3_env(s3, store.endpoint, bucket) | {"CLIPENGINE_SERVER__PORT": "0"}

@@ -86,6 +86,7 @@ def test_settings_select_the_data_folder_and_the_prefix(tmp_path: Path) -> None:
     assert (tmp_path / "there" / "ledger.db").exists()
 
 
+@pytest.mark.exhaustive
 def test_reset_secrets_recovers_from_a_lost_secrets_key(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     assert run_command("keys", "create", "laptop", "--data", data).returncode == 0

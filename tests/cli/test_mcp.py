@@ -326,6 +326,7 @@ def test_bodies_and_methods_that_are_not_allowed(server: RunningServer) -> None:
         assert (response.status_code, response.headers["allow"]) == (405, "OPTIONS, POST")
 
 
+@pytest.mark.exhaustive
 def test_waiting_agents_do_not_delay_the_stop(tmp_path: Path, film: Path) -> None:
     with running_server(tmp_path / "data", env=ENABLED) as server:
         recording = server.client().recordings.upload(film).wait()
@@ -352,6 +353,7 @@ def test_endpoint_is_disabled_by_default(tmp_path: Path) -> None:
         assert post(server).status_code == 404
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("command", [["mcp"], ["serve", "--port", "0"]])
 def test_missing_extra_is_reported_with_its_installation(tmp_path: Path, command: list[str]) -> None:
     program = "import sys; sys.modules['mcp'] = None; from clipengine.cli.main import run; sys.exit(run(sys.argv[1:]))"

@@ -100,6 +100,7 @@ def test_label_is_required_without_a_list(server: RunningServer, recording_id: s
     assert "--as-parts needs --from" in server.command("clips", "create", recording_id, "a", "--as-parts").stderr
 
 
+@pytest.mark.exhaustive
 def test_cut_writes_a_file_for_each_range_or_one_of_all(film: Path, tmp_path: Path) -> None:
     file, folder = tmp_path / "match.edl", tmp_path / "clips.2026"
     file.write_text("1 2 0\n2.5 7 0\n")

@@ -36,6 +36,7 @@ def test_start_prints_the_address_and_example_commands(tmp_path: Path) -> None:
         assert f'curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "{server.url}/v1/recordings/' in server.greeting
 
 
+@pytest.mark.exhaustive
 def test_printed_command_runs_the_same_program(tmp_path: Path) -> None:
     other = tmp_path / "bin" / "clipengine"
     other.parent.mkdir()
@@ -58,6 +59,7 @@ def test_first_key_is_created_once_and_valid(tmp_path: Path) -> None:
         assert get(f"{again.url}/v1/clips", found[1]).status_code == 200
 
 
+@pytest.mark.exhaustive
 def test_key_changes_take_effect_at_once(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         assert get(f"{server.url}/v1/clips", server.key).status_code == 200
@@ -65,6 +67,7 @@ def test_key_changes_take_effect_at_once(tmp_path: Path) -> None:
         assert get(f"{server.url}/v1/clips", server.key).status_code == 401
 
 
+@pytest.mark.exhaustive
 def test_all_files_are_private(tmp_path: Path) -> None:
     with running_server(tmp_path / "deep" / "data") as server:
         assert server.key
@@ -83,6 +86,7 @@ def test_signal_stops_the_server_with_open_streams(tmp_path: Path, sig: signal.S
             assert time.monotonic() - began < 30
 
 
+@pytest.mark.exhaustive
 def test_stalled_upload_does_not_block_shutdown(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         host, port = server.url.removeprefix("http://").split(":")
@@ -95,6 +99,7 @@ def test_stalled_upload_does_not_block_shutdown(tmp_path: Path) -> None:
             assert time.monotonic() - began < 30
 
 
+@pytest.mark.exhaustive
 def test_connections_that_do_not_read_are_aborted_at_shutdown(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server, ExitStack() as clients:
         with (tmp_path / "data" / "store" / "large.mp4").open("wb") as large:
@@ -112,6 +117,7 @@ def test_connections_that_do_not_read_are_aborted_at_shutdown(tmp_path: Path) ->
         assert "Traceback" not in log
 
 
+@pytest.mark.exhaustive
 def test_interrupted_clips_are_cut_after_the_next_start(tmp_path: Path) -> None:
     film = tmp_path / "long.mp4"
     make_sample(film, seconds=10)

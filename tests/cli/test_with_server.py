@@ -65,6 +65,7 @@ def test_status_shows_engine_and_ended_clips(server: RunningServer, recording: d
     assert f"0 of {engine['encoders']} busy" in text
 
 
+@pytest.mark.exhaustive
 def test_recording_can_be_changed_and_found(server: RunningServer, recording: dict[str, Any]) -> None:
     recording_id = recording["recording_id"]
     changed = server.command("recordings", "update", recording_id, "--name", "Final", "--tag", "league", "--json")
@@ -136,6 +137,7 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     assert gone.stderr.splitlines()[1] == "`clipengine clips list` shows the clips."
 
 
+@pytest.mark.exhaustive
 def test_clip_carries_the_transcripts_of_its_recording(
     server: RunningServer, recording: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -183,6 +185,7 @@ def test_clip_carries_the_transcripts_of_its_recording(
         assert server.command("transcripts", "rm", recording_id, language).returncode == 0
 
 
+@pytest.mark.exhaustive
 def test_text_tracks_of_a_recording_are_its_transcripts(server: RunningServer, film: Path, tmp_path: Path) -> None:
     (tmp_path / "talk.pt-BR.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:03.500\nO orçamento\n")
     options = ["--start", "0", "--end", "5", "--subtitles", str(tmp_path / "talk.pt-BR.vtt")]
@@ -201,6 +204,7 @@ def test_text_tracks_of_a_recording_are_its_transcripts(server: RunningServer, f
         assert [stream.type for stream in container.streams] == ["video", "audio", "subtitle"]
 
 
+@pytest.mark.exhaustive
 def test_clip_can_be_shared_and_unshared(server: RunningServer, recording: dict[str, Any]) -> None:
     clip_id = create(server, recording, "to share", "--wait")["clip_id"]
     made = server.command("clips", "share", clip_id)
@@ -219,6 +223,7 @@ def test_clip_can_be_shared_and_unshared(server: RunningServer, recording: dict[
     assert "clips shares CLIP_ID" in server.command("clips", "unshare", clip_id, share_id).stderr
 
 
+@pytest.mark.exhaustive
 def test_create_can_download_the_clip(server: RunningServer, recording: dict[str, Any], tmp_path: Path) -> None:
     target = tmp_path / "mine.mp4"
     named = create(server, recording, "fetched", "--download", str(target))
@@ -291,6 +296,7 @@ def test_hint_of_the_server_is_printed(server: RunningServer, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.exhaustive
 def test_import_registers_recordings_and_skips_clips(
     server: RunningServer, recording: dict[str, Any], film: Path
 ) -> None:
@@ -315,6 +321,7 @@ def test_import_does_not_create_a_missing_folder(server: RunningServer, tmp_path
     assert not elsewhere.exists()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("options", "stays"), [([], True), (["--object"], False)])
 def test_recording_is_deleted_with_or_without_its_object(
     server: RunningServer, film: Path, options: list[str], stays: bool
@@ -329,6 +336,7 @@ def test_recording_is_deleted_with_or_without_its_object(
     assert stored.exists() == stays
 
 
+@pytest.mark.exhaustive
 def test_webhook_can_be_added_tested_and_deleted(server: RunningServer, recording: dict[str, Any]) -> None:
     with Receiver() as receiver:
         added = shown(server.command("webhooks", "add", receiver.url, "--event", "clip.ready", "--json"))

@@ -14,6 +14,8 @@ from clipengine.ledger.opening.disk import file_system
 from tests.support.server import COMMAND, clean_environ, run_command, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.outage
+
 NOBODY = 65534
 
 

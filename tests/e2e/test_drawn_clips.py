@@ -14,6 +14,8 @@ from clipengine.client import Client, Clip, Recording
 from tests.support.png import png
 from tests.support.server import run_command, running_server
 
+pytestmark = pytest.mark.exhaustive
+
 _TRANSCRIPTS = {
     "en": [{"start_seconds": 1.0, "end_seconds": 3.0, "text": "The BUDGET", "speaker": "Ana"}],
     "und": [{"start_seconds": 1.0, "end_seconds": 3.0, "text": "\U00017000"}],  # Tangut, which few fonts have

@@ -185,6 +185,7 @@ def test_recording_cannot_open_other_files_or_addresses(server: RunningServer, a
     assert bait.stat().st_atime == 1
 
 
+@pytest.mark.exhaustive
 def test_pipe_is_rejected_as_a_recording(server: RunningServer, api: Client) -> None:
     path = _place(server, "pipe.mp4")
     os.mkfifo(path)

@@ -80,6 +80,7 @@ def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None
         assert told == documented
 
 
+@pytest.mark.exhaustive
 def test_metrics_require_a_scope_unless_open(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         assert httpx.get(f"{server.url}/metrics", trust_env=False).status_code == 401

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -62,6 +63,7 @@ def _attributes(span: Span) -> dict[str, str | int]:
     return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
 
 
+@pytest.mark.exhaustive
 def test_request_queue_cut_upload_and_webhook_of_a_clip_are_one_trace(film: Path, tmp_path: Path) -> None:
     trace, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     with Receiver() as receiver, Receiver() as collector:
@@ -95,6 +97,7 @@ def test_request_queue_cut_upload_and_webhook_of_a_clip_are_one_trace(film: Path
     assert all(span.end_time_unix_nano >= span.start_time_unix_nano for span in spans.values())
 
 
+@pytest.mark.exhaustive
 def test_unreachable_collector_delays_neither_clips_nor_the_stop(film: Path, tmp_path: Path) -> None:
     exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_SCHEDULE_DELAY": "50"}
     with running_server(tmp_path / "data", env={**exporting, "CLIPENGINE_SERVER__TRACING": "true"}) as server:

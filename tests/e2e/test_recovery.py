@@ -200,6 +200,7 @@ def test_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
     assert [clip.state for clip in clips] == ["failed", "failed"]
 
 
+@pytest.mark.exhaustive
 def test_clip_is_cut_again_after_its_child_is_killed(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running_server(data) as server:

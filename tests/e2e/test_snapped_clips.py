@@ -14,6 +14,8 @@ from tests.films.reader import read_clip
 from tests.support.moments_film import FPS, make_moments_film
 from tests.support.server import RunningServer, running_server
 
+pytestmark = pytest.mark.exhaustive
+
 VTT = b"""WEBVTT
 
 00:00.500 --> 00:02.000

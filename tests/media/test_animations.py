@@ -150,6 +150,7 @@ def test_frame_is_held_over_times_without_video(container: str, shelf: Shelf, tm
     assert reading.frames[0].duration >= round(float(1000 * first)) - 100
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_memory_does_not_grow_with_the_length(container: str, tmp_path: Path) -> None:
     """Noise has more colors than any recording."""

@@ -137,6 +137,7 @@ def test_stopped_child_is_killed(sample: Path) -> None:
     assert raised.value.suspended
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("sandbox", cases(["auto", "off"], ("auto",)))
 @pytest.mark.parametrize("profile", ["av1", "hevc"])
 def test_threads_of_a_child_have_no_privileges_or_priority(profile: str, sandbox: Sandbox, sample: Path) -> None:

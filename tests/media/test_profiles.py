@@ -180,6 +180,7 @@ def test_max_height_keeps_the_aspect_ratio(name: str, size: tuple[int, int], she
     assert [seen.number for _, seen in reading.frames] == list(range(25, 50))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp8", "vp9", "av1"])
 def test_crf_and_bitrate_are_applied(codec: Any, shelf: Shelf, tmp_path: Path) -> None:
     def bits_per_second(**settings: Any) -> float:
@@ -227,6 +228,7 @@ def test_mix_has_every_track_and_does_not_clip(shelf: Shelf, tmp_path: Path) -> 
     assert np.abs(np.concatenate([chunk.samples for chunk in track.chunks])).max() < 1
 
 
+@pytest.mark.exhaustive
 def test_mix_of_loud_tracks_does_not_clip(tmp_path: Path) -> None:
     # The tracks are one sound twenty times: its peaks add up to several times full scale.
     tracks = [AudioPart(seed=1, seconds=Fraction(3)) for _ in range(20)]

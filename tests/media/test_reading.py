@@ -78,6 +78,7 @@ def test_clip_from_a_keyframe_does_not_read_the_previous_gop(tmp_path: Path, for
     assert source.bytes_read < least + 1_900_000  # a head, and little before the keyframe; the group has 2 600 000
 
 
+@pytest.mark.exhaustive
 def test_seek_points_give_the_same_packets_as_reading_from_the_start(tmp_path: Path) -> None:
     """Of a stream whose clock jumps twice, so that nothing in it can be found by time."""
     path, part = tmp_path / "joined.ts", tmp_path / "part.ts"

@@ -183,6 +183,7 @@ def _slides(path: Path, seconds: int) -> None:
         container.mux(audio.encode(None))
 
 
+@pytest.mark.exhaustive
 def test_audio_lies_beside_its_video_in_the_file(tmp_path: Path) -> None:
     seconds = 400  # segments of 100 s: far longer than the muxer waits by default
     _slides(tmp_path / "slides.mp4", seconds)

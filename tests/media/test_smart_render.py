@@ -113,6 +113,7 @@ def test_named_cuts_are_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     assert not found, "\n".join(found)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["mp4_bframes", "mp4_vfr_jitter", "ts_bframes", "mkv_live_h264"])
 def test_cuts_into_matroska_are_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film, copied = shelf.get(name), 0

@@ -122,6 +122,7 @@ def test_head_is_encoded_and_the_rest_is_copied(
     assert_copied_frames_are_equal(film.path, facts.origin, facts.video.frame_seconds, clip)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("codec", "profile", "reason"), [("vp8", VP8, "it has hidden frames"), ("vp9", VP9, None)])
 def test_hidden_frames_are_copied_within_packets_only(
     shelf: Shelf, tmp_path: Path, codec: str, profile: dict[str, Any], reason: str | None

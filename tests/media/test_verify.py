@@ -285,6 +285,7 @@ def test_inspector_starts_without_pydantic() -> None:
     assert subprocess.run([sys.executable, "-I", "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.exhaustive
 def test_decoder_of_a_failed_clip_is_freed(made: _Made, tmp_path: Path) -> None:
     """Without `end`. Threads of a decoder that was freed at once could wait for the GIL for ever."""
     path = tmp_path / "clip.mp4"

@@ -17,13 +17,13 @@ import av
 from clipengine.clips.facts import TrackNames
 from clipengine.clips.profiles import Profile
 from clipengine.media.output.writer import open_writer
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.media.worker import encoder as child
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 
 FRAMES, SECONDS, FPS, RATE = 50, 2, 25, 48_000
-FORMAT = FrameFormat(640, 360, "yuv420p", Fraction(1), 1, 1, 1, 1)
+FORMAT = FrameFormat(640, 360, "yuv420p", Fraction(1), BT709_COLORS)
 
 Report = dict[str, Any]
 MODES: dict[str, Callable[[int, Report], None]] = {}

@@ -62,6 +62,7 @@ def _probed(store: S3Store, key: str, pool: EncoderPool) -> Message:
         return pool.take().run(probe_job(_SETTINGS.encoding), reader, watch=lambda message: None)[0]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("form", ["mp4", "mkv_live", "ts"])
 def test_second_clip_reads_neither_header_nor_index_again(
     s3: S3Server,
