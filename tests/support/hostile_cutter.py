@@ -164,7 +164,7 @@ def _other_container(output: int, report: Report) -> None:
 
 @mode("another picture size than reported")
 def _other_picture(output: int, report: Report) -> None:
-    black(output, format=FrameFormat(320, 180, "yuv420p", Fraction(1), 1, 1, 1, 1))
+    black(output, format=FrameFormat(320, 180, "yuv420p", Fraction(1), BT709_COLORS))
 
 
 @mode("damaged packets")
