@@ -27,7 +27,7 @@ import av
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.media.output.segmented_video import encoders_side_by_side, segment_layout
-from clipengine.media.video.frame_format import FrameFormat
+from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.jobs import cut_job
@@ -94,7 +94,7 @@ def _compared(kind: sources.Kind, run: _Run, costs: Costs, cores: int, frames: i
 def _way(kind: sources.Kind, threads: int, frames: int) -> Way:
     """Return how the encoder child encodes a clip of this number of frames."""
     verifiers = encoders_side_by_side(threads)
-    format = FrameFormat(kind.height * 16 // 9, kind.height, "yuv420p", Fraction(1), 0, 0, 0, 0)
+    format = FrameFormat(kind.height * 16 // 9, kind.height, "yuv420p", Fraction(1), BT709_COLORS)
     layout = segment_layout(threads, frames, format)
     if layout is None:
         return Way(threads, verifiers=verifiers)
