@@ -18,8 +18,10 @@ _BYTES_PER_PIXEL = 4
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return True if the error means that memory ran out. FFmpeg's ENOMEM is a MemoryError too."""
-    # Python reports missing memory for a thread's stack only in the message.
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
+    # Missing memory for a thread's stack: FFmpeg reports it as EAGAIN, Python only in the message.
+    if isinstance(error, (MemoryError, BlockingIOError)):
+        return True
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)
 
 
 def raise_if_out_of_memory(pixels: int = 0) -> None:
