@@ -7,11 +7,15 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.support.children import holding
 from tests.support.hostile import CASES
 from tests.support.invariants import check_invariants
 from tests.support.server import running_server
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.outage
 
 
 def test_restarts_and_stops_during_a_probe_cost_no_attempts(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from tests.support.s3 import S3Server
 from tests.support.s3_faults import FaultyS3, refuse, say
 from tests.support.server import RunningServer, run_command, running_server
 
+pytestmark = pytest.mark.exhaustive
+
 SETTINGS_SECRET = "whsec_" + base64.b64encode(b"a secret of the settings").decode()
 ENDPOINT_SECRET = "whsec_" + base64.b64encode(b"a secret of an endpoint!").decode()
 PLAIN_SECRET = "plain-secret-of-an-endpoint"
