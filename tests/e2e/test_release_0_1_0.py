@@ -20,6 +20,7 @@ import pytest
 
 from clipengine.client import Client
 from clipengine.client.webhooks import verify
+from tests.support.clip_requests import FIXED_KEYS
 from tests.support.past_release import PastSite, Replay, missing_from, unpack
 from tests.support.receiver import Receiver, Request
 from tests.support.server import RunningServer, run_command, running_server
@@ -27,17 +28,6 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.exhaustive  # a server that cuts ten clips
 SECONDS = 120
-NINE_KEYS = [
-    "clip_id",
-    "recording_id",
-    "label",
-    "start_seconds",
-    "end_seconds",
-    "status",
-    "bucket_path",
-    "created_at",
-    "completed_at",
-]
 
 
 @dataclass
@@ -101,7 +91,7 @@ def test_old_keys_are_accepted_with_their_scopes_and_the_revoked_one_is_not(upgr
 
 def test_old_clips_have_their_ids_states_and_files(upgraded: Upgraded) -> None:
     clip = upgraded.clip("complete")
-    assert list(clip)[:9] == NINE_KEYS
+    assert list(clip)[:9] == FIXED_KEYS
     assert (clip["status"], clip["label"], clip["metadata"]) == ("complete", "opening", {"case": "4711"})
     for path in (f"/v1/clips/{clip['clip_id']}", f"/v1/recordings/{clip['recording_id']}/clips/{clip['clip_id']}"):
         downloaded = upgraded.get(f"{path}/download")
@@ -165,7 +155,7 @@ def test_webhook_bodies_have_what_receivers_of_the_old_ones_read(upgraded: Upgra
     olds = [body for body in recorded if body["event"] == "clip.ready" and body["data"]["result"]["video_codec"]]
     assert new
     assert {lost for body in new for lost in missing_from(olds[-1], body)} == set()
-    assert list(new[-1]["data"])[:9] == NINE_KEYS
+    assert list(new[-1]["data"])[:9] == FIXED_KEYS
 
 
 def test_repeated_request_of_the_old_client_gets_its_stored_response(upgraded: Upgraded) -> None:
