@@ -47,7 +47,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if not self._request_complete and self._framing_bytes > HEADER_BYTES:
-            part = "headers" if self._in_headers else "chunk extensions"
+            part = "headers" if self._in_headers else "chunk extensions or trailers"
             self._reject(HeadersTooLarge(f"The request {part} exceed {HEADER_BYTES} bytes"))
         elif not self._in_headers and not self._busy and self._timer is None:
             self._start_timer(HEADER_SECONDS)  # data has stopped uvicorn's keep-alive timer
