@@ -26,4 +26,4 @@ def _layers(box: BlurBox, width: int, height: int) -> Layers:
         "scale={}:{}:flags=area".format(*cells),
         f"scale={wide}:{high}:flags=bilinear",
     )
-    return Layers((), above, f"x={x}:y={y}:format=auto")
+    return Layers((), above, x, y)

@@ -18,11 +18,12 @@ TIME_BASE = Fraction(1, 90_000)
 
 
 class Layers(NamedTuple):
-    """A step with two branches of filters: the picture `above` is drawn over that `below`."""
+    """A step with two branches of filters: the picture `above` is drawn over that `below`, at a place on it."""
 
     below: tuple[str, ...]
     above: tuple[str, ...]
-    overlay: str  # options of the filter
+    x: int
+    y: int
 
 
 Step = str | Layers  # a filter is `name=options`
@@ -69,7 +70,7 @@ def linear_graph(frame: av.VideoFrame, steps: Sequence[Step], *, colors: Colors 
     shape = shape_of(frame)
     last = add_source(graph, shape)
     for step in steps:
-        last = _layers(graph, last, step) if isinstance(step, Layers) else _filter(graph, last, step)
+        last = _layers(graph, last, step, frame) if isinstance(step, Layers) else _filter(graph, last, step)
     add_sink(graph, last, colors or shape[-1])
     return graph
 
@@ -81,14 +82,21 @@ def _filter(graph: Graph, last: Any, text: str, output: int = 0) -> Any:
     return step
 
 
-def _layers(graph: Graph, last: Any, layers: Layers) -> Any:
-    split, overlay = _filter(graph, last, "split"), graph.add("overlay", layers.overlay)
-    for number, filters in enumerate((layers.below, layers.above)):
+def _layers(graph: Graph, last: Any, layers: Layers, frame: av.VideoFrame) -> Any:
+    split, overlay = _filter(graph, last, "split"), _overlay(graph, frame, layers.x, layers.y)
+    opaque = f"format={frame.format.name}"  # otherwise scale and overlay agree on an alpha channel
+    for number, filters in enumerate(((*layers.below, opaque), layers.above)):
         branch, output = split, number
         for text in filters:
             branch, output = _filter(graph, branch, text, output), 0
         branch.link_to(overlay, output, number)
     return overlay
+
+
+def _overlay(graph: Graph, frame: av.VideoFrame, x: int, y: int) -> Any:
+    """Add the filter that draws a second picture over frames of 4:2:0, and converts neither."""
+    format = "yuv420p10" if "10" in frame.format.name else "yuv420"
+    return graph.add("overlay", f"x={x}:y={y}:format={format}")
 
 
 class Still(NamedTuple):
@@ -111,10 +119,9 @@ class OverlayGraph:
         self._graph = Graph()
         width, height, pixel_format, colors = shape_of(frame)
         self._source = last = add_source(self._graph, (width, height, pixel_format, colors))
-        format = "yuv420p10" if "10" in frame.format.name else "yuv420"
         sources = []
         for still, x, y in stills:
-            overlay = self._graph.add("overlay", f"x={x}:y={y}:format={format}")
+            overlay = _overlay(self._graph, frame, x, y)
             source = add_source(self._graph, (still.width, still.height, still.format.name, colors))
             last.link_to(overlay, 0, 0)
             source.link_to(overlay, 0, 1)

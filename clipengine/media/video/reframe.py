@@ -41,8 +41,7 @@ def _over_blurred(inner: Size, canvas: Size) -> Layers:
         f"gblur=sigma={_SIGMA}",
         _scale(canvas),
     )
-    x, y = _offset(inner, canvas)
-    return Layers(below, (_scale(inner),), f"x={x}:y={y}:format=auto")
+    return Layers(below, (_scale(inner),), *_offset(inner, canvas))
 
 
 def _scaled(size: Size, scale: float, least: Size) -> Size:
