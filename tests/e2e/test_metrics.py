@@ -51,7 +51,8 @@ def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None
         deadline = time.monotonic() + 20
         while True:
             found = scrape(server.url, server.key)
-            if found.get('clipengine_children_lost_total{cause="stopped"}') or time.monotonic() > deadline:
+            stopped = found.get('clipengine_children_lost_total{cause="stopped"}')
+            if (stopped and not found["clipengine_encoder_slots_busy"]) or time.monotonic() > deadline:
                 break
             time.sleep(0.1)
         assert found['clipengine_clips_ended_total{code="none"}'] == 1

@@ -133,7 +133,7 @@ def test_stopped_child_is_killed(sample: Path) -> None:
         return watch
 
     with tempfile.TemporaryFile() as output, pytest.raises(Timeout, match="no progress") as raised:
-        do_job(_cut(sample, stall_seconds=0.5), sample, output=output.fileno(), watching=stop)
+        do_job(_cut(sample, stall_seconds=3), sample, output=output.fileno(), watching=stop)
     assert raised.value.suspended
 
 
