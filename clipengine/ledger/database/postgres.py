@@ -297,7 +297,7 @@ class Postgres:
         if isinstance(error, _BUSY):
             return StorageUnavailable("the ledger was busy for too long", hint=_BUSY_HINT)
         if isinstance(error, psycopg.DataError) and "NUL" in said:
-            return InvalidRequest("a text contains the character NUL, which cannot be stored")
+            return InvalidRequest("a text contains U+0000, which PostgreSQL cannot store")
         if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
             return StorageUnavailable(f"the database rejects changes: {said}", hint=_RIGHTS_HINT)
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
