@@ -16,7 +16,7 @@ from tests.films.film import Film
 from tests.support.file_server import serve_folder
 from tests.support.player import CHROMIUM, Player, Stage, chromium, player_page
 from tests.support.receiver import Receiver
-from tests.support.server import LOOPBACK_ALLOWED, QUICK, RunningServer, running_server
+from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("page")
-    with running_server(folder / "data", env=LOOPBACK_ALLOWED | QUICK, options=["--link"]) as server:
+    with running_server(folder / "data", env=LOOPBACK_ALLOWED, options=["--link"]) as server:
         yield server
 
 

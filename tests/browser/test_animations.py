@@ -15,7 +15,7 @@ from tests.films.cutting import cut
 from tests.films.film import Film
 from tests.support.page import opened, row, until
 from tests.support.player import Stage
-from tests.support.server import QUICK, RunningServer, running_server
+from tests.support.server import RunningServer, running_server
 
 pytestmark = pytest.mark.exhaustive
 
@@ -40,7 +40,7 @@ def animating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServe
     folder = tmp_path_factory.mktemp("animations")
     config = folder / "own.toml"
     config.write_text("".join(f'[profiles.{each}]\ncontainer = "{each}"\n' for each in CONTAINERS))
-    with running_server(folder / "data", env=QUICK, config=config, options=["--link"]) as server:
+    with running_server(folder / "data", config=config, options=["--link"]) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.page import opened, row, until
-from tests.support.server import QUICK, RunningServer, running_server
+from tests.support.server import RunningServer, running_server
 
 COUNT = 60
 
@@ -20,7 +20,7 @@ COUNT = 60
 def stocked(tmp_path_factory: pytest.TempPathFactory, film: Film) -> Any:
     """Yield a server with many recordings of one object, and some clips."""
     folder = tmp_path_factory.mktemp("lists")
-    with running_server(folder / "data", env=QUICK) as server:
+    with running_server(folder / "data") as server:
         client = server.client()
         store = folder / "data" / "store" / "many"
         store.mkdir(parents=True)

@@ -12,7 +12,7 @@ from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import opened, until
 from tests.support.receiver import Receiver
-from tests.support.server import QUICK, RunningServer, running_server
+from tests.support.server import RunningServer, running_server
 
 
 class TestSigningIn:
@@ -86,7 +86,7 @@ def test_uploaded_file_becomes_a_recording(browser: Any, server: RunningServer, 
 @pytest.mark.exhaustive
 def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Path, film: Film) -> None:
     """The console stays free of errors; a failed recording can be probed again or deleted."""
-    with running_server(tmp_path / "data", env=QUICK) as server:
+    with running_server(tmp_path / "data") as server:
         client = server.client()
         client.recordings.upload(film.path, name="whole.mp4").wait()
         broken = tmp_path / "broken.mp4"
@@ -131,7 +131,7 @@ def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Pat
 
 @pytest.mark.exhaustive
 def test_object_of_the_store_is_registered(browser: Any, tmp_path: Path, film: Film) -> None:
-    with running_server(tmp_path / "data", env=QUICK) as server:
+    with running_server(tmp_path / "data") as server:
         stored = tmp_path / "data" / "store" / "relay" / "h_01" / "recording.mp4"
         stored.parent.mkdir(parents=True)
         stored.write_bytes(film.path.read_bytes())

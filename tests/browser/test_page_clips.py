@@ -10,7 +10,7 @@ import pytest
 from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import held, opened, row, studio, until
-from tests.support.server import QUICK, RunningServer, running_server
+from tests.support.server import RunningServer, running_server
 
 
 class TestClips:
@@ -81,7 +81,7 @@ class TestClips:
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film
     ) -> None:
         environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
-        with running_server(tmp_path / "data", env=environ | QUICK) as slow:
+        with running_server(tmp_path / "data", env=environ) as slow:
             client = slow.client()
             meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
             with studio(browser, slow, meeting) as page:

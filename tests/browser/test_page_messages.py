@@ -12,7 +12,7 @@ from clipengine.client import Recording
 from clipengine.clips.clip import EventType
 from tests.films.film import Film
 from tests.support.page import opened, row, studio, until
-from tests.support.server import QUICK, RunningServer, running_server
+from tests.support.server import RunningServer, running_server
 
 pytestmark = pytest.mark.exhaustive
 
@@ -106,7 +106,7 @@ def test_docs_link_is_visible_on_a_phone(browser: Any, server: RunningServer, re
 
 def test_clips_show_the_folder_of_their_recording(browser: Any, tmp_path: Path, film: Film) -> None:
     folders = ("h_01", "a folder with a name that is far too long for the line that it stands in on any phone")
-    with running_server(tmp_path / "data", env=QUICK) as server:
+    with running_server(tmp_path / "data") as server:
         client = server.client()
         for folder in folders:
             stored = tmp_path / "data" / "store" / "relay" / folder / "recording.mp4"
@@ -129,7 +129,7 @@ def test_clips_show_the_folder_of_their_recording(browser: Any, tmp_path: Path, 
 def test_label_has_its_own_line_while_the_clip_is_made(browser: Any, tmp_path: Path, film: Film) -> None:
     label = "from the third answer on"
     environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
-    with running_server(tmp_path / "data", env=environ | QUICK) as slow:
+    with running_server(tmp_path / "data", env=environ) as slow:
         client = slow.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
         with studio(browser, slow, meeting, viewport={"width": 1280, "height": 820}) as page:

@@ -16,7 +16,7 @@ from tests.films.film import Film
 from tests.support.file_server import serve_folder
 from tests.support.page import held, opened, row, until
 from tests.support.s3 import S3Server
-from tests.support.server import QUICK, RunningServer, running_server
+from tests.support.server import RunningServer, running_server
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 PLAYED = "document.querySelector('video').currentTime > 0.2"
@@ -130,7 +130,7 @@ def test_shared_clip_plays_from_a_store_with_links(
         "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
         "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
     }
-    with running_server(tmp_path / "data", env=environ | QUICK) as server:
+    with running_server(tmp_path / "data", env=environ) as server:
         client = server.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
         clip = client.clips.create(meeting.recording_id, "stored elsewhere", 0.2, 1.7).wait().raise_for_error()

@@ -12,7 +12,7 @@ from clipengine.client import Recording
 from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.page import opened, row
-from tests.support.server import QUICK, RunningServer, running_server
+from tests.support.server import RunningServer, running_server
 
 
 def test_operator_sees_the_installation(
@@ -45,7 +45,7 @@ def test_operator_sees_the_installation(
 @pytest.mark.exhaustive
 def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, film: Film) -> None:
     environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
-    with running_server(tmp_path / "data", env=environ | QUICK) as slow:
+    with running_server(tmp_path / "data", env=environ) as slow:
         client = slow.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
         with opened(browser, slow) as page:
@@ -83,7 +83,7 @@ def test_key_is_created_shown_once_and_revoked(browser: Any, server: RunningServ
 
 @pytest.mark.exhaustive
 def test_failing_check_is_shown_in_every_view(browser: Any, tmp_path: Path) -> None:
-    with running_server(tmp_path / "data", env=QUICK) as server:
+    with running_server(tmp_path / "data") as server:
         store = server.data / "store"
         store.rename(tmp_path / "unmounted")
         with opened(browser, server) as page:

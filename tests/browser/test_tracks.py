@@ -13,7 +13,7 @@ import pytest
 from clipengine.client import Recording
 from tests.films.film import Film
 from tests.support.page import STILL, opened, studio, until
-from tests.support.server import QUICK, RunningServer, running_server
+from tests.support.server import RunningServer, running_server
 
 pytestmark = pytest.mark.exhaustive
 
@@ -59,7 +59,7 @@ def test_failed_track_says_why_and_is_loaded_again(browser: Any, server: Running
 
 
 def test_permanent_error_offers_no_retry(browser: Any, tmp_path: Path, film: Film) -> None:
-    with running_server(tmp_path / "data", env=QUICK) as server:
+    with running_server(tmp_path / "data") as server:
         client = server.client()
         replaced = client.recordings.wait(client.recordings.upload(film.path, name="replaced.mp4").recording_id)
         (stored,) = (tmp_path / "data").rglob(Path(replaced.bucket_path).name)

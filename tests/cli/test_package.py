@@ -195,7 +195,7 @@ def test_client_needs_httpx_and_pydantic_only(client_python: Path, film: Path, t
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        (request, *_) = receiver.wait_for(1, timeout=30)
+        (request, *_) = receiver.wait_for(1, timeout=300)
     assert done.stdout.startswith("whsec_")
     check = "import sys; from clipengine.client.webhooks import verify; "
     check += "print(verify(sys.stdin.buffer.read(), {'x-relay-signature': sys.argv[1]}, sys.argv[2])['event'])"

@@ -130,7 +130,7 @@ def test_interrupted_clips_are_cut_after_the_next_start(tmp_path: Path) -> None:
         assert server.stop() == 0
     with running_server(tmp_path / "data") as server:
         client = server.client()
-        ended = [client.clips.wait(clip, timeout=120) for clip in clips]
+        ended = [client.clips.wait(clip, timeout=300) for clip in clips]
         assert [clip.status for clip in ended] == ["complete"] * 3
     objects = [path for path in (tmp_path / "data" / "store").rglob("*.mp4") if path.parent.name == "clips"]
     assert len(objects) == 3

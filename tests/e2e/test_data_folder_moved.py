@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.outage
 
-SECONDS = 60
+SECONDS = 300
 
 
 def env_of(root: Path | None) -> dict[str, str]:

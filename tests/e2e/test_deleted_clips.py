@@ -74,14 +74,14 @@ def test_webhook_of_a_deleted_clip_is_still_sent(film: Path, tmp_path: Path) -> 
         _gone(http, clip.clip_id)
         until(lambda: not list((data / "store").glob("h_01/clips/*")))
         receiver.answer = lambda request: Answer()
-        first, second = receiver.wait_for(2, timeout=30)
+        first, second = receiver.wait_for(2, timeout=300)
         until(lambda: http.get(listed).json()["data"][0]["status"] == "delivered")
         assert second.headers["webhook-id"] == first.headers["webhook-id"]
         assert second.body == first.body
         assert json.loads(second.body)["data"]["clip_id"] == clip.clip_id
         again = http.post(f"/v1/deliveries/{pending['delivery_id']}/redeliver")
         assert again.status_code == 202
-        assert receiver.wait_for(3, timeout=30)[2].body == first.body
+        assert receiver.wait_for(3, timeout=300)[2].body == first.body
         assert http.get("/v1/clips").json()["data"] == []
         assert server.stop() == 0
 
@@ -110,7 +110,7 @@ def test_deleting_a_clip_ends_its_upload_stream_and_long_poll(film: Path, tmp_pa
         assert waited.result(timeout=60).json()["code"] == "clip_not_found"
         _gone(http, clip_id)
         until(lambda: not list((data / "store").glob("h_01/clips/*")))
-        (request,) = receiver.wait_for(1, timeout=30)
+        (request,) = receiver.wait_for(1, timeout=300)
         body = json.loads(request.body)
         assert (body["event"], body["data"]["error"]["code"]) == ("clip.failed", "cancelled")
         until(lambda: not list((data / "scratch").iterdir()))

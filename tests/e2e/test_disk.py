@@ -52,7 +52,7 @@ def test_low_disk_space_delays_clips(film: Path, tmp_path: Path) -> None:
             fill(data, leave=23 * MEGABYTE)
             long = api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id
             short = api.clips.create(recording, label="short", start_seconds=0.0, end_seconds=1.0).clip_id
-            assert api.clips.wait(short, timeout=60).status == "complete"
+            assert api.clips.wait(short, timeout=300).status == "complete"
             assert api.clips.get(long).step == "queued"
             assert checks(server)["disk"]
             # Below the reserve no clip is started or accepted.
@@ -64,7 +64,7 @@ def test_low_disk_space_delays_clips(film: Path, tmp_path: Path) -> None:
             assert not checks(server)["disk"]
             assert api.clips.get(long).step == "queued"
             free(data)
-            assert api.clips.wait(long, timeout=60).status == "complete"
+            assert api.clips.wait(long, timeout=300).status == "complete"
             assert post(server, recording).status_code == 202
             until(lambda: not api.clips.list(status="processing").data)
             server.stop()
@@ -79,12 +79,12 @@ def test_full_scratch_disk_fails_only_the_affected_clip(film: Path, tmp_path: Pa
             recording = prepare(data, api, film)
             long = api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id
             short = api.clips.create(recording, label="short", start_seconds=0.0, end_seconds=1.0).clip_id
-            failed = api.clips.wait(long, timeout=60)
+            failed = api.clips.wait(long, timeout=300)
             assert failed.error is not None
             assert (failed.status, failed.error.code, failed.error.retryable) == ("failed", "disk_full", True)
-            assert api.clips.wait(short, timeout=60).status == "complete"
+            assert api.clips.wait(short, timeout=300).status == "complete"
             assert api.clips.retry(long).status == "processing"
-            assert api.clips.wait(long, timeout=60).status == "failed"
+            assert api.clips.wait(long, timeout=300).status == "failed"
             until(lambda: not list((data / "scratch").iterdir()))
             server.stop()
         check_invariants(data)
@@ -115,7 +115,7 @@ def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path
         shutil.copy(film, tmp_path / "store" / "h_01" / "meeting.mp4")
         with running_server(data, env=env) as server, server.client() as api:
             made = api.recordings.add("h_01/meeting.mp4").recording_id
-            recording = api.recordings.wait(made, timeout=60).recording_id
+            recording = api.recordings.wait(made, timeout=300).recording_id
             clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=2.0).clip_id
             until(lambda: api.clips.get(clip_id).step in ("encoding", "verifying"))
             fill(data, leave=0)
@@ -138,7 +138,7 @@ def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path
             assert not checks(server)["database"]
             free(data)
             assert post(server, recording).status_code == 202
-            clip = api.clips.wait(clip_id, timeout=60)
+            clip = api.clips.wait(clip_id, timeout=300)
             assert (clip.status, clip.attempt) == ("complete", 1), clip.error
             until(lambda: not api.clips.list(status="processing").data)
             assert all(checks(server).values())

@@ -53,7 +53,7 @@ def test_clips_show_subtitles_and_watermark(film: Path, tmp_path: Path) -> None:
 
         def made(**options: Any) -> Clip:
             created = client.clips.create(recording.recording_id, "drawn", 1.0, 2.0, **options)
-            return client.clips.wait(created.clip_id, timeout=60)
+            return client.clips.wait(created.clip_id, timeout=300)
 
         burning = {"mode": "burn", "language": "en"}
         plain = made(subtitles={"mode": "none"})
@@ -78,7 +78,7 @@ def test_clips_show_subtitles_and_watermark(film: Path, tmp_path: Path) -> None:
         )
         server.stop(signal.SIGKILL)
     with running_server(tmp_path / "data", config=_config(tmp_path, watermark=False)) as server:
-        ended = server.client().clips.wait(waiting.clip_id, timeout=60)
+        ended = server.client().clips.wait(waiting.clip_id, timeout=300)
         assert ended.error is not None
         assert ended.error.code == "unknown_watermark"
 

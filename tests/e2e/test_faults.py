@@ -25,11 +25,9 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.outage
 
-QUICK = {"CLIPENGINE_ENCODING__NICE": "0"}
-
 
 def _endpoint(receiver: Receiver) -> dict[str, str]:
-    return {"CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "{receiver.url}", secret = "a secret of tests"}}]', **QUICK}
+    return {"CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "{receiver.url}", secret = "a secret of tests"}}]'}
 
 
 def _recording(api: Client, data: Path, film: Path) -> str:
@@ -53,7 +51,7 @@ def _post(server: RunningServer, recording: str, key: str) -> httpx.Response:
 def test_request_repeated_after_a_crash_creates_one_clip(point: str, film: Path, tmp_path: Path) -> None:
     """Before the commit there is no clip; after it there is one without a response sent or a worker woken."""
     data = tmp_path / "data"
-    with running_server(data, env={**QUICK, "CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
+    with running_server(data, env={"CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
         with server.client() as api:
             recording, key = _recording(api, data, film), server.key
             with pytest.raises(httpx.HTTPError):
@@ -61,7 +59,7 @@ def test_request_repeated_after_a_crash_creates_one_clip(point: str, film: Path,
         assert server.process.wait(30) == -signal.SIGKILL
     left = check_invariants(data, settled=False)
     assert len(left) == (1 if point == "accepted" else 0)
-    with running_server(data, env=QUICK) as server:
+    with running_server(data) as server:
         with server.client() as api:
             answer = _post(server, recording, key)
             assert answer.status_code == 202
@@ -75,11 +73,11 @@ def test_request_repeated_after_a_crash_creates_one_clip(point: str, film: Path,
 def test_dead_threads_are_replaced_and_their_work_is_repeated(film: Path, tmp_path: Path) -> None:
     """The sweep also finds a clip for which no worker was woken."""
     data = tmp_path / "data"
-    with running_server(data, env={**QUICK, "CLIPENGINE_FAULT": "encoding:die,uploaded:die"}) as server:
+    with running_server(data, env={"CLIPENGINE_FAULT": "encoding:die,uploaded:die"}) as server:
         with server.client() as api:
             recording = _recording(api, data, film)
             clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=2.0).clip_id
-            clip = api.clips.wait(clip_id, timeout=60)
+            clip = api.clips.wait(clip_id, timeout=300)
             assert (clip.status, clip.attempt) == ("complete", 2), clip.error
             assert "fault point uploaded: die" in server.log.read_text()
             until(lambda: not children_of(data))
@@ -89,7 +87,7 @@ def test_dead_threads_are_replaced_and_their_work_is_repeated(film: Path, tmp_pa
             )
             unheard = ledger.clips.create(ledger.recordings.get(recording), ClipRequest("b", 1.0, 2.0), extension="mp4")
             ledger.close()
-            assert api.clips.wait(unheard.clip_id, timeout=60).status == "complete"
+            assert api.clips.wait(unheard.clip_id, timeout=300).status == "complete"
         server.stop()
     check_invariants(data)
 
@@ -98,7 +96,7 @@ def test_repeated_restarts_cost_no_attempts(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     clips: list[str] = []
     # No clip can complete here, however fast it is encoded: each engine dies while it holds the first one.
-    held = {**QUICK, "CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "verifying:sleep=60"}
+    held = {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "verifying:sleep=60"}
     for number in range(7):
         with running_server(data, env=held) as server, server.client() as api:
             if not clips:
@@ -109,8 +107,8 @@ def test_repeated_restarts_cost_no_attempts(film: Path, tmp_path: Path) -> None:
             server.process.kill()
             server.process.wait()
         check_invariants(data, settled=False)
-    with running_server(data, env=QUICK) as server, server.client() as api:
-        ended = [api.clips.wait(clip_id, timeout=60) for clip_id in clips]
+    with running_server(data) as server, server.client() as api:
+        ended = [api.clips.wait(clip_id, timeout=300) for clip_id in clips]
         assert [clip.status for clip in ended] == ["complete"] * 5
         assert sum(clip.attempt for clip in ended) == 5 + 7
         server.stop()
@@ -124,7 +122,7 @@ _SLOW_PROFILE = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PR
 def test_clip_that_kills_its_engine_three_times_fails_and_the_others_complete(film: Path, tmp_path: Path) -> None:
     """It kills the engine in each attempt; the other clips share engines with it until it is cut alone."""
     data = tmp_path / "data"
-    env = {**QUICK, "CLIPENGINE_ENCODING__WORKERS": "3", **_SLOW_PROFILE}
+    env = {"CLIPENGINE_ENCODING__WORKERS": "3", **_SLOW_PROFILE}
     clips: list[str] = []
     for _ in range(3):
         with running_server(data, env=env) as server, server.client() as api:
@@ -137,7 +135,7 @@ def test_clip_that_kills_its_engine_three_times_fails_and_the_others_complete(fi
             server.process.wait()
         check_invariants(data, settled=False)
     with running_server(data, env=env) as server, server.client() as api:
-        poison, *others = [api.clips.wait(clip_id, timeout=90) for clip_id in clips]
+        poison, *others = [api.clips.wait(clip_id, timeout=300) for clip_id in clips]
         assert [clip.status for clip in others] == ["complete"] * 4
         assert poison.error is not None
         assert (poison.attempt, poison.error.code) == (3, "decoder_crashed")
@@ -149,7 +147,7 @@ def test_clip_that_kills_its_engine_three_times_fails_and_the_others_complete(fi
 def test_server_stop_costs_no_attempt(tmp_path: Path) -> None:
     data, film = tmp_path / "data", tmp_path / "long.mp4"
     make_sample(film, seconds=40)
-    slow = {**QUICK, "CLIPENGINE_PROFILES__DEFAULT__PRESET": "veryslow", "CLIPENGINE_PROFILES__DEFAULT__FPS": "240"}
+    slow = {"CLIPENGINE_PROFILES__DEFAULT__PRESET": "veryslow", "CLIPENGINE_PROFILES__DEFAULT__FPS": "240"}
     for number in range(4):
         with running_server(data, env=slow) as server:
             with server.client() as api:
@@ -180,7 +178,7 @@ def test_unrecorded_delivery_is_repeated_with_the_same_id(film: Path, tmp_path: 
                 assert server.process.wait(60) == -signal.SIGKILL
         receiver.answer = lambda request: Answer()
         with running_server(data, env=_endpoint(receiver)) as server:
-            first, second = receiver.wait_for(2, timeout=30)
+            first, second = receiver.wait_for(2, timeout=300)
             server.stop()
         assert first.headers["webhook-id"] == second.headers["webhook-id"]
         assert first.body == second.body
@@ -219,7 +217,7 @@ def test_clip_can_be_cancelled_or_deleted_at_every_step(action: str, film: Path,
             until(lambda: not list((data / "store").glob("h_01/clips/*")))
             until(lambda: not list((data / "scratch").iterdir()))
             kept = api.clips.create(recording, "kept", 0.0, 1.0).clip_id
-            assert api.clips.wait(kept, timeout=60).status == "complete"
+            assert api.clips.wait(kept, timeout=300).status == "complete"
             receiver.wait_for(len(POINTS) + 1, timeout=30)
             time.sleep(1.2)  # the last interrupted upload has ended by now
             server.stop()
@@ -268,12 +266,12 @@ def test_clock_jumps_do_not_disturb_work(film: Path, tmp_path: Path) -> None:
             until(lambda: "fault point uploading" in server.log.read_text())
             step(-1)
             for clip_id in clips:
-                clip = api.clips.wait(clip_id, timeout=60)
+                clip = api.clips.wait(clip_id, timeout=300)
                 assert (clip.status, clip.attempt) == ("complete", 1), clip.error
-            receiver.wait_for(3, timeout=40)
+            receiver.wait_for(3, timeout=300)
             last = api.clips.create(recording, "last", 0.0, 1.0).clip_id
-            assert api.clips.wait(last, timeout=60).status == "complete"
-            request = receiver.wait_for(4, timeout=30)[-1]
+            assert api.clips.wait(last, timeout=300).status == "complete"
+            request = receiver.wait_for(4, timeout=300)[-1]
             told = int(request.headers["webhook-timestamp"])
             assert abs(told - (time.time() - 24 * 3600)) < 300  # by the current clock of the engine
             assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200

@@ -32,7 +32,7 @@ def test_stuck_fetches_are_freed_by_deletion(tmp_path: Path, film: Path) -> None
         assert api.recordings.get(waiting.recording_id).fetched_bytes == 0
         for recording in stuck:
             api.recordings.delete(recording.recording_id)
-        assert api.recordings.wait(waiting.recording_id, timeout=30).status == "complete"
+        assert api.recordings.wait(waiting.recording_id, timeout=300).status == "complete"
         until(lambda: not list((data / "fetches").iterdir()), 10)
         server.stop()
     check_invariants(data)
@@ -54,7 +54,7 @@ def test_fetch_survives_the_death_of_its_engine(tmp_path: Path, film: Path) -> N
         origin.pause_after = None
         with running_server(data, env=LOOPBACK_ALLOWED) as server:
             api = server.client()
-            ended = api.recordings.wait(recording.recording_id, timeout=60)
+            ended = api.recordings.wait(recording.recording_id, timeout=300)
             assert ended.status == "complete", ended.error
             assert (ended.name, ended.fetched_bytes) == ("Board meeting", len(body))
             clip = api.clips.create(ended.recording_id, "key-moment", 1.0, 2.0).wait().raise_for_error()

@@ -74,7 +74,7 @@ def _outcome(api: Client, path: Path) -> tuple[str, str]:
 
 def _clip(api: Client, recording: str, start: float = 0.0, end: float = 0.4) -> str:
     made = api.clips.create(recording, label="cut", start_seconds=start, end_seconds=end)
-    ended = api.clips.wait(made.clip_id, timeout=60)
+    ended = api.clips.wait(made.clip_id, timeout=300)
     return "complete" if ended.status == "complete" else ended.error.code
 
 
@@ -207,7 +207,7 @@ def _while_working(server: RunningServer, sig: signal.Signals, until: float = 20
 def test_child_that_is_stopped_once_costs_one_attempt(server: RunningServer, api: Client, long: str) -> None:
     made = api.clips.create(long, label="stopped", start_seconds=0.0, end_seconds=40.0)
     _while_working(server, signal.SIGSTOP)
-    clip = api.clips.wait(made.clip_id, timeout=90)
+    clip = api.clips.wait(made.clip_id, timeout=300)
     assert (clip.status, clip.attempt) == ("complete", 2), clip.error
 
 
@@ -220,7 +220,7 @@ def test_host_that_freezes_costs_no_attempt(server: RunningServer, api: Client, 
     time.sleep(STALL_SECONDS + 3)
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
-    clip = api.clips.wait(made.clip_id, timeout=90)
+    clip = api.clips.wait(made.clip_id, timeout=300)
     assert (clip.status, clip.attempt) == ("complete", 1), clip.error
 
 
@@ -279,7 +279,7 @@ def test_child_killed_from_outside_costs_one_attempt(server: RunningServer, api:
     made = api.clips.create(long, label="killed", start_seconds=0.0, end_seconds=40.0)
     _while_working(server, signal.SIGKILL)
     assert _clip(api, long) == "complete"  # while the other clip is paused
-    clip = api.clips.wait(made.clip_id, timeout=60)
+    clip = api.clips.wait(made.clip_id, timeout=300)
     assert (clip.status, clip.attempt) == ("complete", 2), clip.error
     told = re.findall(r"an encoder child ended with -9.*", server.log.read_text())
     assert told

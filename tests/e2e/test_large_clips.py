@@ -114,7 +114,7 @@ def test_interrupted_multipart_upload_is_completed(outage: Outage, noise: Path, 
         running_server(outage.data, env={**outage.env(), **NOISE}) as server,
         server.client() as api,
     ):
-        ended = api.clips.wait(made.clip_id, timeout=120)
+        ended = api.clips.wait(made.clip_id, timeout=300)
         assert (ended.status, ended.attempt) == ("complete", 1), ended.error
         until(lambda: not open_uploads(outage.s3, outage.bucket))
         server.stop()

@@ -15,7 +15,7 @@ from tests.support.server import LOOPBACK_ALLOWED, run_command, running_server
 pytestmark = pytest.mark.outage
 
 skip_without_postgres()
-SECONDS = 120
+SECONDS = 300
 
 
 def test_engine_continues_with_the_copied_ledger(tmp_path: Path, film: Path, database_url: str) -> None:  # noqa: F811
@@ -28,7 +28,7 @@ def test_engine_continues_with_the_copied_ledger(tmp_path: Path, film: Path, dat
             recording = api.recordings.wait(api.recordings.upload(film).recording_id, timeout=SECONDS)
             first = api.clips.create(recording.recording_id, label="first", start_seconds=1, end_seconds=3)
             first = api.clips.wait(first.clip_id, timeout=SECONDS)
-            receiver.wait_for(2, timeout=30)
+            receiver.wait_for(2, timeout=300)
             refused = run_command("ledger", "copy", "--to", database_url, "--data", str(data))
             assert refused.returncode == 1
             assert "data_folder_in_use" in refused.stderr
@@ -48,7 +48,7 @@ def test_engine_continues_with_the_copied_ledger(tmp_path: Path, film: Path, dat
             api.clips.get(first.clip_id).download(tmp_path / "first.mp4")
             second = api.clips.create(recording.recording_id, label="second", start_seconds=2, end_seconds=4)
             assert api.clips.wait(second.clip_id, timeout=SECONDS).status == "complete"
-            request = receiver.wait_for(3, timeout=30)[-1]
+            request = receiver.wait_for(3, timeout=300)[-1]
             assert webhook.secret
             Webhook(webhook.secret).verify(request.body.decode(), request.headers)
             assert [json.loads(each.body)["event"] for each in receiver.requests] == [

@@ -40,18 +40,18 @@ def test_encoder_out_of_memory_fails_only_its_clip(tmp_path: Path) -> None:
         hungry = [api.clips.create(large.recording_id, "hungry", 0.0, 2.0, profile="hungry").clip_id for _ in range(3)]
         modest = [api.clips.create(small.recording_id, f"{n}", 0.0, 4.0, profile="modest").clip_id for n in range(6)]
         for clip_id in hungry:
-            clip = api.clips.wait(clip_id, timeout=120)
+            clip = api.clips.wait(clip_id, timeout=300)
             assert clip.error is not None
             assert (clip.error.code, clip.error.retryable, clip.attempt) == ("unsupported_media", False, 1)
             assert "memory" in clip.error.message
             assert "encoding.memory_mb" in clip.error.hint
         for clip_id in modest:
-            clip = api.clips.wait(clip_id, timeout=120)
+            clip = api.clips.wait(clip_id, timeout=300)
             assert (clip.status, clip.attempt) == ("complete", 1), clip.error
         assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
         assert working(server.process.pid) == []
         # Following the hint (smaller frames) the clip completes.
         again = api.clips.create(large.recording_id, "modest", 0.0, 2.0, profile="modest")
-        assert api.clips.wait(again.clip_id, timeout=120).status == "complete"
+        assert api.clips.wait(again.clip_id, timeout=300).status == "complete"
         server.stop()
     check_invariants(data)

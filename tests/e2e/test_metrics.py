@@ -42,7 +42,7 @@ def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None
         client.webhooks.create(receiver.url, events=["clip.ready"])
         recording = client.recordings.wait(client.recordings.upload(film).recording_id)
         done = client.clips.create(recording.recording_id, "a", 1, 3).clip_id
-        assert client.clips.wait(done, timeout=60).status == "complete"
+        assert client.clips.wait(done, timeout=300).status == "complete"
         running = client.clips.create(recording.recording_id, "b", 0, 12).clip_id
         while client.clips.get(running).step != "encoding":
             time.sleep(0.01)

@@ -25,9 +25,9 @@ def test_log_lines_of_every_job_carry_the_ids_of_the_clip(film: Path, tmp_path: 
     with Receiver() as receiver, running_server(tmp_path / "data", env=env) as server:
         client = server.client()
         recording = client.recordings.upload(film)
-        client.recordings.wait(recording.recording_id, timeout=60)
+        client.recordings.wait(recording.recording_id, timeout=300)
         made = client.clips.create(recording.recording_id, "goal", 1.0, 2.0, webhook_url=receiver.url)
-        assert client.clips.wait(made.clip_id, timeout=60).status == "complete"
+        assert client.clips.wait(made.clip_id, timeout=300).status == "complete"
         receiver.wait_for(1)
         (delivery,) = client.clips.deliveries(made.clip_id).data
         server.stop()
@@ -72,12 +72,12 @@ def test_request_queue_cut_upload_and_webhook_of_a_clip_are_one_trace(film: Path
         with running_server(tmp_path / "data", env=env) as server:
             client = server.client()
             recording = client.recordings.upload(film)
-            client.recordings.wait(recording.recording_id, timeout=60)
+            client.recordings.wait(recording.recording_id, timeout=300)
             body = {"label": "goal", "start_seconds": 1.0, "end_seconds": 2.0, "webhook_url": receiver.url}
             headers = {"Authorization": f"Bearer {server.key}", "traceparent": f"00-{trace}-{caller}-01"}
             path = f"/v1/recordings/{recording.recording_id}/clips"
             made = httpx.post(server.url + path, json=body, headers=headers).json()
-            assert client.clips.wait(made["clip_id"], timeout=60).status == "complete"
+            assert client.clips.wait(made["clip_id"], timeout=300).status == "complete"
             (webhook,) = receiver.wait_for(1)
             server.stop()
         spans = {span.name: span for span in _spans(collector) if span.trace_id.hex() == trace}
@@ -103,9 +103,9 @@ def test_unreachable_collector_delays_neither_clips_nor_the_stop(film: Path, tmp
     with running_server(tmp_path / "data", env={**exporting, "CLIPENGINE_SERVER__TRACING": "true"}) as server:
         client = server.client()
         recording = client.recordings.upload(film)
-        client.recordings.wait(recording.recording_id, timeout=60)
+        client.recordings.wait(recording.recording_id, timeout=300)
         made = client.clips.create(recording.recording_id, "goal", 1.0, 2.0)
-        assert client.clips.wait(made.clip_id, timeout=60).status == "complete"
+        assert client.clips.wait(made.clip_id, timeout=300).status == "complete"
         assert server.stop() == 0
     log = server.log.read_text()
     assert "Traceback" not in log

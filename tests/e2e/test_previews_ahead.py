@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipengine.clips.preview_pyramid import coarse_filmstrips, whole_waveform
-from tests.support.server import QUICK, running_server
+from tests.support.server import running_server
 from tests.support.waiting import until
 
 
 def test_server_makes_previews_of_new_recordings(tmp_path: Path, film: Path) -> None:
-    with running_server(tmp_path / "data", env=QUICK | {"CLIPENGINE_PREVIEWS__AHEAD": "true"}) as server:
+    with running_server(tmp_path / "data", env={"CLIPENGINE_PREVIEWS__AHEAD": "true"}) as server:
         client = server.client()
         recording = client.recordings.wait(client.recordings.upload(film).recording_id)
         clip = client.clips.create(recording.recording_id, "at the same time", 1, 2)

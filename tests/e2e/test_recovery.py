@@ -42,7 +42,7 @@ def _wait_for_death(server: RunningServer) -> None:
 
 def _complete(api: Client, clip_ids: list[str]) -> None:
     for clip_id in clip_ids:
-        clip = api.clips.wait(clip_id, timeout=60)
+        clip = api.clips.wait(clip_id, timeout=300)
         assert clip.status == "complete", clip.error
 
 
@@ -112,7 +112,7 @@ def test_verified_clip_is_not_cut_or_uploaded_again(
     with running_server(data) as server:
         with server.client() as api:
             [clip] = api.clips.each()
-            ended = api.clips.wait(clip.clip_id, timeout=60)
+            ended = api.clips.wait(clip.clip_id, timeout=300)
             assert (ended.status, ended.attempt) == ("complete", attempts), ended.error
         until(lambda: not list((data / "scratch").iterdir()))
         server.stop()
@@ -211,7 +211,7 @@ def test_clip_is_cut_again_after_its_child_is_killed(film: Path, tmp_path: Path)
                 time.sleep(0.01)
             for pid in _children(server.process.pid):
                 os.kill(pid, signal.SIGKILL)
-            clip = api.clips.wait(clip_id, timeout=60)
+            clip = api.clips.wait(clip_id, timeout=300)
             assert (clip.status, clip.attempt) == ("complete", 2), clip.error
         server.stop()
     check_invariants(data)

@@ -27,7 +27,7 @@ from tests.support.server import RunningServer, run_command, running_server
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.exhaustive  # a server that cuts ten clips
-SECONDS = 120
+SECONDS = 300
 
 
 @dataclass

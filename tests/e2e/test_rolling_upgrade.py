@@ -20,7 +20,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.outage
 
 skip_without_postgres()
-SECONDS = 120
+SECONDS = 300
 CLIPS = 16
 NEXT = len(MIGRATIONS) + 1
 

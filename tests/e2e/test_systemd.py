@@ -78,7 +78,7 @@ def listening():
 
 
 def complete(ids):
-    return [client.clips.wait(each, timeout=60).status for each in ids]
+    return [client.clips.wait(each, timeout=300).status for each in ids]
 
 
 run("ip", "link", "set", "lo", "up")

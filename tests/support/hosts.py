@@ -23,7 +23,7 @@ from tests.support.s3 import S3Server
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, RunningWorker, running_server, running_worker
 from tests.support.waiting import until
 
-SECONDS = 120
+SECONDS = 300
 NO_CUTS = {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "nudged:sleep=600"}
 
 

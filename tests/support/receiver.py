@@ -95,7 +95,7 @@ class Receiver:
         with self._changed:
             self._script.extend(answers)
 
-    def wait_for(self, count: int, timeout: float = 10) -> list[Request]:
+    def wait_for(self, count: int, timeout: float = 300) -> list[Request]:
         """Wait for at least `count` requests and return all. Raises TimeoutError."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= count, timeout):

@@ -23,11 +23,9 @@ COMMAND = str(Path(sys.executable).with_name("clipengine"))
 START_SECONDS = 180  # a busy machine starts a server slowly
 STOP_SECONDS = 15
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
-# Tests count children and what is read; previews that no test asked for would change both.
-NOTHING_AHEAD = {"CLIPENGINE_PREVIEWS__AHEAD": "false"}
-QUICK = {
-    "CLIPENGINE_ENCODING__NICE": "0"
-}  # for tests with short deadlines: encoders and previews compete with other tests
+# Tests count children and what is read, which previews that no test asked for would change; and encoders at a low
+# priority would wait for the other tests.
+_DEFAULTS = {"CLIPENGINE_PREVIEWS__AHEAD": "false", "CLIPENGINE_ENCODING__NICE": "0"}
 
 
 def clean_environ(env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -139,7 +137,7 @@ def _running(
             [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=clean_environ(NOTHING_AHEAD | dict(env or {})),
+            env=clean_environ(_DEFAULTS | dict(env or {})),
             cwd=data.parent,
             start_new_session=True,
             text=True,
