@@ -73,6 +73,7 @@ def chart(render: Render) -> Chart:
     return render(_ALL)
 
 
+@pytest.mark.exhaustive
 def test_optional_objects_are_off_by_default(render: Render, chart: Chart) -> None:
     plain = render({})
     assert {kind for kind, _ in plain} == {"ConfigMap", "Deployment", "Service"}

@@ -173,6 +173,7 @@ def test_frame_grid_starts_at_the_first_frame(browser: Any, server: RunningServe
             assert point(page, "In").input_value() == format_time(round(min(times, key=lambda t: abs(t - typed)), 3))
 
 
+@pytest.mark.exhaustive
 def test_keys_take_the_painted_frame_during_playback(browser: Any, server: RunningServer, recording: Recording) -> None:
     """The keys take the media time that the browser reports for the last painted frame."""
     with studio(browser, server, recording) as page:

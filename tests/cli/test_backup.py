@@ -31,6 +31,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.outage
 def test_backup_under_load_contains_everything_accepted_before(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         store = server.data / "store"

@@ -148,6 +148,7 @@ def test_problems_that_prevent_a_start_have_remedies(tmp_path: Path) -> None:
     assert "damaged" in findings(data, env)[1]["ledger"]["detail"]
 
 
+@pytest.mark.outage
 def test_damaged_ledger_names_the_last_backup(tmp_path: Path) -> None:
     data, backup = tmp_path / "data", tmp_path / "night ly.backup"
     ledger = Ledger.open(data / "ledger.db", key_prefix="relay_live", organisation_id="org_local", max_queued=9)

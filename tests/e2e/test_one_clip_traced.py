@@ -20,6 +20,7 @@ def _log(server: RunningServer) -> list[dict[str, Any]]:
     return [json.loads(line) for line in server.log.read_text().splitlines()]
 
 
+@pytest.mark.outage
 def test_log_lines_of_every_job_carry_the_ids_of_the_clip(film: Path, tmp_path: Path) -> None:
     env = {**LOOPBACK_ALLOWED, "CLIPENGINE_SERVER__LOG_FORMAT": "json"}
     with Receiver() as receiver, running_server(tmp_path / "data", env=env) as server:

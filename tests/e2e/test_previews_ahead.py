@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from clipengine.clips.preview_pyramid import coarse_filmstrips, whole_waveform
 from tests.support.server import running_server
 from tests.support.waiting import until
 
 
+@pytest.mark.outage
 def test_server_makes_previews_of_new_recordings(tmp_path: Path, film: Path) -> None:
     with running_server(tmp_path / "data", env={"CLIPENGINE_PREVIEWS__AHEAD": "true"}) as server:
         client = server.client()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.receiver import Receiver
 from tests.support.server import LOOPBACK_ALLOWED, running_server
 
 
+@pytest.mark.outage
 def test_progress_is_sent_before_the_clip_is_ready(film: Path, tmp_path: Path) -> None:
     slow = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "120"}
     with Receiver() as receiver, running_server(tmp_path / "data", env=LOOPBACK_ALLOWED | slow) as server:

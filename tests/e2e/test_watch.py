@@ -6,10 +6,13 @@ import shutil
 import time
 from pathlib import Path
 
+import pytest
+
 from scripts.sample import make_sample
 from tests.support.server import running_server
 
 
+@pytest.mark.outage
 def test_new_recording_is_probed_and_named(tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     make_sample(film, seconds=2)

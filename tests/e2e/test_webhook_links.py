@@ -8,12 +8,14 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.receiver import Receiver
 from tests.support.s3 import free_port
 from tests.support.server import LOOPBACK_ALLOWED, running_server
 
 
+@pytest.mark.outage
 def test_webhook_has_links_that_open_the_clip(film: Path, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"

@@ -59,10 +59,10 @@ def _profile(limit: int, **profile: Any) -> Profile:
     ("limit", "profile"),
     [
         (100_000, {}),
-        (160_000, {}),
+        pytest.param(160_000, {}, marks=pytest.mark.exhaustive),
         (250_000, {"container": "webm", "video": "vp9", "audio": "opus"}),
-        (150_000, {"video": "hevc"}),
-        (150_000, {"video": "av1", "preset": "ultrafast"}),
+        pytest.param(150_000, {"video": "hevc"}, marks=pytest.mark.exhaustive),
+        pytest.param(150_000, {"video": "av1", "preset": "ultrafast"}, marks=pytest.mark.exhaustive),
     ],
 )
 def test_clip_fills_the_limit_and_is_never_larger(
