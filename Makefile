@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := clipengine tests scripts
 # More processes than cores, because many tests wait; each takes neighbouring tests, which share servers and films.
-TESTS = $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 2)) --dist worksteal
+# The tests start hundreds of commands, which would compile the package each time without its bytecode.
+TESTS = env PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 2)) --dist worksteal
 JS_CHECKED := biome.json tsconfig.json clipengine/web clipengine/docs/manual.js scripts/typescript tests/typescript
 NPM_MODULES := scripts/typescript/node_modules/.package-lock.json
 NPM_PACKAGES := clipengine-client n8n-nodes-clipengine

@@ -28,8 +28,7 @@ COMMAND = str(Path(sys.executable).with_name("clipengine"))
 START_SECONDS = 180  # a busy machine starts a server slowly
 STOP_SECONDS = 15
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
-_IN_PROCESS = {"keys", "config", "doctor", "init", "status", "ledger", "clips", "recordings", "webhooks", "transcripts",
-               "backup", "restore", "verify", "reset-secrets"}  # fmt: skip
+_SERVERS = {"serve", "worker", "mcp"}
 # Tests count children and what is read, which previews that no test asked for would change; and encoders at a low
 # priority would wait for the other tests.
 _DEFAULTS = {"CLIPENGINE_PREVIEWS__AHEAD": "false", "CLIPENGINE_ENCODING__NICE": "0"}
@@ -45,9 +44,9 @@ def run_command(
 ) -> subprocess.CompletedProcess[str]:
     """Run `clipengine` and wait for its exit.
 
-    A command that neither cuts nor serves runs in this process, which saves its start. `timeout` is that of others.
+    Other commands than servers run in this process, which saves their start. `timeout` is that of servers.
     """
-    if arguments[:1] and arguments[0] in _IN_PROCESS:
+    if not _SERVERS & {*arguments}:
         return _run_here(arguments, clean_environ(env), cwd)
     command = [COMMAND, *arguments]
     return subprocess.run(
