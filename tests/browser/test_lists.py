@@ -44,6 +44,7 @@ def names(page: Any) -> list[str]:
     return page.locator(".recording a.name").all_inner_texts()  # type: ignore[no-any-return]
 
 
+@pytest.mark.exhaustive
 def test_server_searches_filters_sorts_and_pages(browser: Any, stocked: RunningServer, judge: Judge) -> None:
     with opened(browser, stocked) as page:
         page.goto(stocked.url)
@@ -87,6 +88,7 @@ def test_search_finds_what_is_said(browser: Any, stocked: RunningServer, judge: 
         until(page, "document.querySelector('.now')?.value === '0:01.000'")
 
 
+@pytest.mark.exhaustive
 def test_names_and_tags_are_edited_in_place(browser: Any, stocked: RunningServer, judge: Judge) -> None:
     with opened(browser, stocked, expected="422.*/v1/clips") as page:
         page.goto(f"{stocked.url}/#/recordings?q=talk+003")

@@ -147,6 +147,7 @@ def test_object_of_the_store_is_registered(browser: Any, tmp_path: Path, film: F
             until(page, "document.querySelector('.stage video')")
 
 
+@pytest.mark.exhaustive
 def test_webhook_is_added_tested_and_redelivered(browser: Any, server: RunningServer, receiver: Receiver) -> None:
     with opened(browser, server) as page:
         page.goto(f"{server.url}/#/webhooks")
