@@ -29,6 +29,7 @@ START_SECONDS = 180  # a busy machine starts a server slowly
 STOP_SECONDS = 15
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
 _SERVERS = {"serve", "worker", "mcp"}
+_here = threading.Lock()  # the environment and the standard streams belong to one command at a time
 # Tests count children and what is read, which previews that no test asked for would change; and encoders at a low
 # priority would wait for the other tests.
 _DEFAULTS = {"CLIPENGINE_PREVIEWS__AHEAD": "false", "CLIPENGINE_ENCODING__NICE": "0"}
@@ -58,14 +59,15 @@ def _run_here(
     arguments: Sequence[str], environ: Mapping[str, str], cwd: Path | None
 ) -> subprocess.CompletedProcess[str]:
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    handlers = list(logging.getLogger().handlers)
     with (
+        _here,
         patch.dict(os.environ, environ, clear=True),
         contextlib.chdir(cwd or Path.cwd()),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
         patch.object(sys, "stdin", io.StringIO()),
     ):
+        handlers = list(logging.getLogger().handlers)
         try:
             code = run(arguments)
         finally:
