@@ -41,7 +41,7 @@ def test_backup_under_load_contains_everything_accepted_before(tmp_path: Path) -
         stopping = threading.Event()
 
         def register(worker: int) -> None:
-            with httpx.Client(headers={"Authorization": f"Bearer {server.key}"}, trust_env=False, timeout=30) as http:
+            with httpx.Client(headers={"Authorization": f"Bearer {server.key}"}, trust_env=False, timeout=300) as http:
                 for number in range(worker, 300, 3):
                     if stopping.is_set():
                         return

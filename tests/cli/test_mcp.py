@@ -75,7 +75,7 @@ async def session(
         return
     headers = {"Authorization": f"Bearer {key}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
+        httpx2.AsyncClient(headers=headers, timeout=300, trust_env=False) as http,
         Agent(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as agent,
     ):
         yield Session(agent)
@@ -257,7 +257,7 @@ def exchange(url: str, key: str, lines: list[dict[str, Any]]) -> tuple[list[dict
             process.stdin.write(json.dumps(line) + "\n")
             process.stdin.flush()
             answers.append(json.loads(process.stdout.readline()))
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=300)
         return answers, process.returncode, stderr
 
 
@@ -363,7 +363,7 @@ def test_missing_extra_is_reported_with_its_installation(tmp_path: Path, command
         env=clean_environ(ENABLED),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1

@@ -107,7 +107,7 @@ def test_connections_that_do_not_read_are_aborted_at_shutdown(tmp_path: Path) ->
         recording = server.client().recordings.add("large.mp4").recording_id
         host, port = server.url.removeprefix("http://").split(":")
         for path in ("/v1/events", f"/v1/recordings/{recording}/download"):
-            client = clients.enter_context(socket.create_connection((host, int(port)), timeout=30))
+            client = clients.enter_context(socket.create_connection((host, int(port)), timeout=300))
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode())
             assert client.recv(12) == b"HTTP/1.1 200"
         assert server.stop() == 0

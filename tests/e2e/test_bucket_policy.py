@@ -38,7 +38,7 @@ def engine_user(s3: S3Server, bucket: str) -> Iterator[S3Server]:
 
     def admin(*arguments: str) -> Any:
         command = [*shlex.split(os.environ["S3_ADMIN"]), *arguments]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout)
 
     user = f"engine-{uuid4().hex}"
     owner = admin("user", "info", f"--access-key={s3.access_key}")["user_id"]
@@ -55,7 +55,7 @@ def engine_user(s3: S3Server, bucket: str) -> Iterator[S3Server]:
     iam.put_user_policy(UserName=user, PolicyName="clipengine", PolicyDocument=policy)
     yield S3Server(s3.endpoint, keys["access_key"], keys["secret_key"], s3.region, moto=False)
     iam.delete_user_policy(UserName=user, PolicyName="clipengine")
-    subprocess.run([*shlex.split(os.environ["S3_ADMIN"]), "user", "rm", f"--uid={user}"], check=True, timeout=60)
+    subprocess.run([*shlex.split(os.environ["S3_ADMIN"]), "user", "rm", f"--uid={user}"], check=True, timeout=300)
 
 
 def test_policy_allows_every_operation_of_the_engine(
@@ -77,16 +77,16 @@ def test_policy_allows_every_operation_of_the_engine(
     s3.client.fput_object(bucket, "relay/h_01/meeting.mp4", str(film))
     s3.client.fput_object(bucket, "relay/h_02/meeting.mp4", str(film))
     with running_server(data, env=env) as server, server.client() as api:
-        recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=60)
+        recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=300)
         with pytest.raises(ApiError) as missing:
             api.recordings.add("h_01/none.mp4")
         assert missing.value.status == 404
-        clip = api.clips.wait(api.clips.create(recording.recording_id, "kept", 1.0, 3.0).clip_id, timeout=60)
+        clip = api.clips.wait(api.clips.create(recording.recording_id, "kept", 1.0, 3.0).clip_id, timeout=300)
         assert clip.status == "complete", clip.error
         api.clips.download(clip.clip_id, tmp_path / "clip.mp4")
-        gone = api.clips.wait(api.clips.create(recording.recording_id, "gone", 1.0, 3.0).clip_id, timeout=60)
+        gone = api.clips.wait(api.clips.create(recording.recording_id, "gone", 1.0, 3.0).clip_id, timeout=300)
         api.clips.delete(gone.clip_id)
-        uploaded = api.recordings.wait(api.recordings.upload(film).recording_id, timeout=60)
+        uploaded = api.recordings.wait(api.recordings.upload(film).recording_id, timeout=300)
         assert uploaded.status == "complete", uploaded.error
         api.recordings.delete(uploaded.recording_id, object=True)
         client = {"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": server.key}

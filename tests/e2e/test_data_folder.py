@@ -33,7 +33,7 @@ def refused(data: Path, *before: str) -> str:
     """Return the standard error of a `serve` that exits with 1."""
     command = [*before, COMMAND, "serve", "--port", "0"]
     env = clean_environ({"CLIPENGINE_DATA__FOLDER": str(data)})
-    done = subprocess.run(command, env=env, cwd="/", timeout=60, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, cwd="/", timeout=300, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr

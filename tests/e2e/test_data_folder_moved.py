@@ -25,7 +25,7 @@ def env_of(root: Path | None) -> dict[str, str]:
 
 
 def read(server: RunningServer, path: str) -> httpx.Response:
-    return httpx.get(server.url + path, headers={"Authorization": f"Bearer {server.key}"}, timeout=30)
+    return httpx.get(server.url + path, headers={"Authorization": f"Bearer {server.key}"}, timeout=300)
 
 
 def failing(server: RunningServer) -> dict[str, str]:
@@ -45,10 +45,10 @@ def refusals(server: RunningServer, recording: str, film: Path) -> list[httpx.Re
     clip = {"label": "refused", "start_seconds": 1, "end_seconds": 2}
     v1 = f"{server.url}/v1"
     return [
-        httpx.post(f"{v1}/recordings/{recording}/clips", json=clip, headers=key, timeout=30),
-        httpx.put(f"{v1}/recordings/upload?name=a.mp4", content=film.read_bytes(), headers=key, timeout=30),
-        httpx.post(f"{v1}/webhooks", json={"url": "https://example.com/"}, headers=key, timeout=30),
-        httpx.delete(f"{v1}/recordings/{recording}", headers=key, timeout=30),
+        httpx.post(f"{v1}/recordings/{recording}/clips", json=clip, headers=key, timeout=300),
+        httpx.put(f"{v1}/recordings/upload?name=a.mp4", content=film.read_bytes(), headers=key, timeout=300),
+        httpx.post(f"{v1}/webhooks", json={"url": "https://example.com/"}, headers=key, timeout=300),
+        httpx.delete(f"{v1}/recordings/{recording}", headers=key, timeout=300),
     ]
 
 

@@ -25,7 +25,7 @@ def _recording(api: Client, data: Path, film: Path) -> str:
     target = data / "store" / "h_01" / "meeting.mp4"
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(film, target)
-    return api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=60).recording_id
+    return api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=300).recording_id
 
 
 def _env(receiver: Receiver, fault: str = "") -> dict[str, str]:
@@ -51,7 +51,7 @@ def _gone(http: httpx.Client, clip_id: str) -> None:
 
 
 def _client(server: RunningServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=300)
 
 
 def test_webhook_of_a_deleted_clip_is_still_sent(film: Path, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_webhook_of_a_deleted_clip_is_still_sent(film: Path, tmp_path: Path) -> 
         receiver.answer = lambda request: Answer(503)
         api = server.client()
         recording = _recording(api, data, film)
-        clip = api.clips.wait(api.clips.create(recording, "a", 1.0, 2.0).clip_id, timeout=60)
+        clip = api.clips.wait(api.clips.create(recording, "a", 1.0, 2.0).clip_id, timeout=300)
         receiver.wait_for(1)
         (endpoint,) = http.get("/v1/webhooks").json()["data"]
         listed = f"/v1/webhooks/{endpoint['webhook_id']}/deliveries"
@@ -107,7 +107,7 @@ def test_deleting_a_clip_ends_its_upload_stream_and_long_poll(film: Path, tmp_pa
                 if event == "clip.deleted":
                     break
         assert told[-2:] == ["clip.failed", "clip.deleted"], told
-        assert waited.result(timeout=60).json()["code"] == "clip_not_found"
+        assert waited.result(timeout=300).json()["code"] == "clip_not_found"
         _gone(http, clip_id)
         until(lambda: not list((data / "store").glob("h_01/clips/*")))
         (request,) = receiver.wait_for(1, timeout=300)

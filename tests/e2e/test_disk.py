@@ -25,11 +25,11 @@ def prepare(data: Path, api: Client, film: Path) -> str:
     target = data / "store" / "h_01" / "meeting.mp4"
     target.parent.mkdir(parents=True)
     shutil.copy(film, target)
-    return api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=60).recording_id
+    return api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=300).recording_id
 
 
 def checks(server: RunningServer) -> dict[str, bool]:
-    return {each["name"]: each["ok"] for each in httpx.get(f"{server.url}/readyz", timeout=20).json()["checks"]}
+    return {each["name"]: each["ok"] for each in httpx.get(f"{server.url}/readyz", timeout=300).json()["checks"]}
 
 
 def post(server: RunningServer, recording: str, **headers: str) -> httpx.Response:
@@ -37,7 +37,7 @@ def post(server: RunningServer, recording: str, **headers: str) -> httpx.Respons
         f"{server.url}/v1/recordings/{recording}/clips",
         json={"label": "a", "start_seconds": 0, "end_seconds": 2},
         headers={"Authorization": f"Bearer {server.key}", **headers},
-        timeout=30,
+        timeout=300,
     )
 
 

@@ -30,7 +30,7 @@ def _config(folder: Path, *, watermark: bool = True) -> Path:
 
 
 def _registered(client: Client, film: Path) -> Recording:
-    recording = client.recordings.wait(client.recordings.upload(film).recording_id, timeout=60)
+    recording = client.recordings.wait(client.recordings.upload(film).recording_id, timeout=300)
     for language, cues in _TRANSCRIPTS.items():
         client.transcripts.put(recording.recording_id, language, cues)
     return recording

@@ -33,7 +33,7 @@ def test_stuck_fetches_are_freed_by_deletion(tmp_path: Path, film: Path) -> None
         for recording in stuck:
             api.recordings.delete(recording.recording_id)
         assert api.recordings.wait(waiting.recording_id, timeout=300).status == "complete"
-        until(lambda: not list((data / "fetches").iterdir()), 10)
+        until(lambda: not list((data / "fetches").iterdir()))
         server.stop()
     check_invariants(data)
 

@@ -97,7 +97,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, film: Path) -> Iterato
 
 def store_check(server: RunningServer) -> tuple[int, bool, str]:
     """Return the status of `/readyz` and its check of the store."""
-    answer = httpx.get(f"{server.url}/readyz", headers={"Authorization": f"Bearer {server.key}"}, timeout=30)
+    answer = httpx.get(f"{server.url}/readyz", headers={"Authorization": f"Bearer {server.key}"}, timeout=300)
     (found,) = [each for each in answer.json()["checks"] if each["name"] == "store"]
     return answer.status_code, found["ok"], found["detail"]
 
@@ -114,7 +114,7 @@ def upload(server: RunningServer) -> httpx.Response:
         f"{server.url}/v1/recordings/upload?name=a.mp4",
         headers={"Authorization": f"Bearer {server.key}"},
         content=b"no video",
-        timeout=30,
+        timeout=300,
     )
 
 

@@ -123,7 +123,7 @@ def test_hole_in_a_recording_is_reported_with_the_clip(
     recording, outcome = _outcome(api, path)
     assert outcome == "complete"
     for start, end, lacks in ((0.0, 0.4, False), (0.6, 1.4, True), (1.6, 1.96, False)):
-        made = api.clips.wait(api.clips.create(recording, "hole", start, end).clip_id, timeout=60)
+        made = api.clips.wait(api.clips.create(recording, "hole", start, end).clip_id, timeout=300)
         assert made.result is not None, made.error
         frames = round((end - start) * 25)
         assert abs(made.result.actual_start_seconds - start) < 0.02  # in the TS, video begins 10 ms after audio

@@ -127,7 +127,7 @@ def test_interrupted_multipart_upload_is_completed(outage: Outage, noise: Path, 
 
 def _object_key(outage: Outage, clip_id: str) -> str:
     """Return the key that the clip will have."""
-    connection = sqlite3.connect(outage.data / "ledger.db", timeout=20)
+    connection = sqlite3.connect(outage.data / "ledger.db", timeout=300)
     try:
         row = connection.execute("SELECT object_key FROM clips WHERE clip_id = ?", (clip_id,)).fetchone()
     finally:

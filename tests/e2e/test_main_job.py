@@ -41,7 +41,7 @@ def test_clip_is_cut_uploaded_and_announced(s3: S3Server, bucket: str, film: Pat
         running_server(tmp_path / "data", env=_settings(s3, bucket, receiver.url)) as server,
         server.client() as api,
     ):
-        recording = api.recordings.wait(api.recordings.add(key).recording_id, timeout=30)
+        recording = api.recordings.wait(api.recordings.add(key).recording_id, timeout=300)
         assert (recording.status, recording.file_size_bytes) == ("complete", film.stat().st_size)
 
         made = api.clips.create(recording.recording_id, label="Key moment", start_seconds=3.0, end_seconds=5.5)
@@ -90,7 +90,7 @@ def test_only_the_needed_bytes_are_read(s3: S3Server, bucket: str, recordings: P
         running_server(tmp_path / "data", env=_settings(s3, bucket, "http://127.0.0.1:9/")) as server,
         server.client() as api,
     ):
-        recording = api.recordings.wait(api.recordings.add("camera.mp4").recording_id, timeout=30)
+        recording = api.recordings.wait(api.recordings.add("camera.mp4").recording_id, timeout=300)
         made = api.clips.create(recording.recording_id, label="x", start_seconds=70.0, end_seconds=72.0)
         clip = api.clips.wait(made.clip_id, timeout=300)
         assert clip.result is not None, clip.error

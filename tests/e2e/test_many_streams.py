@@ -127,7 +127,7 @@ def test_clients_that_never_read_do_not_slow_others(tmp_path: Path, capsys: pyte
     with ExitStack() as stack:
         server = stack.enter_context(running_server(tmp_path / "data"))
         http = stack.enter_context(
-            httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
+            httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=300)
         )
         pid = server.process.pid
         alone, quiet = sockets_of(pid), slowest(http, 2)

@@ -33,7 +33,7 @@ def test_encoder_out_of_memory_fails_only_its_clip(tmp_path: Path) -> None:
     (store / "small.mp4").write_bytes(square(size=128, seconds=4))
     with running_server(data, env=ENVIRON) as server, server.client() as api:
         large, small = (
-            api.recordings.wait(api.recordings.add(f"h_01/{name}.mp4").recording_id, timeout=60)
+            api.recordings.wait(api.recordings.add(f"h_01/{name}.mp4").recording_id, timeout=300)
             for name in ("large", "small")
         )
         assert (large.status, small.status) == ("complete", "complete"), (large.error, small.error)
@@ -48,7 +48,7 @@ def test_encoder_out_of_memory_fails_only_its_clip(tmp_path: Path) -> None:
         for clip_id in modest:
             clip = api.clips.wait(clip_id, timeout=300)
             assert (clip.status, clip.attempt) == ("complete", 1), clip.error
-        assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
+        assert httpx.get(f"{server.url}/readyz", timeout=300).status_code == 200
         assert working(server.process.pid) == []
         # Following the hint (smaller frames) the clip completes.
         again = api.clips.create(large.recording_id, "modest", 0.0, 2.0, profile="modest")

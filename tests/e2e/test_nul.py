@@ -85,7 +85,7 @@ def ids(server: RunningServer, hosts: Hosts, film: Path) -> dict[str, str]:
 @pytest.fixture
 def http(server: RunningServer) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {server.key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=300, trust_env=False) as client:
         yield client
 
 

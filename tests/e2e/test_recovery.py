@@ -31,7 +31,7 @@ def _recording(api: Client, data: Path, film: Path) -> str:
     target = data / "store" / "h_01" / "meeting.mp4"
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(film, target)
-    recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=30)
+    recording = api.recordings.wait(api.recordings.add("h_01/meeting.mp4").recording_id, timeout=300)
     assert recording.status == "complete", recording.error
     return recording.recording_id
 
@@ -73,7 +73,7 @@ def test_every_clip_survives_kill_9(point: str, film: Path, tmp_path: Path) -> N
                 assert committed
                 assert set(committed) >= set(clip_ids)
                 _complete(api, committed)
-            receiver.wait_for(len(committed), timeout=20)
+            receiver.wait_for(len(committed), timeout=300)
             time.sleep(0.3)
             assert server.stop() == 0
         clips = check_invariants(data)
@@ -134,7 +134,7 @@ def test_server_stop_requeues_running_clips(sig: signal.Signals, film: Path, tmp
             recording = _recording(api, data, film)
             headers = {"Authorization": f"Bearer {server.key}"}
             followed = [
-                streams.enter_context(httpx.stream("GET", f"{server.url}/v1/events", headers=headers, timeout=60))
+                streams.enter_context(httpx.stream("GET", f"{server.url}/v1/events", headers=headers, timeout=300))
                 for _ in range(5)
             ]
             clip_ids = [

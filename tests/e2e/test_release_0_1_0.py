@@ -43,7 +43,7 @@ class Upgraded:
 
     def get(self, path: str, key: str = "admin") -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.site.facts['keys'][key]}"}
-        return httpx.get(self.server.url + path, headers=headers, timeout=60, trust_env=False)
+        return httpx.get(self.server.url + path, headers=headers, timeout=300, trust_env=False)
 
     def clip(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"/v1/clips/{self.site.facts['clips'][name]}").json()
@@ -165,7 +165,7 @@ def test_repeated_request_of_the_old_client_gets_its_stored_response(upgraded: U
     )
     headers = recorded["headers"] | {"Authorization": f"Bearer {upgraded.site.facts['keys']['admin']}"}
     url = upgraded.server.url + recorded["path"]
-    repeated = httpx.post(url, json=recorded["body"], headers=headers, timeout=30, trust_env=False)
+    repeated = httpx.post(url, json=recorded["body"], headers=headers, timeout=300, trust_env=False)
     assert repeated.headers["idempotent-replayed"] == "true"
     assert repeated.json()["clip_id"] == recorded["response"]["clip_id"]
 

@@ -32,7 +32,7 @@ def _newer(kind: str) -> list[str]:
 
 def _schema(server: RunningServer) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {server.key}"}
-    answer = httpx.get(f"{server.url}/readyz", headers=headers, trust_env=False, timeout=30).json()
+    answer = httpx.get(f"{server.url}/readyz", headers=headers, trust_env=False, timeout=300).json()
     return next(each for each in answer["checks"] if each["name"] == "schema")
 
 
@@ -63,7 +63,7 @@ def test_newer_engine_joins_while_clips_are_cut(tmp_path: Path, film: Path, data
         refused = subprocess.run(
             [*_newer("contract"), "worker", "--port", "0", "--data", str(newer_data)],
             env=clean_environ(env),
-            timeout=60,
+            timeout=300,
             capture_output=True,
             text=True,
             check=False,

@@ -34,7 +34,7 @@ class Watched(httpx.Client):
 
     def __init__(self, server: RunningServer, key: str | None) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        super().__init__(base_url=server.url, headers=headers, timeout=60, trust_env=False)
+        super().__init__(base_url=server.url, headers=headers, timeout=300, trust_env=False)
         self.answers: list[str] = []
 
     def request(self, *args: Any, **kwargs: Any) -> httpx.Response:

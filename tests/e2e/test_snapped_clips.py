@@ -43,7 +43,7 @@ def client(server: RunningServer) -> Client:
 @pytest.fixture(scope="module")
 def recording_id(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
     film = make_moments_film(tmp_path_factory.mktemp("film") / "film.mp4")
-    recording = client.recordings.wait(client.recordings.upload(film).recording_id, timeout=60)
+    recording = client.recordings.wait(client.recordings.upload(film).recording_id, timeout=300)
     transcript = film.with_suffix(".vtt")
     transcript.write_bytes(VTT)
     client.transcripts.put(recording.recording_id, "en", transcript)
@@ -68,7 +68,7 @@ def test_clip_becomes_what_its_plan_says(
     client: Client, recording_id: str, tmp_path: Path, request_: dict[str, Any], ranges: list[tuple[float, float]]
 ) -> None:
     plan = client.clips.plan(recording_id, **request_)
-    clip = client.clips.wait(client.clips.create(recording_id, "snapped", **request_).clip_id, timeout=60)
+    clip = client.clips.wait(client.clips.create(recording_id, "snapped", **request_).clip_id, timeout=300)
     assert clip.result is not None, clip.error
     assert [cut["snapped_seconds"] for cut in plan.snapped] == [moment for range_ in ranges for moment in range_]
     assert [vars(cut) for cut in clip.result.snapped] == plan.snapped

@@ -70,6 +70,8 @@ def _run_here(
         handlers = list(logging.getLogger().handlers)
         try:
             code = run(arguments)
+        except SystemExit as exited:  # of the completion of shells
+            code = int(exited.code or 0)
         finally:
             logging.getLogger().handlers = handlers
     texts = [stream.buffer.getvalue().decode() for stream in (stdout, stderr)]
