@@ -29,6 +29,8 @@ A clip's `error` and a problem document have the same `code`. `retryable` means 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 Fault = Literal["request", "recording", "storage", "engine"]
@@ -76,6 +78,27 @@ class RequestError(ClipEngineError):
         super().__init__(message, hint=hint)
         self.errors = errors or []
         self.omitted = omitted
+
+
+@contextmanager
+def located(**place: str) -> Iterator[None]:
+    """Add `place` (`pointer` or `parameter`) to a RequestError that does not say where in the request it lies."""
+    try:
+        yield
+    except RequestError as error:
+        error.errors = error.errors or [{"detail": error.message, **place}]
+        raise
+
+
+@contextmanager
+def located_below(prefix: str) -> Iterator[None]:
+    """Prefix the pointers of a RequestError: its value is part of a larger body."""
+    try:
+        yield
+    except RequestError as error:
+        found = error.errors or [{"detail": error.message, "pointer": ""}]
+        error.errors = [each | {"pointer": prefix + each.get("pointer", "")} for each in found]
+        raise
 
 
 class MalformedRequest(RequestError):

@@ -17,6 +17,7 @@ from clipengine.clips.clip_key import CLIP_KEY, check_clip_key
 from clipengine.clips.discovery import check_name_rule
 from clipengine.clips.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.profiles import Profile
+from clipengine.clips.resolve import ClipRules
 from clipengine.clips.settings_table import SettingsTable
 from clipengine.clips.watermarks import Watermark, check_watermark
 from clipengine.errors import UnknownWatermark
@@ -292,6 +293,13 @@ class Settings(SettingsTable):
             except UnknownWatermark as error:
                 raise ValueError(f"profiles.{name}.output.watermark: {error.message}") from None
         return self
+
+    @property
+    def clip_rules(self) -> ClipRules:
+        limits = self.limits
+        return ClipRules(
+            self.profiles, self.watermarks, limits.output, limits.min_clip_seconds, limits.max_clip_seconds
+        )
 
     @property
     def store_folder(self) -> Path:

@@ -55,6 +55,12 @@ class ClipRequest:
     parts: tuple[Part, ...] = ()
     snap: Snap | None = None
 
+    @property
+    def needs_transcripts(self) -> bool:
+        """Whether the languages of the recordings' transcripts decide if the request is valid."""
+        snaps = self.snap is not None and self.snap.to == "sentence"
+        return snaps or self.subtitles == "burn" or self.subtitle_language is not None
+
 
 def lone_surrogate(text: str) -> str | None:
     """Return the description of a lone surrogate in the text, for an error message, or None."""

@@ -25,10 +25,11 @@ from pydantic_core import PydanticCustomError
 
 from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
-from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS
+from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
+from clipengine.clips.request import ClipRequest
 from clipengine.clips.snap import Snap
 from clipengine.clips.subtitles import SubtitleMode
 from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
@@ -224,6 +225,9 @@ class ClipPart(Body):
     start_seconds: Seconds = Field(description="On the recording's timeline. The part begins on the nearest frame.")
     end_seconds: Seconds = Field(description="End of the part, exclusive.")
 
+    def of(self, recording_id: str) -> Part:
+        return Part(self.recording_id or recording_id, self.start_seconds, self.end_seconds)
+
 
 def _range_or_parts(value: float | None, info: ValidationInfo) -> float | None:
     """Require a value without `parts`, and none with them."""
@@ -286,6 +290,24 @@ class CreateClip(Body):
     expires_at: WrittenMoment | None = Field(
         default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
     )
+
+    def request(self, recording_id: str, *, request_id: str | None, traceparent: str | None) -> ClipRequest:
+        """Return the request for a clip of this recording. A part without a recording is of it."""
+        parts = tuple(each.of(recording_id) for each in self.parts or ())
+        given = "subtitles" in self.model_fields_set
+        own = {"recording_id", "parts", "output", "subtitles", "snap", "start_seconds", "end_seconds"}
+        return ClipRequest(
+            **self.model_dump(exclude=own),
+            request_id=request_id,
+            traceparent=traceparent,
+            start_seconds=self.start_seconds or 0.0,
+            end_seconds=self.end_seconds or 0.0,
+            parts=parts,
+            output=self.output,
+            subtitles=self.subtitles.mode if given else None,
+            subtitle_language=self.subtitles.language,
+            snap=self.snap,
+        )
 
 
 class BatchedClip(CreateClip):

@@ -34,6 +34,8 @@ from clipengine.errors import (
     PayloadTooLarge,
     RequestError,
     UnsupportedContentType,
+    located,
+    located_below,
 )
 from clipengine.timecode import now_ms
 
@@ -339,32 +341,11 @@ def collected(found: list[RequestError], check: Callable[[], T]) -> T | None:
         return None
 
 
-@contextmanager
-def located(**place: str) -> Iterator[None]:
-    """Add `place` (`pointer` or `parameter`) to a RequestError that does not say where in the request it lies."""
-    try:
-        yield
-    except RequestError as error:
-        error.errors = error.errors or [{"detail": error.message, **place}]
-        raise
-
-
 def check_expiry(expires_at: int | None) -> None:
     """Raise InvalidRequest if `expires_at` of a body, in ms since 1970, is not in the future."""
     if expires_at is not None and expires_at <= now_ms():
         with located(pointer="/expires_at"):
             raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")
-
-
-@contextmanager
-def located_below(prefix: str) -> Iterator[None]:
-    """Prefix the pointers of a RequestError: its value is part of a larger body."""
-    try:
-        yield
-    except RequestError as error:
-        found = error.errors or [{"detail": error.message, "pointer": ""}]
-        error.errors = [each | {"pointer": prefix + each.get("pointer", "")} for each in found]
-        raise
 
 
 def check_each(items: Sequence[T], check: Callable[[T], U], *, pointer: str) -> list[U]:

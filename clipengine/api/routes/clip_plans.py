@@ -13,13 +13,12 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import CreateClip, NoQuery
 from clipengine.api.http.responses import ClipPlanObject
-from clipengine.api.http.validation import located
-from clipengine.api.routes.clip_parts import parts_of, single_part
-from clipengine.api.routes.clips import complete_recording, recording_of_path, subtitle_language
+from clipengine.api.routes.clip_requests import recording_of_path, resolved
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
 from clipengine.clips.edit import PlannedPart, lost_texts
 from clipengine.clips.profiles import Profile
+from clipengine.clips.resolve import ResolvedClip
 from clipengine.clips.segments import BURNT, JOINED
 from clipengine.clips.snap import Snap
 from clipengine.clips.snap_moments import Found
@@ -29,9 +28,9 @@ from clipengine.errors import (
     FontsMissing,
     InvalidLabel,
     InvalidWebhookUrl,
-    RecordingNotComplete,
     UnknownProfile,
     UnknownWatermark,
+    located,
 )
 from clipengine.timecode import exact
 from clipengine.work.clip_texts import add_texts, transcript_cues
@@ -42,21 +41,25 @@ from clipengine.work.snapping import sentences
 
 
 async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
-    body, recording_id = call.body, call.path("recording_id")
-    recordings, asked = await call.in_session(lambda: _look_up(call, recording_id))
-    profile = call.engine.settings.profiles[body.profile].rendered(body.render, body.output)
-    snapped = await _snap(call, profile, recordings, asked)
-    parts, lost = await call.in_session(lambda: _add_texts(call, recordings, snapped.parts))
+    clip = await call.in_session(lambda: resolved(call, call.body, recording_of_path(call), seeks=True))
+    profile, recordings = clip.profile, [source.recording for source in clip.sources]
+    snapped = await _snap(call, clip, recordings)
+    parts, lost = await call.in_session(
+        lambda: add_texts(
+            call.ledger.transcripts, snapped.parts, recordings, mode=clip.request.subtitles, language=clip.language
+        )
+    )
     folders = call.engine.settings.encoding.font_folders
     fonts = await run_in_threadpool(choose_fonts, [part.burnt for part in parts], folders)
     warnings = [*snapped.warnings, *lost, *fonts.warnings()]
-    if profile.render == "smart" and (len(asked) > 1 or parts[0].burnt is not None):
-        profile = profile.rendered("encode", body.output)
-        warnings.append(encoded_instead(JOINED if len(asked) > 1 else BURNT))
-    plans = [await _plan_part(call, profile, parts, number, recordings) for number in range(len(asked))]
+    if profile.render == "smart" and (len(parts) > 1 or parts[0].burnt is not None):
+        profile = profile.rendered("encode", clip.request.output)
+        warnings.append(encoded_instead(JOINED if len(parts) > 1 else BURNT))
+    plans = [await _plan_part(call, profile, parts, number, recordings) for number in range(len(parts))]
     _add_known_warnings(plans, profile, parts)
-    ids = [recordings[part.source].recording_id for part in asked]
-    own = [plan for plan, id in zip(plans, ids, strict=True) if id == recording_id]
+    own = [
+        plan for plan, part in zip(plans, clip.parts, strict=True) if part.recording_id == clip.recording.recording_id
+    ]
     plan = _joined(plans, own or plans)
     plan["warnings"] += warnings
     plan["snapped"] = [asdict(cut) for cut in snapped.cuts]
@@ -65,30 +68,9 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     return json_response(plan)
 
 
-def _look_up(call: Call[NoQuery, CreateClip], recording_id: str) -> tuple[list[Recording], list[PlannedPart]]:
-    """Return the recordings of a valid request, and its parts."""
-    body = call.body
-    complete_recording(call, body, recording_of_path(call))
-    parts = parts_of(body, recording_id) or (single_part(body, recording_id),)
-    ids = list(dict.fromkeys(part.recording_id for part in parts))
-    recordings = [call.ledger.recordings.get(each) for each in ids]
-    indexes = [call.ledger.recordings.seek_index(each) for each in ids]
-    planned = []
-    for part in parts:
-        number = ids.index(part.recording_id)
-        facts = recordings[number].facts
-        if facts is None:
-            raise RecordingNotComplete.of(part.recording_id, recordings[number].state)
-        start, end = exact(part.start_seconds), exact(part.end_seconds)
-        planned.append(PlannedPart(facts, start, end, number, indexes[number]))
-    return recordings, planned
-
-
-async def _snap(
-    call: Call[NoQuery, CreateClip], profile: Profile, recordings: Sequence[Recording], parts: Sequence[PlannedPart]
-) -> Snapped:
+async def _snap(call: Call[NoQuery, CreateClip], clip: ResolvedClip, recordings: Sequence[Recording]) -> Snapped:
     """Return the parts with their cuts snapped if that is requested. Raises InvalidTimeRange."""
-    snap, limits = call.body.snap, call.engine.settings.limits
+    snap, limits, parts = clip.request.snap, call.engine.settings.limits, clip.planned
     if snap is None:
         return Snapped(tuple(parts))
     if snap.to == "sentence":
@@ -96,21 +78,12 @@ async def _snap(
         cues = transcript_cues(call.ledger.transcripts, ids, call.body.subtitles.language)
         found = await call.in_session(lambda: [sentences(snap, part, cues) for part in parts])
     else:
-        found = [await _moments(call, snap, profile, part, recordings[part.source]) for part in parts]
+        found = [await _moments(call, snap, clip.profile, part, recordings[part.source]) for part in parts]
     snapped = move_cuts(snap, parts, found)
     with located(pointer="/snap"):
-        longest = profile.longest_range(limits.max_clip_seconds)
-        snapped.check(shortest=limits.min_clip_seconds, longest=longest, output=call.body.output)
+        longest = clip.profile.longest_range(limits.max_clip_seconds)
+        snapped.check(shortest=limits.min_clip_seconds, longest=longest, output=clip.request.output)
     return snapped
-
-
-def _add_texts(
-    call: Call[NoQuery, CreateClip], recordings: Sequence[Recording], parts: Sequence[PlannedPart]
-) -> tuple[list[PlannedPart], list[str]]:
-    """Return the parts with their transcripts, and warnings of those that the clip lacks."""
-    subtitles, recording_id = call.body.subtitles, call.path("recording_id")
-    language = subtitle_language(call, call.ledger.recordings.get(recording_id), subtitles)
-    return add_texts(call.ledger.transcripts, parts, recordings, mode=subtitles.mode, language=language)
 
 
 async def _moments(

@@ -21,27 +21,23 @@ from clipengine.api.http.requests import (
     NoBody,
     NoQuery,
     PageQuery,
-    SubtitlesOfClip,
     UpdateClip,
     WaitQuery,
 )
 from clipengine.api.http.responses import ClipObject, ClipsObject, DeletedClipsObject, DeliveryObject
-from clipengine.api.http.validation import check_each, check_expiry, located
-from clipengine.api.routes.clip_parts import check_kept, check_parts, check_snap, parts_of, single_part
+from clipengine.api.http.validation import check_each, check_expiry
+from clipengine.api.routes.clip_requests import recording_of_path, resolved
 from clipengine.api.routes.lookups import find_clip
-from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.api.routes.webhooks import delivery_object
-from clipengine.clips.clip import Clip, QueuePlace, Recording
-from clipengine.clips.edit import bounds
-from clipengine.clips.request import ClipRequest, check_label, check_range
-from clipengine.clips.watermarks import check_watermark
+from clipengine.clips.clip import Clip, QueuePlace
+from clipengine.clips.request import check_label
+from clipengine.clips.resolve import ResolvedClip
 from clipengine.errors import (
     ClipEnded,
     ClipNotFailed,
     ClipNotFound,
     DiskLow,
     InvalidLabel,
-    InvalidRequest,
     InvalidTimeRange,
     InvalidWebhookUrl,
     QueueFull,
@@ -49,16 +45,16 @@ from clipengine.errors import (
     RecordingNotFound,
     UnknownProfile,
     UnknownWatermark,
+    located,
 )
 from clipengine.ledger.events import origin_of
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
 
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     def work() -> StoredAnswer:
         call.engine.admit()
-        clip = _create(call, complete_recording(call, call.body, recording_of_path(call)), call.body)
+        clip = _create(call, resolved(call, call.body, recording_of_path(call)))
         return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
     return once(call, work)
@@ -69,107 +65,20 @@ def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
 
     def work() -> StoredAnswer:
         call.engine.admit()
-        recordings = check_each(call.body.clips, partial(_validate_batched, call), pointer="/clips")
-        made = [_create(call, each, clip) for each, clip in zip(recordings, call.body.clips, strict=True)]
-        return StoredAnswer(202, {"data": [clip.to_object() for clip in made]}, {})
+        clips = check_each(call.body.clips, partial(_resolved_batched, call), pointer="/clips")
+        return StoredAnswer(202, {"data": [_create(call, clip).to_object() for clip in clips]}, {})
 
     return once(call, work)
 
 
-def _validate_batched(call: Call[Any, Any], body: BatchedClip) -> Recording:
+def _resolved_batched(call: Call[Any, Any], body: BatchedClip) -> ResolvedClip:
     with located(pointer="/recording_id"):
-        return complete_recording(call, body, call.ledger.recordings.get(body.recording_id))
+        return resolved(call, body, call.ledger.recordings.get(body.recording_id))
 
 
-def _create(call: Call[Any, Any], recording: Recording, body: CreateClip) -> Clip:
-    values = body.model_dump(exclude={"recording_id", "parts", "output", "subtitles", "snap"})
-    language = subtitle_language(call, recording, body.subtitles)
-    mode = body.subtitles.mode if "subtitles" in body.model_fields_set else None
-    values |= {"subtitles": mode, "subtitle_language": language}
-    if body.parts is not None:
-        values["parts"] = parts_of(body, recording.recording_id)
-        values["start_seconds"], values["end_seconds"] = bounds(values["parts"], recording.recording_id)
-    values |= {"output": body.output, "snap": body.snap}
-    request = ClipRequest(**values, request_id=call.request_id, traceparent=call.traceparent)
-    settings = call.engine.settings
-    profile = settings.profiles[body.profile]
-    return call.ledger.clips.create(recording, request, extension=profile.container, template=settings.storage.clip_key)
-
-
-def recording_of_path(call: Call[Any, Any]) -> Recording:
-    with located(parameter="recording_id"):
-        return call.ledger.recordings.get(call.path("recording_id"))
-
-
-def complete_recording(call: Call[Any, Any], body: CreateClip, recording: Recording) -> Recording:
-    """Return the recording of a valid request.
-
-    Raises the first fault of the values, which the ledger and the settings decide, and RecordingNotComplete.
-    """
-    settings = call.engine.settings
-    recording_id = recording.recording_id
-    if body.profile not in settings.profiles:
-        with located(pointer="/profile"):
-            raise UnknownProfile(f"There is no profile {body.profile[:60]!r}")
-    if body.output is not None:
-        settings.limits.output.check(body.output)
-        with located(pointer="/output/watermark"):
-            check_watermark(body.output, settings.watermarks)
-        settings.profiles[body.profile].check_output(body.output)
-    profile = settings.profiles[body.profile].rendered(body.render, body.output)
-    longest = profile.longest_range(settings.limits.max_clip_seconds)
-    if body.parts is not None:
-        length = check_parts(call, parts_of(body, recording_id), longest=longest)
-    else:
-        known = recording.duration_seconds
-        check_range(
-            body.start_seconds,
-            body.end_seconds,
-            duration=float("inf") if known is None else known,
-            shortest=settings.limits.min_clip_seconds,
-            longest=longest,
-        )
-        end = body.end_seconds or 0.0
-        length = min(end, known or end) - (body.start_seconds or 0.0)
-    if body.output is not None:
-        body.output.check_length(length, longest=settings.limits.max_clip_seconds)
-    with located(pointer="/label"):
-        check_label(body.label)
-    if body.webhook_url is not None:
-        check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
-    check_expiry(body.expires_at)
-    if body.subtitles.mode == "burn" and settings.profiles[body.profile].video == "none":
-        with located(pointer="/subtitles/mode"):
-            raise InvalidRequest("burn would have no effect, as the profile makes clips without video")
-    subtitle_language(call, recording, body.subtitles)
-    if recording.state != "complete":
-        raise RecordingNotComplete.of(recording.recording_id, recording.state)
-    parts = parts_of(body, recording_id) or (single_part(body, recording_id),)
-    check_kept(call, profile, parts)
-    if body.snap is not None:
-        check_snap(call, body.snap, parts)
-    return recording
-
-
-def subtitle_language(call: Call[Any, Any], recording: Recording, subtitles: SubtitlesOfClip) -> str | None:
-    """Return the language of the subtitles, None for all. The only transcript is burnt in without its language.
-
-    Raises TranscriptNotFound, or InvalidRequest if the language is needed.
-    """
-    with located(pointer="/subtitles/language"):
-        if subtitles.language is not None:
-            return call.ledger.transcripts.get(recording.recording_id, subtitles.language).language
-        if subtitles.mode != "burn":
-            return None
-        found = call.ledger.transcripts.list(recording.recording_id, limit=MAX_TRANSCRIPTS).data
-        if len(found) == 1:
-            return found[0].language
-        known = ", ".join(sorted(each.language for each in found))
-        raise InvalidRequest(
-            f"is required for burn: the recording has transcripts in {known}"
-            if found
-            else "The recording has no transcript to burn in"
-        )
+def _create(call: Call[Any, Any], clip: ResolvedClip) -> Clip:
+    template = call.engine.settings.storage.clip_key
+    return call.ledger.clips.create(clip.recording, clip.request, extension=clip.profile.container, template=template)
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:

@@ -30,8 +30,7 @@ from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import NoBody, StreamEvents
 from clipengine.api.http.responses import EventObject
 from clipengine.api.http.send_timeout import with_send_timeout
-from clipengine.api.http.validation import located
-from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound
+from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound, located
 from clipengine.ledger.events import Event, origin_of
 
 MAX_STREAMS = 1000

@@ -20,7 +20,7 @@ from clipengine.api.http.requests import (
     WaitQuery,
 )
 from clipengine.api.http.responses import RecordingObject
-from clipengine.api.http.validation import check_expiry, located
+from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.clips.clip import Recording
 from clipengine.clips.discovery import clean_name, file_name
@@ -35,6 +35,7 @@ from clipengine.errors import (
     RecordingNotFound,
     StorageDenied,
     StorageUnavailable,
+    located,
 )
 from clipengine.ingest.jibri import described
 from clipengine.ledger.fetches import Origin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipengine.api.http.validation import located
+from clipengine.errors import located
 from clipengine.settings import Settings
 from clipengine.webhooks.address import Rules, Url, check, localhost_lookup, system_lookup
 

@@ -1,0 +1,50 @@
+"""Requests for clips: the look-ups that `resolve_clip` needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clipengine.api.http.operation import Call
+from clipengine.api.http.requests import CreateClip
+from clipengine.api.http.validation import check_expiry
+from clipengine.api.routes.webhook_addresses import check_address
+from clipengine.clips.clip import Recording
+from clipengine.clips.request import ClipRequest
+from clipengine.clips.resolve import ClipSource, ResolvedClip, check_recordings, resolve_clip
+from clipengine.errors import located
+from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
+
+
+def recording_of_path(call: Call[Any, Any]) -> Recording:
+    """Return the recording of the address. Raises RecordingNotFound."""
+    with located(parameter="recording_id"):
+        return call.ledger.recordings.get(call.path("recording_id"))
+
+
+def resolved(call: Call[Any, Any], body: CreateClip, recording: Recording, *, seeks: bool = False) -> ResolvedClip:
+    """Return the clip of the recording that the body requests; with `seeks`, its sources have their seek indexes.
+
+    Raises the first fault that the ledger or the settings decide.
+    """
+    recording_id = recording.recording_id
+    request = body.request(recording_id, request_id=call.request_id, traceparent=call.traceparent)
+    settings = call.engine.settings
+    check_recordings(request.parts)
+    sources = {recording_id: _source(call, recording, request, seeks)}
+    for number, part in enumerate(request.parts):
+        if part.recording_id not in sources:
+            with located(pointer=f"/parts/{number}/recording_id"):
+                other = call.ledger.recordings.get(part.recording_id)
+            sources[part.recording_id] = _source(call, other, request, seeks)
+    clip = resolve_clip(recording_id, request, sources, settings.clip_rules)
+    if body.webhook_url is not None:
+        check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
+    check_expiry(body.expires_at)
+    return clip
+
+
+def _source(call: Call[Any, Any], recording: Recording, request: ClipRequest, seeks: bool) -> ClipSource:
+    ledger, recording_id = call.ledger, recording.recording_id
+    found = ledger.transcripts.list(recording_id, limit=MAX_TRANSCRIPTS).data if request.needs_transcripts else ()
+    seek_index = ledger.recordings.seek_index(recording_id) if seeks else None
+    return ClipSource(recording, tuple(each.language for each in found), seek_index)

@@ -1,0 +1,205 @@
+"""Judgement of a clip request against the recordings and the settings: the only place where a request is checked. Pure.
+
+The callers look up the sources, and check what does not depend on them: addresses and times of expiry.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from clipengine.clips.clip import Recording
+from clipengine.clips.edit import MAX_RECORDINGS, Part, PlannedPart, bounds, total_seconds
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.output import OutputLimits
+from clipengine.clips.plan import lacking_media
+from clipengine.clips.profiles import Profile
+from clipengine.clips.request import ClipRequest, check_label, check_range
+from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.snapped import check_possible
+from clipengine.clips.watermarks import check_watermark
+from clipengine.errors import (
+    InvalidRequest,
+    InvalidTimeRange,
+    RecordingNotComplete,
+    TranscriptNotFound,
+    UnknownProfile,
+    located,
+    located_below,
+)
+from clipengine.timecode import exact
+
+
+@dataclass(frozen=True)
+class ClipRules:
+    """The settings that decide which clips are allowed and how they are made. Lengths are in seconds."""
+
+    profiles: Mapping[str, Profile]
+    watermarks: Mapping[str, object]
+    output: OutputLimits
+    shortest: float
+    longest: float
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """A recording, as far as its clips depend on it. `languages` are those of its transcripts."""
+
+    recording: Recording
+    languages: tuple[str, ...] = ()
+    seek_index: SeekIndex | None = None
+
+    @property
+    def facts(self) -> SourceFacts:
+        """The facts. Raises RecordingNotComplete."""
+        facts = self.recording.facts
+        if self.recording.state != "complete" or facts is None:
+            raise RecordingNotComplete.of(self.recording.recording_id, self.recording.state)
+        return facts
+
+
+@dataclass(frozen=True)
+class ResolvedClip:
+    """A valid request. `profile` has its `render` and `output`; `parts` has the one range of a clip without parts.
+
+    `request` has the bounds of the parts and the language of the subtitles.
+    """
+
+    recording: Recording
+    profile: Profile
+    parts: tuple[Part, ...]
+    language: str | None
+    request: ClipRequest
+    sources: tuple[ClipSource, ...]  # of the parts, each once
+
+    @property
+    def planned(self) -> list[PlannedPart]:
+        """The parts with their facts, in exact seconds."""
+        numbers = {source.recording.recording_id: number for number, source in enumerate(self.sources)}
+        return [plan_part(part, self.sources, numbers[part.recording_id]) for part in self.parts]
+
+
+def plan_part(part: Part, sources: Sequence[ClipSource], number: int) -> PlannedPart:
+    source = sources[number]
+    start, end = exact(part.start_seconds), exact(part.end_seconds)
+    return PlannedPart(source.facts, start, end, number, source.seek_index)
+
+
+def recording_ids(recording_id: str, parts: Iterable[Part]) -> list[str]:
+    """Return the ids of the recordings of a request, each once, its own first."""
+    return list(dict.fromkeys([recording_id, *(part.recording_id for part in parts)]))
+
+
+def check_recordings(parts: Sequence[Part]) -> None:
+    """Raise InvalidRequest if the parts are of too many recordings."""
+    found: set[str] = set()
+    for number, part in enumerate(parts):
+        found.add(part.recording_id)
+        if len(found) > MAX_RECORDINGS:
+            with located(pointer=f"/parts/{number}"):
+                raise InvalidRequest(f"the parts are of more than {MAX_RECORDINGS} recordings")
+
+
+def resolve_clip(
+    recording_id: str, request: ClipRequest, sources: Mapping[str, ClipSource], rules: ClipRules
+) -> ResolvedClip:
+    """Return the clip that is requested. Raises RequestError with the place of the first fault.
+
+    `sources` has the recording and those of the parts.
+    """
+    source = sources[recording_id]
+    profile = _profile(request, rules)
+    longest = profile.longest_range(rules.longest)
+    seconds = (
+        _check_parts(request.parts, sources, rules.shortest, longest)
+        if request.parts
+        else _check_one_range(request, source.recording, rules.shortest, longest)
+    )
+    if request.output is not None:
+        request.output.check_length(seconds, longest=rules.longest)
+    with located(pointer="/label"):
+        check_label(request.label)
+    if request.subtitles == "burn" and profile.video == "none":
+        with located(pointer="/subtitles/mode"):
+            raise InvalidRequest("burn would have no effect, as the profile makes clips without video")
+    with located(pointer="/subtitles/language"):
+        language = _language(request, source)
+    source.facts  # noqa: B018 - raises RecordingNotComplete
+    parts = request.parts or (Part(recording_id, request.start_seconds, request.end_seconds),)
+    used = tuple(sources[each] for each in dict.fromkeys(part.recording_id for part in parts))
+    _check_media(request, profile, used)
+    start, end = bounds(parts, recording_id)
+    asked = replace(request, start_seconds=start, end_seconds=end, subtitle_language=language)
+    return ResolvedClip(source.recording, profile, parts, language, asked, used)
+
+
+def _profile(request: ClipRequest, rules: ClipRules) -> Profile:
+    """Return the profile with the options of the request."""
+    if request.profile not in rules.profiles:
+        with located(pointer="/profile"):
+            raise UnknownProfile(f"There is no profile {request.profile[:60]!r}")
+    profile = rules.profiles[request.profile]
+    if request.output is not None:
+        rules.output.check(request.output)
+        with located(pointer="/output/watermark"):
+            check_watermark(request.output, rules.watermarks)
+        profile.check_output(request.output)
+    return profile.rendered(request.render, request.output)
+
+
+def _check_one_range(request: ClipRequest, recording: Recording, shortest: float, longest: float) -> float:
+    """Check the range of a clip without parts, and return its seconds."""
+    known = math.inf if recording.duration_seconds is None else recording.duration_seconds
+    start, end = request.start_seconds, request.end_seconds
+    check_range(start, end, duration=known, shortest=shortest, longest=longest)
+    return min(end, known) - start
+
+
+def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], shortest: float, longest: float) -> float:
+    """Check each part against its recording and the limits of the clip, and return the seconds of all parts."""
+    durations: dict[str, float] = {}
+    for number, part in enumerate(parts):
+        with located_below(f"/parts/{number}"):
+            with located(pointer="/recording_id"):
+                durations[part.recording_id] = round(float(sources[part.recording_id].facts.duration), 6)
+            duration = durations[part.recording_id]
+            check_range(part.start_seconds, part.end_seconds, duration=duration, shortest=0, longest=math.inf)
+    total = total_seconds(parts, durations)
+    if not shortest <= total <= longest:
+        allowed = f"{shortest:g} to {longest:g} s are allowed"
+        with located(pointer="/parts"):
+            raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}")
+    return total
+
+
+def _language(request: ClipRequest, source: ClipSource) -> str | None:
+    """Return the language of the subtitles, None for all. The only transcript is burnt in without its language."""
+    if request.subtitle_language is not None:
+        if request.subtitle_language not in source.languages:
+            raise TranscriptNotFound(f"the recording has no transcript in the language {request.subtitle_language}")
+        return request.subtitle_language
+    if request.subtitles != "burn":
+        return None
+    if len(source.languages) == 1:
+        return source.languages[0]
+    known = ", ".join(sorted(source.languages))
+    raise InvalidRequest(
+        f"is required for burn: the recording has transcripts in {known}"
+        if known
+        else "The recording has no transcript to burn in"
+    )
+
+
+def _check_media(request: ClipRequest, profile: Profile, sources: Sequence[ClipSource]) -> None:
+    """Raise InvalidRequest if a recording has nothing that the profile keeps, or no moments to snap to."""
+    for source in sources:
+        if (lacking := lacking_media(profile, source.facts)) is not None:
+            with located(pointer="/profile"):
+                hint = "Use a profile that keeps what the recording has."
+                fault = f"nothing of the recording {source.recording.recording_id} is kept: {lacking}"
+                raise InvalidRequest(fault, hint=hint)
+    if request.snap is not None:
+        for source in sources:
+            with located(pointer="/snap/to"):
+                check_possible(request.snap, source.facts, has_transcript=bool(source.languages))
