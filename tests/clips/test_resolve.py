@@ -1,0 +1,88 @@
+"""Resolution of clip requests: the place of each fault, and what a valid request becomes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from clipengine.clips.clip import Recording, RecordingState
+from clipengine.clips.edit import Part
+from clipengine.clips.output import Output, OutputLimits
+from clipengine.clips.profiles import Profile
+from clipengine.clips.request import ClipRequest
+from clipengine.clips.resolve import ClipRules, ClipSource, ResolvedClip, check_recordings, resolve_clip
+from clipengine.clips.snap import Snap
+from clipengine.errors import InvalidRequest, RecordingNotComplete, RequestError
+from tests.support.api import FACTS
+
+RULES = ClipRules({"default": Profile(), "sound": Profile(container="m4a", video="none")}, {}, OutputLimits(), 0.5, 60)
+REQUEST = ClipRequest("a", 1.0, 4.0)
+
+
+def source(recording_id: str = "rec_a", *languages: str, state: RecordingState = "complete") -> ClipSource:
+    facts = FACTS.model_copy(update={"duration": Fraction(100)}) if state == "complete" else None
+    return ClipSource(Recording(recording_id, state, f"{recording_id}.mp4", "etag", 1, 0, facts=facts), languages)
+
+
+def resolve(request: ClipRequest, *sources: ClipSource) -> ResolvedClip:
+    found = sources or (source(), source("rec_b"))
+    return resolve_clip("rec_a", request, {each.recording.recording_id: each for each in found}, RULES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointers"),
+    [
+        ({"profile": "none"}, ["/profile"]),
+        ({"end_seconds": 200.0}, ["/end_seconds"]),
+        ({"end_seconds": 1.2}, ["/start_seconds", "/end_seconds"]),  # shorter than the settings allow
+        ({"end_seconds": 90.0}, ["/start_seconds", "/end_seconds"]),
+        ({"parts": (Part("rec_a", 1, 2), Part("rec_b", 1, 200))}, ["/parts/1/end_seconds"]),
+        ({"parts": (Part("rec_a", 1, 1.2),)}, ["/parts"]),
+        ({"output": Output(watermark="logo")}, ["/output/watermark"]),
+        ({"label": "a\nb"}, ["/label"]),
+        ({"profile": "sound", "subtitles": "burn"}, ["/subtitles/mode"]),
+        ({"subtitles": "burn"}, ["/subtitles/language"]),
+        ({"subtitle_language": "en"}, ["/subtitles/language"]),
+        ({"snap": Snap(to="sentence")}, ["/snap/to"]),
+    ],
+)
+def test_fault_has_its_place(changes: dict[str, Any], pointers: list[str]) -> None:
+    with pytest.raises(RequestError) as raised:
+        resolve(replace(REQUEST, **changes))
+    assert [each["pointer"] for each in raised.value.errors] == pointers
+
+
+def test_recording_must_be_complete() -> None:
+    with pytest.raises(RecordingNotComplete):
+        resolve(REQUEST, source(state="processing"))
+
+
+def test_parts_of_too_many_recordings_are_rejected() -> None:
+    with pytest.raises(InvalidRequest, match="more than 10 recordings") as raised:
+        check_recordings([Part(f"rec_{number}", 0, 1) for number in range(11)])
+    assert raised.value.errors[0]["pointer"] == "/parts/10"
+
+
+def test_one_range_becomes_one_part() -> None:
+    clip = resolve(REQUEST)
+    assert clip.parts == (Part("rec_a", 1.0, 4.0),)
+    assert [(float(part.start), float(part.end), part.source) for part in clip.planned] == [(1.0, 4.0, 0)]
+
+
+def test_parts_decide_the_bounds_of_the_request() -> None:
+    parts = (Part("rec_b", 7, 8), Part("rec_a", 5, 6), Part("rec_a", 2, 3))
+    clip = resolve(replace(REQUEST, parts=parts))
+    assert (clip.request.start_seconds, clip.request.end_seconds) == (2, 6)
+    assert [each.recording.recording_id for each in clip.sources] == ["rec_b", "rec_a"]
+    assert [part.source for part in clip.planned] == [0, 1, 1]
+
+
+def test_the_only_transcript_is_burnt_in() -> None:
+    assert resolve(replace(REQUEST, subtitles="burn"), source("rec_a", "de")).language == "de"
+
+
+def test_profile_has_the_options_of_the_request() -> None:
+    assert resolve(replace(REQUEST, output=Output(max_height=360))).profile.max_height == 360
