@@ -17,6 +17,7 @@ from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.container import is_presented, media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, VideoFrameEvent
+from clipengine.media.input.read_request import ReadRequest, as_json
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.video.scene_changes import FRAMES_BEFORE, SceneDetector
@@ -24,6 +25,27 @@ from clipengine.media.video.scene_changes import FRAMES_BEFORE, SceneDetector
 _FIRST_SECONDS = Fraction(4)  # of a search for the next moment; each further part is twice as long
 _SAME_FRAME = Fraction(3, 4)  # of a frame: a cut is at most half a frame away from a moment
 _SAME_SECONDS = Fraction(1, 1000)  # the same without video
+
+
+def read_moments(request: ReadRequest) -> bytes:
+    """Return the JSON of the moments to which the cuts of a part move."""
+    moments, _ = snap_part(request.source, request.facts, request.values, threads=request.threads)
+    return as_json([None if moment is None else str(moment) for moment in moments])
+
+
+def read_jump(request: ReadRequest) -> bytes:
+    """Return the JSON of the next moment."""
+    moment = next_moment(request.source, request.facts, request.values, threads=request.threads)
+    until = request.seconds("until") if moment is None else moment
+    return as_json(
+        {
+            "to": request.values["to"],
+            "seconds": None if moment is None else round(float(moment), 6),
+            "searched_from_seconds": round(float(request.seconds("at")), 6),
+            "searched_to_seconds": round(float(until), 6),
+            "more": 0 < until < request.facts.duration,
+        }
+    )
 
 
 def snap_part(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *, threads: int) -> tuple[Found, int]:

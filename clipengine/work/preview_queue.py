@@ -14,21 +14,9 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from clipengine.clips.read_jobs import ReadJob
 from clipengine.errors import Busy, RateLimited
-from clipengine.work.encoder.jobs import PreviewKind
 
-# Jobs of each kind that run at the same time. Frames, times, plans, moments near cuts and jumps do not share lanes
-# with the other kinds: they are short, and a user who steps through a recording waits for each of them.
-LANES: dict[PreviewKind, int] = {
-    "frame": 2,
-    "times": 1,
-    "filmstrip": 2,
-    "waveform": 2,
-    "plan": 1,
-    "moments": 1,
-    "jump": 2,
-    "proxy": 2,
-}
 LONG_SECONDS = 10.0  # jobs that are expected to take longer run one at a time, so that one lane is left to short ones
 MAX_QUEUED = 64  # of each kind
 MAX_QUEUED_BY_OWNER = 32  # of each kind
@@ -45,7 +33,7 @@ class PreviewCancelled(Exception):
 @dataclass(eq=False)
 class _Job:
     name: str
-    kind: PreviewKind
+    kind: ReadJob
     seconds: float  # expected
     run: Callable[[Check], bytes]
     owner: str = ""
@@ -78,7 +66,7 @@ class PreviewQueue:
 
     @contextmanager
     def requested(
-        self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes], *, owner: str = ""
+        self, name: str, kind: ReadJob, seconds: float, run: Callable[[Check], bytes], *, owner: str = ""
     ) -> Iterator[Future[bytes]]:
         """Request a preview for the duration of the context; a queued or running job with this name is shared.
 
@@ -93,7 +81,7 @@ class PreviewQueue:
             self._leave(job)
 
     def in_background(
-        self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes], may_run: Callable[[], bool]
+        self, name: str, kind: ReadJob, seconds: float, run: Callable[[Check], bytes], may_run: Callable[[], bool]
     ) -> Future[bytes] | None:
         """Start a job that no request waits for, and return its future; None if any job is queued or running.
 
@@ -121,7 +109,7 @@ class PreviewQueue:
         with self._changed:
             self._changed.wait_for(lambda: not self._running, _STOP_SECONDS)
 
-    def _join(self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes], owner: str) -> _Job:
+    def _join(self, name: str, kind: ReadJob, seconds: float, run: Callable[[Check], bytes], owner: str) -> _Job:
         with self._changed:
             job = self._jobs.get(name)
             if job is None or job.cancelled:
@@ -137,9 +125,7 @@ class PreviewQueue:
             self._start_ready(kind)
             return job
 
-    def _add(
-        self, name: str, kind: PreviewKind, seconds: float, run: Callable[[Check], bytes], owner: str = ""
-    ) -> _Job:
+    def _add(self, name: str, kind: ReadJob, seconds: float, run: Callable[[Check], bytes], owner: str = "") -> _Job:
         job = self._jobs[name] = _Job(name, kind, seconds, run, owner)
         job.future.set_running_or_notify_cancel()  # one of several waiters cannot cancel it for the others
         return job
@@ -155,19 +141,19 @@ class PreviewQueue:
                 del self._jobs[job.name]
             self._start_ready(job.kind)
 
-    def _queued(self, kind: PreviewKind) -> list[_Job]:
+    def _queued(self, kind: ReadJob) -> list[_Job]:
         return [job for job in self._jobs.values() if job.kind == kind and job not in self._running]
 
-    def _start_ready(self, kind: PreviewKind) -> None:
+    def _start_ready(self, kind: ReadJob) -> None:
         """Start the queued jobs that have a lane. For each other job, cancel a running job without waiters."""
         if self._stopping:
             return
         for job in self._in_turn(self._queued(kind)):
             running = [each for each in self._running if each.kind == kind]
-            if len(running) < LANES[kind] and not (job.is_long and any(each.is_long for each in running)):
+            if len(running) < kind.lanes and not (job.is_long and any(each.is_long for each in running)):
                 self._running.add(job)
                 self._started_at[job.owner] = time.monotonic()
-                threading.Thread(target=self._run, args=(job,), name=f"preview-{kind}", daemon=True).start()
+                threading.Thread(target=self._run, args=(job,), name=f"preview-{kind.name}", daemon=True).start()
             else:
                 _cancel_abandoned(running)
 

@@ -22,27 +22,18 @@ from pathlib import Path
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.proxy import proxy_segment
+from clipengine.clips.read_jobs import FILMSTRIP, PROXY, WAVEFORM, ReadJob
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import Busy, DecoderKilled, Internal, Timeout
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
-from clipengine.work.encoder.jobs import PreviewKind, preview_job
+from clipengine.work.encoder.jobs import read_job
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.preview_queue import Check, PreviewQueue
 
 log = logging.getLogger(__name__)
 
-_DEADLINE_SECONDS = {
-    "frame": 60,
-    "times": 120,
-    "filmstrip": 300,
-    "waveform": 900,
-    "plan": 120,
-    "moments": 120,
-    "jump": 300,
-    "proxy": 120,
-}
 _MAX_BYTES = 16 * 1024 * 1024  # of one preview; a hundred large tiles have a quarter of it
 _EVICT_TO = 0.9  # the part of the limit that eviction leaves
 _VERSION = 5  # increase it if the same request gets another response than before
@@ -57,14 +48,14 @@ _TILE_PIXELS_PER_SECOND = 50e6
 class Preview:
     """A requested preview. `values` are the other fields of the child's job."""
 
-    kind: PreviewKind
+    kind: ReadJob
     recording: Recording = field(repr=False)
     values: dict[str, str | int]
     seek_index: SeekIndex | None = field(default=None, repr=False)
 
     @classmethod
     def filmstrip(cls, recording: Recording, start: Fraction, end: Fraction, *, count: int, width: int) -> Preview:
-        return cls("filmstrip", recording, {"start": str(start), "end": str(end), "count": count, "width": width})
+        return cls(FILMSTRIP, recording, {"start": str(start), "end": str(end), "count": count, "width": width})
 
     @classmethod
     def waveform(
@@ -72,12 +63,12 @@ class Preview:
     ) -> Preview:
         """Return the request of a waveform. `seek_index` is that of the recording."""
         values: dict[str, str | int] = {"start": str(start), "end": str(end), "points": points}
-        return cls("waveform", recording, values, seek_index and seek_index.near(start))
+        return cls(WAVEFORM, recording, values, seek_index and seek_index.near(start))
 
     @property
     def name(self) -> str:
         """File name and ETag, which depend on the request and on the bytes of the recording."""
-        parts = [_VERSION, self.recording.bucket_path, self.recording.etag, self.kind, self.values]
+        parts = [_VERSION, self.recording.bucket_path, self.recording.etag, self.kind.name, self.values]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
     @property
@@ -85,14 +76,14 @@ class Preview:
         """Estimated duration of the job."""
         facts = self.recording.facts
         assert facts is not None
-        if self.kind == "waveform":
+        if self.kind == WAVEFORM:
             part = Fraction(self.values["end"]) - Fraction(self.values["start"])
             decoding = float(part) * len(facts.audio) / _AUDIO_SECONDS_PER_SECOND
             return decoding + self._reading(facts, part)
-        if self.kind == "filmstrip" and facts.video is not None:
+        if self.kind == FILMSTRIP and facts.video is not None:
             decoding = int(self.values["count"]) * facts.video.width * facts.video.height / _TILE_PIXELS_PER_SECOND
             return decoding + (0 if facts.seekable else self._reading(facts, Fraction(self.values["end"])))
-        if self.kind == "proxy" and self.values["segment"] != "init" and not facts.seekable:
+        if self.kind == PROXY and self.values["segment"] != "init" and not facts.seekable:
             return _SHORT_SECONDS + self._reading(facts, proxy_segment(facts.duration, int(self.values["segment"])).end)
         return _SHORT_SECONDS
 
@@ -150,24 +141,17 @@ class Previews:
             return made
         recording = preview.recording
         assert recording.facts is not None
-        job = preview_job(
-            self._encoding,
-            preview.kind,
-            recording.facts,
-            preview.values,
-            seek_index=preview.seek_index,
-            seconds=_DEADLINE_SECONDS[preview.kind],
-        )
+        job = read_job(self._encoding, preview.kind, recording.facts, preview.values, seek_index=preview.seek_index)
         check()
         try:
             with as_recording_errors(), closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
                 _, made = self._encoders.take().run(job, reader, watch=lambda message: check())
         except Timeout as error:
-            raise Busy(f"This {preview.kind} takes too long to make now", retry_after=60) from error
+            raise Busy(f"This {preview.kind.name} takes too long to make now", retry_after=60) from error
         except DecoderKilled as error:
-            raise Busy(f"This {preview.kind} cannot be made now: {error.message}", retry_after=60) from error
+            raise Busy(f"This {preview.kind.name} cannot be made now: {error.message}", retry_after=60) from error
         if not 0 < len(made) <= _MAX_BYTES:  # the child is not trusted
-            raise Internal(f"the child has returned a {preview.kind} of {len(made)} bytes")
+            raise Internal(f"the child has returned a {preview.kind.name} of {len(made)} bytes")
         self._cache.write(preview.name, made)
         return made
 

@@ -26,7 +26,7 @@ from clipengine.client.recordings import AsyncRecordings, RecordingCalls
 from clipengine.client.transcripts import AsyncTranscripts
 from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.clip import Recording as LedgerRecording
-from clipengine.work.previews import _DEADLINE_SECONDS
+from clipengine.clips.read_jobs import JUMP, WAVEFORM
 from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
 from tests.support.receiver import Answer, Receiver, Request
 
@@ -311,8 +311,8 @@ def _read(engine: RecordedEngine, recording_id: str) -> None:
 def test_request_of_a_long_job_waits_for_the_deadline_of_the_server() -> None:
     calls = RecordingCalls(Api(retries=0), RecordingData.from_object)
     for kind, request in (
-        ("waveform", next(calls.waveform("rec_1"))),
-        ("jump", next(calls.next_moment("rec_1", "scene", 1.5))),
+        (WAVEFORM, next(calls.waveform("rec_1"))),
+        (JUMP, next(calls.next_moment("rec_1", "scene", 1.5))),
     ):
         assert isinstance(request, Outgoing)
-        assert request.extra_time == _DEADLINE_SECONDS[kind]
+        assert request.extra_time == kind.deadline_seconds

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
+from clipengine.clips.read_jobs import WAVEFORM
 from clipengine.errors import Busy, RateLimited
 from clipengine.work import preview_queue
 from clipengine.work.preview_queue import (
-    LANES,
     LONG_SECONDS,
     MAX_QUEUED,
     MAX_QUEUED_BY_OWNER,
@@ -36,14 +36,14 @@ class Work:
     def request(self, waiters: ExitStack, name: str, seconds: float = 1.0, *, owner: str = "") -> Callable[[], bytes]:
         """Request a waveform of this name, and return its future."""
         future = waiters.enter_context(
-            self.queue.requested(name, "waveform", seconds, lambda check: self._run(name, check), owner=owner)
+            self.queue.requested(name, WAVEFORM, seconds, lambda check: self._run(name, check), owner=owner)
         )
         return lambda: future.result(20)
 
     def make(self, name: str, may_run: Callable[[], bool] = lambda: True) -> Callable[[], bytes] | None:
         """Make a waveform that nothing waits for, and return its future."""
-        future = self.queue.in_background(name, "waveform", LONG, lambda check: self._run(name, check), may_run)
-        return future and (lambda: future.result(20))
+        future = self.queue.in_background(name, WAVEFORM, LONG, lambda check: self._run(name, check), may_run)
+        return None if future is None else lambda: future.result(20)
 
     def finish(self, name: str) -> None:
         self._finish.setdefault(name, threading.Event()).set()
@@ -73,7 +73,7 @@ def waiters() -> Iterator[ExitStack]:
         yield stack
 
 
-LANE_COUNT = LANES["waveform"]
+LANE_COUNT = WAVEFORM.lanes
 
 
 def test_long_jobs_leave_a_lane_to_short_ones(work: Work, waiters: ExitStack) -> None:

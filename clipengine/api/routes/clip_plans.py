@@ -18,6 +18,7 @@ from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
 from clipengine.clips.edit import PlannedPart, lost_texts
 from clipengine.clips.profiles import Profile
+from clipengine.clips.read_jobs import MOMENTS, PLAN
 from clipengine.clips.resolve import ResolvedClip
 from clipengine.clips.segments import BURNT, JOINED
 from clipengine.clips.snap import Snap
@@ -90,7 +91,7 @@ async def _moments(
     call: Call[NoQuery, CreateClip], snap: Snap, profile: Profile, part: PlannedPart, recording: Recording
 ) -> Found:
     seek_index = part.seek_index and part.seek_index.near(part.start, part.end)
-    preview = Preview("moments", recording, snap_values(snap, part, profile), seek_index)
+    preview = Preview(MOMENTS, recording, snap_values(snap, part, profile), seek_index)
     cuts = json.loads(await preview_bytes(call, preview))
     return SnapReport.of({"cuts": [cuts], "bytes_read": 0}).found[0]
 
@@ -110,7 +111,7 @@ async def _plan_part(
         "is_first": int(number == 0),
         "is_last": int(number == len(parts) - 1),
     }
-    preview = Preview("plan", recordings[part.source], values, part.seek_index and part.seek_index.near(part.start))
+    preview = Preview(PLAN, recordings[part.source], values, part.seek_index and part.seek_index.near(part.start))
     made: dict[str, Any] = json.loads(await preview_bytes(call, preview))
     return made
 

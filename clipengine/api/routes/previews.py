@@ -19,6 +19,7 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetNextMoment, GetWaveform, NoBody, Q
 from clipengine.api.http.responses import FramesObject, NextMomentObject, WaveformObject
 from clipengine.clips.clip import Recording
+from clipengine.clips.read_jobs import FRAME, JUMP, TIMES
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import (
     Busy,
@@ -48,7 +49,7 @@ async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
     at = _moment(call.query.at, duration)
     seek_index = await seek_index_of(call, recording)
     values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
-    return await preview_response(call, Preview("frame", recording, values, seek_index and seek_index.near(at)), _JPEG)
+    return await preview_response(call, Preview(FRAME, recording, values, seek_index and seek_index.near(at)), _JPEG)
 
 
 async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
@@ -56,9 +57,7 @@ async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
     start, end = _part(call.query.start, call.query.end, duration)
     values: dict[str, str | int] = {"start": str(start), "end": str(min(end, start + _MOST_TIMES_SECONDS))}
     seek_index = await seek_index_of(call, recording)
-    return await preview_response(
-        call, Preview("times", recording, values, seek_index and seek_index.near(start)), _JSON
-    )
+    return await preview_response(call, Preview(TIMES, recording, values, seek_index and seek_index.near(start)), _JSON)
 
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
@@ -85,7 +84,7 @@ async def get_next_moment(call: Call[GetNextMoment, NoBody]) -> Response:
     seek_index = await seek_index_of(call, recording)
     near = seek_index and seek_index.near(min(at, until), max(at, until))
     values: dict[str, str | int] = {"to": to, "at": str(at), "until": str(until)}
-    return await preview_response(call, Preview("jump", recording, values, near), _JSON)
+    return await preview_response(call, Preview(JUMP, recording, values, near), _JSON)
 
 
 def _check_has(recording: Recording, to: str) -> None:

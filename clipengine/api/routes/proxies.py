@@ -24,6 +24,7 @@ from clipengine.clips.proxy import (
     proxy_size,
     segment_count,
 )
+from clipengine.clips.read_jobs import PROXY
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NotFound
 from clipengine.work.previews import Preview
@@ -74,7 +75,7 @@ async def _segment(
     call: Call[NoQuery, NoBody], recording: Recording, segment: str | int, seek_index: SeekIndex | None = None
 ) -> Response:
     values: dict[str, str | int] = {"segment": segment, "lines": call.engine.settings.previews.proxy_lines}
-    preview = Preview("proxy", recording, values, seek_index)
+    preview = Preview(PROXY, recording, values, seek_index)
     return await preview_response(call, preview, _MP4, cache=_REVALIDATED)
 
 

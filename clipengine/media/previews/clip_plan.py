@@ -18,10 +18,28 @@ from clipengine.clips.segments import CannotCopy, Segment, check_copyable
 from clipengine.clips.warnings import encoded_instead
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.packet_copier import PacketCopier
+from clipengine.media.input.read_request import ReadRequest, as_json
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.video.convert import FrameConverter
+
+
+def read_plan(request: ReadRequest) -> bytes:
+    """Return the JSON of the plan of a clip of the range with the `profile`."""
+    start, end = request.range
+    plan = clip_plan(
+        request.source,
+        request.facts,
+        Profile.model_validate_json(request.values["profile"]),
+        start=start,
+        end=end,
+        threads=request.threads,
+        seek_index=request.seek_index,
+        is_first=bool(request.values["is_first"]),
+        is_last=bool(request.values["is_last"]),
+    )
+    return as_json(plan)
 
 
 def clip_plan(

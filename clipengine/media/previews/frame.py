@@ -38,6 +38,7 @@ from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.display_order import DisplayOrder
 from clipengine.media.input.events import VideoFrameEvent
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
+from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seek import STEPS_BACK, Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
@@ -54,6 +55,32 @@ _QUALITY = 5
 _MAX_SIDE = 65_500  # the limit of JPEG
 
 _TimedFrame = tuple[Fraction, av.VideoFrame]  # recording time and frame
+
+
+def read_frame(request: ReadRequest) -> bytes:
+    """Return the JPEG of a frame: `width` is the largest."""
+    return frame_at(
+        request.source,
+        request.facts,
+        at=request.seconds("at"),
+        width=request.values["width"],
+        threads=request.threads,
+        seek_index=request.seek_index,
+    )
+
+
+def read_filmstrip(request: ReadRequest) -> bytes:
+    """Return the JPEG of `count` tiles of the range, each at most `width` wide."""
+    start, end = request.range
+    return filmstrip(
+        request.source,
+        request.facts,
+        start=start,
+        end=end,
+        count=request.values["count"],
+        width=request.values["width"],
+        threads=request.threads,
+    )
 
 
 def frame_at(

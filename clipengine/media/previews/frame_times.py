@@ -9,8 +9,16 @@ from clipengine.clips.plan import CutRange
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import is_presented, media_errors
+from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
+
+
+def read_times(request: ReadRequest) -> bytes:
+    """Return the JSON of the times of frames in the range."""
+    start, end = request.range
+    times = frame_times(request.source, request.facts, start=start, end=end, seek_index=request.seek_index)
+    return request.json_of_range(frames=[round(float(time), 6) for time in times])
 
 
 def frame_times(

@@ -17,6 +17,7 @@ from clipengine.media.input.background_producer import produce_in_background
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, EventSizes, VideoPacketEvent
+from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.output.fragment_writer import AAC_SAMPLES, FragmentWriter, aac_rate
@@ -30,6 +31,21 @@ _SMPTE170M = 6  # of ITU-T H.273; the colours of SD video, which players assume 
 _HD_LINES = 720
 _WARM_PACKETS = 8  # encoded before and after the audio of a segment, so that the encoder decides as if for the whole
 _BLACK = (16, 128, 128)
+
+
+def read_segment(request: ReadRequest) -> bytes:
+    """Return a `segment` of the proxy with this many `lines`, or its header, which is named "init"."""
+    number, lines = request.values["segment"], request.values["lines"]
+    if number == "init":
+        return make_init(request.facts, lines=lines)
+    return make_segment(
+        request.source,
+        request.facts,
+        number=number,
+        lines=lines,
+        threads=request.threads,
+        seek_index=request.seek_index,
+    )
 
 
 def make_init(facts: SourceFacts, *, lines: int) -> bytes:

@@ -16,11 +16,20 @@ from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent
+from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 
 _RATE = 8000  # enough for a waveform, with a sixth of the samples of 48 kHz
 _FULL = 32768
+
+
+def read_waveform(request: ReadRequest) -> bytes:
+    """Return the JSON of the peaks of `points` parts of the range."""
+    start, end = request.range
+    points, seek_index = request.values["points"], request.seek_index
+    found = peaks(request.source, request.facts, start=start, end=end, points=points, seek_index=seek_index)
+    return request.json_of_range(points=len(found), peaks=found)
 
 
 def peaks(

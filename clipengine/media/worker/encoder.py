@@ -20,7 +20,7 @@ from clipengine.clips.watermarks import WatermarkStyle
 from clipengine.media.clip_builder import CutStep, Drawing
 from clipengine.media.cut import SourcePart, cut_clip
 from clipengine.media.input.source import ByteSource
-from clipengine.media.previews.job import KINDS, make_preview
+from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe
 from clipengine.media.snap import snap_part
 from clipengine.media.versions import ffmpeg_version
@@ -118,8 +118,8 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
     """Do the job that the parent's message asks for and return the result message with its binary part."""
     if job["job"] == "probe":
         return _probe(sources[0])
-    if job["job"] in KINDS:
-        return {"type": "result"}, make_preview(job, sources[0])
+    if job["job"] in READERS:
+        return {"type": "result"}, do_read_job(job, sources[0])
     if job["job"] == "snap":
         return _snap(job, sources)
     return _cut(job, sources, descriptors, _Progress(control))

@@ -25,6 +25,7 @@ from clipengine.clips.framing import clip_size
 from clipengine.clips.output import Output
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile, Render
+from clipengine.clips.read_jobs import ReadJob
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.size_limit import MAX_ATTEMPTS
 from clipengine.clips.snap import Snap, SnappedCut
@@ -237,28 +238,24 @@ def inspect_job(encoding: Encoding, seconds: float) -> Job:
     )
 
 
-PreviewKind = Literal["frame", "times", "filmstrip", "waveform", "plan", "moments", "jump", "proxy"]
-
-
-def preview_job(
+def read_job(
     encoding: Encoding,
-    kind: PreviewKind,
+    kind: ReadJob,
     facts: SourceFacts,
     values: Mapping[str, str | int],
     *,
     seek_index: SeekIndex | None = None,
-    seconds: float,
 ) -> Job:
-    """Return the job that makes a preview of a recording."""
+    """Return the job that reads a part of a recording."""
     return Job(
         {
-            "job": kind,
+            "job": kind.name,
             "facts": facts.model_dump(mode="json"),
             "seek_index": seek_index and seek_index.model_dump(mode="json"),
             "threads": _PREVIEW_THREADS,
             **values,
         },
-        wall_seconds=seconds,
+        wall_seconds=kind.deadline_seconds,
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
         file_bytes=0,

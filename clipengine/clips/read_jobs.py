@@ -1,0 +1,34 @@
+"""Read jobs: short jobs of a child process that read a part of a recording, such as a frame or a waveform.
+
+A new one is a row here and the function that the row names.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ReadJob(NamedTuple):
+    """One kind of read job. `lanes` of them run at the same time, each for at most `deadline_seconds`.
+
+    `function` is `module:name` in `clipengine.media`. The child imports it before it locks itself in, and calls it with
+    a `ReadRequest`.
+    """
+
+    name: str
+    deadline_seconds: int
+    lanes: int
+    function: str
+
+
+# Frames, times, plans, moments near cuts and jumps do not share lanes with the other kinds: they are short, and a user
+# who steps through a recording waits for each of them.
+FRAME = ReadJob("frame", 60, 2, "previews.frame:read_frame")
+TIMES = ReadJob("times", 120, 1, "previews.frame_times:read_times")
+FILMSTRIP = ReadJob("filmstrip", 300, 2, "previews.frame:read_filmstrip")
+WAVEFORM = ReadJob("waveform", 900, 2, "previews.waveform:read_waveform")
+PLAN = ReadJob("plan", 120, 1, "previews.clip_plan:read_plan")
+MOMENTS = ReadJob("moments", 120, 1, "snap:read_moments")
+JUMP = ReadJob("jump", 300, 2, "snap:read_jump")
+PROXY = ReadJob("proxy", 120, 2, "previews.proxy:read_segment")
+READ_JOBS = (FRAME, TIMES, FILMSTRIP, WAVEFORM, PLAN, MOMENTS, JUMP, PROXY)
