@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from clipengine.client.errors import ApiError, NotClipengine, ServerUnreachable
-from clipengine.client.exchange import Request
+from clipengine.client.exchange import Request, retry_delay
 from clipengine.client.models import ClipData, Object, RecordingData
 from clipengine.client.transport import AsyncTransport, Transport
 
 C = TypeVar("C", bound=ClipData)
 R = TypeVar("R", bound=RecordingData)
 
-_RETRY_DELAYS = (0.2, 0.6, 1.8, 5.0)  # seconds; the last one repeats
 _IDLE_TIMEOUT = 45  # seconds; the server sends at least a comment every 15 s
 _RETRYABLE_STATUSES = {429, 500, 502, 503, 504}
 
@@ -90,7 +89,7 @@ class EventStream(Generic[C, R]):
             if expired or not retryable:
                 raise error
         self._failures += 1
-        return _RETRY_DELAYS[min(self._failures, len(_RETRY_DELAYS)) - 1]
+        return retry_delay(self._failures)
 
     def _parse(self, block: str) -> Event[C, R] | None:
         """Parse one block. Return None for a comment, or for an id without data, which only sets the position."""

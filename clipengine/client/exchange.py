@@ -22,7 +22,7 @@ from clipengine.client.models import Object
 
 T = TypeVar("T")
 
-_RETRY_DELAYS = (0.2, 0.6, 1.8)  # seconds; the last one repeats
+_RETRY_DELAYS = (0.2, 0.6, 1.8, 5.0)  # seconds; the last one repeats
 _WRONG_PLACE = (401, 404, 405)  # to which the API adds a problem document
 _MAX_RETRY_AFTER = 30  # seconds; a longer Retry-After is not waited for
 
@@ -58,11 +58,16 @@ class Reply:
 Steps = Generator[Request | Pause, Reply, T]
 
 
+def retry_delay(failures: int) -> float:
+    """Return the seconds to wait after this many failures in a row, at least one."""
+    return _RETRY_DELAYS[min(failures, len(_RETRY_DELAYS)) - 1]
+
+
 def exchange(request: Request, attempts: int) -> Steps[Reply]:
     """Send a request up to `attempts` times and return the reply. Raises ApiError and ServerUnreachable."""
     for count in range(max(1, attempts if request.idempotent else 1)):
         last = not request.idempotent or count + 1 >= attempts
-        delay = _RETRY_DELAYS[min(count, len(_RETRY_DELAYS) - 1)]
+        delay = retry_delay(count + 1)
         try:
             reply = yield request
         except ServerUnreachable as error:

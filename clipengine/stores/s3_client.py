@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from minio import S3Error
 
+from clipengine.backoff import Backoff
 from clipengine.errors import (
     ClipEngineError,
     ObjectChanged,
@@ -55,18 +55,20 @@ class S3Location:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 
+_BACKOFF = Backoff(0.2, 5)
+
+
 @dataclass(frozen=True)
 class Retries:
     """Retry policy of one call. Longer outages are handled by the caller's own retry policy."""
 
     attempts: int = 5
-    first_delay: float = 0.2
-    longest_delay: float = 5
+    backoff: Backoff = _BACKOFF
     seconds: float = 120  # no retry starts after this time
 
     def wait(self, failures: int, started: float) -> bool:
-        """Sleep before the next attempt, with jitter. Return False if there must not be one."""
-        delay = min(self.first_delay * 2 ** (failures - 1), self.longest_delay) * random.uniform(0.5, 1)
+        """Sleep before the next attempt. Return False if there must not be one."""
+        delay = self.backoff.after(failures)
         if failures >= self.attempts or time.monotonic() + delay > started + self.seconds:
             return False
         time.sleep(delay)

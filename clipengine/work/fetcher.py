@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import random
 import re
 import threading
 import time
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from clipengine.backoff import Backoff
 from clipengine.clips.media_types import media_type
 from clipengine.errors import (
     Busy,
@@ -38,7 +38,7 @@ from clipengine.work.worker import ClaimLost, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
-_FIRST_DELAY_MS, _LONGEST_DELAY_MS = 2_000, 300_000
+_BACKOFF_MS = Backoff(2_000, 300_000)
 _SYNC_BYTES, _SYNC_SECONDS = 64 * 1024 * 1024, 2.0
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})\Z", re.ASCII)
 _LENGTH = re.compile(r"\d{1,19}\Z", re.ASCII)
@@ -112,8 +112,7 @@ class Fetcher(Jobs[Fetch]):
     def retry(self, item: Fetch, error: ClipEngineError) -> Retry | None:
         if not isinstance(error, FetchInterrupted | StorageError | Busy) or not error.retryable:
             return None
-        delay = min(_FIRST_DELAY_MS * 2 ** min(item.attempts - 1, 20), _LONGEST_DELAY_MS)
-        delay = round(delay * random.uniform(0.5, 1))
+        delay = round(_BACKOFF_MS.after(item.attempts))
         return Retry(delay) if now_ms() + delay < self._deadline_ms(item) else None
 
     def later(self, item: Fetch, error: ClipEngineError, retry: Retry) -> bool:

@@ -7,11 +7,11 @@ count, and a restart does not reset it.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from clipengine.backoff import Backoff
 from clipengine.errors import ClipEngineError, StorageDenied, StorageError, StorageUnavailable
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,7 @@ _MAX_TOTAL_MS: dict[type[ClipEngineError], int] = {
     # Long enough to replace an access key. Other causes need an operator, who must see the failure soon.
     StorageDenied: 30_000,
 }
-_MIN_MS = 2_000
-MAX_MS = 300_000
+_BACKOFF_MS = Backoff(2_000, 300_000)
 _WRITE_RETRY_SECONDS = 1.0
 T = TypeVar("T")
 
@@ -39,8 +38,7 @@ def next_delay(error: ClipEngineError, waited_ms: int) -> int | None:
     limit = _MAX_TOTAL_MS.get(type(error))
     if limit is None or waited_ms >= limit:
         return None
-    delay = min(max(waited_ms, _MIN_MS), MAX_MS) * random.uniform(0.5, 1)
-    return round(min(delay, limit - waited_ms)) or 1
+    return round(min(_BACKOFF_MS.after_waiting(waited_ms), limit - waited_ms)) or 1
 
 
 def retry_until_written(change: Callable[[], T], stopping: threading.Event) -> T:

@@ -26,12 +26,13 @@ import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 
+from clipengine.backoff import Backoff
 from clipengine.stores.s3_client import Retries, S3Location
 from clipengine.stores.s3_http import Timeouts
 from tests.support.s3_faults import FaultyS3
 
 # Fast enough for a test to reach the last attempt.
-QUICK = Retries(attempts=4, first_delay=0.01, longest_delay=0.05, seconds=20)
+QUICK = Retries(attempts=4, backoff=Backoff(0.01, 0.05), seconds=20)
 _START_SECONDS = 60
 
 
