@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -24,10 +25,8 @@ from clipengine.clips.settings_table import Options, SettingsTable
 from clipengine.errors import InvalidRequest
 
 Fit = Literal["crop", "pad", "blur"]
-OutputOption = Literal[
-    "max_height", "fps", "crop", "aspect", "fade_seconds", "mute",
-    "loudness_lufs", "blur", "speed", "watermark", "max_bytes",
-]  # fmt: skip
+Medium = Literal["video", "audio"]
+MEDIA: tuple[Medium, ...] = ("video", "audio")
 WATERMARK_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 _MAX_RANGES = 100
 _MAX_BOXES = 50
@@ -100,17 +99,40 @@ def _ratio(text: str) -> str:
     return text
 
 
+_Ratio = Annotated[str, AfterValidator(_ratio), Field(json_schema_extra={"pattern": _ASPECT})]
+_Boxes = Annotated[tuple[BlurBox, ...], Field(strict=False, max_length=_MAX_BOXES)]
+_Spans = Annotated[tuple[_Span, ...], Field(strict=False, max_length=_MAX_RANGES)]
+
+
+@dataclass(frozen=True)
+class Use:
+    """Marks a field of Output as an option that requests may give: what it needs of the clip, and what it changes.
+
+    `changes_picture` does not count the size of the picture and its frame rate.
+    """
+
+    needs: Medium | None = None
+    changes_picture: bool = False
+
+
+_VIDEO, _AUDIO = Use(needs="video"), Use(needs="audio")
+_PICTURE = Use(needs="video", changes_picture=True)
+_ALSO_PICTURE = Use(changes_picture=True)
+
+
 class Output(Options):
     """Changes of the picture and the audio. Without a key, nothing is changed."""
 
-    max_height: int | None = Field(
+    max_height: Annotated[int | None, _VIDEO] = Field(
         default=None, ge=16, le=8640, description="Larger pictures are scaled down. Default: the profile's."
     )
-    fps: float | None = Field(default=None, gt=0, le=240, description="Frames per second. Default: the profile's.")
-    crop: Region | None = Field(
+    fps: Annotated[float | None, _VIDEO] = Field(
+        default=None, gt=0, le=240, description="Frames per second. Default: the profile's."
+    )
+    crop: Annotated[Region | None, _PICTURE] = Field(
         default=None, description="Part of the picture to keep, as fractions of the recording's upright picture."
     )
-    aspect: Annotated[str, AfterValidator(_ratio), Field(json_schema_extra={"pattern": _ASPECT})] | None = Field(
+    aspect: Annotated[_Ratio | None, _PICTURE] = Field(
         default=None, description="Aspect ratio of the clip, such as `9:16`, with square pixels.", examples=["9:16"]
     )
     fit: Fit | None = Field(
@@ -122,32 +144,32 @@ class Output(Options):
         default=None, description="With `fit` `crop`: the point that stays nearest to the middle. Default: the middle."
     )
 
-    fade_seconds: float | None = Field(
+    fade_seconds: Annotated[float | None, _ALSO_PICTURE] = Field(
         default=None, gt=0, le=60, description="Fade picture and audio in and out, for so many seconds each."
     )
-    mute: Annotated[tuple[_Span, ...], Field(strict=False, max_length=_MAX_RANGES)] | None = Field(
+    mute: Annotated[_Spans | None, _AUDIO] = Field(
         default=None, description="Ranges without sound, `[[from, to], …]` in seconds of the clip."
     )
-    loudness_lufs: float | None = Field(
+    loudness_lufs: Annotated[float | None, _AUDIO] = Field(
         default=None,
         ge=-50,
         le=-5,
         description="Loudness of each track (EBU R 128), reached by one gain. The true peak stays below -1 dBTP.",
     )
 
-    blur: Annotated[tuple[BlurBox, ...], Field(strict=False, max_length=_MAX_BOXES)] | None = Field(
+    blur: Annotated[_Boxes | None, _PICTURE] = Field(
         default=None,
         description="Boxes that are blurred beyond recognition, as fractions of the recording's upright picture.",
     )
-    speed: float | None = Field(
+    speed: Annotated[float | None, _ALSO_PICTURE] = Field(
         default=None, ge=0.25, le=16, description="Playback speed of picture and audio; the pitch stays the same."
     )
 
-    watermark: Annotated[str, Field(pattern=WATERMARK_NAME)] | None = Field(
+    watermark: Annotated[Annotated[str, Field(pattern=WATERMARK_NAME)] | None, _PICTURE] = Field(
         default=None, description="Name of a watermark in the settings, which is drawn over the finished picture."
     )
 
-    max_bytes: int | None = Field(
+    max_bytes: Annotated[int | None, _VIDEO] = Field(
         default=None,
         ge=10_000,
         le=1 << 40,
@@ -188,20 +210,11 @@ class Output(Options):
     @property
     def picture_options(self) -> tuple[str, ...]:
         """Names of the given options that may change the picture, apart from its size and its frame rate."""
-        return self._given("crop", "aspect", "fade_seconds", "blur", "speed", "watermark")
+        return tuple(name for name, use in _USES.items() if use.changes_picture and getattr(self, name))
 
-    @property
-    def video_options(self) -> tuple[str, ...]:
-        """Names of the given options that need video."""
-        return self._given("max_height", "fps", "crop", "aspect", "blur", "watermark", "max_bytes")
-
-    @property
-    def audio_options(self) -> tuple[str, ...]:
-        """Names of the given options that need audio."""
-        return self._given("mute", "loudness_lufs")
-
-    def _given(self, *names: str) -> tuple[str, ...]:
-        return tuple(name for name in names if getattr(self, name))
+    def options_that_need(self, medium: Medium) -> tuple[str, ...]:
+        """Return the names of the given options that need this medium."""
+        return tuple(name for name, use in _USES.items() if use.needs == medium and getattr(self, name))
 
     @property
     def tempo(self) -> Fraction:
@@ -239,10 +252,20 @@ class Output(Options):
         return self.model_dump(mode="json")
 
 
+_USES = {name: use for name, field in Output.model_fields.items() for use in field.metadata if isinstance(use, Use)}
+OUTPUT_OPTIONS = tuple(_USES)
+
+
+def _known(option: str) -> str:
+    if option not in _USES:
+        raise PydanticCustomError("option", f"must be one of {', '.join(OUTPUT_OPTIONS)}")
+    return option
+
+
 class OutputLimits(SettingsTable):
     """The table `[limits.output]` of the settings: the output options that requests may use."""
 
-    allowed: tuple[OutputOption, ...] = get_args(OutputOption)
+    allowed: tuple[Annotated[str, AfterValidator(_known)], ...] = OUTPUT_OPTIONS
     max_height: Annotated[int, Field(ge=16, le=8640)] = 4320
     max_fps: Annotated[float, Field(gt=0, le=240)] = 120
 
@@ -266,6 +289,3 @@ def raise_faults(errors: Sequence[OutputFault]) -> None:
     if errors:
         faults = [{"detail": detail, "pointer": f"/output/{name}"} for name, detail in errors]
         raise InvalidRequest("; ".join(f"output/{name} {detail}" for name, detail in errors), errors=faults)
-
-
-OUTPUT_OPTIONS: tuple[str, ...] = get_args(OutputOption)

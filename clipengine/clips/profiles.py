@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from clipengine.clips.output import Output, OutputFault, raise_faults
+from clipengine.clips.output import MEDIA, Output, OutputFault, raise_faults
 from clipengine.clips.settings_table import SettingsTable
 
 Container = Literal["mp4", "webm", "mkv", "m4a", "mp3", "gif", "webp"]  # also the extension of the file
@@ -108,13 +108,10 @@ class Profile(SettingsTable):
         raise_faults(list(self._output_faults(output)))
 
     def _output_faults(self, output: Output) -> Iterator[OutputFault]:
-        for kind, codec, names in (
-            ("video", self.video, output.video_options),
-            ("audio", self.audio, output.audio_options),
-        ):
-            if codec == "none":
-                for name in names:
-                    yield name, f"would have no effect, as the profile makes clips without {kind}"
+        for medium in MEDIA:
+            if getattr(self, medium) == "none":
+                for name in output.options_that_need(medium):
+                    yield name, f"would have no effect, as the profile makes clips without {medium}"
         if self.is_animation:
             yield from self._animation_faults(output)
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 from clipengine.clips.facts import AudioFacts, SourceFacts, StreamFacts
+from clipengine.clips.output import MEDIA
 from clipengine.clips.plan import MAX_CHANNELS, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TEXT_CODECS
@@ -170,10 +171,10 @@ def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
     more = facts.other_streams_count - len(facts.other_streams)
     if more > 0:
         found.append(warning("stream_dropped", f"{more} more streams are not carried over"))
-    kinds = (("video", facts.video, profile.output.video_options), ("audio", facts.audio, profile.output.audio_options))
-    for kind, present, options in kinds:
-        if not present and options:
-            text = f"the recording has no {kind}: {', '.join(options)} of the output had no effect"
+    for medium in MEDIA:
+        options = profile.output.options_that_need(medium)
+        if options and not getattr(facts, medium):
+            text = f"the recording has no {medium}: {', '.join(options)} of the output had no effect"
             found.append(warning("output_ignored", text))
     if profile.is_animation and facts.tags:
         found.append(warning("tags_dropped", f"{profile.container} holds no tags: {', '.join(facts.tags)}"))
