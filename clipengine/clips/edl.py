@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from clipengine.clips.range_file import ListedRange, RangeFile, checked, fault, parse_csv, seconds, text_lines
+from clipengine.clips.range_file import ListedRange, Note, RangeFile, checked, fault, parse_csv, seconds, text_lines
 from clipengine.errors import InvalidRequest
 
 _CODE = r"(\d{1,2}:\d\d:\d\d[:;.,]\d{2,3})"
@@ -69,7 +69,7 @@ def _parse_cmx(lines: Sequence[str], rate: Fraction | None) -> RangeFile:
             "the times of an EDL count frames, and the frame rate is not known", hint="Give it: --edl-rate 25."
         )
     events: list[_Event] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     drop = False
     for line, text in enumerate(lines, 1):
         if event := _EVENT.match(text):
@@ -84,8 +84,8 @@ def _parse_cmx(lines: Sequence[str], rate: Fraction | None) -> RangeFile:
         elif _NUMBERED.match(text):
             raise fault(line, f"{text.strip()[:60]!r} is not an event: number, reel, track, C and four timecodes")
         elif re.match(r"\s*M2\s", text):
-            notes.append(f"line {line}: the speed of an event is not applied")
-    notes += [f"line {event.line}: black is left out" for event in events if event.is_black]
+            notes.append(Note(line, "the speed of an event is not applied"))
+    notes += [Note(event.line, "black is left out") for event in events if event.is_black]
     # The first line of a transition has no length; the second one has the same number.
     lasting = {event.number for event in events if event.start < event.end}
     kept = [each for each in events if not each.is_black and (each.start != each.end or each.number not in lasting)]
@@ -148,7 +148,7 @@ def _parse_mplayer(lines: Iterable[tuple[int, str]], duration: Fraction, rate: F
         start, end = (_skip_time(line, each, rate) for each in found.groups()[:2])
         action = found[3] or _CUT
         if action in _IGNORED:
-            notes.append(f"line {line}: action {action} ({_IGNORED[action]}) makes no range")
+            notes.append(Note(line, f"action {action} ({_IGNORED[action]}) makes no range"))
         elif end <= start:
             raise fault(line, f"the end ({float(end):g} s) is not after the start ({float(start):g} s)")
         else:

@@ -37,12 +37,22 @@ class ListedRange:
     label: str = ""
 
 
+class Note(NamedTuple):
+    """What was left out of a file; `line` is None for all of it."""
+
+    line: int | None
+    text: str
+
+    def __str__(self) -> str:
+        return self.text if self.line is None else f"line {self.line}: {self.text}"
+
+
 @dataclass(frozen=True)
 class RangeFile:
-    """The ranges of a file, in its order, and notes about what was left out."""
+    """The ranges of a file, in its order, and what was left out."""
 
     ranges: tuple[ListedRange, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class Row(NamedTuple):
@@ -152,7 +162,7 @@ def _with_header(names: Sequence[str], rows: Sequence[Row], duration: Fraction) 
     assert start is not None
     assert end is not None
     unused = [name for number, name in enumerate(names) if number not in found and name]
-    notes = [f"the columns {', '.join(unused)[:200]} are not used"] if unused else []
+    notes = [Note(None, f"the columns {', '.join(unused)[:200]} are not used")] if unused else []
     return RangeFile(tuple(_range(row, label, start, end, duration) for row in rows[1:]), tuple(notes))
 
 

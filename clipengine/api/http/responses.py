@@ -204,6 +204,28 @@ class SearchHitObject(_Object):
     highlights: list[list[int]]
 
 
+class RangeObject(_Object):
+    """A range of a file. `label` is empty if the file names none."""
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+
+
+class RangeNoteObject(_Object):
+    """What was left out of a file. `line` is null if it concerns more than one line."""
+
+    line: int | None
+    detail: str
+
+
+class RangesObject(_Object):
+    """The ranges of a file, in its order, within the recording."""
+
+    data: list[RangeObject]
+    notes: list[RangeNoteObject]
+
+
 class FramesObject(_Object):
     """`frames` lists the times of the frame on screen at the start and of each later frame before the end."""
 

@@ -41,17 +41,17 @@ export function newIdempotencyKey() {
 /**
  * @param {string} method
  * @param {string} path
- * @param {RequestOptions & {body?: unknown}} [options]
+ * @param {RequestOptions & {body?: unknown, text?: Blob}} [options]
  * @returns {Promise<any>} for `get`, `post`, `patch` and `remove`, which have the types of the API
  */
-export async function request(method, path, {body, signal, quiet = false, as = "json"} = {}) {
+export async function request(method, path, {body, text, signal, quiet = false, as = "json"} = {}) {
   /** @type {Record<string, string>} */
   const headers = {...HEADERS};
   if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newIdempotencyKey();
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (body !== undefined || text) headers["Content-Type"] = text ? "text/plain" : "application/json";
   let response;
   try {
-    response = await fetch(path, {method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body)});
+    response = await fetch(path, {method, headers, signal, body: text ?? (body === undefined ? undefined : JSON.stringify(body))});
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, {title: t("The server cannot be reached"), code: "unreachable"});
@@ -87,6 +87,13 @@ export const getImage = async (path, options) => createImageBitmap(await request
  * @returns {Promise<Reply<"post", P>>}
  */
 export const post = (path, body, options) => request("POST", path, {body, ...options});
+/**
+ * @template {ApiPath} P
+ * @param {P} path
+ * @param {Blob} text a file
+ * @returns {Promise<Reply<"post", P>>}
+ */
+export const postText = (path, text) => request("POST", path, {text});
 /**
  * @template {ApiPath} P
  * @param {P} path

@@ -1,12 +1,11 @@
 // The panel of the segments: their rows, the buttons that create one clip or several, and import and export.
 
-import {ApiError, post} from "../lib/api.js";
+import {ApiError, post, postText} from "../lib/api.js";
 import {addArrowNavigation, announce, focusNeighbour, h, iconButton, setChildren, setText} from "../lib/dom.js";
 import {formatTime, titleOf} from "../lib/format.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler, errorText, menuButton, saveFile, serverText, toast} from "../lib/ui.js";
-import {formatEdl} from "./edl.js";
-import {formatCsv, formatLosslessCut, MAX_FILE_BYTES, parseSegments} from "./segment_files.js";
+import {formatCsv, formatEdl, formatLosslessCut} from "./segment_files.js";
 import {MAX_SEGMENTS} from "./segments.js";
 
 /** @import {ClipForm} from "./clip_form.js" */
@@ -60,17 +59,18 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     problem.textContent = "";
     warnings.replaceChildren();
     try {
-      if (file.size > MAX_FILE_BYTES) throw new Error(t("The file is larger than 1 MB."));
-      const {segments: found, notes} = parseSegments(await file.arrayBuffer(), {duration: recording.duration_seconds, rate: hasVideo ? selection.rate : null});
+      const {data: found, notes} = await postText(`/v1/recordings/${recording.recording_id}/ranges`, file);
       if (found.length > segments.room)
         throw new Error(
           t("The file has {count} segments, and the list has room for {room} of {most}.", {count: found.length, room: segments.room, most: MAX_SEGMENTS}),
         );
-      segments.addAll(found.map((each) => snapped(each, selection)));
+      segments.addAll(found.map(({label, start_seconds: start, end_seconds: end}) => snapped({label, start, end}, selection)));
       toast(plural(found.length, "{count} segment imported", "{count} segments imported"), file.name);
-      warnings.replaceChildren(...notes.map((note) => h("p", {}, `${file.name}: ${note}`)));
+      warnings.replaceChildren(
+        ...notes.map(({line, detail}) => h("p", {}, `${file.name}: `, line ? `${t("line {line}", {line: String(line)})}: ` : "", serverText(detail))),
+      );
     } catch (error) {
-      problem.textContent = t("{name} was not imported. {reason}", {name: file.name, reason: error.message});
+      problem.replaceChildren(t("{name} was not imported.", {name: file.name}), " ", errorText(error));
     }
   }
 

@@ -1,0 +1,66 @@
+"""Ranges from files of other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.clips.clip import Recording
+from clipengine.clips.range_file import MAX_FILE_BYTES
+
+EVENT = "001  AX  V  C  00:00:01:00 00:00:03:00 00:00:00:00 00:00:02:00\n"
+
+
+def send(http: httpx.Client, recording: Recording | str, text: str | bytes, kind: str = "text/plain") -> httpx.Response:
+    recording_id = recording if isinstance(recording, str) else recording.recording_id
+    path = f"/v1/recordings/{recording_id}/ranges"
+    return http.post(path, content=text.encode() if isinstance(text, str) else text, headers={"Content-Type": kind})
+
+
+def ranges(answer: httpx.Response) -> list[tuple[Any, ...]]:
+    assert answer.status_code == 200, answer.text
+    return [(each["label"], each["start_seconds"], each["end_seconds"]) for each in answer.json()["data"]]
+
+
+def test_csv_is_read(http: httpx.Client, recording: Recording) -> None:
+    answer = send(http, recording, "label,start,end,tag\nGoal,1:02.5,70,x\n,80,\n", "text/csv; charset=utf-8")
+    assert ranges(answer) == [("Goal", 62.5, 70), ("", 80, 5400.04)]
+    assert answer.json()["notes"] == [{"line": None, "detail": "the columns tag are not used"}]
+
+
+def test_edit_decision_list_counts_the_frames_of_the_recording(http: httpx.Client, recording: Recording) -> None:
+    answer = send(http, recording, EVENT + EVENT.replace("AX", "BL"))
+    assert ranges(answer) == [("", 1, 3)]
+    assert answer.json()["notes"] == [{"line": 2, "detail": "black is left out"}]
+
+
+def test_end_is_clamped_to_the_recording(http: httpx.Client, recording: Recording) -> None:
+    assert ranges(send(http, recording, "5399,5400.9\n")) == [("", 5399, 5400.04)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file has no ranges"),
+        ("start,end\n1,soon\n", "line 2: "),
+        ("0,9000\n", "line 1: 0 to 9000 s is past the recording's end"),
+        (b"\xff\xfe0\x00", "line 1: it is not UTF-8"),
+        ("0,1\n" * 5001, "5001 ranges, at most 5000"),
+        ("x" * 10_001, "line 1: it has 10001 characters"),
+    ],
+)
+def test_fault_of_the_file_is_reported(http: httpx.Client, recording: Recording, text: str | bytes, said: str) -> None:
+    answer = send(http, recording, text)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert said in answer.json()["detail"]
+
+
+def test_file_that_is_too_large_is_rejected(http: httpx.Client, recording: Recording) -> None:
+    assert send(http, recording, b"x" * (MAX_FILE_BYTES + 1)).status_code == 413
+
+
+def test_other_media_types_and_recordings_are_rejected(http: httpx.Client, recording: Recording) -> None:
+    assert send(http, recording, "0,1\n", "application/json").status_code == 415
+    assert send(http, "rec_01jr0000000000000000000000", "0,1\n").status_code == 404
