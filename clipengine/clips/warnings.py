@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from clipengine.clips.facts import AudioFacts, SourceFacts, StreamFacts
 from clipengine.clips.output import MEDIA
+from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import MAX_CHANNELS, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TEXT_CODECS
@@ -35,6 +36,7 @@ WarningCode = Literal[
     "output_ignored",
     "packets_damaged",
     "picture_missing",
+    "picture_resized",
     "recording_cut_off",
     "tags_dropped",
     "timestamps_joined",
@@ -72,6 +74,12 @@ def of_part(number: int, warnings: Iterable[str]) -> list[str]:
 def encoded_instead(reason: str) -> str:
     """Return the warning that smart render was asked for and nothing can be copied."""
     return warning("encoded_instead", f"nothing was copied, all of the clip was encoded: {reason}")
+
+
+def picture_resized(size: PictureSize) -> str:
+    """Return the warning that pictures of several sizes are shown in the range."""
+    text = f"pictures of {size.others_text} in the range are fitted into {size.width}x{size.height}"
+    return warning("picture_resized", text)
 
 
 def subtitles_dropped(language: str, reason: str) -> str:

@@ -12,10 +12,11 @@ import av
 from clipengine.clips.chapters import cut_chapters
 from clipengine.clips.effects import Effects, effect_steps, effects_of
 from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
+from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
-from clipengine.clips.warnings import subtitles_not_drawn, text_lost, warning
+from clipengine.clips.warnings import picture_resized, subtitles_not_drawn, text_lost, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
@@ -38,14 +39,29 @@ OnProgress = Callable[[CutStep, float], None]
 _NOTED_SECONDS = Fraction(1, 1000)  # of a part without a frame, more than rounding
 
 
+class PictureSizeChanges(Exception):
+    """Pictures of several sizes are shown in the range, so the one of the clip must be chosen first.
+
+    `seen` has the size of the first picture and another one.
+    """
+
+    def __init__(self, seen: PictureSize) -> None:
+        super().__init__(seen)
+        self.seen = seen
+
+
 class ClipContents(NamedTuple):
-    """The range of a clip and the streams that it contains."""
+    """The range of a clip and the streams that it contains.
+
+    The `picture` is the size that was chosen for the clip, or None if all pictures are taken to have one size.
+    """
 
     cut: CutRange
     video: bool
     audio: tuple[AudioFacts, ...]
     texts: tuple[TextTrack, ...] = ()
     burnt: TextTrack | None = None
+    picture: PictureSize | None = None
 
 
 class Drawing(NamedTuple):
@@ -141,7 +157,8 @@ class ClipBuilder:
         chapters = cut_chapters(self._facts.chapter_list, self.origin, self._cut.end, speed=self._speed)
         self._writer.set_chapters(chapters)
         if begin.frame is not None and self._facts.video is not None:
-            self._converter = self._make_converter(begin.frame, self._facts.video.sample_aspect_ratio)
+            size = self._clip.picture
+            self._converter = self._make_converter(begin.frame, self._facts.video.sample_aspect_ratio, size)
             self._add_video(begin, begin.frame, self._converter, self._facts.video.names)
             self.has_video = True
         else:
@@ -160,13 +177,16 @@ class ClipBuilder:
         elif self._clip.texts:
             self._write_texts(self._writer, cut_tracks(self._clip.texts, self.origin, self._cut.end, speed=self._speed))
 
-    def _make_converter(self, frame: av.VideoFrame, sample_aspect_ratio: Fraction) -> FrameConverter:
+    def _make_converter(
+        self, frame: av.VideoFrame, sample_aspect_ratio: Fraction, size: PictureSize | None = None
+    ) -> FrameConverter:
         if self._clip.burnt is not None and self._captions is None:
             self._captions = Captions(self._clip.burnt, self._drawing.fonts, self.origin, self._speed)
         return FrameConverter(
             self._profile,
             frame,
             sample_aspect_ratio,
+            size=None if size is None else (size.width, size.height),
             target=self._writer.format if isinstance(self._writer, JoinedWriter) else None,
             effects=self._effects,
             watermark=self._drawing.watermark,
@@ -219,6 +239,9 @@ class ClipBuilder:
 
     def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
         assert self._converter is not None
+        if self._clip.picture is None and not self._copies and not self._converter.fits(event.frame):
+            other = event.frame.width, event.frame.height
+            raise PictureSizeChanges(PictureSize(*self._converter.stored, (other,)))
         if not self.encoded_seconds and event.time > _NOTED_SECONDS:
             self._hold(event.time)
         self._gaps.add(event.time)
@@ -290,6 +313,8 @@ class ClipBuilder:
             yield from self.audio.warnings()
 
     def _picture_warnings(self) -> Iterator[str]:
+        if self._clip.picture is not None and self._clip.picture.others:
+            yield picture_resized(self._clip.picture)
         if self._held:
             text = f"it has no video for {float(self._held):.3f} s at its start: the frame before it is held"
             yield warning("picture_missing", text)

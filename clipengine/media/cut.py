@@ -12,6 +12,7 @@ from functools import partial
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange, kept_tracks, lacking_media
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
@@ -27,13 +28,14 @@ from clipengine.errors import (
     VerificationFailed,
 )
 from clipengine.media.audio.loudness import Gains, LoudnessMeter
-from clipengine.media.clip_builder import ClipBuilder, ClipContents, Drawing, OnProgress
+from clipengine.media.clip_builder import ClipBuilder, ClipContents, Drawing, OnProgress, PictureSizeChanges
 from clipengine.media.input.background_producer import BUFFER_BYTES, produce_in_background
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import EventSizes
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.seek import Seeker
+from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.packet_verifier import PacketVerifier, is_verifiable
@@ -171,7 +173,7 @@ def _within(limit: int, cutter: _Cutter, made: Cut) -> Cut:
 class _Cutter:
     """Cuts a clip. If a first attempt cannot copy packets, a second one encodes all of it."""
 
-    parts: Sequence[tuple[SourcePart, ClipContents]]
+    parts: list[tuple[SourcePart, ClipContents]]
     profile: Profile
     output: int
     threads: int
@@ -184,6 +186,14 @@ class _Cutter:
 
     def cut(self, *, copies: bool) -> Cut:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
+        while True:
+            try:
+                return self._cut(copies=copies)
+            except PictureSizeChanges:
+                os.ftruncate(self.output, 0)
+
+    def _cut(self, *, copies: bool) -> Cut:
+        """Write and verify the clip once. Raises PictureSizeChanges once per part, and then knows its size."""
         began = time.monotonic()
         profile = self.profile
         with self._verifier(copies=copies) as verifier:
@@ -274,6 +284,8 @@ class _Cutter:
         """Write one part, and return its builder and its warnings."""
         part, clip = self.parts[number]
         facts, profile = part.facts, self.profile
+        if clip.picture is None and facts.video is not None and facts.video.largest is not None and not copies:
+            clip = self._choose_size(number, None)
         audio = [track.index for track in clip.audio]
         with (
             self._reader(part.source) as reader,
@@ -291,12 +303,28 @@ class _Cutter:
             produced = produce_in_background(
                 lambda: flattener.events(produce()), EventSizes(), max_bytes=_SEAM_BYTES if copies else BUFFER_BYTES
             )
-            with closing(produced) as events:
-                builder.run(events, seeker.resume_times)
+            try:
+                with closing(produced) as events:
+                    builder.run(events, seeker.resume_times)
+            except PictureSizeChanges as found:
+                self._choose_size(number, found.seen)
+                raise
             _check_complete(decoder, builder, clip.cut)
         first = self.parts[0][0].facts if len(self.parts) > 1 else None
         known = known_warnings(facts, profile, part.end, first=first)
         return builder, [*known, *builder.warnings(decoder), *flattener.warnings()]
+
+    def _choose_size(self, number: int, seen: PictureSize | None) -> ClipContents:
+        """Choose the size of a part's picture; that of the frames `seen` if no header states it."""
+        part, clip = self.parts[number]
+        if clip.video:
+            with self._reader(part.source) as reader:
+                size = picture_size(reader, part.facts, clip.cut, part.seek_index)
+            if size is None or (seen is not None and not size.others):
+                size = seen
+            clip = clip._replace(picture=size)
+            self.parts[number] = part, clip
+        return clip
 
     def _progress_of(self, number: int) -> OnProgress:
         """Return the function that reports the progress of a part, weighted by its length."""

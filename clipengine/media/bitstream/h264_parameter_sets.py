@@ -49,6 +49,16 @@ class Sps:
     reference_frames: int
     reordered_frames: int | None  # None if it is not stated
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures as they are shown."""
+        picture = self.picture
+        rows = 1 if picture.frames_only else 2
+        left, right, top, bottom = picture.crop
+        across, down = 2 if picture.chroma_format in (1, 2) else 1, 2 if picture.chroma_format == 1 else 1
+        width = 16 * picture.width_in_macroblocks - across * (left + right)
+        return width, rows * (16 * picture.height_in_map_units - down * (top + bottom))
+
 
 @dataclass(frozen=True)
 class Pps:

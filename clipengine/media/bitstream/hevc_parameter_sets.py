@@ -53,6 +53,7 @@ class Sps:
     sub_layers: int
     nests_sub_layers: bool
     coding: Coding
+    size: tuple[int, int]  # of the pictures as they are shown
     order_lsb_bits: int  # of picture order counts
     reordered_frames: int
     reference_sets: int  # number of short-term reference picture sets
@@ -197,8 +198,10 @@ def parse_sps(unit: bytes) -> Sps:
     if reader.ue(3) != 1:
         raise BitstreamError("its colours are not 4:2:0")
     width, height = reader.ue(1 << 16), reader.ue(1 << 16)
+    size = width, height
     if reader.flag():
-        left, _, top, _ = (reader.ue(1 << 16) for _ in range(4))
+        left, right, top, bottom = (reader.ue(1 << 16) for _ in range(4))
+        size = width - 2 * right, height - 2 * bottom
         if left or top:
             raise BitstreamError("its frames are cropped at the left or the top")
     depths = reader.ue(8), reader.ue(8)
@@ -234,6 +237,7 @@ def parse_sps(unit: bytes) -> Sps:
         sub_layers,
         nests,
         coding,
+        size,
         order_lsb_bits,
         reordered,
         sets,

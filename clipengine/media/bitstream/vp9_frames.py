@@ -35,6 +35,12 @@ def read_vp9_packet(packet: bytes) -> VpxPacket:
     return VpxPacket(frames[0].keyframe, frozenset(frame.size for frame in frames if frame.size is not None))
 
 
+def vp9_size(packet: bytes) -> tuple[int, int] | None:
+    """Return the size of the packet's last frame that states one, which is shown. Raises BitstreamError."""
+    sizes = [frame.size for frame in map(_read_frame, _split(packet)) if frame.size is not None]
+    return sizes[-1] if sizes else None
+
+
 def _split(packet: bytes) -> list[bytes]:
     """Return the frames of a packet, of which at most 8 can be in a superframe."""
     if not packet:

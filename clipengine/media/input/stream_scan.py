@@ -17,12 +17,14 @@ from clipengine.errors import RecordingEncrypted, RecordingUnreadable
 from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
 from clipengine.media.input.codec_headers import HeaderChanges
 from clipengine.media.input.container import is_presented, packet_time
+from clipengine.media.input.shown_sizes import StreamSizes
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
 
 _HEAD_SECONDS = 3  # read of every stream
 _PATIENCE_SECONDS = 10  # if a stream has not started yet
 _HEAD_PACKETS = 4000
+_MAX_SIZES = 1000
 
 
 class HeadScan:
@@ -150,6 +152,8 @@ class PacketStats:
             index: each for index, each in analyzers.items() if each is not None
         }
         self.headers = HeaderChanges(streams)
+        self._sizes = {stream.index: StreamSizes(stream) for stream in streams if isinstance(stream, VideoStream)}
+        self.sizes: set[tuple[int, int]] = set()  # of the pictures, up to a limit
         self.frame_distances = _FrameDistances()
         self.last_frame: Fraction | None = None  # of those read since packets were left out
         self._durations: dict[int, Fraction] = {}  # stream index -> packet duration
@@ -172,6 +176,8 @@ class PacketStats:
         if packet.stream.type == "video":
             self.frame_distances.add(time_on_timeline)
             self.last_frame = max(time_on_timeline, self.last_frame or time_on_timeline)
+            size = self._sizes[packet.stream_index].add(packet)
+            self.sizes |= {size} if size is not None and len(self.sizes) < _MAX_SIZES else set()
         elif packet.stream_index in self.stamps:
             self.stamps[packet.stream_index].add(packet)
 

@@ -11,15 +11,17 @@ from clipengine.clips.estimate import estimate
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.frame_count import frame_count
 from clipengine.clips.framing import clip_size
+from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange, FrameSelector, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import CannotCopy, Segment, check_copyable
-from clipengine.clips.warnings import encoded_instead
+from clipengine.clips.warnings import encoded_instead, picture_resized
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.read_request import ReadRequest, as_json
 from clipengine.media.input.seek import Seeker
+from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.video.convert import FrameConverter
@@ -64,6 +66,10 @@ def clip_plan(
     cut = CutRange(start, end)
     if has_video and facts.video is not None:
         cut = CutRange(start, end, facts.video.frame_seconds, facts.video.tick)
+        if facts.video.largest is not None and (picture := _picture(source, facts, cut, seek_index)) is not None:
+            chosen = {"width": picture.width, "height": picture.height}
+            facts = facts.model_copy(update={"video": facts.video.model_copy(update=chosen)})
+            warnings += [picture_resized(picture)] if picture.others else []
     origin = _origin(source, facts, cut, seek_index) if has_video else start
     segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
     reason = None
@@ -98,6 +104,11 @@ def clip_plan(
 def _object(segment: Segment, reason: str | None) -> dict[str, Any]:
     times = {"start_seconds": _seconds(segment.start), "end_seconds": _seconds(segment.end)}
     return {"kind": segment.kind, **times, "reason": reason}
+
+
+def _picture(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None) -> PictureSize | None:
+    with MediaReader(source) as reader:
+        return picture_size(reader, facts, cut, seek_index)
 
 
 def _origin(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None) -> Fraction:

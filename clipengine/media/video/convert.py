@@ -34,12 +34,10 @@ from clipengine.media.video.frame_format import (
     is_full_range_format,
 )
 from clipengine.media.video.overlay import Overlay, WatermarkImage
-from clipengine.media.video.reframe import reframing_filters
+from clipengine.media.video.reframe import bars, fitted_size, reframing_filters
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import HLG, PQ, ToneMapper, is_hdr
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
-
-_ROUNDED_PIXELS = 2
 
 
 def _pixel_format(profile: Profile, frame: av.VideoFrame, keeps_hdr: bool) -> str:
@@ -50,18 +48,21 @@ def _pixel_format(profile: Profile, frame: av.VideoFrame, keeps_hdr: bool) -> st
     return "yuvj420p" if full and profile.video in ("h264", "hevc") else "yuv420p"
 
 
+def _shown(frame: av.VideoFrame, *, transposed: bool) -> tuple[int, int]:
+    return (frame.height, frame.width) if transposed else (frame.width, frame.height)
+
+
 def _fitted(width: int, height: int, ratio: Fraction, target: FrameFormat) -> Framing:
     """Return the framing that fits a picture into the target's size, with bars if more than a pixel is missing."""
-    aspect = width * ratio / height / target.sample_aspect_ratio
-    sides = (target.width, round(target.height * aspect)), (target.height, round(target.width / aspect))
-    inner = Size(
-        *(whole if whole - fitted <= _ROUNDED_PIXELS else max(2, fitted - fitted % 2) for whole, fitted in sides)
-    )
-    return Framing(Box(0, 0, width, height), inner, Size(target.width, target.height), target.sample_aspect_ratio)
+    canvas = Size(target.width, target.height)
+    inner = fitted_size(width * ratio / height / target.sample_aspect_ratio, canvas)
+    return Framing(Box(0, 0, width, height), inner, canvas, target.sample_aspect_ratio)
 
 
 class FrameConverter:
-    """Converts decoded frames to the clip's format, which is derived from the first frame.
+    """Converts decoded frames to the clip's format, which is derived from the first frame and the `size`.
+
+    The stored `size` is that of the first frame by default. Frames of another size are fitted into it, with black bars.
 
     With `target`, the format of an earlier part, frames are scaled into its size, with black bars if their aspect ratio
     differs. The watermark and the captions are drawn over the result, and fade with it. Raises UnsupportedMedia if only
@@ -74,6 +75,7 @@ class FrameConverter:
         first: av.VideoFrame,
         sample_aspect_ratio: Fraction | None,
         *,
+        size: tuple[int, int] | None = None,
         target: FrameFormat | None = None,
         effects: Effects = Effects(),
         watermark: WatermarkImage | None = None,
@@ -86,8 +88,12 @@ class FrameConverter:
         options, ratio = profile.output, upright_ratio(sample_aspect_ratio, rotation)
         reframed = reframes(profile, ratio)
         max_height = None if reframed else profile.max_height  # filters scale the picture after it is cropped
-        width, height = output_size(first.width, first.height, rotation=rotation, max_height=max_height)
-        self._upright = width, height
+        self.stored = size or (first.width, first.height)
+        width, height = output_size(*self.stored, rotation=rotation, max_height=max_height)
+        self._shown = self.stored[::-1] if rotation % 180 else self.stored
+        self._upright = Size(width, height)
+        # Broadcasts change the number of anamorphic pixels, and keep the shape of the picture.
+        self._fills = ratio != 1
         self._effects = effects
         self._changes: tuple[Step, ...] = ()  # of the upright picture
         if reframed:
@@ -123,15 +129,28 @@ class FrameConverter:
 
         The caller sets its times.
         """
+        transposed = rotation_of(frame) % 180 != 0
+        placed = self._placed(frame, transposed=transposed)
         steps: tuple[Step, ...] = (
             *upright_filters(frame),
+            *bars(placed, self._upright),
             *blur_layers(self._effects.boxes(time, duration), *self._upright),
         )
-        transposed = rotation_of(frame) % 180 != 0
-        width, height = self._upright[::-1] if transposed else self._upright
+        width, height = placed[::-1] if transposed else placed
         frame = self._blurring.apply(self._reformat(frame, width, height), steps, time)
         frame = self._graph.apply(frame, self._changes, time)
         return frame if self._overlay is None else self._fader.apply(self._overlay.apply(frame, time), time)
+
+    def fits(self, frame: av.VideoFrame) -> bool:
+        """Return True if the frame has the size from which the clip's is derived."""
+        return self._shown == _shown(frame, transposed=rotation_of(frame) % 180 != 0)
+
+    def _placed(self, frame: av.VideoFrame, *, transposed: bool) -> Size:
+        """Return the size of the frame's picture within the upright picture."""
+        shown = _shown(frame, transposed=transposed)
+        if self._fills or shown == self._shown:
+            return self._upright
+        return fitted_size(Fraction(*shown), self._upright)
 
     def _check_joined(self, clip: Colors, colors: Colors) -> None:
         """Raise UnsupportedMedia if frames of these colours cannot be part of a clip of others."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from clipengine.clips.framing import Framing, Size
 from clipengine.clips.output import Fit
 from clipengine.media.video.filter_graph import Layers, Step
@@ -9,6 +11,7 @@ from clipengine.media.video.filter_graph import Layers, Step
 _FLAGS = "flags=bicubic+accurate_rnd"
 # The background is blurred in a small copy, which takes little time and looks the same at every size.
 _SHORT_SIDE, _SIGMA = 48, 2
+_ROUNDED_PIXELS = 2  # that may be missing without bars
 
 
 def reframing_filters(framing: Framing, width: int, height: int, fit: Fit | None) -> tuple[Step, ...]:
@@ -24,10 +27,21 @@ def reframing_filters(framing: Framing, width: int, height: int, fit: Fit | None
         return (*steps, _over_blurred(inner, canvas))
     if inner != (part_width, part_height):
         steps.append(_scale(inner))
-    if inner != canvas:
-        x, y = _offset(inner, canvas)
-        steps.append(f"pad={canvas.width}:{canvas.height}:{x}:{y}:color=black")
-    return tuple(steps)
+    return (*steps, *bars(inner, canvas))
+
+
+def bars(inner: Size, canvas: Size) -> tuple[Step, ...]:
+    """Return the filter that adds black bars around a picture; none if it fills the canvas."""
+    x, y = _offset(inner, canvas)
+    return () if inner == canvas else (f"pad={canvas.width}:{canvas.height}:{x}:{y}:color=black",)
+
+
+def fitted_size(aspect: Fraction, canvas: Size) -> Size:
+    """Return the size of a picture of this aspect ratio in pixels that is fitted into the canvas."""
+    sides = (canvas.width, round(canvas.height * aspect)), (canvas.height, round(canvas.width / aspect))
+    return Size(
+        *(whole if whole - fitted <= _ROUNDED_PIXELS else max(2, fitted - fitted % 2) for whole, fitted in sides)
+    )
 
 
 def _over_blurred(inner: Size, canvas: Size) -> Layers:

@@ -54,6 +54,7 @@ _Packed = tuple[str, str, list[tuple[int, int, str, str | None]]]
 _TEXTS: TypeAdapter[list[_Packed]] = TypeAdapter(list[_Packed], config=ConfigDict(strict=True))
 _SIZE_PASSES = 2 + MAX_ATTEMPTS  # of a clip with `max_bytes`
 _MIN_FPS = 60  # assumed at least, for recordings with a variable frame rate
+_MIN_PIXELS = 1920 * 1080
 
 
 @dataclass(frozen=True)
@@ -351,9 +352,9 @@ def _max_bytes(facts: Sequence[SourceFacts], profile: Profile, seconds: float) -
     videos = [each.video for each in facts if each.video is not None]
     if videos and profile.video != "none":
         rate = max(2 * max(video.fps for video in videos), profile.fps or 0, _MIN_FPS)
-        # The size may change in a recording.
-        pixels = max(
-            *(math.prod(clip_size(each, profile)) for each in videos), *(each.width * each.height for each in videos)
-        )
+        # The size may change in a recording, without notice of the probe.
+        sizes = [size for each in videos for size in (clip_size(each, profile), (each.width, each.height))]
+        sizes += [each.largest for each in videos if each.largest is not None]
+        pixels = max(_MIN_PIXELS, *map(math.prod, sizes))
         size += round(pixels * _RAW_BYTES_PER_PIXEL * rate * (seconds + 1))
     return min(size, _MAX_FILE_BYTES)

@@ -1,0 +1,80 @@
+"""Sizes of the pictures of a stream, from the headers in its packets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from clipengine.media.bitstream import h264_parameter_sets as h264
+from clipengine.media.bitstream import hevc_parameter_sets as hevc
+from clipengine.media.bitstream.av1_sequence import av1_size
+from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.h264_slices import unit_type as h264_unit_type
+from clipengine.media.bitstream.nal import split_at_start_codes, split_by_lengths
+from clipengine.media.bitstream.vp8_frames import vp8_size
+from clipengine.media.bitstream.vp9_frames import vp9_size
+
+Size = tuple[int, int]
+
+_FRAMES: dict[str, Callable[[bytes], Size | None]] = {"vp8": vp8_size, "vp9": vp9_size, "av1": av1_size}
+
+
+class _Sets(NamedTuple):
+    """Parsers of a codec whose sequence parameter sets state the size, in the packets or in the codec header."""
+
+    read: Callable[[bytes], h264.ParameterSets | hevc.ParameterSets]
+    unit_type: Callable[[bytes], int]
+    sps_unit: int
+    size_of: Callable[[bytes], Size]
+
+
+_SETS = {
+    "h264": _Sets(h264.read_parameter_sets, h264_unit_type, h264.SPS_UNIT, lambda unit: h264.parse_sps(unit).size),
+    "hevc": _Sets(hevc.read_parameter_sets, hevc.unit_type, hevc.SPS_UNIT, lambda unit: hevc.parse_sps(unit).size),
+}
+
+
+class PictureSizes:
+    """Follows the size of the pictures from packet to packet. Headers that cannot be parsed do not change it."""
+
+    def __init__(self, codec: str, header: bytes) -> None:
+        self._codec = codec
+        self._length_bytes = 0
+        self.size: Size | None = None  # None until a header states it
+        self.change_header(header)
+
+    @property
+    def only_keyframes(self) -> bool:
+        """True if only keyframes can state another size."""
+        return self._codec != "vp9"
+
+    def change_header(self, header: bytes) -> None:
+        """Apply a codec header, FFmpeg's `extradata`."""
+        if self._codec not in _SETS:
+            return
+        try:
+            found = _SETS[self._codec].read(header)
+            self._length_bytes = found.length_bytes
+            self._read_sets(found.sps)
+        except BitstreamError:
+            pass
+
+    def add(self, packet: bytes) -> Size | None:
+        """Return the size of the packet's picture, or None if no header has stated it."""
+        try:
+            if self._codec in _FRAMES:
+                self.size = _FRAMES[self._codec](packet) or self.size
+            elif self._codec in _SETS:
+                self._read_sets(self._split(packet))
+        except BitstreamError:
+            pass
+        return self.size
+
+    def _split(self, packet: bytes) -> list[bytes]:
+        return split_by_lengths(packet, self._length_bytes) if self._length_bytes else split_at_start_codes(packet)
+
+    def _read_sets(self, units: Iterable[bytes]) -> None:
+        sets = _SETS[self._codec]
+        for unit in units:
+            if sets.unit_type(unit) == sets.sps_unit:
+                self.size = sets.size_of(unit)

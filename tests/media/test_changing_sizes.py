@@ -1,0 +1,165 @@
+"""The picture's size changes inside a recording: the clip has the largest size shown for a second in its range."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.output import BlurBox, Output
+from clipengine.clips.picture_size import PictureSize, chosen_size
+from clipengine.clips.profiles import Profile
+from clipengine.media.bitstream.picture_sizes import PictureSizes
+from clipengine.media.input.source import DescriptorSource
+from clipengine.media.previews.clip_plan import clip_plan
+from scripts.fuzz_bitstream import encode_with
+from tests.films.cutting import DEFAULT, SMART, Clip, cut_file, cut_parts, facts_of
+from tests.support.changing_sizes import Run, write_changing
+
+_SECOND, _SMALL, _LARGE, _SQUARE = Fraction(1), Run(96, 64, 15, 60), Run(192, 128, 15, 120), Run(128, 128, 15, 200)
+_RUNS = (_SMALL, _LARGE, _SQUARE)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a WebM of 4.5 s whose picture has 96x64, 192x128 and 128x128, for 1.5 s each."""
+    write_changing(tmp_path / "film.webm", "libvpx", _RUNS)
+    return tmp_path / "film.webm"
+
+
+def _cut(path: Path, start: float, end: float, profile: Profile = DEFAULT) -> Clip:
+    return cut_file(path, Fraction(str(start)), Fraction(str(end)), path.with_name("clip.mp4"), profile)
+
+
+def _size(clip: Clip) -> tuple[int | None, int | None]:
+    return clip.made.width, clip.made.height
+
+
+def _columns(path: Path, number: int) -> list[int]:
+    """Return the luma of a frame at its left edge and in its middle."""
+    with av.open(str(path)) as container:
+        frame = list(container.decode(video=0))[number].to_ndarray(format="gray")
+    middle = frame[frame.shape[0] // 2]
+    return [int(np.mean(part)) for part in (middle[:8], middle[len(middle) // 2 - 8 : len(middle) // 2 + 8])]
+
+
+def test_largest_size_that_is_shown_for_a_second_is_chosen() -> None:
+    assert chosen_size({(160, 90): Fraction(9), (640, 360): _SECOND}) == PictureSize(640, 360, ((160, 90),))
+
+
+def test_size_that_is_shown_longest_is_chosen_if_none_is_shown_for_a_second() -> None:
+    assert chosen_size({(160, 90): _SECOND / 2, (640, 360): _SECOND / 4})[:2] == (160, 90)
+    assert chosen_size({(160, 90): _SECOND / 2, (640, 360): _SECOND / 2})[:2] == (640, 360)
+
+
+def test_one_frame_of_a_huge_size_does_not_decide() -> None:
+    assert chosen_size({(640, 360): 5 * _SECOND, (8192, 4096): Fraction(1, 25)})[:2] == (640, 360)
+
+
+def test_clip_has_the_largest_size_and_all_pictures_fitted_into_it(path: Path) -> None:
+    clip = _cut(path, 0, 4.5)
+    assert _size(clip) == (192, 128)
+    assert clip.made.frames == 45
+    assert clip.made.warnings == ("picture_resized: pictures of 96x64, 128x128 in the range are fitted into 192x128",)
+    edges = [_columns(clip.path, number) for number in (7, 22, 37)]
+    assert np.allclose(edges, [[52, 52], [122, 122], [0, 214]], atol=6)
+
+
+def test_range_of_one_size_has_that_size_without_a_warning(path: Path) -> None:
+    assert [(_size(clip), clip.made.warnings) for clip in (_cut(path, 0.2, 1.4), _cut(path, 3.2, 4.4))] == [
+        ((96, 64), ()),
+        ((128, 128), ()),
+    ]
+
+
+def test_size_that_is_shown_for_less_than_a_second_does_not_decide(path: Path) -> None:
+    assert _size(_cut(path, 0, 2)) == (96, 64)
+
+
+def test_change_that_the_probe_did_not_see_is_found_in_the_cut(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = facts_of(path)
+    assert facts.video is not None
+    assert facts.video.largest == (192, 128)
+    unseen = facts.model_copy(update={"video": facts.video.model_copy(update={"largest": None})})
+    monkeypatch.setattr("tests.films.cutting.facts_of", lambda path: unseen)
+    assert _size(_cut(path, 0, 4.5)) == (192, 128)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("libvpx-vp9", "webm"), ("libx264", "ts"), ("libx265", "ts"), ("libsvtav1", "mkv"), ("mpeg4", "mkv")],
+)
+def test_sizes_are_found_in_the_headers_of_a_codec(tmp_path: Path, codec: str, suffix: str) -> None:
+    write_changing(path := tmp_path / f"film.{suffix}", codec, _RUNS)
+    clip = _cut(path, 0, 4.5)
+    # Nothing but decoding tells the sizes of other codecs: the clip has that of the first frame.
+    assert _size(clip) == ((96, 64) if codec == "mpeg4" else (192, 128))
+    assert any(each.startswith("picture_resized") for each in clip.made.warnings)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("h264", "libx264"), ("hevc", "libx265"), ("av1", "libsvtav1")])
+def test_size_in_a_header_is_that_without_the_edge_that_players_cut_off(codec: str, name: str) -> None:
+    extradata, packets = encode_with(name, {}, (130, 74), 3)
+    sizes = PictureSizes(codec, extradata)
+    assert sizes.size == (None if codec == "av1" else (130, 74))
+    assert sizes.add(packets[0]) == (130, 74)
+
+
+def test_damaged_header_does_not_change_the_size() -> None:
+    extradata, _ = encode_with("libx264", {}, (130, 74), 3)
+    sizes = PictureSizes("h264", extradata)
+    sizes.change_header(extradata[:9])
+    assert sizes.add(b"\0\0\0\2\x67\xff") == (130, 74)
+
+
+def test_smart_clip_of_a_range_with_a_change_is_encoded(path: Path) -> None:
+    profile = Profile(container="webm", video="vp8", audio="opus", render="smart")
+    clip = cut_file(path, Fraction("0.3"), Fraction(4), path.with_name("clip.webm"), profile)
+    assert (clip.made.render, _size(clip)) == ("encode", (192, 128))
+
+
+@pytest.mark.parametrize("profile", [DEFAULT, SMART, Profile(max_height=64)], ids=["encode", "smart", "max_height"])
+def test_plan_states_the_size_of_the_clip_and_the_warning(path: Path, profile: Profile) -> None:
+    made = _cut(path, 0.3, 4, profile).made
+    with path.open("rb") as file:
+        source, facts = DescriptorSource(file.fileno()), facts_of(path)
+        plan = clip_plan(source, facts, profile, start=Fraction("0.3"), end=Fraction(4), threads=1)
+    assert (plan["width"], plan["height"], plan["frames"]) == (made.width, made.height, made.frames)
+    assert sorted(plan["warnings"]) == sorted(made.warnings)
+
+
+def test_first_part_decides_the_size_of_a_clip_of_parts(path: Path) -> None:
+    parts = [(path, Fraction("0.2"), Fraction("4.4")), (path, Fraction(0), Fraction(1)), (path, _SECOND, Fraction(3))]
+    clip = cut_parts(parts, path.with_name("clip.mp4"))
+    assert _size(clip) == (192, 128)
+    assert [each[: each.index(":", 20)] for each in clip.made.warnings] == [
+        "picture_resized: part 1",
+        "picture_resized: part 3",
+    ]
+
+
+def test_options_apply_to_the_chosen_size(path: Path) -> None:
+    assert _size(_cut(path, 0, 4.5, Profile(max_height=64))) == (96, 64)
+    assert _size(_cut(path, 0, 4.5, Profile(output=Output(aspect="1:1", fit="crop")))) == (128, 128)
+    blurred = Profile(output=Output(blur=(BlurBox(x=0, y=0, width=0.5, height=1),)))
+    assert _size(_cut(path, 0, 4.5, blurred)) == (192, 128)
+
+
+@pytest.mark.exhaustive
+def test_recording_whose_size_changes_ten_times_a_second(defects: Path, tmp_path: Path) -> None:
+    clip = cut_file(defects / "fate_frame_size_change.webm", Fraction(0), Fraction(10), tmp_path / "clip.mp4")
+    assert _size(clip) == (1920, 1080)
+    assert clip.made.frames == 300
+    assert clip.made.warnings[0].endswith("640x360 and 3 more sizes in the range are fitted into 1920x1080")
+
+
+def test_facts_of_older_probes_are_accepted(path: Path) -> None:
+    stored = facts_of(path).model_dump(mode="json")
+    del stored["video"]["largest"]
+    read = SourceFacts.model_validate(stored)
+    assert read.video is not None
+    assert read.video.largest is None
