@@ -25,7 +25,7 @@ from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import warning
-from clipengine.errors import RecordingUnreadable, UnsupportedMedia
+from clipengine.errors import RecordingTruncated, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.container import (
     MAX_STREAMS,
     UNTIMED,
@@ -35,6 +35,7 @@ from clipengine.media.input.container import (
     keep_only,
     media_errors,
     open_recording,
+    packet_time,
     read_packets,
     video_stream,
 )
@@ -58,7 +59,7 @@ from clipengine.media.input.stream_facts import (
     title,
 )
 from clipengine.media.input.stream_scan import HeadScan, PacketStats
-from clipengine.media.input.tail import check_not_truncated, last_fragments, seek_to_tail
+from clipengine.media.input.tail import Truncation, last_fragments, seek_to_tail, truncation
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.video.rotate import rotation_of
 
@@ -68,6 +69,8 @@ _MAX_SECONDS = 366 * 24 * 3600
 # Formats that may have discontinuities (FFmpeg's AVFMT_TS_DISCONT).
 _DISCONTINUOUS = ("mpegts", "mpeg")
 _NAMED_TAGS, _TAG_CHARACTERS = 10, 30
+_GIF_TRAILER = b"\x3b"  # the demuxer returns it with the last picture
+_GIF_CUT_OFF = warning("recording_cut_off", "the GIF has no end mark: it may have been cut off")
 _MAX_INDEXED_FRAMES = 100_000  # whose distances are compared
 
 
@@ -96,7 +99,7 @@ def _probe(source: ByteSource) -> ProbeResult:
         with open_recording(reader, index.splice) as container:
             scan = _Scan(container, reader, index)
             scan.run()
-            _check_end(scan.stats.timeline.end)
+            _check_end(scan.end)
             seek_index, facts = scan.seek_index(), scan.facts()
         if not (facts.video or facts.audio):
             raise RecordingUnreadable("the recording has no media in it")
@@ -143,9 +146,11 @@ class _Scan:
         self._streams: list[Stream] = [*([self._video] if self._video else []), *self._audio]
         if not self._streams:
             _raise_undecodable(container)
-        check_not_truncated(self._streams, reader.size)
+        self._truncation = truncation(self._streams, reader.size)
         keep_only(container, self._streams)
         self._head = HeadScan(read_packets(container, self._streams, reader), self._video, self._audio)
+        if self._truncation is not None and self._video is not None and self._head.frame is None:
+            raise RecordingTruncated(self._truncation.text(reader.size))
         timeline = Timeline(self._head.origin, joins_discontinuities=self._name in _DISCONTINUOUS)
         self.stats = PacketStats(timeline, self._streams)
         first = self._streams[0]
@@ -153,10 +158,10 @@ class _Scan:
         self._seek_check = SeekCheck(first)
 
     def run(self) -> None:
-        for packet in self._head.packets:
+        for packet in filter(self._is_whole, self._head.packets):
             self.stats.add(packet)
             self._index_builder.add(packet)
-        for packet in self._following():
+        for packet in filter(self._is_whole, self._following()):
             self.stats.add(packet)
             self._index_builder.add(packet)
             self._seek_check.add(packet)
@@ -167,11 +172,26 @@ class _Scan:
         if fragments is not None:
             self.stats.skip()
             return last_fragments(self._reader, fragments, self._streams)
-        if self._name in _INDEXED and self._container.duration and seek_to_tail(self._container, self._index.has_cues):
+        until = None if self._truncation is None else self._truncation.whole_until
+        is_indexed = self._name in _INDEXED and self._container.duration
+        if is_indexed and seek_to_tail(self._container, self._index.has_cues, until):
             self.stats.skip()
             return read_packets(self._container, self._streams, self._reader)
         self._reader.expect([(0, self._reader.size)])
         return self._head.demuxer
+
+    def _is_whole(self, packet: Packet[Any]) -> bool:
+        """Return False for a packet from which on media of a truncated recording is missing."""
+        if self._truncation is None:
+            return True
+        time = packet_time(packet) if packet.dts is None else packet.dts * as_fraction(packet.time_base)
+        return time is None or time < self._truncation.whole_until
+
+    @property
+    def end(self) -> Fraction:
+        """The end of the recording, in recording time, or of the part of it in which all streams are whole."""
+        end = self.stats.timeline.end
+        return end if self._truncation is None else min(end, self._truncation.whole_until - self._head.origin)
 
     def facts(self) -> SourceFacts:
         """Return the facts of the recording. Call it once, after `run`."""
@@ -183,12 +203,14 @@ class _Scan:
         return SourceFacts(
             container=self._name.split(",")[0],
             origin=self._head.origin,
-            duration=self.stats.timeline.end,
+            duration=self.end,
             video=video,
             audio=audio,
             seekable=self._is_seekable(),
             warnings=(
                 *_warnings(self.stats, self._video, stated_end),
+                *_truncation_warnings(self._truncation, self._reader.size, self.end),
+                *([_GIF_CUT_OFF] if self._name == "gif" and not self.stats.last_data.endswith(_GIF_TRAILER) else []),
                 *_rate_warnings(self._name, video),
                 *_tag_warnings(dropped_tags(self._container, self._video)),
             ),
@@ -312,6 +334,11 @@ def _tag_warnings(names: list[str]) -> Iterator[str]:
         more = f" and {len(names) - _NAMED_TAGS} more" if len(names) > _NAMED_TAGS else ""
         listed = ", ".join(each[:_TAG_CHARACTERS] for each in names[:_NAMED_TAGS])
         yield warning("tags_dropped", f"tags of the recording are not carried over: {listed}{more}")
+
+
+def _truncation_warnings(found: Truncation | None, size: int, end: Fraction) -> Iterator[str]:
+    if found is not None:
+        yield warning("recording_cut_off", f"{found.text(size)}: it was cut off at {float(end):.3f} s")
 
 
 def _warnings(stats: PacketStats, video: VideoStream | None, stated_end: Fraction) -> list[str]:

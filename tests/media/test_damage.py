@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from clipengine.clips.profiles import Profile
+from clipengine.errors import RecordingTruncated
 from tests.films.cutting import cut_file, facts_of
-from tests.support.damage import film
+from tests.films.likeness import faults_of
+from tests.films.reference import watch
+from tests.support.damage import film, index_first
 from tests.support.hostile import with_hole
 from tests.support.selection import cases
 
@@ -40,3 +44,41 @@ def test_truncated_matroska_has_a_warning(tmp_path: Path) -> None:
     made = cut_file(path, Fraction(0), Fraction(1), tmp_path / "clip.mp4").made
     assert made.frames == 25
     assert made.warnings == facts.warnings
+
+
+def test_whole_part_of_a_truncated_mp4_is_cut_with_a_warning(tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole.mp4", tmp_path / "truncated.mp4"
+    data = index_first(film(noise=True, size=128))
+    whole.write_bytes(data)
+    path.write_bytes(data[: len(data) // 2])
+    facts, seen = facts_of(path), watch(whole)
+    assert Fraction(3, 2) < facts.duration < Fraction(5, 2)
+    assert facts.warnings == (
+        f"recording_cut_off: the recording has {len(data) // 2} bytes, and its index names media up to byte "
+        f"{len(data)}: it was cut off at {float(facts.duration):.3f} s",
+    )
+    for start, end in ((Fraction(0), Fraction(1)), (facts.duration - Fraction(3, 2), facts.duration)):
+        clip = cut_file(path, start, end, tmp_path / "clip.mp4")
+        assert not faults_of(seen, watch(clip.path), start, end)
+        assert clip.made.warnings == facts.warnings
+
+
+def test_truncated_mp4_without_whole_media_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "truncated.mp4"
+    data = index_first(film(noise=True, size=128))
+    path.write_bytes(data[: data.index(b"mdat") + 100])
+    with pytest.raises(RecordingTruncated, match="its index names media up to byte"):
+        facts_of(path)
+
+
+def test_truncated_gif_has_a_warning(tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole.gif", tmp_path / "cut-off.gif"
+    cut_file(_film(tmp_path), Fraction(0), Fraction(1), whole, Profile(container="gif", audio="none", video="gif"))
+    assert facts_of(whole).warnings == ()
+    path.write_bytes(whole.read_bytes()[:-1])
+    assert facts_of(path).warnings == ("recording_cut_off: the GIF has no end mark: it may have been cut off",)
+
+
+def _film(folder: Path) -> Path:
+    (folder / "film.mp4").write_bytes(film(seconds=2))
+    return folder / "film.mp4"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -47,6 +48,19 @@ def film(kind: str = "mp4", codec: str = "libx264", *, seconds: int = 4, size: i
         for stream in (video, *tracks):
             container.mux(stream.encode(None))
     return made.getvalue()
+
+
+def index_first(data: bytes) -> bytes:
+    """Return an MP4 with its index before its media."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "film.mp4")
+        with av.open(io.BytesIO(data)) as given, av.open(str(path), "w", options={"movflags": "faststart"}) as made:
+            streams = [made.add_stream_from_template(stream) for stream in given.streams]
+            for packet in given.demux():
+                if packet.size:
+                    packet.stream = streams[packet.stream_index]
+                    made.mux(packet)
+        return path.read_bytes()
 
 
 def patched(data: bytes, box: bytes, offset: int, value: int, width: int = 4, *, most: int = 99) -> bytes:

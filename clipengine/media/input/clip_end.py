@@ -57,8 +57,10 @@ class ClipEnd:
                 continue
             self._note_resume_time(timed)
             reveals_hole = timed.dts >= self._far and packet.stream_index in self._open
-            if min(timed.dts, timed.time) < self._ends[packet.stream_index]:
-                yield timed
+            earliest = min(timed.dts, timed.time)
+            if earliest < self._ends[packet.stream_index]:
+                if earliest < self._end or not packet.is_corrupt:  # damage after the clip does not concern it
+                    yield timed
             else:
                 self._open.discard(packet.stream_index)
                 if not packet.is_discard:  # pre-roll of an edit list can have any time

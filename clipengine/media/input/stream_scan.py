@@ -158,6 +158,7 @@ class PacketStats:
         self.last_frame: Fraction | None = None  # of those read since packets were left out
         self._durations: dict[int, Fraction] = {}  # stream index -> packet duration
         self.damaged = 0
+        self.last_data = b""  # the last bytes of the last packet
 
     def add(self, packet: Packet[Any]) -> None:
         time = packet_time(packet)
@@ -172,6 +173,7 @@ class PacketStats:
             duration -= dropped
         time_on_timeline = self.timeline.add(packet.stream_index, time, dts, duration)
         self.damaged += packet.is_corrupt
+        self.last_data = bytes(memoryview(packet)[-1:])
         self.headers.add(packet, time_on_timeline)
         if packet.stream.type == "video":
             self.frame_distances.add(time_on_timeline)
