@@ -10,9 +10,11 @@ import av
 import numpy as np
 import pytest
 
+from clipengine.clips.effects import Effects
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile
 from clipengine.clips.warnings import code_of
+from clipengine.media.audio.effects import AudioEffects
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut, cut_file
 from tests.films.reader import TrackReading, read_clip
@@ -193,6 +195,30 @@ def test_speed_keeps_pitch_and_sync(speed: float, tmp_path: Path) -> None:
         )
         assert (_crossings(before) > _crossings(after)) is (second % 2 == 1)
     assert measured_loudness(clip.path, 0)[0] == pytest.approx(-20, abs=0.5)
+
+
+@pytest.mark.parametrize("rate", [48000, 16000])
+@pytest.mark.parametrize("speed", [0.25, 0.5, 0.9, 2.0])
+def test_sound_at_a_speed_is_in_time(speed: float, rate: int) -> None:
+    """Within half a frame of 25 frames a second: bursts of noise are found by their envelope."""
+    time, dice = np.arange(8 * rate) / rate, np.random.default_rng(3)
+    envelope = np.sum([np.exp(-(((time - at) / 0.02) ** 2)) for at in np.cumsum(dice.uniform(0.3, 0.6, 14))], axis=0)
+    heard = _stretched(0.2 * envelope * dice.normal(0, 1, time.size), speed, rate)
+    step = round(rate / 1000)
+    found = np.sqrt(np.mean(heard[: heard.size // step * step].reshape(-1, step) ** 2, axis=1))
+    wanted = np.interp(np.arange(found.size) / 1000 * speed, time, envelope)
+    late = max(range(-150, 151), key=lambda shift: float(np.dot(np.roll(wanted, shift), found)))
+    assert abs(late) <= 20
+
+
+def _stretched(sound: Any, speed: float, rate: int) -> Any:
+    effects = Effects(length=Fraction(sound.size, rate) / Fraction(speed), tempo=Fraction(speed))
+    changed, heard = AudioEffects(effects, format="fltp", layout="mono", rate=rate), []
+    for first in range(0, sound.size, 1024):
+        frame = av.AudioFrame.from_ndarray(sound[None, first : first + 1024].astype(np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
+        heard += [each.to_ndarray()[0] for each in changed.apply(frame)]
+    return np.concatenate([*heard, *(each.to_ndarray()[0] for each in changed.finish())])
 
 
 def _crossings(samples: Any) -> int:

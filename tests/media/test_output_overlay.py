@@ -406,7 +406,10 @@ def test_letter_without_a_glyph_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp
     assert "fonts-noto-cjk" in caught.value.hint
     with pytest.raises(FontsMissing, match="नमस") as caught:
         choose_fonts([_track((0, 1, "नमस्ते"))], ())
-    assert "fonts-noto-core" in caught.value.hint
+    assert "Debian's fonts-noto-core, or name" in caught.value.hint
+    with pytest.raises(FontsMissing) as caught:
+        choose_fonts([_track((0, 1, "今日 नमस्ते"))], ())
+    assert "Debian's fonts-noto-core and fonts-noto-cjk, or name" in caught.value.hint
 
 
 def test_only_cues_of_the_range_need_glyphs(ramp: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ class AudioEffects:
             yield slice_of(frame, at - first, end - at)
 
 
+def _lead(rate: int, speed: float, count: int) -> int:
+    """Return the samples of its input by which a chain of `count` filters with this speed is early.
+
+    As measured with tones, noise, clicks and voices: a quarter of the filter's window, and an eighth for each further
+    one. The window is the power of two from a 24th of a second on.
+    """
+    window = 1 << math.ceil(math.log2(rate / 24))
+    return round(window / 4 + sum(window / 8 * speed**number for number in range(1, count)))
+
+
 class _Tempo:
     """Changes the speed without changing the pitch. All of its frames together have exactly the clip's length."""
 
@@ -88,8 +98,11 @@ class _Tempo:
         self._made = 0
         # Above 2, the filter would skip samples instead of blending them.
         count = max(1, math.ceil(abs(math.log2(speed)) - 1e-9))
-        filters = [("atempo", f"{float(speed) ** (1 / count):.12f}")] * count + [keeping_format(format, layout)]
+        step = float(speed) ** (1 / count)
+        filters = [("atempo", f"{step:.12f}")] * count + [keeping_format(format, layout)]
         self._graph = linear_graph(filters, format=format, layout=layout, rate=rate)
+        for frame in silence(format, layout, rate, _lead(rate, step, count)):
+            self._graph.push(frame)
 
     def push(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         self._graph.push(frame)

@@ -31,6 +31,8 @@ _STYLED = ("bold", "italic", "oblique", "mono", "light", "thin", "black", "conde
 # Han characters look different in each of these languages; a collection has a font for each.
 _REGIONS = {"ja": " JP", "ko": " KR", "zh": " SC", "zh-Hant": " TC", "zh-TW": " TC", "zh-HK": " HK"}
 _EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")
+# Packages of Debian, by whether they have East Asian letters.
+_PACKAGES = {False: "fonts-noto-core", True: "fonts-noto-cjk"}
 _SHOWN_CHARACTERS = 10
 
 
@@ -82,11 +84,11 @@ def choose_fonts(tracks: Iterable[TextTrack | None], folders: Sequence[Path]) ->
 def _missing(letters: Sequence[str]) -> FontsMissing:
     shown = "".join(letters[:_SHOWN_CHARACTERS])
     more = f" and {len(letters) - _SHOWN_CHARACTERS} more" if len(letters) > _SHOWN_CHARACTERS else ""
-    east = any(unicodedata.name(each, "").startswith(_EAST_ASIAN) for each in letters)
-    package = "fonts-noto-cjk" if east else "fonts-noto-core"
+    east = {unicodedata.name(each, "").startswith(_EAST_ASIAN) for each in letters}
+    packages = " and ".join(_PACKAGES[each] for each in sorted(east))
     return FontsMissing(
         f"no font of this machine has the characters {shown}{more} of the subtitles",
-        hint=f"Install fonts for them, such as Debian's package {package}, or name a folder in encoding.font_folders; "
+        hint=f"Install fonts for them, such as Debian's {packages}, or name a folder in encoding.font_folders; "
         "then retry the clip.",
     )
 
