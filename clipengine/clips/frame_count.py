@@ -31,6 +31,15 @@ def frame_count(facts: SourceFacts, profile: Profile, cut: CutRange, origin: Fra
     return len(times) + sum(_more(times, effects, times.step, range(first, len(times)), fades=True))
 
 
+def joined_frames(parts: Sequence[tuple[Fraction, int]], profile: Profile) -> int:
+    """Return the number of frames of a clip of parts with these lengths and frames. A rate goes on over the seams."""
+    frames = sum(count for _, count in parts)
+    if profile.fps is None:
+        return frames
+    steps = [length * Fraction(str(profile.fps)) - _EDGE for length, _ in parts]
+    return frames - sum(map(math.ceil, steps)) + math.ceil(sum(steps) + _EDGE * (len(steps) - 1))
+
+
 def _more(
     times: Sequence[Fraction] | _FrameTimes, effects: Effects, step: Fraction, held: range, *, fades: bool
 ) -> Iterator[int]:

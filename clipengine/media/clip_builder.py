@@ -26,7 +26,7 @@ from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.convert import FrameConverter, jpeg
-from clipengine.media.video.frame_durations import with_durations
+from clipengine.media.video.frame_durations import Seams, with_durations
 from clipengine.media.video.gaps import GapCounter
 from clipengine.media.video.overlay import WatermarkImage
 
@@ -106,6 +106,7 @@ class ClipBuilder:
         self.poster: bytes | None = None
         self.audio: AudioTracks | None = None
         self._lost_texts: list[TextTrack] = []
+        self._seams = writer.seams if isinstance(writer, JoinedWriter) else Seams()
         self._held = Fraction(0)  # seconds at the start of the part without a frame of its recording
         constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
         self._frame_seconds = cut.frame_seconds / self._speed
@@ -125,7 +126,7 @@ class ClipBuilder:
 
     def run(self, events: Iterator[Event], resume_times: Mapping[int, Fraction]) -> None:
         """Write all events. After the last one, `resume_times` says when each stream continues after the clip."""
-        for event in with_durations(events, self._profile.fps, self._cut, speed=self._speed):
+        for event in with_durations(events, self._profile.fps, self._cut, speed=self._speed, seams=self._seams):
             if isinstance(event, BeginEvent):
                 self._begin(event)
             elif isinstance(event, AudioFrameEvent):
@@ -242,7 +243,7 @@ class ClipBuilder:
         if self._clip.picture is None and not self._copies and not self._converter.fits(event.frame):
             other = event.frame.width, event.frame.height
             raise PictureSizeChanges(PictureSize(*self._converter.stored, (other,)))
-        if not self.encoded_seconds and event.time > _NOTED_SECONDS:
+        if not self.encoded_seconds and event.time > self._begins + _NOTED_SECONDS:
             self._hold(event.time)
         self._gaps.add(event.time)
         self.encoded_seconds += duration
@@ -257,6 +258,11 @@ class ClipBuilder:
             self._writer.last_shown = event.frame, self._facts.video.sample_aspect_ratio
         self._report()
 
+    @property
+    def _begins(self) -> Fraction:
+        """The time of the first frame to write, 0 except at a constant rate."""
+        return Fraction(0) if self._profile.fps is None else self._seams.lead or Fraction(0)
+
     def _hold(self, until: Fraction) -> None:
         """Show the last frame of the parts before this one until its own video begins."""
         if not isinstance(self._writer, JoinedWriter) or self._writer.last_shown is None or self._writer.is_first:
@@ -264,9 +270,9 @@ class ClipBuilder:
         self._held = until
         frame, ratio = self._writer.last_shown
         converter = self._make_converter(frame, ratio)  # for what this part draws
-        start, step = Fraction(0), until if self._profile.fps is None else 1 / self._rate()
+        start, step = self._begins, until if self._profile.fps is None else 1 / self._rate()
         while start < until:
-            shown = min(step, until - start)
+            shown = min(step, until - start) if self._profile.fps is None or self._seams.is_last else step
             for time, duration in self._steps(start, shown, self._frame_seconds):
                 self._writer.write_frame(converter.convert(frame, time, duration), time, duration)
             start += shown

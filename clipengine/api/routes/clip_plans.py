@@ -17,6 +17,7 @@ from clipengine.api.routes.clip_requests import recording_of_path, resolved
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
 from clipengine.clips.edit import PlannedPart, lost_texts
+from clipengine.clips.frame_count import joined_frames
 from clipengine.clips.profiles import Profile
 from clipengine.clips.read_jobs import MOMENTS, PLAN
 from clipengine.clips.resolve import ResolvedClip
@@ -61,7 +62,7 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     own = [
         plan for plan, part in zip(plans, clip.parts, strict=True) if part.recording_id == clip.recording.recording_id
     ]
-    plan = _joined(plans, own or plans)
+    plan = _joined(plans, own or plans, profile)
     plan["warnings"] += warnings
     plan["snapped"] = [asdict(cut) for cut in snapped.cuts]
     if profile.output.max_bytes is not None:
@@ -130,15 +131,16 @@ def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts
         plan["warnings"] = found if first is None else of_part(number, found)
 
 
-def _joined(plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _joined(plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], profile: Profile) -> dict[str, Any]:
     """Return the plan of the clip from those of its parts. Its start and end are those of its `own` recording."""
-    sums = ("duration_seconds", "frames", "estimated_bytes", "estimated_seconds", "bytes_to_read")
+    sums = ("duration_seconds", "estimated_bytes", "estimated_seconds", "bytes_to_read")
     return {
         **plans[0],  # the first part decides the size of the picture
         "actual_start_seconds": min(plan["actual_start_seconds"] for plan in own),
         "actual_end_seconds": max(plan["actual_end_seconds"] for plan in own),
         "segments": [{"part": part, **each} for part, plan in enumerate(plans) for each in plan["segments"]],
         **{name: round(sum(plan[name] for plan in plans), 3) for name in sums},
+        "frames": joined_frames([(exact(plan["duration_seconds"]), plan["frames"]) for plan in plans], profile),
         "warnings": list(dict.fromkeys(text for plan in plans for text in plan["warnings"])),
     }
 

@@ -18,6 +18,7 @@ from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.joined import JoinedAudio
 from clipengine.media.output.writer import ClipWriter
+from clipengine.media.video.frame_durations import Seams
 from clipengine.media.video.frame_format import FrameFormat
 
 
@@ -30,7 +31,14 @@ class JoinedWriter(JoinedAudio):
         self._writer = writer
         self.format: FrameFormat | None = None  # of the video
         self.last_shown: tuple[av.VideoFrame, Fraction] | None = None  # as decoded, and its sample aspect ratio
+        self._shown_until: Fraction | None = None  # the end of the last frame, in seconds of the clip
         self._chapters: list[tuple[Sequence[Chapter], Fraction]] = []  # of each part, and its length
+
+    @property
+    def seams(self) -> Seams:
+        """Where the next part meets its neighbours. Ask before it begins."""
+        lead = None if self._shown_until is None else max(Fraction(0), self._shown_until - self._end)
+        return Seams(lead, self._number + 2 == self._parts)
 
     @property
     def seconds(self) -> Fraction:
@@ -69,3 +77,4 @@ class JoinedWriter(JoinedAudio):
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
         self._writer.write_frame(frame, self.start + time, duration)
+        self._shown_until = self.start + time + duration

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import NamedTuple
 
 from clipengine.clips.plan import CutRange
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent, VideoPacketEvent
@@ -12,15 +14,31 @@ _TIE = Fraction(1, 1000)
 FrameWithDuration = tuple[VideoFrameEvent, Fraction]  # duration in seconds
 
 
+class Seams(NamedTuple):
+    """Where a part meets its neighbours at a constant rate.
+
+    The last frame of the parts before it is shown until `lead` of the part, None if there is none. Unless the part
+    `is_last`, its last frame is shown for a whole step.
+    """
+
+    lead: Fraction | None = None
+    is_last: bool = True
+
+
 def with_durations(
-    events: Iterator[Event], fps: float | None, cut: CutRange, *, speed: Fraction = Fraction(1)
+    events: Iterator[Event],
+    fps: float | None,
+    cut: CutRange,
+    *,
+    speed: Fraction = Fraction(1),
+    seams: Seams = Seams(),
 ) -> Iterator[BeginEvent | AudioFrameEvent | VideoPacketEvent | FrameWithDuration]:
     """Yield the events, each video frame with its duration. The last frame lasts until the clip's end.
 
     The last frame before packets that are copied lasts until the first of them. Times of frames are divided by `speed`.
     """
     rate: _VariableRate | _ConstantRate = (
-        _VariableRate() if fps is None else _ConstantRate(Fraction(str(fps)), cut.frame_seconds / speed)
+        _VariableRate() if fps is None else _ConstantRate(Fraction(str(fps)), cut.frame_seconds / speed, seams)
     )
     for event in events:
         if isinstance(event, VideoFrameEvent):
@@ -63,8 +81,8 @@ class _ConstantRate:
     So at the recording's own rate no frame is repeated or dropped because of rounded times.
     """
 
-    def __init__(self, fps: Fraction, frame_seconds: Fraction) -> None:
-        self._step = 1 / fps
+    def __init__(self, fps: Fraction, frame_seconds: Fraction, seams: Seams) -> None:
+        self._step, self._seams = 1 / fps, seams
         self._tolerance = max(min(self._step, frame_seconds or self._step) / 2 - _TIE, Fraction(0))
         self.length = Fraction(0)  # of the clip
         self._last: VideoFrameEvent | None = None
@@ -73,10 +91,17 @@ class _ConstantRate:
 
     def push(self, event: VideoFrameEvent) -> Iterator[FrameWithDuration]:
         if self._last is None:
-            self._start = event.time
+            self._start = self._first_point(event.time)
         else:
             yield from self._until(event.time - self._tolerance)
         self._last = event
+
+    def _first_point(self, time: Fraction) -> Fraction:
+        """Return the point in time at which the first frame, which begins at `time`, is shown."""
+        lead = self._seams.lead
+        if lead is None:
+            return time
+        return lead + max(0, math.ceil((time - self._tolerance - lead) / self._step)) * self._step
 
     def end_segment(self, time: Fraction) -> Iterator[FrameWithDuration]:
         raise AssertionError("packets are not copied at a constant rate")
@@ -87,4 +112,5 @@ class _ConstantRate:
     def _until(self, time: Fraction) -> Iterator[FrameWithDuration]:
         while self._last is not None and (point := self._start + self._count * self._step) < time:
             self._count += 1
-            yield VideoFrameEvent(point, self._last.frame), min(self._step, self.length - point)
+            shown = min(self._step, self.length - point) if self._seams.is_last else self._step
+            yield VideoFrameEvent(point, self._last.frame), shown
