@@ -116,7 +116,7 @@ def known_warnings(
     `end` is the requested one, not yet clamped. `first` are the facts of the first of several parts.
     """
     yield from facts.warnings
-    yield from loss_warnings(facts, profile)
+    yield from loss_warnings(facts, profile, first=first)
     if end > facts.duration + _ROUNDED:
         text = f"the end was clamped from {float(end):.3f} s to the recording's, {float(facts.duration):.3f} s"
         yield warning("end_clamped", text)
@@ -166,10 +166,11 @@ def _downmixing_warnings(facts: SourceFacts, profile: Profile, first: SourceFact
             yield warning("audio_downmixed", text)
 
 
-def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
+def loss_warnings(facts: SourceFacts, profile: Profile, *, first: SourceFacts | None = None) -> list[str]:
     """Return a warning for each stream that a clip of this profile cannot contain, and for the recording's chapters.
 
-    Also warns of output options that have no effect. Streams that the profile excludes do not count as lost.
+    Also warns of output options that have no effect: in a part without video they change the picture that is held
+    from the parts before it, if the `first` one has video. Streams that the profile excludes do not count as lost.
     """
     found = [_dropped(stream) for stream in facts.other_streams]
     if profile.audio_tracks == "all" and profile.audio != "none":
@@ -179,9 +180,10 @@ def loss_warnings(facts: SourceFacts, profile: Profile) -> list[str]:
     more = facts.other_streams_count - len(facts.other_streams)
     if more > 0:
         found.append(warning("stream_dropped", f"{more} more streams are not carried over"))
+    shown = {"video": facts.video or (first and first.video), "audio": facts.audio}
     for medium in MEDIA:
         options = profile.output.options_that_need(medium)
-        if options and not getattr(facts, medium):
+        if options and not shown[medium]:
             text = f"the recording has no {medium}: {', '.join(options)} of the output had no effect"
             found.append(warning("output_ignored", text))
     if profile.is_animation and facts.tags:

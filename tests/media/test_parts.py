@@ -112,6 +112,16 @@ def test_frame_is_held_until_the_video_of_a_part_begins(fps: float | None, shelf
     assert len(between) == (1 if fps is None else math.ceil(first * 10))
 
 
+def test_options_of_a_part_without_video_have_an_effect_on_the_held_frame(shelf: Shelf, tmp_path: Path) -> None:
+    film, sound = shelf.get("mp4_25"), shelf.get("audio_only_with_cover")
+    parts = [(film.path, Fraction(1), Fraction(2)), (sound.path, Fraction(1), Fraction(3))]
+    output = Output.model_validate({"blur": [{"x": 0, "y": 0, "width": 0.5, "height": 0.5}]})
+    clip = cut_parts(parts, tmp_path / "clip.mp4", Profile(preset="ultrafast").rendered(None, output))
+    assert not [each for each in clip.made.warnings if each.startswith("output_ignored")]
+    clip = cut_parts(parts[1:], tmp_path / "clip.mp4", Profile(preset="ultrafast").rendered(None, output))
+    assert [each for each in clip.made.warnings if each.startswith("output_ignored: the recording has no video: blur")]
+
+
 def test_rate_goes_on_over_the_seams_of_parts(shelf: Shelf, tmp_path: Path) -> None:
     film = shelf.get("mp4_25")
     spans = [("1", "133/100"), ("3", "346/100"), ("4", "405/100"), ("2", "52/25")]

@@ -125,7 +125,7 @@ def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts
     for number, (plan, part) in enumerate(zip(plans, parts, strict=True)):
         found = [*known_warnings(part.facts, profile, part.end, first=first)]
         found += [text_lost(language, profile.container) for of, language in lost if of == number]
-        if part.burnt is not None and not (part.facts.video and parts[0].facts.video):
+        if part.burnt is not None and not parts[0].facts.video:  # a part without video shows the picture before it
             found.append(subtitles_not_drawn(part.burnt.language))
         found += plan["warnings"]
         plan["warnings"] = found if first is None else of_part(number, found)
