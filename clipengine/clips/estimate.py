@@ -5,11 +5,13 @@ They are rough: the size of encoded video depends on its content, and the time o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.frame_count import mean_rate
 from clipengine.clips.framing import clip_size
 from clipengine.clips.plan import kept_tracks
 from clipengine.clips.profiles import Profile
@@ -23,7 +25,14 @@ _AUDIO_SECONDS_PER_SECOND = 50.0  # of one track, decoded and encoded
 _STARTUP_SECONDS = 0.4  # of the child processes
 _REFERENCE_CRF, _CRF_STEP = 23, 6  # the size doubles with each step
 _BITS_PER_PIXEL = {"gif": 3.0, "webp": 0.5}
-_USUAL_BITS_PER_PIXEL = 0.06
+# Measured on 46 real recordings with x264: the bits of a clip's pixel grow more slowly than those of the recording's,
+# and a smaller picture has more of them.
+_FACTOR, _GROWTH, _GROWTH_IF_SMALLER = 0.3, 2 / 3, 1 / 4
+# Bits that H.264 needs for those of the recording's codec; others are older.
+_EFFICIENCY = {"h264": 1.0, "hevc": 1.5, "vp9": 2.0, "av1": 3.0}
+_EFFICIENCY |= dict.fromkeys(("prores", "dnxhd", "mjpeg", "jpeg2000", "rawvideo", "ffv1", "huffyuv", "dvvideo"), 0.1)
+_OLD_EFFICIENCY = 0.4
+_AUDIO_BITS_PER_SECOND = 64_000  # of a track of the recording
 
 
 class Estimate(NamedTuple):
@@ -47,7 +56,8 @@ def estimate(
     pixels = _pixels_per_second(facts, profile)
     tracks = len(kept_tracks(profile, facts.audio))
     encoded = float(length - copied)
-    size = encoded * _encoded_bytes_per_second(profile, pixels) + float(copied) * bytes_per_second
+    bits = _bits_per_pixel(facts, profile, 8 * bytes_per_second)
+    size = encoded * _encoded_bytes_per_second(profile, pixels, bits) + float(copied) * bytes_per_second
     size += float(length) * tracks * profile.audio_bitrate / 8
     seconds = _STARTUP_SECONDS + float(length) * tracks / _AUDIO_SECONDS_PER_SECOND
     seconds += encoded * pixels * _CODEC_COSTS[profile.video] / _ENCODED_PIXELS_PER_SECOND
@@ -59,15 +69,25 @@ def estimate(
 
 
 def _pixels_per_second(facts: SourceFacts, profile: Profile) -> float:
-    video = facts.video
-    if video is None or profile.video == "none":
+    if facts.video is None or profile.video == "none":
         return 0.0
-    width, height = clip_size(video, profile)
-    return width * height * (profile.fps or video.fps or 25)
+    return math.prod(clip_size(facts.video, profile)) * (profile.fps or float(mean_rate(facts)))
 
 
-def _encoded_bytes_per_second(profile: Profile, pixels: float) -> float:
+def _bits_per_pixel(facts: SourceFacts, profile: Profile, bits_per_second: float) -> float:
+    """Return the expected bits of an encoded pixel, from those of the recording."""
+    video = facts.video
+    if profile.video in _BITS_PER_PIXEL or video is None or not video.width * video.height:
+        return _BITS_PER_PIXEL.get(profile.video, 0.0)
+    stored = video.width * video.height
+    bits = max(bits_per_second - _AUDIO_BITS_PER_SECOND * len(facts.audio), bits_per_second / 10)
+    own = bits / (stored * float(mean_rate(facts))) * _EFFICIENCY.get(video.codec, _OLD_EFFICIENCY)
+    smaller = max(1.0, stored / math.prod(clip_size(video, profile)))
+    return float(_FACTOR * own**_GROWTH * smaller**_GROWTH_IF_SMALLER)
+
+
+def _encoded_bytes_per_second(profile: Profile, pixels: float, bits_per_pixel: float) -> float:
     if profile.video_bitrate is not None:
         return profile.video_bitrate / 8 if pixels else 0.0
     quality = 2 ** ((_REFERENCE_CRF - (profile.crf or _REFERENCE_CRF)) / _CRF_STEP)
-    return pixels * _BITS_PER_PIXEL.get(profile.video, _USUAL_BITS_PER_PIXEL) * quality / 8
+    return pixels * bits_per_pixel * quality / 8

@@ -9,7 +9,7 @@ from fractions import Fraction
 from clipengine.clips.effects import FADE_STEP, Effects, effect_steps
 from clipengine.clips.facts import SourceFacts, VideoFacts
 from clipengine.clips.plan import CutRange
-from clipengine.clips.profiles import Profile
+from clipengine.clips.profiles import ANIMATION_TICKS, MAX_ANIMATION_FPS, Profile
 
 _EDGE = Fraction(1, 1000)  # of a step: a frame that begins so close before the end is not written
 
@@ -21,23 +21,49 @@ def frame_count(facts: SourceFacts, profile: Profile, cut: CutRange, origin: Fra
     if profile.fps is not None:
         late = max(Fraction(0), (video.first_frame or Fraction(0)) - origin) / speed
         step = 1 / Fraction(str(profile.fps))
-        count = max(1, math.ceil((effects.length - late) / step - _EDGE))
+        count = _frames_at_rate(effects.length - late, profile)
         points = [late + number * step for number in range(count)] if effects.blurred and step > FADE_STEP else []
         return count + sum(_more(points, effects, step, range(len(points)), fades=False))
     if video.variable_rate or video.frame_seconds <= 0:
-        return max(1, round((cut.end - origin) / (video.frame_seconds or Fraction(1, 25))))
+        return max(1, round((cut.end - origin) * mean_rate(facts)))
     times = _FrameTimes(video, facts.origin, cut, origin, speed)
     first = 0 if times.step > FADE_STEP else max(0, len(times) - 1)  # only the last one may be held otherwise
     return len(times) + sum(_more(times, effects, times.step, range(first, len(times)), fades=True))
 
 
+def mean_rate(facts: SourceFacts) -> Fraction:
+    """Return the mean number of frames a second of a recording with video; the usual one if they were not counted."""
+    video = facts.video
+    assert video is not None
+    if video.variable_rate and video.frames:
+        return video.frames / facts.duration
+    return 1 / (video.frame_seconds or Fraction(1, 25))
+
+
 def joined_frames(parts: Sequence[tuple[Fraction, int]], profile: Profile) -> int:
-    """Return the number of frames of a clip of parts with these lengths and frames. A rate goes on over the seams."""
-    frames = sum(count for _, count in parts)
+    """Return the number of frames of a clip of parts with these lengths and frames.
+
+    A set rate goes on over the seams. A part without video shows the frame before it.
+    """
+    frames, lengths = [count for _, count in parts], [length for length, _ in parts]
+    if not frames[0]:
+        return 0
     if profile.fps is None:
-        return frames
-    steps = [length * Fraction(str(profile.fps)) - _EDGE for length, _ in parts]
-    return frames - sum(map(math.ceil, steps)) + math.ceil(sum(steps) + _EDGE * (len(steps) - 1))
+        return sum(count or 1 for count in frames)
+    alone = [_frames_at_rate(length, profile) for length in lengths]
+    more = sum(count - own for count, own in zip(frames, alone, strict=True) if count)
+    return more + _frames_at_rate(sum(lengths, Fraction(0)), profile)
+
+
+def _frames_at_rate(length: Fraction, profile: Profile) -> int:
+    """Return the number of frames that begin within so many seconds at the profile's rate."""
+    step = 1 / Fraction(str(profile.fps))
+    count = max(1, math.ceil(length / step - _EDGE))
+    if profile.is_animation:
+        tick = ANIMATION_TICKS[profile.container]
+        shown = round(length / tick) - round((count - 1) * step / tick)
+        count -= count > 1 and shown * tick * MAX_ANIMATION_FPS < 1  # the last one is left out
+    return count
 
 
 def _more(

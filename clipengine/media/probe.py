@@ -272,7 +272,7 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
         sample_aspect_ratio=as_fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1),
         variable_rate=rate.variable,
         rotation=rotation_of(frame) if frame else 0,
-        frames=stream.frames or None,
+        frames=stream.frames or stats.frames,
         language=language(stream.language),
         title=title(stream),
         roles=roles(stream),

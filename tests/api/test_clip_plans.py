@@ -17,6 +17,7 @@ from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_parts, facts_of
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import refused
+from tests.support.damage import film
 
 __all__ = ["shelf"]  # a fixture
 
@@ -144,6 +145,47 @@ def test_plan_has_the_frames_of_the_clip(
     profile = Profile(preset="ultrafast").rendered(None, Output(**options))
     made = cut_parts(spans, tmp_path / "clip.mp4", profile).made
     assert (answer.json()["frames"], made.frames) == (frames, frames)
+
+
+def test_plan_has_the_frames_of_an_animation(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, profile = shelf.get("mp4_25"), Profile(container="gif", audio="none", video="gif", fps=10)
+    monkeypatch.setitem(engine.settings.profiles, "gif", profile)
+    id = registered(engine, whole.path).recording_id
+    for end in ("1.51", "1.53"):  # one frame for 10 ms is left out
+        plan = _plan(http, f"/v1/recordings/{id}/clips/plan", 1.0, float(end), profile="gif")
+        made = cut_parts([(whole.path, Fraction(1), Fraction(end))], tmp_path / "clip.gif", profile).made
+        assert plan["frames"] == made.frames
+
+
+@pytest.mark.parametrize("fps", [None, 10])
+def test_plan_counts_the_frames_that_are_held_over_a_part_without_video(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf, tmp_path: Path, fps: int | None
+) -> None:
+    spans = [("mp4_25", 1.0, 1.55), ("audio_only_with_cover", 1.0, 2.0), ("mp4_25", 2.0, 2.25)]
+    names = dict.fromkeys(name for name, _, _ in spans)
+    ids = {name: registered(engine, shelf.get(name).path, key=f"{name}.mp4").recording_id for name in names}
+    parts = [{"recording_id": ids[name], "start_seconds": start, "end_seconds": end} for name, start, end in spans]
+    output = Output(fps=fps)
+    body = {"label": "plan", "parts": parts, "output": output.model_dump(exclude_none=True)}
+    answer = http.post(f"/v1/recordings/{ids['mp4_25']}/clips/plan", json=body)
+    assert answer.status_code == 200, answer.text
+    ranges = [(shelf.get(name).path, Fraction(str(start)), Fraction(str(end))) for name, start, end in spans]
+    made = cut_parts(ranges, tmp_path / "clip.mp4", Profile(preset="ultrafast").rendered(None, output)).made
+    assert answer.json()["frames"] == made.frames
+
+
+@pytest.mark.parametrize(("noise", "most"), [(True, 5), (False, 6)])
+def test_estimate_of_bytes_follows_those_of_the_recording(
+    http: httpx.Client, engine: RecordedEngine, tmp_path: Path, noise: bool, most: int
+) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film(noise=noise, size=256, seconds=3, sound=0))
+    id = registered(engine, path).recording_id
+    plan = _plan(http, f"/v1/recordings/{id}/clips/plan", 0.5, 2.5)
+    made = cut_parts([(path, Fraction(1, 2), Fraction(5, 2))], tmp_path / "clip.mp4").made
+    assert made.size_bytes / most < plan["estimated_bytes"] < made.size_bytes * most
 
 
 def test_plan_knows_the_subtitles_of_the_clip(

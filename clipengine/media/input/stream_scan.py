@@ -155,6 +155,7 @@ class PacketStats:
         self._sizes = {stream.index: StreamSizes(stream) for stream in streams if isinstance(stream, VideoStream)}
         self.sizes: set[tuple[int, int]] = set()  # of the pictures, up to a limit
         self.frame_distances = _FrameDistances()
+        self.frames: int | None = 0  # None if packets were left out
         self.last_frame: Fraction | None = None  # of those read since packets were left out
         self._durations: dict[int, Fraction] = {}  # stream index -> packet duration
         self.damaged = 0
@@ -177,6 +178,7 @@ class PacketStats:
         self.headers.add(packet, time_on_timeline)
         if packet.stream.type == "video":
             self.frame_distances.add(time_on_timeline)
+            self.frames = None if self.frames is None else self.frames + 1
             self.last_frame = max(time_on_timeline, self.last_frame or time_on_timeline)
             size = self._sizes[packet.stream_index].add(packet)
             self.sizes |= {size} if size is not None and len(self.sizes) < _MAX_SIZES else set()
@@ -187,7 +189,7 @@ class PacketStats:
         """Note that packets are left out between the last one and the next one."""
         self.frame_distances.split()
         self.headers.skip()
-        self.last_frame = None
+        self.frames = self.last_frame = None
         for analyzer in self.stamps.values():
             analyzer.skip()
 
