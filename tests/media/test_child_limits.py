@@ -7,7 +7,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ from clipengine.errors import ClipEngineError, RecordingTruncated, Timeout, Unsu
 from clipengine.media.input.source import MediaReader
 from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
+from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.jobs import Job, Message, cut_job, probe_job
 from clipengine.work.encoder.process import EncoderProcess, Watch
 from clipengine.work.encoder.stderr_tail import StderrTail
@@ -135,6 +136,19 @@ def test_stopped_child_is_killed(sample: Path) -> None:
     with tempfile.TemporaryFile() as output, pytest.raises(Timeout, match="no progress") as raised:
         do_job(_cut(sample, stall_seconds=3), sample, output=output.fileno(), watching=stop)
     assert raised.value.suspended
+
+
+def test_child_that_cut_a_clip_has_ended_although_it_was_to_be_kept(sample: Path) -> None:
+    """A process that encodes several clips would not give each of them the same bytes."""
+    child, cut = EncoderProcess(), _cut(sample, seconds=1)
+    try:
+        with tempfile.TemporaryFile() as output, closing(FolderStore(sample.parent).open(sample.name)) as reader:
+            child.run(probe_job(SETTINGS.encoding, cut_seconds=12.0), reader, watch=lambda message: None, keep=True)
+            assert child.alive
+            child.run(cut, reader, output=output.fileno(), watch=lambda message: None, keep=True)
+        assert not child.alive
+    finally:
+        child.close()
 
 
 @pytest.mark.exhaustive
