@@ -371,6 +371,7 @@ class Engine:
             self._workers[queue].run_due()
         elif id == "tidy":
             self._maintenance.run_hourly()
+            self._cleanup.index_missing()
         else:
             self._cleanup.run()
 

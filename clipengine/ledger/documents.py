@@ -6,7 +6,7 @@ compared exactly, in their JSON text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import peewee
@@ -31,6 +31,8 @@ class Documents:
         self._table = model._meta.table_name
         self._model, self._key, self._title = model, key, title
         self._insert = insert_statement(model, without=("document_id",))
+        self._insert_missing = insert_statement(model, without=("document_id",))
+        self._insert_missing.sql += " ON CONFLICT DO NOTHING"
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Index the words of a new row. Call it in the transaction that inserts the row."""
@@ -42,22 +44,26 @@ class Documents:
         self._database.change(self._model.delete().where(column == row[self._key.name]))
         self.add(row)
 
-    def add_missing(self) -> int:
-        """Index the rows that an older version wrote, and return their number."""
+    def add_missing(self) -> Iterator[int]:
+        """Index the rows that an older version wrote, in batches, and yield the number of rows of each batch.
+
+        Engines take turns. A row that another transaction has locked is left for the next call.
+        """
         rows, last = self._key.model, ""
         if self._count(rows) == self._count(self._model):
-            return 0
-        column, added = self._model._meta.fields[self._key.name], 0
+            return
+        column = self._model._meta.fields[self._key.name]
         indexed = peewee.fn.EXISTS(self._model.select(peewee.SQL("1")).where(column == self._key))
         while True:
             missing = rows.select().where(self._key > last, ~indexed).order_by(self._key).limit(_BATCH)
-            with self._database.transaction(ordered=False):
+            with self._database.transaction(durable=False, ordered=False):
+                self._database.turn(self._table)
                 found = self._database.rows(self._database.unlocked(missing))
                 for row in found:
-                    self.add(row)
-            added += len(found)
-            if len(found) < _BATCH:
-                return added
+                    self._database.insert(self._insert_missing, **self._document(row))
+            if not found:
+                return
+            yield len(found)
             last = found[-1][self._key.name]
 
     def _count(self, model: type[peewee.Model]) -> int:

@@ -5,7 +5,7 @@ It is the source of truth: queues and processes are rebuilt from it. A damaged l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -92,8 +92,6 @@ class Ledger:
             ledger = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
             with database.session():
                 ledger.commit_watermark.check()
-                for documents in (ledger.clips.documents, ledger.recordings.documents):
-                    documents.add_missing()
             return ledger
         except BaseException:
             database.close()
@@ -127,6 +125,11 @@ class Ledger:
         self.events.on_ready = lambda event_id, clip: self.shares.create_for_event(
             event_id, clip.clip_id, keep_ms=keep_ms
         )
+
+    def index_missing(self) -> Iterator[int]:
+        """Index the words of the rows that an older version wrote, see `Documents.add_missing`."""
+        yield from self.clips.documents.add_missing()
+        yield from self.recordings.documents.add_missing()
 
     def reset_far_future_due(self) -> int:
         """Make rows due now that are due later than any delay allows, and return their number.

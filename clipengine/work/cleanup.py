@@ -1,4 +1,4 @@
-"""Deletion of expired clips, old events and old deliveries."""
+"""Long chores on the ledger, in batches: expired clips, old events and deliveries, and missing search words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAY_MS = 24 * 3600 * 1000
 
 
 class Cleanup:
-    """Deletes one batch after the other until none is left, on one thread at a time."""
+    """Runs one batch after the other until none is left. One thread at a time deletes."""
 
     def __init__(self, ledger: Ledger, retention: Retention) -> None:
         self._ledger = ledger
@@ -48,8 +48,18 @@ class Cleanup:
             self._due_at = time.monotonic() + _SECONDS
             self._running.release()
 
+    def index_missing(self) -> None:
+        """Index the rows that an older version wrote. Lists find them by their words and tags afterwards."""
+        rows = 0
+        for indexed in self._ledger.index_missing():
+            rows += indexed
+            if self._stopped.wait(_PAUSE_SECONDS):
+                break
+        if rows:
+            log.info("the words of %d rows of an older version were indexed", rows)
+
     def stop(self) -> None:
-        """End `run` after its current batch."""
+        """End `run` and `index_missing` after their current batch."""
         self._stopped.set()
 
     def _drain(self, delete_batch: Callable[[], int]) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -255,9 +257,35 @@ def test_rows_of_an_older_version_are_found_and_sorted(place: Location, open_led
     assert ledger.database.run("SELECT tags, duration_seconds FROM recordings") == [("[]", 13.5)]
     insert_old_rows(ledger.database, "2", None)  # by an older engine, during a rolling upgrade
     again = open_ledger()
-    assert again.clips.documents.add_missing() == 0
+    assert sum(again.index_missing()) == 4
+    assert sum(again.index_missing()) == 0
     assert [clip.clip_id for clip in again.clips.list(limit=9, q="half", sort="size").data] == ["clip_2", "clip_1"]
     assert len(again.recordings.list(limit=9, q="final").data) == 2
+
+
+def test_engines_that_index_older_rows_at_the_same_time_index_each_once(ledger: Ledger, open_ledger: Open) -> None:
+    for number in range(1200):
+        insert_old_rows(ledger.database, f"{number:04}", None)
+    engines, together = [ledger, open_ledger(), open_ledger()], threading.Barrier(3)
+
+    def index(engine: Ledger) -> int:
+        together.wait(10)
+        return sum(engine.index_missing())
+
+    with ThreadPoolExecutor(3) as threads:
+        assert sum(threads.map(index, engines)) == 2400
+    assert {engine.database.run("SELECT count(*) FROM clip_documents")[0][0] for engine in engines} == {1200}
+    assert len(ledger.clips.list(limit=5, metadata={"half": "2"}).data) == 5
+
+
+def test_new_clip_does_not_wait_for_the_index_of_older_rows(ledger: Ledger, queue: Queue) -> None:
+    for number in range(600):
+        insert_old_rows(ledger.database, f"{number:04}", None)
+    batches = ledger.index_missing()
+    assert next(batches) == 500
+    clip = queue("made meanwhile")
+    assert sum(batches) == 700
+    assert ledger.clips.list(limit=1, q="meanwhile").data[0].clip_id == clip.clip_id
 
 
 def insert_old_rows(database: Database, number: str, result: str | None) -> None:

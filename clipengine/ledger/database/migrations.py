@@ -254,7 +254,7 @@ def migration_26(database: Database) -> None:
 def migration_27(database: Database) -> None:
     """Add tags, words, and what lists are sorted by. A size or duration of 0 is not known yet.
 
-    The words of existing rows are added when the ledger is opened.
+    The words of existing rows are added by the engines, beside their other work.
     """
     for table in ("clips", "recordings"):
         database.run(f"ALTER TABLE {table} ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'")
