@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -21,6 +22,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import inspect, is_current
 from clipengine.timecode import now_ms
 from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
+from tests.support.waiting import until
 
 skip_without_postgres()
 Open = Callable[..., Ledger]
@@ -51,6 +53,23 @@ def test_concurrent_first_hosts_create_one_ledger(open_ledger: Open) -> None:
         thread.join()
     assert len({ledger.default_secret() for ledger in opened}) == 1
     assert len(opened) == 4
+
+
+def test_older_row_that_another_engine_indexes_meanwhile_is_left(
+    ledger: Ledger, open_ledger: Open, queue: Callable[..., Clip]
+) -> None:
+    clip, other = queue(), open_ledger()
+    ledger.database.run("DELETE FROM clip_documents")
+    # Its lock on the clip would hide the race, which is between the snapshot of the query and the lock.
+    ledger.database.run("ALTER TABLE clip_documents DROP CONSTRAINT clip_documents_clip_id_fkey")
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as thread:
+        with other.transaction():
+            other.database.run("INSERT INTO clip_documents (clip_id, words) VALUES (?, 'x')", (clip.clip_id,))
+            indexing = thread.submit(lambda: sum(ledger.index_missing()))
+            until(lambda: ledger.database.run(waiting))
+        indexing.result()
+    assert ledger.database.run("SELECT words FROM clip_documents") == [("x",)]
 
 
 def test_error_of_a_host_without_the_key_says_to_copy_it(
