@@ -97,15 +97,23 @@ class ClipResult:
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:
-        """Return a stored result. One of an earlier version does not say how it was rendered: all of it was encoded."""
+        """Return a stored result. One of an earlier version does not say how it was rendered: all of it was encoded.
+
+        What a later version has added is ignored: its engines complete clips beside this one during an upgrade.
+        """
         earlier = {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": stored["duration_seconds"]}
-        files = [ClipSubtitles(**each) for each in stored.get("subtitles", ())]
-        parts = [ResultPart(**part) for part in stored.get("parts") or ()] or None
-        snapped = [SnappedCut(**cut) for cut in stored.get("snapped", ())]
-        return cls(**earlier | stored | {"subtitles": files, "parts": parts, "snapped": snapped})
+        files = [ClipSubtitles(**_known(ClipSubtitles, each)) for each in stored.get("subtitles", ())]
+        parts = [ResultPart(**_known(ResultPart, part)) for part in stored.get("parts") or ()] or None
+        snapped = [SnappedCut(**_known(SnappedCut, cut)) for cut in stored.get("snapped", ())]
+        return cls(**earlier | _known(cls, stored) | {"subtitles": files, "parts": parts, "snapped": snapped})
 
     def to_object(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _known(of: type[Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the fields that a dataclass has."""
+    return {name: stored[name] for name in of.__dataclass_fields__ if name in stored}
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ lock on the data folder.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import peewee
 
@@ -23,7 +25,10 @@ from clipengine.ledger.database.compatibility import LEASE_MS, check_supported
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import EngineRow
 
+log = logging.getLogger(__name__)
+
 BEAT_SECONDS = 3.0
+_RESULTS_SINCE = 18  # schema version from which on engines read the results of newer ones
 _KEPT_MS = 24 * 3600 * 1000
 
 
@@ -44,6 +49,7 @@ class Engines:
         self._database = database
         self._listening_since: float | None = None
         self._last_beat = 0.0
+        self._waits_for_older, self._logged_older = database.shared, False
 
     @property
     def shared(self) -> bool:
@@ -86,6 +92,19 @@ class Engines:
             return f"version {version}"
         return f"version {version} of a newer engine; this one supports up to {supported} and continues: upgrade it"
 
+    def waits_for_older(self) -> bool:
+        """Return True while engines of 0.1.0 live, which could not read the clips that this one would complete."""
+        if self._waits_for_older:
+            older = EngineRow.select().where(EngineRow.schema_version < _RESULTS_SINCE, self._is_alive())
+            rows = self._database.rows(older.order_by(EngineRow.host, EngineRow.pid))
+            if not rows:
+                self._waits_for_older = False  # for good: such an engine cannot start any more
+            elif not self._logged_older:
+                self._logged_older = True
+                engines = ", ".join(f"{row['host']} pid {row['pid']}" for row in rows)
+                log.info("clips are cut again when the engines of an older version have stopped: %s", engines)
+        return self._waits_for_older
+
     def running(self) -> list[str]:
         """Return host and pid of the engines with a recent heartbeat, of a ledger with any schema."""
         if not self.shared:
@@ -100,8 +119,11 @@ class Engines:
     def _alive_rows(self, *columns: peewee.Field) -> list[Row]:
         found = EngineRow.select(*columns).order_by(EngineRow.host, EngineRow.pid)
         if self.shared:
-            found = found.where(EngineRow.beat_at > self._database.clock_ms() - LEASE_MS)
+            found = found.where(self._is_alive())
         return self._database.rows(found)
+
+    def _is_alive(self) -> Any:
+        return EngineRow.beat_at > self._database.clock_ms() - LEASE_MS
 
     def count(self) -> int:
         """Return the number of engines that are alive."""

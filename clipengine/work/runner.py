@@ -114,8 +114,8 @@ class ClipRunner(Jobs[Clip]):
         self._unrecorded: set[str] = set()  # clips whose latest progress the ledger could not record
 
     def claim(self) -> Clip | None:
-        """Claim the next clip, unless the disk is low."""
-        if self._disk.is_low():
+        """Claim the next clip, unless the disk is low or engines of an older version live."""
+        if self._disk.is_low() or self._ledger.engines.waits_for_older():
             return None
         workers, suspects = self._settings.encoding.workers, self._suspects_allowed()
         clip = self._ledger.clips.claim(self._owner, workers=workers, fits=self._fits, suspects=suspects)

@@ -69,7 +69,7 @@ def test_newer_engine_joins_while_clips_are_cut(tmp_path: Path, film: Path, data
             check=False,
         )
         assert refused.returncode == 1
-        assert f"cannot be migrated to schema version {NEXT}" in refused.stderr
+        assert f"do not support version {NEXT}" in refused.stderr
         assert f"pid {server.process.pid}" in refused.stderr
         assert _schema(server) == {"name": "schema", "ok": True, "detail": f"version {NEXT - 1}"}
         with running_worker(newer_data, env=env, command=_newer("expand")) as newer:

@@ -2,7 +2,8 @@
 
     python -m tests.support.newer_engine expand|contract serve …
 
-`expand` adds a column, `contract` renames one that this version uses.
+With `expand` it is the next release, which adds a column. With `contract` it is the one after that, whose previous
+release no longer uses a column of this version; it renames it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 
 from clipengine.ledger.database import migrations
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.migrations import EXPANDING, MIGRATIONS, Migration, migrate
+from clipengine.ledger.database.migrations import MIGRATIONS, Migration, migrate
 
 
 def expand(database: Database) -> None:
@@ -26,8 +27,8 @@ def install(kind: str) -> None:
     """Make this process the later version. Call it before the modules that use the migrations are imported."""
     migration: Migration = {"expand": expand, "contract": contract}[kind]
     migrations.MIGRATIONS = (*MIGRATIONS, migration)
-    migrations.EXPANDING = EXPANDING | {expand}
-    migrate.__defaults__ = (migrations.MIGRATIONS,)
+    previous = {"expand": len(MIGRATIONS), "contract": len(MIGRATIONS) + 1}[kind]
+    migrate.__defaults__ = (migrations.MIGRATIONS, previous)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import lzma
+import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -14,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+
+from scripts.releases.build import install
 
 ARCHIVES = Path(__file__).resolve().parents[1] / "releases"
 _NO_TIMES = {"file_size_bytes", "outage_ms"}
@@ -43,6 +48,24 @@ class PastSite:
 
     def film(self) -> bytes:
         return next(self.data.rglob("lecture.mp4")).read_bytes()
+
+
+def installed(release: str, folder: Path) -> Path:
+    """Install a release into `folder`, and return the path of its command. Skip the test if that is impossible here.
+
+    PAST_RELEASES names a folder that keeps them: `PAST_RELEASES/0.1.0/venv/bin/clipengine`.
+    """
+    kept = os.environ.get("PAST_RELEASES")
+    folder = (Path(kept) if kept else folder) / release
+    command = folder / "venv" / "bin" / "clipengine"
+    if command.exists():
+        return command
+    folder.mkdir(parents=True)
+    try:
+        return install(f"v{release}", folder)
+    except (subprocess.CalledProcessError, OSError) as error:
+        shutil.rmtree(folder)
+        pytest.skip(f"release {release} cannot be installed here: {error}")
 
 
 def unpack(release: str, folder: Path, *, port: int) -> PastSite:

@@ -41,17 +41,22 @@ def clean_environ(env: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run_command(
-    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 60
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float = 60,
+    command: Sequence[str] = (COMMAND,),
 ) -> subprocess.CompletedProcess[str]:
     """Run `clipengine` and wait for its exit.
 
-    Other commands than servers run in this process, which saves their start. `timeout` is that of servers.
+    Other commands than servers, and than those of another installation, run in this process, which saves their start.
+    `timeout` is that of the others.
     """
-    if not _SERVERS & {*arguments}:
+    if command == (COMMAND,) and not _SERVERS & {*arguments}:
         return _run_here(arguments, clean_environ(env), cwd)
-    command = [COMMAND, *arguments]
+    line = [*command, *arguments]
     return subprocess.run(
-        command, env=clean_environ(env), cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False
+        line, env=clean_environ(env), cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False
     )
 
 
@@ -88,6 +93,7 @@ class RunningServer:
     greeting: str
     log: Path
     env: dict[str, str] = field(default_factory=dict)
+    made_with: Sequence[str] = (COMMAND,)
     _key: list[str] = field(default_factory=list)
     _clients: ExitStack = field(default_factory=ExitStack)
 
@@ -95,7 +101,8 @@ class RunningServer:
     def key(self) -> str:
         """Return a key with every scope, created on first use."""
         if not self._key:
-            made = run_command("keys", "create", "test", "--data", str(self.data), env=self.env, cwd=self.data)
+            arguments = ("keys", "create", "test", "--data", str(self.data))
+            made = run_command(*arguments, env=self.env, cwd=self.data, command=self.made_with)
             assert made.returncode == 0, made.stderr
             self._key.append(made.stdout.strip())
         return self._key[0]
@@ -117,16 +124,22 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    data: Path, *, env: Mapping[str, str] | None = None, config: Path | None = None, options: Sequence[str] = ()
+    data: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    config: Path | None = None,
+    options: Sequence[str] = (),
+    command: Sequence[str] = (COMMAND,),
 ) -> Iterator[RunningServer]:
     """Serve `data` on a free port. Stop, or kill, and reap a server that still runs at the end."""
     arguments = ["serve", "--port", "0", "--data", str(data), *options]
     arguments += ["--config", str(config)] if config else []
     with (
-        _running(arguments, data, env, r"listening on (\S+)") as (process, ready, greeting, log),
+        _running(arguments, data, env, r"listening on (\S+)", command) as (process, ready, greeting, log),
         ExitStack() as clients,
     ):
-        yield RunningServer(ready[1], data, process, greeting, log, env=dict(env or {}), _clients=clients)
+        url, env = ready[1], dict(env or {})
+        yield RunningServer(url, data, process, greeting, log, env=env, made_with=command, _clients=clients)
 
 
 @dataclass
@@ -146,14 +159,18 @@ class RunningWorker:
 
 @contextmanager
 def running_worker(
-    data: Path, *, env: Mapping[str, str], options: Sequence[str] = (), command: Sequence[str] = (COMMAND,)
+    data: Path,
+    *,
+    env: Mapping[str, str],
+    options: Sequence[str] = (),
+    command: Sequence[str] = (COMMAND,),
+    has_port: bool = True,
 ) -> Iterator[RunningWorker]:
-    """Yield another engine with its own data folder and a free port, stopped at the end."""
-    arguments = ["worker", "--port", "0", "--data", str(data), *options]
+    """Yield another engine with its own data folder and a free port, stopped at the end. 0.1.0 has no port."""
+    arguments = ["worker", *(("--port", "0") if has_port else ()), "--data", str(data), *options]
     with _running(arguments, data, env, "working", command) as (process, _, greeting, log):
         address = re.search(r"address +(\S+)", greeting)
-        assert address is not None
-        yield RunningWorker(address[1], data, process, log)
+        yield RunningWorker(address[1] if address else "", data, process, log)
 
 
 @contextmanager
@@ -167,12 +184,13 @@ def _running(
     """Yield the process, its ready line, all output before it, and its log."""
     data.parent.mkdir(parents=True, exist_ok=True)
     log = data.with_name(f"{data.name}.log")
+    is_older = Path(command[0]).parent != Path(COMMAND).parent  # which does not know all settings
     with log.open("a") as errors:
         process = subprocess.Popen(
             [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=clean_environ(_DEFAULTS | dict(env or {})),
+            env=clean_environ(({} if is_older else _DEFAULTS) | dict(env or {})),
             cwd=data.parent,
             start_new_session=True,
             text=True,

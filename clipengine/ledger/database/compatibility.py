@@ -1,7 +1,7 @@
 """Engines and schema versions: which engines may use a ledger during a rolling upgrade.
 
-A migration that expands the schema adds columns, tables or indexes that older engines ignore, so they continue to work.
-All other migrations contract it: they wait until no older engine lives. `meta` records the oldest version whose
+The migrations of a release keep everything that engines of the release before use, so these live through its upgrade.
+What only the release before that used may go: its engines must have stopped. `meta` records the oldest version whose
 engines can use the schema. A ledger in a file has one engine, and is never newer than it.
 """
 
@@ -24,12 +24,14 @@ def schema_version(database: Database) -> int:
     return version
 
 
-def record_version(database: Database, version: int, *, expands: bool) -> None:
-    """Record that a migration has reached `version`. Call it in the transaction of the migration."""
+def record_version(database: Database, version: int, *, oldest: int) -> None:
+    """Record that a migration has reached `version`, which engines that support `oldest` can use.
+
+    Call it in the transaction of the migration.
+    """
     database.run("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(version),))
-    if not expands:
-        database.run("DELETE FROM meta WHERE name = ?", (_COMPATIBLE_FROM,))
-        database.run("INSERT INTO meta (name, value) VALUES (?, ?)", (_COMPATIBLE_FROM, str(version)))
+    database.run("DELETE FROM meta WHERE name = ?", (_COMPATIBLE_FROM,))
+    database.run("INSERT INTO meta (name, value) VALUES (?, ?)", (_COMPATIBLE_FROM, str(oldest)))
 
 
 def check_supported(database: Database, newest: int) -> int:
@@ -40,27 +42,29 @@ def check_supported(database: Database, newest: int) -> int:
     return version
 
 
-def check_no_older_engines(database: Database, version: int) -> None:
-    """Raise StartupError if engines live that cannot use schema `version`, and keep others from starting meanwhile.
+def check_no_older_engines(database: Database, oldest: int) -> None:
+    """Raise StartupError if engines live that do not support `oldest`, and keep others from starting meanwhile.
 
     Call it in the transaction of the migration. An engine that starts now waits in its first heartbeat until the
     transaction ends, and then finds that it is too old.
     """
-    if not database.shared or not database.has_table("engines"):
+    version = schema_version(database)
+    if not database.shared or _compatible_from(database, version) >= oldest or not database.has_table("engines"):
         return
     database.run("LOCK TABLE engines IN SHARE ROW EXCLUSIVE MODE")
-    known = schema_version(database) >= _ENGINES_KNOW_SCHEMA_SINCE
-    columns = "host, pid, schema_version" if known else "host, pid, 0"
+    # The first release did not record it, and had migrated the ledger.
+    supported = "schema_version" if version >= _ENGINES_KNOW_SCHEMA_SINCE else str(version)
     living = database.run(
-        f"SELECT {columns} FROM engines WHERE beat_at > ? ORDER BY host, pid", (database.clock_ms() - LEASE_MS,)
+        f"SELECT host, pid FROM engines WHERE beat_at > ? AND {supported} < ? ORDER BY host, pid",
+        (database.clock_ms() - LEASE_MS, oldest),
     )
-    older = [f"{host} pid {pid}" for host, pid, supported in living if supported < version]
-    if older:
+    if living:
+        engines = ", ".join(f"{host} pid {pid}" for host, pid in living)
         raise StartupError(
-            f"{database.name} cannot be migrated to schema version {version}, because engines of an older version "
-            f"run: {', '.join(older)}",
-            hint="Stop these engines, then start this one again. After a crash, an engine counts as running for "
-            f"{LEASE_MS // 1000} s.",
+            f"{database.name} cannot be migrated from schema version {version}, because engines run that do not "
+            f"support version {oldest}: {engines}",
+            hint="Upgrade one release after the other, or stop these engines and start this one again. After a crash, "
+            f"an engine counts as running for {LEASE_MS // 1000} s.",
         )
 
 

@@ -1,7 +1,12 @@
-"""Numbered migrations of the schema, each run once in its own transaction.
+"""Numbered migrations of the schema, each run once. Those of an upgrade run in one transaction.
 
 A released migration is never changed; a later one corrects it. Migrations are plain SQL in SQLite's dialect, so that
 changes of the models in `schema` do not affect them. The backend translates the dialect.
+
+The migrations of a release only expand the schema, because engines of the release before use it during an upgrade: they
+add tables, indexes, and columns that are nullable or have a default. They remove what the release before no longer
+uses. If that one would process a new kind of row wrongly, the migration keeps it from claiming the row, as
+`migration_35` does.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from clipengine.clips.clip_key import next_clip_key
 from clipengine.ledger.database.compatibility import check_no_older_engines, check_supported, record_version
 from clipengine.ledger.database.database import Database, compact_json
 from clipengine.ledger.vault import Vault
@@ -348,6 +354,28 @@ def migration_34(database: Database) -> None:
         database.run("UPDATE events SET error_code = ? WHERE seq = ?", (error.get("code"), seq))
 
 
+def migration_35(database: Database) -> None:
+    """Keep engines of 0.1.0 from cutting clips, and from probing recordings that are fetched. Queue their clips again.
+
+    They do not know the states of clips, nor what clips and recordings may ask for by now. The database skips the row
+    that such an engine tries to claim, which then continues with its other work. What it was cutting gets another
+    object key, because its upload may still arrive.
+    """
+    if not database.shared:
+        return
+    for statement in _FENCES_35:
+        database.run(statement)
+    now, older = now_ms(), "SELECT engine_id FROM engines WHERE schema_version <= 17"
+    held = f"state IN ('cutting', 'uploading') AND COALESCE(owner, cut_by) IN ({older})"
+    for clip_id, key, attempt in database.run(f"SELECT clip_id, object_key, attempt FROM clips WHERE {held}"):
+        queued = "state = 'queued', step = 'queued', progress = 0, owner = NULL, finished = NULL, cut_by = NULL"
+        values = (next_clip_key(key, clip_id, attempt + 1), now, now, clip_id)
+        database.run(f"UPDATE clips SET {queued}, object_key = ?, next_at = ?, queued_at = ? WHERE clip_id = ?", values)
+        for old in (key, key.rsplit(".", 1)[0] + ".jpg"):
+            removal = "INSERT INTO removals (key, next_at, looks) VALUES (?, ?, 2) ON CONFLICT (key) DO NOTHING"
+            database.run(removal, (old, now))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -383,47 +411,34 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_32,
     migration_33,
     migration_34,
+    migration_35,
 )
 
 
-# Migrations that older engines can live with: see `compatibility`. One that changes or removes what they use is not.
-EXPANDING: frozenset[Migration] = frozenset(
-    {
-        migration_15,
-        migration_16,
-        migration_17,
-        migration_18,
-        migration_20,
-        migration_21,
-        migration_22,
-        migration_23,
-        migration_27,
-        migration_28,
-        migration_29,
-        migration_32,
-        migration_34,
-    }
-)
+# The last migration of 0.1.0, the release before this one. Its engines run while this release is rolled out.
+PREVIOUS_RELEASE = 13
 
 
-def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+def migrate(
+    database: Database, migrations: Sequence[Migration] = MIGRATIONS, previous_release: int = PREVIOUS_RELEASE
+) -> int:
     """Migrate the ledger to the newest schema and return its version, which may be newer than this program.
 
+    Other engines never see the schema between two migrations, nor does a failed one leave anything behind.
     Raises SchemaTooNew if a later version of the engine wrote it and this one cannot use it, and StartupError if the
-    database is not a ledger, or if a migration must wait until the engines of an older version have stopped.
+    database is not a ledger, or if engines run that are older than the previous release.
     """
     database.supported_schema = len(migrations)
-    while True:
-        with database.transaction():
-            version = check_supported(database, len(migrations))
-            if version >= len(migrations):
-                return version
-            migration = migrations[version]
-            if migration not in EXPANDING:
-                check_no_older_engines(database, version + 1)
-            database.backend.lift_statement_timeout(database.run)
+    with database.transaction():
+        version = check_supported(database, len(migrations))
+        if version >= len(migrations):
+            return version
+        check_no_older_engines(database, previous_release)
+        database.backend.lift_statement_timeout(database.run)
+        for migration in migrations[version:]:
             migration(database)
-            record_version(database, version + 1, expands=migration in EXPANDING)
+        record_version(database, len(migrations), oldest=previous_release)
+    return len(migrations)
 
 
 def create_meta(database: Database) -> None:
@@ -663,4 +678,17 @@ _INDEXES_27 = (
     "CREATE INDEX recordings_by_name ON recordings (SUBSTR(LOWER(COALESCE(name, '')), 1, 60), recording_id)",
     "CREATE INDEX recordings_by_duration ON recordings (duration_seconds, recording_id)",
     "CREATE INDEX recordings_by_size ON recordings (file_size_bytes, recording_id)",
+)
+
+_FENCES_35 = (
+    "CREATE FUNCTION skip_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+    # The state in which 0.1.0 cuts.
+    """CREATE TRIGGER clips_running BEFORE UPDATE ON clips FOR EACH ROW
+        WHEN (NEW.state = 'running') EXECUTE FUNCTION skip_row()""",
+    """CREATE FUNCTION skip_fetched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+        IF EXISTS (SELECT 1 FROM fetches WHERE recording_id = NEW.recording_id) THEN RETURN NULL; END IF;
+        RETURN NEW;
+    END'""",
+    """CREATE TRIGGER recordings_fetched BEFORE UPDATE ON recordings FOR EACH ROW
+        WHEN (NEW.owner IS NOT NULL AND OLD.owner IS NULL) EXECUTE FUNCTION skip_fetched()""",
 )

@@ -1,0 +1,189 @@
+"""A fleet of 0.1.0 on PostgreSQL is upgraded as the Helm chart and the compose file do it, while clips are made."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.past_release import installed
+from tests.support.postgres import database_url, postgres, skip_without_postgres  # noqa: F401 - fixtures
+from tests.support.server import RunningServer, RunningWorker, running_server, running_worker
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.outage
+
+skip_without_postgres()
+SECONDS = 120
+WORKERS = 2
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return installed("0.1.0", tmp_path_factory.mktemp("release"))
+
+
+@dataclass
+class Fleet:
+    """Engines in the order in which they were started. `address` is the server to which requests go."""
+
+    folder: Path
+    env: dict[str, str]
+    release: Path
+    stack: ExitStack
+    address: str = ""
+    key: str = ""
+    logs: list[Path] = field(default_factory=list)
+
+    def server(self, name: str, *, old: bool = False) -> RunningServer:
+        command = {"command": [str(self.release)]} if old else {}
+        server = self.stack.enter_context(running_server(self.folder / name, env=self.env, **command))
+        self.key = self.key or server.key
+        until(lambda: self._is_ready(server.url), SECONDS)
+        self.address = server.url
+        self.logs.append(server.log)
+        return server
+
+    def worker(self, name: str, *, old: bool = False) -> RunningWorker:
+        command: dict[str, Any] = {"command": [str(self.release)], "has_port": False} if old else {}
+        worker = self.stack.enter_context(running_worker(self.folder / name, env=self.env, **command))
+        if not old:
+            until(lambda: self._is_ready(worker.url), SECONDS)
+        self.logs.append(worker.log)
+        return worker
+
+    def _is_ready(self, url: str) -> bool:
+        return httpx.get(f"{url}/readyz", trust_env=False, timeout=30).status_code == 200
+
+    def send(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request, to the next server if this one has just stopped, and return the object."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                url = self.address + path
+                response = httpx.request(method, url, headers=headers, timeout=30, trust_env=False, **options)
+                assert response.status_code < 300, response.text
+                return response.json()
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+class Load:
+    """Threads that create clips, read each until it has ended, and list all, until the block ends."""
+
+    def __init__(self, fleet: Fleet, recording_id: str) -> None:
+        self._fleet, self._recording_id = fleet, recording_id
+        self._enough = threading.Event()
+        self._threads = [threading.Thread(target=self._create) for _ in range(3)]
+        self.created = 0
+        self.ended: list[dict[str, Any]] = []
+        self.errors: list[BaseException] = []
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join(SECONDS)
+
+    def wait_for_more(self, number: int) -> None:
+        """Wait until so many more clips have ended."""
+        wanted = len(self.ended) + number
+        until(lambda: self.errors or len(self.ended) >= wanted, SECONDS)
+        assert not self.errors, self.errors
+
+    def _create(self) -> None:
+        body = {"label": "cut", "start_seconds": 1, "end_seconds": 4}
+        try:
+            while not self._enough.is_set():
+                clip = self._fleet.send("POST", f"/v1/recordings/{self._recording_id}/clips", json=body)
+                self.created += 1
+                while clip["status"] == "processing":
+                    clip = self._fleet.send("GET", f"/v1/clips/{clip['clip_id']}")
+                    time.sleep(0.05)
+                self.ended.append(clip)
+                self._fleet.send("GET", "/v1/clips?limit=100")
+        except BaseException as error:
+            self.errors.append(error)
+
+
+def _as_chart_server_first(fleet: Fleet, server: RunningServer, workers: list[RunningWorker]) -> None:
+    """RollingUpdate: a new pod is ready before an old one is stopped."""
+    fleet.server("new server")
+    assert server.stop() == 0
+    _roll_workers(fleet, workers)
+
+
+def _as_chart_workers_first(fleet: Fleet, server: RunningServer, workers: list[RunningWorker]) -> None:
+    _roll_workers(fleet, workers)
+    fleet.server("new server")
+    assert server.stop() == 0
+
+
+def _roll_workers(fleet: Fleet, workers: list[RunningWorker]) -> None:
+    for number, worker in enumerate(workers):
+        fleet.worker(f"new worker {number}")
+        worker.process.terminate()
+        assert worker.process.wait(15) == 0
+
+
+def _as_compose(fleet: Fleet, server: RunningServer, workers: list[RunningWorker]) -> None:
+    """`up`: the server is replaced, and the workers when the new one is healthy."""
+    assert server.stop() == 0
+    fleet.server("new server")
+    for worker in workers:
+        worker.process.terminate()
+        assert worker.process.wait(15) == 0
+    for number in range(WORKERS):
+        fleet.worker(f"new worker {number}")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, release: Path, database_url: str) -> Iterator[Fleet]:  # noqa: F811
+    env = {
+        "CLIPENGINE_DATABASE__URL": database_url,
+        "CLIPENGINE_DATABASE__SECRETS_KEY": str(tmp_path / "secrets.key"),
+        "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "store"),
+        "CLIPENGINE_ENCODING__WORKERS": "1",
+        "CLIPENGINE_ENCODING__NICE": "0",
+    }
+    with ExitStack() as stack:
+        yield Fleet(tmp_path, env, release, stack)
+
+
+@pytest.mark.parametrize("upgrade", [_as_chart_server_first, _as_chart_workers_first, _as_compose])
+def test_fleet_of_0_1_0_is_upgraded_while_clips_are_made(
+    fleet: Fleet, film: Path, upgrade: Callable[[Fleet, RunningServer, list[RunningWorker]], None]
+) -> None:
+    server = fleet.server("old server", old=True)
+    workers = [fleet.worker(f"old worker {number}", old=True) for number in range(WORKERS)]
+    uploaded = fleet.send("PUT", "/v1/recordings/upload?name=a.mp4", content=film.read_bytes())["recording_id"]
+    until(lambda: fleet.send("GET", f"/v1/recordings/{uploaded}")["status"] == "complete", SECONDS)
+    with Load(fleet, uploaded) as load:
+        load.wait_for_more(4)
+        upgrade(fleet, server, workers)
+        load.wait_for_more(6)
+    assert not load.errors
+    assert {clip["status"] for clip in load.ended} == {"complete"}
+    assert len(load.ended) == load.created
+    ids = [clip["clip_id"] for clip in load.ended]
+    events = fleet.send("GET", "/v1/clips?limit=100")["data"]
+    assert {clip["clip_id"] for clip in events} == set(ids)
+    keys = {clip["bucket_path"] for clip in load.ended}
+    stored = {str(path.relative_to(fleet.folder / "store")) for path in (fleet.folder / "store").rglob("*clip_*.mp4")}
+    until(lambda: keys == stored, SECONDS)
+    logs = {log.name: log.read_text() for log in fleet.logs}
+    assert [name for name, text in logs.items() if "Traceback" in text] == []
+    assert "clips are cut again when the engines of an older version have stopped" in "".join(logs.values())
