@@ -1,4 +1,4 @@
-"""The HTTP API as one Starlette application over an engine, and the small one of a worker."""
+"""The HTTP API as one Starlette application over an engine, and the small ones of a worker and of a waiting engine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from functools import cache, partial
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.middleware import layers
 from clipengine.api.http.open_streams import OpenStreams
-from clipengine.api.http.operation import Operation, routes
+from clipengine.api.http.operation import Operation, Public, json_response, routes
 from clipengine.api.http.ports import Endpoint, Engine
 from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.reference import openapi
@@ -43,7 +45,7 @@ from clipengine.api.routes import (
     uploads,
     webhooks,
 )
-from clipengine.errors import ClipEngineError
+from clipengine.errors import ClipEngineError, StorageUnavailable
 
 
 def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
@@ -120,3 +122,23 @@ def create_worker_app(engine: Engine) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def create_waiting_app() -> Starlette:
+    """Return the ASGI application of an engine that waits for its database: `/livez`, and 503 for all else."""
+
+    async def livez(request: Request) -> Response:
+        return json_response({"status": "ok"})
+
+    async def readyz(request: Request) -> Response:
+        body = {"status": "failing", "checks": [{"name": "database", "ok": False}]}
+        return json_response(body, 503, {"Retry-After": "5"})
+
+    async def unavailable(request: Request, error: Exception) -> Response:
+        hint = "The server starts when its database is available; send the same request again."
+        return await on_error(request, StorageUnavailable("the database cannot be reached yet", hint=hint))
+
+    return Starlette(
+        routes=[Route("/livez", Public(livez)), Route("/readyz", Public(readyz))],
+        exception_handlers={HTTPException: unavailable},
+    )

@@ -23,6 +23,7 @@ from clipengine.api.app import create_app
 from clipengine.api.http.ports import Endpoint
 from clipengine.cli import logs, process, traces
 from clipengine.cli.data_folder import locations, make_private
+from clipengine.cli.database_wait import wait_for_database
 from clipengine.cli.extras import missing_extra
 from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
@@ -71,6 +72,8 @@ def serve(
     make_private(settings.data.folder)
     process.prepare()
     traces.set_up(settings)
+    if not wait_for_database(settings, stop):
+        return
     engine = Engine.build(settings)
     try:
         endpoints = _endpoints(engine)

@@ -17,6 +17,7 @@ from clipengine import __version__, tracing
 from clipengine.api.app import create_worker_app
 from clipengine.cli import logs, process, traces
 from clipengine.cli.data_folder import in_postgres, locations, make_private
+from clipengine.cli.database_wait import wait_for_database
 from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
 from clipengine.cli.shutdown import StopRequest
@@ -48,6 +49,8 @@ def worker(config: Path | None, host: str | None, port: int | None, data: Path |
     make_private(settings.data.folder)
     process.prepare()
     traces.set_up(settings)
+    if not wait_for_database(settings, stop):
+        return
     engine = Engine.build(settings)
     try:
         engine.start(leads=False)

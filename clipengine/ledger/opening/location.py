@@ -40,6 +40,14 @@ def inspect(location: Location) -> str:
     return inspect_file(location)
 
 
+def why_unreachable(location: Location) -> str | None:
+    """Return why the server of the database cannot be reached at the moment, or None. A file needs no server."""
+    if isinstance(location, PostgresLocation):
+        found: str | None = _postgres_open().why_unreachable(location)
+        return found
+    return None
+
+
 def is_current(location: Location) -> bool:
     """Return True if opening the ledger would not migrate it."""
     if isinstance(location, PostgresLocation):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import psycopg
+
 from clipengine.errors import StartupError, StorageError
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.compatibility import check_supported, schema_version
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
-from clipengine.ledger.database.postgres import Postgres
+from clipengine.ledger.database.postgres import Postgres, connect
 from clipengine.ledger.engines import Engines
 from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.timecode import now_ms
 
+# Reasons with which a server that starts, stops or is busy refuses connections.
+_PASSING = ("starting up", "shutting down", "recovery mode", "not yet accepting connections", "too many", "remaining")
 _OLDEST = 14
 _SKEW_SECONDS = 2
 _ENGINES_SINCE = 10  # schema version
@@ -66,6 +70,20 @@ def inspect_postgres(shared: PostgresLocation) -> str:
         raise StartupError(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
     finally:
         database.close()
+
+
+def why_unreachable(shared: PostgresLocation) -> str | None:
+    """Return why the server cannot be reached, or None if it answers, even if it refuses this user for good."""
+    try:
+        connect(shared.url).close()
+    except psycopg.OperationalError as error:
+        said = str(error).strip()
+        if "FATAL:" in said and not any(reason in said for reason in _PASSING):
+            return None
+        return said.splitlines()[0]
+    except psycopg.Error:
+        return None
+    return None
 
 
 def is_current_postgres(shared: PostgresLocation) -> bool:
