@@ -1,7 +1,7 @@
 """Disk space that running clips may still need.
 
 The sizes are estimates that make clips wait instead of fail. If the disk is full anyway, only the clip that met the
-error fails, with `disk_full`.
+error fails, with `disk_full`. Of several engines, others try it first, see `runner`.
 """
 
 from __future__ import annotations

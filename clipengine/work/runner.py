@@ -60,6 +60,7 @@ log = logging.getLogger(__name__)
 _REPORT_SECONDS = 0.4  # between two writes of the progress
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISAPPEARED_HINT = "Keep other programs from deleting files in the data folder; the engine retries automatically."
+_FULL_DISKS = 2  # that a clip may fill before it fails, if other engines may have more space
 # The progress at the end of encoding and of the verification.
 _ENCODED, _VERIFIED = 0.95, 0.97
 _FIRST_STEP: dict[Program, tuple[Step, float]] = {
@@ -111,6 +112,7 @@ class ClipRunner(Jobs[Clip]):
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
         self._finished: set[str] = set()  # clips whose files are kept for their upload
+        self._too_large: set[str] = set()  # clips that filled the disk of this engine
         self._unrecorded: set[str] = set()  # clips whose latest progress the ledger could not record
 
     def claim(self) -> Clip | None:
@@ -127,6 +129,8 @@ class ClipRunner(Jobs[Clip]):
         return self._ledger.clips.is_due()
 
     def _fits(self, clip: Clip) -> bool:
+        if clip.clip_id in self._too_large and self._ledger.engines.count() > 1:
+            return False
         try:
             size = estimate_bytes(clip, self._ledger.recordings.get(clip.recording_id))
         except RecordingNotFound:
@@ -173,7 +177,11 @@ class ClipRunner(Jobs[Clip]):
         clips = self._ledger.clips
         if (delay := next_delay(error, clips.outage_ms(item.clip_id))) is not None:
             return Retry(delay)
-        delay = retry_delay_ms(error, clips.crashes(item.clip_id))
+        crashes = clips.crashes(item.clip_id)
+        if isinstance(error, DiskFull) and crashes < _FULL_DISKS and self._ledger.engines.count() > 1:
+            self._too_large.add(item.clip_id)
+            return Retry(0, crashed=True)
+        delay = retry_delay_ms(error, crashes)
         return None if delay is None else Retry(delay, crashed=True)
 
     def later(self, item: Clip, error: ClipEngineError, retry: Retry) -> bool:

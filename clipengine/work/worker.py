@@ -26,7 +26,7 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True)
 class Retry:
-    """A retry after `delay_ms`. `crashed` is True if it follows the crash of a child process."""
+    """A retry after `delay_ms`. `crashed` counts the attempt, as after the crash of a child process."""
 
     delay_ms: int
     crashed: bool = False

@@ -14,7 +14,9 @@ import pytest
 from clipengine.client import Client
 from clipengine.stores.folder import FolderStore
 from tests.support.full_disk import MEGABYTE, disk, fill, free
+from tests.support.hosts import NO_CUTS, SECONDS, Hosts
 from tests.support.invariants import check_invariants
+from tests.support.postgres import database_url, kinds_of_ledger, postgres  # noqa: F401 - fixtures
 from tests.support.server import RunningServer, run_command, running_server
 from tests.support.waiting import until
 
@@ -88,6 +90,20 @@ def test_full_scratch_disk_fails_only_the_affected_clip(film: Path, tmp_path: Pa
             until(lambda: not list((data / "scratch").iterdir()))
             server.stop()
         check_invariants(data)
+
+
+@pytest.mark.skipif("postgres" not in kinds_of_ledger(), reason="needs PostgreSQL")
+def test_clip_that_fills_the_disk_of_one_engine_is_cut_by_another(hosts: Hosts, film: Path) -> None:
+    server = hosts.server("server", **NO_CUTS)
+    with server.client() as api, disk(hosts.folder / "full" / "scratch", 0.12):
+        recording = hosts.recording(api, film)
+        full = hosts.worker("full", CLIPENGINE_LIMITS__MIN_FREE_BYTES="0")
+        clip_id = api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id
+        until(lambda: "no space left" in full.log.read_text(), SECONDS)
+        hosts.worker("empty")
+        clip = api.clips.wait(clip_id, timeout=SECONDS)
+        assert (clip.status, clip.attempt) == ("complete", 2), clip.error
+    hosts.check([clip_id])
 
 
 def test_cut_names_the_folder_whose_disk_is_full(film: Path, tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ def test_engine_continues_with_the_copied_ledger(tmp_path: Path, film: Path, dat
         again = run_command("ledger", "copy", "--data", str(data), env=shared)
         assert again.returncode == 1
         assert "is not empty" in again.stderr
+        forgotten = run_command("serve", "--port", "0", "--data", str(data))
+        assert forgotten.returncode == 1
+        assert "Set database.url to that database" in forgotten.stderr
         with running_server(data, env=shared) as server:
             server._key.append(key)  # the key of the first engine is valid for the second
             api = server.client()

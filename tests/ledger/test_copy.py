@@ -48,9 +48,17 @@ def _rows(ledger: Ledger) -> dict[str, list[Any]]:
     }
 
 
+def _mark(ledger: Path) -> Path:
+    return ledger.with_name("ledger.db-moved")
+
+
 def test_copied_ledger_has_the_same_rows_and_secrets(filled: Path, open_ledger: Open, database_url: str) -> None:
     target = PostgresLocation(database_url, filled.with_name("secrets.key"))
     copied = copy_to_postgres(filled, target)
+    with pytest.raises(StartupError, match="was copied to the database test_.* and is not used any more") as refused:
+        open_ledger(at=filled)
+    assert f"delete {_mark(filled)}" in refused.value.hint
+    _mark(filled).unlink()
     source, ledger = open_ledger(at=filled), open_ledger(at=target)
     assert _rows(ledger) == _rows(source)
     assert [(name, count) for name, count, _ in copied if name != "meta"] == [
@@ -66,6 +74,7 @@ def test_copied_ledger_never_reuses_the_number_of_a_deleted_event(
 ) -> None:
     target = PostgresLocation(database_url, filled.with_name("secrets.key"))
     copy_to_postgres(filled, target)
+    _mark(filled).unlink()
     numbers = []
     for location in (filled, target):
         ledger = open_ledger(at=location)

@@ -26,6 +26,7 @@ from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.database.sqlite import translate
 from clipengine.ledger.fsync import fsync
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
+from clipengine.ledger.opening.moved import SUFFIX as MOVED_SUFFIX
 from clipengine.ledger.vault import KEY_CHECK, KEY_FILE, Vault
 from clipengine.timecode import now_ms, rfc3339
 
@@ -33,7 +34,7 @@ _LEDGER, _MANIFEST = "ledger.db", "backup.json"
 _MEMBERS = (_MANIFEST, _LEDGER, KEY_FILE)
 _LAST = "last-backup.json"  # in the data folder
 _MAX_MANIFEST_BYTES = 100_000
-_SUFFIXES = ("", "-wal", "-shm", WATERMARK_SUFFIX)
+_SUFFIXES = ("", "-wal", "-shm", WATERMARK_SUFFIX, MOVED_SUFFIX)
 
 
 def write_backup(ledger: Path, target: Path) -> dict[str, Any]:

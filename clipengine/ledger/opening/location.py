@@ -12,6 +12,7 @@ from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import new_secret
 from clipengine.ledger.engines import Engines
 from clipengine.ledger.opening.file import inspect_file, is_current_file, open_file
+from clipengine.ledger.opening.moved import check_not_moved, mark_moved
 from clipengine.ledger.vault import Vault
 from clipengine.settings import Settings
 
@@ -30,6 +31,7 @@ def open_database(location: Location) -> Database:
     if isinstance(location, PostgresLocation):
         database: Database = _postgres_open().open_postgres(location)
         return database
+    check_not_moved(location)
     return open_file(location)
 
 
@@ -37,6 +39,7 @@ def inspect(location: Location) -> str:
     """Check a ledger without changing it and return a short description. Raises StartupError or a subclass."""
     if isinstance(location, PostgresLocation):
         return str(_postgres_open().inspect_postgres(location))
+    check_not_moved(location)
     return inspect_file(location)
 
 
@@ -58,9 +61,12 @@ def is_current(location: Location) -> bool:
 def copy_to_postgres(ledger: Path, target: PostgresLocation) -> list[tuple[str, int, str]]:
     """Copy the ledger in a file to an empty database, and return the name, row count and checksum of each table.
 
+    No engine opens the file afterwards, see `moved`.
+
     Raises StartupError or a subclass, and leaves the database empty then.
     """
     copied = _with_driver("copy").copy_ledger(ledger, target)
+    mark_moved(ledger, _postgres_open().postgres_database(target).name)
     return [(each.table, each.rows, each.checksum) for each in copied]
 
 
