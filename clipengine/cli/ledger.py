@@ -27,8 +27,8 @@ def ledger() -> None:
 def copy(url: str | None, config: Path | None, data: Path | None, as_json: bool) -> None:
     """Copy the SQLite ledger of the data folder to an empty PostgreSQL database. No server may be running.
 
-    The file is not deleted, but engines refuse to open it. All users of the machine can see a password in an argument: put it in database.url, or in
-    ~/.pgpass.
+    The file is not deleted, but engines refuse to open it. All users of the machine can see a password in an argument:
+    put it in database.url, or in ~/.pgpass.
     """
     settings = settings_of(config, data)
     url = url or settings.database.url.get_secret_value()

@@ -1,8 +1,13 @@
 """Leases: the claims of engines on clips, probes, deliveries and removals.
 
 A claim sets the owner of a row and increments its fence: `attempt` of a clip, `lease` of the others. Every change by
-the owner is conditional on id, state, owner and fence, so that a stale owner changes no row, and no two engines ever
-hold the same fence of a row. Engines renew all their leases at once, with their heartbeat (see `engines`).
+the owner is conditional on id, state, owner and fence, so that a stale owner changes no row. Engines renew all their
+leases at once, with their heartbeat (see `engines`).
+
+A claim does not wait for the disk. If PostgreSQL crashes right after it, two engines may therefore hold the same fence:
+one whose claim was undone, and the next. The owner tells them apart. The changes of a clip are not conditional on the
+owner: there, the first that leaves `cutting` ends the attempt of both. That commit is durable (`uploads.add`), and
+nothing is uploaded before it, so that two engines never write to the same object.
 """
 
 from __future__ import annotations

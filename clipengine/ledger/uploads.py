@@ -38,13 +38,14 @@ class Uploads:
     def add(self, id: str, attempt: int, finished: Finished, *, progress: float, owner: str) -> bool:
         """Queue a clip that `owner` has cut for upload, due now. Return False if the claim was lost.
 
-        Not durable: a power cut may lose the file as well, and the clip is then cut again.
+        Durable if engines share the ledger: the attempt must not begin again while its file is uploaded, see `lease`.
+        Otherwise a power cut may lose the file as well, and the clip is then cut again.
         """
         values = entering("uploading", finished=asdict(finished), progress=progress, cut_by=owner, next_at=now_ms())
         keys = [each.path for each in finished.result.subtitles]
         if finished.result.manifest_path is not None:
             keys.append(finished.result.manifest_path)
-        with self._database.transaction(durable=False, ordered=False):
+        with self._database.transaction(durable=self._database.shared, ordered=False):
             if keys:  # an earlier attempt may have stored other ones under the same key of the clip
                 row = self._database.by_key(ClipRow, id, lock=True)
                 values["subtitle_keys"] = [*dict.fromkeys([*((row and row["subtitle_keys"]) or ()), *keys])]

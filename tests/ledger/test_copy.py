@@ -55,7 +55,7 @@ def _mark(ledger: Path) -> Path:
 def test_copied_ledger_has_the_same_rows_and_secrets(filled: Path, open_ledger: Open, database_url: str) -> None:
     target = PostgresLocation(database_url, filled.with_name("secrets.key"))
     copied = copy_to_postgres(filled, target)
-    with pytest.raises(StartupError, match="was copied to the database test_.* and is not used any more") as refused:
+    with pytest.raises(StartupError, match=r"was copied to the database test_.* and is not used any more") as refused:
         open_ledger(at=filled)
     assert f"delete {_mark(filled)}" in refused.value.hint
     _mark(filled).unlink()
