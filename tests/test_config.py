@@ -55,6 +55,15 @@ def test_unit_file_is_valid_and_locked_down(tmp_path: Path) -> None:
     assert float(exposure[1]) < 2
 
 
+def test_documented_place_of_the_secrets_key_can_be_written_by_the_unit() -> None:
+    unit = (CONFIG / "clipengine.service").read_text("utf-8")
+    state = re.search(r"^StateDirectory=(\S+)$", unit, re.MULTILINE)
+    assert state is not None
+    assert "\nProtectSystem=strict\n" in unit  # all but this is read-only
+    places = re.findall(r"^secrets_key = \"(.+)\"", (ROOT / "clipengine/docs/operations.md").read_text(), re.MULTILINE)
+    assert places == [f"/var/lib/{state[1]}/secrets.key"]
+
+
 def test_alert_rules_use_documented_metrics() -> None:
     documented = set(re.findall(r"^\| `(clipengine_\w+)`", (ROOT / "clipengine/docs/operations.md").read_text(), re.M))
     used = set(re.findall(r"\bclipengine_\w+", (CONFIG / "alerts.yml").read_text("utf-8")))
@@ -132,6 +141,8 @@ def test_proxies_stream_uploads_and_events(proxy: object, tmp_path: Path) -> Non
         ) as http,
     ):
         assert http.get("/v1/clips").headers["x-request-id"]
+        own = {"X-Request-Id": "of-the-client-0001"}
+        assert http.get("/v1/clips", headers=own).headers["x-request-id"] == "of-the-client-0001"
         assert http.get("/v1/nothing").json()["code"] == "not_found"
         assert http.get("/metrics").status_code == 200
         _upload(server, http)

@@ -76,8 +76,9 @@ def chart(render: Render) -> Chart:
 @pytest.mark.exhaustive
 def test_optional_objects_are_off_by_default(render: Render, chart: Chart) -> None:
     plain = render({})
-    assert {kind for kind, _ in plain} == {"ConfigMap", "Deployment", "Service"}
-    assert {kind for kind, _ in chart} == {"ConfigMap", "Deployment", "ScaledObject", "Service", "ServiceMonitor"}
+    always = {"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
+    assert {kind for kind, _ in plain} == always
+    assert {kind for kind, _ in chart} == always | {"ScaledObject", "ServiceMonitor"}
     assert plain["Deployment", "clips-workers"]["spec"]["replicas"] == 2
     assert "replicas" not in chart["Deployment", "clips-workers"]["spec"]  # KEDA sets them
 
@@ -107,6 +108,48 @@ def test_objects_of_the_chart_refer_to_each_other(chart: Chart) -> None:
     assert not monitor["selector"]["matchLabels"].items() <= chart["Service", "clips"]["metadata"]["labels"].items()
     assert labels[monitor["jobLabel"]] == "clipengine"
     assert chart["ScaledObject", "clips-workers"]["spec"]["scaleTargetRef"]["name"] == "clips-workers"
+
+
+def test_pods_are_limited_spread_and_protected(render: Render) -> None:
+    plain = render({})
+    (ingress,) = plain["NetworkPolicy", "clips"]["spec"]["ingress"]
+    assert ingress == {"ports": [{"port": "http", "protocol": "TCP"}]}
+    for name in ("clips-server", "clips-workers"):
+        pod = plain["Deployment", name]["spec"]["template"]
+        budget = plain["PodDisruptionBudget", name]["spec"]
+        (spread,) = pod["spec"]["topologySpreadConstraints"]
+        selectors = [budget["selector"], spread["labelSelector"], plain["NetworkPolicy", "clips"]["spec"]["podSelector"]]
+        assert all(each["matchLabels"].items() <= pod["metadata"]["labels"].items() for each in selectors)
+        assert selectors[0] == selectors[1] == plain["Deployment", name]["spec"]["selector"]
+        assert budget["maxUnavailable"] == 1
+        assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        assert pod["spec"]["volumes"][0]["emptyDir"]["sizeLimit"] == "20Gi"
+
+
+def test_data_folder_may_be_a_volume_whose_size_the_engine_sees(render: Render) -> None:
+    pod = render({"scratchClass": "fast", "workers": {"scratch": "7Gi"}})["Deployment", "clips-workers"]["spec"]
+    (volume,) = [each for each in pod["template"]["spec"]["volumes"] if each["name"] == "data"]
+    claim = volume["ephemeral"]["volumeClaimTemplate"]["spec"]
+    assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("fast", "7Gi")
+
+
+def test_only_the_network_policy_can_be_disabled_or_narrowed(render: Render) -> None:
+    assert ("NetworkPolicy", "clips") not in render({"networkPolicy": {"enabled": False}})
+    peers = [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}]
+    narrowed = render({"networkPolicy": {"from": peers}})["NetworkPolicy", "clips"]["spec"]
+    assert narrowed["ingress"][0]["from"] == peers
+
+
+def test_containers_of_compose_are_locked_down_and_limited() -> None:
+    services = yaml.safe_load((CONFIG / "docker" / "compose.yaml").read_text("utf-8"))["services"]
+    for name, service in services.items():
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert service["logging"]["options"]["max-size"], name
+    for name in ("clipengine", "worker"):
+        assert (services[name]["read_only"], services[name]["cap_drop"]) == (True, ["ALL"])
+        volumes = {volume.split(":")[1] for volume in services[name]["volumes"]} | {"/data"}  # of the image
+        assert volumes | {*services[name]["tmpfs"]} == {"/data", "/etc/clipengine", "/tmp"}
 
 
 def test_pods_run_existing_commands_with_valid_settings(chart: Chart, tmp_path: Path) -> None:

@@ -62,6 +62,14 @@ spec:
         - {name: tmp, mountPath: /tmp}
         - {name: settings, mountPath: /etc/clipengine, readOnly: true}
         - {name: secret, mountPath: /run/clipengine, readOnly: true}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "clipengine.selector" $root | nindent 10 }}
+          app.kubernetes.io/component: {{ .command }}
   {{- with .values.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
@@ -72,9 +80,18 @@ spec:
   {{- end }}
   volumes:
     - name: data
+      {{- if $root.Values.scratchClass }}
+      ephemeral:
+        volumeClaimTemplate:
+          spec:
+            accessModes: [ReadWriteOnce]
+            storageClassName: {{ $root.Values.scratchClass }}
+            resources: {requests: {storage: {{ .values.scratch }}}}
+      {{- else }}
       emptyDir: {sizeLimit: {{ .values.scratch }}}
+      {{- end }}
     - name: tmp
-      emptyDir: {}
+      emptyDir: {sizeLimit: 1Gi}
     - name: settings
       configMap: {name: {{ $root.Release.Name }}-settings}
     - name: secret
