@@ -118,9 +118,9 @@ def test_pods_are_limited_spread_and_protected(render: Render) -> None:
         pod = plain["Deployment", name]["spec"]["template"]
         budget = plain["PodDisruptionBudget", name]["spec"]
         (spread,) = pod["spec"]["topologySpreadConstraints"]
-        selectors = [budget["selector"], spread["labelSelector"], plain["NetworkPolicy", "clips"]["spec"]["podSelector"]]
-        assert all(each["matchLabels"].items() <= pod["metadata"]["labels"].items() for each in selectors)
-        assert selectors[0] == selectors[1] == plain["Deployment", name]["spec"]["selector"]
+        policy = plain["NetworkPolicy", "clips"]["spec"]["podSelector"]
+        assert policy["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        assert budget["selector"] == spread["labelSelector"] == plain["Deployment", name]["spec"]["selector"]
         assert budget["maxUnavailable"] == 1
         assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
         assert pod["spec"]["volumes"][0]["emptyDir"]["sizeLimit"] == "20Gi"

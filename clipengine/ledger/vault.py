@@ -111,8 +111,8 @@ def _write(path: Path) -> None:
     except OSError as error:
         raise StartupError(
             f"the key of the ledger's secrets cannot be created at {path}: {error.strerror}",
-            hint="The first start creates it: let this user write to the folder, copy another host's key there, or create "
-            "one with `openssl rand -base64 32`.",
+            hint="The first start creates it: let this user write to the folder, copy another host's key there, or "
+            "create one with `openssl rand -base64 32`.",
         ) from error
     finally:
         with contextlib.suppress(OSError):
