@@ -171,7 +171,7 @@ class Clips:
         `created_after` is inclusive, `created_before` is not (ms). A clip has every `tag`, every pair of `metadata` and
         the words of `q`. `sort` is a name of CLIP_SORTS, after a `-` if descending.
         """
-        query = self.documents.filter(ClipRow.select(), q=q, tags=tag, metadata=metadata)
+        query, search = self.documents.filter(ClipRow.select(), q=q, tags=tag, metadata=metadata)
         if recording_id is not None:
             query = query.where(ClipRow.recording_id == recording_id)
         if status is not None:
@@ -191,6 +191,7 @@ class Clips:
             after=created_after,
             before=created_before,
             sort=sort_by(CLIP_SORTS, sort),
+            search=search,
             make=_clip,
         )
 

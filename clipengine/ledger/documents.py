@@ -13,11 +13,13 @@ import peewee
 
 from clipengine.clips.words import Phrase, indexed_words, parse_query
 from clipengine.ledger.database.database import Database, Row, compact_json, insert_statement
+from clipengine.ledger.pages import Search
 
 # More than a valid row has. It fits into a tsvector, whose limit is a megabyte.
 _MAX_CHARACTERS = 250_000
 _MAX_WORDS = 20  # of tags and metadata that are looked up in the index
 _FEW = 1000
+_NEWER = 5000  # matches that are read to find those among the first rows of a list
 _BATCH = 500
 
 
@@ -74,33 +76,43 @@ class Documents:
         text = "\n".join([row[self._title.name] or "", *row["tags"], *pairs])
         return {self._key.name: row[self._key.name], "words": indexed_words(text[:_MAX_CHARACTERS])}
 
-    def filter(self, query: Any, *, q: str | None, tags: Sequence[str], metadata: Mapping[str, str]) -> Any:
+    def filter(
+        self, query: Any, *, q: str | None, tags: Sequence[str], metadata: Mapping[str, str]
+    ) -> tuple[Any, Search | None]:
         """Return the query of the rows that have the words of `q`, all `tags` and all pairs of `metadata`.
 
-        Raises InvalidRequest if `q` has no words.
+        If many rows have the words, return the query without these conditions, and the search for `read_page`. Raises
+        InvalidRequest if `q` has no words.
         """
         phrases = [] if q is None else [*parse_query(q)]
         exact = [*tags, *(text for pair in metadata.items() for text in pair)]
         phrases += [Phrase((word,)) for text in exact for word in indexed_words(text).split()][:_MAX_WORDS]
-        if phrases:
-            query = query.where(self._with_words(phrases))
-        for tag in tags:
-            query = query.where(self._contains("tags", compact_json(tag)))
+        conditions = [self._contains("tags", compact_json(tag)) for tag in tags]
         for name, value in metadata.items():
-            query = query.where(self._contains("metadata", f"{compact_json(name)}:{compact_json(value)}"))
-        return query
-
-    def _with_words(self, phrases: Sequence[Phrase]) -> Any:
-        database, column = self._database, f"c.{self._key.name}"
-        index = database.backend.word_index(self._table, "document_id")
-        query = index.query(phrases)
-        few = f"SELECT {column} FROM {index.tables} WHERE {index.match} LIMIT {_FEW + 1}"
-        found = [ident for (ident,) in database.run(few, (query,))]
+            conditions.append(self._contains("metadata", f"{compact_json(name)}:{compact_json(value)}"))
+        if not phrases:
+            return query.where(*conditions) if conditions else query, None
+        index = self._database.backend.word_index(self._table, "document_id")
+        words, select = index.query(phrases), f"SELECT c.{self._key.name} FROM {index.tables} WHERE {index.match}"
+        found = [ident for (ident,) in self._database.run(f"{select} LIMIT {_FEW + 1}", (words,))]
         if len(found) <= _FEW:
-            return self._key.in_(found)
+            return query.where(self._key.in_(found), *conditions), None
         # The database would look up and sort all rows. If many match, the first ones are found sooner in the order of
         # the list: an expression prevents that the rows are looked up by their key.
-        return database.any_of(self._key.concat(""), f"SELECT {column} FROM {index.tables} WHERE {index.match}", query)
+        matches = self._database.any_of(self._key.concat(""), select, words)
+        if self._database.shared:
+            return query.where(matches, *conditions), None
+
+        def among(idents: Sequence[str]) -> list[str]:
+            """Read the index from the oldest of these rows on: SQLite would read all of it for `matches`."""
+            these = f"{self._key.name} IN (SELECT value FROM json_each(?))"
+            oldest = f"SELECT MIN(document_id) FROM {self._table} WHERE {these}"
+            ((since,),) = self._database.run(oldest, (compact_json(idents),))
+            newer = f"{select} AND {index.key} >= ? LIMIT {_NEWER + 1}"
+            found = {ident for (ident,) in self._database.run(newer, (words, since or 0))}
+            return [ident for ident in idents if ident in found] if len(found) <= _NEWER else []
+
+        return query, Search(among, conditions, matches)
 
     def _contains(self, column: str, part: str) -> Any:
         """Return the condition that the JSON text of the column has this part.

@@ -7,16 +7,19 @@ are added and deleted.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import peewee
 
 from clipengine.errors import InvalidRequest
-from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.database import Database, Row, compact_json
 
 T = TypeVar("T")
+
+
+_FIRST = 1000  # rows of a list that are searched before all others
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,18 @@ class Sort:
     value: Any
     kind: Callable[[str], Any]
     descending: bool = True
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that many rows match: `among` returns those of some ids that have the words, in their order.
+
+    A match has the words and fulfils the `conditions`. `matches` is the condition of the words for all rows.
+    """
+
+    among: Callable[[Sequence[str]], list[str]]
+    conditions: Sequence[Any]
+    matches: Any
 
 
 def sort_by(sorts: Mapping[str, tuple[Any, Callable[[str], Any]]], name: str) -> Sort | None:
@@ -99,6 +114,7 @@ def read_page(
     after: int | None = None,
     before: int | None = None,
     sort: Sort | None = None,
+    search: Search | None = None,
 ) -> Page[T]:
     """Return the page of `query` after `cursor`, at most `limit` rows, newest first unless `sort` is given.
 
@@ -121,9 +137,22 @@ def read_page(
         query = query.where(created_at >= after)
     keys = [key.desc() if order.descending else key.asc() for key in (order.value, ident)]
     # One more row than requested shows if there is another page.
-    rows = database.rows(query.order_by(*keys).limit(limit + 1))
+    rows = _read(database, query.order_by(*keys), ident, limit + 1, search)
     more = len(rows) > limit
     rows = rows[:limit]
     column = created_at.name if sort is None else "sorted_by"
     next_cursor = encode_cursor(of, rows[-1][column], rows[-1][ident.name]) if more else None
     return Page([make(row) for row in rows], next_cursor)
+
+
+def _read(database: Database, query: Any, ident: Any, limit: int, search: Search | None) -> list[Row]:
+    """Return the first rows of a sorted query. A search that fills the page among the first ones ends there."""
+    if search is None:
+        return database.rows(query.limit(limit))
+    first = [row[ident.name] for row in database.rows(query.select(ident).limit(_FIRST))]
+    found = compact_json(search.among(first))  # one parameter: Peewee is slow with a thousand
+    has_words = database.any_of(ident, "SELECT value FROM json_each(?)", found)
+    rows = database.rows(query.where(has_words, *search.conditions).limit(limit))
+    if len(rows) == limit:
+        return rows
+    return database.rows(query.where(search.matches, *search.conditions).limit(limit))

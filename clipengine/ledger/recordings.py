@@ -136,7 +136,7 @@ class Recordings:
 
         With `recording_id`, only these recordings.
         """
-        query = self.documents.filter(RecordingRow.select(), q=q, tags=tag, metadata=metadata)
+        query, search = self.documents.filter(RecordingRow.select(), q=q, tags=tag, metadata=metadata)
         if status is not None:
             query = query.where(RecordingRow.state == status)
         if name is not None:
@@ -154,6 +154,7 @@ class Recordings:
             after=created_after,
             before=created_before,
             sort=sort_by(RECORDING_SORTS, sort),
+            search=search,
             make=as_recording,
         )
 

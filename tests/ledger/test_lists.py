@@ -18,7 +18,7 @@ from clipengine.clips.edit import Part
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.clips.output import Output
-from clipengine.ledger import documents
+from clipengine.ledger import documents, pages
 from clipengine.ledger.clips import CLIP_SORTS
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.database.database import Database
@@ -146,6 +146,8 @@ def test_pages_of_every_order_are_complete(
     few: int,
 ) -> None:
     monkeypatch.setattr(documents, "_FEW", few)
+    monkeypatch.setattr(documents, "_NEWER", few)
+    monkeypatch.setattr(pages, "_FIRST", few + 1)
     with ledger.transaction():
         for number in range(9):
             queue(
@@ -178,15 +180,15 @@ def test_pages_of_every_order_are_complete(
     keys = [key(each) for each in everything]
     assert keys == sorted(keys, reverse=sort.startswith("-"))
     for recording_id in (None, recording.recording_id):
-        pages: list[Clip] = []
+        read: list[Clip] = []
         cursor: str | None = None
         while True:
             page = ledger.clips.list(limit=2, sort=sort, cursor=cursor, recording_id=recording_id, **filters)
-            pages += page.data
+            read += page.data
             cursor = page.next_cursor
             if cursor is None:
                 break
-        assert pages == everything
+        assert read == everything
 
 
 @pytest.mark.parametrize("sort", [f"{sign}{name}" for name in RECORDING_SORTS for sign in ("", "-")])
@@ -301,6 +303,38 @@ def insert_old_rows(database: Database, number: str, result: str | None) -> None
         " VALUES (?, ?, 'goal', 0, 1, 'complete', 'a', 1, 1, 'default', 0, ?, 1, TRUE, 0, 1, ?)",
         (f"clip_{number}", f"rec_{number}", '{"half":"2"}', result),
     )
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("filters", [{"q": "goal"}, {"tag": ["all"]}])
+def test_page_of_a_search_that_every_row_matches_costs_the_same_with_more_rows(
+    ledger: Ledger, recording: Recording, filters: dict[str, Any]
+) -> None:
+    steps = []
+    for rows in (range(6_000), range(6_000, 24_000)):
+        _add_tagged_clips(ledger, recording, rows)
+        with ledger.session():
+            made: list[int] = []
+            connection = ledger.database.backend.connections.connection()  # type: ignore[no-untyped-call]
+            connection.set_progress_handler(lambda made=made: made.append(1), 100)  # virtual machine instructions
+            newest = ledger.clips.list(limit=20, **filters).data
+            connection.set_progress_handler(None, 0)
+        assert [clip.label for clip in newest] == [f"goal {number}" for number in [*rows][:-21:-1]]
+        steps.append(len(made))
+    assert steps[1] < 1.2 * steps[0], steps
+
+
+def _add_tagged_clips(ledger: Ledger, recording: Recording, numbers: range) -> None:
+    names = "clip_id, recording_id, label, start_seconds, end_seconds, state, object_key, created_at, progress, profile"
+    rest = "priority, metadata, attempt, poster, crashes, next_at, tags"
+    clip = f"INSERT INTO clips ({names}, {rest}) VALUES (?, ?, ?, 0, 1, 'complete', 'a', ?, 1, 'default', 0, '{{}}', 1,"
+    clip += """ TRUE, 0, 1, '["all"]')"""
+    with ledger.transaction():
+        for number in numbers:
+            values = (f"clip_{number:06}", recording.recording_id, f"goal {number}", 1000 + number)
+            ledger.database.run(clip, values)
+            document = "INSERT INTO clip_documents (clip_id, words) VALUES (?, ?)"
+            ledger.database.run(document, (f"clip_{number:06}", f"goal {number} all"))
 
 
 def test_longest_label_fits_into_a_cursor(ledger: Ledger, queue: Queue, recording: Recording) -> None:
