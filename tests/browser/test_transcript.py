@@ -110,6 +110,24 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
 
 
+def test_cue_at_every_fraction_of_a_frame_is_found_and_selected(
+    browser: Any, server: RunningServer, spoken: Recording
+) -> None:
+    starts = [round(0.143 * number, 3) for number in range(1, 41)]  # 0 to 39 ms after a frame, at 25 frames a second
+    cues = [{"start_seconds": at, "end_seconds": round(at + 0.143, 3), "text": f"Mstari {at}"} for at in starts]
+    server.client().transcripts.put(spoken.recording_id, "sw", cues)
+    with studio(browser, server, spoken) as page:
+        page.keyboard.press("t")
+        page.get_by_role("combobox", name="Language").select_option("sw")
+        page.get_by_text(cues[-1]["text"]).wait_for()
+        found = page.evaluate(f"[...document.querySelectorAll('.cues .time')].map((each) => (each.click(), {CURRENT}))")
+        assert found == [cue["text"] for cue in cues]
+        for number in (5, 10, 15, 39):
+            page.evaluate(SELECT, [number, 0, number, 6])
+            until(page, f"document.querySelector('.cues .in p')?.textContent === '{cues[number]['text']}'")
+            assert page.locator(".cues .in").count() == 1
+
+
 @pytest.mark.exhaustive
 def test_list_on_a_phone_scrolls_to_the_current_cue(browser: Any, server: RunningServer, spoken: Recording) -> None:
     cues = [{"start_seconds": at / 20, "end_seconds": (at + 1) / 20, "text": f"Zeile {at}"} for at in range(100)]

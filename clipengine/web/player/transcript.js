@@ -159,7 +159,8 @@ export class Transcript {
   // ---- playback
 
   /**
-   * Return the number of the last cue that has begun at a time, or -1.
+   * Return the number of the last cue that has begun at a time, or -1. A cue has begun on the frame that a seek to its
+   * start shows, which may start half a frame before it.
    *
    * @param {number} time
    */
@@ -167,7 +168,8 @@ export class Transcript {
     let [low, high] = [0, this.cues.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.cues[middle].start_seconds <= time + 1e-3) low = middle + 1;
+      const start = this.cues[middle].start_seconds;
+      if (Math.min(start, this.selection.snap(start)) <= time + 1e-3) low = middle + 1;
       else high = middle;
     }
     return low - 1;
@@ -268,8 +270,8 @@ export class Transcript {
     for (const row of this.list.querySelectorAll(".in")) row.classList.remove("in");
     if (!selection.range) return;
     const {start, end} = selection.range;
-    for (let at = Math.max(0, this.indexAt(start) - 1); at < rows.length && cues[at].start_seconds < end - 1e-3; at += 1) {
-      rows[at].classList.toggle("in", cues[at].end_seconds > start + 1e-3);
+    for (let at = Math.max(0, this.indexAt(start) - 1); at < rows.length && selection.snap(cues[at].start_seconds) < end - 1e-3; at += 1) {
+      rows[at].classList.toggle("in", selection.snap(cues[at].end_seconds) > start + 1e-3);
     }
   }
 
