@@ -5,8 +5,8 @@ ClipEngineError
 │   ├── MalformedRequest, Unauthorized, InvalidSignature, Forbidden, MethodNotAllowed, PayloadTooLarge,
 │   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with its problems in `errors`
-│   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, UnknownProfile,
-│   │       UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
+│   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, InvalidRecordingUrl,
+│   │       UnknownProfile, UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
 │   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingBusy, ClipEnded, ClipNotFailed, ClipNotComplete,
@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 Fault = Literal["request", "recording", "storage", "engine"]
 
@@ -204,6 +204,14 @@ class InvalidWebhookUrl(InvalidRequest):
     )
 
 
+class InvalidRecordingUrl(InvalidRequest):
+    """The URL of a recording that is to be fetched, under the address rules of webhooks."""
+
+    code = "invalid_recording_url"
+    title = "Invalid recording URL"
+    default_hint = InvalidWebhookUrl.default_hint
+
+
 class UnknownProfile(InvalidRequest):
     code = "unknown_profile"
     title = "Unknown profile"
@@ -228,41 +236,66 @@ class IdempotencyKeyReused(InvalidRequest):
     default_hint = "Use a new Idempotency-Key for a different request."
 
 
+_KINDS_OF_IDS = {
+    "rec": "recording",
+    "clip": "clip",
+    "whk": "webhook",
+    "dlv": "delivery",
+    "key": "key",
+    "shr": "share",
+    "evt": "event",
+}
+
+
 class NotFound(RequestError):
     code = "not_found"
     status = 404
     title = "Not found"
     default_hint = "Check the URL; GET the collection to list what exists."
+    kind: ClassVar[str] = "object"
+
+    @classmethod
+    def of(cls, id: str) -> Self:
+        """Return the error for an unknown id. If its prefix is that of another kind of object, the hint says so."""
+        kind = _KINDS_OF_IDS.get(id.partition("_")[0], cls.kind)
+        hint = None if kind == cls.kind else f"This is the id of a {kind}: give that of a {cls.kind}."
+        return cls(f"no {cls.kind} has the id {id}", hint=hint)
 
 
 class RecordingNotFound(NotFound):
     code = "recording_not_found"
     title = "Recording not found"
+    kind = "recording"
 
 
 class ClipNotFound(NotFound):
     code = "clip_not_found"
     title = "Clip not found"
+    kind = "clip"
 
 
 class WebhookNotFound(NotFound):
     code = "webhook_not_found"
     title = "Webhook not found"
+    kind = "webhook"
 
 
 class DeliveryNotFound(NotFound):
     code = "delivery_not_found"
     title = "Delivery not found"
+    kind = "delivery"
 
 
 class ShareNotFound(NotFound):
     code = "share_not_found"
     title = "Share not found"
+    kind = "share"
 
 
 class KeyNotFound(NotFound):
     code = "key_not_found"
     title = "Key not found"
+    kind = "key"
     default_hint = "`clipengine keys list` and GET /v1/keys list the keys and their ids."
 
 

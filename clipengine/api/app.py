@@ -102,7 +102,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
             *(Route(endpoint.path, endpoint) for endpoint in endpoints),
         ],
         middleware=layers(engine.settings.server.cors_origins, registry, engine=engine.instance_id),
-        exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
+        exception_handlers={ClipEngineError: on_error, HTTPException: page.handle_http_exception(engine.settings)},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its redirect is built from the Host header, which is the client's word

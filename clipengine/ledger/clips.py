@@ -133,7 +133,7 @@ class Clips:
         # With a lock, so that the recording is not deleted before this transaction ends.
         row = self._database.by_key(RecordingRow, id, lock=True)
         if row is None:
-            raise RecordingNotFound(f"no recording has the id {id}")
+            raise RecordingNotFound.of(id)
         if row["state"] != "complete":
             raise RecordingNotComplete.of(id, row["state"])
 
@@ -453,7 +453,7 @@ class Clips:
     def _row(self, id: str, *, lock: bool = False) -> Row:
         row = self._database.by_key(ClipRow, id, lock=lock)
         if row is None:
-            raise ClipNotFound(f"no clip has the id {id}")
+            raise ClipNotFound.of(id)
         return row
 
 

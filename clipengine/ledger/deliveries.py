@@ -194,7 +194,7 @@ class Deliveries:
         with self._database.session():
             row = self._database.row(self._rows().where(DeliveryRow.delivery_id == id))
             if row is None:
-                raise DeliveryNotFound(f"no delivery has the id {id}")
+                raise DeliveryNotFound.of(id)
             return self._delivery(row)
 
     def attempts(self, id: str) -> list[Attempt]:

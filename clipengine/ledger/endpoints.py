@@ -114,7 +114,7 @@ class Endpoints:
         """Return an endpoint. Raises WebhookNotFound."""
         row = self._database.by_key(EndpointRow, id)
         if row is None:
-            raise WebhookNotFound(f"no webhook has the id {id}")
+            raise WebhookNotFound.of(id)
         return self._endpoint(row)
 
     def update(

@@ -116,7 +116,7 @@ class Keys:
             self._database.change(KeyRow.update(revoked_at=now_ms()).where(*unrevoked))
             row = self._database.by_key(KeyRow, key_id)
         if row is None:
-            raise KeyNotFound(f"no key has the id {key_id}")
+            raise KeyNotFound.of(key_id)
         return _key(row)
 
     def revoke_named(self, id_or_name: str) -> ApiKey:

@@ -314,7 +314,7 @@ class Recordings:
     def _row(self, id: str, *, lock: bool = False) -> Row:
         row = self._database.by_key(RecordingRow, id, lock=lock)
         if row is None:
-            raise RecordingNotFound(f"no recording has the id {id}")
+            raise RecordingNotFound.of(id)
         return row
 
 

@@ -79,7 +79,7 @@ class Shares:
             # With a lock, so that the clip is not deleted before this transaction ends.
             clip = self._database.by_key(ClipRow, clip_id, lock=True)
             if clip is None:
-                raise ClipNotFound(f"no clip has the id {clip_id}")
+                raise ClipNotFound.of(clip_id)
             if clip["state"] != "complete":
                 raise ClipNotComplete.of(clip_id, ended=clip["state"] == "failed")
             self._database.insert(ShareRow.insert({**vars(share), "sha256": _digest(token)}))

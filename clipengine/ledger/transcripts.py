@@ -91,7 +91,7 @@ class Transcripts:
         ]
         with self._database.transaction(ordered=False):
             if self._database.by_key(RecordingRow, recording_id, lock=True) is None:
-                raise RecordingNotFound(f"no recording has the id {recording_id}")
+                raise RecordingNotFound.of(recording_id)
             others = self._database.rows(_of(recording_id))
             for row in others:
                 if row["language"] == language and _RANK[row["source"]] > _RANK[source]:
@@ -189,7 +189,7 @@ class Transcripts:
 
     def _check_recording(self, recording_id: str) -> None:
         if self._database.by_key(RecordingRow, recording_id) is None:
-            raise RecordingNotFound(f"no recording has the id {recording_id}")
+            raise RecordingNotFound.of(recording_id)
 
 
 def _of(recording_id: str) -> Any:

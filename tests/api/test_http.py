@@ -20,7 +20,7 @@ from opentelemetry.trace import StatusCode
 from clipengine import tracing
 from clipengine.api.http import validation
 from clipengine.clips.clip import Recording
-from clipengine.errors import DiskFull, Internal, StorageUnavailable
+from clipengine.errors import DiskFull, Internal, StorageUnavailable, Unauthorized
 from clipengine.otel import OpenTelemetry
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.log_lines import logged_lines
@@ -67,6 +67,7 @@ class TestAuthentication:
             "detail": "Invalid or missing API key",
             "code": "unauthorized",
             "instance": "/v1/clips",
+            "hint": Unauthorized.default_hint,
         }
 
     def test_revoked_key_is_rejected(self, server: ApiServer, engine: RecordedEngine) -> None:

@@ -398,7 +398,7 @@ class TestGeneric:
     def test_private_address_is_refused(self, engine: RecordedEngine, sender: httpx.Client) -> None:
         for url in ("http://169.254.169.254/a.mp4", "http://10.0.0.1/a.mp4", "file:///etc/passwd", "x"):
             answer = send(sender, "generic", json.dumps({"url": url}).encode(), bearer(events.GENERIC_SECRET))
-            assert rejected(answer) == (422, "invalid_webhook_url")
+            assert rejected(answer) == (422, "invalid_recording_url")
         assert count(engine) == 0
 
     @pytest.mark.parametrize("signature", ["", "v1", "v1,!!!", "v1,AAAA", "v2,AAAA", "v1,ü"])

@@ -1,8 +1,8 @@
 """Error responses: application/problem+json (RFC 9457) for every status from 400 up.
 
-`detail` says what happened and what to do, `hint` only what to do; `code` is the stable name of the error. The 401 is
-that of the hosted API. A 500 contains only the request id, under which the log has the cause. Text that a client sent
-is truncated, so that no response exceeds 64 kB.
+`detail` says what happened and what to do, `hint` only what to do; `code` is the stable name of the error. The `detail`
+of the 401 is that of the hosted API, without the hint. A 500 contains only the request id, under which the log has the
+cause. Text that a client sent is truncated, so that no response exceeds 64 kB.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from clipengine.api.http.validation import MAX_LISTED, listing
@@ -56,9 +57,8 @@ def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None
         "detail": error.message if isinstance(error, Unauthorized) else _detail(error),
         "code": error.code,
         "instance": quote(scope["path"][:_TEXT_CHARACTERS], safe="/:@!$&'()*+,;=~", errors="replace"),
+        "hint": error.hint,
     }
-    if not isinstance(error, Unauthorized):
-        body["hint"] = error.hint
     if isinstance(error, RequestError) and error.errors:
         listed = listing(error)
         body["errors"] = [
@@ -118,6 +118,19 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Handle Starlette's HTTP exceptions, such as an unknown route."""
     assert isinstance(error, HTTPException)
     kind = _BY_STATUS.get(error.status_code, MalformedRequest)
-    return problem(
-        request.scope, kind(f"There is nothing at {request.scope['path']}" if kind is NotFound else error.detail)
+    return problem(request.scope, missing(request) if kind is NotFound else kind(error.detail))
+
+
+def missing(request: Request) -> NotFound:
+    """Return the error for an unknown path. The hint names the route that was probably meant."""
+    path = request.scope["path"]
+    meant = next((each for each in (f"/v1{path}", path.rstrip("/")) if _has_route(request, each)), None)
+    return NotFound(f"There is nothing at {path}", hint=meant and f"Did you mean {meant[:_TEXT_CHARACTERS]}?")
+
+
+def _has_route(request: Request, path: str) -> bool:
+    scope = {**request.scope, "path": path}
+    return any(
+        isinstance(each, Route) and each.path != "/" and each.matches(scope)[0] is Match.FULL
+        for each in request.app.routes
     )

@@ -77,7 +77,7 @@ def _source_address(text: str) -> str:
     try:
         parse_source(text)
     except InvalidWebhookUrl as error:
-        raise PydanticCustomError("webhook_url", "{reason}", {"reason": worded(error)}) from None
+        raise PydanticCustomError("recording_url", "{reason}", {"reason": worded(error)}) from None
     return text
 
 
@@ -416,7 +416,7 @@ class RegisterRecording(Body):
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:
         if (self.bucket_path is None) == (self.url is None):
-            raise PydanticCustomError("place", "must have either bucket_path or url")
+            raise PydanticCustomError("place", "must have either bucket_path or url", {"hint": "Give one of them."})
         return self
 
 

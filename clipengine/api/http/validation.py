@@ -28,6 +28,7 @@ from clipengine.api.http.requests import B, Q
 from clipengine.clips.request import lone_surrogate
 from clipengine.errors import (
     Busy,
+    InvalidRecordingUrl,
     InvalidRequest,
     InvalidWebhookUrl,
     MalformedRequest,
@@ -56,8 +57,14 @@ MAX_PARAMETERS = 50  # of a query
 _MEMBER = re.compile(r"(\w+)(?:\.(.+)|\[(.+)\])\Z", re.DOTALL)  # of a parameter that is a map
 _NAME_CHARACTERS = 100  # of a name that a client chose, in an answer
 
+_MEANT = "Did you mean"
 _WHOLE = "Send whole characters: in JSON one beyond U+FFFF is itself, or both of its halves (\\ud83d\\ude00)."
 _CORRECT = "Correct this value: the API reference of this installation (/docs/reference) says what it may be."
+
+_URL_ERRORS: dict[str, type[InvalidRequest]] = {  # by the type of the validator's error
+    "webhook_url": InvalidWebhookUrl,
+    "recording_url": InvalidRecordingUrl,
+}
 
 _Place = Literal["pointer", "parameter"]
 _Fault = dict[str, str]
@@ -266,9 +273,23 @@ def _validated(model: type[M], values: Any, place: _Place, found: Sequence[_Faul
     if value is not None and not listed:
         return value
     # One kind of fault has its own code; where several meet, the list tells them apart.
-    kind = InvalidWebhookUrl if kinds == {"webhook_url"} else InvalidRequest
-    said = summary([f"{each[place].removeprefix('/')}: {each['detail']}" for each in listed], total=total)
-    raise kind(said, errors=listed[:MAX_LISTED], omitted=max(0, total - MAX_LISTED))
+    kind = _URL_ERRORS.get(next(iter(kinds)), InvalidRequest) if len(kinds) == 1 else InvalidRequest
+    said = summary([_located(each, place) for each in listed], total=total)
+    raise kind(said, errors=listed[:MAX_LISTED], omitted=max(0, total - MAX_LISTED), hint=_common_hint(listed))
+
+
+def _located(fault: _Fault, place: _Place) -> str:
+    """Return the fault's detail after its location, which is empty if the whole value is wrong."""
+    where = fault[place].removeprefix("/")
+    return f"{where}: {fault['detail']}" if where else f"The body {fault['detail']}"
+
+
+def _common_hint(faults: Sequence[_Fault]) -> str | None:
+    """Return the hint of the only fault, or of several the names that were probably meant."""
+    if len(faults) == 1:
+        return faults[0].get("hint")
+    meant = [hint for fault in faults if (hint := fault.get("hint", "")).startswith(_MEANT)]
+    return " ".join(dict.fromkeys(meant[:_SHOWN])) or None
 
 
 def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault:
@@ -281,14 +302,14 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault
         near = difflib.get_close_matches(
             str(fault["loc"][-1])[:100].lower(), _known_fields(model, fault["loc"][:-1]), n=1
         )
-        hint = f"Did you mean `{near[0]}`?" if near else "Leave it out."
+        hint = f"{_MEANT} `{near[0]}`?" if near else "Leave it out."
         what = "parameter" if place == "parameter" else "field"
         return {"detail": f"is not a known {what}", **where, "code": InvalidRequest.code, "hint": hint}
     detail = re.sub(r"^\w+ should", "must", fault["msg"])
     # Parser internals do not help the caller.
     detail = re.sub(r" after validation, not \d+$|, unable to parse string as an? \w+$", "", detail)
-    if kind == "webhook_url":
-        return {"detail": detail, **where, "code": InvalidWebhookUrl.code, "hint": InvalidWebhookUrl.default_hint}
+    if url_error := _URL_ERRORS.get(kind):
+        return {"detail": detail, **where, "code": url_error.code, "hint": url_error.default_hint}
     if kind == "model_type":
         return {"detail": "must be an object", **where, "code": InvalidRequest.code, "hint": _CORRECT}
     if kind == "string_unicode":
@@ -372,6 +393,7 @@ def raise_all(found: Sequence[RequestError]) -> None:
         first.omitted = sum(error.omitted for error in found) + max(0, len(listed) - MAX_LISTED)
         first.errors = listed[:MAX_LISTED]
         first.message = summary([error.message for error in found])
+        first.hint = _common_hint(first.errors) or first.default_hint
     raise first
 
 

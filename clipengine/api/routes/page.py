@@ -9,24 +9,26 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 import clipengine
 from clipengine.api.http.operation import Public
+from clipengine.api.http.problems import on_http_exception
 from clipengine.api.http.ranges import matches
 from clipengine.clips.media_types import ending
-from clipengine.errors import NotFound
 from clipengine.settings import Settings, Storage
 
 _FOLDER = Path(clipengine.__file__).parent / "web"
 _ENTRY = "app.js"
+_MISSING = "missing.html"
 _SCRIPT = f'<script type="module" src="/assets/{_ENTRY}">'.encode()
 _IMPORT = re.compile(r'^import [^"]*"(\.[^"]+)";$', re.MULTILINE)
 _TYPES = {
@@ -60,10 +62,24 @@ def routes(settings: Settings) -> list[Route]:
     async def asset(request: Request) -> Response:
         name = request.path_params["name"]
         if name not in files:
-            raise NotFound(f"There is nothing at {request.scope['path']}")
+            raise HTTPException(404)
         return _serve(request, files[name])
 
     return [Route("/", Public(index)), Route("/assets/{name:path}", Public(asset))]
+
+
+def handle_http_exception(settings: Settings) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return a handler that shows a person at an unknown address a page, and programs a problem document."""
+    body = (_FOLDER / _MISSING).read_bytes()
+    headers = page_headers(settings)
+
+    async def handle(request: Request, error: Exception) -> Response:
+        unknown = isinstance(error, HTTPException) and error.status_code == 404
+        if unknown and "text/html" in request.headers.get("accept", ""):
+            return Response(body, status_code=404, headers=headers, media_type="text/html")
+        return await on_http_exception(request, error)
+
+    return handle
 
 
 def page_headers(settings: Settings) -> dict[str, str]:

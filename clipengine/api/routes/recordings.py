@@ -28,6 +28,7 @@ from clipengine.clips.media_types import without_ending
 from clipengine.errors import (
     DiskLow,
     InvalidBucketPath,
+    InvalidRecordingUrl,
     InvalidWebhookUrl,
     ObjectMissing,
     ObjectNotFound,
@@ -84,12 +85,12 @@ def _fetch(call: Call[NoQuery, RegisterRecording], url: str) -> Response:
 
 
 def check_source(settings: Settings, url: str) -> None:
-    """Raise InvalidWebhookUrl if the address rules refuse the URL of a recording. Each request checks again."""
+    """Raise InvalidRecordingUrl if the address rules refuse the URL of a recording. Each request checks again."""
     try:
         check_address(parse_source(url), settings, pointer="/url", look_up=True)
     except InvalidWebhookUrl as error:
         message = worded(error)
-        raise InvalidWebhookUrl(message, errors=[{"detail": message, "pointer": "/url"}]) from None
+        raise InvalidRecordingUrl(message, errors=[{"detail": message, "pointer": "/url"}]) from None
 
 
 def fetch_recording(
@@ -105,7 +106,7 @@ def fetch_recording(
 ) -> tuple[Recording, bool]:
     """Create a recording that is fetched from a URL. Return it, and True if it is new, see `Fetches.add`.
 
-    Raises InvalidWebhookUrl, unless the URL was `checked`, and DiskLow.
+    Raises InvalidRecordingUrl, unless the URL was `checked`, and DiskLow.
     """
     if not checked:
         check_source(engine.settings, origin.url)
@@ -164,7 +165,7 @@ OPERATIONS = [
             Answer(202, "The recording is being fetched or read.", RecordingObject),
             Answer(200, "This object, unchanged, is a recording already.", RecordingObject),
         ],
-        (ObjectNotFound, InvalidBucketPath, InvalidWebhookUrl, StorageDenied, StorageUnavailable, DiskLow),
+        (ObjectNotFound, InvalidBucketPath, InvalidRecordingUrl, StorageDenied, StorageUnavailable, DiskLow),
         body=RegisterRecording,
         creates=True,
     ),

@@ -585,6 +585,7 @@ export default {
   "Invalid label": "Ungültige Bezeichnung",
   "Invalid bucket path": "Ungültiger Objektschlüssel",
   "Invalid webhook URL": "Ungültige URL des Webhooks",
+  "Invalid recording URL": "Ungültige URL der Aufnahme",
   "Unknown profile": "Unbekanntes Profil",
   "Unknown watermark": "Unbekanntes Wasserzeichen",
   "Invalid transcript": "Ungültiges Transkript",
