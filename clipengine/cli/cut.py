@@ -35,11 +35,17 @@ from clipengine.clips.output import Output
 from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.request import slug
 from clipengine.clips.snap import Snap
-from clipengine.errors import DiskFull, ObjectMissing, RecordingMissing, UnknownProfile
+from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
 from clipengine.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
 from clipengine.timecode import format_time
 
+_FILE_HINTS = {
+    "recording_unreadable": "Check that it is a complete video or audio file: play it.",
+    "recording_truncated": "The file is incomplete or its index is damaged: copy it again.",
+    "recording_changed": "The file was changed while it was read: run the command again.",
+    "recording_encrypted": "Decrypt the file first.",
+}
 _Ranges = Sequence[tuple[Fraction, Fraction]]
 
 
@@ -136,13 +142,24 @@ def cut(
 def _cut(make: Callable[..., ClipResult], source: str, target: Path, ranges: _Ranges) -> ClipResult:
     folder = target.resolve().parent
     try:
-        with output.progress("cutting") as on_progress, named_options(), _writing(folder):
+        with output.progress("cutting") as on_progress, named_options(), _writing(folder), _reading(source):
             return make(target, ranges, on_progress=on_progress)
-    except ObjectMissing:
-        raise _missing(source) from None
     except DiskFull:
         hint = "Free space there, or give an OUTPUT on another disk."
         raise DiskFull(f"no space is left in the folder {folder}", hint=hint) from None
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
+    """Translate a missing object, and the hints that name the store if SOURCE is a file."""
+    try:
+        yield
+    except ObjectMissing:
+        raise _missing(source) from None
+    except RecordingError as error:
+        if not URL_SCHEME.match(source) and error.hint == error.default_hint:
+            error.hint = _FILE_HINTS.get(error.code, error.hint)
+        raise
 
 
 @contextmanager
@@ -167,10 +184,8 @@ def _listed(
     settings: Settings, source: str, target: Path, listed: FromFile, profile: str
 ) -> list[tuple[Path, _Ranges]]:
     """Return the file and the ranges of each clip of a list."""
-    try:
+    with _reading(source):
         facts = read_facts(settings, source)
-    except ObjectMissing:
-        raise _missing(source) from None
     video = facts.video
     rate = 1 / video.frame_seconds if video is not None and video.frame_seconds else None
     found = listed.read(duration=facts.duration, rate=rate, label=None)

@@ -75,8 +75,14 @@ def versions(settings: Settings) -> Iterator[Finding]:
     if in_postgres(settings):
         return
     if sqlite3.sqlite_version_info < _MIN_SQLITE:
-        detail = f"{sqlite3.sqlite_version}: in rare cases, two connections can corrupt a WAL database"
-        remedy = "Use a Python with SQLite 3.51.3 or newer if this system has one, and back up nightly."
+        detail = (
+            f"{sqlite3.sqlite_version}: versions before 3.51.3 have a fault that can, very rarely, damage the "
+            "ledger (the list of recordings, clips and keys); recordings and clips in the store are not affected"
+        )
+        remedy = (
+            "Run `clipengine backup` every night, from which `clipengine restore` brings the ledger back. A Python "
+            "with SQLite 3.51.3 or newer, or PostgreSQL, does not have the fault."
+        )
         yield Finding("SQLite", "warning", detail, remedy)
     else:
         yield ok("SQLite", sqlite3.sqlite_version)

@@ -6,6 +6,7 @@ An error is reported on standard error as a line `error: … (code)` and a line 
 
 from __future__ import annotations
 
+import difflib
 import logging
 import sys
 from collections.abc import Sequence
@@ -40,11 +41,38 @@ _COMMANDS = {
     "reset-secrets": "clipengine.cli.reset_secrets:reset_secrets",
     "completion": "clipengine.cli.completion:completion",
 }
+# Headings of the help.
+_GROUPS = {
+    "With a server": ("recordings", "clips", "transcripts", "webhooks", "status", "mcp"),
+    "Without a server": ("cut", "verify"),
+    "Run a server": ("init", "serve", "worker", "config", "keys", "doctor"),
+    "Keep its data": ("backup", "restore", "ledger", "reset-secrets"),
+    "Shell": ("completion",),
+}
 
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, _COMMANDS))
+        room = formatter.width - 6 - width
+        for title, names in _GROUPS.items():
+            commands = [(name.ljust(width), self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl([(name, each.get_short_help_str(room)) for name, each in commands if each])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.format_message()} Did you mean '{near[0]}'?", ctx) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:

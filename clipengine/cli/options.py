@@ -89,9 +89,9 @@ def port_value(text: str) -> int:
 
 
 start_option = click.option(
-    "--start", type=time_value, metavar="TIME", help="Start of the clip: seconds, or 1:02:03.5."
+    "-s", "--start", type=time_value, metavar="TIME", help="Start of the clip: seconds, or 1:02:03.5."
 )
-end_option = click.option("--end", type=time_value, metavar="TIME", help="End of the clip, exclusive.")
+end_option = click.option("-e", "--end", type=time_value, metavar="TIME", help="End of the clip, exclusive.")
 part_option = click.option(
     "--part",
     "parts",

@@ -30,6 +30,7 @@ from clipengine.stores.build import build_store
 
 _COLUMNS: dict[str, output.Column] = {
     "recording": "recording_id",
+    "name": "name",
     "status": "status",
     "length": output.seconds("duration_seconds"),
     "created": "created_at",

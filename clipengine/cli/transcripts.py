@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -25,7 +27,22 @@ _HITS: dict[str, output.Column] = {
     "end": output.seconds("end_seconds"),
     "text": "text",
 }
+F = TypeVar("F", bound=Callable[..., Any])
+
 _FORMATS = click.Choice(list(MEDIA_TYPES))
+
+
+def _file_argument(*, exists: bool) -> Callable[[F], F]:
+    """Add the argument FILE. If it is missing because LANGUAGE was left out, the error names LANGUAGE."""
+
+    def required(ctx: click.Context, parameter: click.Parameter, file: Path | None) -> Path:
+        if file is None:
+            missing = "LANGUAGE" if _has_suffix(Path(ctx.params["language"])) else "FILE"
+            raise click.UsageError(f"Missing argument '{missing}'.", ctx)
+        return file
+
+    kind = click.Path(path_type=Path, exists=exists, dir_okay=False)
+    return click.argument("file", metavar="FILE", required=False, type=kind, callback=required)
 
 
 @click.group(no_args_is_help=False)
@@ -36,7 +53,7 @@ def transcripts() -> None:
 @transcripts.command()
 @click.argument("recording_id")
 @click.argument("language")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_file_argument(exists=True)
 @json_option
 @needs_server
 def put(client: Client, recording_id: str, language: str, file: Path, as_json: bool) -> None:
@@ -48,7 +65,7 @@ def put(client: Client, recording_id: str, language: str, file: Path, as_json: b
 @transcripts.command()
 @click.argument("recording_id")
 @click.argument("language")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_file_argument(exists=False)
 @click.option("--format", type=_FORMATS, help="Of the file. [default: its suffix]")
 @needs_server
 def get(client: Client, recording_id: str, language: str, file: Path, format: TextFormat | None) -> None:
@@ -94,5 +111,9 @@ def rm(client: Client, recording_id: str, language: str) -> None:
 
 
 def _check_suffix(file: Path) -> None:
-    if file.suffix.lower().removeprefix(".") not in MEDIA_TYPES:
+    if not _has_suffix(file):
         raise click.UsageError(f"{file.name} does not end with .vtt, .srt or .json")
+
+
+def _has_suffix(file: Path) -> bool:
+    return file.suffix.lower().removeprefix(".") in MEDIA_TYPES

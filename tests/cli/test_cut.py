@@ -300,7 +300,9 @@ def test_unreadable_recording_leaves_the_old_file(tmp_path: Path) -> None:
     target.write_bytes(b"old")
     done = run_command("cut", str(source), str(target), "--start", "1", "--end", "2", cwd=tmp_path)
     assert done.returncode == 1
-    assert re.search(r" \((recording_unreadable|unsupported_media)\)$", done.stderr.splitlines()[0])
+    error, hint = done.stderr.splitlines()
+    assert error.endswith(" (recording_unreadable)")
+    assert hint == "Check that it is a complete video or audio file: play it."
     assert target.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "page.mp4"]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from clipengine import __version__
-from clipengine.cli.main import run
+from clipengine.cli.main import _COMMANDS, _GROUPS, run
 from tests.support.receiver import Answer, Receiver
 from tests.support.server import COMMAND, clean_environ, run_command
 
@@ -39,16 +40,27 @@ def test_help_is_printed_without_arguments(capsys: pytest.CaptureFixture[str]) -
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for group in ([], ["recordings"], ["clips"], ["keys"], ["webhooks"]):
         assert run([*group, "--help"]) == 0
-        listed = capsys.readouterr().out.partition("Commands:\n")[2]
-        for command in (line.split()[0] for line in listed.splitlines() if line.strip()):
+        listed = re.findall(r"^  ([a-z][a-z-]+)  +[A-Z]", capsys.readouterr().out, re.MULTILINE)
+        assert listed
+        for command in listed:
             assert run([*group, command, "--help"]) == 0
             assert f"Usage: {' '.join(['clipengine', *group, command])} " in capsys.readouterr().out
+
+
+def test_help_groups_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sorted(_COMMANDS) == sorted(name for names in _GROUPS.values() for name in names)
+    run(["--help"])
+    shown = capsys.readouterr().out
+    assert all(f"{title}:\n" in shown for title in _GROUPS)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message", "remedy"),
     [
         (["nonsense"], "No such command 'nonsense'.", "`clipengine --help`"),
+        (["clip"], "No such command 'clip'. Did you mean 'clips'?", "`clipengine --help`"),
+        (["transcripts", "put", "rec_1", "en.vtt"], "Missing argument 'LANGUAGE'.", "--help"),
+        (["transcripts", "get", "rec_1", "en"], "Missing argument 'FILE'.", "--help"),
         (["keys"], "Missing command.", "`clipengine keys --help`"),
         (["clips", "show"], "Missing argument 'CLIP_ID'.", "`clipengine clips show --help`"),
         (["clips", "list", "--limit", "0"], "0 is not in the range x>=1", "`clipengine clips list --help`"),

@@ -47,6 +47,8 @@ def test_added_recording_is_probed(recording: dict[str, Any]) -> None:
 
 
 def test_recordings_can_be_listed_and_shown(server: RunningServer, recording: dict[str, Any]) -> None:
+    assert "RECORDING  " in (table := server.command("recordings", "list").stdout)
+    assert recording["name"] in table
     listed = shown(server.command("recordings", "list", "--status", "complete", "--json"))
     assert recording["recording_id"] in [each["recording_id"] for each in listed]
     assert shown(server.command("recordings", "show", recording["recording_id"], "--json")) == recording
