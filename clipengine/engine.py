@@ -89,6 +89,7 @@ class Engine:
         self.previews = Previews(
             encoding,
             store,
+            ledger.recordings,
             EncoderPool(
                 nice=min(encoding.nice + _PREVIEW_NICE, _MAX_NICE), sandbox=encoding.sandbox, header_cache=header_cache
             ),

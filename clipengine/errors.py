@@ -440,7 +440,7 @@ class FetchInterrupted(RecordingError):
 class RecordingChanged(RecordingError):
     code = "recording_changed"
     title = "Recording changed"
-    default_hint = "The object was replaced after it was registered: register it again."
+    default_hint = "Register it again to cut from the new content, or put the original back."
 
 
 class RecordingUnreadable(RecordingError):

@@ -272,6 +272,7 @@ class Recording:
     tags: list[str] = field(default_factory=list)
     expires_at: int | None = None
     fetched_bytes: int | None = None  # from a URL; None if it was in the store already
+    digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
 
     @property
     def ended(self) -> bool:

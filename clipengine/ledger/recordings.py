@@ -117,6 +117,21 @@ class Recordings:
         row = self._database.row(query.order_by(RecordingRow.created_at.desc()).limit(1))
         return None if row is None else as_recording(row)
 
+    def of_other_etag(self, bucket_path: str, *, etag: str, size: int) -> Sequence[Recording]:
+        """Return the probed recordings of a path that have this size, a digest and another ETag."""
+        of_path = (RecordingRow.bucket_path == bucket_path) & (RecordingRow.state == "complete")
+        differs = (RecordingRow.etag != etag) & (RecordingRow.file_size_bytes == size)
+        query = RecordingRow.select().where(of_path, differs, RecordingRow.digest.is_null(False))
+        return [as_recording(row) for row in self._database.rows(query)]
+
+    def adopt(self, recordings: Sequence[Recording], *, etag: str, digest: str | None) -> None:
+        """Set the ETag and the digest of recordings, unless their ETag has changed."""
+        with self._database.transaction(ordered=False):
+            for each in recordings:
+                known = (RecordingRow.recording_id == each.recording_id) & (RecordingRow.etag == each.etag)
+                self._database.change(RecordingRow.update({"etag": etag, "digest": digest}).where(known))
+                self._database.record_change("recording", each.recording_id)
+
     def list(
         self,
         *,
@@ -189,7 +204,14 @@ class Recordings:
         return len(self._database.rows(query.limit(limit)))
 
     def probe_complete(
-        self, probe: Probe, facts: SourceFacts, *, etag: str, size: int, seek_index: SeekIndex | None = None
+        self,
+        probe: Probe,
+        facts: SourceFacts,
+        *,
+        etag: str,
+        size: int,
+        seek_index: SeekIndex | None = None,
+        digest: str | None = None,
     ) -> bool:
         """Set the recording `complete` and write its event. Return False if the lease was lost."""
         found = {
@@ -198,6 +220,7 @@ class Recordings:
             "duration_seconds": float(facts.duration),
             "etag": etag,
             "file_size_bytes": size,
+            "digest": digest,
         }
         with self._database.transaction(ordered=False):
             if seek_index is not None and self._is_held(probe):

@@ -12,7 +12,7 @@ from clipengine.stores.base import StoredObject
 def check_etag(found: StoredObject, etag: str | None) -> None:
     """Raise ObjectChanged if the object's ETag differs from `etag`. None matches every object."""
     if etag not in (None, found.etag):
-        raise ObjectChanged(f"{found.key} was replaced: its ETag is {found.etag}, expected {etag}")
+        raise ObjectChanged(f"{found.key} was replaced or changed")
 
 
 @contextmanager

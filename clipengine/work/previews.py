@@ -25,12 +25,14 @@ from clipengine.clips.proxy import proxy_segment
 from clipengine.clips.read_jobs import FILMSTRIP, PROXY, WAVEFORM, ReadJob
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import Busy, DecoderKilled, Internal, Timeout
+from clipengine.ledger.recordings import Recordings
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.work.encoder.jobs import read_job
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.preview_queue import Check, PreviewQueue
+from clipengine.work.recording_files import open_recording
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +97,17 @@ class Previews:
     """Makes previews and caches them. Thread-safe."""
 
     def __init__(
-        self, encoding: Encoding, store: Store, encoders: EncoderPool, folder: Path, *, max_bytes: int
+        self,
+        encoding: Encoding,
+        store: Store,
+        recordings: Recordings,
+        encoders: EncoderPool,
+        folder: Path,
+        *,
+        max_bytes: int,
     ) -> None:
         """`stop` closes `encoders` as well."""
+        self._recordings = recordings
         self._encoding = encoding
         self._store = store
         self._encoders = encoders
@@ -144,7 +154,7 @@ class Previews:
         job = read_job(self._encoding, preview.kind, recording.facts, preview.values, seek_index=preview.seek_index)
         check()
         try:
-            with as_recording_errors(), closing(self._store.open(recording.bucket_path, etag=recording.etag)) as reader:
+            with as_recording_errors(), closing(open_recording(self._store, self._recordings, recording)) as reader:
                 _, made = self._encoders.take().run(job, reader, watch=lambda message: check())
         except Timeout as error:
             raise Busy(f"This {preview.kind.name} takes too long to make now", retry_after=60) from error

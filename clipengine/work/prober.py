@@ -29,6 +29,7 @@ from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.encoder.jobs import Message, probe_job, probe_result, probe_texts
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.sidecars import Sidecars
 from clipengine.work.worker import Jobs, Retry
@@ -86,9 +87,9 @@ class Prober(Jobs[Probe]):
 
     def run(self, item: Probe) -> None:
         """Probe the recording, read its sidecars, and store its facts."""
-        result, texts, info = self._find_facts(item.recording)
+        result, texts, info, digest = self._find_facts(item.recording)
         self._sidecars.attach_all(item.recording)  # before it is complete, so that its first clip carries them
-        self._store_facts(item, result, texts, info)
+        self._store_facts(item, result, texts, info, digest)
 
     def retry(self, item: Probe, error: ClipEngineError) -> Retry | None:
         attempts = self._ledger.recordings.probe_attempts(item.recording.recording_id)
@@ -114,14 +115,16 @@ class Prober(Jobs[Probe]):
             for child in self._children:
                 child.kill()
 
-    def _store_facts(self, probe: Probe, result: Message, texts: bytes, info: StoredObject) -> None:
+    def _store_facts(self, probe: Probe, result: Message, texts: bytes, info: StoredObject, digest: str | None) -> None:
         """Validate and store the report of the child. Raises DecoderCrashed if it cannot be stored."""
         id, recordings = probe.recording.recording_id, self._ledger.recordings
         try:
             facts, seek_index = probe_result(result)
             self._store_texts(id, probe_texts(texts))
             retry_until_written(
-                lambda: recordings.probe_complete(probe, facts, etag=info.etag, size=info.size, seek_index=seek_index),
+                lambda: recordings.probe_complete(
+                    probe, facts, etag=info.etag, size=info.size, seek_index=seek_index, digest=digest
+                ),
                 self._stopping,
             )
             log.info("recording %s: complete, %.3f s", id, facts.duration)
@@ -138,8 +141,8 @@ class Prober(Jobs[Probe]):
             except (InvalidRequest, RecordingNotFound) as error:
                 log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
-    def _find_facts(self, recording: Recording) -> tuple[Message, bytes, StoredObject]:
-        """Return the report of the child with the texts that it found, and the object that it read."""
+    def _find_facts(self, recording: Recording) -> tuple[Message, bytes, StoredObject, str | None]:
+        """Return the report of the child, the texts that it found, and the object that it read with its digest."""
         with closing(self._store.open(recording.bucket_path)) as reader:
             child = self._encoders.take()
             with self._lock:
@@ -152,7 +155,7 @@ class Prober(Jobs[Probe]):
             finally:
                 with self._lock:
                     self._children.discard(child)
-            return result, texts, reader.info
+            return result, texts, reader.info, digest_of_file(reader)
 
     def _watch(self, message: Message | None) -> None:
         if self._stopping.is_set():

@@ -49,6 +49,7 @@ from clipengine.work.encoder.watermarks import WatermarkFile
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.job_context import clip_job
 from clipengine.work.publisher import clip_file, save_finished
+from clipengine.work.recording_files import open_recording
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
 from clipengine.work.snapping import snap_parts
@@ -233,6 +234,7 @@ class ClipRunner(Jobs[Clip]):
                 fonts = choose_fonts((part.burnt for part in parts), self._settings.encoding.font_folders)
                 cut, poster = self._cut(clip, parts, fonts, watermark, encoder, path)
                 digests = [reader.info.sha256 for reader in encoder.readers]
+                etags = [reader.info.etag for reader in encoder.readers]  # a copied file has a new one
             plan = FilePlan(parts, profile)
             self._verify(clip, plan, path, cut, poster)
             with path.open("rb") as body:
@@ -253,7 +255,8 @@ class ClipRunner(Jobs[Clip]):
             manifest = None
             if self._settings.storage.manifests:
                 result = replace(result, manifest_path=clip.manifest_key)
-                sources = list(zip(recordings, digests, strict=True))
+                read = [replace(each, etag=etag) for each, etag in zip(recordings, etags, strict=True)]
+                sources = list(zip(read, digests, strict=True))
                 manifest = make_manifest(clip, sources, result, ffmpeg=cut.ffmpeg, key=self._ledger.manifest_key)
             return save_finished(folder, result, poster, shown, manifest)
 
@@ -302,7 +305,8 @@ class ClipRunner(Jobs[Clip]):
         with ExitStack() as stack:
             stack.enter_context(as_recording_errors())
             readers = [
-                stack.enter_context(closing(self._store.open(each.bucket_path, etag=each.etag))) for each in recordings
+                stack.enter_context(closing(open_recording(self._store, self._ledger.recordings, each)))
+                for each in recordings
             ]
             program: Program = "burner" if clip.subtitles == "burn" else "encoder"
             child, watch = stack.enter_context(self._child(clip, program))

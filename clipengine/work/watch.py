@@ -22,6 +22,7 @@ from clipengine.ingest.jibri import described
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
+from clipengine.work.recording_files import adopt_copy
 from clipengine.work.sidecars import Sidecars
 
 log = logging.getLogger(__name__)
@@ -197,6 +198,7 @@ class Watch:
             yield found
 
     def _register(self, found: StoredObject, known: dict[str, str]) -> None:
+        adopt_copy(self._store, self._ledger.recordings, found)
         name, metadata = described(self._store, found.key, None, {})
         name = name or recording_name(found.key, self._rule)
         with self._ledger.transaction():

@@ -33,6 +33,8 @@ def test_new_recording_is_probed_and_named(tmp_path: Path) -> None:
         assert (found[0].bucket_path, found[0].name) == ("recordings/monday/recording.mp4", "monday")
         clip = client.clips.create(found[0].recording_id, "by itself", 0.0, 1.0).wait().raise_for_error()
         assert clip.bucket_path is not None
+        shutil.copy(film, folder / "recording.mp4")  # restored from a backup: the same bytes, another time
+        client.clips.create(found[0].recording_id, "restored", 0.0, 1.0).wait().raise_for_error()
         uploaded = client.recordings.upload(film).wait()
     with running_server(tmp_path / "data", env=env) as server:
         time.sleep(1)

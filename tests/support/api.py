@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -36,6 +36,7 @@ from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.previews import Previews
+from clipengine.work.recording_files import digest_of_file
 from tests.support.ledgers import copy_ledger
 
 FACTS = SourceFacts(
@@ -81,7 +82,9 @@ class RecordedEngine:
         settings = self.settings
         folder, max_bytes = settings.data.folder / "previews", settings.previews.max_bytes
         self.ledger.on_message(lambda queue, id: self.calls.append((queue, id)))
-        self.previews = Previews(settings.encoding, self.store, EncoderPool(), folder, max_bytes=max_bytes)
+        self.previews = Previews(
+            settings.encoding, self.store, self.ledger.recordings, EncoderPool(), folder, max_bytes=max_bytes
+        )
 
     def admit(self) -> None:
         if self.disk_low:
@@ -105,15 +108,19 @@ class RecordedEngine:
         yield
         self.calls[:] = before
 
-    def make_recording(self, key: str = "relay/recordings/h_01/recording.mp4", body: bytes = b"media") -> Recording:
-        """Store an object and return its complete recording."""
+    def make_recording(
+        self, key: str = "relay/recordings/h_01/recording.mp4", body: bytes = b"media", *, digest: bool = True
+    ) -> Recording:
+        """Store an object and return its complete recording, without `digest` one that version 0.1.0 probed."""
         self.put(key, body)
         stored = self.store.head(key)
         with self.unrecorded():
             made, _ = self.ledger.recordings.register(key, etag=stored.etag, size=stored.size, name="meeting")
         claims = iter(lambda: self.ledger.recordings.claim_probe("test"), None)
         probe = next(claim for claim in claims if claim.recording.recording_id == made.recording_id)
-        assert self.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size)
+        with closing(self.store.open(key)) as reader:
+            known = digest_of_file(reader) if digest else None
+        assert self.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size, digest=known)
         return self.ledger.recordings.get(made.recording_id)
 
     def make_clip(self, recording: Recording, label: str = "key-moment", **values: Any) -> Clip:

@@ -107,6 +107,30 @@ def test_replaced_or_recreated_object_is_a_new_recording(engine: RecordedEngine)
         eventually(lambda: len(registered(engine)) == 3)
 
 
+def test_copied_object_is_the_same_recording(engine: RecordedEngine) -> None:
+    recording = engine.make_recording("in/a.mp4")
+    path = store_of(engine) / "in/a.mp4"
+    with watching(engine):
+        eventually(lambda: "in/a.mp4" in engine.ledger.watched.all())
+        now = time.time_ns()
+        os.utime(path, ns=(now, now))
+        etag = engine.store.head("in/a.mp4").etag
+        eventually(lambda: engine.ledger.watched.all() == {"in/a.mp4": etag})
+    (found,) = engine.ledger.recordings.list(limit=10).data
+    assert (found.recording_id, found.etag) == (recording.recording_id, etag)
+
+
+def test_recordings_of_an_older_version_are_known_after_an_upgrade(engine: RecordedEngine) -> None:
+    """Their rows have no digest, and their ETags are still those of their files."""
+    for number in range(1000):
+        engine.make_recording(key := f"in/{number}.mp4", digest=False)
+        engine.ledger.watched.mark(key, engine.store.head(key).etag)
+    with watching(engine):
+        drop(engine, "in/new.mp4")
+        eventually(lambda: "in/new.mp4" in engine.ledger.watched.all())
+    assert len(engine.ledger.recordings.list(limit=2000).data) == 1001
+
+
 def test_clips_uploads_and_partial_files_are_not_registered(engine: RecordedEngine) -> None:
     uploaded = f"in/recordings/rec_{'0' * 26}/meeting.mp4"
     for key in (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.utils import formatdate
 from functools import partial
 from urllib.parse import quote
@@ -32,6 +32,7 @@ from clipengine.clips.media_types import ending, media_type, without_ending
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
+    ObjectChanged,
     ObjectMissing,
     ObjectNotFound,
     RangeNotSatisfiable,
@@ -43,6 +44,7 @@ from clipengine.errors import (
 )
 from clipengine.stores.base import Disposition, ObjectReader, Store, StoredObject
 from clipengine.stores.object_errors import as_recording_errors, check_etag
+from clipengine.work.recording_files import open_recording
 
 CHUNK_BYTES = 128 * 1024  # the server buffers one or two of them for a client that does not read
 SEND_SECONDS = 60  # a client that reads nothing for this long is disconnected
@@ -213,9 +215,14 @@ def download_recording(call: Call[NoQuery, NoBody]) -> Response:
         title = without_ending(title)
     # Until it is probed, the object in the store is the recording.
     etag = recording.etag if recording.ended else None
+    name, store = file_name(title, extension), call.engine.store
     with as_recording_errors():
-        name = file_name(title, extension)
-        return serve_object(call.engine.store, call.request, recording.bucket_path, name=name, etag=etag)
+        try:
+            return serve_object(store, call.request, recording.bucket_path, name=name, etag=etag)
+        except ObjectChanged:
+            with closing(open_recording(store, call.ledger.recordings, recording)) as reader:
+                etag = reader.info.etag
+        return serve_object(store, call.request, recording.bucket_path, name=name, etag=etag)
 
 
 def _bytes(media_type: str) -> list[Answer]:

@@ -29,6 +29,7 @@ from clipengine.ingest.jibri import described
 from clipengine.ingest.sources import NAMES, enabled_sources
 from clipengine.ledger.fetches import Origin
 from clipengine.stores.base import StoredObject
+from clipengine.work.recording_files import adopt_copy
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class _Ingest:
         A repeated event does not probe a recording again that has failed.
         """
         engine = self._engine
+        adopt_copy(engine.store, engine.ledger.recordings, stored)
         name, metadata = described(engine.store, stored.key, clean_name(arrival.name or ""), arrival.metadata)
         return engine.ledger.recordings.register(
             stored.key,

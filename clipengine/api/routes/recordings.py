@@ -44,6 +44,7 @@ from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
 from clipengine.webhooks.download import parse_source, worded
+from clipengine.work.recording_files import adopt_copy
 
 
 def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
@@ -52,6 +53,7 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
         return _fetch(call, body.url)
     assert body.bucket_path is not None
     stored = _look_up(call, body.bucket_path)  # before the transaction: the store may be slow
+    adopt_copy(call.engine.store, call.ledger.recordings, stored)
     name, metadata = described(call.engine.store, stored.key, body.name, body.metadata)
 
     def work() -> StoredAnswer:

@@ -376,6 +376,11 @@ def migration_35(database: Database) -> None:
             database.run(removal, (old, now))
 
 
+def migration_36(database: Database) -> None:
+    """Store a digest of the content of a recording. Those that an older engine has probed are without one."""
+    database.run("ALTER TABLE recordings ADD COLUMN digest TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -412,6 +417,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_33,
     migration_34,
     migration_35,
+    migration_36,
 )
 
 

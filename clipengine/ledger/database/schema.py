@@ -67,6 +67,7 @@ class RecordingRow(Model):
     expires_at = BigIntegerField(null=True)
     fetched_bytes = BigIntegerField(null=True)  # so far, from a URL; null if it was in the store already
     source_id = TextField(null=True)  # of the event that announced its URL, so that a repeated one is known
+    digest = TextField(null=True)  # of its content; null in S3, and if an older engine has probed it
 
     class Meta:
         table_name = "recordings"

@@ -1,0 +1,47 @@
+"""Recordings as objects of the store: opened at their ETag, also after a file was copied back.
+
+An ETag of the folder store contains the time of the file, so a copy of the same bytes has another one. The digest of
+the probe then shows that the content is the same, and the recording gets the new ETag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing, suppress
+
+from clipengine.clips.clip import Recording
+from clipengine.errors import ObjectChanged, StorageError
+from clipengine.ledger.recordings import Recordings
+from clipengine.stores.base import ObjectReader, Store, StoredObject
+from clipengine.stores.content_digest import content_digest
+from clipengine.stores.object_errors import as_recording_errors
+
+
+def open_recording(store: Store, recordings: Recordings, recording: Recording) -> ObjectReader:
+    """Open the object of a probed recording. Raises RecordingMissing, and RecordingChanged if it has other content."""
+    with as_recording_errors():
+        try:
+            reader = store.open(recording.bucket_path, etag=recording.etag)
+        except ObjectChanged:
+            adopt_copy(store, recordings, store.head(recording.bucket_path))
+            return store.open(recording.bucket_path, etag=recordings.get(recording.recording_id).etag)
+        if recording.digest is None:  # probed by an older version
+            with suppress(StorageError):
+                recordings.adopt([recording], etag=recording.etag, digest=digest_of_file(reader))
+        return reader
+
+
+def adopt_copy(store: Store, recordings: Recordings, stored: StoredObject) -> None:
+    """Give recordings of this path the ETag of the object if it has their content. Raises StorageError."""
+    candidates: Sequence[Recording] = recordings.of_other_etag(stored.key, etag=stored.etag, size=stored.size)
+    if not candidates:
+        return
+    with closing(store.open(stored.key, etag=stored.etag)) as reader:
+        digest = content_digest(reader)
+    same = [each for each in candidates if each.digest == digest]
+    recordings.adopt(same, etag=stored.etag, digest=digest)
+
+
+def digest_of_file(reader: ObjectReader) -> str | None:
+    """Return the digest, or None if the object is not a file: the ETag of an S3 object does not contain its time."""
+    return None if reader.fileno() is None else content_digest(reader)
