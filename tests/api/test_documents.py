@@ -13,6 +13,7 @@ import pytest
 
 from clipengine.api.reference.manual import render
 from clipengine.api.reference.manual_search import search
+from clipengine.api.reference.markdown import INDEX, PAGES
 from clipengine.api.routes.documents import ORDER
 from clipengine.errors import ClipEngineError
 from tests.support.api import ApiServer, api_server, recorded_engine
@@ -38,7 +39,7 @@ def test_every_document_is_listed_once(reader: httpx.Client) -> None:
     listed = [*re.findall(r'<li><a href="([\w/-]+)"', reader.get("/docs").text)]
     assert listed == [*ORDER, *ORDER]  # in the menu for phones, and in the sidebar
     written = [path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")]
-    assert sorted(ORDER) == sorted(["reference", *written])
+    assert sorted(ORDER) == sorted([INDEX, *PAGES, *written])
 
 
 def test_first_page_needs_no_key_and_no_external_resources(reader: httpx.Client) -> None:
@@ -84,16 +85,42 @@ def test_error_type_links_to_its_entry(reader: httpx.Client) -> None:
     assert not [kind.code for kind in kinds if f'<tr id="{kind.code}">' not in text]
 
 
-def test_the_reference_has_curl_and_python_for_every_route(server: ApiServer, reader: httpx.Client) -> None:
-    text = unescape(re.sub(r"<[^>]+>", "", reader.get("/docs/reference").text))
+def test_reference_describes_every_route_with_examples(reader: httpx.Client) -> None:
+    pages = [reader.get(f"/docs/{name}").text for name in PAGES]
+    index = reader.get(f"/docs/{INDEX}").text
+    text = unescape(re.sub(r"<[^>]+>", "", "".join(pages)))
     for path, methods in reader.get("/v1/openapi.json").json()["paths"].items():
         for method in methods:
-            assert re.search(rf"(?m)`?{method.upper()} {re.escape(path)}|also {re.escape(path)}", text), path
-    html = reader.get("/docs/reference").text
-    sections = [part for part in html.split("<h3")[1:] if "<table>" in part or "<pre" in part]
-    shown = [part for part in sections if 'class="language-sh"' in part]
-    assert len(shown) > 20
-    assert all('class="language-python"' in part for part in shown)
+            assert re.search(rf"(?m)^{method.upper()} {re.escape(path)}[.,] |also {re.escape(path)}[.,] ", text), path
+            assert path.count("{") > 2 or "/recordings/{recording_id}/clips/{clip_id}" in path or path in index
+    tabs = [part for page in pages for part in page.split("<h2")[1:] if 'class="tabs"' in part]
+    assert len(tabs) > 50
+    languages = ("language-sh", "language-python", "language-ts")
+    assert all(language in part for part in tabs for language in languages)
+
+
+def test_reference_is_in_pages_that_can_be_read(reader: httpx.Client) -> None:
+    for name in (INDEX, *PAGES):
+        page = reader.get(f"/docs/{name}").text.partition("<main")[2].partition("</main>")[0]
+        prose = re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<pre.*?</pre>|<details.*?</details>", "", page))
+        assert len(prose.split()) <= 1500, name
+
+
+def test_examples_of_the_reference_have_the_address_of_this_server(server: ApiServer, reader: httpx.Client) -> None:
+    page = re.sub(r"<[^>]+>", "", reader.get("/docs/reference/clips").text)
+    assert f"{server.url}/v1/recordings/$RECORDING_ID/clips" in page
+    assert "127.0.0.1:8377" not in page
+    hostile = reader.get("/docs/reference/clips", headers={"Host": '"><script>'})
+    assert hostile.text.count("<script") == 1
+
+
+def test_every_property_and_parameter_has_a_description(reader: httpx.Client) -> None:
+    openapi = reader.get("/v1/openapi.json").json()
+    for name, schema in openapi["components"]["schemas"].items():
+        assert [key for key, each in schema.get("properties", {}).items() if "description" not in each] == [], name
+    operations = [operation for methods in openapi["paths"].values() for operation in methods.values()]
+    parameters = [each for operation in operations for each in operation.get("parameters", [])]
+    assert [each["name"] for each in parameters if not each.get("description")] == []
 
 
 def test_search_links_to_the_table_row(reader: httpx.Client) -> None:
@@ -107,7 +134,7 @@ def test_search_links_to_the_table_row(reader: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("query", "page"),
     [
-        ("thumbnails", "reference#get-the-frame-that-is-on-screen-at-a-moment"),
+        ("thumbnails", "reference/previews#get-the-frame-that-is-on-screen-at-a-moment"),
         ("transcode", "recordings#"),
         ("api key", "api#keys"),
         ("captions", "recordings#subtitles"),
@@ -124,8 +151,8 @@ def test_search_knows_synonyms(reader: httpx.Client, query: str, page: str) -> N
     ("query", "first"),
     [
         ("pagination", "api#lists"),
-        ("how do I delete a clip?", "reference#delete-a-clip-and-its-object"),
-        ("delete key", "reference#revoke-an-api-key"),
+        ("how do I delete a clip?", "reference/clips#delete-a-clip-and-its-object"),
+        ("delete key", "reference/keys#revoke-an-api-key"),
         ("docker", "operations#in-a-container"),
     ],
 )
@@ -191,6 +218,13 @@ def test_titled_code_blocks_that_follow_each_other_are_tabs() -> None:
     assert page.html.count("<fieldset") == 1
     assert re.findall(r'value="(\w+)"( checked)?>', page.html) == [("curl", " checked"), ("Python", "")]
     assert page.html.count("<pre>") == 3
+
+
+def test_code_is_highlighted_and_escaped() -> None:
+    page = render("x", "# T\n\n```python\nprint(1 < 2)  # <b>\n```\n\n```nonsense\n<i>\n```\n")
+    assert '<span class="c1"># &lt;b&gt;</span>' in page.html
+    assert '<code tabindex="0" class="language-nonsense">&lt;i&gt;' in page.html
+    assert "print(1 < 2)" in page.sections[0].text
 
 
 def test_long_page_has_a_table_of_contents(reader: httpx.Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.browser.conftest import Judge
 from tests.support.server import RunningServer
 
-PAGES = ("start", "api", "reference", "recipes/livekit", "search?q=thumbnails", "search?q=webhok")
+PAGES = ("start", "api", "reference", "reference/clips", "recipes/livekit", "search?q=thumbnails", "search?q=webhok")
 COVERED = """[...document.querySelectorAll(".copy")].filter((button) => {
   const [copy, code] = [button, button.parentElement.querySelector("code")].map((each) => each.getBoundingClientRect());
   return copy.left < code.right && copy.top < code.bottom && copy.bottom > code.top;
@@ -42,17 +42,17 @@ def test_documents_are_accessible_and_fit(
 def test_choice_of_a_tab_applies_to_all_tabs_and_is_remembered(browser: Any, server: RunningServer) -> None:
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()
-    page.goto(f"{server.url}/docs/reference")
+    page.goto(f"{server.url}/docs/reference/clips")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "q"
     shown = (
         "[...document.querySelectorAll('.tabs')].map((each) =>"
         " [...each.querySelectorAll('pre')].map((pre) => pre.checkVisibility()).join())"
     )
-    assert set(page.evaluate(shown)) == {"true,false"}
+    assert set(page.evaluate(shown)) == {"true,false,false"}
     page.get_by_role("radio", name="curl").first.focus()
     page.keyboard.press("ArrowRight")
-    assert set(page.evaluate(shown)) == {"false,true"}
+    assert set(page.evaluate(shown)) == {"false,true,false"}
     page.goto(f"{server.url}/docs/start")
     assert page.get_by_role("radio", name="Python").is_checked()
     context.close()

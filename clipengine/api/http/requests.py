@@ -511,7 +511,7 @@ class NoQuery(Query):
 
 
 class PageQuery(Query):
-    limit: int = Field(default=50, ge=1, le=100)
+    limit: int = Field(default=50, ge=1, le=100, description="Number of objects of a page.")
     cursor: Annotated[str, Field(max_length=500), AfterValidator(_cursor)] | None = Field(
         default=None, description="`next_cursor` of the previous page."
     )
@@ -520,9 +520,11 @@ class PageQuery(Query):
 class ListQuery(PageQuery):
     """Filters of clips and recordings. An item meets all of them."""
 
-    status: Literal["processing", "complete", "failed"] | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
+    status: Literal["processing", "complete", "failed"] | None = Field(
+        default=None, description="Only those with this status."
+    )
+    created_after: Moment | None = Field(default=None, description="Only those created after this time.")
+    created_before: Moment | None = Field(default=None, description="Only those created before this time.")
     q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS), AfterValidator(_has_word)] | None = Field(
         default=None,
         description="All words, in any case, are in its label or name, its tags or its metadata. "
@@ -537,7 +539,7 @@ class ListQuery(PageQuery):
 
 
 class ListRecordings(ListQuery):
-    name: Filter | None = None
+    name: Filter | None = Field(default=None, description="Only those with exactly this name.")
     recording_id: list[Filter] = Field(
         default=[], max_length=MAX_IDS, description="One of these recordings. May be repeated."
     )
@@ -545,7 +547,7 @@ class ListRecordings(ListQuery):
 
 
 class ListClips(ListQuery):
-    label: Filter | None = None
+    label: Filter | None = Field(default=None, description="Only those with exactly this label.")
     sort: ClipSort = Field(default="-created_at", description=_SORT)
 
 
@@ -571,12 +573,14 @@ class DeleteRecording(Query):
 
 
 class StreamEvents(Query):
-    clip_id: Filter | None = None
-    recording_id: Filter | None = None
+    clip_id: Filter | None = Field(default=None, description="Only events of this clip.")
+    recording_id: Filter | None = Field(
+        default=None, description="Only events of this recording and its clips. Not together with `clip_id`."
+    )
 
 
 class GetTranscript(Query):
-    format: TextFormat = "vtt"
+    format: TextFormat = Field(default="vtt", description="WebVTT, SubRip, or JSON.")
 
 
 class SearchText(PageQuery):

@@ -13,11 +13,16 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import count, groupby, pairwise, takewhile
 
+import pygments
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
+from pygments.formatters.html import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
 
+_FORMATTER = HtmlFormatter(nowrap=True)
 _NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
 # An option of a command, in brackets (short enough for the line of a phone) or with its value.
 _OPTION = re.compile(r"\[-[^\[\]]{1,32}\]|[\[(]?(?<![\w-])--?\w[\w-]*(?: [A-Z]+\b)?")
@@ -43,7 +48,7 @@ class Page:
 
 def render(name: str, text: str) -> Page:
     """Render a page from Markdown that begins with its title. HTML in the text is escaped."""
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown = MarkdownIt("commonmark", {"html": False, "highlight": _highlight}).enable("table")
     markdown.add_render_rule("code_inline", _code)
     tokens = markdown.parse(text)
     outline = _Outline()
@@ -68,6 +73,14 @@ def render(name: str, text: str) -> Page:
             token.attrSet("data-column", next(column))  # shown with the cell in narrow windows
     html = markdown.renderer.render([*_with_tabs(tokens)], markdown.options, {})
     return Page(name, outline.sections[0].title if outline.sections else name, html, outline.sections)
+
+
+def _highlight(code: str, language: str, attributes: str) -> str:
+    """Return the HTML of a code block: spans whose classes are the short names of Pygments, coloured by `style.css`."""
+    try:
+        return str(pygments.highlight(code, get_lexer_by_name(language, stripnl=False), _FORMATTER))
+    except ClassNotFound:
+        return escape(code)
 
 
 class _Outline:

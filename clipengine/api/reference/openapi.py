@@ -211,7 +211,13 @@ def _ingest() -> dict[str, Any]:
         "tags": ["ingest"],
         "security": [],
         "parameters": [
-            {"name": "source", "in": "path", "required": True, "schema": {"type": "string", "enum": [*NAMES]}}
+            {
+                "name": "source",
+                "in": "path",
+                "required": True,
+                "description": "Name of the system in `[ingest]` of the settings.",
+                "schema": {"type": "string", "enum": [*NAMES]},
+            }
         ],
         "requestBody": {"required": True, "content": {_JSON: {"schema": {"type": "object"}}}},
         "responses": {**responses, **_problems(statuses)},

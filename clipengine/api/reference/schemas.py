@@ -23,6 +23,7 @@ from clipengine.api.http.responses import (
     RecordingObject,
     WebhookObject,
 )
+from clipengine.api.reference.descriptions import describe_properties
 from clipengine.clips.clip import EventType
 from clipengine.errors import ClipEngineError
 
@@ -63,7 +64,10 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
         schemas[name]["properties"]["code"] = reference_to(_ERROR_CODE)
     schemas[_ERROR_CODE] = {"type": "string", "enum": _codes(), "description": "Stable. New codes may be added."}
     schemas |= {page_name(each.model): _page(each.model) for each in answers if each.model and each.page}
-    return schemas | {_event_name(event): _event(event) for event in get_args(EventType)}
+    schemas |= {_event_name(event): _event(event) for event in get_args(EventType)}
+    for name, schema in schemas.items():
+        describe_properties(name, schema)
+    return schemas
 
 
 def _require_all(schema: Schema) -> None:

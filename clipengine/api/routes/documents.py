@@ -20,10 +20,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from clipengine.api.http.operation import Public
+from clipengine.api.reference.examples import SERVER_URL
 from clipengine.api.reference.manual import Page, render
 from clipengine.api.reference.manual_layout import Group, document
 from clipengine.api.reference.manual_search import MOST_HITS, Hit, search, suggest
-from clipengine.api.reference.markdown import reference
+from clipengine.api.reference.markdown import INDEX, PAGES, reference
+from clipengine.api.routes.share_page import Address
+from clipengine.settings import Settings
 
 _GROUPS = (
     Group("Begin", ("start", "page", "recipes")),
@@ -31,7 +34,6 @@ _GROUPS = (
         "Use",
         (
             "api",
-            "reference",
             "errors",
             "webhooks",
             "recordings",
@@ -43,6 +45,7 @@ _GROUPS = (
             "agents",
         ),
     ),
+    Group("API reference", (INDEX, *PAGES)),
     Group("Operate", ("configuration", "operations", "moving")),
     Group(
         "Recipes",
@@ -94,7 +97,7 @@ _NEXT = (
 )
 
 
-def routes(openapi: Callable[[], Mapping[str, Any]]) -> list[Route]:
+def routes(openapi: Callable[[], Mapping[str, Any]], settings: Settings) -> list[Route]:
     """Return the routes of the manual; `openapi` is the source of the reference."""
 
     @functools.cache
@@ -121,7 +124,10 @@ def routes(openapi: Callable[[], Mapping[str, Any]]) -> list[Route]:
         page = pages().get(name)
         if page is None:
             return _missing(pages(), name)
-        return _answer(document(_GROUPS, pages(), page.title, page.html, current=name, sections=page.sections))
+        html = page.html
+        if name.startswith(INDEX):  # its examples work as they are
+            html = html.replace(SERVER_URL, escape(Address.base_of(request, settings)))
+        return _answer(document(_GROUPS, pages(), page.title, html, current=name, sections=page.sections))
 
     return [Route("/docs", Public(first)), Route("/docs/{name:path}", Public(entry))]
 
@@ -129,7 +135,7 @@ def routes(openapi: Callable[[], Mapping[str, Any]]) -> list[Route]:
 def _texts(openapi: Mapping[str, Any]) -> dict[str, str]:
     """Return the Markdown of each page by name, in reading order."""
     written = {name.removesuffix(".md"): file.read_text("utf-8") for name, file in _files() if name.endswith(".md")}
-    written["reference"] = reference(openapi)
+    written |= reference(openapi)
     return {name: written[name] for name in ORDER}
 
 
