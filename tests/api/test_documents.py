@@ -154,6 +154,9 @@ def test_search_knows_synonyms(reader: httpx.Client, query: str, page: str) -> N
         ("how do I delete a clip?", "reference/clips#delete-a-clip-and-its-object"),
         ("delete key", "reference/keys#revoke-an-api-key"),
         ("docker", "operations#in-a-container"),
+        ("3 machines", "operations#several-machines"),
+        ("horizontal scaling", "operations#several-machines"),
+        ("upgrade helm", "operations#upgrade"),
     ],
 )
 def test_best_fitting_title_is_first(reader: httpx.Client, query: str, first: str) -> None:

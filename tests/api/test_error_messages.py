@@ -73,7 +73,7 @@ def test_detail_ends_with_the_useful_hint(http: httpx.Client, body: dict[str, st
 
 def test_hint_of_several_faults_names_what_was_meant(http: httpx.Client, recording: Recording) -> None:
     body = {"lable": "a", "start_second": 1, "end_seconds": 2}
-    problem = http.post(f"/v1/recordings/{recording.recording_id}/clips?wiat=1", json=body).json()
+    problem = http.post(f"/v1/recordings/{recording.recording_id}/clips?waitt=1", json=body).json()
     assert problem["hint"] == "Did you mean `label`? Did you mean `start_seconds`?"
 
 

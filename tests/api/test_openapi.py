@@ -210,3 +210,61 @@ class TestHealth:
 
 def test_application_can_be_created_more_than_once(engine: RecordedEngine) -> None:
     assert create_app(engine) is not create_app(engine)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "body"),
+    [
+        ("RegisterRecording", "/v1/recordings", {}),
+        ("RegisterRecording", "/v1/recordings", {"bucket_path": "a.mp4", "url": "https://example.org/a.mp4"}),
+        ("RegisterRecording", "/v1/recordings", {"bucket_path": "a.mp4", "name": "a\nb"}),
+        ("RegisterRecording", "/v1/recordings", {"bucket_path": "a.mp4", "tags": ["a", "a"]}),
+        ("RegisterRecording", "/v1/recordings", {"bucket_path": "a.mp4", "tags": [" a"]}),
+        ("RegisterRecording", "/v1/recordings", {"bucket_path": "a.mp4", "tags": ["a,b"]}),
+        ("RegisterRecording", "/v1/recordings", {"bucket_path": "a.mp4", "metadata": {"a": "\0"}}),
+        ("CreateWebhook", "/v1/webhooks", {"url": "https://example.org/", "events": ["clip.ready", "clip.ready"]}),
+        ("CreateWebhook", "/v1/webhooks", {"url": "https://example.org/", "secret": "sixteen characters"}),
+        ("CreateClip", "/v1/recordings/rec_x/clips", {"label": "a"}),
+        ("CreateClip", "/v1/recordings/rec_x/clips", {"label": "a", "start_seconds": 1.0}),
+        (
+            "CreateClip",
+            "/v1/recordings/rec_x/clips",
+            {"label": "a", "end_seconds": 1.0, "parts": [{"start_seconds": 0.0, "end_seconds": 1.0}]},
+        ),
+        ("ArchiveClips", "/v1/clips/archive", {"clip_ids": ["clip_1", "clip_1"]}),
+        ("CreateKey", "/v1/keys", {"name": "a\x1bb"}),
+    ],
+)
+def test_schema_refuses_what_the_server_refuses(
+    http: httpx.Client, document: dict[str, Any], name: str, path: str, body: dict[str, Any]
+) -> None:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    assert http.post(path, json=body).status_code == 422
+    assert not Draft202012Validator(schema).is_valid(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("RegisterRecording", {"bucket_path": "a.mp4", "url": None, "name": "Bücher, 日本", "tags": ["a b", "ü"]}),
+        ("RegisterRecording", {"url": "https://example.org/a.mp4"}),
+        ("CreateClip", {"label": "a", "start_seconds": 1, "end_seconds": 2.5, "parts": None}),
+        ("CreateClip", {"label": "a", "parts": [{"start_seconds": 0.0, "end_seconds": 1.0}]}),
+    ],
+)
+def test_schema_accepts_what_the_server_accepts(document: dict[str, Any], name: str, body: dict[str, Any]) -> None:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    Draft202012Validator(schema).validate(body)
+
+
+def test_every_tag_and_common_status_is_described(document: dict[str, Any]) -> None:
+    used = {tag for _, _, described in operations(document) for tag in described["tags"]}
+    assert used <= {tag["name"] for tag in document["tags"]}
+    assert all({"400", "401", "403", "429", "431"} <= set(each["responses"]) for _, _, each in operations(document))
+
+
+@pytest.mark.parametrize("path", ["/v1/ingest/s3", "/v1/clips", "/livez"])
+def test_trace_is_answered_with_the_allowed_methods(http: httpx.Client, path: str) -> None:
+    answer = http.request("TRACE", path)
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"]

@@ -118,7 +118,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Handle Starlette's HTTP exceptions, such as an unknown route."""
     assert isinstance(error, HTTPException)
     kind = _BY_STATUS.get(error.status_code, MalformedRequest)
-    return problem(request.scope, missing(request) if kind is NotFound else kind(error.detail))
+    headers = dict(error.headers or {})  # such as Allow
+    return problem(request.scope, missing(request) if kind is NotFound else kind(error.detail), headers)
 
 
 def missing(request: Request) -> NotFound:

@@ -46,6 +46,13 @@ from clipengine.webhooks.sign import check_secret
 N = TypeVar("N")
 
 MAX_BATCH = 100
+# What the schema says about values that a validator checks.
+_UNIQUE: JsonDict = {"uniqueItems": True}
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+_LINE: JsonDict = {"pattern": f"^[^{_CONTROLS}]*$"}
+_TAG: JsonDict = {"pattern": rf"^[^,\s{_CONTROLS}]([^,{_CONTROLS}]*[^,\s{_CONTROLS}])?$"}
+_NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
+LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
 MAX_IDS = 40  # of a query, which has at most 50 parameters
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 
@@ -139,23 +146,27 @@ def _without_nul(text: str) -> str:
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds)]
-Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
+Line = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_LINE), AfterValidator(_line)]
 Address = Annotated[
     str, Field(json_schema_extra={"format": "uri", "maxLength": MAX_URL_CHARACTERS}), AfterValidator(_address)
 ]
 SourceAddress = Annotated[
     str, Field(json_schema_extra={"format": "uri", "maxLength": MAX_SOURCE_CHARACTERS}), AfterValidator(_source_address)
 ]
-Secret = Annotated[str, Field(min_length=16, max_length=200), AfterValidator(_secret)]
-Events = Annotated[list[EventType], Field(min_length=1), AfterValidator(_distinct)]
-Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG_CHARACTERS), AfterValidator(_tag)]
+Secret = Annotated[
+    str, Field(min_length=16, max_length=200, json_schema_extra={"pattern": "^[!-~]+$"}), AfterValidator(_secret)
+]
+Events = Annotated[list[EventType], Field(min_length=1, json_schema_extra=_UNIQUE), AfterValidator(_distinct)]
+Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG_CHARACTERS, json_schema_extra=_TAG), AfterValidator(_tag)]
 Tags = Annotated[
     list[Tag],
-    Field(max_length=MAX_TAGS, description="Words to find it by, without commas."),
+    Field(max_length=MAX_TAGS, description="Words to find it by, without commas.", json_schema_extra=_UNIQUE),
     AfterValidator(_distinct),
 ]
-MetadataKey = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_without_nul)]
-MetadataValue = Annotated[str, Field(max_length=2000), AfterValidator(_without_nul)]
+MetadataKey = Annotated[
+    str, Field(min_length=1, max_length=100, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)
+]
+MetadataValue = Annotated[str, Field(max_length=2000, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)]
 Metadata = Annotated[
     dict[MetadataKey, MetadataValue],
     Field(max_length=MAX_METADATA, description="A flat map of strings without U+0000, returned unchanged."),
@@ -191,9 +202,23 @@ class Body(BaseModel):
         return ceiling if cls.max_bytes is None else min(cls.max_bytes, ceiling)
 
 
-def _like(**example: Any) -> ConfigDict:
-    """Return the configuration of a body with an example for the documentation."""
-    return ConfigDict(json_schema_extra={"additionalProperties": False, "examples": [example]})
+def _like(exclusive: JsonDict | None = None, /, **example: Any) -> ConfigDict:
+    """Return the configuration of a body with an example, and what the schema says of fields that exclude others."""
+    return ConfigDict(json_schema_extra={"additionalProperties": False, "examples": [example], **(exclusive or {})})
+
+
+def _either(*alternatives: dict[str, str]) -> JsonDict:
+    """Return the schema of a body with the fields of one alternative, given with their types, and no other's."""
+    names = {name for each in alternatives for name in each}
+    return {
+        "oneOf": [
+            {"required": [*each], "properties": {name: {"type": each.get(name, "null")} for name in sorted(names)}}
+            for each in alternatives
+        ]
+    }
+
+
+_RANGE_OR_PARTS = _either({"start_seconds": "number", "end_seconds": "number"}, {"parts": "array"})
 
 
 def _language(tag: str) -> str:
@@ -210,7 +235,10 @@ class SubtitlesOfClip(Body):
         "a WebVTT file beside the clip. `burn`: the transcript in one language is drawn into the picture, and nothing "
         "else is kept. `none`: no subtitles.",
     )
-    language: Annotated[str, Field(max_length=MAX_LANGUAGE_CHARACTERS), AfterValidator(_language)] | None = Field(
+    language: (
+        Annotated[str, Field(max_length=MAX_LANGUAGE_CHARACTERS, json_schema_extra=LANGUAGE), AfterValidator(_language)]
+        | None
+    ) = Field(
         default=None,
         description="Only the transcript in this language. Default: all; `burn` needs a language if there are several.",
     )
@@ -247,9 +275,12 @@ class CreateClip(Body):
         *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
         "expires_at",
     )
-    model_config = _like(label="key-moment", start_seconds=5.0, end_seconds=12.5)
+    model_config = _like(_RANGE_OR_PARTS, label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
-    label: str = Field(description="1 to 200 characters, no control characters. Part of the name of the object.")
+    label: str = Field(
+        description="1 to 200 characters, no control characters. Part of the name of the object.",
+        json_schema_extra={"minLength": 1, "maxLength": 200, **_LINE},
+    )
     parts: list[ClipPart] | None = Field(
         default=None,
         min_length=1,
@@ -313,7 +344,9 @@ class CreateClip(Body):
 class BatchedClip(CreateClip):
     """One clip of a batch."""
 
-    model_config = _like(recording_id="rec_01j9x2", label="key-moment", start_seconds=5.0, end_seconds=12.5)
+    model_config = _like(
+        _RANGE_OR_PARTS, recording_id="rec_01j9x2", label="key-moment", start_seconds=5.0, end_seconds=12.5
+    )
 
     recording_id: str = Field(min_length=1, max_length=200)
 
@@ -336,7 +369,7 @@ class DeleteClips(Body):
 
 
 class ArchiveClips(Body):
-    clip_ids: Annotated[ClipIds, AfterValidator(_distinct)]
+    clip_ids: Annotated[ClipIds, Field(json_schema_extra=_UNIQUE), AfterValidator(_distinct)]
 
 
 class Changes(Body):
@@ -392,7 +425,7 @@ class CreateShare(Body):
 class CreateKey(Body):
     model_config = _like(name="laptop", scopes=["read", "write"])
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME), AfterValidator(_line)]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME, json_schema_extra=_LINE), AfterValidator(_line)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES))] = Field(
         default=["read", "write"], description="Scopes of the key. `admin` is only given if it is listed."
     )
@@ -401,7 +434,9 @@ class CreateKey(Body):
 class RegisterRecording(Body):
     max_bytes = None  # as for a clip
     always_hashed = ("bucket_path", "name", "metadata")
-    model_config = _like(bucket_path="relay/recordings/h_01/recording.mp4")
+    model_config = _like(
+        _either({"bucket_path": "string"}, {"url": "string"}), bucket_path="relay/recordings/h_01/recording.mp4"
+    )
 
     bucket_path: str | None = Field(
         default=None, min_length=1, max_length=1024, description="The object's key, relative to the store's prefix."
@@ -492,7 +527,7 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Filter = Annotated[str, Field(max_length=200), AfterValidator(_without_nul)]
+Filter = Annotated[str, Field(max_length=200, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)]
 MetadataName = Annotated[MetadataKey, AfterValidator(_has_word)]
 ClipSort = Literal["created_at", "-created_at", "label", "-label", "duration", "-duration", "size", "-size"]
 RecordingSort = Literal["created_at", "-created_at", "name", "-name", "duration", "-duration", "size", "-size"]

@@ -17,7 +17,7 @@ _EXCERPT = 160  # characters
 _PUNCTUATION = "?!.,;:()[]{}<>'\"`…“”„‘’"
 _WORD = re.compile(r"[a-z_][a-z_.-]{2,40}")
 _STOP_WORD = re.compile(
-    "a|an|and|are|as|at|be|by|can|could|do|does|for|from|get|has|have|how|i|if|in|is|it|me|my|of|on|or|our|should|so|"
+    "[0-9]|a|an|and|are|as|at|be|by|can|could|do|does|for|from|get|has|have|how|i|if|in|is|it|me|my|of|on|or|our|should|so|"
     "that|the|there|this|to|use|want|was|we|what|when|where|which|who|why|will|with|you|your"
 )
 
@@ -75,7 +75,15 @@ _SYNONYMS = {
     "volume": ("loudness",),
     "gpu": ("encoders",),
     "slow": ("sizing", "deadline"),
-    "scale": ("workers", "sizing"),
+    "scale": ("workers", "sizing", "several machines"),
+    "scaling": ("autoscaling", "several machines"),
+    "horizontal": ("several machines", "hosts"),
+    "cluster": ("several machines", "hosts", "workers"),
+    "machine": ("several machines", "hosts"),
+    "node": ("several machines", "hosts", "workers"),
+    "update": ("upgrade",),
+    "version": ("changelog", "upgrade"),
+    "release": ("changelog",),
     "cleanup": ("retention",),
     "remove": ("delete",),
     "delete": ("revoke",),

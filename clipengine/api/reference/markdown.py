@@ -64,6 +64,7 @@ class _Reference:
         for entry in _entries(openapi["paths"], shared):
             self._entries[_page_of(entry.path)].append(entry)
         self._places = self._place_objects()
+        self._exemplified: set[str] = set()  # types of responses that the current page has an example of
 
     def pages(self) -> dict[str, str]:
         found = {INDEX: _INTRODUCTION + "\n".join(self._listing())}
@@ -79,6 +80,7 @@ class _Reference:
                 yield f"- [{each.summary}](reference/{name}.md#{_anchor(each.summary)}): `{each.method} {each.path}`"
 
     def _page(self, name: str) -> str:
+        self._exemplified = set()
         routes = [self._route(each) for each in self._entries[name]]
         objects = self._objects(name)
         return "\n".join([f"# {_TITLES[name]}\n", *routes, *(["## Objects\n", *objects] if objects else [])])
@@ -148,7 +150,8 @@ class _Reference:
             schema = described.get("schema", {})
             kind = self._type(schema) if schema else ", ".join(f"`{each}`" for each in content)
             yield f"**{status}** {answer['description']}" + (f" {kind}" if kind else "") + "\n"
-            if schema and status.startswith("2"):
+            if schema and status.startswith("2") and kind not in self._exemplified:
+                self._exemplified.add(kind)
                 yield f"```json\n{response_of(schema, self._schemas)}\n```\n"
         if errors:
             yield f"Errors: {', '.join(errors).replace(' or ', ', ')}"

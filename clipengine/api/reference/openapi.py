@@ -13,12 +13,13 @@ from starlette.routing import Route
 import clipengine
 from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
-from clipengine.api.http.requests import NoQuery
+from clipengine.api.http.requests import LANGUAGE, NoQuery
 from clipengine.api.http.responses import IngestObject
 from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
 from clipengine.errors import (
     ClipEngineError,
     Forbidden,
+    HeadersTooLarge,
     IdempotencyKeyReused,
     InvalidRequest,
     InvalidSignature,
@@ -34,6 +35,7 @@ from clipengine.errors import (
 from clipengine.ingest.sources import NAMES
 
 _JSON = "application/json"
+_UPLOADED = {_JSON: {"schema": {"type": "array", "items": {"type": "object"}}}}
 _STORE = (StorageDenied, StorageUnavailable)
 _DESCRIPTION = """\
 Slices any completed recording into an exact clip. Seconds are numbers on the recording's timeline, times are RFC 3339
@@ -42,6 +44,22 @@ refused. More keys may appear in answers: ignore those that you do not know.
 Every response has an `X-Request-Id`: that of the request (8 to 64 letters, digits, `.`, `_` or `-`), or a new one. A
 clip keeps the id of the request that created it as `request_id`. A `traceparent` (W3C Trace Context) is continued.
 """
+
+
+_TAGS = {
+    "recordings": "Recordings, their transcripts, previews and clips.",
+    "clips": "Clips, their files and their links.",
+    "search": "Search in all transcripts.",
+    "profiles": "Profiles of the settings.",
+    "webhooks": "Endpoints for events.",
+    "deliveries": "Attempts to send an event to an endpoint.",
+    "events": "A stream of events.",
+    "ingest": "Events of other systems.",
+    "keys": "API keys.",
+    "status": "State of the installation.",
+    "settings": "Settings of the installation.",
+    "health": "Checks without a key.",
+}
 
 
 def route(document: Callable[[], Mapping[str, Any]]) -> Route:
@@ -71,6 +89,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
         "webhooks": webhooks(),
         "components": {
@@ -98,7 +117,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         schema = reference_to(operation.body.__name__)
         described["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
     if operation.uploads:
-        described["requestBody"] = {"required": True, "content": {each: {} for each in operation.uploads}}
+        content = {each: _UPLOADED.get(each, {}) for each in operation.uploads}
+        described["requestBody"] = {"required": True, "content": content}
     for answer in operation.answers:
         described["responses"][str(answer.status)] = _answer(answer)
     described["responses"] |= _problems(_errors(operation))
@@ -142,7 +162,7 @@ def _share_responses(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "description": _path_text(name), "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "description": _path_text(name), "schema": _path_schema(name)}
         for name in re.findall(r"\{(\w+)\}", operation.path)
     ]
     query = operation.query.model_json_schema(ref_template=REF)
@@ -154,12 +174,16 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
             more |= {"style": "deepObject", "explode": True}
         found.append({"name": name, "in": "query", "required": required, **more, "schema": schema})
     if operation.creates:
-        schema = {"type": "string", "minLength": 1, "maxLength": 255}
+        schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
         text = "A request that is repeated with the same key takes effect once, and has the same response."
         found.append(
             {"name": "Idempotency-Key", "in": "header", "required": False, "description": text, "schema": schema}
         )
     return found
+
+
+def _path_schema(name: str) -> dict[str, Any]:
+    return {"type": "string", **LANGUAGE} if name == "language" else {"type": "string"}
 
 
 def _path_text(name: str) -> str:
@@ -178,9 +202,10 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 def _errors(operation: Operation) -> dict[int, list[str]]:
     """Return the error codes of an operation by status, including those common to its kind."""
-    kinds: list[type[ClipEngineError]] = [Unauthorized, Forbidden, RateLimited, StorageUnavailable, *operation.errors]
+    kinds: list[type[ClipEngineError]] = [MalformedRequest, Unauthorized, Forbidden, HeadersTooLarge, RateLimited]
+    kinds += [StorageUnavailable, *operation.errors]
     if operation.takes_json:
-        kinds += [MalformedRequest, PayloadTooLarge, UnsupportedContentType, InvalidRequest]
+        kinds += [PayloadTooLarge, UnsupportedContentType, InvalidRequest]
     if operation.query is not NoQuery:
         kinds.append(InvalidRequest)
     if operation.creates:
