@@ -65,7 +65,7 @@ def test_documented_place_of_the_secrets_key_can_be_written_by_the_unit() -> Non
 
 
 def test_alert_rules_use_documented_metrics() -> None:
-    documented = set(re.findall(r"^\| `(clipengine_\w+)`", (ROOT / "clipengine/docs/operations.md").read_text(), re.M))
+    documented = set(re.findall(r"^\| `(clipengine_\w+)`", (ROOT / "clipengine/docs/monitoring.md").read_text(), re.M))
     used = set(re.findall(r"\bclipengine_\w+", (CONFIG / "alerts.yml").read_text("utf-8")))
     assert used
     assert used <= documented

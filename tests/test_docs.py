@@ -29,10 +29,16 @@ from clipengine.webhooks.sign import sign
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "clipengine" / "docs"
+COMMAND_PAGES = ("cli", "cli-remote", "cli-cut")
 
 
 def doc(name: str) -> str:
     return (DOCS / name).read_text("utf-8")
+
+
+def docs(*names: str) -> str:
+    """Return several pages as one text."""
+    return "\n".join(doc(f"{name}.md") for name in names)
 
 
 def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -64,8 +70,14 @@ def toml(value: object) -> str:
 
 
 def documented_settings() -> dict[str, str]:
-    """Return the documented default of each setting in configuration.md."""
-    return dict(re.findall(r"^\| `([a-z_0-9.]+)` \| (.+?) \| .+ \|$", doc("configuration.md"), re.MULTILINE))
+    """Return the documented default of each setting in both pages of the configuration."""
+    return dict(
+        re.findall(
+            r"^\| `([a-z_0-9.]+)` \| (.+?) \| .+ \|$",
+            docs("configuration", "configuration-clips"),
+            re.MULTILINE,
+        )
+    )
 
 
 def flattened(table: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -89,12 +101,18 @@ def test_documented_settings_are_the_settings_with_their_defaults() -> None:
 
 
 def test_documented_commands_are_the_commands() -> None:
-    headings = re.findall(r"^### `(clipengine [a-z -]+)`$", doc("cli.md"), re.MULTILINE)
+    headings = re.findall(r"^###? `(clipengine [a-z -]+)`$", docs(*COMMAND_PAGES), re.MULTILINE)
     assert sorted(headings) == sorted(path for path, _ in commands(cli, "clipengine"))
 
 
 def test_every_option_is_documented_with_its_command() -> None:
-    sections = dict(re.findall(r"^### `(.+?)`\n(.*?)(?=^##|\Z)", doc("cli.md"), re.MULTILINE | re.DOTALL))
+    sections = dict(
+        re.findall(
+            r"^###? `(.+?)`\n(.*?)(?=^##|\Z)",
+            docs(*COMMAND_PAGES),
+            re.MULTILINE | re.DOTALL,
+        )
+    )
     for path, command in commands(cli, "clipengine"):
         shown = [
             parameter
@@ -140,7 +158,7 @@ def test_supported_formats_are_documented() -> None:
 
 
 def test_every_warning_is_documented() -> None:
-    _, _, text = doc("recordings.md").partition("## Warnings")
+    _, _, text = doc("results.md").partition("## Warnings")
     documented = re.findall(r"^\| `([a-z_]+)` \|", text.partition("\n## ")[0], re.MULTILINE)
     assert sorted(documented) == sorted(WARNING_CODES)
 

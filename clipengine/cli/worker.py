@@ -82,7 +82,7 @@ def _check_shared(settings: Settings) -> None:
     if not in_postgres(settings):
         raise StartupError(
             "a worker needs a ledger in PostgreSQL: SQLite cannot be shared between hosts",
-            hint='Set database.url to "postgresql://…" here and at the server; see Operations, Several machines.',
+            hint='Set database.url to "postgresql://…" here and at the server; see Several machines in the documents.',
         )
     if settings.storage.kind == "folder" and settings.storage.folder is None:
         raise StartupError(

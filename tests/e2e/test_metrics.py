@@ -16,7 +16,7 @@ from clipengine.work.queue import WorkQueue
 from tests.support.receiver import Answer, Receiver
 from tests.support.server import LOOPBACK_ALLOWED, run_command, running_server
 
-DOCUMENT = Path(__file__).parents[2] / "clipengine" / "docs" / "operations.md"
+DOCUMENT = Path(__file__).parents[2] / "clipengine" / "docs" / "monitoring.md"
 
 
 def scrape(url: str, key: str) -> dict[str, float]:

@@ -29,24 +29,36 @@ from clipengine.api.routes.share_page import Address
 from clipengine.settings import Settings
 
 _GROUPS = (
-    Group("Begin", ("start", "page", "recipes")),
+    Group("Begin", ("start", "recipes")),
+    Group("Page", ("page", "timeline", "previews")),
     Group(
-        "Use",
+        "Clips",
         (
-            "api",
-            "errors",
-            "webhooks",
+            "clips",
+            "output",
+            "subtitles",
+            "smart-render",
+            "results",
             "recordings",
-            "ingest",
-            "cli",
-            "python",
-            "typescript",
-            "n8n",
-            "agents",
+            "transcripts",
+            "sharing",
         ),
     ),
+    Group("API", ("api", "errors", "webhooks", "ingest")),
+    Group("Commands and clients", ("cli", "cli-remote", "cli-cut", "python", "typescript", "n8n", "agents")),
     Group("API reference", (INDEX, *PAGES)),
-    Group("Operate", ("configuration", "operations", "moving")),
+    Group(
+        "Operate",
+        (
+            "configuration",
+            "configuration-clips",
+            "operations",
+            "machines",
+            "monitoring",
+            "troubleshooting",
+            "moving",
+        ),
+    ),
     Group(
         "Recipes",
         (
@@ -92,7 +104,7 @@ _NEXT = (
     ("start", "Quick start: from nothing to a clip"),
     ("reference", "Every route, with curl and Python"),
     ("recipes", "Recipes: the engine with other systems"),
-    ("operations#troubleshooting", "Troubleshooting"),
+    ("troubleshooting", "Troubleshooting"),
     ("glossary", "Glossary: the words of these documents"),
 )
 
