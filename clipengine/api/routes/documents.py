@@ -78,7 +78,7 @@ _GROUPS = (
             "recipes/kubernetes",
         ),
     ),
-    Group("About", ("changelog", "architecture", "contributing", "glossary", "licenses")),
+    Group("About", ("changelog", "architecture", "clip-life", "sandbox", "contributing", "glossary", "licenses")),
 )
 ORDER = tuple(name for group in _GROUPS for name in group.names)  # of reading
 
