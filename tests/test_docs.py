@@ -250,3 +250,22 @@ def test_changelog_has_this_version() -> None:
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
 def test_top_level_pages_start_with_a_title(name: str) -> None:
     assert (ROOT / name).read_text("utf-8").startswith("# ")
+
+
+PAGES = sorted(path.relative_to(DOCS) for path in DOCS.rglob("*.md") if path.name != "changelog.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_pages_and_paragraphs_are_short_enough_to_read(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", (DOCS / page).read_text("utf-8"), flags=re.DOTALL)
+    assert len(re.findall(r"[^\s|]*\w[^\s|]*", text)) <= 1500
+    paragraphs = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) |#|\s*\|)", text)
+    assert [each[:60] for each in paragraphs if len(re.findall(r"\S*\w\S*", each)) > 80 and "|" not in each[:4]] == []
+
+
+def test_architecture_is_short_and_says_where_to_add_something() -> None:
+    text = doc("architecture.md")
+    assert len(re.findall(r"[^\s|]*\w[^\s|]*", text)) <= 600
+    named = re.findall(r"`([\w/]+(?:\.py|\.js|/))`", text.partition("## Where to add")[2].partition("\n## ")[0])
+    package = ROOT / "clipengine"
+    assert [name for name in named if not (package / name).exists() and not (package.parent / name).exists()] == []
