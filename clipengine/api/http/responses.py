@@ -209,21 +209,21 @@ class RangeObject(_Object):
 
     start_seconds: float
     end_seconds: float
-    label: str
+    label: str = Field(description="Its name in the file.")
 
 
 class RangeNoteObject(_Object):
     """What was left out of a file. `line` is null if it concerns more than one line."""
 
-    line: int | None
-    detail: str
+    line: int | None = Field(description="Number of the line, from 1 on.")
+    detail: str = Field(description="What was left out, and why.")
 
 
 class RangesObject(_Object):
     """The ranges of a file, in its order, within the recording."""
 
     data: list[RangeObject]
-    notes: list[RangeNoteObject]
+    notes: list[RangeNoteObject] = Field(description="What was left out of the file.")
 
 
 class FramesObject(_Object):
