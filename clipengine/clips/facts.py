@@ -150,6 +150,7 @@ class StreamFacts(BaseModel):
     kind: StreamKind
     codec: Name
     language: Language | None = None
+    late: bool = False  # it is not announced in the beginning of the recording
 
 
 class ChapterFacts(BaseModel):

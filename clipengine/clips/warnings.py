@@ -201,6 +201,8 @@ def loss_warnings(facts: SourceFacts, profile: Profile, *, first: SourceFacts | 
 def _dropped(stream: StreamFacts | AudioFacts, reason: str | None = None) -> str:
     details = ", ".join(each for each in (stream.codec, stream.language) if each)
     kind: str = stream.kind if isinstance(stream, StreamFacts) else "audio"
+    if isinstance(stream, StreamFacts) and stream.late:
+        reason = "it appears later in the recording"
     reason = reason or _REASONS.get(kind)
     text = f"{_KINDS.get(kind, f'{kind} stream')} {stream.index} ({details}) is not carried over"
     return warning("stream_dropped", f"{text}: {reason}" if reason else text)

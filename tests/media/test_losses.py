@@ -18,6 +18,7 @@ from clipengine.clips.warnings import code_of, loss_warnings
 from tests.films.cutting import cut_file, facts_of
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.films.reel import write
+from tests.support.damage import film
 
 _VIDEO = VideoPart(every(25, 2), Fraction(25), gop=25)
 _AUDIO = AudioPart(seconds=Fraction(2))
@@ -129,6 +130,28 @@ def test_tracks_that_the_container_cannot_hold_are_named() -> None:
     assert "audio stream 1 (aac, deu) is not carried over: mp3 holds one track" in found[0]
     assert not loss_warnings(facts, Profile())
     assert not loss_warnings(facts, Profile(audio_tracks=0))  # what a profile leaves out on purpose is no loss
+
+
+def test_streams_that_appear_late_are_named(tmp_path: Path) -> None:
+    path, tables = tmp_path / "late.ts", "mpegts_start_pid=0x300,mpegts_pmt_start_pid=0x1010,mpegts_service_id=2"
+    first = film("mpegts", seconds=14, fps=5, sound=0)
+    path.write_bytes(first + film("mpegts", seconds=1, options=f"{tables},tables_version=1"))
+    assert [each for each in _warnings(path, tmp_path) if code_of(each) == "stream_dropped"] == [
+        "stream_dropped: video stream 1 (h264) is not carried over: it appears later in the recording",
+        "stream_dropped: audio stream 2 (mp2) is not carried over: it appears later in the recording",
+    ]
+
+
+def test_private_stream_that_appears_late_is_named(tmp_path: Path) -> None:
+    """A subtitle of a DVD, in a private stream of a program stream, after ten of fourteen seconds."""
+    path, whole = tmp_path / "late.mpg", film("mpeg", "mpeg2video", seconds=14)
+    body = b"\x80\x80\x05\x21\0\x01\0\x01" + b"\x20" + bytes(50)
+    packet = b"\0\0\x01\xbd" + len(body).to_bytes(2, "big") + body
+    pack = whole.index(b"\0\0\x01\xba", len(whole) * 3 // 4)
+    path.write_bytes(whole[:pack] + 3 * packet + whole[pack:])
+    assert [each for each in _warnings(path, tmp_path) if code_of(each) == "stream_dropped"] == [
+        "stream_dropped: subtitle stream 2 (dvd_subtitle) is not carried over: it appears later in the recording"
+    ]
 
 
 def test_number_of_named_streams_is_limited() -> None:

@@ -52,7 +52,7 @@ def read_texts(source: ByteSource, facts: SourceFacts) -> dict[int, TextTrack]:
     Returns none if a text cannot be read or the limits are exceeded.
     """
     languages: dict[str, int] = {}
-    for stream in facts.other_streams:
+    for stream in (each for each in facts.other_streams if not each.late):
         if stream.kind == "subtitle" and stream.codec in _CODECS and len(languages) < MAX_TEXT_TRACKS:
             languages.setdefault(stream.language or "und", stream.index)
     if not languages:
