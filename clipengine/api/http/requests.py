@@ -207,18 +207,23 @@ def _like(exclusive: JsonDict | None = None, /, **example: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"additionalProperties": False, "examples": [example], **(exclusive or {})})
 
 
-def _either(*alternatives: dict[str, str]) -> JsonDict:
-    """Return the schema of a body with the fields of one alternative, given with their types, and no other's."""
-    names = {name for each in alternatives for name in each}
+def _either(first: dict[str, str], second: dict[str, str]) -> JsonDict:
+    """Return the schema of a body with the fields of `first` or of `second`, given with their types, and not both.
+
+    It is written as a condition, which generators of clients ignore: `oneOf` would change their types.
+    """
     return {
-        "oneOf": [
-            {"required": [*each], "properties": {name: {"type": each.get(name, "null")} for name in sorted(names)}}
-            for each in alternatives
-        ]
+        "if": {"required": [*first], "properties": _typed(first)},
+        "then": {"properties": _typed(dict.fromkeys(second, "null"))},
+        "else": {"required": [*second], "properties": _typed(second)},
     }
 
 
-_RANGE_OR_PARTS = _either({"start_seconds": "number", "end_seconds": "number"}, {"parts": "array"})
+def _typed(fields: dict[str, str]) -> JsonDict:
+    return {name: {"type": kind} for name, kind in fields.items()}
+
+
+_RANGE_OR_PARTS = _either({"parts": "array"}, {"start_seconds": "number", "end_seconds": "number"})
 
 
 def _language(tag: str) -> str:
