@@ -639,7 +639,8 @@ export default {
   "The object is no longer in the store: put it back, then try again.": "Das Objekt ist nicht mehr im Speicher: wieder dort ablegen, dann noch einmal versuchen.",
   "Open the URL without signing in: it must return the media file itself, from a public address.": "Die URL ohne Anmeldung öffnen: sie muss die Mediendatei selbst liefern, von einer öffentlichen Adresse.",
   "Check that the host of the URL is up and reachable from this machine, then register the URL again.": "Prüfen, ob der Rechner der URL läuft und von hier erreichbar ist, dann die URL neu hinzufügen.",
-  "The object was replaced after it was registered: register it again.": "Das Objekt wurde ersetzt, nachdem es hinzugefügt wurde: neu hinzufügen.",
+  "Register it again to cut from the new content, or put the original back.":
+    "Neu hinzufügen, um aus dem neuen Inhalt zu schneiden, oder das Original zurücklegen.",
   "Check that the object is a complete media file: play it from the store.": "Prüfen, ob das Objekt eine vollständige Mediendatei ist: aus dem Speicher abspielen.",
   "Raise the limit that the message names where the engine is started, with `ulimit` in a shell or `Limit…=` in a systemd unit; then try again.": "Die Grenze, die die Meldung nennt, dort anheben, wo die Engine gestartet wird: mit `ulimit` in einer Shell oder `Limit…=` in einer systemd-Unit; dann erneut versuchen.",
   "Decrypt the recording, or store it without digital rights management.": "Die Aufnahme entschlüsseln oder ohne digitale Rechteverwaltung speichern.",
