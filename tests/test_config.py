@@ -60,7 +60,7 @@ def test_documented_place_of_the_secrets_key_can_be_written_by_the_unit() -> Non
     state = re.search(r"^StateDirectory=(\S+)$", unit, re.MULTILINE)
     assert state is not None
     assert "\nProtectSystem=strict\n" in unit  # all but this is read-only
-    places = re.findall(r"^secrets_key = \"(.+)\"", (ROOT / "clipengine/docs/operations.md").read_text(), re.MULTILINE)
+    places = re.findall(r"^secrets_key = \"(.+)\"", (ROOT / "clipengine/docs/machines.md").read_text(), re.MULTILINE)
     assert places == [f"/var/lib/{state[1]}/secrets.key"]
 
 

@@ -282,6 +282,14 @@ class Waveform(_Model):
 
 
 @dataclass(frozen=True)
+class Ranges(_Model):
+    """The ranges of a file, with `start_seconds`, `end_seconds` and `label`, and notes about what was left out."""
+
+    data: list[Object]
+    notes: list[Object] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class NextMoment(_Model):
     """The next or previous keyframe, silence or scene. `seconds` is None if the searched range has none."""
 

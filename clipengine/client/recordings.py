@@ -13,7 +13,17 @@ from clipengine.client.exchange import Api, Steps, filters, route, without_none
 from clipengine.client.files import Progress, read_chunks, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import Frames, NextMoment, Object, Page, Proxy, RecordingData, Waveform, format_time
+from clipengine.client.models import (
+    Frames,
+    NextMoment,
+    Object,
+    Page,
+    Proxy,
+    Ranges,
+    RecordingData,
+    Waveform,
+    format_time,
+)
 from clipengine.client.transport import AsyncTransport, Transport
 
 _WAVEFORM_SECONDS, _MOMENT_SECONDS = 900, 300  # the server's own deadline for one
@@ -167,6 +177,15 @@ class RecordingCalls(Generic[R]):
         path = route("recordings", recording_id, "waveform")
         return Waveform.from_object((yield from self._api.get(path, params, extra_time=_WAVEFORM_SECONDS)))
 
+    def ranges(self, recording_id: str, path: str | Path) -> Steps[Ranges]:
+        """Return the ranges of a CSV file or an edit decision list. No clip is made of them."""
+        path = Path(path)
+        headers = {"Content-Type": "text/plain", "Content-Length": str(path.stat().st_size)}
+        target = route("recordings", recording_id, "ranges")
+        return Ranges.from_object(
+            (yield from self._api.send("POST", target, headers=headers, content=read_chunks(path, None)))
+        )
+
     def next_moment(
         self,
         recording_id: str,
@@ -233,6 +252,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     filmstrip = blocking(RecordingCalls[Recording].filmstrip)
     waveform = blocking(RecordingCalls[Recording].waveform)
     next_moment = blocking(RecordingCalls[Recording].next_moment)
+    ranges = blocking(RecordingCalls[Recording].ranges)
     proxy = blocking(RecordingCalls[Recording].proxy)
     proxy_segment = blocking(RecordingCalls[Recording].proxy_segment)
     delete = blocking(RecordingCalls[Recording].delete)
@@ -269,6 +289,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     filmstrip = awaiting(RecordingCalls[AsyncRecording].filmstrip)
     waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
     next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)
+    ranges = awaiting(RecordingCalls[AsyncRecording].ranges)
     proxy = awaiting(RecordingCalls[AsyncRecording].proxy)
     proxy_segment = awaiting(RecordingCalls[AsyncRecording].proxy_segment)
     delete = awaiting(RecordingCalls[AsyncRecording].delete)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from clipengine.client import Client
 from clipengine.clips.clip import Recording
 from clipengine.clips.range_file import MAX_FILE_BYTES
+from tests.support.api import ApiServer
 
 EVENT = "001  AX  V  C  00:00:01:00 00:00:03:00 00:00:00:00 00:00:02:00\n"
 
@@ -64,3 +67,12 @@ def test_file_that_is_too_large_is_rejected(http: httpx.Client, recording: Recor
 def test_other_media_types_and_recordings_are_rejected(http: httpx.Client, recording: Recording) -> None:
     assert send(http, recording, "0,1\n", "application/json").status_code == 415
     assert send(http, "rec_01jr0000000000000000000000", "0,1\n").status_code == 404
+
+
+def test_client_sends_a_file(server: ApiServer, recording: Recording, tmp_path: Path) -> None:
+    path = tmp_path / "ranges.csv"
+    path.write_text("start,end,tag\n1,2,x\n")
+    with Client(server.url, server.key) as client:
+        found = client.recordings.ranges(recording.recording_id, path)
+    assert found.data == [{"start_seconds": 1, "end_seconds": 2, "label": ""}]
+    assert [note["detail"] for note in found.notes] == ["the columns tag are not used"]
