@@ -50,6 +50,7 @@ def example_folder(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A working directory with the recording of the examples."""
     (tmp_path / "meeting.mp4").symlink_to(film)
     (tmp_path / "meeting.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nThe budget\n")
+    (tmp_path / "ranges.csv").write_text("label,start,end\nfirst,1,2\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -74,20 +75,21 @@ def routes(server: RunningServer) -> list[Route]:
     """Return all routes, deletions last."""
     document = httpx.get(f"{server.url}/v1/openapi.json").json()
     deletes = re.compile(r"DELETE|POST .*/delete$")
-    found = sorted(_routes(reference(document)), key=lambda route: bool(deletes.match(route.address)))
+    text = "\n".join(reference(document).values())
+    found = sorted(_routes(text), key=lambda route: bool(deletes.match(route.address)))
     assert len(found) > 25
     return found
 
 
 def _routes(text: str) -> Iterator[Route]:
-    for section in text.split("\n### ")[1:]:
+    for section in text.split("\n## ")[1:]:
         if shown := re.search(r"^`([A-Z]+ /\S+)`", section, re.MULTILINE):
             (curl,), (python,) = (
                 re.findall(rf"```{kind} \w+\n(.+?)```", section, re.DOTALL) for kind in ("sh", "python")
             )
             statuses = {
                 int(each)
-                for each in re.findall(r"^- \*\*(\d+)\*\*|(?<=[ :])(\d{3}) \[`", section, re.M)
+                for each in re.findall(r"^\*\*(\d+)\*\*|(?<=[ :])(\d{3}) \[`", section, re.M)
                 for each in each
                 if each
             }

@@ -137,6 +137,7 @@ _PYTHON = {
     "delete_recordings_recording_id_transcripts_language": 'client.transcripts.delete(recording_id, "en")',
     "get_recordings_recording_id_transcripts_language_search": 'client.transcripts.search(\n    "budget", '
     'recording_id=recording_id, language="en"\n).data',
+    "post_recordings_recording_id_ranges": 'client.recordings.ranges(recording_id, "ranges.csv").data',
     "get_status": 'client.installation.status()["queue"]',
     "get_settings": 'client.installation.settings()["limits"]',
     "get_keys": "client.installation.keys().data",
@@ -250,6 +251,8 @@ def _curl(entry: Entry, body: Schema, kind: str) -> str:
         options += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(_example(body))}'"]
     if entry.method == "PUT":
         options.append("-H 'Content-Type: text/vtt' -T meeting.vtt" if kind == "text/vtt" else "-T meeting.mp4")
+    elif kind == "text/plain":
+        options.append("-H 'Content-Type: text/plain' --data-binary @ranges.csv")
     elif entry.method not in ("GET", "POST") or (entry.method == "POST" and not kind):
         options.append(f"-X {entry.method}")
     return " \\\n  ".join([f"curl {url}", *options, *_curl_output(entry)])
