@@ -139,7 +139,8 @@ def test_codec_is_decoded(defects: Path, tmp_path: Path, name: str, frames: int)
     output = tmp_path / "clip.mp4"
     made = cut_file(defects / name, Fraction(2, 5), Fraction(1), output).made
     assert abs(made.frames - frames) <= 1
-    assert {code_of(each) for each in made.warnings} <= {"alpha_flattened"}
+    lost = {"stream_dropped"} if name == "flv_napnap.flv" else set()  # its text appears after the beginning
+    assert {code_of(each) for each in made.warnings} <= {"alpha_flattened"} | lost
     pictures = _pictures(output)
     assert len(pictures) == made.frames
     assert pictures[0].std() > 10
