@@ -106,7 +106,7 @@ def test_every_text_of_every_request(http: httpx.Client, ids: dict[str, str]) ->
     for path in document["paths"]:
         if "{" in path:
             assert _status(http, "GET", path.format_map(dict.fromkeys(ids, "a%00b"))) < 500, path
-    assert fields > 50
+    assert fields >= 40
     _check_answers(http)
 
 
