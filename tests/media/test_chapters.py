@@ -15,6 +15,7 @@ from clipengine.clips.facts import MAX_CHAPTER_TITLE, MAX_CHAPTERS, ChapterFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.errors import VerificationFailed
+from clipengine.media.output.background_encoder import BackgroundEncoder
 from clipengine.media.output.writer import ClipWriter
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, cut_parts, facts_of
@@ -123,6 +124,16 @@ def test_chapters_follow_the_speed_of_the_clip() -> None:
     ]
     cut = cut_chapters(chapters, Fraction(1), Fraction(4), speed=Fraction(1, 2))
     assert cut == [Chapter(0, 2000, "a"), Chapter(2000, 6000, "b")]
+
+
+def test_mp3_of_several_parts_has_no_chapters_even_if_its_head_is_written_late(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine no packet is ready before the last part begins."""
+    monkeypatch.setattr(BackgroundEncoder, "ready", lambda encoder: iter(()))
+    spans = [(recording, Fraction(1), Fraction(2)), (recording, Fraction(3), Fraction(7, 2))]
+    cut_parts(spans, tmp_path / "clip.mp3", PROFILES["mp3"])
+    assert shown(tmp_path / "clip.mp3") == []
 
 
 @pytest.mark.parametrize("name", PROFILES)

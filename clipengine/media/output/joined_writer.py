@@ -46,9 +46,9 @@ class JoinedWriter(JoinedAudio):
         return self._writer.seconds - self.start
 
     def set_chapters(self, chapters: Sequence[Chapter]) -> None:
-        """Set the chapters of the current part, in its own time."""
+        """Set the chapters of the current part, in its own time. An MP3 gets none: its head may be written already."""
         self._chapters.append((chapters, self._end - self.start))
-        if self.is_last:
+        if self.is_last and self._writer.takes_late_chapters:
             self._writer.set_chapters(joined_chapters(self._chapters))
 
     def set_tags(self, tags: Mapping[TagName, str]) -> None:

@@ -150,6 +150,11 @@ class ClipWriter:
         """Set the descriptions of the clip. Call before the first frame is written."""
         self._container.metadata.update(tags)
 
+    @property
+    def takes_late_chapters(self) -> bool:
+        """False if the chapters are in the head of the file."""
+        return self._profile.container != "mp3"
+
     def set_chapters(self, chapters: Sequence[Chapter]) -> None:
         """Set the clip's chapters. Call before the first frame is written for MP3, or else before `finish`."""
         entries = [
