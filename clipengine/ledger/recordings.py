@@ -124,7 +124,7 @@ class Recordings:
         query = RecordingRow.select().where(of_path, differs, RecordingRow.digest.is_null(False))
         return [as_recording(row) for row in self._database.rows(query)]
 
-    def adopt(self, recordings: Sequence[Recording], *, etag: str, digest: str | None) -> None:
+    def adopt(self, recordings: Sequence[Recording], *, etag: str, digest: str) -> None:
         """Set the ETag and the digest of recordings, unless their ETag has changed."""
         with self._database.transaction(ordered=False):
             for each in recordings:

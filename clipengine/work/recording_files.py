@@ -25,9 +25,9 @@ def open_recording(store: Store, recordings: Recordings, recording: Recording) -
         except ObjectChanged:
             adopt_copy(store, recordings, store.head(recording.bucket_path))
             return store.open(recording.bucket_path, etag=recordings.get(recording.recording_id).etag)
-        if recording.digest is None:  # probed by an older version
-            with suppress(StorageError):
-                recordings.adopt([recording], etag=recording.etag, digest=digest_of_file(reader))
+        with suppress(StorageError):
+            if recording.digest is None and (digest := digest_of_file(reader)) is not None:  # of an older version
+                recordings.adopt([recording], etag=recording.etag, digest=digest)
         return reader
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ import pytest
 from clipengine.clips.clip import Recording
 from clipengine.errors import RecordingChanged, RecordingMissing
 from clipengine.stores.content_digest import content_digest
+from clipengine.stores.s3 import S3Store
 from clipengine.work.recording_files import open_recording
 from tests.support.api import RecordedEngine, api_server, recorded_engine
+from tests.support.s3 import QUICK, S3Server
 
 KEY = "in/talk.mp4"
 CONTENT = os.urandom(3_000_000)
@@ -97,3 +100,18 @@ def test_digest_covers_the_size_the_ends_and_samples(engine: RecordedEngine) -> 
 
     contents = [b"", b"a", b"ab", CONTENT, CONTENT[:-1], CONTENT[:1_500_000] + bytes(300_000) + CONTENT[1_800_000:]]
     assert len({digest(content) for content in contents}) == len(contents)
+
+
+def test_reading_from_s3_writes_nothing(
+    engine: RecordedEngine, s3: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects of S3 have no digest, so one must not be stored each time."""
+    engine.store = S3Store(s3.location(bucket), journal=tmp_path / "journal", retries=QUICK)
+    stored = engine.store.put_stream(KEY, io.BytesIO(CONTENT), content_type="video/mp4", limit=len(CONTENT))
+    made, _ = engine.ledger.recordings.register(KEY, etag=stored.etag, size=stored.size, name=None)
+    monkeypatch.setattr(engine.ledger.database, "transaction", forbidden)
+    assert read(engine, made) == CONTENT
+
+
+def forbidden(**options: bool) -> None:
+    raise AssertionError("a transaction was begun")
