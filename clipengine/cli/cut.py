@@ -187,8 +187,7 @@ def _listed(
     with _reading(source):
         facts = read_facts(settings, source)
     video = facts.video
-    rate = 1 / video.frame_seconds if video is not None and video.frame_seconds else None
-    found = listed.read(duration=facts.duration, rate=rate, label=None)
+    found = listed.read(duration=facts.duration, rate=video.rate if video else None, label=None)
     if listed.as_parts:
         return [(target, [(part.start, part.end) for part in parts_of(found)])]
     extension, digits = settings.profiles[profile].container, max(2, len(str(len(found))))

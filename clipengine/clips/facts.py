@@ -87,13 +87,18 @@ class VideoFacts(BaseModel):
         return TrackNames(self.language, self.title, self.roles)
 
     @property
+    def rate(self) -> Fraction | None:
+        """The exact frame rate, or None if it is unknown."""
+        return 1 / self.frame_seconds if self.frame_seconds > 0 else None
+
+    @property
     def fps(self) -> float:
-        return round(float(1 / self.frame_seconds), 3) if self.frame_seconds > 0 else 0.0
+        return round(float(self.rate or 0), 3)
 
     @property
     def frame_rate(self) -> str | None:
-        """The exact frame rate, such as `30000/1001` or `25`, or None if it is unknown."""
-        return str(1 / self.frame_seconds) if self.frame_seconds > 0 else None
+        """The exact frame rate as text, such as `30000/1001` or `25`, or None if it is unknown."""
+        return None if self.rate is None else str(self.rate)
 
 
 class EndStamps(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from clipengine.client import Client
 from clipengine.clips.clip import Recording
 from clipengine.clips.range_file import MAX_FILE_BYTES
-from tests.support.api import ApiServer
+from tests.support.api import FACTS, ApiServer, RecordedEngine
 
 EVENT = "001  AX  V  C  00:00:01:00 00:00:03:00 00:00:00:00 00:00:02:00\n"
 
@@ -67,6 +68,16 @@ def test_file_that_is_too_large_is_rejected(http: httpx.Client, recording: Recor
 def test_other_media_types_and_recordings_are_rejected(http: httpx.Client, recording: Recording) -> None:
     assert send(http, recording, "0,1\n", "application/json").status_code == 415
     assert send(http, "rec_01jr0000000000000000000000", "0,1\n").status_code == 404
+
+
+def test_edit_decision_list_needs_a_frame_rate(http: httpx.Client, engine: RecordedEngine) -> None:
+    video = FACTS.video
+    assert video is not None
+    for number, shown in enumerate((None, video.model_copy(update={"frame_seconds": Fraction(0)}))):
+        made = engine.make_recording(f"in/{number}.mp4", facts=FACTS.model_copy(update={"video": shown}))
+        answer = send(http, made, EVENT)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert "the frame rate is not known" in answer.json()["detail"]
 
 
 def test_client_sends_a_file(server: ApiServer, recording: Recording, tmp_path: Path) -> None:

@@ -109,9 +109,14 @@ class RecordedEngine:
         self.calls[:] = before
 
     def make_recording(
-        self, key: str = "relay/recordings/h_01/recording.mp4", body: bytes = b"media", *, digest: bool = True
+        self,
+        key: str = "relay/recordings/h_01/recording.mp4",
+        body: bytes = b"media",
+        *,
+        facts: SourceFacts = FACTS,
+        digest: bool = True,
     ) -> Recording:
-        """Store an object and return its complete recording, without `digest` one that version 0.1.0 probed."""
+        """Store an object and return its complete recording. Without `digest`, it is one that version 0.1.0 probed."""
         self.put(key, body)
         stored = self.store.head(key)
         with self.unrecorded():
@@ -120,7 +125,7 @@ class RecordedEngine:
         probe = next(claim for claim in claims if claim.recording.recording_id == made.recording_id)
         with closing(self.store.open(key)) as reader:
             known = digest_of_file(reader) if digest else None
-        assert self.ledger.recordings.probe_complete(probe, FACTS, etag=stored.etag, size=stored.size, digest=known)
+        assert self.ledger.recordings.probe_complete(probe, facts, etag=stored.etag, size=stored.size, digest=known)
         return self.ledger.recordings.get(made.recording_id)
 
     def make_clip(self, recording: Recording, label: str = "key-moment", **values: Any) -> Clip:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any
+
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
@@ -10,7 +13,8 @@ from clipengine.api.http.responses import RangesObject
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.clips.edl import parse_ranges
-from clipengine.clips.range_file import MAX_FILE_BYTES
+from clipengine.clips.range_file import MAX_FILE_BYTES, ListedRange
+from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
     InvalidRequest,
     MalformedRequest,
@@ -27,21 +31,19 @@ async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
     if (kind := content_type(call.request)) not in _MEDIA_TYPES:
         raise UnsupportedContentType(f"Content-Type is {kind or 'missing'}", hint=f"Send {' or '.join(_MEDIA_TYPES)}.")
     body = bytes(await read_bytes(call.request, limit=MAX_FILE_BYTES))
-    recording = await call.in_session(lambda: recording_of_path(call))
-    facts = recording.facts
-    if facts is None:
-        raise RecordingNotComplete.of(recording.recording_id, recording.state)
-    rate = None if facts.video is None else 1 / facts.video.frame_seconds
-    found = parse_ranges(body, duration=facts.duration, rate=rate)
-    ranges = [
-        {
-            "start_seconds": round(float(each.start), 6),
-            "end_seconds": round(float(min(each.end, facts.duration)), 6),
-            "label": each.label,
-        }
-        for each in found.ranges
-    ]
-    return json_response({"data": ranges, "notes": [{"line": note.line, "detail": note.text} for note in found.notes]})
+
+    def work() -> Response:
+        facts = ClipSource(recording_of_path(call)).facts
+        found = parse_ranges(body, duration=facts.duration, rate=facts.video.rate if facts.video else None)
+        notes = [{"line": note.line, "detail": note.text} for note in found.notes]
+        return json_response({"data": [_object(each, facts.duration) for each in found.ranges], "notes": notes})
+
+    return await call.in_session(work)
+
+
+def _object(each: ListedRange, duration: Fraction) -> dict[str, Any]:
+    start, end = (round(float(time), 6) for time in (each.start, min(each.end, duration)))
+    return {"start_seconds": start, "end_seconds": end, "label": each.label}
 
 
 OPERATIONS = [

@@ -159,7 +159,7 @@ class _Video:
         self._converter: FrameConverter | None = None
         self._held: av.VideoFrame | None = None  # is on screen until the first frame of the segment
         self._written_to: Fraction | None = None
-        rate = 1 / video.frame_seconds if video.frame_seconds > 0 else Fraction(25)
+        rate = video.rate or Fraction(25)
         writer.add_video(self._format, min(max(rate, Fraction(1)), Fraction(240)))
 
     def add(self, frame: av.VideoFrame, start: Fraction, end: Fraction) -> None:
