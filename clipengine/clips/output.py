@@ -106,9 +106,10 @@ _Spans = Annotated[tuple[_Span, ...], Field(strict=False, max_length=_MAX_RANGES
 
 @dataclass(frozen=True)
 class Use:
-    """Marks a field of Output as an option that requests may give: what it needs of the clip, and what it changes.
+    """Marks a field of Output as an option of requests.
 
-    `changes_picture` does not count the size of the picture and its frame rate.
+    Without the medium that it `needs`, the option has no effect. `changes_picture` ignores changes of the picture's
+    size and frame rate.
     """
 
     needs: Medium | None = None

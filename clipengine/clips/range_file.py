@@ -38,7 +38,7 @@ class ListedRange:
 
 
 class Note(NamedTuple):
-    """What was left out of a file; `line` is None for all of it."""
+    """A note about a part of a file that is not used. `line` is None if it concerns several lines."""
 
     line: int | None
     text: str
@@ -49,7 +49,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class RangeFile:
-    """The ranges of a file, in its order, and what was left out."""
+    """The ranges of a file, in its order, and notes about parts that are not used."""
 
     ranges: tuple[ListedRange, ...]
     notes: tuple[Note, ...] = ()

@@ -1,6 +1,6 @@
 """A digest of an object's content from its size and a few samples, in constant time.
 
-It tells a file that was copied back from one that was replaced. It is no proof of the whole content.
+It distinguishes a file that was copied back from one that was replaced. Changes between the samples are not detected.
 """
 
 from __future__ import annotations

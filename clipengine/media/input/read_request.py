@@ -15,7 +15,7 @@ from clipengine.media.input.source import ByteSource
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """What a read job reads. `values` are those of its kind."""
+    """Arguments of a read job: the recording, and the `values` of the job's kind."""
 
     source: ByteSource
     facts: SourceFacts

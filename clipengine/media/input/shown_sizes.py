@@ -1,4 +1,4 @@
-"""How long pictures of each size are shown in a range, from the headers of packets. Nothing is decoded."""
+"""Durations of the picture sizes in a range, from the headers of packets. Nothing is decoded."""
 
 from __future__ import annotations
 

@@ -181,7 +181,8 @@ class PacketStats:
             self.frames = None if self.frames is None else self.frames + 1
             self.last_frame = max(time_on_timeline, self.last_frame or time_on_timeline)
             size = self._sizes[packet.stream_index].add(packet)
-            self.sizes |= {size} if size is not None and len(self.sizes) < _MAX_SIZES else set()
+            if size is not None and len(self.sizes) < _MAX_SIZES:
+                self.sizes.add(size)
         elif packet.stream_index in self.stamps:
             self.stamps[packet.stream_index].add(packet)
 
