@@ -14,7 +14,7 @@ import pytest
 from clipengine.ledger.database.migrations import MIGRATIONS
 from tests.support import newer_engine
 from tests.support.postgres import database_url, postgres, skip_without_postgres  # noqa: F401 - fixtures
-from tests.support.server import RunningServer, clean_environ, running_server, running_worker
+from tests.support.server import RunningServer, clean_environ, running_server, running_worker, shared_folder
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.outage
@@ -37,13 +37,7 @@ def _schema(server: RunningServer) -> dict[str, Any]:
 
 
 def test_newer_engine_joins_while_clips_are_cut(tmp_path: Path, film: Path, database_url: str) -> None:  # noqa: F811
-    env = {
-        "CLIPENGINE_DATABASE__URL": database_url,
-        "CLIPENGINE_DATABASE__SECRETS_KEY": str(tmp_path / "secrets.key"),
-        "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "store"),
-        "CLIPENGINE_ENCODING__WORKERS": "1",
-        "CLIPENGINE_ENCODING__NICE": "0",
-    }
+    env = shared_folder(tmp_path, database_url)
     newer_data = tmp_path / "newer"
     with running_server(tmp_path / "old", env=env) as server:
         api = server.client()

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.past_release import installed
 from tests.support.postgres import database_url, postgres, skip_without_postgres  # noqa: F401 - fixtures
-from tests.support.server import RunningServer, RunningWorker, running_server, running_worker
+from tests.support.server import RunningServer, RunningWorker, running_server, running_worker, shared_folder
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.outage
@@ -152,13 +152,7 @@ def _as_compose(fleet: Fleet, server: RunningServer, workers: list[RunningWorker
 
 @pytest.fixture
 def fleet(tmp_path: Path, release: Path, database_url: str) -> Iterator[Fleet]:  # noqa: F811
-    env = {
-        "CLIPENGINE_DATABASE__URL": database_url,
-        "CLIPENGINE_DATABASE__SECRETS_KEY": str(tmp_path / "secrets.key"),
-        "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "store"),
-        "CLIPENGINE_ENCODING__WORKERS": "1",
-        "CLIPENGINE_ENCODING__NICE": "0",
-    }
+    env = shared_folder(tmp_path, database_url)
     with ExitStack() as stack:
         yield Fleet(tmp_path, env, release, stack)
 

@@ -35,6 +35,17 @@ _here = threading.Lock()  # the environment and the standard streams belong to o
 _DEFAULTS = {"CLIPENGINE_PREVIEWS__AHEAD": "false", "CLIPENGINE_ENCODING__NICE": "0"}
 
 
+def shared_folder(folder: Path, database_url: str) -> dict[str, str]:
+    """Return the settings of engines with one clip at a time that share a database, and a store in this folder."""
+    return {
+        "CLIPENGINE_DATABASE__URL": database_url,
+        "CLIPENGINE_DATABASE__SECRETS_KEY": str(folder / "secrets.key"),
+        "CLIPENGINE_STORAGE__FOLDER": str(folder / "store"),
+        "CLIPENGINE_ENCODING__WORKERS": "1",
+        "CLIPENGINE_ENCODING__NICE": "0",
+    }
+
+
 def clean_environ(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of this process without settings of clipengine, updated with `env`."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CLIPENGINE_")} | dict(env or {})
