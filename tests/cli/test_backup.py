@@ -15,6 +15,7 @@ import pytest
 from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.ledger import Ledger
 from tests.support.server import run_command, running_server
+from tests.support.waiting import until
 
 
 def open_ledger(folder: Path) -> Ledger:
@@ -35,14 +36,14 @@ def data(tmp_path: Path) -> Path:
 def test_backup_under_load_contains_everything_accepted_before(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         store = server.data / "store"
-        for number in range(300):
+        for number in range(3000):
             (store / f"r{number}.mp4").write_bytes(b"no video")
         answered: list[str] = []
         stopping = threading.Event()
 
         def register(worker: int) -> None:
             with httpx.Client(headers={"Authorization": f"Bearer {server.key}"}, trust_env=False, timeout=300) as http:
-                for number in range(worker, 300, 3):
+                for number in range(worker, 3000, 3):
                     if stopping.is_set():
                         return
                     made = http.post(f"{server.url}/v1/recordings", json={"bucket_path": f"r{number}.mp4"})
@@ -55,14 +56,14 @@ def test_backup_under_load_contains_everything_accepted_before(tmp_path: Path) -
             worker.start()
         before: list[set[str]] = []
         for number in range(3):
+            known = len(answered)
+            until(lambda known=known: len(answered) > known)  # the backup before did not block the server
             before.append(set(answered))
             done = run_command("backup", str(tmp_path / f"{number}.backup"), "--data", str(server.data))
             assert done.returncode == 0, done.stderr
-        at_the_end = len(answered)
         stopping.set()
         for worker in workers:
             worker.join(30)
-        assert at_the_end > len(before[0])  # the backup did not block the server
         refused = run_command("restore", str(tmp_path / "0.backup"), "--replace", "--data", str(server.data))
         assert (refused.returncode, "(data_folder_in_use)" in refused.stderr) == (1, True)
         key = server.key
