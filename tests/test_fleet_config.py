@@ -57,7 +57,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
             "Release": {"Name": "clips", "Namespace": "media", "Service": "Helm"},
         }
         given = json.dumps({"templates": str(CHART / "templates"), "data": data})
-        done = subprocess.run([renderer], input=given, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run([renderer], input=given, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
         found = [each for each in yaml.safe_load_all(done.stdout) if each]
         objects = {(each["kind"], each["metadata"]["name"]): each for each in found}
@@ -189,7 +189,7 @@ def test_compose_profile_starts_postgres_and_two_workers() -> None:
 
     def services(*options: str) -> dict[str, Any]:
         command = [compose, "-f", place, *options, "config", "--format", "json"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)["services"]
         return found
@@ -234,7 +234,7 @@ def test_health_check_of_the_image_succeeds_for_a_running_engine(server: Running
     assert python == "python"
     for port, healthy in ((server.url.rpartition(":")[2], True), ("1", False)):
         env = {**os.environ, "CLIPENGINE_SERVER__PORT": port}
-        done = subprocess.run([sys.executable, *arguments], env=env, capture_output=True, check=False, timeout=30)
+        done = subprocess.run([sys.executable, *arguments], env=env, capture_output=True, check=False, timeout=300)
         assert (done.returncode == 0) == healthy
 
 

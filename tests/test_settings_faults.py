@@ -178,7 +178,9 @@ def test_boolean_is_not_accepted_as_a_number(tmp_path: Path) -> None:
 def test_every_command_reports_invalid_settings_and_exits_with_1(command: str, tmp_path: Path) -> None:
     environ = os.environ | {"CLIPENGINE_PROFILES": "text", "CLIPENGINE_SERVER__PORT": "a\nb"}
     arguments = [sys.executable, "-m", "clipengine.cli.main", *command.split()]
-    done = subprocess.run(arguments, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        arguments, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 1
     error, hint = done.stderr.splitlines()
     assert error.startswith("error: ")

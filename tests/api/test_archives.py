@@ -13,6 +13,7 @@ import pytest
 from clipengine.clips.clip import Clip, Recording
 from clipengine.stores.base import ObjectReader
 from tests.support.api import RecordedEngine
+from tests.support.waiting import until
 
 PATH = "/v1/clips/archive"
 
@@ -87,10 +88,7 @@ def test_nothing_is_read_for_a_client_that_has_disconnected(
     with http.stream("POST", PATH, json={"clip_ids": [clip.clip_id]}) as answer:
         assert answer.status_code == 200
         next(answer.iter_raw())
-    deadline = time.monotonic() + 10
-    while not closed and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert closed
+    until(lambda: closed)
     assert sum(reads) < size / 2
     before = len(reads)
     time.sleep(0.1)

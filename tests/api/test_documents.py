@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 @pytest.fixture(scope="module")
 def reader(server: ApiServer) -> Iterator[httpx.Client]:
     """Yield a client without a key."""
-    with httpx.Client(base_url=server.url, follow_redirects=True, timeout=30) as reader:
+    with httpx.Client(base_url=server.url, follow_redirects=True, timeout=300) as reader:
         yield reader
 
 

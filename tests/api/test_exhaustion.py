@@ -81,7 +81,7 @@ def exchange(server: RunningServer, method: str, path: str, body: bytes, header:
     if body:
         fields.append("Content-Type: application/json")
     head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *filter(None, fields), "", ""])
-    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0), timeout=300) as connection:
         try:
             connection.sendall(head.encode() + body)
         except (BrokenPipeError, ConnectionResetError):
@@ -105,7 +105,7 @@ def probes(server: RunningServer) -> Iterator[list[int]]:
     stop = threading.Event()
 
     def ask() -> None:
-        with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as other:
+        with httpx.Client(base_url=server.url, timeout=300, trust_env=False) as other:
             while not stop.wait(0.05):
                 statuses.append(other.get("/v1/clips", headers={"Authorization": f"Bearer {server.key}"}).status_code)
 

@@ -30,7 +30,7 @@ PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "instance", "hint"]
 
 def raw(server: ApiServer, request: bytes, *, hold: bool = False) -> bytes:
     """Send raw bytes and return the response."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=300) as connection:
         connection.sendall(request)
         if not hold:
             connection.shutdown(socket.SHUT_WR)

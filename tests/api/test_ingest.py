@@ -454,7 +454,7 @@ class TestSignedRequests:
 @contextmanager
 def unfinished_event(server: ApiServer, source: str, size: int) -> Iterator[socket.socket]:
     """Yield the connection of an event without a secret, of which `size` bytes were sent and one is missing."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=300) as connection:
         head = f"POST /v1/ingest/{source} HTTP/1.1\r\nHost: x\r\nContent-Length: {size + 1}\r\n\r\n"
         with suppress(ConnectionError):  # if the server does not wait for the body
             connection.sendall(head.encode() + b" " * size)

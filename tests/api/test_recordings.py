@@ -16,6 +16,7 @@ from clipengine.api.routes import uploads
 from clipengine.clips.clip import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import recorded
+from tests.support.waiting import until
 
 KEYS = [
     "recording_id",
@@ -250,8 +251,8 @@ class TestUpload:
         )
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(request.encode() + bytes(3_000_000))
-            wait_for(lambda: any(engine.settings.store_folder.rglob("*")))
-        wait_for(lambda: not leftovers(engine))
+            until(lambda: any(engine.settings.store_folder.rglob("*")))
+        until(lambda: not leftovers(engine))
         assert files(engine) == []
         assert engine.ledger.recordings.list(limit=10).data == []
 
@@ -268,7 +269,7 @@ class TestUpload:
 
             answer = http.put("/v1/recordings/upload?name=a.mp4", content=body())
         assert code(answer) == (400, "malformed_request")
-        wait_for(lambda: not leftovers(engine))
+        until(lambda: not leftovers(engine))
 
     def test_server_stop_ends_the_upload(self, server: ApiServer, engine: RecordedEngine) -> None:
         begun, stopped = threading.Event(), threading.Event()
@@ -276,7 +277,7 @@ class TestUpload:
         def body() -> Iterator[bytes]:
             yield b"x" * 100_000
             begun.set()
-            stopped.wait(10)
+            stopped.wait(300)
 
         answers: list[tuple[int, str]] = []
 
@@ -286,12 +287,12 @@ class TestUpload:
 
         thread = threading.Thread(target=upload)
         thread.start()
-        begun.wait(10)
-        wait_for(lambda: bool(leftovers(engine)))
+        begun.wait(300)
+        until(lambda: bool(leftovers(engine)))
         server.begin_stop()
-        server.thread.join(10)
+        server.thread.join(300)
         stopped.set()
-        thread.join(10)
+        thread.join(300)
         assert answers == [(503, "storage_unavailable")]
         assert not leftovers(engine)
 
@@ -304,7 +305,7 @@ class TestUpload:
         def body() -> Iterator[bytes]:
             yield b"x"
             begun.release()
-            release.wait(20)
+            release.wait(300)
 
         def upload() -> None:
             with server.client() as http:
@@ -314,8 +315,8 @@ class TestUpload:
         for thread in threads:
             thread.start()
         for _ in threads:
-            assert begun.acquire(timeout=10)
-        wait_for(lambda: len(leftovers(engine)) == uploads.MAX_UPLOADS)
+            assert begun.acquire(timeout=300)
+        until(lambda: len(leftovers(engine)) == uploads.MAX_UPLOADS)
         with server.client() as http:
             answer = http.put("/v1/recordings/upload?name=a.mp4", content=b"x")
             assert code(answer) == (503, "busy")
@@ -323,7 +324,7 @@ class TestUpload:
             assert http.get("/v1/recordings").status_code == 200  # uploads do not use the threads of the API
         release.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(300)
         assert len(files(engine)) == uploads.MAX_UPLOADS
 
 
@@ -354,11 +355,3 @@ class TestUploadLimit:
 def leftovers(engine: RecordedEngine) -> list[str]:
     """Return files of unfinished uploads."""
     return [path.name for path in (engine.settings.store_folder / ".clipengine" / "tmp").glob("*")]
-
-
-def wait_for(condition: object, seconds: float = 10) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -409,7 +409,7 @@ class TestNothingElse:
         recording = engine.ledger.recordings.get(done.recording_id)
         other = engine.finish(engine.make_clip(recording, "other"), b"other bytes")
         path = f"/s/{token_of(share)}" + tail.format(other=other.clip_id)
-        with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as raw:  # sends the path as it is
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=300)) as raw:  # sends the path as it is
             raw.request("GET", path)
             answer = raw.getresponse()
             content = answer.read()

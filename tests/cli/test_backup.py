@@ -63,7 +63,7 @@ def test_backup_under_load_contains_everything_accepted_before(tmp_path: Path) -
             assert done.returncode == 0, done.stderr
         stopping.set()
         for worker in workers:
-            worker.join(30)
+            worker.join(300)
         refused = run_command("restore", str(tmp_path / "0.backup"), "--replace", "--data", str(server.data))
         assert (refused.returncode, "(data_folder_in_use)" in refused.stderr) == (1, True)
         key = server.key

@@ -35,7 +35,7 @@ def check(tmp_path: Path, path: Path, **env: str) -> subprocess.CompletedProcess
     variables = (f"VENV={tmp_path}", f"NPM_MODULES={tmp_path / 'none'}")
     command = ["make", "--silent", "check-js", *variables]
     env = {"PATH": str(path), "HOME": str(tmp_path), **env}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def fail_npm(programs: Path) -> None:

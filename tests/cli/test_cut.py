@@ -250,7 +250,7 @@ def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, 
     with subprocess.Popen(command, env=clean_environ(), stderr=subprocess.PIPE) as running:
         until(lambda: any(tmp_path.iterdir()))
         running.send_signal(number)
-        assert running.wait(60) == 128 + number
+        assert running.wait(300) == 128 + number
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from clipengine.webhooks.sign import sign
 from tests.support.server import RunningServer
+from tests.support.waiting import until
 
 DOCS = Path(__file__).parents[2] / "clipengine" / "docs"
 SECRETS = ["0123456789abcdef", "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="]
@@ -89,10 +90,8 @@ def test_webhook_of_the_engine_is_accepted(server: RunningServer, receiver: tupl
     client = server.client()
     webhook = client.webhooks.create(url, secret=secret)
     delivery = client.webhooks.test(webhook.webhook_id)
-    deadline = time.monotonic() + 60
-    while (now := client.webhooks.delivery(delivery.delivery_id)).last_status_code is None:  # not sent yet
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: client.webhooks.delivery(delivery.delivery_id).last_status_code is not None)
+    now = client.webhooks.delivery(delivery.delivery_id)
     client.webhooks.delete(webhook.webhook_id)
     assert (now.status, now.last_status_code) == ("delivered", 204)
 

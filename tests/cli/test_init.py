@@ -87,7 +87,7 @@ def test_answers_are_written_and_the_store_is_checked(tmp_path: Path) -> None:
             env=clean_environ(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
     assert done.returncode == 1
     assert done.stdout == ""

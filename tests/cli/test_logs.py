@@ -154,7 +154,7 @@ def test_fields_of_the_job_end_the_first_line(capsys: pytest.CaptureFixture[str]
 
 
 def test_stop_signal_is_logged_without_the_fields_of_the_interrupted_request() -> None:
-    done = subprocess.run([sys.executable, "-c", _INTERRUPTED], stderr=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED], stderr=subprocess.PIPE, text=True, timeout=300)
     assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
     assert done.stderr.endswith(" INFO    clipengine.cli.shutdown: stopping\n")
 

@@ -89,7 +89,7 @@ def on_terminal(arguments: list[str], env: dict[str, str]) -> str:
     ours, theirs = pty.openpty()
     try:
         with subprocess.Popen(arguments, env=env, stdout=subprocess.DEVNULL, stderr=theirs) as process:
-            process.wait(60)
+            process.wait(300)
         os.close(theirs)
         return os.read(ours, 100_000).decode()
     finally:

@@ -21,7 +21,7 @@ from tests.support.server import COMMAND, clean_environ, run_command, running_se
 
 def get(url: str, key: str = "") -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.get(url, headers=headers, trust_env=False, timeout=10)
+    return httpx.get(url, headers=headers, trust_env=False, timeout=300)
 
 
 def test_start_prints_the_address_and_example_commands(tmp_path: Path) -> None:
@@ -198,5 +198,5 @@ def test_signal_during_startup_stops_the_server(tmp_path: Path) -> None:
             process.terminate()
             assert process.stderr is not None
             errors = process.stderr.read()
-            assert process.wait(15) in (0, -signal.SIGTERM)
+            assert process.wait(300) in (0, -signal.SIGTERM)
         assert "Traceback" not in errors

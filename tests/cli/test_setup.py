@@ -17,13 +17,13 @@ PREFLIGHT = ROOT / "scripts" / "preflight.py"
 def preflight(pretend: str = "") -> subprocess.CompletedProcess[str]:
     """Run the preflight in an interpreter that is modified by `pretend` first."""
     program = f"import runpy, sys\n{pretend}\nrunpy.run_path({str(PREFLIGHT)!r})"
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
 
 
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "--no-print-directory", *arguments]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | variables
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_preflight_passes_on_this_machine() -> None:

@@ -46,7 +46,7 @@ def engine(command: str, folder: Path, url: str) -> Iterator[tuple[subprocess.Po
 
 def _get(url: str) -> httpx.Response | None:
     try:
-        return httpx.get(url, trust_env=False, timeout=10)
+        return httpx.get(url, trust_env=False, timeout=300)
     except httpx.TransportError:
         return None
 
@@ -68,7 +68,7 @@ def test_engine_waits_for_its_database(database: PostgresServer, command: str, t
                 database.start()
                 until(lambda: (found := _get(f"{address}/readyz")) and found.status_code == 200)
                 process.terminate()
-                assert process.wait(15) == 0
+                assert process.wait(300) == 0
                 assert re.search("(?s)waiting.*can be reached.*stopped", log.read_text())
         finally:
             database.end()
@@ -80,7 +80,7 @@ def test_engine_that_waits_for_its_database_can_be_stopped(tmp_path: Path) -> No
     with engine("serve", tmp_path, "postgresql://u@127.0.0.1:1/clips") as (process, address, _):
         until(lambda: _get(f"{address}/livez"))
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(300) == 0
 
 
 def test_database_that_does_not_exist_ends_the_start(database: PostgresServer, tmp_path: Path) -> None:

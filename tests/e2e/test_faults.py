@@ -56,7 +56,7 @@ def test_request_repeated_after_a_crash_creates_one_clip(point: str, film: Path,
             recording, key = _recording(api, data, film), server.key
             with pytest.raises(httpx.HTTPError):
                 _post(server, recording, key)
-        assert server.process.wait(30) == -signal.SIGKILL
+        assert server.process.wait(300) == -signal.SIGKILL
     left = check_invariants(data, settled=False)
     assert len(left) == (1 if point == "accepted" else 0)
     with running_server(data) as server:
@@ -175,7 +175,7 @@ def test_unrecorded_delivery_is_repeated_with_the_same_id(film: Path, tmp_path: 
             with server.client() as api:
                 recording = _recording(api, data, film)
                 clip_id = api.clips.create(recording, "a", 1.0, 2.0).clip_id
-                assert server.process.wait(60) == -signal.SIGKILL
+                assert server.process.wait(300) == -signal.SIGKILL
         receiver.answer = lambda request: Answer()
         with running_server(data, env=_endpoint(receiver)) as server:
             first, second = receiver.wait_for(2, timeout=300)

@@ -26,8 +26,8 @@ def test_stuck_fetches_are_freed_by_deletion(tmp_path: Path, film: Path) -> None
     ):
         api = server.client()
         stuck = [api.recordings.fetch(f"{origin.url}/a.mp4") for origin in (silent, stalled)]
-        assert silent.paused.wait(60)
-        assert stalled.paused.wait(60)
+        assert silent.paused.wait(300)
+        assert stalled.paused.wait(300)
         waiting = api.recordings.fetch(f"{good.url}/b.mp4")
         assert api.recordings.get(waiting.recording_id).fetched_bytes == 0
         for recording in stuck:
@@ -45,7 +45,7 @@ def test_fetch_survives_the_death_of_its_engine(tmp_path: Path, film: Path) -> N
         with running_server(data, env=LOOPBACK_ALLOWED) as server:
             api = server.client()
             recording = api.recordings.fetch(f"{origin.url}/Board%20meeting.mp4")
-            assert origin.paused.wait(60)
+            assert origin.paused.wait(300)
             state = data / "fetches" / f"{recording.recording_id}.json"
             until(state.exists)
             server.process.kill()

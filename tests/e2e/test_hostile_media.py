@@ -21,6 +21,7 @@ from tests.support.damage import film, without_pictures
 from tests.support.hostile import CASES, with_hole
 from tests.support.selection import cases
 from tests.support.server import RunningServer, running_server
+from tests.support.waiting import until
 
 STALL_SECONDS, PROBE_SECONDS = 5, 20
 # Upper bounds of resident memory for any recording; 84 MB and 562 MB were measured.
@@ -194,11 +195,9 @@ def long(server: RunningServer, api: Client) -> str:
     return recording
 
 
-def _while_working(server: RunningServer, sig: signal.Signals, until: float = 20) -> None:
-    deadline = time.monotonic() + until
-    while not (children := working(server.process.pid)):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def _while_working(server: RunningServer, sig: signal.Signals) -> None:
+    children: list[int] = []
+    until(lambda: children.extend(working(server.process.pid)) or children)  # type: ignore[func-returns-value]
     for pid in children:
         os.kill(pid, sig)
 

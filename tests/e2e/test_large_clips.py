@@ -83,7 +83,7 @@ def test_interrupted_multipart_upload_is_completed(outage: Outage, noise: Path, 
         if when == "completed":
             exchange.ask()
         running[0].process.kill()
-        running[0].process.wait(30)
+        running[0].process.wait(300)
         exchange.hang_up()
 
     def count(exchange: Exchange) -> None:

@@ -15,6 +15,7 @@ from clipengine.work import queue
 from clipengine.work.queue import WorkQueue
 from tests.support.receiver import Answer, Receiver
 from tests.support.server import LOOPBACK_ALLOWED, run_command, running_server
+from tests.support.waiting import until
 
 DOCUMENT = Path(__file__).parents[2] / "clipengine" / "docs" / "monitoring.md"
 
@@ -48,13 +49,14 @@ def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None
             time.sleep(0.01)
         client.clips.cancel(running)
         receiver.wait_for(1)
-        deadline = time.monotonic() + 20
-        while True:
-            found = scrape(server.url, server.key)
-            stopped = found.get('clipengine_children_lost_total{cause="stopped"}')
-            if (stopped and not found["clipengine_encoder_slots_busy"]) or time.monotonic() > deadline:
-                break
-            time.sleep(0.1)
+
+        def stopped() -> bool:
+            now = scrape(server.url, server.key)
+            lost = now.get('clipengine_children_lost_total{cause="stopped"}')
+            return bool(lost) and not now["clipengine_encoder_slots_busy"]
+
+        until(stopped)
+        found = scrape(server.url, server.key)
         assert found['clipengine_clips_ended_total{code="none"}'] == 1
         assert found['clipengine_clips_ended_total{code="cancelled"}'] == 1
         assert found["clipengine_clip_attempts_total"] == 2
@@ -111,7 +113,7 @@ def test_dead_worker_thread_is_restarted_with_backoff(monkeypatch: pytest.Monkey
         for wait in (1, 2, 4):
             thread = work._consumer.worker_threads[0][1]
             work.put("die")
-            thread.join(10)
+            thread.join(300)
             assert not thread.is_alive()
             assert not work.alive()  # noticed, but not restarted yet
             now[0] += wait - 0.1
@@ -122,7 +124,7 @@ def test_dead_worker_thread_is_restarted_with_backoff(monkeypatch: pytest.Monkey
             assert work.alive()
         assert restarted == ["clips"] * 3
         work.put("work")
-        assert worked.wait(10)
+        assert worked.wait(300)
         now[0] += 100
         assert work.alive()
         assert work._delay == 1

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.outage
 
 skip_without_postgres()
-SECONDS = 120
+SECONDS = 300
 WORKERS = 2
 
 
@@ -60,7 +60,7 @@ class Fleet:
         return worker
 
     def _is_ready(self, url: str) -> bool:
-        return httpx.get(f"{url}/readyz", trust_env=False, timeout=30).status_code == 200
+        return httpx.get(f"{url}/readyz", trust_env=False, timeout=300).status_code == 200
 
     def send(self, method: str, path: str, **options: Any) -> Any:
         """Send a request, to the next server if this one has just stopped, and return the object."""
@@ -69,7 +69,7 @@ class Fleet:
         while True:
             try:
                 url = self.address + path
-                response = httpx.request(method, url, headers=headers, timeout=30, trust_env=False, **options)
+                response = httpx.request(method, url, headers=headers, timeout=300, trust_env=False, **options)
                 assert response.status_code < 300, response.text
                 return response.json()
             except httpx.TransportError:
@@ -136,7 +136,7 @@ def _roll_workers(fleet: Fleet, workers: list[RunningWorker]) -> None:
     for number, worker in enumerate(workers):
         fleet.worker(f"new worker {number}")
         worker.process.terminate()
-        assert worker.process.wait(15) == 0
+        assert worker.process.wait(300) == 0
 
 
 def _as_compose(fleet: Fleet, server: RunningServer, workers: list[RunningWorker]) -> None:
@@ -145,7 +145,7 @@ def _as_compose(fleet: Fleet, server: RunningServer, workers: list[RunningWorker
     fleet.server("new server")
     for worker in workers:
         worker.process.terminate()
-        assert worker.process.wait(15) == 0
+        assert worker.process.wait(300) == 0
     for number in range(WORKERS):
         fleet.worker(f"new worker {number}")
 

@@ -10,6 +10,7 @@ import pytest
 
 from scripts.sample import make_sample
 from tests.support.server import running_server
+from tests.support.waiting import until
 
 
 @pytest.mark.outage
@@ -26,10 +27,8 @@ def test_new_recording_is_probed_and_named(tmp_path: Path) -> None:
         folder = server.data / "store" / "recordings" / "monday"
         folder.mkdir(parents=True)
         shutil.copy(film, folder / "recording.mp4")
-        deadline = time.monotonic() + 60
-        while not (found := client.recordings.list(status="complete").data):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: client.recordings.list(status="complete").data)
+        found = client.recordings.list(status="complete").data
         assert (found[0].bucket_path, found[0].name) == ("recordings/monday/recording.mp4", "monday")
         clip = client.clips.create(found[0].recording_id, "by itself", 0.0, 1.0).wait().raise_for_error()
         assert clip.bucket_path is not None

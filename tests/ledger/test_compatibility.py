@@ -74,12 +74,12 @@ def test_engine_that_starts_during_a_contraction_finds_that_it_is_too_old(ledger
     def slow_contract(database: Database) -> None:
         contract(database)
         migrating.set()
-        go_on.wait(10)
+        go_on.wait(300)
 
     late = open_ledger()
     newer = threading.Thread(target=migrate, args=(ledger.database, (*MIGRATIONS, slow_contract), NEXT))
     newer.start()
-    assert migrating.wait(10)
+    assert migrating.wait(300)
     failed: list[Exception] = []
 
     def start() -> None:

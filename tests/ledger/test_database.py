@@ -86,9 +86,9 @@ def test_threads_do_not_share_a_connection(ledger: Ledger) -> None:
 
     def look() -> None:
         with ledger.session():
-            together.wait(10)
+            together.wait(300)
             seen.append(id(database._connections.connection()))
-            together.wait(10)
+            together.wait(300)
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:
@@ -211,11 +211,11 @@ def test_single_statement_waits_for_the_write_lock(ledger: Ledger) -> None:
     def hold() -> None:
         with ledger.transaction():
             entered.set()
-            leave.wait(10)
+            leave.wait(300)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    entered.wait(10)
+    entered.wait(300)
     ledger.database._busy_seconds = 0.1
     with pytest.raises(StorageUnavailable):
         ledger.removals.drop("a")

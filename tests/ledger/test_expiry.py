@@ -102,7 +102,7 @@ def test_engines_that_expire_clips_at_the_same_time_delete_each_clip_once(
     barrier = threading.Barrier(3)
 
     def expire(of: Ledger) -> None:
-        barrier.wait(30)
+        barrier.wait(300)
         while of.clips.list(status="complete", limit=1).data:
             of.expiry.run(keep_ms=None)
 

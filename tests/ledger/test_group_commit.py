@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.group_commit import GroupCommit
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.file import file_database
+from tests.support.waiting import until
 
 Work = Callable[[], object]
 
@@ -47,12 +47,10 @@ def _at_once(database: Database, *works: Work) -> list[object]:
             came[number] = error
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
-    deadline = time.monotonic() + 30
     with database.transaction():
         for number, thread in enumerate(threads):
             thread.start()
-            while len(group._waiting) <= number and time.monotonic() < deadline:
-                time.sleep(0.001)
+            until(lambda number=number: len(group._waiting) > number)  # type: ignore[misc]
     for thread in threads:
         thread.join()
     return came

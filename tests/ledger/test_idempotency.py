@@ -84,7 +84,7 @@ def test_hundred_concurrent_requests_run_the_work_once(ledger: Ledger, recording
         return Answer(202, ledger.clips.create(recording, ClipRequest("x", 0, 1), extension="mp4").to_object())
 
     def post() -> None:
-        together.wait(30)
+        together.wait(300)
         answers.append(ledger.idempotency.once("k", scope="a", fingerprint="f", work=work))
 
     threads = [threading.Thread(target=post) for _ in range(100)]

@@ -271,7 +271,7 @@ def test_engines_that_index_older_rows_at_the_same_time_index_each_once(ledger: 
     engines, together = [ledger, open_ledger(), open_ledger()], threading.Barrier(3)
 
     def index(engine: Ledger) -> int:
-        together.wait(10)
+        together.wait(300)
         return sum(engine.index_missing())
 
     with ThreadPoolExecutor(3) as threads:

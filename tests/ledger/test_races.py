@@ -25,7 +25,7 @@ def _together(*calls: Callable[[], object]) -> list[object]:
     found: list[object] = [None] * len(calls)
 
     def run(number: int) -> None:
-        barrier.wait(30)
+        barrier.wait(300)
         found[number] = calls[number]()
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]

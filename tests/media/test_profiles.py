@@ -367,7 +367,7 @@ with open(sys.argv[3], "w+b") as file:
         env={"MALLOC_CHECK_": "3"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

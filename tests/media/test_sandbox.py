@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +33,7 @@ from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess, sandbox_layers
 from tests.support.child import do_job, find_facts
 from tests.support.selection import cases
+from tests.support.waiting import until
 
 LAYERS = ("descriptors", "parent death", "limits", "privileges", "landlock", "seccomp")
 ATTEMPTS = Path(__file__).with_name("sandbox_attempts.py")
@@ -51,7 +51,7 @@ def _attempts(which: str, folder: Path, *, abi: int | None = None) -> dict[str, 
         [sys.executable, "-I", str(ATTEMPTS), which, str(folder), *([] if abi is None else [str(abi)])],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
@@ -110,7 +110,7 @@ def test_older_landlock_does_not_hold_without_seccomp(abi: int, holds: bool) -> 
     kernel = _layers()["landlock"]
     if not kernel.holds or int(kernel.detail.split()[1].strip(":")) < 6:
         pytest.skip("this kernel has no or an older landlock")
-    ran = subprocess.run([sys.executable, "-c", _UNFILTERED, str(abi)], capture_output=True, check=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", _UNFILTERED, str(abi)], capture_output=True, check=True, timeout=300)
     landlock, filtered = json.loads(ran.stdout)[-2:]
     assert (landlock["name"], landlock["holds"]) == ("landlock", holds)
     assert ("nothing denies" in landlock["detail"]) != holds
@@ -121,7 +121,9 @@ def test_32_bit_system_call_kills_the_child(tmp_path: Path) -> None:
     if platform.machine() != "x86_64" or not _layers()["seccomp"].holds:
         pytest.skip("this machine has no such interface, or no filter")
     (tmp_path / "there").touch()
-    ran = subprocess.run([sys.executable, "-I", str(ATTEMPTS), "int80", str(tmp_path)], capture_output=True, timeout=60)
+    ran = subprocess.run(
+        [sys.executable, "-I", str(ATTEMPTS), "int80", str(tmp_path)], capture_output=True, timeout=300
+    )
     # SIGSYS by the filter; SIGSEGV if the kernel was built without the interface.
     assert (ran.returncode, ran.stdout) in ((-signal.SIGSYS, b""), (-signal.SIGSEGV, b""))
 
@@ -295,7 +297,7 @@ def local_children(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, i
             yield request.param, secret, *json.loads(parent.stdout.readline())
             parent.stdin.write("\n")
             parent.stdin.flush()
-            assert parent.wait(60) == 0
+            assert parent.wait(300) == 0
         finally:
             parent.kill()
 
@@ -418,10 +420,7 @@ def test_child_dies_with_its_parent_and_not_with_a_thread(stopped: bool) -> None
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
-    while _lives(int(pid)):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not _lives(int(pid)))
 
 
 def _lives(pid: int) -> bool:

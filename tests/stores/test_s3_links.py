@@ -31,7 +31,7 @@ def put(store: S3Store, key: str) -> None:
 
 def get(link: str, **headers: str) -> urllib3.BaseHTTPResponse:
     with urllib3.PoolManager() as pool:
-        return pool.request("GET", link, headers=headers, timeout=10)
+        return pool.request("GET", link, headers=headers, timeout=300)
 
 
 @pytest.mark.parametrize("filename", ["clip.mp4", 'a "b"; é 会.mp4', "x\r\nSet-Cookie: a=b", "..\\../up", "\ud800.mp4"])

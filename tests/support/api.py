@@ -11,7 +11,6 @@ import hashlib
 import io
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +37,7 @@ from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.previews import Previews
 from clipengine.work.recording_files import digest_of_file
 from tests.support.ledgers import copy_ledger
+from tests.support.waiting import until
 
 FACTS = SourceFacts(
     container="mp4",
@@ -211,7 +211,7 @@ class ApiServer:
         """Return a client with the given key, by default the one with every scope; "" sends no key."""
         key = self.key if key is None else key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=300, trust_env=False, **options)
 
     def begin_stop(self) -> None:
         self.app.state.changes.close()
@@ -255,11 +255,7 @@ class _SharedServer:
         self.server = _Server(config)
         self.thread = threading.Thread(target=self.server.run, name="uvicorn", daemon=True)
         self.thread.start()
-        deadline = time.monotonic() + 20
-        while not self.server.started:
-            assert self.thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        until(lambda: self.server.started or not self.thread.is_alive())
         self.port = self.server.servers[0].sockets[0].getsockname()[1]
 
     @contextmanager
@@ -273,7 +269,7 @@ class _SharedServer:
                 await stopping.wait()
 
         ended = asyncio.run_coroutine_threadsafe(live(), self.server.loop)
-        assert started.wait(20)
+        assert started.wait(300)
         self.switch.app = app
         try:
             yield
@@ -281,17 +277,14 @@ class _SharedServer:
             app.state.changes.close()
             if self.usable:
                 self.server.loop.call_soon_threadsafe(stopping.set)
-                ended.result(20)
+                ended.result(300)
 
     @property
     def usable(self) -> bool:
         return self.thread.is_alive() and not self.server.should_exit
 
     def wait_until_idle(self) -> None:
-        deadline = time.monotonic() + 20
-        while self.server.server_state.tasks:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+        until(lambda: not self.server.server_state.tasks)
 
 
 _IDLE: list[_SharedServer] = []
@@ -310,5 +303,5 @@ def api_server(engine: RecordedEngine, endpoints: Sequence[Endpoint] = ()) -> It
         shared.wait_until_idle()
         _IDLE.append(shared)
     else:
-        shared.thread.join(20)
+        shared.thread.join(300)
         assert not shared.thread.is_alive()

@@ -26,7 +26,7 @@ def decode_mp4(path: Path, size: int, *elements: str) -> list[bytes]:
     output = path.with_suffix(".yuv")
     steps = ["qtdemux", *elements, "video/x-raw,format=I420", "videoconvert"]  # converted to lines without padding
     pipeline = f"filesrc location={path} ! {' ! '.join(steps)} ! filesink location={output}"
-    subprocess.run(["gst-launch-1.0", "-q", *pipeline.split()], check=True, timeout=60, capture_output=True)
+    subprocess.run(["gst-launch-1.0", "-q", *pipeline.split()], check=True, timeout=300, capture_output=True)
     data = output.read_bytes()
     assert len(data) % size == 0
     return [data[at : at + size] for at in range(0, len(data), size)]

@@ -58,4 +58,4 @@ class Outage:
 
 def kill(server: RunningServer) -> None:
     server.process.kill()
-    assert server.process.wait(30) == -signal.SIGKILL
+    assert server.process.wait(300) == -signal.SIGKILL

@@ -11,7 +11,7 @@ from typing import Any
 from clipengine.client import Recording
 from tests.support.server import RunningServer
 
-SECONDS = 60.0
+SECONDS = 300.0
 STILL = "document.querySelector('.timeline')?.getAttribute('aria-busy') === 'false'"
 PICTURED = (  # every visible image has loaded
     "[...document.images].every((image) => image.complete && "
@@ -44,7 +44,7 @@ def opened(
     """
     context = browser.new_context(**options)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(SECONDS * 1000)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(_told(message)) if message.type == "error" else None)

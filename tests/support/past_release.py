@@ -125,7 +125,7 @@ class Replay:
             self._url + self._renamed(recorded["path"]),
             headers=headers,
             content=self._content(recorded),
-            timeout=60,
+            timeout=300,
             trust_env=False,
         )
 

@@ -107,7 +107,7 @@ def read_pixels(path: Path, *, at: float = 0.0) -> Pixels:
         width, height = video.width, video.height
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-vf", f"select=gte(t\\,{at - 0.001})", "-frames:v", "1"]
     command += ["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    data = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+    data = subprocess.run(command, check=True, capture_output=True, timeout=300).stdout
     return np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 

@@ -19,7 +19,7 @@ PIECES = 384  # of 64 KiB
 
 def answer_to(port: int, *pieces: bytes, pause: float = 0.0, times: int = 1) -> bytes:
     """Return the bytes received until the server closes; send the pieces `times` times with pauses."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=300) as connection:
         with contextlib.suppress(OSError):
             for _ in range(times):
                 for piece in pieces:

@@ -110,7 +110,7 @@ def running_s3(folder: Path) -> Iterator[S3Server]:
         yield S3Server(f"http://127.0.0.1:{port}", "testkey", "testsecret", "us-east-1", moto=True)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=300)
 
 
 @pytest.fixture

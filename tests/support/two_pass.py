@@ -23,4 +23,4 @@ def encode_in_two_passes(source: Path, output: Path, codec: str) -> None:
     for number in ("1", "2"):
         options = ["-c:v", ENCODERS[codec], *_OPTIONS.split(), "-pass", number, *log]
         command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(source), "-t", "6", *options, str(output)]
-        subprocess.run(command, check=True, timeout=60)
+        subprocess.run(command, check=True, timeout=300)

@@ -139,7 +139,7 @@ def dripping_server(start: bytes, piece: bytes, *, pause: float) -> Iterator[str
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/a"
-        thread.join(30)
+        thread.join(300)
         assert not thread.is_alive()
 
 

@@ -186,12 +186,12 @@ def test_killed_engine_continues_where_the_synced_part_ends(bench: Bench) -> Non
         recording = bench.add(origin)
         running = threading.Thread(target=bench.run, daemon=True)
         running.start()
-        assert origin.paused.wait(30)
+        assert origin.paused.wait(300)
         part = bench.folder / f"{recording.recording_id}.part"
         until(lambda: part.stat().st_size >= 400_000)
         bench.stopping.set()  # the thread cannot write to the ledger any more, as if it were killed
         origin.go.set()
-        running.join(30)
+        running.join(300)
         assert not running.is_alive()
         origin.pause_after = None
         # As after a power failure: bytes that were written after the last sync have other values.
@@ -209,10 +209,10 @@ def test_part_of_a_lost_claim_is_not_stored(bench: Bench) -> None:
         recording = bench.add(origin)
         running = threading.Thread(target=bench.run, daemon=True)
         running.start()
-        assert origin.paused.wait(30)
+        assert origin.paused.wait(300)
         bench.ledger.recordings.delete(recording.recording_id)
         origin.go.set()
-        running.join(30)
+        running.join(300)
     assert list(bench.store.list()) == []
     assert bench.parts() == []
     assert bench.ledger.fetches.ids() == set()
@@ -226,12 +226,12 @@ def test_fetch_of_a_deleted_recording_ends_although_its_server_is_silent(bench: 
         recording = bench.add(origin)
         running = threading.Thread(target=bench.run, daemon=True)
         running.start()
-        assert origin.paused.wait(30)
+        assert origin.paused.wait(300)
         until(bench.parts)
         bench.ledger.recordings.delete(recording.recording_id)
         began = time.monotonic()
         bench.fetcher.end_deleted()
-        running.join(30)
+        running.join(300)
         assert time.monotonic() - began < 5  # it stalls after 10
     assert bench.parts() == []
     assert bench.ledger.removals.due() == [recording.bucket_path]

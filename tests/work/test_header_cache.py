@@ -96,13 +96,13 @@ def test_clips_that_start_together_read_a_header_once() -> None:
     class Slow(_Object):
         def read_at(self, offset: int, length: int) -> bytes:
             began.set()
-            assert gate.wait(30)
+            assert gate.wait(300)
             return super().read_at(offset, length)
 
     cache, first, second = HeaderCache(), Slow(), _Object()
     with ThreadPoolExecutor(2) as pool:
         reading = pool.submit(cache.read, first, 0, 100_000, keep=True)
-        assert began.wait(30)
+        assert began.wait(300)
         waiting = pool.submit(cache.read, second, 16_384, 50_000, keep=True)
         other = cache.read(_Object(), 500_000, 10, keep=True)
         gate.set()
@@ -118,13 +118,13 @@ def test_waiting_clip_reads_a_header_itself_after_a_failure() -> None:
     class Failing(_Object):
         def read_at(self, offset: int, length: int) -> bytes:
             began.set()
-            assert gate.wait(30)
+            assert gate.wait(300)
             raise ObjectChanged("replaced")
 
     cache, second = HeaderCache(), _Object()
     with ThreadPoolExecutor(2) as pool:
         reading = pool.submit(cache.read, Failing(), 0, 100, keep=True)
-        assert began.wait(30)
+        assert began.wait(300)
         waiting = pool.submit(cache.read, second, 0, 100, keep=True)
         gate.set()
         with pytest.raises(ObjectChanged):

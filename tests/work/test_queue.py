@@ -30,7 +30,7 @@ class Received:
 
     def __call__(self, id: str) -> None:
         self.ids.append(id)
-        self.open.wait(30)
+        self.open.wait(300)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def _run(remover: Worker[Sequence[Removal]], ledger: Ledger) -> list[int]:
     """Delete with four threads, and release orphans, until no row is left. Return all values of `looks` seen."""
     seen = []
     with ThreadPoolExecutor(4) as pool:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while left := [looks for (looks,) in ledger.database.run("SELECT looks FROM removals")]:
             assert time.monotonic() < deadline
             seen += left

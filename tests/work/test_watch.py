@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from clipengine.clips.discovery import check_name_rule, is_recording, is_upload,
 from clipengine.errors import RecordingUnreadable
 from clipengine.work.watch import Watch
 from tests.support.api import RecordedEngine, recorded_engine
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -61,13 +62,6 @@ def registered(engine: RecordedEngine) -> list[tuple[str, str | None, int]]:
     return sorted((each.bucket_path, each.name, each.file_size_bytes) for each in found)
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def read(engine: RecordedEngine) -> None:
     """Fail all queued probes, as the prober would."""
     while probe := engine.ledger.recordings.claim_probe("test"):
@@ -78,44 +72,44 @@ def test_new_object_is_registered_once_also_after_a_restart(engine: RecordedEngi
     drop(engine, "in/h_01/talk.mp4")
     drop(engine, "elsewhere/other.mp4")
     with watching(engine):
-        eventually(lambda: len(registered(engine)) == 1)
+        until(lambda: len(registered(engine)) == 1)
         drop(engine, "in/h_02/talk.MKV", b"longer")
-        eventually(lambda: len(registered(engine)) == 2)
+        until(lambda: len(registered(engine)) == 2)
     assert registered(engine) == [("in/h_01/talk.mp4", "h_01: talk", 4), ("in/h_02/talk.MKV", "h_02: talk", 6)]
     assert {queue for queue, _ in engine.calls} == {"probes"}
     read(engine)  # one has failed, the other is deleted: neither is registered again
     engine.ledger.recordings.delete(engine.ledger.recordings.list(limit=1).data[0].recording_id)
     with watching(engine):
         drop(engine, "in/new.mp4")
-        eventually(lambda: len(registered(engine)) == 2)
+        until(lambda: len(registered(engine)) == 2)
     assert [path for path, _, _ in registered(engine)] == ["in/h_01/talk.mp4", "in/new.mp4"]
 
 
 def test_replaced_or_recreated_object_is_a_new_recording(engine: RecordedEngine) -> None:
     with watching(engine):
         drop(engine, "in/a.mp4", b"one")
-        eventually(lambda: len(registered(engine)) == 1)
+        until(lambda: len(registered(engine)) == 1)
         drop(engine, "in/a.mp4", b"three")
-        eventually(lambda: len(registered(engine)) == 2)
+        until(lambda: len(registered(engine)) == 2)
         assert [size for _, _, size in registered(engine)] == [3, 5]
         path = store_of(engine) / "in/a.mp4"
         times = path.stat().st_mtime_ns
         path.unlink()
-        eventually(lambda: engine.ledger.watched.all() == {})
+        until(lambda: engine.ledger.watched.all() == {})
         read(engine)
         os.utime(drop(engine, "in/a.mp4", b"three"), ns=(times, times))
-        eventually(lambda: len(registered(engine)) == 3)
+        until(lambda: len(registered(engine)) == 3)
 
 
 def test_copied_object_is_the_same_recording(engine: RecordedEngine) -> None:
     recording = engine.make_recording("in/a.mp4")
     path = store_of(engine) / "in/a.mp4"
     with watching(engine):
-        eventually(lambda: "in/a.mp4" in engine.ledger.watched.all())
+        until(lambda: "in/a.mp4" in engine.ledger.watched.all())
         now = time.time_ns()
         os.utime(path, ns=(now, now))
         etag = engine.store.head("in/a.mp4").etag
-        eventually(lambda: engine.ledger.watched.all() == {"in/a.mp4": etag})
+        until(lambda: engine.ledger.watched.all() == {"in/a.mp4": etag})
     (found,) = engine.ledger.recordings.list(limit=10).data
     assert (found.recording_id, found.etag) == (recording.recording_id, etag)
 
@@ -127,7 +121,7 @@ def test_recordings_of_an_older_version_are_known_after_an_upgrade(engine: Recor
         engine.ledger.watched.mark(key, engine.store.head(key).etag)
     with watching(engine):
         drop(engine, "in/new.mp4")
-        eventually(lambda: "in/new.mp4" in engine.ledger.watched.all())
+        until(lambda: "in/new.mp4" in engine.ledger.watched.all())
     assert len(engine.ledger.recordings.list(limit=2000).data) == 1001
 
 
@@ -143,7 +137,7 @@ def test_clips_uploads_and_partial_files_are_not_registered(engine: RecordedEngi
         drop(engine, key)
     with watching(engine):
         drop(engine, "in/b.mp4")
-        eventually(lambda: len(registered(engine)) == 1)
+        until(lambda: len(registered(engine)) == 1)
     assert [path for path, _, _ in registered(engine)] == ["in/b.mp4"]
 
 
@@ -155,19 +149,19 @@ def test_growing_file_is_registered_after_it_has_settled(engine: RecordedEngine)
             with path.open("ab") as file:
                 file.write(b"x")
             assert registered(engine) == []
-        eventually(lambda: len(registered(engine)) == 1)
+        until(lambda: len(registered(engine)) == 1)
     assert registered(engine)[0][2] == 7
 
 
 def test_file_system_events_cause_a_scan(engine: RecordedEngine) -> None:
     (store_of(engine) / "in").mkdir(parents=True)
     with watching(engine, events=True, seconds=3600):
-        eventually(lambda: any(each.name == "watch-events" for each in threading.enumerate()))
+        until(lambda: any(each.name == "watch-events" for each in threading.enumerate()))
         time.sleep(1.5)  # the first scan has ended, the next one is due in an hour
         drop(engine, "in/sub/a.mp4")
-        eventually(lambda: len(registered(engine)) == 1)
+        until(lambda: len(registered(engine)) == 1)
         drop(engine, "in/b.mp4")
-        eventually(lambda: len(registered(engine)) == 2)
+        until(lambda: len(registered(engine)) == 2)
     assert not [each for each in threading.enumerate() if each.name.startswith("watch")]
 
 
@@ -175,11 +169,11 @@ def test_watch_limits_the_number_of_unprobed_recordings(engine: RecordedEngine) 
     for number in range(30):
         drop(engine, f"in/{number:02}.mp4")
     with watching(engine):
-        eventually(lambda: len(registered(engine)) == 20)
+        until(lambda: len(registered(engine)) == 20)
         time.sleep(0.3)
         assert len(registered(engine)) == 20
         read(engine)
-        eventually(lambda: len(registered(engine)) == 30)
+        until(lambda: len(registered(engine)) == 30)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.stores.s3 import S3Store
 from clipengine.work.watch import Watch
 from tests.support.s3 import QUICK, S3Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.exhaustive
 
@@ -71,13 +72,6 @@ def client(s3: S3Server) -> Minio:
     return s3.client
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def put(client: Minio, bucket: str, key: str, body: bytes) -> None:
     client.put_object(bucket, key, io.BytesIO(body), len(body))
 
@@ -95,7 +89,7 @@ def test_slow_multipart_upload_is_registered_once_when_complete(found: Found, cl
         time.sleep(0.7)
         assert found.registered() == []
         client._complete_multipart_upload(bucket, "in/long.mp4", upload, parts)
-        eventually(lambda: len(found.registered()) == 1)
+        until(lambda: len(found.registered()) == 1)
         time.sleep(1.2)
     assert found.registered() == [("in/long.mp4", 2 * PART_BYTES + 3)]
 
@@ -108,9 +102,9 @@ def test_replaced_object_is_registered_and_a_restart_registers_nothing_twice(
     put(client, bucket, "elsewhere/c.mp4", b"c")
     put(client, bucket, "in/notes.txt", b"no film")
     with found.watching():
-        eventually(lambda: len(found.registered()) == 2)
+        until(lambda: len(found.registered()) == 2)
         put(client, bucket, "in/a.mp4", b"three")
-        eventually(lambda: len(found.registered()) == 3)
+        until(lambda: len(found.registered()) == 3)
     wanted = {("in/a.mp4", 3), ("in/sub/b ü.mkv", 1), ("in/a.mp4", 5)}
     assert set(found.registered()) == wanted
     with found.watching():
@@ -120,7 +114,7 @@ def test_replaced_object_is_registered_and_a_restart_registers_nothing_twice(
     assert len(found.registered()) == 3
     with found.watching():
         client.remove_object(bucket, "in/a.mp4")
-        eventually(lambda: list(found.ledger.watched.all()) == ["in/sub/b ü.mkv"])
+        until(lambda: list(found.ledger.watched.all()) == ["in/sub/b ü.mkv"])
 
 
 def test_scan_of_many_known_objects_is_cheap(found: Found, client: Minio, bucket: str) -> None:
@@ -143,7 +137,7 @@ def test_scan_of_many_known_objects_is_cheap(found: Found, client: Minio, bucket
     assert asked == [""]  # one request for few objects
     asked.clear()
     with found.watching(seconds=3600) as watch:
-        eventually(lambda: asked.count("") == 1 and len(asked) >= 3)
+        until(lambda: asked.count("") == 1 and len(asked) >= 3)
     assert len(asked) == 3  # two full pages and an empty one
     began, cpu = time.monotonic(), time.thread_time()
     watch._scan("in/")
