@@ -258,12 +258,12 @@ def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, 
     ("limit", "burnt"),
     [
         ("-v 400000", False),
-        ("-v 700000", True),
-        ("-d 150000", False),
-        ("-f 20", False),
+        pytest.param("-v 700000", True, marks=pytest.mark.exhaustive),
+        pytest.param("-d 150000", False, marks=pytest.mark.exhaustive),
         ("-f 20", True),
+        pytest.param("-f 20", False, marks=pytest.mark.exhaustive),
         ("-n 12", False),
-        ("-n 15", False),
+        pytest.param("-n 15", False, marks=pytest.mark.exhaustive),
     ],
 )
 def test_limit_of_the_shell_is_not_blamed_on_the_recording(limit: str, burnt: bool, film: Path, tmp_path: Path) -> None:

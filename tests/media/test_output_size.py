@@ -60,7 +60,7 @@ def _profile(limit: int, **profile: Any) -> Profile:
     [
         (100_000, {}),
         pytest.param(160_000, {}, marks=pytest.mark.exhaustive),
-        (250_000, {"container": "webm", "video": "vp9", "audio": "opus"}),
+        pytest.param(250_000, {"container": "webm", "video": "vp9", "audio": "opus"}, marks=pytest.mark.exhaustive),
         pytest.param(150_000, {"video": "hevc"}, marks=pytest.mark.exhaustive),
         pytest.param(150_000, {"video": "av1", "preset": "ultrafast"}, marks=pytest.mark.exhaustive),
     ],

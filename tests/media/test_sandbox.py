@@ -283,7 +283,7 @@ for child in started:
 """
 
 
-@pytest.fixture(params=["auto", "off"])
+@pytest.fixture(params=cases(["auto", "off"], ["auto"]))
 def local_children(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, int, list[int], list[list[str]]]]:
     """Yield the setting, a secret of the environment, and what a command with two children prints."""
     secret = os.urandom(16).hex()

@@ -28,7 +28,7 @@ from tests.films.cutting import cut_file, cut_parts
 from tests.media.test_exact import faults_of_clip
 from tests.media.test_smart_render import planes
 from tests.support.gstreamer import decode_mp4, need_elements
-from tests.support.selection import FEW_FILMS, cases
+from tests.support.selection import cases
 
 _THREADS = 16  # two encoders side by side
 _FRAMES = 7  # of a segment
@@ -56,7 +56,7 @@ def _check_order(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("short_segments")
-@pytest.mark.parametrize("name", cases(FILMS, FEW_FILMS))
+@pytest.mark.parametrize("name", cases(FILMS, {"mp4_bframes", "ts_wraps"}))
 def test_every_film_is_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)
     for wanted in cuts_of(film):
@@ -85,13 +85,13 @@ def _decibels(one: Any, other: Any) -> float:
 @pytest.mark.parametrize(
     ("name", "profile"),
     [
-        ("mp4_25", Profile(container="mkv")),
+        pytest.param("mp4_25", Profile(container="mkv"), marks=pytest.mark.exhaustive),
         ("mp4_25", Profile(fps=60)),  # frames are written twice
         ("mp4_vfr_jitter", Profile(container="mkv")),
-        ("mp4_25", Profile(output=Output(fade_seconds=1))),
-        ("mp4_2997", Profile(output=Output(speed=2))),
+        pytest.param("mp4_25", Profile(output=Output(fade_seconds=1)), marks=pytest.mark.exhaustive),
+        pytest.param("mp4_2997", Profile(output=Output(speed=2)), marks=pytest.mark.exhaustive),
         ("mp4_gop_10s", Profile(preset="ultrafast")),  # without B-frames
-        ("rotated_90", Profile(max_height=120)),
+        pytest.param("rotated_90", Profile(max_height=120), marks=pytest.mark.exhaustive),
     ],
 )
 def test_frames_are_those_of_one_encoder(shelf: Shelf, tmp_path: Path, name: str, profile: Profile) -> None:

@@ -163,7 +163,12 @@ def test_packets_of_the_copied_part_are_the_recordings(
     [
         ("webm_vp9", Profile(**VP8, render="smart"), "the recording is vp9, the profile asks for vp8"),
         ("webm_vp9", Profile(video="vp9", render="smart"), "vp9 into mp4 is always encoded"),
-        ("webm_vp9", Profile(**VP9, render="smart", max_height=48), "the profile changes the size"),
+        pytest.param(
+            "webm_vp9",
+            Profile(**VP9, render="smart", max_height=48),
+            "the profile changes the size",
+            marks=pytest.mark.exhaustive,
+        ),
         ("webm_av1", Profile(container="webm", video="av1", audio="opus", render="smart"), "av1 into webm is always"),
         ("webm_live_vp8", Profile(**VP8, render="smart"), "no GOP begins in the range"),
     ],

@@ -17,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 
 from clipengine.media.video.tonemap_lut import HLG, PIXEL_FORMAT, PQ, ToneMapper, light_to_pq
 from tests.films.cutting import cut_file
+from tests.support.selection import cases
 
 _FULL = 2
 _BT2020 = 9
@@ -82,7 +83,7 @@ def _has_zscale() -> bool:
     return ffmpeg is not None and b"zscale" in subprocess.run([ffmpeg, "-filters"], capture_output=True).stdout
 
 
-@pytest.mark.parametrize("name", _REAL)
+@pytest.mark.parametrize("name", cases(_REAL, ["av1_hdr10_mastering.mp4", "hevc_hlg10.mp4"]))
 def test_clip_of_hdr_looks_like_zscale_would_show_it(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> None:
     path: Path = request.getfixturevalue(_REAL[name]) / name
     if not _has_zscale():

@@ -258,7 +258,8 @@ def test_error_in_the_body_of_a_200_response_fails_the_upload(
     assert list((tmp_path / "journal").iterdir()) == []
 
 
-def test_completion_padded_with_white_space_succeeds(store: S3Store, faulty_s3: FaultyS3) -> None:
+def test_completion_padded_with_white_space_succeeds(make_s3: MakeS3, faulty_s3: FaultyS3) -> None:
+    store = make_s3(endpoint=faulty_s3.endpoint)  # a completion that is lost for its time has a third HEAD
     faulty_s3.fail(pad, method="POST", query="uploadId")
     put(store, "k", LARGE)
     assert faulty_s3.count("POST", "uploadId") == 1

@@ -14,7 +14,8 @@ from clipengine.clips.discovery import belongs_to, is_recording, is_sidecar
 from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.work.sidecars import Sidecars
 from tests.support.api import RecordedEngine, recorded_engine
-from tests.work.test_watch import drop, eventually, watching
+from tests.support.waiting import until
+from tests.work.test_watch import drop, watching
 
 VTT = b"WEBVTT\n\n00:01.000 --> 00:02.000\n%s\n"
 SRT = b"1\n00:00:01,000 --> 00:00:02,000\n%s\n"
@@ -82,13 +83,13 @@ def test_watch_reads_sidecars_that_appear_or_change_after_the_probe(engine: Reco
     drop(engine, "in/h_01/other.en.vtt", VTT % b"of no recording")
     with watching(engine):
         drop(engine, "in/h_01/talk.en.vtt", VTT % b"first")
-        eventually(lambda: found(engine, recording) == {"en": ("sidecar", "first")})
+        until(lambda: found(engine, recording) == {"en": ("sidecar", "first")})
         drop(engine, "in/h_01/talk.en.vtt", VTT % b"second version")
-        eventually(lambda: found(engine, recording) == {"en": ("sidecar", "second version")})
+        until(lambda: found(engine, recording) == {"en": ("sidecar", "second version")})
     before = engine.ledger.transcripts.get(recording.recording_id, "en")
     with watching(engine):  # after a restart it is not read again
         drop(engine, "in/h_01/talk.de.srt", SRT % b"german")
-        eventually(lambda: "de" in found(engine, recording))
+        until(lambda: "de" in found(engine, recording))
     assert engine.ledger.transcripts.get(recording.recording_id, "en") == before
     assert len(engine.ledger.recordings.list(limit=9).data) == 1
 

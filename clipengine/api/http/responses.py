@@ -24,7 +24,9 @@ MaybeTime = Field(json_schema_extra={"format": "date-time"})
 class _Object(BaseModel):
     """Base of all objects. Clients must ignore unknown keys; the tests reject them."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"additionalProperties": True})
+    model_config = ConfigDict(
+        extra="forbid", strict=True, defer_build=True, json_schema_extra={"additionalProperties": True}
+    )
 
 
 class ErrorObject(_Object):
