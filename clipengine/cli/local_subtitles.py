@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from clipengine.clips.cues import TextFormat
-from clipengine.clips.subtitles import MAX_TEXT_TRACKS, SubtitleMode, TextTrack
+from clipengine.clips.subtitles import MAX_TEXT_TRACKS, SubtitleMode, TextTrack, numbered
 from clipengine.errors import InvalidTranscript, TranscriptNotFound
 
 _MODES: tuple[SubtitleMode, ...] = ("keep", "burn", "none")
@@ -95,4 +95,4 @@ def _read_files(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
             raise InvalidTranscript(f"{path}: {error.message}", errors=error.errors, hint=error.hint) from None
         language = language_in_name(path.name)
         tracks.append(TextTrack(language, alpha3_of(language), tuple(cues)))
-    return tuple(tracks)
+    return numbered(tracks)

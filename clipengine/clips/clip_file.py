@@ -230,17 +230,12 @@ class FilePlan:
             yield f"the clip is {found.seconds:.3f} s long, expected {float(self._length(cut)):.3f} s"
 
     def _texts(self, cut: CutReport) -> list[list[Sample]]:
-        """Return the samples of each text track. A single part has no track for samples that it cannot have."""
+        """Return the samples of each text track."""
         codec = TEXT_CODECS.get(self.profile.container)
         if codec is None:
             return []
-        tracks = tracks_of_parts(self.parts, cut.ranges, speed=self.profile.output.tempo)
-        found = [[track.samples(codec) for track in each] for each in tracks]
-        return [
-            [sample for samples in each for sample in samples or ()]
-            for each in found
-            if len(self.parts) > 1 or each[0] is not None
-        ]
+        tracks = tracks_of_parts(self.parts, cut.ranges, codec, speed=self.profile.output.tempo)
+        return [[sample for track in each for sample in track.samples(codec) or ()] for each in tracks]
 
     def _chapters(self, cut: CutReport) -> list[Chapter]:
         """Return the chapters of the clip. Animations have none, and neither have MP3 files of several parts."""
@@ -254,7 +249,7 @@ class FilePlan:
             )
             for part, made in zip(self.parts, cut.parts, strict=True)
         ]
-        return found[0][0] if len(found) == 1 else joined_chapters(found)
+        return joined_chapters(found)
 
     def _track_faults(self, cut: CutReport, kinds: list[str], texts: int) -> Iterator[str]:
         expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks + ["subtitle"] * texts

@@ -10,6 +10,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.subtitles import (
     TEXT_CODECS,
+    TextCodec,
     TextRange,
     TextTrack,
     cut_tracks,
@@ -77,17 +78,33 @@ def total_seconds(parts: Sequence[Part], durations: Mapping[str, float]) -> floa
     return sum(min(part.end_seconds, durations[part.recording_id]) - part.start_seconds for part in parts)
 
 
+def text_languages(
+    parts: Sequence[PlannedPart], first: tuple[Fraction, Fraction], codec: TextCodec | None, *, speed: Fraction
+) -> list[TextTrack]:
+    """Return a track without cues for each text track of a clip: the languages of its parts that it can hold.
+
+    The `first` part has this range. The later ones begin up to half a frame after their starts, which are not known
+    while the first one is written.
+    """
+    ranges = [TextRange(parts[0].texts, *first), *(part.inner_text for part in parts[1:])]
+    return [each for each in joined_languages(ranges) if codec is None or _holds(each.key, ranges, codec, speed=speed)]
+
+
+def _holds(key: tuple[str, int], ranges: Sequence[TextRange], codec: TextCodec, *, speed: Fraction) -> bool:
+    """Return True if a part has cues of this track that can be stored."""
+    cut = (track for tracks, start, end in ranges for track in cut_tracks(tracks, start, end, speed=speed))
+    return any(track.key == key and track.samples(codec) is not None for track in cut)
+
+
 def tracks_of_parts(
-    parts: Sequence[PlannedPart], made: Sequence[tuple[Fraction, Fraction]], *, speed: Fraction
+    parts: Sequence[PlannedPart], made: Sequence[tuple[Fraction, Fraction]], codec: TextCodec | None, *, speed: Fraction
 ) -> list[list[TextTrack]]:
     """Return the transcripts of a clip in clip time: for each language, the track of every part.
 
-    `made` has the actual start and end of each part.
+    `made` has the actual start and end of each part. With a `codec`, languages that it cannot hold are left out.
     """
     ranges = [TextRange(part.texts, start, end) for part, (start, end) in zip(parts, made, strict=True)]
-    if len(ranges) == 1:
-        return [[track] for track in cut_tracks(*ranges[0], speed=speed)]
-    languages = joined_languages(part.inner_text for part in parts)
+    languages = text_languages(parts, made[0], codec, speed=speed)
     return [list(tracks) for tracks in zip(*joined_tracks(languages, ranges, speed=speed), strict=True)]
 
 
@@ -98,17 +115,12 @@ def lost_texts(
 
     `made` has the actual start and end of each part.
     """
-    if len(parts) == 1:
-        _, lost = track_samples(cut_tracks(parts[0].texts, *made[0], speed=speed), container)
-        return [(0, track.language) for track in lost]
-    codec = TEXT_CODECS.get(container)
-    if codec is None:
-        return [(0, track.language) for track in joined_languages(part.inner_text for part in parts)]
+    if container not in TEXT_CODECS:
+        return [(0, track.language) for track in text_languages(parts, made[0], None, speed=speed)]
     return [
         (number, track.language)
-        for tracks in tracks_of_parts(parts, made, speed=speed)
-        for number, track in enumerate(tracks)
-        if track.samples(codec) is None
+        for number, (part, (start, end)) in enumerate(zip(parts, made, strict=True))
+        for track in track_samples(cut_tracks(part.texts, start, end, speed=speed), container)[1]
     ]
 
 
@@ -118,5 +130,5 @@ def clip_tracks(
     """Return the transcripts of a clip in clip time, each as one track."""
     return [
         replace(tracks[0], cues=tuple(cue for track in tracks for cue in track.cues))
-        for tracks in tracks_of_parts(parts, made, speed=speed)
+        for tracks in tracks_of_parts(parts, made, None, speed=speed)
     ]

@@ -113,5 +113,5 @@ def move_cuts(snap: Snap, parts: Sequence[PlannedPart], found: Sequence[Found]) 
             cuts.append(SnappedCut(number, edge, round(float(asked), 6), snapped))
         start = part.start if moments.start is None else moments.start
         moved.append(replace(part, start=start, end=part.end if moments.end is None else moments.end))
-        warnings += texts if len(parts) == 1 else of_part(number, texts)
+        warnings += of_part(number, texts, of=len(parts))
     return Snapped(tuple(moved), tuple(cuts), tuple(warnings))

@@ -34,12 +34,17 @@ Sample = tuple[int, int, bytes]  # start and end in ms, and the packet
 class TextTrack:
     """The cues of a transcript, in order of time: on the recording's timeline until `cut`.
 
-    `alpha3` is the code of ISO 639-2 that containers store.
+    `alpha3` is the code of ISO 639-2 that containers store. The `number` tells tracks of one language apart.
     """
 
     language: str
     alpha3: str
     cues: tuple[Cue, ...]
+    number: int = 0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.language, self.number
 
     def cut(self, start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)) -> TextTrack:
         """Return the cues of `[start, end)` in the time of a clip with this speed."""
@@ -74,6 +79,14 @@ class TextTrack:
         return format_cues(self.cues, "vtt")
 
 
+def numbered(tracks: Iterable[TextTrack]) -> tuple[TextTrack, ...]:
+    """Return the tracks of a recording, each with its number among those of its language."""
+    found: list[TextTrack] = []
+    for track in tracks:
+        found.append(replace(track, number=sum(track.language == each.language for each in found)))
+    return tuple(found)
+
+
 def cut_tracks(
     tracks: Iterable[TextTrack], start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)
 ) -> list[TextTrack]:
@@ -90,11 +103,11 @@ class TextRange(NamedTuple):
 
 
 def joined_languages(ranges: Iterable[TextRange]) -> list[TextTrack]:
-    """Return a track without cues for each language that has a cue in one of the ranges, at most MAX_TEXT_TRACKS."""
-    found: dict[str, TextTrack] = {}
+    """Return a track without cues for each one that has a cue in one of the ranges, at most MAX_TEXT_TRACKS."""
+    found: dict[tuple[str, int], TextTrack] = {}
     for tracks, start, end in ranges:
         for track in cut_tracks(tracks, start, end):
-            found.setdefault(track.language, replace(track, cues=()))
+            found.setdefault(track.key, replace(track, cues=()))
     return list(found.values())[:MAX_TEXT_TRACKS]
 
 
@@ -102,8 +115,8 @@ def part_tracks(
     languages: Iterable[TextTrack], part: TextRange, offset: Fraction, *, speed: Fraction
 ) -> list[TextTrack]:
     """Return the cues of a part that begins at `offset` of the clip, in clip time, for each of the languages."""
-    own = {track.language: track.cut(part.start, part.end, speed=speed) for track in part.tracks}
-    return [own.get(each.language, each).moved(round(offset * 1000)) for each in languages]
+    own = {track.key: track.cut(part.start, part.end, speed=speed) for track in part.tracks}
+    return [own.get(each.key, each).moved(round(offset * 1000)) for each in languages]
 
 
 def joined_tracks(
@@ -142,7 +155,7 @@ def pack(tracks: Sequence[TextTrack]) -> str:
 def unpack(packed: str) -> tuple[TextTrack, ...]:
     """Return the tracks of `pack`."""
     values: list[Any] = json.loads(base64.b64decode(packed))
-    return tuple(TextTrack(language, alpha3, tuple(Cue(*cue) for cue in cues)) for language, alpha3, cues in values)
+    return numbered(TextTrack(language, alpha3, tuple(Cue(*cue) for cue in cues)) for language, alpha3, cues in values)
 
 
 class TextDigest:

@@ -66,8 +66,10 @@ def code_of(text: str) -> str:
     return code if code in WARNING_CODES else ""
 
 
-def of_part(number: int, warnings: Iterable[str]) -> list[str]:
-    """Return the warnings with the number of the part, counted from 1 in their text."""
+def of_part(number: int, warnings: Iterable[str], *, of: int) -> list[str]:
+    """Return the warnings of a part, with its number, counted from 1, in their text if the clip has several."""
+    if of == 1:
+        return [*warnings]
     return [f"{code}: part {number + 1}:{text}" for code, _, text in (each.partition(":") for each in warnings)]
 
 

@@ -15,18 +15,17 @@ from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
+from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import picture_resized, subtitles_not_drawn, text_lost, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent, VideoPacketEvent
 from clipengine.media.input.packet_copier import PacketCopier
-from clipengine.media.output.joined_writer import JoinedWriter
-from clipengine.media.output.writer import ClipWriter
+from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.convert import FrameConverter, jpeg
-from clipengine.media.video.frame_durations import Seams, with_durations
+from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.gaps import GapCounter
 from clipengine.media.video.overlay import WatermarkImage
 
@@ -76,7 +75,7 @@ class ClipBuilder:
 
     def __init__(
         self,
-        writer: ClipWriter | JoinedWriter,
+        writer: PartWriter,
         profile: Profile,
         facts: SourceFacts,
         clip: ClipContents,
@@ -100,13 +99,13 @@ class ClipBuilder:
         self._poster_from = Fraction(0)
         self._converter: FrameConverter | None = None
         self._set_origin(cut.start)
-        self.has_video = self._begins_clip = False
+        self.has_video = False
         self._copies = False
         self.encoded_seconds = Fraction(0)  # of the frames that were encoded
         self.poster: bytes | None = None
         self.audio: AudioTracks | None = None
         self._lost_texts: list[TextTrack] = []
-        self._seams = writer.seams if isinstance(writer, JoinedWriter) else Seams()
+        self._seams = writer.seams
         self._held = Fraction(0)  # seconds at the start of the part without a frame of its recording
         constant_rate = profile.fps is None and facts.video is not None and not facts.video.variable_rate
         self._frame_seconds = cut.frame_seconds / self._speed
@@ -142,15 +141,15 @@ class ClipBuilder:
             self._gaps.finish(following, self.length)
         if self.audio is not None:
             self.audio.finish(resume_times)
-        if isinstance(self._writer, JoinedWriter):
-            self._writer.end_part()
+        self._writer.end_part()
 
     def _begin(self, begin: BeginEvent) -> None:
         self._set_origin(begin.origin)
-        if isinstance(self._writer, JoinedWriter):
-            self._writer.begin_part(self.length)
-            self._begins_clip = self._writer.is_first
-        self._effects = self._part_effects()
+        writer = self._writer
+        writer.begin_part(self.length)
+        self._effects = effects_of(
+            self._profile.output, self.length, start=writer.start, first=writer.is_first, last=writer.is_last
+        )
         self._poster_from = min(self._effects.fade_in, self.length / 2)  # frames before it are darker
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
@@ -173,10 +172,7 @@ class ClipBuilder:
             end=self._cut.end,
             gains=self._gains.decibels,
         )
-        if isinstance(self._writer, JoinedWriter):
-            self._write_joined_texts(self._writer)
-        elif self._clip.texts:
-            self._write_texts(self._writer, cut_tracks(self._clip.texts, self.origin, self._cut.end, speed=self._speed))
+        self._lost_texts = self._writer.write_texts(self._clip.texts, self.origin, self._cut.end)
 
     def _make_converter(
         self, frame: av.VideoFrame, sample_aspect_ratio: Fraction, size: PictureSize | None = None
@@ -188,48 +184,20 @@ class ClipBuilder:
             frame,
             sample_aspect_ratio,
             size=None if size is None else (size.width, size.height),
-            target=self._writer.format if isinstance(self._writer, JoinedWriter) else None,
+            target=self._writer.format,
             effects=self._effects,
             watermark=self._drawing.watermark,
             captions=self._captions,
         )
-
-    def _part_effects(self) -> Effects:
-        writer, output = self._writer, self._profile.output
-        if isinstance(writer, ClipWriter):
-            return effects_of(output, self.length)
-        return effects_of(output, self.length, start=writer.start, first=writer.is_first, last=writer.is_last)
-
-    def _write_texts(self, writer: ClipWriter, tracks: list[TextTrack]) -> None:
-        written, self._lost_texts = track_samples(tracks, self._profile.container)
-        if written:
-            writer.add_texts(TEXT_CODECS[self._profile.container], [track for track, _ in written])
-            writer.write_texts([samples for _, samples in written])
-
-    def _write_joined_texts(self, writer: JoinedWriter) -> None:
-        codec, languages = TEXT_CODECS.get(self._profile.container), writer.languages
-        if codec is None:
-            self._lost_texts = list(languages) if writer.is_first else []
-            return
-        if writer.is_first:
-            writer.add_texts(codec)
-        part = TextRange(self._clip.texts, self.origin, self._cut.end)
-        tracks = part_tracks(languages, part, writer.start, speed=self._speed)
-        samples = [track.samples(codec) for track in tracks]
-        self._lost_texts = [track for track, each in zip(tracks, samples, strict=True) if each is None]
-        writer.write_texts([each or [] for each in samples])
 
     def _add_video(self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, names: TrackNames) -> None:
         if begin.copied is None:
             self._writer.add_video(converter.format, self._rate(), names=names)
             return
         converter.check_kept(frame)
-        assert isinstance(self._writer, ClipWriter)
         self._copies = True
         ratio = self._facts.video.sample_aspect_ratio if self._facts.video is not None else Fraction(1)
-        self._writer.add_spliced_video(
-            begin.copied, self._rate(), sample_aspect_ratio=ratio, length=self.length, names=names
-        )
+        self._writer.add_spliced_video(begin.copied, self._rate(), sample_aspect_ratio=ratio, names=names)
         self._make_poster(converter.convert(frame) if self._want_poster else frame)
 
     def _rate(self) -> Fraction:
@@ -254,7 +222,7 @@ class ClipBuilder:
             if time >= self._poster_from:
                 self._make_poster(frame)
             self._writer.write_frame(frame, time, shown)
-        if isinstance(self._writer, JoinedWriter) and self._facts.video is not None:
+        if self._facts.video is not None:
             self._writer.last_shown = event.frame, self._facts.video.sample_aspect_ratio
         self._report()
 
@@ -265,7 +233,7 @@ class ClipBuilder:
 
     def _hold(self, until: Fraction) -> None:
         """Show the last frame of the parts before this one until its own video begins."""
-        if not isinstance(self._writer, JoinedWriter) or self._writer.last_shown is None or self._writer.is_first:
+        if self._writer.last_shown is None or self._writer.is_first:
             return
         self._held = until
         frame, ratio = self._writer.last_shown
@@ -287,7 +255,6 @@ class ClipBuilder:
                 yield from self._captions.steps(start, shown, step=step)
 
     def _write_packet(self, event: VideoPacketEvent) -> None:
-        assert isinstance(self._writer, ClipWriter)
         self._gaps.add_unordered(event.time)
         self._writer.write_packet(event)
         self._report()

@@ -18,7 +18,7 @@ from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import BURNT, JOINED, CannotCopy, check_copyable
 from clipengine.clips.size_limit import BitrateSearch, other_bytes
-from clipengine.clips.subtitles import TextTrack, joined_languages
+from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import encoded_instead, known_warnings, of_part
 from clipengine.errors import (
     NoMediaInRange,
@@ -37,8 +37,8 @@ from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
-from clipengine.media.output.joined_writer import JoinedWriter
 from clipengine.media.output.packet_verifier import PacketVerifier, is_verifiable
+from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.output.segmented_video import encoders_side_by_side
 from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import ClipWriter, open_writer
@@ -249,9 +249,9 @@ class _Cutter:
         seconds = sum((clip.cut.end - clip.cut.start for _, clip in self.parts), Fraction(0))
         return seconds / self.profile.output.tempo
 
-    def _languages(self) -> list[TextTrack]:
-        parts = (PlannedPart(part.facts, part.start, part.end, texts=part.texts) for part, _ in self.parts)
-        return joined_languages(part.inner_text for part in parts)
+    def _view(self, writer: ClipWriter) -> PartWriter:
+        planned = [PlannedPart(part.facts, part.start, part.end, texts=part.texts) for part, _ in self.parts]
+        return PartWriter(writer, planned, container=self.profile.container, speed=self.profile.output.tempo)
 
     def _measured(self) -> Gains:
         """Return the gains of the audio tracks, which are measured once."""
@@ -268,18 +268,18 @@ class _Cutter:
         self, writer: ClipWriter, *, copies: bool, sampled: bool = False
     ) -> tuple[list[ClipBuilder], list[str]]:
         """Write all parts, and return their builders and their warnings."""
-        joined = JoinedWriter(writer, len(self.parts), self._languages()) if len(self.parts) > 1 else None
+        view = self._view(writer)
         builders: list[ClipBuilder] = []
         warnings: list[str] = []
         for number in range(len(self.parts)):
             progress = self._progress_of(number) if not sampled else lambda step, done: self.on_progress("reading", 0.0)
-            builder, found = self._write(number, joined or writer, progress, copies=copies)
+            builder, found = self._write(number, view, progress, copies=copies)
             builders.append(builder)
-            warnings += found if joined is None else of_part(number, found)
+            warnings += of_part(number, found, of=len(self.parts))
         return builders, warnings
 
     def _write(
-        self, number: int, writer: ClipWriter | JoinedWriter, on_progress: OnProgress, *, copies: bool
+        self, number: int, writer: PartWriter, on_progress: OnProgress, *, copies: bool
     ) -> tuple[ClipBuilder, list[str]]:
         """Write one part, and return its builder and its warnings."""
         part, clip = self.parts[number]

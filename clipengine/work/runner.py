@@ -239,7 +239,7 @@ class ClipRunner(Jobs[Clip]):
             self._verify(clip, plan, path, cut, poster)
             with path.open("rb") as body:
                 sha256 = hashlib.file_digest(body, "sha256").hexdigest()
-            shown = clip_tracks(parts, cut.ranges, speed=plan.profile.output.tempo)
+            shown = clip_tracks(parts, cut.ranges, speed=profile.output.tempo)
             result = clip_result(
                 cut,
                 plan.profile,

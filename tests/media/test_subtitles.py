@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from clipengine.clips.cues import Cue
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextDigest, TextTrack, pack, track_samples, unpack
+from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextDigest, TextTrack, numbered, pack, track_samples, unpack
 from clipengine.clips.warnings import code_of
 from clipengine.errors import InvalidTranscript, VerificationFailed
 from clipengine.media.input import embedded_texts
@@ -157,6 +158,34 @@ def test_texts_of_several_parts_in_mp3_are_dropped_with_one_warning_each(recordi
     parts = [(recording, Fraction(1), Fraction(2)), (recording, Fraction(2), Fraction(3))]
     made = cut_parts(parts, tmp_path / "clip.mp3", profile, texts=TRACKS).made
     assert len([each for each in made.warnings if code_of(each) == "subtitles_dropped"]) == 2
+
+
+def test_two_tracks_of_one_language_stay_apart(recording: Path, tmp_path: Path) -> None:
+    texts = numbered([*TRACKS, replace(TRACKS[0], cues=(Cue(1200, 1400, "sign"),))])
+    parts = [(recording, Fraction(19, 5), Fraction(24, 5)), (recording, Fraction(1), Fraction(2))]
+    for name, ranges in {"one": parts[1:], "two": parts}.items():
+        path = tmp_path / f"{name}.mp4"
+        cut_parts(ranges, path, PROFILES["mp4"], texts=texts)
+        tracks = len(probed(path, "-show_streams", "-select_streams", "s")["streams"])
+        found = [read_texts(path, track) for track in range(tracks)]
+        assert (tracks, [each for cues in found for each in cues if each[2] == "sign"]) == (
+            3,
+            [(0.2 + len(ranges) - 1, 0.4 + len(ranges) - 1, "sign")],
+        )
+
+
+def test_language_that_no_part_can_hold_has_no_track(recording: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    many = tuple(Cue(1000, 1900, f"{number}") for number in range(8))
+    texts = (*TRACKS, TextTrack("de", "deu", many))
+    parts = [(recording, Fraction(1), Fraction(2)), (recording, Fraction(1), Fraction(3, 2))]
+    made = cut_parts(parts, path, PROFILES["mp4"], texts=texts).made
+    assert [each.partition(":")[2][:8] for each in made.warnings if code_of(each) == "subtitles_dropped"] == [
+        " part 1:",
+        " part 2:",
+    ]
+    streams = probed(path, "-show_streams", "-select_streams", "s")["streams"]
+    assert "deu" not in [stream["tags"]["language"] for stream in streams]
 
 
 @pytest.mark.parametrize("change", ["text", "time", "missing", "added"])

@@ -128,7 +128,7 @@ def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts
         if part.burnt is not None and not parts[0].facts.video:  # a part without video shows the picture before it
             found.append(subtitles_not_drawn(part.burnt.language))
         found += plan["warnings"]
-        plan["warnings"] = found if first is None else of_part(number, found)
+        plan["warnings"] = of_part(number, found, of=len(parts))
 
 
 def _joined(plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], profile: Profile) -> dict[str, Any]:

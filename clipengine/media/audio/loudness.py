@@ -21,7 +21,7 @@ from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.audio.filter_graph import linear_graph, pull_all
-from clipengine.media.audio.joined import JoinedAudio
+from clipengine.media.audio.part_audio import PartAudio
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent
@@ -64,7 +64,7 @@ class LoudnessMeter:
     def __init__(self, profile: Profile, parts: int) -> None:
         self._profile = profile
         self._meter = _Meter(profile.audio)
-        self._joined = JoinedAudio(self._meter, parts)
+        self._joined = PartAudio(self._meter, parts)
 
     def add_part(
         self,

@@ -1,4 +1,4 @@
-"""Audio tracks of a clip with several parts: the first part decides their format, layout and sample rate.
+"""Audio tracks of the parts of a clip: the first part decides their format, layout and sample rate.
 
 Each boundary between parts is the exact sum of the lengths before it, rounded once to a sample of each track.
 """
@@ -20,7 +20,7 @@ from clipengine.media.audio.tracks import AudioWriter
 _FADE_SECONDS = Fraction(1, 400)
 
 
-class JoinedAudio:
+class PartAudio:
     """Offers the methods of AudioWriter for each part, in the time of that part.
 
     Call `begin_part` when the length of a part is known, and `end_part` after its last frame.
@@ -31,7 +31,7 @@ class JoinedAudio:
         self._parts = parts
         self._number = -1  # of the current part, counted from 0
         self.start = self._end = Fraction(0)  # of the current part, in seconds of the clip
-        self._tracks: list[_JoinedTrack] = []
+        self._tracks: list[_PartTrack] = []
         self._added = 0  # audio tracks of the current part
 
     @property
@@ -49,7 +49,7 @@ class JoinedAudio:
         for track in self._tracks:
             self._begin_track(track)
 
-    def _begin_track(self, track: _JoinedTrack) -> None:
+    def _begin_track(self, track: _PartTrack) -> None:
         track.begin_part(self.start, self._end, fades_in=not self.is_first, fades_out=not self.is_last)
 
     def end_part(self) -> None:
@@ -62,7 +62,7 @@ class JoinedAudio:
         self._added += 1
         if self.is_first:
             format, layout = self._audio.add_audio(rate=rate, channels=channels, names=names)
-            self._tracks.append(_JoinedTrack(format, layout, rate))
+            self._tracks.append(_PartTrack(format, layout, rate))
             self._begin_track(self._tracks[-1])
         if not self._tracks:
             return "fltp", "stereo"  # the part's track is dropped
@@ -75,7 +75,7 @@ class JoinedAudio:
                 self._audio.write_audio(track, joined)
 
 
-class _JoinedTrack:
+class _PartTrack:
     """Joins the frames of an audio track, part by part, in the format, layout and rate of the first part."""
 
     def __init__(self, format: str, layout: str, rate: int) -> None:

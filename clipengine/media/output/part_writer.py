@@ -1,4 +1,4 @@
-"""Writer of a clip with several parts: each part is written as a clip, and is moved behind the parts before it.
+"""View of a clip's writer for its parts: each part, usually one, is written in its own time.
 
 The first part decides the format of the video. Each boundary between parts is the exact sum of the lengths before it,
 rounded once to the video's time base.
@@ -6,29 +6,35 @@ rounded once to the video's time base.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 
 import av
 
 from clipengine.clips.chapters import Chapter, joined_chapters
+from clipengine.clips.edit import PlannedPart, text_languages
 from clipengine.clips.facts import TagName, TrackNames
-from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
+from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
 from clipengine.errors import NoMediaInRange
-from clipengine.media.audio.joined import JoinedAudio
+from clipengine.media.audio.part_audio import PartAudio
+from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.frame_durations import Seams
 from clipengine.media.video.frame_format import FrameFormat
 
 
-class JoinedWriter(JoinedAudio):
+class PartWriter(PartAudio):
     """Offers the methods of ClipWriter to the builder of each part, in the time of that part."""
 
-    def __init__(self, writer: ClipWriter, parts: int, languages: Sequence[TextTrack] = ()) -> None:
-        super().__init__(writer, parts)
-        self.languages = languages  # of the text tracks
+    def __init__(self, writer: ClipWriter, parts: Sequence[PlannedPart], *, container: str, speed: Fraction) -> None:
+        super().__init__(writer, len(parts))
         self._writer = writer
+        self._planned = parts
+        self._speed = speed
+        self._container = container
+        self._text_codec = TEXT_CODECS.get(container)
+        self._languages: list[TextTrack] = []  # of the text tracks
         self.format: FrameFormat | None = None  # of the video
         self.last_shown: tuple[av.VideoFrame, Fraction] | None = None  # as decoded, and its sample aspect ratio
         self._shown_until: Fraction | None = None  # the end of the last frame, in seconds of the clip
@@ -46,9 +52,9 @@ class JoinedWriter(JoinedAudio):
         return self._writer.seconds - self.start
 
     def set_chapters(self, chapters: Sequence[Chapter]) -> None:
-        """Set the chapters of the current part, in its own time. An MP3 gets none: its head may be written already."""
+        """Set the chapters of the current part, in its own time. An MP3 has those of one part: they are in its head."""
         self._chapters.append((chapters, self._end - self.start))
-        if self.is_last and self._writer.takes_late_chapters:
+        if self.is_last and (self.is_first or self._writer.takes_late_chapters):
             self._writer.set_chapters(joined_chapters(self._chapters))
 
     def set_tags(self, tags: Mapping[TagName, str]) -> None:
@@ -67,14 +73,34 @@ class JoinedWriter(JoinedAudio):
         elif self.format is None:
             raise NoMediaInRange("the first part has no video in its range, a later part has: begin with that one")
 
-    def add_texts(self, codec: TextCodec) -> None:
-        """Add the text tracks of the clip. Call it in the first part, after all other streams were added."""
-        self._writer.add_texts(codec, self.languages)
+    def add_spliced_video(
+        self, copied: CopiedVideo, rate: Fraction, *, sample_aspect_ratio: Fraction, names: TrackNames
+    ) -> None:
+        length = self._end - self.start
+        self._writer.add_spliced_video(
+            copied, rate, sample_aspect_ratio=sample_aspect_ratio, length=length, names=names
+        )
 
-    def write_texts(self, tracks: Iterable[Sequence[Sample]]) -> None:
-        """Write the samples of the part, in clip time, for each of the languages."""
-        self._writer.write_texts(tracks)
+    def write_texts(self, texts: Sequence[TextTrack], start: Fraction, end: Fraction) -> list[TextTrack]:
+        """Write the cues of the part, which is `[start, end)` of its recording. Return the tracks that it cannot have.
+
+        The first part adds the text tracks of the clip. Call it after all other streams were added.
+        """
+        codec = self._text_codec
+        if self.is_first:
+            self._languages = text_languages(self._planned, (start, end), codec, speed=self._speed)
+        if codec is None:
+            return self._languages if self.is_first else []
+        if self.is_first:
+            self._writer.add_texts(codec, self._languages)
+        tracks = part_tracks(self._languages, TextRange(texts, start, end), self.start, speed=self._speed)
+        self._writer.write_texts([track.samples(codec) or [] for track in tracks])
+        return track_samples(cut_tracks(texts, start, end, speed=self._speed), self._container)[1]
 
     def write_frame(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> None:
         self._writer.write_frame(frame, self.start + time, duration)
         self._shown_until = self.start + time + duration
+
+    def write_packet(self, event: VideoPacketEvent) -> None:
+        """Copy a packet of the recording, whose time is that of the part."""
+        self._writer.write_packet(event)
