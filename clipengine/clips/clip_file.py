@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from clipengine.clips.chapters import Chapter, chapters_digest, cut_chapters, joined_chapters
 from clipengine.clips.edit import MAX_PARTS, PlannedPart, tracks_of_parts
@@ -46,7 +46,7 @@ _Seconds = Annotated[float, Field(ge=-_TIME_SECONDS, le=_TIME_SECONDS, allow_inf
 _Pixels = Annotated[int, Field(ge=1, le=_SIDE)]
 
 
-class PartReport(BaseModel):
+class MadePart(BaseModel):
     """The range of a part that the clip contains, on the recording's timeline."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
@@ -64,7 +64,7 @@ class CutReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
 
-    parts: Annotated[list[PartReport], Field(min_length=1, max_length=MAX_PARTS)]
+    parts: Annotated[tuple[MadePart, ...], Strict(False), Field(min_length=1, max_length=MAX_PARTS)]
     frames: Count
     width: _Pixels | None
     height: _Pixels | None
@@ -76,7 +76,7 @@ class CutReport(BaseModel):
     render: Render
     copied_seconds: _Seconds
     encoded_seconds: _Seconds
-    warnings: Annotated[list[Warning], Field(max_length=_MAX_WARNINGS)]
+    warnings: Annotated[tuple[Warning, ...], Strict(False), Field(max_length=_MAX_WARNINGS)]
     ffmpeg: Annotated[str, Field(max_length=200)] = ""  # version
 
     @classmethod
@@ -90,6 +90,16 @@ class CutReport(BaseModel):
     @property
     def seconds(self) -> Fraction:
         return sum((part.seconds for part in self.parts), Fraction(0))
+
+    @property
+    def actual_start(self) -> Fraction:
+        """The start of the first part."""
+        return self.parts[0].actual_start
+
+    @property
+    def actual_end(self) -> Fraction:
+        """The end of the last part."""
+        return self.parts[-1].actual_end
 
     @property
     def ranges(self) -> list[tuple[Fraction, Fraction]]:

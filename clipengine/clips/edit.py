@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.seek_index import SeekIndex
@@ -16,7 +17,9 @@ from clipengine.clips.subtitles import (
     cut_tracks,
     joined_languages,
     joined_tracks,
+    pack,
     track_samples,
+    unpack,
 )
 
 MAX_PARTS = 100
@@ -48,6 +51,30 @@ class PlannedPart:
     seek_index: SeekIndex | None = None
     texts: tuple[TextTrack, ...] = ()
     burnt: TextTrack | None = None
+
+    def to_message(self) -> dict[str, Any]:
+        """Return the part for the child, which gets the facts of each recording once."""
+        return {
+            "source": self.source,
+            "start": str(self.start),
+            "end": str(self.end),
+            "seek_index": self.seek_index and self.seek_index.near(self.start).model_dump(mode="json"),
+            "texts": pack(self.texts),
+            "burnt": pack(() if self.burnt is None else (self.burnt,)),
+        }
+
+    @classmethod
+    def of_message(cls, part: dict[str, Any], facts: Sequence[SourceFacts]) -> PlannedPart:
+        """Return the part of a message. `facts` are those of the recordings, by their numbers."""
+        return cls(
+            facts[part["source"]],
+            Fraction(part["start"]),
+            Fraction(part["end"]),
+            part["source"],
+            None if part["seek_index"] is None else SeekIndex.model_validate(part["seek_index"]),
+            unpack(part["texts"]),
+            next(iter(unpack(part["burnt"])), None),
+        )
 
     def with_texts(self, tracks: tuple[TextTrack, ...], *, burns: bool) -> PlannedPart:
         """Return the part with these tracks, or with the cues of the first one in its range drawn into its picture."""

@@ -6,19 +6,18 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
+from clipengine.clips.clip_file import CutReport, MadePart
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange, kept_tracks, lacking_media
-from clipengine.clips.profiles import Profile, Render
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import BURNT, JOINED, CannotCopy, check_copyable
 from clipengine.clips.size_limit import BitrateSearch, other_bytes
-from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import encoded_instead, known_warnings, of_part
 from clipengine.errors import (
     NoMediaInRange,
@@ -49,62 +48,9 @@ _SEAM_BYTES = BUFFER_BYTES // 2  # decoded frames that wait for the encoder: few
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds by which a recording may end before its stated duration
 
 
-@dataclass(frozen=True)
-class SourcePart:
-    """The range `[start, end)` of a recording (recording time; the end is clamped), and where its bytes are.
-
-    `seek_index` reduces the bytes read before the start; the clip is the same without it.
-    """
-
-    source: ByteSource
-    facts: SourceFacts
-    start: Fraction
-    end: Fraction
-    seek_index: SeekIndex | None = None
-    texts: tuple[TextTrack, ...] = ()  # of the recording, in recording time
-    burnt: TextTrack | None = None  # is drawn into the picture
-
-
-@dataclass(frozen=True)
-class CutPart:
-    """The range of a part that the clip contains, in exact seconds of the recording's timeline."""
-
-    actual_start: Fraction
-    actual_end: Fraction
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Result of a cut, with the range of each part in the order of the clip."""
-
-    parts: tuple[CutPart, ...]
-    frames: int
-    width: int | None
-    height: int | None
-    video_codec: str | None
-    audio_codec: str | None
-    size_bytes: int
-    poster: bytes | None
-    encode_seconds: float
-    bytes_read: int
-    render: Render
-    copied_seconds: float  # of the clip's video
-    encoded_seconds: float
-    warnings: tuple[str, ...]
-
-    @property
-    def actual_start(self) -> Fraction:
-        """The start of the first part."""
-        return self.parts[0].actual_start
-
-    @property
-    def actual_end(self) -> Fraction:
-        """The end of the last part."""
-        return self.parts[-1].actual_end
-
-
 def cut_clip(
-    parts: Sequence[SourcePart],
+    sources: Sequence[ByteSource],
+    parts: Sequence[PlannedPart],
     profile: Profile,
     *,
     output: int,
@@ -113,8 +59,10 @@ def cut_clip(
     decodes: bool = True,
     drawing: Drawing = Drawing(),
     on_progress: OnProgress,
-) -> Cut:
-    """Cut the parts, one after the other, into the empty file behind the descriptor `output`.
+) -> tuple[CutReport, bytes | None]:
+    """Cut the parts of the sources, one after the other, into the empty file behind the descriptor `output`.
+
+    Return the report and the poster.
 
     If the profile's `render` is "smart", whole GOPs of a single part are copied if that is possible; otherwise all of
     the clip is encoded, with a warning.
@@ -125,13 +73,15 @@ def cut_clip(
     VerificationFailed.
     """
     on_progress("reading", 0.0)
-    cutter = _Cutter(_planned(parts, profile), profile, output, threads, poster, decodes, drawing, on_progress)
-    made = _first_cut(cutter)
-    limit = profile.output.max_bytes
-    return made if limit is None or made.size_bytes <= limit else _within(limit, cutter, made)
+    planned = _planned(parts, profile)
+    cutter = _Cutter(sources, planned, profile, output, threads, poster, decodes, drawing, on_progress)
+    made, limit = _first_cut(cutter), profile.output.max_bytes
+    if limit is not None and made.size_bytes > limit:
+        made = _within(limit, cutter, made)
+    return made, cutter.made_poster
 
 
-def _first_cut(cutter: _Cutter) -> Cut:
+def _first_cut(cutter: _Cutter) -> CutReport:
     """Cut the clip; all of it is encoded if nothing can be copied."""
     if cutter.profile.render == "encode":
         return cutter.cut(copies=False)
@@ -147,7 +97,7 @@ def _first_cut(cutter: _Cutter) -> Cut:
     return cutter.cut_again(reason)
 
 
-def _within(limit: int, cutter: _Cutter, made: Cut) -> Cut:
+def _within(limit: int, cutter: _Cutter, made: CutReport) -> CutReport:
     """Encode the clip with lower bit rates until it has at most `limit` bytes. Raises SizeUnreachable."""
     profile, seconds = cutter.profile, Fraction(made.copied_seconds + made.encoded_seconds)
     tracks = 1 if profile.audio_tracks == "mix" else len(cutter.parts[0][1].audio)
@@ -166,14 +116,15 @@ def _within(limit: int, cutter: _Cutter, made: Cut) -> Cut:
             f"the clip could not be made smaller than {limit} bytes: the smallest attempt has {least}, "
             f"of which about {min(other, least)} are audio and container"
         )
-    return replace(made, encode_seconds=round(encode_seconds, 3))
+    return made.model_copy(update={"encode_seconds": round(encode_seconds, 3)})
 
 
 @dataclass
 class _Cutter:
     """Cuts a clip. If a first attempt cannot copy packets, a second one encodes all of it."""
 
-    parts: list[tuple[SourcePart, ClipContents]]
+    sources: Sequence[ByteSource]
+    parts: list[tuple[PlannedPart, ClipContents]]
     profile: Profile
     output: int
     threads: int
@@ -183,8 +134,9 @@ class _Cutter:
     on_progress: OnProgress
     bytes_read: int = 0
     gains: Gains | None = None
+    made_poster: bytes | None = None
 
-    def cut(self, *, copies: bool) -> Cut:
+    def cut(self, *, copies: bool) -> CutReport:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
         while True:
             try:
@@ -192,7 +144,7 @@ class _Cutter:
             except PictureSizeChanges:
                 os.ftruncate(self.output, 0)
 
-    def _cut(self, *, copies: bool) -> Cut:
+    def _cut(self, *, copies: bool) -> CutReport:
         """Write and verify the clip once. Raises PictureSizeChanges once per part, and then knows its size."""
         began = time.monotonic()
         profile = self.profile
@@ -212,9 +164,11 @@ class _Cutter:
         first = builders[0]
         length = sum((each.length for each in builders), Fraction(0))
         encoded_seconds = first.encoded_seconds if copies else length
-        return Cut(
+        self.made_poster = first.poster
+        return CutReport(
             parts=tuple(
-                CutPart(each.origin, clip.cut.end) for each, (_, clip) in zip(builders, self.parts, strict=True)
+                MadePart(actual_start=each.origin, actual_end=clip.cut.end)
+                for each, (_, clip) in zip(builders, self.parts, strict=True)
             ),
             frames=writer.frames,
             width=first.width,
@@ -222,7 +176,6 @@ class _Cutter:
             video_codec=profile.video if writer.frames else None,
             audio_codec=profile.audio if first.audio and first.audio.written else None,
             size_bytes=os.lseek(self.output, 0, os.SEEK_END),
-            poster=first.poster,
             encode_seconds=round(encoded, 3),
             bytes_read=self.bytes_read,
             render="smart" if copies else "encode",
@@ -231,11 +184,13 @@ class _Cutter:
             warnings=tuple(warnings),
         )
 
-    def cut_again(self, reason: str | None) -> Cut:
+    def cut_again(self, reason: str | None) -> CutReport:
         """Encode all of the clip in place of an earlier file. The `reason` says why nothing is copied."""
         os.ftruncate(self.output, 0)
         made = self.cut(copies=False)
-        return made if reason is None else replace(made, warnings=(*made.warnings, encoded_instead(reason)))
+        if reason is None:
+            return made
+        return made.model_copy(update={"warnings": (*made.warnings, encoded_instead(reason))})
 
     def _verifier(self, *, copies: bool) -> AbstractContextManager[PacketVerifier | None]:
         if not is_verifiable(self.profile):
@@ -250,7 +205,7 @@ class _Cutter:
         return seconds / self.profile.output.tempo
 
     def _view(self, writer: ClipWriter) -> PartWriter:
-        planned = [PlannedPart(part.facts, part.start, part.end, texts=part.texts) for part, _ in self.parts]
+        planned = [part for part, _ in self.parts]
         return PartWriter(writer, planned, container=self.profile.container, speed=self.profile.output.tempo)
 
     def _measured(self) -> Gains:
@@ -259,7 +214,7 @@ class _Cutter:
         if self.gains is None and target is not None and any(clip.audio for _, clip in self.parts):
             meter = LoudnessMeter(self.profile, len(self.parts))
             for part, clip in self.parts:
-                with self._reader(part.source) as reader, media_errors(reader):
+                with self._reader(self.sources[part.source]) as reader, media_errors(reader):
                     meter.add_part(reader, part.facts, clip.cut, clip.audio, seek_index=part.seek_index)
             self.gains = meter.finish(target)
         return self.gains or Gains((), ())
@@ -288,7 +243,7 @@ class _Cutter:
             clip = self._choose_size(number, None)
         audio = [track.index for track in clip.audio]
         with (
-            self._reader(part.source) as reader,
+            self._reader(self.sources[part.source]) as reader,
             media_errors(reader),
             Seeker(reader, facts, clip.cut, video=clip.video, audio=audio, seek_index=part.seek_index) as seeker,
         ):
@@ -318,7 +273,7 @@ class _Cutter:
         """Choose the size of a part's picture; that of the frames `seen` if no header states it."""
         part, clip = self.parts[number]
         if clip.video:
-            with self._reader(part.source) as reader:
+            with self._reader(self.sources[part.source]) as reader:
                 size = picture_size(reader, part.facts, clip.cut, part.seek_index)
             if size is None or (seen is not None and not size.others):
                 size = seen
@@ -345,7 +300,7 @@ class _Cutter:
                 self.bytes_read += reader.bytes_read
 
 
-def _planned(parts: Sequence[SourcePart], profile: Profile) -> list[tuple[SourcePart, ClipContents]]:
+def _planned(parts: Sequence[PlannedPart], profile: Profile) -> list[tuple[PlannedPart, ClipContents]]:
     """Return the parts with their contents. Without video in the first part, the others contain none."""
     planned = [
         (part, _contents(part.facts, profile, part.start, part.end)._replace(texts=part.texts, burnt=part.burnt))

@@ -10,14 +10,14 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
+from clipengine.clips.clip_file import CutReport as Made
 from clipengine.clips.clip_file import FilePlan
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TextTrack
 from clipengine.media.clip_builder import Drawing
-from clipengine.media.cut import Cut as Made
-from clipengine.media.cut import SourcePart, cut_clip
+from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import ProbeResult, probe
 from tests.films.film import Film
@@ -93,19 +93,13 @@ def cut_parts(
     try:
         with ExitStack() as stack:
             files = [stack.enter_context(path.open("rb")) for path, _, _ in parts]
-            made = cut_clip(
-                [
-                    SourcePart(
-                        DescriptorSource(file.fileno()),
-                        facts_of(path),
-                        start,
-                        end,
-                        probed(path).seek_index,
-                        texts,
-                        burnt,
-                    )
-                    for file, (path, start, end) in zip(files, parts, strict=True)
-                ],
+            planned = [
+                PlannedPart(facts_of(path), start, end, number, probed(path).seek_index, texts, burnt)
+                for number, (path, start, end) in enumerate(parts)
+            ]
+            made, _ = cut_clip(
+                [DescriptorSource(file.fileno()) for file in files],
+                planned,
                 profile,
                 output=target,
                 threads=threads,
@@ -114,9 +108,7 @@ def cut_parts(
                 drawing=drawing,
                 on_progress=lambda step, progress: None,
             )
-        report = {name: value for name, value in vars(made).items() if name != "poster"}
-        report["parts"] = [{name: str(value) for name, value in vars(part).items()} for part in made.parts]
-        planned = [PlannedPart(facts_of(path), start, end, texts=texts, burnt=burnt) for path, start, end in parts]
+        report = made.model_dump(mode="json")
         hold_to_plan(target, FilePlan(planned, profile), report)
     finally:
         os.close(target)

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from clipengine.clips.cues import Cue
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.watermarks import WatermarkStyle
 from clipengine.errors import FontsMissing, UnsupportedMedia
 from clipengine.media.clip_builder import Drawing
-from clipengine.media.cut import SourcePart, cut_clip
+from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.video.caption_painter import Font
 from clipengine.media.video.overlay import decode_watermark
@@ -175,16 +176,17 @@ def test_parts_in_pq_and_hlg_are_not_joined_in_hdr(folder: Path, tmp_path: Path)
 def test_poster_equals_the_first_frame(name: str, option: str, folder: Path, tmp_path: Path) -> None:
     path, clip = _recording(folder, name), tmp_path / "clip.mp4"
     with path.open("rb") as source, clip.open("w+b") as target:
-        made = cut_clip(
-            [SourcePart(DescriptorSource(source.fileno()), facts_of(path), _START, _END)],
+        _, made = cut_clip(
+            [DescriptorSource(source.fileno())],
+            [PlannedPart(facts_of(path), _START, _END)],
             _profile(_OPTIONS[option], {}),
             output=target.fileno(),
             threads=1,
             poster=True,
             on_progress=lambda step, part: None,
         )
-    assert made.poster is not None
-    (tmp_path / "poster.jpg").write_bytes(made.poster)
+    assert made is not None
+    (tmp_path / "poster.jpg").write_bytes(made)
     poster, first = (read_pixels(each) for each in (tmp_path / "poster.jpg", clip))
     assert poster.shape == first.shape
     bars = "fit" in _OPTIONS[option]

@@ -493,14 +493,16 @@ def test_script_that_needs_fribidi_is_an_error_without_it(monkeypatch: pytest.Mo
 
 
 def test_poster_has_the_text(ramp: Path, tmp_path: Path) -> None:
-    from clipengine.media.cut import SourcePart, cut_clip
+    from clipengine.clips.edit import PlannedPart
+    from clipengine.media.cut import cut_clip
     from clipengine.media.input.source import DescriptorSource
     from tests.films.cutting import facts_of
 
     track = _track((0, 3000, "poster"))
     with ramp.open("rb") as source, (tmp_path / "clip.mp4").open("w+b") as target:
-        made = cut_clip(
-            [SourcePart(DescriptorSource(source.fileno()), facts_of(ramp), Fraction(0), Fraction(1), burnt=track)],
+        _, poster = cut_clip(
+            [DescriptorSource(source.fileno())],
+            [PlannedPart(facts_of(ramp), Fraction(0), Fraction(1), burnt=track)],
             _DARK,
             output=target.fileno(),
             threads=1,
@@ -508,8 +510,8 @@ def test_poster_has_the_text(ramp: Path, tmp_path: Path) -> None:
             drawing=Drawing(None, _fonts(track)),
             on_progress=lambda step, part: None,
         )
-    assert made.poster is not None
-    with av.open(BytesIO(made.poster)) as container:
+    assert poster is not None
+    with av.open(BytesIO(poster)) as container:
         frame = next(container.decode(video=0))
     rows: Sequence[Any] = np.frombuffer(frame.planes[0], np.uint8).reshape(frame.planes[0].height, -1)  # type: ignore[call-overload]
     assert np.max(rows) > 225

@@ -172,19 +172,21 @@ def test_poster_of_a_clip_that_fades_in_is_not_dark(tmp_path: Path) -> None:
 
 
 def _poster(path: Path, output: Path, profile: Profile) -> bytes:
-    from clipengine.media.cut import SourcePart, cut_clip
+    from clipengine.clips.edit import PlannedPart
+    from clipengine.media.cut import cut_clip
 
     with path.open("rb") as source, output.open("w+b") as target:
-        made = cut_clip(
-            [SourcePart(DescriptorSource(source.fileno()), facts_of(path), _START, _END)],
+        _, poster = cut_clip(
+            [DescriptorSource(source.fileno())],
+            [PlannedPart(facts_of(path), _START, _END)],
             profile,
             output=target.fileno(),
             threads=1,
             poster=True,
             on_progress=lambda step, part: None,
         )
-    assert made.poster is not None
-    return made.poster
+    assert poster is not None
+    return poster
 
 
 @pytest.mark.parametrize(

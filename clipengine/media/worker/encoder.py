@@ -8,17 +8,16 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.captions import MAX_FONT_BYTES
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.profiles import Profile
-from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.subtitles import pack, unpack
+from clipengine.clips.subtitles import pack
 from clipengine.clips.watermarks import WatermarkStyle
 from clipengine.media.clip_builder import CutStep, Drawing
-from clipengine.media.cut import SourcePart, cut_clip
+from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe
@@ -75,19 +74,9 @@ def _drawing(job: dict[str, Any], fonts: Sequence[int]) -> Drawing:
 def _cut(job: dict[str, Any], sources: Sequence[JobSource], descriptors: list[int], progress: _Progress) -> Result:
     output, *fonts = descriptors
     facts = [SourceFacts.model_validate(each) for each in job["facts"]]
-    cut = cut_clip(
-        [
-            SourcePart(
-                sources[part["source"]],
-                facts[part["source"]],
-                Fraction(part["start"]),
-                Fraction(part["end"]),
-                None if part["seek_index"] is None else SeekIndex.model_validate(part["seek_index"]),
-                unpack(part["texts"]),
-                next(iter(unpack(part["burnt"])), None),
-            )
-            for part in job["parts"]
-        ],
+    cut, poster = cut_clip(
+        sources,
+        [PlannedPart.of_message(part, facts) for part in job["parts"]],
         Profile.model_validate(job["profile"]),
         output=output,
         threads=job["threads"],
@@ -96,10 +85,9 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], descriptors: list[in
         drawing=_drawing(job, fonts),
         on_progress=progress,
     )
-    fields = {name: value for name, value in vars(cut).items() if name != "poster"}
-    fields["parts"] = [{name: str(value) for name, value in vars(part).items()} for part in cut.parts]
-    fields["bytes_read"] -= sum(source.bytes_known for source in sources)
-    return {"type": "result", "cut": fields | {"ffmpeg": ffmpeg_version()}}, cut.poster or b""
+    read = cut.bytes_read - sum(source.bytes_known for source in sources)
+    report = cut.model_copy(update={"bytes_read": read, "ffmpeg": ffmpeg_version()})
+    return {"type": "result", "cut": report.model_dump(mode="json")}, poster or b""
 
 
 def _snap(job: dict[str, Any], sources: Sequence[JobSource]) -> Result:

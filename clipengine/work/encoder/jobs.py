@@ -29,7 +29,7 @@ from clipengine.clips.read_jobs import ReadJob
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.size_limit import MAX_ATTEMPTS
 from clipengine.clips.snap import Snap, SnappedCut
-from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextTrack, pack
+from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextTrack
 from clipengine.settings import Encoding, Settings
 from clipengine.work.encoder.fonts import ChosenFont
 from clipengine.work.encoder.watermarks import WatermarkFile
@@ -200,17 +200,7 @@ def cut_job(
         {
             "job": "cut",
             "facts": _facts(parts),
-            "parts": [
-                {
-                    "source": part.source,
-                    "start": str(part.start),
-                    "end": str(part.end),
-                    "seek_index": part.seek_index and part.seek_index.near(part.start).model_dump(mode="json"),
-                    "texts": pack(part.texts),
-                    "burnt": pack(() if part.burnt is None else (part.burnt,)),
-                }
-                for part in parts
-            ],
+            "parts": [part.to_message() for part in parts],
             "profile": chosen.model_dump(mode="json"),
             "threads": threads,
             "poster": poster,
