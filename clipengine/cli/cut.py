@@ -13,7 +13,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.local_children import LocalChildren
-from clipengine.cli.local_cut import cut_once, read_facts
+from clipengine.cli.local_cut import LocalClip, cut_once, read_facts
 from clipengine.cli.local_subtitles import LocalSubtitles, local_subtitles
 from clipengine.cli.options import (
     PartValue,
@@ -118,20 +118,11 @@ def cut(
     if several:
         with _writing(target.parent):
             target.mkdir(exist_ok=True)
-    make = partial(
-        cut_once,
-        settings,
-        source,
-        profile=profile,
-        render=render,
-        options=options,
-        subtitles=subtitles,
-        snap=snap,
-        start_child=children.start,
-    )
+    make = partial(cut_once, settings, source, start_child=children.start)
     made = []
     for path, wanted in jobs:
-        made.append((path, _cut(make, source, path, wanted)))
+        clip = LocalClip(wanted, profile, render, options, subtitles, snap)
+        made.append((path, _cut(make, source, path, clip)))
         if not as_json:
             _show(*made[-1])
     if as_json:
@@ -139,11 +130,11 @@ def cut(
         output.show_json(objects if several else objects[0])
 
 
-def _cut(make: Callable[..., ClipResult], source: str, target: Path, ranges: _Ranges) -> ClipResult:
+def _cut(make: Callable[..., ClipResult], source: str, target: Path, clip: LocalClip) -> ClipResult:
     folder = target.resolve().parent
     try:
         with output.progress("cutting") as on_progress, named_options(), _writing(folder), _reading(source):
-            return make(target, ranges, on_progress=on_progress)
+            return make(target, clip, on_progress=on_progress)
     except DiskFull:
         hint = "Free space there, or give an OUTPUT on another disk."
         raise DiskFull(f"no space is left in the folder {folder}", hint=hint) from None

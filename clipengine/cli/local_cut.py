@@ -2,161 +2,181 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 from clipengine.cli.local_children import StartChild
 from clipengine.cli.local_subtitles import LocalSubtitles
-from clipengine.clips.clip import ClipResult
-from clipengine.clips.clip_file import CutReport, FilePlan
-from clipengine.clips.edit import Part, PlannedPart
+from clipengine.clips.clip import ClipResult, Recording
+from clipengine.clips.cues import Cue
+from clipengine.clips.edit import Part, PlannedPart, bounds
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.output import Output
-from clipengine.clips.profiles import Render
-from clipengine.clips.request import LENGTH_HINT, check_range
+from clipengine.clips.profiles import Profile, Render
+from clipengine.clips.request import ClipRequest
+from clipengine.clips.resolve import ClipSource, resolve_clip
+from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.snap import Snap
-from clipengine.clips.snapped import check_possible
-from clipengine.clips.watermarks import check_watermark
-from clipengine.errors import InvalidTimeRange, SettingsError, UnknownProfile
-from clipengine.settings import Settings
-from clipengine.stores.base import Store
+from clipengine.clips.subtitles import TextTrack
+from clipengine.errors import InvalidTimeRange, SettingsError
+from clipengine.settings import Encoding, Settings
+from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.fonts import choose_fonts
-from clipengine.work.encoder.jobs import (
-    Message,
-    Program,
-    clip_result,
-    cut_job,
-    probe_job,
-    probe_result,
-    probe_texts,
-    searched_seconds,
-)
+from clipengine.work.clip_maker import ClipMaker, Making
+from clipengine.work.encoder.jobs import Job, Message, Program, probe_job, probe_result, probe_texts, searched_seconds
 from clipengine.work.encoder.process import EncoderProcess
-from clipengine.work.encoder.watermarks import read_watermark
-from clipengine.work.snapping import snap_parts
-from clipengine.work.verification import verify_clip
+from clipengine.work.encoder.watermarks import WatermarkFile, read_watermark
+
+
+@dataclass(frozen=True)
+class LocalClip:
+    """A clip of SOURCE, as it is asked for on the command line."""
+
+    ranges: Sequence[tuple[Fraction, Fraction]]
+    profile: str = "default"
+    render: Render | None = None
+    options: Output | None = None
+    subtitles: LocalSubtitles = field(default_factory=LocalSubtitles)
+    snap: Snap | None = None
+
+    def request(self, source: str) -> ClipRequest:
+        parts = tuple(Part(source, float(start), float(end)) for start, end in self.ranges)
+        start_seconds, end_seconds = bounds(parts, source)
+        return ClipRequest(
+            "clip",
+            start_seconds,
+            end_seconds,
+            profile=self.profile,
+            render=self.render,
+            output=self.options,
+            snap=self.snap,
+            parts=parts if len(parts) > 1 else (),
+        )
 
 
 def cut_once(
     settings: Settings,
     source: str,
     output: Path,
-    ranges: Sequence[tuple[Fraction, Fraction]],
+    clip: LocalClip,
     *,
-    profile: str,
-    render: Render | None = None,
-    options: Output | None = None,
-    subtitles: LocalSubtitles = LocalSubtitles(),
-    snap: Snap | None = None,
     on_progress: Callable[[float], None],
     start_child: StartChild = EncoderProcess,
 ) -> ClipResult:
-    """Cut ranges of a file or an object (`s3://bucket/key`) and write them atomically to `output`, as one clip.
+    """Cut a clip of a file or an object (`s3://bucket/key`) and write it atomically to `output`.
 
-    `subtitles` become text tracks of the clip, or are drawn into its picture; `snap` moves its cuts. `on_progress`
-    receives the encoded fraction, 0 to 1. Raises the errors that a clip of the API fails with.
+    `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that a clip of the API fails with.
     """
-    if profile not in settings.profiles:
-        raise UnknownProfile(f"profile {profile!r} does not exist in the settings")
-    chosen = settings.profiles[profile].rendered(render, options)
-    check_watermark(chosen.output, settings.watermarks)
-    name = chosen.output.watermark
-    watermark = None if name is None else read_watermark(name, settings.watermarks[name])
     store, key = _locate(settings, source)
+    encoding, rules = settings.encoding, settings.clip_rules.unlimited
+    with ExitStack() as stack:
+        temporary = stack.enter_context(_replaced(output))
+        reader = stack.enter_context(closing(store.open(key)))
+        # One child for all jobs, because its start costs as much as a second of encoding.
+        program: Program = "burner" if clip.subtitles.burns else "encoder"
+        encoder = _Encoder(start_child(program, sandbox=encoding.sandbox), reader, on_progress)
+        stack.callback(encoder.close)
+        facts, seek_index, found = encoder.probe(clip, encoding)
+        texts = LocalTexts(clip.subtitles, clip.subtitles.choose(found), found)
+        _check_starts(clip, facts)
+        # It starts while the clip is cut, and is ready when the clip is.
+        inspector = stack.enter_context(closing(start_child("inspector", sandbox=encoding.sandbox)))
+        languages = tuple(track.language for track in texts.sentences)
+        known = ClipSource(Recording.local(source, facts), languages, seek_index)
+        resolved = resolve_clip(source, clip.request(source), {source: known}, rules)
+        exact = zip(resolved.planned, clip.ranges, strict=True)
+        parts = [replace(part, start=start, end=end) for part, (start, end) in exact]
+        maker = ClipMaker(encoding, rules, _watermarks(settings, resolved.profile))
+        making = Making(parts, resolved.profile, texts, clip.snap, clip.options)
+        made = maker.make(making, temporary, encoder, lambda: nullcontext((inspector, lambda message: None)))
+        return made.result(resolved.request.parts)
 
-    def watch(message: Message | None) -> None:
-        if message is not None:
-            on_progress(message["part"])
 
+def _check_starts(clip: LocalClip, facts: SourceFacts) -> None:
+    """Raise InvalidTimeRange if a range begins after the recording."""
+    for start, _ in clip.ranges:
+        if start >= facts.duration:
+            begins, ends = f"{float(start):g} s", f"{float(facts.duration):g} s"
+            raise InvalidTimeRange(f"the start {begins} is not before the end of the recording at {ends}")
+
+
+def _watermarks(settings: Settings, profile: Profile) -> dict[str, WatermarkFile]:
+    name = profile.output.watermark
+    return {} if name is None else {name: read_watermark(name, settings.watermarks[name])}
+
+
+@contextmanager
+def _replaced(output: Path) -> Iterator[Path]:
+    """Yield an empty file that replaces `output` at the end, or is deleted if an exception is raised."""
     output = output.resolve()  # a symbolic link stays, and the file that it names is replaced
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{output.name[:50]}.", dir=output.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{output.name[:50]}.", dir=output.parent)
+    os.close(descriptor)
+    temporary = Path(name)
     try:
-        with ExitStack() as stack:
-            scratch = stack.enter_context(open(descriptor, "r+b"))
-            reader = stack.enter_context(closing(store.open(key)))
-            # One child for all jobs, because its start costs as much as a second of encoding.
-            program: Program = "burner" if subtitles.burns else "encoder"
-            encoder = stack.enter_context(closing(start_child(program, sandbox=settings.encoding.sandbox)))
-            length = float(sum(end - start for start, end in ranges)) + 2 * searched_seconds(snap, len(ranges))
-            probe = probe_job(settings.encoding, cut_seconds=length)
-            probed, embedded = encoder.run(probe, reader, watch=lambda message: None, keep=True)
-            facts, seek_index = probe_result(probed)
-            found = probe_texts(embedded)
-            texts = subtitles.choose(found)
-            late = [start for start, _ in ranges if start >= facts.duration]
-            if late:
-                begins, ends = f"{float(late[0]):g} s", f"{float(facts.duration):g} s"
-                raise InvalidTimeRange(f"the start {begins} is not before the end of the recording at {ends}")
-            # It starts while the clip is cut, and is ready when the clip is.
-            inspector = stack.enter_context(closing(start_child("inspector", sandbox=settings.encoding.sandbox)))
-            for start, end in ranges:
-                check_range(float(start), float(end), duration=float(facts.duration), shortest=0, longest=math.inf)
-            total = float(sum(min(end, facts.duration) - start for start, end in ranges))
-            if options is not None:
-                options.check_length(total, longest=math.inf)
-            longest = chosen.longest_range(math.inf)
-            if total > longest:
-                fault = f"the clip would be {total:g} s long, but may have at most {longest:g} s"
-                raise InvalidTimeRange(fault, hint=LENGTH_HINT)
-            sentences = texts or found
-            if snap is not None:
-                check_possible(snap, facts, has_transcript=bool(sentences))
-            snapped = snap_parts(
-                snap,
-                [PlannedPart(facts, start, end, 0, seek_index) for start, end in ranges],
-                chosen,
-                encoding=settings.encoding,
-                cues=lambda part, low, high: sentences[0].near(low, high).cues,
-                run=lambda job: encoder.run(job, reader, watch=lambda message: None, keep=True)[0],
-            )
-            snapped.check(shortest=0, longest=longest, output=options)
-            parts = [
-                part.with_texts(tuple(each.near(part.start, part.end) for each in texts), burns=subtitles.burns)
-                for part in snapped.parts
-            ]
-            fonts = choose_fonts((part.burnt for part in parts), settings.encoding.font_folders)
-            job = cut_job(
-                settings,
-                profile,
-                parts,
-                poster=False,
-                render=render,
-                output=options,
-                searched=searched_seconds(snap, len(parts)),
-                watermark=watermark,
-                fonts=fonts.fonts,
-            )
-            message, _ = encoder.run(job, reader, output=scratch.fileno(), watch=watch)
-            cut = CutReport.of(message.get("cut"))
-            plan = FilePlan(parts, chosen)
-            verify_clip(inspector, Path(temporary), plan, cut, encoding=settings.encoding, watch=lambda message: None)
-            scratch.seek(0)
-            sha256 = hashlib.file_digest(scratch, "sha256").hexdigest()
+        yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, output)
-        asked = [Part(source, float(start), float(end)) for start, end in ranges] if len(ranges) > 1 else []
-        return clip_result(
-            cut,
-            chosen,
-            asked,
-            sha256=sha256,
-            poster_path=None,
-            warnings=[*snapped.warnings, *fonts.warnings()],
-            snapped=snapped.cuts,
-            bytes_before=snapped.bytes_read,
-        )
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(output)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class LocalTexts:
+    """The texts of SOURCE and of files, see `ClipTexts`."""
+
+    subtitles: LocalSubtitles
+    chosen: Sequence[TextTrack]
+    embedded: Sequence[TextTrack]
+
+    @property
+    def sentences(self) -> Sequence[TextTrack]:
+        return self.chosen or self.embedded
+
+    def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
+        return self.sentences[0].near(start, end).cues
+
+    def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
+        near = [tuple(each.near(part.start, part.end) for each in self.chosen) for part in parts]
+        burns = self.subtitles.burns
+        return [part.with_texts(texts, burns=burns) for part, texts in zip(parts, near, strict=True)], []
+
+
+class _Encoder:
+    """A child with SOURCE. As a context manager, it ends the child."""
+
+    def __init__(self, child: EncoderProcess, reader: ObjectReader, on_progress: Callable[[float], None]) -> None:
+        self._child = child
+        self._reader = reader
+        self._on_progress = on_progress
+        self.close = child.close
+
+    def probe(self, clip: LocalClip, encoding: Encoding) -> tuple[SourceFacts, SeekIndex | None, list[TextTrack]]:
+        length = float(sum(end - start for start, end in clip.ranges))
+        length += 2 * searched_seconds(clip.snap, len(clip.ranges))
+        job = probe_job(encoding, cut_seconds=length)
+        probed, embedded = self._child.run(job, self._reader, watch=lambda message: None, keep=True)
+        return *probe_result(probed), probe_texts(embedded)
+
+    def run(self, job: Job, *, output: int | None = None, keep: bool = False) -> tuple[Message, bytes]:
+        return self._child.run(job, self._reader, output=output, watch=self._watch, keep=keep)
+
+    def _watch(self, message: Message | None) -> None:
+        if message is not None:
+            self._on_progress(message["part"])
+
+    def __enter__(self) -> _Encoder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def read_facts(settings: Settings, source: str) -> SourceFacts:

@@ -274,6 +274,11 @@ class Recording:
     fetched_bytes: int | None = None  # from a URL; None if it was in the store already
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
 
+    @classmethod
+    def local(cls, source: str, facts: SourceFacts) -> Recording:
+        """Return a recording that is in no ledger."""
+        return cls(source, "complete", source, "", 0, 0, facts=facts)
+
     @property
     def ended(self) -> bool:
         return self.state != "processing"

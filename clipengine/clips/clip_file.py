@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
@@ -100,6 +100,12 @@ class CutReport(BaseModel):
     def actual_end(self) -> Fraction:
         """The end of the last part."""
         return self.parts[-1].actual_end
+
+    @property
+    def same(self) -> dict[str, Any]:
+        """The values that the result of the clip has too."""
+        own = {"parts", "bytes_read", "warnings", "ffmpeg"}
+        return self.model_dump(exclude=own)
 
     @property
     def ranges(self) -> list[tuple[Fraction, Fraction]]:

@@ -41,6 +41,11 @@ class ClipRules:
     shortest: float
     longest: float
 
+    @property
+    def unlimited(self) -> ClipRules:
+        """The rules without the limits of an operator."""
+        return replace(self, output=OutputLimits(max_height=8640, max_fps=240), shortest=0.0, longest=math.inf)
+
 
 @dataclass(frozen=True)
 class ClipSource:
@@ -75,20 +80,18 @@ class ResolvedClip:
 
     @property
     def planned(self) -> list[PlannedPart]:
-        """The parts with their facts, in exact seconds."""
-        numbers = {source.recording.recording_id: number for number, source in enumerate(self.sources)}
-        return [plan_part(part, self.sources, numbers[part.recording_id]) for part in self.parts]
+        return planned_parts(self.parts, self.sources)
 
 
-def plan_part(part: Part, sources: Sequence[ClipSource], number: int) -> PlannedPart:
-    source = sources[number]
-    start, end = exact(part.start_seconds), exact(part.end_seconds)
-    return PlannedPart(source.facts, start, end, number, source.seek_index)
-
-
-def recording_ids(recording_id: str, parts: Iterable[Part]) -> list[str]:
-    """Return the ids of the recordings of a request, each once, its own first."""
-    return list(dict.fromkeys([recording_id, *(part.recording_id for part in parts)]))
+def planned_parts(parts: Iterable[Part], sources: Sequence[ClipSource]) -> list[PlannedPart]:
+    """Return the parts with the facts of their recordings, in exact seconds."""
+    numbers = {source.recording.recording_id: number for number, source in enumerate(sources)}
+    planned = []
+    for part in parts:
+        number = numbers[part.recording_id]
+        source, start, end = sources[number], exact(part.start_seconds), exact(part.end_seconds)
+        planned.append(PlannedPart(source.facts, start, end, number, source.seek_index))
+    return planned
 
 
 def check_recordings(parts: Sequence[Part]) -> None:

@@ -3,50 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.cues import Cue
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, SubtitleMode, TextTrack
 from clipengine.clips.transcript_file import alpha3_of
 from clipengine.clips.warnings import subtitles_dropped
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcripts
-from clipengine.work.snapping import CuesOf
 
 
-def add_texts(
-    transcripts: Transcripts,
-    parts: Sequence[PlannedPart],
-    recordings: Sequence[Recording],
-    *,
-    mode: SubtitleMode | None,
-    language: str | None,
-) -> tuple[list[PlannedPart], list[str]]:
-    """Return the parts with the transcripts near their ranges, and a warning for each that exceeds the limits.
+@dataclass(frozen=True)
+class LedgerTexts:
+    """The transcripts in the ledger of a clip's recordings, see `ClipTexts`. The `ids` are those of the recordings."""
 
-    They are those in the `language`, or all. Those that are burnt in become no tracks.
-    """
-    if mode == "none":
-        return list(parts), []
-    chosen = _ChosenTexts(transcripts, language, [recording.recording_id for recording in recordings])
-    found = [part.with_texts(tuple(chosen.tracks(part)), burns=mode == "burn") for part in parts]
-    return found, chosen.warnings()
+    transcripts: Transcripts
+    ids: Sequence[str]
+    mode: SubtitleMode | None
+    language: str | None
 
-
-def transcript_cues(transcripts: Transcripts, recording_ids: Sequence[str], language: str | None) -> CuesOf:
-    """Return the function that reads the cues of recordings, by their numbers.
-
-    They are those in this language, if the recording has it, otherwise those of its first transcript.
-    """
-
-    def cues(part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
-        transcript = transcripts.preferred(recording_ids[part.source], language)
+    def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
+        """Return cues in the language, if the recording has it, otherwise those of its first transcript."""
+        transcript = self.transcripts.preferred(self.ids[part.source], self.language)
         if transcript is None:
             return ()
-        return transcripts.cues(transcript, start_ms=round(start * 1000), end_ms=round(end * 1000))
+        return self.transcripts.cues(transcript, start_ms=round(start * 1000), end_ms=round(end * 1000))
 
-    return cues
+    def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
+        """Return the parts with the transcripts near their ranges, and a warning for each that exceeds the limits.
+
+        They are those in the language, or all. Those that are burnt in become no tracks.
+        """
+        if self.mode == "none":
+            return list(parts), []
+        chosen = _ChosenTexts(self.transcripts, self.language, self.ids)
+        found = [part.with_texts(tuple(chosen.tracks(part)), burns=self.mode == "burn") for part in parts]
+        return found, chosen.warnings()
 
 
 class _ChosenTexts:

@@ -7,22 +7,16 @@ conditional on the attempt, and an attempt that has lost its claim stops and del
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
-from clipengine.clips.clip_file import CutReport, FilePlan
-from clipengine.clips.edit import PlannedPart, clip_tracks
 from clipengine.clips.manifest import make_manifest
-from clipengine.clips.profiles import Profile
-from clipengine.clips.snapped import Snapped
-from clipengine.clips.watermarks import check_watermark
+from clipengine.clips.resolve import ClipSource, planned_parts
 from clipengine.errors import (
     ClipEngineError,
     DiskFull,
@@ -35,14 +29,13 @@ from clipengine.errors import (
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
-from clipengine.stores.base import ObjectReader, Store
+from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.object_errors import as_recording_errors
-from clipengine.timecode import exact
-from clipengine.work.clip_texts import add_texts, transcript_cues
+from clipengine.work.clip_maker import ClipMaker, Making
+from clipengine.work.clip_texts import LedgerTexts
 from clipengine.work.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
-from clipengine.work.encoder.fonts import ChosenFonts, choose_fonts
-from clipengine.work.encoder.jobs import Job, Message, Program, clip_result, cut_job, searched_seconds
+from clipengine.work.encoder.jobs import Job, Message, Program
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.encoder.watermarks import WatermarkFile
@@ -52,8 +45,6 @@ from clipengine.work.publisher import clip_file, save_finished
 from clipengine.work.recording_files import open_recording
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
-from clipengine.work.snapping import snap_parts
-from clipengine.work.verification import verify_clip
 from clipengine.work.worker import ClaimLost, Jobs, Retry
 
 log = logging.getLogger(__name__)
@@ -105,7 +96,7 @@ class ClipRunner(Jobs[Clip]):
         self._disk = disk
         self.faults = faults
         self._stopping = stopping
-        self._watermarks = watermarks
+        self._maker = ClipMaker(settings.encoding, settings.clip_rules, watermarks)
         self._owner = owner
         self._suspects_allowed = suspects_allowed
         self._on_claimed = on_claimed
@@ -214,76 +205,45 @@ class ClipRunner(Jobs[Clip]):
 
     def _make(self, clip: Clip) -> Finished:
         """Make the file of the clip in scratch."""
-        recordings = self._recordings(clip)
+        sources = self._sources(clip)
+        recordings = [source.recording for source in sources]
         if clip.profile not in self._settings.profiles:
             raise UnknownProfile(f"the profile {clip.profile!r} is no longer in the settings")
+        profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
+        ids = [recording.recording_id for recording in recordings]
+        texts = LedgerTexts(self._ledger.transcripts, ids, clip.subtitles, clip.subtitle_language)
         with self._scratch_errors():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
-            profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
-            watermark = self._watermark(profile)
-            with self._encoder(clip, recordings) as encoder:
-                snapped = self._snap(clip, recordings, profile, encoder)
-                parts, lost = add_texts(
-                    self._ledger.transcripts,
-                    snapped.parts,
-                    recordings,
-                    mode=clip.subtitles,
-                    language=clip.subtitle_language,
-                )
-                fonts = choose_fonts((part.burnt for part in parts), self._settings.encoding.font_folders)
-                cut, poster = self._cut(clip, parts, fonts, watermark, encoder, path)
-                digests = [reader.info.sha256 for reader in encoder.readers]
-                etags = [reader.info.etag for reader in encoder.readers]  # a copied file has a new one
-            plan = FilePlan(parts, profile)
-            self._verify(clip, plan, path, cut, poster)
-            with path.open("rb") as body:
-                sha256 = hashlib.file_digest(body, "sha256").hexdigest()
-            shown = clip_tracks(parts, cut.ranges, speed=profile.output.tempo)
-            result = clip_result(
-                cut,
-                plan.profile,
+            path.touch(exist_ok=False)
+            making = Making(planned_parts(clip.ranges, sources), profile, texts, clip.snap, clip.output, clip.poster)
+            files: list[StoredObject] = []
+            made = self._maker.make(
+                making, path, self._encoder(clip, recordings, files), lambda: self._child(clip, "inspector")
+            )
+            result = made.result(
                 clip.parts,
-                sha256=sha256,
-                poster_path=clip.poster_key if poster else None,
                 recording_id=clip.recording_id,
-                warnings=[*snapped.warnings, *lost, *fonts.warnings()],
-                subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in shown],
-                snapped=snapped.cuts,
-                bytes_before=snapped.bytes_read,
+                poster_path=clip.poster_key if made.poster else None,
+                subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in made.tracks],
             )
             manifest = None
             if self._settings.storage.manifests:
                 result = replace(result, manifest_path=clip.manifest_key)
-                read = [replace(each, etag=etag) for each, etag in zip(recordings, etags, strict=True)]
-                sources = list(zip(read, digests, strict=True))
-                manifest = make_manifest(clip, sources, result, ffmpeg=cut.ffmpeg, key=self._ledger.manifest_key)
-            return save_finished(folder, result, poster, shown, manifest)
+                read = [
+                    (replace(recording, etag=file.etag), file.sha256)  # a copied file has a new ETag
+                    for recording, file in zip(recordings, files, strict=True)
+                ]
+                manifest = make_manifest(clip, read, result, ffmpeg=made.cut.ffmpeg, key=self._ledger.manifest_key)
+            return save_finished(folder, result, made.poster, made.tracks, manifest)
 
-    def _watermark(self, profile: Profile) -> WatermarkFile | None:
-        """Return the watermark of the output options. Raises UnknownWatermark."""
-        check_watermark(profile.output, self._watermarks)  # it may have been removed from the settings
-        name = profile.output.watermark
-        return None if name is None else self._watermarks[name]
-
-    def _recordings(self, clip: Clip) -> list[Recording]:
+    def _sources(self, clip: Clip) -> list[ClipSource]:
         """Return the recordings of the clip's parts, each once."""
+        recordings, ids = self._ledger.recordings, dict.fromkeys(part.recording_id for part in clip.ranges)
         try:
-            return [self._ledger.recordings.get(id) for id in dict.fromkeys(each.recording_id for each in clip.ranges)]
+            return [ClipSource(recordings.get(id), seek_index=recordings.seek_index(id)) for id in ids]
         except RecordingNotFound as error:
             raise RecordingMissing("the recording was deleted") from error
-
-    def _parts(self, clip: Clip, recordings: Sequence[Recording]) -> list[PlannedPart]:
-        numbers = {recording.recording_id: number for number, recording in enumerate(recordings)}
-        indexes = [self._ledger.recordings.seek_index(recording.recording_id) for recording in recordings]
-        planned = []
-        for part in clip.ranges:
-            number = numbers[part.recording_id]
-            facts = recordings[number].facts
-            assert facts is not None
-            start, end = exact(part.start_seconds), exact(part.end_seconds)
-            planned.append(PlannedPart(facts, start, end, number, indexes[number]))
-        return planned
 
     @contextmanager
     def _scratch_errors(self) -> Iterator[None]:
@@ -300,8 +260,8 @@ class ClipRunner(Jobs[Clip]):
             raise
 
     @contextmanager
-    def _encoder(self, clip: Clip, recordings: Sequence[Recording]) -> Iterator[_Encoder]:
-        """Open the recordings, and yield a child for them."""
+    def _encoder(self, clip: Clip, recordings: Sequence[Recording], files: list[StoredObject]) -> Iterator[_Encoder]:
+        """Open the recordings, and yield a child for them. At the end, add what the readers know of them to `files`."""
         with ExitStack() as stack:
             stack.enter_context(as_recording_errors())
             readers = [
@@ -311,55 +271,7 @@ class ClipRunner(Jobs[Clip]):
             program: Program = "burner" if clip.subtitles == "burn" else "encoder"
             child, watch = stack.enter_context(self._child(clip, program))
             yield _Encoder(child, watch, readers)
-
-    def _snap(self, clip: Clip, recordings: Sequence[Recording], profile: Profile, encoder: _Encoder) -> Snapped:
-        """Return the parts of the clip, with their cuts snapped if it was requested."""
-        snapped = snap_parts(
-            clip.snap,
-            self._parts(clip, recordings),
-            profile,
-            encoding=self._settings.encoding,
-            cues=transcript_cues(
-                self._ledger.transcripts, [each.recording_id for each in recordings], clip.subtitle_language
-            ),
-            run=lambda job: encoder.run(job, keep=True)[0],
-        )
-        limits = self._settings.limits
-        longest = profile.longest_range(limits.max_clip_seconds)
-        snapped.check(shortest=limits.min_clip_seconds, longest=longest, output=clip.output)
-        return snapped
-
-    def _cut(
-        self,
-        clip: Clip,
-        parts: Sequence[PlannedPart],
-        fonts: ChosenFonts,
-        watermark: WatermarkFile | None,
-        encoder: _Encoder,
-        path: Path,
-    ) -> tuple[CutReport, bytes]:
-        """Return the report and the poster."""
-        job = cut_job(
-            self._settings,
-            clip.profile,
-            parts,
-            poster=clip.poster,
-            render=clip.render,
-            output=clip.output,
-            searched=searched_seconds(clip.snap, len(parts)),
-            watermark=watermark,
-            fonts=fonts.fonts,
-        )
-        with open(path, "x+b") as output:
-            message, poster = encoder.run(job, output=output.fileno())
-        return CutReport.of(message.get("cut")), poster if clip.poster else b""
-
-    def _verify(self, clip: Clip, plan: FilePlan, path: Path, cut: CutReport, poster: bytes) -> None:
-        """Have a second child inspect the file. Raises VerificationFailed if it is not the clip that was planned."""
-        if poster:
-            plan.check_poster(cut, poster)
-        with self._child(clip, "inspector") as (inspector, watch):
-            verify_clip(inspector, path, plan, cut, encoding=self._settings.encoding, watch=watch)
+            files += [reader.info for reader in readers]
 
     @contextmanager
     def _child(self, clip: Clip, program: Program) -> Iterator[tuple[EncoderProcess, _Watch]]:

@@ -119,7 +119,8 @@ def _cut(recording: Path, kind: sources.Kind, threads: int, seconds: int) -> _Ru
     """Cut `seconds` with this many threads in a child."""
     facts, seek_index = probed(recording)
     part = PlannedPart(facts, _START, _START + seconds, seek_index=seek_index)
-    job = cut_job(Settings(encoding=Encoding(threads_per_clip=threads)), "default", [part], poster=False)
+    settings = Settings(encoding=Encoding(threads_per_clip=threads))
+    job = cut_job(settings.encoding, settings.profiles["default"], [part], poster=False)
     child = EncoderProcess()
     pid = child._process.pid
     child.wait_until_ready()

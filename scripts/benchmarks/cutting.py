@@ -115,7 +115,7 @@ def in_warm_child(
 ) -> Usage:
     """Cut in a child started before; the work of the parent is negligible."""
     parts = [PlannedPart(facts, start, end, seek_index=landmarks)]
-    job = cut_job(settings, "default", parts, poster=False, render=render)
+    job = cut_job(settings.encoding, settings.profiles["default"].rendered(render), parts, poster=False)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = EncoderProcess()
     pid = child._process.pid

@@ -96,7 +96,12 @@ class _Engine:
     def cut(self, start: Fraction, end: Fraction) -> _Cost:
         assert self._known is not None
         facts, landmarks = self._known
-        job = cut_job(self._settings, "default", [PlannedPart(facts, start, end, seek_index=landmarks)], poster=False)
+        job = cut_job(
+            self._settings.encoding,
+            self._settings.profiles["default"],
+            [PlannedPart(facts, start, end, seek_index=landmarks)],
+            poster=False,
+        )
         child = self._pool.take()
         child.wait_until_ready()
         began = time.perf_counter()

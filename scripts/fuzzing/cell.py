@@ -76,7 +76,7 @@ def run(path: Path, random: Random) -> Iterator[Outcome]:
         tempfile.NamedTemporaryFile() as output,
     ):
         parts = [PlannedPart(facts, start, end)]
-        job = cut_job(_SETTINGS, profile, parts, poster=random.random() < 0.2)
+        job = cut_job(_SETTINGS.encoding, _SETTINGS.profiles[profile], parts, poster=random.random() < 0.2)
         made = _do(replace(job, wall_seconds=WALL_SECONDS), reader, output)
         _verify(Path(output.name), FilePlan(parts, _SETTINGS.profiles[profile]), made)
     yield ended[0]

@@ -49,7 +49,12 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _cut(sample: Path, profile: str = "h264", seconds: int = 12, **limits: Any) -> Job:
     facts = find_facts(SETTINGS, sample)
-    job = cut_job(SETTINGS, profile, [PlannedPart(facts, Fraction(0), Fraction(seconds))], poster=False)
+    job = cut_job(
+        SETTINGS.encoding,
+        SETTINGS.profiles[profile],
+        [PlannedPart(facts, Fraction(0), Fraction(seconds))],
+        poster=False,
+    )
     return replace(job, **limits)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipengine.cli.local_cut import cut_once
+from clipengine.cli.local_cut import LocalClip, cut_once
 from clipengine.settings import Settings
 from tests.films.catalogue import FILMS, Shelf
 from tests.films.cuts import Cut, cuts_of, ranges
@@ -96,8 +96,7 @@ def test_cut_in_a_child_process_is_identical(shelf: Shelf, tmp_path: Path, name:
         Settings(),
         str(film.path),
         output,
-        [(start, end)],
-        profile="default",
+        LocalClip([(start, end)]),
         on_progress=lambda part: None,
     )
     reading = read_clip(output)

@@ -386,7 +386,12 @@ def test_every_codec_works_in_the_sandbox(codec: str, tmp_path: Path) -> None:
     film = _film(tmp_path / f"film.{'mov' if codec in ('prores', 'mjpeg') else 'mkv'}", codec)
     facts = find_facts(SETTINGS, film)
     for name in PROFILES:
-        job = cut_job(SETTINGS, name, [PlannedPart(facts, Fraction(2, 25), Fraction(10, 25))], poster=True)
+        job = cut_job(
+            SETTINGS.encoding,
+            SETTINGS.profiles[name],
+            [PlannedPart(facts, Fraction(2, 25), Fraction(10, 25))],
+            poster=True,
+        )
         with tempfile.TemporaryFile() as output:
             made = do_job(job, film, output=output.fileno())["cut"]
         assert (made["frames"], made["video_codec"]) == (8, name), (codec, name, made)

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from clipengine.cli.local_cut import cut_once
+from clipengine.cli.local_cut import LocalClip, cut_once
 from clipengine.clips.profiles import Profile
 from clipengine.media.bitstream.hevc_parameter_sets import unit_type
 from clipengine.media.bitstream.nal import split_by_lengths
@@ -125,8 +125,8 @@ def test_copied_frames_of_real_recordings_are_equal(recordings: Path, tmp_path: 
 def test_sandboxed_child_copies(shelf: Shelf, tmp_path: Path) -> None:
     recording, output = shelf.get("hevc_mp4"), tmp_path / "clip.mp4"
     settings = Settings.model_validate({"encoding": {"sandbox": "required"}, "profiles": {"hevc": {"video": "hevc"}}})
-    arguments: dict[str, Any] = {"profile": "hevc", "on_progress": lambda part: None}
+    arguments: dict[str, Any] = {"on_progress": lambda part: None}
     ranges = [(SEAMS.start, SEAMS.end)]
-    result = cut_once(settings, str(recording.path), output, ranges, render="smart", **arguments)
+    result = cut_once(settings, str(recording.path), output, LocalClip(ranges, "hevc", "smart"), **arguments)
     assert (result.render, result.video_codec) == ("smart", "hevc")
     assert result.copied_seconds > 2 > result.encoded_seconds > 0

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.cli.local_cut import cut_once
+from clipengine.cli.local_cut import LocalClip, cut_once
 from clipengine.clips.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.errors import VerificationFailed
@@ -247,8 +247,10 @@ def test_default_profile_copies_nothing(shelf: Shelf, tmp_path: Path) -> None:
 def test_cut_in_a_child_process_copies_too(shelf: Shelf, tmp_path: Path) -> None:
     film, output = shelf.get("mp4_bframes"), tmp_path / "clip.mp4"
     wanted = Cut("child", Fraction(17, 10), Fraction(58, 10))
-    arguments: dict[str, Any] = {"profile": "default", "on_progress": lambda part: None}
-    result = cut_once(Settings(), str(film.path), output, [(wanted.start, wanted.end)], render="smart", **arguments)
+    arguments: dict[str, Any] = {"on_progress": lambda part: None}
+    result = cut_once(
+        Settings(), str(film.path), output, LocalClip([(wanted.start, wanted.end)], "default", "smart"), **arguments
+    )
     assert result.render == "smart"
     assert result.copied_seconds > 2 > result.encoded_seconds > 0
     reading = read_clip(output)
@@ -259,10 +261,10 @@ def test_cut_in_a_child_process_copies_too(shelf: Shelf, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["interlaced_h264", "size_changes_ts"], ids=["before", "while it is cut"])
 def test_sandboxed_child_encodes_what_it_cannot_copy(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film, output = shelf.get(name), tmp_path / "clip.mp4"
-    arguments: dict[str, Any] = {"profile": "default", "on_progress": lambda part: None}
+    arguments: dict[str, Any] = {"on_progress": lambda part: None}
     start, end = Fraction(1, 2), film.duration - Fraction(1, 2)
     settings = Settings.model_validate({"encoding": {"sandbox": "required"}})
-    result = cut_once(settings, str(film.path), output, [(start, end)], render="smart", **arguments)
+    result = cut_once(settings, str(film.path), output, LocalClip([(start, end)], "default", "smart"), **arguments)
     assert (result.render, result.copied_seconds) == ("encode", 0)
     assert FALLBACKS[name] in next(each for each in result.warnings if code_of(each) == "encoded_instead")
     actual = result.actual_start_seconds, result.actual_end_seconds

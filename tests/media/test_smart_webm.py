@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from clipengine.cli.local_cut import cut_once
+from clipengine.cli.local_cut import LocalClip, cut_once
 from clipengine.clips.profiles import Profile
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
@@ -197,8 +197,10 @@ def test_single_encoded_frame_is_taken_out_of_all_decoder_threads(tmp_path: Path
 def test_sandboxed_child_copies(shelf: Shelf, tmp_path: Path) -> None:
     film, output = shelf.get("webm_live_vp8_keyframes"), tmp_path / "clip.webm"
     settings = Settings.model_validate({"encoding": {"sandbox": "required"}, "profiles": {"vp8": VP8}})
-    arguments: dict[str, Any] = {"profile": "vp8", "on_progress": lambda part: None}
-    result = cut_once(settings, str(film.path), output, [(Fraction(1), Fraction(5))], render="smart", **arguments)
+    arguments: dict[str, Any] = {"on_progress": lambda part: None}
+    result = cut_once(
+        settings, str(film.path), output, LocalClip([(Fraction(1), Fraction(5))], "vp8", "smart"), **arguments
+    )
     assert (result.render, result.video_codec) == ("smart", "vp8")
     assert result.copied_seconds > 2 > result.encoded_seconds > 0
 

@@ -200,7 +200,12 @@ def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
         ):
             found, _ = EncoderProcess().run(probe_job(settings.encoding), reader, watch=lambda message: None)
             facts, _ = probe_result(found)
-            job = cut_job(settings, "default", [PlannedPart(facts, Fraction(1), Fraction(2))], poster=False)
+            job = cut_job(
+                settings.encoding,
+                settings.profiles["default"],
+                [PlannedPart(facts, Fraction(1), Fraction(2))],
+                poster=False,
+            )
             made, _ = EncoderProcess().run(job, reader, output=output.fileno(), watch=lambda message: None)
             assert made["cut"]["frames"] > 0
             output.seek(0)

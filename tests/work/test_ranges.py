@@ -47,7 +47,7 @@ class _Bench:
         """Cut one second. Return the report of the child and the requested ranges."""
         facts, landmarks = probe_result(probed)
         part = PlannedPart(facts, Fraction(start), Fraction(start + 1), seek_index=landmarks)
-        job = cut_job(_SETTINGS, "default", [part], poster=False)
+        job = cut_job(_SETTINGS.encoding, _SETTINGS.profiles["default"], [part], poster=False)
         since = len(self.proxy.seen)
         with closing(self.store.open("r")) as reader, (self._folder / f"{start}.mp4").open("x+b") as output:
             made, _ = pool.take().run(job, reader, output=output.fileno(), watch=lambda message: None)
@@ -99,7 +99,7 @@ def test_parts_of_two_recordings_are_read_by_their_ranges(
             PlannedPart(facts[source], Fraction(start), Fraction(start + 1), source)
             for start, source in ((12, 0), (33, 1), (3, 0))
         ]
-        job = cut_job(_SETTINGS, "default", parts, poster=False)
+        job = cut_job(_SETTINGS.encoding, _SETTINGS.profiles["default"], parts, poster=False)
         with (
             (tmp_path / "clip.mp4").open("x+b") as output,
             closing(first.store.open("first")) as mp4,
@@ -123,7 +123,12 @@ def test_recording_replaced_during_the_cut_is_reported_as_changed(
     bench = _Bench(s3, bucket, faulty_s3, tmp_path, "mp4")
     with closing(EncoderPool()) as pool:
         facts, _ = probe_result(bench.probe(pool))
-        job = cut_job(_SETTINGS, "default", [PlannedPart(facts, Fraction(12), Fraction(14))], poster=False)
+        job = cut_job(
+            _SETTINGS.encoding,
+            _SETTINGS.profiles["default"],
+            [PlannedPart(facts, Fraction(12), Fraction(14))],
+            poster=False,
+        )
         with closing(bench.store.open("r")) as reader, (tmp_path / "clip.mp4").open("x+b") as output:
             make(bench.path, "mp4_index_first", _SECONDS)
             bench.put()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.cli.local_cut import cut_once
+from clipengine.cli.local_cut import LocalClip, cut_once
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.engine import Engine
@@ -155,8 +155,7 @@ def test_cut_command_deletes_a_file_that_differs_from_the_plan(
             Settings(),
             str(tmp_path / "sample.mp4"),
             tmp_path / "clip.mp4",
-            [(Fraction(1), Fraction(3))],
-            profile="default",
+            LocalClip([(Fraction(1), Fraction(3))]),
             on_progress=lambda part: None,
         )
     assert [path.name for path in tmp_path.iterdir()] == ["sample.mp4"]

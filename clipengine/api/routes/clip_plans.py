@@ -35,7 +35,7 @@ from clipengine.errors import (
     located,
 )
 from clipengine.timecode import exact
-from clipengine.work.clip_texts import add_texts, transcript_cues
+from clipengine.work.clip_texts import LedgerTexts
 from clipengine.work.encoder.fonts import choose_fonts
 from clipengine.work.encoder.jobs import snap_values
 from clipengine.work.previews import Preview
@@ -45,12 +45,10 @@ from clipengine.work.snapping import sentences
 async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     clip = await call.in_session(lambda: resolved(call, call.body, recording_of_path(call), seeks=True))
     profile, recordings = clip.profile, [source.recording for source in clip.sources]
-    snapped = await _snap(call, clip, recordings)
-    parts, lost = await call.in_session(
-        lambda: add_texts(
-            call.ledger.transcripts, snapped.parts, recordings, mode=clip.request.subtitles, language=clip.language
-        )
-    )
+    ids = [recording.recording_id for recording in recordings]
+    texts = LedgerTexts(call.ledger.transcripts, ids, clip.request.subtitles, clip.language)
+    snapped = await _snap(call, clip, recordings, texts)
+    parts, lost = await call.in_session(lambda: texts.added(snapped.parts))
     folders = call.engine.settings.encoding.font_folders
     fonts = await run_in_threadpool(choose_fonts, [part.burnt for part in parts], folders)
     warnings = [*snapped.warnings, *lost, *fonts.warnings()]
@@ -70,15 +68,15 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     return json_response(plan)
 
 
-async def _snap(call: Call[NoQuery, CreateClip], clip: ResolvedClip, recordings: Sequence[Recording]) -> Snapped:
+async def _snap(
+    call: Call[NoQuery, CreateClip], clip: ResolvedClip, recordings: Sequence[Recording], texts: LedgerTexts
+) -> Snapped:
     """Return the parts with their cuts snapped if that is requested. Raises InvalidTimeRange."""
     snap, limits, parts = clip.request.snap, call.engine.settings.limits, clip.planned
     if snap is None:
         return Snapped(tuple(parts))
     if snap.to == "sentence":
-        ids = [recording.recording_id for recording in recordings]
-        cues = transcript_cues(call.ledger.transcripts, ids, call.body.subtitles.language)
-        found = await call.in_session(lambda: [sentences(snap, part, cues) for part in parts])
+        found = await call.in_session(lambda: [sentences(snap, part, texts.cues) for part in parts])
     else:
         found = [await _moments(call, snap, clip.profile, part, recordings[part.source]) for part in parts]
     snapped = move_cuts(snap, parts, found)

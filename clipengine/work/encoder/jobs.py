@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,21 +16,18 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from clipengine.clips.clip import ClipResult, ClipSubtitles, ResultPart
-from clipengine.clips.clip_file import CutReport
 from clipengine.clips.cues import Cue, check_cues, clean_text
-from clipengine.clips.edit import Part, PlannedPart
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.framing import clip_size
-from clipengine.clips.output import Output
 from clipengine.clips.plan import kept_tracks
-from clipengine.clips.profiles import Profile, Render
+from clipengine.clips.profiles import Profile
 from clipengine.clips.read_jobs import ReadJob
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.size_limit import MAX_ATTEMPTS
-from clipengine.clips.snap import Snap, SnappedCut
+from clipengine.clips.snap import Snap
 from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextTrack
-from clipengine.settings import Encoding, Settings
+from clipengine.settings import Encoding
 from clipengine.work.encoder.fonts import ChosenFont
 from clipengine.work.encoder.watermarks import WatermarkFile
 
@@ -177,31 +174,28 @@ def snap_values(snap: Snap, part: PlannedPart, profile: Profile) -> dict[str, st
 
 
 def cut_job(
-    settings: Settings,
-    profile: str,
+    encoding: Encoding,
+    profile: Profile,
     parts: Sequence[PlannedPart],
     *,
     poster: bool,
-    render: Render | None = None,
-    output: Output | None = None,
     searched: float = 0.0,
     watermark: WatermarkFile | None = None,
     fonts: Sequence[ChosenFont] = (),
 ) -> Job:
-    """Return the job that cuts the parts. A `render` or `output` of None is the profile's.
+    """Return the job that cuts the parts.
 
     The child may have searched as many seconds before (`snap_job`). The `watermark` is that of the output options, and
     `fonts` are those of the subtitles to burn in, which need the program "burner".
     """
-    encoding, chosen = settings.encoding, settings.profiles[profile].rendered(render, output)
-    length = float(_length(parts) / chosen.output.tempo)
+    length = float(_length(parts) / profile.output.tempo)
     threads = _threads(encoding)
     return Job(
         {
             "job": "cut",
             "facts": _facts(parts),
             "parts": [part.to_message() for part in parts],
-            "profile": chosen.model_dump(mode="json"),
+            "profile": profile.model_dump(mode="json"),
             "threads": threads,
             "poster": poster,
             "verify": encoding.verify,
@@ -209,10 +203,10 @@ def cut_job(
             "fonts": [{"index": font.index, "characters": font.characters} for font in fonts],
         },
         fonts=tuple(font.path for font in fonts),
-        wall_seconds=searched * encoding.deadline_factor + _cut_wall_seconds(encoding, length, chosen),
+        wall_seconds=searched * encoding.deadline_factor + _cut_wall_seconds(encoding, length, profile),
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
-        file_bytes=_max_bytes([part.facts for part in parts], chosen, length),
+        file_bytes=_max_bytes([part.facts for part in parts], profile, length),
         threads=threads,
     )
 
@@ -252,64 +246,6 @@ def read_job(
         file_bytes=0,
         threads=_PREVIEW_THREADS,
     )
-
-
-def clip_result(
-    cut: CutReport,
-    profile: Profile,
-    parts: Sequence[Part] = (),
-    *,
-    sha256: str,
-    poster_path: str | None,
-    recording_id: str | None = None,
-    warnings: Sequence[str] = (),
-    subtitles: Sequence[ClipSubtitles] = (),
-    snapped: Sequence[SnappedCut] = (),
-    bytes_before: int = 0,
-) -> ClipResult:
-    """Return the result of a clip for the API, from the report of the child.
-
-    `bytes_before` were read to snap its cuts. The `parts` are those of the request, empty for a clip of one range. The
-    actual start and end are those of the parts of the clip's recording.
-    """
-    made = cut.ranges
-    own = [each for each, part in zip(made, parts, strict=False) if part.recording_id == recording_id] or made
-    return ClipResult(
-        actual_start_seconds=round(float(min(start for start, _ in own)), 6),
-        actual_end_seconds=round(float(max(end for _, end in own)), 6),
-        duration_seconds=round(float(cut.seconds / profile.output.tempo), 6),
-        frames=cut.frames,
-        width=cut.width,
-        height=cut.height,
-        video_codec=cut.video_codec,
-        audio_codec=cut.audio_codec,
-        size_bytes=cut.size_bytes,
-        sha256=sha256,
-        poster_path=poster_path,
-        encode_seconds=cut.encode_seconds,
-        bytes_read=cut.bytes_read + bytes_before,
-        render=cut.render,
-        copied_seconds=cut.copied_seconds,
-        encoded_seconds=cut.encoded_seconds,
-        warnings=[*cut.warnings, *warnings],
-        subtitles=[*subtitles],
-        parts=list(_result_parts(cut, parts, profile.output.tempo)) or None,
-        snapped=[*snapped],
-    )
-
-
-def _result_parts(cut: CutReport, parts: Sequence[Part], speed: Fraction) -> Iterator[ResultPart]:
-    offset = Fraction(0)
-    for part, made in zip(parts, cut.parts, strict=bool(parts)):
-        yield ResultPart(
-            recording_id=part.recording_id,
-            start_seconds=part.start_seconds,
-            end_seconds=part.end_seconds,
-            offset_seconds=round(float(offset), 6),
-            actual_start_seconds=round(float(made.actual_start), 6),
-            actual_end_seconds=round(float(made.actual_end), 6),
-        )
-        offset += made.seconds / speed
 
 
 def _length(parts: Sequence[PlannedPart]) -> Fraction:
