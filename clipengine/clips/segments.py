@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from clipengine.clips.facts import SourceFacts
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.framing import keeps_picture
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 
-JOINED = "a clip of several parts is always encoded"  # a reason not to copy
-BURNT = "subtitles are drawn into the picture"
 # Codecs of which packets are copied, and the containers into which they are.
 COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv"), "vp9": ("webm", "mkv")}
 # Copying less than this is not worth two kinds of segments.
@@ -32,8 +31,13 @@ class Segment:
     end: Fraction
 
 
-def check_copyable(facts: SourceFacts, profile: Profile) -> None:
-    """Raise CannotCopy if the facts or the profile rule out that video packets are copied."""
+def check_copyable(parts: Sequence[PlannedPart], profile: Profile) -> None:
+    """Raise CannotCopy if the parts of a clip or the profile rule out that video packets are copied."""
+    if len(parts) > 1:
+        raise CannotCopy("a clip of several parts is always encoded")
+    if parts[0].burnt is not None:
+        raise CannotCopy("subtitles are drawn into the picture")
+    facts = parts[0].facts
     video = facts.video
     if video is None or profile.video == "none":
         raise CannotCopy("the clip has no video")

@@ -84,6 +84,12 @@ def picture_resized(size: PictureSize) -> str:
     return warning("picture_resized", text)
 
 
+def picture_held(seconds: Fraction) -> str:
+    """Return the warning that a part shows the frame before it for this many seconds, because it has no video."""
+    text = f"it has no video for {float(seconds):.3f} s at its start: the frame before it is held"
+    return warning("picture_missing", text)
+
+
 def subtitles_dropped(language: str, reason: str) -> str:
     """Return the warning that the clip has no text track in this language."""
     return warning("subtitles_dropped", f"the transcript in {language} has no track in the clip: {reason}")

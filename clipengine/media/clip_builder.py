@@ -16,7 +16,7 @@ from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import TextTrack
-from clipengine.clips.warnings import picture_resized, subtitles_not_drawn, text_lost, warning
+from clipengine.clips.warnings import picture_held, picture_resized, subtitles_not_drawn, text_lost, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
@@ -289,8 +289,7 @@ class ClipBuilder:
         if self._clip.picture is not None and self._clip.picture.others:
             yield picture_resized(self._clip.picture)
         if self._held:
-            text = f"it has no video for {float(self._held):.3f} s at its start: the frame before it is held"
-            yield warning("picture_missing", text)
+            yield picture_held(self._held)
         elif self._clip.video and not self.has_video:
             yield warning("picture_missing", "the recording has no video in the range: the clip has audio only")
         if self._converter is not None and self._converter.keeps_hdr:

@@ -16,7 +16,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange, kept_tracks, lacking_media
 from clipengine.clips.profiles import Profile
-from clipengine.clips.segments import BURNT, JOINED, CannotCopy, check_copyable
+from clipengine.clips.segments import CannotCopy, check_copyable
 from clipengine.clips.size_limit import BitrateSearch, other_bytes
 from clipengine.clips.warnings import encoded_instead, known_warnings, of_part
 from clipengine.errors import (
@@ -86,11 +86,7 @@ def _first_cut(cutter: _Cutter) -> CutReport:
     if cutter.profile.render == "encode":
         return cutter.cut(copies=False)
     try:
-        if len(cutter.parts) > 1:
-            raise CannotCopy(JOINED)
-        if cutter.parts[0][0].burnt is not None:
-            raise CannotCopy(BURNT)
-        check_copyable(cutter.parts[0][0].facts, cutter.profile)
+        check_copyable([part for part, _ in cutter.parts], cutter.profile)
         return cutter.cut(copies=True)
     except (CannotCopy, VerificationFailed) as refusal:
         reason = refusal.message if isinstance(refusal, VerificationFailed) else str(refusal)

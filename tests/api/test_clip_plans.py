@@ -69,7 +69,9 @@ def test_plan_of_several_parts_adds_them_up(http: httpx.Client, path: str) -> No
     plan = answer.json()
     assert (plan["actual_start_seconds"], plan["actual_end_seconds"]) == (1.0, 5.0)
     assert plan["frames"] == sum(each["frames"] for each in single)
-    assert [(each["part"], each["kind"]) for each in plan["segments"]] == [(0, "encode"), (1, "encode")]
+    reason = "a clip of several parts is always encoded"
+    segments = [(each["part"], each["kind"], each["reason"]) for each in plan["segments"]]
+    assert segments == [(0, "encode", reason), (1, "encode", reason)]
     assert [text for text in plan["warnings"] if text.startswith("encoded_instead:")]
 
 
@@ -179,6 +181,8 @@ def test_plan_counts_the_frames_that_are_held_over_a_part_without_video(
     ranges = [(shelf.get(name).path, Fraction(str(start)), Fraction(str(end))) for name, start, end in spans]
     made = cut_parts(ranges, tmp_path / "clip.mp4", Profile(preset="ultrafast").rendered(None, output)).made
     assert answer.json()["frames"] == made.frames
+    assert sorted(answer.json()["warnings"]) == sorted(made.warnings)
+    assert [text for text in made.warnings if text.startswith("picture_missing: part 2:")]
 
 
 @pytest.mark.parametrize(("noise", "most"), [pytest.param(True, 5, marks=pytest.mark.exhaustive), (False, 6)])

@@ -21,11 +21,18 @@ from clipengine.clips.frame_count import joined_frames
 from clipengine.clips.profiles import Profile
 from clipengine.clips.read_jobs import MOMENTS, PLAN
 from clipengine.clips.resolve import ResolvedClip
-from clipengine.clips.segments import BURNT, JOINED
+from clipengine.clips.segments import CannotCopy, check_copyable
 from clipengine.clips.snap import Snap
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
-from clipengine.clips.warnings import encoded_instead, known_warnings, of_part, subtitles_not_drawn, text_lost
+from clipengine.clips.warnings import (
+    encoded_instead,
+    known_warnings,
+    of_part,
+    picture_held,
+    subtitles_not_drawn,
+    text_lost,
+)
 from clipengine.errors import (
     FontsMissing,
     InvalidLabel,
@@ -52,20 +59,31 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     folders = call.engine.settings.encoding.font_folders
     fonts = await run_in_threadpool(choose_fonts, [part.burnt for part in parts], folders)
     warnings = [*snapped.warnings, *lost, *fonts.warnings()]
-    if profile.render == "smart" and (len(parts) > 1 or parts[0].burnt is not None):
+    reason = _why_encoded(parts, profile)
+    if reason is not None:
         profile = profile.rendered("encode", clip.request.output)
-        warnings.append(encoded_instead(JOINED if len(parts) > 1 else BURNT))
+        warnings.append(encoded_instead(reason))
     plans = [await _plan_part(call, profile, parts, number, recordings) for number in range(len(parts))]
     _add_known_warnings(plans, profile, parts)
     own = [
         plan for plan, part in zip(plans, clip.parts, strict=True) if part.recording_id == clip.recording.recording_id
     ]
-    plan = _joined(plans, own or plans, profile)
+    plan = _joined(plans, own or plans, profile, reason)
     plan["warnings"] += warnings
     plan["snapped"] = [asdict(cut) for cut in snapped.cuts]
     if profile.output.max_bytes is not None:
         plan["estimated_bytes"] = min(plan["estimated_bytes"], profile.output.max_bytes)
     return json_response(plan)
+
+
+def _why_encoded(parts: Sequence[PlannedPart], profile: Profile) -> str | None:
+    """Return why smart render will copy nothing, None if it may."""
+    try:
+        if profile.render == "smart":
+            check_copyable(parts, profile)
+    except CannotCopy as refusal:
+        return str(refusal)
+    return None
 
 
 async def _snap(
@@ -122,6 +140,8 @@ def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts
     lost = lost_texts(parts, made, profile.container, speed=profile.output.tempo)
     for number, (plan, part) in enumerate(zip(plans, parts, strict=True)):
         found = [*known_warnings(part.facts, profile, part.end, first=first)]
+        if parts[0].facts.video and not part.facts.video and profile.video != "none":
+            found.append(picture_held(exact(plan["duration_seconds"])))
         found += [text_lost(language, profile.container) for of, language in lost if of == number]
         if part.burnt is not None and not parts[0].facts.video:  # a part without video shows the picture before it
             found.append(subtitles_not_drawn(part.burnt.language))
@@ -129,14 +149,23 @@ def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts
         plan["warnings"] = of_part(number, found, of=len(parts))
 
 
-def _joined(plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], profile: Profile) -> dict[str, Any]:
-    """Return the plan of the clip from those of its parts. Its start and end are those of its `own` recording."""
+def _joined(
+    plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], profile: Profile, reason: str | None
+) -> dict[str, Any]:
+    """Return the plan of the clip from those of its parts. Its start and end are those of its `own` recording.
+
+    The `reason` says why none of the parts is copied.
+    """
     sums = ("duration_seconds", "estimated_bytes", "estimated_seconds", "bytes_to_read")
     return {
         **plans[0],  # the first part decides the size of the picture
         "actual_start_seconds": min(plan["actual_start_seconds"] for plan in own),
         "actual_end_seconds": max(plan["actual_end_seconds"] for plan in own),
-        "segments": [{"part": part, **each} for part, plan in enumerate(plans) for each in plan["segments"]],
+        "segments": [
+            {"part": part, **each, "reason": each["reason"] or reason}
+            for part, plan in enumerate(plans)
+            for each in plan["segments"]
+        ],
         **{name: round(sum(plan[name] for plan in plans), 3) for name in sums},
         "frames": joined_frames([(exact(plan["duration_seconds"]), plan["frames"]) for plan in plans], profile),
         "warnings": list(dict.fromkeys(text for plan in plans for text in plan["warnings"])),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.effects import effects_of
 from clipengine.clips.estimate import estimate
 from clipengine.clips.facts import SourceFacts
@@ -75,7 +76,7 @@ def clip_plan(
     reason = None
     if profile.render == "smart":
         try:
-            check_copyable(facts, profile)
+            check_copyable([PlannedPart(facts, start, end)], profile)
             found = _segments(source, facts, profile, cut, threads=threads, seek_index=seek_index)
             segments = (replace(found[0], start=origin), *found[1:])
         except CannotCopy as refusal:
