@@ -5,10 +5,11 @@ A warning is a string, `code: text`. The codes are stable; the text is for peopl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Literal, get_args
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import AudioFacts, SourceFacts, StreamFacts
 from clipengine.clips.output import MEDIA
 from clipengine.clips.picture_size import PictureSize
@@ -116,13 +117,12 @@ def subtitles_not_drawn(language: str) -> str:
     return warning("subtitles_dropped", f"the transcript in {language} was not drawn: the clip has no video")
 
 
-def known_warnings(
-    facts: SourceFacts, profile: Profile, end: Fraction, *, first: SourceFacts | None = None
-) -> Iterator[str]:
-    """Yield the warnings of a clip, or of one of its parts, that are known before anything is decoded.
+def known_warnings(parts: Sequence[PlannedPart], number: int, profile: Profile) -> Iterator[str]:
+    """Yield the warnings of a part of a clip that are known before anything is decoded.
 
-    `end` is the requested one, not yet clamped. `first` are the facts of the first of several parts.
+    The end of the part is the requested one, not yet clamped.
     """
+    facts, end, first = parts[number].facts, parts[number].end, parts[0].facts
     yield from facts.warnings
     yield from loss_warnings(facts, profile, first=first)
     if end > facts.duration + _ROUNDED:
@@ -132,15 +132,14 @@ def known_warnings(
     if isinstance(chosen, int) and chosen >= tracks:
         text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
         yield warning("audio_track_missing", text)
-    if first is not None:
-        yield from _joining_warnings(facts, profile, first)
-    yield from _downmixing_warnings(facts, profile, first or facts)
+    if facts.chapter_list and profile.container == "mp3" and len(parts) > 1:
+        yield warning("chapters_dropped", "an MP3 of several parts carries no chapters")
+    yield from _joining_warnings(facts, profile, first)
+    yield from _downmixing_warnings(facts, profile, first)
 
 
 def _joining_warnings(facts: SourceFacts, profile: Profile, first: SourceFacts) -> Iterator[str]:
     """Yield the warnings of a part whose streams differ from those of the first part, which decides the tracks."""
-    if facts.chapter_list and profile.container == "mp3":
-        yield warning("chapters_dropped", "an MP3 of several parts carries no chapters")
     if facts.tags and facts.tags != first.tags:
         yield warning("tags_dropped", f"the tags of the first part apply: {', '.join(facts.tags)}")
     if facts.video is not None and first.video is None and profile.video != "none":

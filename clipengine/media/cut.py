@@ -261,8 +261,7 @@ class _Cutter:
                 self._choose_size(number, found.seen)
                 raise
             _check_complete(decoder, builder, clip.cut)
-        first = self.parts[0][0].facts if len(self.parts) > 1 else None
-        known = known_warnings(facts, profile, part.end, first=first)
+        known = known_warnings([part for part, _ in self.parts], number, profile)
         return builder, [*known, *builder.warnings(decoder), *flattener.warnings()]
 
     def _choose_size(self, number: int, seen: PictureSize | None) -> ClipContents:
@@ -279,8 +278,6 @@ class _Cutter:
 
     def _progress_of(self, number: int) -> OnProgress:
         """Return the function that reports the progress of a part, weighted by its length."""
-        if len(self.parts) == 1:
-            return self.on_progress
         lengths = [float(clip.cut.end - clip.cut.start) for _, clip in self.parts]
         total, before = sum(lengths), sum(lengths[:number])
         return lambda step, done: self.on_progress(step, (before + done * lengths[number]) / total)

@@ -135,11 +135,10 @@ async def _plan_part(
 
 def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts: Sequence[PlannedPart]) -> None:
     """Add the warnings that follow from facts and transcripts, in the form in which the clip would have them."""
-    first = parts[0].facts if len(parts) > 1 else None
     made = [(exact(plan["actual_start_seconds"]), exact(plan["actual_end_seconds"])) for plan in plans]
     lost = lost_texts(parts, made, profile.container, speed=profile.output.tempo)
     for number, (plan, part) in enumerate(zip(plans, parts, strict=True)):
-        found = [*known_warnings(part.facts, profile, part.end, first=first)]
+        found = [*known_warnings(parts, number, profile)]
         if parts[0].facts.video and not part.facts.video and profile.video != "none":
             found.append(picture_held(exact(plan["duration_seconds"])))
         found += [text_lost(language, profile.container) for of, language in lost if of == number]
