@@ -13,20 +13,21 @@ import shlex
 import shutil
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
-from clipengine import __version__, tracing
+from clipengine import __version__
 from clipengine.api.app import create_app
 from clipengine.api.http.ports import Endpoint
-from clipengine.cli import logs, process, traces
-from clipengine.cli.data_folder import locations, make_private
-from clipengine.cli.database_wait import wait_for_database
+from clipengine.cli import process
+from clipengine.cli.data_folder import locations
 from clipengine.cli.extras import missing_extra
 from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
+from clipengine.cli.running_engine import run_engine
 from clipengine.cli.shutdown import StopRequest
 from clipengine.engine import Engine
 from clipengine.settings import Settings
@@ -67,56 +68,43 @@ def serve(
     By default, it listens on http://127.0.0.1:8377 and stores its data in ./clipengine-data.
     """
     settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
-    stop = StopRequest(drain_seconds)
-    logs.set_up(settings)
-    make_private(settings.data.folder)
-    process.prepare()
-    traces.set_up(settings)
-    if not wait_for_database(settings, stop):
-        return
-    engine = Engine.build(settings)
-    try:
-        endpoints = _endpoints(engine)
-        engine.start()
-        stop.drain = engine.drain
-        if not stop.should_exit:
-            terminal = sys.stdout.isatty()
-            _serve(
-                engine,
-                settings,
-                stop,
-                endpoints,
-                first_key=terminal if first_key is None else first_key,
-                link=terminal if link is None else link,
-            )
-    finally:
-        engine.stop(timeout=_ENGINE_STOP_SECONDS)
-        tracing.shut_down()
-    log.info("stopped")
+    terminal = sys.stdout.isatty()
+    run_engine(
+        settings,
+        partial(
+            _serve,
+            endpoints=_endpoints(settings),
+            first_key=terminal if first_key is None else first_key,
+            link=terminal if link is None else link,
+        ),
+        leads=True,
+        drain_seconds=drain_seconds,
+        stop_seconds=_ENGINE_STOP_SECONDS,
+    )
 
 
-def _endpoints(engine: Engine) -> list[Endpoint]:
+def _endpoints(settings: Settings) -> list[Callable[[Engine], Endpoint]]:
     """Return the endpoints beside the API that the settings ask for. Raises StartupError if an extra is missing."""
-    if not engine.settings.mcp.enabled:
+    if not settings.mcp.enabled:
         return []
     try:
         from clipengine.mcp.http import McpEndpoint
     except ImportError as error:
         raise missing_extra("mcp.enabled", "mcp", error) from error
-    return [McpEndpoint(engine)]
+    return [McpEndpoint]
 
 
 def _serve(
     engine: Engine,
-    settings: Settings,
     stop: StopRequest,
-    endpoints: Sequence[Endpoint],
     *,
+    endpoints: Sequence[Callable[[Engine], Endpoint]],
     first_key: bool,
     link: bool,
 ) -> None:
     """Serve requests until a signal arrives."""
-    app = create_app(engine, endpoints)
+    settings = engine.settings
+    app = create_app(engine, [endpoint(engine) for endpoint in endpoints])
     with listen(settings.server.host, settings.server.port) as listener:
         url = url_of(listener)
         key = _first_key(engine) if first_key else None

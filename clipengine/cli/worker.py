@@ -13,13 +13,12 @@ from pathlib import Path
 
 import click
 
-from clipengine import __version__, tracing
+from clipengine import __version__
 from clipengine.api.app import create_worker_app
-from clipengine.cli import logs, process, traces
-from clipengine.cli.data_folder import in_postgres, locations, make_private
-from clipengine.cli.database_wait import wait_for_database
+from clipengine.cli.data_folder import in_postgres, locations
 from clipengine.cli.http_server import Server, listen, url_of
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
+from clipengine.cli.running_engine import run_engine
 from clipengine.cli.shutdown import StopRequest
 from clipengine.engine import Engine
 from clipengine.errors import StartupError
@@ -44,27 +43,12 @@ def worker(config: Path | None, host: str | None, port: int | None, data: Path |
     """
     settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
     _check_shared(settings)
-    stop = StopRequest(drain_seconds)
-    logs.set_up(settings)
-    make_private(settings.data.folder)
-    process.prepare()
-    traces.set_up(settings)
-    if not wait_for_database(settings, stop):
-        return
-    engine = Engine.build(settings)
-    try:
-        engine.start(leads=False)
-        stop.drain = engine.drain
-        if not stop.should_exit:
-            _serve(engine, settings, stop)
-    finally:
-        engine.stop(timeout=_ENGINE_STOP_SECONDS)
-        tracing.shut_down()
-    log.info("stopped")
+    run_engine(settings, _serve, leads=False, drain_seconds=drain_seconds, stop_seconds=_ENGINE_STOP_SECONDS)
 
 
-def _serve(engine: Engine, settings: Settings, stop: StopRequest) -> None:
+def _serve(engine: Engine, stop: StopRequest) -> None:
     """Serve health and metrics until a signal arrives."""
+    settings = engine.settings
     with listen(settings.server.host, settings.server.port) as listener:
         url = url_of(listener)
 
