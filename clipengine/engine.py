@@ -49,7 +49,7 @@ from clipengine.work.runner import ClipRunner
 from clipengine.work.scratch import Scratch
 from clipengine.work.sweep import Sweep
 from clipengine.work.watch import Watch
-from clipengine.work.worker import Worker
+from clipengine.work.worker import JobContext, Worker
 
 log = logging.getLogger(__name__)
 
@@ -100,72 +100,47 @@ class Engine:
         self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
         self._faults = FaultInjection(injected_faults())
         self._stopping = threading.Event()
+        jobs = JobContext(ledger, self.instance_id, self._stopping, self._faults)
         self._runner = ClipRunner(
+            jobs,
             settings,
-            ledger,
             store,
             self._encoders,
             self._scratch,
             self._disk,
-            self._faults,
-            self._stopping,
             watermarks=read_watermarks(settings.watermarks),
-            owner=self.instance_id,
             suspects_allowed=self._is_steady,
             on_claimed=lambda clip: metrics.queue_wait.observe(max(0, now_ms() - clip.queued_at) / 1000),
             on_finished=lambda: self._queues["uploads"].put(""),
         )
-        self._publisher = Publisher(
-            settings,
-            ledger,
-            store,
-            self._scratch,
-            self._faults,
-            self._stopping,
-            owner=self.instance_id,
-            on_uploaded=metrics.uploads.observe,
-        )
-        prober = Prober(
-            ledger,
-            store,
-            self._encoders,
-            self._stopping,
-            owner=self.instance_id,
-            suspects_allowed=self._is_steady,
-            encoding=encoding,
-        )
+        self._publisher = Publisher(jobs, settings, store, self._scratch, on_uploaded=metrics.uploads.observe)
+        prober = Prober(jobs, store, self._encoders, suspects_allowed=self._is_steady, encoding=encoding)
         own_port = settings.server.port or None
         fetcher = Fetcher(
-            ledger,
+            jobs,
             store,
             Downloader(webhooks.allow_cidrs, own_port=own_port),
             settings.data.folder / "fetches",
-            self._stopping,
-            owner=self.instance_id,
             settings=settings.fetch,
             check_disk=self._check_disk,
         )
         if webhooks.links:
             ledger.share_ready_clips(keep_ms=settings.shares.keep_ms)
         courier = Courier(
-            ledger,
+            jobs,
             Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=own_port),
-            self._stopping,
-            owner=self.instance_id,
             trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
             per_target=webhooks.parallel_deliveries,
             link_base=settings.server.public_url.rstrip("/") if webhooks.links else None,
             on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
         self._workers: dict[str, Worker[Any]] = {
-            "clips": Worker(self._runner, self._stopping),
-            "uploads": Worker(self._publisher, self._stopping),
-            "fetches": Worker(fetcher, self._stopping),
-            "probes": Worker(prober, self._stopping),
-            "removals": Worker(
-                Remover(ledger, store, self._faults, self._stopping, owner=self.instance_id), self._stopping
-            ),
-            "deliveries": Worker(courier, self._stopping),
+            "clips": Worker(self._runner),
+            "uploads": Worker(self._publisher),
+            "fetches": Worker(fetcher),
+            "probes": Worker(prober),
+            "removals": Worker(Remover(jobs, store)),
+            "deliveries": Worker(courier),
         }
         self._own_endpoints = [ConfiguredEndpoint(*each) for each in configured_endpoints(webhooks)]
         self._queues = self._build_queues()

@@ -18,7 +18,6 @@ from typing import Literal
 from clipengine import tracing
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.deliveries import Delivery
-from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import now_ms
 from clipengine.webhooks.messages import rendered, with_links
 from clipengine.webhooks.network import SenderClosed
@@ -27,7 +26,7 @@ from clipengine.webhooks.send import Outcome, Sender
 from clipengine.webhooks.sign import sign
 from clipengine.work.job_context import delivery_job
 from clipengine.work.retry import Stopping, retry_until_written
-from clipengine.work.worker import Jobs, Retry
+from clipengine.work.worker import JobContext, Jobs, Retry
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +47,9 @@ class Courier(Jobs[Delivery]):
 
     def __init__(
         self,
-        ledger: Ledger,
+        context: JobContext,
         sender: Sender,
-        stopping: threading.Event,
         *,
-        owner: str,
         trusted_urls: Collection[str] = (),
         max_parallel: int = PARALLEL,
         per_target: int = 1,
@@ -60,10 +57,8 @@ class Courier(Jobs[Delivery]):
         random: Callable[[], float] = randomness.random,
         on_attempt: Callable[[str], None] = lambda outcome: None,
     ) -> None:
-        self._ledger = ledger
+        super().__init__(context)
         self._sender = sender
-        self._stopping = stopping
-        self._owner = owner
         self._trusted_urls = frozenset(trusted_urls)
         self._max_parallel = max_parallel
         self._per_target = per_target
@@ -118,7 +113,7 @@ class Courier(Jobs[Delivery]):
             outcome = self._send(item)
         except SenderClosed:
             raise Stopping from None
-        retry_until_written(lambda: self._record(item, outcome, self._delay_ms(item, outcome)), self._stopping)
+        retry_until_written(lambda: self._record(item, outcome, self._delay_ms(item, outcome)), self.stopping)
 
     def retry(self, item: Delivery, error: ClipEngineError) -> Retry | None:
         delay_ms = self._delay_ms(item, _failure(error))

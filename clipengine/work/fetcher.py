@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -25,7 +24,6 @@ from clipengine.errors import (
     Timeout,
 )
 from clipengine.ledger.fetches import Fetch, Origin
-from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Fetching
 from clipengine.stores.base import Store
 from clipengine.timecode import now_ms
@@ -34,7 +32,7 @@ from clipengine.webhooks.download import Downloader, Response
 from clipengine.webhooks.network import SenderClosed
 from clipengine.work.partial_file import PartialFile, delete_part, recordings_with_parts
 from clipengine.work.retry import Stopping, retry_until_written
-from clipengine.work.worker import ClaimLost, Jobs, Retry
+from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
@@ -55,22 +53,18 @@ class Fetcher(Jobs[Fetch]):
 
     def __init__(
         self,
-        ledger: Ledger,
+        context: JobContext,
         store: Store,
         downloader: Downloader,
         folder: Path,
-        stopping: threading.Event,
         *,
-        owner: str,
         settings: Fetching,
         check_disk: Callable[[], None],
     ) -> None:
-        self._ledger = ledger
+        super().__init__(context)
         self._store = store
         self._downloader = downloader
         self._folder = folder
-        self._stopping = stopping
-        self._owner = owner
         self._settings = settings
         self._check_disk = check_disk
 
@@ -104,7 +98,7 @@ class Fetcher(Jobs[Fetch]):
             body = cast(BinaryIO, _Guarded(part.reader(), partial(self._check_running, part)))
             stored = self._store.put_stream(item.key, body, content_type=media_type(item.key), limit=part.received)
         complete = partial(self._ledger.fetches.complete, item, etag=stored.etag, size=stored.size)
-        if not retry_until_written(complete, self._stopping):
+        if not retry_until_written(complete, self.stopping):
             raise ClaimLost
         delete_part(self._folder, item.recording_id)
         log.info("recording %s: fetched, %d bytes", item.recording_id, stored.size)
@@ -149,7 +143,7 @@ class Fetcher(Jobs[Fetch]):
         return item.created_at + round(self._settings.seconds * 1000)
 
     def _check_running(self, part: PartialFile) -> None:
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             raise Stopping
         if part.is_deleted():
             raise ClaimLost
@@ -231,7 +225,7 @@ class Fetcher(Jobs[Fetch]):
         self._check_disk()
         part.sync()
         progress = partial(self._ledger.fetches.progress, item, received=part.received, total=part.total)
-        if not retry_until_written(progress, self._stopping):
+        if not retry_until_written(progress, self.stopping):
             raise ClaimLost
 
     def _check_size(self, size: int) -> None:

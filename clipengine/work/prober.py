@@ -20,7 +20,6 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
-from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import Probe
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store, StoredObject
@@ -32,7 +31,7 @@ from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.sidecars import Sidecars
-from clipengine.work.worker import Jobs, Retry
+from clipengine.work.worker import JobContext, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +49,19 @@ class Prober(Jobs[Probe]):
 
     def __init__(
         self,
-        ledger: Ledger,
+        context: JobContext,
         store: Store,
         encoders: EncoderPool,
-        stopping: threading.Event,
         *,
-        owner: str,
         suspects_allowed: Callable[[], bool],
         encoding: Encoding,
     ) -> None:
-        self._ledger = ledger
+        super().__init__(context)
         self._store = store
         self._encoders = encoders
-        self._stopping = stopping
-        self._owner = owner
         self._suspects_allowed = suspects_allowed
         self._encoding = encoding
-        self._sidecars = Sidecars(ledger, store)
+        self._sidecars = Sidecars(self._ledger, store)
         self._lock = threading.Lock()
         self._children: set[EncoderProcess] = set()
 
@@ -125,7 +120,7 @@ class Prober(Jobs[Probe]):
                 lambda: recordings.probe_complete(
                     probe, facts, etag=info.etag, size=info.size, seek_index=seek_index, digest=digest
                 ),
-                self._stopping,
+                self.stopping,
             )
             log.info("recording %s: complete, %.3f s", id, facts.duration)
         except (Stopping, StorageError):
@@ -158,5 +153,5 @@ class Prober(Jobs[Probe]):
             return result, texts, reader.info, digest_of_file(reader)
 
     def _watch(self, message: Message | None) -> None:
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             raise Stopping

@@ -21,15 +21,13 @@ from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.cues import MEDIA_TYPES
 from clipengine.clips.subtitles import TextTrack
 from clipengine.errors import ClipEngineError, ObjectMissing, VerificationFailed
-from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
-from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.job_context import clip_job
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
-from clipengine.work.worker import ClaimLost, Jobs, Retry
+from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
@@ -59,24 +57,18 @@ class Publisher(Jobs[Upload]):
 
     def __init__(
         self,
+        context: JobContext,
         settings: Settings,
-        ledger: Ledger,
         store: Store,
         scratch: Scratch,
-        faults: FaultInjection,
-        stopping: threading.Event,
         *,
-        owner: str,
         on_uploaded: Callable[[float], None],
     ) -> None:
         """Call `on_uploaded` with the seconds of each upload that succeeded."""
+        super().__init__(context)
         self._settings = settings
-        self._ledger = ledger
         self._store = store
         self._scratch = scratch
-        self._faults = faults
-        self._stopping = stopping
-        self._owner = owner
         self._on_uploaded = on_uploaded
         self._running: dict[str, _Body] = {}  # by clip id
 
@@ -103,17 +95,17 @@ class Publisher(Jobs[Upload]):
             self._upload(clip, item.finished)
         except _Damaged as error:
             log.warning("clip %s: %s; the clip is cut again", clip.clip_id, error)
-            retry_until_written(lambda: self._ledger.clips.requeue(clip.clip_id, clip.attempt), self._stopping)
+            retry_until_written(lambda: self._ledger.clips.requeue(clip.clip_id, clip.attempt), self.stopping)
             self._scratch.remove(clip.clip_id, clip.attempt)
             return
         self._on_uploaded(time.monotonic() - item.claimed_at)
-        self._faults.reach("uploaded")
+        self.faults.reach("uploaded")
         if not retry_until_written(
-            lambda: self._ledger.clips.complete(clip.clip_id, clip.attempt, result), self._stopping
+            lambda: self._ledger.clips.complete(clip.clip_id, clip.attempt, result), self.stopping
         ):
             raise ClaimLost
         self._scratch.remove(clip.clip_id, clip.attempt)
-        self._faults.reach("committed")
+        self.faults.reach("committed")
         log.info("clip %s: complete, %d frames, %d bytes", clip.clip_id, result.frames, result.size_bytes)
         self._ledger.uploads.retry_now()
 
@@ -123,7 +115,7 @@ class Publisher(Jobs[Upload]):
 
     def later(self, item: Upload, error: ClipEngineError, retry: Retry) -> bool:
         tried_ms = round(1000 * (time.monotonic() - item.claimed_at))
-        delay = self._faults.scale_delay(retry.delay_ms)
+        delay = self.faults.scale_delay(retry.delay_ms)
         return self._ledger.uploads.later(
             item.clip.clip_id, item.clip.attempt, delay_ms=delay, outage_ms=retry.delay_ms + tried_ms
         )
@@ -145,7 +137,7 @@ class Publisher(Jobs[Upload]):
             body.abandoned = True
 
     def _upload(self, clip: Clip, finished: Finished) -> None:
-        self._faults.reach("uploading")
+        self.faults.reach("uploading")
         result = finished.result
         folder = self._scratch.folder(clip.clip_id, clip.attempt)
         profile = self._settings.profiles.get(clip.profile)
@@ -169,7 +161,7 @@ class Publisher(Jobs[Upload]):
             if size is not None and found != size:
                 raise VerificationFailed(f"{path.name} is not {size} bytes long")
             with path.open("rb") as file:
-                body = self._running[clip.clip_id] = _Body(file, self._stopping)
+                body = self._running[clip.clip_id] = _Body(file, self.stopping)
                 self._store.put(key, cast(BinaryIO, body), size=found, content_type=content_type, sha256=sha256)
         except (VerificationFailed, OSError) as error:
             self._scratch.check()

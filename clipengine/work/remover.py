@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 
 from clipengine.errors import ClipEngineError
-from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.removals import Removal
 from clipengine.stores.base import MAX_DELETE, Store
-from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.retry import retry_until_written
-from clipengine.work.worker import Jobs, Retry
+from clipengine.work.worker import JobContext, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +22,9 @@ class Remover(Jobs[Sequence[Removal]]):
 
     activity = "objects were deleted"
 
-    def __init__(
-        self, ledger: Ledger, store: Store, faults: FaultInjection, stopping: threading.Event, *, owner: str
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, context: JobContext, store: Store) -> None:
+        super().__init__(context)
         self._store = store
-        self._faults = faults
-        self._stopping = stopping
-        self._owner = owner
 
     def claim(self) -> Sequence[Removal] | None:
         return self._ledger.removals.claim(self._owner, limit=MAX_DELETE) or None
@@ -50,8 +42,8 @@ class Remover(Jobs[Sequence[Removal]]):
         """Delete the objects and settle their removals."""
         failed = self._store.delete_many([each.key for each in item])
         deleted = [each for each in item if each.key not in failed]
-        again_ms = self._faults.scale_delay(_RECHECK_MS)
-        retry_until_written(lambda: self._ledger.removals.deleted(deleted, again_ms=again_ms), self._stopping)
+        again_ms = self.faults.scale_delay(_RECHECK_MS)
+        retry_until_written(lambda: self._ledger.removals.deleted(deleted, again_ms=again_ms), self.stopping)
         for message in {error.message for error in failed.values()}:
             log.warning("objects cannot be deleted yet: %s", message)
         if failed:
@@ -68,5 +60,5 @@ class Remover(Jobs[Sequence[Removal]]):
         raise NotImplementedError  # deletions are retried until they succeed
 
     def _release(self, removals: Sequence[Removal]) -> None:
-        delay = self._faults.scale_delay(_RETRY_MS)
-        retry_until_written(lambda: self._ledger.removals.later(removals, delay_ms=delay), self._stopping)
+        delay = self.faults.scale_delay(_RETRY_MS)
+        retry_until_written(lambda: self._ledger.removals.later(removals, delay_ms=delay), self.stopping)

@@ -26,7 +26,6 @@ from clipengine.errors import (
     StorageUnavailable,
     UnknownProfile,
 )
-from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
 from clipengine.stores.base import ObjectReader, Store, StoredObject
@@ -39,13 +38,12 @@ from clipengine.work.encoder.jobs import Job, Message, Program
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.encoder.watermarks import WatermarkFile
-from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.job_context import clip_job
 from clipengine.work.publisher import clip_file, save_finished
 from clipengine.work.recording_files import open_recording
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.scratch import Scratch
-from clipengine.work.worker import ClaimLost, Jobs, Retry
+from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
@@ -73,31 +71,25 @@ class ClipRunner(Jobs[Clip]):
 
     def __init__(
         self,
+        context: JobContext,
         settings: Settings,
-        ledger: Ledger,
         store: Store,
         encoders: EncoderPool,
         scratch: Scratch,
         disk: DiskReservation,
-        faults: FaultInjection,
-        stopping: threading.Event,
         *,
         watermarks: Mapping[str, WatermarkFile],
-        owner: str,
         suspects_allowed: Callable[[], bool],
         on_claimed: Callable[[Clip], None],
         on_finished: Callable[[], None],
     ) -> None:
+        super().__init__(context)
         self._settings = settings
-        self._ledger = ledger
         self._store = store
         self._encoders = encoders
         self._scratch = scratch
         self._disk = disk
-        self.faults = faults
-        self._stopping = stopping
         self._maker = ClipMaker(settings.encoding, settings.clip_rules, watermarks)
-        self._owner = owner
         self._suspects_allowed = suspects_allowed
         self._on_claimed = on_claimed
         self._on_finished = on_finished
@@ -158,7 +150,7 @@ class ClipRunner(Jobs[Clip]):
         finished = self._make(item)
         id, attempt, owner = item.clip_id, item.attempt, self._owner
         if not retry_until_written(
-            lambda: self._ledger.uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self._stopping
+            lambda: self._ledger.uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self.stopping
         ):
             raise ClaimLost
         self._finished.add(item.clip_id)
@@ -291,7 +283,7 @@ class ClipRunner(Jobs[Clip]):
 
     def report(self, clip: Clip, step: Step, progress: float) -> None:
         """Record the progress. Raises ClaimLost if the attempt is no longer current, Stopping if the engine stops."""
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             raise Stopping
         try:
             if not self._ledger.clips.progress(clip.clip_id, clip.attempt, step=step, progress=progress):

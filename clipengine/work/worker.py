@@ -8,11 +8,13 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from clipengine import tracing
 from clipengine.errors import ClipEngineError, ClipNotFound, Internal, RecordingNotFound
+from clipengine.ledger.ledger import Ledger
+from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.retry import Stopping, retry_until_written
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,16 @@ class Retry:
     crashed: bool = False
 
 
+@dataclass(frozen=True)
+class JobContext:
+    """What the jobs of an engine share. The `owner` is the engine's id, and `stopping` is set when it stops."""
+
+    ledger: Ledger
+    owner: str
+    stopping: threading.Event
+    faults: FaultInjection = field(default_factory=lambda: FaultInjection(""))
+
+
 class Jobs(ABC, Generic[T]):
     """The jobs of one kind: how to claim an item, run it, and record how it ends.
 
@@ -40,6 +52,10 @@ class Jobs(ABC, Generic[T]):
     """
 
     activity: str
+
+    def __init__(self, context: JobContext) -> None:
+        self.stopping, self.faults = context.stopping, context.faults
+        self._ledger, self._owner = context.ledger, context.owner
 
     @abstractmethod
     def claim(self) -> T | None:
@@ -100,9 +116,8 @@ class Worker(Generic[T]):
     there is stale.
     """
 
-    def __init__(self, jobs: Jobs[T], stopping: threading.Event) -> None:
+    def __init__(self, jobs: Jobs[T]) -> None:
         self._jobs = jobs
-        self._stopping = stopping
         self._lock = threading.Lock()
         self._ids: Counter[str] = Counter()  # counted: an item may be claimed again before its last run has ended
         self._closed = False
@@ -139,14 +154,14 @@ class Worker(Generic[T]):
 
     def stop(self) -> None:
         """Claim nothing more, and interrupt the running items."""
-        self._stopping.set()
+        self._jobs.stopping.set()
         self._jobs.interrupt()
 
     @contextmanager
     def _claimed(self) -> Iterator[T | None]:
         # The lock is held during a claim, so that `in_flight` has the id of every claim that the ledger shows.
         with self._lock:
-            item = None if self._closed or self._stopping.is_set() else self._jobs.claim()
+            item = None if self._closed or self._jobs.stopping.is_set() else self._jobs.claim()
             ids = Counter(() if item is None else self._jobs.ids(item))
             self._ids += ids
         try:
@@ -174,13 +189,13 @@ class Worker(Generic[T]):
         tracing.set_error(error.code)
         jobs, label = self._jobs, self._jobs.label(item)
         try:
-            retry = retry_until_written(lambda: jobs.retry(item, error), self._stopping)
+            retry = retry_until_written(lambda: jobs.retry(item, error), self._jobs.stopping)
             if retry is None:
                 log.warning("%s: failed with %s: %s", label, error.code, error.message)
-                held = retry_until_written(lambda: jobs.fail(item, error), self._stopping)
+                held = retry_until_written(lambda: jobs.fail(item, error), self._jobs.stopping)
             else:
                 log.warning("%s: %s; retrying in %.1f s", label, error.message, retry.delay_ms / 1000)
-                held = retry_until_written(lambda: jobs.later(item, error, retry), self._stopping)
+                held = retry_until_written(lambda: jobs.later(item, error, retry), self._jobs.stopping)
         except (ClipNotFound, RecordingNotFound):
             held = False
         except Stopping:

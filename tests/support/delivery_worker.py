@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from clipengine.ledger.ledger import Ledger
 from clipengine.webhooks.send import Sender
 from clipengine.work.deliveries import Courier
-from clipengine.work.worker import Worker
+from clipengine.work.worker import JobContext, Worker
 
 
 class DeliveryWorker:
@@ -18,9 +18,9 @@ class DeliveryWorker:
     def __init__(self, ledger: Ledger, sender: Sender, *, owner: str = "inst_1", **arguments: object) -> None:
         self._ledger = ledger
         self._owner = owner
-        stopping = threading.Event()
-        self.courier = Courier(ledger, sender, stopping, owner=owner, random=lambda: 0.5, **arguments)  # type: ignore[arg-type]
-        self.worker = Worker(self.courier, stopping)
+        context = JobContext(ledger, owner, threading.Event())
+        self.courier = Courier(context, sender, random=lambda: 0.5, **arguments)  # type: ignore[arg-type]
+        self.worker = Worker(self.courier)
 
     def run_due(self, threads: int = 4) -> int:
         """Send deliveries until none is due and none is being sent, and return the number of attempts."""

@@ -14,9 +14,8 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Retention
 from clipengine.stores.folder import FolderStore
 from clipengine.work.cleanup import Cleanup
-from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.remover import Remover
-from clipengine.work.worker import Worker
+from clipengine.work.worker import JobContext, Worker
 from tests.support.ledgers import open_copied_ledger
 
 CLIPS = 350
@@ -69,7 +68,6 @@ def test_one_run_of_the_remover_deletes_all_full_batches(
     for number in range(CLIPS):
         (clips / f"{number}.mp4").write_bytes(b"x")
     Cleanup(ledger, Retention()).run()
-    stopping = threading.Event()
-    Worker(Remover(ledger, store, FaultInjection(""), stopping, owner="me"), stopping).run_due()
+    Worker(Remover(JobContext(ledger, "me", threading.Event()), store)).run_due()
     assert not list(clips.glob("*.mp4"))
     assert ledger.removals.due() == []

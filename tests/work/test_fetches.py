@@ -21,7 +21,7 @@ from clipengine.stores.folder import FolderStore
 from clipengine.webhooks.download import Downloader
 from clipengine.work.fetcher import Fetcher
 from clipengine.work.partial_file import PartialFile
-from clipengine.work.worker import Worker
+from clipengine.work.worker import JobContext, Worker
 from tests.support.api import recorded_engine
 from tests.support.origin_server import OriginServer, origin_server
 from tests.support.waiting import until
@@ -43,16 +43,14 @@ class Bench:
     def __post_init__(self) -> None:
         self.stopping = threading.Event()
         self.fetcher = Fetcher(
-            self.ledger,
+            JobContext(self.ledger, self.owner, self.stopping),
             self.store,
             Downloader(["127.0.0.0/8"], stall_seconds=10),
             self.folder,
-            self.stopping,
-            owner=self.owner,
             settings=Fetching(**self.settings),
             check_disk=self._check_disk,
         )
-        self.worker = Worker(self.fetcher, self.stopping)
+        self.worker = Worker(self.fetcher)
 
     def restarted(self) -> Bench:
         self.ledger.fetches.release_orphans("second")

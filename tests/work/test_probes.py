@@ -16,7 +16,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.prober import Prober
-from clipengine.work.worker import Worker
+from clipengine.work.worker import JobContext, Worker
 from tests.support.hostile_child import HostilePool
 from tests.support.ledgers import open_copied_ledger
 
@@ -49,9 +49,8 @@ def test_report_that_cannot_be_stored_is_retried_twice_and_fails_its_recording(
 ) -> None:
     with closing(HostilePool({"type": "result", "facts": facts, "seek_index": None})) as pool:
         store = FolderStore(tmp_path / "store")
-        stopping = threading.Event()
-        jobs = Prober(ledger, store, pool, stopping, owner="me", suspects_allowed=bool, encoding=Encoding())
-        prober = Worker(jobs, stopping)
+        context = JobContext(ledger, "me", threading.Event())
+        prober = Worker(Prober(context, store, pool, suspects_allowed=bool, encoding=Encoding()))
         deadline = time.monotonic() + 300
         attempts = set()
         while not ledger.recordings.get(recording.recording_id).ended:

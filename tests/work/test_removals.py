@@ -17,7 +17,7 @@ from clipengine.ledger.removals import Removal
 from clipengine.stores.s3 import S3Store
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.remover import Remover
-from clipengine.work.worker import Worker
+from clipengine.work.worker import JobContext, Worker
 from tests.support.ledgers import open_copied_ledger
 from tests.support.s3 import QUICK, S3Server, bucket, deletions, faulty_s3, s3
 from tests.support.s3_faults import FaultyS3, refuse
@@ -39,8 +39,8 @@ def remover(
     ledger: Ledger, s3: S3Server, bucket: str, faulty_s3: FaultyS3, tmp_path: Path
 ) -> Worker[Sequence[Removal]]:
     store = S3Store(s3.location(bucket, endpoint=faulty_s3.endpoint), journal=tmp_path / "journal", retries=QUICK)
-    stopping = threading.Event()
-    return Worker(Remover(ledger, store, FaultInjection("outage:pace=600"), stopping, owner="me"), stopping)
+    context = JobContext(ledger, "me", threading.Event(), FaultInjection("outage:pace=600"))
+    return Worker(Remover(context, store))
 
 
 def _run(remover: Worker[Sequence[Removal]], ledger: Ledger) -> list[int]:
