@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import peewee
@@ -46,7 +46,7 @@ from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, Recordin
 from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
-from clipengine.ledger.pages import Page, beginning, read_page, sort_by
+from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
 from clipengine.timecode import now_ms
@@ -57,8 +57,17 @@ CLIP_SORTS = {
     "duration": (ClipRow.duration_seconds, float),
     "size": (ClipRow.size_bytes, int),
 }
-_NOTHING: Mapping[str, str] = {}
 _NO_ROOM_MS = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFilter(ListFilter):
+    """One page of clips, of a recording or of all."""
+
+    recording_id: str | None = None
+    label: str | None = None
+
+
 _NEW = {
     "size_bytes": 0,
     "owner": None,
@@ -151,46 +160,30 @@ class Clips:
         """Return a clip. Raises ClipNotFound."""
         return _clip(self._row(id))
 
-    def list(
-        self,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        recording_id: str | None = None,
-        status: str | None = None,
-        label: str | None = None,
-        created_after: int | None = None,
-        created_before: int | None = None,
-        tag: Sequence[str] = (),
-        metadata: Mapping[str, str] = _NOTHING,
-        q: str | None = None,
-        sort: str = "-created_at",
-    ) -> Page[Clip]:
-        """Return a page of clips, newest first. `status` is the API's: processing, complete or failed.
-
-        `created_after` is inclusive, `created_before` is not (ms). A clip has every `tag`, every pair of `metadata` and
-        the words of `q`. `sort` is a name of CLIP_SORTS, after a `-` if descending.
-        """
-        query, search = self.documents.filter(ClipRow.select(), q=q, tags=tag, metadata=metadata)
+    def list(self, wanted: ClipFilter) -> Page[Clip]:
+        """Return a page of clips, newest first unless it is sorted by one of CLIP_SORTS."""
+        query, search = self.documents.filter(ClipRow.select(), wanted)
+        recording_id = wanted.recording_id
         if recording_id is not None:
             query = query.where(ClipRow.recording_id == recording_id)
-        if status is not None:
-            query = query.where(ClipRow.status == status)
-        if label is not None:
+        if wanted.status is not None:
+            query = query.where(ClipRow.status == wanted.status)
+        if wanted.label is not None:
             # An expression prevents SQLite from using the index of labels: for one recording, reading its few clips is
             # faster than reading all clips of the label.
-            query = query.where((ClipRow.label if recording_id is None else ClipRow.label.concat("")) == label)
+            label = ClipRow.label if recording_id is None else ClipRow.label.concat("")
+            query = query.where(label == wanted.label)
         return read_page(
             self._database,
             query,
             of="clips" if recording_id is None else f"clips/{recording_id}",
             created_at=ClipRow.created_at,
             ident=ClipRow.clip_id,
-            limit=limit,
-            cursor=cursor,
-            after=created_after,
-            before=created_before,
-            sort=sort_by(CLIP_SORTS, sort),
+            limit=wanted.limit,
+            cursor=wanted.cursor,
+            after=wanted.created_after,
+            before=wanted.created_before,
+            sort=sort_by(CLIP_SORTS, wanted.sort),
             search=search,
             make=_clip,
         )

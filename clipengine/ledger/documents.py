@@ -13,7 +13,7 @@ import peewee
 
 from clipengine.clips.words import Phrase, indexed_words, parse_query
 from clipengine.ledger.database.database import Database, Row, compact_json, insert_statement
-from clipengine.ledger.pages import Search
+from clipengine.ledger.pages import ListFilter, Search
 
 # More than a valid row has. It fits into a tsvector, whose limit is a megabyte.
 _MAX_CHARACTERS = 250_000
@@ -76,19 +76,17 @@ class Documents:
         text = "\n".join([row[self._title.name] or "", *row["tags"], *pairs])
         return {self._key.name: row[self._key.name], "words": indexed_words(text[:_MAX_CHARACTERS])}
 
-    def filter(
-        self, query: Any, *, q: str | None, tags: Sequence[str], metadata: Mapping[str, str]
-    ) -> tuple[Any, Search | None]:
-        """Return the query of the rows that have the words of `q`, all `tags` and all pairs of `metadata`.
+    def filter(self, query: Any, wanted: ListFilter) -> tuple[Any, Search | None]:
+        """Return the query of the rows that have the words, tags and metadata of a filter.
 
         If many rows have the words, return the query without these conditions, and the search for `read_page`. Raises
         InvalidRequest if `q` has no words.
         """
-        phrases = [] if q is None else [*parse_query(q)]
-        exact = [*tags, *(text for pair in metadata.items() for text in pair)]
+        phrases = [] if wanted.q is None else [*parse_query(wanted.q)]
+        exact = [*wanted.tag, *(text for pair in wanted.metadata.items() for text in pair)]
         phrases += [Phrase((word,)) for text in exact for word in indexed_words(text).split()][:_MAX_WORDS]
-        conditions = [self._contains("tags", compact_json(tag)) for tag in tags]
-        for name, value in metadata.items():
+        conditions = [self._contains("tags", compact_json(tag)) for tag in wanted.tag]
+        for name, value in wanted.metadata.items():
             conditions.append(self._contains("metadata", f"{compact_json(name)}:{compact_json(value)}"))
         if not phrases:
             return query.where(*conditions) if conditions else query, None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import peewee
@@ -28,6 +28,26 @@ class Page(Generic[T]):
 
     data: list[T]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListFilter:
+    """One page of a list: an item meets all filters.
+
+    `status` is the API's: processing, complete or failed. `created_after` is inclusive, `created_before` is not (ms).
+    An item has every `tag`, every pair of `metadata` and the words of `q`. `sort` is an order of the list, after a `-`
+    if descending.
+    """
+
+    limit: int
+    cursor: str | None = None
+    status: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+    tag: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    q: str | None = None
+    sort: str = "-created_at"
 
 
 @dataclass(frozen=True)

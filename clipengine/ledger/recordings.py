@@ -24,7 +24,7 @@ from clipengine.ledger.database.schema import ClipRow, FetchRow, LandmarksRow, R
 from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
-from clipengine.ledger.pages import Page, beginning, read_page, sort_by
+from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.timecode import now_ms
 
@@ -34,7 +34,14 @@ RECORDING_SORTS = {
     "duration": (RecordingRow.duration_seconds, float),
     "size": (RecordingRow.file_size_bytes, int),
 }
-_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingFilter(ListFilter):
+    """One page of recordings, only those with these ids if there are any."""
+
+    recording_id: Sequence[str] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,43 +139,26 @@ class Recordings:
                 self._database.change(RecordingRow.update({"etag": etag, "digest": digest}).where(known))
                 self._database.record_change("recording", each.recording_id)
 
-    def list(
-        self,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        status: str | None = None,
-        name: str | None = None,
-        recording_id: Sequence[str] = (),
-        created_after: int | None = None,
-        created_before: int | None = None,
-        tag: Sequence[str] = (),
-        metadata: Mapping[str, str] = _NOTHING,
-        q: str | None = None,
-        sort: str = "-created_at",
-    ) -> Page[Recording]:
-        """Return a page of recordings, newest first. The filters and `sort` are those of clips, see `Clips.list`.
-
-        With `recording_id`, only these recordings.
-        """
-        query, search = self.documents.filter(RecordingRow.select(), q=q, tags=tag, metadata=metadata)
-        if status is not None:
-            query = query.where(RecordingRow.state == status)
-        if name is not None:
-            query = query.where(RecordingRow.name == name)
-        if recording_id:
-            query = query.where(RecordingRow.recording_id.in_(recording_id))
+    def list(self, wanted: RecordingFilter) -> Page[Recording]:
+        """Return a page of recordings, newest first unless it is sorted by one of RECORDING_SORTS."""
+        query, search = self.documents.filter(RecordingRow.select(), wanted)
+        if wanted.status is not None:
+            query = query.where(RecordingRow.state == wanted.status)
+        if wanted.name is not None:
+            query = query.where(RecordingRow.name == wanted.name)
+        if wanted.recording_id:
+            query = query.where(RecordingRow.recording_id.in_(wanted.recording_id))
         return read_page(
             self._database,
             query,
             of="recordings",
             created_at=RecordingRow.created_at,
             ident=RecordingRow.recording_id,
-            limit=limit,
-            cursor=cursor,
-            after=created_after,
-            before=created_before,
-            sort=sort_by(RECORDING_SORTS, sort),
+            limit=wanted.limit,
+            cursor=wanted.cursor,
+            after=wanted.created_after,
+            before=wanted.created_before,
+            sort=sort_by(RECORDING_SORTS, wanted.sort),
             search=search,
             make=as_recording,
         )

@@ -14,8 +14,10 @@ from pathlib import Path
 from clipengine.clips.clip import Clip, Recording
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import RecordingUnreadable, Timeout
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.timecode import now_ms
 from scripts.benchmarks.ledgers import open_ledger
 from scripts.sample import make_sample
@@ -61,8 +63,8 @@ def library_folder(cache: Path, number: int) -> Path:
 
 def models_of(ledger: Ledger) -> Models:
     """Return the oldest recording and the oldest clip."""
-    (recording,) = ledger.recordings.list(limit=1, sort="created_at").data
-    (clip,) = ledger.clips.list(limit=1, sort="created_at").data
+    (recording,) = ledger.recordings.list(RecordingFilter(limit=1, sort="created_at")).data
+    (clip,) = ledger.clips.list(ClipFilter(limit=1, sort="created_at")).data
     return Models(recording, clip)
 
 

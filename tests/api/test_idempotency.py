@@ -14,6 +14,7 @@ from clipengine.api.http.requests import Body, CreateClip, RegisterRecording
 from clipengine.api.http.validation import idempotency_key
 from clipengine.clips.clip import Recording
 from clipengine.errors import InvalidRequest
+from clipengine.ledger.recordings import RecordingFilter
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 
 BODY = {"label": "key-moment", "start_seconds": 120.0, "end_seconds": 150.0}
@@ -90,7 +91,7 @@ def test_response_is_replayed_after_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         with recorded_engine(tmp_path / "data") as engine:
             key = key or engine.ledger.keys.create("kept")[1]
-            recording = (engine.ledger.recordings.list(limit=1).data or [engine.make_recording()])[0]
+            recording = (engine.ledger.recordings.list(RecordingFilter(limit=1)).data or [engine.make_recording()])[0]
             with api_server(engine) as server, server.client(key) as http:
                 texts.append(post(http, f"/v1/recordings/{recording.recording_id}/clips", "abc").content)
     assert texts[0] == texts[1]

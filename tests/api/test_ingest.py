@@ -21,6 +21,7 @@ from clipengine.api.routes import webhook_addresses
 from clipengine.api.routes.ingest import _BODY_BYTES
 from clipengine.errors import DecoderCrashed, StorageUnavailable
 from clipengine.ledger.fetches import Origin
+from clipengine.ledger.recordings import RecordingFilter
 from tests.support import events
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import bearer, changed, recorded
@@ -76,7 +77,7 @@ def rejected(answer: httpx.Response) -> tuple[int, str]:
 
 
 def count(engine: RecordedEngine) -> int:
-    return len(engine.ledger.recordings.list(limit=100).data)
+    return len(engine.ledger.recordings.list(RecordingFilter(limit=100)).data)
 
 
 class TestBuckets:

@@ -14,6 +14,7 @@ import pytest
 
 from clipengine.api.routes import uploads
 from clipengine.clips.clip import Recording
+from clipengine.ledger.recordings import RecordingFilter
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import recorded
 from tests.support.waiting import until
@@ -115,7 +116,7 @@ class TestRegister:
         answer = http.post("/v1/recordings", json=body)
         assert answer.status_code == status
         assert detail in answer.json()["detail"]
-        assert engine.ledger.recordings.list(limit=1).data == []
+        assert engine.ledger.recordings.list(RecordingFilter(limit=1)).data == []
 
     def test_complete_recording_has_its_facts(self, http: httpx.Client, recording: Recording) -> None:
         body = http.get(f"/v1/recordings/{recording.recording_id}").json()
@@ -254,7 +255,7 @@ class TestUpload:
             until(lambda: any(engine.settings.store_folder.rglob("*")))
         until(lambda: not leftovers(engine))
         assert files(engine) == []
-        assert engine.ledger.recordings.list(limit=10).data == []
+        assert engine.ledger.recordings.list(RecordingFilter(limit=10)).data == []
 
     def test_stalled_upload_is_rejected(
         self, server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ from clipengine.api.routes.sample_event import sample_clip
 from clipengine.api.routes.share_page import Address, oembed, share_page
 from clipengine.clips.clip import Clip
 from clipengine.errors import StorageUnavailable
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.ledger.shares import Share
 from clipengine.timecode import now_ms, rfc3339
 from tests.api.test_downloads import BYTES, LinkingStore
@@ -130,7 +131,9 @@ class TestShares:
     def test_share_of_another_clip_cannot_be_revoked(
         self, http: httpx.Client, share: dict[str, Any], engine: RecordedEngine, anyone: httpx.Client
     ) -> None:
-        other = engine.finish(engine.make_clip(engine.ledger.recordings.list(limit=1).data[0], "other"))
+        other = engine.finish(
+            engine.make_clip(engine.ledger.recordings.list(RecordingFilter(limit=1)).data[0], "other")
+        )
         answer = http.delete(f"/v1/clips/{other.clip_id}/shares/{share['share_id']}")
         assert (answer.status_code, answer.json()["code"]) == (404, "share_not_found")
         assert anyone.get(share["url"]).status_code == 200

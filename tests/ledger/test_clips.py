@@ -11,6 +11,7 @@ from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import ClipEnded, ClipNotFailed, ClipNotFound, EncoderFailed, QueueFull, RecordingNotComplete
 from clipengine.ledger import clips as clips_module
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 
 Queue = Callable[..., Clip]
@@ -299,7 +300,7 @@ def test_transition_succeeds_only_in_the_states_that_allow_it(
         "cancel": lambda: ledger.clips.cancel(clip_id),
         "retry": lambda: ledger.clips.retry(clip_id),
     }
-    before = ledger.clips.list(limit=9).data, _types(ledger), _keys(ledger)
+    before = ledger.clips.list(ClipFilter(limit=9)).data, _types(ledger), _keys(ledger)
     if state in _WON[call]:
         assert calls[call]()
         return
@@ -308,4 +309,4 @@ def test_transition_succeeds_only_in_the_states_that_allow_it(
             calls[call]()
     else:
         assert calls[call]() is False
-    assert (ledger.clips.list(limit=9).data, _types(ledger), _keys(ledger)) == before
+    assert (ledger.clips.list(ClipFilter(limit=9)).data, _types(ledger), _keys(ledger)) == before

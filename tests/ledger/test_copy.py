@@ -11,6 +11,7 @@ import pytest
 
 from clipengine.clips.clip import Clip
 from clipengine.errors import SecretsKeyLost, SettingsError, StartupError
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.schema import TABLES
 from clipengine.ledger.ledger import Ledger
@@ -137,7 +138,7 @@ def test_nul_of_an_older_version_is_replaced_in_the_copy(filled: Path, open_ledg
     target = PostgresLocation(database_url, filled.with_name("secrets.key"))
     copy_to_postgres(filled, target)
     copied = open_ledger(at=target)
-    clips = copied.clips.list(limit=10).data
+    clips = copied.clips.list(ClipFilter(limit=10)).data
     assert {(clip.label, clip.metadata["a"]) for clip in clips} == {("nul\ufffd", "b\0c")}
     assert [(each.code, each.clips) for each in copied.stats.failures(0)] == [("cancelled", 2)]
 

@@ -12,7 +12,9 @@ from clipengine.api.routes.uploads import upload_key
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.errors import ClipNotFound, EncoderFailed
 from clipengine.ids import new_id
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.timecode import now_ms
 
 Queue = Callable[..., Clip]
@@ -66,7 +68,7 @@ def test_clip_without_its_own_time_expires_after_the_retention_time(
     monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
     assert ledger.expiry.run(keep_ms=None) == 0
     assert ledger.expiry.run(keep_ms=DAY) == len(clips) + 1
-    left = {clip.clip_id: clip.state for clip in ledger.clips.list(limit=9).data}
+    left = {clip.clip_id: clip.state for clip in ledger.clips.list(ClipFilter(limit=9)).data}
     assert sorted(left.values()) == ["complete", "queued"]
     assert longer.clip_id in left
 
@@ -103,7 +105,7 @@ def test_engines_that_expire_clips_at_the_same_time_delete_each_clip_once(
 
     def expire(of: Ledger) -> None:
         barrier.wait(300)
-        while of.clips.list(status="complete", limit=1).data:
+        while of.clips.list(ClipFilter(status="complete", limit=1)).data:
             of.expiry.run(keep_ms=None)
 
     threads = [threading.Thread(target=expire, args=[of]) for of in (ledger, open_ledger(), open_ledger())]
@@ -126,7 +128,7 @@ def test_recording_expires_when_its_clips_have_ended(
     assert ledger.expiry.run_recordings() == 0
     complete(ledger, clip, result)
     assert ledger.expiry.run_recordings() == 1
-    assert [each.recording_id for each in ledger.recordings.list(limit=9).data] == [kept.recording_id]
+    assert [each.recording_id for each in ledger.recordings.list(RecordingFilter(limit=9)).data] == [kept.recording_id]
     with pytest.raises(ClipNotFound):
         ledger.clips.get(clip.clip_id)
     assert ledger.removals.due() == []  # another program stored it

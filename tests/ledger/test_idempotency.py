@@ -11,6 +11,7 @@ from clipengine.clips.clip import Clip, Recording
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import IdempotencyKeyReused, QueueFull
 from clipengine.ledger import idempotency as idempotency_module
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.idempotency import KEPT_MS, Answer
 from clipengine.ledger.ledger import Ledger
 
@@ -32,13 +33,13 @@ def test_repeated_request_gets_the_stored_response(ledger: Ledger, work: Callabl
     first, replayed = ledger.idempotency.once("k", scope="key_1 POST /clips", fingerprint="f", work=work)
     assert not replayed
     assert ledger.idempotency.once("k", scope="key_1 POST /clips", fingerprint="f", work=work) == (first, True)
-    assert len(ledger.clips.list(limit=9).data) == 1
+    assert len(ledger.clips.list(ClipFilter(limit=9)).data) == 1
 
 
 def test_other_scope_or_missing_key_is_another_request(ledger: Ledger, work: Callable[[], Answer]) -> None:
     for key, scope in (("k", "a"), ("k", "b"), (None, "a"), (None, "a")):
         assert ledger.idempotency.once(key, scope=scope, fingerprint="f", work=work)[1] is False
-    assert len(ledger.clips.list(limit=9).data) == 4
+    assert len(ledger.clips.list(ClipFilter(limit=9)).data) == 4
 
 
 def test_reuse_of_a_key_for_another_request_is_rejected(ledger: Ledger, work: Callable[[], Answer]) -> None:
@@ -54,7 +55,7 @@ def test_key_of_failed_work_may_be_used_again(ledger: Ledger, work: Callable[[],
 
     with pytest.raises(QueueFull):
         ledger.idempotency.once("k", scope="a", fingerprint="f", work=fail)
-    assert ledger.clips.list(limit=9).data == []
+    assert ledger.clips.list(ClipFilter(limit=9)).data == []
     assert ledger.idempotency.once("k", scope="a", fingerprint="f", work=work)[1] is False
 
 
@@ -95,4 +96,4 @@ def test_hundred_concurrent_requests_run_the_work_once(ledger: Ledger, recording
     assert len(answers) == 100
     assert sum(not replayed for _, replayed in answers) == 1
     assert len({answer.body["clip_id"] for answer, _ in answers}) == 1
-    assert len(ledger.clips.list(limit=9).data) == 1
+    assert len(ledger.clips.list(ClipFilter(limit=9)).data) == 1

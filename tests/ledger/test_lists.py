@@ -19,14 +19,14 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.clips.output import Output
 from clipengine.ledger import documents, pages
-from clipengine.ledger.clips import CLIP_SORTS
+from clipengine.ledger.clips import CLIP_SORTS, ClipFilter
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.file import file_database
 from clipengine.ledger.opening.postgres_open import postgres_database
-from clipengine.ledger.recordings import RECORDING_SORTS
+from clipengine.ledger.recordings import RECORDING_SORTS, RecordingFilter
 from tests.support.selection import cases
 
 Queue = Callable[..., Clip]
@@ -36,7 +36,7 @@ FACTS = json.dumps({"container": "mp4", "origin": "0", "duration": "27/2", "audi
 
 def found(ledger: Ledger, **filters: Any) -> list[str]:
     """Return the labels of the clips that are found, sorted."""
-    return sorted(clip.label for clip in ledger.clips.list(limit=100, **filters).data)
+    return sorted(clip.label for clip in ledger.clips.list(ClipFilter(limit=100, **filters)).data)
 
 
 @pytest.fixture
@@ -170,9 +170,9 @@ def test_pages_of_every_order_are_complete(
                 ledger.clips.complete(
                     claimed.clip_id, claimed.attempt, replace(result, size_bytes=size, duration_seconds=number)
                 )
-    everything = ledger.clips.list(limit=100, sort=sort, **filters).data
+    everything = ledger.clips.list(ClipFilter(limit=100, sort=sort, **filters)).data
     assert {each.clip_id for each in everything} == {
-        each.clip_id for each in ledger.clips.list(limit=100, **filters).data
+        each.clip_id for each in ledger.clips.list(ClipFilter(limit=100, **filters)).data
     }
     key = {
         "created_at": lambda each: each.created_at,
@@ -186,7 +186,9 @@ def test_pages_of_every_order_are_complete(
         read: list[Clip] = []
         cursor: str | None = None
         while True:
-            page = ledger.clips.list(limit=2, sort=sort, cursor=cursor, recording_id=recording_id, **filters)
+            page = ledger.clips.list(
+                ClipFilter(limit=2, sort=sort, cursor=cursor, recording_id=recording_id, **filters)
+            )
             read += page.data
             cursor = page.next_cursor
             if cursor is None:
@@ -208,7 +210,7 @@ def test_recordings_are_sorted_and_filtered(ledger: Ledger, facts: SourceFacts, 
             assert probe
             changed = facts.model_copy(update={"duration": Fraction(10, number)})
             ledger.recordings.probe_complete(probe, changed, etag="e", size=10 - number)
-    everything = ledger.recordings.list(limit=100, sort=sort, tag=["x"]).data
+    everything = ledger.recordings.list(RecordingFilter(limit=100, sort=sort, tag=["x"])).data
     key = {
         "created_at": lambda each: each.created_at,
         "name": lambda each: (each.name or "").lower(),
@@ -218,10 +220,12 @@ def test_recordings_are_sorted_and_filtered(ledger: Ledger, facts: SourceFacts, 
     keys = [key(each) for each in everything]
     assert len(keys) == 4
     assert keys == sorted(keys, reverse=sort.startswith("-"))
-    first = ledger.recordings.list(limit=3, sort=sort, q="x")
-    rest = ledger.recordings.list(limit=3, sort=sort, q="x", cursor=first.next_cursor)
+    first = ledger.recordings.list(RecordingFilter(limit=3, sort=sort, q="x"))
+    rest = ledger.recordings.list(RecordingFilter(limit=3, sort=sort, q="x", cursor=first.next_cursor))
     assert first.data + rest.data == everything
-    assert [each.bucket_path for each in ledger.recordings.list(limit=9, metadata={"n": "2"}).data] == ["2.mp4"]
+    assert [
+        each.bucket_path for each in ledger.recordings.list(RecordingFilter(limit=9, metadata={"n": "2"})).data
+    ] == ["2.mp4"]
 
 
 def _older(place: Location, version: int) -> Database:
@@ -264,8 +268,11 @@ def test_rows_of_an_older_version_are_found_and_sorted(place: Location, open_led
     again = open_ledger()
     assert sum(again.index_missing()) == 4
     assert sum(again.index_missing()) == 0
-    assert [clip.clip_id for clip in again.clips.list(limit=9, q="half", sort="size").data] == ["clip_2", "clip_1"]
-    assert len(again.recordings.list(limit=9, q="final").data) == 2
+    assert [clip.clip_id for clip in again.clips.list(ClipFilter(limit=9, q="half", sort="size")).data] == [
+        "clip_2",
+        "clip_1",
+    ]
+    assert len(again.recordings.list(RecordingFilter(limit=9, q="final")).data) == 2
 
 
 def test_engines_that_index_older_rows_at_the_same_time_index_each_once(ledger: Ledger, open_ledger: Open) -> None:
@@ -280,7 +287,7 @@ def test_engines_that_index_older_rows_at_the_same_time_index_each_once(ledger: 
     with ThreadPoolExecutor(3) as threads:
         assert sum(threads.map(index, engines)) == 2400
     assert {engine.database.run("SELECT count(*) FROM clip_documents")[0][0] for engine in engines} == {1200}
-    assert len(ledger.clips.list(limit=5, metadata={"half": "2"}).data) == 5
+    assert len(ledger.clips.list(ClipFilter(limit=5, metadata={"half": "2"})).data) == 5
 
 
 def test_new_clip_does_not_wait_for_the_index_of_older_rows(ledger: Ledger, queue: Queue) -> None:
@@ -290,7 +297,7 @@ def test_new_clip_does_not_wait_for_the_index_of_older_rows(ledger: Ledger, queu
     assert next(batches) == 500
     clip = queue("made meanwhile")
     assert sum(batches) == 700
-    assert ledger.clips.list(limit=1, q="meanwhile").data[0].clip_id == clip.clip_id
+    assert ledger.clips.list(ClipFilter(limit=1, q="meanwhile")).data[0].clip_id == clip.clip_id
 
 
 def insert_old_rows(database: Database, number: str, result: str | None) -> None:
@@ -320,7 +327,7 @@ def test_page_of_a_search_that_every_row_matches_costs_the_same_with_more_rows(
             made: list[int] = []
             connection = ledger.database.backend.connections.connection()  # type: ignore[no-untyped-call]
             connection.set_progress_handler(lambda made=made: made.append(1), 100)  # virtual machine instructions
-            newest = ledger.clips.list(limit=20, **filters).data
+            newest = ledger.clips.list(ClipFilter(limit=20, **filters)).data
             connection.set_progress_handler(None, 0)
         assert [clip.label for clip in newest] == [f"goal {number}" for number in [*rows][:-21:-1]]
         steps.append(len(made))
@@ -344,6 +351,6 @@ def test_longest_label_fits_into_a_cursor(ledger: Ledger, queue: Queue, recordin
     for _ in range(2):
         queue("\U0001f525" * 200)
     for sort in ("label", "-label"):
-        page = ledger.clips.list(limit=1, sort=sort, recording_id=recording.recording_id)
+        page = ledger.clips.list(ClipFilter(limit=1, sort=sort, recording_id=recording.recording_id))
         assert page.next_cursor
         assert len(page.next_cursor) <= 500

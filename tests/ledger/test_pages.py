@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from clipengine.clips.clip import Clip, Recording
 from clipengine.errors import InvalidRequest
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.pages import decode_cursor, encode_cursor
+from clipengine.ledger.pages import Page, decode_cursor, encode_cursor
 
 Queue = Callable[..., Clip]
 
@@ -28,7 +30,7 @@ def test_encoded_cursor_is_decoded_to_the_same_row() -> None:
 )
 def test_text_that_is_not_a_cursor_is_rejected(ledger: Ledger, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        ledger.clips.list(limit=10, cursor=cursor)
+        ledger.clips.list(ClipFilter(limit=10, cursor=cursor))
     assert caught.value.errors[0]["parameter"] == "cursor"
 
 
@@ -36,14 +38,14 @@ def test_pages_are_complete_while_rows_are_added_and_deleted(ledger: Ledger, que
     with ledger.transaction():
         made = [queue() for _ in range(7)]  # several in one millisecond
     newest_first = sorted(made, key=lambda clip: (clip.created_at, clip.clip_id), reverse=True)
-    first = ledger.clips.list(limit=3)
+    first = ledger.clips.list(ClipFilter(limit=3))
     assert first.data == newest_first[:3]
     assert first.next_cursor
     queue("came later")
     ledger.clips.delete(newest_first[2].clip_id)
-    second = ledger.clips.list(limit=3, cursor=first.next_cursor)
+    second = ledger.clips.list(ClipFilter(limit=3, cursor=first.next_cursor))
     assert second.data == newest_first[3:6]
-    last = ledger.clips.list(limit=3, cursor=second.next_cursor)
+    last = ledger.clips.list(ClipFilter(limit=3, cursor=second.next_cursor))
     assert last.data == newest_first[6:]
     assert last.next_cursor is None
 
@@ -51,15 +53,18 @@ def test_pages_are_complete_while_rows_are_added_and_deleted(ledger: Ledger, que
 def test_full_last_page_has_no_next_cursor(ledger: Ledger, queue: Queue) -> None:
     queue()
     queue()
-    assert ledger.clips.list(limit=2).next_cursor is None
-    assert ledger.clips.list(limit=1).next_cursor
+    assert ledger.clips.list(ClipFilter(limit=2)).next_cursor is None
+    assert ledger.clips.list(ClipFilter(limit=1)).next_cursor
 
 
 def test_clips_are_listed_by_each_filter_and_by_all(ledger: Ledger, queue: Queue, recording: Recording) -> None:
     goal, foul = queue("goal"), queue("foul")
     ledger.clips.cancel(foul.clip_id)
     ended = ledger.clips.get(foul.clip_id)
-    lists = ledger.clips.list
+
+    def lists(**filters: Any) -> Page[Clip]:
+        return ledger.clips.list(ClipFilter(**filters))
+
     assert lists(limit=9, label="goal").data == [goal]
     assert lists(limit=9, label="goa").data == []
     assert lists(limit=9, status="processing").data == [goal]
@@ -83,4 +88,4 @@ def test_claimed_clip_is_listed_as_processing(ledger: Ledger, queue: Queue) -> N
     queue()
     queue()
     ledger.clips.claim("me")
-    assert len(ledger.clips.list(limit=9, status="processing").data) == 2
+    assert len(ledger.clips.list(ClipFilter(limit=9, status="processing")).data) == 2

@@ -15,9 +15,11 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.errors import EncoderFailed
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.pages import encode_cursor
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.ledger.uploads import Finished
 
 Queue = Callable[..., Clip]
@@ -78,7 +80,7 @@ def test_lists_of_clips_use_indexes(ledger: Ledger, plans: Plans) -> None:
     for values in product(*filters.values()):
         chosen: dict[str, Any] = dict(zip(filters, values, strict=True))
         of = "/".join(filter(None, ("clips", chosen["recording_id"])))
-        ledger.clips.list(limit=50, cursor=_cursors(of)[chosen.pop("after")], **chosen)
+        ledger.clips.list(ClipFilter(limit=50, cursor=_cursors(of)[chosen.pop("after")], **chosen))
         found = plans()
         _check(found)
         if chosen["recording_id"] and chosen["status"] and not chosen["label"]:
@@ -93,7 +95,7 @@ def test_lists_of_clips_use_indexes(ledger: Ledger, plans: Plans) -> None:
 
 def test_lists_of_recordings_use_indexes(ledger: Ledger, plans: Plans) -> None:
     for status, name, cursor in product((None, "complete"), (None, "meeting"), _cursors("recordings")):
-        ledger.recordings.list(limit=50, status=status, name=name, cursor=cursor)
+        ledger.recordings.list(RecordingFilter(limit=50, status=status, name=name, cursor=cursor))
         _check(plans())
 
 
@@ -138,7 +140,7 @@ def test_queries_of_a_clip_use_indexes(
     ledger.recordings.register("a.mp4", etag="e", size=1)
     ledger.recordings.claim_probe("me")
     ledger.recordings.release_orphans("me")
-    for left in ledger.clips.list(limit=9, status="processing").data:
+    for left in ledger.clips.list(ClipFilter(limit=9, status="processing")).data:
         ledger.clips.cancel(left.clip_id)
     ledger.recordings.delete(recording.recording_id)
     _check(plans())

@@ -14,12 +14,14 @@ import pytest
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import InvalidRequest, SecretsKeyLost, StartupError, StorageUnavailable
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database import postgres as postgres_module
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.schema import TABLES
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import inspect, is_current
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.timecode import now_ms
 from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
 from tests.support.waiting import until
@@ -107,8 +109,8 @@ def test_error_for_an_unreachable_server_names_it_without_the_password(tmp_path:
 
 def test_text_with_nul_is_an_invalid_request(ledger: Ledger) -> None:
     with pytest.raises(InvalidRequest):
-        ledger.clips.list(limit=5, label="a\0b")
-    assert ledger.clips.list(limit=5, label="ab").data == []
+        ledger.clips.list(ClipFilter(limit=5, label="a\0b"))
+    assert ledger.clips.list(ClipFilter(limit=5, label="ab")).data == []
 
 
 def test_events_become_visible_in_the_order_of_their_numbers(
@@ -165,7 +167,7 @@ def test_paused_transaction_loses_the_write_lock(open_ledger: Open, monkeypatch:
 
     with pytest.raises(StorageUnavailable):
         stand_still()
-    assert ledger.recordings.list(limit=9).data == []
+    assert ledger.recordings.list(RecordingFilter(limit=9)).data == []
     ledger.check_writable()
 
 
@@ -226,7 +228,7 @@ def test_connections_are_replaced_after_a_restart_of_the_server(own_server: Post
         own_server.start()
         time.sleep(postgres_module._FAIL_FAST_SECONDS)
         ledger.check_writable()
-        assert [each.bucket_path for each in ledger.recordings.list(limit=9).data] == ["a.mp4"]
+        assert [each.bucket_path for each in ledger.recordings.list(RecordingFilter(limit=9)).data] == ["a.mp4"]
         own_server.stop("immediate")  # as after a crash; idle connections are not reused
         own_server.start()
         time.sleep(postgres_module._FAIL_FAST_SECONDS)
@@ -266,7 +268,7 @@ def test_clip_that_is_retried_at_the_same_moment_does_not_expire(
         ledger.clips.retry(clip.clip_id)
         assert second.expiry.run(keep_ms=None) == 1  # does not wait for the row
     assert second.expiry.run(keep_ms=None) == 0
-    assert [each.clip_id for each in ledger.clips.list(limit=9).data] == [clip.clip_id]
+    assert [each.clip_id for each in ledger.clips.list(ClipFilter(limit=9)).data] == [clip.clip_id]
 
 
 def test_event_that_is_redelivered_at_the_same_moment_is_kept(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
 from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.recordings import Probe
+from clipengine.ledger.pages import Page
+from clipengine.ledger.recordings import Probe, RecordingFilter
 
 Queue = Callable[..., Clip]
 
@@ -211,7 +213,10 @@ def test_probe_of_a_deleted_recording_has_lost_its_lease(ledger: Ledger, facts: 
 
 def test_recordings_are_listed_by_each_filter(ledger: Ledger, recording: Recording) -> None:
     other, _ = _register(ledger)
-    lists = ledger.recordings.list
+
+    def lists(**filters: Any) -> Page[Recording]:
+        return ledger.recordings.list(RecordingFilter(**filters))
+
     assert lists(limit=9).data == [other, recording]
     assert lists(limit=9, status="processing").data == [other]
     assert lists(limit=9, name="meeting").data == [recording]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipengine.clips.clip import Clip
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
@@ -64,7 +65,7 @@ def _all_clips(ledger: Ledger) -> list[Clip]:
     clips: list[Clip] = []
     cursor: str | None = None
     while True:
-        page = ledger.clips.list(limit=1000, cursor=cursor)
+        page = ledger.clips.list(ClipFilter(limit=1000, cursor=cursor))
         clips += page.data
         cursor = page.next_cursor
         if cursor is None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Retention
 from clipengine.stores.folder import FolderStore
@@ -38,7 +39,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def test_one_run_deletes_every_expired_clip(ledger: Ledger) -> None:
     Cleanup(ledger, Retention()).run()
-    assert ledger.clips.list(limit=1).data == []
+    assert ledger.clips.list(ClipFilter(limit=1)).data == []
     events = ledger.events.after(0, limit=2 * CLIPS)
     assert len({event.clip_id for event in events}) == len(events) == CLIPS
     assert len(ledger.removals.due(limit=10 * CLIPS)) == 2 * CLIPS
@@ -48,7 +49,7 @@ def test_stopped_cleanup_deletes_nothing_more(ledger: Ledger) -> None:
     cleanup = Cleanup(ledger, Retention())
     cleanup.stop()
     cleanup.run()
-    assert len(ledger.clips.list(limit=100).data) == 100
+    assert len(ledger.clips.list(ClipFilter(limit=100)).data) == 100
 
 
 def test_cleanup_is_not_due_again_right_after_a_run(ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from clipengine.clips.clip import Recording
 from clipengine.clips.cues import Cue
 from clipengine.clips.discovery import belongs_to, is_recording, is_sidecar
 from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.work.sidecars import Sidecars
 from tests.support.api import RecordedEngine, recorded_engine
 from tests.support.waiting import until
@@ -91,7 +92,7 @@ def test_watch_reads_sidecars_that_appear_or_change_after_the_probe(engine: Reco
         drop(engine, "in/h_01/talk.de.srt", SRT % b"german")
         until(lambda: "de" in found(engine, recording))
     assert engine.ledger.transcripts.get(recording.recording_id, "en") == before
-    assert len(engine.ledger.recordings.list(limit=9).data) == 1
+    assert len(engine.ledger.recordings.list(RecordingFilter(limit=9)).data) == 1
 
 
 def test_sidecars_are_told_from_recordings_and_from_subtitles_of_clips() -> None:

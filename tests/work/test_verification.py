@@ -22,6 +22,7 @@ from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.engine import Engine
 from clipengine.errors import VerificationFailed
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.settings import Settings
 from clipengine.work.encoder import process
 from clipengine.work.encoder.jobs import Program
@@ -51,7 +52,7 @@ class Running:
         self.mode[:] = [mode]
         self.engine._encoders.take().close()  # started in the previous mode
         clips = self.engine.ledger.clips
-        recording = self.engine.ledger.recordings.list(limit=1).data[0]
+        recording = self.engine.ledger.recordings.list(RecordingFilter(limit=1)).data[0]
         made = clips.create(recording, ClipRequest("cut", 1, 3), extension="mp4")
         until(lambda: clips.get(made.clip_id).ended)
         return clips.get(made.clip_id)

@@ -13,6 +13,7 @@ import pytest
 
 from clipengine.clips.discovery import check_name_rule, is_recording, is_upload, recording_name
 from clipengine.errors import RecordingUnreadable
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.work.watch import Watch
 from tests.support.api import RecordedEngine, recorded_engine
 from tests.support.waiting import until
@@ -58,7 +59,7 @@ def drop(engine: RecordedEngine, key: str, body: bytes = b"film") -> Path:
 
 def registered(engine: RecordedEngine) -> list[tuple[str, str | None, int]]:
     """Return path, name and size of all recordings."""
-    found = engine.ledger.recordings.list(limit=100).data
+    found = engine.ledger.recordings.list(RecordingFilter(limit=100)).data
     return sorted((each.bucket_path, each.name, each.file_size_bytes) for each in found)
 
 
@@ -78,7 +79,7 @@ def test_new_object_is_registered_once_also_after_a_restart(engine: RecordedEngi
     assert registered(engine) == [("in/h_01/talk.mp4", "h_01: talk", 4), ("in/h_02/talk.MKV", "h_02: talk", 6)]
     assert {queue for queue, _ in engine.calls} == {"probes"}
     read(engine)  # one has failed, the other is deleted: neither is registered again
-    engine.ledger.recordings.delete(engine.ledger.recordings.list(limit=1).data[0].recording_id)
+    engine.ledger.recordings.delete(engine.ledger.recordings.list(RecordingFilter(limit=1)).data[0].recording_id)
     with watching(engine):
         drop(engine, "in/new.mp4")
         until(lambda: len(registered(engine)) == 2)
@@ -110,7 +111,7 @@ def test_copied_object_is_the_same_recording(engine: RecordedEngine) -> None:
         os.utime(path, ns=(now, now))
         etag = engine.store.head("in/a.mp4").etag
         until(lambda: engine.ledger.watched.all() == {"in/a.mp4": etag})
-    (found,) = engine.ledger.recordings.list(limit=10).data
+    (found,) = engine.ledger.recordings.list(RecordingFilter(limit=10)).data
     assert (found.recording_id, found.etag) == (recording.recording_id, etag)
 
 
@@ -122,7 +123,7 @@ def test_recordings_of_an_older_version_are_known_after_an_upgrade(engine: Recor
     with watching(engine):
         drop(engine, "in/new.mp4")
         until(lambda: "in/new.mp4" in engine.ledger.watched.all())
-    assert len(engine.ledger.recordings.list(limit=2000).data) == 1001
+    assert len(engine.ledger.recordings.list(RecordingFilter(limit=2000)).data) == 1001
 
 
 def test_clips_uploads_and_partial_files_are_not_registered(engine: RecordedEngine) -> None:

@@ -14,6 +14,7 @@ from minio import Minio
 from minio.datatypes import Part
 
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.stores.s3 import S3Store
 from clipengine.work.watch import Watch
 from tests.support.s3 import QUICK, S3Server
@@ -51,7 +52,7 @@ class Found:
 
     def registered(self) -> list[tuple[str, int]]:
         """Return path and size of all recordings, oldest first."""
-        found = self.ledger.recordings.list(limit=100).data
+        found = self.ledger.recordings.list(RecordingFilter(limit=100)).data
         return [(each.bucket_path, each.file_size_bytes) for each in reversed(found)]
 
 

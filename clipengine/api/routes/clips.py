@@ -47,6 +47,7 @@ from clipengine.errors import (
     UnknownWatermark,
     located,
 )
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.events import origin_of
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 
@@ -107,7 +108,7 @@ def list_clips(call: Call[ListClips, NoBody]) -> Response:
     recording_id = call.request.path_params.get("recording_id")
     if recording_id is not None:
         call.ledger.recordings.get(recording_id)
-    page = call.ledger.clips.list(recording_id=recording_id, **call.query.model_dump())
+    page = call.ledger.clips.list(ClipFilter(recording_id=recording_id, **call.query.model_dump()))
     return page_response(call, [_placed(call, clip).to_object() for clip in page.data], page.next_cursor)
 
 

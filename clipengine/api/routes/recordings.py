@@ -41,6 +41,7 @@ from clipengine.errors import (
 from clipengine.ingest.jibri import described
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
 from clipengine.webhooks.download import parse_source, worded
@@ -133,7 +134,7 @@ def get_recording(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Respons
 
 
 def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
-    page = call.ledger.recordings.list(**call.query.model_dump())
+    page = call.ledger.recordings.list(RecordingFilter(**call.query.model_dump()))
     return page_response(call, [recording.to_object() for recording in page.data], page.next_cursor)
 
 
