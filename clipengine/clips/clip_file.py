@@ -102,10 +102,9 @@ class CutReport(BaseModel):
         return self.parts[-1].actual_end
 
     @property
-    def same(self) -> dict[str, Any]:
-        """The values that the result of the clip has too."""
-        own = {"parts", "bytes_read", "warnings", "ffmpeg"}
-        return self.model_dump(exclude=own)
+    def result_fields(self) -> dict[str, Any]:
+        """The fields that the result of the clip has too."""
+        return self.model_dump(exclude={"parts", "bytes_read", "warnings", "ffmpeg"})
 
     @property
     def ranges(self) -> list[tuple[Fraction, Fraction]]:

@@ -15,7 +15,7 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.output import OutputLimits
 from clipengine.clips.plan import lacking_media
 from clipengine.clips.profiles import Profile
-from clipengine.clips.request import ClipRequest, check_label, check_range
+from clipengine.clips.request import LENGTH_HINT, ClipRequest, check_label, check_range
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.snapped import check_possible
 from clipengine.clips.watermarks import check_watermark
@@ -172,7 +172,7 @@ def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], short
     if not shortest <= total <= longest:
         allowed = f"{shortest:g} to {longest:g} s are allowed"
         with located(pointer="/parts"):
-            raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}")
+            raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}", hint=LENGTH_HINT)
     return total
 
 

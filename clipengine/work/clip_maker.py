@@ -98,7 +98,7 @@ class MadeClip:
             subtitles=[*subtitles],
             parts=self._parts(asked) or None,
             snapped=[*self.snapped.cuts],
-            **cut.same,
+            **cut.result_fields,
         )
 
     def _parts(self, asked: Sequence[Part]) -> list[ResultPart]:

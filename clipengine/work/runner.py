@@ -253,7 +253,7 @@ class ClipRunner(Jobs[Clip]):
 
     @contextmanager
     def _encoder(self, clip: Clip, recordings: Sequence[Recording], files: list[StoredObject]) -> Iterator[_Encoder]:
-        """Open the recordings, and yield a child for them. At the end, add what the readers know of them to `files`."""
+        """Open the recordings, and yield a child for them. At the end, add their metadata in the store to `files`."""
         with ExitStack() as stack:
             stack.enter_context(as_recording_errors())
             readers = [
