@@ -96,7 +96,7 @@ class ClipRunner(Jobs[Clip]):
         self._lock = threading.Lock()
         self._running: dict[str, EncoderProcess] = {}
         self._finished: set[str] = set()  # clips whose files are kept for their upload
-        self._too_large: set[str] = set()  # clips that filled the disk of this engine
+        self._filled: dict[str, int] = {}  # clips that filled the disk of this engine, and the bytes that they had
         self._unrecorded: set[str] = set()  # clips whose latest progress the ledger could not record
 
     def claim(self) -> Clip | None:
@@ -113,15 +113,24 @@ class ClipRunner(Jobs[Clip]):
         return self._ledger.clips.is_due()
 
     def _fits(self, clip: Clip) -> bool:
-        if clip.clip_id in self._too_large and self._ledger.engines.count() > 1:
-            return False
         try:
             size = estimate_bytes(clip, self._ledger.recordings.get(clip.recording_id))
         except RecordingNotFound:
             return True  # the attempt fails without using the disk
+        if self._is_left_to_others(clip, size):
+            return False
         if self._disk.reserve(clip.clip_id, size):
             return True
         log.warning("clip %s waits for disk space: it may need %d MB", clip.clip_id, size // 1_000_000)
+        return False
+
+    def _is_left_to_others(self, clip: Clip, size: int) -> bool:
+        """Return True if the clip has filled this disk, which has not got `size` more free bytes since then."""
+        if clip.clip_id not in self._filled:
+            return False
+        if self._ledger.engines.count() > 1 and self._scratch.free() < self._filled[clip.clip_id] + size:
+            return True
+        del self._filled[clip.clip_id]
         return False
 
     def ids(self, item: Clip) -> list[str]:
@@ -163,7 +172,8 @@ class ClipRunner(Jobs[Clip]):
             return Retry(delay)
         crashes = clips.crashes(item.clip_id)
         if isinstance(error, DiskFull) and crashes < _FULL_DISKS and self._ledger.engines.count() > 1:
-            self._too_large.add(item.clip_id)
+            self._scratch.remove(item.clip_id, item.attempt)
+            self._filled[item.clip_id] = self._scratch.free()
             return Retry(0, crashed=True)
         delay = retry_delay_ms(error, crashes)
         return None if delay is None else Retry(delay, crashed=True)

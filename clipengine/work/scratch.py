@@ -22,6 +22,13 @@ class Scratch:
         self.check()
         self.root.mkdir(mode=0o700, exist_ok=True)
 
+    def free(self) -> int:
+        """Return the number of bytes that are free on its disk, or 0 if it was moved."""
+        try:
+            return shutil.disk_usage(self.root).free
+        except FileNotFoundError:
+            return 0
+
     def make(self, clip_id: str, attempt: int) -> Path:
         """Create an empty folder for one attempt, and return its path."""
         self.prepare()

@@ -13,7 +13,7 @@ import pytest
 
 from clipengine.client import Client
 from clipengine.stores.folder import FolderStore
-from tests.support.full_disk import MEGABYTE, disk, fill, free
+from tests.support.full_disk import MEGABYTE, disk, fill, free, grow
 from tests.support.hosts import NO_CUTS, SECONDS, Hosts
 from tests.support.invariants import check_invariants
 from tests.support.postgres import database_url, kinds_of_ledger, postgres  # noqa: F401 - fixtures
@@ -101,6 +101,21 @@ def test_clip_that_fills_the_disk_of_one_engine_is_cut_by_another(hosts: Hosts, 
         clip_id = api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id
         until(lambda: "no space left" in full.log.read_text(), SECONDS)
         hosts.worker("empty")
+        clip = api.clips.wait(clip_id, timeout=SECONDS)
+        assert (clip.status, clip.attempt) == ("complete", 2), clip.error
+    hosts.check([clip_id])
+
+
+@pytest.mark.skipif("postgres" not in kinds_of_ledger(), reason="needs PostgreSQL")
+def test_clip_that_filled_the_disk_is_cut_when_the_disk_has_more_space(hosts: Hosts, film: Path) -> None:
+    server = hosts.server("server", **NO_CUTS)
+    scratch = hosts.folder / "full" / "scratch"
+    with server.client() as api, disk(scratch, 0.12):
+        recording = hosts.recording(api, film)
+        full = hosts.worker("full", CLIPENGINE_LIMITS__MIN_FREE_BYTES="0")
+        clip_id = api.clips.create(recording, label="long", start_seconds=0.0, end_seconds=12.0).clip_id
+        until(lambda: "no space left" in full.log.read_text(), SECONDS)
+        grow(scratch, 40)
         clip = api.clips.wait(clip_id, timeout=SECONDS)
         assert (clip.status, clip.attempt) == ("complete", 2), clip.error
     hosts.check([clip_id])

@@ -27,6 +27,12 @@ def disk(folder: Path, megabytes: float) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def grow(folder: Path, megabytes: float) -> None:
+    """Change the size of the disk."""
+    size = f"remount,size={round(megabytes * MEGABYTE)}"
+    subprocess.run(["mount", "-o", size, str(folder)], check=True)
+
+
 def fill(folder: Path, leave: int) -> None:
     """Fill the disk except for `leave` bytes."""
     size = max(0, shutil.disk_usage(folder).free - leave)
