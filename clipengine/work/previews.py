@@ -14,9 +14,10 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from clipengine.clips.clip import Recording
@@ -30,6 +31,7 @@ from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.work.encoder.jobs import read_job
+from clipengine.work.encoder.kept_children import KeptChildren, Key
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.preview_queue import Check, PreviewQueue
 from clipengine.work.recording_files import open_recording
@@ -74,6 +76,11 @@ class Preview:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
     @property
+    def readers(self) -> Key:
+        """Key of the children that may make it."""
+        return self.recording.bucket_path, self.recording.etag, self.kind.name
+
+    @property
     def expected_seconds(self) -> float:
         """Estimated duration of the job."""
         facts = self.recording.facts
@@ -110,7 +117,7 @@ class Previews:
         self._recordings = recordings
         self._encoding = encoding
         self._store = store
-        self._encoders = encoders
+        self._children = KeptChildren(encoders)
         self._cache = _Cache(folder, max_bytes)
         self._queue = PreviewQueue()
 
@@ -143,7 +150,7 @@ class Previews:
     def stop(self) -> None:
         """End the running children, and reject new requests."""
         self._queue.stop()
-        self._encoders.close()
+        self._children.close()
 
     def _make(self, preview: Preview, check: Check) -> bytes:
         made = self._cache.read(preview.name)  # it may have been finished since the caller looked
@@ -152,10 +159,11 @@ class Previews:
         recording = preview.recording
         assert recording.facts is not None
         job = read_job(self._encoding, preview.kind, recording.facts, preview.values, seek_index=preview.seek_index)
+        open_reader = partial(open_recording, self._store, self._recordings, recording)
         check()
         try:
-            with as_recording_errors(), closing(open_recording(self._store, self._recordings, recording)) as reader:
-                _, made = self._encoders.take().run(job, reader, watch=lambda message: check())
+            with as_recording_errors(), self._children.lent(preview.readers, open_reader) as (child, reader):
+                _, made = child.run(job, reader, watch=lambda message: check(), keep=True)
         except Timeout as error:
             raise Busy(f"This {preview.kind.name} takes too long to make now", retry_after=60) from error
         except DecoderKilled as error:

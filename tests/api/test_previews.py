@@ -22,7 +22,7 @@ from clipengine.work.preview_queue import _GRACE_SECONDS
 from clipengine.work.previews import _Cache
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine
-from tests.support.children import holding
+from tests.support.children import holding, working
 from tests.support.waiting import until
 
 _LONG = 1200  # copies of a 6 s recording: two hours, whose waveform takes at least half a minute
@@ -75,6 +75,15 @@ def test_preview_is_made_once_and_cached(http: httpx.Client, film: Recording, en
     assert len(http.get(f"{base}/waveform?points=50").json()["peaks"]) == 50
     part = http.get(f"{base}/frames?start=1.01&end=1.1").json()
     assert part == {"start_seconds": 1.01, "end_seconds": 1.1, "frames": [1.0, 1.04, 1.08]}
+
+
+def test_frames_of_one_recording_are_made_by_one_child(http: httpx.Client, film: Recording) -> None:
+    path, children = f"/v1/recordings/{film.recording_id}/frame", []
+    for at in (1, 2, 3):
+        assert http.get(path, params={"at": at}).status_code == 200
+        children.append(working(os.getpid()))
+    assert len(children[0]) == 1
+    assert children == [children[0]] * 3
 
 
 @pytest.mark.parametrize(
@@ -145,8 +154,10 @@ def test_preview_of_incomplete_or_unknown_recording_is_rejected(http: httpx.Clie
 
 
 def test_preview_of_replaced_object_is_rejected(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
+    path = f"/v1/recordings/{film.recording_id}/waveform"
+    assert http.get(path).status_code == 200
     engine.put("film.mp4", b"another film")
-    answer = http.get(f"/v1/recordings/{film.recording_id}/waveform")
+    answer = http.get(path, params={"points": 50})  # the child of the first request has not ended yet
     assert (answer.status_code, answer.json()["code"]) == (422, "recording_changed")
 
 

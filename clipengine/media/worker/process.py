@@ -124,14 +124,16 @@ def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *
 def _perform(do: DoJob, job: dict[str, Any], descriptors: list[int], control: Channel, ranges: Channel) -> Result:
     """Do one job and return its result, or the message of its error."""
     limit_job(JobLimits(**job["limits"]))
+    files: list[int] = []
     try:
         lock = threading.Lock()
-        sources: list[ByteSource] = [
-            DescriptorSource(descriptors.pop(0))
-            if source["kind"] == "descriptor"
-            else RangeSource(ranges, lock, number, source["size"])
-            for number, source in enumerate(job["sources"])
-        ]
+        sources: list[ByteSource] = []
+        for number, source in enumerate(job["sources"]):
+            if source["kind"] == "descriptor":
+                files.append(descriptors.pop(0))
+                sources.append(DescriptorSource(files[-1]))
+            else:
+                sources.append(RangeSource(ranges, lock, number, source["size"]))
         return do(job, [JobSource(source, control) for source in sources], descriptors, control)
     except ClipEngineError as error:
         return {"type": "error", "error": error.to_object()}, b""
@@ -140,6 +142,9 @@ def _perform(do: DoJob, job: dict[str, Any], descriptors: list[int], control: Ch
             return {"type": "error", "error": UnsupportedMedia.out_of_memory().to_object()}, b""
         fault = Internal(f"{type(error).__name__} in the encoder").to_object()
         return {"type": "error", "error": fault, "trace": traceback.format_exc()[-4000:]}, b""
+    finally:
+        for file in files:  # a further job brings its own
+            os.close(file)
 
 
 def _receive_jobs(control: Channel, jobs: SimpleQueue[dict[str, Any]]) -> None:

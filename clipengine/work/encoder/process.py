@@ -38,7 +38,7 @@ from clipengine.work.encoder.header_cache import HeaderCache
 from clipengine.work.encoder.inherited_limits import blamed, check_open_files
 from clipengine.work.encoder.jobs import Job, Message, Program
 from clipengine.work.encoder.launch import ChildEnds, Launch, launch_program
-from clipengine.work.encoder.liveness import Liveness
+from clipengine.work.encoder.liveness import Liveness, cpu_seconds
 from clipengine.work.encoder.messages import (
     MESSAGES_AT_ONCE,
     MESSAGES_PER_SECOND,
@@ -58,6 +58,10 @@ _TICK_SECONDS = 0.25
 _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
 _SEND_SECONDS = 10  # for a job, to a child that is ready
+
+# An x264 encoder decides slightly otherwise in a process that has encoded before, and the same clip must have the same
+# bytes.
+_ENCODING_JOBS = ("cut", "proxy")
 
 # Called with each progress message of the child, and with None several times a second. An exception stops the child.
 Watch = Callable[[Message | None], None]
@@ -121,6 +125,11 @@ class EncoderProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time so far, which the limits of all its jobs count."""
+        return cpu_seconds(self._process.pid)
+
     def wait_until_ready(self) -> tuple[Layer, ...]:
         """Wait until the sandbox is in place, and return its layers."""
         try:
@@ -148,8 +157,7 @@ class EncoderProcess:
         """Do one job on the recordings of the readers, and return its result with its binary part.
 
         The child has ended when this method returns, unless it is to `keep` for another job with the same reader, whose
-        limits must not be higher. It has also ended after an exception, and after a cut: in a process that encodes
-        several clips x264 decides slightly otherwise, and the same clip must have the same bytes.
+        limits must not be higher. It has also ended after an exception, and after a job that encodes video.
 
         Raises the error that the child reports, DecoderCrashed or DecoderKilled if it ends without a report,
         DecoderCrashed if it sends an invalid message, Timeout if it exceeds its deadline or shows no sign of life for
@@ -167,13 +175,14 @@ class EncoderProcess:
         try:
             drawn = _open_fonts(job, fonts)
             descriptors = [number for number in (*files, output, *drawn) if number is not None]
+            self._ranges.renew_budget(readers)
             if self._has_read:  # the recording may have taken it over, so that it does not limit itself
                 lower_limit(resource.RLIMIT_FSIZE, job.file_bytes, pid=self._process.pid)
             elif None in files:
                 self._ranges.start(readers)
             self._has_read = True
             result = self._converse(job, message, descriptors, watch)
-            kept = keep and job.message["job"] != "cut"
+            kept = keep and job.message["job"] not in _ENCODING_JOBS
             return result
         except InvalidMessage as error:
             raise self._invalid_message(error) from error

@@ -16,7 +16,7 @@ from clipengine.work.encoder.messages import RangeRequest, parse_range_request
 
 log = logging.getLogger(__name__)
 
-# The bytes of its recordings that one child may read. A valid child stops at half of it (`media.worker.process`).
+# The bytes of its recordings that one job may read. A valid child stops at half of it (`media.worker.process`).
 _MAX_READS, _READ_FLOOR_BYTES = 40, 512 << 20
 _LEAST_READ_BYTES = 16 << 10  # a smaller request counts as much
 
@@ -42,21 +42,25 @@ class RangeServer:
         self._on_invalid = on_invalid
         self.error: ClipEngineError | None = None
         self.invalid = ""
+        self._budget = 0
 
     def start(self, readers: Sequence[ObjectReader]) -> None:
         run = contextvars.copy_context().run  # for the log lines
         threading.Thread(target=run, args=(self._serve, readers), name="ranges", daemon=True).start()
 
+    def renew_budget(self, readers: Sequence[ObjectReader]) -> None:
+        """Let the child read these recordings `_MAX_READS` times, for one job."""
+        self._budget = sum(_READ_FLOOR_BYTES + _MAX_READS * reader.info.size for reader in readers)
+
     def close(self) -> None:
         self._channel.close()
 
     def _serve(self, readers: Sequence[ObjectReader]) -> None:
-        budget = sum(_READ_FLOOR_BYTES + _MAX_READS * reader.info.size for reader in readers)
         try:
             while (received := self._channel.receive()) is not None:
                 request = parse_range_request(received[0], [reader.info.size for reader in readers])
-                budget -= max(request.length, _LEAST_READ_BYTES)
-                if budget < 0:
+                self._budget -= max(request.length, _LEAST_READ_BYTES)
+                if self._budget < 0:
                     raise InvalidMessage(f"the recordings were read {_MAX_READS} times over")
                 self._answer(readers[request.source], request)
         except InvalidMessage as error:
