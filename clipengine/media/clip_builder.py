@@ -157,8 +157,9 @@ class ClipBuilder:
         chapters = cut_chapters(self._facts.chapter_list, self.origin, self._cut.end, speed=self._speed)
         self._writer.set_chapters(chapters)
         if begin.frame is not None and self._facts.video is not None:
-            size = self._clip.picture
-            self._converter = self._make_converter(begin.frame, self._facts.video.sample_aspect_ratio, size)
+            picture = self._clip.picture
+            video = self._facts.video if picture is None else picture.applied_to(self._facts.video)
+            self._converter = self._make_converter(begin.frame, video.sample_aspect_ratio, picture)
             self._add_video(begin, begin.frame, self._converter, self._facts.video.names)
             self.has_video = True
         else:
@@ -183,7 +184,8 @@ class ClipBuilder:
             self._profile,
             frame,
             sample_aspect_ratio,
-            size=None if size is None else (size.width, size.height),
+            size=None if size is None else size[:2],
+            ratios={} if size is None else size.ratios,
             target=self._writer.format,
             effects=self._effects,
             watermark=self._drawing.watermark,
@@ -222,8 +224,7 @@ class ClipBuilder:
             if time >= self._poster_from:
                 self._make_poster(frame)
             self._writer.write_frame(frame, time, shown)
-        if self._facts.video is not None:
-            self._writer.last_shown = event.frame, self._facts.video.sample_aspect_ratio
+        self._writer.last_shown = event.frame, self._converter.ratio_of(event.frame)
         self._report()
 
     @property

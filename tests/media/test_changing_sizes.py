@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,6 +20,8 @@ from clipengine.media.previews.clip_plan import clip_plan
 from scripts.fuzz_bitstream import encode_with
 from tests.films.cutting import DEFAULT, SMART, Clip, cut_file, cut_parts, facts_of
 from tests.support.changing_sizes import Run, write_changing
+from tests.support.patches import read_pixels
+from tests.support.selection import cases
 
 _SECOND, _SMALL, _LARGE, _SQUARE = Fraction(1), Run(96, 64, 15, 60), Run(192, 128, 15, 120), Run(128, 128, 15, 200)
 _RUNS = (_SMALL, _LARGE, _SQUARE)
@@ -155,6 +158,37 @@ def test_recording_whose_size_changes_ten_times_a_second(defects: Path, tmp_path
     assert _size(clip) == (1920, 1080)
     assert clip.made.frames == 300
     assert clip.made.warnings[0].endswith("640x360 and 3 more sizes in the range are fitted into 1920x1080")
+
+
+_WIDE, _FLAT = Run(96, 64, 15, 60, Fraction(4, 3), True), Run(192, 128, 15, 60, Fraction(1), True)
+_BROADCAST = Run(128, 128, 15, 60, Fraction(5, 3), True)
+_ANAMORPHIC = {
+    "h264": ("libx264", "ts", (_WIDE, _FLAT)),
+    "mkv": ("libx264", "mkv", (_FLAT, _WIDE)),
+    "hevc": ("libx265", "ts", (_BROADCAST, _WIDE)),
+    "mpeg2": ("mpeg2video", "ts", (Run(96, 64, 15, 60, Fraction(32, 27), True), _FLAT._replace(ratio=Fraction(8, 9)))),
+    "small_first": ("libx264", "ts", (_WIDE, Run(160, 128, 15, 60, Fraction(8, 5), True))),
+}
+
+
+def _square(path: Path, at: float) -> float:
+    """Return the shape of the white square in the frame at a time, as it is shown: 1 if it is a square."""
+    with av.open(str(path)) as container:
+        ratio = container.streams.video[0].sample_aspect_ratio or 1
+    white = read_pixels(path, at=at)[:, :, 1] > 150
+    rows, columns = (white.any(axis=axis).sum() for axis in (1, 0))
+    return float(columns * ratio / rows)
+
+
+@pytest.mark.parametrize("name", cases(_ANAMORPHIC, ("h264", "mpeg2")))
+@pytest.mark.parametrize("values", [{}, {"max_height": 96}, {"output": {"aspect": "1:1", "fit": "pad"}}], ids=str)
+def test_anamorphic_pictures_of_several_sizes_keep_their_shape(
+    tmp_path: Path, name: str, values: dict[str, Any]
+) -> None:
+    codec, suffix, runs = _ANAMORPHIC[name]
+    write_changing(path := tmp_path / f"film.{suffix}", codec, runs)
+    clip = _cut(path, 0, 3, Profile.model_validate({"crf": 10} | values))
+    assert [_square(clip.path, at) for at in (0.5, 2.5)] == pytest.approx([1, 1], abs=0.05)
 
 
 def test_facts_of_older_probes_are_accepted(path: Path) -> None:

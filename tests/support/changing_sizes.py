@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
+import numpy as np
+import numpy.typing as npt
 from av.packet import Packet
 
 FPS = 10
@@ -18,12 +20,14 @@ _OPTIONS = {
 
 
 class Run(NamedTuple):
-    """Grey pictures of one size."""
+    """Grey pictures of one size, with a white square of half their height in the middle if it is `squared`."""
 
     width: int
     height: int
     frames: int
     luma: int
+    ratio: Fraction = Fraction(1)  # sample aspect ratio
+    squared: bool = False
 
 
 def write_changing(path: Path, codec: str, runs: Sequence[Run]) -> None:
@@ -43,6 +47,7 @@ def _encoder(codec: str, run: Run) -> Any:
     encoder = av.CodecContext.create(codec, "w")
     encoder.width, encoder.height, encoder.pix_fmt = run.width, run.height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, FPS), Fraction(FPS)
+    encoder.sample_aspect_ratio = run.ratio
     encoder.options = _OPTIONS.get(codec, {})
     encoder.open()
     return encoder
@@ -51,6 +56,7 @@ def _encoder(codec: str, run: Run) -> Any:
 def _stream(container: Any, codec: str, encoder: Any) -> Any:
     stream = container.add_stream(codec, rate=FPS)
     stream.width, stream.height, stream.pix_fmt = encoder.width, encoder.height, "yuv420p"
+    stream.sample_aspect_ratio = encoder.sample_aspect_ratio
     stream.codec_context.options = _OPTIONS.get(codec, {})
     stream.time_base = Fraction(1, FPS)
     return stream
@@ -59,12 +65,22 @@ def _stream(container: Any, codec: str, encoder: Any) -> Any:
 def _packets(encoder: Any, run: Run) -> list[Packet[Any]]:
     made: list[Packet[Any]] = []
     for number in range(run.frames):
-        frame = av.VideoFrame(run.width, run.height, "yuv420p")
-        for plane, value in zip(frame.planes, (run.luma, 128, 128), strict=True):
-            plane.update(bytes([value]) * plane.buffer_size)
+        frame = av.VideoFrame.from_ndarray(_picture(run), format="yuv420p")
         frame.pts, frame.time_base = number, Fraction(1, FPS)
         made += encoder.encode(frame)
     return [*made, *encoder.encode(None)]
+
+
+def _picture(run: Run) -> npt.NDArray[np.uint8]:
+    """Return the planes of a picture, one below the other."""
+    planes = np.full((run.height * 3 // 2, run.width), 128, np.uint8)
+    luma = planes[: run.height]
+    luma[:] = run.luma
+    if run.squared:
+        sides = round(run.height / 2), round(run.height / 2 / run.ratio)
+        y, x = (run.height - sides[0]) // 2, (run.width - sides[1]) // 2
+        luma[y : y + sides[0], x : x + sides[1]] = 235
+    return planes
 
 
 def _mux(container: Any, stream: Any, packet: Packet[Any], at: int) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
+from clipengine.media.bitstream.aspect_ratio import read_aspect_ratio
 from clipengine.media.bitstream.bits import BitReader, Bits, BitstreamError
 from clipengine.media.bitstream.nal import LENGTH_BYTES, escape, split_at_start_codes, unescape
 
@@ -15,7 +17,6 @@ _MAX_SPS_ID, MAX_PPS_ID = 31, 255
 _HIGH_PROFILES = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
 # Profiles for which avcC repeats chroma format and bit depths (ISO/IEC 14496-15, 5.3.3.1.2).
 _AVCC_EXTENDED = frozenset((100, 110, 122, 144, 244))
-_EXTENDED_ASPECT_RATIO = 255
 
 
 class Picture(NamedTuple):
@@ -47,7 +48,8 @@ class Sps:
     poc_type: int  # how picture order counts are coded
     poc_lsb_bits: int
     reference_frames: int
-    reordered_frames: int | None  # None if it is not stated
+    sample_aspect_ratio: Fraction | None  # None if it is not stated
+    reordered_frames: int | None  # the same
 
     @property
     def size(self) -> tuple[int, int]:
@@ -178,6 +180,7 @@ def parse_sps(unit: bytes) -> Sps:
     reader.flag()  # direct 8x8 inference
     crop = tuple(reader.ue() for _ in range(4)) if reader.flag() else (0, 0, 0, 0)
     picture = Picture(chroma, planes, luma_depth, chroma_depth, width, height, frames_only, crop)
+    has_usability = reader.flag()
     return Sps(
         unit,
         profile,
@@ -191,7 +194,8 @@ def parse_sps(unit: bytes) -> Sps:
         poc_type,
         poc_lsb_bits,
         references,
-        _read_reordered_frames(reader) if reader.flag() else None,
+        read_aspect_ratio(reader) if has_usability else None,
+        _read_reordered_frames(reader) if has_usability else None,
     )
 
 
@@ -219,9 +223,7 @@ def _read_poc_coding(reader: BitReader) -> tuple[int, int]:
 
 
 def _read_reordered_frames(reader: BitReader) -> int | None:
-    """Read the video usability information (annex E) and return max_num_reorder_frames, or None."""
-    if reader.flag() and reader.u(8) == _EXTENDED_ASPECT_RATIO:
-        reader.u(32)
+    """Read the video usability information (annex E) after its aspect ratio: max_num_reorder_frames, or None."""
     if reader.flag():  # overscan
         reader.u(1)
     if reader.flag():  # video signal type

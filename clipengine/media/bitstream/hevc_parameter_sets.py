@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
+from clipengine.media.bitstream.aspect_ratio import read_aspect_ratio
 from clipengine.media.bitstream.bits import BitReader, Bits, BitstreamError
 from clipengine.media.bitstream.nal import LENGTH_BYTES, escape, split_at_start_codes, unescape
 
@@ -59,6 +61,7 @@ class Sps:
     reference_sets: int  # number of short-term reference picture sets
     long_term_references: int | None  # None if long-term references are not allowed
     temporal_vectors: bool
+    sample_aspect_ratio: Fraction | None  # None if it is not stated
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,7 @@ def parse_sps(unit: bytes) -> Sps:
         sets,
         long_term,
         temporal,
+        read_aspect_ratio(reader) if reader.flag() else None,
     )
 
 

@@ -1,12 +1,14 @@
-"""Sizes of the pictures of a stream, from the headers in its packets."""
+"""Sizes and sample aspect ratios of the pictures of a stream, from the headers in its packets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import NamedTuple
 
 from clipengine.media.bitstream import h264_parameter_sets as h264
 from clipengine.media.bitstream import hevc_parameter_sets as hevc
+from clipengine.media.bitstream.aspect_ratio import mpeg2_picture
 from clipengine.media.bitstream.av1_sequence import av1_size
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.h264_slices import unit_type as h264_unit_type
@@ -15,32 +17,35 @@ from clipengine.media.bitstream.vp8_frames import vp8_size
 from clipengine.media.bitstream.vp9_frames import vp9_size
 
 Size = tuple[int, int]
+Picture = tuple[Size, Fraction | None]  # a size and its sample aspect ratio, if that is stated
 
-_FRAMES: dict[str, Callable[[bytes], Size | None]] = {"vp8": vp8_size, "vp9": vp9_size, "av1": av1_size}
+# Codecs whose frames or sequence headers state the size.
+_SIZES: dict[str, Callable[[bytes], Size | None]] = {"vp8": vp8_size, "vp9": vp9_size, "av1": av1_size}
 
 
 class _Sets(NamedTuple):
-    """Parsers of a codec whose sequence parameter sets state the size, in the packets or in the codec header."""
+    """Parsers of a codec whose sequence parameter sets state the picture, in the packets or in the codec header."""
 
     read: Callable[[bytes], h264.ParameterSets | hevc.ParameterSets]
     unit_type: Callable[[bytes], int]
     sps_unit: int
-    size_of: Callable[[bytes], Size]
+    parse_sps: Callable[[bytes], h264.Sps | hevc.Sps]
 
 
 _SETS = {
-    "h264": _Sets(h264.read_parameter_sets, h264_unit_type, h264.SPS_UNIT, lambda unit: h264.parse_sps(unit).size),
-    "hevc": _Sets(hevc.read_parameter_sets, hevc.unit_type, hevc.SPS_UNIT, lambda unit: hevc.parse_sps(unit).size),
+    "h264": _Sets(h264.read_parameter_sets, h264_unit_type, h264.SPS_UNIT, h264.parse_sps),
+    "hevc": _Sets(hevc.read_parameter_sets, hevc.unit_type, hevc.SPS_UNIT, hevc.parse_sps),
 }
 
 
 class PictureSizes:
-    """Follows the size of the pictures from packet to packet. Headers that cannot be parsed do not change it."""
+    """Follows the pictures from packet to packet. Headers that cannot be parsed do not change them."""
 
     def __init__(self, codec: str, header: bytes) -> None:
         self._codec = codec
         self._length_bytes = 0
         self.size: Size | None = None  # None until a header states it
+        self.ratios: dict[Size, Fraction] = {}  # sample aspect ratios of sizes, as far as headers state them
         self.change_header(header)
 
     @property
@@ -62,8 +67,10 @@ class PictureSizes:
     def add(self, packet: bytes) -> Size | None:
         """Return the size of the packet's picture, or None if no header has stated it."""
         try:
-            if self._codec in _FRAMES:
-                self.size = _FRAMES[self._codec](packet) or self.size
+            if self._codec in _SIZES:
+                self.size = _SIZES[self._codec](packet) or self.size
+            elif self._codec == "mpeg2video":
+                self._apply(mpeg2_picture(packet))
             elif self._codec in _SETS:
                 self._read_sets(self._split(packet))
         except BitstreamError:
@@ -77,4 +84,12 @@ class PictureSizes:
         sets = _SETS[self._codec]
         for unit in units:
             if sets.unit_type(unit) == sets.sps_unit:
-                self.size = sets.size_of(unit)
+                found = sets.parse_sps(unit)
+                self._apply((found.size, found.sample_aspect_ratio))
+
+    def _apply(self, picture: Picture | None) -> None:
+        if picture is None:
+            return
+        self.size, ratio = picture
+        if ratio is not None:
+            self.ratios[self.size] = ratio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain, pairwise
 from typing import Any
@@ -29,6 +29,11 @@ class StreamSizes:
     def __init__(self, stream: VideoStream) -> None:
         self._sizes = PictureSizes(codec_name(stream), stream.codec_context.extradata or b"")
 
+    @property
+    def ratios(self) -> Mapping[Size, Fraction]:
+        """Sample aspect ratios of the sizes, as far as headers state them."""
+        return self._sizes.ratios
+
     def add(self, packet: Packet[Any]) -> Size | None:
         """Return the size of the packet's picture, or None if no header has stated it."""
         if (header := new_header(packet)) is not None:
@@ -47,15 +52,24 @@ def picture_size(
         Seeker(reader, facts, cut, video=True, audio=[], seek_index=seek_index) as seeker,
     ):
         seeker.seek()
-        shown = _shown_seconds(_changes(seeker), cut)
-    return chosen_size(shown) if shown else None
+        if seeker.video is None:
+            return None
+        sizes = StreamSizes(seeker.video)
+        shown = _shown_seconds(_changes(seeker, sizes), cut)
+    return chosen_size(shown, _stated(facts, sizes)) if shown else None
 
 
-def _changes(seeker: Seeker) -> Iterator[tuple[Fraction, Size]]:
+def _stated(facts: SourceFacts, sizes: StreamSizes) -> Mapping[Size, Fraction]:
+    """Return the sample aspect ratios in the codec's headers, or none if the container states another one."""
+    video = facts.video
+    if video is not None and sizes.ratios.get((video.width, video.height)) in (None, video.sample_aspect_ratio):
+        return sizes.ratios
+    return {}
+
+
+def _changes(seeker: Seeker, sizes: StreamSizes) -> Iterator[tuple[Fraction, Size]]:
     """Yield the times at which the size changes, first that of the first packet."""
-    if seeker.video is None:
-        return
-    sizes, last = StreamSizes(seeker.video), None
+    last = None
     for time, size in _sizes(seeker.packets(), sizes):
         if size != last:
             last = size

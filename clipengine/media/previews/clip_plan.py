@@ -68,8 +68,7 @@ def clip_plan(
     if has_video and facts.video is not None:
         cut = CutRange(start, end, facts.video.frame_seconds, facts.video.tick)
         if facts.video.largest is not None and (picture := _picture(source, facts, cut, seek_index)) is not None:
-            chosen = {"width": picture.width, "height": picture.height}
-            facts = facts.model_copy(update={"video": facts.video.model_copy(update=chosen)})
+            facts = facts.model_copy(update={"video": picture.applied_to(facts.video)})
             warnings += [picture_resized(picture)] if picture.others else []
     origin = _origin(source, facts, cut, seek_index) if has_video else start
     segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
