@@ -670,6 +670,10 @@ class SecretsKeyLost(StartupError):
     )
 
 
+class LedgerBusy(StartupError):
+    """Another engine holds the lock of the ledger for long, as during a migration."""
+
+
 class BackupUnusable(StartupError):
     code = "backup_unusable"
     default_hint = "Use another backup; the data folder was not changed."

@@ -125,7 +125,7 @@ def create_worker_app(engine: Engine) -> Starlette:
 
 
 def create_waiting_app() -> Starlette:
-    """Return the ASGI application of an engine that waits for its database: `/livez`, and 503 for all else."""
+    """Return the ASGI application of an engine whose ledger is not open yet: `/livez`, and 503 for all else."""
 
     async def livez(request: Request) -> Response:
         return json_response({"status": "ok"})
@@ -136,7 +136,7 @@ def create_waiting_app() -> Starlette:
 
     async def unavailable(request: Request, error: Exception) -> Response:
         hint = "The server starts when its database is available; send the same request again."
-        return await on_error(request, StorageUnavailable("the database cannot be reached yet", hint=hint))
+        return await on_error(request, StorageUnavailable("the database is not ready yet", hint=hint))
 
     return Starlette(
         routes=[Route("/livez", Public(livez)), Route("/readyz", Public(readyz))],

@@ -1,14 +1,19 @@
-"""Wait of `serve` and `worker` for a database that cannot be reached when they start."""
+"""Wait of `serve` and `worker` for a ledger that cannot be opened at once when they start."""
 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from clipengine.api.app import create_waiting_app
 from clipengine.cli.http_server import Server, listen
 from clipengine.cli.shutdown import StopRequest
-from clipengine.ledger.opening.location import location_of, why_unreachable
+from clipengine.engine import Engine
+from clipengine.errors import ClipEngineError, LedgerBusy
+from clipengine.ledger.database.backend import Location
+from clipengine.ledger.opening.location import is_current, location_of, why_unreachable
 from clipengine.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -16,30 +21,47 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 
 
-def wait_for_database(settings: Settings, stop: StopRequest) -> bool:
-    """Return True when the database can be reached, False if the engine is stopped before. `/livez` answers meanwhile.
+def build_engine(settings: Settings, stop: StopRequest) -> Engine | None:
+    """Build the engine when its database can be reached, or return None if it is stopped before. Raises StartupError.
 
-    A service manager would give up if the engine exited each time, for example while both start with the machine.
+    `/livez` answers while the database cannot be reached and while the ledger is migrated: a service manager would give
+    up if the engine exited each time, for example while both start with the machine, or end it during the migration.
     """
-    location = location_of(settings)
-    if (reason := why_unreachable(location)) is None:
-        return True
-    log.warning("waiting for the database: %s", reason)
-    ended = threading.Event()
-    with listen(settings.server.host, settings.server.port) as listener:
+    if (reason := _why_not_at_once(location_of(settings))) is None:
+        return Engine.build(settings)
+    log.warning("%s", reason)
+    stopped = threading.Event()
+    with listen(settings.server.host, settings.server.port) as listener, ThreadPoolExecutor(1, "build") as builder:
         server = Server(create_waiting_app(), stop, on_listening=lambda: None)
 
-        def poll() -> None:
-            while not ended.wait(_RETRY_SECONDS):
-                if why_unreachable(location) is None:
-                    server.should_exit = True
-                    return
+        def end(built: Future[Engine | None]) -> None:
+            server.should_exit = True
 
-        polling = threading.Thread(target=poll, name="database-wait", daemon=True)
-        polling.start()
+        built = builder.submit(_build, settings, stopped)
+        built.add_done_callback(end)
         server.run(sockets=[listener])
-        ended.set()
-        polling.join()
-    if not stop.should_exit:
-        log.info("the database can be reached")
-    return not stop.should_exit
+        stopped.set()
+        return built.result()
+
+
+def _why_not_at_once(location: Location) -> str | None:
+    """Return why it takes long to open the ledger, or None."""
+    if (reason := why_unreachable(location)) is not None:
+        return f"waiting for the database: {reason}"
+    try:
+        return None if is_current(location) else "migrating the ledger"
+    except (ClipEngineError, sqlite3.Error):
+        return None  # there is no ledger yet, or `Engine.build` says what is wrong
+
+
+def _build(settings: Settings, stopped: threading.Event) -> Engine | None:
+    location = location_of(settings)
+    while True:
+        if why_unreachable(location) is None:
+            log.info("the database can be reached")
+            try:
+                return Engine.build(settings)
+            except LedgerBusy as error:  # another engine migrates it
+                log.warning("%s", error.message)
+        if stopped.wait(_RETRY_SECONDS):
+            return None

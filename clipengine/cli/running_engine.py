@@ -8,7 +8,7 @@ from collections.abc import Callable
 from clipengine import tracing
 from clipengine.cli import logs, process, traces
 from clipengine.cli.data_folder import make_private
-from clipengine.cli.database_wait import wait_for_database
+from clipengine.cli.database_wait import build_engine
 from clipengine.cli.shutdown import StopRequest
 from clipengine.engine import Engine
 from clipengine.settings import Settings
@@ -33,9 +33,9 @@ def run_engine(
     make_private(settings.data.folder)
     process.prepare()
     traces.set_up(settings)
-    if not wait_for_database(settings, stop):
+    engine = build_engine(settings, stop)
+    if engine is None:
         return
-    engine = Engine.build(settings)
     try:
         engine.start(leads=leads)
         stop.drain = engine.drain

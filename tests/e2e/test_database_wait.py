@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
+from clipengine.ledger.database.backend import BUSY_SECONDS
+from clipengine.ledger.database.postgres import _WRITE_LOCK
 from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
 from tests.support.server import COMMAND, clean_environ, run_command
 from tests.support.waiting import until
@@ -51,6 +55,10 @@ def _get(url: str) -> httpx.Response | None:
         return None
 
 
+def _status(url: str) -> int | None:
+    return found.status_code if (found := _get(url)) else None
+
+
 @pytest.mark.parametrize("command", ["serve", pytest.param("worker", marks=pytest.mark.exhaustive)])
 def test_engine_waits_for_its_database(database: PostgresServer, command: str, tmp_path: Path) -> None:
     with database.database() as url:
@@ -73,6 +81,28 @@ def test_engine_waits_for_its_database(database: PostgresServer, command: str, t
         finally:
             database.end()
             database.start()
+
+
+@pytest.mark.parametrize(
+    "seconds", [0.0, pytest.param(BUSY_SECONDS + 2.0, marks=pytest.mark.exhaustive)], ids=["briefly", "for long"]
+)
+def test_engine_answers_while_the_ledger_is_migrated(database: PostgresServer, seconds: float, tmp_path: Path) -> None:
+    """Another engine migrates it, also for longer than an engine waits for a lock."""
+    with (
+        database.database() as url,
+        psycopg.connect(url) as migrating,
+    ):
+        migrating.execute(_WRITE_LOCK)
+        with engine("serve", tmp_path, url) as (process, address, log):
+            until(lambda: _get(f"{address}/livez"))
+            assert "migrating the ledger" in log.read_text()
+            end = time.monotonic() + seconds
+            until(lambda: _status(f"{address}/livez") != 200 or time.monotonic() > end)
+            assert (_status(f"{address}/livez"), _status(f"{address}/readyz")) == (200, 503)
+            migrating.rollback()
+            until(lambda: _status(f"{address}/readyz") == 200)
+            process.terminate()
+            assert process.wait(15) == 0
 
 
 @pytest.mark.exhaustive
