@@ -75,6 +75,8 @@ def test_hint_of_several_faults_names_what_was_meant(http: httpx.Client, recordi
     body = {"lable": "a", "start_second": 1, "end_seconds": 2}
     problem = http.post(f"/v1/recordings/{recording.recording_id}/clips?waitt=1", json=body).json()
     assert problem["hint"] == "Did you mean `label`? Did you mean `start_seconds`?"
+    problem = http.post(f"/v1/recordings/{recording.recording_id}/clips", json={"start": 1, "end": 2}).json()
+    assert problem["hint"] == "Did you mean `start_seconds`? Did you mean `end_seconds`?"
 
 
 def test_refused_url_of_a_recording_has_its_own_code(http: httpx.Client) -> None:

@@ -292,6 +292,12 @@ def _common_hint(faults: Sequence[_Fault]) -> str | None:
     return " ".join(dict.fromkeys(meant[:_SHOWN])) or None
 
 
+def _meant_field(name: str, known: Sequence[str]) -> str | None:
+    """Return the field that a client probably meant: `start_seconds` for `start`, or the most similar one."""
+    longer = [each for each in known if each.startswith(f"{name}_")]
+    return next(iter(longer or difflib.get_close_matches(name, known, n=1)), None)
+
+
 def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault:
     """Return one fault of a value: its description, location, code and hint."""
     where: _Fault = {place: pointer(*fault["loc"]) if place == "pointer" else _parameter(*fault["loc"])}
@@ -299,10 +305,8 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, place: _Place) -> _Fault
     if kind == "missing":
         return {"detail": "is required", **where, "code": InvalidRequest.code, "hint": "Add it."}
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(
-            str(fault["loc"][-1])[:100].lower(), _known_fields(model, fault["loc"][:-1]), n=1
-        )
-        hint = f"{_MEANT} `{near[0]}`?" if near else "Leave it out."
+        near = _meant_field(str(fault["loc"][-1])[:100].lower(), _known_fields(model, fault["loc"][:-1]))
+        hint = f"{_MEANT} `{near}`?" if near else "Leave it out."
         what = "parameter" if place == "parameter" else "field"
         return {"detail": f"is not a known {what}", **where, "code": InvalidRequest.code, "hint": hint}
     detail = re.sub(r"^\w+ should", "must", fault["msg"])
