@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_serializer,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.settings_table import Options, SettingsTable
@@ -46,7 +47,11 @@ def _in_order(span: tuple[float, float]) -> tuple[float, float]:
     return span
 
 
-_Span = Annotated[tuple[_Seconds, _Seconds], Field(strict=False), AfterValidator(_in_order)]
+# Some linters of OpenAPI want `items` of arrays of a fixed length too.
+_TWO_NUMBERS: JsonDict = {"items": {"type": "number"}}
+_Span = Annotated[
+    tuple[_Seconds, _Seconds], Field(strict=False, json_schema_extra=_TWO_NUMBERS), AfterValidator(_in_order)
+]
 
 
 class Region(Options):

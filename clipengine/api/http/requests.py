@@ -53,6 +53,7 @@ _LINE: JsonDict = {"pattern": f"^[^{_CONTROLS}]*$"}
 _TAG: JsonDict = {"pattern": rf"^[^,\s{_CONTROLS}]([^,{_CONTROLS}]*[^,\s{_CONTROLS}])?$"}
 _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
+_CURSOR: JsonDict = {"pattern": "^[A-Za-z0-9_-]+={0,2}$"}
 MAX_IDS = 40  # of a query, which has at most 50 parameters
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 
@@ -220,7 +221,7 @@ def _either(first: dict[str, str], second: dict[str, str]) -> JsonDict:
 
 
 def _typed(fields: dict[str, str]) -> JsonDict:
-    return {name: {"type": kind} for name, kind in fields.items()}
+    return {name: {"type": kind} | ({"items": {}} if kind == "array" else {}) for name, kind in fields.items()}
 
 
 _RANGE_OR_PARTS = _either({"parts": "array"}, {"start_seconds": "number", "end_seconds": "number"})
@@ -299,7 +300,9 @@ class CreateClip(Body):
         description="On the recording's timeline. The clip begins on the nearest frame.",
     )
     end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
-    profile: str = Field(default="default", description="Name of a profile in the settings.")
+    profile: str = Field(
+        default="default", description="Name of a profile in the settings.", json_schema_extra={"minLength": 1}
+    )
     metadata: Metadata = {}
     tags: Tags = []
     priority: int = Field(default=0, ge=-10, le=10, description="Queued clips with a higher priority are cut first.")
@@ -552,7 +555,7 @@ class NoQuery(Query):
 
 class PageQuery(Query):
     limit: int = Field(default=50, ge=1, le=100, description="Number of objects of a page.")
-    cursor: Annotated[str, Field(max_length=500), AfterValidator(_cursor)] | None = Field(
+    cursor: Annotated[str, Field(max_length=500, json_schema_extra=_CURSOR), AfterValidator(_cursor)] | None = Field(
         default=None, description="`next_cursor` of the previous page."
     )
 

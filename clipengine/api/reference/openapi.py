@@ -16,6 +16,7 @@ from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.http.requests import LANGUAGE, NoQuery
 from clipengine.api.http.responses import IngestObject
 from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
+from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS
 from clipengine.errors import (
     ClipEngineError,
     Forbidden,
@@ -35,7 +36,7 @@ from clipengine.errors import (
 from clipengine.ingest.sources import NAMES
 
 _JSON = "application/json"
-_UPLOADED = {_JSON: {"schema": {"type": "array", "items": {"type": "object"}}}}
+_UPLOADED = {_JSON: {"schema": {"type": "array", "minItems": 1, "items": {"type": "object"}}}}
 _STORE = (StorageDenied, StorageUnavailable)
 _DESCRIPTION = """\
 Slices any completed recording into an exact clip. Seconds are numbers on the recording's timeline, times are RFC 3339
@@ -76,8 +77,8 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
         described = {"operationId": names[operation.method, operation.path], **_operation(operation)}
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     paths["/v1/ingest/{source}"] = {"post": _ingest()}
-    paths["/livez"] = {"get": _health("Whether the process answers", "livez", (200,))}
-    paths["/readyz"] = {"get": _health("Whether the engine can work", "readyz", (200, 503))}
+    paths["/livez"] = {"get": _health("Whether the process answers", "livez", (200,), "For supervisors.")}
+    paths["/readyz"] = {"get": _health("Whether the engine can work", "readyz", (200, 503), "For load balancers.")}
     shared = _share_responses(paths)
     return {
         "openapi": "3.1.0",
@@ -85,6 +86,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
             "title": "clipengine",
             "version": clipengine.__version__,
             "description": _DESCRIPTION,
+            "contact": {"name": "The operator of this server"},
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -183,7 +185,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _path_schema(name: str) -> dict[str, Any]:
-    return {"type": "string", **LANGUAGE} if name == "language" else {"type": "string"}
+    language = {"maxLength": MAX_LANGUAGE_CHARACTERS, **LANGUAGE}
+    return {"type": "string", **(language if name == "language" else {})}
 
 
 def _path_text(name: str) -> str:
@@ -249,10 +252,11 @@ def _ingest() -> dict[str, Any]:
     }
 
 
-def _health(summary: str, name: str, statuses: Sequence[int]) -> dict[str, Any]:
+def _health(summary: str, name: str, statuses: Sequence[int], description: str) -> dict[str, Any]:
     schema = reference_to("HealthObject")
     responses = {
         str(status): {"description": "ok" if status == 200 else "failing", "content": {_JSON: {"schema": schema}}}
         for status in statuses
     }
-    return {"operationId": name, "summary": summary, "tags": ["health"], "security": [], "responses": responses}
+    described = {"operationId": name, "summary": summary, "description": description, "tags": ["health"]}
+    return {**described, "security": [], "responses": responses}
