@@ -9,12 +9,13 @@ ClipEngineError
 │   │       UnknownProfile, UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
 │   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
-│   ├── Conflict            RecordingNotComplete, RecordingBusy, ClipEnded, ClipNotFailed, ClipNotComplete,
-│   │                       RequestInProgress
+│   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
+│   │                       ClipNotComplete, RequestInProgress
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
 ├── RecordingError          the recording causes the error (fault "recording")
 │   └── RecordingMissing, FetchFailed, FetchInterrupted, RecordingChanged, RecordingUnreadable, RecordingTruncated,
-│       RecordingEncrypted, NoMediaInRange, UnsupportedMedia, DecoderCrashed
+│       RecordingEncrypted, NoMediaInRange, UnsupportedMedia, DecoderCrashed, PlaylistInvalid, PlaylistUnsupported,
+│       PlaylistOutside, RecordingNotReady, PieceMissing, TooManyPieces
 ├── StorageError            the store or the disk causes the error (fault "storage")
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine causes the error (fault "engine")
@@ -334,6 +335,12 @@ class RecordingNotComplete(Conflict):
         return cls(f"The recording's status is `{state}`", hint=hint)
 
 
+class RecordingHasPieces(Conflict):
+    code = "recording_has_pieces"
+    title = "Recording has several files"
+    default_hint = "Cut a clip of the range that you need, or fetch the files from the store."
+
+
 class RecordingBusy(Conflict):
     code = "recording_busy"
     title = "Recording busy"
@@ -489,6 +496,45 @@ class DecoderCrashed(RecordingError):
     code = "decoder_crashed"
     title = "Decoder crashed"
     default_hint = "The recording crashes its decoder: it is damaged or hostile. Check its origin."
+
+
+class PlaylistInvalid(RecordingError):
+    code = "playlist_invalid"
+    title = "Playlist invalid"
+    default_hint = "Check the playlist with the program that wrote it, and write it again."
+
+
+class PlaylistUnsupported(RecordingError):
+    code = "playlist_unsupported"
+    title = "Playlist unsupported"
+    default_hint = "Write a plain media playlist: without variables, skipped segments and I-frames only."
+
+
+class PlaylistOutside(RecordingError):
+    code = "playlist_outside"
+    title = "Playlist names objects elsewhere"
+    default_hint = "Name the segments by relative paths in the folder of the playlist, and store them there."
+
+
+class RecordingNotReady(RecordingError):
+    code = "recording_not_ready"
+    retryable = True
+    title = "Recording not ready"
+    default_hint = "The playlist has no EXT-X-ENDLIST: register it again when the recording has ended."
+
+
+class PieceMissing(RecordingError):
+    """A file that the recording consisted of when it was probed is no longer in the store."""
+
+    code = "piece_missing"
+    title = "Piece missing"
+    default_hint = "Put the file back, or register the playlist again: what is missing then becomes a gap."
+
+
+class TooManyPieces(RecordingError):
+    code = "too_many_pieces"
+    title = "Too many pieces"
+    default_hint = "Cut a shorter range, or record in longer segments."
 
 
 # ---- the store and the disk -----------------------------------------------------------------------------------

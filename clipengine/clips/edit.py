@@ -71,7 +71,7 @@ class PlannedPart:
             Fraction(part["start"]),
             Fraction(part["end"]),
             part["source"],
-            None if part["seek_index"] is None else SeekIndex.model_validate(part["seek_index"]),
+            None if part["seek_index"] is None else SeekIndex.of_message(part["seek_index"]),
             unpack(part["texts"]),
             next(iter(unpack(part["burnt"])), None),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -31,14 +31,42 @@ class SeekPoint(NamedTuple):
 
 
 class SeekIndex(BaseModel):
-    """The seek points of one recording, in columns and in order.
+    """Where reading of a recording begins for a time: at a keyframe of its file, or at one of its pieces."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    @staticmethod
+    def of_message(fields: dict[str, Any]) -> SeekIndex:
+        """Return the index of a message or of the ledger. Raises ValueError."""
+        if "kinds" not in fields:
+            return KeyframeIndex.model_validate(fields)
+        from clipengine.clips.piece_seek_index import PieceSeekIndex  # a kind of this class
+
+        return PieceSeekIndex.model_validate(fields)
+
+    def before(self, time: Fraction) -> SeekPoint | None:
+        """Return the last seek point at or before `time`, or None."""
+        raise NotImplementedError
+
+    def near(self, time: Fraction, until: Fraction | None = None) -> SeekIndex:
+        """Return the part of the index that reading from `time` on may need, small enough to send with a job.
+
+        Seeks go to `time`, or up to `until` if it is given.
+        """
+        raise NotImplementedError
+
+    def between(self, start: Fraction, end: Fraction) -> SeekIndex:
+        """Return the part of the index that reading the range may need, small enough to send with a job."""
+        return self.near(start)
+
+
+class KeyframeIndex(SeekIndex):
+    """The seek points of one file, in columns and in order.
 
     `stamps` are the timestamps of keyframes in ticks. If the container's timestamps jump, each part of the recording
     has its own shift to the recording's timeline: `parts` is the index of a seek point's part in `shifts`. The stamps
     are `exact` if they are those of packets; those of the container's index may differ a little.
     """
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     tick: ExactSeconds
     shifts: Annotated[tuple[ExactSeconds, ...], Field(min_length=1, max_length=MAX_POINTS)]
@@ -49,7 +77,7 @@ class SeekIndex(BaseModel):
     parts: Annotated[tuple[Part, ...], Field(max_length=MAX_POINTS)]
 
     @model_validator(mode="after")
-    def _check_columns(self) -> SeekIndex:
+    def _check_columns(self) -> KeyframeIndex:
         if not len(self.offsets) == len(self.stamps) == len(self.parts):
             raise ValueError("the columns have different lengths")
         if any(not 0 <= part < len(self.shifts) for part in self.parts):
@@ -57,15 +85,10 @@ class SeekIndex(BaseModel):
         return self
 
     def before(self, time: Fraction) -> SeekPoint | None:
-        """Return the last seek point at or before `time`, or None."""
         index = bisect_right(self._times, time) - 1
         return self._point(index) if index >= 0 else None
 
-    def near(self, time: Fraction, until: Fraction | None = None) -> SeekIndex:
-        """Return the part of the index that reading from `time` on may need, small enough to send with a job.
-
-        Seeks go to `time`, or up to `until` if it is given.
-        """
+    def near(self, time: Fraction, until: Fraction | None = None) -> KeyframeIndex:
         first = max(0, bisect_right(self._times, time - _REACH) - 1)
         last = bisect_right(self._times, time if until is None else until)
         columns = {name: getattr(self, name)[first:last] for name in ("offsets", "stamps", "parts")}

@@ -221,7 +221,7 @@ class Recordings:
     def seek_index(self, id: str) -> SeekIndex | None:
         """Return the seek index that the probe has stored, or None."""
         row = self._database.by_key(LandmarksRow, id)
-        return None if row is None else SeekIndex.model_validate(row["landmarks"])
+        return None if row is None else SeekIndex.of_message(row["landmarks"])
 
     def probe_failed(self, probe: Probe, error: ClipEngineError) -> bool:
         """Set the recording `failed` and write its event. Return False if the lease was lost."""

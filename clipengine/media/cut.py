@@ -33,7 +33,7 @@ from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import EventSizes
 from clipengine.media.input.packet_copier import PacketCopier
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.output.packet_verifier import PacketVerifier, is_verifiable
@@ -241,7 +241,7 @@ class _Cutter:
         with (
             self._reader(self.sources[part.source]) as reader,
             media_errors(reader),
-            Seeker(reader, facts, clip.cut, video=clip.video, audio=audio, seek_index=part.seek_index) as seeker,
+            open_seeker(reader, facts, clip.cut, video=clip.video, audio=audio, seek_index=part.seek_index) as seeker,
         ):
             make_decoder = PacketCopier if copies else ClipDecoder
             decoder = make_decoder(seeker, clip.cut, threads=self.threads)

@@ -18,7 +18,7 @@ from clipengine.media.input.container import is_presented, media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, VideoFrameEvent
 from clipengine.media.input.read_request import ReadRequest, as_json
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import AnySeeker, open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.video.scene_changes import FRAMES_BEFORE, SceneDetector
 
@@ -53,7 +53,7 @@ def snap_part(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *
 
     `part` has the values of `work.encoder.jobs.snap_values` and the `seek_index`. Raises RecordingError.
     """
-    seek_index = None if part["seek_index"] is None else SeekIndex.model_validate(part["seek_index"])
+    seek_index = None if part["seek_index"] is None else SeekIndex.of_message(part["seek_index"])
     within, tracks = Fraction(part["within"]), [int(each) for each in str(part["tracks"]).split(",") if each]
     with MediaReader(source) as reader:
         finder = _Finder(reader, facts, seek_index, threads, tracks)
@@ -68,7 +68,7 @@ def next_moment(source: ByteSource, facts: SourceFacts, job: Mapping[str, Any], 
 
     `until` may be earlier than `at`. A moment of the frame at `at` does not count, so that searches can be repeated.
     """
-    seek_index = None if job["seek_index"] is None else SeekIndex.model_validate(job["seek_index"])
+    seek_index = None if job["seek_index"] is None else SeekIndex.of_message(job["seek_index"])
     with MediaReader(source) as reader, media_errors(reader):
         finder = _Finder(reader, facts, seek_index, threads, [track.index for track in facts.audio])
         return finder.next(job["to"], Fraction(job["at"]), Fraction(job["until"]))
@@ -180,6 +180,6 @@ class _Finder:
         ):
             yield from events
 
-    def _seeker(self, cut: CutRange, *, video: bool) -> Seeker:
+    def _seeker(self, cut: CutRange, *, video: bool) -> AnySeeker:
         audio = [] if video else [track.index for track in self._tracks]
-        return Seeker(self._reader, self._facts, cut, video=video, audio=audio, seek_index=self._seek_index)
+        return open_seeker(self._reader, self._facts, cut, video=video, audio=audio, seek_index=self._seek_index)

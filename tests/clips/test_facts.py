@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.seek_index import MAX_POINTS, SeekIndex
+from clipengine.clips.seek_index import MAX_POINTS, KeyframeIndex
 
 VIDEO = {
     "index": 0,
@@ -98,9 +98,9 @@ def test_facts_beyond_the_limits_are_rejected(change: dict[str, Any]) -> None:
     ids=lambda change: "-".join(change),
 )
 def test_seek_index_beyond_the_limits_is_rejected(change: dict[str, Any]) -> None:
-    assert SeekIndex.model_validate(LANDMARKS)
+    assert KeyframeIndex.model_validate(LANDMARKS)
     with pytest.raises(ValidationError):
-        SeekIndex.model_validate({**LANDMARKS, **change})
+        KeyframeIndex.model_validate({**LANDMARKS, **change})
 
 
 def _unbounded(schema: dict[str, Any], where: str) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _unbounded(schema: dict[str, Any], where: str) -> Iterator[str]:
         yield from _unbounded(schema["items"], f"{where}[]")
 
 
-@pytest.mark.parametrize("model", [SourceFacts, SeekIndex])
-def test_every_text_list_and_integer_has_a_limit(model: type[SourceFacts] | type[SeekIndex]) -> None:
+@pytest.mark.parametrize("model", [SourceFacts, KeyframeIndex])
+def test_every_text_list_and_integer_has_a_limit(model: type[SourceFacts] | type[KeyframeIndex]) -> None:
     """A new field of the facts is reported by a child, too."""
     assert sorted(set(_unbounded(model.model_json_schema(mode="validation"), model.__name__))) == []

@@ -7,14 +7,14 @@ from fractions import Fraction
 import pytest
 from pydantic import ValidationError
 
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.seek_index import KeyframeIndex
 
 F = Fraction
 
 
-def index(stamps: list[int], parts: list[int] | None = None, shifts: tuple[Fraction, ...] = (F(0),)) -> SeekIndex:
+def index(stamps: list[int], parts: list[int] | None = None, shifts: tuple[Fraction, ...] = (F(0),)) -> KeyframeIndex:
     """Return an index with a keyframe at each stamp, in milliseconds, a megabyte apart."""
-    return SeekIndex(
+    return KeyframeIndex(
         tick=F(1, 1000),
         shifts=shifts,
         head_bytes=100,
@@ -52,7 +52,7 @@ def test_part_of_the_index_near_a_time_finds_the_same_seek_points() -> None:
 
 def test_columns_of_different_length_are_rejected() -> None:
     with pytest.raises(ValidationError, match="length"):
-        SeekIndex(tick=F(1), shifts=(F(0),), head_bytes=0, exact=True, offsets=(1, 2), stamps=(1,), parts=(0,))
+        KeyframeIndex(tick=F(1), shifts=(F(0),), head_bytes=0, exact=True, offsets=(1, 2), stamps=(1,), parts=(0,))
 
 
 def test_seek_point_in_an_unknown_part_is_rejected() -> None:

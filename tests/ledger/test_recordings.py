@@ -11,7 +11,7 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.facts import SourceFacts
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.seek_index import KeyframeIndex
 from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
 from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
@@ -66,7 +66,7 @@ def test_facts_are_stored_exactly(ledger: Ledger, recording: Recording, facts: S
 def test_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) -> None:
     made, _ = _register(ledger)
     probe = _claim(ledger)
-    marks = SeekIndex(
+    marks = KeyframeIndex(
         tick=Fraction(1, 1000),
         shifts=(Fraction(-7, 3),),
         head_bytes=800,

@@ -25,7 +25,7 @@ from clipengine.media.audio.part_audio import PartAudio
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import MediaReader
 
 _SILENT = -69.0  # LUFS; the gate of the measurement is at -70
@@ -84,7 +84,7 @@ class LoudnessMeter:
         audio = AudioTracks(joined, tuple(tracks), effects, mix=mix, origin=cut.start, end=cut.end)
         indexes = [track.index for track in tracks]
         if tracks:
-            with Seeker(reader, facts, cut, video=False, audio=indexes, seek_index=seek_index) as seeker:
+            with open_seeker(reader, facts, cut, video=False, audio=indexes, seek_index=seek_index) as seeker:
                 with closing(ClipDecoder(seeker, cut, threads=1).events()) as events:
                     for event in events:
                         if isinstance(event, AudioFrameEvent):

@@ -26,7 +26,7 @@ class ReadRequest:
     @classmethod
     def of_message(cls, job: Mapping[str, Any], source: ByteSource) -> ReadRequest:
         facts = SourceFacts.model_validate(job["facts"])
-        seek_index = None if job["seek_index"] is None else SeekIndex.model_validate(job["seek_index"])
+        seek_index = None if job["seek_index"] is None else SeekIndex.of_message(job["seek_index"])
         return cls(source, facts, seek_index, job["threads"], job)
 
     def seconds(self, name: str) -> Fraction:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange
-from clipengine.clips.seek_index import SeekIndex, SeekPoint
+from clipengine.clips.seek_index import KeyframeIndex, SeekPoint
 from clipengine.media.input.clip_end import SLACK_SECONDS, ClipEnd
 from clipengine.media.input.container import has_decoding_times, read_packets
 from clipengine.media.input.demuxer import Demuxer
@@ -55,7 +55,7 @@ class Seeker:
         *,
         video: bool,
         audio: Sequence[int],
-        seek_index: SeekIndex | None = None,
+        seek_index: KeyframeIndex | None = None,
     ) -> None:
         self._reader = reader
         self._facts = facts

@@ -14,7 +14,7 @@ from typing import Any
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.clips.seek_index import MAX_POINTS, SeekIndex
+from clipengine.clips.seek_index import MAX_POINTS, KeyframeIndex
 from clipengine.media.input.mp4_fragments import Fragments
 from clipengine.media.input.timeline import Timeline, as_fraction
 
@@ -73,14 +73,14 @@ class SeekIndexBuilder:
             if len(self._candidates) > 4 * MAX_POINTS:
                 del self._candidates[::2]
 
-    def build(self) -> SeekIndex | None:
+    def build(self) -> KeyframeIndex | None:
         """Return the seek index, or None if the recording has no seek points or needs none."""
         candidates, shifts = self._all_candidates(), tuple(self._timeline.offsets)
         joined = self._timeline.discontinuities > 0
         if not candidates or len(shifts) > MAX_POINTS or (joined and self._format not in _BY_PACKETS):
             return None
         offsets, stamps, parts = zip(*self._thinned(sorted(candidates, key=self._time)), strict=True)
-        return SeekIndex(
+        return KeyframeIndex(
             tick=self._tick,
             shifts=shifts,
             head_bytes=self._head_bytes,

@@ -19,7 +19,7 @@ from clipengine.media.bitstream.picture_sizes import PictureSizes, Size
 from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import codec_name, media_errors
 from clipengine.media.input.packet_timestamps import TimedPacket
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import AnySeeker, open_seeker
 from clipengine.media.input.source import MediaReader
 
 
@@ -49,7 +49,7 @@ def picture_size(
     """Return the size of the picture in the range, or None if no header in it states a size."""
     with (
         media_errors(reader),
-        Seeker(reader, facts, cut, video=True, audio=[], seek_index=seek_index) as seeker,
+        open_seeker(reader, facts, cut, video=True, audio=[], seek_index=seek_index) as seeker,
     ):
         seeker.seek()
         if seeker.video is None:
@@ -67,7 +67,7 @@ def _stated(facts: SourceFacts, sizes: StreamSizes) -> Mapping[Size, Fraction]:
     return {}
 
 
-def _changes(seeker: Seeker, sizes: StreamSizes) -> Iterator[tuple[Fraction, Size]]:
+def _changes(seeker: AnySeeker, sizes: StreamSizes) -> Iterator[tuple[Fraction, Size]]:
     """Yield the times at which the size changes, first that of the first packet."""
     last = None
     for time, size in _sizes(seeker.packets(), sizes):

@@ -21,7 +21,7 @@ from clipengine.clips.warnings import encoded_instead, picture_resized
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.read_request import ReadRequest, as_json
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.previews.frame_times import frame_times
@@ -137,7 +137,7 @@ def _segments(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Seeker(reader, facts, cut, video=True, audio=audio, seek_index=seek_index) as seeker,
+        open_seeker(reader, facts, cut, video=True, audio=audio, seek_index=seek_index) as seeker,
     ):
         copier = PacketCopier(seeker, cut, threads=threads)
         segments = copier.plan()

@@ -40,6 +40,7 @@ from clipengine.media.input.events import VideoFrameEvent
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seek import STEPS_BACK, Seeker
+from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.video.convert import FrameConverter, jpeg
@@ -100,7 +101,7 @@ def frame_at(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
+        open_seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
     ):
         for event in deinterlace(ClipDecoder(seeker, cut, threads=threads).events()):
             if isinstance(event, VideoFrameEvent):

@@ -10,7 +10,7 @@ from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import is_presented, media_errors
 from clipengine.media.input.read_request import ReadRequest
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 
 
@@ -35,7 +35,7 @@ def frame_times(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
+        open_seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
     ):
         seeker.seek()
         found = sorted({timed.time for timed in seeker.packets() if is_presented(timed.packet)})

@@ -18,7 +18,7 @@ from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent, BeginEvent, EventSizes, VideoPacketEvent
 from clipengine.media.input.read_request import ReadRequest
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.output.fragment_writer import AAC_SAMPLES, FragmentWriter, aac_rate
 from clipengine.media.video.convert import FrameConverter
@@ -78,7 +78,7 @@ def make_segment(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Seeker(reader, facts, cut, video=video is not None, audio=audio.indexes, seek_index=seek_index) as seeker,
+        open_seeker(reader, facts, cut, video=video is not None, audio=audio.indexes, seek_index=seek_index) as seeker,
     ):
         decoder = ClipDecoder(seeker, cut, threads=threads)
         flattener = AlphaFlattener(facts.video.codec if facts.video else "")

@@ -17,7 +17,7 @@ from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent
 from clipengine.media.input.read_request import ReadRequest
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 
 _RATE = 8000  # enough for a waveform, with a sixth of the samples of 48 kHz
@@ -49,7 +49,7 @@ def peaks(
     with (
         MediaReader(source) as reader,
         media_errors(reader),
-        Seeker(
+        open_seeker(
             reader, facts, cut, video=False, audio=[track.index for track in facts.audio], seek_index=seek_index
         ) as seeker,
     ):

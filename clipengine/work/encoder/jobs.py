@@ -99,7 +99,7 @@ def probe_job(encoding: Encoding, *, cut_seconds: float | None = None) -> Job:
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
     """Return the facts and the seek index of a probe result."""
     points = result["seek_index"]
-    seek_index = None if points is None else SeekIndex.model_validate(points)
+    seek_index = None if points is None else SeekIndex.of_message(points)
     return SourceFacts.model_validate(result["facts"]), seek_index
 
 

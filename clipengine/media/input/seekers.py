@@ -1,0 +1,27 @@
+"""Choice of the seeker for a recording: in its file, or in its pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.plan import CutRange
+from clipengine.clips.seek_index import KeyframeIndex, SeekIndex
+from clipengine.media.input.seek import Seeker
+from clipengine.media.input.source import MediaReader
+
+AnySeeker = Seeker
+
+
+def open_seeker(
+    reader: MediaReader,
+    facts: SourceFacts,
+    cut: CutRange,
+    *,
+    video: bool,
+    audio: Sequence[int],
+    seek_index: SeekIndex | None = None,
+) -> AnySeeker:
+    """Return the seeker that yields the packets of a clip from a recording."""
+    assert seek_index is None or isinstance(seek_index, KeyframeIndex)
+    return Seeker(reader, facts, cut, video=video, audio=audio, seek_index=seek_index)

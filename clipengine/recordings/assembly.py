@@ -1,0 +1,89 @@
+"""Assembly of an index from playlists: segments become runs of pieces, and missing ones become gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from clipengine.errors import PlaylistInvalid, TooManyPieces
+from clipengine.recordings.pieces import (
+    MAX_INIT_BYTES,
+    MAX_RUNS,
+    MICROSECONDS,
+    ObjectRange,
+    Piece,
+    PieceIndex,
+    Run,
+    Track,
+    TrackKind,
+)
+from clipengine.recordings.playlist import ByteRange, MediaPlaylist
+
+
+class StoredPiece(NamedTuple):
+    """An object of the store that has pieces."""
+
+    etag: str
+    size: int
+
+
+class ListedTrack(NamedTuple):
+    """A track with its playlist."""
+
+    kind: TrackKind
+    playlist: MediaPlaylist
+    title: str | None = None
+    language: str | None = None
+
+
+def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> PieceIndex:
+    """Return the index of the tracks, whose objects are `stored`. Pieces of missing objects are left out.
+
+    The places of the pieces are those that the playlist states. Raises PlaylistInvalid or TooManyPieces.
+    """
+    tracks = [Track(each.kind, list(_runs(each.playlist, stored)), each.title, each.language) for each in listed]
+    tracks = [track for track in tracks if track.runs]
+    if not tracks:
+        raise PlaylistInvalid("none of the objects that the playlist names is in the store")
+    if sum(len(track.runs) for track in tracks) > MAX_RUNS:
+        raise TooManyPieces(f"the recording has more than {MAX_RUNS} discontinuities and gaps")
+    return PieceIndex(tracks)
+
+
+def _runs(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> Iterator[Run]:
+    run: Run | None = None
+    at, gap = 0, False
+    for segment in playlist.segments:
+        duration = round(segment.seconds * MICROSECONDS)
+        data = None if segment.gap else _range(segment.data, stored)
+        init = None if segment.init is None else _init(segment.init, stored)
+        if data is None or (segment.init is not None and init is None):
+            gap = True
+        else:
+            if run is None or gap or (run.discontinuity, run.init) != (segment.discontinuity, init):
+                if run is not None:
+                    yield run
+                run = Run(segment.discontinuity, init, gap)
+            run.pieces.append(Piece(data, at, duration))
+            gap = False
+        at += duration
+    if run is not None:
+        yield run
+
+
+def _init(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | None:
+    init = _range(found, stored)
+    if init is not None and init.length > MAX_INIT_BYTES:
+        raise PlaylistInvalid(f"a header of the playlist has more than {MAX_INIT_BYTES >> 20} MiB")
+    return init
+
+
+def _range(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | None:
+    """Return the range of the stored object, or None if the object is missing, empty or too short."""
+    known = stored.get(found.key)
+    if known is None:
+        return None
+    length = known.size - found.offset if found.length is None else found.length
+    if length <= 0 or found.offset + length > known.size:
+        return None
+    return ObjectRange(found.key, known.etag, found.offset, length)

@@ -1,0 +1,122 @@
+"""Pieces of a recording: a list of tracks, each a list of runs of pieces on one timeline.
+
+The pieces of a run continue one byte stream, which one demuxer reads after the run's header. A discontinuity, another
+header or a missing piece ends a run. A recording in one file is one track with one run of one piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import accumulate
+from typing import Literal, NamedTuple
+
+# A track of kind "muxed" has video and audio; of the others only the named kind is used.
+TrackKind = Literal["muxed", "video", "audio"]
+MAX_TRACKS = 64
+STREAMS_PER_TRACK = 64  # numbers of a track's streams in the facts of the recording: its video, then its audio
+MAX_RUNS = 2000  # of a recording: two pieces of each are probed
+MAX_INIT_BYTES = 1 << 20
+MICROSECONDS = 1_000_000
+
+
+class ObjectRange(NamedTuple):
+    """Bytes of an object of the store that has this ETag."""
+
+    key: str
+    etag: str
+    offset: int
+    length: int
+
+
+class Piece(NamedTuple):
+    """A piece with its place on the recording's timeline, in microseconds.
+
+    The place finds the pieces of a range; the exact times are those of the packets.
+    """
+
+    data: ObjectRange
+    start: int
+    duration: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.duration
+
+
+@dataclass
+class Run:
+    """Pieces that continue one byte stream. Recording time is container time plus `shift`.
+
+    Runs of one `discontinuity` share a clock, in all tracks. `after_gap`: a piece before the run is missing.
+    """
+
+    discontinuity: int
+    init: ObjectRange | None
+    after_gap: bool
+    pieces: list[Piece] = field(default_factory=list)
+    shift: Fraction = Fraction(0)
+
+
+@dataclass
+class Track:
+    """A track of a recording with its runs in order."""
+
+    kind: TrackKind
+    runs: list[Run] = field(default_factory=list)
+    title: str | None = None
+    language: str | None = None
+
+
+class Counts(NamedTuple):
+    """The size of an index, as the API shows it."""
+
+    pieces: int
+    runs: int
+    tracks: int
+    bytes: int
+
+
+@dataclass
+class PieceIndex:
+    """All pieces of a recording.
+
+    The bytes of its runs, each with its header, follow each other in one virtual object, which children read.
+    """
+
+    tracks: list[Track]
+
+    def runs(self) -> Iterator[tuple[int, Run]]:
+        """Yield all runs in order, each with the number of its track."""
+        for number, track in enumerate(self.tracks):
+            for run in track.runs:
+                yield number, run
+
+    def ranges(self) -> Iterator[ObjectRange]:
+        """Yield the ranges of the virtual object in order."""
+        for _, run in self.runs():
+            if run.init is not None:
+                yield run.init
+            for piece in run.pieces:
+                yield piece.data
+
+    @property
+    def etag(self) -> str:
+        """A hash over all pieces, which continues if pieces are added."""
+        digest = b""
+        for each in self.ranges():
+            digest = hashlib.sha256(digest + repr(tuple(each)).encode()).digest()
+        return f"pieces-{digest.hex()[:32]}"
+
+    @property
+    def counts(self) -> Counts:
+        runs = [run for _, run in self.runs()]
+        count, size = sum(len(run.pieces) for run in runs), sum(each.length for each in self.ranges())
+        return Counts(count, len(runs), len(self.tracks), size)
+
+
+def offsets(ranges: Sequence[ObjectRange]) -> list[int]:
+    """Return the offset of each range in the virtual object, and its size."""
+    return [0, *accumulate(each.length for each in ranges)]

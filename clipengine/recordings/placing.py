@@ -1,0 +1,171 @@
+"""Places of runs on the recording's timeline, from the timestamps of their first and last pieces.
+
+The durations that a playlist states are hints: they may be rounded, or a few percent too long. Only the timestamps of
+packets say where a piece is. Runs after a discontinuity continue on the grid of the video frames.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple, Self
+
+from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
+from clipengine.timecode import bounded
+
+_WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
+_SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
+
+
+class Extent(NamedTuple):
+    """Where the video and the audio of a piece begin and end, in container time. None if it has none."""
+
+    video_start: Fraction | None
+    video_end: Fraction | None
+    audio_start: Fraction | None
+    audio_end: Fraction | None
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Self:
+        """Return the extent that a child reports. Raises ValueError."""
+        if len(values) != 4:
+            raise ValueError("an extent has four times")
+        return cls(*(None if each is None else bounded(each) for each in values))
+
+    @property
+    def start(self) -> Fraction | None:
+        """The start on the grid of the frames, or of the audio if there is no video."""
+        return self.audio_start if self.video_start is None else self.video_start
+
+    @property
+    def end(self) -> Fraction | None:
+        return self.audio_end if self.video_end is None else self.video_end
+
+    @property
+    def latest(self) -> Fraction | None:
+        return max((each for each in (self.video_end, self.audio_end) if each is not None), default=None)
+
+    @property
+    def earliest(self) -> Fraction | None:
+        return min((each for each in (self.video_start, self.audio_start) if each is not None), default=None)
+
+
+class RunScan(NamedTuple):
+    """The extents of the first and the last piece of a run."""
+
+    first: Extent
+    last: Extent
+
+
+def near(time: Fraction, expected: Fraction) -> Fraction:
+    """Return the time plus the multiple of the wrap of MPEG-TS that comes nearest to the expected time."""
+    return time + round((expected - time) / _WRAP_SECONDS) * _WRAP_SECONDS
+
+
+@dataclass
+class _Placed:
+    """A run with its scan and its place. `begins` and `ends` are the times of its first and its last piece."""
+
+    track: int
+    run: Run
+    scan: RunScan
+    begins: Fraction = Fraction(0)
+    video_end: Fraction = Fraction(0)
+    end: Fraction = Fraction(0)
+
+    def place(self, shift: Fraction, expected: Fraction) -> None:
+        """Place the run with this shift, near the expected time of its first piece."""
+        pieces, first, last = self.run.pieces, self.scan.first.start, self.scan.last.start
+        hint = _seconds(pieces[-1].start - pieces[0].start)
+        self.begins = expected if first is None else near(first + shift, expected)
+        self.run.shift = shift if first is None else self.begins - first
+        ends = self.begins + hint if last is None else near(last + self.run.shift, self.begins + hint)
+        after = ends + _seconds(pieces[-1].duration)
+        grid_end, latest = self.scan.last.end, self.scan.last.latest
+        self.video_end = after if grid_end is None else near(grid_end + self.run.shift, after)
+        self.end = after if latest is None else near(latest + self.run.shift, after)
+        self._spread(ends)
+
+    def _spread(self, ends: Fraction) -> None:
+        """Spread the error of the stated durations over the run."""
+        begins, pieces = self.begins, self.run.pieces
+        zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(ends - begins)
+        scale = (true, stated) if stated > 0 and true > 0 else (1, 1)
+        self.run.pieces = [
+            each._replace(start=_microseconds(begins) + (each.start - zero) * scale[0] // scale[1]) for each in pieces
+        ]
+
+
+def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None]) -> Fraction:
+    """Set the shifts of all runs and the starts of all pieces, and return the duration of the recording.
+
+    `origins` are the first presentation times of the tracks, in container time.
+    """
+    groups: defaultdict[int, list[_Placed]] = defaultdict(list)
+    for (track, run), scan in zip(index.runs(), scans, strict=True):
+        groups[run.discontinuity].append(_Placed(track, run, scan))
+    edge, stated_edge = Fraction(0), 0  # the true and the stated end of the group before
+    placed: list[_Placed] = []
+    for number in sorted(groups):
+        group = groups[number]
+        stated_end = max(each.run.pieces[-1].end for each in group)
+        if placed:
+            reference = _reference(group)
+            expected = edge + max(Fraction(0), _seconds(reference.run.pieces[0].start - stated_edge))
+            shift = expected - (reference.scan.first.start or Fraction(0))
+        else:
+            expected, shift = _first_shift(index.tracks, group, origins)
+        _place_group(group, shift, expected)
+        edge, stated_edge = _video_end(group), stated_end
+        placed += group
+    return max(each.end for each in placed)
+
+
+def _first_shift(
+    tracks: Sequence[Track], group: Sequence[_Placed], origins: Sequence[Fraction | None]
+) -> tuple[Fraction, Fraction]:
+    """Return the time at which the recording's media begins, and the shift of its first clock."""
+    heads = [each for each in group if each.run is tracks[each.track].runs[0]]
+    begins = min(_seconds(each.run.pieces[0].start) for each in heads)
+    known = [each.scan.first.earliest if origins[each.track] is None else origins[each.track] for each in heads]
+    origin = min((time for time in known if time is not None), default=Fraction(0))
+    return begins, begins - origin
+
+
+def _reference(group: Sequence[_Placed]) -> _Placed:
+    """Return the first run with video, or the first one."""
+    return next((each for each in group if each.scan.first.video_start is not None), group[0])
+
+
+def _place_group(group: Sequence[_Placed], shift: Fraction, expected: Fraction) -> None:
+    """Place the runs of one clock, in the order of each track."""
+    before: dict[int, tuple[_Placed, int]] = {}  # track -> its run before, and the stated end of it
+    for each in group:
+        stated_start, stated_end = each.run.pieces[0].start, each.run.pieces[-1].end
+        own, known = shift, before.get(each.track)
+        if known is not None:
+            gap = max(Fraction(0), _seconds(stated_start - known[1]))
+            expected_here = known[0].video_end + gap
+            first = each.scan.first.start
+            found = expected_here if first is None else near(first + shift, expected_here)
+            if abs(found - expected_here) > _SAME_CLOCK_SECONDS + gap / 10:
+                own = expected_here - (first or Fraction(0))  # the writer began another clock without saying so
+        else:
+            expected_here = expected
+        each.place(own, expected_here)
+        before[each.track] = each, stated_end
+
+
+def _video_end(group: Sequence[_Placed]) -> Fraction:
+    with_video = [each.video_end for each in group if each.scan.last.video_end is not None]
+    return max(with_video or [each.video_end for each in group])
+
+
+def _seconds(microseconds: int) -> Fraction:
+    return Fraction(microseconds, MICROSECONDS)
+
+
+def _microseconds(seconds: Fraction) -> int:
+    return int(seconds * MICROSECONDS // 1)

@@ -1,0 +1,325 @@
+"""Parser of HLS playlists (RFC 8216) of finished recordings.
+
+Playlists are hostile text that the parent process reads: every value has a limit here, and nothing is fetched. A URI
+becomes a key of the store in the folder of the registered playlist, or the playlist is refused.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from clipengine.errors import (
+    PlaylistInvalid,
+    PlaylistOutside,
+    PlaylistUnsupported,
+    RecordingEncrypted,
+    TooManyPieces,
+)
+
+MAX_PLAYLIST_BYTES = 8 << 20
+MAX_SEGMENTS = 100_000
+MAX_RENDITIONS = 64  # and as many variants
+MAX_SEGMENT_SECONDS = 3600
+MAX_URI_BYTES = 1024
+MAX_GAPS = 10_000
+_MAX_NAME = 80
+_MAX_OFFSET = (1 << 63) - 1
+
+_MARK = "#EXTM3U"
+_SECONDS = re.compile(r"\d{1,4}(\.\d{0,12})?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
+_ATTRIBUTE = re.compile(r'([A-Z0-9-]{1,40})=("[^"]*"|[^",]*)(?:,|$)')
+_UNSUPPORTED = ("#EXT-X-I-FRAMES-ONLY", "#EXT-X-SKIP", "#EXT-X-DEFINE")
+
+
+class ByteRange(NamedTuple):
+    """A range of an object of the store; without a length it reaches to the object's end."""
+
+    key: str
+    offset: int = 0
+    length: int | None = None
+
+
+class Segment(NamedTuple):
+    """A piece of a media playlist. `gap`: the playlist says that it is missing."""
+
+    data: ByteRange
+    init: ByteRange | None
+    seconds: Fraction
+    discontinuity: int
+    gap: bool
+
+
+@dataclass
+class MediaPlaylist:
+    """The segments of one track, in order."""
+
+    segments: list[Segment] = field(default_factory=list)
+    ended: bool = False
+
+
+class Variant(NamedTuple):
+    """A version of the recording: the playlist of its video, which may contain audio, and the group of its audio."""
+
+    key: str
+    pixels: int
+    bandwidth: int
+    audio: str | None
+
+
+class Rendition(NamedTuple):
+    """An audio track of a group. Without a key it is in the playlist of the variant."""
+
+    group: str
+    key: str | None
+    name: str | None
+    language: str | None
+
+
+@dataclass
+class MasterPlaylist:
+    """The versions and the audio tracks of a recording."""
+
+    variants: list[Variant] = field(default_factory=list)
+    renditions: list[Rendition] = field(default_factory=list)
+
+    @property
+    def best(self) -> Variant:
+        """The variant with the most pixels; of several, the one with the highest bandwidth."""
+        return max(self.variants, key=lambda each: (each.pixels, each.bandwidth))
+
+    @property
+    def audio(self) -> list[Rendition]:
+        """The audio tracks of the best variant."""
+        return [each for each in self.renditions if each.group == self.best.audio]
+
+
+def is_playlist(head: bytes) -> bool:
+    """Return True if an object that begins with these bytes is a playlist."""
+    return head.removeprefix(b"\xef\xbb\xbf").startswith(_MARK.encode())
+
+
+def parse_playlist(data: bytes, *, key: str, folder: str) -> MediaPlaylist | MasterPlaylist:
+    """Parse the playlist `key`, whose URIs must lie in `folder`, which is empty or ends with a slash.
+
+    Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted or TooManyPieces.
+    """
+    lines = _lines(data)
+    is_master = any(line.startswith(("#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:")) for line in lines)
+    parser = _MasterParser(key, folder) if is_master else _MediaParser(key, folder)
+    for line in lines:
+        parser.add(line)
+    return parser.finish()
+
+
+def _lines(data: bytes) -> list[str]:
+    if len(data) > MAX_PLAYLIST_BYTES:
+        raise PlaylistInvalid(f"the playlist has more than {MAX_PLAYLIST_BYTES >> 20} MiB")
+    try:
+        lines = [line.strip() for line in data.decode("utf-8-sig").split("\n")]
+    except UnicodeDecodeError:
+        raise PlaylistInvalid("the playlist is not UTF-8") from None
+    if not lines[0].startswith(_MARK):
+        raise PlaylistInvalid(f"the playlist does not begin with {_MARK}")
+    return [line for line in lines if line]
+
+
+class _Parser:
+    def __init__(self, key: str, folder: str) -> None:
+        self._key = key
+        self._folder = folder
+
+    def resolve(self, uri: str) -> str:
+        return resolve_uri(uri, key=self._key, folder=self._folder)
+
+
+class _MediaParser(_Parser):
+    """Parser of the lines of a media playlist."""
+
+    def __init__(self, key: str, folder: str) -> None:
+        super().__init__(key, folder)
+        self._playlist = MediaPlaylist()
+        self._ends: dict[str, int] = {}  # key -> end of its last byte range
+        self._init: ByteRange | None = None
+        self._discontinuity = 0
+        self._gaps = 0
+        self._begin_segment()
+
+    def _begin_segment(self) -> None:
+        self._seconds: Fraction | None = None
+        self._range: str | None = None
+        self._gap = False
+
+    def add(self, line: str) -> None:
+        if not line.startswith("#"):
+            self._add_segment(line)
+            return
+        tag, _, value = line.partition(":")
+        if tag in _UNSUPPORTED:
+            raise PlaylistUnsupported(f"the playlist has {tag}")
+        if tag == "#EXTINF":
+            self._seconds = _seconds(value)
+        elif tag == "#EXT-X-KEY":
+            _refuse_key(_attributes(value))
+        elif tag == "#EXT-X-BYTERANGE":
+            self._range = value
+        elif tag == "#EXT-X-MAP":
+            self._init = self._map(_attributes(value))
+        elif tag == "#EXT-X-DISCONTINUITY" and self._playlist.segments:
+            self._discontinuity += 1
+        elif tag == "#EXT-X-GAP":
+            self._gap = True
+        elif tag == "#EXT-X-ENDLIST":
+            self._playlist.ended = True
+
+    def _add_segment(self, uri: str) -> None:
+        if self._seconds is None:
+            raise PlaylistInvalid(f"the segment {uri[:80]!r} has no EXTINF")
+        segments = self._playlist.segments
+        if len(segments) == MAX_SEGMENTS:
+            raise TooManyPieces(f"the playlist has more than {MAX_SEGMENTS} segments")
+        self._gaps += self._gap
+        if self._gaps > MAX_GAPS:
+            raise TooManyPieces(f"the playlist has more than {MAX_GAPS} gaps")
+        data = self._data(self.resolve(uri))
+        segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap))
+        self._begin_segment()
+
+    def _data(self, key: str) -> ByteRange:
+        if self._range is None:
+            return ByteRange(key)
+        length, offset = _byte_range(self._range)
+        offset = self._ends.get(key) if offset is None else offset
+        if offset is None:
+            raise PlaylistInvalid("the first byte range of an object has no offset")
+        self._ends[key] = offset + length
+        return ByteRange(key, offset, length)
+
+    def _map(self, found: dict[str, str]) -> ByteRange:
+        if "URI" not in found:
+            raise PlaylistInvalid("EXT-X-MAP has no URI")
+        key = self.resolve(found["URI"])
+        if "BYTERANGE" not in found:
+            return ByteRange(key)
+        length, offset = _byte_range(found["BYTERANGE"])
+        return ByteRange(key, offset or 0, length)
+
+    def finish(self) -> MediaPlaylist:
+        if not self._playlist.segments:
+            raise PlaylistInvalid("the playlist has no segments")
+        return self._playlist
+
+
+class _MasterParser(_Parser):
+    """Parser of the lines of a master playlist."""
+
+    def __init__(self, key: str, folder: str) -> None:
+        super().__init__(key, folder)
+        self._playlist = MasterPlaylist()
+        self._stream: dict[str, str] | None = None  # attributes of the variant whose URI follows
+
+    def add(self, line: str) -> None:
+        tag, _, value = line.partition(":")
+        if tag in _UNSUPPORTED:
+            raise PlaylistUnsupported(f"the playlist has {tag}")
+        if tag == "#EXT-X-STREAM-INF":
+            self._stream = _attributes(value)
+        elif tag == "#EXT-X-MEDIA":
+            self._add_rendition(_attributes(value))
+        elif tag == "#EXT-X-SESSION-KEY":
+            _refuse_key(_attributes(value))
+        elif not line.startswith("#") and self._stream is not None:
+            self._add_variant(line, self._stream)
+            self._stream = None
+
+    def _add_variant(self, uri: str, found: dict[str, str]) -> None:
+        size = _SIZE.fullmatch(found.get("RESOLUTION", ""))
+        bandwidth = _NUMBER.fullmatch(found.get("BANDWIDTH", ""))
+        variant = Variant(
+            self.resolve(uri),
+            int(size[1]) * int(size[2]) if size else 0,
+            int(bandwidth[0]) if bandwidth else 0,
+            found.get("AUDIO"),
+        )
+        self._playlist.variants.append(variant)
+        self._check_count(self._playlist.variants)
+
+    def _add_rendition(self, found: dict[str, str]) -> None:
+        if found.get("TYPE") != "AUDIO":
+            return
+        key = self.resolve(found["URI"]) if "URI" in found else None
+        name, language = (found.get(each, "")[:_MAX_NAME] or None for each in ("NAME", "LANGUAGE"))
+        self._playlist.renditions.append(Rendition(found.get("GROUP-ID", ""), key, name, language))
+        self._check_count(self._playlist.renditions)
+
+    @staticmethod
+    def _check_count(listed: list[Variant] | list[Rendition]) -> None:
+        if len(listed) > MAX_RENDITIONS:
+            raise PlaylistInvalid(f"the playlist has more than {MAX_RENDITIONS} variants or renditions")
+
+    def finish(self) -> MasterPlaylist:
+        if not self._playlist.variants:
+            raise PlaylistInvalid("the playlist has no variants")
+        return self._playlist
+
+
+def resolve_uri(uri: str, *, key: str, folder: str) -> str:
+    """Return the key that a URI in the playlist `key` names. Raises PlaylistInvalid or PlaylistOutside."""
+    if len(uri.encode()) > MAX_URI_BYTES:
+        raise PlaylistInvalid(f"a URI has more than {MAX_URI_BYTES} bytes")
+    try:
+        parts = urlsplit(uri)
+        path = unquote(parts.path, errors="strict")
+    except ValueError:
+        raise PlaylistInvalid(f"{uri[:80]!r} is not a URI") from None
+    if parts.scheme or parts.netloc or path.startswith("/"):
+        raise PlaylistOutside(f"{uri[:80]!r} is not a relative path")
+    if not path or "\\" in path or any(unicodedata.category(each) in {"Cc", "Cs"} for each in uri + path):
+        raise PlaylistInvalid(f"{uri[:80]!r} is not a path of an object")
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(key), path))
+    if found.split("/")[0] == ".." or not found.startswith(folder) or found == ".":
+        raise PlaylistOutside(f"{uri[:80]!r} is not in the folder of the playlist")
+    return found
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return {name: value.strip('"') for name, value in _ATTRIBUTE.findall(text)}
+
+
+def _refuse_key(found: dict[str, str]) -> None:
+    if (method := found.get("METHOD", "NONE")) != "NONE":
+        raise RecordingEncrypted(f"the segments of the playlist are encrypted ({method[:40]})")
+
+
+def _seconds(value: str) -> Fraction:
+    text = value.split(",")[0].strip()
+    if not _SECONDS.fullmatch(text) or (seconds := Fraction(text)) > MAX_SEGMENT_SECONDS:
+        raise PlaylistInvalid(f"{text[:40]!r} is not a duration of 0 to {MAX_SEGMENT_SECONDS} s")
+    return seconds
+
+
+def _byte_range(text: str) -> tuple[int, int | None]:
+    """Return the length and the offset, or None if it is not stated."""
+    numbers = [each.strip() for each in text.split("@")]
+    if len(numbers) > 2 or not all(map(_NUMBER.fullmatch, numbers)):
+        raise PlaylistInvalid(f"{text[:40]!r} is not a byte range")
+    length, offset = int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else None
+    if not length or length + (offset or 0) > _MAX_OFFSET:
+        raise PlaylistInvalid(f"{text[:40]!r} is not a byte range")
+    return length, offset
+
+
+def segment_keys(playlist: MediaPlaylist) -> Iterator[str]:
+    """Yield the keys of all objects that the playlist names, some several times."""
+    for segment in playlist.segments:
+        yield segment.data.key
+        if segment.init is not None:
+            yield segment.init.key

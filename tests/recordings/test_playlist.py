@@ -1,0 +1,209 @@
+"""The parser of playlists: what it reads, and the code of each playlist that it refuses."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipengine.errors import ClipEngineError
+from clipengine.recordings.playlist import (
+    MAX_GAPS,
+    MAX_PLAYLIST_BYTES,
+    MAX_RENDITIONS,
+    MAX_SEGMENTS,
+    ByteRange,
+    MasterPlaylist,
+    MediaPlaylist,
+    is_playlist,
+    parse_playlist,
+)
+
+
+def parse(text: str | bytes, key: str = "show/index.m3u8") -> MediaPlaylist | MasterPlaylist:
+    data = text if isinstance(text, bytes) else text.encode()
+    return parse_playlist(data, key=key, folder="show/")
+
+
+def media(*lines: str) -> MediaPlaylist:
+    found = parse("\n".join(["#EXTM3U", *lines]))
+    assert isinstance(found, MediaPlaylist)
+    return found
+
+
+def master(*lines: str) -> MasterPlaylist:
+    found = parse("\n".join(["#EXTM3U", *lines]))
+    assert isinstance(found, MasterPlaylist)
+    return found
+
+
+def code_of(text: str | bytes) -> str | None:
+    try:
+        parse(text)
+    except ClipEngineError as error:
+        return error.code
+    return None
+
+
+SEGMENT = "#EXTINF:4.0,\na.ts\n"
+
+
+def test_segments_have_their_key_duration_and_place() -> None:
+    found = media("#EXTINF:4.004,title", "a.ts", "#EXT-X-GAP", "#EXTINF:4", "sub/b%20c.ts?x=1#y", "#EXT-X-ENDLIST")
+    assert [segment.data for segment in found.segments] == [ByteRange("show/a.ts"), ByteRange("show/sub/b c.ts")]
+    assert [segment.seconds for segment in found.segments] == [Fraction("4.004"), 4]
+    assert [segment.gap for segment in found.segments] == [False, True]
+    assert found.ended
+
+
+def test_playlist_without_an_end_mark_has_not_ended() -> None:
+    assert not media("#EXTINF:4,", "a.ts").ended
+
+
+def test_windows_line_ends_and_byte_order_mark_are_read() -> None:
+    found = parse(b"\xef\xbb\xbf#EXTM3U\r\n#EXTINF:4,\r\na.ts\r\n")
+    assert isinstance(found, MediaPlaylist)
+    assert found.segments[0].data.key == "show/a.ts"
+    assert is_playlist(b"\xef\xbb\xbf#EXTM3U\r\n")
+
+
+def test_byte_ranges_continue_those_of_the_same_object() -> None:
+    found = media(
+        '#EXT-X-MAP:URI="all.mp4",BYTERANGE="800@0"',
+        *("#EXTINF:4,", "#EXT-X-BYTERANGE:100@800", "all.mp4"),
+        *("#EXTINF:4,", "#EXT-X-BYTERANGE:50", "all.mp4"),
+    )
+    assert [segment.data for segment in found.segments] == [
+        ByteRange("show/all.mp4", 800, 100),
+        ByteRange("show/all.mp4", 900, 50),
+    ]
+    assert found.segments[1].init == ByteRange("show/all.mp4", 0, 800)
+
+
+def test_discontinuities_are_counted_from_the_first_segment() -> None:
+    lines = ("#EXT-X-DISCONTINUITY", "#EXTINF:4,", "a.ts", "#EXT-X-DISCONTINUITY", "#EXTINF:4,", "b.ts")
+    assert [segment.discontinuity for segment in media(*lines).segments] == [0, 1]
+
+
+def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
+    found = master(
+        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="English",LANGUAGE="en",URI="en.m3u8"',
+        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="Main, muxed"',
+        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="b",NAME="Other",URI="other.m3u8"',
+        *("#EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=640x360", "low.m3u8"),
+        *('#EXT-X-STREAM-INF:BANDWIDTH=100,RESOLUTION=1280x720,AUDIO="a"', "thin.m3u8"),
+        *('#EXT-X-STREAM-INF:BANDWIDTH=200,RESOLUTION=1280x720,AUDIO="a"', "best.m3u8"),
+    )
+    assert found.best.key == "show/best.m3u8"
+    assert [(each.key, each.name, each.language) for each in found.audio] == [
+        ("show/en.m3u8", "English", "en"),
+        (None, "Main, muxed", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "key"),
+    [("../show/a.ts", "show/a.ts"), ("./a.ts", "show/a.ts"), ("x/../a.ts", "show/a.ts"), ("a%2Fb.ts", "show/a/b.ts")],
+)
+def test_relative_path_in_the_folder_is_followed(uri: str, key: str) -> None:
+    assert media("#EXTINF:4,", uri).segments[0].data.key == key
+
+
+def test_percent_signs_are_decoded_once() -> None:
+    assert media("#EXTINF:4,", "a%252Fb.ts").segments[0].data.key == "show/a%2Fb.ts"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("/a.ts", "//host/a.ts", "https://host/a.ts", "file:///etc/passwd", "data:,x", "../a.ts", "../show2/a.ts"),
+        *("%2Fa.ts", "%2e%2e/a.ts", "x/../../a.ts", "..", "../../../a.ts", "s3://bucket/a.ts"),
+    ],
+)
+def test_uri_elsewhere_is_refused(uri: str) -> None:
+    assert code_of(f"#EXTM3U\n#EXTINF:4,\n{uri}\n") == "playlist_outside"
+
+
+@pytest.mark.parametrize(
+    "uri", ["a\\b.ts", "a%5Cb.ts", "a%00.ts", "a\x00.ts", "a%0A.ts", "?x", "%ff.ts", "a" * 1025, "["]
+)
+def test_uri_that_is_no_path_is_refused(uri: str) -> None:
+    if uri == "[":
+        uri = "//[a.ts"
+    assert code_of(f"#EXTM3U\n#EXTINF:4,\n{uri}\n") == "playlist_invalid"
+
+
+@pytest.mark.parametrize("duration", ["nan", "inf", "-5", "1e3", "3601", "9" * 100_000, "", "٣", "0x10", "1_0"])
+def test_duration_that_is_no_plain_number_up_to_an_hour_is_refused(duration: str) -> None:
+    assert code_of(f"#EXTM3U\n#EXTINF:{duration},\na.ts\n") == "playlist_invalid"
+
+
+@pytest.mark.parametrize("found", ["5@-5", "5", "0@0", "-1@0", "5@5@5", f"1@{2**63 - 1}", "9" * 20 + "@0", "a@b", "@1"])
+def test_byte_range_beyond_the_limits_is_refused(found: str) -> None:
+    assert code_of(f"#EXTM3U\n#EXTINF:4,\n#EXT-X-BYTERANGE:{found}\na.ts\n") == "playlist_invalid"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "playlist_invalid"),
+        ("#EXTINF:4,\na.ts", "playlist_invalid"),
+        ("#EXTM3U\n", "playlist_invalid"),
+        ("#EXTM3U\na.ts\n", "playlist_invalid"),
+        (f"#EXTM3U\n#EXT-X-MAP:BYTERANGE=1\n{SEGMENT}", "playlist_invalid"),
+        ('#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a"\n', "playlist_invalid"),
+        (f"#EXTM3U\n#EXT-X-I-FRAMES-ONLY\n{SEGMENT}", "playlist_unsupported"),
+        (f"#EXTM3U\n#EXT-X-SKIP:SKIPPED-SEGMENTS=3\n{SEGMENT}", "playlist_unsupported"),
+        (f'#EXTM3U\n#EXT-X-DEFINE:NAME="a",VALUE="b"\n{SEGMENT}', "playlist_unsupported"),
+        (f'#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="k"\n{SEGMENT}', "recording_encrypted"),
+        (f"#EXTM3U\n#EXT-X-KEY:METHOD=SAMPLE-AES-CTR\n{SEGMENT}", "recording_encrypted"),
+        (f"#EXTM3U\n#EXT-X-KEY:METHOD=NONE\n{SEGMENT}", None),
+        ("#EXTM3U\n#EXT-X-SESSION-KEY:METHOD=AES-128\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8", "recording_encrypted"),
+    ],
+)
+def test_playlist_that_is_not_supported_has_a_code(text: str, code: str | None) -> None:
+    assert code_of(text) == code
+
+
+def test_text_that_is_not_utf8_is_refused() -> None:
+    assert code_of(b"#EXTM3U\n\xff\n") == "playlist_invalid"
+
+
+def test_playlist_beyond_its_limits_is_refused() -> None:
+    variant = "#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n"
+    rendition = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="n",URI="b.m3u8"\n'
+    assert code_of(b"#EXTM3U\n" + b"#" * MAX_PLAYLIST_BYTES) == "playlist_invalid"
+    assert code_of("#EXTM3U\n" + SEGMENT * MAX_SEGMENTS) is None
+    assert code_of("#EXTM3U\n" + SEGMENT * (MAX_SEGMENTS + 1)) == "too_many_pieces"
+    assert code_of("#EXTM3U\n" + f"#EXT-X-GAP\n{SEGMENT}" * (MAX_GAPS + 1)) == "too_many_pieces"
+    assert code_of("#EXTM3U\n" + variant * (MAX_RENDITIONS + 1)) == "playlist_invalid"
+    assert code_of("#EXTM3U\n" + rendition * (MAX_RENDITIONS + 1) + variant) == "playlist_invalid"
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "#EXTINF:",
+                "#EXT-X-MAP:URI=",
+                "#EXT-X-BYTERANGE:",
+                "a.ts",
+                "../",
+                "%2e",
+                '"',
+                "4,",
+                "\n",
+                "@",
+                "#EXT-X-STREAM-INF:",
+                "=",
+                "9",
+                "٣",
+                "\x00",
+            ]
+        )
+    )
+)
+def test_any_text_is_read_or_refused_with_a_code(parts: list[str]) -> None:
+    code_of("#EXTM3U\n" + "".join(parts))
