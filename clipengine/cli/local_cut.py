@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from clipengine.cli.local_children import StartChild
+from clipengine.cli.local_probe import LocalProbe, probe_local
 from clipengine.cli.local_subtitles import LocalSubtitles
 from clipengine.clips.clip import ClipResult, Recording
 from clipengine.clips.cues import Cue
@@ -20,7 +21,6 @@ from clipengine.clips.output import Output
 from clipengine.clips.profiles import Profile, Render
 from clipengine.clips.request import ClipRequest
 from clipengine.clips.resolve import ClipSource, resolve_clip
-from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.snap import Snap
 from clipengine.clips.subtitles import TextTrack
 from clipengine.errors import InvalidTimeRange, SettingsError
@@ -29,7 +29,7 @@ from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.clip_maker import ClipMaker, Making
-from clipengine.work.encoder.jobs import Job, Message, Program, probe_job, probe_result, probe_texts, searched_seconds
+from clipengine.work.encoder.jobs import Job, Message, Program, probe_job, searched_seconds
 from clipengine.work.encoder.process import EncoderProcess
 from clipengine.work.encoder.watermarks import WatermarkFile, read_watermark
 
@@ -82,13 +82,14 @@ def cut_once(
         program: Program = "burner" if clip.subtitles.burns else "encoder"
         encoder = _Encoder(start_child(program, sandbox=encoding.sandbox), reader, on_progress)
         stack.callback(encoder.close)
-        facts, seek_index, found = encoder.probe(clip, encoding)
-        texts = LocalTexts(clip.subtitles, clip.subtitles.choose(found), found)
-        _check_starts(clip, facts)
+        probed = encoder.probe(store, clip, encoding)
+        stack.enter_context(closing(probed.reader))
+        texts = LocalTexts(clip.subtitles, clip.subtitles.choose(probed.texts), probed.texts)
+        _check_starts(clip, probed.facts)
         # It starts while the clip is cut, and is ready when the clip is.
         inspector = stack.enter_context(closing(start_child("inspector", sandbox=encoding.sandbox)))
         languages = tuple(track.language for track in texts.sentences)
-        known = ClipSource(Recording.local(source, facts), languages, seek_index)
+        known = ClipSource(Recording.local(source, probed.facts), languages, probed.seek_index)
         resolved = resolve_clip(source, clip.request(source), {source: known}, rules)
         exact = zip(resolved.planned, clip.ranges, strict=True)
         parts = [replace(part, start=start, end=end) for part, (start, end) in exact]
@@ -158,12 +159,13 @@ class _Encoder:
         self._on_progress = on_progress
         self.close = child.close
 
-    def probe(self, clip: LocalClip, encoding: Encoding) -> tuple[SourceFacts, SeekIndex | None, list[TextTrack]]:
+    def probe(self, store: Store, clip: LocalClip, encoding: Encoding) -> LocalProbe:
+        """Probe SOURCE. Further jobs get the reader of its file or its pieces."""
         length = float(sum(end - start for start, end in clip.ranges))
         length += 2 * searched_seconds(clip.snap, len(clip.ranges))
-        job = probe_job(encoding, cut_seconds=length)
-        probed, embedded = self._child.run(job, self._reader, watch=lambda message: None, keep=True)
-        return *probe_result(probed), probe_texts(embedded)
+        probed = probe_local(store, self._reader, probe_job(encoding, cut_seconds=length), self._child)
+        self._reader = probed.reader
+        return probed
 
     def run(self, job: Job, *, output: int | None = None, keep: bool = False) -> tuple[Message, bytes]:
         return self._child.run(job, self._reader, output=output, watch=self._watch, keep=keep)
@@ -183,8 +185,9 @@ def read_facts(settings: Settings, source: str) -> SourceFacts:
     """Return the facts of a file or an object. Raises RecordingError."""
     store, key = _locate(settings, source)
     with closing(store.open(key)) as reader, closing(EncoderProcess(sandbox=settings.encoding.sandbox)) as encoder:
-        probed, _ = encoder.run(probe_job(settings.encoding), reader, watch=lambda message: None)
-    return probe_result(probed)[0]
+        probed = probe_local(store, reader, probe_job(settings.encoding), encoder)
+        probed.reader.close()
+    return probed.facts
 
 
 def _locate(settings: Settings, source: str) -> tuple[Store, str]:

@@ -58,7 +58,7 @@ class PlannedPart:
             "source": self.source,
             "start": str(self.start),
             "end": str(self.end),
-            "seek_index": self.seek_index and self.seek_index.near(self.start).model_dump(mode="json"),
+            "seek_index": self.seek_index and self.seek_index.between(self.start, self.end).model_dump(mode="json"),
             "texts": pack(self.texts),
             "burnt": pack(() if self.burnt is None else (self.burnt,)),
         }

@@ -199,7 +199,7 @@ class _Scan:
         video = _video_facts(self._video, self._head, self.stats) if self._video else None
         held = {track.index for track in audio} | ({video.index} if video else set())
         others, others_count = other_streams(self._container, held)
-        stated_end = _stated_end(self._container) - self._head.origin
+        stated_end = _stated_end(self._container, self._head.origin)
         return SourceFacts(
             container=self._name.split(",")[0],
             origin=self._head.origin,
@@ -316,12 +316,14 @@ def _audio_facts(stream: AudioStream, head: HeadScan, stats: PacketStats) -> Aud
     )
 
 
-def _stated_end(container: InputContainer) -> Fraction:
-    """Return the end of the media stated in the header, in container time, or 0 if unknown.
+def _stated_end(container: InputContainer, origin: Fraction) -> Fraction:
+    """Return the end of the media stated in the header, in recording time, or 0 if unknown.
 
     For formats other than Matroska, the duration is an estimate or comes from the index, which is checked too.
     """
-    return Fraction(container.duration or 0, av.time_base) if container.format.name == MATROSKA else Fraction(0)
+    if container.format.name != MATROSKA or not container.duration:
+        return Fraction(0)
+    return Fraction(container.duration, av.time_base) - origin
 
 
 def _rate_warnings(format_name: str, video: VideoFacts | None) -> Iterator[str]:

@@ -13,11 +13,11 @@ from clipengine.media.input.audio_timestamps import corrected
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import AudioFrameEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import AnySeeker
 from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
 
 
-def raise_if_memory_ran_out(error: av.FFmpegError, seeker: Seeker) -> None:
+def raise_if_memory_ran_out(error: av.FFmpegError, seeker: AnySeeker) -> None:
     """Raise MemoryError if a packet did not decode because memory ran out."""
     if is_out_of_memory(error):
         raise error
@@ -28,21 +28,19 @@ def raise_if_memory_ran_out(error: av.FFmpegError, seeker: Seeker) -> None:
 class AudioDecoder:
     """Decodes the seeker's audio streams. Packets that are read before the clip's origin is known are held."""
 
-    def __init__(self, seeker: Seeker) -> None:
+    def __init__(self, seeker: AnySeeker) -> None:
         self._seeker = seeker
         self._damage = Damage()
         self._held: list[TimedPacket] | None = []  # None if they were decoded
-        self._ends: dict[int, Fraction] = {}  # stream index -> end of its latest frame
+        self._ends: dict[int, Fraction] = {}  # number of a stream -> end of its latest frame
+        self._streams: dict[int, AudioStream] = {}  # number of a stream -> the one whose decoder is open
 
     def prepare(self, damage: Damage) -> None:
-        """Configure the decoders; call it after each seek. Damaged packets are counted in `damage`."""
+        """Forget the decoders; call it after each seek. Damaged packets are counted in `damage`."""
         self._held = []
         self._ends = {}
         self._damage = damage
-        for stream in self._seeker.audio:
-            stream.codec_context.thread_count = 1
-            # Otherwise some versions drop the edit list's pre-roll wherever decoding starts; the timeline trims it.
-            stream.codec_context.flags2 |= Flags2.skip_manual
+        self._streams = {}
 
     def begin(self) -> Iterator[AudioFrameEvent]:
         """Decode the packets that were held, after the clip's origin is known."""
@@ -56,6 +54,8 @@ class AudioDecoder:
             self._held.append(timed)
             return
         stream = timed.packet.stream
+        if stream is not self._streams.get(timed.stream):
+            yield from self._open(timed.stream, stream)
         try:
             frames = stream.codec_context.decode(timed.packet)
         except av.FFmpegError as error:
@@ -68,21 +68,31 @@ class AudioDecoder:
         for frame in frames:
             time = self._seeker.time_of(frame, stream)
             if time is None:  # it follows the frame before it, like in FFmpeg
-                time = self._ends.get(stream.index, timed.time)
-            time = corrected(self._seeker.stamps.get(stream.index), time, timed.packet, frame)
+                time = self._ends.get(timed.stream, timed.time)
+            time = corrected(self._seeker.stamps.get(timed.stream), time, timed.packet, frame)
             # All frames of a packet (AMR) may have the packet's time: place them one after the other.
             if len(frames) > 1:
                 time = time if end is None else max(time, end)
                 end = time + Fraction(frame.samples, frame.sample_rate)
-            self._ends[stream.index] = time + Fraction(frame.samples, frame.sample_rate)
-            yield AudioFrameEvent(stream.index, time, frame)
+            self._ends[timed.stream] = time + Fraction(frame.samples, frame.sample_rate)
+            yield AudioFrameEvent(timed.stream, time, frame)
+
+    def _open(self, number: int, stream: AudioStream) -> Iterator[AudioFrameEvent]:
+        """Decode the audio of this number with the decoder of this stream from now on."""
+        if number in self._streams:  # the codec changes
+            yield from self._drain(number)
+        self._streams[number] = stream
+        stream.codec_context.thread_count = 1
+        # Otherwise some versions drop the edit list's pre-roll wherever decoding starts; the timeline trims it.
+        stream.codec_context.flags2 |= Flags2.skip_manual
 
     def drain(self) -> Iterator[AudioFrameEvent]:
         """Yield the frames that are still inside the decoders."""
-        for stream in self._seeker.audio:
-            yield from self._drain(stream)
+        for number in sorted(self._streams):
+            yield from self._drain(number)
 
-    def _drain(self, stream: AudioStream) -> Iterator[AudioFrameEvent]:
+    def _drain(self, number: int) -> Iterator[AudioFrameEvent]:
+        stream = self._streams[number]
         try:
             frames = stream.codec_context.decode(None)
         except MemoryError:
@@ -92,4 +102,4 @@ class AudioDecoder:
         for frame in frames:
             time = self._seeker.time_of(frame, stream)
             if time is not None:
-                yield AudioFrameEvent(stream.index, time, frame)
+                yield AudioFrameEvent(number, time, frame)

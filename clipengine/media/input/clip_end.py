@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
 
-from av.stream import Discard, Stream
-from av.video.stream import VideoStream
+from av.stream import Discard
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.plan import CutRange
@@ -22,15 +21,17 @@ _LATE_SECONDS = Fraction(1, 20)
 class ClipEnd:
     """Ends the packets of a clip when each of its streams has passed the clip's end.
 
-    `resume_times` gets the earliest time after the clip at which each stream continues. Packets are stored at most
-    `reordered` seconds before their presentation in addition to what their dts say.
+    `video` and `audio` are the numbers of the streams. `resume_times` gets the earliest time after the clip at which
+    each stream continues. Packets are stored at most `reordered` seconds before their presentation in addition to what
+    their dts say.
     """
 
     def __init__(
         self,
         facts: SourceFacts,
         cut: CutRange,
-        streams: Sequence[Stream],
+        video: int | None,
+        audio: Collection[int],
         resume_times: dict[int, Fraction],
         reordered: Fraction,
     ) -> None:
@@ -38,10 +39,8 @@ class ClipEnd:
         late = {track.index: track.stamps.late for track in facts.audio if track.stamps is not None}
         # One more frame of video, whose second field may be a separate packet.
         self._ends = {
-            stream.index: cut.end + cut.frame_seconds + reordered
-            if isinstance(stream, VideoStream)
-            else cut.end + late.get(stream.index, _LATE_SECONDS)
-            for stream in streams
+            **({} if video is None else {video: cut.end + cut.frame_seconds + reordered}),
+            **{number: cut.end + late.get(number, _LATE_SECONDS) for number in audio},
         }
         self._far = cut.end + SLACK_SECONDS + reordered
         self._open = set(self._ends)  # streams that have not passed their end
@@ -56,13 +55,13 @@ class ClipEnd:
                 yield timed
                 continue
             self._note_resume_time(timed)
-            reveals_hole = timed.dts >= self._far and packet.stream_index in self._open
+            reveals_hole = timed.dts >= self._far and timed.stream in self._open
             earliest = min(timed.dts, timed.time)
-            if earliest < self._ends[packet.stream_index]:
+            if earliest < self._ends[timed.stream]:
                 if earliest < self._end or not packet.is_corrupt:  # damage after the clip does not concern it
                     yield timed
             else:
-                self._open.discard(packet.stream_index)
+                self._open.discard(timed.stream)
                 if not packet.is_discard:  # pre-roll of an edit list can have any time
                     packet.stream.discard = Discard.all
             if reveals_hole:  # in all streams
@@ -73,6 +72,6 @@ class ClipEnd:
     def _note_resume_time(self, timed: TimedPacket) -> None:
         if timed.time < self._end or not is_presented(timed.packet):
             return
-        index = timed.packet.stream_index
+        index = timed.stream
         resumes = timed.time if timed.dts < self._ends[index] else min(timed.dts, timed.time)
         self._resume_times[index] = min(resumes, self._resume_times.get(index, resumes))

@@ -11,13 +11,14 @@ from fractions import Fraction
 import av
 from av.codec.context import ThreadType
 from av.video.frame import PictureType
+from av.video.stream import VideoStream
 
 from clipengine.clips.plan import CutRange, FrameSelector
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import AnySeeker
 
 _SMALLEST_STEP = Fraction(1, 90_000)
 # Decoders that apply changes of skip_frame; others (dav1d) read it once when they are opened.
@@ -35,11 +36,12 @@ class _FalseKeyframe(Exception):
 class ClipDecoder:
     """Yields one BeginEvent, then video and audio frame events, each kind in order."""
 
-    def __init__(self, seeker: Seeker, cut: CutRange, *, threads: int) -> None:
+    def __init__(self, seeker: AnySeeker, cut: CutRange, *, threads: int) -> None:
         self._seeker = seeker
         self._cut = cut
         self._threads = threads
         self._first_moment = cut.start - cut.half_frame
+        self._video: VideoStream | None = None  # whose decoder is open
         self._skips = False
         self._begun = False
         self._audio = AudioDecoder(seeker)
@@ -69,7 +71,7 @@ class ClipDecoder:
             yield BeginEvent(self._cut.start, None)
             yield from self._audio.begin()
         for timed in seeker.packets():
-            if seeker.video is not None and timed.packet.stream_index == seeker.video.index:
+            if timed.is_video:
                 yield from self._video_events(self._video_frames(timed, selector), selector)
             else:
                 yield from self._audio.events(timed)
@@ -93,30 +95,37 @@ class ClipDecoder:
             yield from self._audio.begin()
 
     def _prepare(self) -> None:
-        seeker = self._seeker
-        if seeker.video is not None:
-            context = seeker.video.codec_context
-            context.thread_type = ThreadType.FRAME | ThreadType.SLICE
-            context.thread_count = self._threads
-            self._skips = context.name in _SKIPPING_DECODERS
+        self._video = None
+        if self._seeker.video is not None:
+            self._open(self._seeker.video)
         self._audio.prepare(self.damage)
+
+    def _open(self, stream: VideoStream) -> None:
+        """Decode the video with the decoder of this stream from now on."""
+        self._video, context = stream, stream.codec_context
+        context.thread_type = ThreadType.FRAME | ThreadType.SLICE
+        context.thread_count = self._threads
+        self._skips = context.name in _SKIPPING_DECODERS
 
     # ---- video
 
     def _video_frames(
         self, timed: TimedPacket, selector: FrameSelector[av.VideoFrame]
     ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
-        video = self._seeker.video
-        assert video is not None
         if selector.done:
             return
+        if timed.packet.stream is not self._video:  # the codec changes
+            yield from self._drain(selector)
+            self._open(timed.packet.stream)
+        assert self._video is not None
+        context = self._video.codec_context
         on_screen = self._seeker.on_screen
         # Non-reference frames before the one on screen at the clip's start are not needed.
         skips = self._skips and not self._seeker.has_field_packets and not self._seeker.decoding_times
         before_clip = skips and on_screen is not None and timed.time < on_screen
-        video.codec_context.skip_frame = "NONREF" if before_clip else "DEFAULT"
+        context.skip_frame = "NONREF" if before_clip else "DEFAULT"
         try:
-            frames = video.codec_context.decode(timed.packet)
+            frames = context.decode(timed.packet)
         except av.FFmpegError as error:
             self._skip_damaged(error)
             self.damage.lost_frames += self._in_range(timed.time)
@@ -124,20 +133,25 @@ class ClipDecoder:
         yield from self._select(frames, selector)
 
     def _last_video_frames(self, selector: FrameSelector[av.VideoFrame]) -> Iterator[tuple[Fraction, av.VideoFrame]]:
-        if self._seeker.video is not None and not selector.done:
-            try:
-                yield from self._select(self._seeker.video.codec_context.decode(None), selector)
-            except av.FFmpegError as error:
-                self._skip_damaged(error)
+        if not selector.done:
+            yield from self._drain(selector)
         yield from selector.finish()
+
+    def _drain(self, selector: FrameSelector[av.VideoFrame]) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+        """Yield the frames that are still inside the decoder."""
+        if self._video is None:
+            return
+        try:
+            yield from self._select(self._video.codec_context.decode(None), selector)
+        except av.FFmpegError as error:
+            self._skip_damaged(error)
 
     def _select(
         self, frames: list[av.VideoFrame], selector: FrameSelector[av.VideoFrame]
     ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
-        stream = self._seeker.video
-        assert stream is not None
+        assert self._video is not None
         for frame in frames:
-            time = self._seeker.time_of(frame, stream)
+            time = self._seeker.time_of(frame, self._video)
             if time is None:
                 time = Fraction(0) if self.last_time is None else self.last_time + self._cut.frame_seconds
             if self.last_time is None:

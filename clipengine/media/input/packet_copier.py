@@ -31,7 +31,7 @@ from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, CopiedTail, reord
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, VideoFrameEvent, VideoPacketEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
-from clipengine.media.input.seek import Seeker
+from clipengine.media.input.seekers import AnySeeker
 from clipengine.media.input.timeline import as_fraction
 
 # Packets after the first copied one that are checked before anything is decoded.
@@ -41,7 +41,7 @@ _CHECKED_PACKETS = 64
 class PacketCopier:
     """Yields one BeginEvent, then frames to encode, packets to copy and audio frames."""
 
-    def __init__(self, seeker: Seeker, cut: CutRange, *, threads: int) -> None:
+    def __init__(self, seeker: AnySeeker, cut: CutRange, *, threads: int) -> None:
         self._seeker = seeker
         self._cut = cut
         self._threads = threads
@@ -70,7 +70,7 @@ class PacketCopier:
         yield from self._head()
         tail = CopiedTail(self._cut, self._copied.reordered_frames)
         for timed in self._from_key():
-            if timed.packet.stream_index == self._video.index:
+            if timed.is_video:
                 yield from self._copy(timed, tail)
             else:
                 yield from self._audio.events(timed)
@@ -105,7 +105,7 @@ class PacketCopier:
             size += timed.packet.size
             if size > MAX_KEPT_BYTES:
                 raise CannotCopy("its keyframes are too far apart")
-            if timed.packet.stream_index != self._video.index:
+            if not timed.is_video:
                 continue
             self._check_header(timed)
             if found is None and self._starts_copy(timed):
@@ -123,7 +123,7 @@ class PacketCopier:
 
     def _check_header(self, timed: TimedPacket) -> None:
         """Raise CannotCopy if the codec header changes with the packet."""
-        if new_header(timed.packet) not in (None, self._header):
+        if timed.packet.stream is not self._video or new_header(timed.packet) not in (None, self._header):
             raise CannotCopy(SETS_CHANGE)
 
     def _check_sets(self, timed: TimedPacket) -> None:
@@ -159,7 +159,7 @@ class PacketCopier:
 
     def _count_reordered_frames(self) -> int:
         """Return the number of frames by which packets are decoded earlier than they are shown."""
-        times = [timed.time for timed in self._ahead if timed.packet.stream_index == self._video.index]
+        times = [timed.time for timed in self._ahead if timed.is_video]
         known = max(self._bitstream.stated_reordering, reordered_frames(times))
         return min(known, self._bitstream.most_reordering)
 
@@ -170,9 +170,9 @@ class PacketCopier:
         context = self._video.codec_context
         context.thread_type, context.thread_count = ThreadType.FRAME | ThreadType.SLICE, seam_threads(self._threads)
         needed = self._needs_head()
-        self._first = next(timed for timed in self._ahead if timed.packet.stream_index == self._video.index)
+        self._first = next(timed for timed in self._ahead if timed.is_video)
         while (timed := self._ahead.popleft()) is not self._key:
-            if timed.packet.stream_index != self._video.index:
+            if not timed.is_video:
                 yield from self._audio.events(timed)
             elif needed:
                 yield from self._select(self._decode(timed, skips=self._is_before_clip(timed)))
@@ -206,7 +206,7 @@ class PacketCopier:
     def _needs_head(self) -> bool:
         """Return True unless the clip begins on the first copied frame."""
         start, distance = self._cut.start, abs(self._key.time - self._cut.start)
-        before = (timed for timed in self._ahead if timed.packet.stream_index == self._video.index)
+        before = (timed for timed in self._ahead if timed.is_video)
         nearer = any(abs(timed.time - start) <= distance for timed in before if timed.time < self._key.time)
         return nearer or self._key.time > start + self._cut.half_frame
 

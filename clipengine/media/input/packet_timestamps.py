@@ -15,11 +15,19 @@ from clipengine.media.input.timeline import Clock, Timeline, as_fraction
 
 
 class TimedPacket(NamedTuple):
-    """A packet with its pts and dts in recording time."""
+    """A packet with its pts and dts in recording time, and the number of its stream in the recording's facts.
+
+    Its own `packet.stream` decodes it: another one than before, if the codec changes.
+    """
 
     packet: Packet[Any]
     time: Fraction
     dts: Fraction
+    stream: int
+
+    @property
+    def is_video(self) -> bool:
+        return isinstance(self.packet.stream, VideoStream)
 
 
 def timed_packets(packets: Iterable[Packet[Any]], origin: Fraction) -> Iterator[TimedPacket]:
@@ -28,7 +36,7 @@ def timed_packets(packets: Iterable[Packet[Any]], origin: Fraction) -> Iterator[
     for packet in packets:
         found = timestamps.of(packet)
         if found is not None:
-            yield TimedPacket(packet, *found)
+            yield TimedPacket(packet, *found, packet.stream_index)
 
 
 def joined_packets(packets: Iterable[Packet[Any]], timeline: Timeline) -> Iterator[TimedPacket]:
@@ -47,7 +55,7 @@ def joined_packets(packets: Iterable[Packet[Any]], timeline: Timeline) -> Iterat
         shift = round((time - pts) / tick)
         packet.pts = None if packet.pts is None else packet.pts + shift
         packet.dts = None if packet.dts is None else packet.dts + shift
-        yield TimedPacket(packet, time, time if dts == pts else dts + time - pts)
+        yield TimedPacket(packet, time, time if dts == pts else dts + time - pts, packet.stream_index)
 
 
 class PacketTimestamps:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from av.audio.stream import AudioStream
 from av.packet import Packet
-from av.video.stream import VideoStream
 
 from clipengine.clips.plan import CutRange
 from clipengine.media.input.codec_headers import new_header
@@ -28,15 +26,16 @@ _Numbered = tuple[int, TimedPacket]  # with its position in file order
 class Preroll:
     """Keeps the packets that decoding from the clip's start needs: the last GOP before it, and some audio.
 
-    `decoding_times`: packets have dts only, so frames are put in display order by one more GOP, unless the first one is
-    that of `first_frame`. `any_packet`: decoding may begin with a packet that is not a keyframe.
+    `video` says whether video is read, `audio` are the numbers of the audio streams. `decoding_times`: packets have dts
+    only, so frames are put in display order by one more GOP, unless the first one is that of `first_frame`.
+    `any_packet`: decoding may begin with a packet that is not a keyframe.
     """
 
     def __init__(
         self,
         cut: CutRange,
-        video: VideoStream | None,
-        audio: Sequence[AudioStream],
+        video: bool,
+        audio: Collection[int],
         *,
         decoding_times: bool,
         first_frame: Fraction,
@@ -53,7 +52,7 @@ class Preroll:
         self._latest = cut.start - (REORDERED_FRAMES * cut.frame_seconds if decoding_times else 0)
         self._gops = _LastGops(2 if decoding_times else 1)
         self._audio: list[_Numbered] = []
-        self._streams_without = {stream.index for stream in audio}  # audio streams without a packet before the start
+        self._streams_without = set(audio)  # audio streams without a packet before the start
         self._read = 0
         self._kept_bytes = 0
         self._reached_start = False
@@ -63,7 +62,7 @@ class Preroll:
         """Add the next packet in file order."""
         self._read += 1
         self.has_new_header |= new_header(timed.packet) is not None
-        if self._video is not None and timed.packet.stream_index == self._video.index:
+        if self._video and timed.is_video:
             self._add_video(timed)
         else:
             self._add_audio(timed)
@@ -85,8 +84,8 @@ class Preroll:
         self._audio.append((self._read, timed))
         self._kept_bytes += timed.packet.size
         if timed.time <= self._cut.start - PREROLL_SECONDS:
-            self._streams_without.discard(timed.packet.stream_index)
-        self._reached_start |= self._video is None and timed.time > self._cut.start
+            self._streams_without.discard(timed.stream)
+        self._reached_start |= not self._video and timed.time > self._cut.start
 
     @property
     def complete(self) -> bool:
@@ -107,7 +106,7 @@ class Preroll:
     @property
     def has_video(self) -> bool:
         """True if the frame at the clip's start can be decoded, or there is no video."""
-        return self._video is None or (self.on_screen is not None and self.gop[0].time <= self._cut.start)
+        return not self._video or (self.on_screen is not None and self.gop[0].time <= self._cut.start)
 
     @property
     def has_audio(self) -> bool:
@@ -117,18 +116,21 @@ class Preroll:
     @property
     def knows_display_order(self) -> bool:
         """True if a GOP is decoded before the clip's, or decoding starts at the recording's first frame."""
-        if not self._decoding_times or self._video is None:
+        if not self._decoding_times or not self._video:
             return True
         return self._gops.complete or self.gop[0].time <= self._first_frame
 
-    def header(self, stream_index: int) -> bytes | None:
-        """Return the codec header of the stream's first packet to decode if it came with a packet before it."""
-        if self._video is not None and stream_index == self._video.index:
-            return self._gops.header
+    @property
+    def video_header(self) -> bytes | None:
+        """The codec header of the first packet of video to decode, if it came with a packet before it."""
+        return self._gops.header
+
+    def audio_header(self, stream: int) -> bytes | None:
+        """Return the same of an audio stream."""
         kept = self._kept_audio()
-        first = next((number for number, timed in kept if timed.packet.stream_index == stream_index), 0)
-        earlier = (timed.packet for number, timed in self._audio if number < first)
-        headers = [new_header(packet) for packet in earlier if packet.stream_index == stream_index]
+        first = next((number for number, timed in kept if timed.stream == stream), 0)
+        earlier = (timed for number, timed in self._audio if number < first)
+        headers = [new_header(timed.packet) for timed in earlier if timed.stream == stream]
         return next((header for header in reversed(headers) if header is not None), None)
 
     @property
@@ -180,5 +182,5 @@ def _since(audio: Sequence[_Numbered], time: Fraction) -> list[_Numbered]:
     first: dict[int, int] = {}
     for number, timed in audio:
         if timed.time <= time and timed.packet.pts is not None:  # those without follow one with a time
-            first[timed.packet.stream_index] = number
-    return [(number, timed) for number, timed in audio if number >= first.get(timed.packet.stream_index, 0)]
+            first[timed.stream] = number
+    return [(number, timed) for number, timed in audio if number >= first.get(timed.stream, 0)]

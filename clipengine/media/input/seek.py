@@ -205,8 +205,8 @@ class Seeker:
         first_frame = self._facts.video.first_frame if self._facts.video is not None else None
         preroll = self._preroll = Preroll(
             self._cut,
-            self.video,
-            self.audio,
+            self.video is not None,
+            [stream.index for stream in self.audio],
             decoding_times=self.decoding_times,
             first_frame=first_frame or Fraction(0),
             trusts_keyframes=self.trusts_keyframes,
@@ -230,10 +230,11 @@ class Seeker:
             return
         first: dict[int, Fraction] = {}
         for timed in preroll.packets():
-            first.setdefault(timed.packet.stream_index, timed.time)
+            first.setdefault(timed.stream, timed.time)
         for stream in self._demuxer.streams:
             at = first.get(stream.index)
-            header = None if at is None else preroll.header(stream.index) or self._facts.header_at(stream.index, at)
+            header = preroll.video_header if stream is self.video else preroll.audio_header(stream.index)
+            header = None if at is None else header or self._facts.header_at(stream.index, at)
             if header is not None and header != stream.codec_context.extradata:
                 stream.codec_context.extradata = header
                 self.header_changed |= stream is self.video
@@ -257,7 +258,7 @@ class Seeker:
         distance = abs(timed.time - self._seek_point.time)
         if self._want_video != (self._facts.video is not None):
             return distance < SLACK_SECONDS  # seek points are video keyframes, and video is not read
-        if timed.packet.stream_index != self._demuxer.streams[0].index or not timed.packet.is_keyframe:
+        if timed.stream != self._demuxer.streams[0].index or not timed.packet.is_keyframe:
             return False
         return distance == 0 if self._seek_index.exact else distance < SLACK_SECONDS
 
@@ -276,5 +277,7 @@ class Seeker:
             packets = joined_packets(read, Timeline(origin, joins_discontinuities=True))
         # Seconds between the dts of a packet and the last one presented before it.
         reordered = (REORDERED_FRAMES if self.decoding_times else 0) * self._cut.frame_seconds
-        end = ClipEnd(self._facts, self._cut, streams, self.resume_times, reordered)
+        video = None if self.video is None else self.video.index
+        audio = [stream.index for stream in self.audio]
+        end = ClipEnd(self._facts, self._cut, video, audio, self.resume_times, reordered)
         return end.before(self._prefetcher.follow(packets))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.piece_seek_index import PieceSeekIndex
 from clipengine.clips.plan import CutRange
 from clipengine.clips.seek_index import KeyframeIndex, SeekIndex
+from clipengine.media.input.chain_seeker import ChainSeeker
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import MediaReader
 
-AnySeeker = Seeker
+AnySeeker = Seeker | ChainSeeker
 
 
 def open_seeker(
@@ -23,5 +25,7 @@ def open_seeker(
     seek_index: SeekIndex | None = None,
 ) -> AnySeeker:
     """Return the seeker that yields the packets of a clip from a recording."""
+    if isinstance(seek_index, PieceSeekIndex):
+        return ChainSeeker(reader, facts, cut, video=video, audio=audio, pieces=seek_index)
     assert seek_index is None or isinstance(seek_index, KeyframeIndex)
     return Seeker(reader, facts, cut, video=video, audio=audio, seek_index=seek_index)

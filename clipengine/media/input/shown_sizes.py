@@ -27,15 +27,26 @@ class StreamSizes:
     """Follows the size of the pictures of a video stream from packet to packet."""
 
     def __init__(self, stream: VideoStream) -> None:
+        self._ratios: dict[Size, Fraction] = {}
+        self._open(stream)
+
+    def _open(self, stream: VideoStream) -> None:
+        self._stream = stream
         self._sizes = PictureSizes(codec_name(stream), stream.codec_context.extradata or b"")
 
     @property
     def ratios(self) -> Mapping[Size, Fraction]:
         """Sample aspect ratios of the sizes, as far as headers state them."""
-        return self._sizes.ratios
+        return {**self._ratios, **self._sizes.ratios}
 
     def add(self, packet: Packet[Any]) -> Size | None:
-        """Return the size of the packet's picture, or None if no header has stated it."""
+        """Return the size of the packet's picture, or None if no header has stated it.
+
+        A packet of another stream continues this one with another codec.
+        """
+        if packet.stream is not self._stream and isinstance(packet.stream, VideoStream):
+            self._ratios |= self._sizes.ratios
+            self._open(packet.stream)
         if (header := new_header(packet)) is not None:
             self._sizes.change_header(header)
         if self._sizes.only_keyframes and not packet.is_keyframe:

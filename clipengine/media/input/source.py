@@ -69,7 +69,7 @@ class MediaReader:
     """
 
     def __init__(self, source: ByteSource, *, block_bytes: int = BLOCK_BYTES, cached_bytes: int | None = None) -> None:
-        self._source = source
+        self.source = source
         self._position = 0
         self._block_bytes = block_bytes
         if cached_bytes is None:
@@ -197,7 +197,7 @@ class MediaReader:
     def _request(self, number: int, stop: int) -> bytes:
         offset, length = number * self._block_bytes, (stop - number) * self._block_bytes
         with self._throughput.timed(length):
-            data = self._source.read_at(offset, length, keep=offset < self.shared_until)
+            data = self.source.read_at(offset, length, keep=offset < self.shared_until)
         wanted = min(length, self.size - offset)
         if len(data) < wanted:
             raise RecordingTruncated(f"the store returned {len(data)} of {wanted} bytes")

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.captions import MAX_FONT_BYTES
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.piece_seek_index import PieceSeekIndex
 from clipengine.clips.profiles import Profile
 from clipengine.clips.subtitles import pack
 from clipengine.clips.watermarks import WatermarkStyle
@@ -21,6 +23,7 @@ from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe
+from clipengine.media.probe_pieces import probe_pieces
 from clipengine.media.snap import snap_part
 from clipengine.media.versions import ffmpeg_version
 from clipengine.media.video.overlay import decode_watermark
@@ -51,6 +54,18 @@ def _probe(source: ByteSource) -> Result:
     facts = found.facts.model_dump(mode="json")
     result = {"type": "result", "facts": facts, "seek_index": seek_index, "bytes_read": found.bytes_read}
     return result, pack(found.texts).encode() if found.texts else b""
+
+
+def _probe_pieces(job: dict[str, Any], source: ByteSource) -> Result:
+    found = probe_pieces(source, PieceSeekIndex.model_validate(job["pieces"]))
+    times = [[_texts(scan.first), _texts(scan.last)] for scan in found.scans]
+    facts = found.facts.model_dump(mode="json")
+    result = {"type": "result", "facts": facts, "scans": times, "origins": _texts(found.origins)}
+    return result | {"bytes_read": found.bytes_read}, b""
+
+
+def _texts(times: Iterable[Fraction | None]) -> list[str | None]:
+    return [None if time is None else str(time) for time in times]
 
 
 def _drawing(job: dict[str, Any], fonts: Sequence[int]) -> Drawing:
@@ -106,6 +121,8 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
     """Do the job that the parent's message asks for and return the result message with its binary part."""
     if job["job"] == "probe":
         return _probe(sources[0])
+    if job["job"] == "probe_pieces":
+        return _probe_pieces(job, sources[0])
     if job["job"] in READERS:
         return {"type": "result"}, do_read_job(job, sources[0])
     if job["job"] == "snap":

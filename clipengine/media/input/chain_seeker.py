@@ -1,0 +1,230 @@
+"""Seeking in a recording of many files: the runs of pieces in a range, read one after the other.
+
+Decoders stay open over the borders of runs, because audio depends on the packet before it, and a GOP may begin in the
+piece before. Another codec, or another header of it, opens another decoder.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av
+from av.audio.stream import AudioStream
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.piece_seek_index import PieceSeekIndex, PlacedRun
+from clipengine.clips.plan import CutRange
+from clipengine.media.input.clip_end import ClipEnd
+from clipengine.media.input.packet_timestamps import TimedPacket
+from clipengine.media.input.piece_run import OpenRun, copy_of
+from clipengine.media.input.preroll import PREROLL_SECONDS, Preroll
+from clipengine.media.input.source import MediaReader
+from clipengine.media.input.timeline import as_fraction
+from clipengine.recordings.pieces import STREAMS_PER_TRACK
+
+# Pieces before the one of the clip's start to begin at, one after the other; then the first one of the index.
+_STEPS_BACK = (0, 1, 2, 4, 8, 16, 32)
+# After this many steps without audio before the start, the stream is assumed to have a gap.
+_AUDIO_STEPS = 3
+_SLACK_SECONDS = Fraction(1, 2)  # between the streams of a piece
+
+
+class _Leader(NamedTuple):
+    """The stream whose decoder decodes a stream of the recording, and what other streams must have in common."""
+
+    stream: Stream
+    format: tuple[Any, ...]
+
+
+class ChainSeeker:
+    """Context manager with the interface of `Seeker` that reads pieces."""
+
+    decoding_times = False
+    header_changed = False
+
+    def __init__(
+        self,
+        reader: MediaReader,
+        facts: SourceFacts,
+        cut: CutRange,
+        *,
+        video: bool,
+        audio: Sequence[int],
+        pieces: PieceSeekIndex,
+    ) -> None:
+        self._reader = reader
+        self._facts = facts
+        self._cut = cut
+        self._pieces = pieces
+        self._video_number = facts.video.index if video and facts.video is not None else None
+        self._audio_numbers = [track.index for track in facts.audio if track.index in audio]
+        self._numbers = {*self._audio_numbers, *([] if self._video_number is None else [self._video_number])}
+        self._open: list[OpenRun] = []
+        self._leaders: dict[int, _Leader] = {}
+        self._preroll: Preroll | None = None
+        self._following: Iterator[TimedPacket] = iter(())  # packets after the pre-roll
+        self.stamps = {track.index: track.stamps for track in facts.audio}
+        self.at_start = False
+        self.trusts_keyframes = True
+        self.has_field_packets = False
+        self.resume_times: dict[int, Fraction] = {}
+        self.on_screen: Fraction | None = None
+        self.video: VideoStream | None = None
+        self.audio: list[AudioStream] = []
+
+    def __enter__(self) -> ChainSeeker:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._following = iter(())
+        self._preroll = None
+        self._leaders = {}
+        while self._open:
+            self._open.pop().close()
+
+    def seek(self, step: int = 0) -> int:
+        """Seek with `step` (an index into _STEPS_BACK) or a later one, and return the step that succeeded."""
+        while not (self._seek(step) or self.at_start):
+            step += 1
+        return step
+
+    def _seek(self, step: int) -> bool:
+        """Seek once. Return True if the whole clip can be decoded from there."""
+        self._close()
+        chains = [self._chain(number, step) for number in self._tracks()]
+        self.at_start = all(chain.at_start for chain in chains)
+        packets = heapq.merge(*(self._led(chain) for chain in chains), key=lambda timed: timed.dts)
+        end = ClipEnd(self._facts, self._cut, self._video_number, self._audio_numbers, self.resume_times, Fraction(0))
+        self._following = end.before(packets)
+        return self._read_preroll(step)
+
+    def _tracks(self) -> list[int]:
+        return sorted({number // STREAMS_PER_TRACK for number in self._numbers})
+
+    def _chain(self, track: int, step: int) -> _Chain:
+        begins = self._cut.start - PREROLL_SECONDS
+        back = _STEPS_BACK[step] if step < len(_STEPS_BACK) and self.trusts_keyframes else None
+        return _Chain(list(self._pieces.runs(track)), begins, back)
+
+    def _read_preroll(self, step: int) -> bool:
+        preroll = self._preroll = Preroll(
+            self._cut,
+            self._video_number is not None,
+            self._audio_numbers,
+            decoding_times=False,
+            first_frame=Fraction(0),
+            trusts_keyframes=self.trusts_keyframes,
+            any_packet=self.at_start,
+        )
+        for timed in self._following:
+            preroll.add(timed)
+            if preroll.complete:
+                break
+        self.on_screen = preroll.on_screen
+        self.has_field_packets = preroll.has_field_packets
+        self._set_streams(preroll.packets())
+        return preroll.has_video and (preroll.has_audio or step >= _AUDIO_STEPS)
+
+    def _set_streams(self, packets: Sequence[TimedPacket]) -> None:
+        """Choose the streams whose decoders begin: those of the first packets, or those that are open."""
+        first = {number: leader.stream for number, leader in self._leaders.items()}
+        for timed in reversed(packets):
+            first[timed.stream] = timed.packet.stream
+        self.video = next((each for each in first.values() if isinstance(each, VideoStream)), None)
+        found = [first[number] for number in self._audio_numbers if number in first]
+        self.audio = [each for each in found if isinstance(each, AudioStream)]
+
+    def packets(self) -> Iterator[TimedPacket]:
+        """Yield the packets from the seek position to the clip's end, in the order of their dts."""
+        if self._preroll is not None:
+            preroll, self._preroll = self._preroll.packets(), None
+            yield from preroll
+            del preroll  # up to 64 MiB
+        yield from self._following
+
+    def time_of(self, frame: av.VideoFrame | av.AudioFrame, stream: Stream) -> Fraction | None:
+        """Return a frame's presentation time in recording time: its packet has the timestamps of the recording."""
+        return None if frame.pts is None else frame.pts * as_fraction(stream.time_base or 1)
+
+    def _led(self, chain: _Chain) -> Iterator[TimedPacket]:
+        """Yield the packets of a track with the streams that decode them."""
+        for first, run, (begin, last) in chain.windows():
+            certain = _certain_bytes(run, begin, last, self._cut.end)
+            opened = OpenRun(self._reader, run, begin, last, self._numbers, certain=certain)
+            self._open.append(opened)
+            self._choose_leaders(opened)
+            waits_for_keyframe = run.after_gap and not first
+            for timed in opened.packets():
+                if timed.is_video and waits_for_keyframe:
+                    if not timed.packet.is_keyframe:
+                        continue  # what it refers to is missing
+                    waits_for_keyframe = False
+                yield self._on_timeline(timed, hidden=first and begin == 0)
+            if not any(leader.stream in opened.streams.values() for leader in self._leaders.values()):
+                self._open.remove(opened)
+                opened.close()
+
+    def _choose_leaders(self, opened: OpenRun) -> None:
+        for number, stream in opened.streams.items():
+            format, leader = _format(stream), self._leaders.get(number)
+            if leader is None or leader.format != format:
+                self._leaders[number] = _Leader(stream, format)
+
+    def _on_timeline(self, timed: TimedPacket, *, hidden: bool) -> TimedPacket:
+        """Give the packet its leader and the timestamps of the recording. Without `hidden`, no edit list hides it."""
+        packet, stream = timed.packet, self._leaders[timed.stream].stream
+        if packet.is_discard and not hidden and not timed.is_video:
+            packet = copy_of(packet)
+        tick, own_tick = as_fraction(stream.time_base or 1), as_fraction(packet.time_base)
+        pts, dts = round(timed.time / tick), round(timed.dts / tick)
+        packet.duration = round((packet.duration or 0) * own_tick / tick)
+        packet.stream, packet.time_base = stream, tick
+        packet.pts, packet.dts = pts, min(pts, dts)
+        return TimedPacket(packet, pts * tick, min(pts, dts) * tick, timed.stream)
+
+
+class _Chain:
+    """The runs of a track from `back` pieces before a time on, or from the first one if it is None."""
+
+    def __init__(self, runs: Sequence[PlacedRun], begins: Fraction, back: int | None) -> None:
+        self._runs = runs
+        starts = [piece.start for run in runs for piece in run.pieces]
+        before = sum(start <= begins for start in starts) - 1
+        self._first = 0 if back is None else max(0, before - back)
+
+    @property
+    def at_start(self) -> bool:
+        return self._first == 0
+
+    def windows(self) -> Iterator[tuple[bool, PlacedRun, tuple[int, int]]]:
+        """Yield the runs with the numbers of their first and last piece to read, and True for the very first one."""
+        skipped, first = self._first, True
+        for run in self._runs:
+            if skipped < len(run.pieces):
+                yield first, run, (skipped, len(run.pieces) - 1)
+                first, skipped = False, 0
+            else:
+                skipped -= len(run.pieces)
+
+
+def _certain_bytes(run: PlacedRun, begin: int, last: int, end: Fraction) -> int:
+    """Return the byte, in the joined pieces, up to which a clip with this end reads."""
+    read = [piece for piece in run.pieces[begin : last + 1] if piece.start < end - _SLACK_SECONDS]
+    return run.head[1] + sum(piece.length for piece in read)
+
+
+def _format(stream: Stream) -> tuple[Any, ...]:
+    """Return what the streams of two runs must have in common to be decoded by one decoder."""
+    context: Any = stream.codec_context
+    header = bytes(context.extradata or b"")
+    if isinstance(stream, VideoStream):
+        return context.name, header, context.width, context.height, stream.time_base
+    return context.name, header, context.sample_rate, context.layout.name, stream.time_base

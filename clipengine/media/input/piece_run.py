@@ -1,0 +1,114 @@
+"""A run of pieces that is open: one demuxer over their bytes, and its packets on the recording's timeline."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from typing import Any
+
+import av
+from av.packet import Packet
+from av.stream import Stream
+
+from clipengine.clips.piece_seek_index import PlacedRun
+from clipengine.media.input.container import audio_streams, keep_only, open_recording, read_packets, video_stream
+from clipengine.media.input.packet_timestamps import PacketTimestamps, TimedPacket
+from clipengine.media.input.piece_source import PieceSource
+from clipengine.media.input.source import MediaReader
+from clipengine.recordings.pieces import STREAMS_PER_TRACK
+from clipengine.recordings.placing import near
+
+# A demuxer notices that the counters of a new piece start again when it has read this many packets of a stream less.
+_LATE_PACKETS = 2
+
+
+class OpenRun:
+    """Opens the pieces `first` to `last` of a run. `numbers` are those of the streams that are read.
+
+    `certain` is the byte up to which reading is certain.
+    """
+
+    def __init__(
+        self, reader: MediaReader, run: PlacedRun, first: int, last: int, numbers: Collection[int], *, certain: int
+    ) -> None:
+        self._run = run
+        self._starts = run.pieces[first].start
+        self._source = PieceSource(reader.source, run, first, last)
+        self._all = reader
+        self._stack = ExitStack()
+        self._reader = self._stack.enter_context(MediaReader(self._source))
+        self._stack.callback(self._count)
+        self._container = self._stack.enter_context(open_recording(self._reader, self._source.splice))
+        self.streams = {number: stream for number, stream in self._numbered() if number in numbers}
+        keep_only(self._container, list(self.streams.values()))
+        self._reader.expect([(0, certain)])
+
+    def _numbered(self) -> Iterator[tuple[int, Stream]]:
+        """Yield the streams with their numbers in the facts of the recording."""
+        base = self._run.track * STREAMS_PER_TRACK
+        if (video := video_stream(self._container)) is not None:
+            yield base, video
+        for number, stream in enumerate(audio_streams(self._container)[: STREAMS_PER_TRACK - 1]):
+            yield base + 1 + number, stream
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _count(self) -> None:
+        """Count the bytes that were read to those of the recording."""
+        self._reader.release()
+        self._all.bytes_read += self._reader.bytes_read
+        self._reader.bytes_read = 0
+
+    def packets(self) -> Iterator[TimedPacket]:
+        """Yield the packets with their times, in file order."""
+        if not self.streams:
+            return
+        numbers = {stream.index: number for number, stream in self.streams.items()}
+        stamps, last = PacketTimestamps(self._run.shift), dict.fromkeys(numbers, self._starts)
+        read = read_packets(self._container, list(self.streams.values()), self._reader)
+        for packet in _forgiven(read, self._source.ends):
+            found = stamps.of(packet)
+            if found is None:
+                continue
+            index = packet.stream_index
+            time = near(found[0], last[index])
+            last[index] = time
+            yield TimedPacket(packet, time, found[1] + time - found[0], numbers[index])
+
+
+def _forgiven(packets: Iterable[Packet[Any]], ends: Sequence[int]) -> Iterator[Packet[Any]]:
+    """Yield the packets, and mark those as intact that only lie next to a border of pieces.
+
+    The continuity counters of MPEG-TS start again in each piece, which a demuxer takes for lost packets.
+    """
+    waiting: deque[Packet[Any]] = deque()
+    for packet in packets:
+        waiting.append(packet)
+        while waiting and (not waiting[0].is_corrupt or len(_following(waiting)) == _LATE_PACKETS):
+            after = _following(waiting) if waiting[0].is_corrupt else []
+            first = waiting.popleft()
+            yield copy_of(first) if any(_piece(each, ends) != _piece(first, ends) for each in after) else first
+    yield from waiting
+
+
+def _following(waiting: deque[Packet[Any]]) -> list[Packet[Any]]:
+    """Return the next packets of the stream of the first one that waits."""
+    index = waiting[0].stream_index
+    return list(islice((each for each in islice(waiting, 1, None) if each.stream_index == index), _LATE_PACKETS))
+
+
+def _piece(packet: Packet[Any], ends: Sequence[int]) -> int:
+    return bisect_right(ends, packet.pos) if packet.pos is not None else 0
+
+
+def copy_of(packet: Packet[Any]) -> Packet[Any]:
+    """Return a packet with the same data and times, without flags and side data."""
+    copied: Packet[Any] = av.Packet(bytes(packet))
+    copied.stream, copied.time_base = packet.stream, packet.time_base
+    copied.pts, copied.dts, copied.duration = packet.pts, packet.dts, packet.duration
+    copied.is_keyframe = packet.is_keyframe
+    return copied

@@ -1,0 +1,122 @@
+"""Probing of a recording of many files: the first and the last piece of each run, never all bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+from av.video.stream import VideoStream
+
+from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.clips.piece_seek_index import PieceSeekIndex, PlacedRun
+from clipengine.errors import RecordingUnreadable
+from clipengine.media.input.container import (
+    audio_streams,
+    is_presented,
+    keep_only,
+    open_recording,
+    read_packets,
+    video_stream,
+)
+from clipengine.media.input.packet_timestamps import PacketTimestamps
+from clipengine.media.input.piece_source import PieceSource
+from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.timeline import Timeline, as_fraction
+from clipengine.media.probe import ProbeResult, probe
+from clipengine.recordings.pieces import STREAMS_PER_TRACK, TrackKind
+from clipengine.recordings.placing import Extent, RunScan
+
+Size = tuple[int, int]
+
+
+class PieceProbe(NamedTuple):
+    """The facts, without the duration, the scan of each run, and the first presentation time of each track."""
+
+    facts: SourceFacts
+    scans: list[RunScan]
+    origins: list[Fraction | None]
+    bytes_read: int
+
+
+def probe_pieces(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
+    """Probe the pieces of the index, which are the first and the last one of each run. Raises RecordingError."""
+    heads = [_head(source, next(index.runs(track))) for track in range(len(index.kinds))]
+    scanned = [_scan(source, run) for track in range(len(index.kinds)) for run in index.runs(track)]
+    facts = _facts(index.kinds, [head.facts for head in heads], [size for _, sizes, _ in scanned for size in sizes])
+    read = sum(head.bytes_read for head in heads) + sum(count for _, _, count in scanned)
+    return PieceProbe(facts, [scan for scan, _, _ in scanned], [head.facts.origin for head in heads], read)
+
+
+def _head(source: ByteSource, run: PlacedRun) -> ProbeResult:
+    """Return the facts of a track from its first piece."""
+    return probe(PieceSource(source, run, 0, 0))
+
+
+def _scan(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int]:
+    """Return the scan of a run, the sizes of its pictures, and the number of bytes read."""
+    first, sizes, read = _extent(source, run, 0)
+    if len(run.pieces) == 1:
+        return RunScan(first, first), sizes, read
+    last, _, more = _extent(source, run, 1)
+    return RunScan(first, last), sizes, read + more
+
+
+def _extent(source: ByteSource, run: PlacedRun, number: int) -> tuple[Extent, set[Size], int]:
+    starts: dict[bool, Fraction] = {}
+    ends = {is_video: Timeline(Fraction(0), joins_discontinuities=False) for is_video in (True, False)}
+    pieces = PieceSource(source, run, number, number)
+    with MediaReader(pieces) as reader, open_recording(reader, pieces.splice) as container:
+        reader.expect([(0, reader.size)])
+        video = video_stream(container)
+        streams = [*([video] if video is not None else []), *audio_streams(container)]
+        keep_only(container, streams)
+        stamps = PacketTimestamps()
+        for packet in read_packets(container, streams, reader):
+            found = stamps.of(packet)
+            if found is None or not is_presented(packet):
+                continue
+            is_video, duration = isinstance(packet.stream, VideoStream), (packet.duration or 0)
+            starts[is_video] = min(found[0], starts.get(is_video, found[0]))
+            ends[is_video].add(packet.stream_index, *found, duration * as_fraction(packet.time_base))
+        sizes = set() if video is None else {(video.codec_context.width, video.codec_context.height)}
+    known = {is_video: ends[is_video].end for is_video in starts}
+    return Extent(starts.get(True), known.get(True), starts.get(False), known.get(False)), sizes, reader.bytes_read
+
+
+def _facts(kinds: Iterable[TrackKind], heads: list[SourceFacts], sizes: list[Size]) -> SourceFacts:
+    """Return the facts of the first video, and of the audio of all tracks, numbered over the tracks."""
+    tracks = list(enumerate(zip(kinds, heads, strict=True)))
+    videos = (_numbered_video(number, facts, sizes) for number, (kind, facts) in tracks if kind != "audio")
+    video = next((each for each in videos if each is not None), None)
+    audio = tuple(
+        each for number, (kind, facts) in tracks if kind != "video" for each in _numbered_audio(number, facts)
+    )
+    if video is None and not audio:
+        raise RecordingUnreadable("the recording has no media in it")
+    warnings = tuple(dict.fromkeys(text for facts in heads for text in facts.warnings))
+    return heads[0].model_copy(
+        update={
+            "container": "pieces",
+            "origin": Fraction(0),
+            "video": video,
+            "audio": audio,
+            "seekable": True,
+            "warnings": warnings[:100],
+            "header_changes": (),
+        }
+    )
+
+
+def _numbered_video(track: int, facts: SourceFacts, sizes: list[Size]) -> VideoFacts | None:
+    if facts.video is None:
+        return None
+    largest = max(sizes, key=math.prod) if len(set(sizes)) > 1 else None
+    found = {"index": track * STREAMS_PER_TRACK, "frames": None, "last_frame": None, "largest": largest}
+    return facts.video.model_copy(update=found)
+
+
+def _numbered_audio(track: int, facts: SourceFacts) -> Iterator[AudioFacts]:
+    for number, each in enumerate(facts.audio[: STREAMS_PER_TRACK - 1]):
+        yield each.model_copy(update={"index": track * STREAMS_PER_TRACK + 1 + number})

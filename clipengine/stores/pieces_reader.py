@@ -1,0 +1,63 @@
+"""Reader of a recording of many files: its pieces, one after the other, as one object."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+
+from clipengine.errors import ObjectMissing, PieceMissing
+from clipengine.recordings.pieces import ObjectRange, PieceIndex, offsets
+from clipengine.stores.base import ObjectReader, Store, StoredObject
+
+_OPEN_OBJECTS = 8
+
+
+class PiecesReader:
+    """ObjectReader over the virtual object of an index. Each piece is pinned to its own ETag. Thread-safe.
+
+    At most 8 objects are open at a time.
+    """
+
+    def __init__(self, store: Store, key: str, index: PieceIndex, *, modified: int = 0) -> None:
+        self._store = store
+        self._ranges = list(index.ranges())
+        self._offsets = offsets(self._ranges)
+        self._open: OrderedDict[tuple[str, str], ObjectReader] = OrderedDict()
+        self._lock = threading.Lock()
+        self.info = StoredObject(key, self._offsets[-1], index.etag, modified)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        end, parts = min(offset + length, self.info.size), []
+        while offset < end:
+            number = bisect_right(self._offsets, offset) - 1
+            piece = self._ranges[number]
+            skipped = offset - self._offsets[number]
+            taken = min(end - offset, piece.length - skipped)
+            parts.append(self._read(piece, piece.offset + skipped, taken))
+            offset += taken
+        return b"".join(parts)
+
+    def _read(self, piece: ObjectRange, offset: int, length: int) -> bytes:
+        try:
+            with self._lock:
+                return self._opened(piece).read_at(offset, length)
+        except ObjectMissing as error:
+            raise PieceMissing(f"{piece.key}, a file of the recording, is missing") from error
+
+    def _opened(self, piece: ObjectRange) -> ObjectReader:
+        known = self._open.pop((piece.key, piece.etag), None)
+        reader = self._store.open(piece.key, etag=piece.etag) if known is None else known
+        self._open[piece.key, piece.etag] = reader
+        if len(self._open) > _OPEN_OBJECTS:
+            self._open.popitem(last=False)[1].close()
+        return reader
+
+    def fileno(self) -> int | None:
+        """Return None: a child never gets the descriptors of pieces."""
+        return None
+
+    def close(self) -> None:
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].close()

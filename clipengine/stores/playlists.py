@@ -1,0 +1,115 @@
+"""Reading of a recording's playlists from the store, and of the ETags and sizes of the objects that they name."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from contextlib import closing
+
+from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingNotReady
+from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
+from clipengine.recordings.pieces import PieceIndex, TrackKind
+from clipengine.recordings.playlist import (
+    MAX_PLAYLIST_BYTES,
+    MasterPlaylist,
+    MediaPlaylist,
+    is_playlist,
+    parse_playlist,
+    segment_keys,
+)
+from clipengine.stores.base import ObjectReader, Store
+
+_HEAD_BYTES = 16
+# Up to so many objects are looked up one by one. More are listed, which is one request for a thousand of them.
+_FEW_OBJECTS = 20
+_LISTED_FOR_EACH = 10  # other objects that may lie between them, before they are looked up after all
+
+
+def names_pieces(reader: ObjectReader) -> bool:
+    """Return True if the object is a playlist."""
+    return is_playlist(reader.read_at(0, _HEAD_BYTES))
+
+
+def read_pieces(store: Store, reader: ObjectReader) -> PieceIndex:
+    """Return the index of the recording of a playlist, with the places that the playlist states.
+
+    Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted, RecordingNotReady or
+    TooManyPieces.
+    """
+    key = reader.info.key
+    folder = key.rpartition("/")[0]
+    playlists = _Playlists(store, f"{folder}/" if folder else "")
+    listed = playlists.tracks(playlists.parse(reader))
+    return assemble(listed, stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)]))
+
+
+class _Playlists:
+    """The playlists of a recording, all of which lie in the folder of the registered one."""
+
+    def __init__(self, store: Store, folder: str) -> None:
+        self._store = store
+        self._folder = folder
+
+    def parse(self, reader: ObjectReader) -> MediaPlaylist | MasterPlaylist:
+        data = reader.read_at(0, MAX_PLAYLIST_BYTES + 1)
+        return parse_playlist(data, key=reader.info.key, folder=self._folder)
+
+    def tracks(self, playlist: MediaPlaylist | MasterPlaylist) -> list[ListedTrack]:
+        """Return the tracks of the recording: the best variant, and the audio tracks beside it."""
+        if isinstance(playlist, MediaPlaylist):
+            return [ListedTrack("muxed", _ended(playlist))]
+        beside = [each for each in playlist.audio if each.key is not None]
+        kind: TrackKind = "video" if beside and len(beside) == len(playlist.audio) else "muxed"
+        audio = [
+            ListedTrack("audio", self._media(each.key), each.name, each.language)
+            for each in beside
+            if each.key is not None
+        ]
+        return [ListedTrack(kind, self._media(playlist.best.key)), *audio]
+
+    def _media(self, key: str) -> MediaPlaylist:
+        try:
+            with closing(self._store.open(key)) as reader:
+                found = self.parse(reader)
+        except (ObjectMissing, InvalidBucketPath):
+            raise PlaylistInvalid(f"the playlist {key}, which the master playlist names, is not in the store") from None
+        if isinstance(found, MasterPlaylist):
+            raise PlaylistInvalid(f"the playlist {key} is a master playlist in a master playlist")
+        return _ended(found)
+
+
+def _ended(playlist: MediaPlaylist) -> MediaPlaylist:
+    if not playlist.ended:
+        raise RecordingNotReady("the recording is still being written: its playlist has no EXT-X-ENDLIST")
+    return playlist
+
+
+def stored_pieces(store: Store, keys: Iterable[str]) -> dict[str, StoredPiece]:
+    """Return the ETags and sizes of those objects that the store has."""
+    wanted = set(keys)
+    return _looked_up(store, wanted) if len(wanted) <= _FEW_OBJECTS else _listed(store, wanted)
+
+
+def _looked_up(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
+    found = {}
+    for key in wanted:
+        try:
+            info = store.head(key)
+        except (ObjectMissing, InvalidBucketPath):
+            continue
+        found[key] = StoredPiece(info.etag, info.size)
+    return found
+
+
+def _listed(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
+    """Return the objects that are in their common folder, or look them up if that has too many others."""
+    folder = posixpath.commonpath([posixpath.dirname(key) for key in wanted])
+    found: dict[str, StoredPiece] = {}
+    for number, info in enumerate(store.list(f"{folder}/" if folder else "")):
+        if info.key in wanted:
+            found[info.key] = StoredPiece(info.etag, info.size)
+        if len(found) == len(wanted):
+            break
+        if number > _LISTED_FOR_EACH * len(wanted):
+            return found | _looked_up(store, wanted - found.keys())
+    return found

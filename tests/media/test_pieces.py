@@ -1,0 +1,164 @@
+"""Clips of recordings of many files are as exact as those of one file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from clipengine.cli.local_cut import LocalClip, cut_once, read_facts
+from clipengine.clips.clip import ClipResult
+from clipengine.clips.profiles import Render
+from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
+from clipengine.settings import Settings
+from tests.films.film import Film
+from tests.films.judge import judge
+from tests.films.parts import every
+from tests.films.reader import ClipReading, read_clip
+from tests.support.playlists import (
+    AUDIO,
+    SECONDS,
+    VIDEO,
+    edited,
+    fmp4_playlist,
+    joined,
+    restart_counters,
+    separate_audio,
+    stated,
+    ts_playlist,
+)
+
+F = Fraction
+WRAP = F(2**33, 90_000)
+
+
+def cut(path: Path, start: str, end: str, render: Render = "encode") -> tuple[ClipResult, ClipReading]:
+    output = path.with_name("clip.mp4")
+    clip = LocalClip([(F(start), F(end))], render=render)
+    made = cut_once(Settings(), str(path), output, clip, on_progress=lambda done: None)
+    return made, read_clip(output)
+
+
+def check_exact(film: Film, start: str, end: str, render: Render = "encode") -> ClipResult:
+    """Cut the range, hold it to the film, and return the result."""
+    made, reading = cut(film.path, start, end, render)
+    faults = judge(
+        film,
+        reading,
+        F(start),
+        F(end),
+        made.actual_start_seconds,
+        made.actual_end_seconds,
+        copied=render == "smart",
+    )
+    assert not faults, "\n".join(faults)
+    assert made.warnings == []
+    return made
+
+
+@pytest.fixture(scope="module")
+def ts(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    return ts_playlist(tmp_path_factory.mktemp("ts") / "index.m3u8")
+
+
+@pytest.mark.parametrize(("start", "end"), [("0", "1.3"), ("3.1", "8.9"), ("10.02", "12")])
+def test_clip_over_the_borders_of_segments_is_exact(ts: Film, start: str, end: str) -> None:
+    check_exact(ts, start, end)
+
+
+def test_smart_render_copies_over_the_borders_of_segments(ts: Film) -> None:
+    assert check_exact(ts, "3.1", "9.9", "smart").copied_seconds > 5
+
+
+@pytest.mark.parametrize("change", [lambda seconds: seconds * 1.03, lambda seconds: seconds * 0.9, lambda seconds: 3])
+def test_wrong_durations_in_the_playlist_do_not_move_a_clip(ts: Film, change: object) -> None:
+    check_exact(edited(ts, "wrong.m3u8", stated(change)), "7.1", "10.3")  # type: ignore[arg-type]
+
+
+def test_gop_longer_than_a_segment_is_decoded_from_its_keyframe(tmp_path: Path) -> None:
+    video = replace(VIDEO, gop=250)
+    film = ts_playlist(tmp_path / "index.m3u8", video=video, options={"hls_flags": "split_by_time"})
+    check_exact(film, "7.1", "11.3", "smart")
+
+
+def test_clock_that_wraps_between_segments_is_followed(tmp_path: Path) -> None:
+    film = ts_playlist(tmp_path / "index.m3u8", offset=WRAP - 5)
+    check_exact(film, "3.1", "8.3", "smart")
+    check_exact(film, "9.1", "11.3")
+
+
+def test_counters_that_start_again_are_not_damage(tmp_path: Path) -> None:
+    film = ts_playlist(tmp_path / "index.m3u8")
+    restart_counters(tmp_path)
+    assert check_exact(film, "3.1", "9.9", "smart").copied_seconds > 5
+
+
+def test_fragmented_mp4_with_a_header_is_exact(tmp_path: Path) -> None:
+    check_exact(fmp4_playlist(tmp_path / "index.m3u8"), "3.1", "9.9", "smart")
+
+
+def test_byte_ranges_of_one_object_are_exact(tmp_path: Path) -> None:
+    check_exact(fmp4_playlist(tmp_path / "index.m3u8", options={"hls_flags": "single_file"}), "3.1", "9.9")
+
+
+def test_audio_of_a_separate_playlist_is_exact(tmp_path: Path) -> None:
+    film = separate_audio(tmp_path / "master.m3u8")
+    check_exact(film, "3.1", "9.9", "smart")
+    facts = read_facts(Settings(), str(film.path))
+    assert (facts.container, facts.video is not None) == ("pieces", True)
+    assert [track.language for track in facts.audio] == ["en"]
+
+
+def numbers(reading: ClipReading) -> list[int]:
+    return [seen.number if seen.number is not None else -1 for _, seen in reading.frames]
+
+
+def test_discontinuity_to_another_size_loses_no_frame(tmp_path: Path) -> None:
+    first = ts_playlist(tmp_path / "a.m3u8")
+    second = replace(VIDEO, times=every(25, 4), width=240, height=136, first_number=25 * SECONDS)
+    ts_playlist(tmp_path / "b.m3u8", video=second, audio=replace(AUDIO, seconds=F(4)), offset=F(4900))
+    joined(tmp_path / "index.m3u8", first.path, tmp_path / "b.m3u8")
+    made, reading = cut(tmp_path / "index.m3u8", "10.02", "14.5", "smart")
+    assert numbers(reading) == list(range(numbers(reading)[0], numbers(reading)[0] + 113))
+    assert (made.width, made.height, made.render) == (240, 136, "encode")
+    assert float(reading.frames[-1][0] + F(1, 25)) == pytest.approx(4.52, abs=0.001)
+
+
+def test_change_of_codec_and_sample_rate_opens_other_decoders(tmp_path: Path) -> None:
+    first = ts_playlist(tmp_path / "a.m3u8")
+    options = {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1:bframes=0"}
+    video = replace(VIDEO, times=every(25, 4), codec="libx265", b_frames=0, first_number=25 * SECONDS, options=options)
+    ts_playlist(tmp_path / "b.m3u8", video=video, audio=replace(AUDIO, seconds=F(4), rate=44100))
+    joined(tmp_path / "index.m3u8", first.path, tmp_path / "b.m3u8")
+    _, reading = cut(tmp_path / "index.m3u8", "10.02", "14.5")
+    found = numbers(reading)
+    assert [later - earlier for earlier, later in pairwise(found)] == [1] * (len(found) - 1)
+    assert len(found) == 113
+
+
+def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
+    film = ts_playlist(tmp_path / "index.m3u8")
+    (tmp_path / "index002.ts").unlink()
+    made, reading = cut(film.path, "3.1", "8.1", "smart")
+    assert [text.split(":")[0] for text in made.warnings] == ["video_gap", "audio_gap_filled"]
+    kept = [number for number in numbers(reading) if not 100 <= number < 150]
+    assert kept == numbers(reading) == [*range(kept[0], 100), *range(150, kept[-1] + 1)]
+    assert made.duration_seconds == pytest.approx(5, abs=0.05)
+    assert made.copied_seconds > 2
+
+
+@pytest.mark.parametrize(
+    ("edit", "error"),
+    [
+        (lambda text: text.replace("#EXT-X-ENDLIST", ""), RecordingNotReady),
+        (lambda text: text.replace("index001.ts", "../index001.ts"), PlaylistOutside),
+        (lambda text: text.replace("#EXTINF", "#EXT-X-KEY:METHOD=AES-128\n#EXTINF", 1), RecordingEncrypted),
+        (lambda text: text.replace("index0", "gone0"), PlaylistInvalid),
+    ],
+)
+def test_playlist_that_cannot_be_cut_is_refused(ts: Film, edit: object, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        cut(edited(ts, "bad.m3u8", edit).path, "1", "2")  # type: ignore[arg-type]

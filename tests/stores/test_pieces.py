@@ -1,0 +1,113 @@
+"""The reader of a recording of many files, and the playlists that name them, in every store."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from clipengine.errors import ClipEngineError, ObjectChanged, PieceMissing
+from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
+from clipengine.stores.base import Store
+from clipengine.stores.folder import FolderStore
+from clipengine.stores.pieces_reader import PiecesReader
+from clipengine.stores.playlists import names_pieces, read_pieces, stored_pieces
+
+
+def put(store: Store, key: str, data: bytes) -> None:
+    digest = hashlib.sha256(data).hexdigest()
+    store.put(key, io.BytesIO(data), size=len(data), content_type="video/mp2t", sha256=digest)
+
+
+def index_of(store: Store, *ranges: tuple[str, int, int]) -> PieceIndex:
+    pieces = [Piece(ObjectRange(key, store.head(key).etag, at, length), 0, 0) for key, at, length in ranges]
+    return PieceIndex([Track("muxed", [Run(0, None, False, pieces)])])
+
+
+def playlist(count: int, *, ended: bool = True) -> bytes:
+    lines = [f"#EXTINF:4,\n{number:05}.ts" for number in range(count)]
+    return "\n".join(["#EXTM3U", *lines, "#EXT-X-ENDLIST" if ended else ""]).encode()
+
+
+def test_pieces_are_read_as_one_object(store: Store) -> None:
+    put(store, "a/0.ts", b"0123456789")
+    put(store, "a/1.ts", b"abcdefghij")
+    index = index_of(store, ("a/0.ts", 2, 4), ("a/1.ts", 0, 10), ("a/0.ts", 0, 1))
+    with closing(PiecesReader(store, "a/index.m3u8", index)) as reader:
+        assert (reader.info.size, reader.fileno()) == (15, None)
+        assert reader.read_at(0, 100) == b"2345abcdefghij0"
+        assert reader.read_at(3, 3) == b"5ab"
+        assert reader.read_at(15, 5) == b""
+
+
+def test_replaced_piece_fails_only_reads_of_it(store: Store) -> None:
+    put(store, "a/0.ts", b"0123")
+    put(store, "a/1.ts", b"abcd")
+    index = index_of(store, ("a/0.ts", 0, 4), ("a/1.ts", 0, 4))
+    put(store, "a/1.ts", b"other")
+    with closing(PiecesReader(store, "a/index.m3u8", index)) as reader:
+        assert reader.read_at(0, 4) == b"0123"
+        with pytest.raises(ObjectChanged):
+            reader.read_at(2, 4)
+
+
+def test_removed_piece_is_named(store: Store) -> None:
+    put(store, "a/0.ts", b"0123")
+    index = index_of(store, ("a/0.ts", 0, 4))
+    store.delete("a/0.ts")
+    with closing(PiecesReader(store, "a/index.m3u8", index)) as reader, pytest.raises(PieceMissing, match=r"a/0\.ts"):
+        reader.read_at(0, 4)
+
+
+def test_few_files_are_open_at_a_time(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    for number in range(50):
+        put(store, f"a/{number}.ts", b"0123")
+    index = index_of(store, *((f"a/{number}.ts", 0, 4) for number in range(50)))
+    before = len(os.listdir("/proc/self/fd"))
+    with closing(PiecesReader(store, "a/index.m3u8", index)) as reader:
+        assert reader.read_at(0, 200) == b"0123" * 50
+        assert len(os.listdir("/proc/self/fd")) == before + 8
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_index_of_a_playlist_pins_every_file(store: Store, count: int) -> None:
+    for number in range(count):
+        put(store, f"a/b/{number:05}.ts", b"x" * (number + 1))
+    put(store, "a/b/index.m3u8", playlist(count + 1))
+    with closing(store.open("a/b/index.m3u8")) as reader:
+        assert names_pieces(reader)
+        index = read_pieces(store, reader)
+    assert [each.key for each in index.ranges()] == [f"a/b/{number:05}.ts" for number in range(count)]
+    assert [each.length for each in index.ranges()] == list(range(1, count + 1))
+    assert {each.etag for each in index.ranges()} == {store.head(each.key).etag for each in index.ranges()}
+
+
+def test_files_among_many_others_are_looked_up(store: Store) -> None:
+    for number in range(30):
+        put(store, f"a/z{number}.ts", b"x")
+    for number in range(400):
+        put(store, f"a/{number}.other", b"x")
+    wanted = [f"a/z{number}.ts" for number in range(31)]
+    assert sorted(stored_pieces(store, wanted)) == sorted(wanted[:30])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nmissing.m3u8\n", "playlist_invalid"),
+        (b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nindex.m3u8\n", "playlist_invalid"),
+        (playlist(1, ended=False), "recording_not_ready"),
+        (playlist(1), "playlist_invalid"),
+    ],
+)
+def test_playlist_that_cannot_be_used_has_a_code(store: Store, text: bytes, code: str) -> None:
+    put(store, "a/index.m3u8", text)
+    with closing(store.open("a/index.m3u8")) as reader, pytest.raises(ClipEngineError) as caught:
+        read_pieces(store, reader)
+    assert caught.value.code == code

@@ -1,0 +1,104 @@
+"""Recordings of many files: films written as HLS playlists, whole or with parts replaced."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from tests.films.film import Film
+from tests.films.parts import AudioPart, VideoPart, every
+from tests.films.reel import film, write
+from tests.films.ts_bytes import renumber
+
+SECONDS = 12
+DELAY = Fraction(1024, 48000)  # AAC in MPEG-TS cannot declare its priming
+_90K = Fraction(1, 90000)
+VIDEO = VideoPart(every(25, SECONDS), Fraction(25), gop=50, b_frames=2, options={"x264-params": "scenecut=0"})
+AUDIO = AudioPart(start=DELAY, seconds=Fraction(SECONDS) - Fraction(1, 10))
+_OPTIONS = {"hls_time": "2", "hls_playlist_type": "vod"}
+
+
+def ts_playlist(
+    path: Path,
+    *,
+    video: VideoPart = VIDEO,
+    audio: AudioPart = AUDIO,
+    offset: Fraction = Fraction(0),
+    options: Mapping[str, str] | None = None,
+) -> Film:
+    """Write a media playlist of MPEG-TS segments, and return the film that it must read as."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    segments = {"hls_segment_filename": str(path.with_name(f"{path.stem}%03d.ts"))}
+    write(path, "hls", video=[video], audio=[audio], offset=offset, options={**_OPTIONS, **segments, **(options or {})})
+    return film(path, video=[video], audio=[audio], grid=_90K)
+
+
+def fmp4_playlist(path: Path, *, options: Mapping[str, str] | None = None) -> Film:
+    """Write a media playlist of fragmented MP4 segments, and return the film that it must read as."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {**_OPTIONS, "hls_segment_type": "fmp4", **(options or {})}
+    write(path, "hls", video=[VIDEO], audio=[AUDIO], options=options)
+    return film(path, video=[VIDEO], audio=[AUDIO], grid=Fraction(1, 1000))
+
+
+def separate_audio(path: Path) -> Film:
+    """Write a master playlist with the video of a film in one playlist and its audio in another."""
+    whole = fmp4_playlist(path.with_name("whole.m3u8"))
+    for kind in ("video", "audio"):
+        _copy(whole.path, path.with_name(f"{kind}.m3u8"), kind)
+    path.write_text(
+        "#EXTM3U\n"
+        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="Main",LANGUAGE="en",URI="audio.m3u8"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=100,RESOLUTION=160x90,AUDIO="a"\nvideo.m3u8\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=50,RESOLUTION=80x44,AUDIO="a"\nmissing.m3u8\n'
+    )
+    return replace(whole, path=path)
+
+
+def _copy(source: Path, target: Path, kind: str) -> None:
+    """Copy the packets of one stream of a playlist into a playlist of its own."""
+    names = {
+        "hls_fmp4_init_filename": f"{kind}_init.mp4",
+        "hls_segment_filename": str(target.with_name(f"{kind}%03d.m4s")),
+    }
+    options = {**_OPTIONS, "hls_segment_type": "fmp4", **names}
+    with (
+        av.open(str(source), options={"allowed_extensions": "ALL"}) as read,
+        av.open(str(target), "w", format="hls", options=options) as written,
+    ):
+        stream = next(each for each in read.streams if each.type == kind)
+        copied = written.add_stream_from_template(stream)
+        for packet in read.demux(stream):
+            if packet.dts is not None:
+                packet.stream = copied
+                written.mux(packet)
+
+
+def edited(found: Film, name: str, edit: Callable[[str], str]) -> Film:
+    """Write a changed copy of a film's playlist beside it."""
+    path = found.path.with_name(name)
+    path.write_text(edit(found.path.read_text()))
+    return replace(found, path=path)
+
+
+def stated(change: Callable[[float], float]) -> Callable[[str], str]:
+    """Return the edit that changes the durations that a playlist states."""
+    return lambda text: re.sub(r"#EXTINF:([0-9.]+)", lambda found: f"#EXTINF:{change(float(found[1])):.6f}", text)
+
+
+def joined(path: Path, first: Path, second: Path) -> None:
+    """Write the playlist of the segments of two playlists in the same folder, with a discontinuity between them."""
+    head, tail = first.read_text(), second.read_text()
+    tail = tail[tail.index("#EXT-X-MAP" if "#EXT-X-MAP" in tail else "#EXTINF") :]
+    path.write_text(head.replace("#EXT-X-ENDLIST\n", "#EXT-X-DISCONTINUITY\n") + tail)
+
+
+def restart_counters(folder: Path) -> None:
+    """Make the continuity counters of each segment start at 0, as writers do that open a muxer for each."""
+    for segment in folder.glob("*.ts"):
+        segment.write_bytes(renumber(segment.read_bytes()))
