@@ -138,6 +138,7 @@ class RecordingData(_Job):
     tags: list[str] = field(default_factory=list)
     expires_at: str | None = None
     fetched_bytes: int | None = None  # of its URL, so far
+    pieces: Object | None = None  # the counts of a recording of many files
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 

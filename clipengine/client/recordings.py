@@ -215,9 +215,12 @@ class RecordingCalls(Generic[R]):
         name = "init.mp4" if number is None else f"{number}.m4s"
         return save(route("recordings", recording_id, "proxy", name), path, None)
 
-    def delete(self, recording_id: str, *, object: bool = False) -> Steps[None]:
-        """Delete the recording from the database and, with `object`, its object from the store."""
-        params = {"object": "true"} if object else {}
+    def delete(self, recording_id: str, *, object: bool = False, pieces: bool = False) -> Steps[None]:
+        """Delete the recording from the database and, with `object`, its object from the store.
+
+        With `pieces` as well, the files of a recording of many files are deleted with their playlist.
+        """
+        params = {name: "true" for name, given in (("object", object), ("pieces", pieces)) if given}
         yield from self._api.send("DELETE", route("recordings", recording_id), params=params)
 
 

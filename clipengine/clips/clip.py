@@ -272,6 +272,7 @@ class Recording:
     tags: list[str] = field(default_factory=list)
     expires_at: int | None = None
     fetched_bytes: int | None = None  # from a URL; None if it was in the store already
+    pieces: dict[str, int] | None = None  # the counts of a recording of many files
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
 
     @classmethod
@@ -304,4 +305,5 @@ class Recording:
             "tags": self.tags,
             "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
             "fetched_bytes": self.fetched_bytes,
+            "pieces": self.pieces,
         }

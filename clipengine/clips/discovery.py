@@ -16,6 +16,7 @@ _VIDEO_SUFFIXES |= {".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv"}
 _AUDIO_SUFFIXES = {".aac", ".ac3", ".aiff", ".amr", ".caf", ".eac3", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga"}
 _AUDIO_SUFFIXES |= {".ogg", ".opus", ".w64", ".wav", ".wma"}
 _TEXT_SUFFIXES = {".srt", ".vtt"}
+_PLAYLIST_SUFFIXES = {".m3u8", ".m3u"}
 _SUFFIXES = _VIDEO_SUFFIXES | _AUDIO_SUFFIXES
 
 NAME_FIELDS = ("path", "folder", "file", "stem")
@@ -32,19 +33,31 @@ def is_recording(key: str, *, everything: bool = False) -> bool:
     Names that begin with a dot are hidden or temporary, such as those of rsync.
     """
     path = PurePosixPath(key)
-    if _is_of_clip(path) or path.name.startswith(".") or is_sidecar(key):
+    if is_of_clip(path) or path.name.startswith(".") or is_sidecar(key):
         return False
     return everything or path.suffix.lower() in _SUFFIXES
 
 
-def _is_of_clip(path: PurePosixPath) -> bool:
+def is_of_clip(path: PurePosixPath) -> bool:
+    """Return True for a clip of ours and the files beside it."""
     return _CLIP_ID.search(str(path)) is not None or (path.parent.name == "clips" and "-clip_" in path.stem)
+
+
+def is_playlist(key: str) -> bool:
+    """Return True if the object may be the playlist of a recording of many files."""
+    path = PurePosixPath(key)
+    return path.suffix.lower() in _PLAYLIST_SUFFIXES and not is_of_clip(path) and not path.name.startswith(".")
+
+
+def is_segment(key: str) -> bool:
+    """Return True if the object may be a piece of a recording whose playlist appears later."""
+    return PurePosixPath(key).suffix.lower() == ".ts"
 
 
 def is_sidecar(key: str) -> bool:
     """Return True if the object may be a transcript beside a recording."""
     path = PurePosixPath(key)
-    return path.suffix.lower() in _TEXT_SUFFIXES and not _is_of_clip(path) and not path.name.startswith(".")
+    return path.suffix.lower() in _TEXT_SUFFIXES and not is_of_clip(path) and not path.name.startswith(".")
 
 
 def sidecar_prefix(recording_key: str) -> str:

@@ -17,6 +17,7 @@ from clipengine.recordings.pieces import MAX_RUNS, MAX_TRACKS, MICROSECONDS, Pie
 
 # Pieces before a range, in which a keyframe must be, and after it, because the places are not exact.
 _PIECES_AROUND = 40
+_PIECES_AROUND_A_FRAME = 10  # of each tile of a filmstrip
 _SLACK_SECONDS = 4
 Number = Annotated[int, Field(ge=0, lt=MAX_POINTS)]
 Place = Annotated[int, Field(ge=-(2**53), lt=2**53)]  # in microseconds
@@ -87,15 +88,23 @@ class PieceSeekIndex(SeekIndex):
 
     def between(self, start: Fraction, end: Fraction) -> PieceSeekIndex:
         """Return the pieces that reading the range may need. Raises TooManyPieces if a job cannot have as many."""
-        low, high = int(start * MICROSECONDS), int((end + _SLACK_SECONDS) * MICROSECONDS)
+        return self._within([(start, end + _SLACK_SECONDS)], _PIECES_AROUND)
+
+    def around(self, times: Sequence[Fraction]) -> PieceSeekIndex:
+        return self._within([(time, time) for time in times], _PIECES_AROUND_A_FRAME)
+
+    def _within(self, ranges: Sequence[tuple[Fraction, Fraction]], around: int) -> PieceSeekIndex:
+        """Return the pieces of the ranges, and so many before and after each. Raises TooManyPieces."""
         kept: list[int] = []
         at_head = list(self.at_head)
         for track in range(len(self.kinds)):
             numbers = [number for run in self._numbers(track) for number in run]
             starts = [self.starts[number] for number in numbers]
-            first = max(0, bisect_right(starts, low) - 1 - _PIECES_AROUND)
-            kept += numbers[first : bisect_left(starts, high) + _PIECES_AROUND]
-            at_head[track] = self.at_head[track] and first == 0
+            at_head[track] = False
+            for low, high in ranges:
+                first = max(0, bisect_right(starts, int(low * MICROSECONDS)) - 1 - around)
+                kept += numbers[first : bisect_left(starts, int(high * MICROSECONDS)) + around]
+                at_head[track] |= self.at_head[track] and first == 0
         return self._only(kept, tuple(at_head))
 
     def ends(self) -> PieceSeekIndex:

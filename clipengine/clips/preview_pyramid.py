@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 TILE_WIDTH = 160
@@ -38,6 +39,11 @@ def whole_waveform(duration: float) -> Iterator[Piece]:
     """Yield the pieces of the waveform of the whole recording."""
     longest = _longest(duration)
     yield from _pieces(min(longest, max(_WAVE_SECONDS, longest / _MAX_WAVES)), duration, _POINTS)
+
+
+def tile_moments(start: Fraction, end: Fraction, count: int) -> list[Fraction]:
+    """Return the times of the tiles of a filmstrip: the middle of each of `count` equal parts of the range."""
+    return [start + (end - start) * (2 * number + 1) / (2 * count) for number in range(count)]
 
 
 def _longest(duration: float) -> float:

@@ -6,6 +6,7 @@ Times are on the recording's timeline, in exact seconds.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple
@@ -58,6 +59,10 @@ class SeekIndex(BaseModel):
     def between(self, start: Fraction, end: Fraction) -> SeekIndex:
         """Return the part of the index that reading the range may need, small enough to send with a job."""
         return self.near(start)
+
+    def around(self, times: Sequence[Fraction]) -> SeekIndex | None:
+        """Return the part of the index that reading a frame at each of the times needs, or None if it needs none."""
+        return None
 
 
 class KeyframeIndex(SeekIndex):

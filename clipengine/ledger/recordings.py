@@ -7,15 +7,17 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import peewee
 from peewee import OP
 
 from clipengine.clips.clip import Recording
+from clipengine.clips.discovery import is_playlist
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.metadata import merged
+from clipengine.clips.piece_seek_index import seek_index_of
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
@@ -25,7 +27,9 @@ from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
+from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
+from clipengine.recordings.pieces import PieceIndex
 from clipengine.timecode import now_ms
 
 RECORDING_SORTS = {
@@ -58,6 +62,7 @@ class Recordings:
         self._database = database
         self._events = events
         self._quarantine = Quarantine(database)
+        self.pieces = Pieces(database)
         self.documents = Documents(database, RecordingDocumentRow, RecordingRow.recording_id, RecordingRow.name)
         self._leases = Leases(
             database, RecordingRow.recording_id, RecordingRow.lease, RecordingRow.state, kind="recording"
@@ -78,12 +83,15 @@ class Recordings:
         """Return the recording of this object, and True if it is new. A new one gets `recording_id` or a new id.
 
         An existing recording of the same path and ETag is returned, but one that has failed only without
-        `retry_failed`; `name`, `metadata` and `tags` are then ignored.
+        `retry_failed`; `name`, `metadata` and `tags` are then ignored. That of a playlist, which is rewritten with
+        each segment, is found by its path alone.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
-            known = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path, RecordingRow.etag == etag)
+            known = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
+            if not is_playlist(bucket_path):
+                known = known.where(RecordingRow.etag == etag)
             first = known.order_by(RecordingRow.created_at).limit(1)
             row = self._database.row(first.where(RecordingRow.state != "failed"))
             if row is None and not retry_failed:
@@ -202,6 +210,7 @@ class Recordings:
         size: int,
         seek_index: SeekIndex | None = None,
         digest: str | None = None,
+        pieces: PieceIndex | None = None,
     ) -> bool:
         """Set the recording `complete` and write its event. Return False if the lease was lost."""
         found = {
@@ -211,17 +220,23 @@ class Recordings:
             "etag": etag,
             "file_size_bytes": size,
             "digest": digest,
+            "pieces": pieces and asdict(pieces.counts),
         }
         with self._database.transaction(ordered=False):
             if seek_index is not None and self._is_held(probe):
                 columns = seek_index.model_dump(mode="json")
                 self._database.insert(LandmarksRow.insert(recording_id=probe.recording.recording_id, landmarks=columns))
+            if pieces is not None and self._is_held(probe):
+                self.pieces.put(probe.recording.recording_id, pieces)
             return self._end(probe, found)
 
     def seek_index(self, id: str) -> SeekIndex | None:
         """Return the seek index that the probe has stored, or None."""
         row = self._database.by_key(LandmarksRow, id)
-        return None if row is None else SeekIndex.of_message(row["landmarks"])
+        if row is not None:
+            return SeekIndex.of_message(row["landmarks"])
+        pieces = self.pieces.get(id)
+        return None if pieces is None else seek_index_of(pieces)
 
     def probe_failed(self, probe: Probe, error: ClipEngineError) -> bool:
         """Set the recording `failed` and write its event. Return False if the lease was lost."""

@@ -19,6 +19,8 @@ from clipengine.ledger.database.schema import ClipRow, RemovalRow
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.timecode import now_ms
 
+_KEYS_AT_ONCE = 500
+
 
 @dataclass(frozen=True)
 class Removal:
@@ -41,6 +43,12 @@ class Removals:
     def add(self, key: str, *, looks: int = 1) -> None:
         """Queue an object for deletion. Use more than one look only for keys that no other program writes."""
         self._add([key], looks)
+
+    def add_all(self, keys: Iterable[str]) -> None:
+        """Queue many objects for deletion."""
+        wanted = list(keys)
+        for first in range(0, len(wanted), _KEYS_AT_ONCE):
+            self._add(wanted[first : first + _KEYS_AT_ONCE], looks=1)
 
     def add_clips(self, clips: Iterable[Clip]) -> None:
         """Queue all objects of clips for deletion, with one statement for all of them."""

@@ -70,10 +70,11 @@ class Track:
     language: str | None = None
 
 
-class Counts(NamedTuple):
+@dataclass(frozen=True)
+class Counts:
     """The size of an index, as the API shows it."""
 
-    pieces: int
+    count: int
     runs: int
     tracks: int
     bytes: int

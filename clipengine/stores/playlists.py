@@ -5,8 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 from contextlib import closing
+from pathlib import PurePosixPath
+from typing import NamedTuple
 
-from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingNotReady
+from clipengine.clips.discovery import is_of_clip
+from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingError, RecordingNotReady
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.pieces import PieceIndex, TrackKind
 from clipengine.recordings.playlist import (
@@ -43,6 +46,33 @@ def read_pieces(store: Store, reader: ObjectReader) -> PieceIndex:
     return assemble(listed, stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)]))
 
 
+class NamedObjects(NamedTuple):
+    """The keys that a playlist and the playlists in it name, or None if it cannot be read. `ended`: it is finished."""
+
+    keys: frozenset[str] | None
+    ended: bool
+
+    def own(self, playlist: str, key: str) -> bool:
+        """Return True if the object belongs to the playlist: all of its folder if it cannot be read."""
+        if self.keys is None:
+            return key != playlist and key.startswith(playlist.rpartition("/")[0] + "/")
+        return key in self.keys
+
+
+def named_objects(store: Store, key: str) -> NamedObjects:
+    """Return the objects that belong to a playlist. Raises StorageError."""
+    folder = key.rpartition("/")[0]
+    playlists = _Playlists(store, f"{folder}/" if folder else "")
+    try:
+        with closing(store.open(key)) as reader:
+            found = playlists.parse(reader)
+        if isinstance(found, MediaPlaylist):
+            return NamedObjects(frozenset(segment_keys(found)), found.ended)
+        return playlists.all_named(found)
+    except RecordingError:
+        return NamedObjects(None, ended=True)  # it is registered, and fails with its code
+
+
 class _Playlists:
     """The playlists of a recording, all of which lie in the folder of the registered one."""
 
@@ -67,7 +97,23 @@ class _Playlists:
         ]
         return [ListedTrack(kind, self._media(playlist.best.key)), *audio]
 
+    def all_named(self, master: MasterPlaylist) -> NamedObjects:
+        """Return the playlists of a master playlist, those that are not used too, and what they name."""
+        inner = [*(each.key for each in master.variants), *(each.key for each in master.renditions if each.key)]
+        keys, ended = set(inner), True
+        for key in dict.fromkeys(inner):
+            try:
+                playlist = self._read(key)
+            except RecordingError:
+                continue
+            keys.update(segment_keys(playlist))
+            ended = ended and playlist.ended
+        return NamedObjects(frozenset(keys), ended)
+
     def _media(self, key: str) -> MediaPlaylist:
+        return _ended(self._read(key))
+
+    def _read(self, key: str) -> MediaPlaylist:
         try:
             with closing(self._store.open(key)) as reader:
                 found = self.parse(reader)
@@ -75,7 +121,7 @@ class _Playlists:
             raise PlaylistInvalid(f"the playlist {key}, which the master playlist names, is not in the store") from None
         if isinstance(found, MasterPlaylist):
             raise PlaylistInvalid(f"the playlist {key} is a master playlist in a master playlist")
-        return _ended(found)
+        return found
 
 
 def _ended(playlist: MediaPlaylist) -> MediaPlaylist:
@@ -85,8 +131,8 @@ def _ended(playlist: MediaPlaylist) -> MediaPlaylist:
 
 
 def stored_pieces(store: Store, keys: Iterable[str]) -> dict[str, StoredPiece]:
-    """Return the ETags and sizes of those objects that the store has."""
-    wanted = set(keys)
+    """Return the ETags and sizes of those objects that the store has and that are no clips of ours."""
+    wanted = {key for key in keys if not is_of_clip(PurePosixPath(key))}
     return _looked_up(store, wanted) if len(wanted) <= _FEW_OBJECTS else _listed(store, wanted)
 
 

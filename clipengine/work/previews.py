@@ -22,6 +22,7 @@ from pathlib import Path
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.facts import SourceFacts
+from clipengine.clips.preview_pyramid import tile_moments
 from clipengine.clips.proxy import proxy_segment
 from clipengine.clips.read_jobs import FILMSTRIP, PROXY, WAVEFORM, ReadJob
 from clipengine.clips.seek_index import SeekIndex
@@ -58,8 +59,19 @@ class Preview:
     seek_index: SeekIndex | None = field(default=None, repr=False)
 
     @classmethod
-    def filmstrip(cls, recording: Recording, start: Fraction, end: Fraction, *, count: int, width: int) -> Preview:
-        return cls(FILMSTRIP, recording, {"start": str(start), "end": str(end), "count": count, "width": width})
+    def filmstrip(
+        cls,
+        recording: Recording,
+        start: Fraction,
+        end: Fraction,
+        *,
+        count: int,
+        width: int,
+        seek_index: SeekIndex | None = None,
+    ) -> Preview:
+        """Return the request of a filmstrip. `seek_index` is that of the recording."""
+        values: dict[str, str | int] = {"start": str(start), "end": str(end), "count": count, "width": width}
+        return cls(FILMSTRIP, recording, values, seek_index and seek_index.around(tile_moments(start, end, count)))
 
     @classmethod
     def waveform(
@@ -67,7 +79,7 @@ class Preview:
     ) -> Preview:
         """Return the request of a waveform. `seek_index` is that of the recording."""
         values: dict[str, str | int] = {"start": str(start), "end": str(end), "points": points}
-        return cls(WAVEFORM, recording, values, seek_index and seek_index.near(start))
+        return cls(WAVEFORM, recording, values, seek_index and seek_index.between(start, end))
 
     @property
     def name(self) -> str:

@@ -103,11 +103,11 @@ class PreviewsAhead:
         def part(start: float, end: float | None) -> tuple[Fraction, Fraction]:
             return exact(start), facts.duration if end is None else exact(end)
 
+        seek_index = self._ledger.recordings.seek_index(recording.recording_id)
         for start, end, count in coarse_filmstrips(duration) if facts.video else ():
-            yield Preview.filmstrip(recording, *part(start, end), count=count, width=TILE_WIDTH)
+            yield Preview.filmstrip(recording, *part(start, end), count=count, width=TILE_WIDTH, seek_index=seek_index)
             if not facts.seekable:  # each piece reads the recording from its start
                 break
         if facts.audio:
-            seek_index = self._ledger.recordings.seek_index(recording.recording_id)
             for start, end, count in whole_waveform(duration):
                 yield Preview.waveform(recording, *part(start, end), points=count, seek_index=seek_index)

@@ -6,8 +6,10 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
+from functools import partial
 
-from clipengine.clips.clip import Recording
+from clipengine.clips.discovery import is_recording
+from clipengine.clips.facts import SourceFacts
 from clipengine.clips.subtitles import TextTrack
 from clipengine.errors import (
     ClipEngineError,
@@ -15,19 +17,23 @@ from clipengine.errors import (
     InvalidRequest,
     ObjectChanged,
     ObjectMissing,
+    PlaylistOutside,
     RecordingMissing,
     RecordingNotFound,
     StorageError,
     StorageUnavailable,
 )
 from clipengine.ledger.recordings import Probe
+from clipengine.recordings.pieces import PieceIndex
 from clipengine.settings import Encoding
-from clipengine.stores.base import Store, StoredObject
+from clipengine.stores.base import ObjectReader, Store, StoredObject
+from clipengine.stores.playlists import names_pieces
 from clipengine.tracing import bind
 from clipengine.work.encoder.exit_status import LOST_CHILD, retry_delay_ms
-from clipengine.work.encoder.jobs import Message, probe_job, probe_result, probe_texts
+from clipengine.work.encoder.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.encoder.pool import EncoderPool
 from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.piece_probe import read_piece_facts
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.sidecars import Sidecars
@@ -36,6 +42,7 @@ from clipengine.work.worker import JobContext, Jobs, Retry
 log = logging.getLogger(__name__)
 
 _RETRY_MS = 10_000
+_ROOT_HINT = "Move the playlist and its files into a folder, so that it can name nothing else in the bucket."
 _MISSING_HINT = "Put the object back and register it again, or upload the recording."
 
 
@@ -82,7 +89,15 @@ class Prober(Jobs[Probe]):
 
     def run(self, item: Probe) -> None:
         """Probe the recording, read its sidecars, and store its facts."""
-        result, texts, info, digest = self._find_facts(item.recording)
+        key = item.recording.bucket_path
+        with closing(self._store.open(key)) as reader:
+            if not is_recording(key) and names_pieces(reader):
+                pieces, facts = self._read_pieces(reader)
+                self._sidecars.attach_all(item.recording)
+                self._store_pieces(item, pieces, facts)
+                return
+            result, texts = self._run(probe_job(self._encoding), reader)
+            info, digest = reader.info, digest_of_file(reader)
         self._sidecars.attach_all(item.recording)  # before it is complete, so that its first clip carries them
         self._store_facts(item, result, texts, info, digest)
 
@@ -136,21 +151,43 @@ class Prober(Jobs[Probe]):
             except (InvalidRequest, RecordingNotFound) as error:
                 log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
-    def _find_facts(self, recording: Recording) -> tuple[Message, bytes, StoredObject, str | None]:
-        """Return the report of the child, the texts that it found, and the object that it read with its digest."""
-        with closing(self._store.open(recording.bucket_path)) as reader:
-            child = self._encoders.take()
+    def _read_pieces(self, playlist: ObjectReader) -> tuple[PieceIndex, SourceFacts]:
+        """Return the pieces and the facts of a playlist. Raises DecoderCrashed for an invalid report of the child."""
+        if "/" not in playlist.info.key:
+            raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
+
+        def run(job: Job, reader: ObjectReader) -> Message:
+            return self._run(job, reader)[0]
+
+        try:
+            pieces, facts, reader = read_piece_facts(self._store, playlist, probe_job(self._encoding), run)
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("the facts of %s cannot be stored: %s", playlist.info.key, error)
+            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
+        reader.close()
+        return pieces, facts
+
+    def _store_pieces(self, probe: Probe, pieces: PieceIndex, facts: SourceFacts) -> None:
+        size = pieces.counts.bytes
+        complete = partial(
+            self._ledger.recordings.probe_complete, probe, facts, etag=pieces.etag, size=size, pieces=pieces
+        )
+        retry_until_written(complete, self.stopping)
+        log.info("recording %s: complete, %.3f s", probe.recording.recording_id, facts.duration)
+
+    def _run(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
+        """Return the report of a child, and the texts that it found."""
+        child = self._encoders.take()
+        with self._lock:
+            self._children.add(child)
+        try:
+            return child.run(job, reader, watch=self._watch)
+        except LOST_CHILD:
+            self._watch(None)
+            raise
+        finally:
             with self._lock:
-                self._children.add(child)
-            try:
-                result, texts = child.run(probe_job(self._encoding), reader, watch=self._watch)
-            except LOST_CHILD:
-                self._watch(None)
-                raise
-            finally:
-                with self._lock:
-                    self._children.discard(child)
-            return result, texts, reader.info, digest_of_file(reader)
+                self._children.discard(child)
 
     def _watch(self, message: Message | None) -> None:
         if self.stopping.is_set():

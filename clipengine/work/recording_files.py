@@ -15,10 +15,13 @@ from clipengine.ledger.recordings import Recordings
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.content_digest import content_digest
 from clipengine.stores.object_errors import as_recording_errors
+from clipengine.stores.pieces_reader import PiecesReader
 
 
 def open_recording(store: Store, recordings: Recordings, recording: Recording) -> ObjectReader:
     """Open the object of a probed recording. Raises RecordingMissing, and RecordingChanged if it has other content."""
+    if recording.pieces is not None and (pieces := recordings.pieces.get(recording.recording_id)) is not None:
+        return _RecordingPieces(store, recording.bucket_path, pieces)
     with as_recording_errors():
         try:
             reader = store.open(recording.bucket_path, etag=recording.etag)
@@ -29,6 +32,14 @@ def open_recording(store: Store, recordings: Recordings, recording: Recording) -
             if recording.digest is None and (digest := digest_of_file(reader)) is not None:  # of an older version
                 recordings.adopt([recording], etag=recording.etag, digest=digest)
         return reader
+
+
+class _RecordingPieces(PiecesReader):
+    """Reader of the pieces of a recording. Raises RecordingChanged if one was replaced."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        with as_recording_errors():
+            return super().read_at(offset, length)
 
 
 def adopt_copy(store: Store, recordings: Recordings, stored: StoredObject) -> None:

@@ -35,6 +35,7 @@ KEYS = [
     "tags",
     "expires_at",
     "fetched_bytes",
+    "pieces",
 ]
 
 

@@ -164,6 +164,8 @@ def test_recording_cannot_open_other_files_or_addresses(server: RunningServer, a
                 if name.startswith("image"):
                     assert outcome == "recording_unreadable", name
                     assert "not in a media format" in str(error), name
+                elif path.suffix == ".m3u8":
+                    assert outcome == "playlist_outside", name
                 else:
                     assert outcome == "unsupported_media", name
                     assert "which only names" in str(error), name

@@ -11,7 +11,7 @@ from clipengine.clips.seek_index import MAX_POINTS, SeekIndex
 from clipengine.errors import PlaylistInvalid, TooManyPieces
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.piece_pages import PAGE_PIECES, pack_head, pack_pages, unpack
-from clipengine.recordings.pieces import MAX_INIT_BYTES, MAX_RUNS, PieceIndex
+from clipengine.recordings.pieces import MAX_INIT_BYTES, MAX_RUNS, Counts, PieceIndex
 from clipengine.recordings.placing import Extent, RunScan, place
 from clipengine.recordings.playlist import MediaPlaylist, parse_playlist, segment_keys
 
@@ -60,7 +60,7 @@ def test_discontinuity_header_and_missing_piece_end_a_run() -> None:
     assert [len(run.pieces) for run in runs] == [2, 1, 1, 1, 1]
     assert [run.after_gap for run in runs] == [False, False, True, True, False]
     assert [run.discontinuity for run in runs] == [0, 1, 1, 1, 1]
-    assert found.counts == (6, 5, 1, 7000)
+    assert found.counts == Counts(6, 5, 1, 7000)
     assert starts(found) == [0, 4, 8, 16, 24, 28]
 
 
@@ -146,7 +146,7 @@ def test_pages_return_the_index_and_take_few_bytes_a_piece() -> None:
     pages = list(pack_pages(found))
     assert len(pages) == 4
     assert unpack(pack_head(found), pages) == found
-    assert sum(len(page.data) for page in pages) < 40 * found.counts.pieces
+    assert sum(len(page.data) for page in pages) < 40 * found.counts.count
 
 
 def test_etag_changes_with_every_piece() -> None:

@@ -98,6 +98,12 @@ def joined(path: Path, first: Path, second: Path) -> None:
     path.write_text(head.replace("#EXT-X-ENDLIST\n", "#EXT-X-DISCONTINUITY\n") + tail)
 
 
+def pad_segments(folder: Path) -> None:
+    """Append null packets to each segment, so that it is as large as those of real recordings."""
+    for segment in folder.glob("*.ts"):
+        segment.write_bytes(segment.read_bytes() + (b"\x47\x1f\xff\x10" + bytes(184)) * 2000)
+
+
 def restart_counters(folder: Path) -> None:
     """Make the continuity counters of each segment start at 0, as writers do that open a muxer for each."""
     for segment in folder.glob("*.ts"):

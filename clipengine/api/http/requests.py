@@ -613,6 +613,10 @@ class DeleteRecording(Query):
     object: Literal["true", "false"] = Field(
         default="false", description="`true` also deletes the object from the store."
     )
+    pieces: Literal["true", "false"] = Field(
+        default="false",
+        description="`true`, together with `object`, also deletes the files of a recording of many files.",
+    )
 
 
 class StreamEvents(Query):

@@ -163,6 +163,15 @@ class MediaObject(_Object):
     chapters: list[ChapterObject] = Field(description="At most 500, on the recording's timeline.")
 
 
+class PiecesObject(_Object):
+    """Size of a recording of many files."""
+
+    count: int = Field(description="Number of files, or of ranges of a file.")
+    runs: int = Field(description="Number of unbroken stretches: each gap and each discontinuity begins another one.")
+    tracks: int
+    bytes: int
+
+
 class RecordingObject(_Object):
     recording_id: str
     status: Status
@@ -182,6 +191,7 @@ class RecordingObject(_Object):
         description="Bytes fetched from its URL so far, of `file_size_bytes`, which is 0 while it is unknown. "
         "Null for an object that was in the store already."
     )
+    pieces: PiecesObject | None = Field(description="Its files if it is a playlist. Null for one file.")
 
 
 class TranscriptObject(_Object):

@@ -128,7 +128,9 @@ async def _plan_part(
         "is_first": int(number == 0),
         "is_last": int(number == len(parts) - 1),
     }
-    preview = Preview(PLAN, recordings[part.source], values, part.seek_index and part.seek_index.near(part.start))
+    preview = Preview(
+        PLAN, recordings[part.source], values, part.seek_index and part.seek_index.between(part.start, part.end)
+    )
     made: dict[str, Any] = json.loads(await preview_bytes(call, preview))
     return made
 

@@ -37,6 +37,7 @@ from clipengine.errors import (
     ObjectNotFound,
     RangeNotSatisfiable,
     RecordingChanged,
+    RecordingHasPieces,
     RecordingMissing,
     RecordingNotFound,
     StorageDenied,
@@ -208,6 +209,8 @@ def _made_by_the_engine() -> Iterator[None]:
 
 def download_recording(call: Call[NoQuery, NoBody]) -> Response:
     recording = call.ledger.recordings.get(call.path("recording_id"))
+    if recording.pieces is not None:
+        raise RecordingHasPieces(f"The recording consists of {recording.pieces['count']} files")
     base = recording.bucket_path.rpartition("/")[2]
     extension = ending(base)
     title = recording.name or base
@@ -247,7 +250,7 @@ OPERATIONS = [
         handler=download_recording,
         summary="Download a recording",
         answers=_FILES,
-        errors=(RecordingNotFound, RecordingMissing, RecordingChanged, *_STORE_ERRORS),
+        errors=(RecordingNotFound, RecordingHasPieces, RecordingMissing, RecordingChanged, *_STORE_ERRORS),
     ),
     *(
         _operation(

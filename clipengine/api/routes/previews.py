@@ -55,15 +55,18 @@ async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
 async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     start, end = _part(call.query.start, call.query.end, duration)
-    values: dict[str, str | int] = {"start": str(start), "end": str(min(end, start + _MOST_TIMES_SECONDS))}
+    end = min(end, start + _MOST_TIMES_SECONDS)
     seek_index = await seek_index_of(call, recording)
-    return await preview_response(call, Preview(TIMES, recording, values, seek_index and seek_index.near(start)), _JSON)
+    near = seek_index and seek_index.between(start, end)
+    return await preview_response(call, Preview(TIMES, recording, {"start": str(start), "end": str(end)}, near), _JSON)
 
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     start, end = _part(call.query.start, call.query.end, duration)
-    preview = Preview.filmstrip(recording, start, end, count=call.query.count, width=call.query.width)
+    seek_index = await seek_index_of(call, recording)
+    size = {"count": call.query.count, "width": call.query.width}
+    preview = Preview.filmstrip(recording, start, end, **size, seek_index=seek_index)
     return await preview_response(call, preview, _JPEG)
 
 

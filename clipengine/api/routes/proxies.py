@@ -60,7 +60,8 @@ async def get_proxy_playlist(call: Call[NoQuery, NoBody]) -> Response:
 async def get_proxy_init(call: Call[NoQuery, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     segment_count(duration)  # raises an error if the recording has no proxy
-    return await _segment(call, recording, "init")
+    seek_index = await seek_index_of(call, recording)
+    return await _segment(call, recording, "init", seek_index and seek_index.near(Fraction(0)))
 
 
 async def get_proxy_segment(call: Call[NoQuery, NoBody]) -> Response:

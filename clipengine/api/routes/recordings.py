@@ -146,12 +146,15 @@ def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
 
 
 def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
+    id = call.path("recording_id")
     with call.ledger.transaction():
-        recording = call.ledger.recordings.delete(call.path("recording_id"))
+        pieces = call.ledger.recordings.pieces.get(id) if call.query.pieces == "true" else None
+        recording = call.ledger.recordings.delete(id)
         if not recording.etag:  # it is being fetched; its object may be stored at this moment
             call.ledger.removals.add(recording.bucket_path, looks=2)
         elif call.query.object == "true":
             call.ledger.removals.add(recording.bucket_path)
+            call.ledger.removals.add_all({each.key for each in pieces.ranges()} if pieces else ())
     return Response(status_code=204)
 
 

@@ -381,6 +381,27 @@ def migration_36(database: Database) -> None:
     database.run("ALTER TABLE recordings ADD COLUMN digest TEXT")
 
 
+def migration_38(database: Database) -> None:
+    """Add the pieces of recordings of many files: pages of them, in a table of their own, and their counts."""
+    database.run("ALTER TABLE recordings ADD COLUMN pieces TEXT")
+    database.run(
+        """CREATE TABLE piece_indexes (
+            recording_id TEXT NOT NULL PRIMARY KEY REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            data TEXT NOT NULL
+        )"""
+    )
+    database.run(
+        """CREATE TABLE piece_pages (
+            recording_id TEXT NOT NULL REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            track INTEGER NOT NULL,
+            first INTEGER NOT NULL,
+            start_us BIGINT NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (recording_id, track, first)
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -418,6 +439,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_34,
     migration_35,
     migration_36,
+    migration_38,
 )
 
 

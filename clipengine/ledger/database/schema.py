@@ -7,7 +7,7 @@ they are history and outlive them.
 
 from __future__ import annotations
 
-from peewee import AutoField, BigIntegerField, BooleanField, DoubleField, IntegerField, Model, TextField
+from peewee import AutoField, BigIntegerField, BooleanField, CompositeKey, DoubleField, IntegerField, Model, TextField
 
 from clipengine.ledger.database.database import JsonText
 
@@ -68,6 +68,7 @@ class RecordingRow(Model):
     fetched_bytes = BigIntegerField(null=True)  # so far, from a URL; null if it was in the store already
     source_id = TextField(null=True)  # of the event that announced its URL, so that a repeated one is known
     digest = TextField(null=True)  # of its content; null in S3, and if an older engine has probed it
+    pieces = JsonText(null=True)  # the counts of a recording of many files
 
     class Meta:
         table_name = "recordings"
@@ -94,6 +95,26 @@ class LandmarksRow(Model):
 
     class Meta:
         table_name = "landmarks"
+
+
+class PieceIndexRow(Model):
+    recording_id = TextField(primary_key=True)
+    data = TextField()  # tracks and runs, packed
+
+    class Meta:
+        table_name = "piece_indexes"
+
+
+class PiecePageRow(Model):
+    recording_id = TextField()
+    track = IntegerField()
+    first = IntegerField()  # number of its first piece
+    start_us = BigIntegerField()  # on the recording's timeline
+    data = TextField()  # pieces, packed
+
+    class Meta:
+        table_name = "piece_pages"
+        primary_key = CompositeKey("recording_id", "track", "first")
 
 
 class TranscriptRow(Model):
@@ -329,6 +350,8 @@ TABLES: tuple[type[Model], ...] = (
     RecordingRow,
     FetchRow,
     LandmarksRow,
+    PieceIndexRow,
+    PiecePageRow,
     TranscriptRow,
     CueRow,
     ClipRow,

@@ -21,6 +21,8 @@ from clipengine.media.input.source import MediaReader
 from clipengine.recordings.pieces import STREAMS_PER_TRACK
 from clipengine.recordings.placing import near
 
+# Small, so that little is read of the pieces after the clip, which may be missing.
+_BLOCK_BYTES = 4 * 1024
 # A demuxer notices that the counters of a new piece start again when it has read this many packets of a stream less.
 _LATE_PACKETS = 2
 
@@ -39,7 +41,7 @@ class OpenRun:
         self._source = PieceSource(reader.source, run, first, last)
         self._all = reader
         self._stack = ExitStack()
-        self._reader = self._stack.enter_context(MediaReader(self._source))
+        self._reader = self._stack.enter_context(MediaReader(self._source, block_bytes=_BLOCK_BYTES))
         self._stack.callback(self._count)
         self._container = self._stack.enter_context(open_recording(self._reader, self._source.splice))
         self.streams = {number: stream for number, stream in self._numbered() if number in numbers}

@@ -25,11 +25,12 @@ class PieceSource:
         return HeaderSplice(self._head, self._head, b"") if self._head else None
 
     def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
+        """Read the range. Nothing is kept: a cache of blocks would also read pieces that the clip does not need."""
         end = min(offset + length, self.size)
         data = b""
         if offset < min(end, self._head):
-            data = self._source.read_at(self._head_offset + offset, min(end, self._head) - offset, keep=True)
+            data = self._source.read_at(self._head_offset + offset, min(end, self._head) - offset)
             offset += len(data)
         if offset < end:
-            data += self._source.read_at(self._begin + offset - self._head, end - offset, keep=keep)
+            data += self._source.read_at(self._begin + offset - self._head, end - offset)
         return data

@@ -21,7 +21,9 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from clipengine.clips.facts import SourceFacts, VideoFacts
+from clipengine.clips.piece_seek_index import PieceSeekIndex
 from clipengine.clips.plan import CutRange
+from clipengine.clips.preview_pyramid import tile_moments
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import NoMediaInRange
@@ -81,6 +83,7 @@ def read_filmstrip(request: ReadRequest) -> bytes:
         count=request.values["count"],
         width=request.values["width"],
         threads=request.threads,
+        seek_index=request.seek_index,
     )
 
 
@@ -95,18 +98,29 @@ def frame_at(
 ) -> bytes:
     """Return a JPEG of the frame on screen at `at`, upright, at most `width` wide. Raises RecordingError."""
     video = _video(facts)
-    cut = CutRange(
-        at, at + 2 * max(video.frame_seconds, _MIN_SECONDS), frame_seconds=video.frame_seconds, tick=video.tick
-    )
-    with (
-        MediaReader(source) as reader,
-        media_errors(reader),
-        open_seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
-    ):
+    cut = _cut_at(video, at)
+    with MediaReader(source) as reader, media_errors(reader):
+        frame = _shown_frame(reader, facts, cut, threads, seek_index)
+    if frame is not None:
+        return jpeg(_TileConverter(video, width).convert(frame), max_width=_MAX_SIDE, quality=_QUALITY)
+    raise NoMediaInRange("the recording has no video there")
+
+
+def _cut_at(video: VideoFacts, at: Fraction) -> CutRange:
+    """Return the shortest range that shows the frame at a time."""
+    end = at + 2 * max(video.frame_seconds, _MIN_SECONDS)
+    return CutRange(at, end, frame_seconds=video.frame_seconds, tick=video.tick)
+
+
+def _shown_frame(
+    reader: MediaReader, facts: SourceFacts, cut: CutRange, threads: int, seek_index: SeekIndex | None
+) -> av.VideoFrame | None:
+    """Return the first frame of a range, or None if it has none."""
+    with open_seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker:
         for event in deinterlace(ClipDecoder(seeker, cut, threads=threads).events()):
             if isinstance(event, VideoFrameEvent):
-                return jpeg(_TileConverter(video, width).convert(event.frame), max_width=_MAX_SIDE, quality=_QUALITY)
-    raise NoMediaInRange("the recording has no video there")
+                return event.frame
+    return None
 
 
 def filmstrip(
@@ -118,6 +132,7 @@ def filmstrip(
     count: int,
     width: int,
     threads: int,
+    seek_index: SeekIndex | None = None,
 ) -> bytes:
     """Return a JPEG of `count` tiles in a row, one for the middle of each equal part of `[start, end)`.
 
@@ -125,11 +140,15 @@ def filmstrip(
     """
     video = _video(facts)
     converter = _TileConverter(video, min(width, _MAX_SIDE // count))
-    moments = [start + (end - start) * (2 * number + 1) / (2 * count) for number in range(count)]
+    moments = tile_moments(start, end, count)
     tiles: list[av.VideoFrame] = []
     with MediaReader(source) as reader, media_errors(reader):
         seeks = facts.seekable and not facts.header_changes
-        frames = _SeekingReader(reader, facts, threads) if seeks else _SequentialReader(reader, facts, end)
+        frames: _PieceFrames | _SeekingReader | _SequentialReader
+        if isinstance(seek_index, PieceSeekIndex):
+            frames = _PieceFrames(reader, facts, seek_index, threads)
+        else:
+            frames = _SeekingReader(reader, facts, threads) if seeks else _SequentialReader(reader, facts, end)
         for frame in frames.frames(moments):
             tiles.append(converter.convert(frame))
     if not tiles:
@@ -142,6 +161,24 @@ def _video(facts: SourceFacts) -> VideoFacts:
     if facts.video is None:
         raise NoMediaInRange("the recording has no video", hint="It has audio only: request its waveform.")
     return facts.video
+
+
+class _PieceFrames:
+    """Reads the frames at given times from the pieces of a recording."""
+
+    def __init__(self, reader: MediaReader, facts: SourceFacts, pieces: PieceSeekIndex, threads: int) -> None:
+        self._reader = reader
+        self._facts = facts
+        self._pieces = pieces
+        self._threads = threads
+
+    def frames(self, moments: Sequence[Fraction]) -> Iterator[av.VideoFrame]:
+        """Yield the frame on screen at each time."""
+        for moment in moments:
+            cut = _cut_at(_video(self._facts), moment)
+            frame = _shown_frame(self._reader, self._facts, cut, self._threads, self._pieces)
+            if frame is not None:
+                yield frame
 
 
 class _SeekingReader:

@@ -1,0 +1,164 @@
+"""Recordings of many files through the whole engine: registered by their playlist, probed, cut, and deleted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import pytest
+
+from clipengine.client import ApiError, Client
+from tests.films.picture import read_number
+from tests.films.reader import read_clip
+from tests.support.playlists import pad_segments, ts_playlist
+from tests.support.s3 import S3Server
+from tests.support.server import running_server
+from tests.support.waiting import until
+
+KEY = "egress/r1/index.m3u8"
+
+
+class Bucket:
+    """Where the recordings of an engine are: a folder, or a bucket of S3."""
+
+    def __init__(self, folder: Path, s3: S3Server | None, bucket: str) -> None:
+        self._folder = folder / "data" / "store"
+        self._s3 = s3
+        self._bucket = bucket
+
+    def put(self, source: Path, prefix: str) -> None:
+        for path in sorted(source.iterdir()):
+            if self._s3 is not None:
+                self._s3.client.fput_object(self._bucket, f"{prefix}/{path.name}", str(path))
+            else:
+                target = self._folder / prefix
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target / path.name)
+
+    def keys(self, prefix: str) -> list[str]:
+        if self._s3 is not None:
+            return [each.object_name for each in self._s3.client.list_objects(self._bucket, f"{prefix}/")]
+        return [f"{prefix}/{path.name}" for path in sorted((self._folder / prefix).iterdir())]
+
+    def remove(self, key: str) -> None:
+        if self._s3 is not None:
+            self._s3.client.remove_object(self._bucket, key)
+        else:
+            (self._folder / key).unlink()
+
+
+@contextmanager
+def engine(tmp_path: Path, s3: S3Server | None, bucket: str) -> Iterator[tuple[Client, Bucket]]:
+    env = {}
+    if s3 is not None:
+        env = {
+            "CLIPENGINE_STORAGE__KIND": "s3",
+            "CLIPENGINE_STORAGE__ENDPOINT": s3.endpoint,
+            "CLIPENGINE_STORAGE__BUCKET": bucket,
+            "CLIPENGINE_STORAGE__REGION": s3.region,
+            "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
+            "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
+        }
+    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
+        yield api, Bucket(tmp_path, s3, bucket)
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_playlist_is_registered_cut_and_deleted(kind: str, tmp_path: Path, s3: S3Server, bucket: str) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    with engine(tmp_path, s3 if kind == "s3" else None, bucket) as (api, stored):
+        stored.put(tmp_path / "made", "egress/r1")
+        recording = api.recordings.wait(api.recordings.add(KEY).recording_id, timeout=300)
+        assert recording.status == "complete", recording.error
+        assert recording.media is not None
+        assert recording.media["container"] == "pieces"
+        assert recording.pieces == {"count": 6, "runs": 1, "tracks": 1, "bytes": recording.file_size_bytes}
+        assert recording.etag.startswith("pieces-")
+        assert recording.duration_seconds == pytest.approx(12, abs=0.05)
+
+        for render in ("encode", "smart"):
+            made = api.clips.create(
+                recording.recording_id, label=render, start_seconds=3.1, end_seconds=8.1, render=render
+            )
+            clip = api.clips.wait(made.clip_id, timeout=300)
+            assert clip.status == "complete", clip.error
+            assert clip.result is not None
+            assert (clip.result.frames, clip.result.render, clip.result.warnings) == (126, render, [])
+            assert 0 < clip.result.bytes_read <= (recording.file_size_bytes or 0)
+            path = tmp_path / f"{render}.mp4"
+            api.clips.download(clip.clip_id, path)
+            assert [seen.number for _, seen in read_clip(path).frames] == list(range(77, 203))
+
+        with pytest.raises(ApiError, match="files") as caught:
+            api.recordings.download(recording.recording_id, tmp_path / "whole.ts")
+        assert caught.value.code == "recording_has_pieces"
+        assert len([key for key in stored.keys("egress/r1") if key.endswith(".ts")]) == 6
+        api.recordings.delete(recording.recording_id, object=True, pieces=True)
+        until(lambda: not [key for key in stored.keys("egress/r1") if key.endswith((".ts", ".m3u8"))])
+
+
+def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_path: Path) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    pad_segments(tmp_path / "made")
+    with engine(tmp_path, None, "") as (api, stored):
+        stored.put(tmp_path / "made", "a")
+        recording = api.recordings.wait(api.recordings.add("a/index.m3u8").recording_id, timeout=300)
+        assert recording.status == "complete", recording.error
+        assert api.recordings.add("a/index.m3u8").recording_id == recording.recording_id
+        stored.remove("a/index001.ts")
+        (tmp_path / "made" / "index005.ts").write_bytes(b"other")
+        shutil.copy(tmp_path / "made" / "index005.ts", tmp_path / "data" / "store" / "a" / "index005.ts")
+        codes = []
+        for start, end in ((4.5, 5.5), (1.0, 3.0), (10.2, 11.5)):
+            made = api.clips.create(recording.recording_id, label="x", start_seconds=start, end_seconds=end)
+            clip = api.clips.wait(made.clip_id, timeout=300)
+            codes.append(clip.error and clip.error.code)
+        assert codes == [None, "piece_missing", "recording_changed"]
+
+
+def test_previews_show_the_pieces(tmp_path: Path) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    with engine(tmp_path, None, "") as (api, stored):
+        stored.put(tmp_path / "made", "a")
+        recording = api.recordings.wait(api.recordings.add("a/index.m3u8").recording_id, timeout=300)
+        id = recording.recording_id
+        api.recordings.frame(id, tmp_path / "frame.jpg", 7.1, width=160)
+        api.recordings.filmstrip(id, tmp_path / "strip.jpg", count=4, width=160)
+        assert numbers(tmp_path / "frame.jpg", 1) == [177]
+        assert numbers(tmp_path / "strip.jpg", 4) == [37, 112, 187, 262]
+        peaks = api.recordings.waveform(id, points=12)
+        assert len(peaks.peaks) == 12
+        assert min(peaks.peaks) > 0
+        plan = api.clips.plan(id, start_seconds=3.1, end_seconds=8.1, render="smart")
+        assert (plan.frames, [segment["kind"] for segment in plan.segments]) == (126, ["encode", "copy"])
+
+
+def numbers(path: Path, tiles: int) -> list[int | None]:
+    """Return the numbers of the frames side by side in a JPEG."""
+    with av.open(str(path)) as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    width = picture.shape[1] // tiles
+    parts = [picture[:, tile * width : (tile + 1) * width] for tile in range(tiles)]
+    return [read_number(av.VideoFrame.from_ndarray(part.copy(), format="rgb24")) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "code"),
+    [
+        ("index.m3u8", "#EXTM3U\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n", "playlist_outside"),
+        ("a/i.m3u8", "#EXTM3U\n#EXTINF:4,\n/a.ts\n#EXT-X-ENDLIST\n", "playlist_outside"),
+        ("a/i.m3u8", "#EXTM3U\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n", "playlist_invalid"),
+        ("a/i.m3u8", "#EXTM3U\n#EXTINF:4,\na.ts\n", "recording_not_ready"),
+    ],
+)
+def test_playlist_that_cannot_be_used_fails_with_its_code(tmp_path: Path, key: str, text: str, code: str) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / Path(key).name).write_text(text)
+    with engine(tmp_path, None, "") as (api, stored):
+        stored.put(tmp_path / "made", str(Path(key).parent))
+        recording = api.recordings.wait(api.recordings.add(key).recording_id, timeout=300)
+        assert recording.error is not None
+        assert recording.error.code == code

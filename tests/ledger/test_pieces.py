@@ -1,0 +1,58 @@
+"""The pieces of recordings of many files in the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+
+from clipengine.clips.facts import SourceFacts
+from clipengine.clips.piece_seek_index import PieceSeekIndex
+from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
+
+FACTS = SourceFacts(container="pieces", origin=Fraction(0), duration=Fraction(86400))
+
+
+def a_day() -> PieceIndex:
+    """Return 24 hours of segments of 10 s, with the ETags of S3."""
+    pieces = []
+    for number in range(8640):
+        etag = hashlib.md5(str(number).encode()).hexdigest()
+        data = ObjectRange(f"egress/room/part_{number:05}.ts", etag, 0, 1_000_000 + number * 7919 % 100_000)
+        pieces.append(Piece(data, number * 10_000_000, 10_000_000))
+    return PieceIndex([Track("muxed", [Run(0, None, False, pieces, Fraction(-7, 5))])])
+
+
+def probed(ledger: Ledger, index: PieceIndex) -> str:
+    recording, _ = ledger.recordings.register("egress/room/index.m3u8", etag="e1", size=5)
+    probe = ledger.recordings.claim_probe("me")
+    assert probe is not None
+    assert ledger.recordings.probe_complete(probe, FACTS, etag=index.etag, size=index.counts.bytes, pieces=index)
+    return recording.recording_id
+
+
+def test_pieces_of_a_day_are_kept_in_few_bytes(ledger: Ledger) -> None:
+    index = a_day()
+    id = probed(ledger, index)
+    assert ledger.recordings.pieces.get(id) == index
+    recording = ledger.recordings.get(id)
+    assert recording.pieces == {"count": 8640, "runs": 1, "tracks": 1, "bytes": index.counts.bytes}
+    assert (recording.etag, recording.file_size_bytes) == (index.etag, index.counts.bytes)
+    assert isinstance(ledger.recordings.seek_index(id), PieceSeekIndex)
+    [(rows, size)] = ledger.database.run("SELECT COUNT(*), SUM(LENGTH(data)) FROM piece_pages")
+    assert rows == 34
+    assert size < 400_000
+
+
+def test_pieces_are_deleted_with_their_recording(ledger: Ledger) -> None:
+    id = probed(ledger, a_day())
+    ledger.recordings.delete(id)
+    assert ledger.recordings.pieces.get(id) is None
+    assert ledger.database.run("SELECT COUNT(*) FROM piece_pages") == [(0,)]
+
+
+def test_recording_of_one_file_has_no_pieces(ledger: Ledger) -> None:
+    recording, _ = ledger.recordings.register("a.mp4", etag="e1", size=5)
+    assert recording.pieces is None
+    assert ledger.recordings.pieces.get(recording.recording_id) is None
+    assert ledger.recordings.seek_index(recording.recording_id) is None
