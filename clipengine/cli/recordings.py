@@ -24,9 +24,11 @@ from clipengine.cli.options import (
     tag_option,
 )
 from clipengine.client import Client, Recording
-from clipengine.clips.discovery import is_recording
+from clipengine.clips.discovery import is_playlist, is_recording
 from clipengine.errors import StartupError
+from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
+from clipengine.work.watched_playlists import WatchedPlaylists
 
 _COLUMNS: dict[str, output.Column] = {
     "recording": "recording_id",
@@ -82,6 +84,16 @@ def add(
     return _exit_code(recording)
 
 
+def _found(store: Store, prefix: str, *, everything: bool) -> list[str]:
+    """Return the keys of the recordings under a prefix: finished playlists are some, and the files they name none."""
+    listed = {found.key: found for found in store.list(prefix)}
+    playlists = {key: found for key, found in listed.items() if is_playlist(key)}
+    files = {
+        key: found for key, found in listed.items() if key not in playlists and is_recording(key, everything=everything)
+    }
+    return sorted(WatchedPlaylists(store).recordings(prefix, files, playlists))
+
+
 @recordings.command("import")
 @click.argument("prefix")
 @click.option("--all", "everything", is_flag=True, help="Include objects without the extension of a media file.")
@@ -113,7 +125,7 @@ def import_(
         # Listing does not write to the server's upload journal.
         folder, journal = settings.store_folder, settings.data.folder / "uploads"
         store = build_store(settings.storage, folder=folder, journal=journal, identity=known)
-        keys = [found.key for found in store.list(prefix) if is_recording(found.key, everything=everything)]
+        keys = _found(store, prefix, everything=everything)
     if dry_run:
         output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
         return

@@ -34,12 +34,28 @@ class _File(CamelBody):
     started_at: Annotated[int, Field(ge=0, le=_MAX_NANOSECONDS)] = 0  # nanoseconds, as a string of digits
 
 
+class _Segments(CamelBody):
+    playlist_name: _Text = ""
+    playlist_location: _Text = ""
+    started_at: Annotated[int, Field(ge=0, le=_MAX_NANOSECONDS)] = 0
+
+    @property
+    def filename(self) -> str:
+        """The playlist. LiveKit's live playlist is another object, which lists the latest segments only."""
+        return self.playlist_name
+
+    @property
+    def location(self) -> str:
+        return self.playlist_location
+
+
 class _Egress(CamelBody):
     egress_id: _Id = ""
     room_id: _Id = ""
     room_name: _Text = ""
     status: _Text = ""
     file_results: list[_File] = Field(default=[], max_length=100)
+    segment_results: list[_Segments] = Field(default=[], max_length=100)
 
 
 class _Event(CamelBody):
@@ -85,7 +101,8 @@ class LiveKitEvents:
             yield Ignored(egress.egress_id, "failed")
             return
         about = {"source": "livekit", "livekit_egress_id": egress.egress_id, "livekit_room_id": egress.room_id}
-        for file in egress.file_results:
+        files: list[_File | _Segments] = [*egress.file_results, *egress.segment_results]
+        for file in files:
             key = self._place.key_at(file.location, file.filename)
             if not key:
                 yield Ignored(file.filename, "other_bucket")

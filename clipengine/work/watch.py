@@ -16,7 +16,16 @@ from pathlib import Path
 
 import watchfiles
 
-from clipengine.clips.discovery import belongs_to, is_recording, is_sidecar, is_upload, recording_name, sidecar_prefix
+from clipengine.clips.discovery import (
+    belongs_to,
+    is_playlist,
+    is_recording,
+    is_segment,
+    is_sidecar,
+    is_upload,
+    recording_name,
+    sidecar_prefix,
+)
 from clipengine.errors import ClipEngineError
 from clipengine.ingest.jibri import described
 from clipengine.ledger.ledger import Ledger
@@ -24,6 +33,7 @@ from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
 from clipengine.work.recording_files import adopt_copy
 from clipengine.work.sidecars import Sidecars
+from clipengine.work.watched_playlists import WatchedPlaylists
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +41,22 @@ _MAX_UNPROBED = 20  # registered recordings that wait for their probe
 _RECHECK_SECONDS = 1.0
 _PAUSE_FACTOR = 4.0  # the pause after a scan is at least this many times as long as the scan
 _MIN_PAUSE_SECONDS = 1.0
+_SEGMENT_SECONDS = 30.0
 _EVENT_STEP_MS = 200  # how often watchfiles checks its stop event
 
 
 @dataclass(frozen=True)
 class _Unsettled:
-    """An object that may still be growing, and the time at which its ETag was first seen."""
+    """An object that may still be growing, and the time at which it is settled if its ETag stays."""
 
     etag: str
-    since: float
+    settles: float
 
 
 def _is_relevant(change: watchfiles.Change, path: str) -> bool:
     """Return True if an event requires a scan. The files that a new folder already contains cause no events."""
-    return is_recording(path) or is_sidecar(path) or (change == watchfiles.Change.added and Path(path).is_dir())
+    is_folder = change == watchfiles.Change.added and Path(path).is_dir()
+    return is_recording(path) or is_sidecar(path) or is_playlist(path) or is_folder
 
 
 class Watch:
@@ -74,6 +86,7 @@ class Watch:
         self._folder = folder
         self._known: dict[str, str] | None = None
         self._unsettled: dict[str, _Unsettled] = {}
+        self._playlists = WatchedPlaylists(store)
         self._sidecars = Sidecars(ledger, store)
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()
@@ -116,16 +129,17 @@ class Watch:
 
     def _pause(self) -> float:
         """Return the seconds until the next scan, which is sooner if an object is about to settle."""
-        first = min((each.since for each in self._unsettled.values()), default=None)
+        first = min((each.settles for each in self._unsettled.values()), default=None)
         if first is None:
             return self._seconds
-        return min(self._seconds, max(0.0, first + self._settle_seconds - time.monotonic()))
+        return min(self._seconds, max(0.0, first - time.monotonic()))
 
     def _scan(self, prefix: str) -> None:
         if self._known is None:
             self._known = self._ledger.watched.all()
         known = self._known
         listed: dict[str, StoredObject] = {}
+        playlists: dict[str, StoredObject] = {}
         sidecars: list[StoredObject] = []
         for found in self._store.list(prefix):
             if self._stopped.is_set():
@@ -134,6 +148,9 @@ class Watch:
                 listed[found.key] = found
             elif is_sidecar(found.key):
                 sidecars.append(found)
+            elif is_playlist(found.key):
+                playlists[found.key] = found
+        listed = self._playlists.recordings(prefix, listed, playlists)
         self._forget_missing(prefix, {*listed, *(each.key for each in sidecars)}, known)
         for found in self._throttled(self._settled(listed.values(), known)):
             self._register(found, known)
@@ -181,12 +198,15 @@ class Watch:
 
     def _has_settled(self, found: StoredObject) -> bool:
         """Return True if the object has not changed for `settle_seconds`, by its mtime or since it was first seen."""
-        now = time.monotonic()
+        now, needed = time.monotonic(), self._seconds_to_settle(found)
         unsettled = self._unsettled.get(found.key)
         if unsettled is None or unsettled.etag != found.etag:
-            unsettled = self._unsettled[found.key] = _Unsettled(found.etag, now)
-        age = (now_ms() - found.modified) / 1000
-        return age >= self._settle_seconds or now - unsettled.since >= self._settle_seconds
+            unsettled = self._unsettled[found.key] = _Unsettled(found.etag, now + needed)
+        return (now_ms() - found.modified) / 1000 >= needed or now >= unsettled.settles
+
+    def _seconds_to_settle(self, found: StoredObject) -> float:
+        """Return how long an object must not have changed. A segment appears before the playlist that names it."""
+        return max(self._settle_seconds, _SEGMENT_SECONDS) if is_segment(found.key) else self._settle_seconds
 
     def _throttled(self, settled: list[StoredObject]) -> Iterator[StoredObject]:
         for found in settled:

@@ -194,6 +194,28 @@ class TestLiveKit:
         body = json.dumps(event).encode()
         assert registered(engine, send(sender, "livekit", body, events.livekit(body))).bucket_path == "calls/board.mp4"
 
+    def test_playlist_of_an_egress_in_segments_is_registered(
+        self, engine: RecordedEngine, sender: httpx.Client
+    ) -> None:
+        path = engine.settings.store_folder / "calls" / "index.m3u8"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#EXTM3U\n#EXTINF:4,\npart_0.ts\n#EXT-X-ENDLIST\n")
+        event = json.loads(recorded("livekit-egress-ended"))
+        del event["egressInfo"]["fileResults"]
+        event["egressInfo"]["segmentResults"] = [
+            {
+                "playlistName": "calls/index.m3u8",
+                "livePlaylistName": "calls/live.m3u8",
+                "segmentCount": "1",
+                "playlistLocation": "https://recordings.s3.eu-central-1.amazonaws.com/calls/index.m3u8",
+                "startedAt": "1769850001123456789",
+            }
+        ]
+        body = json.dumps(event).encode()
+        recording = registered(engine, send(sender, "livekit", body, events.livekit(body)))
+        assert recording.bucket_path == "calls/index.m3u8"
+        assert recording.metadata["started_at"] == "2026-01-31T09:00:01.123Z"
+
     @pytest.mark.parametrize(
         ("old", "new", "reason"),
         [

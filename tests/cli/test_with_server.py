@@ -303,13 +303,14 @@ def test_import_registers_recordings_and_skips_clips(
 ) -> None:
     folder = server.data / "store" / "old"
     (folder / "clips").mkdir(parents=True)
-    for name in ("a.mp4", "b.MP4", "notes.txt", "clips/x-clip_01m886xhz2erp9djh57vgmdagd.mp4"):
+    for name in ("a.mp4", "b.MP4", "piece.mp4", "notes.txt", "clips/x-clip_01m886xhz2erp9djh57vgmdagd.mp4"):
         (folder / name).write_bytes(film.read_bytes())
+    (folder / "c.m3u8").write_text("#EXTM3U\n#EXTINF:4,\npiece.mp4\n#EXT-X-ENDLIST\n")
     where = ["old/", "--data", str(server.data)]
     planned = shown(server.command("recordings", "import", *where, "--dry-run", "--json"))
-    assert [each["bucket_path"] for each in planned] == ["old/a.mp4", "old/b.MP4"]
+    assert [each["bucket_path"] for each in planned] == ["old/a.mp4", "old/b.MP4", "old/c.m3u8"]
     first = shown(server.command("recordings", "import", *where, "--json"))
-    assert [each["bucket_path"] for each in first] == ["old/a.mp4", "old/b.MP4"]
+    assert [each["bucket_path"] for each in first] == ["old/a.mp4", "old/b.MP4", "old/c.m3u8"]
     again = shown(server.command("recordings", "import", *where, "--json"))
     assert [each["recording_id"] for each in again] == [each["recording_id"] for each in first]
 

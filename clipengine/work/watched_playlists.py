@@ -1,0 +1,38 @@
+"""Playlists among the objects that the watch lists: each finished one is a recording, and its pieces are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clipengine.errors import ObjectMissing
+from clipengine.stores.base import Store, StoredObject
+from clipengine.stores.playlists import NamedObjects, named_objects
+
+
+class WatchedPlaylists:
+    """What the playlists of the store name. A playlist is read again when its ETag changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._named: dict[str, tuple[str, NamedObjects]] = {}  # by key, with the ETag
+
+    def recordings(
+        self, prefix: str, files: Mapping[str, StoredObject], playlists: Mapping[str, StoredObject]
+    ) -> dict[str, StoredObject]:
+        """Return the files and the finished playlists below a prefix that no other playlist names."""
+        self._read(prefix, playlists)
+        finished = {key: playlists[key] for key, (_, named) in self._named.items() if key in playlists and named.ended}
+        return {key: found for key, found in {**files, **finished}.items() if not self._is_owned(key)}
+
+    def _read(self, prefix: str, playlists: Mapping[str, StoredObject]) -> None:
+        for key in [key for key in self._named if key.startswith(prefix) and key not in playlists]:
+            del self._named[key]
+        for key, found in playlists.items():
+            if key not in self._named or self._named[key][0] != found.etag:
+                try:
+                    self._named[key] = found.etag, named_objects(self._store, key)
+                except ObjectMissing:  # it was deleted meanwhile
+                    self._named.pop(key, None)
+
+    def _is_owned(self, key: str) -> bool:
+        return any(named.own(playlist, key) for playlist, (_, named) in self._named.items())

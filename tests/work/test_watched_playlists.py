@@ -1,0 +1,99 @@
+"""The watch and playlists: a finished one is one recording, and what it names is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clipengine.stores.folder import FolderStore
+from clipengine.work.watched_playlists import WatchedPlaylists
+from tests.support.api import RecordedEngine
+from tests.work.test_watch import drop, engine, eventually, registered, watching
+
+__all__ = ["engine"]  # a fixture
+
+
+def playlist(*uris: str, ended: bool = True) -> bytes:
+    lines = [f"#EXTINF:4,\n{uri}" for uri in uris]
+    return "\n".join(["#EXTM3U", *lines, "#EXT-X-ENDLIST" if ended else ""]).encode()
+
+
+def master(*uris: str) -> bytes:
+    return "\n".join(["#EXTM3U", *(f"#EXT-X-STREAM-INF:BANDWIDTH=1\n{uri}" for uri in uris)]).encode()
+
+
+def paths(engine: RecordedEngine) -> list[str]:
+    return [path for path, _, _ in registered(engine)]
+
+
+def test_finished_playlist_is_one_recording_and_its_pieces_are_none(engine: RecordedEngine) -> None:
+    drop(engine, "in/r1/a/0.mp4")
+    drop(engine, "in/r1/index.m3u8", playlist("a/0.mp4", "a/1.mp4"))
+    with watching(engine):
+        eventually(lambda: bool(registered(engine)))
+        drop(engine, "in/r1/a/1.mp4")
+        drop(engine, "in/film.mp4")
+        eventually(lambda: len(registered(engine)) == 2)
+    assert paths(engine) == ["in/film.mp4", "in/r1/index.m3u8"]
+
+
+def test_playlist_is_registered_when_it_ends(engine: RecordedEngine) -> None:
+    drop(engine, "in/r1/index.m3u8", playlist("0.mp4", ended=False))
+    drop(engine, "in/r1/0.mp4")
+    drop(engine, "in/film.mp4")
+    with watching(engine):
+        eventually(lambda: bool(registered(engine)))
+        assert paths(engine) == ["in/film.mp4"]
+        drop(engine, "in/r1/index.m3u8", playlist("0.mp4"))
+        eventually(lambda: len(registered(engine)) == 2)
+    assert paths(engine) == ["in/film.mp4", "in/r1/index.m3u8"]
+
+
+def test_a_thousand_rewrites_make_one_recording(engine: RecordedEngine) -> None:
+    register = engine.ledger.recordings.register
+    made = [register("a/index.m3u8", etag=f"e{number}", size=number) for number in range(1000)]
+    assert {recording.recording_id for recording, _ in made} == {made[0][0].recording_id}
+    assert [created for _, created in made].count(True) == 1
+    engine.ledger.recordings.delete(made[0][0].recording_id)
+    assert register("a/index.m3u8", etag="e1", size=1)[1]
+
+
+def test_segment_waits_for_the_playlist_that_may_name_it(engine: RecordedEngine) -> None:
+    drop(engine, "in/r1/0.ts")
+    drop(engine, "in/film.mp4")
+    with watching(engine):
+        eventually(lambda: bool(registered(engine)))
+    assert paths(engine) == ["in/film.mp4"]
+
+
+def recordings(folder: Path, contents: dict[str, bytes]) -> list[str]:
+    """Return the keys that a scan of these objects registers."""
+    for key, body in contents.items():
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    store = FolderStore(folder)
+    found = {each.key: each for each in store.list("")}
+    playlists = {key: each for key, each in found.items() if key.endswith(".m3u8")}
+    files = {key: each for key, each in found.items() if key not in playlists}
+    return sorted(WatchedPlaylists(store).recordings("", files, playlists))
+
+
+def test_playlists_of_a_master_playlist_belong_to_it(tmp_path: Path) -> None:
+    contents = {
+        "r/master.m3u8": master("low.m3u8", "high/index.m3u8", "gone.m3u8"),
+        "r/low.m3u8": playlist("low.mp4"),
+        "r/high/index.m3u8": playlist("../high.mp4"),
+        **dict.fromkeys(("r/low.mp4", "r/high.mp4", "r/other.mp4"), b"x"),
+    }
+    assert recordings(tmp_path, contents) == ["r/master.m3u8", "r/other.mp4"]
+
+
+def test_files_beside_a_playlist_that_is_refused_are_its_own(tmp_path: Path) -> None:
+    encrypted = b"#EXTM3U\n#EXT-X-KEY:METHOD=AES-128\n#EXTINF:4,\n0.mp4\n"
+    contents = {"r/index.m3u8": encrypted, "r/0.mp4": b"x", "s/0.mp4": b"x"}
+    assert recordings(tmp_path, contents) == ["r/index.m3u8", "s/0.mp4"]
+
+
+def test_master_playlist_waits_for_all_of_its_playlists(tmp_path: Path) -> None:
+    contents = {"r/master.m3u8": master("low.m3u8"), "r/low.m3u8": playlist("low.mp4", ended=False), "r/low.mp4": b"x"}
+    assert recordings(tmp_path, contents) == []
