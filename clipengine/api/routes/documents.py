@@ -40,6 +40,7 @@ _GROUPS = (
             "smart-render",
             "results",
             "recordings",
+            "pieces",
             "transcripts",
             "sharing",
         ),
