@@ -528,7 +528,9 @@ class PieceMissing(RecordingError):
 
     code = "piece_missing"
     title = "Piece missing"
-    default_hint = "Put the file back, or register the playlist again: what is missing then becomes a gap."
+    default_hint = (
+        "Put the file back, or delete the recording and register its playlist again: what is missing is then a gap."
+    )
 
 
 class TooManyPieces(RecordingError):

@@ -614,8 +614,7 @@ class DeleteRecording(Query):
         default="false", description="`true` also deletes the object from the store."
     )
     pieces: Literal["true", "false"] = Field(
-        default="false",
-        description="`true`, together with `object`, also deletes the files of a recording of many files.",
+        default="false", description="`true` and `object=true` also delete its segments."
     )
 
 

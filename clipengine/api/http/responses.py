@@ -164,10 +164,8 @@ class MediaObject(_Object):
 
 
 class PiecesObject(_Object):
-    """Size of a recording of many files."""
-
-    count: int = Field(description="Number of files, or of ranges of a file.")
-    runs: int = Field(description="Number of unbroken stretches: each gap and each discontinuity begins another one.")
+    count: int = Field(description="Segments.")
+    runs: int = Field(description="Unbroken stretches.")
     tracks: int
     bytes: int
 
@@ -191,7 +189,7 @@ class RecordingObject(_Object):
         description="Bytes fetched from its URL so far, of `file_size_bytes`, which is 0 while it is unknown. "
         "Null for an object that was in the store already."
     )
-    pieces: PiecesObject | None = Field(description="Its files if it is a playlist. Null for one file.")
+    pieces: PiecesObject | None = Field(description="Null for one file.")
 
 
 class TranscriptObject(_Object):

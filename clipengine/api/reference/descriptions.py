@@ -196,7 +196,7 @@ _OF_OBJECT = {
         "name": "Display name; null without one.",
         "status": "`processing` until it is `complete` or `failed`.",
     },
-    "PiecesObject": {"bytes": "Bytes of all files.", "tracks": "Number of playlists, of which one has the video."},
+    "PiecesObject": {"bytes": "Of all segments.", "tracks": "Playlists."},
     "ResultPart": {"offset_seconds": "Where the part begins in the clip."},
     "SearchHitObject": {"highlights": "Start and end of each match in `text`, in code points."},
     "SegmentObject": {

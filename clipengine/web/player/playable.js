@@ -7,6 +7,7 @@
  * @type {Record<string, string>}
  */
 const CONTAINERS = {
+  pieces: "video/x-pieces", // many files, which only a proxy joins
   mpegts: "video/mp2t",
   avi: "video/x-msvideo",
   mpeg: "video/mpeg",
