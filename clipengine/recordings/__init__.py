@@ -1,1 +1,1 @@
-"""What a recording of several files is: its playlists and its pieces. Pure."""
+"""Recordings of many files: playlists and pieces. Pure."""

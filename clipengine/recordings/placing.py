@@ -1,7 +1,7 @@
 """Places of runs on the recording's timeline, from the timestamps of their first and last pieces.
 
-The durations that a playlist states are hints: they may be rounded, or a few percent too long. Only the timestamps of
-packets say where a piece is. Runs after a discontinuity continue on the grid of the video frames.
+The durations that a playlist states are hints: they may be rounded, or a few percent too long. The timestamps of
+packets decide. Runs after a discontinuity continue on the grid of the video frames.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is 
 
 
 class Extent(NamedTuple):
-    """Where the video and the audio of a piece begin and end, in container time. None if it has none."""
+    """Start and end of the video and the audio of a piece, in container time. None for media that is absent."""
 
     video_start: Fraction | None
     video_end: Fraction | None

@@ -1,4 +1,4 @@
-"""Playlists among the objects that the watch lists: each finished one is a recording, and its pieces are none."""
+"""Playlists among listed objects: a finished one is a recording, and the objects that it names are left out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clipengine.stores.playlists import NamedObjects, named_objects
 
 
 class WatchedPlaylists:
-    """What the playlists of the store name. A playlist is read again when its ETag changes."""
+    """Objects that the playlists of a store name. A playlist is read again when its ETag changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
