@@ -293,7 +293,7 @@ export const table = (titles, rows) =>
       h(
         "tr",
         {},
-        titles.map((text) => h("th", {scope: "col"}, text)),
+        titles.map((text) => (text ? h("th", {scope: "col"}, text) : h("td"))), // that of the buttons has none
       ),
     ),
     rows,

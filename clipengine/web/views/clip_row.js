@@ -113,12 +113,13 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   function drawPoster() {
     const ready = clip.status === "complete";
     poster.disabled = !ready;
-    poster.setAttribute("aria-label", ready ? t("Play {label}", {label: clip.label}) : t("{label} is not ready", {label: clip.label}));
-    const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
+    const length = formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1);
+    const spoken = ready ? t("Play {label}", {label: clip.label}) : t("{label} is not ready", {label: clip.label});
+    poster.setAttribute("aria-label", `${spoken}, ${length}`);
     const image = ready && clip.result?.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
     const sound = Boolean(ready && clip.result?.audio_codec && !clip.result.width);
     poster.classList.toggle("sound", sound);
-    const parts = [icon(sound ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, formatTime(seconds, 1))];
+    const parts = [icon(sound ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, length)];
     poster.replaceChildren(...(image ? [image] : []), ...parts);
   }
 
