@@ -13,6 +13,7 @@ import pytest
 from tests.films.catalogue import Shelf
 from tests.films.picture import see
 from tests.support.page import opened, studio, until
+from tests.support.playlists import ts_playlist
 from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.exhaustive
@@ -163,3 +164,17 @@ def test_frame_is_shown_until_the_proxy_is_made(browser: Any, server: RunningSer
         until_shown(page, 50)
         until(page, f"{picture}.hidden")
         page.get_by_text(re.compile(r"A proxy of \d+p is shown")).wait_for()
+
+
+def test_recording_of_many_files_plays_and_has_no_download(browser: Any, server: RunningServer) -> None:
+    ts_playlist(server.data / "store" / "egress" / "index.m3u8")
+    client = server.client()
+    recording = client.recordings.wait(client.recordings.add("egress/index.m3u8", name="many files").recording_id)
+    with studio(browser, server, recording) as page:
+        if not page.evaluate("MediaSource.isTypeSupported('video/mp4; codecs=\"avc1.64002a, mp4a.40.2\"')"):
+            pytest.skip("this Chromium cannot play H.264")
+        until_shown(page, 0)
+        page.get_by_role("textbox", name="Current time").fill("3.96")  # in the second segment
+        page.keyboard.press("Enter")
+        until_shown(page, 99)
+        assert page.get_by_role("link", name="Download the recording").count() == 0

@@ -156,6 +156,15 @@ function failedState(recording, error) {
   );
 }
 
+/** @param {Recording} recording */
+const downloadLink = (recording) =>
+  h(
+    "a",
+    {class: "button quiet", "aria-label": t("Download the recording"), href: recordingDownload(recording)},
+    icon("down"),
+    h("span", {class: "words"}, t("Download")),
+  );
+
 /**
  * @param {Recording} recording
  * @param {HTMLElement[]} tools
@@ -316,12 +325,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   main.replaceChildren(
     heading(
       recording,
-      h(
-        "a",
-        {class: "button quiet", "aria-label": t("Download the recording"), href: recordingDownload(recording)},
-        icon("down"),
-        h("span", {class: "words"}, t("Download")),
-      ),
+      ...(recording.pieces ? [] : [downloadLink(recording)]),
       h(
         "button",
         {type: "button", class: "quiet keys", title: t("Shortcuts (?)"), "aria-label": t("Shortcuts"), onclick: () => showShortcuts(wordsOf(recording))},

@@ -193,7 +193,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
           save: (text) => change({tags: splitTags(text)}),
         }),
     },
-    {
+    !recording.pieces && {
       text: t("Download"),
       icon: "down",
       run: () => {
