@@ -39,6 +39,20 @@ def test_documents_are_accessible_and_fit(
 
 
 @pytest.mark.exhaustive
+def test_every_document_is_accessible(browser: Any, server: RunningServer, judge: Judge) -> None:
+    context = browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    page.goto(f"{server.url}/docs/start")
+    found = page.evaluate("[...document.links].map((link) => link.pathname)")
+    addresses = sorted({address for address in found if address.startswith("/docs/")})
+    assert len(addresses) > 40
+    for address in addresses:
+        page.goto(server.url + address)
+        judge(page, address)
+    context.close()
+
+
+@pytest.mark.exhaustive
 def test_choice_of_a_tab_applies_to_all_tabs_and_is_remembered(browser: Any, server: RunningServer) -> None:
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()

@@ -69,7 +69,8 @@ class _Reference:
     def pages(self) -> dict[str, str]:
         found = {INDEX: _INTRODUCTION + "\n".join(self._listing())}
         found |= {f"{INDEX}/{name}": self._page(name) for name in self._entries}
-        found |= {f"{INDEX}/{name}": "\n".join([f"# {_TITLES[name]}\n", *self._objects(name)]) for name in _OBJECTS}
+        for name in _OBJECTS:
+            found[f"{INDEX}/{name}"] = "\n".join([f"# {_TITLES[name]}\n", *self._objects(name, "##")])
         return found
 
     def _listing(self) -> Iterator[str]:
@@ -85,9 +86,9 @@ class _Reference:
         objects = self._objects(name)
         return "\n".join([f"# {_TITLES[name]}\n", *routes, *(["## Objects\n", *objects] if objects else [])])
 
-    def _objects(self, page: str) -> list[str]:
+    def _objects(self, page: str, heading: str = "###") -> list[str]:
         shown = sorted(name for name, place in self._places.items() if place == page)
-        return [f"### {name}\n\n{self._fields(self._schemas[name])}" for name in shown]
+        return [f"{heading} {name}\n\n{self._fields(self._schemas[name])}" for name in shown]
 
     def _place_objects(self) -> dict[str, str]:
         """Return the page of each object: that of the only resource that refers to it, or one of shared objects."""
