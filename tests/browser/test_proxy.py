@@ -28,9 +28,10 @@ _PAINT = """() => {
   for (let at = 0; at < data.length; at += 32768) text += String.fromCharCode(...data.subarray(at, at + 32768));
   return [canvas.height, canvas.width, btoa(text)];
 }"""
-_SETTLED = (
-    "(() => { const video = document.querySelector('.stage video'); return !video.seeking && video.readyState > 1; })()"
-)
+_SETTLED = """(() => {
+  const video = document.querySelector(".stage video");
+  return video.videoWidth > 0 && !video.seeking && video.readyState > 1;
+})()"""
 
 
 def number_shown(page: Any) -> int | None:
