@@ -381,7 +381,7 @@ def migration_36(database: Database) -> None:
     database.run("ALTER TABLE recordings ADD COLUMN digest TEXT")
 
 
-def migration_38(database: Database) -> None:
+def migration_37(database: Database) -> None:
     """Add the pieces of recordings of many files: pages of them, in a table of their own, and their counts."""
     database.run("ALTER TABLE recordings ADD COLUMN pieces TEXT")
     database.run(
@@ -439,7 +439,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_34,
     migration_35,
     migration_36,
-    migration_38,
+    migration_37,
 )
 
 
