@@ -40,6 +40,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+        self._drop_body()
 
     def data_received(self, data: bytes) -> None:
         self._framing_bytes += len(data)
@@ -97,6 +98,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._drop_body()
         if not self._request_complete and not self._in_headers:
             self._start_timer(LINGER_SECONDS)
 
@@ -124,6 +126,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._reject(MalformedRequest(f"The request headers were not complete after {HEADER_SECONDS:g} seconds"))
         else:
             self.transport.close()
+
+    def _drop_body(self) -> None:
+        """Free the body that no handler will read: the objects of a connection live until a garbage collection."""
+        if self.cycle is not None and (self.cycle.response_complete or self.cycle.disconnected):
+            self.cycle.body = bytearray()
 
     def _cut_off(self) -> None:
         """Abort the connection and discard unsent data."""

@@ -13,12 +13,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.memory import resident_mebibytes
+from tests.support.raw_requests import head
 from tests.support.selection import cases
 from tests.support.server import RunningServer, running_server
 
@@ -172,3 +175,22 @@ def test_long_target_gets_a_short_response(server: RunningServer, target: str) -
     answer = httpx.get(f"{server.url}{target}", headers=headers, trust_env=False)
     assert answer.status_code in (200, 404, 422)
     assert len(answer.content) < ANSWER_BYTES
+
+
+def test_closed_connections_keep_no_bodies(server: RunningServer) -> None:
+    """Each kept what it had received of the body, 64 KiB, until a full garbage collection."""
+    port = httpx.URL(server.url).port
+    rejected = head("POST /v1/webhooks", "Content-Length: 262144", "Connection: close") + bytes(65_536)
+
+    def send_together() -> None:
+        with ExitStack() as stack:
+            opened = [socket.create_connection(("127.0.0.1", port), timeout=300) for _ in range(200)]
+            for each in opened:
+                stack.enter_context(each).sendall(rejected)
+            assert {each.recv(12)[9:] for each in opened} == {b"401"}
+
+    send_together()
+    before = resident_mebibytes(server.process.pid)
+    for _ in range(5):
+        send_together()
+    assert resident_mebibytes(server.process.pid) - before < 20

@@ -1,4 +1,4 @@
-"""Peaks of the memory of a process."""
+"""Resident memory of a process, and its peaks."""
 
 from __future__ import annotations
 
@@ -23,3 +23,10 @@ def _peak(folder: Path) -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", (folder / "status").read_text())
     assert found is not None
     return int(found[1])
+
+
+def resident_mebibytes(process: int) -> float:
+    """Return the resident memory of a process."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
