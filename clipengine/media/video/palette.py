@@ -12,7 +12,7 @@ from clipengine.media.video.filter_graph import TIME_BASE, add_sink, add_source,
 from clipengine.media.video.frame_format import FULL, RGB_MATRIX, Colors
 
 RGB_FORMAT = "bgra"
-_BITS_7 = "round(round(val*127/255)*255/127)"  # bounds the colors to count, and with them the memory, to 2**21
+_BITS_6 = "round(round(val*63/255)*255/63)"  # bounds the colors to count, and with them the memory, to 2**18
 _PALETTE_SIDE = 16
 _RGB = Colors(RGB_MATRIX, FULL)
 # Ordered dither: unlike error diffusion, it does not change where the picture does not.
@@ -27,7 +27,7 @@ class PaletteCounter:
 
     def add(self, frame: av.VideoFrame) -> None:
         if self._graph is None:
-            rounded = f"lutrgb=r='{_BITS_7}':g='{_BITS_7}':b='{_BITS_7}'"
+            rounded = f"lutrgb=r='{_BITS_6}':g='{_BITS_6}':b='{_BITS_6}'"
             self._graph = linear_graph(frame, (rounded, "palettegen=stats_mode=full"))
         self._graph.push(frame)
 
