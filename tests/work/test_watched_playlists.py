@@ -7,7 +7,8 @@ from pathlib import Path
 from clipengine.stores.folder import FolderStore
 from clipengine.work.watched_playlists import WatchedPlaylists
 from tests.support.api import RecordedEngine
-from tests.work.test_watch import drop, engine, eventually, registered, watching
+from tests.support.waiting import until
+from tests.work.test_watch import drop, engine, registered, watching
 
 __all__ = ["engine"]  # a fixture
 
@@ -29,10 +30,10 @@ def test_finished_playlist_is_one_recording_and_its_pieces_are_none(engine: Reco
     drop(engine, "in/r1/a/0.mp4")
     drop(engine, "in/r1/index.m3u8", playlist("a/0.mp4", "a/1.mp4"))
     with watching(engine):
-        eventually(lambda: bool(registered(engine)))
+        until(lambda: bool(registered(engine)))
         drop(engine, "in/r1/a/1.mp4")
         drop(engine, "in/film.mp4")
-        eventually(lambda: len(registered(engine)) == 2)
+        until(lambda: len(registered(engine)) == 2)
     assert paths(engine) == ["in/film.mp4", "in/r1/index.m3u8"]
 
 
@@ -41,10 +42,10 @@ def test_playlist_is_registered_when_it_ends(engine: RecordedEngine) -> None:
     drop(engine, "in/r1/0.mp4")
     drop(engine, "in/film.mp4")
     with watching(engine):
-        eventually(lambda: bool(registered(engine)))
+        until(lambda: bool(registered(engine)))
         assert paths(engine) == ["in/film.mp4"]
         drop(engine, "in/r1/index.m3u8", playlist("0.mp4"))
-        eventually(lambda: len(registered(engine)) == 2)
+        until(lambda: len(registered(engine)) == 2)
     assert paths(engine) == ["in/film.mp4", "in/r1/index.m3u8"]
 
 
@@ -61,7 +62,7 @@ def test_segment_waits_for_the_playlist_that_may_name_it(engine: RecordedEngine)
     drop(engine, "in/r1/0.ts")
     drop(engine, "in/film.mp4")
     with watching(engine):
-        eventually(lambda: bool(registered(engine)))
+        until(lambda: bool(registered(engine)))
     assert paths(engine) == ["in/film.mp4"]
 
 

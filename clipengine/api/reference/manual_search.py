@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from clipengine.api.reference.manual import Page, Section
 
@@ -49,6 +50,14 @@ _SYNONYMS = {
     "resize": ("max_height",),
     "vertical": ("aspect",),
     "portrait": ("aspect",),
+    "hide": ("blur",),
+    "redact": ("blur",),
+    "obscure": ("blur",),
+    "pixelate": ("blur",),
+    "censor": ("blur",),
+    "anonymize": ("blur",),
+    "privacy": ("blur",),
+    "face": ("blur",),
     "captions": ("subtitles", "transcript"),
     "caption": ("subtitles", "transcript"),
     "speech": ("transcript",),
@@ -56,6 +65,9 @@ _SYNONYMS = {
     "callback": ("webhook",),
     "notification": ("webhook", "event"),
     "hmac": ("signature",),
+    "verify": ("signature", "verify"),
+    "authentic": ("signature",),
+    "genuine": ("signature",),
     "throttle": ("rate_limited", "requests_per_minute"),
     "throttling": ("rate_limited", "requests_per_minute"),
     "quota": ("rate_limited", "limits"),
@@ -85,6 +97,11 @@ _SYNONYMS = {
     "version": ("changelog", "upgrade"),
     "release": ("changelog",),
     "cleanup": ("retention",),
+    "keep": ("retention", "deleted"),
+    "ram": ("memory",),
+    "requirements": ("sizing", "requirements"),
+    "server": ("several machines", "server"),
+    "availability": ("several machines",),
     "remove": ("delete",),
     "delete": ("revoke",),
     "erase": ("delete",),
@@ -120,7 +137,9 @@ def search(pages: Iterable[Page], query: str) -> list[Hit]:
     well their own title fits.
     """
     words = _words(query)
-    forms = {word: _forms(word) for word in words}
+    codes = {first: (f"{first}_{second}",) for first, second in pairwise(words)}  # "recording changed" is a code
+    forms = {word: (*_forms(word), *codes.get(word, ())) for word in words}
+    literals = [_pattern([word]) for word in words]
     patterns = [_pattern(each) for each in forms.values()]
     found: list[tuple[tuple[int, float], Page, Section]] = []
     for page in pages if words else ():
@@ -129,7 +148,7 @@ def search(pages: Iterable[Page], query: str) -> list[Hit]:
             own = sum(bool(pattern.search(title) or pattern.search(text)) for pattern in patterns)
             if own:
                 matched = sum(bool(pattern.search(f"{page.title} {title} {text}")) for pattern in patterns)
-                literal = sum(word in title or word in text for word in words)
+                literal = sum(bool(each.search(title) or each.search(text)) for each in literals)
                 related = sum(form in text for each in forms.values() for form in each[1:]) / 4
                 found.append(((matched, literal + related + _fit(title, forms)), page, section))
     found.sort(key=lambda item: item[0], reverse=True)  # stable: otherwise in the order of reading
@@ -177,10 +196,14 @@ def _forms(word: str) -> tuple[str, ...]:
 
 
 def _pattern(forms: Sequence[str]) -> re.Pattern[str]:
-    """Return a pattern of the forms, the longest first. Short ones must be whole words: `go` is not in `google`."""
+    """Return a pattern of the forms, the longest first.
+
+    Short ones must be whole words: `go` is not in `google`. The name of the program, which is everywhere, has no clip.
+    """
     ordered = sorted(forms, key=len, reverse=True)
     return re.compile(
-        "|".join(rf"\b{re.escape(form)}\b" if len(form) < 4 else re.escape(form) for form in ordered), re.IGNORECASE
+        "|".join(rf"\b{re.escape(form)}\b" if len(form) < 4 else rf"{re.escape(form)}(?!engine)" for form in ordered),
+        re.IGNORECASE,
     )
 
 
