@@ -15,6 +15,7 @@ from tests.films.picture import read_number
 from tests.films.reader import read_clip
 from tests.support.playlists import pad_segments, ts_playlist
 from tests.support.s3 import S3Server
+from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.waiting import until
 
@@ -66,7 +67,7 @@ def engine(tmp_path: Path, s3: S3Server | None, bucket: str) -> Iterator[tuple[C
         yield api, Bucket(tmp_path, s3, bucket)
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
+@pytest.mark.parametrize("kind", cases(["folder", "s3"], ["folder"]))
 def test_playlist_is_registered_cut_and_deleted(kind: str, tmp_path: Path, s3: S3Server, bucket: str) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     with engine(tmp_path, s3 if kind == "s3" else None, bucket) as (api, stored):
@@ -100,6 +101,7 @@ def test_playlist_is_registered_cut_and_deleted(kind: str, tmp_path: Path, s3: S
         until(lambda: not [key for key in stored.keys("egress/r1") if key.endswith((".ts", ".m3u8"))])
 
 
+@pytest.mark.exhaustive
 def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_path: Path) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     pad_segments(tmp_path / "made")
@@ -149,9 +151,14 @@ def numbers(path: Path, tiles: int) -> list[int | None]:
     ("key", "text", "code"),
     [
         ("index.m3u8", "#EXTM3U\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n", "playlist_outside"),
-        ("a/i.m3u8", "#EXTM3U\n#EXTINF:4,\n/a.ts\n#EXT-X-ENDLIST\n", "playlist_outside"),
-        ("a/i.m3u8", "#EXTM3U\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n", "playlist_invalid"),
-        ("a/i.m3u8", "#EXTM3U\n#EXTINF:4,\na.ts\n", "recording_not_ready"),
+        *(
+            pytest.param("a/i.m3u8", text, code, marks=pytest.mark.exhaustive)
+            for text, code in (
+                ("#EXTM3U\n#EXTINF:4,\n/a.ts\n#EXT-X-ENDLIST\n", "playlist_outside"),
+                ("#EXTM3U\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n", "playlist_invalid"),
+                ("#EXTM3U\n#EXTINF:4,\na.ts\n", "recording_not_ready"),
+            )
+        ),
     ],
 )
 def test_playlist_that_cannot_be_used_fails_with_its_code(tmp_path: Path, key: str, text: str, code: str) -> None:

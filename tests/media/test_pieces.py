@@ -64,7 +64,9 @@ def ts(tmp_path_factory: pytest.TempPathFactory) -> Film:
     return ts_playlist(tmp_path_factory.mktemp("ts") / "index.m3u8")
 
 
-@pytest.mark.parametrize(("start", "end"), [("0", "1.3"), ("3.1", "8.9"), ("10.02", "12")])
+@pytest.mark.parametrize(
+    ("start", "end"), [pytest.param("0", "1.3", marks=pytest.mark.exhaustive), ("3.1", "8.9"), ("10.02", "12")]
+)
 def test_clip_over_the_borders_of_segments_is_exact(ts: Film, start: str, end: str) -> None:
     check_exact(ts, start, end)
 
@@ -73,7 +75,14 @@ def test_smart_render_copies_over_the_borders_of_segments(ts: Film) -> None:
     assert check_exact(ts, "3.1", "9.9", "smart").copied_seconds > 5
 
 
-@pytest.mark.parametrize("change", [lambda seconds: seconds * 1.03, lambda seconds: seconds * 0.9, lambda seconds: 3])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda seconds: seconds * 1.03,
+        pytest.param(lambda seconds: seconds * 0.9, marks=pytest.mark.exhaustive),
+        pytest.param(lambda seconds: 3, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_wrong_durations_in_the_playlist_do_not_move_a_clip(ts: Film, change: object) -> None:
     check_exact(edited(ts, "wrong.m3u8", stated(change)), "7.1", "10.3")  # type: ignore[arg-type]
 
