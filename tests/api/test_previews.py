@@ -18,6 +18,7 @@ import pytest
 from clipengine.clips.clip import Recording
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import probe
+from clipengine.work.encoder import kept_children
 from clipengine.work.preview_queue import _GRACE_SECONDS
 from clipengine.work.previews import _Cache
 from tests.films.catalogue import Shelf
@@ -77,7 +78,10 @@ def test_preview_is_made_once_and_cached(http: httpx.Client, film: Recording, en
     assert part == {"start_seconds": 1.01, "end_seconds": 1.1, "frames": [1.0, 1.04, 1.08]}
 
 
-def test_frames_of_one_recording_are_made_by_one_child(http: httpx.Client, film: Recording) -> None:
+def test_frames_of_one_recording_are_made_by_one_child(
+    http: httpx.Client, film: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_children, "_IDLE_SECONDS", 300)
     path, children = f"/v1/recordings/{film.recording_id}/frame", []
     for at in (1, 2, 3):
         assert http.get(path, params={"at": at}).status_code == 200

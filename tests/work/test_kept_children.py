@@ -69,7 +69,8 @@ def facts(sample: Path) -> SourceFacts:
 
 
 @pytest.fixture
-def reading(sample: Path, tmp_path: Path, facts: SourceFacts) -> Iterator[Reading]:
+def reading(sample: Path, tmp_path: Path, facts: SourceFacts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reading]:
+    monkeypatch.setattr(kept_children, "_IDLE_SECONDS", 300)  # a busy machine takes seconds to start a child
     made = Reading(sample, tmp_path, facts)
     yield made
     made.children.close()
