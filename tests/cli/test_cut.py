@@ -257,8 +257,8 @@ def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, 
 @pytest.mark.parametrize(
     ("limit", "burnt"),
     [
-        ("-v 400000", False),
-        pytest.param("-v 700000", True, marks=pytest.mark.exhaustive),
+        ("-v 250000", False),
+        pytest.param("-v 500000", True, marks=pytest.mark.exhaustive),
         pytest.param("-d 150000", False, marks=pytest.mark.exhaustive),
         ("-f 20", True),
         pytest.param("-f 20", False, marks=pytest.mark.exhaustive),
