@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from clipengine.clips.discovery import is_of_clip
+from clipengine.clips.discovery import is_of_clip, is_recording
 from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingError, RecordingNotReady
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.pieces import PieceIndex, TrackKind
@@ -29,8 +29,8 @@ _LISTED_FOR_EACH = 10  # other objects that may lie between them, before they ar
 
 
 def names_pieces(reader: ObjectReader) -> bool:
-    """Return True if the object is a playlist."""
-    return is_playlist(reader.read_at(0, _HEAD_BYTES))
+    """Return True if the object is a playlist. One with the extension of a media file is not."""
+    return not is_recording(reader.info.key) and is_playlist(reader.read_at(0, _HEAD_BYTES))
 
 
 def read_pieces(store: Store, reader: ObjectReader) -> PieceIndex:
@@ -51,12 +51,6 @@ class NamedObjects(NamedTuple):
 
     keys: frozenset[str] | None
     ended: bool
-
-    def own(self, playlist: str, key: str) -> bool:
-        """Return True if the object belongs to the playlist: all of its folder if it cannot be read."""
-        if self.keys is None:
-            return key != playlist and key.startswith(playlist.rpartition("/")[0] + "/")
-        return key in self.keys
 
 
 def named_objects(store: Store, key: str) -> NamedObjects:

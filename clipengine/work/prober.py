@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import partial
+from typing import Any
 
-from clipengine.clips.discovery import is_recording
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.subtitles import TextTrack
 from clipengine.errors import (
@@ -89,12 +89,11 @@ class Prober(Jobs[Probe]):
 
     def run(self, item: Probe) -> None:
         """Probe the recording, read its sidecars, and store its facts."""
-        key = item.recording.bucket_path
-        with closing(self._store.open(key)) as reader:
-            if not is_recording(key) and names_pieces(reader):
+        with closing(self._store.open(item.recording.bucket_path)) as reader:
+            if names_pieces(reader):
                 pieces, facts = self._read_pieces(reader)
                 self._sidecars.attach_all(item.recording)
-                self._store_pieces(item, pieces, facts)
+                self._complete(item, facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces)
                 return
             result, texts = self._run(probe_job(self._encoding), reader)
             info, digest = reader.info, digest_of_file(reader)
@@ -127,17 +126,11 @@ class Prober(Jobs[Probe]):
 
     def _store_facts(self, probe: Probe, result: Message, texts: bytes, info: StoredObject, digest: str | None) -> None:
         """Validate and store the report of the child. Raises DecoderCrashed if it cannot be stored."""
-        id, recordings = probe.recording.recording_id, self._ledger.recordings
+        id = probe.recording.recording_id
         try:
             facts, seek_index = probe_result(result)
             self._store_texts(id, probe_texts(texts))
-            retry_until_written(
-                lambda: recordings.probe_complete(
-                    probe, facts, etag=info.etag, size=info.size, seek_index=seek_index, digest=digest
-                ),
-                self.stopping,
-            )
-            log.info("recording %s: complete, %.3f s", id, facts.duration)
+            self._complete(probe, facts, etag=info.etag, size=info.size, seek_index=seek_index, digest=digest)
         except (Stopping, StorageError):
             raise
         except Exception as error:  # such as an infinite duration or a lone surrogate
@@ -167,12 +160,9 @@ class Prober(Jobs[Probe]):
         reader.close()
         return pieces, facts
 
-    def _store_pieces(self, probe: Probe, pieces: PieceIndex, facts: SourceFacts) -> None:
-        size = pieces.counts.bytes
-        complete = partial(
-            self._ledger.recordings.probe_complete, probe, facts, etag=pieces.etag, size=size, pieces=pieces
-        )
-        retry_until_written(complete, self.stopping)
+    def _complete(self, probe: Probe, facts: SourceFacts, **found: Any) -> None:
+        """Store the facts, and what else `Recordings.probe_complete` takes."""
+        retry_until_written(partial(self._ledger.recordings.probe_complete, probe, facts, **found), self.stopping)
         log.info("recording %s: complete, %.3f s", probe.recording.recording_id, facts.duration)
 
     def _run(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:

@@ -22,7 +22,14 @@ class WatchedPlaylists:
         """Return the files and the finished playlists below a prefix that no other playlist names."""
         self._read(prefix, playlists)
         finished = {key: playlists[key] for key, (_, named) in self._named.items() if key in playlists and named.ended}
-        return {key: found for key, found in {**files, **finished}.items() if not self._is_owned(key)}
+        owned = {key for _, named in self._named.values() for key in named.keys or ()}
+        # All of the folder may belong to a playlist that cannot be read.
+        unread = [(key, key.rpartition("/")[0] + "/") for key, (_, named) in self._named.items() if named.keys is None]
+        return {
+            key: found
+            for key, found in {**files, **finished}.items()
+            if key not in owned and not any(key != playlist and key.startswith(folder) for playlist, folder in unread)
+        }
 
     def _read(self, prefix: str, playlists: Mapping[str, StoredObject]) -> None:
         for key in [key for key in self._named if key.startswith(prefix) and key not in playlists]:
@@ -33,6 +40,3 @@ class WatchedPlaylists:
                     self._named[key] = found.etag, named_objects(self._store, key)
                 except ObjectMissing:  # it was deleted meanwhile
                     self._named.pop(key, None)
-
-    def _is_owned(self, key: str) -> bool:
-        return any(named.own(playlist, key) for playlist, (_, named) in self._named.items())
