@@ -25,7 +25,7 @@ from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.probe import ProbeResult, probe
-from clipengine.recordings.pieces import STREAMS_PER_TRACK, TrackKind
+from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
 from clipengine.recordings.placing import Extent, RunScan
 
 Size = tuple[int, int]
@@ -113,10 +113,10 @@ def _numbered_video(track: int, facts: SourceFacts, sizes: list[Size]) -> VideoF
     if facts.video is None:
         return None
     largest = max(sizes, key=math.prod) if len(set(sizes)) > 1 else None
-    found = {"index": track * STREAMS_PER_TRACK, "frames": None, "last_frame": None, "largest": largest}
+    found = {"index": stream_number(track), "frames": None, "last_frame": None, "largest": largest}
     return facts.video.model_copy(update=found)
 
 
 def _numbered_audio(track: int, facts: SourceFacts) -> Iterator[AudioFacts]:
-    for number, each in enumerate(facts.audio[: STREAMS_PER_TRACK - 1]):
-        yield each.model_copy(update={"index": track * STREAMS_PER_TRACK + 1 + number})
+    for number, each in enumerate(facts.audio[:MAX_AUDIO_STREAMS]):
+        yield each.model_copy(update={"index": stream_number(track, number)})

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 # A track of kind "muxed" has video and audio; of the others only the named kind is used.
 TrackKind = Literal["muxed", "video", "audio"]
 MAX_TRACKS = 64
-STREAMS_PER_TRACK = 64  # numbers of a track's streams in the facts of the recording: its video, then its audio
+MAX_AUDIO_STREAMS = 63  # of a track
 MAX_RUNS = 2000  # of a recording: two pieces of each are probed
 MAX_INIT_BYTES = 1 << 20
 MICROSECONDS = 1_000_000
@@ -116,6 +116,16 @@ class PieceIndex:
         runs = [run for _, run in self.runs()]
         count, size = sum(len(run.pieces) for run in runs), sum(each.length for each in self.ranges())
         return Counts(count, len(runs), len(self.tracks), size)
+
+
+def stream_number(track: int, audio: int | None = None) -> int:
+    """Return the number that a stream of a track has in the facts of the recording: its video, or one of its audio."""
+    return track * (1 + MAX_AUDIO_STREAMS) + (0 if audio is None else 1 + audio)
+
+
+def track_of(stream: int) -> int:
+    """Return the track of a stream with this number in the facts of the recording."""
+    return stream // (1 + MAX_AUDIO_STREAMS)
 
 
 def offsets(ranges: Sequence[ObjectRange]) -> list[int]:

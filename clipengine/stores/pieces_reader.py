@@ -19,13 +19,13 @@ class PiecesReader:
     At most 8 objects are open at a time.
     """
 
-    def __init__(self, store: Store, key: str, index: PieceIndex, *, modified: int = 0) -> None:
+    def __init__(self, store: Store, key: str, index: PieceIndex, *, etag: str, modified: int = 0) -> None:
         self._store = store
         self._ranges = list(index.ranges())
         self._offsets = offsets(self._ranges)
         self._open: OrderedDict[tuple[str, str], ObjectReader] = OrderedDict()
         self._lock = threading.Lock()
-        self.info = StoredObject(key, self._offsets[-1], index.etag, modified)
+        self.info = StoredObject(key, self._offsets[-1], etag, modified)
 
     def read_at(self, offset: int, length: int) -> bytes:
         end, parts = min(offset + length, self.info.size), []

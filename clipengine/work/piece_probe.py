@@ -8,7 +8,7 @@ from dataclasses import replace
 from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.piece_seek_index import seek_index_of
 from clipengine.errors import RecordingUnreadable
-from clipengine.recordings.pieces import STREAMS_PER_TRACK, PieceIndex, Track
+from clipengine.recordings.pieces import PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.pieces_reader import PiecesReader
@@ -30,7 +30,7 @@ def read_piece_facts(
     `run` has a child do a job. Raises RecordingError, StorageError, or ValueError if the child's report is invalid.
     """
     index = read_pieces(store, playlist)
-    reader = PiecesReader(store, playlist.info.key, index, modified=playlist.info.modified)
+    reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
     try:
         return index, place_pieces(index, run(probe_pieces_job(index, probe), reader)), reader
     except BaseException:
@@ -54,7 +54,7 @@ def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
 
 def _named(audio: AudioFacts, tracks: Mapping[int, Track]) -> AudioFacts:
     """Return the facts with the title and the language that the playlist states."""
-    track = tracks.get(audio.index // STREAMS_PER_TRACK)
+    track = tracks.get(track_of(audio.index))
     if track is None:
         return audio
     return audio.model_copy(

@@ -21,7 +21,7 @@ from clipengine.stores.pieces_reader import PiecesReader
 def open_recording(store: Store, recordings: Recordings, recording: Recording) -> ObjectReader:
     """Open the object of a probed recording. Raises RecordingMissing, and RecordingChanged if it has other content."""
     if recording.pieces is not None and (pieces := recordings.pieces.get(recording.recording_id)) is not None:
-        return _RecordingPieces(store, recording.bucket_path, pieces)
+        return _RecordingPieces(store, recording.bucket_path, pieces, etag=recording.etag)
     with as_recording_errors():
         try:
             reader = store.open(recording.bucket_path, etag=recording.etag)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 
 from clipengine.cli.local_cut import LocalClip, cut_once, read_facts
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.profiles import Render
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
+from clipengine.media.input.piece_run import _forgiven
 from clipengine.settings import Settings
 from tests.films.film import Film
 from tests.films.judge import judge
@@ -171,3 +175,20 @@ def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
 def test_playlist_that_cannot_be_cut_is_refused(ts: Film, edit: object, error: type[Exception]) -> None:
     with pytest.raises(error):
         cut(edited(ts, "bad.m3u8", edit).path, "1", "2")  # type: ignore[arg-type]
+
+
+def test_packets_that_wait_behind_a_damaged_one_are_limited() -> None:
+    """The stream of the damaged packet may have no more."""
+    container = av.open(io.BytesIO(), "w", format="mpegts")
+    video, audio = container.add_stream("libx264", 25), container.add_stream("aac", 48_000)
+    taken: list[int] = []
+
+    def packets() -> Iterator[av.Packet]:
+        for number in range(5000):
+            packet = av.Packet(b"x")
+            packet.stream, packet.is_corrupt = video if number else audio, not number
+            taken.append(number)
+            yield packet
+
+    assert next(_forgiven(packets(), [])).is_corrupt
+    assert len(taken) < 1100

@@ -37,7 +37,7 @@ def test_pieces_are_read_as_one_object(store: Store) -> None:
     put(store, "a/0.ts", b"0123456789")
     put(store, "a/1.ts", b"abcdefghij")
     index = index_of(store, ("a/0.ts", 2, 4), ("a/1.ts", 0, 10), ("a/0.ts", 0, 1))
-    with closing(PiecesReader(store, "a/index.m3u8", index)) as reader:
+    with closing(PiecesReader(store, "a/index.m3u8", index, etag=index.etag)) as reader:
         assert (reader.info.size, reader.fileno()) == (15, None)
         assert reader.read_at(0, 100) == b"2345abcdefghij0"
         assert reader.read_at(3, 3) == b"5ab"
@@ -49,7 +49,7 @@ def test_replaced_piece_fails_only_reads_of_it(store: Store) -> None:
     put(store, "a/1.ts", b"abcd")
     index = index_of(store, ("a/0.ts", 0, 4), ("a/1.ts", 0, 4))
     put(store, "a/1.ts", b"other")
-    with closing(PiecesReader(store, "a/index.m3u8", index)) as reader:
+    with closing(PiecesReader(store, "a/index.m3u8", index, etag=index.etag)) as reader:
         assert reader.read_at(0, 4) == b"0123"
         with pytest.raises(ObjectChanged):
             reader.read_at(2, 4)
@@ -59,7 +59,10 @@ def test_removed_piece_is_named(store: Store) -> None:
     put(store, "a/0.ts", b"0123")
     index = index_of(store, ("a/0.ts", 0, 4))
     store.delete("a/0.ts")
-    with closing(PiecesReader(store, "a/index.m3u8", index)) as reader, pytest.raises(PieceMissing, match=r"a/0\.ts"):
+    with (
+        closing(PiecesReader(store, "a/index.m3u8", index, etag=index.etag)) as reader,
+        pytest.raises(PieceMissing, match=r"a/0\.ts"),
+    ):
         reader.read_at(0, 4)
 
 
@@ -69,7 +72,7 @@ def test_few_files_are_open_at_a_time(tmp_path: Path) -> None:
         put(store, f"a/{number}.ts", b"0123")
     index = index_of(store, *((f"a/{number}.ts", 0, 4) for number in range(50)))
     before = len(os.listdir("/proc/self/fd"))
-    with closing(PiecesReader(store, "a/index.m3u8", index)) as reader:
+    with closing(PiecesReader(store, "a/index.m3u8", index, etag=index.etag)) as reader:
         assert reader.read_at(0, 200) == b"0123" * 50
         assert len(os.listdir("/proc/self/fd")) == before + 8
     assert len(os.listdir("/proc/self/fd")) == before

@@ -25,7 +25,7 @@ from clipengine.media.input.piece_run import OpenRun, copy_of
 from clipengine.media.input.preroll import PREROLL_SECONDS, Preroll
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
-from clipengine.recordings.pieces import STREAMS_PER_TRACK
+from clipengine.recordings.pieces import track_of
 
 # Pieces before the one of the clip's start to begin at, one after the other; then the first one of the index.
 _STEPS_BACK = (0, 1, 2, 4, 8, 16, 32)
@@ -107,7 +107,7 @@ class ChainSeeker:
         return self._read_preroll(step)
 
     def _tracks(self) -> list[int]:
-        return sorted({number // STREAMS_PER_TRACK for number in self._numbers})
+        return sorted({track_of(number) for number in self._numbers})
 
     def _chain(self, track: int, step: int) -> _Chain:
         begins = self._cut.start - PREROLL_SECONDS

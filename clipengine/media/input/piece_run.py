@@ -18,13 +18,14 @@ from clipengine.media.input.container import audio_streams, keep_only, open_reco
 from clipengine.media.input.packet_timestamps import PacketTimestamps, TimedPacket
 from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import MediaReader
-from clipengine.recordings.pieces import STREAMS_PER_TRACK
+from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, stream_number
 from clipengine.recordings.placing import near
 
 # Small, so that little is read of the pieces after the clip, which may be missing.
 _BLOCK_BYTES = 4 * 1024
 # A demuxer notices that the counters of a new piece start again when it has read this many packets of a stream less.
 _LATE_PACKETS = 2
+_MOST_WAITING = 1000  # packets of all streams, if that stream has no more
 
 
 class OpenRun:
@@ -50,11 +51,11 @@ class OpenRun:
 
     def _numbered(self) -> Iterator[tuple[int, Stream]]:
         """Yield the streams with their numbers in the facts of the recording."""
-        base = self._run.track * STREAMS_PER_TRACK
+        track = self._run.track
         if (video := video_stream(self._container)) is not None:
-            yield base, video
-        for number, stream in enumerate(audio_streams(self._container)[: STREAMS_PER_TRACK - 1]):
-            yield base + 1 + number, stream
+            yield stream_number(track), video
+        for number, stream in enumerate(audio_streams(self._container)[:MAX_AUDIO_STREAMS]):
+            yield stream_number(track, number), stream
 
     def close(self) -> None:
         self._stack.close()
@@ -90,7 +91,9 @@ def _forgiven(packets: Iterable[Packet[Any]], ends: Sequence[int]) -> Iterator[P
     waiting: deque[Packet[Any]] = deque()
     for packet in packets:
         waiting.append(packet)
-        while waiting and (not waiting[0].is_corrupt or len(_following(waiting)) == _LATE_PACKETS):
+        while waiting and (
+            not waiting[0].is_corrupt or len(waiting) > _MOST_WAITING or len(_following(waiting)) == _LATE_PACKETS
+        ):
             after = _following(waiting) if waiting[0].is_corrupt else []
             first = waiting.popleft()
             yield copy_of(first) if any(_piece(each, ends) != _piece(first, ends) for each in after) else first
