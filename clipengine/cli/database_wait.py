@@ -1,4 +1,4 @@
-"""Wait of `serve` and `worker` for a ledger that cannot be opened at once when they start."""
+"""Start of the engine in `serve` and `worker`, which wait for the database and for migrations of the ledger."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def build_engine(settings: Settings, stop: StopRequest) -> Engine | None:
 
 
 def _why_not_at_once(location: Location) -> str | None:
-    """Return why it takes long to open the ledger, or None."""
+    """Return the reason if the ledger cannot be opened at once, or None."""
     if (reason := why_unreachable(location)) is not None:
         return f"waiting for the database: {reason}"
     try:
@@ -55,6 +55,10 @@ def _why_not_at_once(location: Location) -> str | None:
 
 
 def _build(settings: Settings, stopped: threading.Event) -> Engine | None:
+    """Build the engine when the database can be reached and no other engine migrates the ledger.
+
+    Return None if `stopped` is set before.
+    """
     location = location_of(settings)
     while True:
         if why_unreachable(location) is None:

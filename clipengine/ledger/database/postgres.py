@@ -59,12 +59,12 @@ _WRITE_LOCK = "SELECT pg_advisory_xact_lock(1129072976, hashtext(current_schema(
 _TURN = "SELECT pg_advisory_xact_lock(1129072977, hashtext(current_schema() || ' ' || ?))"
 _CHANNEL = "'clipengine_' || current_schema()"
 _HINT = "Check that PostgreSQL runs and accepts this host (database.url), then send the same request again."
-BUSY_HINT = "Another engine holds the ledger's write lock; send the same request again."
+_BUSY_HINT = "Another engine holds the ledger's write lock; send the same request again."
 _KEY_HINT = (
     "All engines of one database need the same secrets.key: copy it from the host that created the database, and set "
     "database.secrets_key to its path. If it is lost, create a new one with `clipengine reset-secrets`."
 )
-_BUSY = (
+BUSY = (  # another engine holds a lock for long
     errors.LockNotAvailable,
     errors.DeadlockDetected,
     errors.SerializationFailure,
@@ -199,7 +199,7 @@ class Postgres:
     shared = True
     file: Path | None = None
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
-    busy_hint = BUSY_HINT
+    busy_hint = _BUSY_HINT
     key_hint: str | None = _KEY_HINT
 
     def __init__(self, url: str) -> None:
@@ -294,8 +294,8 @@ class Postgres:
         said = _first_line(error)
         if isinstance(error, errors.DiskFull):
             return DiskFull("the disk of the database is full", hint="Free space on the disk of PostgreSQL.")
-        if isinstance(error, _BUSY):
-            return StorageUnavailable("the ledger was busy for too long", hint=BUSY_HINT)
+        if isinstance(error, BUSY):
+            return StorageUnavailable("the ledger was busy for too long", hint=_BUSY_HINT)
         if isinstance(error, psycopg.DataError) and "NUL" in said:
             return InvalidRequest("a text contains U+0000, which PostgreSQL cannot store")
         if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):

@@ -9,7 +9,7 @@ from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.compatibility import check_supported, schema_version
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
-from clipengine.ledger.database.postgres import BUSY_HINT, Postgres, connect
+from clipengine.ledger.database.postgres import BUSY, Postgres, connect
 from clipengine.ledger.engines import Engines
 from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.timecode import now_ms
@@ -35,7 +35,7 @@ def open_postgres(shared: PostgresLocation) -> Database:
             migrate(database)
     except StorageError as error:
         database.close()
-        kind = LedgerBusy if error.hint == BUSY_HINT else StartupError
+        kind = LedgerBusy if isinstance(error.__cause__, BUSY) else StartupError
         raise kind(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
     except BaseException:
         database.close()
