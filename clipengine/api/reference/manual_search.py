@@ -100,7 +100,7 @@ _SYNONYMS = {
     "keep": ("retention", "deleted"),
     "ram": ("memory",),
     "requirements": ("sizing", "requirements"),
-    "server": ("several machines", "server"),
+    "servers": ("several machines", "server"),
     "availability": ("several machines",),
     "remove": ("delete",),
     "delete": ("revoke",),
