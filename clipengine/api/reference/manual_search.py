@@ -48,7 +48,7 @@ _SYNONYMS = {
     "role": ("scope",),
     "resolution": ("max_height",),
     "resize": ("max_height",),
-    "vertical": ("aspect",),
+    "vertical": ("aspect", "vertical"),
     "portrait": ("aspect",),
     "hide": ("blur",),
     "redact": ("blur",),

@@ -71,6 +71,7 @@ _GROUPS = (
             "recipes/frigate",
             "recipes/minio",
             "recipes/whisper",
+            "recipes/vertical",
             "recipes/n8n",
             "recipes/home-assistant",
             "recipes/typescript",
