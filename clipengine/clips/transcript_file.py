@@ -10,7 +10,6 @@ import html
 import io
 import re
 
-import langcodes
 import webvtt
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
@@ -27,6 +26,8 @@ _SHOWN = 80
 
 def parse_language(tag: str) -> str:
     """Return a BCP 47 tag in its canonical form: `en`, `pt-BR`, `zh-Hant`. Raises InvalidTranscript."""
+    import langcodes  # here, because loading its tables takes 0.1 s, which many processes do not need
+
     try:
         if len(tag) <= MAX_LANGUAGE_CHARACTERS and tag.isascii() and langcodes.tag_is_valid(tag):
             return langcodes.standardize_tag(tag)
@@ -52,6 +53,8 @@ def language_in_name(name: str) -> str:
 
 def alpha3_of(language: str) -> str:
     """Return the code of ISO 639-2 for a language tag, or `und`."""
+    import langcodes  # see `parse_language`
+
     try:
         return langcodes.Language.get(language).to_alpha3()
     except LookupError:
