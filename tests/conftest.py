@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx._transports.default
 import pytest
-from httpx._config import DEFAULT_TIMEOUT_CONFIG
+from httpx._config import DEFAULT_TIMEOUT_CONFIG, create_ssl_context
 
 from tests.support.s3 import bucket, s3  # noqa: F401 - fixtures
 from tests.support.temporary import temporary_root
 
 # Seconds for requests of tests that name none: five are not enough on a machine under load.
 DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = DEFAULT_TIMEOUT_CONFIG.write = 60.0
+# Thousands of clients are created, and each would load the certificates of all authorities, which takes 10 ms.
+httpx._transports.default.create_ssl_context = functools.cache(create_ssl_context)  # type: ignore[attr-defined]
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pytest's tmp_path
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +113,41 @@ def test_old_recordings_are_read_and_cut(upgraded: Upgraded) -> None:
         assert client.recordings.frames(ids["complete"], start=0, end=1).frames[0] == 0
         clip = client.clips.create(ids["complete"], "after the upgrade", 1, 2)
         assert client.clips.wait(clip.clip_id, timeout=SECONDS).status == "complete"
+
+
+def multiply_recording(site: PastSite, count: int) -> list[str]:
+    """Give the site's watched folder `count` recordings that the old engine has registered, and return their ids."""
+    film = next(site.data.rglob("lecture.mp4"))
+    inbox = site.data / "store" / "inbox"
+    inbox.mkdir()
+    ids = [f"rec_{number:026}" for number in range(count)]
+    with sqlite3.connect(site.data / "ledger.db") as ledger:
+        for number, recording_id in enumerate(ids):
+            (inbox / f"{number}.mp4").hardlink_to(film)  # the same file, so that the ETag is the same
+            ledger.execute(
+                "INSERT INTO recordings SELECT ?, state, ?, etag, file_size_bytes, created_at, completed_at, NULL,"
+                " metadata, facts, error, owner, attempts, next_at, lease FROM recordings WHERE name = 'lecture.mp4'",
+                (recording_id, path := f"inbox/{number}.mp4"),
+            )
+            ledger.execute("INSERT INTO watched SELECT ?, etag FROM recordings WHERE name = 'lecture.mp4'", (path,))
+    ledger.close()
+    return ids
+
+
+def test_thousand_recordings_of_the_watch_are_known_and_cut_after_the_upgrade(tmp_path: Path) -> None:
+    site = unpack("0.1.0", tmp_path / "site", port=1)
+    ids = multiply_recording(site, 1000)
+    with running_server(site.data, config=site.config) as server:
+        with Client(server.url, site.facts["keys"]["admin"], retries=0) as client:
+            shutil.copy(site.data / "store" / "inbox" / "0.mp4", site.data / "store" / "inbox" / "new.mp4")
+            until(lambda: client.recordings.list(name="new").data)
+            paths = [each.bucket_path for each in client.recordings.each()]
+            assert sorted(path for path in paths if path.startswith("inbox/")) == sorted(
+                ["inbox/new.mp4", *(f"inbox/{number}.mp4" for number in range(1000))]
+            )
+            clips = [client.clips.create(recording_id, "upgraded", 1, 2) for recording_id in ids[::100]]
+            ended = [client.clips.wait(clip.clip_id, timeout=SECONDS) for clip in clips]
+            assert [clip.status for clip in ended] == ["complete"] * 10
 
 
 @pytest.mark.parametrize("name", ["cutting", "queued", "queued last"])
