@@ -68,7 +68,7 @@ def heard(stream: bytes) -> Any:
         return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
 
-@pytest.mark.parametrize("name", cases(FILMS, ("ts_bframes", "rotated_90")))
+@pytest.mark.parametrize("name", cases(FILMS, ("ts_bframes",)))
 def test_joined_segments_are_the_recording(http: httpx.Client, engine: RecordedEngine, shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     recording = registered(engine, film.path, key=film.path.name)

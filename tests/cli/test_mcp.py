@@ -107,7 +107,7 @@ def reading_key(server: RunningServer) -> str:
     return made.stdout.strip()
 
 
-@both
+@one
 def test_agent_finds_a_moment_and_shares_its_clip(
     server: RunningServer, recording_id: str, transport: Transport
 ) -> None:
@@ -169,7 +169,7 @@ READING = {
 }
 
 
-@both
+@one
 def test_errors_reach_the_agent_with_their_hint(server: RunningServer, transport: Transport) -> None:
     async def work() -> None:
         async with session(server, server.key, transport) as agent:
@@ -188,7 +188,7 @@ def test_errors_reach_the_agent_with_their_hint(server: RunningServer, transport
     run(work)
 
 
-@both
+@one
 def test_clients_of_the_former_protocol_are_served(server: RunningServer, transport: Transport) -> None:
     async def work() -> None:
         async with session(server, server.key, transport, mode="legacy") as agent:

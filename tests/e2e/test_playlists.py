@@ -121,6 +121,7 @@ def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_pat
         assert codes == [None, "piece_missing", "recording_changed"]
 
 
+@pytest.mark.exhaustive
 def test_previews_show_the_pieces(tmp_path: Path) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     with engine(tmp_path, None, "") as (api, stored):

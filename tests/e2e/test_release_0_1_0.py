@@ -137,17 +137,19 @@ def multiply_recording(site: PastSite, count: int) -> list[str]:
 def test_thousand_recordings_of_the_watch_are_known_and_cut_after_the_upgrade(tmp_path: Path) -> None:
     site = unpack("0.1.0", tmp_path / "site", port=1)
     ids = multiply_recording(site, 1000)
-    with running_server(site.data, config=site.config) as server:
-        with Client(server.url, site.facts["keys"]["admin"], retries=0) as client:
-            shutil.copy(site.data / "store" / "inbox" / "0.mp4", site.data / "store" / "inbox" / "new.mp4")
-            until(lambda: client.recordings.list(name="new").data)
-            paths = [each.bucket_path for each in client.recordings.each()]
-            assert sorted(path for path in paths if path.startswith("inbox/")) == sorted(
-                ["inbox/new.mp4", *(f"inbox/{number}.mp4" for number in range(1000))]
-            )
-            clips = [client.clips.create(recording_id, "upgraded", 1, 2) for recording_id in ids[::100]]
-            ended = [client.clips.wait(clip.clip_id, timeout=SECONDS) for clip in clips]
-            assert [clip.status for clip in ended] == ["complete"] * 10
+    with (
+        running_server(site.data, config=site.config) as server,
+        Client(server.url, site.facts["keys"]["admin"], retries=0) as client,
+    ):
+        shutil.copy(site.data / "store" / "inbox" / "0.mp4", site.data / "store" / "inbox" / "new.mp4")
+        until(lambda: client.recordings.list(name="new").data)
+        paths = [each.bucket_path for each in client.recordings.each()]
+        assert sorted(path for path in paths if path.startswith("inbox/")) == sorted(
+            ["inbox/new.mp4", *(f"inbox/{number}.mp4" for number in range(1000))]
+        )
+        clips = [client.clips.create(recording_id, "upgraded", 1, 2) for recording_id in ids[::100]]
+        ended = [client.clips.wait(clip.clip_id, timeout=SECONDS) for clip in clips]
+        assert [clip.status for clip in ended] == ["complete"] * 10
 
 
 @pytest.mark.parametrize("name", ["cutting", "queued", "queued last"])

@@ -140,6 +140,7 @@ def test_discontinuity_to_another_size_loses_no_frame(tmp_path: Path) -> None:
     assert float(reading.frames[-1][0] + F(1, 25)) == pytest.approx(4.52, abs=0.001)
 
 
+@pytest.mark.exhaustive
 def test_change_of_codec_and_sample_rate_opens_other_decoders(tmp_path: Path) -> None:
     first = ts_playlist(tmp_path / "a.m3u8")
     options = {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1:bframes=0"}

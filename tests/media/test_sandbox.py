@@ -70,7 +70,7 @@ def _done(found: dict[str, str]) -> set[str]:
 
 
 # The Landlock ABI versions of kernels 5.13, 5.19, 6.1 to 6.6, 6.8 and 6.12, and that of this kernel.
-@pytest.mark.parametrize("abi", [1, 2, 3, 4, 6, None])
+@pytest.mark.parametrize("abi", cases([1, 2, 3, 4, 6, None], [1, None]))
 def test_every_attempt_to_leave_the_sandbox_fails(abi: int | None, tmp_path: Path) -> None:
     """`sandbox = "required"` accepts each of these kernels, so every attempt must fail on each."""
     if not all(layer.holds for layer in _layers().values()):
@@ -381,7 +381,7 @@ def _film(path: Path, codec: str, *, size: tuple[int, int] = (160, 96), frames: 
     return path
 
 
-@pytest.mark.parametrize("codec", cases(ENCODERS, ("h264", "av1")))
+@pytest.mark.parametrize("codec", cases(ENCODERS, ("h264",)))
 def test_every_codec_works_in_the_sandbox(codec: str, tmp_path: Path) -> None:
     film = _film(tmp_path / f"film.{'mov' if codec in ('prores', 'mjpeg') else 'mkv'}", codec)
     facts = find_facts(SETTINGS, film)

@@ -55,7 +55,7 @@ def smart(profile: dict[str, Any], **changes: Any) -> Profile:
 
 
 @pytest.mark.parametrize("container", cases(["webm", "mkv"], ("webm",)))
-@pytest.mark.parametrize("name", cases(FILMS, ("webm_live_vp8", "webm_vp8_hidden_frames", "webm_vp9")))
+@pytest.mark.parametrize("name", cases(FILMS, ("webm_vp8_hidden_frames", "webm_vp9")))
 def test_named_cuts_are_as_exact_as_encoded_ones(shelf: Shelf, tmp_path: Path, name: str, container: str) -> None:
     film, (profile, reason) = shelf.get(name), FILMS[name]
     if container == "mkv" and name != "webm_vp9":

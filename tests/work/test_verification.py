@@ -135,7 +135,7 @@ def test_clip_of_the_planned_form_is_published(running: Running) -> None:
     assert (running.store / clip.object_key).stat().st_size == clip.result.size_bytes
 
 
-@pytest.mark.parametrize("mode", cases((each for each in MODES if each != RIGHT), ("zeros", "one more track")))
+@pytest.mark.parametrize("mode", cases((each for each in MODES if each != RIGHT), ("zeros",)))
 def test_file_that_differs_from_the_plan_is_not_published(running: Running, mode: str) -> None:
     clip = running.cut(mode)
     assert clip.error is not None, clip
@@ -146,7 +146,7 @@ def test_file_that_differs_from_the_plan_is_not_published(running: Running, mode
     until(lambda: not list((running.engine.settings.data.folder / "scratch").iterdir()))
 
 
-@pytest.mark.parametrize("mode", ["zeros", "sparse", "one more track"])
+@pytest.mark.parametrize("mode", cases(["zeros", "sparse", "one more track"], ["one more track"]))
 def test_cut_command_deletes_a_file_that_differs_from_the_plan(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
