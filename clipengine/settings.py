@@ -188,7 +188,7 @@ class Shares(SettingsTable):
 
 class Encoding(SettingsTable):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the available cores
+    threads_per_clip: Annotated[int, Field(ge=0, le=64)] = 0  # 0: the available cores, at most 15
     nice: Annotated[int, Field(ge=0, le=19)] = 10
     stall_seconds: Annotated[float, Field(gt=0, le=_YEAR_SECONDS)] = 60
     deadline_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 60

@@ -22,6 +22,8 @@ from clipengine.media.bitstream.nal import split_by_lengths
 from clipengine.media.output import segmented_video, writer
 from clipengine.media.output.segmented_video import Layout, segment_layout
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
+from clipengine.settings import Encoding
+from clipengine.work.encoder.jobs import probe_job
 from tests.films.catalogue import FILMS, Shelf
 from tests.films.cuts import cuts_of
 from tests.films.cutting import cut_file, cut_parts
@@ -248,6 +250,12 @@ def test_only_long_clips_with_many_threads_have_segments() -> None:
     assert segment_layout(16, 199, hd) is None
     assert segment_layout(16, 200, hd) == Layout(2, 50)
     assert segment_layout(16, 100_000, _format(640, 360)) == Layout(2, 250)
+
+
+def test_segments_are_used_only_if_the_settings_ask_for_16_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(64)))
+    assert probe_job(Encoding()).threads == 15
+    assert probe_job(Encoding(threads_per_clip=16)).threads == 16
 
 
 @pytest.mark.parametrize("threads", [16, 24, 32, 64])

@@ -45,6 +45,8 @@ _FILE_FLOOR_BYTES = 64 * _MiB
 _MAX_FILE_BYTES = 1 << 62  # the maximum of setrlimit(2)
 _RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits, which is about the size of encoded noise
 _PREVIEW_THREADS = 2  # leaves cores to clips
+# With more, H.264 is encoded in segments side by side, which no machine with so many cores has measured.
+_AUTOMATIC_THREADS = 15
 # Of a probe: the texts with the names of their speakers, escaped as JSON, as Base64.
 _MAX_TEXTS_BYTES = 8 * MAX_TEXT_BYTES
 _Packed = tuple[str, str, list[tuple[int, int, str, str | None]]]
@@ -264,7 +266,7 @@ def _cut_wall_seconds(encoding: Encoding, length: float, profile: Profile) -> fl
 
 
 def _threads(encoding: Encoding) -> int:
-    return encoding.threads_per_clip or len(os.sched_getaffinity(0))
+    return encoding.threads_per_clip or min(_AUTOMATIC_THREADS, len(os.sched_getaffinity(0)))
 
 
 def _memory(encoding: Encoding) -> int:
