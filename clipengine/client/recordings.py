@@ -147,12 +147,12 @@ class RecordingCalls(Generic[R]):
 
     def frame(self, recording_id: str, path: str | Path, at_seconds: float, *, width: int | None = None) -> Steps[int]:
         """Write the frame on screen at `at_seconds` as a JPEG, at most `width` pixels wide, to the file `path`."""
-        params = without_none({"at": at_seconds, "width": width})
+        params = without_none({"at_seconds": at_seconds, "width": width})
         return save(route("recordings", recording_id, "frame"), path, None, params)
 
     def frames(self, recording_id: str, *, start: float | None = None, end: float | None = None) -> Steps[Frames]:
         """Return the start times of the frames in a range of at most ten minutes. A clip can begin at each of them."""
-        params = {"start": start, "end": end}
+        params = {"start_seconds": start, "end_seconds": end}
         return Frames.from_object((yield from self._api.get(route("recordings", recording_id, "frames"), params)))
 
     def filmstrip(
@@ -166,14 +166,14 @@ class RecordingCalls(Generic[R]):
         end: float | None = None,
     ) -> Steps[int]:
         """Write `count` small frames of the recording or a range, side by side in one JPEG, to the file `path`."""
-        params = without_none({"count": count, "width": width, "start": start, "end": end})
+        params = without_none({"count": count, "width": width, "start_seconds": start, "end_seconds": end})
         return save(route("recordings", recording_id, "filmstrip"), path, None, params)
 
     def waveform(
         self, recording_id: str, *, points: int | None = None, start: float | None = None, end: float | None = None
     ) -> Steps[Waveform]:
         """Return the peak level of each part of the recording, or of the range. A long one takes minutes."""
-        params = {"points": points, "start": start, "end": end}
+        params = {"points": points, "start_seconds": start, "end_seconds": end}
         path = route("recordings", recording_id, "waveform")
         return Waveform.from_object((yield from self._api.get(path, params, extra_time=_WAVEFORM_SECONDS)))
 
@@ -199,7 +199,7 @@ class RecordingCalls(Generic[R]):
 
         At most `within_seconds` (default 60, at most 300) are searched.
         """
-        params = {"to": to, "at": at_seconds, "direction": direction, "within": within_seconds}
+        params = {"to": to, "at_seconds": at_seconds, "direction": direction, "within_seconds": within_seconds}
         path = route("recordings", recording_id, "moments")
         return NextMoment.from_object((yield from self._api.get(path, params, extra_time=_MOMENT_SECONDS)))
 

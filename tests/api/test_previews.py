@@ -58,7 +58,7 @@ def test_preview_is_made_once_and_cached(http: httpx.Client, film: Recording, en
     kept = engine.settings.data.folder / "previews"
     base = f"/v1/recordings/{film.recording_id}"
     for path, media_type in (
-        ("frame?at=1&width=64", "image/jpeg"),
+        ("frame?at_seconds=1&width=64", "image/jpeg"),
         ("filmstrip?count=4&width=64", "image/jpeg"),
         ("frames", "application/json"),
         ("waveform?points=50", "application/json"),
@@ -74,7 +74,7 @@ def test_preview_is_made_once_and_cached(http: httpx.Client, film: Recording, en
     with av.open(io.BytesIO(http.get(f"{base}/filmstrip?count=4&width=64").content)) as strip:
         assert next(strip.decode(video=0)).width == 256
     assert len(http.get(f"{base}/waveform?points=50").json()["peaks"]) == 50
-    part = http.get(f"{base}/frames?start=1.01&end=1.1").json()
+    part = http.get(f"{base}/frames?start_seconds=1.01&end_seconds=1.1").json()
     assert part == {"start_seconds": 1.01, "end_seconds": 1.1, "frames": [1.0, 1.04, 1.08]}
 
 
@@ -84,7 +84,7 @@ def test_frames_of_one_recording_are_made_by_one_child(
     monkeypatch.setattr(kept_children, "_IDLE_SECONDS", 300)
     path, children = f"/v1/recordings/{film.recording_id}/frame", []
     for at in (1, 2, 3):
-        assert http.get(path, params={"at": at}).status_code == 200
+        assert http.get(path, params={"at_seconds": at}).status_code == 200
         children.append(working(os.getpid()))
     assert len(children[0]) == 1
     assert children == [children[0]] * 3
@@ -93,18 +93,18 @@ def test_frames_of_one_recording_are_made_by_one_child(
 @pytest.mark.parametrize(
     ("path", "code"),
     [
-        ("frame?at=1e6", "invalid_time_range"),
+        ("frame?at_seconds=1e6", "invalid_time_range"),
         ("frame", "invalid_request"),
-        ("frame?at=nan", "invalid_request"),
-        ("frame?at=1&width=100000", "invalid_request"),
-        ("filmstrip?start=2&end=1", "invalid_time_range"),
-        ("waveform?start=1e6", "invalid_time_range"),
-        ("frames?start=1e6", "invalid_time_range"),
-        ("moments?to=keyframe&at=1e6", "invalid_time_range"),
-        ("moments?to=keyframe&at=1&within=300.5", "invalid_request"),
-        ("moments?to=keyframe&at=1&within=0", "invalid_request"),
-        ("moments?to=sentence&at=1", "invalid_request"),
-        ("moments?to=keyframe&at=1&direction=up", "invalid_request"),
+        ("frame?at_seconds=nan", "invalid_request"),
+        ("frame?at_seconds=1&width=100000", "invalid_request"),
+        ("filmstrip?start_seconds=2&end_seconds=1", "invalid_time_range"),
+        ("waveform?start_seconds=1e6", "invalid_time_range"),
+        ("frames?start_seconds=1e6", "invalid_time_range"),
+        ("moments?to=keyframe&at_seconds=1e6", "invalid_time_range"),
+        ("moments?to=keyframe&at_seconds=1&within_seconds=300.5", "invalid_request"),
+        ("moments?to=keyframe&at_seconds=1&within_seconds=0", "invalid_request"),
+        ("moments?to=sentence&at_seconds=1", "invalid_request"),
+        ("moments?to=keyframe&at_seconds=1&direction=up", "invalid_request"),
         ("moments?to=keyframe", "invalid_request"),
     ],
 )
@@ -134,8 +134,8 @@ def test_next_moment_is_found_or_the_searched_range_is_told(
     end = film.duration_seconds
     assert end is not None
     assert found(at=5.5) == (None, 5.5, end, False)
-    known = http.get(path, params={"to": "keyframe", "at": 0})
-    again = http.get(path, params={"to": "keyframe", "at": 0}, headers={"If-None-Match": known.headers["etag"]})
+    known = http.get(path, params={"to": "keyframe", "at_seconds": 0})
+    again = http.get(path, params={"to": "keyframe", "at_seconds": 0}, headers={"If-None-Match": known.headers["etag"]})
     assert again.status_code == 304
 
 
@@ -146,15 +146,15 @@ def test_moments_that_a_recording_cannot_have_are_rejected(
     http: httpx.Client, engine: RecordedEngine, shelf: Shelf, name: str, to: str
 ) -> None:
     made = registered(engine, shelf.get(name).path)
-    answer = http.get(f"/v1/recordings/{made.recording_id}/moments", params={"to": to, "at": 0})
+    answer = http.get(f"/v1/recordings/{made.recording_id}/moments", params={"to": to, "at_seconds": 0})
     assert (answer.status_code, answer.json()["code"]) == (422, "no_media_in_range")
 
 
 def test_preview_of_incomplete_or_unknown_recording_is_rejected(http: httpx.Client, engine: RecordedEngine) -> None:
     engine.put("new.mp4", b"x")
     made, _ = engine.ledger.recordings.register("new.mp4", etag="e", size=1)
-    assert http.get(f"/v1/recordings/{made.recording_id}/frame?at=0").json()["code"] == "recording_not_complete"
-    assert http.get("/v1/recordings/rec_x/frame?at=0").json()["code"] == "recording_not_found"
+    assert http.get(f"/v1/recordings/{made.recording_id}/frame?at_seconds=0").json()["code"] == "recording_not_complete"
+    assert http.get("/v1/recordings/rec_x/frame?at_seconds=0").json()["code"] == "recording_not_found"
 
 
 def test_preview_of_replaced_object_is_rejected(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:

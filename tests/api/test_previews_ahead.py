@@ -38,7 +38,7 @@ def requested(recording: Recording) -> list[str]:
     duration = recording.duration_seconds or 0
 
     def path(kind: str, piece: Piece, rest: str) -> str:
-        return f"{kind}?start={piece.start}{'' if piece.end is None else f'&end={piece.end}'}&{rest}"
+        return f"{kind}?start_seconds={piece.start}{'' if piece.end is None else f'&end_seconds={piece.end}'}&{rest}"
 
     films = [path("filmstrip", each, f"count={each.parts}&width=160") for each in coarse_filmstrips(duration)]
     has_video = recording.facts is not None and recording.facts.video

@@ -130,8 +130,8 @@ def test_every_resource_locates_faults(
 
 def test_range_outside_the_recording_names_its_parameter(http: httpx.Client, recording: Recording) -> None:
     path = f"/v1/recordings/{recording.recording_id}"
-    assert set(told(http.get(f"{path}/frame?at=1e6"))) == {"at"}
-    assert set(told(http.get(f"{path}/waveform?start=1e6"))) == {"start"}
+    assert set(told(http.get(f"{path}/frame?at_seconds=1e6"))) == {"at_seconds"}
+    assert set(told(http.get(f"{path}/waveform?start_seconds=1e6"))) == {"start_seconds"}
 
 
 def test_at_most_twenty_faults_are_listed_and_the_others_counted(http: httpx.Client) -> None:

@@ -273,7 +273,7 @@ def test_mouse_shows_frame_and_time(browser: Any, server: RunningServer, recordi
         time = float(shown.locator(".time").inner_text().removeprefix("0:"))
         assert abs(time - (recording.duration_seconds or 0) / 2) < 0.1
         until(page, "document.querySelector('.hover img').naturalWidth > 0")
-        assert re.search(rf"/frame\?at={time:.1f}", shown.locator("img").get_attribute("src"))
+        assert re.search(rf"/frame\?at_seconds={time:.1f}", shown.locator("img").get_attribute("src"))
         page.mouse.move(0, 0)
         shown.wait_for(state="hidden")
 

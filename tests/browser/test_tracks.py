@@ -83,8 +83,8 @@ def test_long_waveform_appears_part_by_part(browser: Any, server: RunningServer,
     held: list[Any] = []
     asked: list[str] = []
     with opened(browser, server) as page:
-        page.route("**/waveform?end=*", lambda route: (asked.append(route.request.url), route.continue_()))
-        page.route("**/waveform?start=*", lambda route: held.append(route))
+        page.route("**/waveform?end_seconds=*", lambda route: (asked.append(route.request.url), route.continue_()))
+        page.route("**/waveform?start_seconds=*", lambda route: held.append(route))
         goto(page, server, long)
         until(page, f"({COLUMNS})([0, 0.5, '.overview']) > 0.3")
         page.get_by_text("Loading waveform…").wait_for(state="hidden")  # the visible part does not wait for the whole
@@ -97,7 +97,9 @@ def test_long_waveform_appears_part_by_part(browser: Any, server: RunningServer,
         assert page.evaluate(COLUMNS, [0.52, 1, ".overview"]) > 0.3
     with opened(browser, server, expected="503") as page:
         problem = {"code": "busy", "title": "Busy", "detail": "64 previews of this kind are queued"}
-        page.route("**/waveform?start=*&end=*", lambda route: route.fulfill(status=503, json=problem))  # of the view
+        page.route(
+            "**/waveform?start_seconds=*&end_seconds=*", lambda route: route.fulfill(status=503, json=problem)
+        )  # of the view
         page.goto(f"{server.url}/#/recordings/{long.recording_id}?t=1500")
         page.locator(".overview .wave").wait_for()
         for half in ([0, 0.5], [0.52, 1]):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
@@ -30,6 +30,7 @@ from clipengine import tracing
 from clipengine.api.http.access import PUBLIC, Action, Object, needed_scope, require
 from clipengine.api.http.auth import Credential, authorize, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
+from clipengine.api.http.former import FORMER_HEADERS, former_path, uses_former_name
 from clipengine.api.http.open_streams import set_caller
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
@@ -118,6 +119,7 @@ class Operation:
     body: type[Any] = NoBody
     creates: bool = False  # takes an Idempotency-Key
     uploads: Sequence[str] = ()  # media types of the bytes that it takes
+    is_former: bool = False  # at an address of an earlier release
 
     @property
     def takes_json(self) -> bool:
@@ -191,10 +193,16 @@ def routes(operations: Sequence[Operation], engine: Engine, changes: ChangeBroad
     """Return one route for each path, fixed paths before those with parameters."""
     rates = RateLimiter(engine.settings.limits.requests_per_minute)
     by_path: dict[str, dict[str, Operation]] = {}
-    for operation in operations:
-        by_path.setdefault(operation.path, {})[operation.method] = operation
+    for operation in [*operations, *filter(None, map(_former, operations))]:
+        by_path.setdefault(operation.path, {}).setdefault(operation.method, operation)
     ordered = sorted(by_path.items(), key=lambda item: item[0].count("{"))
     return [Route(path, Resource(path, methods, engine, changes, rates)) for path, methods in ordered]
+
+
+def _former(operation: Operation) -> Operation | None:
+    """Return the operation at its former path, or None if it has none."""
+    path = former_path(operation.path)
+    return None if path is None else replace(operation, path=path, is_former=True)
 
 
 class Public:
@@ -246,6 +254,8 @@ class Resource:
         operation = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if operation is not None:
             response = await self._traced(operation, Request(scope, receive))
+            if operation.is_former or uses_former_name(operation.query, scope["query_string"]):
+                response.headers.update(FORMER_HEADERS)
         else:
             response = other_method(scope, self._allow)
         await response(scope, receive, send)

@@ -594,6 +594,10 @@ class ListClips(ListQuery):
     sort: ClipSort = Field(default="-created_at", description=_SORT)
 
 
+class ListAllClips(ListClips):
+    recording_id: Filter | None = Field(default=None, description="Only those of this recording.")
+
+
 class WaitQuery(Query):
     wait: float = Field(
         default=0,
@@ -640,13 +644,15 @@ class SearchText(PageQuery):
 
 
 class GetFrame(Query):
-    at: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
+    at_seconds: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
     width: int = Field(default=320, ge=16, le=1920, description="Maximum width in pixels; never enlarged.")
 
 
 class PartQuery(Query):
-    start: float = Field(default=0, ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
-    end: float | None = Field(
+    start_seconds: float = Field(
+        default=0, ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline."
+    )
+    end_seconds: float | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="Default, and maximum: the end of the recording."
     )
 
@@ -669,9 +675,9 @@ class GetNextMoment(Query):
         description="`keyframe`: a keyframe of the video. `silence`: 0.1 s after a silence has begun, and 0.1 s before "
         "the sound that follows it. `scene`: the first frame of a scene."
     )
-    at: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
-    direction: Literal["next", "previous"] = Field(default="next", description="Search after or before `at`.")
-    within: float = Field(default=60, gt=0, le=300, description="Seconds to search at most.")
+    at_seconds: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
+    direction: Literal["next", "previous"] = Field(default="next", description="Search after or before `at_seconds`.")
+    within_seconds: float = Field(default=60, gt=0, le=300, description="Seconds to search at most.")
 
 
 B = TypeVar("B", bound=Body)

@@ -24,6 +24,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
+from clipengine.api.http.former import current_name
 from clipengine.api.http.requests import B, Q
 from clipengine.clips.request import lone_surrogate
 from clipengine.errors import (
@@ -224,7 +225,7 @@ def validate_query(model: type[Q], query: str) -> Q:
     values: dict[str, Any] = {}
     repeated: list[_Fault] = []
     lists = {name: field.default for name, field in model.model_fields.items()}
-    for name, value in pairs:
+    for name, value in ((current_name(model, name), value) for name, value in pairs):
         member = _MEMBER.match(name)
         if member and isinstance(lists.get(member[1]), dict):
             holder, key = values.setdefault(member[1], {}), member[2] or member[3]

@@ -1,4 +1,4 @@
-"""Clips: create, read, wait, list, change, cancel, retry, delete. Each clip is also under its recording's address."""
+"""Clips: create, read, wait, list, change, cancel, retry, delete."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from clipengine.api.http.requests import (
     CreateClip,
     CreateClips,
     DeleteClips,
+    ListAllClips,
     ListClips,
     NoBody,
     NoQuery,
@@ -104,11 +105,17 @@ def _placed(call: Call[Any, Any], clip: Clip) -> _PlacedClip:
     return _PlacedClip(clip, call.ledger.queue_order.place(clip))
 
 
-def list_clips(call: Call[ListClips, NoBody]) -> Response:
-    recording_id = call.request.path_params.get("recording_id")
-    if recording_id is not None:
-        call.ledger.recordings.get(recording_id)
-    page = call.ledger.clips.list(ClipFilter(recording_id=recording_id, **call.query.model_dump()))
+def list_clips(call: Call[ListAllClips, NoBody]) -> Response:
+    return _page_of_clips(call, ClipFilter(**call.query.model_dump()))
+
+
+def list_clips_of_recording(call: Call[ListClips, NoBody]) -> Response:
+    recording = call.ledger.recordings.get(call.path("recording_id"))
+    return _page_of_clips(call, ClipFilter(recording_id=recording.recording_id, **call.query.model_dump()))
+
+
+def _page_of_clips(call: Call[Any, NoBody], wanted: ClipFilter) -> Response:
+    page = call.ledger.clips.list(wanted)
     return page_response(call, [_placed(call, clip).to_object() for clip in page.data], page.next_cursor)
 
 
@@ -180,57 +187,8 @@ def delete_clip(call: Call[NoQuery, NoBody]) -> Response:
 
 _CLIP = Answer(200, "The clip.", ClipObject)
 _CLIPS = Answer(200, "One page of clips.", ClipObject, page=True)
-
-
-def _of_one_clip(prefix: str) -> list[Operation]:
-    """Return the operations on one clip at `prefix`."""
-    missing = (ClipNotFound,)
-    deliveries = Answer(200, "One page of deliveries, newest first.", DeliveryObject, page=True)
-    return [
-        Operation("GET", prefix, "read", get_clip, "Get a clip", [_CLIP], missing, query=WaitQuery),
-        Operation("DELETE", prefix, "write", delete_clip, "Delete a clip and its object", [NOTHING], missing),
-        Operation(
-            "PATCH",
-            prefix,
-            "write",
-            update_clip,
-            "Change the label, the metadata, the tags or the expiry of a clip",
-            [_CLIP],
-            (*missing, InvalidLabel),
-            body=UpdateClip,
-        ),
-        Operation(
-            "POST",
-            f"{prefix}/cancel",
-            "write",
-            cancel_clip,
-            "Cancel a clip",
-            [_CLIP],
-            (*missing, ClipEnded),
-            creates=True,
-        ),
-        Operation(
-            "POST",
-            f"{prefix}/retry",
-            "write",
-            retry_clip,
-            "Queue a failed clip again",
-            [replace(_CLIP, status=202)],
-            (*missing, ClipNotFailed),
-            creates=True,
-        ),
-        Operation(
-            "GET",
-            f"{prefix}/deliveries",
-            "read",
-            list_deliveries,
-            "List the webhooks about a clip",
-            [deliveries],
-            missing,
-            query=PageQuery,
-        ),
-    ]
-
+_CLIP_PATH = "/v1/clips/{clip_id}"
+_MISSING = (ClipNotFound,)
 
 _CREATE_ERRORS = (
     RecordingNotFound,
@@ -281,13 +239,63 @@ OPERATIONS = [
         "GET",
         "/v1/recordings/{recording_id}/clips",
         "read",
-        list_clips,
+        list_clips_of_recording,
         "List a recording's clips",
         [_CLIPS],
         (RecordingNotFound,),
         query=ListClips,
     ),
-    Operation("GET", "/v1/clips", "read", list_clips, "List clips", [_CLIPS], query=ListClips),
-    *_of_one_clip("/v1/clips/{clip_id}"),
-    *_of_one_clip("/v1/recordings/{recording_id}/clips/{clip_id}"),
+    Operation("GET", "/v1/clips", "read", list_clips, "List clips", [_CLIPS], query=ListAllClips),
+    Operation("GET", _CLIP_PATH, "read", get_clip, "Get a clip", [_CLIP], _MISSING, query=WaitQuery),
+    Operation(
+        "GET",
+        f"/v1/recordings/{{recording_id}}{_CLIP_PATH.removeprefix('/v1')}",
+        "read",
+        get_clip,
+        "Get a clip of a recording",
+        [_CLIP],
+        _MISSING,
+        query=WaitQuery,
+    ),
+    Operation("DELETE", _CLIP_PATH, "write", delete_clip, "Delete a clip and its object", [NOTHING], _MISSING),
+    Operation(
+        "PATCH",
+        _CLIP_PATH,
+        "write",
+        update_clip,
+        "Change the label, the metadata, the tags or the expiry of a clip",
+        [_CLIP],
+        (*_MISSING, InvalidLabel),
+        body=UpdateClip,
+    ),
+    Operation(
+        "POST",
+        f"{_CLIP_PATH}/cancel",
+        "write",
+        cancel_clip,
+        "Cancel a clip",
+        [_CLIP],
+        (*_MISSING, ClipEnded),
+        creates=True,
+    ),
+    Operation(
+        "POST",
+        f"{_CLIP_PATH}/retry",
+        "write",
+        retry_clip,
+        "Queue a failed clip again",
+        [replace(_CLIP, status=202)],
+        (*_MISSING, ClipNotFailed),
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        f"{_CLIP_PATH}/deliveries",
+        "read",
+        list_deliveries,
+        "List the webhooks about a clip",
+        [Answer(200, "One page of deliveries, newest first.", DeliveryObject, page=True)],
+        _MISSING,
+        query=PageQuery,
+    ),
 ]

@@ -242,7 +242,6 @@ _POSTERS = _bytes("image/jpeg")
 _operation = partial(Operation, "GET", action="read")
 _STORE_ERRORS = (RangeNotSatisfiable, StorageDenied, StorageUnavailable)
 _CLIP_ERRORS = (ClipNotFound, ClipNotComplete, ObjectNotFound, *_STORE_ERRORS)
-_PREFIXES = ("/v1/clips/{clip_id}", "/v1/recordings/{recording_id}/clips/{clip_id}")
 
 OPERATIONS = [
     _operation(
@@ -252,20 +251,18 @@ OPERATIONS = [
         answers=_FILES,
         errors=(RecordingNotFound, RecordingHasPieces, RecordingMissing, RecordingChanged, *_STORE_ERRORS),
     ),
-    *(
-        _operation(
-            f"{prefix}/download", handler=download_clip, summary="Download a clip", answers=_FILES, errors=_CLIP_ERRORS
-        )
-        for prefix in _PREFIXES
+    _operation(
+        "/v1/clips/{clip_id}/download",
+        handler=download_clip,
+        summary="Download a clip",
+        answers=_FILES,
+        errors=_CLIP_ERRORS,
     ),
-    *(
-        _operation(
-            f"{prefix}/poster",
-            handler=get_poster,
-            summary="Download a clip's poster",
-            answers=_POSTERS,
-            errors=_CLIP_ERRORS,
-        )
-        for prefix in _PREFIXES
+    _operation(
+        "/v1/clips/{clip_id}/poster",
+        handler=get_poster,
+        summary="Download a clip's poster",
+        answers=_POSTERS,
+        errors=_CLIP_ERRORS,
     ),
 ]

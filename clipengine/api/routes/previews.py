@@ -46,7 +46,7 @@ _MOST_TIMES_SECONDS = 600  # per response: every packet of the range is read
 
 async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
-    at = _moment(call.query.at, duration)
+    at = _moment(call.query.at_seconds, duration)
     seek_index = await seek_index_of(call, recording)
     values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
     return await preview_response(call, Preview(FRAME, recording, values, seek_index and seek_index.near(at)), _JPEG)
@@ -54,7 +54,7 @@ async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
 
 async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
-    start, end = _part(call.query.start, call.query.end, duration)
+    start, end = _part(call.query.start_seconds, call.query.end_seconds, duration)
     end = min(end, start + _MOST_TIMES_SECONDS)
     seek_index = await seek_index_of(call, recording)
     near = seek_index and seek_index.between(start, end)
@@ -63,7 +63,7 @@ async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
-    start, end = _part(call.query.start, call.query.end, duration)
+    start, end = _part(call.query.start_seconds, call.query.end_seconds, duration)
     seek_index = await seek_index_of(call, recording)
     size = {"count": call.query.count, "width": call.query.width}
     preview = Preview.filmstrip(recording, start, end, **size, seek_index=seek_index)
@@ -72,7 +72,7 @@ async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
 
 async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
-    start, end = _part(call.query.start, call.query.end, duration)
+    start, end = _part(call.query.start_seconds, call.query.end_seconds, duration)
     seek_index = await seek_index_of(call, recording)
     preview = Preview.waveform(recording, start, end, points=call.query.points, seek_index=seek_index)
     return await preview_response(call, preview, _JSON)
@@ -82,7 +82,7 @@ async def get_next_moment(call: Call[GetNextMoment, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     to, backward = call.query.to, call.query.direction == "previous"
     _check_has(recording, to)
-    at, within = _moment(call.query.at, duration), exact(call.query.within)
+    at, within = _moment(call.query.at_seconds, duration), exact(call.query.within_seconds)
     until = max(Fraction(0), at - within) if backward else min(duration, at + within)
     seek_index = await seek_index_of(call, recording)
     near = seek_index and seek_index.near(min(at, until), max(at, until))
@@ -113,7 +113,7 @@ async def complete_recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction
 def _moment(seconds: float, duration: Fraction) -> Fraction:
     at = exact(seconds)
     if at > duration:
-        raise _outside("at", duration)
+        raise _outside("at_seconds", duration)
     return at
 
 
@@ -122,7 +122,7 @@ def _part(first: float, last: float | None, duration: Fraction) -> tuple[Fractio
     start = exact(first)
     end = duration if last is None else min(exact(last), duration)
     if start >= end:
-        raise _outside("start", duration)
+        raise _outside("start_seconds", duration)
     return start, end
 
 

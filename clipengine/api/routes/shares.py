@@ -49,43 +49,37 @@ def delete_share(call: Call[NoQuery, NoBody]) -> Response:
     return Response(status_code=204)
 
 
-def _of_one_clip(prefix: str) -> list[Operation]:
-    """Return the operations on the shares of the clip at `prefix`."""
-    return [
-        Operation(
-            "POST",
-            f"{prefix}/shares",
-            "write",
-            create_share,
-            "Share a clip",
-            [Answer(201, "The share, with its link, which is not shown again.", NewShareObject)],
-            (ClipNotFound, ClipNotComplete, Conflict),
-            body=CreateShare,
-            creates=True,
-        ),
-        Operation(
-            "GET",
-            f"{prefix}/shares",
-            "read",
-            list_shares,
-            "List the shares of a clip",
-            [Answer(200, "One page of shares, newest first.", ShareObject, page=True)],
-            (ClipNotFound,),
-            query=PageQuery,
-        ),
-        Operation(
-            "DELETE",
-            f"{prefix}/shares/{{share_id}}",
-            "write",
-            delete_share,
-            "Revoke a share",
-            [NOTHING],
-            (ClipNotFound, ShareNotFound),
-        ),
-    ]
-
+_SHARES = "/v1/clips/{clip_id}/shares"
 
 OPERATIONS = [
-    *_of_one_clip("/v1/clips/{clip_id}"),
-    *_of_one_clip("/v1/recordings/{recording_id}/clips/{clip_id}"),
+    Operation(
+        "POST",
+        _SHARES,
+        "write",
+        create_share,
+        "Share a clip",
+        [Answer(201, "The share, with its link, which is not shown again.", NewShareObject)],
+        (ClipNotFound, ClipNotComplete, Conflict),
+        body=CreateShare,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        _SHARES,
+        "read",
+        list_shares,
+        "List the shares of a clip",
+        [Answer(200, "One page of shares, newest first.", ShareObject, page=True)],
+        (ClipNotFound,),
+        query=PageQuery,
+    ),
+    Operation(
+        "DELETE",
+        f"{_SHARES}/{{share_id}}",
+        "write",
+        delete_share,
+        "Revoke a share",
+        [NOTHING],
+        (ClipNotFound, ShareNotFound),
+    ),
 ]

@@ -45,7 +45,7 @@ export class FrameImage {
   load(time) {
     this.loading = time;
     this.onbusy(true);
-    this.node.src = `${this.path}/frame?at=${time.toFixed(6)}&width=${WIDTH}`;
+    this.node.src = `${this.path}/frame?at_seconds=${time.toFixed(6)}&width=${WIDTH}`;
   }
 
   /** @param {boolean} failed */

@@ -42,7 +42,7 @@ export class FrameTimes {
     if (number < 0 || start >= this.duration || this.parts.has(number)) return;
     this.parts.set(number, null);
     try {
-      const {frames} = await get(query(this.path, {start, end: start + PART_SECONDS}), {signal: this.signal});
+      const {frames} = await get(query(this.path, {start_seconds: start, end_seconds: start + PART_SECONDS}), {signal: this.signal});
       this.parts.set(
         number,
         frames.filter((time) => time >= start),

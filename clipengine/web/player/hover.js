@@ -31,7 +31,7 @@ export function hoverPreview({recording, strips, areas, container, signal}) {
   let time = null;
 
   const loadFrame = debounce(REST_MS, (/** @type {number} */ at) => {
-    if (at === time && strip && !signal.aborted) image.src = `/v1/recordings/${recording.recording_id}/frame?at=${at.toFixed(3)}&width=${WIDTH}`;
+    if (at === time && strip && !signal.aborted) image.src = `/v1/recordings/${recording.recording_id}/frame?at_seconds=${at.toFixed(3)}&width=${WIDTH}`;
   });
   image.addEventListener("load", () => {
     image.hidden = false;

@@ -334,7 +334,7 @@ function pieces(seconds, start, end, duration, values) {
   return Array.from({length: count}, (_, number) => {
     const from = (first + number) * seconds;
     const to = Math.min(duration, from + seconds);
-    const all = {start: from || undefined, end: to < duration ? to : undefined, ...values((to - from) / seconds)};
+    const all = {start_seconds: from || undefined, end_seconds: to < duration ? to : undefined, ...values((to - from) / seconds)};
     return {key: JSON.stringify(all), from, to, seconds, values: all};
   });
 }

@@ -247,7 +247,7 @@ function fillPoster(poster, recording) {
   }
   const first = recording.media.video.first_frame_seconds ?? 0;
   const at = (first + Math.min((recording.duration_seconds - first) * 0.1, 10)).toFixed(3);
-  const image = posterImage(`/v1/recordings/${recording.recording_id}/frame?at=${at}&width=240`);
+  const image = posterImage(`/v1/recordings/${recording.recording_id}/frame?at_seconds=${at}&width=240`);
   poster.replaceChildren(icon("film"), ...(image ? [image] : []), duration);
 }
 

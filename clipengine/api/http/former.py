@@ -1,0 +1,33 @@
+"""Addresses and query names of release 0.1.0, which release 0.3 removes.
+
+Each answers as its successor does, with the headers Deprecation (RFC 9745) and Sunset (RFC 8594). The OpenAPI document
+has the successors only.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel
+
+FORMER_HEADERS = {"Deprecation": "@1795824000", "Sunset": "Mon, 31 May 2027 00:00:00 GMT"}  # since 2026-11-28
+
+_CLIP, _BELOW_ITS_RECORDING = "/v1/clips/{clip_id}", "/v1/recordings/{recording_id}/clips/{clip_id}"
+_QUERY_NAMES = {"start": "start_seconds", "end": "end_seconds", "at": "at_seconds", "within": "within_seconds"}
+
+
+def former_path(path: str) -> str | None:
+    """Return the former path of a route about one clip, or None."""
+    return path.replace(_CLIP, _BELOW_ITS_RECORDING) if path.startswith(_CLIP) else None
+
+
+def current_name(model: type[BaseModel], name: str) -> str:
+    """Return the name of a parameter of the query, which may be given by its former name."""
+    current = _QUERY_NAMES.get(name, name)
+    return current if current in model.model_fields else name
+
+
+def uses_former_name(model: type[BaseModel], query: bytes) -> bool:
+    """Return True if a valid query gives a parameter by its former name."""
+    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    return any(current_name(model, name) != name for name in names)
