@@ -3,6 +3,7 @@
     python scripts/soak.py --minutes 30          # make soak ARGS="--minutes 30"
     python scripts/soak.py --outage-hours 23     # a day without the store, with compressed delays
     python scripts/soak.py --fleet 300           # 300 clips by a server and three workers that share a PostgreSQL
+    python scripts/soak.py --fleet 300 --upgrade-from 0.1.0   # begun as 0.1.0, and upgraded meanwhile
 
 Three fifths of the time are storms: rounds in which the engine is killed every few seconds while the store and the
 webhook receiver fail at random. In the rest one engine runs undisturbed under the same load, to see if its memory,
@@ -30,6 +31,7 @@ from scripts.soaking.fleet import fleet
 from scripts.soaking.place import Told, place
 from scripts.soaking.rounds import calm, outage, settle, storm
 from scripts.soaking.watch import slope
+from tests.support.past_release import installed
 
 
 @click.command()
@@ -38,15 +40,17 @@ from scripts.soaking.watch import slope
     "--outage-hours", default=0.0, help="Instead, simulate this many hours without the store, with compressed delays."
 )
 @click.option("--fleet", "fleet_clips", default=0, help="Instead, cut this many clips with several failing engines.")
+@click.option("--upgrade-from", help="With --fleet, the release as which the engines begin.")
 @click.option("--seed", default=0, help="Seed of the random choices; 0 picks a new one.")
-def main(minutes: float, outage_hours: float, fleet_clips: int, seed: int) -> None:
+def main(minutes: float, outage_hours: float, fleet_clips: int, upgrade_from: str | None, seed: int) -> None:
     """Run load and faults together for a long time and check that nothing is lost."""
     seed = seed or random.randrange(1, 10**6)
     random.seed(seed)
     click.echo(f"seed {seed}")
     if fleet_clips:
         with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-            fleet(Path(folder), fleet_clips, minutes * 60)
+            release = installed(upgrade_from, Path(folder) / "releases") if upgrade_from else None
+            fleet(Path(folder), fleet_clips, minutes * 60, release)
         return
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, place(Path(folder)) as made:
         if outage_hours:

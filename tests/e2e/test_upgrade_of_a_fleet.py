@@ -52,7 +52,7 @@ class Fleet:
         return server
 
     def worker(self, name: str, *, old: bool = False) -> RunningWorker:
-        command: dict[str, Any] = {"command": [str(self.release)], "has_port": False} if old else {}
+        command = {"command": [str(self.release)]} if old else {}
         worker = self.stack.enter_context(running_worker(self.folder / name, env=self.env, **command))
         if not old:
             until(lambda: self._is_ready(worker.url), SECONDS)

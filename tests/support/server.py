@@ -175,10 +175,10 @@ def running_worker(
     env: Mapping[str, str],
     options: Sequence[str] = (),
     command: Sequence[str] = (COMMAND,),
-    has_port: bool = True,
 ) -> Iterator[RunningWorker]:
-    """Yield another engine with its own data folder and a free port, stopped at the end. 0.1.0 has no port."""
-    arguments = ["worker", *(("--port", "0") if has_port else ()), "--data", str(data), *options]
+    """Yield another engine with its own data folder and a free port, stopped at the end."""
+    port = () if _is_older(command) else ("--port", "0")  # which the worker of 0.1.0 has not
+    arguments = ["worker", *port, "--data", str(data), *options]
     with _running(arguments, data, env, "working", command) as (process, _, greeting, log):
         address = re.search(r"address +(\S+)", greeting)
         yield RunningWorker(address[1] if address else "", data, process, log)
@@ -195,13 +195,12 @@ def _running(
     """Yield the process, its ready line, all output before it, and its log."""
     data.parent.mkdir(parents=True, exist_ok=True)
     log = data.with_name(f"{data.name}.log")
-    is_older = Path(command[0]).parent != Path(COMMAND).parent  # which does not know all settings
     with log.open("a") as errors:
         process = subprocess.Popen(
             [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=clean_environ(({} if is_older else _DEFAULTS) | dict(env or {})),
+            env=clean_environ(({} if _is_older(command) else _DEFAULTS) | dict(env or {})),
             cwd=data.parent,
             start_new_session=True,
             text=True,
@@ -222,6 +221,11 @@ def _running(
     finally:
         giving_up.cancel()
         _end(process)
+
+
+def _is_older(command: Sequence[str]) -> bool:
+    """Return True for the command of a past release, which does not know all settings."""
+    return Path(command[0]).parent != Path(COMMAND).parent
 
 
 def _end(process: subprocess.Popen[str]) -> None:
