@@ -18,7 +18,13 @@ from clipengine.media.probe import ProbeResult, probe
 from tests.films.cutting import DEFAULT, SMART, cut_file
 from tests.films.likeness import faults_of
 from tests.films.reference import watch
-from tests.support.changed_headers import changed_in_packets, reconnected_flv, seconds_of, two_entries
+from tests.support.changed_headers import (
+    changed_in_packets,
+    reconnected_flv,
+    seconds_of,
+    sets_in_two_keyframes,
+    two_entries,
+)
 from tests.support.selection import cases
 
 _SMART_HEVC = Profile(video="hevc", render="smart")
@@ -98,13 +104,36 @@ def test_recording_with_too_many_or_too_long_codec_headers_is_read_from_its_star
     assert not _faults(flv, Fraction(5), Fraction(6), DEFAULT)
 
 
-@pytest.mark.parametrize(
+_CODECS = pytest.mark.parametrize(
     ("codec", "profile"),
     [
         pytest.param("libx264", SMART, id="h264"),
         pytest.param("libx265", _SMART_HEVC, id="hevc", marks=pytest.mark.exhaustive),
     ],
 )
+
+
+@_CODECS
+@pytest.mark.parametrize("cut", cases(["2.5 3.2", "1 1.5", "1.7 2.2"], ["2.5 3.2"]))
+def test_keyframes_of_mpeg_ts_need_not_repeat_parameter_sets(
+    tmp_path: Path, codec: str, profile: Profile, cut: str
+) -> None:
+    """The sets change in a keyframe before the one at which a clip is read from."""
+    path = tmp_path / "changed.ts"
+    path.write_bytes(sets_in_two_keyframes(codec, gop=4))
+    start, end = map(Fraction, cut.split())
+    assert not _faults(path, start, end, profile)
+    assert not _faults(path, start, end, profile.model_copy(update={"render": "encode"}))
+    assert [change.time for change in _probe(path).facts.header_changes] == [seconds_of(5)]
+
+
+def test_repeated_parameter_sets_of_mpeg_ts_are_not_noted(tmp_path: Path) -> None:
+    path = tmp_path / "unchanged.ts"
+    path.write_bytes(sets_in_two_keyframes("libx264", gop=0))
+    assert _probe(path).facts.header_changes == ()
+
+
+@_CODECS
 def test_gops_after_a_parameter_set_that_changed_are_not_copied(tmp_path: Path, codec: str, profile: Profile) -> None:
     """Row 85 of the faults: a set with a known id changes in the last packet of a GOP before the first copied one."""
     path = tmp_path / "changed.mp4"

@@ -1,4 +1,4 @@
-"""Recordings whose codec header changes: MP4 with two sample entries, FLV of two encoders, PPS in packets."""
+"""Recordings whose codec header changes: MP4 with two sample entries, FLV of two encoders, sets in packets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 import av
 
+from clipengine.media.bitstream.h264_parameter_sets import read_parameter_sets as h264_sets
+from clipengine.media.bitstream.hevc_parameter_sets import read_parameter_sets as hevc_sets
+from clipengine.media.bitstream.nal import split_by_lengths
 from tests.support.damage import with_bodies
 
 GOP = 10  # frames
@@ -85,7 +88,7 @@ def changed_in_packets(codec: str, gop: int, seconds: int = 4) -> bytes:
     first, second = _film(codec, 12, seconds), _film(codec, 40, seconds)
     _, samples = _read(first)
     header, others = _read(second)
-    pps = _last_set(header, codec)
+    pps = _sets(header, codec)[-1]
     end = gop * GOP
     mixed = samples[:end] + others[end:]
     mixed[end - 1] = mixed[end - 1]._replace(data=mixed[end - 1].data + len(pps).to_bytes(4, "big") + pps, pos=-1)
@@ -103,6 +106,26 @@ def reconnected_flv(gop: int, seconds: int = 8) -> bytes:
         sample = films[run][number]
         _add_tag(made, number * 40, bytes([0x17 if sample.key else 0x27]) + b"\1\0\0\0" + sample.data)
     return bytes(made)
+
+
+def sets_in_two_keyframes(codec: str, gop: int, seconds: int = 4) -> bytes:
+    """Return MPEG-TS whose parameter sets are in its first keyframe and, changed, in that of `gop` only."""
+    films = [_film(codec, crf, seconds) for crf in (12, 40)]
+    headers, samples = zip(*map(_read, films), strict=True)
+    made = io.BytesIO()
+    with av.open(io.BytesIO(films[0])) as source, av.open(made, "w", format="mpegts") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        stream.codec_context.extradata = None  # otherwise the muxer adds it to keyframes without sets
+        for number in range(len(samples[0])):
+            run = int(number >= gop * GOP)
+            units = _sets(headers[run], codec) if number in (0, gop * GOP) else []
+            units += split_by_lengths(samples[run][number].data)
+            packet = av.Packet(b"".join(b"\0\0\0\1" + unit for unit in units))
+            packet.pts = packet.dts = number * 90_000 // _FPS
+            packet.time_base, packet.is_keyframe = Fraction(1, 90_000), samples[run][number].key
+            packet.stream = stream
+            container.mux(packet)
+    return made.getvalue()
 
 
 def _add_tag(made: bytearray, milliseconds: int, body: bytes) -> None:
@@ -135,13 +158,9 @@ def _around_first_track(moov: bytes) -> tuple[bytes, bytes, bytes]:
     return moov[:at], moov[at:end], moov[end:]
 
 
-def _last_set(header: bytes, codec: str) -> bytes:
-    """Return the PPS of avcC or hvcC, which is the last parameter set of both."""
-    if codec == "libx264":
-        at = header.index(b"\x68") - 2
-        return header[at + 2 : at + 2 + int.from_bytes(header[at : at + 2], "big")]
-    at = header.rindex(b"\x44\x01") - 2
-    return header[at + 2 : at + 2 + int.from_bytes(header[at : at + 2], "big")]
+def _sets(header: bytes, codec: str) -> list[bytes]:
+    found = h264_sets(header) if codec == "libx264" else hevc_sets(header)
+    return [unit for units in found[1:] for unit in units]
 
 
 def _box(kind: bytes, body: bytes) -> bytes:
