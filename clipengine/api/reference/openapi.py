@@ -18,10 +18,12 @@ from clipengine.api.http.responses import IngestObject
 from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
 from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS
 from clipengine.errors import (
+    Busy,
     ClipEngineError,
     Forbidden,
     HeadersTooLarge,
     IdempotencyKeyReused,
+    InvalidRecordingUrl,
     InvalidRequest,
     InvalidSignature,
     MalformedRequest,
@@ -38,6 +40,7 @@ from clipengine.ingest.sources import NAMES
 _JSON = "application/json"
 _UPLOADED = {_JSON: {"schema": {"type": "array", "minItems": 1, "items": {"type": "object"}}}}
 _STORE = (StorageDenied, StorageUnavailable)
+_PROTOCOL = (MalformedRequest, HeadersTooLarge)  # of every route: the request line and the headers come first
 _DESCRIPTION = """\
 Slices any completed recording into an exact clip. Seconds are numbers on the recording's timeline, times are RFC 3339
 in UTC with milliseconds, errors are `application/problem+json` with a stable `code`. Unknown fields and parameters are
@@ -205,8 +208,8 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 def _errors(operation: Operation) -> dict[int, list[str]]:
     """Return the error codes of an operation by status, including those common to its kind."""
-    kinds: list[type[ClipEngineError]] = [MalformedRequest, Unauthorized, Forbidden, HeadersTooLarge, RateLimited]
-    kinds += [StorageUnavailable, *operation.errors]
+    kinds: list[type[ClipEngineError]] = [*_PROTOCOL, Unauthorized, Forbidden, RateLimited, StorageUnavailable]
+    kinds += operation.errors
     if operation.takes_json:
         kinds += [PayloadTooLarge, UnsupportedContentType, InvalidRequest]
     if operation.query is not NoQuery:
@@ -227,7 +230,8 @@ def _by_status(kinds: Sequence[type[ClipEngineError]]) -> dict[int, list[str]]:
 
 def _ingest() -> dict[str, Any]:
     """Describe the route for events of other systems. Each has its own body and its own scheme instead of a key."""
-    statuses = _by_status([NotFound, InvalidSignature, MalformedRequest, PayloadTooLarge, InvalidRequest, *_STORE])
+    body = (PayloadTooLarge, UnsupportedContentType, InvalidRequest, InvalidRecordingUrl, Busy)
+    statuses = _by_status([*_PROTOCOL, NotFound, InvalidSignature, *body, *_STORE])
     answered = "The answer to a question of the sender, such as a test of this URL."
     responses: dict[str, Any] = {"200": {"description": answered}}
     schema = reference_to(IngestObject.__name__)
@@ -259,4 +263,4 @@ def _health(summary: str, name: str, statuses: Sequence[int], description: str) 
         for status in statuses
     }
     described = {"operationId": name, "summary": summary, "description": description, "tags": ["health"]}
-    return {**described, "security": [], "responses": responses}
+    return {**described, "security": [], "responses": responses | _problems(_by_status(_PROTOCOL))}
