@@ -33,4 +33,17 @@ def answer_to(port: int, *pieces: bytes, pause: float = 0.0, times: int = 1) -> 
 
 
 def head(line: str, *fields: str) -> bytes:
-    return "\r\n".join([f"{line} HTTP/1.1", "Host: x", *fields, "", ""]).encode()
+    return "\r\n".join([f"{line} HTTP/1.1", "Host: 127.0.0.1", *fields, "", ""]).encode()
+
+
+def floods(line: str) -> dict[str, list[bytes]]:
+    """Return requests with this first line that try to fill the memory of a server, by name and as pieces."""
+    chunked, livez = head(line, CHUNKED, "Connection: close"), head("GET /livez")
+    upgrade = head(line, "Connection: Upgrade", "Upgrade: h2c")
+    return {
+        **{name: [chunked + start, *[piece] * PIECES] for name, (start, piece) in ENDLESS.items()},
+        "chunks of a byte": [chunked, *[b"1\r\n \r\n" * 10_000] * 100, b"0\r\n\r\n"],
+        "pipelining": [livez * 2_000 + head("GET /livez", "Connection: close")],
+        "Expect": [head(line, "Expect: 100-continue", "Content-Length: 1000000000", "Connection: close")],
+        "Upgrade": [upgrade, *[b"x" * 65_536] * PIECES],
+    }
