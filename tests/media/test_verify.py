@@ -188,6 +188,61 @@ def test_undecodable_packets_are_found_by_decoding(made: _Made, tmp_path: Path, 
             verifier.end()
 
 
+def test_decoder_without_memory_is_not_taken_for_damage(made: _Made, tmp_path: Path) -> None:
+    """Decoders report a damaged packet. The memory may be free again when the verification ends."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(made.data)
+    subprocess.run([sys.executable, "-c", _WITHOUT_MEMORY, str(path)], check=True, timeout=120)
+
+
+_WITHOUT_MEMORY = """
+import pathlib, resource, sys, time, av
+from clipengine.media.output.packet_verifier import PacketVerifier
+
+with av.open(sys.argv[1]) as file, PacketVerifier() as verifier:
+    packets = [packet for packet in file.demux(video=0) if packet.size]
+    used = int(pathlib.Path("/proc/self/status").read_text().partition("VmData:")[2].split()[0]) << 10
+    resource.setrlimit(resource.RLIMIT_DATA, (used + (8 << 20), resource.RLIM_INFINITY))
+    for packet in packets:
+        damaged = av.Packet(bytes(packet)[:40] + bytes(packet.size - 40))
+        damaged.stream, damaged.time_base = packet.stream, packet.time_base
+        damaged.pts, damaged.dts = packet.pts, packet.dts
+        verifier.add(damaged)
+    verifier._put_burst()
+    while verifier._error is None:
+        time.sleep(0.01)
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    try:
+        verifier.end()
+    except MemoryError:
+        sys.exit(0)
+sys.exit(1)
+"""
+
+
+def test_clip_that_is_read_back_without_memory_is_not_taken_for_damaged(clip: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip)
+    subprocess.run([sys.executable, "-c", _READ_BACK, str(path), str(_FRAMES)], check=True, timeout=120)
+
+
+_READ_BACK = """
+import pathlib, resource, sys
+from clipengine.errors import UnsupportedMedia
+from clipengine.media.output.verify import verify
+
+with open(sys.argv[1], "rb") as file:
+    verify(file.fileno(), int(sys.argv[2]), None, lambda: None, threads=1)
+    used = int(pathlib.Path("/proc/self/status").read_text().partition("VmData:")[2].split()[0]) << 10
+    resource.setrlimit(resource.RLIMIT_DATA, (used + (1 << 20), resource.RLIM_INFINITY))
+    try:
+        verify(file.fileno(), int(sys.argv[2]), None, lambda: None, threads=4)
+    except UnsupportedMedia as error:
+        sys.exit(error.message != UnsupportedMedia.out_of_memory().message)
+sys.exit(1)
+"""
+
+
 def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
     """And in both ways a clip of a recording with sound is found to be sound."""
     make_sample(tmp_path / "sample.mp4", seconds=3)

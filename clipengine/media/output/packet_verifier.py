@@ -69,6 +69,11 @@ class Track:
         decoder.options = STRICT
         return decoder
 
+    @property
+    def pixels(self) -> int:
+        """The size of the frames that are decoded, 0 for audio."""
+        return getattr(self._decoder, "width", 0) * getattr(self._decoder, "height", 0)
+
     def hold(self, packet: Packet[Any]) -> None:
         """Decode the next packet later: before one that is not held, or when many are. It is needed."""
         self._held.append(packet)
@@ -239,8 +244,18 @@ class PacketVerifier:
                     else:
                         track.decode(packet, needed=needed)
                 except Exception as error:  # raised by `end`
-                    self._error = error
+                    self._error = _cause(error, track)
                     break
+
+
+def _cause(error: Exception, track: Track) -> Exception:
+    """Return a MemoryError if missing memory has caused the error. Call it at once: memory is freed soon."""
+    try:
+        if isinstance(error, av.FFmpegError):
+            raise_if_out_of_memory(track.pixels)
+    except MemoryError as found:
+        return found
+    return error
 
 
 def is_verifiable(profile: Profile) -> bool:

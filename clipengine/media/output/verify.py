@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.errors import ClipEngineError, VerificationFailed
+from clipengine.errors import ClipEngineError, UnsupportedMedia, VerificationFailed
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.webp_file import HEAD_BYTES as WEBP_HEAD_BYTES
 from clipengine.media.bitstream.webp_file import is_webp
@@ -54,9 +54,9 @@ def verify(
             raise VerificationFailed("the clip does not contain the packets that were copied and encoded")
         if not _read(descriptor, lambda file: _decode(file, threads) == frames, on_packet):
             raise VerificationFailed(f"the clip does not decode to the {frames} frames that were written")
-    except VerificationFailed:
-        raise
     except ClipEngineError as error:
+        if isinstance(error, VerificationFailed) or error.message == UnsupportedMedia.out_of_memory().message:
+            raise  # missing memory says nothing about the clip
         raise VerificationFailed(f"the finished clip cannot be read back: {error.message}") from error
 
 
