@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
-from clipengine.clips.chapters import Chapter, chapters_digest, cut_chapters, joined_chapters
-from clipengine.clips.edit import MAX_PARTS, PlannedPart, tracks_of_parts
+from clipengine.clips.chapters import Chapter, chapters_digest
+from clipengine.clips.edit import MAX_PARTS, PlannedPart, chapters_of_parts, tracks_of_parts
 from clipengine.clips.effects import FADE_STEP
 from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 from clipengine.clips.plan import kept_tracks
@@ -253,18 +253,10 @@ class FilePlan:
         return [[sample for track in each for sample in track.samples(codec) or ()] for each in tracks]
 
     def _chapters(self, cut: CutReport) -> list[Chapter]:
-        """Return the chapters of the clip. Animations have none, and neither have MP3 files of several parts."""
-        if self.profile.is_animation or (self.profile.container == "mp3" and len(self.parts) > 1):
+        """Return the chapters of the clip. Animations have none."""
+        if self.profile.is_animation:
             return []
-        speed = self.profile.output.tempo
-        found = [
-            (
-                cut_chapters(part.facts.chapter_list, made.actual_start, made.actual_end, speed=speed),
-                made.seconds / speed,
-            )
-            for part, made in zip(self.parts, cut.parts, strict=True)
-        ]
-        return joined_chapters(found)
+        return chapters_of_parts(self.parts, cut.ranges, speed=self.profile.output.tempo)
 
     def _track_faults(self, cut: CutReport, kinds: list[str], texts: int) -> Iterator[str]:
         expected = ["video"] * bool(cut.frames) + ["audio"] * self._audio_tracks + ["subtitle"] * texts

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from clipengine.clips.chapters import Chapter, cut_chapters, joined_chapters
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.subtitles import (
@@ -90,6 +91,11 @@ class PlannedPart:
         return TextRange(self.texts, start, max(start, min(self.end, self.facts.duration)))
 
     @property
+    def range(self) -> tuple[Fraction, Fraction]:
+        """The range that the clip contains if it has no video, whose frames may move the start."""
+        return self.start, min(self.end, self.facts.duration)
+
+    @property
     def frame_seconds(self) -> Fraction:
         return self.facts.video.frame_seconds if self.facts.video else Fraction(0)
 
@@ -149,6 +155,18 @@ def lost_texts(
         for number, (part, (start, end)) in enumerate(zip(parts, made, strict=True))
         for track in track_samples(cut_tracks(part.texts, start, end, speed=speed), container)[1]
     ]
+
+
+def chapters_of_parts(
+    parts: Sequence[PlannedPart], made: Sequence[tuple[Fraction, Fraction]], *, speed: Fraction
+) -> list[Chapter]:
+    """Return the chapters of a clip in clip time. `made` has the actual start and end of each part."""
+    return joined_chapters(
+        [
+            (cut_chapters(part.facts.chapter_list, start, end, speed=speed), (end - start) / speed)
+            for part, (start, end) in zip(parts, made, strict=True)
+        ]
+    )
 
 
 def clip_tracks(

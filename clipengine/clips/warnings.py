@@ -132,8 +132,6 @@ def known_warnings(parts: Sequence[PlannedPart], number: int, profile: Profile) 
     if isinstance(chosen, int) and chosen >= tracks:
         text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
         yield warning("audio_track_missing", text)
-    if facts.chapter_list and profile.container == "mp3" and len(parts) > 1:
-        yield warning("chapters_dropped", "an MP3 of several parts carries no chapters")
     yield from _joining_warnings(facts, profile, first)
     yield from _downmixing_warnings(facts, profile, first)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import av
 
-from clipengine.clips.chapters import cut_chapters
 from clipengine.clips.effects import Effects, effect_steps, effects_of
 from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.clips.picture_size import PictureSize
@@ -154,8 +153,7 @@ class ClipBuilder:
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
         self._writer.set_tags(self._facts.tags)
-        chapters = cut_chapters(self._facts.chapter_list, self.origin, self._cut.end, speed=self._speed)
-        self._writer.set_chapters(chapters)
+        self._writer.set_range(self.origin, self._cut.end)
         if begin.frame is not None and self._facts.video is not None:
             picture = self._clip.picture
             video = self._facts.video if picture is None else picture.applied_to(self._facts.video)

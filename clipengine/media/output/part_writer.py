@@ -12,8 +12,7 @@ from fractions import Fraction
 
 import av
 
-from clipengine.clips.chapters import Chapter, joined_chapters
-from clipengine.clips.edit import PlannedPart, text_languages
+from clipengine.clips.edit import PlannedPart, chapters_of_parts, text_languages
 from clipengine.clips.facts import TagName, TrackNames
 from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
 from clipengine.errors import NoMediaInRange
@@ -38,7 +37,7 @@ class PartWriter(PartAudio):
         self.format: FrameFormat | None = None  # of the video
         self.last_shown: tuple[av.VideoFrame, Fraction] | None = None  # as decoded, and its sample aspect ratio
         self._shown_until: Fraction | None = None  # the end of the last frame, in seconds of the clip
-        self._chapters: list[tuple[Sequence[Chapter], Fraction]] = []  # of each part, and its length
+        self._ranges: list[tuple[Fraction, Fraction]] = []  # actual start and end of each part so far
 
     @property
     def seams(self) -> Seams:
@@ -51,11 +50,15 @@ class PartWriter(PartAudio):
         """Encoded seconds of the current part."""
         return self._writer.seconds - self.start
 
-    def set_chapters(self, chapters: Sequence[Chapter]) -> None:
-        """Set the chapters of the current part, in its own time. An MP3 has those of one part: they are in its head."""
-        self._chapters.append((chapters, self._end - self.start))
-        if self.is_last and (self.is_first or self._writer.takes_late_chapters):
-            self._writer.set_chapters(joined_chapters(self._chapters))
+    def set_range(self, start: Fraction, end: Fraction) -> None:
+        """Set the range of the current part, on which the chapters of the clip depend.
+
+        Those of an MP3 are in its head. It has no video, so the ranges of its later parts are known.
+        """
+        self._ranges.append((start, end))
+        if self.is_last if self._writer.takes_late_chapters else self.is_first:
+            ranges = [*self._ranges, *(part.range for part in self._planned[len(self._ranges) :])]
+            self._writer.set_chapters(chapters_of_parts(self._planned, ranges, speed=self._speed))
 
     def set_tags(self, tags: Mapping[TagName, str]) -> None:
         """Set the descriptions of the clip, which are those of the first part."""
