@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.facts import VideoFacts
 from clipengine.clips.framing import keeps_picture
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
@@ -16,10 +17,11 @@ from clipengine.clips.profiles import Profile
 COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv"), "vp9": ("webm", "mkv")}
 # Copying less than this is not worth two kinds of segments.
 _LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
+OTHER_PARAMETERS = "its parameter sets are not those of the first part"
 
 
 class CannotCopy(Exception):
-    """Nothing of the recording's video can be copied, so all of the clip is encoded. The text is the reason."""
+    """Nothing of a part or of the clip can be copied, so all of it is encoded. The text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +35,71 @@ class Segment:
 
 def check_copyable(parts: Sequence[PlannedPart], profile: Profile) -> None:
     """Raise CannotCopy if the parts of a clip or the profile rule out that video packets are copied."""
-    if len(parts) > 1:
-        raise CannotCopy("a clip of several parts is always encoded")
-    if parts[0].burnt is not None:
+    if any(part.burnt is not None for part in parts):
         raise CannotCopy("subtitles are drawn into the picture")
-    facts = parts[0].facts
-    video = facts.video
-    if video is None or profile.video == "none":
+    videos = [part.facts.video for part in parts if part.facts.video is not None]
+    if not videos or profile.video == "none":
         raise CannotCopy("the clip has no video")
+    if len(videos) < len(parts):
+        raise CannotCopy("a part has no video")
+    check_part_copyable(parts[0], profile)
+    if profile.fps is not None:
+        raise CannotCopy("a frame rate is set")
+    if profile.output.changes_frames or not all(keeps_picture(video, profile) for video in videos):
+        raise CannotCopy(f"{', '.join(profile.output.picture_options)} of the output changes the picture")
+    if any(_shape(video) != _shape(videos[0]) for video in videos):
+        raise CannotCopy("the parts have pictures of different sizes")
+
+
+def check_part_copyable(part: PlannedPart, profile: Profile) -> None:
+    """Raise CannotCopy if the recording of a part rules out that its packets are copied."""
+    video = part.facts.video
+    if video is None:
+        raise CannotCopy("it has no video")
     if profile.container not in COPIED.get(video.codec, ()):
         raise CannotCopy(f"{video.codec} into {profile.container} is always encoded")
     if video.codec != profile.video:
         raise CannotCopy(f"the recording is {video.codec}, the profile asks for {profile.video}")
-    if profile.fps is not None:
-        raise CannotCopy("a frame rate is set")
-    if profile.output.changes_frames or not keeps_picture(video, profile):
-        raise CannotCopy(f"{', '.join(profile.output.picture_options)} of the output changes the picture")
-    if not facts.seekable:
+    if not part.facts.seekable:
         raise CannotCopy("the recording's timestamps jump")
     if video.frame_seconds <= 0:
         raise CannotCopy("the recording has one frame only")
+
+
+def check_share(parts: Sequence[PlannedPart], refused: Mapping[int, str]) -> None:
+    """Raise CannotCopy if more than half of a clip is in the `refused` parts, which cannot be copied for these reasons.
+
+    Frames between copied packets are encoded in a way that takes many bytes.
+    """
+    lengths = [end - start for start, end in (part.range for part in parts)]
+    if 2 * sum(lengths[number] for number in refused) > sum(lengths):
+        number, reason = list(refused.items())[-1]
+        raise CannotCopy(
+            reason if len(parts) == 1 else f"less than half of it could be copied; part {number + 1}: {reason}"
+        )
+
+
+def refused_parts(parts: Sequence[PlannedPart], found: Sequence[tuple[str | None, str | None]]) -> dict[int, str]:
+    """Return why parts of a clip are encoded, by their numbers; the others are copied. Raises CannotCopy if none is.
+
+    For each part, `found` has a checksum of the parameters of its stream, None if it cannot be copied, and the reason
+    why none of its packets can be.
+    """
+    refused: dict[int, str] = {}
+    first, why = found[0]
+    if first is None:
+        raise CannotCopy(why)
+    for number, (stream, reason) in enumerate(found):
+        if stream not in (None, first):
+            reason = OTHER_PARAMETERS
+        if reason is not None:
+            refused[number] = reason
+            check_share(parts, refused)
+    return refused
+
+
+def _shape(video: VideoFacts) -> tuple[object, ...]:
+    return video.width, video.height, video.rotation, video.sample_aspect_ratio
 
 
 def plan_segments(cut: CutRange, first_copied: Fraction | None) -> tuple[Segment, ...]:

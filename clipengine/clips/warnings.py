@@ -79,6 +79,11 @@ def encoded_instead(reason: str) -> str:
     return warning("encoded_instead", f"nothing was copied, all of the clip was encoded: {reason}")
 
 
+def part_encoded(reason: str) -> str:
+    """Return the warning that nothing of a part can be copied, although other parts of the clip are."""
+    return warning("encoded_instead", f"all of the part was encoded: {reason}")
+
+
 def picture_resized(size: PictureSize) -> str:
     """Return the warning that pictures of several sizes are shown in the range."""
     text = f"pictures of {size.others_text} in the range are fitted into {size.width}x{size.height}"

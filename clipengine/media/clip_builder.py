@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import av
 
 from clipengine.clips.effects import Effects, effect_steps, effects_of
-from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
+from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
+from clipengine.clips.segments import CannotCopy
 from clipengine.clips.subtitles import TextTrack
 from clipengine.clips.warnings import picture_held, picture_resized, subtitles_not_drawn, text_lost, warning
 from clipengine.media.audio.loudness import Gains
@@ -99,7 +100,7 @@ class ClipBuilder:
         self._converter: FrameConverter | None = None
         self._set_origin(cut.start)
         self.has_video = False
-        self._copies = False
+        self._begun = False  # a frame or a packet was written
         self.encoded_seconds = Fraction(0)  # of the frames that were encoded
         self.poster: bytes | None = None
         self.audio: AudioTracks | None = None
@@ -158,7 +159,7 @@ class ClipBuilder:
             picture = self._clip.picture
             video = self._facts.video if picture is None else picture.applied_to(self._facts.video)
             self._converter = self._make_converter(begin.frame, video.sample_aspect_ratio, picture)
-            self._add_video(begin, begin.frame, self._converter, self._facts.video.names)
+            self._add_video(begin.frame, self._converter, self._facts.video)
             self.has_video = True
         else:
             self._hold(self.length)
@@ -190,15 +191,12 @@ class ClipBuilder:
             captions=self._captions,
         )
 
-    def _add_video(self, begin: BeginEvent, frame: av.VideoFrame, converter: FrameConverter, names: TrackNames) -> None:
-        if begin.copied is None:
-            self._writer.add_video(converter.format, self._rate(), names=names)
-            return
-        converter.check_kept(frame)
-        self._copies = True
-        ratio = self._facts.video.sample_aspect_ratio if self._facts.video is not None else Fraction(1)
-        self._writer.add_spliced_video(begin.copied, self._rate(), sample_aspect_ratio=ratio, names=names)
-        self._make_poster(converter.convert(frame) if self._want_poster else frame)
+    def _add_video(self, frame: av.VideoFrame, converter: FrameConverter, facts: VideoFacts) -> None:
+        if self._writer.is_spliced:
+            converter.check_kept(frame)
+            self._make_poster(converter.convert(frame) if self._want_poster else frame)
+        ratio = facts.sample_aspect_ratio
+        self._writer.add_video(converter.format, self._rate(), sample_aspect_ratio=ratio, names=facts.names)
 
     def _rate(self) -> Fraction:
         if self._profile.fps is not None:
@@ -208,17 +206,17 @@ class ClipBuilder:
 
     def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
         assert self._converter is not None
-        if self._clip.picture is None and not self._copies and not self._converter.fits(event.frame):
+        spliced = self._writer.is_spliced
+        if self._clip.picture is None and not spliced and not self._converter.fits(event.frame):
             other = event.frame.width, event.frame.height
             raise PictureSizeChanges(PictureSize(*self._converter.stored, (other,)))
-        if not self.encoded_seconds and event.time > self._begins + _NOTED_SECONDS:
-            self._hold(event.time)
+        self._begin_video(event.time)
         self._gaps.add(event.time)
         self.encoded_seconds += duration
         step = self._frame_seconds if self._profile.fps is None else 1 / self._rate()
         for time, shown in self._steps(event.time, duration, step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
-            frame = event.frame if self._copies else self._converter.convert(event.frame, time, shown)
+            frame = event.frame if spliced else self._converter.convert(event.frame, time, shown)
             if time >= self._poster_from:
                 self._make_poster(frame)
             self._writer.write_frame(frame, time, shown)
@@ -232,6 +230,8 @@ class ClipBuilder:
 
     def _hold(self, until: Fraction) -> None:
         """Show the last frame of the parts before this one until its own video begins."""
+        if self._writer.is_spliced and not self._writer.is_first:
+            raise CannotCopy("a part has no video at its start")  # the frame before it may not have been decoded
         if self._writer.last_shown is None or self._writer.is_first:
             return
         self._held = until
@@ -253,7 +253,14 @@ class ClipBuilder:
             else:
                 yield from self._captions.steps(start, shown, step=step)
 
+    def _begin_video(self, time: Fraction) -> None:
+        """Hold the frame before the part if its first own one is shown at `time`, later than the part begins."""
+        if not self._begun and time > self._begins + _NOTED_SECONDS:
+            self._hold(time)
+        self._begun = True
+
     def _write_packet(self, event: VideoPacketEvent) -> None:
+        self._begin_video(event.time)
         self._gaps.add_unordered(event.time)
         self._writer.write_packet(event)
         self._report()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 
@@ -16,9 +16,9 @@ from clipengine.clips.facts import SourceFacts
 from clipengine.clips.picture_size import PictureSize
 from clipengine.clips.plan import CutRange, kept_tracks, lacking_media
 from clipengine.clips.profiles import Profile
-from clipengine.clips.segments import CannotCopy, check_copyable
+from clipengine.clips.segments import CannotCopy, check_copyable, check_part_copyable, check_share
 from clipengine.clips.size_limit import BitrateSearch, other_bytes
-from clipengine.clips.warnings import encoded_instead, known_warnings, of_part
+from clipengine.clips.warnings import encoded_instead, known_warnings, of_part, part_encoded
 from clipengine.errors import (
     NoMediaInRange,
     RecordingTruncated,
@@ -33,7 +33,7 @@ from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import EventSizes
 from clipengine.media.input.packet_copier import PacketCopier
-from clipengine.media.input.seekers import open_seeker
+from clipengine.media.input.seekers import AnySeeker, open_seeker
 from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.output.packet_verifier import PacketVerifier, is_verifiable
@@ -64,8 +64,8 @@ def cut_clip(
 
     Return the report and the poster.
 
-    If the profile's `render` is "smart", whole GOPs of a single part are copied if that is possible; otherwise all of
-    the clip is encoded, with a warning.
+    If the profile's `render` is "smart", whole GOPs of each part are copied if that is possible; otherwise all of the
+    part or of the clip is encoded, with a warning.
 
     The finished file is read again and decodes to its end. With `decodes` false it is only compared with the encoders'
     packets and the copied ones, if its codecs allow that. The inspector checks that the file matches the plan. Raises
@@ -131,6 +131,7 @@ class _Cutter:
     bytes_read: int = 0
     gains: Gains | None = None
     made_poster: bytes | None = None
+    refused: dict[int, str] = field(default_factory=dict)  # why a part of a smart clip is encoded, by its number
 
     def cut(self, *, copies: bool) -> CutReport:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
@@ -143,6 +144,7 @@ class _Cutter:
     def _cut(self, *, copies: bool) -> CutReport:
         """Write and verify the clip once. Raises PictureSizeChanges once per part, and then knows its size."""
         began = time.monotonic()
+        self.refused = {}
         profile = self.profile
         with self._verifier(copies=copies) as verifier:
             with open_writer(
@@ -159,7 +161,7 @@ class _Cutter:
             verify(self.output, writer.frames, verifier, on_packet, threads=self.threads, spliced=copies)
         first = builders[0]
         length = sum((each.length for each in builders), Fraction(0))
-        encoded_seconds = first.encoded_seconds if copies else length
+        encoded_seconds = sum((each.encoded_seconds for each in builders), Fraction(0)) if copies else length
         self.made_poster = first.poster
         return CutReport(
             parts=tuple(
@@ -237,32 +239,60 @@ class _Cutter:
         facts, profile = part.facts, self.profile
         if clip.picture is None and facts.video is not None and facts.video.largest is not None and not copies:
             clip = self._choose_size(number, None)
-        audio = [track.index for track in clip.audio]
-        with (
-            self._reader(self.sources[part.source]) as reader,
-            media_errors(reader),
-            open_seeker(reader, facts, clip.cut, video=clip.video, audio=audio, seek_index=part.seek_index) as seeker,
-        ):
-            make_decoder = PacketCopier if copies else ClipDecoder
-            decoder = make_decoder(seeker, clip.cut, threads=self.threads)
+        with ExitStack() as stack:
+            found = self._copier(number, writer, stack) if copies else None
+            seeker = self._seeker(number, stack) if found is None else found[0]
+            decoder = ClipDecoder(seeker, clip.cut, threads=self.threads) if found is None else found[1]
             poster = self.poster and number == 0
             builder = ClipBuilder(writer, profile, facts, clip, poster, on_progress, self._measured(), self.drawing)
             flattener = AlphaFlattener(facts.video.codec if facts.video else "")
             produce = decoder.events
-            if not copies and profile.deinterlace != "off":
+            if found is None and profile.deinterlace != "off":
                 produce = lambda: deinterlace(decoder.events())  # noqa: E731
             produced = produce_in_background(
-                lambda: flattener.events(produce()), EventSizes(), max_bytes=_SEAM_BYTES if copies else BUFFER_BYTES
+                lambda: flattener.events(produce()), EventSizes(), max_bytes=_SEAM_BYTES if found else BUFFER_BYTES
             )
             try:
                 with closing(produced) as events:
                     builder.run(events, seeker.resume_times)
-            except PictureSizeChanges as found:
-                self._choose_size(number, found.seen)
+            except PictureSizeChanges as change:
+                self._choose_size(number, change.seen)
                 raise
             _check_complete(decoder, builder, clip.cut)
-        known = known_warnings([part for part, _ in self.parts], number, profile)
+        known = [*known_warnings([part for part, _ in self.parts], number, profile)]
+        if number in self.refused:
+            known.append(part_encoded(self.refused[number]))
         return builder, [*known, *builder.warnings(decoder), *flattener.warnings()]
+
+    def _copier(self, number: int, writer: PartWriter, stack: ExitStack) -> tuple[AnySeeker, PacketCopier] | None:
+        """Return the copier of a part of a smart clip, and its seeker, or None if all of the part is encoded.
+
+        Raises CannotCopy if all of the clip is to be encoded.
+        """
+        part, clip = self.parts[number]
+        try:
+            check_part_copyable(part, self.profile)
+            seeker = self._seeker(number, stack)
+            copier = PacketCopier(seeker, clip.cut, threads=self.threads)
+            writer.splice(copier.begin())
+            copier.plan()
+            return seeker, copier
+        except CannotCopy as refusal:
+            if not writer.is_spliced:
+                raise
+            self.refused[number] = str(refusal)
+            check_share([each for each, _ in self.parts], self.refused)
+            return None
+
+    def _seeker(self, number: int, stack: ExitStack) -> AnySeeker:
+        """Open the recording of a part at its start."""
+        part, clip = self.parts[number]
+        reader = stack.enter_context(self._reader(self.sources[part.source]))
+        stack.enter_context(media_errors(reader))
+        audio = [track.index for track in clip.audio]
+        seeker = open_seeker(reader, part.facts, clip.cut, video=clip.video, audio=audio, seek_index=part.seek_index)
+        stack.enter_context(seeker)
+        return seeker
 
     def _choose_size(self, number: int, seen: PictureSize | None) -> ClipContents:
         """Choose the size of a part's picture; that of the frames `seen` if no header states it."""

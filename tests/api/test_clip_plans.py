@@ -69,10 +69,35 @@ def test_plan_of_several_parts_adds_them_up(http: httpx.Client, path: str) -> No
     plan = answer.json()
     assert (plan["actual_start_seconds"], plan["actual_end_seconds"]) == (1.0, 5.0)
     assert plan["frames"] == sum(each["frames"] for each in single)
-    reason = "a clip of several parts is always encoded"
     segments = [(each["part"], each["kind"], each["reason"]) for each in plan["segments"]]
-    assert segments == [(0, "encode", reason), (1, "encode", reason)]
-    assert [text for text in plan["warnings"] if text.startswith("encoded_instead:")]
+    assert segments == [(0, "copy", None), (1, "encode", None), (1, "copy", None)]
+
+
+SPANS = [("mp4_bframes", 3.2, 5.0), ("mp4_bframes", 1.7, 3.1), ("mp4_25", 1.0, 1.5), ("mp4_bframes", 1.01, 5.0)]
+
+
+@pytest.mark.parametrize("spans", [SPANS, SPANS[1:3], [*SPANS[:1], ("rotated_90", 0.0, 1.0)]])
+def test_plan_says_of_each_part_whether_it_is_copied(
+    engine: RecordedEngine, http: httpx.Client, shelf: Shelf, tmp_path: Path, spans: list[tuple[str, float, float]]
+) -> None:
+    paths = [shelf.get(name).path for name, _, _ in spans]
+    ids = {path: registered(engine, path, key=path.name).recording_id for path in dict.fromkeys(paths)}
+    parts = [
+        {"recording_id": ids[path], "start_seconds": start, "end_seconds": end}
+        for path, (_, start, end) in zip(paths, spans, strict=True)
+    ]
+    path = f"/v1/recordings/{ids[paths[0]]}/clips/plan"
+    plan = http.post(path, json={"label": "plan", "parts": parts, "render": "smart"}).json()
+    cuts = [
+        (path, Fraction(str(start)), Fraction(str(end))) for path, (_, start, end) in zip(paths, spans, strict=True)
+    ]
+    made = cut_parts(cuts, tmp_path / "clip.mp4", Profile(render="smart")).made
+    assert plan["warnings"] == [*made.warnings]
+    copied = [each for each in plan["segments"] if each["kind"] == "copy"]
+    assert bool(copied) is (made.render == "smart")
+    assert sum(each["end_seconds"] - each["start_seconds"] for each in copied) == pytest.approx(made.copied_seconds)
+    whole = {each["part"] for each in plan["segments"]} - {each["part"] for each in copied}
+    assert all(each["reason"] for each in plan["segments"] if each["part"] in whole)
 
 
 @pytest.mark.parametrize("count", cases([1, 3], [3]))

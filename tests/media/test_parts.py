@@ -79,14 +79,6 @@ def test_later_part_of_another_shape_is_fitted_into_the_first(shelf: Shelf, tmp_
     assert reading.sizes == ((first.width, first.height),)
 
 
-def test_smart_render_of_several_parts_encodes_with_a_warning(shelf: Shelf, tmp_path: Path) -> None:
-    film = shelf.get("mp4_25")
-    parts = [(film.path, Fraction(0), Fraction(1)), (film.path, Fraction(2), Fraction(3))]
-    made = cut_parts(parts, tmp_path / "clip.mp4", Profile(render="smart")).made
-    assert made.render == "encode"
-    assert [warning for warning in made.warnings if warning.startswith("encoded_instead:")]
-
-
 @pytest.mark.parametrize("fps", [None, 10])
 def test_frame_is_held_over_a_part_without_video(fps: float | None, shelf: Shelf, tmp_path: Path) -> None:
     film, sound = shelf.get("mp4_25"), shelf.get("audio_only_with_cover")

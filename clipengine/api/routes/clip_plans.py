@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +22,7 @@ from clipengine.clips.frame_count import joined_frames
 from clipengine.clips.profiles import Profile
 from clipengine.clips.read_jobs import MOMENTS, PLAN
 from clipengine.clips.resolve import ResolvedClip
-from clipengine.clips.segments import CannotCopy, check_copyable
+from clipengine.clips.segments import CannotCopy, check_copyable, refused_parts
 from clipengine.clips.snap import Snap
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
@@ -29,6 +30,7 @@ from clipengine.clips.warnings import (
     encoded_instead,
     known_warnings,
     of_part,
+    part_encoded,
     picture_held,
     subtitles_not_drawn,
     text_lost,
@@ -59,16 +61,16 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     folders = call.engine.settings.encoding.font_folders
     fonts = await run_in_threadpool(choose_fonts, [part.burnt for part in parts], folders)
     warnings = [*snapped.warnings, *lost, *fonts.warnings()]
-    reason = _why_encoded(parts, profile)
+    plans, refused, reason = await _plan_parts(call, profile, parts, recordings)
     if reason is not None:
-        profile = profile.rendered("encode", clip.request.output)
         warnings.append(encoded_instead(reason))
-    plans = [await _plan_part(call, profile, parts, number, recordings) for number in range(len(parts))]
-    _add_known_warnings(plans, profile, parts)
+    _add_known_warnings(plans, refused, profile, parts)
     own = [
         plan for plan, part in zip(plans, clip.parts, strict=True) if part.recording_id == clip.recording.recording_id
     ]
-    plan = _joined(plans, own or plans, profile, reason)
+    plan = _joined(
+        plans, own or plans, profile, refused if reason is None else dict.fromkeys(range(len(parts)), reason)
+    )
     plan["warnings"] += warnings
     plan["snapped"] = [asdict(cut) for cut in snapped.cuts]
     if profile.output.max_bytes is not None:
@@ -76,14 +78,26 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     return json_response(plan)
 
 
-def _why_encoded(parts: Sequence[PlannedPart], profile: Profile) -> str | None:
-    """Return why smart render will copy nothing, None if it may."""
+async def _plan_parts(
+    call: Call[NoQuery, CreateClip], profile: Profile, parts: Sequence[PlannedPart], recordings: Sequence[Recording]
+) -> tuple[list[dict[str, Any]], dict[int, str], str | None]:
+    """Return the plans of the parts, why smart render encodes some of them, and why it encodes all of the clip."""
+    plan = partial(_plan_part, call, parts=parts, recordings=recordings)
+    numbers, encoding = range(len(parts)), profile.model_copy(update={"render": "encode"})
+    if profile.render == "encode":
+        return [await plan(profile, number) for number in numbers], {}, None
+    plans: list[dict[str, Any]] = []
     try:
-        if profile.render == "smart":
-            check_copyable(parts, profile)
+        check_copyable(parts, profile)
+        plans = [await plan(profile, number) for number in numbers]
+        refused = refused_parts(parts, [(each["stream"], each["reason"]) for each in plans])
     except CannotCopy as refusal:
-        return str(refusal)
-    return None
+        planned = [each if each["reason"] else await plan(encoding, number) for number, each in enumerate(plans)]
+        return planned or [await plan(encoding, number) for number in numbers], {}, str(refusal)
+    for number in refused:
+        if not plans[number]["reason"]:
+            plans[number] = await plan(encoding, number)
+    return plans, refused, None
 
 
 async def _snap(
@@ -116,8 +130,9 @@ async def _moments(
 async def _plan_part(
     call: Call[NoQuery, CreateClip],
     profile: Profile,
-    parts: Sequence[PlannedPart],
     number: int,
+    *,
+    parts: Sequence[PlannedPart],
     recordings: Sequence[Recording],
 ) -> dict[str, Any]:
     part = parts[number]
@@ -135,12 +150,16 @@ async def _plan_part(
     return made
 
 
-def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts: Sequence[PlannedPart]) -> None:
+def _add_known_warnings(
+    plans: Sequence[dict[str, Any]], refused: Mapping[int, str], profile: Profile, parts: Sequence[PlannedPart]
+) -> None:
     """Add the warnings that follow from facts and transcripts, in the form in which the clip would have them."""
     made = [(exact(plan["actual_start_seconds"]), exact(plan["actual_end_seconds"])) for plan in plans]
     lost = lost_texts(parts, made, profile.container, speed=profile.output.tempo)
     for number, (plan, part) in enumerate(zip(plans, parts, strict=True)):
         found = [*known_warnings(parts, number, profile)]
+        if number in refused:
+            found.append(part_encoded(refused[number]))
         if parts[0].facts.video and not part.facts.video and profile.video != "none":
             found.append(picture_held(exact(plan["duration_seconds"])))
         found += [text_lost(language, profile.container) for of, language in lost if of == number]
@@ -151,19 +170,19 @@ def _add_known_warnings(plans: Sequence[dict[str, Any]], profile: Profile, parts
 
 
 def _joined(
-    plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], profile: Profile, reason: str | None
+    plans: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], profile: Profile, refused: Mapping[int, str]
 ) -> dict[str, Any]:
     """Return the plan of the clip from those of its parts. Its start and end are those of its `own` recording.
 
-    The `reason` says why none of the parts is copied.
+    The `refused` parts are not copied for these reasons.
     """
     sums = ("duration_seconds", "estimated_bytes", "estimated_seconds", "bytes_to_read")
     return {
-        **plans[0],  # the first part decides the size of the picture
+        **{name: plans[0][name] for name in ("width", "height")},  # of the first part
         "actual_start_seconds": min(plan["actual_start_seconds"] for plan in own),
         "actual_end_seconds": max(plan["actual_end_seconds"] for plan in own),
         "segments": [
-            {"part": part, **each, "reason": each["reason"] or reason}
+            {"part": part, **each, "reason": refused.get(part)}
             for part, plan in enumerate(plans)
             for each in plan["segments"]
         ],

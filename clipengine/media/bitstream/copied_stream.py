@@ -30,7 +30,8 @@ class CopiedStream(Protocol):
 
     `stated_reordering` is the number of frames by which packets are decoded earlier than they are shown, if it is
     stated, and `most_reordering` its limit. `coded_size` is that of the frames to encode, unless it is the shown one:
-    players cut off what is larger.
+    players cut off what is larger. Packets of two streams with equal `parameters` can follow each other; adjacent
+    keyframes need different ids if the codec `numbers_keyframes`.
     """
 
     @property
@@ -39,6 +40,10 @@ class CopiedStream(Protocol):
     def most_reordering(self) -> int: ...
     @property
     def coded_size(self) -> tuple[int, int] | None: ...
+    @property
+    def parameters(self) -> tuple[object, ...]: ...
+    @property
+    def numbers_keyframes(self) -> bool: ...
 
     def starts_gop(self, packet: bytes) -> bool:
         """Return True if nothing after the packet and its leading ones needs anything before it."""

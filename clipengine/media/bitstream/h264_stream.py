@@ -51,6 +51,7 @@ class H264Stream:
 
     most_reordering = _MAX_REORDERED_FRAMES
     coded_size = None
+    numbers_keyframes = True
 
     def __init__(self, extradata: bytes) -> None:
         self._length_bytes, self._sps_units, self._pps_units = read_parameter_sets(extradata)
@@ -122,6 +123,10 @@ class H264Stream:
         if self._length_bytes:
             return split_by_lengths(packet, self._length_bytes)
         return split_at_start_codes(packet)
+
+    @property
+    def parameters(self) -> tuple[object, ...]:
+        return (*self._sps_units, *self._pps_units)
 
     @property
     def stated_reordering(self) -> int:

@@ -54,6 +54,7 @@ class HevcStream:
     """The parameter sets of a recording. Raises BitstreamError if frames cannot be encoded to fit them."""
 
     most_reordering = _MAX_REORDERED_FRAMES
+    numbers_keyframes = False
 
     def __init__(self, extradata: bytes) -> None:
         self._length_bytes, self._vps_units, sps_units, self._pps_units = read_parameter_sets(extradata)
@@ -73,6 +74,10 @@ class HevcStream:
             raise BitstreamError("no number is free for a further parameter set")
         self.free_pps_id = free
         self._known = frozenset((*self._vps_units, *sps_units, *self._pps_units))
+
+    @property
+    def parameters(self) -> tuple[object, ...]:
+        return (*self._vps_units, self.sps.unit, *self._pps_units)
 
     @property
     def stated_reordering(self) -> int:

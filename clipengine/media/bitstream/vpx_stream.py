@@ -38,12 +38,18 @@ class VpxStream:
 
     stated_reordering = most_reordering = 0
     coded_size = None
+    numbers_keyframes = False
     extradata = b""
 
     def __init__(self, read: Callable[[bytes], VpxPacket], width: int, height: int) -> None:
         self._read = read
         self._size = width, height
         self._format: FrameFormat | None = None  # of the first copied keyframe
+
+    @property
+    def parameters(self) -> tuple[object, ...]:
+        """The size only: keyframes state the rest."""
+        return self._size
 
     def starts_gop(self, packet: bytes) -> bool:
         """Return True if the packet begins with a keyframe: nothing after it needs anything before it."""

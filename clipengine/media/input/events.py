@@ -14,10 +14,10 @@ from clipengine.media.bitstream.copied_stream import CopiedStream
 
 @dataclass(frozen=True)
 class CopiedVideo:
-    """The recording's video stream, if packets of it are copied.
+    """The recording's video stream, if packets of it are copied, or if encoded frames must fit between such packets.
 
     A copied packet is decoded at most `reordered_frames` frames before it is shown. `keyframe_id` is that of the first
-    copied packet.
+    copied packet. The `stream` is closed with its recording.
     """
 
     stream: VideoStream
@@ -31,7 +31,6 @@ class BeginEvent(NamedTuple):
 
     origin: Fraction
     frame: av.VideoFrame | None
-    copied: CopiedVideo | None = None
 
 
 class VideoFrameEvent(NamedTuple):

@@ -39,7 +39,7 @@ _CHECKED_PACKETS = 64
 
 
 class PacketCopier:
-    """Yields one BeginEvent, then frames to encode, packets to copy and audio frames."""
+    """Yields one BeginEvent, then frames to encode, packets to copy and audio frames. Call `begin` and `plan` first."""
 
     def __init__(self, seeker: AnySeeker, cut: CutRange, *, threads: int) -> None:
         self._seeker = seeker
@@ -50,25 +50,35 @@ class PacketCopier:
         self._ahead: deque[TimedPacket] = deque()  # packets that were read before the head is decoded
         self._leading: list[TimedPacket] = []  # those after the first copied one that are decoded for the head
         self._begun = False
+        self._keyframe_id = 0  # of the first copied packet
+        self._refusal: CannotCopy | None = None  # why no packet can be copied
         self.damage = Damage()  # of audio; recordings with damaged frames are encoded
         self.last_time: Fraction | None = None  # recording time of the latest frame
 
-    def plan(self) -> tuple[Segment, ...]:
-        """Read the recording up to the first packets to copy, and return the segments. Raises CannotCopy."""
+    def begin(self) -> CopiedVideo:
+        """Read the recording up to the first packets to copy, and return its stream. Raises CannotCopy."""
         self._seeker.seek()
         self._open()
         self._packets = self._seeker.packets()
-        self._read_ahead(self._packets)
+        try:
+            self._read_ahead(self._packets)
+        except CannotCopy as refusal:
+            self._refusal = refusal
+        reordered = self._count_reordered_frames()
+        self._copied = CopiedVideo(self._video, self._bitstream, reordered, self._keyframe_id)
+        return self._copied
+
+    def plan(self) -> tuple[Segment, ...]:
+        """Return the segments. Call it after `begin`. Raises CannotCopy if frames of the stream can be encoded only."""
+        if self._refusal is not None:
+            raise self._refusal
         return plan_segments(self._cut, self._key.time)
 
     def events(self) -> Generator[Event]:
         """Yield the events of the clip. Raises CannotCopy."""
-        self.plan()
-        keyframe_id = self._copied_packet(self._key).keyframe_id or 0
-        self._copied = CopiedVideo(self._video, self._bitstream, self._count_reordered_frames(), keyframe_id)
+        tail = CopiedTail(self._cut, self._copied.reordered_frames)
         self._audio.prepare(self.damage)
         yield from self._head()
-        tail = CopiedTail(self._cut, self._copied.reordered_frames)
         for timed in self._from_key():
             if timed.is_video:
                 yield from self._copy(timed, tail)
@@ -114,7 +124,9 @@ class PacketCopier:
                 self._check_sets(timed)
                 self._leading += [timed] if found else []
                 continue
-            self._copied_packet(timed)
+            copied = self._copied_packet(timed)
+            if timed is found:
+                self._keyframe_id = copied.keyframe_id or 0
             checked += 1
             if checked > _CHECKED_PACKETS:
                 break
@@ -262,7 +274,7 @@ class PacketCopier:
             if not self._begun:
                 self._begun = True
                 frame = item if isinstance(item, av.VideoFrame) else self.first_copied_frame()
-                yield BeginEvent(self._selector.origin or Fraction(0), frame, self._copied)
+                yield BeginEvent(self._selector.origin or Fraction(0), frame)
                 yield from self._audio.begin()
             if isinstance(item, av.VideoFrame):
                 yield VideoFrameEvent(time, item)

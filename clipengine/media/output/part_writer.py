@@ -7,6 +7,7 @@ rounded once to the video's time base.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
@@ -14,6 +15,7 @@ import av
 
 from clipengine.clips.edit import PlannedPart, chapters_of_parts, text_languages
 from clipengine.clips.facts import TagName, TrackNames
+from clipengine.clips.segments import OTHER_PARAMETERS, CannotCopy
 from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.part_audio import PartAudio
@@ -34,6 +36,8 @@ class PartWriter(PartAudio):
         self._container = container
         self._text_codec = TEXT_CODECS.get(container)
         self._languages: list[TextTrack] = []  # of the text tracks
+        self._copied: CopiedVideo | None = None  # of the next part, until its video is added
+        self._parameters: tuple[object, ...] | None = None  # of the first part in a clip with copied packets
         self.format: FrameFormat | None = None  # of the video
         self.last_shown: tuple[av.VideoFrame, Fraction] | None = None  # as decoded, and its sample aspect ratio
         self._shown_until: Fraction | None = None  # the end of the last frame, in seconds of the clip
@@ -69,20 +73,40 @@ class PartWriter(PartAudio):
         if self.is_first:
             self._writer.set_creation_time(time)
 
-    def add_video(self, format: FrameFormat, rate: Fraction, *, names: TrackNames = TrackNames()) -> None:
+    def splice(self, copied: CopiedVideo) -> None:
+        """Write packets of this stream, and frames that are encoded to fit them, in the next part.
+
+        Raises CannotCopy if its parameters are not those of the first part.
+        """
+        parameters = copied.bitstream.parameters
+        if self._number >= 0 and self._parameters != parameters:
+            raise CannotCopy(OTHER_PARAMETERS)
+        self._copied, self._parameters = copied, parameters
+
+    @property
+    def is_spliced(self) -> bool:
+        """True if packets are copied: all frames are encoded to fit them."""
+        return self._parameters is not None
+
+    def add_video(
+        self, format: FrameFormat, rate: Fraction, *, sample_aspect_ratio: Fraction, names: TrackNames = TrackNames()
+    ) -> None:
+        """Add the video of the current part. The sample aspect ratio is that of stored frames."""
+        copied, self._copied = self._copied, None
         if self.is_first:
             self.format = format
-            self._writer.add_video(format, rate, names=names)
+            if copied is None:
+                self._writer.add_video(format, rate, names=names)
+            else:
+                self._writer.add_spliced_video(copied, rate, sample_aspect_ratio=sample_aspect_ratio, names=names)
         elif self.format is None:
             raise NoMediaInRange("the first part has no video in its range, a later part has: begin with that one")
+        elif copied is not None:
+            self._writer.begin_spliced_part(copied.keyframe_id)
 
-    def add_spliced_video(
-        self, copied: CopiedVideo, rate: Fraction, *, sample_aspect_ratio: Fraction, names: TrackNames
-    ) -> None:
-        length = self._end - self.start
-        self._writer.add_spliced_video(
-            copied, rate, sample_aspect_ratio=sample_aspect_ratio, length=length, names=names
-        )
+    def end_part(self) -> None:
+        super().end_part()
+        self._writer.end_part(self._end)
 
     def write_texts(self, texts: Sequence[TextTrack], start: Fraction, end: Fraction) -> list[TextTrack]:
         """Write the cues of the part, which is `[start, end)` of its recording. Return the tracks that it cannot have.
@@ -106,4 +130,4 @@ class PartWriter(PartAudio):
 
     def write_packet(self, event: VideoPacketEvent) -> None:
         """Copy a packet of the recording, whose time is that of the part."""
-        self._writer.write_packet(event)
+        self._writer.write_packet(replace(event, time=self.start + event.time))

@@ -6,10 +6,11 @@ Their quality is near to the recording's own, because encoded frames are seen be
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from av.codec.context import CodecContext, ThreadType
 
+from clipengine.media.bitstream.copied_stream import CopiedStream
 from clipengine.media.bitstream.h264_stream import ENCODER_PROFILES, H264Stream
 from clipengine.media.bitstream.hevc_stream import ENCODER_PROFILES as HEVC_PROFILES
 from clipengine.media.bitstream.hevc_stream import HevcStream
@@ -33,23 +34,43 @@ _VP8_QUANTIZER, _VP9_CRF = "10", "20"
 _VP8_BITRATE = 1_000_000_000  # never reached, so that the quantizer is constant
 
 
-def segment_encoder(copied: CopiedVideo, preset: str, threads: int) -> Any:
-    """Return an encoder for the recording's codec. The caller sets size and format, and opens it."""
-    encoder = _ENCODERS[codec_name(copied.stream)](copied, preset, threads)
+class StoredFrames(NamedTuple):
+    """The frames of a recording as they are stored."""
+
+    bitstream: CopiedStream
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    color_range: int
+    color_space: int
+
+    @classmethod
+    def of(cls, copied: CopiedVideo) -> StoredFrames:
+        codec: Any = copied.stream.codec_context
+        format = codec.width, codec.height, codec.pix_fmt, codec.color_range, codec.colorspace
+        return cls(copied.bitstream, codec_name(copied.stream), *format)
+
+
+def segment_encoder(stored: StoredFrames, preset: str, threads: int) -> Any:
+    """Return an encoder of such frames. The caller sets its times, and opens it."""
+    encoder = _ENCODERS[stored.codec](stored, preset, threads)
     encoder.thread_count, encoder.thread_type = threads, ThreadType.FRAME
+    encoder.width, encoder.height = stored.bitstream.coded_size or (stored.width, stored.height)
+    encoder.pix_fmt, encoder.color_range = stored.pixel_format, stored.color_range
     return encoder
 
 
-def _h264(copied: CopiedVideo, preset: str, threads: int) -> Any:
-    assert isinstance(copied.bitstream, H264Stream)
-    profile = ENCODER_PROFILES[copied.bitstream.sps.profile]
+def _h264(stored: StoredFrames, preset: str, threads: int) -> Any:
+    assert isinstance(stored.bitstream, H264Stream)
+    profile = ENCODER_PROFILES[stored.bitstream.sps.profile]
     return _create("libx264", {"preset": preset, "crf": _X264_CRF, "profile": profile, "x264-params": _X264_PARAMS})
 
 
-def _hevc(copied: CopiedVideo, preset: str, threads: int) -> Any:
+def _hevc(stored: StoredFrames, preset: str, threads: int) -> Any:
     """Return an encoder that divides frames into blocks as the recording's does."""
-    assert isinstance(copied.bitstream, HevcStream)
-    coding, sps = copied.bitstream.coding, copied.bitstream.sps
+    assert isinstance(stored.bitstream, HevcStream)
+    coding, sps = stored.bitstream.coding, stored.bitstream.sps
     largest = coding.smallest_block + 3 + coding.larger_blocks
     settings = {
         "frame-threads": min(threads, _MAX_X265_THREADS),
@@ -69,21 +90,21 @@ def _hevc(copied: CopiedVideo, preset: str, threads: int) -> Any:
     return _create("libx265", options)
 
 
-def _vp8(copied: CopiedVideo, preset: str, threads: int) -> Any:
+def _vp8(stored: StoredFrames, preset: str, threads: int) -> Any:
     quantizer = {"qmin": _VP8_QUANTIZER, "qmax": _VP8_QUANTIZER}
     encoder = _create("libvpx", {**_VPX, **quantizer, "cpu-used": str(VPX_SPEEDS[preset])})
     encoder.bit_rate = _VP8_BITRATE
     return encoder
 
 
-def _vp9(copied: CopiedVideo, preset: str, threads: int) -> Any:
+def _vp9(stored: StoredFrames, preset: str, threads: int) -> Any:
     encoder = _create("libvpx-vp9", {**_VPX, "crf": _VP9_CRF, "row-mt": "1", "cpu-used": str(VPX_SPEEDS[preset])})
     encoder.bit_rate = 0
-    encoder.colorspace = copied.stream.codec_context.colorspace
+    encoder.colorspace = stored.color_space
     return encoder
 
 
-_ENCODERS: dict[str, Callable[[CopiedVideo, str, int], Any]] = {"h264": _h264, "hevc": _hevc, "vp8": _vp8, "vp9": _vp9}
+_ENCODERS: dict[str, Callable[[StoredFrames, str, int], Any]] = {"h264": _h264, "hevc": _hevc, "vp8": _vp8, "vp9": _vp9}
 
 
 def _create(name: str, options: dict[str, str]) -> Any:

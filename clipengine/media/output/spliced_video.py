@@ -19,9 +19,10 @@ from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.decoding_times import DecodedTooLate, DecodingTimes
 from clipengine.media.output.last_gop import DECODED_FRAMES
-from clipengine.media.output.segment_encoder import segment_encoder
+from clipengine.media.output.segment_encoder import StoredFrames, segment_encoder
 from clipengine.media.video.filter_graph import linear_graph, pull_one
 
+_MOST_FRAMES = 250  # that one encoder encodes: its first one is the only keyframe
 # Copied packets that are decoded after an encoded one. The inspector decodes as many at the start of a file.
 _SEAM_PACKETS = DECODED_FRAMES
 
@@ -38,7 +39,10 @@ class SplicedPacket(NamedTuple):
 
 
 class SplicedVideo:
-    """Turns copied packets and frames into the packets of one stream, in decoding order."""
+    """Turns copied packets and frames into the packets of one stream, in decoding order.
+
+    They may come from several parts, each of which begins with a keyframe. The parameters are those of `copied`.
+    """
 
     def __init__(
         self,
@@ -48,19 +52,20 @@ class SplicedVideo:
         preset: str,
         rate: Fraction,
         threads: int,
-        length: Fraction,
         unit: int,
     ) -> None:
         self.stream = stream
-        self._copied = copied
+        self._stored = StoredFrames.of(copied)
         self._preset = preset
         self._rate = rate
         self._threads = seam_threads(threads)
         self._tick = as_fraction(stream.time_base or 1)
-        self._length = self._ticks(length)
         self._encoder: Any = None
-        self._encoded = 0  # frames of the current encoder
+        self._given = self._encoded = 0  # frames that the current encoder got, and returned
+        self._encoder_id = 0  # of the current encoder's keyframe
         self._keyframe_id = copied.keyframe_id  # of the copied keyframe that is nearest
+        self._latest_id: int | None = None  # of the latest packet if it is a keyframe
+        self._begins = True  # the next packet is the first one of a part
         self._seam_packets = _SEAM_PACKETS  # copied packets still to be decoded
         self._clock = DecodingTimes(copied.reordered_frames, max(unit, self._ticks(1 / rate)), unit)
         self._held: list[SplicedPacket] = []  # from the one that is shown last on
@@ -72,6 +77,8 @@ class SplicedVideo:
 
     def encode(self, frame: av.VideoFrame | None) -> Iterator[SplicedPacket]:
         """Encode a frame with pts and duration, and yield the packets that are ready; None ends the segment."""
+        if frame is not None and self._given == _MOST_FRAMES:
+            yield from self.encode(None)
         if self._encoder is None:
             if frame is None:
                 return
@@ -80,55 +87,63 @@ class SplicedVideo:
         if frame is not None:
             self._check(frame)
             frame = self._enlarge(frame)
-        encoder, keyframe_id = self._encoder, self._keyframe_id + 1
-        for packet in encoder.encode(frame):
-            data = self._rewritten(bytes(packet), keyframe_id)
-            yield from self._add(data, packet.pts, packet.duration, keyframe=self._encoded == 0, checksum=None)
+            self._given += 1
+        for packet in self._encoder.encode(frame):
+            data, keyframe_id = self._rewritten(bytes(packet)), self._encoder_id if self._encoded == 0 else None
+            yield from self._add(data, packet.pts, packet.duration, keyframe_id=keyframe_id, checksum=None)
             self._encoded += 1
         if frame is None:
-            self._encoder = None
+            self._encoder, self._given = None, 0
 
     def copy(self, event: VideoPacketEvent) -> Iterator[SplicedPacket]:
         """End an encoded segment, and yield the packets that are ready after the copied one."""
         if self._encoder is not None:
             yield from self.encode(None)
-        keyframe = event.keyframe_id is not None
         if event.keyframe_id is not None:
+            self._check_id(event.keyframe_id)
             self._keyframe_id = event.keyframe_id
         pts, duration = self._ticks(event.time), self._ticks(event.duration)
-        yield from self._add(event.data, pts, duration, keyframe=keyframe, checksum=event.checksum)
+        yield from self._add(event.data, pts, duration, keyframe_id=event.keyframe_id, checksum=event.checksum)
 
-    def finish(self) -> Iterator[SplicedPacket]:
-        """Yield the remaining packets. The frame that is shown last lasts until the clip's end."""
+    def begin_part(self, keyframe_id: int) -> None:
+        """Begin a part whose first copied keyframe has this id."""
+        self._keyframe_id = keyframe_id
+
+    def end_part(self, end: Fraction) -> Iterator[SplicedPacket]:
+        """Yield the remaining packets of a part. The frame that is shown last lasts until its end, in clip time."""
         yield from self.encode(None)
         if self._held:
             last = self._held[0].packet
-            last.duration = max(1, self._length - (last.pts or 0))
+            last.duration = max(1, self._ticks(end) - (last.pts or 0))
         yield from self._held
         self._held = []
+        self._begins, self._seam_packets = True, _SEAM_PACKETS
+
+    def _check_id(self, keyframe_id: int) -> None:
+        """Raise CannotCopy if a decoder may take the part's first keyframe for a piece of the frame before it."""
+        if self._begins and self._stored.bitstream.numbers_keyframes and keyframe_id == self._latest_id:
+            raise CannotCopy("two keyframes in a row have the same number")
 
     def _open(self) -> Rewriter:
         """Open an encoder for one segment: its first frame is a keyframe."""
         self._encoder, self._encoded = self._open_encoder(), 0
+        after = self._keyframe_id + 1
+        self._encoder_id = after + 1 if after == self._latest_id else after
         try:
-            return self._copied.bitstream.rewriter(self._encoder.extradata or b"")
+            return self._stored.bitstream.rewriter(self._encoder.extradata or b"")
         except BitstreamError as error:
             raise CannotCopy(str(error)) from None
 
     def _open_encoder(self) -> Any:
-        source = self._copied.stream.codec_context
-        encoder: Any = segment_encoder(self._copied, self._preset, self._threads)
-        encoder.width, encoder.height = self._copied.bitstream.coded_size or (source.width, source.height)
-        encoder.pix_fmt = source.pix_fmt
+        encoder: Any = segment_encoder(self._stored, self._preset, self._threads)
         encoder.time_base, encoder.framerate = self._tick, self._rate.limit_denominator(100_000)
-        encoder.color_range = source.color_range
         encoder.flags |= Flags.global_header | Flags.frame_duration
         encoder.open()
         return encoder
 
     def _check(self, frame: av.VideoFrame) -> None:
-        source = self._copied.stream.codec_context
-        if (frame.format.name, frame.width, frame.height) != (self._encoder.pix_fmt, source.width, source.height):
+        stored = self._stored
+        if (frame.format.name, frame.width, frame.height) != (stored.pixel_format, stored.width, stored.height):
             raise CannotCopy("the size or format of its frames changes")
 
     def _enlarge(self, frame: av.VideoFrame) -> av.VideoFrame:
@@ -144,14 +159,14 @@ class SplicedVideo:
         large.pts, large.time_base, large.duration = frame.pts, frame.time_base, frame.duration
         return large
 
-    def _rewritten(self, data: bytes, keyframe_id: int) -> bytes:
+    def _rewritten(self, data: bytes) -> bytes:
         try:
-            return self._rewriter.rewritten(data, number=self._encoded, keyframe_id=keyframe_id)
+            return self._rewriter.rewritten(data, number=self._encoded, keyframe_id=self._encoder_id)
         except BitstreamError as error:
             raise CannotCopy(f"its header cannot be written: {error}") from None
 
     def _add(
-        self, data: bytes, pts: int, duration: int | None, *, keyframe: bool, checksum: int | None
+        self, data: bytes, pts: int, duration: int | None, *, keyframe_id: int | None, checksum: int | None
     ) -> list[SplicedPacket]:
         """Hold the packet, and return those before it if none of them is shown last."""
         packet: Packet[Any] = Packet(data)
@@ -160,7 +175,8 @@ class SplicedVideo:
         except DecodedTooLate as error:
             raise CannotCopy(str(error)) from None
         packet.duration = duration or 0
-        packet.is_keyframe = keyframe
+        packet.is_keyframe = keyframe_id is not None
+        self._latest_id, self._begins = keyframe_id, False
         packet.stream = self.stream
         ready: list[SplicedPacket] = []
         if self._latest is None or pts > self._latest:

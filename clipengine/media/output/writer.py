@@ -207,10 +207,9 @@ class ClipWriter:
         rate: Fraction,
         *,
         sample_aspect_ratio: Fraction,
-        length: Fraction,
         names: TrackNames = TrackNames(),
     ) -> None:
-        """Add a video stream of copied packets and of frames that are encoded to fit them, of `length` seconds."""
+        """Add a video stream of copied packets and of frames that are encoded to fit them."""
         stream = self._container.add_stream_from_template(copied.stream)
         stream.time_base = stream.codec_context.time_base = VIDEO_TIME_BASE
         stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
@@ -223,9 +222,19 @@ class ClipWriter:
             preset=self._profile.preset,
             rate=rate,
             threads=self._threads,
-            length=length,
             unit=self._unit,
         )
+
+    def begin_spliced_part(self, keyframe_id: int) -> None:
+        """Begin a later part of the clip whose first copied keyframe has this id."""
+        assert self._spliced is not None
+        self._spliced.begin_part(keyframe_id)
+
+    def end_part(self, end: Fraction) -> None:
+        """End the video of a part of the clip at `end` (clip time)."""
+        if self._spliced is not None:
+            with self._errors:
+                self._mux_spliced(self._spliced.end_part(end))
 
     def add_audio(self, *, rate: int, channels: int, names: TrackNames) -> tuple[str, str]:
         """Add an audio track and return the sample format and channel layout that its encoder needs."""
@@ -329,8 +338,6 @@ class ClipWriter:
                 for packet in self._flushed(self._video):
                     self._mux_video(packet)
                     on_packet()
-            if self._spliced is not None:
-                self._mux_spliced(self._spliced.finish())
             for audio in self._audio:
                 self._mux(audio.finish())
             self._container.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -17,8 +20,9 @@ from clipengine.clips.plan import CutRange, FrameSelector, kept_tracks
 from clipengine.clips.profiles import Profile
 from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.segments import CannotCopy, Segment, check_copyable
-from clipengine.clips.warnings import encoded_instead, picture_resized
+from clipengine.clips.warnings import picture_resized
 from clipengine.media.input.container import media_errors
+from clipengine.media.input.events import CopiedVideo
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.read_request import ReadRequest, as_json
 from clipengine.media.input.seekers import open_seeker
@@ -60,6 +64,8 @@ def clip_plan(
     """Return the plan of the clip or part `[start, end)` with the keys of the API. Raises RecordingError.
 
     `is_first` and `is_last` are the place of the part in its clip. Its warnings are those that the facts do not tell.
+    With smart render, `reason` says why nothing of it can be copied, and `stream` is a checksum of the parameters that
+    parts must share to be copied.
     """
     end = min(end, facts.duration)
     warnings = []
@@ -72,15 +78,16 @@ def clip_plan(
             warnings += [picture_resized(picture)] if picture.others else []
     origin = _origin(source, facts, cut, seek_index) if has_video else start
     segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
-    reason = None
+    stream = reason = None
     if profile.render == "smart":
         try:
             check_copyable([PlannedPart(facts, start, end)], profile)
-            found = _segments(source, facts, profile, cut, threads=threads, seek_index=seek_index)
-            segments = (replace(found[0], start=origin), *found[1:])
+            with _copier(source, facts, profile, cut, threads=threads, seek_index=seek_index) as copier:
+                stream = _checksum(copier.begin())
+                found = _segments(copier, profile)
+                segments = (replace(found[0], start=origin), *found[1:])
         except CannotCopy as refusal:
             reason = str(refusal)
-            warnings.append(encoded_instead(reason))
     effects = effects_of(profile.output, (end - origin) / profile.output.tempo, first=is_first, last=is_last)
     size = clip_size(facts.video, profile) if has_video and facts.video is not None else (None, None)
     reached = seek_index.before(start) if seek_index is not None else None
@@ -93,7 +100,9 @@ def clip_plan(
         "frames": frame_count(facts, profile, cut, origin, effects) if has_video else 0,
         "width": size[0],
         "height": size[1],
-        "segments": [_object(each, reason) for each in segments],
+        "segments": [_object(each) for each in segments],
+        "stream": stream,
+        "reason": reason,
         "estimated_bytes": cost.bytes,
         "estimated_seconds": round(cost.seconds / threads, 3),
         "bytes_to_read": cost.bytes_to_read,
@@ -101,9 +110,8 @@ def clip_plan(
     }
 
 
-def _object(segment: Segment, reason: str | None) -> dict[str, Any]:
-    times = {"start_seconds": _seconds(segment.start), "end_seconds": _seconds(segment.end)}
-    return {"kind": segment.kind, **times, "reason": reason}
+def _object(segment: Segment) -> dict[str, Any]:
+    return {"kind": segment.kind, "start_seconds": _seconds(segment.start), "end_seconds": _seconds(segment.end)}
 
 
 def _picture(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None) -> PictureSize | None:
@@ -124,7 +132,8 @@ def _origin(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: S
     return cut.start if selector.origin is None else selector.origin
 
 
-def _segments(
+@contextmanager
+def _copier(
     source: ByteSource,
     facts: SourceFacts,
     profile: Profile,
@@ -132,18 +141,25 @@ def _segments(
     *,
     threads: int,
     seek_index: SeekIndex | None,
-) -> tuple[Segment, ...]:
+) -> Iterator[PacketCopier]:
     audio = [track.index for track in kept_tracks(profile, facts.audio)]
     with (
         MediaReader(source) as reader,
         media_errors(reader),
         open_seeker(reader, facts, cut, video=True, audio=audio, seek_index=seek_index) as seeker,
     ):
-        copier = PacketCopier(seeker, cut, threads=threads)
-        segments = copier.plan()
-        frame = copier.first_copied_frame()
-        FrameConverter(profile, frame, None).check_kept(frame)
-        return segments
+        yield PacketCopier(seeker, cut, threads=threads)
+
+
+def _segments(copier: PacketCopier, profile: Profile) -> tuple[Segment, ...]:
+    segments = copier.plan()
+    frame = copier.first_copied_frame()
+    FrameConverter(profile, frame, None).check_kept(frame)
+    return segments
+
+
+def _checksum(copied: CopiedVideo) -> str:
+    return hashlib.sha256(repr(copied.bitstream.parameters).encode()).hexdigest()
 
 
 def _seconds(time: Fraction) -> float:

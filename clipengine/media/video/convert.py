@@ -181,7 +181,9 @@ class FrameConverter:
         stored = frame.height, frame.width
         size = stored if rotation_of(frame) % 180 else stored[::-1]
         same_format = frame.format.name == self.format.pixel_format and not self._rgb and self._tone_mapper is None
-        return same_format and (self.format.width, self.format.height) == size
+        return (
+            same_format and (self.format.width, self.format.height) == size and self.format.colors == colors_of(frame)
+        )
 
     def _reformat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         """Return the frame in this size and in the format and the colours of the clip."""
