@@ -29,10 +29,10 @@ from clipengine.cli.options import (
 from clipengine.cli.output_options import output_options
 from clipengine.cli.range_files import FromFile, NamedRange, can_be_folder, from_options, parts_of, rate_option
 from clipengine.client import ApiError, Client, ClientError, Clip, Recording
-from clipengine.clips.edl import format_edl
+from clipengine.clips.edl import format_ranges
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
-from clipengine.clips.range_file import ListedRange, RangeFormat, format_csv, format_losslesscut
+from clipengine.clips.range_file import ListedRange, RangeFormat
 from clipengine.clips.snap import Snap
 from clipengine.errors import RecordingNotComplete
 from clipengine.timecode import exact
@@ -252,11 +252,7 @@ def export(
     if kind == "edl" and rate is None:
         raise click.UsageError("the recording has no frame rate: give --edl-rate, such as 25")
     ranges = sorted(_ranges(client, recording_id), key=lambda each: (each.start, each.end))
-    if kind == "edl":
-        assert rate is not None
-        text = format_edl(ranges, recording.name or recording_id, rate)
-    else:
-        text = (format_csv if kind == "csv" else format_losslesscut)(ranges)
+    text = format_ranges(kind, ranges, recording.name or recording_id, rate)
     if target is None:
         click.echo(text, nl=False)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from clipengine.client.errors import ClientError
 from clipengine.client.exchange import Api, Steps, filters, route, without_none
@@ -186,6 +186,16 @@ class RecordingCalls(Generic[R]):
             (yield from self._api.send("POST", target, headers=headers, content=read_chunks(path, None)))
         )
 
+    def write_ranges(
+        self, recording_id: str, ranges: Sequence[Mapping[str, Any]], path: str | Path, *, format: str | None = None
+    ) -> Steps[int]:
+        """Write ranges with `start_seconds`, `end_seconds` and, if they have one, `label` to a file; return its size.
+
+        `format` is `csv`, `losslesscut` or `edl`, by default the file's suffix.
+        """
+        body = {"format": format or Path(path).suffix[1:].lower(), "ranges": [dict(each) for each in ranges]}
+        return save(route("recordings", recording_id, "ranges", "file"), path, None, method="POST", json=body)
+
     def next_moment(
         self,
         recording_id: str,
@@ -256,6 +266,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     waveform = blocking(RecordingCalls[Recording].waveform)
     next_moment = blocking(RecordingCalls[Recording].next_moment)
     ranges = blocking(RecordingCalls[Recording].ranges)
+    write_ranges = blocking(RecordingCalls[Recording].write_ranges)
     proxy = blocking(RecordingCalls[Recording].proxy)
     proxy_segment = blocking(RecordingCalls[Recording].proxy_segment)
     delete = blocking(RecordingCalls[Recording].delete)
@@ -293,6 +304,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
     next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)
     ranges = awaiting(RecordingCalls[AsyncRecording].ranges)
+    write_ranges = awaiting(RecordingCalls[AsyncRecording].write_ranges)
     proxy = awaiting(RecordingCalls[AsyncRecording].proxy)
     proxy_segment = awaiting(RecordingCalls[AsyncRecording].proxy_segment)
     delete = awaiting(RecordingCalls[AsyncRecording].delete)

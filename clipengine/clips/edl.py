@@ -11,7 +11,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from clipengine.clips.range_file import ListedRange, Note, RangeFile, checked, fault, parse_csv, seconds, text_lines
+from clipengine.clips.range_file import (
+    ListedRange,
+    Note,
+    RangeFile,
+    RangeFormat,
+    checked,
+    fault,
+    format_csv,
+    format_losslesscut,
+    parse_csv,
+    seconds,
+    text_lines,
+)
 from clipengine.errors import InvalidRequest
 
 _CODE = r"(\d{1,2}:\d\d:\d\d[:;.,]\d{2,3})"
@@ -58,6 +70,17 @@ def parse_ranges(data: bytes, *, duration: Fraction, rate: Fraction | None) -> R
     if written and all("," not in line and ";" not in line and _is_skip(line) for _, line in written):
         return checked(_parse_mplayer(written, duration, rate), duration)
     return checked(parse_csv(lines, duration), duration)
+
+
+def format_ranges(kind: RangeFormat, ranges: Iterable[ListedRange], title: str, rate: Fraction | None) -> str:
+    """Return the ranges of a recording with this title and frame rate as a file. Raises InvalidRequest."""
+    if kind != "edl":
+        return (format_csv if kind == "csv" else format_losslesscut)(ranges)
+    if rate is None or rate <= 0:
+        raise InvalidRequest(
+            "the times of an EDL count frames, and the recording has no frame rate", hint="Choose another format."
+        )
+    return format_edl(ranges, title, rate)
 
 
 # ---- CMX 3600

@@ -40,6 +40,47 @@ def test_edit_decision_list_counts_the_frames_of_the_recording(http: httpx.Clien
     assert answer.json()["notes"] == [{"line": 2, "detail": "black is left out"}]
 
 
+FORMATS = {"csv": ("text/csv", ".csv"), "losslesscut": ("text/csv", ".llc.csv"), "edl": ("text/plain", ".edl")}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_written_ranges_are_read_again(http: httpx.Client, recording: Recording, kind: str) -> None:
+    given = [("Goal, 1", 62.5, 70), ("", 80, 90.4)]
+    body = [{"label": label, "start_seconds": start, "end_seconds": end} for label, start, end in given]
+    path = f"/v1/recordings/{recording.recording_id}/ranges/file"
+    file = http.post(path, json={"format": kind, "ranges": body})
+    media_type, suffix = FORMATS[kind]
+    assert (file.status_code, file.headers["content-type"]) == (200, f"{media_type}; charset=utf-8"), file.text
+    assert file.headers["content-disposition"].endswith(suffix)
+    assert ranges(send(http, recording, file.text)) == given
+
+
+def test_range_without_length_is_not_written(http: httpx.Client, recording: Recording) -> None:
+    body = {
+        "format": "csv",
+        "ranges": [{"start_seconds": 2, "end_seconds": 2}, {"start_seconds": -1, "end_seconds": 2}],
+    }
+    answer = http.post(f"/v1/recordings/{recording.recording_id}/ranges/file", json=body)
+    assert answer.status_code == 422
+    assert [each["pointer"] for each in answer.json()["errors"]] == ["/ranges/0/end_seconds", "/ranges/1/start_seconds"]
+
+
+def test_edit_decision_list_of_a_recording_without_video_is_refused(engine: RecordedEngine, http: httpx.Client) -> None:
+    sound = engine.make_recording(facts=FACTS.model_copy(update={"video": None}))
+    body = {"format": "edl", "ranges": [{"start_seconds": 1, "end_seconds": 2}]}
+    answer = http.post(f"/v1/recordings/{sound.recording_id}/ranges/file", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "the recording has no frame rate" in answer.text
+
+
+def test_client_writes_ranges(server: ApiServer, recording: Recording, tmp_path: Path) -> None:
+    with Client(server.url, server.key) as client:
+        path = tmp_path / "cuts.edl"
+        found = [{"label": "Goal", "start_seconds": 62.5, "end_seconds": 70.0}]
+        assert client.recordings.write_ranges(recording.recording_id, found, path) == path.stat().st_size
+        assert client.recordings.ranges(recording.recording_id, path).data == found
+
+
 def test_end_is_clamped_to_the_recording(http: httpx.Client, recording: Recording) -> None:
     assert ranges(send(http, recording, "5399,5400.9\n")) == [("", 5399, 5400.04)]
 

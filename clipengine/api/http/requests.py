@@ -6,6 +6,7 @@ What needs the recording, the settings or the ledger to be checked is checked la
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -29,7 +30,8 @@ from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.output import Output
 from clipengine.clips.profiles import Render
-from clipengine.clips.request import ClipRequest
+from clipengine.clips.range_file import MAX_ROWS, RangeFormat
+from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest
 from clipengine.clips.snap import Snap
 from clipengine.clips.subtitles import SubtitleMode
 from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
@@ -261,6 +263,30 @@ class ClipPart(Body):
 
     def of(self, recording_id: str) -> Part:
         return Part(self.recording_id or recording_id, self.start_seconds, self.end_seconds)
+
+
+def _after_start(value: float, info: ValidationInfo) -> float:
+    if value <= info.data.get("start_seconds", -math.inf):
+        raise PydanticCustomError("range_order", "must be greater than start_seconds")
+    return value
+
+
+class WrittenRange(Body):
+    """A range in a file that is written."""
+
+    start_seconds: Seconds = Field(ge=0, description="On the recording's timeline.")
+    end_seconds: Annotated[Seconds, AfterValidator(_after_start)] = Field(description="End of the range, exclusive.")
+    label: str = Field(default="", max_length=MAX_LABEL_CHARACTERS, description="Its name in the file.")
+
+
+class WriteRanges(Body):
+    max_bytes = None  # a label may have 800 bytes
+    model_config = _like(format="edl", ranges=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
+
+    format: RangeFormat = Field(
+        description="`csv` has a header, `losslesscut` is the CSV of LosslessCut, `edl` a CMX 3600 edit decision list."
+    )
+    ranges: list[WrittenRange] = Field(min_length=1, max_length=MAX_ROWS, description="In the order of the file.")
 
 
 def _range_or_parts(value: float | None, info: ValidationInfo) -> float | None:

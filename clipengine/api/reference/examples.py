@@ -138,6 +138,8 @@ _PYTHON = {
     "get_recordings_recording_id_transcripts_language_search": 'client.transcripts.search(\n    "budget", '
     'recording_id=recording_id, language="en"\n).data',
     "post_recordings_recording_id_ranges": 'client.recordings.ranges(recording_id, "ranges.csv").data',
+    "post_recordings_recording_id_ranges_file": "client.recordings.write_ranges(\n    recording_id, "
+    '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], "cut.edl"\n)',
     "get_status": 'client.installation.status()["queue"]',
     "get_settings": 'client.installation.settings()["limits"]',
     "get_keys": "client.installation.keys().data",

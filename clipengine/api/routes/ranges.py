@@ -1,4 +1,4 @@
-"""Lists of ranges from files of other programs, for the clips of a recording."""
+"""Lists of ranges from and for other programs, for the clips of a recording."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
-from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.requests import NoBody, NoQuery, WriteRanges
 from clipengine.api.http.responses import RangesObject
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
-from clipengine.clips.edl import parse_ranges
+from clipengine.api.routes.downloads import content_disposition, file_name
+from clipengine.clips.edl import format_ranges, parse_ranges
 from clipengine.clips.range_file import MAX_FILE_BYTES, ListedRange
 from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
@@ -23,8 +24,10 @@ from clipengine.errors import (
     RecordingNotFound,
     UnsupportedContentType,
 )
+from clipengine.timecode import exact
 
 _MEDIA_TYPES = ("text/plain", "text/csv")
+_SUFFIXES = {"csv": "csv", "losslesscut": "llc.csv", "edl": "edl"}
 
 
 async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
@@ -39,6 +42,20 @@ async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
         return json_response({"data": [_object(each, facts.duration) for each in found.ranges], "notes": notes})
 
     return await call.in_session(work)
+
+
+def write_ranges(call: Call[NoQuery, WriteRanges]) -> Response:
+    recording, kind = recording_of_path(call), call.body.format
+    video = ClipSource(recording).facts.video
+    ranges = [
+        ListedRange(number, exact(each.start_seconds), exact(each.end_seconds), each.label)
+        for number, each in enumerate(call.body.ranges, 1)
+    ]
+    title = recording.name or recording.recording_id
+    text = format_ranges(kind, ranges, title, video.rate if video else None)
+    name = content_disposition("attachment", file_name(title, _SUFFIXES[kind]))
+    media_type = "text/plain" if kind == "edl" else "text/csv"
+    return Response(text, media_type=media_type, headers={"Content-Disposition": name})
 
 
 def _object(each: ListedRange, duration: Fraction) -> dict[str, Any]:
@@ -63,5 +80,15 @@ OPERATIONS = [
             UnsupportedContentType,
         ),
         uploads=_MEDIA_TYPES,
+    ),
+    Operation(
+        "POST",
+        "/v1/recordings/{recording_id}/ranges/file",
+        "read",
+        write_ranges,
+        "Write ranges to a CSV file or an edit decision list",
+        [Answer(200, "The file. An edit decision list is `text/plain`.", media_type="text/csv, text/plain")],
+        (RecordingNotFound, RecordingNotComplete, InvalidRequest),
+        body=WriteRanges,
     ),
 ]

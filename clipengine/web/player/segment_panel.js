@@ -1,11 +1,10 @@
 // The panel of the segments: their rows, the buttons that create one clip or several, and import and export.
 
-import {ApiError, post, postText} from "../lib/api.js";
+import {ApiError, post, postText, request} from "../lib/api.js";
 import {addArrowNavigation, announce, focusNeighbour, h, iconButton, setChildren, setText} from "../lib/dom.js";
 import {formatTime, titleOf} from "../lib/format.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler, errorText, menuButton, saveFile, serverText, toast} from "../lib/ui.js";
-import {formatCsv, formatEdl, formatLosslessCut} from "./segment_files.js";
 import {MAX_SEGMENTS} from "./segments.js";
 
 /** @import {ClipForm} from "./clip_form.js" */
@@ -75,15 +74,19 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   }
 
   /**
-   * @param {string} name
-   * @param {string} text
+   * @param {"csv" | "losslesscut" | "edl"} format
+   * @param {string} suffix of the file's name
    */
-  const save = (name, text) => () => saveFile(`${titleOf(recording).replace(/[\\/:*?"<>|]+/g, "-")}${name}`, text);
+  const save = (format, suffix) => async () => {
+    const ranges = segments.items.map(({label, start, end}) => ({label, start_seconds: seconds(start), end_seconds: seconds(end)}));
+    const file = await request("POST", `/v1/recordings/${recording.recording_id}/ranges/file`, {body: {format, ranges}, as: "blob"});
+    saveFile(`${titleOf(recording).replace(/[\\/:*?"<>|]+/g, "-")}${suffix}`, file);
+  };
   /** @returns {MenuItem[]} */
   const exports = () => [
-    {text: t("Export CSV"), icon: "down", run: save(".csv", formatCsv(segments.items))},
-    {text: t("Export CSV for LosslessCut"), icon: "down", run: save("-llc.csv", formatLosslessCut(segments.items))},
-    hasVideo && {text: t("Export EDL"), icon: "down", run: save(".edl", formatEdl(segments.items, titleOf(recording), selection.rate))},
+    {text: t("Export CSV"), icon: "down", run: save("csv", ".csv")},
+    {text: t("Export CSV for LosslessCut"), icon: "down", run: save("losslesscut", "-llc.csv")},
+    hasVideo && {text: t("Export EDL"), icon: "down", run: save("edl", ".edl")},
     {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(segments.replace([]), t("Segments removed"), t("Undo"))},
   ];
   const menu = menuButton(t("Import and export segments"), "more", () => [
@@ -103,8 +106,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   async function createOne() {
     const parts = segments.items.map(({start, end}) => ({start_seconds: seconds(start), end_seconds: seconds(end)}));
     const made = await create(() => {
-      const {render, ...settings} = form.settings(segments.seconds); // several parts are always encoded
-      return post(`/v1/recordings/${recording.recording_id}/clips`, {label: form.label, parts, ...settings});
+      return post(`/v1/recordings/${recording.recording_id}/clips`, {label: form.label, parts, ...form.settings(segments.seconds)});
     });
     if (made) form.clearLabel();
   }
