@@ -40,6 +40,7 @@ LEFT_OUT = {
 ARGUMENTS: dict[str, Any] = {
     "clips": [{"recording_id": "x", "label": "x", "start_seconds": 1.0, "end_seconds": 2.0}],
     "clip_ids": ["x"],
+    "ranges": [{"start_seconds": 1.0, "end_seconds": 2.0}],
     "recording_id": "x",
     "clip_id": "x",
     "webhook_id": "x",
@@ -195,7 +196,7 @@ def test_profiles_deliveries_and_previews_are_returned(client: Client, recording
     assert not hook.enabled
     with pytest.raises(ApiError) as caught:
         client.recordings.frame(recording.recording_id, "frame.jpg", -1)
-    assert [fault["parameter"] for fault in caught.value.errors] == ["at"]
+    assert [fault["parameter"] for fault in caught.value.errors] == ["at_seconds"]
 
 
 class TestEvents:

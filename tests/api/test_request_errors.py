@@ -111,7 +111,7 @@ def test_unreadable_body_is_the_only_fault(http: httpx.Client) -> None:
         ("GET", "/v1/events?x=1&clip_id=clip_none", None, {"x"}),
         ("GET", "/v1/events?clip_id=clip_none&recording_id=rec_none", None, {"clip_id"}),
         ("GET", "/v1/events?recording_id=rec_none", None, {"recording_id"}),
-        ("GET", "/v1/recordings/rec_none/frame?width=1", None, {"at", "width"}),
+        ("GET", "/v1/recordings/rec_none/frame?width=1", None, {"at_seconds", "width"}),
         ("POST", "/v1/webhooks", {"url": "http://10.0.0.1/", "secret": "x", "x": 1}, {"/secret", "/x"}),
         ("POST", "/v1/webhooks", {"url": "http://10.0.0.1/"}, {"/url"}),
         ("PATCH", "/v1/webhooks/whk_none", {"url": "ftp://a/", "x": 1}, {"/url", "/x"}),
