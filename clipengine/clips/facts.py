@@ -79,7 +79,7 @@ class VideoFacts(BaseModel):
     roles: Roles = 0
     first_frame: ExactSeconds | None = None  # its recording time; None from older probes
     last_frame: ExactSeconds | None = None  # the same
-    # Width and height of the largest picture, if the probe saw pictures of several sizes.
+    # Width and height of the largest picture, if the probe saw pictures of several sizes or shapes.
     largest: tuple[Pixels, Pixels] | None = None
 
     @property

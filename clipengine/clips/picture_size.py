@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from fractions import Fraction
-from types import MappingProxyType
 from typing import NamedTuple
 
 from clipengine.clips.facts import VideoFacts
@@ -13,49 +13,75 @@ _LEAST_SECONDS = 1  # for which a size must be shown to decide: a single damaged
 _NAMED_SIZES = 5
 
 Size = tuple[int, int]
-_UNSTATED: Mapping[Size, Fraction] = MappingProxyType({})
+
+
+class Picture(NamedTuple):
+    """A stored size and its sample aspect ratio, if the codec's headers state it."""
+
+    width: int
+    height: int
+    ratio: Fraction | None = None
+
+    @property
+    def size(self) -> Size:
+        return self.width, self.height
 
 
 class PictureSize(NamedTuple):
-    """The stored size from which the clip's is derived, and the others in the range, which are fitted into it.
+    """The stored picture from which the clip's size is derived, and the others in the range, which are fitted into it.
 
-    The `ratios` are the sample aspect ratios of stored pictures, as far as the codec's headers state them.
+    The `ratio` is its sample aspect ratio, if the codec's headers state it.
     """
 
     width: int
     height: int
-    others: tuple[Size, ...] = ()
-    ratios: Mapping[Size, Fraction] = _UNSTATED
+    others: tuple[Picture, ...] = ()
+    ratio: Fraction | None = None
 
     def applied_to(self, video: VideoFacts) -> VideoFacts:
-        """Return the facts of a recording whose pictures all have this size."""
+        """Return the facts of a recording whose pictures are all like this one."""
         size = self.width, self.height
-        ratio = ratio_of(size, (video.width, video.height), video.sample_aspect_ratio, self.ratios)
+        ratio = self.ratio or unstated_ratio(size, (video.width, video.height), video.sample_aspect_ratio)
         return video.model_copy(update={"width": self.width, "height": self.height, "sample_aspect_ratio": ratio})
+
+    def explains(self, seen: PictureSize) -> bool:
+        """Return True if the headers, from which this picture was chosen, state why frames differ as they were seen."""
+        return bool(self.others) or all(each.size == (seen.width, seen.height) for each in seen.others)
 
     @property
     def others_text(self) -> str:
-        """The other sizes, as far as a warning names them."""
+        """The other pictures, as far as a warning names them."""
         more = len(self.others) - _NAMED_SIZES
-        named = ", ".join(f"{width}x{height}" for width, height in self.others[:_NAMED_SIZES])
+        named = ", ".join(self._text(each) for each in self.others[:_NAMED_SIZES])
         return f"{named} and {more} more sizes" if more > 0 else named
 
+    def _text(self, other: Picture) -> str:
+        size = f"{other.width}x{other.height}"
+        if other.ratio is None or other.size != (self.width, self.height):
+            return size
+        return f"{size} with the sample aspect ratio {other.ratio.numerator}:{other.ratio.denominator}"
 
-def chosen_size(shown: Mapping[Size, Fraction], ratios: Mapping[Size, Fraction] = _UNSTATED) -> PictureSize:
-    """Return the largest size that is shown for at least a second in total, or else the one shown longest."""
-    long = [size for size, seconds in shown.items() if seconds >= _LEAST_SECONDS]
-    size = max(long, key=_pixels) if long else max(shown, key=lambda each: (shown[each], _pixels(each)))
-    return PictureSize(*size, tuple(each for each in shown if each != size), ratios)
+
+def chosen_size(shown: Mapping[Picture, Fraction]) -> PictureSize:
+    """Return the largest size that is shown for at least a second in total, or else the one shown longest.
+
+    Of its sample aspect ratios, the one shown longest is chosen.
+    """
+    seconds: defaultdict[Size, Fraction] = defaultdict(Fraction)
+    for picture, each in shown.items():
+        seconds[picture.size] += each
+    long = [size for size, each in seconds.items() if each >= _LEAST_SECONDS]
+    size = max(long, key=_pixels) if long else max(seconds, key=lambda each: (seconds[each], _pixels(each)))
+    chosen = max((each for each in shown if each.size == size), key=lambda each: shown[each])
+    return PictureSize(*size, tuple(each for each in shown if each != chosen), chosen.ratio)
 
 
-def ratio_of(size: Size, other: Size, ratio: Fraction, ratios: Mapping[Size, Fraction]) -> Fraction:
+def unstated_ratio(size: Size, other: Size, ratio: Fraction) -> Fraction:
     """Return the sample aspect ratio of pictures of this size, given that of pictures of another one.
 
-    Without a stated ratio anamorphic pictures keep their shape: broadcasts change the number of their pixels.
+    Anamorphic pictures keep their shape: broadcasts change the number of their pixels.
     """
-    if size == other or (ratio == 1 and size not in ratios):
-        return ratio
-    return ratios.get(size, ratio * Fraction(*other) / Fraction(*size))
+    return ratio if ratio == 1 or size == other else ratio * Fraction(*other) / Fraction(*size)
 
 
 def _pixels(size: Size) -> tuple[int, int]:

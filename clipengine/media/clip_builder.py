@@ -11,7 +11,7 @@ import av
 
 from clipengine.clips.effects import Effects, effect_steps, effects_of
 from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
-from clipengine.clips.picture_size import PictureSize
+from clipengine.clips.picture_size import Picture, PictureSize
 from clipengine.clips.plan import CutRange
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import CannotCopy
@@ -39,7 +39,7 @@ _NOTED_SECONDS = Fraction(1, 1000)  # of a part without a frame, more than round
 
 
 class PictureSizeChanges(Exception):
-    """Pictures of several sizes are shown in the range, so the one of the clip must be chosen first.
+    """Pictures of several sizes or shapes are shown in the range, so the one of the clip must be chosen first.
 
     `seen` has the size of the first picture and another one.
     """
@@ -184,7 +184,6 @@ class ClipBuilder:
             frame,
             sample_aspect_ratio,
             size=None if size is None else size[:2],
-            ratios={} if size is None else size.ratios,
             target=self._writer.format,
             effects=self._effects,
             watermark=self._drawing.watermark,
@@ -208,7 +207,7 @@ class ClipBuilder:
         assert self._converter is not None
         spliced = self._writer.is_spliced
         if self._clip.picture is None and not spliced and not self._converter.fits(event.frame):
-            other = event.frame.width, event.frame.height
+            other = Picture(event.frame.width, event.frame.height, self._converter.ratio_of(event.frame))
             raise PictureSizeChanges(PictureSize(*self._converter.stored, (other,)))
         self._begin_video(event.time)
         self._gaps.add(event.time)

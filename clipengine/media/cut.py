@@ -300,7 +300,7 @@ class _Cutter:
         if clip.video:
             with self._reader(self.sources[part.source]) as reader:
                 size = picture_size(reader, part.facts, clip.cut, part.seek_index)
-            if size is None or (seen is not None and not size.others):
+            if size is None or (seen is not None and not size.explains(seen)):
                 size = seen
             clip = clip._replace(picture=size)
             self.parts[number] = part, clip

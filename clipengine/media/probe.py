@@ -7,7 +7,6 @@ index, raw streams) are read once from start to end.
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -278,7 +277,7 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
         roles=roles(stream),
         first_frame=head.first_frame,
         last_frame=stats.last_frame,
-        largest=max(stats.sizes, key=math.prod) if len(stats.sizes) > 1 else None,
+        largest=stats.largest,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from clipengine.clips.facts import SourceFacts
 from clipengine.clips.output import BlurBox, Output
-from clipengine.clips.picture_size import PictureSize, chosen_size
+from clipengine.clips.picture_size import Picture, PictureSize, chosen_size
 from clipengine.clips.profiles import Profile
 from clipengine.media.bitstream.picture_sizes import PictureSizes
 from clipengine.media.input.source import DescriptorSource
@@ -51,16 +52,22 @@ def _columns(path: Path, number: int) -> list[int]:
 
 
 def test_largest_size_that_is_shown_for_a_second_is_chosen() -> None:
-    assert chosen_size({(160, 90): Fraction(9), (640, 360): _SECOND}) == PictureSize(640, 360, ((160, 90),))
+    shown = {Picture(160, 90): Fraction(9), Picture(640, 360): _SECOND}
+    assert chosen_size(shown) == PictureSize(640, 360, (Picture(160, 90),))
 
 
 def test_size_that_is_shown_longest_is_chosen_if_none_is_shown_for_a_second() -> None:
-    assert chosen_size({(160, 90): _SECOND / 2, (640, 360): _SECOND / 4})[:2] == (160, 90)
-    assert chosen_size({(160, 90): _SECOND / 2, (640, 360): _SECOND / 2})[:2] == (640, 360)
+    assert chosen_size({Picture(160, 90): _SECOND / 2, Picture(640, 360): _SECOND / 4})[:2] == (160, 90)
+    assert chosen_size({Picture(160, 90): _SECOND / 2, Picture(640, 360): _SECOND / 2})[:2] == (640, 360)
 
 
 def test_one_frame_of_a_huge_size_does_not_decide() -> None:
-    assert chosen_size({(640, 360): 5 * _SECOND, (8192, 4096): Fraction(1, 25)})[:2] == (640, 360)
+    assert chosen_size({Picture(640, 360): 5 * _SECOND, Picture(8192, 4096): Fraction(1, 25)})[:2] == (640, 360)
+
+
+def test_shape_that_is_shown_longest_is_chosen() -> None:
+    wide, narrow = Picture(720, 576, Fraction(64, 45)), Picture(720, 576, Fraction(16, 11))
+    assert chosen_size({narrow: _SECOND / 2, wide: _SECOND * 2 / 3}) == PictureSize(720, 576, (narrow,), wide.ratio)
 
 
 def test_clip_has_the_largest_size_and_all_pictures_fitted_into_it(path: Path) -> None:
@@ -108,15 +115,15 @@ def test_sizes_are_found_in_the_headers_of_a_codec(tmp_path: Path, codec: str, s
 def test_size_in_a_header_is_that_without_the_edge_that_players_cut_off(codec: str, name: str) -> None:
     extradata, packets = encode_with(name, {}, (130, 74), 3)
     sizes = PictureSizes(codec, extradata)
-    assert sizes.size == (None if codec == "av1" else (130, 74))
-    assert sizes.add(packets[0]) == (130, 74)
+    assert sizes.picture == (None if codec == "av1" else Picture(130, 74))
+    assert sizes.add(packets[0]) == Picture(130, 74)
 
 
 def test_damaged_header_does_not_change_the_size() -> None:
     extradata, _ = encode_with("libx264", {}, (130, 74), 3)
     sizes = PictureSizes("h264", extradata)
     sizes.change_header(extradata[:9])
-    assert sizes.add(b"\0\0\0\2\x67\xff") == (130, 74)
+    assert sizes.add(b"\0\0\0\2\x67\xff") == Picture(130, 74)
 
 
 def test_smart_clip_of_a_range_with_a_change_is_encoded(path: Path) -> None:
@@ -189,6 +196,56 @@ def test_anamorphic_pictures_of_several_sizes_keep_their_shape(
     write_changing(path := tmp_path / f"film.{suffix}", codec, runs)
     clip = _cut(path, 0, 3, Profile.model_validate({"crf": 10} | values))
     assert [_square(clip.path, at) for at in (0.5, 2.5)] == pytest.approx([1, 1], abs=0.05)
+
+
+_BROADCASTS = {"h264": ("libx264", (Fraction(12, 11), Fraction(16, 11))),
+               "mpeg2": ("mpeg2video", (Fraction(16, 15), Fraction(64, 45)))}  # fmt: skip
+
+
+def _write_broadcast(path: Path, codec: str, ratios: tuple[Fraction, ...]) -> None:
+    """Write a part of 2 s for each sample aspect ratio, with a white square in the middle of 180x144 pixels."""
+    with path.open("wb") as joined:
+        for number, ratio in enumerate(ratios):
+            part = path.with_suffix(f".{number}.ts")
+            box = f"drawbox=(iw-w)/2:(ih-h)/2:{round(72 / ratio)}:72:white:fill"
+            picture = f"color=gray:180x144:25,{box},setsar={ratio}"
+            command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-t", "2", "-c:v", codec, "-bf", "2"]
+            command += ["-b:v", "2M", "-pix_fmt", "yuv420p", "-output_ts_offset", str(2 * number), str(part)]
+            subprocess.run(command, check=True, timeout=300)
+            joined.write(part.read_bytes())
+
+
+@pytest.mark.parametrize(("codec", "ratios"), _BROADCASTS.values(), ids=_BROADCASTS)
+def test_change_of_the_sample_aspect_ratio_at_one_size_keeps_the_shape(
+    tmp_path: Path, codec: str, ratios: tuple[Fraction, ...]
+) -> None:
+    _write_broadcast(path := tmp_path / "film.ts", codec, ratios)
+    clip = _cut(path, 0.4, 3.9, Profile(crf=10))
+    assert [_square(clip.path, at) for at in (0.5, 1.52, 1.64, 3)] == pytest.approx([1] * 4, abs=0.05)
+    other = f"180x144 with the sample aspect ratio {ratios[0].numerator}:{ratios[0].denominator}"
+    # The joint of the parts damages a packet.
+    assert f"picture_resized: pictures of {other} in the range are fitted into 180x144" in clip.made.warnings
+    later = _cut(path, 2.4, 3.6, Profile(crf=10))
+    with av.open(str(later.path)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == ratios[1]
+    assert _square(later.path, 0.5) == pytest.approx(1, abs=0.05)
+    assert not any(each.startswith("picture_resized") for each in later.made.warnings)
+
+
+def test_plan_states_the_shape_of_a_clip_after_a_change_of_the_sample_aspect_ratio(tmp_path: Path) -> None:
+    _write_broadcast(path := tmp_path / "film.ts", *_BROADCASTS["h264"])
+    profile = Profile(output=Output(aspect="1:1", fit="pad"))
+    made = _cut(path, 2.4, 3.6, profile).made
+    with path.open("rb") as file:
+        plan = clip_plan(
+            DescriptorSource(file.fileno()),
+            facts_of(path),
+            profile,
+            start=Fraction("2.4"),
+            end=Fraction("3.6"),
+            threads=1,
+        )
+    assert (plan["width"], plan["height"]) == (made.width, made.height)
 
 
 def test_facts_of_older_probes_are_accepted(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from clipengine.clips.picture_size import Picture
 from clipengine.media.bitstream.bits import BitReader
 
 _EXTENDED = 255
@@ -28,8 +29,8 @@ def read_aspect_ratio(reader: BitReader) -> Fraction | None:
     return Fraction(width, height) if width and height else None
 
 
-def mpeg2_picture(packet: bytes) -> tuple[tuple[int, int], Fraction | None] | None:
-    """Return size and sample aspect ratio of the sequence header in a packet, or None if it has none.
+def mpeg2_picture(packet: bytes) -> Picture | None:
+    """Return the picture of the sequence header in a packet, or None if it has none.
 
     Raises BitstreamError if it is incomplete.
     """
@@ -42,4 +43,4 @@ def mpeg2_picture(packet: bytes) -> tuple[tuple[int, int], Fraction | None] | No
         return None
     displayed = _DISPLAYED.get(code)
     ratio = Fraction(1) if code == 1 else displayed and displayed * height / width
-    return (width, height), ratio
+    return Picture(width, height, ratio or None)

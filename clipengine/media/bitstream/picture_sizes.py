@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from typing import NamedTuple
 
+from clipengine.clips.picture_size import Picture, Size
 from clipengine.media.bitstream import h264_parameter_sets as h264
 from clipengine.media.bitstream import hevc_parameter_sets as hevc
 from clipengine.media.bitstream.aspect_ratio import mpeg2_picture
@@ -15,9 +15,6 @@ from clipengine.media.bitstream.h264_slices import unit_type as h264_unit_type
 from clipengine.media.bitstream.nal import split_at_start_codes, split_by_lengths
 from clipengine.media.bitstream.vp8_frames import vp8_size
 from clipengine.media.bitstream.vp9_frames import vp9_size
-
-Size = tuple[int, int]
-Picture = tuple[Size, Fraction | None]  # a size and its sample aspect ratio, if that is stated
 
 # Codecs whose frames or sequence headers state the size.
 _SIZES: dict[str, Callable[[bytes], Size | None]] = {"vp8": vp8_size, "vp9": vp9_size, "av1": av1_size}
@@ -44,8 +41,7 @@ class PictureSizes:
     def __init__(self, codec: str, header: bytes) -> None:
         self._codec = codec
         self._length_bytes = 0
-        self.size: Size | None = None  # None until a header states it
-        self.ratios: dict[Size, Fraction] = {}  # sample aspect ratios of sizes, as far as headers state them
+        self.picture: Picture | None = None  # None until a header states it
         self.change_header(header)
 
     @property
@@ -53,29 +49,36 @@ class PictureSizes:
         """True if only keyframes can state another size."""
         return self._codec != "vp9"
 
+    @property
+    def state_ratios(self) -> bool:
+        """True if headers of the codec can state a sample aspect ratio."""
+        return self._codec in _SETS or self._codec == "mpeg2video"
+
     def change_header(self, header: bytes) -> None:
         """Apply a codec header, FFmpeg's `extradata`."""
-        if self._codec not in _SETS:
-            return
         try:
-            found = _SETS[self._codec].read(header)
-            self._length_bytes = found.length_bytes
-            self._read_sets(found.sps)
+            if self._codec == "mpeg2video":
+                self._apply(mpeg2_picture(header))
+            elif self._codec in _SETS:
+                found = _SETS[self._codec].read(header)
+                self._length_bytes = found.length_bytes
+                self._read_sets(found.sps)
         except BitstreamError:
             pass
 
-    def add(self, packet: bytes) -> Size | None:
-        """Return the size of the packet's picture, or None if no header has stated it."""
+    def add(self, packet: bytes) -> Picture | None:
+        """Return the picture of the packet, or None if no header has stated it."""
         try:
             if self._codec in _SIZES:
-                self.size = _SIZES[self._codec](packet) or self.size
+                size = _SIZES[self._codec](packet)
+                self._apply(size and Picture(*size))
             elif self._codec == "mpeg2video":
                 self._apply(mpeg2_picture(packet))
             elif self._codec in _SETS:
                 self._read_sets(self._split(packet))
         except BitstreamError:
             pass
-        return self.size
+        return self.picture
 
     def _split(self, packet: bytes) -> list[bytes]:
         return split_by_lengths(packet, self._length_bytes) if self._length_bytes else split_at_start_codes(packet)
@@ -85,11 +88,7 @@ class PictureSizes:
         for unit in units:
             if sets.unit_type(unit) == sets.sps_unit:
                 found = sets.parse_sps(unit)
-                self._apply((found.size, found.sample_aspect_ratio))
+                self._apply(Picture(*found.size, found.sample_aspect_ratio))
 
     def _apply(self, picture: Picture | None) -> None:
-        if picture is None:
-            return
-        self.size, ratio = picture
-        if ratio is not None:
-            self.ratios[self.size] = ratio
+        self.picture = picture or self.picture

@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterator
 from fractions import Fraction
 
 import av
-from av.codec.context import ThreadType
+from av.codec.context import Flags, ThreadType
+from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -19,6 +20,7 @@ from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seekers import AnySeeker
+from clipengine.media.input.shown_sizes import StreamSizes
 
 _SMALLEST_STEP = Fraction(1, 90_000)
 # Decoders that apply changes of skip_frame; others (dav1d) read it once when they are opened.
@@ -105,6 +107,8 @@ class ClipDecoder:
         self._video, context = stream, stream.codec_context
         context.thread_type = ThreadType.FRAME | ThreadType.SLICE
         context.thread_count = self._threads
+        context.flags |= Flags.copy_opaque
+        self._sizes = StreamSizes(stream)
         self._skips = context.name in _SKIPPING_DECODERS
 
     # ---- video
@@ -124,6 +128,7 @@ class ClipDecoder:
         skips = self._skips and not self._seeker.has_field_packets and not self._seeker.decoding_times
         before_clip = skips and on_screen is not None and timed.time < on_screen
         context.skip_frame = "NONREF" if before_clip else "DEFAULT"
+        self._note_ratio(timed.packet)
         try:
             frames = context.decode(timed.packet)
         except av.FFmpegError as error:
@@ -131,6 +136,14 @@ class ClipDecoder:
             self.damage.lost_frames += self._in_range(timed.time)
             return
         yield from self._select(frames, selector)
+
+    def _note_ratio(self, packet: Packet[VideoStream]) -> None:
+        """Set the sample aspect ratio that headers state as `opaque`, which the decoder copies to the frame."""
+        if not self._sizes.state_ratios:
+            return
+        picture = self._sizes.add(packet)
+        if picture is not None and picture.ratio is not None:
+            packet.opaque = Fraction(picture.ratio)  # a copy: PyAV forgets an object when the first packet is freed
 
     def _last_video_frames(self, selector: FrameSelector[av.VideoFrame]) -> Iterator[tuple[Fraction, av.VideoFrame]]:
         if not selector.done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, cast
@@ -13,6 +14,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from clipengine.clips.picture_size import Picture
 from clipengine.errors import RecordingEncrypted, RecordingUnreadable
 from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
 from clipengine.media.input.codec_headers import HeaderChanges
@@ -153,7 +155,7 @@ class PacketStats:
         }
         self.headers = HeaderChanges(streams)
         self._sizes = {stream.index: StreamSizes(stream) for stream in streams if isinstance(stream, VideoStream)}
-        self.sizes: set[tuple[int, int]] = set()  # of the pictures, up to a limit
+        self.pictures: set[Picture] = set()  # of several sizes and shapes, up to a limit
         self.frame_distances = _FrameDistances()
         self.frames: int | None = 0  # None if packets were left out
         self.last_frame: Fraction | None = None  # of those read since packets were left out
@@ -180,11 +182,18 @@ class PacketStats:
             self.frame_distances.add(time_on_timeline)
             self.frames = None if self.frames is None else self.frames + 1
             self.last_frame = max(time_on_timeline, self.last_frame or time_on_timeline)
-            size = self._sizes[packet.stream_index].add(packet)
-            if size is not None and len(self.sizes) < _MAX_SIZES:
-                self.sizes.add(size)
+            picture = self._sizes[packet.stream_index].add(packet)
+            if picture is not None and len(self.pictures) < _MAX_SIZES:
+                self.pictures.add(picture)
         elif packet.stream_index in self.stamps:
             self.stamps[packet.stream_index].add(packet)
+
+    @property
+    def largest(self) -> tuple[int, int] | None:
+        """Size of the largest picture, or None if all pictures have one size and shape."""
+        sizes = {each.size for each in self.pictures}
+        ratios = {each.ratio for each in self.pictures} - {None}
+        return max(sizes, key=math.prod) if max(len(sizes), len(ratios)) > 1 else None
 
     def skip(self) -> None:
         """Note that packets are left out between the last one and the next one."""

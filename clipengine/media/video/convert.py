@@ -5,9 +5,7 @@ A frame that already has the right format goes to the encoder unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
-from types import MappingProxyType
 
 import av
 from av.filter import Graph
@@ -15,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.effects import Effects
 from clipengine.clips.framing import Box, Framing, Size, framing, reframes, upright_ratio
-from clipengine.clips.picture_size import ratio_of
+from clipengine.clips.picture_size import unstated_ratio
 from clipengine.clips.plan import output_size
 from clipengine.clips.profiles import Profile
 from clipengine.clips.segments import CannotCopy
@@ -65,8 +63,8 @@ def _fitted(width: int, height: int, ratio: Fraction, target: FrameFormat) -> Fr
 class FrameConverter:
     """Converts decoded frames to the clip's format, which is derived from the first frame and the `size`.
 
-    The stored `size` is that of the first frame by default. Frames of another size are fitted into it, with black bars,
-    as their own sample aspect ratio shapes them: that in `ratios`, if the codec's headers state one.
+    The stored `size` is that of the first frame by default. Frames of another size or shape are fitted into it, with
+    black bars, as their own sample aspect ratio shapes them: that in `opaque`, if the codec's headers state one.
 
     With `target`, the format of an earlier part, frames are scaled into its size, with black bars if their aspect ratio
     differs. The watermark and the captions are drawn over the result, and fade with it. Raises UnsupportedMedia if only
@@ -80,7 +78,6 @@ class FrameConverter:
         sample_aspect_ratio: Fraction | None,
         *,
         size: tuple[int, int] | None = None,
-        ratios: Mapping[tuple[int, int], Fraction] = MappingProxyType({}),
         target: FrameFormat | None = None,
         effects: Effects = Effects(),
         watermark: WatermarkImage | None = None,
@@ -97,7 +94,7 @@ class FrameConverter:
         width, height = output_size(*self.stored, rotation=rotation, max_height=max_height)
         self._shown = self.stored[::-1] if rotation % 180 else self.stored
         self._upright = Size(width, height)
-        self._ratio, self._ratios = sample_aspect_ratio or Fraction(1), ratios
+        self._ratio = sample_aspect_ratio or Fraction(1)
         self._effects = effects
         self._changes: tuple[Step, ...] = ()  # of the upright picture
         if reframed:
@@ -146,19 +143,21 @@ class FrameConverter:
         return frame if self._overlay is None else self._fader.apply(self._overlay.apply(frame, time), time)
 
     def fits(self, frame: av.VideoFrame) -> bool:
-        """Return True if the frame has the size from which the clip's is derived."""
-        return self._shown == _shown(frame, transposed=rotation_of(frame) % 180 != 0)
+        """Return True if the frame has the size and the shape from which the clip's are derived."""
+        shown = _shown(frame, transposed=rotation_of(frame) % 180 != 0)
+        return shown == self._shown and self.ratio_of(frame) == self._ratio
 
     def ratio_of(self, frame: av.VideoFrame) -> Fraction:
         """Return the sample aspect ratio of the frame as it is stored."""
-        return ratio_of((frame.width, frame.height), self.stored, self._ratio, self._ratios)
+        if isinstance(frame.opaque, Fraction):
+            return frame.opaque
+        return unstated_ratio((frame.width, frame.height), self.stored, self._ratio)
 
     def _placed(self, frame: av.VideoFrame, *, transposed: bool) -> Size:
         """Return the size of the frame's picture within the upright picture."""
-        shown = _shown(frame, transposed=transposed)
-        if shown == self._shown:
+        if self.fits(frame):
             return self._upright
-        rotation = rotation_of(frame)
+        shown, rotation = _shown(frame, transposed=transposed), rotation_of(frame)
         ratio = upright_ratio(self.ratio_of(frame), rotation) / upright_ratio(self._ratio, rotation)
         return fitted_size(Fraction(*shown) * ratio, self._upright)
 
