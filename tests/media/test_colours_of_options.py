@@ -31,7 +31,7 @@ from tests.support.patches import HEIGHT, SOURCES, WIDTH, Pixels, read_pixels, s
 from tests.support.png import png
 
 _MOST = 6  # of 255
-_MOST_OF_AN_ANIMATION = 12  # a palette of 256 colours, or a chroma sample for four pixels of small pictures
+_MOST_OF_WEBP = 12  # a chroma sample for four pixels of small pictures
 _START, _END, _AT = Fraction(1, 5), Fraction(3, 5), 0.12
 _LEFT = {"x": 0.0, "y": 0.0, "width": 0.2, "height": 0.5}
 _RIGHT_HALF = {"x": 0.5, "y": 0.0, "width": 0.5, "height": 1.0}
@@ -144,7 +144,7 @@ def test_options_keep_the_colours(name: str, option: str, profile: str, folder: 
     pixels = _pixels(_recording(folder, name), tmp_path, option, _PROFILES[profile])
     found = stripes(pixels, bars="fit" in _OPTIONS[option])
     rows = slice(None, -1) if option == "captions" else slice(None)  # the text is over the last stripe
-    most = _MOST_OF_AN_ANIMATION if profile in ("gif", "webp") else _MOST
+    most = _MOST_OF_WEBP if profile == "webp" else _MOST
     assert found[rows] == pytest.approx(expected[rows], abs=most)
 
 
