@@ -161,6 +161,18 @@ def assert_grid(reading: ClipReading, recording: Film, fps: Fraction, clip: Clip
         assert begun <= moment + early
 
 
+@pytest.mark.parametrize("name", ["webm_vp8", "mkv"])
+def test_last_frame_of_less_than_a_millisecond_is_shown_for_one_in_matroska(
+    shelf: Shelf, tmp_path: Path, name: str
+) -> None:
+    """Its duration would be rounded to none, which players take for that of other frames: 40 ms more."""
+    profile = CASES[name].profile if name in CASES else Profile(container="mkv")
+    made = cut(shelf.get("mp4_25"), Fraction(1), Fraction(30003, 10000), tmp_path / "clip", profile)
+    with av.open(str(made.path)) as container:
+        ends = [packet.pts + packet.duration for packet in container.demux(video=0) if packet.pts is not None]
+    assert (len(ends), max(ends)) == (51, 2001)
+
+
 def test_recordings_own_rate_changes_nothing(shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get("sar_narrow_mkv")  # its times are rounded to milliseconds
     clip = cut(recording, Fraction(1), Fraction(3), tmp_path / "clip.mp4", Profile(fps=25))

@@ -294,7 +294,7 @@ class ClipWriter:
         earliest = 0 if self._last_pts is None else self._last_pts + self._unit
         frame.pts = self._last_pts = max(_CLOCK.stamp(time), earliest)
         frame.time_base = VIDEO_TIME_BASE
-        frame.duration = max(1, _CLOCK.stamp(time + duration) - frame.pts)
+        frame.duration = max(self._unit, _CLOCK.stamp(time + duration) - frame.pts)
         frame.pict_type = 0
         self._durations[frame.pts] = frame.duration
         with self._errors:
