@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from clipengine.clips.facts import VideoFacts
+if TYPE_CHECKING:  # the inspector starts without pydantic
+    from clipengine.clips.facts import VideoFacts
 
 _LEAST_SECONDS = 1  # for which a size must be shown to decide: a single damaged or hostile frame must not
 _NAMED_SIZES = 5

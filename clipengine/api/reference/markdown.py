@@ -18,6 +18,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("transcripts", "Transcripts", r"/transcripts|/search"),
     ("proxies", "Proxies", r"/proxy"),
     ("previews", "Previews", r"/(frame|frames|filmstrip|waveform|moments)$"),
+    ("ranges", "Lists of ranges", r"/ranges"),
     ("clip-plans", "Plans of clips", r"/clips/plan"),
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
     ("clip-batches", "Many clips", r"/clips/(batch|delete)"),
@@ -28,7 +29,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("events", "Events", r"/(events|ingest)"),
     ("recordings", "Recordings", r"/"),
 )
-_ORDER: tuple[str, ...] = ("recordings", "transcripts", "previews", "proxies")
+_ORDER: tuple[str, ...] = ("recordings", "transcripts", "ranges", "previews", "proxies")
 _ORDER += ("clips", "clip-plans", "clip-batches", "clip-files", "shares")
 _ORDER += ("webhooks", "deliveries", "events", "keys", "installation")
 # Pages of the objects that several resources refer to.

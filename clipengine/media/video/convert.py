@@ -68,7 +68,7 @@ class FrameConverter:
 
     With `target`, the format of an earlier part, frames are scaled into its size, with black bars if their aspect ratio
     differs. The watermark and the captions are drawn over the result, and fade with it. Raises UnsupportedMedia if only
-    one of the two is HDR.
+    one of the two is HDR. Without a `sample_aspect_ratio`, frames keep the shape in which they are stored.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class FrameConverter:
         width, height = output_size(*self.stored, rotation=rotation, max_height=max_height)
         self._shown = self.stored[::-1] if rotation % 180 else self.stored
         self._upright = Size(width, height)
-        self._ratio = sample_aspect_ratio or Fraction(1)
+        self._ratio, self._keeps_shapes = sample_aspect_ratio or Fraction(1), sample_aspect_ratio is not None
         self._effects = effects
         self._changes: tuple[Step, ...] = ()  # of the upright picture
         if reframed:
@@ -149,7 +149,7 @@ class FrameConverter:
 
     def ratio_of(self, frame: av.VideoFrame) -> Fraction:
         """Return the sample aspect ratio of the frame as it is stored."""
-        if isinstance(frame.opaque, Fraction):
+        if self._keeps_shapes and isinstance(frame.opaque, Fraction):
             return frame.opaque
         return unstated_ratio((frame.width, frame.height), self.stored, self._ratio)
 
