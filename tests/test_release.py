@@ -30,6 +30,7 @@ def jobs() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.exhaustive
 def test_built_wheel_has_no_problems(wheel: Path) -> None:
     assert problems(wheel, CHANGELOG) == []
     assert metadata_of(wheel)["Version"] == clipengine.__version__

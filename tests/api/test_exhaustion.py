@@ -180,6 +180,7 @@ def test_long_target_gets_a_short_response(server: RunningServer, target: str) -
     assert len(answer.content) < ANSWER_BYTES
 
 
+@pytest.mark.exhaustive
 def test_closed_connections_keep_no_bodies(server: RunningServer) -> None:
     """Each kept what it had received of the body, 64 KiB, until a full garbage collection."""
     port = httpx.URL(server.url).port

@@ -117,6 +117,7 @@ def test_frame_that_is_held_over_boundaries_begins_each_segment(
     assert [number for start, _, number in frames if start in begun] == [number for _, number in film.frames]
 
 
+@pytest.mark.exhaustive
 def test_picture_before_the_first_frame_is_black(http: httpx.Client, engine: RecordedEngine, shelf: Shelf) -> None:
     film = shelf.get("edit_empty_video_late")
     stream = fetched(http, registered(engine, film.path).recording_id)

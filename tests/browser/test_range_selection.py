@@ -88,6 +88,7 @@ def test_times_are_typed_and_handles_moved_by_keys(browser: Any, server: Running
         assert handle.get_attribute("aria-valuenow") == "0.000"
 
 
+@pytest.mark.exhaustive
 def test_invalid_input_is_kept_and_reported(browser: Any, server: RunningServer, recording: Recording) -> None:
     def typed(page: Any, name: str, text: str) -> None:
         point(page, name).fill(text)

@@ -235,6 +235,7 @@ GROUPS = """async () => {
 }"""
 
 
+@pytest.mark.exhaustive
 def test_groups_of_segments_of_every_lane_are_shown(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)

@@ -110,6 +110,7 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
 
 
+@pytest.mark.exhaustive
 def test_cue_at_every_fraction_of_a_frame_is_found_and_selected(
     browser: Any, server: RunningServer, spoken: Recording
 ) -> None:

@@ -66,6 +66,7 @@ def _levels(path: Path) -> Any:
         return np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width].astype(int)
 
 
+@pytest.mark.exhaustive
 def test_subtitles_and_watermark_are_drawn_in_the_sandbox(film: Path, tmp_path: Path) -> None:
     cues = "WEBVTT\n\n00:01.000 --> 00:03.500\nThe BUDGET\n"
     for language in ("en", "de"):

@@ -74,6 +74,7 @@ def test_source_of_the_settings_is_shown(tmp_path: Path) -> None:
         assert first == f"ok      settings: read from {tmp_path / name}; from the environment: nothing"
 
 
+@pytest.mark.exhaustive
 def test_port_check_tells_servers_apart(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         port = {"CLIPENGINE_SERVER__PORT": server.url.rpartition(":")[2]}

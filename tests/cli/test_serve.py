@@ -144,6 +144,7 @@ def test_server_restarts_with_its_data(tmp_path: Path) -> None:
         assert get(f"{server.url}/v1/clips", key).status_code == 200
 
 
+@pytest.mark.exhaustive
 def test_second_server_on_the_same_folder_is_rejected(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         began = time.monotonic()

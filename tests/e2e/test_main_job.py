@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import httpx
+import pytest
 from minio import Minio
 from standardwebhooks import Webhook
 
@@ -83,6 +84,7 @@ def test_clip_is_cut_uploaded_and_announced(s3: S3Server, bucket: str, film: Pat
     assert left in ([key], sorted([key, clip.bucket_path, clip.result.poster_path, clip.result.manifest_path]))
 
 
+@pytest.mark.exhaustive
 def test_only_the_needed_bytes_are_read(s3: S3Server, bucket: str, recordings: Path, tmp_path: Path) -> None:
     source = recordings / "long_persons_139s_10fps.mp4"
     s3.client.fput_object(bucket, "camera.mp4", str(source))

@@ -33,6 +33,7 @@ def scrape(url: str, key: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.exhaustive
 def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None:
     with (
         Receiver() as receiver,

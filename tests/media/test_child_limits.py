@@ -61,7 +61,8 @@ def _cut(sample: Path, profile: str = "h264", seconds: int = 12, **limits: Any) 
 # ---- memory
 
 
-@pytest.mark.parametrize("profile", cases(["h264", "slow", "vp9", "av1", "hevc"], ("h264",)))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("profile", ["h264", "slow", "vp9", "av1", "hevc"])
 def test_memory_exhaustion_is_reported(profile: str, sample: Path) -> None:
     """Whoever meets the limit, decoder, encoder or Python: the clip is whole or it fails, with what can be done.
 
@@ -235,6 +236,7 @@ def _made(job: Job, recording: Path | _Object) -> bytes:
         return output.read()
 
 
+@pytest.mark.exhaustive
 def test_surplus_bytes_of_a_store_are_ignored(sample: Path) -> None:
     """The demuxer copies what it is given without a look at its length: the child would be gone, or worse."""
     broken = _Object(sample.read_bytes(), more=b"\xff" * 3_000_000)

@@ -81,6 +81,7 @@ def test_small_clip_is_encoded_once_with_the_quality_of_its_profile(noisy: Path,
     assert same.made.bytes_read == plain.made.bytes_read
 
 
+@pytest.mark.exhaustive
 def test_unreachable_size_fails(noisy: Path, tmp_path: Path) -> None:
     with pytest.raises(SizeUnreachable, match="could not be made smaller than 10000 bytes: the smallest attempt has"):
         cut_file(noisy, _START, _END, tmp_path / "clip.mp4", _profile(10_000))

@@ -84,6 +84,7 @@ def test_second_clip_reads_neither_header_nor_index_again(
         assert len(ranges) < 20
 
 
+@pytest.mark.exhaustive
 def test_parts_of_two_recordings_are_read_by_their_ranges(
     s3: S3Server,
     bucket: str,
