@@ -649,7 +649,7 @@ class DecoderKilled(EngineError):
     retryable = True
     default_hint = (
         "The machine was probably out of memory; its kernel log shows this (journalctl -k). "
-        "Lower encoding.workers or encoding.memory_mb, or add memory, then retry."
+        "Lower encoding.workers or encoding.threads_per_clip, or add memory, then retry."
     )
 
 

@@ -6,6 +6,7 @@ its ranges are those in between.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ _NAME = re.compile(r"\s*\*\s*(FROM|TO) CLIP NAME:\s*(.*)", re.I)
 _NUMBERED = re.compile(r"\s*\d{3,6}\s", re.A)
 _SKIP = re.compile(r"\s*(\S+)\s+(\S+)(?:\s+([0-3]))?\s*\Z", re.A)
 _CUT, _MUTE, _MARKER, _BREAK = "0", "1", "2", "3"  # actions of MPlayer and Kodi
+_EDGE = Fraction(1, 1000)  # of a frame, by which times are rounded
 _IGNORED = {_MUTE: "mute", _MARKER: "scene marker"}
 
 
@@ -139,10 +141,11 @@ def _seconds_of(code: str, rate: Fraction, line: int, *, drop: bool) -> Fraction
 
 
 def format_edl(ranges: Iterable[ListedRange], title: str, rate: Fraction) -> str:
-    """Return the ranges as CMX 3600 without drop frame. Times are rounded to frames."""
+    """Return the ranges as CMX 3600 without drop frame: the first frame of each clip, and the first one after it."""
     text, recorded = f"TITLE: {' '.join(title.split())}\nFCM: NON-DROP FRAME\n", 0
     for number, each in enumerate(ranges, 1):
-        start, end = (round(time * rate) for time in (each.start, each.end))
+        start = math.ceil(each.start * rate - Fraction(1, 2))  # the nearest frame; of two, the earlier
+        end = max(start + 1, math.ceil(each.end * rate - _EDGE))
         codes = (_timecode(frames, rate) for frames in (start, end, recorded, recorded + end - start))
         recorded += end - start
         text += f"\n{number:03d}  AX       AA/V  C        {' '.join(codes)}\n"

@@ -45,7 +45,7 @@ def test_every_range_becomes_a_clip(server: RunningServer, recording_id: str, tm
     assert exported.stdout.splitlines()[:3] == ["label,start,end", "moment 2,0.0,0.5", "Goal,1.0,2.0"]
     edl = tmp_path / "list.edl"
     assert server.command("clips", "export", recording_id, "--output", str(edl)).returncode == 0
-    assert "002  AX       AA/V  C        00:00:01:00 00:00:02:00 00:00:00:12 00:00:01:12\n" in edl.read_text()
+    assert "002  AX       AA/V  C        00:00:01:00 00:00:02:00 00:00:00:13 00:00:01:13\n" in edl.read_text()
     for name, said in (("no/x.csv", "does not exist"), ("x.txt", "give --format")):
         refused = server.command("clips", "export", recording_id, "--output", str(tmp_path / name))
         assert (refused.returncode, said in refused.stderr) == (2, True)
@@ -53,7 +53,7 @@ def test_every_range_becomes_a_clip(server: RunningServer, recording_id: str, tm
     options = ["--from", str(edl), "--as-parts", "--wait", "--json"]
     joined = _shown(server.command("clips", "create", recording_id, *options))
     assert joined["label"] == "list"
-    assert [(part["start_seconds"], part["end_seconds"]) for part in joined["parts"]][:2] == [(0.0, 0.48), (1.0, 2.0)]
+    assert [(part["start_seconds"], part["end_seconds"]) for part in joined["parts"]][:2] == [(0.0, 0.52), (1.0, 2.0)]
 
 
 def test_ranges_are_created_in_groups(server: RunningServer, recording_id: str, tmp_path: Path) -> None:

@@ -202,6 +202,20 @@ def test_edl_has_one_event_for_each_range() -> None:
     text = format_edl([ListedRange(0, F(10), F("12.5"), "Goal"), ListedRange(0, F(60), F(61))], "match", F(25))
     assert text == (
         "TITLE: match\nFCM: NON-DROP FRAME\n"
-        "\n001  AX       AA/V  C        00:00:10:00 00:00:12:12 00:00:00:00 00:00:02:12\n* FROM CLIP NAME: Goal\n"
-        "\n002  AX       AA/V  C        00:01:00:00 00:01:01:00 00:00:02:12 00:00:03:12\n"
+        "\n001  AX       AA/V  C        00:00:10:00 00:00:12:13 00:00:00:00 00:00:02:13\n* FROM CLIP NAME: Goal\n"
+        "\n002  AX       AA/V  C        00:01:00:00 00:01:01:00 00:00:02:13 00:00:03:13\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "codes"),
+    [
+        ("5.5", "6.5", "00:00:05:12 00:00:06:13"),  # between two frames: the earlier one, as in a clip
+        ("5.49", "6.49", "00:00:05:12 00:00:06:13"),
+        ("5.48", "6.48", "00:00:05:12 00:00:06:12"),
+        ("5.480001", "6.480001", "00:00:05:12 00:00:06:12"),
+        ("5.48", "5.49", "00:00:05:12 00:00:05:13"),
+    ],
+)
+def test_event_has_the_frames_of_the_clip(start: str, end: str, codes: str) -> None:
+    assert f"  {codes} " in format_edl([ListedRange(0, F(start), F(end))], "", F(25))

@@ -125,7 +125,7 @@ class ShareObject(_Object):
 class NewShareObject(ShareObject):
     """The only response that contains the link. `embed_url` is null if the clip may not be embedded."""
 
-    url: str
+    url: str = Field(examples=["https://clips.example.org/s/2mQx…"])
     embed_url: str | None
     video_url: str
 
@@ -241,7 +241,7 @@ class FramesObject(_Object):
 
     start_seconds: float
     end_seconds: float
-    frames: list[float]
+    frames: list[float] = Field(examples=[[5.0, 5.04, 5.08]])
 
 
 class NextMomentObject(_Object):

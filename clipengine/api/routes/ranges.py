@@ -69,7 +69,7 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}/ranges",
         "read",
         read_ranges,
-        "Read the ranges of a CSV file or an edit decision list",
+        "Import the ranges of a CSV file or an EDL (edit decision list)",
         [Answer(200, "The ranges, of which no clip is made yet, and what was left out.", RangesObject)],
         (
             RecordingNotFound,
@@ -86,7 +86,7 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}/ranges/file",
         "read",
         write_ranges,
-        "Write ranges to a CSV file or an edit decision list",
+        "Export ranges to a CSV file or an EDL (edit decision list)",
         [Answer(200, "The file. An edit decision list is `text/plain`.", media_type="text/csv, text/plain")],
         (RecordingNotFound, RecordingNotComplete, InvalidRequest),
         body=WriteRanges,
