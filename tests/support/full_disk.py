@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -36,11 +36,9 @@ def grow(folder: Path, megabytes: float) -> None:
 def fill(folder: Path, leave: int) -> None:
     """Fill the disk except for `leave` bytes."""
     size = max(0, shutil.disk_usage(folder).free - leave)
-    with (folder / "ballast").open("wb") as file:
-        try:
-            file.write(bytes(size))
-        except OSError:
-            pass
+    # Without a buffer, whose rest would be written by `close`: an engine may have taken the space meanwhile.
+    with (folder / "ballast").open("wb", buffering=0) as file, suppress(OSError):
+        file.write(bytes(size))
 
 
 def free(folder: Path) -> None:
