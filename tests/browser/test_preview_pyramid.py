@@ -57,7 +57,8 @@ def loaded(browser: Any, server: RunningServer, duration: float, *views: tuple[f
 def pieces(requested: list[str], kind: str, count: str) -> list[Piece]:
     queries = [dict(parse_qsl(urlsplit(each).query)) for each in requested if f"/{kind}?" in each]
     ends = [float(each["end_seconds"]) if "end_seconds" in each else None for each in queries]
-    return [Piece(float(each.get("start_seconds", 0)), end, int(each[count])) for each, end in zip(queries, ends, strict=True)]
+    starts = [float(each.get("start_seconds", 0)) for each in queries]
+    return [Piece(*times, int(each[count])) for *times, each in zip(starts, ends, queries, strict=True)]
 
 
 @pytest.mark.parametrize("duration", [6.0, 200.5, 1024.0, 7200.033333, 90_000.0])
