@@ -217,7 +217,13 @@ def format_losslesscut(ranges: Iterable[ListedRange]) -> str:
 
 
 def _times(each: ListedRange) -> tuple[str, str]:
-    return f"{round(float(each.start), 6)}", f"{round(float(each.end), 6)}"
+    return _decimal(each.start), _decimal(each.end)
+
+
+def _decimal(time: Fraction) -> str:
+    """Return seconds to six decimals. Python would write those below 0.0001 with an exponent."""
+    whole, _, decimals = f"{float(time):.6f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0') or '0'}"
 
 
 def _written(rows: Iterable[Sequence[str]]) -> str:

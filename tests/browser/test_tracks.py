@@ -88,7 +88,10 @@ def test_long_waveform_appears_part_by_part(browser: Any, server: RunningServer,
         goto(page, server, long)
         until(page, f"({COLUMNS})([0, 0.5, '.overview']) > 0.3")
         page.get_by_text("Loading waveform…").wait_for(state="hidden")  # the visible part does not wait for the whole
-        assert sorted(url.partition("?")[2] for url in asked) == ["end=1024&points=1024", "end=256&points=1024"]
+        assert sorted(url.partition("?")[2] for url in asked) == [
+            "end_seconds=1024&points=1024",
+            "end_seconds=256&points=1024",
+        ]
         assert page.evaluate(COLUMNS, [0, 1]) > 0.3
         assert (len(held), page.evaluate(COLUMNS, [0.52, 1, ".overview"])) == (1, 0)
         assert page.locator(".timeline").get_attribute("aria-busy") == "true"

@@ -219,3 +219,9 @@ def test_edl_has_one_event_for_each_range() -> None:
 )
 def test_event_has_the_frames_of_the_clip(start: str, end: str, codes: str) -> None:
     assert f"  {codes} " in format_edl([ListedRange(0, F(start), F(end))], "", F(25))
+
+
+def test_short_times_are_written_without_an_exponent() -> None:
+    tiny = [ListedRange(0, F(2, 100_000), F(3))]
+    assert found(format_csv(tiny)) == [(F(2, 100_000), F(3), "")]
+    assert found(format_losslesscut(tiny)) == [(F(2, 100_000), F(3), "")]

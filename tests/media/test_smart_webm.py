@@ -222,3 +222,23 @@ def test_plan_says_what_would_be_copied(shelf: Shelf, render: str) -> None:
     assert plan["segments"][-1]["end_seconds"] == 5
     assert plan["segments"][0]["end_seconds"] == (2.667 if render == "smart" else 5)
     assert plan["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "beyond"),
+    [
+        ("webm_vp9", {"container": "webm", "video": "vp9", "audio": "opus"}, "0.0006"),
+        ("mp4_bframes", {"container": "mkv"}, "0.0002"),
+    ],
+)
+def test_last_copied_frame_ends_with_the_clip(
+    shelf: Shelf, tmp_path: Path, name: str, settings: dict[str, Any], beyond: str
+) -> None:
+    """Its duration would be rounded to none, or not be written, which players take for that of other frames."""
+    film = shelf.get(name)
+    profile = Profile(render="smart", **settings)
+    made = cut(film, film.frames[0][0], film.frames[-3][0] + Fraction(beyond), tmp_path / "clip", profile)
+    assert made.made.render == "smart"
+    with av.open(str(made.path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
+    assert max((packet.pts, packet.duration) for packet in packets)[1] == 1

@@ -253,9 +253,10 @@ class Resource:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         operation = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if operation is not None:
-            response = await self._traced(operation, Request(scope, receive))
             if operation.is_former or uses_former_name(operation.query, scope["query_string"]):
-                response.headers.update(FORMER_HEADERS)
+                scope["deprecated"] = FORMER_HEADERS  # also of a response to an error
+            response = await self._traced(operation, Request(scope, receive))
+            response.headers.update(scope.get("deprecated", {}))
         else:
             response = other_method(scope, self._allow)
         await response(scope, receive, send)

@@ -59,7 +59,7 @@ class SplicedVideo:
         self._preset = preset
         self._rate = rate
         self._threads = seam_threads(threads)
-        self._tick = as_fraction(stream.time_base or 1)
+        self._tick, self._unit = as_fraction(stream.time_base or 1), unit
         self._encoder: Any = None
         self._given = self._encoded = 0  # frames that the current encoder got, and returned
         self._encoder_id = 0  # of the current encoder's keyframe
@@ -114,7 +114,7 @@ class SplicedVideo:
         yield from self.encode(None)
         if self._held:
             last = self._held[0].packet
-            last.duration = max(1, self._ticks(end) - (last.pts or 0))
+            last.duration = max(self._unit, self._ticks(end) - (last.pts or 0))
         yield from self._held
         self._held = []
         self._begins, self._seam_packets = True, _SEAM_PACKETS

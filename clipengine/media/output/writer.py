@@ -213,6 +213,7 @@ class ClipWriter:
         stream = self._container.add_stream_from_template(copied.stream)
         stream.time_base = stream.codec_context.time_base = VIDEO_TIME_BASE
         stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
+        stream.codec_context.framerate = rate.limit_denominator(100_000)  # Matroska has no other durations without it
         if self._profile.video == "hevc" and self._profile.container in _MOV_FAMILY:
             stream.codec_context.codec_tag = _HEVC_TAG
         self._name(stream, names)
