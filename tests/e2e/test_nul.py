@@ -62,6 +62,8 @@ def _body(path: str, field: tuple[str, ...], ids: dict[str, str]) -> Any:
     clip = {"label": "a"} if "parts" in field else {"label": "a", **_SPAN}
     if path.endswith("/clips/batch"):
         return {"clips": [clip | {"recording_id": ids["recording_id"]}]}
+    if path.endswith("/ranges/file"):
+        return {"format": "csv", "ranges": [_SPAN]}
     return clip if path.endswith(("/clips", "/clips/plan")) else {}
 
 

@@ -276,7 +276,9 @@ class WrittenRange(Body):
 
     start_seconds: Seconds = Field(ge=0, description="On the recording's timeline.")
     end_seconds: Annotated[Seconds, AfterValidator(_after_start)] = Field(description="End of the range, exclusive.")
-    label: str = Field(default="", max_length=MAX_LABEL_CHARACTERS, description="Its name in the file.")
+    label: Annotated[
+        str, Field(max_length=MAX_LABEL_CHARACTERS, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)
+    ] = Field(default="", description="Its name in the file.")
 
 
 class WriteRanges(Body):
