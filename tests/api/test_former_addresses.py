@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from clipengine.api.http.former import FORMER_HEADERS
+from clipengine.api.http.requests import MAX_PARAMETERS
 from clipengine.clips.clip import Clip, Recording
 
 _BELOW_A_CLIP = ["", "/deliveries", "/shares", "/download", "/poster"]
@@ -61,3 +62,10 @@ def test_clips_are_listed_by_their_recording(http: httpx.Client, clip: Clip) -> 
     (found,) = http.get(f"/v1/clips?recording_id={clip.recording_id}").json()["data"]
     assert found["clip_id"] == clip.clip_id
     assert http.get("/v1/clips?recording_id=rec_x").json()["data"] == []
+
+
+def test_query_with_too_many_parameters_is_not_searched_for_former_names(
+    http: httpx.Client, recording: Recording
+) -> None:
+    answer = http.get(f"/v1/recordings/{recording.recording_id}/frames?" + "start=0&" * (MAX_PARAMETERS + 1))
+    assert (answer.status_code, is_deprecated(answer)) == (422, False)

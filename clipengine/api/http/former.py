@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel
 
+from clipengine.api.http.requests import MAX_PARAMETERS
+
 FORMER_HEADERS = {"Deprecation": "@1795824000", "Sunset": "Mon, 31 May 2027 00:00:00 GMT"}  # since 2026-11-28
 
 _CLIP, _BELOW_ITS_RECORDING = "/v1/clips/{clip_id}", "/v1/recordings/{recording_id}/clips/{clip_id}"
@@ -28,6 +30,12 @@ def current_name(model: type[BaseModel], name: str) -> str:
 
 
 def uses_former_name(model: type[BaseModel], query: bytes) -> bool:
-    """Return True if a valid query gives a parameter by its former name."""
-    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
-    return any(current_name(model, name) != name for name in names)
+    """Return True if a query gives a parameter by its former name. False if it has too many, so that it is rejected."""
+    former = {name for name in _QUERY_NAMES if current_name(model, name) != name}
+    if not former:
+        return False
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        return False
+    return any(name in former for name, _ in pairs)

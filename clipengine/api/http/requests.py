@@ -56,7 +56,8 @@ _TAG: JsonDict = {"pattern": rf"^[^,\s{_CONTROLS}]([^,{_CONTROLS}]*[^,\s{_CONTRO
 _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
 _CURSOR: JsonDict = {"pattern": "^[A-Za-z0-9_-]+={0,2}$"}
-MAX_IDS = 40  # of a query, which has at most 50 parameters
+MAX_PARAMETERS = 50  # of a query
+MAX_IDS = 40  # of a query, which has other parameters as well
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 
 

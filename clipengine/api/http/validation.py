@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from clipengine.api.http.former import current_name
-from clipengine.api.http.requests import B, Q
+from clipengine.api.http.requests import MAX_PARAMETERS, B, Q
 from clipengine.clips.request import lone_surrogate
 from clipengine.errors import (
     Busy,
@@ -54,7 +54,6 @@ _SHOWN = 5
 _SHOWN_CHARACTERS = 200
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"\Z')
-MAX_PARAMETERS = 50  # of a query
 _MEMBER = re.compile(r"(\w+)(?:\.(.+)|\[(.+)\])\Z", re.DOTALL)  # of a parameter that is a map
 _NAME_CHARACTERS = 100  # of a name that a client chose, in an answer
 

@@ -249,7 +249,7 @@ OPERATIONS = [
     Operation("GET", _CLIP_PATH, "read", get_clip, "Get a clip", [_CLIP], _MISSING, query=WaitQuery),
     Operation(
         "GET",
-        f"/v1/recordings/{{recording_id}}{_CLIP_PATH.removeprefix('/v1')}",
+        "/v1/recordings/{recording_id}/clips/{clip_id}",
         "read",
         get_clip,
         "Get a clip of a recording",
