@@ -9,9 +9,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.packet import Packet
 
+from clipengine.clips.facts import MAX_HEADER_BYTES
 from clipengine.clips.profiles import Profile
 from clipengine.media.input import codec_headers
+from clipengine.media.input.codec_headers import HeaderChanges
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.frame import filmstrip
 from clipengine.media.probe import ProbeResult, probe
@@ -144,3 +147,17 @@ def test_gops_after_a_parameter_set_that_changed_are_not_copied(tmp_path: Path, 
     assert not _faults(path, Fraction("1.3"), Fraction(3), profile)
     unchanged = cut_file(path, Fraction("0.3"), Fraction("1.5"), tmp_path / "clip.mp4", profile).made
     assert unchanged.render == "smart"
+
+
+def test_memory_for_parameter_sets_is_limited(tmp_path: Path) -> None:
+    path = tmp_path / "sets.ts"
+    path.write_bytes(sets_in_two_keyframes("libx264", gop=0))
+    with av.open(str(path)) as container:
+        changes = HeaderChanges(container.streams.video)
+        for number in range(2000):  # each keyframe has another set, and none repeats those before
+            packet = Packet(b"\0\0\0\1\x68" + number.to_bytes(4) + bytes(100).replace(b"\0", b"\x55"))
+            packet.stream, packet.is_keyframe = container.streams.video[0], True
+            changes.add(packet, Fraction(number))
+        assert changes.overflows
+        assert len(changes.found) < 50
+        assert sum(len(sets.header) for sets in changes._in_band.values()) < 2 * MAX_HEADER_BYTES

@@ -41,8 +41,8 @@ class HeaderChanges:
         self.overflows = False  # more or longer headers than facts may have
 
     def add(self, packet: Packet[Any], time: Fraction) -> None:
-        """Add the next packet and its recording time."""
-        header = self._header_at(packet) if self._complete else None
+        """Add the next packet and its recording time. After `overflows` nothing more is kept."""
+        header = self._header_at(packet) if self._complete and not self.overflows else None
         if header is None or header == self._current.get(packet.stream_index):
             return
         self._current[packet.stream_index] = header
