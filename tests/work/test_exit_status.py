@@ -37,7 +37,7 @@ def test_exit_cause_is_mapped_to_an_error() -> None:
     killed = exit_error("killed", -signal.SIGKILL, no_memory=False)
     assert isinstance(killed, DecoderKilled)
     assert "SIGKILL" in killed.message
-    assert "encoding.memory_mb" in killed.hint
+    assert "encoding.threads_per_clip" in killed.hint
     assert killed.to_object()["retryable"] is True
     crashed = exit_error("crashed", -signal.SIGSEGV, no_memory=False)
     assert isinstance(crashed, DecoderCrashed)
