@@ -18,37 +18,37 @@ from clipengine.ledger.database.database import Queue
 from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import location_of
+from clipengine.outbound.download import Downloader
 from clipengine.settings import Settings
 from clipengine.settings_sources import injected_faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
-from clipengine.webhooks.download import Downloader
 from clipengine.webhooks.send import Sender
-from clipengine.work.cleanup import Cleanup
-from clipengine.work.deliveries import PARALLEL, Courier
-from clipengine.work.disk_reservation import DiskReservation
-from clipengine.work.encoder.header_cache import HeaderCache
-from clipengine.work.encoder.pool import EncoderPool
-from clipengine.work.encoder.watermarks import read_watermarks
+from clipengine.work.children.header_cache import HeaderCache
+from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.watermarks import read_watermarks
 from clipengine.work.fault_injection import FaultInjection
-from clipengine.work.fetcher import Fetcher
-from clipengine.work.health import Check, Health
-from clipengine.work.heartbeat import Heartbeat
-from clipengine.work.lock import FolderLock
-from clipengine.work.maintenance import Maintenance
-from clipengine.work.metrics import Metrics
-from clipengine.work.previews import Previews
-from clipengine.work.previews_ahead import PreviewsAhead
-from clipengine.work.prober import Prober
-from clipengine.work.publisher import Publisher
+from clipengine.work.jobs.clips import ClipRunner
+from clipengine.work.jobs.deliveries import PARALLEL, Courier
+from clipengine.work.jobs.disk_reservation import DiskReservation
+from clipengine.work.jobs.fetches import Fetcher
+from clipengine.work.jobs.probes import Prober
+from clipengine.work.jobs.removals import Remover
+from clipengine.work.jobs.scratch import Scratch
+from clipengine.work.jobs.uploads import Publisher
+from clipengine.work.previews.ahead import PreviewsAhead
+from clipengine.work.previews.previews import Previews
 from clipengine.work.queue import WorkQueue
-from clipengine.work.remover import Remover
-from clipengine.work.runner import ClipRunner
-from clipengine.work.scratch import Scratch
-from clipengine.work.sweep import Sweep
-from clipengine.work.watch import Watch
+from clipengine.work.upkeep.cleanup import Cleanup
+from clipengine.work.upkeep.health import Check, Health
+from clipengine.work.upkeep.heartbeat import Heartbeat
+from clipengine.work.upkeep.lock import FolderLock
+from clipengine.work.upkeep.maintenance import Maintenance
+from clipengine.work.upkeep.metrics import Metrics
+from clipengine.work.upkeep.sweep import Sweep
+from clipengine.work.upkeep.watch import Watch
 from clipengine.work.worker import JobContext, Worker
 
 log = logging.getLogger(__name__)

@@ -14,14 +14,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 
 from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.clip_key import CLIP_KEY, check_clip_key
-from clipengine.clips.discovery import check_name_rule
-from clipengine.clips.output import WATERMARK_NAME, OutputLimits
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.output import WATERMARK_NAME, OutputLimits
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.watermarks import Watermark, check_watermark
 from clipengine.clips.resolve import ClipRules
-from clipengine.clips.settings_table import SettingsTable
-from clipengine.clips.watermarks import Watermark, check_watermark
 from clipengine.errors import UnknownWatermark
+from clipengine.recordings.discovery import check_name_rule
 from clipengine.settings_ingest import Ingest
+from clipengine.settings_table import SettingsTable
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 _YEAR_SECONDS = 31_536_000  # below the longest timeout of the system calls

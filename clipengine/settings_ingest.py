@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr, field_validator, model_validator
 
-from clipengine.clips.settings_table import SettingsTable
+from clipengine.settings_table import SettingsTable
 
 _MIN_SECRET_CHARACTERS = 16
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")

@@ -17,11 +17,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from clipengine.clips.profiles import Profile
-from clipengine.clips.settings_table import SettingsTable
-from clipengine.clips.watermarks import Watermark
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
+from clipengine.settings_table import SettingsTable
 
 _PREFIX = "CLIPENGINE_"
 _USUAL_FILE = Path("clipengine.toml")

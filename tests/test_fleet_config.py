@@ -18,8 +18,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from clipengine.cli.serve import serve
-from clipengine.cli.worker import worker
+from clipengine.cli.operator.serve import serve
+from clipengine.cli.operator.worker import worker
 from clipengine.settings_sources import load
 from tests.support.server import RunningServer, running_server
 from tests.test_config import CONFIG, ROOT, judge, tool

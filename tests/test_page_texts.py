@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import ClipEngineError, RequestError, StartupError
-from clipengine.work.health import GOOD
+from clipengine.work.upkeep.health import GOOD
 from tests.support.page_texts import CATALOGUES, WEB, catalogue
 
 MODULES = [path for path in sorted(WEB.rglob("*.js")) if path not in CATALOGUES]

@@ -13,8 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from clipengine.cli.options import port_value
-from clipengine.clips.profiles import Profile
-from clipengine.clips.watermarks import Watermark
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
 from clipengine.settings_sources import load

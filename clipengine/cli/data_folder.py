@@ -12,7 +12,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import inspect, is_current, location_of
 from clipengine.ledger.store_identity import StoreIdentityRecord
 from clipengine.settings import Settings
-from clipengine.work.lock import FolderLock
+from clipengine.work.upkeep.lock import FolderLock
 
 
 def make_private(folder: Path) -> None:

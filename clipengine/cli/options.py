@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import click
 
-from clipengine.clips.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
+from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
 from clipengine.timecode import parse_time

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from clipengine.terminal import one_line
 from clipengine.timecode import format_time
 
 Row = Mapping[str, Any]
@@ -123,13 +124,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False)
     return one_line(str(value))
-
-
-def one_line(text: str) -> str:
-    """Replace control characters, which could move the cursor of the terminal, by spaces."""
-    if text.isprintable():
-        return text
-    return "".join(" " if unicodedata.category(each) in {"Cc", "Zl", "Zp"} else each for each in text)
 
 
 def _width(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from clipengine.clips.output import Output
+from clipengine.clips.options.output import Output
 from clipengine.errors import InvalidRequest
 
 F = TypeVar("F", bound=Callable[..., Any])

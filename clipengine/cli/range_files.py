@@ -12,7 +12,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.options import PartValue
-from clipengine.clips.profiles import Container
+from clipengine.clips.options.profiles import Container
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,8 +39,8 @@ class FromFile(NamedTuple):
         A range without a label gets `label`, or the name of the file, with its number.
         """
         # Imported here, because most clips do not come from a file.
-        from clipengine.clips.edl import parse_ranges
-        from clipengine.clips.range_file import MAX_FILE_BYTES
+        from clipengine.clips.ranges.edl import parse_ranges
+        from clipengine.clips.ranges.range_file import MAX_FILE_BYTES
         from clipengine.errors import InvalidRequest
 
         with self.path.open("rb") as file:

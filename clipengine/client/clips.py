@@ -15,7 +15,7 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, format_time
 from clipengine.client.transport import AsyncTransport, Transport
-from clipengine.clips.profiles import Render
+from clipengine.clips.options.profiles import Render
 
 C = TypeVar("C", bound=ClipData)
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from clipengine.client.errors import JobFailed
 from clipengine.clips.clip import ClipResult
-from clipengine.clips.profiles import Render
+from clipengine.clips.options.profiles import Render
 
 Object = dict[str, Any]
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from clipengine.client.files import read_chunks, save
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import Cue, Page, SearchHit, Transcript
 from clipengine.client.transport import AsyncTransport, Transport
-from clipengine.clips.cues import MEDIA_TYPES, TextFormat
+from clipengine.clips.texts.cues import MEDIA_TYPES, TextFormat
 
 
 class TranscriptCalls:

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from clipengine.clips.edit import Part
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Render
-from clipengine.clips.snap import Snap, SnappedCut
-from clipengine.clips.subtitles import SubtitleMode
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.snap import Snap, SnappedCut
+from clipengine.clips.texts.subtitles import SubtitleMode
+from clipengine.recordings.facts import SourceFacts
 from clipengine.timecode import rfc3339
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]

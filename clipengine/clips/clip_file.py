@@ -13,15 +13,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
-from clipengine.clips.chapters import Chapter, chapters_digest
 from clipengine.clips.edit import MAX_PARTS, PlannedPart, chapters_of_parts, tracks_of_parts
-from clipengine.clips.effects import FADE_STEP
-from clipengine.clips.facts import Count, ExactSeconds, Name, SourceFacts, Warning
-from clipengine.clips.plan import kept_tracks
-from clipengine.clips.profiles import ANIMATION_TICKS, Profile, Render
-from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TEXT_CODECS, Sample, TextDigest
+from clipengine.clips.options.effects import FADE_STEP
+from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Render
+from clipengine.clips.plan.frames import kept_tracks
+from clipengine.clips.texts.chapters import Chapter, chapters_digest
+from clipengine.clips.texts.subtitles import MAX_TEXT_TRACKS, TEXT_CODECS, Sample, TextDigest
 from clipengine.clips.warnings import GAP_CODES, code_of
 from clipengine.errors import VerificationFailed
+from clipengine.recordings.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 
 _MAX_WARNINGS = 1000
 _MAX_TRACKS = 66 + MAX_TEXT_TRACKS

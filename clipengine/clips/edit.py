@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from clipengine.clips.chapters import Chapter, cut_chapters, joined_chapters
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.subtitles import (
+from clipengine.clips.texts.chapters import Chapter, cut_chapters, joined_chapters
+from clipengine.clips.texts.subtitles import (
     TEXT_CODECS,
     TextCodec,
     TextRange,
@@ -22,6 +20,8 @@ from clipengine.clips.subtitles import (
     track_samples,
     unpack,
 )
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 MAX_PARTS = 100
 MAX_RECORDINGS = 10  # of one clip: each is opened, and its facts are sent to the encoder

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from clipengine.clips.edit import Part
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Render
-from clipengine.clips.snap import Snap
-from clipengine.clips.subtitles import SubtitleMode
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.snap import Snap
+from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
 # Clients may round durations up: an end this far past the recording's end is clamped, farther is an error.
@@ -20,7 +20,6 @@ END_TOLERANCE_SECONDS = 1.0
 _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, after rounding errors of floats
 MAX_LABEL_CHARACTERS = 200
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
-_SLUG_CHARACTERS = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
 _BOTH = ("start_seconds", "end_seconds")
@@ -126,16 +125,3 @@ def _length_errors(
         yield f"the clip would be {length:g} s long, but must have at least {max(shortest, 0.001):g} s", _BOTH
     if length > longest:
         yield f"the clip would be {length:g} s long, but may have at most {longest:g} s", _BOTH
-
-
-def slug(label: str) -> str:
-    """Return the label as a safe, non-empty part of a key: letters and digits of any script, `-` and `_`.
-
-    Compatibility forms are normalised first (NFKC), so that look-alikes of `/` and `.` cannot become separators later.
-    """
-    text = unicodedata.normalize("NFKC", label).lower()
-    safe = "".join(c if c == "_" or unicodedata.category(c)[0] in "LMN" else "-" for c in text)
-    short = re.sub(r"-{2,}", "-", safe)[:_SLUG_CHARACTERS].strip("-_")
-    while len(short.encode()) > 3 * _SLUG_CHARACTERS:  # keys are limited in bytes, not in characters
-        short = short[:-1]
-    return short or "clip"

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.edit import MAX_RECORDINGS, Part, PlannedPart, bounds, total_seconds
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.output import OutputLimits
-from clipengine.clips.plan import lacking_media
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.output import OutputLimits
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.watermarks import check_watermark
+from clipengine.clips.plan.frames import lacking_media
 from clipengine.clips.request import LENGTH_HINT, ClipRequest, check_label, check_range
-from clipengine.clips.seek_index import SeekIndex
 from clipengine.clips.snapped import check_possible
-from clipengine.clips.watermarks import check_watermark
 from clipengine.errors import (
     InvalidRequest,
     InvalidTimeRange,
@@ -28,6 +26,8 @@ from clipengine.errors import (
     located,
     located_below,
 )
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import exact
 
 

@@ -10,9 +10,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from clipengine.clips.cues import Cue
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.snap import Edge, Snap
+from clipengine.clips.options.snap import Edge, Snap
+from clipengine.clips.texts.cues import Cue
 
 Span = tuple[Fraction, Fraction]
 CUE_MARGIN_SECONDS = 60  # of the cues around a cut, so that the ones before and after a sentence are known

@@ -11,13 +11,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clipengine.clips.edit import MAX_PARTS, PlannedPart
-from clipengine.clips.facts import Count, ExactSeconds, SourceFacts
-from clipengine.clips.output import Output
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.snap import Edge, Snap, SnappedCut
 from clipengine.clips.request import check_range
-from clipengine.clips.snap import Edge, Snap, SnappedCut
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.warnings import of_part, warning
 from clipengine.errors import InvalidRequest, InvalidTimeRange, VerificationFailed
+from clipengine.recordings.facts import Count, ExactSeconds, SourceFacts
 
 _Side = tuple[Edge, Fraction, Fraction | None]  # the cut as requested, and what it becomes
 _HINT_OTHER = "Snap to something that the recording has, or leave snap out."

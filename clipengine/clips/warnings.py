@@ -10,12 +10,12 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import AudioFacts, SourceFacts, StreamFacts
-from clipengine.clips.output import MEDIA
-from clipengine.clips.picture_size import PictureSize
-from clipengine.clips.plan import MAX_CHANNELS, kept_tracks
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import TEXT_CODECS
+from clipengine.clips.options.output import MEDIA
+from clipengine.clips.options.picture_size import PictureSize
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import MAX_CHANNELS, kept_tracks
+from clipengine.clips.texts.subtitles import TEXT_CODECS
+from clipengine.recordings.facts import AudioFacts, SourceFacts, StreamFacts
 
 WarningCode = Literal[
     "stream_dropped",

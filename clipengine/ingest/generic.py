@@ -16,8 +16,8 @@ from clipengine.clips.metadata import MAX_METADATA
 from clipengine.errors import InvalidRequest, InvalidSignature
 from clipengine.ingest.event import Arrival, Body, Download, Reading, Request, validated
 from clipengine.ingest.signatures import is_sent
+from clipengine.outbound.download import MAX_URL_CHARACTERS
 from clipengine.timecode import rfc3339
-from clipengine.webhooks.download import MAX_URL_CHARACTERS
 
 _Metadata = dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]]
 

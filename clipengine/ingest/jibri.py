@@ -16,11 +16,11 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError
 
-from clipengine.clips.cues import clean_line
-from clipengine.clips.discovery import clean_name
 from clipengine.clips.metadata import MAX_METADATA
+from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import ObjectMissing, StorageDenied
 from clipengine.ingest.event import Body
+from clipengine.recordings.discovery import clean_name
 from clipengine.stores.base import Store
 
 log = logging.getLogger(__name__)

@@ -26,9 +26,9 @@ from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
 from clipengine.clips.clip_key import CLIP_KEY, clip_key, next_clip_key
 from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
-from clipengine.clips.output import Output
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.snap import Snap
 from clipengine.clips.request import ClipRequest
-from clipengine.clips.snap import Snap
 from clipengine.errors import (
     Cancelled,
     ClipEnded,

@@ -11,7 +11,7 @@ from typing import Any
 
 import peewee
 
-from clipengine.clips.words import Phrase, indexed_words, parse_query
+from clipengine.clips.texts.words import Phrase, indexed_words, parse_query
 from clipengine.ledger.database.database import Database, Row, compact_json, insert_statement
 from clipengine.ledger.pages import ListFilter, Search
 

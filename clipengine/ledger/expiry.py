@@ -13,7 +13,6 @@ from typing import Any
 
 import peewee
 
-from clipengine.clips.discovery import is_upload
 from clipengine.errors import RecordingBusy, RecordingNotFound
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database
@@ -21,6 +20,7 @@ from clipengine.ledger.database.schema import ClipRow, RecordingRow
 from clipengine.ledger.events import Events
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
+from clipengine.recordings.discovery import is_upload
 from clipengine.timecode import now_ms
 
 _BATCH = 100

@@ -14,11 +14,7 @@ import peewee
 from peewee import OP
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.discovery import is_playlist
-from clipengine.clips.facts import SourceFacts
 from clipengine.clips.metadata import merged
-from clipengine.clips.piece_seek_index import seek_index_of
-from clipengine.clips.seek_index import SeekIndex
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
@@ -29,7 +25,11 @@ from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
+from clipengine.recordings.discovery import is_playlist
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
+from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import now_ms
 
 RECORDING_SORTS = {

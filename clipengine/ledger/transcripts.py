@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from clipengine.clips.cues import Cue
-from clipengine.clips.words import highlights, indexed_words, parse_query
+from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.words import highlights, indexed_words, parse_query
 from clipengine.errors import InvalidRequest, RecordingNotFound, TranscriptNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, insert_statement

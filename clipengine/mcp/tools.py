@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from clipengine.api.http.access import Action, Object
 from clipengine.client import AsyncClient, ClientError
 from clipengine.clips.edit import MAX_PARTS
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Render
-from clipengine.clips.snap import Snap
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.snap import Snap
 
 _MAX_WAIT = 600
 _MAX_CUES = 500

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import av
 
-from clipengine.clips.effects import Effects, effect_steps, effects_of
-from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
-from clipengine.clips.picture_size import Picture, PictureSize
-from clipengine.clips.plan import CutRange
-from clipengine.clips.profiles import Profile
-from clipengine.clips.segments import CannotCopy
-from clipengine.clips.subtitles import TextTrack
+from clipengine.clips.options.effects import Effects, effect_steps, effects_of
+from clipengine.clips.options.picture_size import Picture, PictureSize
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.plan.segments import CannotCopy
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import picture_held, picture_resized, subtitles_not_drawn, text_lost, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
@@ -28,6 +27,7 @@ from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.gaps import GapCounter
 from clipengine.media.video.overlay import WatermarkImage
+from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 
 if TYPE_CHECKING:  # it imports Pillow
     from clipengine.media.video.caption_painter import Font

@@ -12,12 +12,11 @@ from functools import partial
 
 from clipengine.clips.clip_file import CutReport, MadePart
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.picture_size import PictureSize
-from clipengine.clips.plan import CutRange, kept_tracks, lacking_media
-from clipengine.clips.profiles import Profile
-from clipengine.clips.segments import CannotCopy, check_copyable, check_part_copyable, check_share
-from clipengine.clips.size_limit import BitrateSearch, other_bytes
+from clipengine.clips.options.picture_size import PictureSize
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import CutRange, kept_tracks, lacking_media
+from clipengine.clips.plan.segments import CannotCopy, check_copyable, check_part_copyable, check_share
+from clipengine.clips.plan.size_limit import BitrateSearch, other_bytes
 from clipengine.clips.warnings import encoded_instead, known_warnings, of_part, part_encoded
 from clipengine.errors import (
     NoMediaInRange,
@@ -43,6 +42,7 @@ from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import ClipWriter, open_writer
 from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.flatten_alpha import AlphaFlattener
+from clipengine.recordings.facts import SourceFacts
 
 _SEAM_BYTES = BUFFER_BYTES // 2  # decoded frames that wait for the encoder: few are encoded if packets are copied
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds by which a recording may end before its stated duration

@@ -2,7 +2,7 @@
 
 libx264 and libx265 report it as a general failure, libvpx as an invalid argument, and decoders as a damaged packet,
 which would silently drop frames. So after an error the available memory is checked too. The parent also reads stderr
-(`work.encoder.stderr_tail`), because some encoders crash or hang.
+(`work.children.stderr_tail`), because some encoders crash or hang.
 """
 
 from __future__ import annotations

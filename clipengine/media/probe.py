@@ -20,9 +20,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 from pydantic import ValidationError
 
-from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
-from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.subtitles import TextTrack
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import warning
 from clipengine.errors import RecordingTruncated, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.container import (
@@ -61,6 +59,8 @@ from clipengine.media.input.stream_scan import HeadScan, PacketStats
 from clipengine.media.input.tail import Truncation, last_fragments, seek_to_tail, truncation
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.video.rotate import rotation_of
+from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 _INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 _LACKING_SECONDS = 1  # tolerance of the duration in the header

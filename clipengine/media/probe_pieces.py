@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from av.video.stream import VideoStream
 
-from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
-from clipengine.clips.piece_seek_index import PieceSeekIndex, PlacedRun
 from clipengine.errors import RecordingUnreadable
 from clipengine.media.input.container import (
     audio_streams,
@@ -25,6 +23,8 @@ from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.probe import ProbeResult, probe
+from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
 from clipengine.recordings.placing import Extent, RunScan
 

@@ -7,10 +7,8 @@ from contextlib import closing
 from fractions import Fraction
 from typing import Any
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.plan import CutRange
-from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.snap import Edge
+from clipengine.clips.options.snap import Edge
+from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.snap_moments import Found, Span, nearest, silence_moment, silence_moments
 from clipengine.media.audio.silence import LEAST_SECONDS, SilenceDetector
 from clipengine.media.audio.tracks import AudioTracks
@@ -21,6 +19,8 @@ from clipengine.media.input.read_request import ReadRequest, as_json
 from clipengine.media.input.seekers import AnySeeker, open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.video.scene_changes import FRAMES_BEFORE, SceneDetector
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 _FIRST_SECONDS = Fraction(4)  # of a search for the next moment; each further part is twice as long
 _SAME_FRAME = Fraction(3, 4)  # of a frame: a cut is at most half a frame away from a moment
@@ -51,7 +51,7 @@ def read_jump(request: ReadRequest) -> bytes:
 def snap_part(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *, threads: int) -> tuple[Found, int]:
     """Return the moments to which the cuts of a part move, and the number of bytes that were read.
 
-    `part` has the values of `work.encoder.jobs.snap_values` and the `seek_index`. Raises RecordingError.
+    `part` has the values of `work.children.jobs.snap_values` and the `seek_index`. Raises RecordingError.
     """
     seek_index = None if part["seek_index"] is None else SeekIndex.of_message(part["seek_index"])
     within, tracks = Fraction(part["within"]), [int(each) for each in str(part["tracks"]).split(",") if each]

@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from clipengine.clips.discovery import is_of_clip, is_recording
 from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingError, RecordingNotReady
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
+from clipengine.recordings.discovery import is_of_clip, is_recording
 from clipengine.recordings.pieces import PieceIndex, TrackKind
 from clipengine.recordings.playlist import (
     MAX_PLAYLIST_BYTES,

@@ -18,8 +18,8 @@ import httpcore
 
 from clipengine import __version__
 from clipengine.errors import InvalidWebhookUrl
-from clipengine.webhooks.address import Lookup, NameUnresolved, Rules, Target, parse, resolve
-from clipengine.webhooks.network import Deadline, OpenNetworks, SenderClosed, described, trust_store
+from clipengine.outbound.address import Lookup, NameUnresolved, Rules, Target, parse, resolve
+from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, trust_store
 from clipengine.webhooks.schedule import MAX_RETRY_AFTER_SECONDS
 
 MAX_RESPONSE_BYTES = 4096

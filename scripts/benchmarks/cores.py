@@ -30,8 +30,8 @@ from clipengine.media.output.segmented_video import encoders_side_by_side, segme
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.jobs import cut_job
-from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.children.jobs import cut_job
+from clipengine.work.children.process import EncoderProcess
 from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import probed
 from scripts.benchmarks.figures import Bench, Figure

@@ -22,13 +22,13 @@ import av
 import numpy as np
 
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.profiles import Render
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.options.profiles import Render
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
-from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.children.jobs import cut_job, probe_job, probe_result
+from clipengine.work.children.process import EncoderProcess
 from scripts.benchmarks import sources
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import MemorySampler, Usage, cpu_seconds, in_turn, run

@@ -17,13 +17,13 @@ from pathlib import Path
 from statistics import median
 
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.stores.s3_client import S3Location
-from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
-from clipengine.work.encoder.pool import EncoderPool
+from clipengine.work.children.jobs import cut_job, probe_job, probe_result
+from clipengine.work.children.pool import EncoderPool
 from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import ffmpeg_command
 from scripts.benchmarks.endpoint import Endpoint

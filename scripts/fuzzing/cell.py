@@ -17,16 +17,16 @@ from pathlib import Path
 from random import Random
 from typing import IO
 
-from clipengine.cli.local_children import launch_fork
+from clipengine.cli.local.children import launch_fork
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import SourceFacts
 from clipengine.errors import ClipEngineError
+from clipengine.recordings.facts import SourceFacts
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.jobs import Job, Message, cut_job, probe_job
-from clipengine.work.encoder.process import EncoderProcess
-from clipengine.work.verification import verify_clip
+from clipengine.work.children.jobs import Job, Message, cut_job, probe_job
+from clipengine.work.children.process import EncoderProcess
+from clipengine.work.making.verification import verify_clip
 
 WALL_SECONDS = 20.0
 _STALL_SECONDS = 10.0

@@ -26,7 +26,7 @@ from clipengine.client.recordings import AsyncRecordings, RecordingCalls
 from clipengine.client.transcripts import AsyncTranscripts
 from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.clip import Recording as LedgerRecording
-from clipengine.clips.read_jobs import JUMP, WAVEFORM
+from clipengine.clips.plan.read_jobs import JUMP, WAVEFORM
 from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
 from tests.support.receiver import Answer, Receiver, Request
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
-from clipengine.work.encoder import fonts
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from clipengine.work.children import fonts
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_parts, facts_of

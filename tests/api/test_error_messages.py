@@ -12,7 +12,7 @@ import pytest
 from clipengine.api.routes.downloads import file_name
 from clipengine.client import Client
 from clipengine.clips.clip import Recording
-from clipengine.clips.request import slug
+from clipengine.recordings.names import slug
 from tests.support.api import ApiServer
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.routes import uploads
-from clipengine.cli import http_protocol
 from clipengine.errors import RateLimited
+from clipengine.server import http_protocol
 from tests.support import raw_requests
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.memory import memory_growth_below

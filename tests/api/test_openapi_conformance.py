@@ -19,7 +19,7 @@ from schemathesis import GenerationMode, checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 
-from clipengine.clips.cues import Cue
+from clipengine.clips.texts.cues import Cue
 from tests.support.api import ApiServer, api_server, recorded_engine
 
 RESPONSE_CHECKS = [

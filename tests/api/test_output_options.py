@@ -10,9 +10,9 @@ import pytest
 
 from clipengine.client import Client
 from clipengine.clips.clip import Recording
-from clipengine.clips.output import Output, OutputLimits
-from clipengine.clips.profiles import Container, Profile
-from clipengine.clips.watermarks import Watermark
+from clipengine.clips.options.output import Output, OutputLimits
+from clipengine.clips.options.profiles import Container, Profile
+from clipengine.clips.options.watermarks import Watermark
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine

@@ -18,9 +18,9 @@ import pytest
 from clipengine.clips.clip import Recording
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import probe
-from clipengine.work.encoder import kept_children
-from clipengine.work.preview_queue import _GRACE_SECONDS
-from clipengine.work.previews import _Cache
+from clipengine.work.children import kept_children
+from clipengine.work.previews.previews import _Cache
+from clipengine.work.previews.queue import _GRACE_SECONDS
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.children import holding, working

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.preview_pyramid import Piece, coarse_filmstrips, whole_waveform
-from clipengine.work.previews_ahead import PreviewsAhead
+from clipengine.clips.plan.preview_pyramid import Piece, coarse_filmstrips, whole_waveform
+from clipengine.work.previews.ahead import PreviewsAhead
 from tests.api.test_previews import _LONG, children_at, registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from clipengine.clips.proxy import MAX_SEGMENTS, SEGMENT_SECONDS, playlist, proxy_segment, segment_count
+from clipengine.clips.plan.proxy import MAX_SEGMENTS, SEGMENT_SECONDS, playlist, proxy_segment, segment_count
 from clipengine.errors import UnsupportedMedia
 from tests.api.test_previews import registered
 from tests.films.catalogue import Shelf

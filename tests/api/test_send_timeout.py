@@ -12,8 +12,8 @@ import pytest
 
 from clipengine.api.http import open_streams
 from clipengine.api.routes import downloads, events
-from clipengine.cli import http_server
 from clipengine.clips.clip import Clip
+from clipengine.server import http_server
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.memory import memory_growth_below
 from tests.support.waiting import until

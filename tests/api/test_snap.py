@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.cues import Cue
-from clipengine.clips.snap import Snap
+from clipengine.clips.options.snap import Snap
+from clipengine.clips.texts.cues import Cue
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import RecordedEngine

@@ -9,8 +9,8 @@ import pytest
 
 from clipengine.api.http.responses import SearchHitObject, TranscriptObject
 from clipengine.clips.clip import Recording
-from clipengine.clips.cues import MAX_CUES
-from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES
+from clipengine.clips.texts.cues import MAX_CUES
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from tests.support.api import RecordedEngine
 
 CUES = [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut
 from tests.films.film import Film

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut
 from tests.films.film import Film

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from clipengine.clips.preview_pyramid import Piece, coarse_filmstrips, whole_waveform
+from clipengine.clips.plan.preview_pyramid import Piece, coarse_filmstrips, whole_waveform
 from tests.support.page import opened
 from tests.support.server import RunningServer
 

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.output import segmented_video
 from tests.films.catalogue import Shelf
 from tests.films.cutting import SMART, Clip, cut, cut_file

@@ -121,7 +121,7 @@ def test_serve_logs_that_the_store_denies_access(tmp_path: Path) -> None:
         with running_server(tmp_path / "data", env=env) as server:
             store.wait_for(1)
         log = server.log.read_text()
-    assert "ERROR   clipengine.cli.serve: health check store failed: " in log
+    assert "ERROR   clipengine.cli.operator.serve: health check store failed: " in log
     assert "Check the access key" in log
     assert "s3cr3t" not in log
 

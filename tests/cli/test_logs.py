@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clipengine.cli import logs
+from clipengine.server import logs
 from clipengine.settings import Settings
 from clipengine.settings_sources import load
 from clipengine.tracing import bind
@@ -156,13 +156,13 @@ def test_fields_of_the_job_end_the_first_line(capsys: pytest.CaptureFixture[str]
 def test_stop_signal_is_logged_without_the_fields_of_the_interrupted_request() -> None:
     done = subprocess.run([sys.executable, "-c", _INTERRUPTED], stderr=subprocess.PIPE, text=True, timeout=300)
     assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
-    assert done.stderr.endswith(" INFO    clipengine.cli.shutdown: stopping\n")
+    assert done.stderr.endswith(" INFO    clipengine.server.shutdown: stopping\n")
 
 
 _INTERRUPTED = """
 import os, signal
-from clipengine.cli import logs
-from clipengine.cli.shutdown import StopRequest
+from clipengine.server import logs
+from clipengine.server.shutdown import StopRequest
 from clipengine.settings import Settings
 from clipengine.tracing import bind
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.exhaustive
 
 _HEAPS = """
 import ctypes, threading
-from clipengine.cli import process
+from clipengine.server import process
 
 libc = ctypes.CDLL(None)
 if not hasattr(libc, "mallopt"):

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from clipengine.clips.caption_layout import is_right_to_left, needs_shaping, wrap
-from clipengine.clips.captions import CaptionTimes
-from clipengine.clips.cues import Cue
+from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
+from clipengine.clips.texts.captions import CaptionTimes
+from clipengine.clips.texts.cues import Cue
 
 _CUES = (Cue(1000, 2000, "one"), Cue(1500, 1501, "short"), Cue(1500, 3000, "two"))
 

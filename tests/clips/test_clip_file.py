@@ -9,9 +9,9 @@ import pytest
 
 from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import AudioFacts, SourceFacts
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.errors import VerificationFailed
+from clipengine.recordings.facts import AudioFacts, SourceFacts
 
 PACKET_BYTES = 300
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from clipengine.clips.cues import (
+from clipengine.clips.texts.cues import (
     MAX_CUE_CHARACTERS,
     MAX_CUE_SECONDS,
     MAX_CUES,
@@ -19,8 +19,8 @@ from clipengine.clips.cues import (
     cut_cues,
     format_cues,
 )
-from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
-from clipengine.clips.words import highlights, indexed_words, parse_query
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
+from clipengine.clips.texts.words import highlights, indexed_words, parse_query
 from clipengine.errors import InvalidRequest, InvalidTranscript
 
 VTT = """\ufeffWEBVTT - minutes

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from clipengine.clips.effects import Effects, faded_steps
+from clipengine.clips.options.effects import Effects, faded_steps
 
 _FADES = Effects(length=Fraction(3), fade_in=Fraction(99, 100), fade_out=Fraction(99, 100))
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.seek_index import MAX_POINTS, KeyframeIndex
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import MAX_POINTS, KeyframeIndex
 
 VIDEO = {
     "index": 0,

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from clipengine.clips.plan import CutRange, FrameSelector
+from clipengine.clips.plan.frames import CutRange, FrameSelector
 
 F = Fraction
 

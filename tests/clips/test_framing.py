@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.framing import framing
-from clipengine.clips.output import Output
+from clipengine.clips.options.framing import framing
+from clipengine.clips.options.output import Output
 
 _HD = (1920, 1080)
 _PAL = (720, 576)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.facts import AudioFacts
-from clipengine.clips.plan import kept_tracks, output_size
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.framing import output_size
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import kept_tracks
+from clipengine.recordings.facts import AudioFacts
 
 
 @pytest.mark.parametrize(

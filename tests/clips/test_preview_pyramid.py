@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from clipengine.clips.preview_pyramid import Piece, coarse_filmstrips, whole_waveform
+from clipengine.clips.plan.preview_pyramid import Piece, coarse_filmstrips, whole_waveform
 
 
 @pytest.mark.parametrize(

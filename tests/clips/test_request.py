@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from clipengine.clips.request import check_label, check_range, slug
+from clipengine.clips.request import check_label, check_range
 from clipengine.errors import InvalidLabel, InvalidTimeRange
+from clipengine.recordings.names import slug
 
 
 def pointers(start: float | None, end: float | None, duration: float = 10.0) -> list[str]:

@@ -10,11 +10,11 @@ import pytest
 
 from clipengine.clips.clip import Recording, RecordingState
 from clipengine.clips.edit import Part
-from clipengine.clips.output import Output, OutputLimits
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.output import Output, OutputLimits
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.snap import Snap
 from clipengine.clips.request import ClipRequest
 from clipengine.clips.resolve import ClipRules, ClipSource, ResolvedClip, check_recordings, resolve_clip
-from clipengine.clips.snap import Snap
 from clipengine.errors import InvalidRequest, RecordingNotComplete, RequestError
 from tests.support.api import FACTS
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 from pydantic import ValidationError
 
-from clipengine.clips.seek_index import KeyframeIndex
+from clipengine.recordings.seek_index import KeyframeIndex
 
 F = Fraction
 

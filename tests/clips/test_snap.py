@@ -7,14 +7,14 @@ from fractions import Fraction
 import pytest
 from pydantic import ValidationError
 
-from clipengine.clips.cues import Cue
 from clipengine.clips.edit import MAX_PARTS, PlannedPart
-from clipengine.clips.facts import AudioFacts, SourceFacts
-from clipengine.clips.output import Output
-from clipengine.clips.snap import MAX_WITHIN_SECONDS, Edge, Snap, SnappedCut
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Edge, Snap, SnappedCut
 from clipengine.clips.snap_moments import Found, nearest, sentence_moments, silence_moments
 from clipengine.clips.snapped import SnapReport, check_possible, move_cuts
+from clipengine.clips.texts.cues import Cue
 from clipengine.errors import InvalidRequest, InvalidTimeRange, VerificationFailed
+from clipengine.recordings.facts import AudioFacts, SourceFacts
 
 F = Fraction
 FACTS = SourceFacts(container="mov", origin=F(0), duration=F(60))

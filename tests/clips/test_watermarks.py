@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.framing import Size
-from clipengine.clips.watermarks import MAX_PNG_BYTES, MAX_PNG_SIDE, Watermark, WatermarkStyle, check_png
+from clipengine.clips.options.framing import Size
+from clipengine.clips.options.watermarks import MAX_PNG_BYTES, MAX_PNG_SIDE, Watermark, WatermarkStyle, check_png
 from clipengine.errors import SettingsError
 from clipengine.settings_sources import load
-from clipengine.work.encoder.watermarks import read_watermarks
+from clipengine.work.children.watermarks import read_watermarks
 from tests.support.png import chunk, png
 
 

@@ -110,4 +110,4 @@ def test_unreachable_collector_delays_neither_clips_nor_the_stop(film: Path, tmp
         assert server.stop() == 0
     log = server.log.read_text()
     assert "Traceback" not in log
-    assert log.splitlines()[-1].endswith("clipengine.cli.running_engine: stopped")
+    assert log.splitlines()[-1].endswith("clipengine.cli.operator.running_engine: stopped")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.preview_pyramid import coarse_filmstrips, whole_waveform
+from clipengine.clips.plan.preview_pyramid import coarse_filmstrips, whole_waveform
 from tests.support.server import running_server
 from tests.support.waiting import until
 

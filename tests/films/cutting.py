@@ -13,13 +13,13 @@ from pathlib import Path
 from clipengine.clips.clip_file import CutReport as Made
 from clipengine.clips.clip_file import FilePlan
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import TextTrack
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import ProbeResult, probe
+from clipengine.recordings.facts import SourceFacts
 from tests.films.film import Film
 from tests.support.inspection import hold_to_plan
 

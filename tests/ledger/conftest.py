@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
-from clipengine.clips.facts import AudioFacts, SourceFacts
 from clipengine.clips.request import ClipRequest
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.facts import AudioFacts, SourceFacts
 from tests.support.ledgers import copy_ledger
 from tests.support.postgres import (  # noqa: F401 - fixtures
     database_url,

@@ -15,9 +15,8 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
 from clipengine.clips.edit import Part
-from clipengine.clips.facts import SourceFacts
 from clipengine.clips.metadata import MAX_METADATA
-from clipengine.clips.output import Output
+from clipengine.clips.options.output import Output
 from clipengine.ledger import documents, pages
 from clipengine.ledger.clips import CLIP_SORTS, ClipFilter
 from clipengine.ledger.database.backend import Location, PostgresLocation
@@ -27,6 +26,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.file import file_database
 from clipengine.ledger.opening.postgres_open import postgres_database
 from clipengine.ledger.recordings import RECORDING_SORTS, RecordingFilter
+from clipengine.recordings.facts import SourceFacts
 from tests.support.selection import cases
 
 Queue = Callable[..., Clip]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from fractions import Fraction
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.piece_seek_index import PieceSeekIndex
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import PieceSeekIndex
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 
 FACTS = SourceFacts(container="pieces", origin=Fraction(0), duration=Fraction(86400))

@@ -8,11 +8,11 @@ from itertools import count
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
-from clipengine.clips.facts import SourceFacts
 from clipengine.errors import EncoderFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import Probe
 from clipengine.ledger.uploads import Finished
+from clipengine.recordings.facts import SourceFacts
 
 Queue = Callable[..., Clip]
 _NUMBERS = count(1)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.seek_index import KeyframeIndex
 from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
 from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.pages import Page
 from clipengine.ledger.recordings import Probe, RecordingFilter
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import KeyframeIndex
 
 Queue = Callable[..., Clip]
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.cues import MAX_CUES, Cue
+from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.errors import InvalidRequest, RecordingNotFound, TranscriptNotFound
 from clipengine.ledger import transcripts as transcripts_module
 from clipengine.ledger.ledger import Ledger

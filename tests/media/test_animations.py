@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import ANIMATION_TICKS, Profile
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.webp_file import read_animation as parse_webp
 from tests.films.catalogue import Shelf
@@ -173,7 +173,7 @@ def _peak_megabytes(folder: Path, container: str, seconds: int) -> float:
 import resource
 from fractions import Fraction
 from pathlib import Path
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from tests.films.cutting import cut_file
 profile = Profile.model_validate({{"container": "{container}", "preset": "ultrafast"}})
 cut_file(Path("noise.mkv"), Fraction(0), Fraction({seconds}), Path("clip.{container}"), profile)

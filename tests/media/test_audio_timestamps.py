@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.facts import AudioFacts, EndStamps, FrameStamps
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.input.audio_timestamps import TimestampAnalyzer, _VorbisAnalyzer, _WmaAnalyzer
+from clipengine.recordings.facts import AudioFacts, EndStamps, FrameStamps
 from tests.films.cutting import cut_file, facts_of
 from tests.films.sound import Samples
 

@@ -11,14 +11,14 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.output import BlurBox, Output
-from clipengine.clips.picture_size import Picture, PictureSize, chosen_size
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.output import BlurBox, Output
+from clipengine.clips.options.picture_size import Picture, PictureSize, chosen_size
+from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import encoded_instead
 from clipengine.media.bitstream.picture_sizes import PictureSizes
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
+from clipengine.recordings.facts import SourceFacts
 from scripts.fuzz_bitstream import encode_with
 from tests.films.cutting import DEFAULT, SMART, Clip, cut_file, cut_parts, facts_of
 from tests.support.changing_sizes import Run, write_changing

@@ -10,14 +10,14 @@ from pathlib import Path
 import av
 import pytest
 
-from clipengine.clips.chapters import Chapter, cut_chapters
-from clipengine.clips.facts import MAX_CHAPTER_TITLE, MAX_CHAPTERS, ChapterFacts
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.texts.chapters import Chapter, cut_chapters
 from clipengine.clips.warnings import code_of
 from clipengine.errors import VerificationFailed
 from clipengine.media.output.background_encoder import BackgroundEncoder
 from clipengine.media.output.writer import ClipWriter
+from clipengine.recordings.facts import MAX_CHAPTER_TITLE, MAX_CHAPTERS, ChapterFacts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, cut_parts, facts_of
 

@@ -21,9 +21,9 @@ from clipengine.media.input.source import MediaReader
 from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.jobs import Job, Message, cut_job, probe_job
-from clipengine.work.encoder.process import EncoderProcess, Watch
-from clipengine.work.encoder.stderr_tail import StderrTail
+from clipengine.work.children.jobs import Job, Message, cut_job, probe_job
+from clipengine.work.children.process import EncoderProcess, Watch
+from clipengine.work.children.stderr_tail import StderrTail
 from scripts.sample import make_sample
 from tests.support.child import Watching, do_job, find_facts
 from tests.support.reading import MemorySource

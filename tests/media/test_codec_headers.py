@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from av.packet import Packet
 
-from clipengine.clips.facts import MAX_HEADER_BYTES
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.input import codec_headers
 from clipengine.media.input.codec_headers import HeaderChanges
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.frame import filmstrip
 from clipengine.media.probe import ProbeResult, probe
+from clipengine.recordings.facts import MAX_HEADER_BYTES
 from tests.films.cutting import DEFAULT, SMART, cut_file
 from tests.films.likeness import faults_of
 from tests.films.reference import watch

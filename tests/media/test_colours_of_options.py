@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.cues import Cue
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import TextTrack
-from clipengine.clips.watermarks import WatermarkStyle
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.watermarks import WatermarkStyle
+from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import FontsMissing, UnsupportedMedia
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.video.caption_painter import Font
 from clipengine.media.video.overlay import decode_watermark
-from clipengine.work.encoder.fonts import choose_fonts
+from clipengine.work.children.fonts import choose_fonts
 from tests.films.cutting import cut_file, cut_parts, facts_of
 from tests.support.patches import HEIGHT, SOURCES, WIDTH, Pixels, read_pixels, stripes, write_patches
 from tests.support.png import png

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.errors import RecordingTruncated
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of

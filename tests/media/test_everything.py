@@ -11,10 +11,10 @@ from typing import Any
 import av
 import pytest
 
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import pack
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.texts.subtitles import pack
 from clipengine.clips.warnings import code_of
-from clipengine.work.encoder.jobs import probe_texts
+from clipengine.work.children.jobs import probe_texts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, cut_parts, facts_of, probed
 from tests.films.judge import judge_part

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipengine.cli.local_cut import LocalClip, cut_once
+from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.settings import Settings
 from tests.films.catalogue import FILMS, Shelf
 from tests.films.cuts import Cut, cuts_of, ranges

@@ -11,16 +11,16 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.cues import Cue
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import TextTrack
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import FontsMissing
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.video.caption_painter import Font
-from clipengine.work.encoder.fonts import choose_fonts
+from clipengine.work.children.fonts import choose_fonts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut_file, cut_parts, facts_of
 from tests.support.ramp import write_ramp

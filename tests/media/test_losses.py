@@ -12,9 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.facts import MAX_OTHER_STREAMS, AudioFacts, SourceFacts, StreamFacts
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import code_of, loss_warnings
+from clipengine.recordings.facts import MAX_OTHER_STREAMS, AudioFacts, SourceFacts, StreamFacts
 from tests.films.cutting import cut_file, facts_of
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.films.reel import write

@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.effects import Effects
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.effects import Effects
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.media.audio.effects import AudioEffects
 from tests.films.catalogue import Shelf

@@ -13,23 +13,23 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from clipengine.clips.captions import MAX_FONTS
-from clipengine.clips.cues import MAX_CUE_CHARACTERS, Cue
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.framing import Size
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import TextTrack
+from clipengine.clips.options.framing import Size
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.watermarks import WatermarkStyle
+from clipengine.clips.texts.captions import MAX_FONTS
+from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, Cue
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import code_of
-from clipengine.clips.watermarks import WatermarkStyle
 from clipengine.errors import EncoderFailed, FontsMissing
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.video import caption_painter
 from clipengine.media.video.caption_painter import CaptionPainter, Font
 from clipengine.media.video.frame_format import Colors, FrameFormat
 from clipengine.media.video.overlay import Overlay, WatermarkImage, decode_watermark
-from clipengine.work.encoder import fonts as fonts_module
-from clipengine.work.encoder.fonts import choose_fonts
+from clipengine.work.children import fonts as fonts_module
+from clipengine.work.children.fonts import choose_fonts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut, cut_file, cut_parts, facts_of
 from tests.support.png import png

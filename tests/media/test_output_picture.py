@@ -11,9 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.framing import clip_size
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.framing import clip_size
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.errors import VerificationFailed
 from clipengine.media.input.source import DescriptorSource

@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
-from clipengine.clips.size_limit import MAX_ATTEMPTS, BitrateSearch
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.size_limit import MAX_ATTEMPTS, BitrateSearch
 from clipengine.clips.warnings import code_of
 from clipengine.errors import SizeUnreachable
 from tests.films.catalogue import Shelf

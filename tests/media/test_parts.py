@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
 from clipengine.errors import NoMediaInRange
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_parts

@@ -12,9 +12,9 @@ from pathlib import Path
 import av
 import pytest
 
-from clipengine.cli.local_cut import LocalClip, cut_once, read_facts
+from clipengine.cli.local.making import LocalClip, cut_once, read_facts
 from clipengine.clips.clip import ClipResult
-from clipengine.clips.profiles import Render
+from clipengine.clips.options.profiles import Render
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
 from clipengine.media.input.piece_run import _forgiven
 from clipengine.settings import Settings

@@ -13,9 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.profiles import Profile
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.options.profiles import Profile
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.frame import filmstrip, frame_at
@@ -23,6 +21,8 @@ from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.previews.waveform import peaks
 from clipengine.media.probe import probe
 from clipengine.media.video.convert import FrameConverter
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.films.judge import expectations

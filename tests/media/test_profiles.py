@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut
 from tests.films.film import Film
@@ -361,7 +361,7 @@ def test_narrow_hevc_does_not_corrupt_memory(tmp_path: Path, width: int, height:
 import sys
 from fractions import Fraction
 import av
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.output.writer import open_writer
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 

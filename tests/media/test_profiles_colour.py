@@ -11,7 +11,7 @@ from typing import Any
 import av
 import pytest
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.video.convert import FrameConverter, jpeg
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut

@@ -27,10 +27,10 @@ from clipengine.errors import SandboxIncomplete
 from clipengine.media.sandbox import seccomp
 from clipengine.media.sandbox.layers import Layer
 from clipengine.settings import Settings
-from clipengine.work.encoder.jobs import cut_job
-from clipengine.work.encoder.messages import Ready
-from clipengine.work.encoder.pool import EncoderPool
-from clipengine.work.encoder.process import EncoderProcess, sandbox_layers
+from clipengine.work.children.jobs import cut_job
+from clipengine.work.children.messages import Ready
+from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.process import EncoderProcess, sandbox_layers
 from tests.support.child import do_job, find_facts
 from tests.support.selection import cases
 from tests.support.waiting import until
@@ -271,7 +271,7 @@ def test_kernel_confirms_the_reported_layers() -> None:
 # Prints its own pid and those of the children of `clipengine cut`, and whether each is ready with all of the sandbox.
 _FORKING = """
 import json, os, sys
-from clipengine.cli.local_children import LocalChildren
+from clipengine.cli.local.children import LocalChildren
 children = LocalChildren(fork=True)
 started = [children.start(program, sandbox=sys.argv[1]) for program in ("encoder", "inspector")]
 layers = [[layer.name for layer in child.wait_until_ready()] for child in started]
@@ -401,8 +401,8 @@ def test_every_codec_works_in_the_sandbox(codec: str, tmp_path: Path) -> None:
 
 _PARENT = """
 import os, sys, threading, time
-from clipengine.work.encoder.messages import Ready
-from clipengine.work.encoder.pool import EncoderPool
+from clipengine.work.children.messages import Ready
+from clipengine.work.children.pool import EncoderPool
 pool = EncoderPool()
 made = []
 thread = threading.Thread(target=lambda: made.append(pool.take()))

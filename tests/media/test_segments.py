@@ -13,8 +13,8 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
 from clipengine.errors import EncoderFailed
 from clipengine.media.bitstream.h264_parameter_sets import parse_sps, read_parameter_sets
 from clipengine.media.bitstream.h264_slices import IDR_UNIT, read_idr_pic_id, unit_type
@@ -23,7 +23,7 @@ from clipengine.media.output import segmented_video, writer
 from clipengine.media.output.segmented_video import Layout, segment_layout
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.settings import Encoding
-from clipengine.work.encoder.jobs import probe_job
+from clipengine.work.children.jobs import probe_job
 from tests.films.catalogue import FILMS, Shelf
 from tests.films.cuts import cuts_of
 from tests.films.cutting import cut_file, cut_parts

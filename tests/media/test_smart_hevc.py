@@ -9,8 +9,8 @@ from typing import Any
 import av
 import pytest
 
-from clipengine.cli.local_cut import LocalClip, cut_once
-from clipengine.clips.profiles import Profile
+from clipengine.cli.local.making import LocalClip, cut_once
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.bitstream.hevc_parameter_sets import unit_type
 from clipengine.media.bitstream.nal import split_by_lengths
 from clipengine.settings import Settings

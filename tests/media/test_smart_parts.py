@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import pytest
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.media.bitstream.h264_stream import H264Stream
 from tests.films.catalogue import Shelf

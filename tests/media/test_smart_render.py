@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from clipengine.cli.local_cut import LocalClip, cut_once
-from clipengine.clips.profiles import Profile
+from clipengine.cli.local.making import LocalClip, cut_once
+from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.errors import VerificationFailed
 from clipengine.media.output.packet_verifier import PacketVerifier

@@ -9,8 +9,8 @@ from typing import Any
 import av
 import pytest
 
-from clipengine.cli.local_cut import LocalClip, cut_once
-from clipengine.clips.profiles import Profile
+from clipengine.cli.local.making import LocalClip, cut_once
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.settings import Settings

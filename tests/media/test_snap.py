@@ -9,12 +9,12 @@ import av
 import pytest
 
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.profiles import Profile
-from clipengine.clips.snap import Snap, SnapTarget
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.snap import Snap, SnapTarget
 from clipengine.clips.snap_moments import Found
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.snap import snap_part
-from clipengine.work.encoder.jobs import snap_values
+from clipengine.work.children.jobs import snap_values
 from tests.films.catalogue import Shelf
 from tests.films.cutting import SMART, cut_file, facts_of, probed
 from tests.films.judge import judge

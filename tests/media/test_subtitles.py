@@ -12,10 +12,18 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.cues import Cue
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import MAX_TEXT_BYTES, TextDigest, TextTrack, numbered, pack, track_samples, unpack
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.subtitles import (
+    MAX_TEXT_BYTES,
+    TextDigest,
+    TextTrack,
+    numbered,
+    pack,
+    track_samples,
+    unpack,
+)
 from clipengine.clips.warnings import code_of
 from clipengine.errors import InvalidTranscript, VerificationFailed
 from clipengine.media.input import embedded_texts
@@ -23,7 +31,7 @@ from clipengine.media.input.source import DescriptorSource
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.probe import probe
 from clipengine.timecode import parse_time
-from clipengine.work.encoder.jobs import probe_texts
+from clipengine.work.children.jobs import probe_texts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, cut_parts
 

@@ -16,17 +16,17 @@ import pytest
 
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.output.packet_verifier import PacketVerifier, checksum
 from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import open_writer
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
+from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.jobs import cut_job, probe_job, probe_result
-from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.children.jobs import cut_job, probe_job, probe_result
+from clipengine.work.children.process import EncoderProcess
 from scripts.sample import make_sample
 from tests.support.inspection import hold_to_plan
 

@@ -24,17 +24,17 @@ from starlette.applications import Starlette
 
 from clipengine.api.app import create_app
 from clipengine.api.http.ports import Endpoint
-from clipengine.cli.http_protocol import LimitedProtocol
 from clipengine.clips.clip import Clip, ClipResult, Recording
-from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.server.http_protocol import LimitedProtocol
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.pool import EncoderPool
-from clipengine.work.previews import Previews
+from clipengine.work.children.pool import EncoderPool
+from clipengine.work.previews.previews import Previews
 from clipengine.work.recording_files import digest_of_file
 from tests.support.ledgers import copy_ledger
 from tests.support.waiting import until

@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from clipengine.clips.facts import SourceFacts
+from clipengine.recordings.facts import SourceFacts
 from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder.jobs import Job, Message, probe_job
-from clipengine.work.encoder.process import EncoderProcess, Watch
+from clipengine.work.children.jobs import Job, Message, probe_job
+from clipengine.work.children.process import EncoderProcess, Watch
 
 # Called with each child before it gets its job.
 Watching = Callable[[EncoderProcess], Watch]

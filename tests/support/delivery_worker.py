@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.webhooks.send import Sender
-from clipengine.work.deliveries import Courier
+from clipengine.work.jobs.deliveries import Courier
 from clipengine.work.worker import JobContext, Worker
 
 

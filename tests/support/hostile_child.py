@@ -7,10 +7,10 @@ import subprocess
 import sys
 from typing import Any
 
-from clipengine.work.encoder.jobs import Program
-from clipengine.work.encoder.launch import ChildEnds, Process
-from clipengine.work.encoder.pool import EncoderPool
-from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.children.jobs import Program
+from clipengine.work.children.launch import ChildEnds, Process
+from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.process import EncoderProcess
 
 # Helpers of the scripts. `send` and `ask` write any bytes to the sockets, bypassing `media.worker.ipc`.
 _PRELUDE = """

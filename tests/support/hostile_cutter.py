@@ -14,13 +14,13 @@ from typing import Any
 
 import av
 
-from clipengine.clips.facts import TrackNames
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.output.writer import open_writer
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.media.worker import encoder as child
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
+from clipengine.recordings.facts import TrackNames
 
 FRAMES, SECONDS, FPS, RATE = 50, 2, 25, 48_000
 FORMAT = FrameFormat(640, 360, "yuv420p", Fraction(1), BT709_COLORS)

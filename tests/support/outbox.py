@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from clipengine.clips.clip import Clip
-from clipengine.clips.facts import SourceFacts
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import RecordingUnreadable
 from clipengine.ledger.deliveries import Delivery
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.facts import SourceFacts
 from clipengine.timecode import now_ms
 from tests.support.ledgers import open_copied_ledger
 

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from clipengine.errors import InvalidWebhookUrl
-from clipengine.webhooks.address import NameUnresolved, Rules, check, denial_reason, localhost_lookup, parse, resolve
+from clipengine.outbound.address import NameUnresolved, Rules, check, denial_reason, localhost_lookup, parse, resolve
 
 PUBLIC = "93.184.216.34"
 OPEN = Rules.of(["10.0.0.0/8", "127.0.0.0/8", "::1/128", "fd12::/16", "192.168.7.0/24"])

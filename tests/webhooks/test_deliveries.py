@@ -259,7 +259,7 @@ def test_internal_error_is_recorded_as_a_failed_attempt(
     def broken(*arguments: object, **named: object) -> dict[str, str]:
         raise ValueError("secret text")
 
-    monkeypatch.setattr("clipengine.work.deliveries.sign", broken)
+    monkeypatch.setattr("clipengine.work.jobs.deliveries.sign", broken)
     ledger.endpoints.create(receiver.url, [EVENT], SECRET)
     create_event(ledger)
     assert make_worker().run_due() == 1

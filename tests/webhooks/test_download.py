@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clipengine.errors import FetchFailed, FetchInterrupted
-from clipengine.webhooks.download import MAX_REDIRECTS, MAX_URL_CHARACTERS, Downloader
+from clipengine.outbound.download import MAX_REDIRECTS, MAX_URL_CHARACTERS, Downloader
 from tests.support.origin_server import origin_server
 
 LOOPBACK = ["127.0.0.0/8"]

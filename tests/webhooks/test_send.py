@@ -13,7 +13,7 @@ import tracemalloc
 import pytest
 
 from clipengine import __version__
-from clipengine.webhooks.network import SenderClosed
+from clipengine.outbound.network import SenderClosed
 from clipengine.webhooks.send import Outcome, Sender
 from tests.support.receiver import Answer, Receiver, gzip_bomb, redirect
 from tests.support.waiting import until

@@ -16,8 +16,8 @@ from clipengine.errors import ClipEngineError, DecoderCrashed, StorageUnavailabl
 from clipengine.media.worker.ipc import InvalidMessage, parse_object
 from clipengine.settings import Encoding
 from clipengine.stores.base import StoredObject
-from clipengine.work.encoder.jobs import Job, probe_job
-from clipengine.work.encoder.messages import parse_message
+from clipengine.work.children.jobs import Job, probe_job
+from clipengine.work.children.messages import parse_message
 from tests.support.hostile_child import HostileChild
 
 # A valid result needs more: several copies of 2 MiB of JSON, two of 17 MiB of data. An invalid one is not parsed.

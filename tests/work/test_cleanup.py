@@ -14,8 +14,8 @@ from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Retention
 from clipengine.stores.folder import FolderStore
-from clipengine.work.cleanup import Cleanup
-from clipengine.work.remover import Remover
+from clipengine.work.jobs.removals import Remover
+from clipengine.work.upkeep.cleanup import Cleanup
 from clipengine.work.worker import JobContext, Worker
 from tests.support.ledgers import open_copied_ledger
 
@@ -62,7 +62,7 @@ def test_cleanup_is_not_due_again_right_after_a_run(ledger: Ledger) -> None:
 def test_one_run_of_the_remover_deletes_all_full_batches(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipengine.work.remover.MAX_DELETE", 100)
+    monkeypatch.setattr("clipengine.work.jobs.removals.MAX_DELETE", 100)
     store = FolderStore(tmp_path / "store")
     clips = tmp_path / "store" / "clips"
     clips.mkdir(parents=True)

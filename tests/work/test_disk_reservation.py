@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import DiskLow
-from clipengine.work.disk_reservation import DiskReservation
-from clipengine.work.scratch import Scratch
+from clipengine.work.jobs.disk_reservation import DiskReservation
+from clipengine.work.jobs.scratch import Scratch
 
 
 def test_reservation_counts_against_later_ones_until_it_is_released(tmp_path: Path) -> None:

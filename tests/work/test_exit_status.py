@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from clipengine.errors import DecoderCrashed, DecoderKilled, Timeout, UnsupportedMedia
-from clipengine.work.encoder.exit_status import exit_cause, exit_error, retry_delay_ms
+from clipengine.work.children.exit_status import exit_cause, exit_error, retry_delay_ms
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from clipengine.clips.clip import Recording
 from clipengine.errors import DiskLow, StorageUnavailable
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.ledger import Ledger
+from clipengine.outbound.download import Downloader
 from clipengine.settings import Fetching
 from clipengine.stores.folder import FolderStore
-from clipengine.webhooks.download import Downloader
-from clipengine.work.fetcher import Fetcher
-from clipengine.work.partial_file import PartialFile
+from clipengine.work.jobs.fetches import Fetcher
+from clipengine.work.jobs.partial_file import PartialFile
 from clipengine.work.worker import JobContext, Worker
 from tests.support.api import recorded_engine
 from tests.support.origin_server import OriginServer, origin_server

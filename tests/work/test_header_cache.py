@@ -10,7 +10,7 @@ import pytest
 
 from clipengine.errors import ObjectChanged
 from clipengine.stores.base import StoredObject
-from clipengine.work.encoder.header_cache import HeaderCache
+from clipengine.work.children.header_cache import HeaderCache
 
 _DATA = random.Random(1).randbytes(1_000_000)
 

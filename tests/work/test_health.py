@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from clipengine.work.health import _Cached
+from clipengine.work.upkeep.health import _Cached
 
 
 def test_hanging_check_blocks_only_one_thread() -> None:

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.read_jobs import FRAME, PROXY, TIMES, ReadJob
+from clipengine.clips.plan.read_jobs import FRAME, PROXY, TIMES, ReadJob
 from clipengine.media.sandbox.limits import MAX_DESCRIPTORS
+from clipengine.recordings.facts import SourceFacts
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
-from clipengine.work.encoder import kept_children
-from clipengine.work.encoder.jobs import read_job
-from clipengine.work.encoder.kept_children import KeptChildren
-from clipengine.work.encoder.pool import EncoderPool
-from clipengine.work.encoder.process import EncoderProcess
+from clipengine.work.children import kept_children
+from clipengine.work.children.jobs import read_job
+from clipengine.work.children.kept_children import KeptChildren
+from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.process import EncoderProcess
 from scripts.sample import make_sample
 from tests.support.child import find_facts
 from tests.support.waiting import until

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from clipengine.settings import Encoding
-from clipengine.work.encoder import liveness as liveness_module
-from clipengine.work.encoder.jobs import Job, probe_job
-from clipengine.work.encoder.liveness import Liveness, cpu_seconds
+from clipengine.work.children import liveness as liveness_module
+from clipengine.work.children.jobs import Job, probe_job
+from clipengine.work.children.liveness import Liveness, cpu_seconds
 from tests.support.waiting import until
 
 TICK = 0.25

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from clipengine.clips.read_jobs import WAVEFORM
+from clipengine.clips.plan.read_jobs import WAVEFORM
 from clipengine.errors import Busy, RateLimited
-from clipengine.work import preview_queue
-from clipengine.work.preview_queue import (
+from clipengine.work.previews.previews import queue as preview_queue
+from clipengine.work.previews.queue import (
     LONG_SECONDS,
     MAX_QUEUED,
     MAX_QUEUED_BY_OWNER,

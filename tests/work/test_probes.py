@@ -15,7 +15,7 @@ from clipengine.clips.clip import Recording
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Encoding
 from clipengine.stores.folder import FolderStore
-from clipengine.work.prober import Prober
+from clipengine.work.jobs.probes import Prober
 from clipengine.work.worker import JobContext, Worker
 from tests.support.hostile_child import HostilePool
 from tests.support.ledgers import open_copied_ledger

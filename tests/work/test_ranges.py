@@ -14,8 +14,8 @@ from clipengine.clips.edit import PlannedPart
 from clipengine.errors import ObjectChanged
 from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
-from clipengine.work.encoder.jobs import Message, cut_job, probe_job, probe_result
-from clipengine.work.encoder.pool import EncoderPool
+from clipengine.work.children.jobs import Message, cut_job, probe_job, probe_result
+from clipengine.work.children.pool import EncoderPool
 from tests.support.reading import FORMS, make
 from tests.support.s3 import QUICK, S3Server, faulty_s3  # noqa: F401 - fixture
 from tests.support.s3_faults import FaultyS3, stall

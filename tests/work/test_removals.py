@@ -16,7 +16,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.removals import Removal
 from clipengine.stores.s3 import S3Store
 from clipengine.work.fault_injection import FaultInjection
-from clipengine.work.remover import Remover
+from clipengine.work.jobs.removals import Remover
 from clipengine.work.worker import JobContext, Worker
 from tests.support.ledgers import open_copied_ledger
 from tests.support.s3 import QUICK, S3Server, bucket, deletions, faulty_s3, s3

@@ -15,7 +15,7 @@ from clipengine.errors import (
     StorageUnavailable,
     Timeout,
 )
-from clipengine.work.encoder.exit_status import retry_delay_ms
+from clipengine.work.children.exit_status import retry_delay_ms
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 
 _DAY_MS = 24 * 3600 * 1000

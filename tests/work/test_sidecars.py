@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.cues import Cue
-from clipengine.clips.discovery import belongs_to, is_recording, is_sidecar
-from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES
+from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.ledger.recordings import RecordingFilter
-from clipengine.work.sidecars import Sidecars
+from clipengine.recordings.discovery import belongs_to, is_recording, is_sidecar
+from clipengine.work.jobs.sidecars import Sidecars
 from tests.support.api import RecordedEngine, recorded_engine
 from tests.support.waiting import until
 from tests.work.test_watch import drop, watching

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.cli.local_cut import LocalClip, cut_once
+from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.engine import Engine
 from clipengine.errors import VerificationFailed
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.settings import Settings
-from clipengine.work.encoder import process
-from clipengine.work.encoder.jobs import Program
-from clipengine.work.encoder.launch import ChildEnds, Process, launch_program
+from clipengine.work.children import process
+from clipengine.work.children.jobs import Program
+from clipengine.work.children.launch import ChildEnds, Process, launch_program
 from scripts.sample import make_sample
 from tests.support.hostile_cutter import MODES
 from tests.support.receiver import Receiver

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.discovery import check_name_rule, is_recording, is_upload, recording_name
 from clipengine.errors import RecordingUnreadable
 from clipengine.ledger.recordings import RecordingFilter
-from clipengine.work.watch import Watch
+from clipengine.recordings.discovery import check_name_rule, is_recording, is_upload, recording_name
+from clipengine.work.upkeep.watch import Watch
 from tests.support.api import RecordedEngine, recorded_engine
 from tests.support.waiting import until
 

@@ -16,7 +16,7 @@ from minio.datatypes import Part
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.stores.s3 import S3Store
-from clipengine.work.watch import Watch
+from clipengine.work.upkeep.watch import Watch
 from tests.support.s3 import QUICK, S3Server
 from tests.support.waiting import until
 

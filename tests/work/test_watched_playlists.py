@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipengine.stores.folder import FolderStore
-from clipengine.work.watched_playlists import WatchedPlaylists
+from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
 from tests.support.api import RecordedEngine
 from tests.support.waiting import until
 from tests.work.test_watch import drop, engine, registered, watching

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
-from clipengine.work.previews import Previews
+from clipengine.work.previews.previews import Previews
 
 
 class Check(Protocol):

@@ -25,24 +25,24 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.clip import EventType, MessageFormat
-from clipengine.clips.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Render
-from clipengine.clips.range_file import MAX_ROWS, RangeFormat
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.snap import Snap
+from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
 from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest
-from clipengine.clips.snap import Snap
-from clipengine.clips.subtitles import SubtitleMode
-from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
-from clipengine.clips.words import MAX_QUERY_CHARACTERS, indexed_words
+from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
+from clipengine.clips.texts.subtitles import SubtitleMode
+from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
+from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
 from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES, Scope
 from clipengine.ledger.pages import decode_cursor
+from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
+from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
+from clipengine.outbound.download import parse_source, worded
 from clipengine.timecode import parse_rfc3339
-from clipengine.webhooks.address import MAX_URL_CHARACTERS, parse
-from clipengine.webhooks.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
-from clipengine.webhooks.download import parse_source, worded
 from clipengine.webhooks.sign import check_secret
 
 N = TypeVar("N")

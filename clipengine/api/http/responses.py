@@ -10,10 +10,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clipengine.clips.clip import ClipResult, EventType, MessageFormat
-from clipengine.clips.output import Output
-from clipengine.clips.profiles import Render
-from clipengine.clips.snap import Snap, SnappedCut
-from clipengine.clips.subtitles import SubtitleMode
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.snap import Snap, SnappedCut
+from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.ledger.keys import Scope
 
 Status = Literal["processing", "complete", "failed"]

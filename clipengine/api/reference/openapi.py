@@ -16,7 +16,7 @@ from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.http.requests import LANGUAGE, NoQuery
 from clipengine.api.http.responses import IngestObject
 from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
-from clipengine.clips.transcript_file import MAX_LANGUAGE_CHARACTERS
+from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS
 from clipengine.errors import (
     Busy,
     ClipEngineError,

@@ -22,7 +22,6 @@ from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import check_each
 from clipengine.api.routes.downloads import SEND_SECONDS, content_disposition, file_name, stored_clip
 from clipengine.clips.clip import Clip
-from clipengine.clips.media_types import ending
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
@@ -30,6 +29,7 @@ from clipengine.errors import (
     StorageDenied,
     StorageUnavailable,
 )
+from clipengine.recordings.media_types import ending
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 
 _ZIP = "application/zip"

@@ -18,12 +18,12 @@ from clipengine.api.routes.clip_requests import recording_of_path, resolved
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
 from clipengine.clips.edit import PlannedPart, lost_texts
-from clipengine.clips.frame_count import joined_frames
-from clipengine.clips.profiles import Profile
-from clipengine.clips.read_jobs import MOMENTS, PLAN
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.snap import Snap
+from clipengine.clips.plan.frame_count import joined_frames
+from clipengine.clips.plan.read_jobs import MOMENTS, PLAN
+from clipengine.clips.plan.segments import CannotCopy, check_copyable, refused_parts
 from clipengine.clips.resolve import ResolvedClip
-from clipengine.clips.segments import CannotCopy, check_copyable, refused_parts
-from clipengine.clips.snap import Snap
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
 from clipengine.clips.warnings import (
@@ -44,11 +44,11 @@ from clipengine.errors import (
     located,
 )
 from clipengine.timecode import exact
-from clipengine.work.clip_texts import LedgerTexts
-from clipengine.work.encoder.fonts import choose_fonts
-from clipengine.work.encoder.jobs import snap_values
-from clipengine.work.previews import Preview
-from clipengine.work.snapping import sentences
+from clipengine.work.children.fonts import choose_fonts
+from clipengine.work.children.jobs import snap_values
+from clipengine.work.making.clip_texts import LedgerTexts
+from clipengine.work.making.snapping import sentences
+from clipengine.work.previews.previews import Preview
 
 
 async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:

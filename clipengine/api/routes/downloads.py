@@ -28,7 +28,6 @@ from clipengine.api.http.requests import NoBody, NoQuery
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.routes.lookups import find_clip
 from clipengine.clips.clip import Clip
-from clipengine.clips.media_types import ending, media_type, without_ending
 from clipengine.errors import (
     ClipNotComplete,
     ClipNotFound,
@@ -43,6 +42,7 @@ from clipengine.errors import (
     StorageDenied,
     StorageUnavailable,
 )
+from clipengine.recordings.media_types import ending, media_type, without_ending
 from clipengine.stores.base import Disposition, ObjectReader, Store, StoredObject
 from clipengine.stores.object_errors import as_recording_errors, check_etag
 from clipengine.work.recording_files import open_recording

@@ -21,13 +21,13 @@ from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import BodyBudget, parse_json, read_bytes
 from clipengine.api.routes.recordings import fetch_recording
 from clipengine.clips.clip import Recording
-from clipengine.clips.discovery import clean_name, is_recording, is_upload, recording_name
 from clipengine.errors import InvalidBucketPath, NotFound, ObjectMissing, RequestError
 from clipengine.ingest import event
 from clipengine.ingest.event import Arrival, Download, Ignored
 from clipengine.ingest.jibri import described
 from clipengine.ingest.sources import NAMES, enabled_sources
 from clipengine.ledger.fetches import Origin
+from clipengine.recordings.discovery import clean_name, is_recording, is_upload, recording_name
 from clipengine.stores.base import StoredObject
 from clipengine.work.recording_files import adopt_copy
 

@@ -23,7 +23,7 @@ import clipengine
 from clipengine.api.http.operation import Public
 from clipengine.api.http.problems import on_http_exception
 from clipengine.api.http.ranges import matches
-from clipengine.clips.media_types import ending
+from clipengine.recordings.media_types import ending
 from clipengine.settings import Settings, Storage
 
 _FOLDER = Path(clipengine.__file__).parent / "web"

@@ -19,8 +19,7 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetNextMoment, GetWaveform, NoBody, Q
 from clipengine.api.http.responses import FramesObject, NextMomentObject, WaveformObject
 from clipengine.clips.clip import Recording
-from clipengine.clips.read_jobs import FRAME, JUMP, TIMES
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
 from clipengine.errors import (
     Busy,
     DecoderCrashed,
@@ -36,8 +35,9 @@ from clipengine.errors import (
     StorageUnavailable,
     UnsupportedMedia,
 )
+from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import exact
-from clipengine.work.previews import Preview
+from clipengine.work.previews.previews import Preview
 
 _JPEG, _JSON = "image/jpeg", "application/json"
 _IMMUTABLE = "private, max-age=31536000, immutable"

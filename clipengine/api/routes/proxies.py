@@ -16,7 +16,7 @@ from clipengine.api.http.requests import NoBody, NoQuery
 from clipengine.api.http.responses import ProxyObject
 from clipengine.api.routes.previews import KNOWN, PREVIEW_ERRORS, complete_recording, preview_response, seek_index_of
 from clipengine.clips.clip import Recording
-from clipengine.clips.proxy import (
+from clipengine.clips.plan.proxy import (
     SEGMENT_SECONDS,
     content_type,
     playlist,
@@ -24,10 +24,10 @@ from clipengine.clips.proxy import (
     proxy_size,
     segment_count,
 )
-from clipengine.clips.read_jobs import PROXY
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.plan.read_jobs import PROXY
 from clipengine.errors import NotFound
-from clipengine.work.previews import Preview
+from clipengine.recordings.seek_index import SeekIndex
+from clipengine.work.previews.previews import Preview
 
 _MP4, _PLAYLIST = "video/mp4", "application/vnd.apple.mpegurl"
 _REVALIDATED = "private, no-cache"  # segments of different sizes of the picture must not be mixed

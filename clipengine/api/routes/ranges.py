@@ -13,8 +13,8 @@ from clipengine.api.http.responses import RangesObject
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.downloads import content_disposition, file_name
-from clipengine.clips.edl import format_ranges, parse_ranges
-from clipengine.clips.range_file import MAX_FILE_BYTES, ListedRange
+from clipengine.clips.ranges.edl import format_ranges, parse_ranges
+from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange
 from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
     InvalidRequest,

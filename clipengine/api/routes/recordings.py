@@ -23,8 +23,6 @@ from clipengine.api.http.responses import RecordingObject
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.clips.clip import Recording
-from clipengine.clips.discovery import clean_name, file_name
-from clipengine.clips.media_types import without_ending
 from clipengine.errors import (
     DiskLow,
     InvalidBucketPath,
@@ -42,9 +40,11 @@ from clipengine.ingest.jibri import described
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.recordings import RecordingFilter
+from clipengine.outbound.download import parse_source, worded
+from clipengine.recordings.discovery import clean_name, file_name
+from clipengine.recordings.media_types import without_ending
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
-from clipengine.webhooks.download import parse_source, worded
 from clipengine.work.recording_files import adopt_copy
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from starlette.requests import Request
 
 from clipengine.clips.clip import Clip
-from clipengine.clips.media_types import media_type
 from clipengine.ledger.shares import Share
+from clipengine.recordings.media_types import media_type
 from clipengine.settings import Settings
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")

@@ -8,7 +8,7 @@ from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json
 from clipengine.api.http.requests import GetTranscript, NoBody, NoQuery, PageQuery, SearchText, TranscriptCues
 from clipengine.api.http.responses import SearchHitObject, TranscriptObject
 from clipengine.api.http.validation import content_type, parse_json, read_bytes, validate_list
-from clipengine.clips.cues import (
+from clipengine.clips.texts.cues import (
     MAX_CUES,
     MEDIA_TYPES,
     Cue,
@@ -18,7 +18,7 @@ from clipengine.clips.cues import (
     clean_text,
     format_cues,
 )
-from clipengine.clips.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
 from clipengine.errors import (
     InvalidRequest,
     InvalidTranscript,

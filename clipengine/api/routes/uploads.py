@@ -23,8 +23,6 @@ from clipengine.api.http.requests import NoBody, UploadRecording
 from clipengine.api.http.responses import RecordingObject
 from clipengine.api.http.validation import declared_length
 from clipengine.clips.clip import Recording
-from clipengine.clips.discovery import upload_key
-from clipengine.clips.media_types import media_type
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -36,6 +34,8 @@ from clipengine.errors import (
 )
 from clipengine.ids import new_id
 from clipengine.pace import Pace
+from clipengine.recordings.discovery import upload_key
+from clipengine.recordings.media_types import media_type
 from clipengine.stores.base import StoredObject
 
 MAX_UPLOADS = 16  # each occupies a thread while its client sends

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clipengine.errors import located
+from clipengine.outbound.address import Rules, Url, check, localhost_lookup, system_lookup
 from clipengine.settings import Settings
-from clipengine.webhooks.address import Rules, Url, check, localhost_lookup, system_lookup
 
 
 def check_address(url: str | Url, settings: Settings, *, pointer: str, look_up: bool) -> None:

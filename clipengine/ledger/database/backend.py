@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import peewee
 
-from clipengine.clips.words import Phrase
+from clipengine.clips.texts.words import Phrase
 from clipengine.errors import ClipEngineError
 
 BUSY_SECONDS = 10

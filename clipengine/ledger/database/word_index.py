@@ -1,13 +1,13 @@
 """Full-text index over the column `words` of a table: FTS5 in SQLite, a GIN index of a `tsvector` in PostgreSQL.
 
-`clips.words` splits and folds the words, so both find the same. Rows are added and deleted, never updated.
+`clips.texts.words` splits and folds the words, so both find the same. Rows are added and deleted, never updated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clipengine.clips.words import Phrase
+from clipengine.clips.texts.words import Phrase
 from clipengine.ledger.database.backend import Run
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
-from clipengine.clips.effects import Effects
+from clipengine.clips.options.effects import Effects
 from clipengine.media.audio.filter_graph import keeping_format, linear_graph, pull_all
 from clipengine.media.audio.samples import silence, silent_frame, slice_of
 

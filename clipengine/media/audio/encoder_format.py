@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipengine.clips.plan import MAX_CHANNELS
+from clipengine.clips.plan.frames import MAX_CHANNELS
 
 _SAMPLE_FORMATS = {"aac": "fltp", "opus": "flt", "mp3": "fltp"}
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}

@@ -13,11 +13,9 @@ from typing import NamedTuple
 
 import av
 
-from clipengine.clips.effects import effects_of
-from clipengine.clips.facts import AudioFacts, SourceFacts, TrackNames
-from clipengine.clips.plan import CutRange
-from clipengine.clips.profiles import Profile
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.options.effects import effects_of
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.audio.filter_graph import linear_graph, pull_all
@@ -27,6 +25,8 @@ from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import MediaReader
+from clipengine.recordings.facts import AudioFacts, SourceFacts, TrackNames
+from clipengine.recordings.seek_index import SeekIndex
 
 _SILENT = -69.0  # LUFS; the gate of the measurement is at -70
 # Encoders change peaks by some tenths of a decibel: with this margin the true peak stays below -1 dBTP.

@@ -12,9 +12,9 @@ from fractions import Fraction
 import av
 from av.audio.resampler import AudioResampler
 
-from clipengine.clips.facts import TrackNames
 from clipengine.media.audio.samples import silence, slice_of
 from clipengine.media.audio.tracks import AudioWriter
+from clipengine.recordings.facts import TrackNames
 
 # Audio fades out before a boundary and fades in after it, so that no step of the waveform is heard as a click.
 _FADE_SECONDS = Fraction(1, 400)

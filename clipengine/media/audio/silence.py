@@ -7,10 +7,10 @@ from fractions import Fraction
 
 import av
 
-from clipengine.clips.facts import TrackNames
 from clipengine.clips.snap_moments import Span
 from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.audio.filter_graph import linear_graph, pull_all
+from clipengine.recordings.facts import TrackNames
 
 # Background noise of calls stays below, soft speech above.
 _NOISE_DECIBELS = -35

@@ -8,13 +8,13 @@ from typing import Protocol
 
 import av
 
-from clipengine.clips.effects import Effects
-from clipengine.clips.facts import AudioFacts, TrackNames
+from clipengine.clips.options.effects import Effects
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.effects import AudioEffects
 from clipengine.media.audio.mix import AudioMix
 from clipengine.media.audio.timeline import AudioTimeline
 from clipengine.media.input.events import AudioFrameEvent
+from clipengine.recordings.facts import AudioFacts, TrackNames
 
 
 class AudioWriter(Protocol):

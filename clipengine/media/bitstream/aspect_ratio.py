@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from clipengine.clips.picture_size import Picture
+from clipengine.clips.options.picture_size import Picture
 from clipengine.media.bitstream.bits import BitReader
 
 _EXTENDED = 255

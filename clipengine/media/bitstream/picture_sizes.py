@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from clipengine.clips.picture_size import Picture, Size
+from clipengine.clips.options.picture_size import Picture, Size
 from clipengine.media.bitstream import h264_parameter_sets as h264
 from clipengine.media.bitstream import hevc_parameter_sets as hevc
 from clipengine.media.bitstream.aspect_ratio import mpeg2_picture

@@ -19,9 +19,9 @@ import av
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-from clipengine.clips.facts import AudioStamps, EndStamps, FrameStamps
 from clipengine.media.input.container import codec_name, packet_time
 from clipengine.media.input.timeline import as_fraction
+from clipengine.recordings.facts import AudioStamps, EndStamps, FrameStamps
 
 _DISTINCT_SECONDS = Fraction(1, 200)  # minimum difference of block lengths that distinguishes start from end
 _ROUNDING_SECONDS = Fraction(1, 500)

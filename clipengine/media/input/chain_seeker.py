@@ -16,15 +16,15 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.piece_seek_index import PieceSeekIndex, PlacedRun
-from clipengine.clips.plan import CutRange
+from clipengine.clips.plan.frames import CutRange
 from clipengine.media.input.clip_end import ClipEnd
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.piece_run import OpenRun, copy_of
 from clipengine.media.input.preroll import PREROLL_SECONDS, Preroll
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedRun
 from clipengine.recordings.pieces import track_of
 
 # Pieces before the one of the clip's start to begin at, one after the other; then the first one of the index.

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from av.stream import Discard
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.plan import CutRange
+from clipengine.clips.plan.frames import CutRange
 from clipengine.media.input.container import is_presented
 from clipengine.media.input.packet_timestamps import TimedPacket
+from clipengine.recordings.facts import SourceFacts
 
 # Maximum distance between interleaved streams.
 SLACK_SECONDS = Fraction(3)

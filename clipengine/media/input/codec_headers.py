@@ -16,9 +16,9 @@ from typing import Any
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.clips.facts import MAX_HEADER_BYTES, MAX_HEADER_CHANGES, HeaderChange
 from clipengine.media.bitstream.in_band_sets import CODECS, InBandSets
 from clipengine.media.input.container import codec_name
+from clipengine.recordings.facts import MAX_HEADER_BYTES, MAX_HEADER_CHANGES, HeaderChange
 
 _ANNEX_B = ("mpegts", "mpeg", "h264", "hevc")
 _FORGETFUL = ("flv", *_ANNEX_B)  # formats that lose headers in a seek

@@ -6,8 +6,8 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from clipengine.clips.plan import CutRange
-from clipengine.clips.segments import CannotCopy
+from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.plan.segments import CannotCopy
 from clipengine.media.input.packet_timestamps import TimedPacket
 
 # Limit of the packets before the first copied one, and of those kept to decode the tail.

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from clipengine.clips.plan import CutRange, FrameSelector
+from clipengine.clips.plan.frames import CutRange, FrameSelector
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent

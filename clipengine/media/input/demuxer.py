@@ -14,13 +14,13 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.clips.facts import SourceFacts
 from clipengine.media.input.container import audio_streams, keep_only, open_recording, video_stream
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.preroll import PREROLL_SECONDS
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
+from clipengine.recordings.facts import SourceFacts
 
 # FFmpeg's first names of formats whose demuxers can synchronise at any byte.
 _BYTE_SEEKABLE = ("mpegts", "mpeg", "flv")

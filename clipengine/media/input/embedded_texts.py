@@ -14,14 +14,14 @@ from typing import Any
 import av
 from av.packet import Packet
 
-from clipengine.clips.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_CUES, Cue, clean_text
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, TextTrack
+from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_CUES, Cue, clean_text
+from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, TextTrack
 from clipengine.errors import ClipEngineError, RecordingUnreadable
 from clipengine.media.input.container import codec_name, keep_only, open_recording
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
+from clipengine.recordings.facts import SourceFacts
 
 _CODECS = ("mov_text", "subrip", "webvtt", "ass", "ssa", "text")
 _MAX_READ_BYTES, _MAX_READ_BYTES_REMOTE = 512 << 20, 32 << 20

@@ -19,8 +19,8 @@ import av
 from av.codec.context import ThreadType
 from av.video.frame import PictureType
 
-from clipengine.clips.plan import CutRange, FrameSelector
-from clipengine.clips.segments import CannotCopy, Segment, plan_segments, seam_threads
+from clipengine.clips.plan.frames import CutRange, FrameSelector
+from clipengine.clips.plan.segments import CannotCopy, Segment, plan_segments, seam_threads
 from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
 from clipengine.media.bitstream.copied_stream import StreamParameters, copied_stream
 from clipengine.media.bitstream.packets import CopiedPacket

@@ -13,11 +13,11 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.clips.piece_seek_index import PlacedRun
 from clipengine.media.input.container import audio_streams, keep_only, open_recording, read_packets, video_stream
 from clipengine.media.input.packet_timestamps import PacketTimestamps, TimedPacket
 from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import MediaReader
+from clipengine.recordings.piece_seek_index import PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, stream_number
 from clipengine.recordings.placing import near
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clipengine.clips.piece_seek_index import PlacedRun
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.source import ByteSource
+from clipengine.recordings.piece_seek_index import PlacedRun
 
 
 class PieceSource:

@@ -20,9 +20,9 @@ from clipengine.media.input.source import MediaReader, Span
 from clipengine.media.input.timeline import as_fraction
 
 if TYPE_CHECKING:  # they import pydantic, which would slow down the start of the inspector
-    from clipengine.clips.facts import SourceFacts
-    from clipengine.clips.plan import CutRange
+    from clipengine.clips.plan.frames import CutRange
     from clipengine.media.input.packet_timestamps import TimedPacket
+    from clipengine.recordings.facts import SourceFacts
 
 # Smaller holes between needed ranges are read, not skipped.
 _HOLE_BYTES = 32 * 1024

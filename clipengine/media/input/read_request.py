@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.seek_index import SeekIndex
 from clipengine.media.input.source import ByteSource
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.plan import CutRange
-from clipengine.clips.seek_index import KeyframeIndex, SeekPoint
+from clipengine.clips.plan.frames import CutRange
 from clipengine.media.input.clip_end import SLACK_SECONDS, ClipEnd
 from clipengine.media.input.container import has_decoding_times, read_packets
 from clipengine.media.input.demuxer import Demuxer
@@ -28,6 +26,8 @@ from clipengine.media.input.prefetch import Prefetcher
 from clipengine.media.input.preroll import PREROLL_SECONDS, Preroll
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import Clock, Timeline, as_fraction
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import KeyframeIndex, SeekPoint
 
 # Seconds before the clip's start to seek to, one after the other; then the start of the recording.
 STEPS_BACK = (Fraction(0), Fraction(1), Fraction(5), Fraction(30), Fraction(120))

@@ -14,9 +14,9 @@ from typing import Any
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.clips.seek_index import MAX_POINTS, KeyframeIndex
 from clipengine.media.input.mp4_fragments import Fragments
 from clipengine.media.input.timeline import Timeline, as_fraction
+from clipengine.recordings.seek_index import MAX_POINTS, KeyframeIndex
 
 MATROSKA, FRAGMENTS = "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"
 _BY_PACKETS = ("mpegts", "mpeg", "flv")

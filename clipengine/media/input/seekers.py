@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.piece_seek_index import PieceSeekIndex
-from clipengine.clips.plan import CutRange
-from clipengine.clips.seek_index import KeyframeIndex, SeekIndex
+from clipengine.clips.plan.frames import CutRange
 from clipengine.media.input.chain_seeker import ChainSeeker
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import MediaReader
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import PieceSeekIndex
+from clipengine.recordings.seek_index import KeyframeIndex, SeekIndex
 
 AnySeeker = Seeker | ChainSeeker
 

@@ -11,10 +11,8 @@ from typing import Any
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.picture_size import Picture, PictureSize, chosen_size
-from clipengine.clips.plan import CutRange
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.options.picture_size import Picture, PictureSize, chosen_size
+from clipengine.clips.plan.frames import CutRange
 from clipengine.media.bitstream.picture_sizes import PictureSizes
 from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import codec_name, media_errors
@@ -22,6 +20,8 @@ from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seekers import AnySeeker, open_seeker
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 
 class StreamSizes:

@@ -13,8 +13,11 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from pydantic import TypeAdapter
 
-from clipengine.clips.cues import clean_line
-from clipengine.clips.facts import (
+from clipengine.clips.texts.cues import clean_line
+from clipengine.media.input.container import codec_name
+from clipengine.media.input.timeline import as_fraction
+from clipengine.media.memory import log_library_errors
+from clipengine.recordings.facts import (
     MAX_CHAPTER_TITLE,
     MAX_CHAPTERS,
     MAX_LANGUAGE,
@@ -27,9 +30,6 @@ from clipengine.clips.facts import (
     StreamKind,
     TagName,
 )
-from clipengine.media.input.container import codec_name
-from clipengine.media.input.timeline import as_fraction
-from clipengine.media.memory import log_library_errors
 
 MAX_CHAPTER_SECONDS = 366 * 24 * 3600
 # Names that writers give to every track of MP4.

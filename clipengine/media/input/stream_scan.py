@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.clips.picture_size import Picture
+from clipengine.clips.options.picture_size import Picture
 from clipengine.errors import RecordingEncrypted, RecordingUnreadable
 from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
 from clipengine.media.input.codec_headers import HeaderChanges

@@ -10,7 +10,7 @@ import av
 from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 
-from clipengine.clips.profiles import ANIMATION_TICKS, MAX_ANIMATION_FPS, Profile
+from clipengine.clips.options.profiles import ANIMATION_TICKS, MAX_ANIMATION_FPS, Profile
 from clipengine.media.output.writable_file import WritableFile
 from clipengine.media.video.frame_format import FULL, SWS_BICUBIC_ACCURATE, FrameFormat
 from clipengine.media.video.palette import RGB_FORMAT

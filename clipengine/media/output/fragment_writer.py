@@ -17,14 +17,14 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from clipengine.clips.facts import TrackNames
-from clipengine.clips.profiles import Profile
-from clipengine.clips.proxy import LEVEL
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.proxy import LEVEL
 from clipengine.media.audio.encoder_format import encoder_rate
 from clipengine.media.output.video_encoder import VIDEO_TIME_BASE, set_format
 from clipengine.media.output.writable_file import WriterErrors
 from clipengine.media.output.writer import set_audio_format
 from clipengine.media.video.frame_format import FrameFormat
+from clipengine.recordings.facts import TrackNames
 
 AAC_SAMPLES = 1024  # of a packet
 _MAX_CHANNELS = 2  # of a proxy; browsers mix more down to stereo

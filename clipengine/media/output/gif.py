@@ -10,7 +10,7 @@ from typing import Any
 import av
 from av.packet import Packet
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.output.animation import Animation
 from clipengine.media.output.writable_file import WritableFile
 from clipengine.media.video.frame_format import FrameFormat

@@ -24,7 +24,7 @@ import av
 from av.codec.context import CodecContext, ThreadType
 from av.packet import Packet
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.input.container import codec_name
 from clipengine.media.input.timeline import as_fraction

@@ -14,15 +14,15 @@ from fractions import Fraction
 import av
 
 from clipengine.clips.edit import PlannedPart, chapters_of_parts, text_languages
-from clipengine.clips.facts import TagName, TrackNames
-from clipengine.clips.segments import OTHER_PARAMETERS, CannotCopy
-from clipengine.clips.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
+from clipengine.clips.plan.segments import OTHER_PARAMETERS, CannotCopy
+from clipengine.clips.texts.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.part_audio import PartAudio
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.frame_durations import Seams
 from clipengine.media.video.frame_format import FrameFormat
+from clipengine.recordings.facts import TagName, TrackNames
 
 
 class PartWriter(PartAudio):

@@ -12,7 +12,7 @@ from av.filter import Graph
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from clipengine.clips.segments import CannotCopy, seam_threads
+from clipengine.clips.plan.segments import CannotCopy, seam_threads
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.copied_stream import Rewriter
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent

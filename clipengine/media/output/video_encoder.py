@@ -7,7 +7,7 @@ from typing import Any
 
 from av.codec.context import CodecContext, Flags, ThreadType
 
-from clipengine.clips.profiles import Profile
+from clipengine.clips.options.profiles import Profile
 from clipengine.media.output.encoder_presets import AV1_PRESETS, VPX_SPEEDS
 from clipengine.media.video.frame_format import FrameFormat
 

@@ -12,7 +12,7 @@ import av
 from av.codec.context import CodecContext
 from av.packet import Packet
 
-from clipengine.clips.framing import Box
+from clipengine.clips.options.framing import Box
 from clipengine.media.bitstream.webp_file import animation_head, frame_chunk
 from clipengine.media.output.animation import Animation
 from clipengine.media.output.encoder_presets import WEBP_METHODS

@@ -21,10 +21,9 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from clipengine.clips.chapters import Chapter
-from clipengine.clips.facts import TagName, TrackNames
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import Sample, TextCodec, TextTrack
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.texts.chapters import Chapter
+from clipengine.clips.texts.subtitles import Sample, TextCodec, TextTrack
 from clipengine.media.audio.encoder_format import AAC_OPTIONS, encoder_format, encoder_rate
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import Clock, as_fraction
@@ -43,6 +42,7 @@ from clipengine.media.output.video_encoder import (
 from clipengine.media.output.webp import WebpAnimation
 from clipengine.media.output.writable_file import WritableFile, WriterErrors
 from clipengine.media.video.frame_format import Colors, FrameFormat
+from clipengine.recordings.facts import TagName, TrackNames
 
 _CLOCK = Clock(VIDEO_TIME_BASE)
 _MILLISECOND = Fraction(1, 1000)

@@ -10,16 +10,14 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.effects import effects_of
-from clipengine.clips.estimate import estimate
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.frame_count import frame_count
-from clipengine.clips.framing import clip_size
-from clipengine.clips.picture_size import PictureSize
-from clipengine.clips.plan import CutRange, FrameSelector, kept_tracks
-from clipengine.clips.profiles import Profile
-from clipengine.clips.seek_index import SeekIndex
-from clipengine.clips.segments import CannotCopy, Segment, check_copyable
+from clipengine.clips.options.effects import effects_of
+from clipengine.clips.options.framing import clip_size
+from clipengine.clips.options.picture_size import PictureSize
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.estimate import estimate
+from clipengine.clips.plan.frame_count import frame_count
+from clipengine.clips.plan.frames import CutRange, FrameSelector, kept_tracks
+from clipengine.clips.plan.segments import CannotCopy, Segment, check_copyable
 from clipengine.clips.warnings import picture_resized
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.events import CopiedVideo
@@ -30,6 +28,8 @@ from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.video.convert import FrameConverter
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 
 def read_plan(request: ReadRequest) -> bytes:

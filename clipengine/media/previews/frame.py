@@ -20,12 +20,9 @@ from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from clipengine.clips.facts import SourceFacts, VideoFacts
-from clipengine.clips.piece_seek_index import PieceSeekIndex
-from clipengine.clips.plan import CutRange
-from clipengine.clips.preview_pyramid import tile_moments
-from clipengine.clips.profiles import Profile
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.plan.preview_pyramid import tile_moments
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import (
     has_decoding_times,
@@ -50,6 +47,9 @@ from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.filter_graph import TIME_BASE, FrameShape, linear_graph, shape_of
 from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.media.video.rotate import rotation_of
+from clipengine.recordings.facts import SourceFacts, VideoFacts
+from clipengine.recordings.piece_seek_index import PieceSeekIndex
+from clipengine.recordings.seek_index import SeekIndex
 
 _MIN_SECONDS = Fraction(1, 25)
 # Closer tiles are decoded in one pass and exact; for others each keyframe is found by seeking.

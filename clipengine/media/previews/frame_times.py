@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.plan import CutRange
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.plan.frames import CutRange
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import is_presented, media_errors
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 
 def read_times(request: ReadRequest) -> bytes:

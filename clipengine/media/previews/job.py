@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from clipengine.clips.read_jobs import READ_JOBS, ReadJob
+from clipengine.clips.plan.read_jobs import READ_JOBS, ReadJob
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.source import ByteSource
 

@@ -1,4 +1,4 @@
-"""Segments of a recording's proxy (`clips.proxy`): decoded, converted and encoded like a clip."""
+"""Segments of a recording's proxy (`clips.plan.proxy`): decoded, converted and encoded like a clip."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from fractions import Fraction
 
 import av
 
-from clipengine.clips.facts import AudioFacts, SourceFacts, VideoFacts
-from clipengine.clips.plan import CutRange, kept_tracks
-from clipengine.clips.profiles import Profile
-from clipengine.clips.proxy import ProxySegment, frame_slack, proxy_profile, proxy_segment, proxy_size
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import CutRange, kept_tracks
+from clipengine.clips.plan.proxy import ProxySegment, frame_slack, proxy_profile, proxy_segment, proxy_size
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.background_producer import produce_in_background
 from clipengine.media.input.container import media_errors
@@ -26,6 +24,8 @@ from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.frame_format import BT709, LIMITED, Colors, FrameFormat
+from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 _SMPTE170M = 6  # of ITU-T H.273; the colours of SD video, which players assume if it has no tags
 _HD_LINES = 720

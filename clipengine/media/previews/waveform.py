@@ -9,9 +9,7 @@ from fractions import Fraction
 import av
 from av.audio.resampler import AudioResampler
 
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.plan import CutRange
-from clipengine.clips.seek_index import SeekIndex
+from clipengine.clips.plan.frames import CutRange
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
@@ -19,6 +17,8 @@ from clipengine.media.input.events import AudioFrameEvent
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
 
 _RATE = 8000  # enough for a waveform, with a sixth of the samples of 48 kHz
 _FULL = 32768

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clipengine.clips.framing import pixels_of
-from clipengine.clips.output import BlurBox
+from clipengine.clips.options.framing import pixels_of
+from clipengine.clips.options.output import BlurBox
 from clipengine.media.video.filter_graph import Layers
 
 # A box keeps only the mean colours of so many cells along its longer side, from which nothing can be restored.

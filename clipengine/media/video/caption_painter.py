@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import PIL.ImageFile  # noqa: F401 - Pillow imports it lazily, which the sandbox would prevent
 from PIL import Image, ImageDraw, ImageFont, features
 
-from clipengine.clips.caption_layout import is_right_to_left, needs_shaping, wrap
-from clipengine.clips.captions import is_ignorable
-from clipengine.clips.framing import Size
+from clipengine.clips.options.framing import Size
+from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
+from clipengine.clips.texts.captions import is_ignorable
 from clipengine.errors import FontsMissing
 
 # Parts of the picture: the size of the text, the longest line and the highest caption.

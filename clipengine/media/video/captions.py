@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import av
 
-from clipengine.clips.captions import MAX_TOGETHER, CaptionTimes
-from clipengine.clips.cues import Cue, plain_payload
-from clipengine.clips.framing import Box, Size
-from clipengine.clips.subtitles import TextTrack
+from clipengine.clips.options.framing import Box, Size
+from clipengine.clips.texts.captions import MAX_TOGETHER, CaptionTimes
+from clipengine.clips.texts.cues import Cue, plain_payload
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import subtitles_cut
 
 if TYPE_CHECKING:  # it imports Pillow, which only the program for such clips has loaded

@@ -11,12 +11,11 @@ import av
 from av.filter import Graph
 from av.video.reformatter import VideoReformatter
 
-from clipengine.clips.effects import Effects
-from clipengine.clips.framing import Box, Framing, Size, framing, reframes, upright_ratio
-from clipengine.clips.picture_size import unstated_ratio
-from clipengine.clips.plan import output_size
-from clipengine.clips.profiles import Profile
-from clipengine.clips.segments import CannotCopy
+from clipengine.clips.options.effects import Effects
+from clipengine.clips.options.framing import Box, Framing, Size, framing, output_size, reframes, upright_ratio
+from clipengine.clips.options.picture_size import unstated_ratio
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.segments import CannotCopy
 from clipengine.errors import UnsupportedMedia
 from clipengine.media.video.blur_boxes import blur_layers
 from clipengine.media.video.captions import Captions

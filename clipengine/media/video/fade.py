@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipengine.clips.effects import Effects
+from clipengine.clips.options.effects import Effects
 
 
 def fade_filters(effects: Effects) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import av
 from av.video.reformatter import VideoReformatter
 
-from clipengine.clips.cues import Cue
-from clipengine.clips.framing import Box, Size
-from clipengine.clips.watermarks import MAX_PNG_SIDE, WatermarkStyle
+from clipengine.clips.options.framing import Box, Size
+from clipengine.clips.options.watermarks import MAX_PNG_SIDE, WatermarkStyle
+from clipengine.clips.texts.cues import Cue
 from clipengine.errors import EncoderFailed
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.filter_graph import TIME_BASE, OverlayGraph, Still, linear_graph, pull_one, still_format

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from clipengine.clips.framing import Framing, Size
-from clipengine.clips.output import Fit
+from clipengine.clips.options.framing import Framing, Size
+from clipengine.clips.options.output import Fit
 from clipengine.media.video.filter_graph import Layers, Step
 
 _FLAGS = "flags=bicubic+accurate_rnd"

@@ -12,7 +12,7 @@ import av
 from av.sidedata.sidedata import SideDataContainer
 
 if TYPE_CHECKING:  # it imports pydantic, which would slow down the start of the inspector
-    from clipengine.clips.facts import Rotation
+    from clipengine.recordings.facts import Rotation
 
 # signs (a, b, c, d) of the matrix -> filters that make the frame upright
 _FILTERS: dict[tuple[int, int, int, int], tuple[str, ...]] = {

@@ -11,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from clipengine.clips.captions import MAX_FONT_BYTES
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.facts import SourceFacts
-from clipengine.clips.piece_seek_index import PieceSeekIndex
-from clipengine.clips.profiles import Profile
-from clipengine.clips.subtitles import pack
-from clipengine.clips.watermarks import WatermarkStyle
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.watermarks import WatermarkStyle
+from clipengine.clips.texts.captions import MAX_FONT_BYTES
+from clipengine.clips.texts.subtitles import pack
 from clipengine.media.clip_builder import CutStep, Drawing
 from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import ByteSource
@@ -29,6 +27,8 @@ from clipengine.media.versions import ffmpeg_version
 from clipengine.media.video.overlay import decode_watermark
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import PieceSeekIndex
 
 _REPORT_SECONDS = 0.2
 

@@ -19,8 +19,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.clips.chapters import chapters_digest
-from clipengine.clips.subtitles import MAX_TEXT_TRACKS, TextDigest
+from clipengine.clips.texts.chapters import chapters_digest
+from clipengine.clips.texts.subtitles import MAX_TEXT_TRACKS, TextDigest
 from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.bitstream.webp_file import is_webp
 from clipengine.media.input.container import codec_name, open_recording

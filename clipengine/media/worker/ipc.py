@@ -10,7 +10,7 @@ The parent answers with the bytes and `{"read"}`, the number of bytes that it re
 `{"error": {…}}`.
 
 A hostile recording may have taken over the child. Its frames are therefore limited in size and number of values, and
-all values must be storable in JSON and the database. `work.encoder.messages` checks the fields.
+all values must be storable in JSON and the database. `work.children.messages` checks the fields.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ DoJob = Callable[[dict[str, Any], list[JobSource], list[int], Channel], Result]
 
 
 def main(do: DoJob) -> None:
-    """Run a child with the command line arguments `CONTROL RANGES PARENT cell` (see `work.encoder.process`)."""
+    """Run a child with the command line arguments `CONTROL RANGES PARENT cell` (see `work.children.process`)."""
     control, ranges, parent = map(int, sys.argv[1:4])
     faulthandler.enable()
     run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "sandboxed")

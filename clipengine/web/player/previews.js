@@ -1,6 +1,6 @@
 // The previews on the timeline's tracks, a filmstrip and a waveform, as pyramids. A level divides the recording into pieces
 // of 2^n seconds, so that views share pieces, and a piece always has the same address: browser and server cache it. The
-// server makes the coarse levels of new recordings ahead (clips/preview_pyramid.py names the same pieces).
+// server makes the coarse levels of new recordings ahead (clips/plan/preview_pyramid.py names the same pieces).
 
 import {get, getImage, query} from "../lib/api.js";
 

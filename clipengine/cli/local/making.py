@@ -1,0 +1,202 @@
+"""Cutting a clip without a server or ledger, for `clipengine cut` and scripts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+from clipengine.cli.local.children import StartChild
+from clipengine.cli.local.probe import LocalProbe, probe_local
+from clipengine.cli.local.subtitles import LocalSubtitles
+from clipengine.clips.clip import ClipResult, Recording
+from clipengine.clips.edit import Part, PlannedPart, bounds
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile, Render
+from clipengine.clips.options.snap import Snap
+from clipengine.clips.request import ClipRequest
+from clipengine.clips.resolve import ClipSource, resolve_clip
+from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.errors import InvalidTimeRange, SettingsError
+from clipengine.recordings.facts import SourceFacts
+from clipengine.settings import Encoding, Settings
+from clipengine.stores.base import ObjectReader, Store
+from clipengine.stores.build import build_store
+from clipengine.stores.folder import FolderStore
+from clipengine.work.children.jobs import Job, Message, Program, probe_job, searched_seconds
+from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.watermarks import WatermarkFile, read_watermark
+from clipengine.work.making.clip_maker import ClipMaker, Making
+
+
+@dataclass(frozen=True)
+class LocalClip:
+    """A clip of SOURCE, as it is asked for on the command line."""
+
+    ranges: Sequence[tuple[Fraction, Fraction]]
+    profile: str = "default"
+    render: Render | None = None
+    options: Output | None = None
+    subtitles: LocalSubtitles = field(default_factory=LocalSubtitles)
+    snap: Snap | None = None
+
+    def request(self, source: str) -> ClipRequest:
+        parts = tuple(Part(source, float(start), float(end)) for start, end in self.ranges)
+        start_seconds, end_seconds = bounds(parts, source)
+        return ClipRequest(
+            "clip",
+            start_seconds,
+            end_seconds,
+            profile=self.profile,
+            render=self.render,
+            output=self.options,
+            snap=self.snap,
+            parts=parts if len(parts) > 1 else (),
+        )
+
+
+def cut_once(
+    settings: Settings,
+    source: str,
+    output: Path,
+    clip: LocalClip,
+    *,
+    on_progress: Callable[[float], None],
+    start_child: StartChild = EncoderProcess,
+) -> ClipResult:
+    """Cut a clip of a file or an object (`s3://bucket/key`) and write it atomically to `output`.
+
+    `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that a clip of the API fails with.
+    """
+    store, key = _locate(settings, source)
+    encoding, rules = settings.encoding, settings.clip_rules.unlimited
+    with ExitStack() as stack:
+        temporary = stack.enter_context(_replaced(output))
+        reader = stack.enter_context(closing(store.open(key)))
+        # One child for all jobs, because its start costs as much as a second of encoding.
+        program: Program = "burner" if clip.subtitles.burns else "encoder"
+        encoder = _Encoder(start_child(program, sandbox=encoding.sandbox), reader, on_progress)
+        stack.callback(encoder.close)
+        probed = encoder.probe(store, clip, encoding)
+        stack.enter_context(closing(probed.reader))
+        texts = LocalTexts(clip.subtitles, clip.subtitles.choose(probed.texts), probed.texts)
+        _check_starts(clip, probed.facts)
+        # It starts while the clip is cut, and is ready when the clip is.
+        inspector = stack.enter_context(closing(start_child("inspector", sandbox=encoding.sandbox)))
+        languages = tuple(track.language for track in texts.sentences)
+        known = ClipSource(Recording.local(source, probed.facts), languages, probed.seek_index)
+        resolved = resolve_clip(source, clip.request(source), {source: known}, rules)
+        exact = zip(resolved.planned, clip.ranges, strict=True)
+        parts = [replace(part, start=start, end=end) for part, (start, end) in exact]
+        maker = ClipMaker(encoding, rules, _watermarks(settings, resolved.profile))
+        making = Making(parts, resolved.profile, texts, clip.snap, clip.options)
+        made = maker.make(making, temporary, encoder, lambda: nullcontext((inspector, lambda message: None)))
+        return made.result(resolved.request.parts)
+
+
+def _check_starts(clip: LocalClip, facts: SourceFacts) -> None:
+    """Raise InvalidTimeRange if a range begins after the recording."""
+    for start, _ in clip.ranges:
+        if start >= facts.duration:
+            begins, ends = f"{float(start):g} s", f"{float(facts.duration):g} s"
+            raise InvalidTimeRange(f"the start {begins} is not before the end of the recording at {ends}")
+
+
+def _watermarks(settings: Settings, profile: Profile) -> dict[str, WatermarkFile]:
+    name = profile.output.watermark
+    return {} if name is None else {name: read_watermark(name, settings.watermarks[name])}
+
+
+@contextmanager
+def _replaced(output: Path) -> Iterator[Path]:
+    """Yield an empty file that replaces `output` at the end, or is deleted if an exception is raised."""
+    output = output.resolve()  # a symbolic link stays, and the file that it names is replaced
+    descriptor, name = tempfile.mkstemp(prefix=f".{output.name[:50]}.", dir=output.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class LocalTexts:
+    """The texts of SOURCE and of files, see `ClipTexts`."""
+
+    subtitles: LocalSubtitles
+    chosen: Sequence[TextTrack]
+    embedded: Sequence[TextTrack]
+
+    @property
+    def sentences(self) -> Sequence[TextTrack]:
+        return self.chosen or self.embedded
+
+    def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
+        return self.sentences[0].near(start, end).cues
+
+    def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
+        near = [tuple(each.near(part.start, part.end) for each in self.chosen) for part in parts]
+        burns = self.subtitles.burns
+        return [part.with_texts(texts, burns=burns) for part, texts in zip(parts, near, strict=True)], []
+
+
+class _Encoder:
+    """A child with SOURCE. As a context manager, it ends the child."""
+
+    def __init__(self, child: EncoderProcess, reader: ObjectReader, on_progress: Callable[[float], None]) -> None:
+        self._child = child
+        self._reader = reader
+        self._on_progress = on_progress
+        self.close = child.close
+
+    def probe(self, store: Store, clip: LocalClip, encoding: Encoding) -> LocalProbe:
+        """Probe SOURCE. Further jobs get the reader of its file or its pieces."""
+        length = float(sum(end - start for start, end in clip.ranges))
+        length += 2 * searched_seconds(clip.snap, len(clip.ranges))
+        probed = probe_local(store, self._reader, probe_job(encoding, cut_seconds=length), self._child)
+        self._reader = probed.reader
+        return probed
+
+    def run(self, job: Job, *, output: int | None = None, keep: bool = False) -> tuple[Message, bytes]:
+        return self._child.run(job, self._reader, output=output, watch=self._watch, keep=keep)
+
+    def _watch(self, message: Message | None) -> None:
+        if message is not None:
+            self._on_progress(message["part"])
+
+    def __enter__(self) -> _Encoder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def read_facts(settings: Settings, source: str) -> SourceFacts:
+    """Return the facts of a file or an object. Raises RecordingError."""
+    store, key = _locate(settings, source)
+    with closing(store.open(key)) as reader, closing(EncoderProcess(sandbox=settings.encoding.sandbox)) as encoder:
+        probed = probe_local(store, reader, probe_job(settings.encoding), encoder)
+        probed.reader.close()
+    return probed.facts
+
+
+def _locate(settings: Settings, source: str) -> tuple[Store, str]:
+    """Return the store and the key of a source."""
+    if source.startswith("s3://"):
+        bucket, _, key = source.removeprefix("s3://").partition("/")
+        if settings.storage.kind != "s3":
+            raise SettingsError('an s3:// source needs storage.kind = "s3" in the settings')
+        storage = settings.storage.model_copy(update={"bucket": bucket, "prefix": ""})
+        return build_store(storage, folder=Path("/nonexistent"), journal=Path(tempfile.gettempdir())), key
+    path = Path(source).resolve()
+    return FolderStore(path.parent, ""), path.name

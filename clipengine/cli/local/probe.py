@@ -1,0 +1,37 @@
+"""Probe of a local recording: a file, or a playlist with its pieces."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import seek_index_of
+from clipengine.recordings.seek_index import SeekIndex
+from clipengine.stores.base import ObjectReader, Store
+from clipengine.stores.playlists import names_pieces
+from clipengine.work.children.jobs import Job, Message, probe_result, probe_texts
+from clipengine.work.children.process import EncoderProcess
+from clipengine.work.jobs.piece_probe import read_piece_facts
+
+
+class LocalProbe(NamedTuple):
+    """The facts of a recording, and the reader of its file or of its pieces."""
+
+    facts: SourceFacts
+    seek_index: SeekIndex | None
+    texts: list[TextTrack]
+    reader: ObjectReader
+
+
+def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: EncoderProcess) -> LocalProbe:
+    """Probe the recording whose file or playlist is open. The encoder is kept for a cut. Raises RecordingError."""
+    if not names_pieces(reader):
+        probed, embedded = encoder.run(job, reader, watch=lambda message: None, keep=True)
+        return LocalProbe(*probe_result(probed), probe_texts(embedded), reader)
+
+    def run(job: Job, pieces: ObjectReader) -> Message:
+        return encoder.run(job, pieces, watch=lambda message: None, keep=True)[0]
+
+    index, facts, pieces = read_piece_facts(store, reader, job, run)
+    return LocalProbe(facts, seek_index_of(index), [], pieces)

@@ -1,0 +1,285 @@
+"""`clipengine clips create` and `clips export`: clips from ranges, and ranges of clips."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from clipengine.cli import output
+from clipengine.cli.options import (
+    PartValue,
+    check_ranges,
+    end_option,
+    json_option,
+    metadata_of,
+    metadata_option,
+    needs_server,
+    part_option,
+    render_option,
+    snap_options,
+    start_option,
+    subtitles_value,
+    tag_option,
+)
+from clipengine.cli.output_options import output_options
+from clipengine.cli.range_files import FromFile, NamedRange, can_be_folder, from_options, parts_of, rate_option
+from clipengine.cli.remote import clip_output
+from clipengine.client import ApiError, Client, ClientError, Clip, Recording
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.snap import Snap
+from clipengine.clips.ranges.edl import format_ranges
+from clipengine.clips.ranges.range_file import ListedRange, RangeFormat
+from clipengine.errors import RecordingNotComplete
+from clipengine.timecode import exact
+
+_GROUP = 100  # clips of one request
+
+
+def _part(part: PartValue) -> dict[str, str | float]:
+    times: dict[str, str | float] = {"start_seconds": float(part.start), "end_seconds": float(part.end)}
+    return times if part.recording_id is None else {"recording_id": part.recording_id, **times}
+
+
+@click.command()
+@click.argument("recording_id")
+@click.argument("label", required=False)
+@start_option
+@end_option
+@part_option
+@from_options
+@click.option("--profile", help="A profile of the settings.")
+@render_option
+@snap_options
+@output_options
+@click.option(
+    "--subtitles",
+    metavar="none|keep[:LANGUAGE]|burn[:LANGUAGE]",
+    callback=subtitles_value,
+    help="keep:en keeps only the transcript in that language, burn:en draws it into the picture. [default: keep]",
+)
+@click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
+@metadata_option
+@tag_option
+@click.option("--webhook-url", help="Send the events of this clip to this URL as well.")
+@click.option("--no-poster", is_flag=True, help="Do not store a poster image.")
+@click.option("--expires-at", metavar="TIME", help="Delete the clip at this time, such as 2030-01-31T12:00:00Z.")
+@click.option("--wait", is_flag=True, help="Wait until the clip has ended.")
+@click.option(
+    "--download",
+    "target",
+    metavar="[PATH]",
+    type=click.Path(),
+    is_flag=False,
+    flag_value=".",
+    help="Wait, then download the clip to this file or folder (a new one ends with /). [default: .]",
+)
+@json_option
+@needs_server
+def create(
+    client: Client,
+    recording_id: str,
+    label: str | None,
+    start: Fraction | None,
+    end: Fraction | None,
+    parts: tuple[PartValue, ...],
+    listed: FromFile | None,
+    profile: str | None,
+    render: Render | None,
+    snap: Snap | None,
+    options: Output | None,
+    subtitles: dict[str, str] | None,
+    priority: int | None,
+    meta: tuple[str, ...],
+    tags: tuple[str, ...],
+    webhook_url: str | None,
+    no_poster: bool,
+    expires_at: str | None,
+    wait: bool,
+    target: str | None,
+    as_json: bool,
+) -> int:
+    """Create the clip LABEL from the range --start to --end of a recording, or from several parts.
+
+    With --from, each range of a file becomes a clip; LABEL is that of ranges without one.
+    """
+    fields: dict[str, Any] = {
+        "profile": profile,
+        "render": render,
+        "output": options.to_object() if options else None,
+        "subtitles": subtitles,
+        "snap": snap.model_dump() if snap else None,
+        "priority": priority,
+        "metadata": metadata_of(meta),
+        "tags": tags,
+        "webhook_url": webhook_url,
+        "poster": False if no_poster else None,
+        "expires_at": expires_at,
+    }
+    if target is not None:
+        clip_output.check_folder(target, "'--download'")
+    waits = wait or target is not None
+    if listed is not None:
+        ranges = _read(client, recording_id, listed, label)
+        if not listed.as_parts:
+            if target is not None and not (clip_output.names_folder(target) or can_be_folder(Path(target))):
+                raise click.BadParameter("it must be a folder for several clips", param_hint="'--download'")
+            made = _create_each(client, recording_id, listed, ranges, fields, as_json=as_json)
+            return _finish_each(client, made, target, waits=waits, as_json=as_json)
+        parts, label = parts_of(ranges), label or listed.path.stem
+    check_ranges(start, end, parts)
+    if label is None:
+        raise click.UsageError("Missing argument 'LABEL'.")
+    clip = client.clips.create(
+        recording_id,
+        label,
+        None if start is None else float(start),
+        None if end is None else float(end),
+        parts=[_part(part) for part in parts] or None,
+        **fields,
+    )
+    if waits:
+        clip = clip_output.wait(client, clip.clip_id, None)
+    code = clip_output.show(clip, as_json=as_json)
+    if target is not None and code == 0:
+        output.say(clip_output.download(client, clip, target))
+    return code
+
+
+def _read(client: Client, recording_id: str, listed: FromFile, label: str | None) -> list[NamedRange]:
+    """Return the ranges of the file. Raises RecordingNotComplete or InvalidRequest."""
+    recording = client.recordings.get(recording_id)
+    if recording.duration_seconds is None:
+        raise RecordingNotComplete.of(recording_id, recording.status)
+    return listed.read(duration=exact(recording.duration_seconds), rate=_rate_of(recording), label=label)
+
+
+def _rate_of(recording: Recording) -> Fraction | None:
+    video = (recording.raw.get("media") or {}).get("video") or {}
+    rate = video.get("frame_rate")
+    return None if rate is None else Fraction(rate)
+
+
+def _create_each(
+    client: Client,
+    recording_id: str,
+    listed: FromFile,
+    ranges: Sequence[NamedRange],
+    fields: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> list[Clip]:
+    """Create a clip for each range, in groups of which each is created as a whole or not at all."""
+    given = {name: value for name, value in fields.items() if value not in (None, {}, ())}
+    made: list[Clip] = []
+    for first in range(0, len(ranges), _GROUP):
+        group = ranges[first : first + _GROUP]
+        requests = [
+            {
+                "recording_id": recording_id,
+                "label": each.label,
+                "start_seconds": float(each.start),
+                "end_seconds": float(each.end),
+                **given,
+            }
+            for each in group
+        ]
+        try:
+            made += client.clips.create_many(requests)
+        except ClientError as error:
+            if isinstance(error, ApiError):
+                error.detail = f"{listed.path}: {_line_of(error, group)}{error.detail}"
+            if made:
+                output.show_list([clip.raw for clip in made], clip_output.COLUMNS, as_json=as_json)
+            last = ranges[first - 1].line if made else None
+            rest = "none were created" if last is None else f"the {len(made)} above, up to line {last}, were created"
+            output.say(f"of {len(ranges)} clips {rest}")
+            raise
+    return made
+
+
+def _line_of(error: ApiError, group: Sequence[NamedRange]) -> str:
+    """Return the line of the file that the first fault of a response is about, if it names one."""
+    for each in error.errors:
+        found = re.match(r"/clips/(\d{1,4})(/|\Z)", str(each.get("pointer", "")))
+        if found and int(found[1]) < len(group):
+            return f"line {group[int(found[1])].line}: "
+    return ""
+
+
+def _finish_each(client: Client, made: Sequence[Clip], target: str | None, *, waits: bool, as_json: bool) -> int:
+    """Wait for the clips if requested, download them to the folder `target`, and show them. Return the exit code."""
+    ended = [clip_output.wait(client, clip.clip_id, None) for clip in made] if waits else made
+    if target is not None:
+        Path(target).mkdir(exist_ok=True)
+        for clip in ended:
+            if clip.status == "complete":
+                output.say(clip_output.download(client, clip, target))
+    output.show_list([clip.raw for clip in ended], clip_output.COLUMNS, as_json=as_json)
+    failed = [clip for clip in ended if clip.error is not None]
+    for clip in failed:
+        assert clip.error is not None
+        output.fail(f"{clip.label}: {clip.error.message}", clip.error.code, clip.error.hint)
+    return 1 if failed else 0
+
+
+@click.command()
+@click.argument("recording_id")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(get_args(RangeFormat)),
+    help="losslesscut is the CSV of that program, edl is CMX 3600. [default: the suffix of --output, or csv]",
+)
+@click.option(
+    "--output", "target", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
+)
+@rate_option
+@needs_server
+def export(
+    client: Client, recording_id: str, kind: RangeFormat | None, target: Path | None, edl_rate: Fraction | None
+) -> None:
+    """Print the ranges of a recording's clips as a list that `clips create --from` and other programs read."""
+    kind = kind or _format_of(target)
+    if target is not None:
+        clip_output.check_folder(target, "'--output'")
+    recording = client.recordings.get(recording_id)
+    rate = edl_rate or _rate_of(recording)
+    if kind == "edl" and rate is None:
+        raise click.UsageError("the recording has no frame rate: give --edl-rate, such as 25")
+    ranges = sorted(_ranges(client, recording_id), key=lambda each: (each.start, each.end))
+    text = format_ranges(kind, ranges, recording.name or recording_id, rate)
+    if target is None:
+        click.echo(text, nl=False)
+    else:
+        try:
+            target.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise click.FileError(str(target), error.strerror) from None
+
+
+def _format_of(target: Path | None) -> RangeFormat:
+    """Return the format by the suffix of a file. Raises UsageError if it has none of the formats."""
+    suffix = ".csv" if target is None else target.suffix.lower()
+    if suffix not in (".csv", ".edl"):
+        raise click.UsageError(f"{target} does not end with .csv or .edl: give --format")
+    return "edl" if suffix == ".edl" else "csv"
+
+
+def _ranges(client: Client, recording_id: str) -> Iterator[ListedRange]:
+    """Yield the ranges of the clips of a recording: those of its parts that are of this recording."""
+    others = 0
+    for clip in client.clips.each(recording_id=recording_id, limit=100):
+        whole = {"start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
+        for part in clip.parts or [whole]:
+            if part.get("recording_id", recording_id) != recording_id:
+                others += 1
+                continue
+            yield ListedRange(0, exact(part["start_seconds"]), exact(part["end_seconds"]), clip.label)
+    if others:
+        output.say(f"warning: parts of clips that are of other recordings are left out: {others}")

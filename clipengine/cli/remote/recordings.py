@@ -1,0 +1,221 @@
+"""`clipengine recordings`: register, upload, import, list and delete recordings."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from clipengine.cli import output
+from clipengine.cli.data_folder import store_identity
+from clipengine.cli.options import (
+    config_option,
+    data_option,
+    filter_options,
+    json_option,
+    limit_option,
+    metadata_of,
+    metadata_option,
+    needs_server,
+    new_tags,
+    replace_tags_option,
+    settings_of,
+    tag_option,
+)
+from clipengine.client import Client, Recording
+from clipengine.errors import StartupError
+from clipengine.recordings.discovery import is_playlist, is_recording
+from clipengine.stores.base import Store
+from clipengine.stores.build import build_store
+from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
+
+_COLUMNS: dict[str, output.Column] = {
+    "recording": "recording_id",
+    "name": "name",
+    "status": "status",
+    "length": output.seconds("duration_seconds"),
+    "created": "created_at",
+    "bucket path": "bucket_path",
+}
+
+
+@click.group(no_args_is_help=False)
+def recordings() -> None:
+    """Register, list and delete recordings."""
+
+
+@recordings.command()
+@click.argument("bucket_path", required=False)
+@click.option(
+    "--upload", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Upload this file instead."
+)
+@click.option("--name", help="Display name.")
+@metadata_option
+@tag_option
+@click.option("--wait", is_flag=True, help="Wait until the recording has been probed.")
+@json_option
+@needs_server
+def add(
+    client: Client,
+    bucket_path: str | None,
+    upload: Path | None,
+    name: str | None,
+    meta: tuple[str, ...],
+    tags: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Register the object BUCKET_PATH of the store, fetch it from a URL, or upload a file."""
+    if (bucket_path is None) == (upload is None):
+        raise click.UsageError("give either BUCKET_PATH or --upload FILE")
+    if upload is not None and (meta or tags):
+        raise click.UsageError("--meta and --tag cannot be used with --upload")
+    if upload is not None:
+        with output.transfer("uploading") as moved:
+            recording = client.recordings.upload(upload, name=name, on_progress=moved)
+    elif bucket_path is not None and bucket_path.startswith(("http://", "https://")):
+        recording = client.recordings.fetch(bucket_path, name=name, metadata=metadata_of(meta), tags=tags)
+    else:
+        recording = client.recordings.add(bucket_path or "", name=name, metadata=metadata_of(meta), tags=tags)
+    if wait:
+        recording = client.recordings.wait(recording.recording_id)
+    output.show_object(recording.raw, as_json=as_json)
+    return _exit_code(recording)
+
+
+def _found(store: Store, prefix: str, *, everything: bool) -> list[str]:
+    """Return the keys of the recordings under a prefix: finished playlists are some, and the files they name none."""
+    listed = {found.key: found for found in store.list(prefix)}
+    playlists = {key: found for key, found in listed.items() if is_playlist(key)}
+    files = {
+        key: found for key, found in listed.items() if key not in playlists and is_recording(key, everything=everything)
+    }
+    return sorted(WatchedPlaylists(store).recordings(prefix, files, playlists))
+
+
+@recordings.command("import")
+@click.argument("prefix")
+@click.option("--all", "everything", is_flag=True, help="Include objects without the extension of a media file.")
+@click.option("--dry-run", is_flag=True, help="List the objects without registering them.")
+@config_option
+@data_option
+@json_option
+@needs_server
+def import_(
+    client: Client,
+    prefix: str,
+    everything: bool,
+    dry_run: bool,
+    config: Path | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Register all recordings under PREFIX of the store. Clips are skipped.
+
+    Recordings that are already registered are not changed.
+    """
+    settings = settings_of(config, data)
+    if settings.storage.kind == "folder" and not settings.store_folder.is_dir():
+        raise StartupError(
+            f"the store's folder {settings.store_folder} does not exist",
+            hint="Give the settings file of the server with --config, or its data folder with --data.",
+        )
+    with store_identity(settings) as known:
+        # Listing does not write to the server's upload journal.
+        folder, journal = settings.store_folder, settings.data.folder / "uploads"
+        store = build_store(settings.storage, folder=folder, journal=journal, identity=known)
+        keys = _found(store, prefix, everything=everything)
+    if dry_run:
+        output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
+        return
+    rows = []
+    with output.progress("registering") as move:
+        for key in keys:
+            rows.append(client.recordings.add(key).raw)
+            move(len(rows) / len(keys))
+    output.show_list(rows, _COLUMNS, as_json=as_json)
+
+
+@recordings.command("list")
+@click.option(
+    "--status", type=click.Choice(["processing", "complete", "failed"]), help="Only recordings with this status."
+)
+@click.option("--name", help="Only recordings with this name.")
+@filter_options("created_at", "name", "duration", "size")
+@limit_option
+@json_option
+@needs_server
+def list_(
+    client: Client,
+    status: str | None,
+    name: str | None,
+    search: str | None,
+    tags: tuple[str, ...],
+    meta: tuple[str, ...],
+    sort: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List recordings, newest first unless --sort is given."""
+    found = client.recordings.each(
+        status=status,
+        name=name,
+        q=search,
+        tags=tags,
+        metadata=metadata_of(meta),
+        sort=sort,
+        limit=min(100, limit),
+    )
+    output.show_list([recording.raw for recording in islice(found, limit)], _COLUMNS, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("recording_id")
+@json_option
+@needs_server
+def show(client: Client, recording_id: str, as_json: bool) -> None:
+    """Show one recording."""
+    output.show_object(client.recordings.get(recording_id).raw, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("recording_id")
+@click.option("--name", help="The new name.")
+@metadata_option
+@replace_tags_option
+@click.option("--expires-at", metavar="TIME", help="Remove the recording at this time, such as 2030-01-31T12:00:00Z.")
+@json_option
+@needs_server
+def update(
+    client: Client,
+    recording_id: str,
+    name: str | None,
+    meta: tuple[str, ...],
+    tags: tuple[str, ...],
+    expires_at: str | None,
+    as_json: bool,
+) -> None:
+    """Change the name, the metadata, the tags or the expiry of a recording."""
+    if name is None and not meta and not tags and expires_at is None:
+        raise click.UsageError("nothing to change: give --name, --meta, --tag or --expires-at")
+    changed = client.recordings.update(
+        recording_id, name=name, metadata=metadata_of(meta), tags=new_tags(tags), expires_at=expires_at
+    )
+    output.show_object(changed.raw, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("recording_id")
+@click.option("--object", "with_object", is_flag=True, help="Delete the object from the store as well.")
+@needs_server
+def rm(client: Client, recording_id: str, with_object: bool) -> None:
+    """Delete a recording. Its object remains in the store unless --object is given."""
+    client.recordings.delete(recording_id, object=with_object)
+
+
+def _exit_code(recording: Recording) -> int:
+    if recording.status != "failed" or recording.error is None:
+        return 0
+    output.fail(recording.error.message, recording.error.code, recording.error.hint)
+    return 1

@@ -1,0 +1,297 @@
+"""Output options of a clip: the changes of its picture and its audio that a request asks for. Pure.
+
+Positions in the picture are fractions of the recording's upright picture, from its upper left corner.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from clipengine.errors import InvalidRequest
+from clipengine.settings_table import Options, SettingsTable
+
+Fit = Literal["crop", "pad", "blur"]
+Medium = Literal["video", "audio"]
+MEDIA: tuple[Medium, ...] = ("video", "audio")
+WATERMARK_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+_MAX_RANGES = 100
+_MAX_BOXES = 50
+_ASPECT = r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$"
+_MAX_ASPECT = 10
+_ROUNDED = 1e-9  # of sums of fractions
+
+OutputFault = tuple[str, str]  # the option and what is wrong with it
+_Position = Annotated[float, Field(ge=0, le=1)]
+_Length = Annotated[float, Field(gt=0, le=1)]
+_Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+def _in_order(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] >= span[1]:
+        raise PydanticCustomError("span", "must end after it begins")
+    return span
+
+
+# Some linters of OpenAPI want `items` of arrays of a fixed length too.
+_TWO_NUMBERS: JsonDict = {"items": {"type": "number"}}
+_Span = Annotated[
+    tuple[_Seconds, _Seconds], Field(strict=False, json_schema_extra=_TWO_NUMBERS), AfterValidator(_in_order)
+]
+
+
+class Region(Options):
+    """A part of the picture."""
+
+    x: _Position
+    y: _Position
+    width: _Length
+    height: _Length
+
+    @field_validator("width", "height")
+    @classmethod
+    def _inside(cls, length: float, info: ValidationInfo) -> float:
+        start = info.data.get("x" if info.field_name == "width" else "y")
+        if start is not None and start + length > 1 + _ROUNDED:
+            raise PydanticCustomError("region", "must end inside the picture, at 1 at most")
+        return length
+
+    @property
+    def is_whole(self) -> bool:
+        return self.width > 1 - _ROUNDED and self.height > 1 - _ROUNDED
+
+
+class BlurBox(Region):
+    """A part of the picture that is blurred, from `from_seconds` on until `to_seconds` of the clip."""
+
+    from_seconds: _Seconds = 0.0
+    to_seconds: _Seconds | None = Field(default=None, description="Default: the end of the clip.")
+
+    @field_validator("to_seconds")
+    @classmethod
+    def _after_the_start(cls, end: float | None, info: ValidationInfo) -> float | None:
+        if end is not None and end <= info.data.get("from_seconds", end - 1):
+            raise PydanticCustomError("span", "must be after from_seconds")
+        return end
+
+
+class Focus(Options):
+    """A point in the picture."""
+
+    x: _Position
+    y: _Position
+
+
+def _ratio(text: str) -> str:
+    if re.match(_ASPECT, text) is None:
+        raise PydanticCustomError("aspect", "must be W:H, such as 9:16")
+    if not Fraction(1, _MAX_ASPECT) <= Fraction(*map(int, text.split(":"))) <= _MAX_ASPECT:
+        raise PydanticCustomError("aspect", f"must be a ratio between 1:{_MAX_ASPECT} and {_MAX_ASPECT}:1")
+    return text
+
+
+_Ratio = Annotated[str, AfterValidator(_ratio), Field(json_schema_extra={"pattern": _ASPECT})]
+_Boxes = Annotated[tuple[BlurBox, ...], Field(strict=False, max_length=_MAX_BOXES)]
+_Spans = Annotated[tuple[_Span, ...], Field(strict=False, max_length=_MAX_RANGES)]
+
+
+@dataclass(frozen=True)
+class Use:
+    """Marks a field of Output as an option of requests.
+
+    Without the medium that it `needs`, the option has no effect. `changes_picture` ignores changes of the picture's
+    size and frame rate.
+    """
+
+    needs: Medium | None = None
+    changes_picture: bool = False
+
+
+_VIDEO, _AUDIO = Use(needs="video"), Use(needs="audio")
+_PICTURE = Use(needs="video", changes_picture=True)
+_ALSO_PICTURE = Use(changes_picture=True)
+
+
+class Output(Options):
+    """Changes of the picture and the audio. Without a key, nothing is changed."""
+
+    max_height: Annotated[int | None, _VIDEO] = Field(
+        default=None, ge=16, le=8640, description="Larger pictures are scaled down. Default: the profile's."
+    )
+    fps: Annotated[float | None, _VIDEO] = Field(
+        default=None, gt=0, le=240, description="Frames per second. Default: the profile's."
+    )
+    crop: Annotated[Region | None, _PICTURE] = Field(
+        default=None, description="Part of the picture to keep, as fractions of the recording's upright picture."
+    )
+    aspect: Annotated[_Ratio | None, _PICTURE] = Field(
+        default=None, description="Aspect ratio of the clip, such as `9:16`, with square pixels.", examples=["9:16"]
+    )
+    fit: Fit | None = Field(
+        default=None,
+        description="How the picture gets its `aspect`: `crop` cuts off the sides, `pad` adds black bars, `blur` fills "
+        "the bars with the blurred picture. Default: `crop`.",
+    )
+    focus: Focus | None = Field(
+        default=None, description="With `fit` `crop`: the point that stays nearest to the middle. Default: the middle."
+    )
+
+    fade_seconds: Annotated[float | None, _ALSO_PICTURE] = Field(
+        default=None, gt=0, le=60, description="Fade picture and audio in and out, for so many seconds each."
+    )
+    mute: Annotated[_Spans | None, _AUDIO] = Field(
+        default=None, description="Ranges without sound, `[[from, to], …]` in seconds of the clip."
+    )
+    loudness_lufs: Annotated[float | None, _AUDIO] = Field(
+        default=None,
+        ge=-50,
+        le=-5,
+        description="Loudness of each track (EBU R 128), reached by one gain. The true peak stays below -1 dBTP.",
+    )
+
+    blur: Annotated[_Boxes | None, _PICTURE] = Field(
+        default=None,
+        description="Boxes that are blurred beyond recognition, as fractions of the recording's upright picture.",
+    )
+    speed: Annotated[float | None, _ALSO_PICTURE] = Field(
+        default=None, ge=0.25, le=16, description="Playback speed of picture and audio; the pitch stays the same."
+    )
+
+    watermark: Annotated[Annotated[str, Field(pattern=WATERMARK_NAME)] | None, _PICTURE] = Field(
+        default=None, description="Name of a watermark in the settings, which is drawn over the finished picture."
+    )
+
+    max_bytes: Annotated[int | None, _VIDEO] = Field(
+        default=None,
+        ge=10_000,
+        le=1 << 40,
+        description="Largest size of the file. It is encoded again with lower bit rates until it is small enough.",
+    )
+
+    @field_validator("fit")
+    @classmethod
+    def _fits_an_aspect(cls, fit: Fit | None, info: ValidationInfo) -> Fit | None:
+        if fit is not None and "aspect" in info.data and info.data["aspect"] is None:
+            raise PydanticCustomError("fit", "needs an aspect")
+        return fit
+
+    @field_validator("focus")
+    @classmethod
+    def _focuses_a_crop(cls, focus: Focus | None, info: ValidationInfo) -> Focus | None:
+        if focus is None or "aspect" not in info.data or "fit" not in info.data:
+            return focus
+        if info.data["aspect"] is None or info.data["fit"] in ("pad", "blur"):
+            raise PydanticCustomError("focus", 'needs an aspect with the fit "crop"')
+        return focus
+
+    @property
+    def aspect_ratio(self) -> Fraction | None:
+        """Width divided by height of the clip's picture, if `aspect` is set."""
+        return None if self.aspect is None else Fraction(*map(int, self.aspect.split(":")))
+
+    @property
+    def reframes(self) -> bool:
+        """True if another part of the picture may be shown, or in another aspect ratio."""
+        return self.aspect is not None or (self.crop is not None and not self.crop.is_whole)
+
+    @property
+    def changes_frames(self) -> bool:
+        """True if frames are changed whatever their size is."""
+        return bool(self.fade_seconds or self.blur or self.watermark) or self.tempo != 1
+
+    @property
+    def picture_options(self) -> tuple[str, ...]:
+        """Names of the given options that may change the picture, apart from its size and its frame rate."""
+        return tuple(name for name, use in _USES.items() if use.changes_picture and getattr(self, name))
+
+    def options_that_need(self, medium: Medium) -> tuple[str, ...]:
+        """Return the names of the given options that need this medium."""
+        return tuple(name for name, use in _USES.items() if use.needs == medium and getattr(self, name))
+
+    @property
+    def tempo(self) -> Fraction:
+        """The exact speed."""
+        return Fraction(str(self.speed or 1))
+
+    @property
+    def muted(self) -> list[tuple[float, float]]:
+        """The ranges of `mute` in order."""
+        return sorted(self.mute or ())
+
+    def check_length(self, range_seconds: float, *, longest: float) -> None:
+        """Raise InvalidRequest if an option lies outside a clip of a range of this length, or makes it too long."""
+        errors: list[OutputFault] = []
+        length = range_seconds / float(self.tempo)
+        if self.tempo != 1 and length > longest:
+            errors.append(("speed", f"makes the clip {length:g} s long, but it may have at most {longest:g} s"))
+        if self.fade_seconds is not None and 2 * self.fade_seconds > length + _ROUNDED:
+            errors.append(("fade_seconds", f"is {self.fade_seconds:g}, more than half of the clip's {length:g} s"))
+        for number, (start, _) in enumerate(self.mute or ()):
+            if start >= length:
+                errors.append((f"mute/{number}", f"begins at {start:g} s, after the end of the clip at {length:g} s"))
+        for number, box in enumerate(self.blur or ()):
+            if box.from_seconds >= length:
+                text = f"is {box.from_seconds:g}, after the end of the clip at {length:g} s"
+                errors.append((f"blur/{number}/from_seconds", text))
+        raise_faults(errors)
+
+    @model_serializer(mode="wrap")
+    def _only_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+    def to_object(self) -> dict[str, Any]:
+        """Return the options that are given."""
+        return self.model_dump(mode="json")
+
+
+_USES = {name: use for name, field in Output.model_fields.items() for use in field.metadata if isinstance(use, Use)}
+OUTPUT_OPTIONS = tuple(_USES)
+
+
+def _known(option: str) -> str:
+    if option not in _USES:
+        raise PydanticCustomError("option", f"must be one of {', '.join(OUTPUT_OPTIONS)}")
+    return option
+
+
+class OutputLimits(SettingsTable):
+    """The table `[limits.output]` of the settings: the output options that requests may use."""
+
+    allowed: tuple[Annotated[str, AfterValidator(_known)], ...] = OUTPUT_OPTIONS
+    max_height: Annotated[int, Field(ge=16, le=8640)] = 4320
+    max_fps: Annotated[float, Field(gt=0, le=240)] = 120
+
+    def check(self, output: Output) -> None:
+        """Raise InvalidRequest with each option that is not allowed."""
+        errors = []
+        for name in OUTPUT_OPTIONS:
+            if getattr(output, name) is not None and name not in self.allowed:
+                errors.append((name, "is not allowed by the operator of this engine (limits.output.allowed)"))
+        for name, value, most in (
+            ("max_height", output.max_height, self.max_height),
+            ("fps", output.fps, self.max_fps),
+        ):
+            if value is not None and value > most:
+                errors.append((name, f"is {value:g}, but the operator of this engine allows at most {most:g}"))
+        raise_faults(errors)
+
+
+def raise_faults(errors: Sequence[OutputFault]) -> None:
+    """Raise InvalidRequest if there are errors."""
+    if errors:
+        faults = [{"detail": detail, "pointer": f"/output/{name}"} for name, detail in errors]
+        raise InvalidRequest("; ".join(f"output/{name} {detail}" for name, detail in errors), errors=faults)

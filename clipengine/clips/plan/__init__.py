@@ -1,0 +1,1 @@
+"""Plans of clips: frames, segments, sizes and estimates. Pure."""

@@ -1,0 +1,124 @@
+"""Segments of a clip with smart render: whole GOPs are copied, the frames at the cuts are encoded. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from clipengine.clips.edit import PlannedPart
+from clipengine.clips.options.framing import keeps_picture
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import CutRange
+from clipengine.recordings.facts import VideoFacts
+
+# Codecs of which packets are copied, and the containers into which they are.
+COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv"), "vp9": ("webm", "mkv")}
+# Copying less than this is not worth two kinds of segments.
+_LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
+OTHER_PARAMETERS = "its parameter sets are not those of the first part"
+
+
+class CannotCopy(Exception):
+    """Nothing of a part or of the clip can be copied, so all of it is encoded. The text is the reason."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Part of a clip, on the recording's timeline, whose packets are copied or whose frames are encoded."""
+
+    kind: Literal["copy", "encode"]
+    start: Fraction
+    end: Fraction
+
+
+def check_copyable(parts: Sequence[PlannedPart], profile: Profile) -> None:
+    """Raise CannotCopy if the parts of a clip or the profile rule out that video packets are copied."""
+    if any(part.burnt is not None for part in parts):
+        raise CannotCopy("subtitles are drawn into the picture")
+    videos = [part.facts.video for part in parts if part.facts.video is not None]
+    if not videos or profile.video == "none":
+        raise CannotCopy("the clip has no video")
+    if len(videos) < len(parts):
+        raise CannotCopy("a part has no video")
+    check_part_copyable(parts[0], profile)
+    if profile.fps is not None:
+        raise CannotCopy("a frame rate is set")
+    if profile.output.changes_frames or not all(keeps_picture(video, profile) for video in videos):
+        raise CannotCopy(f"{', '.join(profile.output.picture_options)} of the output changes the picture")
+    if any(_shape(video) != _shape(videos[0]) for video in videos):
+        raise CannotCopy("the parts have pictures of different sizes")
+
+
+def check_part_copyable(part: PlannedPart, profile: Profile) -> None:
+    """Raise CannotCopy if the recording of a part rules out that its packets are copied."""
+    video = part.facts.video
+    if video is None:
+        raise CannotCopy("it has no video")
+    if profile.container not in COPIED.get(video.codec, ()):
+        raise CannotCopy(f"{video.codec} into {profile.container} is always encoded")
+    if video.codec != profile.video:
+        raise CannotCopy(f"the recording is {video.codec}, the profile asks for {profile.video}")
+    if not part.facts.seekable:
+        raise CannotCopy("the recording's timestamps jump")
+    if video.frame_seconds <= 0:
+        raise CannotCopy("the recording has one frame only")
+
+
+def check_share(parts: Sequence[PlannedPart], refused: Mapping[int, str]) -> None:
+    """Raise CannotCopy if more than half of a clip is in the `refused` parts, which cannot be copied for these reasons.
+
+    Frames between copied packets are encoded in a way that takes many bytes.
+    """
+    lengths = [end - start for start, end in (part.range for part in parts)]
+    if 2 * sum(lengths[number] for number in refused) > sum(lengths):
+        number, reason = list(refused.items())[-1]
+        raise CannotCopy(
+            reason if len(parts) == 1 else f"less than half of it could be copied; part {number + 1}: {reason}"
+        )
+
+
+def refused_parts(parts: Sequence[PlannedPart], found: Sequence[tuple[str | None, str | None]]) -> dict[int, str]:
+    """Return why parts of a clip are encoded, by their numbers; the others are copied. Raises CannotCopy if none is.
+
+    For each part, `found` has a checksum of the parameters of its stream, None if it cannot be copied, and the reason
+    why none of its packets can be.
+    """
+    refused: dict[int, str] = {}
+    first, why = found[0]
+    if first is None:
+        raise CannotCopy(why)
+    for number, (stream, reason) in enumerate(found):
+        if stream not in (None, first):
+            reason = OTHER_PARAMETERS
+        if reason is not None:
+            refused[number] = reason
+            check_share(parts, refused)
+    return refused
+
+
+def _shape(video: VideoFacts) -> tuple[object, ...]:
+    return video.width, video.height, video.rotation, video.sample_aspect_ratio
+
+
+def plan_segments(cut: CutRange, first_copied: Fraction | None) -> tuple[Segment, ...]:
+    """Return the segments of the range if the keyframe at `first_copied` is the first whose packet can be copied.
+
+    Raises CannotCopy if no such keyframe lies in the range, or if too little would be copied.
+    """
+    if first_copied is None or first_copied >= cut.last_moment:
+        raise CannotCopy("no GOP begins in the range")
+    copied = cut.end - first_copied
+    if copied < min(_LEAST_SECONDS, _LEAST_PART * (cut.end - cut.start)):
+        raise CannotCopy(f"only the last {float(copied):.1f} s could be copied")
+    head = (Segment("encode", cut.start, first_copied),) if first_copied > cut.start + cut.half_frame else ()
+    return (*head, Segment("copy", first_copied, cut.end))
+
+
+def seam_threads(threads: int) -> int:
+    """Return the threads of the decoder and of the encoder of frames at the cuts, which work side by side.
+
+    Each thread holds frames, so the memory depends on it.
+    """
+    return max(1, threads // 2)

@@ -1,0 +1,1 @@
+"""Files with lists of ranges: CSV, LosslessCut and EDL. Pure."""

@@ -1,0 +1,201 @@
+"""Edit decision lists: CMX 3600, which editing programs export, and the EDL of MPlayer and Kodi. Pure.
+
+The source times of CMX 3600 count the frames of the recording from 0. An EDL of MPlayer lists what a player skips, so
+its ranges are those in between.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from clipengine.clips.ranges.range_file import (
+    ListedRange,
+    Note,
+    RangeFile,
+    RangeFormat,
+    checked,
+    fault,
+    format_csv,
+    format_losslesscut,
+    parse_csv,
+    seconds,
+    text_lines,
+)
+from clipengine.errors import InvalidRequest
+
+_CODE = r"(\d{1,2}:\d\d:\d\d[:;.,]\d{2,3})"
+_EVENT = re.compile(
+    rf"\s*(\d{{1,6}})\s+(\S+)\s+(\S+)\s+(C|D|W\d*|K\w*)\s+(?:[BFO]\s+|\d+\s+)*{_CODE}\s+{_CODE}(?:\s|\Z)", re.I | re.A
+)
+_NAME = re.compile(r"\s*\*\s*(FROM|TO) CLIP NAME:\s*(.*)", re.I)
+_NUMBERED = re.compile(r"\s*\d{3,6}\s", re.A)
+_SKIP = re.compile(r"\s*(\S+)\s+(\S+)(?:\s+([0-3]))?\s*\Z", re.A)
+_CUT, _MUTE, _MARKER, _BREAK = "0", "1", "2", "3"  # actions of MPlayer and Kodi
+_EDGE = Fraction(1, 1000)  # of a frame, by which times are rounded
+_IGNORED = {_MUTE: "mute", _MARKER: "scene marker"}
+
+
+@dataclass(frozen=True)
+class _Event:
+    """An event of CMX 3600. The times are those of the source."""
+
+    line: int
+    number: str
+    reel: str
+    track: str
+    start: Fraction
+    end: Fraction
+    label: str = ""
+
+    @property
+    def is_black(self) -> bool:
+        return self.reel.upper() == "BL"
+
+    @property
+    def is_audio(self) -> bool:
+        return self.track.upper().startswith("A") and "V" not in self.track.upper()
+
+
+def parse_ranges(data: bytes, *, duration: Fraction, rate: Fraction | None) -> RangeFile:
+    """Return the ranges of a file in any of the formats.
+
+    `duration` and frame `rate` are those of the recording. Raises InvalidRequest, which names the line.
+    """
+    lines = text_lines(data)
+    written = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("##")]
+    if any(_EVENT.match(line) for _, line in written):
+        return checked(_parse_cmx(lines, rate), duration)
+    if written and all("," not in line and ";" not in line and _is_skip(line) for _, line in written):
+        return checked(_parse_mplayer(written, duration, rate), duration)
+    return checked(parse_csv(lines, duration), duration)
+
+
+def format_ranges(kind: RangeFormat, ranges: Iterable[ListedRange], title: str, rate: Fraction | None) -> str:
+    """Return the ranges of a recording with this title and frame rate as a file. Raises InvalidRequest."""
+    if kind != "edl":
+        return (format_csv if kind == "csv" else format_losslesscut)(ranges)
+    if rate is None or rate <= 0:
+        raise InvalidRequest(
+            "the times of an EDL count frames, and the recording has no frame rate", hint="Choose another format."
+        )
+    return format_edl(ranges, title, rate)
+
+
+# ---- CMX 3600
+
+
+def _parse_cmx(lines: Sequence[str], rate: Fraction | None) -> RangeFile:
+    if rate is None or rate <= 0:
+        raise InvalidRequest(
+            "the times of an EDL count frames, and the frame rate is not known", hint="Give it: --edl-rate 25."
+        )
+    events: list[_Event] = []
+    notes: list[Note] = []
+    drop = False
+    for line, text in enumerate(lines, 1):
+        if event := _EVENT.match(text):
+            number, reel, track, _, *codes = event.groups()
+            start, end = (_seconds_of(code, rate, line, drop=drop) for code in codes)
+            events.append(_Event(line, number, reel, track, start, end))
+        elif (name := _NAME.match(text)) and events:
+            if not events[-1].label or name[1].upper() == "TO":
+                events[-1] = replace(events[-1], label=name[2])
+        elif text.strip().upper().startswith("FCM:"):
+            drop = "NON" not in text.upper()
+        elif _NUMBERED.match(text):
+            raise fault(line, f"{text.strip()[:60]!r} is not an event: number, reel, track, C and four timecodes")
+        elif re.match(r"\s*M2\s", text):
+            notes.append(Note(line, "the speed of an event is not applied"))
+    notes += [Note(event.line, "black is left out") for event in events if event.is_black]
+    # The first line of a transition has no length; the second one has the same number.
+    lasting = {event.number for event in events if event.start < event.end}
+    kept = [each for each in events if not each.is_black and (each.start != each.end or each.number not in lasting)]
+    return RangeFile(tuple(_without_copies(kept)), tuple(notes))
+
+
+def _without_copies(events: Sequence[_Event]) -> Iterator[ListedRange]:
+    """Yield a range for each event, and one only for the video and the audio of the same range."""
+    videos = {(event.start, event.end) for event in events if not event.is_audio}
+    for event in events:
+        span = event.start, event.end
+        if event.is_audio and span in videos:
+            continue
+        if event.is_audio:
+            videos.add(span)
+        yield ListedRange(event.line, *span, event.label)
+
+
+def _seconds_of(code: str, rate: Fraction, line: int, *, drop: bool) -> Fraction:
+    """Return the time of a timecode. With drop frame, each minute but every tenth skips frame numbers, not frames."""
+    hours, minutes, whole, frames = map(int, re.split("[:;.,]", code))
+    nominal = round(rate)
+    if minutes > 59 or whole > 59 or frames >= nominal:
+        raise fault(line, f"{code} is not a timecode at {nominal} frames per second")
+    passed = 60 * hours + minutes
+    skipped = nominal // 15 if (drop or ";" in code) and nominal % 30 == 0 else 0
+    return ((60 * passed + whole) * nominal + frames - skipped * (passed - passed // 10)) / rate
+
+
+def format_edl(ranges: Iterable[ListedRange], title: str, rate: Fraction) -> str:
+    """Return the ranges as CMX 3600 without drop frame: the first frame of each clip, and the first one after it."""
+    text, recorded = f"TITLE: {' '.join(title.split())}\nFCM: NON-DROP FRAME\n", 0
+    for number, each in enumerate(ranges, 1):
+        start = math.ceil(each.start * rate - Fraction(1, 2))  # the nearest frame; of two, the earlier
+        end = max(start + 1, math.ceil(each.end * rate - _EDGE))
+        codes = (_timecode(frames, rate) for frames in (start, end, recorded, recorded + end - start))
+        recorded += end - start
+        text += f"\n{number:03d}  AX       AA/V  C        {' '.join(codes)}\n"
+        text += f"* FROM CLIP NAME: {' '.join(each.label.split())}\n" if each.label else ""
+    return text
+
+
+def _timecode(frames: int, rate: Fraction) -> str:
+    whole, frame = divmod(frames, round(rate))
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}:{frame:02d}"
+
+
+# ---- MPlayer and Kodi
+
+
+def _is_skip(line: str) -> bool:
+    found = _SKIP.match(line)
+    return found is not None and all(re.match(r"#?[\d:.]+\Z", text, re.A) for text in found.groups()[:2])
+
+
+def _parse_mplayer(lines: Iterable[tuple[int, str]], duration: Fraction, rate: Fraction | None) -> RangeFile:
+    skipped, notes = [], []
+    for line, text in lines:
+        found = _SKIP.match(text)
+        assert found is not None
+        start, end = (_skip_time(line, each, rate) for each in found.groups()[:2])
+        action = found[3] or _CUT
+        if action in _IGNORED:
+            notes.append(Note(line, f"action {action} ({_IGNORED[action]}) makes no range"))
+        elif end <= start:
+            raise fault(line, f"the end ({float(end):g} s) is not after the start ({float(start):g} s)")
+        else:
+            skipped.append(ListedRange(line, start, end))
+    return RangeFile(tuple(_between(skipped, duration)), tuple(notes))
+
+
+def _skip_time(line: int, text: str, rate: Fraction | None) -> Fraction:
+    if not text.startswith("#"):
+        return seconds(line, text)
+    if rate is None or rate <= 0:
+        raise fault(line, f"{text} counts frames, and the frame rate is not known: give --edl-rate")
+    return seconds(line, text[1:]) / rate
+
+
+def _between(skipped: Sequence[ListedRange], duration: Fraction) -> Iterator[ListedRange]:
+    """Yield the ranges that a player shows."""
+    shown_from = Fraction(0)
+    for each in sorted(skipped, key=lambda skip: skip.start):
+        if each.start > shown_from:
+            yield ListedRange(each.line, shown_from, min(each.start, duration))
+        shown_from = max(shown_from, each.end)
+    if skipped and shown_from < duration:
+        yield ListedRange(skipped[-1].line, shown_from, duration)

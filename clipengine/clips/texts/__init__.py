@@ -1,0 +1,1 @@
+"""Texts of recordings and clips: cues, subtitles, captions and chapters. Pure."""

@@ -1,0 +1,1 @@
+"""Requests to other systems: which addresses are allowed, connections and downloads."""

@@ -1,0 +1,112 @@
+"""Selection of the objects in a store that are recordings, and their names, by key. Pure."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from clipengine.recordings.media_types import ending, without_ending
+from clipengine.recordings.names import slug
+
+_VIDEO_SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".gxf", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"}
+_VIDEO_SUFFIXES |= {".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv"}
+_AUDIO_SUFFIXES = {".aac", ".ac3", ".aiff", ".amr", ".caf", ".eac3", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga"}
+_AUDIO_SUFFIXES |= {".ogg", ".opus", ".w64", ".wav", ".wma"}
+_TEXT_SUFFIXES = {".srt", ".vtt"}
+_PLAYLIST_SUFFIXES = {".m3u8", ".m3u"}
+_SUFFIXES = _VIDEO_SUFFIXES | _AUDIO_SUFFIXES
+
+NAME_FIELDS = ("path", "folder", "file", "stem")
+_MAX_NAME_CHARACTERS = 200
+# The upload request registers its recording itself, under the id in the key.
+_UPLOAD_KEY = re.compile(r"(?:\A|/)recordings/rec_[0-9a-z]{26}/[^/]+\Z")
+# Wherever `storage.clip_key` puts it.
+_CLIP_ID = re.compile(r"(?<![0-9a-z])clip_[0-9a-z]{26}(?![0-9a-z])")
+
+
+def is_recording(key: str, *, everything: bool = False) -> bool:
+    """Return True if the object may be a recording: it has a media suffix, unless `everything`, and is not a clip.
+
+    Names that begin with a dot are hidden or temporary, such as those of rsync.
+    """
+    path = PurePosixPath(key)
+    if is_of_clip(path) or path.name.startswith(".") or is_sidecar(key):
+        return False
+    return everything or path.suffix.lower() in _SUFFIXES
+
+
+def is_of_clip(path: PurePosixPath) -> bool:
+    """Return True for a clip of ours and the files beside it."""
+    return _CLIP_ID.search(str(path)) is not None or (path.parent.name == "clips" and "-clip_" in path.stem)
+
+
+def is_playlist(key: str) -> bool:
+    """Return True if the object may be the playlist of a recording of many files."""
+    path = PurePosixPath(key)
+    return path.suffix.lower() in _PLAYLIST_SUFFIXES and not is_of_clip(path) and not path.name.startswith(".")
+
+
+def is_segment(key: str) -> bool:
+    """Return True if the object may be a piece of a recording whose playlist appears later."""
+    return PurePosixPath(key).suffix.lower() == ".ts"
+
+
+def is_sidecar(key: str) -> bool:
+    """Return True if the object may be a transcript beside a recording."""
+    path = PurePosixPath(key)
+    return path.suffix.lower() in _TEXT_SUFFIXES and not is_of_clip(path) and not path.name.startswith(".")
+
+
+def sidecar_prefix(recording_key: str) -> str:
+    """Return what the keys of all sidecars of a recording begin with: `a/talk.` for `a/talk.mp4`."""
+    path = PurePosixPath(recording_key)
+    return recording_key[: len(recording_key) - len(path.suffix)] + "."
+
+
+def belongs_to(sidecar_key: str, recording_key: str) -> bool:
+    """Return True if the sidecar is one of the recording: `talk.vtt` and `talk.en.srt` are those of `talk.mp4`."""
+    prefix = sidecar_prefix(recording_key)
+    rest = sidecar_key.removeprefix(prefix)
+    return is_sidecar(sidecar_key) and rest != sidecar_key and "/" not in rest and rest.count(".") <= 1
+
+
+def upload_key(recording_id: str, name: str) -> str:
+    """Return the key of an upload: `recordings/<the recording's id>/<a safe name>`, with a plain extension."""
+    extension = ending(name)
+    return f"recordings/{recording_id}/{slug(without_ending(name))}" + (f".{extension}" if extension else "")
+
+
+def file_name(url: str) -> str:
+    """Return the file name in the path of a URL, or `recording`."""
+    return unquote(PurePosixPath(urlsplit(url).path).name, errors="replace").rpartition("/")[2] or "recording"
+
+
+def is_upload(key: str) -> bool:
+    """Return True if the object was uploaded through the API, or fetched from a URL."""
+    return _UPLOAD_KEY.search(key) is not None
+
+
+def check_name_rule(rule: str) -> str:
+    """Return the rule unchanged. Raises ValueError if it is invalid."""
+    template = string.Template(rule)
+    unknown = sorted({*template.get_identifiers()} - {*NAME_FIELDS})
+    if unknown or not template.is_valid():
+        known = ", ".join(f"${each}" for each in NAME_FIELDS)
+        raise ValueError(f"{rule!r} is not a valid name rule: the placeholders are {known}")
+    return rule
+
+
+def recording_name(key: str, rule: str) -> str | None:
+    """Return the name of a recording, or None. `$folder` of `a/h_01/talk.mp4` is `h_01`, `$stem` is `talk`."""
+    path = PurePosixPath(key)
+    parts = {"path": key, "folder": path.parent.name, "file": path.name, "stem": path.stem}
+    return clean_name(string.Template(rule).substitute(parts))
+
+
+def clean_name(name: str) -> str | None:
+    """Return the name as the API accepts it, on one line of at most 200 characters, or None if nothing is left."""
+    line = "".join(" " if unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} else each for each in name)
+    return line.strip()[:_MAX_NAME_CHARACTERS].strip() or None

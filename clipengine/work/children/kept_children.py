@@ -1,0 +1,108 @@
+"""Children that have read a recording, kept for a few seconds for more jobs of the same kind on the same recording.
+
+The start of a child costs 0.4 s of CPU time, more than most read jobs. The recording may have taken the child over, so
+a child never reads another recording.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+from clipengine.stores.base import ObjectReader
+from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.process import EncoderProcess
+
+_IDLE_SECONDS = 5.0
+_MAX_IDLE = 4  # each uses memory for its libraries
+# Limits of CPU time count that of earlier jobs. This is little of the shortest limit, two minutes.
+_MAX_CPU_SECONDS = 10.0
+
+# Path and ETag of the recording, and the name of the kind of jobs: other kinds have other limits.
+Key = tuple[str, str, str]
+
+
+class _Idle(NamedTuple):
+    key: Key
+    process: EncoderProcess
+    reader: ObjectReader | None
+    until: float
+
+    def close(self) -> None:
+        self.process.close()
+        if self.reader is not None:
+            self.reader.close()
+
+
+class KeptChildren:
+    """The idle children of a pool. Thread-safe."""
+
+    def __init__(self, pool: EncoderPool) -> None:
+        """`close` closes the pool as well."""
+        self._pool = pool
+        self._changed = threading.Condition()
+        self._idle: list[_Idle] = []  # the one that ends first is first
+        self._closer: threading.Thread | None = None
+        self._closed = False
+
+    @contextmanager
+    def lent(self, key: Key, open_reader: Callable[[], ObjectReader]) -> Iterator[tuple[EncoderProcess, ObjectReader]]:
+        """Lend a child and a reader of the recording, for one job that is run with `keep`."""
+        with ExitStack() as stack:
+            process, reader = self._take(key)
+            if process is not None:
+                stack.callback(process.close)
+            if reader is None:
+                reader = open_reader()
+            stack.callback(reader.close)
+            if process is None:
+                process = self._pool.take()
+                stack.callback(process.close)
+            yield process, reader
+            if process.alive and process.cpu_seconds < _MAX_CPU_SECONDS:
+                stack.pop_all()
+                self._keep(key, process, reader)
+
+    def close(self) -> None:
+        """End the idle children, and those that are given back later."""
+        with self._changed:
+            self._closed = True
+            self._close_idle(lambda each: True)
+        self._pool.close()
+
+    def _take(self, key: Key) -> tuple[EncoderProcess | None, ObjectReader | None]:
+        with self._changed:
+            self._close_idle(lambda each: not each.process.alive)
+            for number, each in enumerate(self._idle):
+                if each.key == key:
+                    del self._idle[number]
+                    return each.process, each.reader
+        return None, None
+
+    def _keep(self, key: Key, process: EncoderProcess, reader: ObjectReader) -> None:
+        kept: ObjectReader | None = reader
+        if reader.fileno() is not None:  # a file may change; remote stores check the ETag at each read
+            reader.close()
+            kept = None
+        with self._changed:
+            self._idle.append(_Idle(key, process, kept, time.monotonic() + _IDLE_SECONDS))
+            surplus = self._idle if self._closed else self._idle[:-_MAX_IDLE]
+            self._close_idle(surplus.__contains__)
+            if self._idle and self._closer is None:
+                self._closer = threading.Thread(target=self._close_in_time, name="kept-children", daemon=True)
+                self._closer.start()
+
+    def _close_in_time(self) -> None:
+        with self._changed:
+            while self._idle:
+                self._changed.wait(max(0.0, self._idle[0].until - time.monotonic()))
+                self._close_idle(lambda each: each.until <= time.monotonic())
+            self._closer = None
+
+    def _close_idle(self, ends: Callable[[_Idle], bool]) -> None:
+        for each in [each for each in self._idle if ends(each)]:
+            self._idle.remove(each)
+            each.close()

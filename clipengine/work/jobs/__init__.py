@@ -1,0 +1,1 @@
+"""The kinds of jobs: clips, uploads, probes, fetches, removals and deliveries."""

@@ -1,0 +1,355 @@
+"""Runner of clips: claims a clip, has one child cut it into scratch and another verify it.
+
+The publisher uploads the finished clip. A clip is cut at least once and published once: each change of state is
+conditional on the attempt, and an attempt that has lost its claim stops and deletes its files.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
+from clipengine.clips.manifest import make_manifest
+from clipengine.clips.resolve import ClipSource, planned_parts
+from clipengine.errors import (
+    ClipEngineError,
+    DiskFull,
+    RecordingMissing,
+    RecordingNotFound,
+    StorageError,
+    StorageUnavailable,
+    UnknownProfile,
+)
+from clipengine.ledger.uploads import Finished
+from clipengine.settings import Settings
+from clipengine.stores.base import ObjectReader, Store, StoredObject
+from clipengine.stores.object_errors import as_recording_errors
+from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
+from clipengine.work.children.jobs import Job, Message, Program
+from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.watermarks import WatermarkFile
+from clipengine.work.jobs.context import clip_job
+from clipengine.work.jobs.disk_reservation import DiskReservation, estimate_bytes
+from clipengine.work.jobs.scratch import Scratch
+from clipengine.work.jobs.uploads import clip_file, save_finished
+from clipengine.work.making.clip_maker import ClipMaker, Making
+from clipengine.work.making.clip_texts import LedgerTexts
+from clipengine.work.recording_files import open_recording
+from clipengine.work.retry import Stopping, next_delay, retry_until_written
+from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
+
+log = logging.getLogger(__name__)
+
+_REPORT_SECONDS = 0.4  # between two writes of the progress
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISAPPEARED_HINT = "Keep other programs from deleting files in the data folder; the engine retries automatically."
+_FULL_DISKS = 2  # that a clip may fill before it fails, if other engines may have more space
+# The progress at the end of encoding and of the verification.
+_ENCODED, _VERIFIED = 0.95, 0.97
+_FIRST_STEP: dict[Program, tuple[Step, float]] = {
+    "encoder": ("reading", 0.0),
+    "burner": ("reading", 0.0),
+    "inspector": ("verifying", _ENCODED),
+}
+
+
+class ClipRunner(Jobs[Clip]):
+    """The jobs that cut and verify clips.
+
+    `suspects_allowed` returns True if clips that may have killed an engine may be claimed. `on_claimed` is called for
+    each attempt that begins, `on_finished` after each clip that is ready for the publisher.
+    """
+
+    activity = "the clip was cut"
+
+    def __init__(
+        self,
+        context: JobContext,
+        settings: Settings,
+        store: Store,
+        encoders: EncoderPool,
+        scratch: Scratch,
+        disk: DiskReservation,
+        *,
+        watermarks: Mapping[str, WatermarkFile],
+        suspects_allowed: Callable[[], bool],
+        on_claimed: Callable[[Clip], None],
+        on_finished: Callable[[], None],
+    ) -> None:
+        super().__init__(context)
+        self._settings = settings
+        self._store = store
+        self._encoders = encoders
+        self._scratch = scratch
+        self._disk = disk
+        self._maker = ClipMaker(settings.encoding, settings.clip_rules, watermarks)
+        self._suspects_allowed = suspects_allowed
+        self._on_claimed = on_claimed
+        self._on_finished = on_finished
+        self._lock = threading.Lock()
+        self._running: dict[str, EncoderProcess] = {}
+        self._finished: set[str] = set()  # clips whose files are kept for their upload
+        self._filled: dict[str, int] = {}  # clips that filled the disk of this engine, and the bytes that they had
+        self._unrecorded: set[str] = set()  # clips whose latest progress the ledger could not record
+
+    def claim(self) -> Clip | None:
+        """Claim the next clip, unless the disk is low or engines of an older version live."""
+        if self._disk.is_low() or self._ledger.engines.waits_for_older():
+            return None
+        workers, suspects = self._settings.encoding.workers, self._suspects_allowed()
+        clip = self._ledger.clips.claim(self._owner, workers=workers, fits=self._fits, suspects=suspects)
+        if clip is not None:
+            self._on_claimed(clip)
+        return clip
+
+    def is_due(self) -> bool:
+        return self._ledger.clips.is_due()
+
+    def _fits(self, clip: Clip) -> bool:
+        try:
+            size = estimate_bytes(clip, self._ledger.recordings.get(clip.recording_id))
+        except RecordingNotFound:
+            return True  # the attempt fails without using the disk
+        if self._is_left_to_others(clip, size):
+            return False
+        if self._disk.reserve(clip.clip_id, size):
+            return True
+        log.warning("clip %s waits for disk space: it may need %d MB", clip.clip_id, size // 1_000_000)
+        return False
+
+    def _is_left_to_others(self, clip: Clip, size: int) -> bool:
+        """Return True if the clip has filled this disk, which has not got `size` more free bytes since then."""
+        if clip.clip_id not in self._filled:
+            return False
+        if self._ledger.engines.count() > 1 and self._scratch.free() < self._filled[clip.clip_id] + size:
+            return True
+        del self._filled[clip.clip_id]
+        return False
+
+    def ids(self, item: Clip) -> list[str]:
+        return [item.clip_id]
+
+    def label(self, item: Clip) -> str:
+        return f"clip {item.clip_id}"
+
+    @contextmanager
+    def context(self, item: Clip) -> Iterator[None]:
+        try:
+            with clip_job("clip.cut", item, engine=self._owner):
+                yield
+        finally:
+            # Once the end is recorded: until then the data folder may have been moved, and its files with it.
+            if item.clip_id not in self._finished:
+                self._scratch.remove(item.clip_id, item.attempt)
+            self._finished.discard(item.clip_id)
+            self._unrecorded.discard(item.clip_id)
+            self._disk.release(item.clip_id)
+
+    def run(self, item: Clip) -> None:
+        """Cut and verify the clip, and queue it for upload."""
+        log.info("clip %s: attempt %d", item.clip_id, item.attempt)
+        self.faults.reach("claimed")
+        finished = self._make(item)
+        id, attempt, owner = item.clip_id, item.attempt, self._owner
+        if not retry_until_written(
+            lambda: self._ledger.uploads.add(id, attempt, finished, progress=_VERIFIED, owner=owner), self.stopping
+        ):
+            raise ClaimLost
+        self._finished.add(item.clip_id)
+        self.faults.reach("finished")
+        self._on_finished()
+
+    def retry(self, item: Clip, error: ClipEngineError) -> Retry | None:
+        clips = self._ledger.clips
+        if (delay := next_delay(error, clips.outage_ms(item.clip_id))) is not None:
+            return Retry(delay)
+        crashes = clips.crashes(item.clip_id)
+        if isinstance(error, DiskFull) and crashes < _FULL_DISKS and self._ledger.engines.count() > 1:
+            self._scratch.remove(item.clip_id, item.attempt)
+            self._filled[item.clip_id] = self._scratch.free()
+            return Retry(0, crashed=True)
+        delay = retry_delay_ms(error, crashes)
+        return None if delay is None else Retry(delay, crashed=True)
+
+    def later(self, item: Clip, error: ClipEngineError, retry: Retry) -> bool:
+        id, attempt, clips = item.clip_id, item.attempt, self._ledger.clips
+        if retry.crashed:
+            return clips.requeue(id, attempt, delay_ms=retry.delay_ms, crashed=True)
+        delay = self.faults.scale_delay(retry.delay_ms)
+        return clips.requeue(id, attempt, delay_ms=delay, outage_ms=retry.delay_ms)
+
+    def fail(self, item: Clip, error: ClipEngineError) -> bool:
+        return self._ledger.clips.fail(item.clip_id, item.attempt, error)
+
+    def release(self, item: Clip) -> None:
+        self._ledger.clips.requeue(item.clip_id, item.attempt)
+
+    def interrupt(self) -> None:
+        """Kill the running children. Their clips return to the queue."""
+        with self._lock:
+            children = list(self._running.values())
+        for child in children:
+            child.kill()
+
+    def abandon(self, clip_id: str) -> None:
+        """Kill the child of this clip, if it has one. Call it after the ledger has been updated."""
+        with self._lock:
+            child = self._running.get(clip_id)
+        if child is not None:
+            child.kill()
+
+    def _make(self, clip: Clip) -> Finished:
+        """Make the file of the clip in scratch."""
+        sources = self._sources(clip)
+        recordings = [source.recording for source in sources]
+        if clip.profile not in self._settings.profiles:
+            raise UnknownProfile(f"the profile {clip.profile!r} is no longer in the settings")
+        profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
+        ids = [recording.recording_id for recording in recordings]
+        texts = LedgerTexts(self._ledger.transcripts, ids, clip.subtitles, clip.subtitle_language)
+        with self._scratch_errors():
+            folder = self._scratch.make(clip.clip_id, clip.attempt)
+            path = clip_file(folder, clip)
+            path.touch(exist_ok=False)
+            making = Making(planned_parts(clip.ranges, sources), profile, texts, clip.snap, clip.output, clip.poster)
+            files: list[StoredObject] = []
+            made = self._maker.make(
+                making, path, self._encoder(clip, recordings, files), lambda: self._child(clip, "inspector")
+            )
+            result = made.result(
+                clip.parts,
+                recording_id=clip.recording_id,
+                poster_path=clip.poster_key if made.poster else None,
+                subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in made.tracks],
+            )
+            manifest = None
+            if self._settings.storage.manifests:
+                result = replace(result, manifest_path=clip.manifest_key)
+                read = [
+                    (replace(recording, etag=file.etag), file.sha256)  # a copied file has a new ETag
+                    for recording, file in zip(recordings, files, strict=True)
+                ]
+                manifest = make_manifest(clip, read, result, ffmpeg=made.cut.ffmpeg, key=self._ledger.manifest_key)
+            return save_finished(folder, result, made.poster, made.tracks, manifest)
+
+    def _sources(self, clip: Clip) -> list[ClipSource]:
+        """Return the recordings of the clip's parts, each once."""
+        recordings, ids = self._ledger.recordings, dict.fromkeys(part.recording_id for part in clip.ranges)
+        try:
+            return [ClipSource(recordings.get(id), seek_index=recordings.seek_index(id)) for id in ids]
+        except RecordingNotFound as error:
+            raise RecordingMissing("the recording was deleted") from error
+
+    @contextmanager
+    def _scratch_errors(self) -> Iterator[None]:
+        """Convert the errors of this process in scratch to DiskFull and StorageUnavailable."""
+        try:
+            yield
+        except OSError as error:
+            self._scratch.check()
+            if error.errno in _DISK_FULL:
+                raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
+            if self._scratch.lost(error):  # by another process, or the data folder was moved and is back again
+                message = f"{error.filename} disappeared while the clip was cut"
+                raise StorageUnavailable(message, hint=_DISAPPEARED_HINT) from error
+            raise
+
+    @contextmanager
+    def _encoder(self, clip: Clip, recordings: Sequence[Recording], files: list[StoredObject]) -> Iterator[_Encoder]:
+        """Open the recordings, and yield a child for them. At the end, add their metadata in the store to `files`."""
+        with ExitStack() as stack:
+            stack.enter_context(as_recording_errors())
+            readers = [
+                stack.enter_context(closing(open_recording(self._store, self._ledger.recordings, each)))
+                for each in recordings
+            ]
+            program: Program = "burner" if clip.subtitles == "burn" else "encoder"
+            child, watch = stack.enter_context(self._child(clip, program))
+            yield _Encoder(child, watch, readers)
+            files += [reader.info for reader in readers]
+
+    @contextmanager
+    def _child(self, clip: Clip, program: Program) -> Iterator[tuple[EncoderProcess, _Watch]]:
+        """Yield a child for the clip and its watch. `abandon` and `interrupt` kill the child."""
+        child, watch = self._encoders.take(program), _Watch(self, clip, *_FIRST_STEP[program])
+        with self._lock:
+            self._running[clip.clip_id] = child
+        try:
+            yield child, watch
+        except LOST_CHILD:
+            watch.report()  # raises if the child was killed by `abandon` or `interrupt`
+            raise
+        finally:
+            with self._lock:
+                self._running.pop(clip.clip_id, None)
+            child.close()
+
+    def report(self, clip: Clip, step: Step, progress: float) -> None:
+        """Record the progress. Raises ClaimLost if the attempt is no longer current, Stopping if the engine stops."""
+        if self.stopping.is_set():
+            raise Stopping
+        try:
+            if not self._ledger.clips.progress(clip.clip_id, clip.attempt, step=step, progress=progress):
+                raise ClaimLost
+        except StorageError as error:  # progress is not essential
+            if clip.clip_id not in self._unrecorded:  # once for each outage
+                log.warning("clip %s: the progress cannot be recorded: %s", clip.clip_id, error.message)
+            self._unrecorded.add(clip.clip_id)
+        else:
+            self._unrecorded.discard(clip.clip_id)
+
+    def announce(self, clip: Clip) -> None:
+        """Tell webhook endpoints that another quarter of the clip is done."""
+        with suppress(StorageError):  # progress is not essential
+            self._ledger.clips.announce_progress(clip.clip_id, clip.attempt)
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """A child for a clip, with its watch and the readers of the clip's recordings."""
+
+    child: EncoderProcess
+    watch: _Watch
+    readers: Sequence[ObjectReader]
+
+    def run(self, job: Job, *, output: int | None = None, keep: bool = False) -> tuple[Message, bytes]:
+        return self.child.run(job, *self.readers, output=output, watch=self.watch, keep=keep)
+
+
+class _Watch:
+    """Watches one child: records its progress, and stops it if the claim is lost or the engine stops."""
+
+    def __init__(self, runner: ClipRunner, clip: Clip, step: Step, progress: float) -> None:
+        self._runner = runner
+        self._clip = clip
+        self._reported = time.monotonic()
+        self._step = step
+        self._progress = progress
+        self._quarters = int(4 * progress)
+
+    def __call__(self, message: Message | None) -> None:
+        now = time.monotonic()
+        changed = False
+        if message is not None:
+            changed = message["step"] != self._step
+            self._step = message["step"]
+            self._progress = _ENCODED * message["part"]
+        if changed or now - self._reported >= _REPORT_SECONDS:
+            self.report()
+        if message is not None:
+            self._runner.faults.reach(message["step"])
+
+    def report(self) -> None:
+        """Record the progress now. Raises the errors of `ClipRunner.report`."""
+        self._reported = time.monotonic()
+        self._runner.report(self._clip, self._step, round(self._progress, 4))
+        if (quarters := int(4 * self._progress)) > self._quarters:
+            self._quarters = quarters
+            self._runner.announce(self._clip)

@@ -1,0 +1,184 @@
+"""Probe jobs of recordings: have a child read the packets, and store the facts or the error."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
+from functools import partial
+from typing import Any
+
+from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.errors import (
+    ClipEngineError,
+    DecoderCrashed,
+    InvalidRequest,
+    ObjectChanged,
+    ObjectMissing,
+    PlaylistOutside,
+    RecordingMissing,
+    RecordingNotFound,
+    StorageError,
+    StorageUnavailable,
+)
+from clipengine.ledger.recordings import Probe
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.pieces import PieceIndex
+from clipengine.settings import Encoding
+from clipengine.stores.base import ObjectReader, Store, StoredObject
+from clipengine.stores.playlists import names_pieces
+from clipengine.tracing import bind
+from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
+from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
+from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.process import EncoderProcess
+from clipengine.work.jobs.piece_probe import read_piece_facts
+from clipengine.work.jobs.sidecars import Sidecars
+from clipengine.work.recording_files import digest_of_file
+from clipengine.work.retry import Stopping, retry_until_written
+from clipengine.work.worker import JobContext, Jobs, Retry
+
+log = logging.getLogger(__name__)
+
+_RETRY_MS = 10_000
+_ROOT_HINT = "Move the playlist and its files into a folder, so that it can name nothing else in the bucket."
+_MISSING_HINT = "Put the object back and register it again, or upload the recording."
+
+
+class Prober(Jobs[Probe]):
+    """The probes of recordings.
+
+    `suspects_allowed` returns True if recordings that may have killed an engine may be claimed.
+    """
+
+    activity = "the recording was probed"
+
+    def __init__(
+        self,
+        context: JobContext,
+        store: Store,
+        encoders: EncoderPool,
+        *,
+        suspects_allowed: Callable[[], bool],
+        encoding: Encoding,
+    ) -> None:
+        super().__init__(context)
+        self._store = store
+        self._encoders = encoders
+        self._suspects_allowed = suspects_allowed
+        self._encoding = encoding
+        self._sidecars = Sidecars(self._ledger, store)
+        self._lock = threading.Lock()
+        self._children: set[EncoderProcess] = set()
+
+    def claim(self) -> Probe | None:
+        return self._ledger.recordings.claim_probe(self._owner, suspects=self._suspects_allowed())
+
+    def is_due(self) -> bool:
+        return self._ledger.recordings.is_probe_due()
+
+    def ids(self, item: Probe) -> list[str]:
+        return [item.recording.recording_id]
+
+    def label(self, item: Probe) -> str:
+        return f"recording {item.recording.recording_id}"
+
+    def context(self, item: Probe) -> AbstractContextManager[None]:
+        return bind(recording_id=item.recording.recording_id, attempt=item.lease, engine=self._owner)
+
+    def run(self, item: Probe) -> None:
+        """Probe the recording, read its sidecars, and store its facts."""
+        with closing(self._store.open(item.recording.bucket_path)) as reader:
+            if names_pieces(reader):
+                pieces, facts = self._read_pieces(reader)
+                self._sidecars.attach_all(item.recording)
+                self._complete(item, facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces)
+                return
+            result, texts = self._run(probe_job(self._encoding), reader)
+            info, digest = reader.info, digest_of_file(reader)
+        self._sidecars.attach_all(item.recording)  # before it is complete, so that its first clip carries them
+        self._store_facts(item, result, texts, info, digest)
+
+    def retry(self, item: Probe, error: ClipEngineError) -> Retry | None:
+        attempts = self._ledger.recordings.probe_attempts(item.recording.recording_id)
+        if isinstance(error, StorageUnavailable | ObjectChanged):
+            return Retry(_RETRY_MS)
+        delay = retry_delay_ms(error, attempts - 1)
+        return None if delay is None else Retry(delay, crashed=True)
+
+    def later(self, item: Probe, error: ClipEngineError, retry: Retry) -> bool:
+        return self._ledger.recordings.probe_later(item, delay_ms=retry.delay_ms, crashed=retry.crashed)
+
+    def fail(self, item: Probe, error: ClipEngineError) -> bool:
+        if isinstance(error, ObjectMissing):
+            error = RecordingMissing(error.message, hint=_MISSING_HINT)
+        return self._ledger.recordings.probe_failed(item, error)
+
+    def release(self, item: Probe) -> None:
+        self._ledger.recordings.probe_later(item, delay_ms=0)
+
+    def interrupt(self) -> None:
+        """Kill the running children. Their recordings are probed again."""
+        with self._lock:
+            for child in self._children:
+                child.kill()
+
+    def _store_facts(self, probe: Probe, result: Message, texts: bytes, info: StoredObject, digest: str | None) -> None:
+        """Validate and store the report of the child. Raises DecoderCrashed if it cannot be stored."""
+        id = probe.recording.recording_id
+        try:
+            facts, seek_index = probe_result(result)
+            self._store_texts(id, probe_texts(texts))
+            self._complete(probe, facts, etag=info.etag, size=info.size, seek_index=seek_index, digest=digest)
+        except (Stopping, StorageError):
+            raise
+        except Exception as error:  # such as an infinite duration or a lone surrogate
+            log.warning("recording %s: its facts cannot be stored: %s", id, error)
+            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
+
+    def _store_texts(self, recording_id: str, tracks: Sequence[TextTrack]) -> None:
+        for track in tracks:
+            try:
+                self._ledger.transcripts.put(recording_id, track.language, track.cues, source="embedded")
+            except (InvalidRequest, RecordingNotFound) as error:
+                log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
+
+    def _read_pieces(self, playlist: ObjectReader) -> tuple[PieceIndex, SourceFacts]:
+        """Return the pieces and the facts of a playlist. Raises DecoderCrashed for an invalid report of the child."""
+        if "/" not in playlist.info.key:
+            raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
+
+        def run(job: Job, reader: ObjectReader) -> Message:
+            return self._run(job, reader)[0]
+
+        try:
+            pieces, facts, reader = read_piece_facts(self._store, playlist, probe_job(self._encoding), run)
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("the facts of %s cannot be stored: %s", playlist.info.key, error)
+            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
+        reader.close()
+        return pieces, facts
+
+    def _complete(self, probe: Probe, facts: SourceFacts, **found: Any) -> None:
+        """Store the facts, and what else `Recordings.probe_complete` takes."""
+        retry_until_written(partial(self._ledger.recordings.probe_complete, probe, facts, **found), self.stopping)
+        log.info("recording %s: complete, %.3f s", probe.recording.recording_id, facts.duration)
+
+    def _run(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
+        """Return the report of a child, and the texts that it found."""
+        child = self._encoders.take()
+        with self._lock:
+            self._children.add(child)
+        try:
+            return child.run(job, reader, watch=self._watch)
+        except LOST_CHILD:
+            self._watch(None)
+            raise
+        finally:
+            with self._lock:
+                self._children.discard(child)
+
+    def _watch(self, message: Message | None) -> None:
+        if self.stopping.is_set():
+            raise Stopping

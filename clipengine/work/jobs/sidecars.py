@@ -1,0 +1,75 @@
+"""Sidecars: transcripts that lie beside a recording in the store, `talk.vtt` or `talk.en.srt` beside `talk.mp4`.
+
+They are read when the recording is probed, and by the watch when they appear or change later. A transcript that was put
+through the API is never replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import closing
+from itertools import islice
+
+from clipengine.clips.clip import Recording
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, language_in_name, parse_transcript
+from clipengine.errors import (
+    InvalidRequest,
+    InvalidTranscript,
+    ObjectChanged,
+    ObjectMissing,
+    RecordingNotFound,
+    StorageDenied,
+)
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
+from clipengine.recordings.discovery import belongs_to, sidecar_prefix
+from clipengine.stores.base import Store, StoredObject
+
+log = logging.getLogger(__name__)
+
+_MAX_LISTED = 1000  # objects whose keys begin like the recording's
+
+
+class Sidecars:
+    def __init__(self, ledger: Ledger, store: Store) -> None:
+        self._ledger = ledger
+        self._store = store
+
+    def attach_all(self, recording: Recording) -> None:
+        """Read all sidecars of a recording. One that cannot be read is logged. Raises StorageUnavailable."""
+        try:
+            listed = islice(self._store.list(sidecar_prefix(recording.bucket_path)), _MAX_LISTED)
+            found = [each for each in listed if belongs_to(each.key, recording.bucket_path)]
+        except StorageDenied as error:
+            log.info("recording %s: its sidecars are not listed: %s", recording.recording_id, error.message)
+            return
+        for each in _preferred(found)[:MAX_TRANSCRIPTS]:
+            self.attach(each, recording)
+
+    def attach(self, found: StoredObject, recording: Recording) -> None:
+        """Read one sidecar of a recording, unless it was read before. Raises the errors of the store."""
+        language = language_in_name(found.key.rpartition("/")[2])
+        known = self._ledger.transcripts.find(recording.recording_id, language)
+        if known is not None and (known.source == "upload" or known.etag == found.etag):
+            return
+        try:
+            if found.size > MAX_TRANSCRIPT_BYTES:
+                raise InvalidTranscript(f"it has more than {MAX_TRANSCRIPT_BYTES} bytes")
+            with closing(self._store.open(found.key, etag=found.etag)) as reader:
+                body = reader.read_at(0, MAX_TRANSCRIPT_BYTES)
+            cues = parse_transcript(body, "srt" if found.key.lower().endswith(".srt") else "vtt")
+            self._ledger.transcripts.put(recording.recording_id, language, cues, source="sidecar", etag=found.etag)
+            log.info("recording %s: transcript %s from %s", recording.recording_id, language, found.key)
+        except (InvalidRequest, RecordingNotFound, ObjectChanged, ObjectMissing) as error:
+            log.warning(
+                "recording %s: the sidecar %s is not used: %s", recording.recording_id, found.key, error.message
+            )
+
+
+def _preferred(found: Iterable[StoredObject]) -> list[StoredObject]:
+    """Return one object for each language: WebVTT rather than SubRip."""
+    chosen: dict[str, StoredObject] = {}
+    for each in sorted(found, key=lambda each: (each.key.lower().endswith(".vtt"), each.key)):
+        chosen[language_in_name(each.key.rpartition("/")[2])] = each
+    return list(chosen.values())

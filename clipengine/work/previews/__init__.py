@@ -1,0 +1,1 @@
+"""Read jobs: frames, filmstrips, waveforms, moments, proxies and plans."""

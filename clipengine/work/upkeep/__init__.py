@@ -1,0 +1,1 @@
+"""Upkeep of an engine: maintenance, health, metrics and the watched prefixes."""

@@ -1,0 +1,260 @@
+"""Registration of recordings that appear under the watched prefixes of the store.
+
+A scan lists each prefix and compares it with the objects that were registered before. Scans run periodically, and in
+a folder store also after events of the file system. A slow scan is followed by a longer pause, and while many
+recordings wait for their probe no more are registered, so that requests do not wait behind a whole archive.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import watchfiles
+
+from clipengine.errors import ClipEngineError
+from clipengine.ingest.jibri import described
+from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.discovery import (
+    belongs_to,
+    is_playlist,
+    is_recording,
+    is_segment,
+    is_sidecar,
+    is_upload,
+    recording_name,
+    sidecar_prefix,
+)
+from clipengine.stores.base import Store, StoredObject
+from clipengine.timecode import now_ms
+from clipengine.work.jobs.sidecars import Sidecars
+from clipengine.work.recording_files import adopt_copy
+from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
+
+log = logging.getLogger(__name__)
+
+_MAX_UNPROBED = 20  # registered recordings that wait for their probe
+_RECHECK_SECONDS = 1.0
+_PAUSE_FACTOR = 4.0  # the pause after a scan is at least this many times as long as the scan
+_MIN_PAUSE_SECONDS = 1.0
+_SEGMENT_SECONDS = 30.0
+_EVENT_STEP_MS = 200  # how often watchfiles checks its stop event
+
+
+@dataclass(frozen=True)
+class _Unsettled:
+    """An object that may still be growing, and the time at which it is settled if its ETag stays."""
+
+    etag: str
+    settles: float
+
+
+def _is_relevant(change: watchfiles.Change, path: str) -> bool:
+    """Return True if an event requires a scan. The files that a new folder already contains cause no events."""
+    is_folder = change == watchfiles.Change.added and Path(path).is_dir()
+    return is_recording(path) or is_sidecar(path) or is_playlist(path) or is_folder
+
+
+class Watch:
+    """Scans the `prefixes` of the store until `stop`.
+
+    An object must not have changed for `settle_seconds`: 0 for S3, where objects appear complete. `folder` is the root
+    of a folder store, whose events cause scans, or None.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        *,
+        prefixes: tuple[str, ...],
+        rule: str,
+        seconds: float,
+        settle_seconds: float,
+        folder: Path | None,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._prefixes = prefixes
+        self._rule = rule
+        self._seconds = seconds
+        self._settle_seconds = settle_seconds
+        self._folder = folder
+        self._known: dict[str, str] | None = None
+        self._unsettled: dict[str, _Unsettled] = {}
+        self._playlists = WatchedPlaylists(store)
+        self._sidecars = Sidecars(ledger, store)
+        self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        self._threads = [threading.Thread(target=self._run, name="watch", daemon=True)] if prefixes else []
+        if prefixes and folder is not None:
+            self._threads.append(threading.Thread(target=self._listen, name="watch-events", daemon=True))
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float) -> None:
+        self._stopped.set()
+        self._wake.set()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        failing = ""
+        while not self._stopped.is_set():
+            self._wake.clear()
+            began = time.monotonic()
+            try:
+                for prefix in self._prefixes:
+                    self._scan(prefix)
+                failing = ""
+            except ClipEngineError as error:
+                if error.message != failing and not self._stopped.is_set():  # logged once, not for each scan
+                    log.warning("the watch cannot scan the store and retries: %s", error.message)
+                failing = error.message
+            except Exception:
+                if not self._stopped.is_set():
+                    log.exception("the watch failed and is repeated")
+            rest = max(_MIN_PAUSE_SECONDS, _PAUSE_FACTOR * (time.monotonic() - began))
+            if not self._stopped.wait(rest):
+                self._wake.wait(max(0.0, self._pause() - rest))
+
+    def _pause(self) -> float:
+        """Return the seconds until the next scan, which is sooner if an object is about to settle."""
+        first = min((each.settles for each in self._unsettled.values()), default=None)
+        if first is None:
+            return self._seconds
+        return min(self._seconds, max(0.0, first - time.monotonic()))
+
+    def _scan(self, prefix: str) -> None:
+        if self._known is None:
+            self._known = self._ledger.watched.all()
+        known = self._known
+        listed: dict[str, StoredObject] = {}
+        playlists: dict[str, StoredObject] = {}
+        sidecars: list[StoredObject] = []
+        for found in self._store.list(prefix):
+            if self._stopped.is_set():
+                return
+            if is_recording(found.key) and not is_upload(found.key):
+                listed[found.key] = found
+            elif is_sidecar(found.key):
+                sidecars.append(found)
+            elif is_playlist(found.key):
+                playlists[found.key] = found
+        listed = self._playlists.recordings(prefix, listed, playlists)
+        self._forget_missing(prefix, {*listed, *(each.key for each in sidecars)}, known)
+        for found in self._throttled(self._settled(listed.values(), known)):
+            self._register(found, known)
+        self._attach(prefix, sidecars, listed)
+
+    def _attach(self, prefix: str, sidecars: Iterable[StoredObject], listed: Mapping[str, StoredObject]) -> None:
+        """Read the sidecars that appeared or changed after the probe of their recording, which reads those it finds."""
+        by_stem = {sidecar_prefix(key): key for key in listed}
+        attached = {key: each for key, each in self._attached.items() if not key.startswith(prefix)}
+        for found in sidecars:
+            stem = found.key.rpartition(".")[0]
+            key = by_stem.get(f"{stem}.") or by_stem.get(f"{stem.rpartition('.')[0]}.")
+            recording = None if key is None else self._ledger.recordings.find(key, listed[key].etag)
+            if recording is None or not belongs_to(found.key, recording.bucket_path):
+                continue
+            this = (found.etag, recording.recording_id)
+            if self._attached.get(found.key) != this:
+                if not self._has_settled(found):
+                    continue
+                self._sidecars.attach(found, recording)
+                self._unsettled.pop(found.key, None)
+            attached[found.key] = this
+        self._attached = attached
+
+    def _settled(self, listed: Iterable[StoredObject], known: Mapping[str, str]) -> list[StoredObject]:
+        """Return the objects that are new or changed, and no longer growing."""
+        settled = []
+        for found in listed:
+            if known.get(found.key) == found.etag:
+                self._unsettled.pop(found.key, None)
+            elif self._has_settled(found):
+                settled.append(found)
+        return settled
+
+    def _forget_missing(self, prefix: str, listed: Container[str], known: dict[str, str]) -> None:
+        def missing(keys: Iterable[str]) -> list[str]:
+            return [key for key in keys if key.startswith(prefix) and key not in listed]
+
+        deleted = missing(known)
+        self._ledger.watched.forget(deleted)
+        for key in deleted:
+            del known[key]
+        for key in missing(self._unsettled):
+            del self._unsettled[key]
+
+    def _has_settled(self, found: StoredObject) -> bool:
+        """Return True if the object has not changed for `settle_seconds`, by its mtime or since it was first seen."""
+        now, needed = time.monotonic(), self._seconds_to_settle(found)
+        unsettled = self._unsettled.get(found.key)
+        if unsettled is None or unsettled.etag != found.etag:
+            unsettled = self._unsettled[found.key] = _Unsettled(found.etag, now + needed)
+        return (now_ms() - found.modified) / 1000 >= needed or now >= unsettled.settles
+
+    def _seconds_to_settle(self, found: StoredObject) -> float:
+        """Return how long an object must not have changed. A segment appears before the playlist that names it."""
+        return max(self._settle_seconds, _SEGMENT_SECONDS) if is_segment(found.key) else self._settle_seconds
+
+    def _throttled(self, settled: list[StoredObject]) -> Iterator[StoredObject]:
+        for found in settled:
+            while self._ledger.recordings.waiting(limit=_MAX_UNPROBED) >= _MAX_UNPROBED:
+                if self._stopped.wait(_RECHECK_SECONDS):
+                    return
+            if self._stopped.is_set():
+                return
+            yield found
+
+    def _register(self, found: StoredObject, known: dict[str, str]) -> None:
+        adopt_copy(self._store, self._ledger.recordings, found)
+        name, metadata = described(self._store, found.key, None, {})
+        name = name or recording_name(found.key, self._rule)
+        with self._ledger.transaction():
+            recording, new = self._ledger.recordings.register(
+                found.key, etag=found.etag, size=found.size, name=name, metadata=metadata
+            )
+            self._ledger.watched.mark(found.key, found.etag)
+        replaced = found.key in known
+        known[found.key] = found.etag
+        self._unsettled.pop(found.key, None)
+        if new:
+            change = "was replaced" if replaced else "appeared"
+            log.info("recording %s: %s %s", recording.recording_id, found.key, change)
+
+    def _listen(self) -> None:
+        """Start a scan after each relevant event. If events are unavailable, only the periodic scans remain."""
+        assert self._folder is not None
+        logged = False
+        while not self._stopped.is_set():
+            try:
+                for _ in watchfiles.watch(
+                    *self._event_folders(),
+                    watch_filter=_is_relevant,
+                    step=_EVENT_STEP_MS,
+                    stop_event=self._stopped,
+                    raise_interrupt=False,
+                ):
+                    self._wake.set()
+            except OSError as error:  # no inotify, no watches left, or the folder is missing
+                if not logged:
+                    log.info("the watch gets no events of the file system (%s) and scans periodically only", error)
+                logged = True
+            self._stopped.wait(self._seconds)
+
+    def _event_folders(self) -> list[Path]:
+        """Return the folders of the prefixes, or the root of the store if one of them does not exist yet."""
+        assert self._folder is not None
+        folders = {self._folder / prefix.rpartition("/")[0] for prefix in self._prefixes}
+        return sorted(folders) if all(each.is_dir() for each in folders) else [self._folder]
