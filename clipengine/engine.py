@@ -27,7 +27,7 @@ from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.webhooks.send import Sender
 from clipengine.work.children.header_cache import HeaderCache
-from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.watermarks import read_watermarks
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.jobs.clips import ClipRunner
@@ -77,7 +77,7 @@ class Engine:
         ledger.events.engine_id = self.instance_id
         self._metrics = metrics
         lost, header_cache = self._metrics.children, HeaderCache()
-        self._encoders = EncoderPool(
+        self._pool = ChildPool(
             nice=encoding.nice,
             sandbox=encoding.sandbox,
             ahead=min(encoding.workers, _MAX_WARM_ENCODERS),
@@ -90,7 +90,7 @@ class Engine:
             encoding,
             store,
             ledger.recordings,
-            EncoderPool(
+            ChildPool(
                 nice=min(encoding.nice + _PREVIEW_NICE, _MAX_NICE), sandbox=encoding.sandbox, header_cache=header_cache
             ),
             settings.data.folder / "previews",
@@ -105,7 +105,7 @@ class Engine:
             jobs,
             settings,
             store,
-            self._encoders,
+            self._pool,
             self._scratch,
             self._disk,
             watermarks=read_watermarks(settings.watermarks),
@@ -114,7 +114,7 @@ class Engine:
             on_finished=lambda: self._queues["uploads"].put(""),
         )
         self._publisher = Publisher(jobs, settings, store, self._scratch, on_uploaded=metrics.uploads.observe)
-        prober = Prober(jobs, store, self._encoders, suspects_allowed=self._is_steady, encoding=encoding)
+        prober = Prober(jobs, store, self._pool, suspects_allowed=self._is_steady, encoding=encoding)
         own_port = settings.server.port or None
         fetcher = Fetcher(
             jobs,
@@ -240,7 +240,7 @@ class Engine:
         nor makes previews.
         """
         if self.settings.encoding.sandbox == "required":
-            self._encoders.check_sandbox()
+            self._pool.check_sandbox()
         self._started = True
         self._steady_at = time.monotonic() + _STEADY_SECONDS
         self._heartbeat.start()
@@ -255,7 +255,7 @@ class Engine:
         self.ledger.on_change(self._on_commit)
         self.ledger.on_message(lambda queue, id: self._queues[queue].put(id))
         self.ledger.follow({queue.channel: queue.wake for queue in self._queues.values() if queue.shared})
-        self._encoders.warm_up()
+        self._pool.warm_up()
         for queue in self._queues.values():
             queue.start()
         self._sweep.start()
@@ -309,7 +309,7 @@ class Engine:
             for queue in self._queues.values():
                 queue.stop(max(0.1, deadline - time.monotonic()))
             self._heartbeat.stop(0.5)
-        self._encoders.close()
+        self._pool.close()
         self.ledger.close()
         self._lock.release()
 

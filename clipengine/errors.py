@@ -642,7 +642,7 @@ class VerificationFailed(EngineError):
 
 
 class DecoderKilled(EngineError):
-    """The encoder child was killed from outside: by the kernel for lack of memory, or manually."""
+    """The maker child was killed from outside: by the kernel for lack of memory, or manually."""
 
     code = "decoder_killed"
     title = "Decoder killed"

@@ -1,4 +1,4 @@
-"""Fuzzing of the encoder child: mutated recordings in the real sandbox; every one must end in order.
+"""Fuzzing of the maker child: mutated recordings in the real sandbox; every one must end in order.
 
     python -m scripts.fuzz [--inputs 2000] [--seed 1] [--out .fuzz]
     python -m scripts.fuzz --requests 20000 [--seed 1]

@@ -60,7 +60,7 @@ class MadePart(BaseModel):
 
 
 class CutReport(BaseModel):
-    """The encoder child's report of its clip."""
+    """The maker child's report of its clip."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
 

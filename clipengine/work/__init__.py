@@ -1,1 +1,1 @@
-"""A job being done: the queue, the runner, the encoder process and the sweep. The only importer of huey."""
+"""Work of an engine: the queue, the kinds of jobs, their child processes and the upkeep. The only importer of huey."""

@@ -1,6 +1,6 @@
 """One clip on 4 to 32 cores, simulated: in segments side by side as it is encoded, and with one encoder.
 
-The CPU time of each thread of an encoder child is measured with `threads_per_clip` set to each number of cores, on
+The CPU time of each thread of a child is measured with `threads_per_clip` set to each number of cores, on
 however many this machine has. `scripts.benchmarks.schedule` then computes the least wall time on so many cores.
 
 Assumptions: all frames cost the same, with any number of threads (the median of all runs; the runs are printed); a
@@ -31,7 +31,7 @@ from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import cut_job
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.process import Child
 from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import probed
 from scripts.benchmarks.figures import Bench, Figure
@@ -92,7 +92,7 @@ def _compared(kind: sources.Kind, run: _Run, costs: Costs, cores: int, frames: i
 
 
 def _way(kind: sources.Kind, threads: int, frames: int) -> Way:
-    """Return how the encoder child encodes a clip of this number of frames."""
+    """Return how the maker child encodes a clip of this number of frames."""
     verifiers = encoders_side_by_side(threads)
     format = FrameFormat(kind.height * 16 // 9, kind.height, "yuv420p", Fraction(1), BT709_COLORS)
     layout = segment_layout(threads, frames, format)
@@ -121,7 +121,7 @@ def _cut(recording: Path, kind: sources.Kind, threads: int, seconds: int) -> _Ru
     part = PlannedPart(facts, _START, _START + seconds, seek_index=seek_index)
     settings = Settings(encoding=Encoding(threads_per_clip=threads))
     job = cut_job(settings.encoding, settings.profiles["default"], [part], poster=False)
-    child = EncoderProcess()
+    child = Child()
     pid = child._process.pid
     child.wait_until_ready()
     with (

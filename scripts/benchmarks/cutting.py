@@ -28,7 +28,7 @@ from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import cut_job, probe_job, probe_result
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.process import Child
 from scripts.benchmarks import sources
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import MemorySampler, Usage, cpu_seconds, in_turn, run
@@ -100,7 +100,7 @@ def clipengine_command(recording: Path, clip: Path, start: Fraction, end: Fracti
 
 def probed(recording: Path) -> tuple[SourceFacts, SeekIndex | None]:
     with closing(FolderStore(recording.parent, "").open(recording.name)) as reader:
-        message, _ = EncoderProcess().run(probe_job(Settings().encoding), reader, watch=lambda message: None)
+        message, _ = Child().run(probe_job(Settings().encoding), reader, watch=lambda message: None)
     return probe_result(message)
 
 
@@ -117,7 +117,7 @@ def in_warm_child(
     parts = [PlannedPart(facts, start, end, seek_index=landmarks)]
     job = cut_job(settings.encoding, settings.profiles["default"].rendered(render), parts, poster=False)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    child = EncoderProcess()
+    child = Child()
     pid = child._process.pid
     child.wait_until_ready()
     started = cpu_seconds(pid)

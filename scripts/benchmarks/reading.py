@@ -23,7 +23,7 @@ from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.stores.s3_client import S3Location
 from clipengine.work.children.jobs import cut_job, probe_job, probe_result
-from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.pool import ChildPool
 from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import ffmpeg_command
 from scripts.benchmarks.endpoint import Endpoint
@@ -76,7 +76,7 @@ class _Engine:
         self._store = S3Store(location, journal=folder / "journal", link_seconds=3600)
         self._endpoint = endpoint
         self._folder = folder
-        self._pool = EncoderPool()
+        self._pool = ChildPool()
         self._settings = Settings()
         self._known: tuple[SourceFacts, SeekIndex | None] | None = None
 
@@ -90,7 +90,7 @@ class _Engine:
     def start_anew(self) -> None:
         """Drop the state in memory; facts and seek index are in the ledger."""
         self._pool.close()
-        self._pool = EncoderPool()
+        self._pool = ChildPool()
         self._pool.warm_up()
 
     def cut(self, start: Fraction, end: Fraction) -> _Cost:

@@ -1,4 +1,4 @@
-"""Simulation of an encoder child on a number of cores, row by row of each frame.
+"""Simulation of a child on a number of cores, row by row of each frame.
 
 The tasks of a frame are those of the child: demux and decode, the audio encoder, the main thread (conversion, muxing),
 the thread that calls x264 (the main thread if there is one encoder), x264's lookahead, x264's frame threads and the
@@ -137,7 +137,7 @@ def wall_seconds(costs: Costs, references: Sequence[Sequence[int]], way: Way, *,
 
 
 class _Child:
-    """Adds the tasks of an encoder child. A task is added after those that it waits for."""
+    """Adds the tasks of a child. A task is added after those that it waits for."""
 
     def __init__(self, costs: Costs, way: Way, height: int) -> None:
         self.schedule = Schedule()

@@ -25,7 +25,7 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, cut_job, probe_job
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.process import Child
 from clipengine.work.making.verification import verify_clip
 
 WALL_SECONDS = 20.0
@@ -83,7 +83,7 @@ def run(path: Path, random: Random) -> Iterator[Outcome]:
 
 
 def _do(job: Job, reader: object, output: IO[bytes] | None) -> Message:
-    encoder = EncoderProcess(sandbox="required", launch=launch_fork)
+    encoder = Child(sandbox="required", launch=launch_fork)
     message, _ = encoder.run(
         job,
         reader,  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ def _do(job: Job, reader: object, output: IO[bytes] | None) -> Message:
 def _verify(clip: Path, plan: FilePlan, made: Message) -> None:
     """Verify the clip as the engine does. Raises VerificationFailed, which must not happen for any clip."""
     verify_clip(
-        EncoderProcess("inspector", sandbox="required", launch=launch_fork),
+        Child("inspector", sandbox="required", launch=launch_fork),
         clip,
         plan,
         CutReport.of(made.get("cut")),

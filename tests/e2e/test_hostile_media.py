@@ -279,7 +279,7 @@ def test_child_killed_from_outside_costs_one_attempt(server: RunningServer, api:
     assert _clip(api, long) == "complete"  # while the other clip is paused
     clip = api.clips.wait(made.clip_id, timeout=300)
     assert (clip.status, clip.attempt) == ("complete", 2), clip.error
-    told = re.findall(r"an encoder child ended with -9.*", server.log.read_text())
+    told = re.findall(r"a child ended with -9.*", server.log.read_text())
     assert told
     assert not [line for line in told if line.rstrip().endswith(":")]
 

@@ -217,14 +217,14 @@ def test_clip_is_cut_again_after_its_child_is_killed(film: Path, tmp_path: Path)
 
 
 def _children(parent: int) -> list[int]:
-    """Return the encoder children of the process, including the warm one."""
+    """Return the children of the process, including the warm one."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             stat = (entry / "stat").read_text()
-            encoder = b"clipengine.media.worker.encoder" in (entry / "cmdline").read_bytes()
+            encoder = b"clipengine.media.worker.maker" in (entry / "cmdline").read_bytes()
         except OSError:
             continue
         if encoder and int(stat.rpartition(")")[2].split()[1]) == parent:

@@ -22,7 +22,7 @@ from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, cut_job, probe_job
-from clipengine.work.children.process import EncoderProcess, Watch
+from clipengine.work.children.process import Child, Watch
 from clipengine.work.children.stderr_tail import StderrTail
 from scripts.sample import make_sample
 from tests.support.child import Watching, do_job, find_facts
@@ -109,7 +109,7 @@ def test_stderr_before_a_crash_reveals_memory_exhaustion(said: bytes, of_memory:
 def test_memory_is_limited(sample: Path) -> None:
     most = [0]
 
-    def weigh(child: EncoderProcess) -> Watch:
+    def weigh(child: Child) -> Watch:
         def watch(message: Message | None) -> None:
             status = Path(f"/proc/{child._process.pid}/status").read_text()
             most[0] = max(most[0], int(status.partition("VmHWM:")[2].split()[0]) << 10)
@@ -132,7 +132,7 @@ def test_file_size_limit_is_reported(sample: Path) -> None:
 
 
 def test_stopped_child_is_killed(sample: Path) -> None:
-    def stop(child: EncoderProcess) -> Watch:
+    def stop(child: Child) -> Watch:
         def watch(message: Message | None) -> None:
             if message is not None:
                 os.kill(child._process.pid, signal.SIGSTOP)
@@ -146,7 +146,7 @@ def test_stopped_child_is_killed(sample: Path) -> None:
 
 def test_child_that_cut_a_clip_has_ended_although_it_was_to_be_kept(sample: Path) -> None:
     """A process that encodes several clips would not give each of them the same bytes."""
-    child, cut = EncoderProcess(), _cut(sample, seconds=1)
+    child, cut = Child(), _cut(sample, seconds=1)
     try:
         with tempfile.TemporaryFile() as output, closing(FolderStore(sample.parent).open(sample.name)) as reader:
             child.run(probe_job(SETTINGS.encoding, cut_seconds=12.0), reader, watch=lambda message: None, keep=True)
@@ -186,7 +186,7 @@ def _in_a_hurry() -> Iterator[None]:
 
 
 def _looking(policies: set[int], capabilities: set[int], most: list[int]) -> Watching:
-    def look(child: EncoderProcess) -> Watch:
+    def look(child: Child) -> Watch:
         def watch(message: Message | None) -> None:
             if message is None or message["step"] == "reading":
                 return
@@ -288,7 +288,7 @@ def test_endless_object_reaches_a_deadline() -> None:
     job = replace(probe_job(SETTINGS.encoding), wall_seconds=1.0, stall_seconds=0.9)
     began = time.monotonic()
     with pytest.raises(ClipEngineError) as failed:
-        EncoderProcess().run(job, Drip(), watch=lambda message: None)
+        Child().run(job, Drip(), watch=lambda message: None)
     assert failed.value.code in ("timeout", "recording_unreadable")
     assert time.monotonic() - began < 30
 
@@ -300,7 +300,7 @@ def test_cpu_time_limit_is_a_timeout(sample: Path) -> None:
     """
     lost: list[str] = []
 
-    def watching(child: EncoderProcess) -> Watch:
+    def watching(child: Child) -> Watch:
         child.on_loss = lost.append
         return lambda message: None
 
@@ -310,7 +310,7 @@ def test_cpu_time_limit_is_a_timeout(sample: Path) -> None:
 
 
 def test_oom_killer_prefers_a_child_to_the_engine() -> None:
-    child = EncoderProcess()
+    child = Child()
     try:
         own, its = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", child._process.pid))
         assert its == max(own, 500)

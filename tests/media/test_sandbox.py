@@ -29,8 +29,8 @@ from clipengine.media.sandbox.layers import Layer
 from clipengine.settings import Settings
 from clipengine.work.children.jobs import cut_job
 from clipengine.work.children.messages import Ready
-from clipengine.work.children.pool import EncoderPool
-from clipengine.work.children.process import EncoderProcess, sandbox_layers
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.process import Child, sandbox_layers
 from tests.support.child import do_job, find_facts
 from tests.support.selection import cases
 from tests.support.waiting import until
@@ -235,7 +235,7 @@ def test_child_reports_its_sandbox_layers() -> None:
     layers = sandbox_layers()
     assert tuple(layer.name for layer in layers) == LAYERS
     assert all(layer.detail for layer in layers)
-    child = EncoderProcess(sandbox="off")
+    child = Child(sandbox="off")
     try:
         assert [layer.name for layer in child.wait_until_ready()] == [
             "descriptors",
@@ -248,7 +248,7 @@ def test_child_reports_its_sandbox_layers() -> None:
 
 
 def test_kernel_confirms_the_reported_layers() -> None:
-    child = EncoderProcess()
+    child = Child()
     try:
         layers = {layer.name: layer.holds for layer in child.wait_until_ready()}
         folder = Path(f"/proc/{child._process.pid}")
@@ -273,7 +273,7 @@ _FORKING = """
 import json, os, sys
 from clipengine.cli.local.children import LocalChildren
 children = LocalChildren(fork=True)
-started = [children.start(program, sandbox=sys.argv[1]) for program in ("encoder", "inspector")]
+started = [children.start(program, sandbox=sys.argv[1]) for program in ("maker", "inspector")]
 layers = [[layer.name for layer in child.wait_until_ready()] for child in started]
 print(json.dumps([os.getpid(), [child._process.pid for child in started], layers]), flush=True)
 sys.stdin.readline()
@@ -335,7 +335,7 @@ def _memory(pid: int) -> bytes:
 
 def test_required_sandbox_rejects_an_incomplete_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that was started without its sandbox stands for a kernel that has none."""
-    child = EncoderProcess(sandbox="off")
+    child = Child(sandbox="off")
     child.sandbox = "required"
     lacking = Layer("landlock", False, "Function not implemented").to_object()
     try:
@@ -344,7 +344,7 @@ def test_required_sandbox_rejects_an_incomplete_one(monkeypatch: pytest.MonkeyPa
     finally:
         child.close()
     if all(layer.holds for layer in sandbox_layers()):
-        pool = EncoderPool(sandbox="required")
+        pool = ChildPool(sandbox="required")
         try:
             pool.check_sandbox()
         finally:
@@ -402,8 +402,8 @@ def test_every_codec_works_in_the_sandbox(codec: str, tmp_path: Path) -> None:
 _PARENT = """
 import os, sys, threading, time
 from clipengine.work.children.messages import Ready
-from clipengine.work.children.pool import EncoderPool
-pool = EncoderPool()
+from clipengine.work.children.pool import ChildPool
+pool = ChildPool()
 made = []
 thread = threading.Thread(target=lambda: made.append(pool.take()))
 thread.start(); thread.join()

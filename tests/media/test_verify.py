@@ -26,7 +26,7 @@ from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import cut_job, probe_job, probe_result
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.process import Child
 from scripts.sample import make_sample
 from tests.support.inspection import hold_to_plan
 
@@ -253,7 +253,7 @@ def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
             closing(FolderStore(tmp_path).open("sample.mp4")) as reader,
             (tmp_path / f"{way}.mp4").open("w+b") as output,
         ):
-            found, _ = EncoderProcess().run(probe_job(settings.encoding), reader, watch=lambda message: None)
+            found, _ = Child().run(probe_job(settings.encoding), reader, watch=lambda message: None)
             facts, _ = probe_result(found)
             job = cut_job(
                 settings.encoding,
@@ -261,7 +261,7 @@ def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
                 [PlannedPart(facts, Fraction(1), Fraction(2))],
                 poster=False,
             )
-            made, _ = EncoderProcess().run(job, reader, output=output.fileno(), watch=lambda message: None)
+            made, _ = Child().run(job, reader, output=output.fileno(), watch=lambda message: None)
             assert made["cut"]["frames"] > 0
             output.seek(0)
             clips.append(output.read())

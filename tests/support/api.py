@@ -33,7 +33,7 @@ from clipengine.server.http_protocol import LimitedProtocol
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
-from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.pool import ChildPool
 from clipengine.work.previews.previews import Previews
 from clipengine.work.recording_files import digest_of_file
 from tests.support.ledgers import copy_ledger
@@ -83,7 +83,7 @@ class RecordedEngine:
         folder, max_bytes = settings.data.folder / "previews", settings.previews.max_bytes
         self.ledger.on_message(lambda queue, id: self.calls.append((queue, id)))
         self.previews = Previews(
-            settings.encoding, self.store, self.ledger.recordings, EncoderPool(), folder, max_bytes=max_bytes
+            settings.encoding, self.store, self.ledger.recordings, ChildPool(), folder, max_bytes=max_bytes
         )
 
     def admit(self) -> None:

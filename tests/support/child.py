@@ -12,10 +12,10 @@ from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, probe_job
-from clipengine.work.children.process import EncoderProcess, Watch
+from clipengine.work.children.process import Child, Watch
 
 # Called with each child before it gets its job.
-Watching = Callable[[EncoderProcess], Watch]
+Watching = Callable[[Child], Watch]
 
 
 def do_job(
@@ -30,7 +30,7 @@ def do_job(
     if isinstance(recording, Path):
         with closing(FolderStore(recording.parent).open(recording.name)) as reader:
             return do_job(job, reader, output=output, watching=watching, sandbox=sandbox)
-    child = EncoderProcess(sandbox=sandbox)
+    child = Child(sandbox=sandbox)
     watch: Any = watching(child) if watching else lambda message: None
     message, _ = child.run(job, recording, output=output, watch=watch)
     return message

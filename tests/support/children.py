@@ -1,4 +1,4 @@
-"""The encoder children of an engine, found in /proc: the busy ones, and those that have a recording open."""
+"""The children of an engine, found in /proc: the busy ones, and those that have a recording open."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from clipengine.work.children.jobs import Program
 from clipengine.work.children.launch import ChildEnds, Process
-from clipengine.work.children.pool import EncoderPool
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.process import Child
 
 # Helpers of the scripts. `send` and `ask` write any bytes to the sockets, bypassing `media.worker.ipc`.
 _PRELUDE = """
@@ -32,7 +32,7 @@ control.recvmsg(1 << 20)  # the job
 _WAIT = "\ntime.sleep(600)  # it is ended by its parent\n"
 
 
-class HostileChild(EncoderProcess):
+class HostileChild(Child):
     """A child that runs this script instead of its job and then waits."""
 
     def __init__(self, script: str) -> None:
@@ -54,14 +54,14 @@ class HostileChild(EncoderProcess):
         )
 
 
-class HostilePool(EncoderPool):
+class HostilePool(ChildPool):
     """A pool whose children all send the same report."""
 
     def __init__(self, report: dict[str, Any]) -> None:
         super().__init__()
         self._report = report
 
-    def _make(self, program: Program) -> EncoderProcess:
+    def _make(self, program: Program) -> Child:
         return HostileChild.that_reports(self._report)
 
 

@@ -1,4 +1,4 @@
-"""An encoder child taken over by its recording: `python hostile_cutter.py CONTROL RANGES PARENT cell MODE`.
+"""A child taken over by its recording: `python hostile_cutter.py CONTROL RANGES PARENT cell MODE`.
 
 It is the real child with its sandbox until a cut is requested. Then it writes the output that its mode selects and
 reports a clip of two seconds with fifty frames, as an honest child would.

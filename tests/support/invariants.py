@@ -115,7 +115,7 @@ def _check_scratch(scratch: Path, finished: dict[str, int], *, settled: bool) ->
 
 
 def children_of(data: Path) -> list[int]:
-    """Return encoder children without a parent, on this machine, that have files of this data folder open."""
+    """Return children without a parent, on this machine, that have files of this data folder open."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -18,8 +18,8 @@ from clipengine.stores.folder import FolderStore
 from clipengine.work.children import kept_children
 from clipengine.work.children.jobs import read_job
 from clipengine.work.children.kept_children import KeptChildren
-from clipengine.work.children.pool import EncoderPool
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.process import Child
 from scripts.sample import make_sample
 from tests.support.child import find_facts
 from tests.support.waiting import until
@@ -35,22 +35,22 @@ class Reading:
     """Makes previews of copies of one recording with kept children."""
 
     def __init__(self, sample: Path, folder: Path, facts: SourceFacts) -> None:
-        self.children = KeptChildren(EncoderPool(ahead=0))
+        self.children = KeptChildren(ChildPool(ahead=0))
         self._facts = facts
         self._store = FolderStore(folder)
         for name in ("a.mp4", "b.mp4", "c.mp4"):
             (folder / name).hardlink_to(sample)
 
-    def read(self, name: str = "a.mp4", kind: ReadJob = FRAME, *, etag: str = "1") -> EncoderProcess:
+    def read(self, name: str = "a.mp4", kind: ReadJob = FRAME, *, etag: str = "1") -> Child:
         """Do one job, and return the child that has done it."""
         with self.children.lent((name, etag, kind.name), partial(self._store.open, name)) as (child, reader):
             self.run(child, reader, kind)
         return child
 
-    def lent(self, name: str) -> AbstractContextManager[tuple[EncoderProcess, ObjectReader]]:
+    def lent(self, name: str) -> AbstractContextManager[tuple[Child, ObjectReader]]:
         return self.children.lent((name, "1", "frame"), lambda: self._store.open(name))
 
-    def run(self, child: EncoderProcess, reader: ObjectReader, kind: ReadJob) -> None:
+    def run(self, child: Child, reader: ObjectReader, kind: ReadJob) -> None:
         job = read_job(Encoding(), kind, self._facts, _VALUES[kind])
         _, made = child.run(job, reader, watch=lambda message: None, keep=True)
         assert made

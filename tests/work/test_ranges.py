@@ -15,7 +15,7 @@ from clipengine.errors import ObjectChanged
 from clipengine.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.work.children.jobs import Message, cut_job, probe_job, probe_result
-from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.pool import ChildPool
 from tests.support.reading import FORMS, make
 from tests.support.s3 import QUICK, S3Server, faulty_s3  # noqa: F401 - fixture
 from tests.support.s3_faults import FaultyS3, stall
@@ -43,7 +43,7 @@ class _Bench:
         asked = [request.headers.get("range", "") for request in self.proxy.seen[since:] if request.method == "GET"]
         return [(int(found[1]), int(found[2])) for each in asked if (found := re.fullmatch(r"bytes=(\d+)-(\d+)", each))]
 
-    def cut(self, pool: EncoderPool, probed: Message, start: int) -> tuple[Message, list[tuple[int, int]]]:
+    def cut(self, pool: ChildPool, probed: Message, start: int) -> tuple[Message, list[tuple[int, int]]]:
         """Cut one second. Return the report of the child and the requested ranges."""
         facts, landmarks = probe_result(probed)
         part = PlannedPart(facts, Fraction(start), Fraction(start + 1), seek_index=landmarks)
@@ -53,11 +53,11 @@ class _Bench:
             made, _ = pool.take().run(job, reader, output=output.fileno(), watch=lambda message: None)
         return made["cut"], self.ranges(since)
 
-    def probe(self, pool: EncoderPool) -> Message:
+    def probe(self, pool: ChildPool) -> Message:
         return _probed(self.store, "r", pool)
 
 
-def _probed(store: S3Store, key: str, pool: EncoderPool) -> Message:
+def _probed(store: S3Store, key: str, pool: ChildPool) -> Message:
     with closing(store.open(key)) as reader:
         return pool.take().run(probe_job(_SETTINGS.encoding), reader, watch=lambda message: None)[0]
 
@@ -72,7 +72,7 @@ def test_second_clip_reads_neither_header_nor_index_again(
     form: str,
 ) -> None:
     bench = _Bench(s3, bucket, faulty_s3, tmp_path, form)
-    with closing(EncoderPool()) as pool:
+    with closing(ChildPool()) as pool:
         probed = bench.probe(pool)
         cuts = [bench.cut(pool, probed, start) for start in (12, 33)]
     for (made, ranges), start in zip(cuts, (10, 30), strict=True):
@@ -94,7 +94,7 @@ def test_parts_of_two_recordings_are_read_by_their_ranges(
     first = _Bench(s3, bucket, faulty_s3, tmp_path, "mp4")
     s3.client.fput_object(bucket, "first", str(first.path))
     second = _Bench(s3, bucket, faulty_s3, tmp_path, "mkv_live")
-    with closing(EncoderPool()) as pool:
+    with closing(ChildPool()) as pool:
         facts = [probe_result(each)[0] for each in (_probed(first.store, "first", pool), second.probe(pool))]
         parts = [
             PlannedPart(facts[source], Fraction(start), Fraction(start + 1), source)
@@ -122,7 +122,7 @@ def test_recording_replaced_during_the_cut_is_reported_as_changed(
     tmp_path: Path,
 ) -> None:
     bench = _Bench(s3, bucket, faulty_s3, tmp_path, "mp4")
-    with closing(EncoderPool()) as pool:
+    with closing(ChildPool()) as pool:
         facts, _ = probe_result(bench.probe(pool))
         job = cut_job(
             _SETTINGS.encoding,
@@ -148,7 +148,7 @@ def test_child_killed_during_a_range_request_leaves_no_thread(
 
     bench = _Bench(s3, bucket, faulty_s3, tmp_path, "mkv_live")
     faulty_s3.fail(stall(100), method="GET", times=1)
-    with closing(EncoderPool()) as pool, closing(bench.store.open("r")) as reader:
+    with closing(ChildPool()) as pool, closing(bench.store.open("r")) as reader:
 
         def watch(message: Message | None) -> None:
             if faulty_s3.count("GET"):  # it waits for its first bytes

@@ -50,7 +50,7 @@ class Running:
     def cut(self, mode: str) -> Clip:
         """Cut `[1, 3)` of the recording with a child of this mode, and return the finished clip."""
         self.mode[:] = [mode]
-        self.engine._encoders.take().close()  # started in the previous mode
+        self.engine._pool.take().close()  # started in the previous mode
         clips = self.engine.ledger.clips
         recording = self.engine.ledger.recordings.list(RecordingFilter(limit=1)).data[0]
         made = clips.create(recording, ClipRequest("cut", 1, 3), extension="mp4")
@@ -70,10 +70,10 @@ class Running:
 
 @contextmanager
 def taken_over(mode: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Start hostile children in place of the encoder children of this process."""
+    """Start hostile children in place of the children of this process."""
 
     def launch_hostile(program: Program, ends: ChildEnds, sandboxed: bool) -> Process:
-        if program != "encoder" or not mode:
+        if program != "maker" or not mode:
             return launch_program(program, ends, sandboxed)
         arguments = [str(ends.control), str(ends.ranges), str(os.getpid()), "sandboxed", mode[0]]
         # As `-I` does, but with the tests on the path.

@@ -8,17 +8,17 @@ from clipengine.cli.lasting_imports import import_lasting
 from clipengine.settings import Sandbox
 from clipengine.work.children.jobs import Program
 from clipengine.work.children.launch import ChildEnds, ForkedProcess
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.process import Child
 
 
 class StartChild(Protocol):
     """Starts a child for one recording or clip."""
 
-    def __call__(self, program: Program, *, sandbox: Sandbox) -> EncoderProcess: ...
+    def __call__(self, program: Program, *, sandbox: Sandbox) -> Child: ...
 
 
 class LocalChildren:
-    """The encoder and the inspector of one clip, forked from the command to save their start-up time.
+    """The maker and the inspector of one clip, forked from the command to save their start-up time.
 
     Create it before anything secret is read: see `media.worker.forked`. All other children are started as programs.
     """
@@ -26,12 +26,12 @@ class LocalChildren:
     def __init__(self, *, fork: bool) -> None:
         self._forked = _fork_both() if fork else {}
 
-    def start(self, program: Program, *, sandbox: Sandbox) -> EncoderProcess:
+    def start(self, program: Program, *, sandbox: Sandbox) -> Child:
         """Return a child that runs this program. The caller closes it."""
         if sandbox == "off":  # a forked child is locked already
             self.close()
         if program not in self._forked:
-            return EncoderProcess(program, sandbox=sandbox)
+            return Child(program, sandbox=sandbox)
         child = self._forked.pop(program)
         child.sandbox = sandbox
         return child
@@ -51,11 +51,11 @@ def launch_fork(program: Program, ends: ChildEnds, sandboxed: bool) -> ForkedPro
     return ForkedProcess(fork_child(program, *ends))
 
 
-def _fork_both() -> dict[Program, EncoderProcess]:
+def _fork_both() -> dict[Program, Child]:
     import_lasting("clipengine.media.worker.forked")
     # Imported here, because other commands do not need PyAV.
     from clipengine.media.worker.forked import is_single_threaded
 
     if not is_single_threaded():
         return {}
-    return {program: EncoderProcess(program, launch=launch_fork) for program in ("encoder", "inspector")}
+    return {program: Child(program, launch=launch_fork) for program in ("maker", "inspector")}

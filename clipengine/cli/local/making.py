@@ -29,7 +29,7 @@ from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, Program, probe_job, searched_seconds
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.process import Child
 from clipengine.work.children.watermarks import WatermarkFile, read_watermark
 from clipengine.work.making.clip_maker import ClipMaker, Making
 
@@ -67,7 +67,7 @@ def cut_once(
     clip: LocalClip,
     *,
     on_progress: Callable[[float], None],
-    start_child: StartChild = EncoderProcess,
+    start_child: StartChild = Child,
 ) -> ClipResult:
     """Cut a clip of a file or an object (`s3://bucket/key`) and write it atomically to `output`.
 
@@ -79,7 +79,7 @@ def cut_once(
         temporary = stack.enter_context(_replaced(output))
         reader = stack.enter_context(closing(store.open(key)))
         # One child for all jobs, because its start costs as much as a second of encoding.
-        program: Program = "burner" if clip.subtitles.burns else "encoder"
+        program: Program = "burner" if clip.subtitles.burns else "maker"
         encoder = _Encoder(start_child(program, sandbox=encoding.sandbox), reader, on_progress)
         stack.callback(encoder.close)
         probed = encoder.probe(store, clip, encoding)
@@ -153,7 +153,7 @@ class LocalTexts:
 class _Encoder:
     """A child with SOURCE. As a context manager, it ends the child."""
 
-    def __init__(self, child: EncoderProcess, reader: ObjectReader, on_progress: Callable[[float], None]) -> None:
+    def __init__(self, child: Child, reader: ObjectReader, on_progress: Callable[[float], None]) -> None:
         self._child = child
         self._reader = reader
         self._on_progress = on_progress
@@ -184,7 +184,7 @@ class _Encoder:
 def read_facts(settings: Settings, source: str) -> SourceFacts:
     """Return the facts of a file or an object. Raises RecordingError."""
     store, key = _locate(settings, source)
-    with closing(store.open(key)) as reader, closing(EncoderProcess(sandbox=settings.encoding.sandbox)) as encoder:
+    with closing(store.open(key)) as reader, closing(Child(sandbox=settings.encoding.sandbox)) as encoder:
         probed = probe_local(store, reader, probe_job(settings.encoding), encoder)
         probed.reader.close()
     return probed.facts

@@ -11,7 +11,7 @@ from clipengine.recordings.seek_index import SeekIndex
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.playlists import names_pieces
 from clipengine.work.children.jobs import Job, Message, probe_result, probe_texts
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.process import Child
 from clipengine.work.jobs.piece_probe import read_piece_facts
 
 
@@ -24,7 +24,7 @@ class LocalProbe(NamedTuple):
     reader: ObjectReader
 
 
-def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: EncoderProcess) -> LocalProbe:
+def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child) -> LocalProbe:
     """Probe the recording whose file or playlist is open. The encoder is kept for a cut. Raises RecordingError."""
     if not names_pieces(reader):
         probed, embedded = encoder.run(job, reader, watch=lambda message: None, keep=True)

@@ -1,4 +1,4 @@
-"""Verification of the finished file in the encoder child: by comparing packets or by decoding.
+"""Verification of the finished file in the maker child: by comparing packets or by decoding.
 
 A second process (`media.worker.inspector`) checks that the file matches the plan.
 """

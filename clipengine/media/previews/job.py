@@ -1,4 +1,4 @@
-"""Read jobs in an encoder child. Their functions are imported with this module, before the child locks itself in."""
+"""Read jobs in a child. Their functions are imported with this module, before the child locks itself in."""
 
 from __future__ import annotations
 

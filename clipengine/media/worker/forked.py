@@ -1,7 +1,7 @@
 """Children that are forked instead of started as programs, for a command that cuts one recording.
 
-The command imports once what its encoder and its inspector need. All three then have the same address layout, unlike
-separate programs: an encoder that was taken over knows that of the inspector. The children also begin with a copy of
+The command imports once what its maker and its inspector need. All three then have the same address layout, unlike
+separate programs: a maker that was taken over knows that of the inspector. The children also begin with a copy of
 the command's memory: fork them before it reads settings, credentials or files. `lock_down` erases the environment.
 """
 
@@ -13,10 +13,10 @@ import threading
 import traceback
 from typing import Literal
 
-from clipengine.media.worker import encoder, inspector
+from clipengine.media.worker import inspector, maker
 from clipengine.media.worker.process import run_child
 
-_JOBS = {"encoder": encoder.do_job, "inspector": inspector.do_job}
+_JOBS = {"maker": maker.do_job, "inspector": inspector.do_job}
 
 
 def is_single_threaded() -> bool:
@@ -24,7 +24,7 @@ def is_single_threaded() -> bool:
     return threading.active_count() == 1 and len(os.listdir("/proc/self/task")) == 1
 
 
-def fork_child(program: Literal["encoder", "inspector"], control: int, ranges: int, stderr: int) -> int:
+def fork_child(program: Literal["maker", "inspector"], control: int, ranges: int, stderr: int) -> int:
     """Fork a child with these sockets and return its pid. Call it in a process with one thread."""
     parent = os.getpid()
     reading, writing = os.pipe()

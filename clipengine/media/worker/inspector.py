@@ -1,6 +1,6 @@
 """Inspector child: reports the contents of a finished clip file before it is published.
 
-The encoder child is not trusted, because a hostile recording may have taken it over. The inspector is a separate
+The maker child is not trusted, because a hostile recording may have taken it over. The inspector is a separate
 process that gets only the file, and the parent compares its report with the plan (`clips.clip_file`). It imports as
 little as possible, since its start-up time is most of its cost.
 """

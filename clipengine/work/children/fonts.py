@@ -1,4 +1,4 @@
-"""Fonts of this machine that burnt-in subtitles need. The encoder child gets their descriptors, and no other font.
+"""Fonts of this machine that burnt-in subtitles need. The maker child gets their descriptors, and no other font.
 
 Only the tables of characters are read here; glyphs are drawn in the sandbox.
 """

@@ -32,9 +32,9 @@ from clipengine.work.children.fonts import ChosenFont
 from clipengine.work.children.watermarks import WatermarkFile
 
 Message = dict[str, Any]
-# The programs of children. An encoder probes, cuts and makes previews, a burner also draws subtitles into the picture,
+# The programs of children. A maker probes, cuts and makes previews, a burner also draws subtitles into the picture,
 # and an inspector reads a finished clip.
-Program = Literal["encoder", "burner", "inspector"]
+Program = Literal["maker", "burner", "inspector"]
 
 _MiB = 1 << 20
 # Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds frames.

@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from clipengine.stores.base import ObjectReader
-from clipengine.work.children.pool import EncoderPool
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.process import Child
 
 _IDLE_SECONDS = 5.0
 _MAX_IDLE = 4  # each uses memory for its libraries
@@ -27,7 +27,7 @@ Key = tuple[str, str, str]
 
 class _Idle(NamedTuple):
     key: Key
-    process: EncoderProcess
+    process: Child
     reader: ObjectReader | None
     until: float
 
@@ -40,7 +40,7 @@ class _Idle(NamedTuple):
 class KeptChildren:
     """The idle children of a pool. Thread-safe."""
 
-    def __init__(self, pool: EncoderPool) -> None:
+    def __init__(self, pool: ChildPool) -> None:
         """`close` closes the pool as well."""
         self._pool = pool
         self._changed = threading.Condition()
@@ -49,7 +49,7 @@ class KeptChildren:
         self._closed = False
 
     @contextmanager
-    def lent(self, key: Key, open_reader: Callable[[], ObjectReader]) -> Iterator[tuple[EncoderProcess, ObjectReader]]:
+    def lent(self, key: Key, open_reader: Callable[[], ObjectReader]) -> Iterator[tuple[Child, ObjectReader]]:
         """Lend a child and a reader of the recording, for one job that is run with `keep`."""
         with ExitStack() as stack:
             process, reader = self._take(key)
@@ -73,7 +73,7 @@ class KeptChildren:
             self._close_idle(lambda each: True)
         self._pool.close()
 
-    def _take(self, key: Key) -> tuple[EncoderProcess | None, ObjectReader | None]:
+    def _take(self, key: Key) -> tuple[Child | None, ObjectReader | None]:
         with self._changed:
             self._close_idle(lambda each: not each.process.alive)
             for number, each in enumerate(self._idle):
@@ -82,7 +82,7 @@ class KeptChildren:
                     return each.process, each.reader
         return None, None
 
-    def _keep(self, key: Key, process: EncoderProcess, reader: ObjectReader) -> None:
+    def _keep(self, key: Key, process: Child, reader: ObjectReader) -> None:
         kept: ObjectReader | None = reader
         if reader.fileno() is not None:  # a file may change; remote stores check the ETag at each read
             reader.close()

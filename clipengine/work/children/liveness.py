@@ -1,4 +1,4 @@
-"""Liveness of one encoder child: its deadline, and how long it has given no sign of life."""
+"""Liveness of one child: its deadline, and how long it has given no sign of life."""
 
 from __future__ import annotations
 

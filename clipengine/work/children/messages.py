@@ -85,7 +85,7 @@ class Failure(_Message):
 
 
 class Result(_Message):
-    """The job is done. The fields depend on the job; the caller of `EncoderProcess.run` validates them."""
+    """The job is done. The fields depend on the job; the caller of `Child.run` validates them."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -11,10 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from clipengine.settings import Sandbox
 from clipengine.work.children.header_cache import HeaderCache
 from clipengine.work.children.jobs import Program
-from clipengine.work.children.process import EncoderProcess, ignore_loss
+from clipengine.work.children.process import Child, ignore_loss
 
 
-class EncoderPool:
+class ChildPool:
     """A pool that starts children ahead of time, so that their start-up does not delay clips.
 
     One thread starts all children and lives as long as the pool, because the kernel kills a child when the thread that
@@ -35,11 +35,11 @@ class EncoderPool:
         self._header_cache = header_cache or HeaderCache()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
-        self._ahead: dict[Program, int] = {"encoder": ahead, "inspector": inspectors_ahead, "burner": 0}
+        self._ahead: dict[Program, int] = {"maker": ahead, "inspector": inspectors_ahead, "burner": 0}
         self._on_loss = on_loss
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="encoders")
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="children")
         self._lock = threading.Lock()
-        self._started: dict[Program, deque[Future[EncoderProcess]]] = {program: deque() for program in self._ahead}
+        self._started: dict[Program, deque[Future[Child]]] = {program: deque() for program in self._ahead}
         self._closed = False
 
     def warm_up(self) -> None:
@@ -57,7 +57,7 @@ class EncoderPool:
         finally:
             child.close()
 
-    def take(self, program: Program = "encoder") -> EncoderProcess:
+    def take(self, program: Program = "maker") -> Child:
         """Return a child that runs this program. The caller closes it."""
         with self._lock:
             waiting = self._started[program]
@@ -78,10 +78,10 @@ class EncoderPool:
                     with contextlib.suppress(OSError):  # the child could not be started
                         waiting.popleft().result().close()
 
-    def _start(self, program: Program) -> Future[EncoderProcess]:
+    def _start(self, program: Program) -> Future[Child]:
         return self._starter.submit(self._make, program)
 
-    def _make(self, program: Program) -> EncoderProcess:
-        child = EncoderProcess(program, nice=self._nice, sandbox=self._sandbox, header_cache=self._header_cache)
+    def _make(self, program: Program) -> Child:
+        child = Child(program, nice=self._nice, sandbox=self._sandbox, header_cache=self._header_cache)
         child.on_loss = self._on_loss
         return child

@@ -74,19 +74,19 @@ def sandbox_layers() -> tuple[Layer, ...]:
     `detail`: the extent of the layer, or why it is missing. Raises DecoderCrashed, DecoderKilled or Timeout if no child
     can be started.
     """
-    child = EncoderProcess()
+    child = Child()
     try:
         return child.wait_until_ready()
     finally:
         child.close()
 
 
-class EncoderProcess:
-    """A child that can `run` jobs. It is killed when the thread that started it ends, see `EncoderPool`."""
+class Child:
+    """A child that can `run` jobs. It is killed when the thread that started it ends, see `ChildPool`."""
 
     def __init__(
         self,
-        program: Program = "encoder",
+        program: Program = "maker",
         *,
         nice: int = 0,
         sandbox: Sandbox = "auto",
@@ -141,7 +141,7 @@ class EncoderProcess:
                 raise InvalidMessage("the child is not ready")
             self._note_ready(message)
         except TimeoutError:
-            raise Timeout(f"no encoder process could be started within {_START_SECONDS:g} s") from None
+            raise Timeout(f"no child process could be started within {_START_SECONDS:g} s") from None
         except InvalidMessage as error:
             raise self._invalid_message(error) from error
         return self.layers
@@ -264,14 +264,14 @@ class EncoderProcess:
         self.layers = tuple(Layer(each.name, each.holds, each.detail) for each in message.layers)
         missing = ", ".join(f"{layer.name} ({layer.detail})" for layer in self.layers if not layer.holds)
         if missing and self.sandbox == "required":
-            raise SandboxIncomplete(f"the encoders' sandbox lacks {missing}")
+            raise SandboxIncomplete(f"the children's sandbox lacks {missing}")
         if missing:
-            _warn_once(f"the encoders' sandbox lacks {missing}")
+            _warn_once(f"the children's sandbox lacks {missing}")
 
     def _reported_error(self, failure: Failure) -> ClipEngineError:
         """Return the error that the child reports, or a more exact one from its stderr. Raises InvalidMessage."""
         if failure.trace:
-            log.error("the encoder child failed: %s", failure.trace)
+            log.error("a child failed: %s", failure.trace)
         if self._ranges.error is not None and self._ranges.error.code == failure.error.code:
             return self._ranges.error
         if not failure.is_allowed:
@@ -279,12 +279,12 @@ class EncoderProcess:
         error = error_from(failure.error.model_dump())
         if not isinstance(error, EncoderFailed):
             return error
-        log.error("an encoder failed: %s", self._stderr.text() or error.message)
+        log.error("a child failed: %s", self._stderr.text() or error.message)
         return UnsupportedMedia.out_of_memory() if self._stderr.ran_out_of_memory() else error
 
     def _invalid_message(self, reason: object) -> DecoderCrashed:
         """Return the error of a child that sent an invalid message: it has a bug, or was taken over."""
-        log.error("an encoder child sent an invalid message: %s", reason)
+        log.error("a child sent an invalid message: %s", reason)
         self.on_loss("crashed")
         return DecoderCrashed("the decoder process sent an invalid message")
 
@@ -300,7 +300,7 @@ class EncoderProcess:
         cause = exit_cause(code, on_purpose=self._killed)
         level = logging.DEBUG if cause == "stopped" else logging.ERROR
         tail = self._stderr.text()
-        log.log(level, "an encoder child ended with %s%s", code, f": {tail}" if tail else "")
+        log.log(level, "a child ended with %s%s", code, f": {tail}" if tail else "")
         self.on_loss(cause)
         return exit_error(cause, code, no_memory=self._stderr.ran_out_of_memory())
 

@@ -69,7 +69,7 @@ class RangeServer:
         except (OSError, ValueError):
             return  # the child has exited
         except Exception:
-            log.exception("reading a recording for an encoder child failed")
+            log.exception("reading a recording for a child failed")
             with contextlib.suppress(OSError):
                 self._channel.send({"error": Internal("the recording could not be read").to_object()})
 

@@ -19,7 +19,7 @@ class WatermarkFile:
     png: bytes
 
     def to_message(self) -> dict[str, Any]:
-        """Return the watermark for the encoder child, which gets no path."""
+        """Return the watermark for the maker child, which gets no path."""
         style = self.watermark.model_dump(mode="json", exclude={"path"})
         return {"png": base64.b64encode(self.png).decode(), "style": style}
 

@@ -32,8 +32,8 @@ from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, Program
-from clipengine.work.children.pool import EncoderPool
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.process import Child
 from clipengine.work.children.watermarks import WatermarkFile
 from clipengine.work.jobs.context import clip_job
 from clipengine.work.jobs.disk_reservation import DiskReservation, estimate_bytes
@@ -54,7 +54,7 @@ _FULL_DISKS = 2  # that a clip may fill before it fails, if other engines may ha
 # The progress at the end of encoding and of the verification.
 _ENCODED, _VERIFIED = 0.95, 0.97
 _FIRST_STEP: dict[Program, tuple[Step, float]] = {
-    "encoder": ("reading", 0.0),
+    "maker": ("reading", 0.0),
     "burner": ("reading", 0.0),
     "inspector": ("verifying", _ENCODED),
 }
@@ -74,7 +74,7 @@ class ClipRunner(Jobs[Clip]):
         context: JobContext,
         settings: Settings,
         store: Store,
-        encoders: EncoderPool,
+        pool: ChildPool,
         scratch: Scratch,
         disk: DiskReservation,
         *,
@@ -86,7 +86,7 @@ class ClipRunner(Jobs[Clip]):
         super().__init__(context)
         self._settings = settings
         self._store = store
-        self._encoders = encoders
+        self._pool = pool
         self._scratch = scratch
         self._disk = disk
         self._maker = ClipMaker(settings.encoding, settings.clip_rules, watermarks)
@@ -94,7 +94,7 @@ class ClipRunner(Jobs[Clip]):
         self._on_claimed = on_claimed
         self._on_finished = on_finished
         self._lock = threading.Lock()
-        self._running: dict[str, EncoderProcess] = {}
+        self._running: dict[str, Child] = {}
         self._finished: set[str] = set()  # clips whose files are kept for their upload
         self._filled: dict[str, int] = {}  # clips that filled the disk of this engine, and the bytes that they had
         self._unrecorded: set[str] = set()  # clips whose latest progress the ledger could not record
@@ -270,15 +270,15 @@ class ClipRunner(Jobs[Clip]):
                 stack.enter_context(closing(open_recording(self._store, self._ledger.recordings, each)))
                 for each in recordings
             ]
-            program: Program = "burner" if clip.subtitles == "burn" else "encoder"
+            program: Program = "burner" if clip.subtitles == "burn" else "maker"
             child, watch = stack.enter_context(self._child(clip, program))
             yield _Encoder(child, watch, readers)
             files += [reader.info for reader in readers]
 
     @contextmanager
-    def _child(self, clip: Clip, program: Program) -> Iterator[tuple[EncoderProcess, _Watch]]:
+    def _child(self, clip: Clip, program: Program) -> Iterator[tuple[Child, _Watch]]:
         """Yield a child for the clip and its watch. `abandon` and `interrupt` kill the child."""
-        child, watch = self._encoders.take(program), _Watch(self, clip, *_FIRST_STEP[program])
+        child, watch = self._pool.take(program), _Watch(self, clip, *_FIRST_STEP[program])
         with self._lock:
             self._running[clip.clip_id] = child
         try:
@@ -315,7 +315,7 @@ class ClipRunner(Jobs[Clip]):
 class _Encoder:
     """A child for a clip, with its watch and the readers of the clip's recordings."""
 
-    child: EncoderProcess
+    child: Child
     watch: _Watch
     readers: Sequence[ObjectReader]
 

@@ -31,8 +31,8 @@ from clipengine.stores.playlists import names_pieces
 from clipengine.tracing import bind
 from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
-from clipengine.work.children.pool import EncoderPool
-from clipengine.work.children.process import EncoderProcess
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.process import Child
 from clipengine.work.jobs.piece_probe import read_piece_facts
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.recording_files import digest_of_file
@@ -58,19 +58,19 @@ class Prober(Jobs[Probe]):
         self,
         context: JobContext,
         store: Store,
-        encoders: EncoderPool,
+        pool: ChildPool,
         *,
         suspects_allowed: Callable[[], bool],
         encoding: Encoding,
     ) -> None:
         super().__init__(context)
         self._store = store
-        self._encoders = encoders
+        self._pool = pool
         self._suspects_allowed = suspects_allowed
         self._encoding = encoding
         self._sidecars = Sidecars(self._ledger, store)
         self._lock = threading.Lock()
-        self._children: set[EncoderProcess] = set()
+        self._children: set[Child] = set()
 
     def claim(self) -> Probe | None:
         return self._ledger.recordings.claim_probe(self._owner, suspects=self._suspects_allowed())
@@ -167,7 +167,7 @@ class Prober(Jobs[Probe]):
 
     def _run(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
         """Return the report of a child, and the texts that it found."""
-        child = self._encoders.take()
+        child = self._pool.take()
         with self._lock:
             self._children.add(child)
         try:

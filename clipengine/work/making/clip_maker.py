@@ -27,7 +27,7 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.settings import Encoding
 from clipengine.work.children.fonts import choose_fonts
 from clipengine.work.children.jobs import Job, Message, cut_job, searched_seconds
-from clipengine.work.children.process import EncoderProcess, Watch
+from clipengine.work.children.process import Child, Watch
 from clipengine.work.children.watermarks import WatermarkFile
 from clipengine.work.making.snapping import snap_parts
 from clipengine.work.making.verification import verify_clip
@@ -128,7 +128,7 @@ class ClipMaker:
         making: Making,
         path: Path,
         encoder: AbstractContextManager[Encoder],
-        inspector: Callable[[], AbstractContextManager[tuple[EncoderProcess, Watch]]],
+        inspector: Callable[[], AbstractContextManager[tuple[Child, Watch]]],
     ) -> MadeClip:
         """Write the clip to the empty file at `path` and verify it.
 

@@ -15,13 +15,13 @@ from clipengine.settings import Encoding
 from clipengine.stores.base import StoredObject
 from clipengine.work.children.exit_status import LOST_CHILD
 from clipengine.work.children.jobs import inspect_job
-from clipengine.work.children.process import EncoderProcess, Watch
+from clipengine.work.children.process import Child, Watch
 
 _PASSED_ON: tuple[type[ClipEngineError], ...] = (VerificationFailed, Timeout, *LOST_CHILD)
 
 
 def verify_clip(
-    inspector: EncoderProcess, path: Path, plan: FilePlan, cut: CutReport, *, encoding: Encoding, watch: Watch
+    inspector: Child, path: Path, plan: FilePlan, cut: CutReport, *, encoding: Encoding, watch: Watch
 ) -> None:
     """Raise VerificationFailed unless the file at `path` is the clip that was planned and reported.
 

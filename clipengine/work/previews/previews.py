@@ -33,7 +33,7 @@ from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.work.children.jobs import read_job
 from clipengine.work.children.kept_children import KeptChildren, Key
-from clipengine.work.children.pool import EncoderPool
+from clipengine.work.children.pool import ChildPool
 from clipengine.work.previews.queue import Check, PreviewQueue
 from clipengine.work.recording_files import open_recording
 
@@ -120,16 +120,16 @@ class Previews:
         encoding: Encoding,
         store: Store,
         recordings: Recordings,
-        encoders: EncoderPool,
+        pool: ChildPool,
         folder: Path,
         *,
         max_bytes: int,
     ) -> None:
-        """`stop` closes `encoders` as well."""
+        """`stop` closes `pool` as well."""
         self._recordings = recordings
         self._encoding = encoding
         self._store = store
-        self._children = KeptChildren(encoders)
+        self._children = KeptChildren(pool)
         self._cache = _Cache(folder, max_bytes)
         self._queue = PreviewQueue()
 

@@ -1,6 +1,6 @@
 """Encoder child: probes a recording, makes a preview of it or cuts a clip from one or several.
 
-Started as `python -I -m clipengine.media.worker.encoder CONTROL RANGES PARENT cell`; see `media.worker.process`.
+Started as `python -I -m clipengine.media.worker.maker CONTROL RANGES PARENT cell`; see `media.worker.process`.
 """
 
 from __future__ import annotations
