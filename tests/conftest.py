@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,17 @@ def defects() -> Path:
     if not DEFECTS.is_dir():
         pytest.skip("the defect recordings are not here (../shared/media-defects)")
     return DEFECTS
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the variants of a test beyond the first ones that `typical` names as exhaustive."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (typical := item.get_closest_marker("typical")) is not None:
+            function = item.nodeid.partition("[")[0]
+            seen[function] += 1
+            if seen[function] > typical.args[0]:
+                item.add_marker(pytest.mark.exhaustive)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -175,6 +175,7 @@ def test_boolean_is_not_accepted_as_a_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["config", "serve", "doctor", "keys list"])
+@pytest.mark.typical(2)
 def test_every_command_reports_invalid_settings_and_exits_with_1(command: str, tmp_path: Path) -> None:
     environ = os.environ | {"CLIPENGINE_PROFILES": "text", "CLIPENGINE_SERVER__PORT": "a\nb"}
     arguments = [sys.executable, "-m", "clipengine.cli.main", *command.split()]

@@ -158,6 +158,7 @@ def test_plan_has_the_warnings_of_the_clip(
         pytest.param("one_frame_a_second", [(2, 11.8)], {"fps": 5}, 49, marks=pytest.mark.exhaustive),
     ],
 )
+@pytest.mark.typical(2)
 def test_plan_has_the_frames_of_the_clip(
     http: httpx.Client,
     engine: RecordedEngine,

@@ -103,6 +103,7 @@ def test_too_many_and_too_long_ids_are_rejected(http: httpx.Client) -> None:
         ("tags=a", "tags"),
     ],
 )
+@pytest.mark.typical(2)
 def test_invalid_filter_is_named(http: httpx.Client, path: str, query: str, parameter: str | None) -> None:
     answer = http.get(f"{path}?{query}")
     assert answer.status_code == 422

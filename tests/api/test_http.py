@@ -140,6 +140,7 @@ class TestAuthentication:
             "/docs/start%00.md",
         ],
     )
+    @pytest.mark.typical(2)
     def test_path_traversal_is_not_found(self, server: ApiServer, path: str) -> None:
         key = f"Authorization: Bearer {server.key}"
         answer = raw(

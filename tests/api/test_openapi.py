@@ -238,6 +238,7 @@ def test_application_can_be_created_more_than_once(engine: RecordedEngine) -> No
         ("CreateKey", "/v1/keys", {"name": "a\x1bb"}),
     ],
 )
+@pytest.mark.typical(2)
 def test_schema_refuses_what_the_server_refuses(
     http: httpx.Client, document: dict[str, Any], name: str, path: str, body: dict[str, Any]
 ) -> None:

@@ -86,6 +86,7 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"loudness_lufs": -51}, "/output/loudness_lufs"),
     ],
 )
+@pytest.mark.typical(2)
 def test_invalid_output_is_rejected(http: httpx.Client, recording: Recording, output: Any, pointer: str) -> None:
     problem = refused(post(http, recording.recording_id, BODY | {"output": output}), 422, "invalid_request")
     assert pointers(problem) == [pointer]

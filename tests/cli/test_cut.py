@@ -113,6 +113,7 @@ def test_subtitles_and_watermark_are_drawn_in_the_sandbox(film: Path, tmp_path: 
         (["--watermark", "logo"], "There is no watermark 'logo': the settings have none"),
     ],
 )
+@pytest.mark.typical(2)
 def test_invalid_drawing_is_rejected(options: list[str], message: str, film: Path, tmp_path: Path) -> None:
     (tmp_path / "clipengine.toml").write_text('[profiles.sound]\ncontainer = "mp4"\nvideo = "none"\n')
     target = str(tmp_path / "clip.mp4")
@@ -268,6 +269,7 @@ def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, 
         pytest.param("-n 15", False, marks=pytest.mark.exhaustive),
     ],
 )
+@pytest.mark.typical(2)
 def test_limit_of_the_shell_is_not_blamed_on_the_recording(limit: str, burnt: bool, film: Path, tmp_path: Path) -> None:
     """The encoder is forked from the command, or started as a program, which burns subtitles."""
     texts = tmp_path / "texts.srt"

@@ -52,6 +52,7 @@ def test_height_is_limited_after_the_aspect(fit: str) -> None:
 @pytest.mark.parametrize("width", range(2, 60, 2))
 @pytest.mark.parametrize("fit", ["crop", "pad", "blur"])
 @pytest.mark.parametrize("aspect", ["9:16", "10:1", "1:10", "16:9"])
+@pytest.mark.typical(2)
 def test_small_pictures_have_even_sizes_inside_each_other(width: int, fit: str, aspect: str) -> None:
     output = Output.model_validate({"aspect": aspect, "fit": fit, "crop": _region(0.2, 0.1, 0.5, 0.7)})
     found = framing(output, width, 34, Fraction(64, 45), max_height=16)

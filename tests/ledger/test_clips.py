@@ -287,6 +287,7 @@ def _bring_to(ledger: Ledger, clip_id: str, state: str, result: ClipResult) -> N
 
 @pytest.mark.parametrize("state", _STATES)
 @pytest.mark.parametrize("call", _WON)
+@pytest.mark.typical(2)
 def test_transition_succeeds_only_in_the_states_that_allow_it(
     ledger: Ledger, queue: Queue, result: ClipResult, state: str, call: str
 ) -> None:

@@ -76,6 +76,7 @@ def test_words_are_found(ledger: Ledger, q: str, expected: list[str]) -> None:
         *["goal%s?", "goal \\", "goal\0", "goal <-> x", "{goal}", "goal | x", 'goal" OR "x', "ﷲ" * 200],
     ],
 )
+@pytest.mark.typical(2)
 def test_syntax_of_queries_has_no_meaning(ledger: Ledger, q: str) -> None:
     assert found(ledger, q=q) in ([], ["Winning goal", "own-goal.mp4"])
 
@@ -138,6 +139,7 @@ def test_largest_metadata_is_indexed(ledger: Ledger, queue: Queue) -> None:
 @pytest.mark.parametrize(
     "sort", cases([f"{sign}{name}" for name in CLIP_SORTS for sign in ("", "-")], ["-created_at", "label", "-size"])
 )
+@pytest.mark.typical(2)
 def test_pages_of_every_order_are_complete(
     ledger: Ledger,
     queue: Queue,

@@ -126,6 +126,7 @@ def test_transcripts_are_deleted_with_their_recording(ledger: Ledger, recording:
     assert _search(ledger, "annual") == []
 
 
+@pytest.mark.typical(1)
 def test_largest_transcript_is_stored_and_searched_in_a_few_seconds(ledger: Ledger, recording: Recording) -> None:
     cues = [Cue(1000 * number, 1000 * number + 900, f"word{number} again and again") for number in range(MAX_CUES)]
     began = time.monotonic()

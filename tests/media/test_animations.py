@@ -58,6 +58,7 @@ def _assert_frames(reading: AnimationReading, film: Film, origin: Fraction, leng
         ("rotated_90", {"max_height": 150}),
     ],
 )
+@pytest.mark.typical(2)
 def test_every_frame_is_at_its_time(
     container: str, name: str, settings: dict[str, Any], shelf: Shelf, tmp_path: Path
 ) -> None:

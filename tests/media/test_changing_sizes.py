@@ -191,6 +191,7 @@ def _square(path: Path, at: float) -> float:
 
 @pytest.mark.parametrize("name", cases(_ANAMORPHIC, ("h264", "mpeg2")))
 @pytest.mark.parametrize("values", [{}, {"max_height": 96}, {"output": {"aspect": "1:1", "fit": "pad"}}], ids=str)
+@pytest.mark.typical(2)
 def test_anamorphic_pictures_of_several_sizes_keep_their_shape(
     tmp_path: Path, name: str, values: dict[str, Any]
 ) -> None:

@@ -65,6 +65,7 @@ def shown(path: Path) -> list[tuple[float, float, str]]:
 
 
 @pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.typical(2)
 def test_chapters_of_the_range_are_shifted_and_shortened(recording: Path, tmp_path: Path, name: str) -> None:
     profile = PROFILES[name]
     path = tmp_path / f"clip.{profile.container}"
@@ -143,6 +144,7 @@ def test_chapters_of_parts_are_in_the_head_of_an_mp3_whenever_it_is_written(
 
 
 @pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.typical(2)
 def test_chapters_of_several_parts_follow_each_other(recording: Path, shelf: Shelf, tmp_path: Path, name: str) -> None:
     profile = PROFILES[name]
     path = tmp_path / f"clip.{profile.container}"

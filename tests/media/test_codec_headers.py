@@ -64,6 +64,7 @@ def flv(tmp_path: Path) -> Path:
 
 @_BOTH
 @pytest.mark.parametrize("cut", cases(["4 5", "3.3 4", "1.7 2.5", "5.6 6.5", "6.4 7"], ["4 5", "1.7 2.5"]))
+@pytest.mark.typical(2)
 def test_clip_of_an_mp4_with_two_sample_entries_shows_the_pictures_of_both(
     mp4: Path, cut: str, profile: Profile
 ) -> None:
@@ -73,6 +74,7 @@ def test_clip_of_an_mp4_with_two_sample_entries_shows_the_pictures_of_both(
 
 @_BOTH
 @pytest.mark.parametrize("cut", ["5 6", "3.5 4", "2.9 3.6", "1 2"])
+@pytest.mark.typical(2)
 def test_clip_of_an_flv_with_a_second_sequence_header_shows_its_pictures(flv: Path, cut: str, profile: Profile) -> None:
     start, end = map(Fraction, cut.split())
     assert not _faults(flv, start, end, profile)

@@ -139,6 +139,7 @@ def _expected(folder: Path, name: str, output: Path, values: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(("name", "option", "profile"), [*_cases()])
+@pytest.mark.typical(2)
 def test_options_keep_the_colours(name: str, option: str, profile: str, folder: Path, tmp_path: Path) -> None:
     expected = _expected(folder, name, tmp_path, _PROFILES[profile])
     pixels = _pixels(_recording(folder, name), tmp_path, option, _PROFILES[profile])
@@ -149,6 +150,7 @@ def test_options_keep_the_colours(name: str, option: str, profile: str, folder: 
 
 
 @pytest.mark.parametrize(("first", "later"), [*_pairs()])
+@pytest.mark.typical(2)
 def test_later_parts_keep_their_colours(first: str, later: str, folder: Path, tmp_path: Path) -> None:
     small = _recording(folder, later, width=WIDTH // 2, height=HEIGHT // 2)
     parts = [
@@ -173,6 +175,7 @@ def test_parts_in_pq_and_hlg_are_not_joined_in_hdr(folder: Path, tmp_path: Path)
     "name",
     [name if name in ("709", "full", "hlg") else pytest.param(name, marks=pytest.mark.exhaustive) for name in SOURCES],
 )
+@pytest.mark.typical(2)
 def test_poster_equals_the_first_frame(name: str, option: str, folder: Path, tmp_path: Path) -> None:
     path, clip = _recording(folder, name), tmp_path / "clip.mp4"
     with path.open("rb") as source, clip.open("w+b") as target:

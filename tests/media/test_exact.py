@@ -89,6 +89,7 @@ def test_only_a_changed_end_is_reported_as_clamped(shelf: Shelf, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["mp4_bframes", "webm_live_vp8", "ts_jumps_back", "audio_only_mp3"])
+@pytest.mark.typical(2)
 def test_cut_in_a_child_process_is_identical(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)
     start, end, output = Fraction(2017, 1000), Fraction(3203, 1000), tmp_path / "clip.mp4"

@@ -131,6 +131,7 @@ def test_exact_clip_has_no_faults(tmp_path: Path) -> None:
         ),
     ],
 )
+@pytest.mark.typical(2)
 def test_judge_reports_each_fault(tmp_path: Path, fault: Callable[[Drawn], Drawn], said: str) -> None:
     faults = _faults(tmp_path / "clip.mp4", fault(_exact()))
     assert any(said in text for text in faults) if said else faults == []

@@ -81,6 +81,7 @@ def test_muted_ranges_are_silent_and_nothing_else_is(recording: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("profile", [{}, {"audio": "opus", "container": "mkv"}, {"audio_tracks": "mix"}])
+@pytest.mark.typical(2)
 def test_audio_fades_linearly_at_both_ends(profile: dict[str, Any], recording: Path, tmp_path: Path) -> None:
     _, tracks = _cut(recording, tmp_path, {"fade_seconds": 2.0}, **profile)
     _, plain = _cut(recording, tmp_path, {}, **profile)
@@ -97,6 +98,7 @@ def test_fade_is_at_most_half_of_the_clip(recording: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("target", [-16.0, -23.0, -45.0])
 @pytest.mark.parametrize("options", [{}, {"fade_seconds": 1.0, "mute": [[2.0, 4.0]]}])
+@pytest.mark.typical(2)
 def test_loudness_is_within_half_a_unit(
     target: float, options: dict[str, Any], recording: Path, tmp_path: Path
 ) -> None:
@@ -199,6 +201,7 @@ def test_speed_keeps_pitch_and_sync(speed: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [48000, 16000])
 @pytest.mark.parametrize("speed", [0.25, 0.5, 0.9, 2.0])
+@pytest.mark.typical(2)
 def test_sound_at_a_speed_is_in_time(speed: float, rate: int) -> None:
     """Within half a frame of 25 frames a second: bursts of noise are found by their envelope."""
     time, dice = np.arange(8 * rate) / rate, np.random.default_rng(3)

@@ -36,6 +36,7 @@ def _fractions(start: str, end: str) -> tuple[Fraction, Fraction]:
     ],
 )
 @pytest.mark.parametrize("profile", [Profile(), Profile(container="mkv")])
+@pytest.mark.typical(2)
 def test_every_part_is_exact(shelf: Shelf, tmp_path: Path, names: tuple[str, ...], profile: Profile) -> None:
     films = [shelf.get(name) for name in names]
     parts = [(film.path, *_fractions(*span)) for film, span in zip(films, _RANGES, strict=True)]

@@ -68,6 +68,7 @@ def numbers(strip: bytes, count: int) -> list[int | None]:
 
 
 @pytest.mark.parametrize("name", FILMS)
+@pytest.mark.typical(2)
 def test_frame_preview_is_the_first_frame_of_a_clip(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     with opened(film) as (source, facts, seek_index):
@@ -103,6 +104,7 @@ def test_preview_has_the_colours_of_the_clip(shelf: Shelf, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*FILMS, "mp4_vfr_jitter", "mp4_vfr_gaps"])
+@pytest.mark.typical(2)
 def test_frame_times_match_the_film(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     start, end = Fraction("1.007"), Fraction("2.5")
@@ -145,6 +147,7 @@ def test_close_tiles_are_exact(shelf: Shelf, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mp4_24", "mp4_one_keyframe", "webm_vp9", "ts_jumps_ahead", "ts_bframes"])
+@pytest.mark.typical(2)
 def test_distant_tiles_show_an_earlier_frame(shelf: Shelf, name: str) -> None:
     film = shelf.get(name)
     with opened(film) as (source, facts, _):

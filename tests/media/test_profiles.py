@@ -74,6 +74,7 @@ CASES = {
 @pytest.mark.parametrize(
     "name", cases(CASES, {"default", "hevc_10bit", "av1", "webm_vp9", "m4a", "mp3", "second_track"})
 )
+@pytest.mark.typical(2)
 def test_file_matches_the_profile(name: str, shelf: Shelf, tmp_path: Path) -> None:
     case, recording = CASES[name], shelf.get("audio_three_tracks")
     clip = cut(recording, _START, _END, tmp_path / f"clip.{case.extension}", case.profile)

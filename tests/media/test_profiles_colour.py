@@ -72,6 +72,7 @@ def test_hdr_films_are_tone_mapped(name: str, shelf: Shelf, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", _REAL)
+@pytest.mark.typical(2)
 def test_real_hdr_recordings_are_tone_mapped(name: str, recordings: Path, tmp_path: Path) -> None:
     recording = _film(recordings / name)
     frame = _first_frame(cut(recording, Fraction(0), Fraction(1, 10), tmp_path / "clip.mp4").path)
@@ -123,6 +124,7 @@ def test_real_hdr_recordings_are_kept(name: str, recordings: Path, tmp_path: Pat
     ("name", "tags"), [("tagged_bt601", BT601), ("tagged_bt709", BT709), ("tagged_bt2020", BT2020)]
 )
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
+@pytest.mark.typical(2)
 def test_colour_tags_and_levels_are_kept(name: str, tags: Tags, codec: Any, shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get(name)
     clip = cut(recording, Fraction(1), Fraction(3, 2), tmp_path / "clip.mp4", Profile(video=codec))

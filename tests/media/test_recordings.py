@@ -74,6 +74,7 @@ def _ms(time: Fraction) -> Fraction:
 
 
 @pytest.mark.parametrize("name", cases((name for name in NAMES if name not in {*BROKEN, *TRUNCATED}), TYPICAL))
+@pytest.mark.typical(2)
 def test_clips_equal_a_plain_decode(recordings: Path, tmp_path: Path, name: str) -> None:
     path, until = recordings / name, _LONG.get(name)
     seen, output = watch(path, until), tmp_path / "clip.mp4"

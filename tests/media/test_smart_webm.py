@@ -174,6 +174,7 @@ def test_packets_of_the_copied_part_are_the_recordings(
     ],
     ids=["codec", "container", "size", "av1", "no keyframe"],
 )
+@pytest.mark.typical(2)
 def test_what_cannot_be_copied_is_encoded(
     shelf: Shelf, tmp_path: Path, name: str, profile: Profile, reason: str
 ) -> None:

@@ -92,6 +92,7 @@ def read_texts(path: Path, track: int) -> list[tuple[float, float, str]]:
 
 
 @pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.typical(2)
 def test_every_transcript_with_a_cue_in_the_range_becomes_a_text_track(
     recording: Path, tmp_path: Path, name: str
 ) -> None:
@@ -142,6 +143,7 @@ def test_range_without_a_cue_has_no_text_track(recording: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["mp4", "mkv", "webm", "m4a"])
+@pytest.mark.typical(2)
 def test_texts_of_several_parts_follow_each_other(recording: Path, tmp_path: Path, name: str) -> None:
     """Each part has its cues at its offset. A language of one part only has no cue in the others."""
     path = tmp_path / f"clip.{PROFILES[name].container}"

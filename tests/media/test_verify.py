@@ -288,6 +288,7 @@ def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
         (_planned(facts=_FACTS.model_copy(update={"audio": (_AUDIO,)})), {"audio_codec": "aac"}),
     ],
 )
+@pytest.mark.typical(2)
 def test_clip_that_differs_from_the_plan_is_rejected(
     clip: bytes, verifier: PacketVerifier | None, tmp_path: Path, planned: FilePlan, reported: dict[str, Any]
 ) -> None:

@@ -99,6 +99,7 @@ def test_missing_objects_are_reported_and_deleting_them_is_not_an_error(store: S
 
 
 @pytest.mark.parametrize("key", BAD_KEYS, ids=range(len(BAD_KEYS)))
+@pytest.mark.typical(2)
 def test_every_method_rejects_invalid_keys(store: Store, key: str) -> None:
     attempts: list[Callable[[], object]] = [
         lambda: store.head(key),
@@ -273,6 +274,7 @@ def test_stream_above_its_limit_stores_nothing(store: Store) -> None:
     assert keys(store) == []
 
 
+@pytest.mark.typical(2)
 def test_object_larger_than_a_single_put_is_stored_in_parts(store: Store) -> None:
     # Not a multiple of the part size.
     block = random.Random(3).randbytes(MEBIBYTE)

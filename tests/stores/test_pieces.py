@@ -91,6 +91,7 @@ def test_index_of_a_playlist_pins_every_file(store: Store, count: int) -> None:
     assert {each.etag for each in index.ranges()} == {store.head(each.key).etag for each in index.ranges()}
 
 
+@pytest.mark.typical(1)
 def test_files_among_many_others_are_looked_up(store: Store) -> None:
     for number in range(30):
         put(store, f"a/z{number}.ts", b"x")

@@ -125,6 +125,7 @@ def test_stores_with_different_prefixes_are_separate(make_s3: MakeS3, s3: S3Serv
     assert [found.key for found in whole.list()] == ["one-b/k2", "one/k"]
 
 
+@pytest.mark.exhaustive
 def test_list_returns_objects_of_all_pages(make_s3: MakeS3, s3: S3Server, bucket: str) -> None:
     store = make_s3(prefix="p")
     names = [f"{n:04}" for n in range(1003)]

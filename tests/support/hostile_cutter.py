@@ -17,7 +17,7 @@ import av
 from clipengine.clips.options.profiles import Profile
 from clipengine.media.output.writer import open_writer
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
-from clipengine.media.worker import encoder as child
+from clipengine.media.worker import maker as child
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 from clipengine.recordings.facts import TrackNames

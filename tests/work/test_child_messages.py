@@ -110,6 +110,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("script", INVALID.values(), ids=INVALID)
+@pytest.mark.typical(2)
 def test_invalid_message_ends_the_child_and_uses_no_memory_of_the_engine(script: str) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # reset VmHWM
     before = _memory("VmRSS")

@@ -11,7 +11,7 @@ import pytest
 
 from clipengine.clips.plan.read_jobs import WAVEFORM
 from clipengine.errors import Busy, RateLimited
-from clipengine.work.previews.previews import queue as preview_queue
+from clipengine.work.previews import queue as preview_queue
 from clipengine.work.previews.queue import (
     LONG_SECONDS,
     MAX_QUEUED,
