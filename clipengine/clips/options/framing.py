@@ -153,9 +153,13 @@ def _even(value: Fraction) -> int:
 
 
 def output_size(width: int, height: int, *, rotation: int, max_height: int | None) -> tuple[int, int]:
-    """Return width and height of the rotated clip: even, at most `max_height` high, with the same aspect ratio."""
+    """Return width and height of the rotated clip: even, at most `max_height` high, with the same aspect ratio.
+
+    An odd `max_height` allows one line less, as the height is even.
+    """
     if rotation % 180:
         width, height = height, width
-    if max_height is not None and height > max_height:
-        width, height = round(width * max_height / height), max_height
+    most = None if max_height is None else max_height - max_height % 2
+    if most is not None and height > most:
+        width, height = round(width * most / height), most
     return max(2, width + width % 2), max(2, height + height % 2)
