@@ -37,6 +37,15 @@ def bounded(value: Any) -> Fraction:
     return seconds
 
 
+def frame_rate(value: Fraction) -> Fraction:
+    """Return the exact rate that a rounded one means: 29.97 is 30000/1001. Raises ValueError if it is not positive."""
+    if value <= 0:
+        raise ValueError("a rate must be positive")
+    nominal = round(value)
+    film = Fraction(nominal * 1000, 1001)
+    return film if value != nominal and abs(value - film) < Fraction(1, 100) else value
+
+
 def parse_time(text: str) -> Fraction:
     """Parse `90`, `90.25`, `.8`, `1:02.5` or `1:02:03.5` into seconds. Raises ValueError."""
     match = _CLOCK.match(text.strip())

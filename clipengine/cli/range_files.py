@@ -13,6 +13,7 @@ import click
 from clipengine.cli import output
 from clipengine.cli.options import PartValue
 from clipengine.clips.options.profiles import Container
+from clipengine.timecode import frame_rate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,7 +40,7 @@ class FromFile(NamedTuple):
         A range without a label gets `label`, or the name of the file, with its number.
         """
         # Imported here, because most clips do not come from a file.
-        from clipengine.clips.ranges.edl import parse_ranges
+        from clipengine.clips.ranges.formats import parse_ranges
         from clipengine.clips.ranges.range_file import MAX_FILE_BYTES
         from clipengine.errors import InvalidRequest
 
@@ -66,9 +67,7 @@ def rate_value(text: str) -> Fraction:
         rate = Fraction(0)
     if not 1 <= rate <= 240:
         raise click.BadParameter(f"{text[:20]!r} is not a frame rate, such as 25 or 30000/1001")
-    nominal = round(rate)
-    film = Fraction(nominal * 1000, 1001)
-    return film if rate != nominal and abs(rate - film) < Fraction(1, 100) else rate
+    return frame_rate(rate)
 
 
 rate_option = click.option(

@@ -178,7 +178,7 @@ class RecordingCalls(Generic[R]):
         return Waveform.from_object((yield from self._api.get(path, params, extra_time=_WAVEFORM_SECONDS)))
 
     def ranges(self, recording_id: str, path: str | Path) -> Steps[Ranges]:
-        """Return the ranges of a CSV file or an edit decision list. No clip is made of them."""
+        """Return the ranges of a CSV, EDL or OpenTimelineIO file. No clip is made of them."""
         path = Path(path)
         headers = {"Content-Type": "text/plain", "Content-Length": str(path.stat().st_size)}
         target = route("recordings", recording_id, "ranges")
@@ -191,7 +191,7 @@ class RecordingCalls(Generic[R]):
     ) -> Steps[int]:
         """Write ranges with `start_seconds`, `end_seconds` and, if they have one, `label` to a file; return its size.
 
-        `format` is `csv`, `losslesscut` or `edl`, by default the file's suffix.
+        `format` is `csv`, `losslesscut`, `edl`, `otio`, `fcpxml` or `xmeml`, by default the file's suffix.
         """
         body = {"format": format or Path(path).suffix[1:].lower(), "ranges": [dict(each) for each in ranges]}
         return save(route("recordings", recording_id, "ranges", "file"), path, None, method="POST", json=body)

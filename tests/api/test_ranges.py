@@ -40,7 +40,12 @@ def test_edit_decision_list_counts_the_frames_of_the_recording(http: httpx.Clien
     assert answer.json()["notes"] == [{"line": 2, "detail": "black is left out"}]
 
 
-FORMATS = {"csv": ("text/csv", ".csv"), "losslesscut": ("text/csv", ".llc.csv"), "edl": ("text/plain", ".edl")}
+FORMATS = {
+    "csv": ("text/csv; charset=utf-8", ".csv"),
+    "losslesscut": ("text/csv; charset=utf-8", ".llc.csv"),
+    "edl": ("text/plain; charset=utf-8", ".edl"),
+    "otio": ("application/json", ".otio"),
+}
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -50,9 +55,21 @@ def test_written_ranges_are_read_again(http: httpx.Client, recording: Recording,
     path = f"/v1/recordings/{recording.recording_id}/ranges/file"
     file = http.post(path, json={"format": kind, "ranges": body})
     media_type, suffix = FORMATS[kind]
-    assert (file.status_code, file.headers["content-type"]) == (200, f"{media_type}; charset=utf-8"), file.text
+    assert (file.status_code, file.headers["content-type"]) == (200, media_type), file.text
     assert file.headers["content-disposition"].endswith(suffix)
     assert ranges(send(http, recording, file.text)) == given
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("fcpxml", ".fcpxml"), ("xmeml", ".xml")])
+def test_project_of_an_editing_program_names_the_file(
+    http: httpx.Client, recording: Recording, kind: str, suffix: str
+) -> None:
+    body = {"format": kind, "ranges": [{"start_seconds": 1, "end_seconds": 2, "label": "Goal"}]}
+    file = http.post(f"/v1/recordings/{recording.recording_id}/ranges/file", json=body)
+    assert (file.status_code, file.headers["content-type"]) == (200, "application/xml")
+    assert file.headers["content-disposition"].endswith(suffix)
+    assert "recording.mp4" in file.text
+    assert "Goal" in file.text
 
 
 def test_range_without_length_is_not_written(http: httpx.Client, recording: Recording) -> None:
@@ -107,7 +124,7 @@ def test_file_that_is_too_large_is_rejected(http: httpx.Client, recording: Recor
 
 
 def test_other_media_types_and_recordings_are_rejected(http: httpx.Client, recording: Recording) -> None:
-    assert send(http, recording, "0,1\n", "application/json").status_code == 415
+    assert send(http, recording, "0,1\n", "application/xml").status_code == 415
     assert send(http, "rec_01jr0000000000000000000000", "0,1\n").status_code == 404
 
 

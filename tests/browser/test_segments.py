@@ -130,7 +130,9 @@ def test_exported_files_are_imported_again(
         mark(page, frames=10, label='say "go", now')
         mark(page, frames=5)
         before = listed(page)
-        for number, kind in enumerate(("Export CSV", "Export CSV for LosslessCut", "Export EDL")):
+        for number, kind in enumerate(
+            ("Export CSV", "Export CSV for LosslessCut", "Export EDL", "Export OpenTimelineIO")
+        ):
             page.get_by_role("button", name="Import and export segments").click()
             with page.expect_download() as download:
                 page.get_by_role("menuitem", name=kind, exact=True).click()

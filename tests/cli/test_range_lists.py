@@ -46,6 +46,10 @@ def test_every_range_becomes_a_clip(server: RunningServer, recording_id: str, tm
     edl = tmp_path / "list.edl"
     assert server.command("clips", "export", recording_id, "--output", str(edl)).returncode == 0
     assert "002  AX       AA/V  C        00:00:01:00 00:00:02:00 00:00:00:13 00:00:01:13\n" in edl.read_text()
+    otio = tmp_path / "list.otio"
+    assert server.command("clips", "export", recording_id, "--output", str(otio)).returncode == 0
+    again = _shown(server.command("clips", "create", recording_id, "--from", str(otio), "--json"))
+    assert _ranges(again)[:2] == [("moment 2", 0.0, 0.52), ("Goal", 1.0, 2.0)]  # ends on frames
     for name, said in (("no/x.csv", "does not exist"), ("x.txt", "give --format")):
         refused = server.command("clips", "export", recording_id, "--output", str(tmp_path / name))
         assert (refused.returncode, said in refused.stderr) == (2, True)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipengine.clips.ranges.edl import format_edl, parse_ranges
+from clipengine.clips.ranges.edl import format_edl
+from clipengine.clips.ranges.formats import parse_ranges
 from clipengine.clips.ranges.range_file import (
     MAX_FILE_BYTES,
     MAX_LINE_CHARACTERS,

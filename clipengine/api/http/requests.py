@@ -287,7 +287,8 @@ class WriteRanges(Body):
     model_config = _like(format="edl", ranges=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
 
     format: RangeFormat = Field(
-        description="`csv` has a header, `losslesscut` is the CSV of LosslessCut, `edl` a CMX 3600 edit decision list."
+        description="`csv` has a header, `losslesscut` is the CSV of LosslessCut, `edl` a CMX 3600 edit decision list, "
+        "`otio` OpenTimelineIO, `fcpxml` for Final Cut Pro and DaVinci Resolve, `xmeml` for Premiere Pro."
     )
     ranges: list[WrittenRange] = Field(min_length=1, max_length=MAX_ROWS, description="In the order of the file.")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import Any
 
 from starlette.responses import Response
@@ -13,8 +15,9 @@ from clipengine.api.http.responses import RangesObject
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.downloads import content_disposition, file_name
-from clipengine.clips.ranges.edl import format_ranges, parse_ranges
-from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange
+from clipengine.clips.clip import Recording
+from clipengine.clips.ranges.formats import FORMATS, format_ranges, parse_ranges
+from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange, RangeSource
 from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
     InvalidRequest,
@@ -26,8 +29,7 @@ from clipengine.errors import (
 )
 from clipengine.timecode import exact
 
-_MEDIA_TYPES = ("text/plain", "text/csv")
-_SUFFIXES = {"csv": "csv", "losslesscut": "llc.csv", "edl": "edl"}
+_MEDIA_TYPES = ("text/plain", "text/csv", "application/json")
 
 
 async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
@@ -46,16 +48,27 @@ async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
 
 def write_ranges(call: Call[NoQuery, WriteRanges]) -> Response:
     recording, kind = recording_of_path(call), call.body.format
-    video = ClipSource(recording).facts.video
+    source = _source(recording)
     ranges = [
         ListedRange(number, exact(each.start_seconds), exact(each.end_seconds), each.label)
         for number, each in enumerate(call.body.ranges, 1)
     ]
-    title = recording.name or recording.recording_id
-    text = format_ranges(kind, ranges, title, video.rate if video else None)
-    name = content_disposition("attachment", file_name(title, _SUFFIXES[kind]))
-    media_type = "text/plain" if kind == "edl" else "text/csv"
-    return Response(text, media_type=media_type, headers={"Content-Disposition": name})
+    text = format_ranges(kind, ranges, source)
+    name = content_disposition("attachment", file_name(source.title, FORMATS[kind].suffix))
+    return Response(text, media_type=FORMATS[kind].media_type, headers={"Content-Disposition": name})
+
+
+def _source(recording: Recording) -> RangeSource:
+    """Return the recording as files of ranges name it. Raises RecordingNotComplete."""
+    facts = ClipSource(recording).facts
+    title, file = recording.name or recording.recording_id, PurePosixPath(recording.bucket_path).name
+    source = RangeSource(title, file, facts.duration)
+    if (video := facts.video) is not None:
+        width, height = (video.height, video.width) if video.rotation % 180 else (video.width, video.height)
+        source = replace(source, rate=video.rate, width=width, height=height)
+    if facts.audio:
+        source = replace(source, channels=facts.audio[0].channels, sample_rate=facts.audio[0].sample_rate)
+    return source
 
 
 def _object(each: ListedRange, duration: Fraction) -> dict[str, Any]:
@@ -69,7 +82,7 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}/ranges",
         "read",
         read_ranges,
-        "Import the ranges of a CSV file or an EDL (edit decision list)",
+        "Import the ranges of a CSV file, an EDL (edit decision list) or an OpenTimelineIO file",
         [Answer(200, "The ranges, of which no clip is made yet, and what was left out.", RangesObject)],
         (
             RecordingNotFound,
@@ -86,8 +99,8 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}/ranges/file",
         "read",
         write_ranges,
-        "Export ranges to a CSV file or an EDL (edit decision list)",
-        [Answer(200, "The file. An edit decision list is `text/plain`.", media_type="text/csv, text/plain")],
+        "Export ranges to a CSV file, or for an editing program",
+        [Answer(200, "The file.", media_type=", ".join(dict.fromkeys(each.media_type for each in FORMATS.values())))],
         (RecordingNotFound, RecordingNotComplete, InvalidRequest),
         body=WriteRanges,
     ),

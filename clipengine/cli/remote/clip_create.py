@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
 import click
@@ -33,8 +33,8 @@ from clipengine.client import ApiError, Client, ClientError, Clip, Recording
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.ranges.edl import format_ranges
-from clipengine.clips.ranges.range_file import ListedRange, RangeFormat
+from clipengine.clips.ranges.formats import FORMATS, format_ranges
+from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSource
 from clipengine.errors import RecordingNotComplete
 from clipengine.timecode import exact
 
@@ -234,7 +234,8 @@ def _finish_each(client: Client, made: Sequence[Clip], target: str | None, *, wa
     "--format",
     "kind",
     type=click.Choice(get_args(RangeFormat)),
-    help="losslesscut is the CSV of that program, edl is CMX 3600. [default: the suffix of --output, or csv]",
+    help="losslesscut is the CSV of that program, edl is CMX 3600, otio OpenTimelineIO, fcpxml for Final Cut Pro and "
+    "DaVinci Resolve, xmeml for Premiere Pro. [default: the suffix of --output, or csv]",
 )
 @click.option(
     "--output", "target", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
@@ -244,16 +245,16 @@ def _finish_each(client: Client, made: Sequence[Clip], target: str | None, *, wa
 def export(
     client: Client, recording_id: str, kind: RangeFormat | None, target: Path | None, edl_rate: Fraction | None
 ) -> None:
-    """Print the ranges of a recording's clips as a list that `clips create --from` and other programs read."""
+    """Print the ranges of a recording's clips as a list that `clips create --from` and editing programs read."""
     kind = kind or _format_of(target)
     if target is not None:
         clip_output.check_folder(target, "'--output'")
     recording = client.recordings.get(recording_id)
-    rate = edl_rate or _rate_of(recording)
-    if kind == "edl" and rate is None:
+    source = _range_source(recording, edl_rate or _rate_of(recording))
+    if kind in ("edl", "fcpxml", "xmeml") and source.rate is None:
         raise click.UsageError("the recording has no frame rate: give --edl-rate, such as 25")
     ranges = sorted(_ranges(client, recording_id), key=lambda each: (each.start, each.end))
-    text = format_ranges(kind, ranges, recording.name or recording_id, rate)
+    text = format_ranges(kind, ranges, source)
     if target is None:
         click.echo(text, nl=False)
     else:
@@ -265,10 +266,23 @@ def export(
 
 def _format_of(target: Path | None) -> RangeFormat:
     """Return the format by the suffix of a file. Raises UsageError if it has none of the formats."""
-    suffix = ".csv" if target is None else target.suffix.lower()
-    if suffix not in (".csv", ".edl"):
-        raise click.UsageError(f"{target} does not end with .csv or .edl: give --format")
-    return "edl" if suffix == ".edl" else "csv"
+    suffix = "csv" if target is None else target.suffix[1:].lower()
+    for kind, each in FORMATS.items():
+        if each.suffix == suffix:
+            return kind
+    known = ", ".join(f".{each.suffix}" for each in FORMATS.values())
+    raise click.UsageError(f"{target} does not end with one of {known}: give --format")
+
+
+def _range_source(recording: Recording, rate: Fraction | None) -> RangeSource:
+    media = recording.raw.get("media") or {}
+    video, audio = media.get("video") or {}, (media.get("audio") or [{}])[0]
+    width, height = video.get("width") or 0, video.get("height") or 0
+    if (video.get("rotation") or 0) % 180:
+        width, height = height, width
+    sound = audio.get("channels") or 0, audio.get("sample_rate") or 0
+    duration, file = exact(recording.duration_seconds or 0), PurePosixPath(recording.bucket_path or "").name
+    return RangeSource(recording.name or recording.recording_id, file, duration, rate, width, height, *sound)
 
 
 def _ranges(client: Client, recording_id: str) -> Iterator[ListedRange]:

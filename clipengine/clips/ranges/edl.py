@@ -12,19 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from clipengine.clips.ranges.range_file import (
-    ListedRange,
-    Note,
-    RangeFile,
-    RangeFormat,
-    checked,
-    fault,
-    format_csv,
-    format_losslesscut,
-    parse_csv,
-    seconds,
-    text_lines,
-)
+from clipengine.clips.ranges.range_file import ListedRange, Note, RangeFile, fault, seconds
 from clipengine.errors import InvalidRequest
 
 _CODE = r"(\d{1,2}:\d\d:\d\d[:;.,]\d{2,3})"
@@ -60,29 +48,14 @@ class _Event:
         return self.track.upper().startswith("A") and "V" not in self.track.upper()
 
 
-def parse_ranges(data: bytes, *, duration: Fraction, rate: Fraction | None) -> RangeFile:
-    """Return the ranges of a file in any of the formats.
-
-    `duration` and frame `rate` are those of the recording. Raises InvalidRequest, which names the line.
-    """
-    lines = text_lines(data)
+def parse_edl(lines: Sequence[str], duration: Fraction, rate: Fraction | None) -> RangeFile | None:
+    """Return the ranges of an EDL, or None if it is none. Raises InvalidRequest, which names the line."""
     written = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("##")]
     if any(_EVENT.match(line) for _, line in written):
-        return checked(_parse_cmx(lines, rate), duration)
+        return _parse_cmx(lines, rate)
     if written and all("," not in line and ";" not in line and _is_skip(line) for _, line in written):
-        return checked(_parse_mplayer(written, duration, rate), duration)
-    return checked(parse_csv(lines, duration), duration)
-
-
-def format_ranges(kind: RangeFormat, ranges: Iterable[ListedRange], title: str, rate: Fraction | None) -> str:
-    """Return the ranges of a recording with this title and frame rate as a file. Raises InvalidRequest."""
-    if kind != "edl":
-        return (format_csv if kind == "csv" else format_losslesscut)(ranges)
-    if rate is None or rate <= 0:
-        raise InvalidRequest(
-            "the times of an EDL count frames, and the recording has no frame rate", hint="Choose another format."
-        )
-    return format_edl(ranges, title, rate)
+        return _parse_mplayer(written, duration, rate)
+    return None
 
 
 # ---- CMX 3600
@@ -140,12 +113,17 @@ def _seconds_of(code: str, rate: Fraction, line: int, *, drop: bool) -> Fraction
     return ((60 * passed + whole) * nominal + frames - skipped * (passed - passed // 10)) / rate
 
 
+def frames_of(each: ListedRange, rate: Fraction) -> tuple[int, int]:
+    """Return the number of the first frame of a clip of the range, and that of the first one after it."""
+    start = math.ceil(each.start * rate - Fraction(1, 2))  # the nearest frame; of two, the earlier
+    return start, max(start + 1, math.ceil(each.end * rate - _EDGE))
+
+
 def format_edl(ranges: Iterable[ListedRange], title: str, rate: Fraction) -> str:
     """Return the ranges as CMX 3600 without drop frame: the first frame of each clip, and the first one after it."""
     text, recorded = f"TITLE: {' '.join(title.split())}\nFCM: NON-DROP FRAME\n", 0
     for number, each in enumerate(ranges, 1):
-        start = math.ceil(each.start * rate - Fraction(1, 2))  # the nearest frame; of two, the earlier
-        end = max(start + 1, math.ceil(each.end * rate - _EDGE))
+        start, end = frames_of(each, rate)
         codes = (_timecode(frames, rate) for frames in (start, end, recorded, recorded + end - start))
         recorded += end - start
         text += f"\n{number:03d}  AX       AA/V  C        {' '.join(codes)}\n"

@@ -1,4 +1,4 @@
-"""Files with lists of ranges: CSV with a header, the CSV of LosslessCut, and edit decision lists (`edl`). Pure.
+"""Files with lists of ranges: what all formats share, CSV with a header and the CSV of LosslessCut. Pure.
 
 A file comes from outside: its size, its rows and its lines are limited, and each error names the line.
 """
@@ -17,7 +17,7 @@ from clipengine.clips.request import END_TOLERANCE_SECONDS, check_label
 from clipengine.errors import InvalidLabel, InvalidRequest
 from clipengine.timecode import parse_time
 
-RangeFormat = Literal["csv", "losslesscut", "edl"]
+RangeFormat = Literal["csv", "losslesscut", "edl", "otio", "fcpxml", "xmeml"]
 MAX_FILE_BYTES = 1_000_000
 MAX_ROWS = 5000
 MAX_LINE_CHARACTERS = 10_000
@@ -29,7 +29,7 @@ _LABELS, _STARTS, _ENDS = ("label", "name", "title"), ("start", "start_seconds")
 
 @dataclass(frozen=True)
 class ListedRange:
-    """A range in a file, or for one."""
+    """A range in a file, or for one. `line` is the number of its line, or that of the clip in a timeline."""
 
     line: int
     start: Fraction
@@ -49,10 +49,32 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class RangeFile:
-    """The ranges of a file, in its order, and notes about parts that are not used."""
+    """The ranges of a file, in its order, and notes about parts that are not used. `unit` is what errors count."""
 
     ranges: tuple[ListedRange, ...]
     notes: tuple[Note, ...] = ()
+    unit: str = "line"
+
+
+@dataclass(frozen=True)
+class RangeSource:
+    """The recording of the ranges in a file, with its first tracks. Without video, `rate` is None and sizes are 0."""
+
+    title: str
+    file_name: str
+    duration: Fraction
+    rate: Fraction | None = None
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+    sample_rate: int = 0
+
+    def frame_rate(self) -> Fraction:
+        """Return the frame rate. Raises InvalidRequest if there is none."""
+        if self.rate is None or self.rate <= 0:
+            hint = "Choose another format."
+            raise InvalidRequest("times in this format count frames, and the recording has no frame rate", hint=hint)
+        return self.rate
 
 
 class Row(NamedTuple):
@@ -68,20 +90,24 @@ class Row(NamedTuple):
         return text.replace(",", ".") if self.decimal_comma else text
 
 
-def fault(line: int, text: str) -> InvalidRequest:
-    """Return the error about a line of the file."""
-    return InvalidRequest(f"line {line}: {text}", hint=_HINT)
+def fault(line: int, text: str, unit: str = "line") -> InvalidRequest:
+    """Return the error about a line of the file, or about another numbered unit."""
+    return InvalidRequest(f"{unit} {line}: {text}", hint=_HINT)
 
 
-def text_lines(data: bytes) -> list[str]:
-    """Return the lines of a file without their ends. Raises InvalidRequest if it is too large or not UTF-8."""
+def file_text(data: bytes) -> str:
+    """Return the text of a file. Raises InvalidRequest if it is too large or not UTF-8."""
     if len(data) > MAX_FILE_BYTES:
         raise InvalidRequest(f"the file is larger than {MAX_FILE_BYTES} bytes", hint="Split it.")
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InvalidRequest(f"line {line}: it is not UTF-8", hint="Save the file as UTF-8.") from None
+
+
+def text_lines(text: str) -> list[str]:
+    """Return the lines without their ends. Raises InvalidRequest if one is too long."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for number, each in enumerate(lines, 1):
         if len(each) > MAX_LINE_CHARACTERS:
@@ -100,20 +126,20 @@ def checked(found: RangeFile, duration: Fraction) -> RangeFile:
         raise InvalidRequest(
             f"the file has {len(found.ranges)} ranges, at most {MAX_ROWS} are allowed", hint="Split it."
         )
-    return replace(found, ranges=tuple(_checked(each, duration) for each in found.ranges))
+    return replace(found, ranges=tuple(_checked(each, duration, found.unit) for each in found.ranges))
 
 
-def _checked(each: ListedRange, duration: Fraction) -> ListedRange:
+def _checked(each: ListedRange, duration: Fraction, unit: str) -> ListedRange:
     start, end = float(each.start), float(each.end)
     if each.end <= each.start:
-        raise fault(each.line, f"the end ({end:g} s) is not after the start ({start:g} s)")
+        raise fault(each.line, f"the end ({end:g} s) is not after the start ({start:g} s)", unit)
     if each.start >= duration or each.end > duration + Fraction(END_TOLERANCE_SECONDS):
-        raise fault(each.line, f"{start:g} to {end:g} s is past the recording's end at {float(duration):g} s")
+        raise fault(each.line, f"{start:g} to {end:g} s is past the recording's end at {float(duration):g} s", unit)
     label = " ".join(each.label.split())
     try:
         return replace(each, label=check_label(label) if label else "")
     except InvalidLabel as error:
-        raise fault(each.line, error.message) from None
+        raise fault(each.line, error.message, unit) from None
 
 
 def parse_csv(lines: Sequence[str], duration: Fraction) -> RangeFile:

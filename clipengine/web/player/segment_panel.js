@@ -41,7 +41,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   const warnings = h("div", {class: "muted small hint", role: "status"}); // parts of the imported file that were left out
   const one = h("button", {type: "button", onclick: asyncHandler(createOne)}, t("Create one clip"));
   const many = h("button", {type: "button", onclick: asyncHandler(createMany)}, "");
-  const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.txt,text/csv,text/plain"});
+  const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.otio,.txt,text/csv,text/plain,application/json"});
   const empty = h("p", {class: "muted small hint"}, t("Ranges that are added to the list become one clip of all of them, or one clip of each."));
   const footer = h("div", {class: "row wrap foot"}, total, many, one);
   const hasVideo = Boolean(recording.media.video);
@@ -74,7 +74,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
   }
 
   /**
-   * @param {"csv" | "losslesscut" | "edl"} format
+   * @param {"csv" | "losslesscut" | "edl" | "otio" | "fcpxml" | "xmeml"} format
    * @param {string} suffix of the file's name
    */
   const save = (format, suffix) => async () => {
@@ -87,6 +87,9 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     {text: t("Export CSV"), icon: "down", run: save("csv", ".csv")},
     {text: t("Export CSV for LosslessCut"), icon: "down", run: save("losslesscut", "-llc.csv")},
     hasVideo && {text: t("Export EDL"), icon: "down", run: save("edl", ".edl")},
+    {text: t("Export OpenTimelineIO"), icon: "down", run: save("otio", ".otio")},
+    hasVideo && {text: t("Export for Final Cut Pro and Resolve"), icon: "down", run: save("fcpxml", ".fcpxml")},
+    hasVideo && {text: t("Export for Premiere Pro"), icon: "down", run: save("xmeml", ".xml")},
     {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(segments.replace([]), t("Segments removed"), t("Undo"))},
   ];
   const menu = menuButton(t("Import and export segments"), "more", () => [

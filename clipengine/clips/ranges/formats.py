@@ -1,0 +1,60 @@
+"""The formats of files with lists of ranges: which one a file has, and how each is written. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from clipengine.clips.ranges.edl import format_edl, parse_edl
+from clipengine.clips.ranges.otio import format_otio, parse_otio
+from clipengine.clips.ranges.range_file import (
+    ListedRange,
+    RangeFile,
+    RangeFormat,
+    RangeSource,
+    checked,
+    file_text,
+    format_csv,
+    format_losslesscut,
+    parse_csv,
+    text_lines,
+)
+from clipengine.clips.ranges.timeline_xml import format_fcpxml, format_xmeml
+
+
+class WrittenFormat(NamedTuple):
+    """A format in which ranges are written."""
+
+    suffix: str
+    media_type: str
+    write: Callable[[Sequence[ListedRange], RangeSource], str]
+
+
+FORMATS: dict[RangeFormat, WrittenFormat] = {
+    "csv": WrittenFormat("csv", "text/csv", lambda ranges, source: format_csv(ranges)),
+    "losslesscut": WrittenFormat("llc.csv", "text/csv", lambda ranges, source: format_losslesscut(ranges)),
+    "edl": WrittenFormat(
+        "edl", "text/plain", lambda ranges, source: format_edl(ranges, source.title, source.frame_rate())
+    ),
+    "otio": WrittenFormat("otio", "application/json", format_otio),
+    "fcpxml": WrittenFormat("fcpxml", "application/xml", format_fcpxml),
+    "xmeml": WrittenFormat("xml", "application/xml", format_xmeml),
+}
+
+
+def parse_ranges(data: bytes, *, duration: Fraction, rate: Fraction | None) -> RangeFile:
+    """Return the ranges of a file in any format that can be read: CSV, EDL or OpenTimelineIO.
+
+    `duration` and frame `rate` are those of the recording. Raises InvalidRequest, which names the line or the clip.
+    """
+    text = file_text(data)
+    if text.lstrip().startswith("{"):
+        return checked(parse_otio(text), duration)
+    lines = text_lines(text)
+    return checked(parse_edl(lines, duration, rate) or parse_csv(lines, duration), duration)
+
+
+def format_ranges(kind: RangeFormat, ranges: Sequence[ListedRange], source: RangeSource) -> str:
+    """Return the ranges of a recording as a file. Raises InvalidRequest if it lacks what the format needs."""
+    return FORMATS[kind].write(ranges, source)
