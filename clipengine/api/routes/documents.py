@@ -12,7 +12,6 @@ from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
-from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -23,7 +22,7 @@ from clipengine.api.http.operation import Public
 from clipengine.api.reference.examples import SERVER_URL
 from clipengine.api.reference.manual import Page, render
 from clipengine.api.reference.manual_layout import Group, document
-from clipengine.api.reference.manual_search import MOST_HITS, Hit, search, suggest
+from clipengine.api.reference.manual_search import MOST_HITS, search, suggest
 from clipengine.api.reference.markdown import INDEX, PAGES, reference
 from clipengine.api.routes.share_page import Address
 from clipengine.settings import Settings
@@ -141,7 +140,7 @@ def routes(openapi: Callable[[], Mapping[str, Any]], settings: Settings) -> list
         html = page.html
         if name.startswith(INDEX):  # its examples work as they are
             html = html.replace(SERVER_URL, escape(Address.base_of(request, settings)))
-        return _answer(document(_GROUPS, pages(), page.title, html, current=name, sections=page.sections))
+        return _answer(document(_GROUPS, pages(), page.title, current=name, sections=page.sections, body=html))
 
     return [Route("/docs", Public(first)), Route("/docs/{name:path}", Public(entry))]
 
@@ -171,42 +170,15 @@ def _assets() -> dict[str, tuple[Traversable, str]]:
 
 
 def _missing(pages: Mapping[str, Page], name: str) -> Response:
-    text = "<h1>There is no such page</h1>\n<p>Choose one from the list, or search for what it was about.</p>"
-    return _answer(document(_GROUPS, pages, "Not found", text, current="/" * name.count("/")), status=404)
+    current = "/" * name.count("/")
+    return _answer(document(_GROUPS, pages, "Not found", template="manual_missing", current=current), status=404)
 
 
 def _found(pages: Mapping[str, Page], query: str) -> Response:
     hits = search(pages.values(), query)
-    if not query:
-        told = "<p>Type a word: an error code, a setting, a command, an address.</p>"
-    elif not hits:
-        told = _nothing(pages, query)
-    else:
-        told = "\n".join([_count(len(hits)), *map(_hit, hits)])
-    return _answer(document(_GROUPS, pages, "Search", f"<h1>Search</h1>\n{told}", query=query))
-
-
-def _count(hits: int) -> str:
-    best = f"The best {MOST_HITS} results" if hits == MOST_HITS else "1 result" if hits == 1 else f"{hits} results"
-    return f'<p role="status">{best}</p>'
-
-
-def _nothing(pages: Mapping[str, Page], query: str) -> str:
-    """Return similar words of the documents, and the pages on which a search may go on."""
-    similar = ", ".join(
-        f'<a href="search?q={quote(word)}">{escape(word)}</a>' for word in suggest(pages.values(), query)
-    )
-    asked = f"<p>Did you mean {similar}?</p>\n" if similar else ""
-    entries = "".join(f'<li><a href="{address}">{escape(text)}</a></li>\n' for address, text in _NEXT)
-    return f"<p>Nothing has any of these words.</p>\n{asked}<p>Go on with:</p>\n<ul>\n{entries}</ul>"
-
-
-def _hit(hit: Hit) -> str:
-    address = hit.page + (f"#{hit.anchor}" if hit.anchor else "")
-    where = f" <small>{escape(hit.page_title)}</small>" if hit.title != hit.page_title else ""
-    return (
-        f'<section class="hit"><a href="{escape(address)}">{escape(hit.title)}</a>{where}<p>{hit.excerpt}</p></section>'
-    )
+    similar = [] if hits else suggest(pages.values(), query)
+    values: dict[str, Any] = {"hits": hits, "similar": similar, "next": _NEXT, "most": MOST_HITS}
+    return _answer(document(_GROUPS, pages, "Search", template="manual_search", query=query, **values))
 
 
 def _answer(html: str, *, status: int = 200) -> Response:
