@@ -48,6 +48,7 @@ from clipengine.webhooks.sign import check_secret
 N = TypeVar("N")
 
 MAX_BATCH = 100
+MAX_PAGE = 100  # objects of a list
 # What the schema says about values that a validator checks.
 _UNIQUE: JsonDict = {"uniqueItems": True}
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
@@ -584,7 +585,7 @@ class NoQuery(Query):
 
 
 class PageQuery(Query):
-    limit: int = Field(default=50, ge=1, le=100, description="Number of objects of a page.")
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Number of objects of a page.")
     cursor: Annotated[str, Field(max_length=500, json_schema_extra=_CURSOR), AfterValidator(_cursor)] | None = Field(
         default=None, description="`next_cursor` of the previous page."
     )

@@ -7,6 +7,7 @@ from the store, if its download links lead to another origin.
 from __future__ import annotations
 
 import hashlib
+import json
 import posixpath
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,9 +24,25 @@ import clipengine
 from clipengine.api.http.operation import Public
 from clipengine.api.http.problems import on_http_exception
 from clipengine.api.http.ranges import matches
+from clipengine.api.http.requests import MAX_BATCH, MAX_IDS, MAX_PAGE
+from clipengine.clips.edit import MAX_PARTS
+from clipengine.clips.metadata import MAX_TAG_CHARACTERS, MAX_TAGS
+from clipengine.clips.request import MAX_LABEL_CHARACTERS
+from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
 from clipengine.recordings.media_types import ending
 from clipengine.settings import Settings, Storage
 
+# Limits of the API that the page needs, for `web/lib/limits.d.ts`.
+_LIMITS = {
+    "batch": MAX_BATCH,
+    "ids": MAX_IDS,
+    "label": MAX_LABEL_CHARACTERS,
+    "page": MAX_PAGE,
+    "parts": MAX_PARTS,
+    "query": MAX_QUERY_CHARACTERS,
+    "tag": MAX_TAG_CHARACTERS,
+    "tags": MAX_TAGS * (MAX_TAG_CHARACTERS + len(", ")),
+}
 _FOLDER = Path(clipengine.__file__).parent / "web"
 _ENTRY = "app.js"
 _MISSING = "missing.html"
@@ -49,6 +66,7 @@ def routes(settings: Settings) -> list[Route]:
     """Return the routes of the page. `web/player/player.js` is served as `/assets/player/player.js`."""
     paths = [path for path in sorted(_FOLDER.rglob("*")) if ending(path.name) in _TYPES]
     contents = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in paths}
+    contents["lib/limits.js"] = f"export const LIMITS = {json.dumps(_LIMITS)};\n".encode()
     links = "".join(f'<link rel="modulepreload" href="/assets/{name}">\n  ' for name in _modules(contents))
     contents["index.html"] = contents["index.html"].replace(_SCRIPT, links.encode() + _SCRIPT)
     headers = page_headers(settings)

@@ -3,6 +3,7 @@
 import {get, patch} from "./api.js";
 import {h, setText} from "./dom.js";
 import {splitTags} from "./edit_in_place.js";
+import {LIMITS} from "./limits.js";
 import {formatNumber, plural, t} from "./texts.js";
 import {errorText, openDialog, toast} from "./ui.js";
 
@@ -20,7 +21,7 @@ const PARALLEL = 4; // requests
 export function editTags(items, {pathOf, titleOf, onchange}) {
   const counts = new Map();
   for (const tag of items.flatMap((item) => item.tags)) counts.set(tag, (counts.get(tag) || 0) + 1);
-  const added = h("input", {placeholder: t("Tags, separated by commas"), maxlength: "1100", autocomplete: "off"});
+  const added = h("input", {placeholder: t("Tags, separated by commas"), maxlength: String(LIMITS.tags), autocomplete: "off"});
   const boxes = [...counts].sort().map(([tag, count]) => ({tag, count, box: h("input", {type: "checkbox"})}));
   const status = h("p", {class: "muted small", role: "status"});
   const save = h("button", {class: "primary"}, t("Save"));

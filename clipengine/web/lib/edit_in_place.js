@@ -1,10 +1,9 @@
 // Editing of a name or of tags where they are shown.
 
 import {h} from "./dom.js";
+import {LIMITS} from "./limits.js";
 import {t} from "./texts.js";
 import {toastError} from "./ui.js";
-
-export const MAX_TAGS = 20;
 
 /**
  * @typedef {object} EditOptions
@@ -23,7 +22,7 @@ export const MAX_TAGS = 20;
  * @param {HTMLElement} node
  * @param {EditOptions} options
  */
-export function editInPlace(node, {value, label, placeholder = "", maxlength = 200, restore, save}) {
+export function editInPlace(node, {value, label, placeholder = "", maxlength = LIMITS.label, restore, save}) {
   const field = h("input", {class: "editing", value, "aria-label": label, placeholder, maxlength: String(maxlength), autocomplete: "off"});
   let ended = false;
   /** @param {boolean} focus */

@@ -1,6 +1,7 @@
 // The filters of a list: search, status, tag, dates and order. They are kept in the address, and the server applies them.
 
 import {h, icon, setText} from "./dom.js";
+import {LIMITS} from "./limits.js";
 import {setQuery} from "./router.js";
 import {searchField} from "./search_field.js";
 import {typedQuery} from "./search_query.js";
@@ -55,7 +56,7 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
   };
   const field = searchField({placeholder, label, opens, onsearch: typed, settled: () => (timer ? changed() : loading)});
   field.input.value = params.q || "";
-  const tag = h("input", {maxlength: "50", autocomplete: "off", placeholder: t("Any"), value: params.tag || "", oninput: typed});
+  const tag = h("input", {maxlength: String(LIMITS.tag), autocomplete: "off", placeholder: t("Any"), value: params.tag || "", oninput: typed});
   const [from, to] = [params.from, params.to].map((value) => h("input", {type: "date", value: value || "", onchange: changed}));
   const sort = h(
     "select",

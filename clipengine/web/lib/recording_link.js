@@ -3,9 +3,10 @@
 import {get} from "./api.js";
 import {h} from "./dom.js";
 import {stripBidi, titleParts} from "./format.js";
+import {LIMITS} from "./limits.js";
 import {t} from "./texts.js";
 
-const MOST = 40; // in one request
+const MOST = LIMITS.ids;
 
 /** @typedef {Pick<Recording, "name" | "bucket_path">} Titled */
 

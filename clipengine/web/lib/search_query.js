@@ -1,8 +1,7 @@
 // Queries of the API's search, and the marking of its results.
 
 import {h} from "./dom.js";
-
-const MAX_QUERY = 200; // characters, in the API
+import {LIMITS} from "./limits.js";
 
 /**
  * Return the query for what is typed: each word outside quotation marks may be the beginning of a word. Empty without a word.
@@ -15,7 +14,7 @@ export function typedQuery(text) {
   return terms
     .map((term) => (/^"|\*$/.test(term) ? term : `${term}*`))
     .join(" ")
-    .slice(0, MAX_QUERY);
+    .slice(0, LIMITS.query);
 }
 
 /**

@@ -3,6 +3,7 @@
 import {post} from "../lib/api.js";
 import {announce, h, iconButton, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
+import {LIMITS} from "../lib/limits.js";
 import {rich, t} from "../lib/texts.js";
 import {errorText} from "../lib/ui.js";
 import {outputOptions} from "./output_options.js";
@@ -41,7 +42,7 @@ import {wordsOf} from "./words.js";
 export function clipForm({recording, transcripts, profiles, selection, segments, player, timeline, oncreated, nextLabel, signal}) {
   const times = timeFields({words: wordsOf(recording), selection, player, onvalidated: () => draw(), onapplied: () => timeline.revealSelection()});
   const length = h("output", {class: "time length"}, "–");
-  const label = h("input", {id: "label", maxlength: "200", autocomplete: "off", placeholder: nextLabel([])});
+  const label = h("input", {id: "label", maxlength: String(LIMITS.label), autocomplete: "off", placeholder: nextLabel([])});
   const profile = h(
     "select",
     {"aria-label": t("Profile")},

@@ -2,8 +2,8 @@
 
 import {get, query} from "../lib/api.js";
 import {isStale, listen} from "../lib/events.js";
+import {LIMITS} from "../lib/limits.js";
 
-const PAGE = 100; // the most that the API returns at once
 const RETRY_MS = 3000;
 
 /** @param {Clip} clip */
@@ -44,7 +44,7 @@ export class ClipRanges {
     while (cursor !== null) {
       try {
         /** @type {Page<Clip>} */
-        const page = await get(query(this.path, {limit: PAGE, cursor}), {signal: this.signal});
+        const page = await get(query(this.path, {limit: LIMITS.page, cursor}), {signal: this.signal});
         if (load !== this.loads) return;
         for (const {clip_id: id} of page.data) unseen.delete(id);
         this.put(page.data);

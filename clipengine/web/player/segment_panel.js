@@ -3,6 +3,7 @@
 import {ApiError, post, postText, request} from "../lib/api.js";
 import {addArrowNavigation, announce, focusNeighbour, h, iconButton, setChildren, setText} from "../lib/dom.js";
 import {formatTime, titleOf} from "../lib/format.js";
+import {LIMITS} from "../lib/limits.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler, errorText, menuButton, saveFile, serverText, toast} from "../lib/ui.js";
 import {MAX_SEGMENTS} from "./segments.js";
@@ -218,7 +219,7 @@ const snapped = ({label, start, end}, selection) => {
 function segmentRow(item, {segments, onopen}) {
   const number = h("span", {class: "number muted small", title: t("Drag to move")});
   const range = h("button", {type: "button", class: "link time", onclick: () => onopen(item)});
-  const name = h("input", {maxlength: "200", autocomplete: "off"});
+  const name = h("input", {maxlength: String(LIMITS.label), autocomplete: "off"});
   const length = h("span", {class: "time muted small length"});
   const position = () => segments.items.indexOf(item);
   /** @param {1 | -1} by */

@@ -1,6 +1,8 @@
 // The list of segments of a recording: marked ranges that become one clip or several. It is kept until they are
 // created or the tab is closed.
 
+import {LIMITS} from "../lib/limits.js";
+
 /** @import {Selection} from "./selection.js" */
 
 /**
@@ -9,7 +11,7 @@
  * @typedef {{label: string, start: number, end: number}} Segment
  */
 
-export const MAX_SEGMENTS = 100; // of a clip and of a batch, in the API
+export const MAX_SEGMENTS = Math.min(LIMITS.parts, LIMITS.batch); // they become one clip, or a batch
 
 export class Segments extends EventTarget {
   /**

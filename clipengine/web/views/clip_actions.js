@@ -3,6 +3,7 @@
 import {post, remove} from "../lib/api.js";
 import {announce, h, icon} from "../lib/dom.js";
 import {formatBytes, formatTime, rangeOf} from "../lib/format.js";
+import {LIMITS} from "../lib/limits.js";
 import {plural, rich, t} from "../lib/texts.js";
 import {confirmDialog, copyText, openDialog, saveFile, serverText, toast} from "../lib/ui.js";
 import {shareClip} from "./share_dialog.js";
@@ -151,7 +152,7 @@ async function deleteClip(clip, ondeleted) {
   toast(t("Deleted"), clip.label);
 }
 
-const BATCH = 100; // of a request
+const BATCH = LIMITS.batch;
 
 /**
  * Download the complete ones of the clips as ZIP archives of at most 100 clips.

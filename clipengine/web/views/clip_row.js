@@ -4,6 +4,7 @@ import {patch} from "../lib/api.js";
 import {find, h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {clipState, formatAge, formatBytes, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
+import {LIMITS} from "../lib/limits.js";
 import {posterImage} from "../lib/posters.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
@@ -63,7 +64,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
       value: clip.tags.join(", "),
       label: t("Tags"),
       placeholder: t("Tags, separated by commas"),
-      maxlength: 1100,
+      maxlength: LIMITS.tags,
       restore: more,
       save: (text) => change({tags: splitTags(text)}),
     });

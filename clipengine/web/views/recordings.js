@@ -6,6 +6,7 @@ import {h, icon, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {listen} from "../lib/events.js";
 import {formatAge, formatBytes, formatTime, mediaSummary, titleOf} from "../lib/format.js";
+import {LIMITS} from "../lib/limits.js";
 import {listFilters} from "../lib/list_filters.js";
 import {PagedList} from "../lib/paged_list.js";
 import {Picks} from "../lib/picks.js";
@@ -188,7 +189,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
           value: recording.tags.join(", "),
           label: t("Tags"),
           placeholder: t("Tags, separated by commas"),
-          maxlength: 1100,
+          maxlength: LIMITS.tags,
           restore: more,
           save: (text) => change({tags: splitTags(text)}),
         }),

@@ -1,0 +1,20 @@
+// Limits of the API. The server makes the module when it serves the page: see api/routes/page.py.
+
+export const LIMITS: {
+  /** Clips of a request for several. */
+  batch: number;
+  /** Ids in a query. */
+  ids: number;
+  /** Characters of a label. */
+  label: number;
+  /** Objects of a page of a list. */
+  page: number;
+  /** Parts of a clip. */
+  parts: number;
+  /** Characters of a search. */
+  query: number;
+  /** Characters of a tag. */
+  tag: number;
+  /** Characters of all tags of an object, with commas between them. */
+  tags: number;
+};
