@@ -14,7 +14,6 @@ import clipengine
 from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.http.requests import LANGUAGE, NoQuery
-from clipengine.api.http.responses import IngestObject
 from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS
 from clipengine.errors import (
@@ -36,6 +35,7 @@ from clipengine.errors import (
     UnsupportedContentType,
 )
 from clipengine.ingest.sources import NAMES
+from clipengine.objects.recording import IngestObject
 
 _JSON = "application/json"
 _UPLOADED = {_JSON: {"schema": {"type": "array", "minItems": 1, "items": {"type": "object"}}}}
