@@ -15,13 +15,13 @@ from clipengine.objects.base import ApiObject, Object
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.clip import ClipPlanObject as ClipPlan
 from clipengine.objects.clip import ErrorObject as ClipError
-from clipengine.objects.installation import ProfileObject as Profile
 from clipengine.objects.key import NewKeyObject as ApiKey
 from clipengine.objects.preview import FramesObject as Frames
 from clipengine.objects.preview import NextMomentObject as NextMoment
 from clipengine.objects.preview import ProxyObject as Proxy
 from clipengine.objects.preview import RangesObject as Ranges
 from clipengine.objects.preview import WaveformObject as Waveform
+from clipengine.objects.profile import ProfileObject as Profile
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.share import NewShareObject as Share
 from clipengine.objects.transcript import SearchHitObject as SearchHit
@@ -77,12 +77,10 @@ class _Job:
         return self
 
 
-@dataclass(frozen=True)
 class ClipData(_Job, ClipObject):
     """A clip. `status` is `processing`, `complete` (with `result`) or `failed` (with `error`)."""
 
 
-@dataclass(frozen=True)
 class RecordingData(_Job, RecordingObject):
     """A recording. `status` is `processing` while it is probed, then `complete` (with `media`) or `failed`."""
 

@@ -1,28 +1,13 @@
-"""State and settings of the installation, its profiles, and checks of its engines."""
+"""State and settings of the installation, and checks of its engines."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from clipengine.clips.options.profiles import Render
-from clipengine.objects.base import ApiObject, Time
-
-
-@dataclass(frozen=True)
-class ProfileObject(ApiObject):
-    """A profile of the settings, selected by `profile` of a clip."""
-
-    name: str
-    container: str = ""
-    video: str = ""
-    audio: str = ""
-    max_height: int | None = None
-    fps: float | None = None
-    render: Render = "encode"
+from clipengine.objects.base import Time
 
 
 class CheckObject(TypedDict):

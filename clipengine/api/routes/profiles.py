@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, page_response
 from clipengine.api.http.requests import NoBody, NoQuery
-from clipengine.objects.installation import ProfileObject
+from clipengine.objects.profile import ProfileObject
 
 
 def list_profiles(call: Call[NoQuery, NoBody]) -> Response:
