@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
@@ -120,6 +120,7 @@ class Operation:
     body: type[Any] = NoBody
     creates: bool = False  # takes an Idempotency-Key
     uploads: Sequence[str] = ()  # media types of the bytes that it takes
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # schemas of the headers that it takes
     is_former: bool = False  # at an address of an earlier release
 
     @property

@@ -63,6 +63,8 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     schemas[_ERROR_CODE] = {"type": "string", "enum": _codes(), "description": "Stable. New codes may be added."}
     schemas |= {page_name(each.model): _page(each.model) for each in answers if each.model and each.page}
     schemas |= {_event_name(event): _event(event) for event in get_args(EventType)}
+    bodies_sent = [reference_to(_event_name(event)) for event in get_args(EventType)]
+    schemas["DeliveryPayloadObject"]["properties"]["payload"] = {"oneOf": bodies_sent}
     for name, schema in schemas.items():
         describe_properties(name, schema)
     return schemas
@@ -98,6 +100,7 @@ def webhooks() -> dict[str, Any]:
 def _page(model: type[Any]) -> Schema:
     return {
         "type": "object",
+        "description": "One page of a list.",
         "required": ["data", "has_more", "next_cursor"],
         "properties": {
             "data": {"type": "array", "items": reference_to(model.__name__)},
@@ -120,7 +123,8 @@ def _event(event: str) -> Schema:
     moment = {"type": "string", "format": "date-time"}
     fields = {"event": {"const": event}, "data": data, "organisation_id": {"type": "string"}, "timestamp": moment}
     properties = {**fields, "id": {"type": "string", "description": "The same for each attempt."}}
-    return {"type": "object", "required": [*properties], "properties": properties}
+    text = f"The body of the webhook `{event}`."
+    return {"type": "object", "description": text, "required": [*properties], "properties": properties}
 
 
 def _codes() -> list[str]:

@@ -267,6 +267,7 @@ def operations(feed: Feed) -> list[Operation]:
             [answer],
             errors,
             query=StreamEvents,
+            headers={"Last-Event-ID": _LAST_EVENT_ID},
         )
     ]
 
@@ -279,6 +280,15 @@ def _check_exists(call: Call[StreamEvents, NoBody]) -> None:
     if call.query.recording_id is not None:
         with located(parameter="recording_id"):
             call.ledger.recordings.get(call.query.recording_id)
+
+
+_LAST_EVENT_ID = {
+    "type": "string",
+    "pattern": "^[0-9]{0,18}$",
+    "description": "The `id` of the last event that was received: the stream begins after it. `0` sends all events, "
+    "no header only new ones.",
+    "examples": ["0"],
+}
 
 
 def _last_seq(header: str | None) -> int | None:
