@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, PlainValidator
+from pydantic import ConfigDict, Field, PlainValidator, with_config
 
 from clipengine.timecode import rfc3339
 
@@ -19,6 +19,9 @@ Time = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 ]
 MaybeTime = Annotated[str | None, Field(json_schema_extra={"format": "date-time"})]
+
+
+described = with_config(ConfigDict(use_attribute_docstrings=True))  # a typed dict that no object contains
 
 
 def described_as(kind: Any) -> Any:
@@ -42,7 +45,7 @@ def _require_all(schema: dict[str, Any]) -> None:
 class ApiObject:
     """An object of the API. Defaults are for servers of earlier versions, which do not send all fields."""
 
-    __pydantic_config__ = ConfigDict(json_schema_extra=_require_all)
+    __pydantic_config__ = ConfigDict(json_schema_extra=_require_all, use_attribute_docstrings=True)
     parsers: ClassVar[Mapping[str, Callable[[Object], Any]]] = {}  # of the fields that are objects themselves
     raw: ClassVar[Object] = {}  # the JSON that an object was parsed from, with fields of later versions
 

@@ -16,7 +16,17 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap, SnappedCut
 from clipengine.clips.texts.subtitles import SubtitleMode
-from clipengine.objects.base import ApiObject, JobObject, MaybeTime, Object, Status, Time, described_as, shown_time
+from clipengine.objects.base import (
+    ApiObject,
+    JobObject,
+    MaybeTime,
+    Object,
+    Status,
+    Time,
+    described,
+    described_as,
+    shown_time,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class ErrorObject(ApiObject):
 
     code: str
     message: str = ""
+    """What happened."""
     hint: str = ""
     retryable: bool = False
 
@@ -41,6 +52,7 @@ class SubtitlesObject(TypedDict):
     """Subtitles that the clip was asked to have. `language` is null for all transcripts of the recording."""
 
     mode: SubtitleMode
+    """What becomes of the transcripts."""
     language: str | None
 
 
@@ -50,9 +62,12 @@ class QueuePlaceObject(TypedDict):
     They are null while no engine cuts clips, and until a first clip is complete.
     """
 
-    position: Annotated[int, Field(ge=1, description="1 for the clip that is cut next.")]
+    position: Annotated[int, Field(ge=1)]
+    """1 for the clip that is cut next."""
     estimated_start_at: MaybeTime
+    """When the clip is probably started."""
     estimated_end_at: MaybeTime
+    """When the clip is probably complete."""
 
 
 @dataclass(frozen=True)
@@ -62,60 +77,44 @@ class ClipObject(JobObject):
     clip_id: str
     recording_id: str
     label: str
+    """Name of the clip."""
     start_seconds: float
     end_seconds: float
     status: Status
+    """`processing` until it is `complete` or `failed`."""
     bucket_path: str | None = None
+    """Key of the finished clip in the store; null until it is complete."""
     created_at: Time = ""
     completed_at: MaybeTime = None
     progress: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Finished part, 0 to 1."""
     step: Step | None = None
+    """What is being done now; null after the end."""
     profile: str = "default"
     priority: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
-    attempt: Annotated[
-        int,
-        Field(description="Number of times that the clip was started, including after outages, restarts and retries."),
-    ] = 0
+    attempt: int = 0
+    """Number of times that the clip was started, including after outages, restarts and retries."""
     error: ErrorObject | None = None
+    """Why the clip failed; null if it has not."""
     result: ClipResult | None = None
+    """Facts of the finished clip; null until it is complete."""
     expires_at: MaybeTime = None
-    request_id: Annotated[
-        str | None,
-        Field(
-            description="`X-Request-Id` of the request that created the clip. Null for clips of version 0.1.",
-        ),
-    ] = None
-    render: Annotated[
-        Render | None,
-        Field(description="As requested; null for the profile's. `result.render` says how the clip was made."),
-    ] = None
-    output: Annotated[
-        Object | None,
-        described_as(Output | None),
-        Field(description="As requested, only with the given options; null for the profile's."),
-    ] = None
-    parts: Annotated[list[PartObject] | None, Field(description="As requested; null for a clip of one range.")] = None
+    request_id: str | None = None
+    """`X-Request-Id` of the request that created the clip. Null for clips of version 0.1."""
+    render: Render | None = None
+    """As requested; null for the profile's. `result.render` says how the clip was made."""
+    output: Annotated[Object | None, described_as(Output | None)] = None
+    """As requested, only with the given options; null for the profile's."""
+    parts: list[PartObject] | None = None
+    """As requested; null for a clip of one range."""
     tags: list[str] = field(default_factory=list)
-    snap: Annotated[
-        Object | None,
-        described_as(Snap | None),
-        Field(description="As requested. `result.snapped` says what each cut became."),
-    ] = None
-    subtitles: Annotated[
-        SubtitlesObject | None,
-        Field(
-            description="As requested; null if not given, which keeps all transcripts. "
-            "`result.subtitles` lists the files."
-        ),
-    ] = None
-    queue: Annotated[
-        QueuePlaceObject | None,
-        Field(
-            description="Of a queued clip, in responses of GET and PATCH. Null in all others, in events and in "
-            "webhooks, and after the first 10,000 clips of the queue."
-        ),
-    ] = None
+    snap: Annotated[Object | None, described_as(Snap | None)] = None
+    """As requested. `result.snapped` says what each cut became."""
+    subtitles: SubtitlesObject | None = None
+    """As requested; null if not given, which keeps all transcripts. `result.subtitles` lists the files."""
+    queue: QueuePlaceObject | None = None
+    """Of a queued clip, in GET and PATCH. Null otherwise, in events, and after the first 10,000 of the queue."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 
@@ -148,23 +147,27 @@ class ClipsObject(TypedDict):
     data: list[ClipObject]
 
 
+@described
 class DeletedClipsObject(TypedDict):
     """What became of the clips of a request to delete them."""
 
     deleted: list[str]
-    not_found: Annotated[
-        list[str], Field(description="Ids that no clip has, for example because it was deleted before.")
-    ]
+    """Ids of the clips that were deleted."""
+    not_found: list[str]
+    """Ids that no clip has, for example because it was deleted before."""
 
 
 class SegmentObject(TypedDict):
     """A segment of a part, counted from 0, on its recording's timeline. `reason` says why all is encoded."""
 
     part: int
+    """Number of the part, from 0."""
     kind: Literal["copy", "encode"]
+    """`copy` or `encode`."""
     start_seconds: float
     end_seconds: float
     reason: str | None
+    """Why all of the part is encoded; null if it is not."""
 
 
 @dataclass(frozen=True)
@@ -173,21 +176,19 @@ class ClipPlanObject(ApiObject):
 
     actual_start_seconds: float
     actual_end_seconds: float
-    duration_seconds: Annotated[
-        float, Field(description="Length of the clip, which depends on the speed of its output.")
-    ]
+    duration_seconds: float
+    """Length of the clip, which depends on the speed of its output."""
     frames: int
     width: int | None
     height: int | None
     segments: list[SegmentObject]
-    estimated_bytes: Annotated[int, Field(description="Size of the clip's file.")]
-    estimated_seconds: Annotated[
-        float, Field(description="Time that the clip takes once it is started, on an idle engine.")
-    ]
-    bytes_to_read: Annotated[int, Field(description="Bytes of the recording that are read, without its index.")]
+    """What is copied and what is encoded."""
+    estimated_bytes: int
+    """Size of the clip's file."""
+    estimated_seconds: float
+    """Time that the clip takes once it is started, on an idle engine."""
+    bytes_to_read: int
+    """Bytes of the recording that are read, without its index."""
     warnings: list[str]
-    snapped: Annotated[
-        list[Object],
-        described_as(list[SnappedCut]),
-        Field(description="The cuts of all parts, if `snap` was requested."),
-    ] = field(default_factory=list)
+    snapped: Annotated[list[Object], described_as(list[SnappedCut])] = field(default_factory=list)
+    """The cuts of all parts, if `snap` was requested."""

@@ -6,12 +6,17 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
+from clipengine.objects.base import described
 
+
+@described
 class EventObject(TypedDict):
     """Data of a server-sent event. `clip.updated` and `recording.updated` report progress and have no id."""
 
     event: str
     data: dict[str, Any]
+    """The object that the event is about."""
     organisation_id: NotRequired[str | None]
     timestamp: NotRequired[str | None]
     id: NotRequired[str | None]
+    """Id to resume from; null for progress."""

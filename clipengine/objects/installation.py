@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired
+from typing import Literal, NotRequired
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from clipengine.objects.base import Time
+from clipengine.objects.base import Time, described
 
 
 class CheckObject(TypedDict):
     """One check of `/readyz`. `detail` is only shown to callers with a key."""
 
     name: str
+    """Name of the check."""
     ok: bool
     detail: NotRequired[str | None]
+    """What was found, for callers with a key."""
 
 
+@described
 class HealthObject(TypedDict):
     """Whether the process answers, or whether the engine can work."""
 
     status: Literal["ok", "failing"]
+    """`ok` if every check has passed."""
     checks: NotRequired[list[CheckObject] | None]
 
 
@@ -29,10 +33,15 @@ class QueueObject(TypedDict):
     """Work that has not ended, at all engines."""
 
     clips_queued: int
+    """Number of clips that wait."""
     clips_running: int
-    oldest_queued_seconds: Annotated[float, Field(description="Longest wait of a queued clip that is due.")]
+    """Number of clips that are being cut or uploaded."""
+    oldest_queued_seconds: float
+    """Longest wait of a queued clip that is due."""
     recordings_processing: int
-    removals_pending: Annotated[int, Field(description="Objects that must still be deleted.")]
+    """Number of recordings that are being probed."""
+    removals_pending: int
+    """Objects that must still be deleted."""
 
 
 class EngineObject(TypedDict):
@@ -40,10 +49,14 @@ class EngineObject(TypedDict):
 
     engine_id: str
     host: str
+    """Name of its machine."""
     version: str | None
-    encoders: Annotated[int | None, Field(description="Clips that it cuts at the same time.")]
+    encoders: int | None
+    """Clips that it cuts at the same time."""
     encoders_busy: int
+    """Clips that it is cutting now."""
     stopping: bool
+    """It finishes its jobs and takes no new ones."""
 
 
 class DiskObject(TypedDict):
@@ -51,13 +64,16 @@ class DiskObject(TypedDict):
 
     free_bytes: int | None
     min_free_bytes: int
+    """`limits.min_free_bytes` of the settings."""
 
 
 class StoreObject(TypedDict):
     """The store of recordings and clips: a folder with the free bytes of its disk, or a bucket."""
 
     kind: Literal["folder", "s3"]
+    """`folder` or `s3`."""
     bucket: str | None
+    """Name of the bucket; null for a folder."""
     free_bytes: int | None
 
 
@@ -65,13 +81,16 @@ class OutboxObject(TypedDict):
     """Webhook deliveries that have not ended."""
 
     deliveries_pending: int
+    """Number of deliveries."""
     oldest_delivery_seconds: float
+    """Age of the oldest one in seconds."""
 
 
 class HourObject(TypedDict):
     """The clips that ended in one hour."""
 
     at: Time
+    """Start of the hour."""
     clips_ready: int
     clips_failed: int
 
@@ -81,7 +100,9 @@ class FailuresObject(TypedDict):
 
     code: str
     clips: int
+    """Number of clips."""
     last_clip_id: str
+    """Id of the clip that failed last."""
 
 
 class LastDayObject(TypedDict):
@@ -90,22 +111,32 @@ class LastDayObject(TypedDict):
     clips_ready: int
     clips_failed: int
     hours: list[HourObject]
-    failures: Annotated[list[FailuresObject], Field(description="Most frequent first.")]
+    """By hour, oldest first."""
+    failures: list[FailuresObject]
+    """Most frequent first."""
 
 
+@described
 class StatusObject(TypedDict):
     """State of the installation. `checks`, `version`, `disk` and `store` are those of the engine that answers."""
 
     status: Literal["ok", "failing"]
+    """`ok` if every check has passed."""
     version: str
     engine_id: str
     checks: list[CheckObject]
     queue: QueueObject
+    """Work that has not ended."""
     engines: list[EngineObject]
+    """The engines that are alive."""
     disk: DiskObject
+    """Disk of the data folder."""
     store: StoreObject
+    """The store of recordings and clips."""
     webhooks: OutboxObject
+    """Deliveries that have not ended."""
     last_day: LastDayObject
+    """Clips that ended in the last 24 hours."""
 
 
 @with_config(ConfigDict(extra="allow"))

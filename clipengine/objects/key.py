@@ -33,3 +33,4 @@ class NewKeyObject(KeyObject):
     """An API key. Only the response to its creation contains its text."""
 
     key: Annotated[str | None, WithJsonSchema({"type": "string"})] = field(default=None, repr=False)
+    """The key. It is not shown again."""

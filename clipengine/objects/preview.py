@@ -18,6 +18,7 @@ class FramesObject(ApiObject):
     start_seconds: float
     end_seconds: float
     frames: Annotated[list[float], Field(examples=[[5.0, 5.04, 5.08]])] = field(repr=False)
+    """Times in seconds."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,15 @@ class NextMomentObject(ApiObject):
     """The next or previous keyframe, silence or scene. `seconds` is null if the searched range has none."""
 
     to: Literal["keyframe", "silence", "scene"]
+    """The kind of moment."""
     seconds: float | None
+    """Time of the moment; null if there is none in the searched range."""
     searched_from_seconds: float
-    searched_to_seconds: Annotated[float, Field(description="The moment, or the end of the search.")]
-    more: Annotated[
-        bool, Field(description="The recording goes on there: a search from `searched_to_seconds` may find more.")
-    ]
+    """Where the search began."""
+    searched_to_seconds: float
+    """The moment, or the end of the search."""
+    more: bool
+    """The recording goes on there: a search from `searched_to_seconds` may find more."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +44,24 @@ class WaveformObject(ApiObject):
     start_seconds: float
     end_seconds: float
     points: int
+    """Number of equal parts."""
     peaks: list[float] = field(repr=False)
+    """One number from 0 to 1 for each part."""
 
 
 @dataclass(frozen=True)
 class ProxyObject(ApiObject):
     """Proxy of a recording: an initialization segment and numbered ones, which are played one after the other."""
 
-    content_type: Annotated[str, Field(description="Media type with its codecs, for `MediaSource.isTypeSupported`.")]
+    content_type: str
+    """Media type with its codecs, for `MediaSource.isTypeSupported`."""
     width: int | None
     height: int | None
     duration_seconds: float
-    segment_seconds: Annotated[
-        float,
-        Field(
-            description="Segment `n` begins within a frame of `n` times this. The last one may be half a second longer."
-        ),
-    ]
-    segments: Annotated[int, Field(description="Segments are numbered from 0.")]
+    segment_seconds: float
+    """Segment `n` begins within a frame of `n` times this. The last one may be half a second longer."""
+    segments: int
+    """Segments are numbered from 0."""
 
 
 class RangeObject(TypedDict):
@@ -65,14 +69,17 @@ class RangeObject(TypedDict):
 
     start_seconds: float
     end_seconds: float
-    label: Annotated[str, Field(description="Its name in the file.")]
+    label: str
+    """Its name in the file."""
 
 
 class RangeNoteObject(TypedDict):
     """What was left out of a file. `line` is null if it concerns more than one line."""
 
-    line: Annotated[int | None, Field(description="Number of the line, from 1 on.")]
-    detail: Annotated[str, Field(description="What was left out, and why.")]
+    line: int | None
+    """Number of the line, from 1 on."""
+    detail: str
+    """What was left out, and why."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,5 @@ class RangesObject(ApiObject):
     """The ranges of a file, in its order, within the recording."""
 
     data: list[RangeObject]
-    notes: Annotated[list[RangeNoteObject], Field(description="What was left out of the file.")] = field(
-        default_factory=list
-    )
+    notes: list[RangeNoteObject] = field(default_factory=list)
+    """What was left out of the file."""

@@ -15,7 +15,11 @@ class ProfileObject(ApiObject):
     name: str
     container: str = ""
     video: str = ""
+    """Codec of the video, or `none`."""
     audio: str = ""
+    """Codec of the audio, or `none`."""
     max_height: int | None = None
+    """Maximum height in lines; null for that of the recording."""
     fps: float | None = None
+    """Frames a second; null for those of the recording."""
     render: Render = "encode"

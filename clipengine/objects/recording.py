@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
 from typing_extensions import TypedDict
 
 from clipengine.clips.clip import Recording
-from clipengine.objects.base import JobObject, MaybeTime, Status, Time
+from clipengine.objects.base import JobObject, MaybeTime, Status, Time, described
 from clipengine.objects.clip import ErrorObject
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 
@@ -20,14 +19,16 @@ class VideoObject(TypedDict):
     codec: str
     width: int
     height: int
-    fps: Annotated[float, Field(description="Nominal frames per second, to three decimals.")]
-    frame_rate: Annotated[str | None, Field(description="The exact rate as a fraction: `30000/1001`, `50/3`, `25`.")]
+    fps: float
+    """Nominal frames per second, to three decimals."""
+    frame_rate: str | None
+    """The exact rate as a fraction: `30000/1001`, `50/3`, `25`."""
     variable_rate: bool
-    first_frame_seconds: Annotated[
-        float | None,
-        Field(description="Time of the first frame; above 0 if audio begins before video. Null if unknown."),
-    ]
+    """The distance between frames varies."""
+    first_frame_seconds: float | None
+    """Time of the first frame; above 0 if audio begins before video. Null if unknown."""
     rotation: int
+    """Degrees by which players rotate the picture."""
 
 
 class AudioObject(TypedDict):
@@ -35,7 +36,9 @@ class AudioObject(TypedDict):
 
     codec: str
     channels: int
+    """Number of channels."""
     sample_rate: int
+    """Samples a second."""
     language: str | None
 
 
@@ -52,17 +55,24 @@ class MediaObject(TypedDict):
 
     container: str
     video: VideoObject | None
+    """The first video track; null without one."""
     audio: list[AudioObject]
-    chapters: Annotated[list[ChapterObject], Field(description="At most 500, on the recording's timeline.")]
+    """The audio tracks."""
+    chapters: list[ChapterObject]
+    """At most 500, on the recording's timeline."""
 
 
 class PiecesObject(TypedDict):
     """The counts of a recording of many files."""
 
-    count: Annotated[int, Field(description="Segments.")]
-    runs: Annotated[int, Field(description="Unbroken stretches.")]
+    count: int
+    """Segments."""
+    runs: int
+    """Unbroken stretches."""
     tracks: int
+    """Playlists."""
     bytes: int
+    """Of all segments."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +81,27 @@ class RecordingObject(JobObject):
 
     recording_id: str
     status: Status
+    """`processing` until it is `complete` or `failed`."""
     duration_seconds: float | None = None
     file_size_bytes: int = 0
+    """Size of the object."""
     bucket_path: str = ""
     created_at: Time = ""
     completed_at: MaybeTime = None
     name: str | None = None
+    """Display name; null without one."""
     metadata: dict[str, str] = field(default_factory=dict)
     etag: str = ""
+    """ETag of the object in the store."""
     error: ErrorObject | None = None
     media: MediaObject | None = None
+    """What the recording contains; null until it is probed."""
     tags: list[str] = field(default_factory=list)
     expires_at: MaybeTime = None
-    fetched_bytes: Annotated[
-        int | None,
-        Field(
-            description="Bytes fetched from its URL so far, of `file_size_bytes`, which is 0 while it is unknown. "
-            "Null for an object that was in the store already."
-        ),
-    ] = None
-    pieces: Annotated[PiecesObject | None, Field(description="Null for one file.")] = None
+    fetched_bytes: int | None = None
+    """Bytes fetched from its URL, of `file_size_bytes`, 0 while unknown. Null if it was in the store already."""
+    pieces: PiecesObject | None = None
+    """Null for one file."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object}
 
@@ -139,11 +150,16 @@ class IgnoredObject(TypedDict):
     """An object that an event announced and that is not registered."""
 
     key: str
+    """Key of the object."""
     reason: Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event"]
+    """Why it is not registered."""
 
 
+@described
 class IngestObject(TypedDict):
     """The recordings of an event, new ones and those that it had already, and what is ignored of it."""
 
     recording_ids: list[str]
+    """Ids of the recordings."""
     ignored: list[IgnoredObject]
+    """Objects that are not registered."""

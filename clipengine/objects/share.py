@@ -31,5 +31,8 @@ class NewShareObject(ShareObject):
     url: Annotated[
         str | None, WithJsonSchema({"type": "string", "examples": ["https://clips.example.org/s/2mQx…"]})
     ] = field(default=None, repr=False)
+    """Address of the page with the clip. It is not shown again."""
     embed_url: str | None = field(default=None, repr=False)
+    """Address of the player for other sites; null if that is not allowed."""
     video_url: Annotated[str | None, WithJsonSchema({"type": "string"})] = field(default=None, repr=False)
+    """Address of the clip's file."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import Field
+from typing import Any, Literal, Self
 
 from clipengine.objects.base import ApiObject, Time
 
@@ -17,9 +15,12 @@ class TranscriptObject(ApiObject):
     """The text of a recording in one language. `source` says where it comes from."""
 
     recording_id: str
-    language: Annotated[str, Field(description="BCP 47 tag, in its canonical form.")]
+    language: str
+    """BCP 47 tag, in its canonical form."""
     source: Source = "upload"
+    """Where it comes from."""
     cues: int = 0
+    """Number of cues."""
     created_at: Time = ""
 
 
@@ -34,6 +35,7 @@ class SearchHitObject(ApiObject):
     text: str
     speaker: str | None = None
     highlights: list[list[int]] = field(default_factory=list)
+    """Start and end of each match in `text`, in code points."""
 
     @classmethod
     def of(cls, hit: Any, /, **given: Any) -> Self:

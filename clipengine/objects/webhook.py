@@ -42,6 +42,7 @@ class NewWebhookObject(WebhookObject):
     """A webhook endpoint. Only the response to its creation contains the secret."""
 
     secret: Annotated[str | None, WithJsonSchema({"type": "string"})] = field(default=None, repr=False)
+    """Signs the deliveries. It is not shown again."""
 
 
 class AttemptObject(TypedDict):
@@ -49,10 +50,15 @@ class AttemptObject(TypedDict):
 
     attempt: int
     at: Time
+    """When the attempt began."""
     outcome: Outcome
+    """What became of the attempt."""
     status_code: int | None
+    """HTTP status of the response; null without one."""
     error: str | None
+    """Why it failed; null if it was delivered."""
     duration_ms: int
+    """Milliseconds until the response."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,9 @@ class DeliveryObject(ApiObject):
     test: bool = False
     url: str = ""
     status: DeliveryStatus = "pending"
+    """State of the delivery."""
     attempt: int = 0
+    """Number of attempts so far."""
     created_at: Time = ""
     next_at: MaybeTime = None
     last_status_code: int | None = None
@@ -104,4 +112,5 @@ def _subject(body: bytes) -> str | None:
 class DeliveryPayloadObject(DeliveryObject):
     """A delivery with `payload`, the body that is signed and sent."""
 
-    payload: Annotated[Object | None, WithJsonSchema({"type": "object"})] = None
+    payload: Annotated[Object | None, WithJsonSchema({"title": "Payload"})] = None
+    """The body that is sent."""

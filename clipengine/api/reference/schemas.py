@@ -63,8 +63,8 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     schemas[_ERROR_CODE] = {"type": "string", "enum": _codes(), "description": "Stable. New codes may be added."}
     schemas |= {page_name(each.model): _page(each.model) for each in answers if each.model and each.page}
     schemas |= {_event_name(event): _event(event) for event in get_args(EventType)}
-    bodies_sent = [reference_to(_event_name(event)) for event in get_args(EventType)]
-    schemas["DeliveryPayloadObject"]["properties"]["payload"] = {"oneOf": bodies_sent}
+    payload = schemas["DeliveryPayloadObject"]["properties"]["payload"]
+    payload["oneOf"] = [reference_to(_event_name(event)) for event in get_args(EventType)]
     for name, schema in schemas.items():
         describe_properties(name, schema)
     return schemas
