@@ -112,5 +112,5 @@ def _subject(body: bytes) -> str | None:
 class DeliveryPayloadObject(DeliveryObject):
     """A delivery with `payload`, the body that is signed and sent."""
 
-    payload: Annotated[Object | None, WithJsonSchema({"title": "Payload"})] = None
+    payload: Annotated[Object | None, WithJsonSchema({})] = None
     """The body that is sent."""

@@ -105,6 +105,7 @@ _OF_OBJECT = {
     "CreateWebhook": {
         "events": "Events to send. Default: `clip.ready` and `clip.failed`.",
     },
+    "DeliveryPayloadObject": {"attempt": "Number of attempts so far.", "status": "State of the delivery."},
     "ResultPart": {
         "offset_seconds": "Where the part begins in the clip.",
     },
