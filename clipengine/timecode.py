@@ -82,7 +82,7 @@ def age_seconds(since: int | None) -> float:
 
 def rfc3339(millis: int) -> str:
     """Format milliseconds since 1970 as RFC 3339 in UTC with three decimals and `Z`."""
-    stamp = datetime.fromtimestamp(millis // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    stamp = datetime.fromtimestamp(millis // 1000, UTC).isoformat()[:19]
     return f"{stamp}.{millis % 1000:03d}Z"
 
 

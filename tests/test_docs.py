@@ -24,6 +24,7 @@ from clipengine.clips.options.watermarks import Watermark
 from clipengine.clips.warnings import WARNING_CODES
 from clipengine.errors import ClipEngineError, StartupError, by_code
 from clipengine.media.input.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
+from clipengine.objects.clip import ClipObject
 from clipengine.settings import Settings, Webhooks
 from clipengine.webhooks.sign import sign
 
@@ -199,7 +200,7 @@ def blocks(name: str, language: str) -> list[str]:
 
 def test_documented_webhook_has_the_fields_of_a_real_one() -> None:
     shown = json.loads(blocks("webhooks.md", "json")[1])
-    sample = sample_clip().to_object()
+    sample = ClipObject.of(sample_clip()).to_object()
     assert list(shown) == ["event", "data", "organisation_id", "timestamp", "id"]
     assert list(shown["data"]) == list(sample)
     assert list(shown["data"]["result"]) == list(sample["result"])

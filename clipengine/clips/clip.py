@@ -16,7 +16,6 @@ from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap, SnappedCut
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.recordings.facts import SourceFacts
-from clipengine.timecode import rfc3339
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
@@ -97,11 +96,11 @@ class ClipResult:
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:
-        """Return a stored result. One of an earlier version does not say how it was rendered: all of it was encoded.
+        """Return a result that an engine of any version has stored or sent.
 
         What a later version has added is ignored: its engines complete clips beside this one during an upgrade.
         """
-        earlier = {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": stored["duration_seconds"]}
+        earlier = _UNSENT | {"warnings": [], "encoded_seconds": stored["duration_seconds"]}
         files = [ClipSubtitles(**_known(ClipSubtitles, each)) for each in stored.get("subtitles", ())]
         parts = [ResultPart(**_known(ResultPart, part)) for part in stored.get("parts") or ()] or None
         snapped = [SnappedCut(**_known(SnappedCut, cut)) for cut in stored.get("snapped", ())]
@@ -109,6 +108,18 @@ class ClipResult:
 
     def to_object(self) -> dict[str, Any]:
         return asdict(self)
+
+
+# Members of a result that earlier versions do not have: all of it was encoded.
+_UNSENT: dict[str, Any] = {
+    **dict.fromkeys(("width", "height", "video_codec", "audio_codec", "poster_path")),
+    "size_bytes": 0,
+    "sha256": "",
+    "encode_seconds": 0.0,
+    "bytes_read": 0,
+    "render": "encode",
+    "copied_seconds": 0.0,
+}
 
 
 def _known(of: type[Any], stored: dict[str, Any]) -> dict[str, Any]:
@@ -126,13 +137,6 @@ class QueuePlace:
     position: int
     start_at: int | None
     end_at: int | None
-
-    def to_object(self) -> dict[str, Any]:
-        return {
-            "position": self.position,
-            "estimated_start_at": None if self.start_at is None else rfc3339(self.start_at),
-            "estimated_end_at": None if self.end_at is None else rfc3339(self.end_at),
-        }
 
 
 @dataclass(frozen=True)
@@ -219,36 +223,6 @@ class Clip:
         """The keys of all objects of the clip."""
         return (self.object_key, self.poster_key, *(self.subtitle_keys or ()))
 
-    def to_object(self, queue: QueuePlace | None = None) -> dict[str, Any]:
-        return {
-            "clip_id": self.clip_id,
-            "recording_id": self.recording_id,
-            "label": self.label,
-            "start_seconds": float(self.start_seconds),
-            "end_seconds": float(self.end_seconds),
-            "status": self.state if self.ended else "processing",
-            "bucket_path": self.object_key if self.state == "complete" else None,
-            "created_at": rfc3339(self.created_at),
-            "completed_at": rfc3339(self.completed_at) if self.completed_at is not None else None,
-            "progress": self.progress,
-            "step": self.step,
-            "profile": self.profile,
-            "priority": self.priority,
-            "metadata": self.metadata,
-            "attempt": self.attempt,
-            "error": self.error,
-            "result": self.result.to_object() if self.result else None,
-            "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
-            "request_id": self.request_id,
-            "render": self.render,
-            "output": self.output and self.output.to_object(),
-            "parts": [asdict(part) for part in self.parts] or None,
-            "tags": self.tags,
-            "snap": self.snap and self.snap.model_dump(),
-            "subtitles": self.subtitles_object(),
-            "queue": queue and queue.to_object(),
-        }
-
     def subtitles_object(self) -> dict[str, str | None] | None:
         """Return the `subtitles` of the request, or None if it has none."""
         return {"mode": self.subtitles, "language": self.subtitle_language} if self.subtitles else None
@@ -287,23 +261,3 @@ class Recording:
     @property
     def duration_seconds(self) -> float | None:
         return round(float(self.facts.duration), 6) if self.facts else None
-
-    def to_object(self) -> dict[str, Any]:
-        return {
-            "recording_id": self.recording_id,
-            "status": self.state,
-            "duration_seconds": self.duration_seconds,
-            "file_size_bytes": self.file_size_bytes,
-            "bucket_path": self.bucket_path,
-            "created_at": rfc3339(self.created_at),
-            "completed_at": rfc3339(self.completed_at) if self.completed_at is not None else None,
-            "name": self.name,
-            "metadata": self.metadata,
-            "etag": self.etag,
-            "error": self.error,
-            "media": self.facts.to_object() if self.facts else None,
-            "tags": self.tags,
-            "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
-            "fetched_bytes": self.fetched_bytes,
-            "pieces": self.pieces,
-        }

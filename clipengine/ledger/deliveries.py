@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import peewee
 
@@ -22,10 +22,8 @@ from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.pages import Page, read_page
+from clipengine.objects.webhook import DeliveryStatus, Outcome
 from clipengine.timecode import now_ms
-
-Outcome = Literal["delivered", "retry", "failed"]
-DeliveryStatus = Literal["pending", "sending", "delivered", "failed"]
 
 # An endpoint that has failed for this long without a success is disabled.
 DISABLE_AFTER_MS = 5 * 24 * 3600 * 1000

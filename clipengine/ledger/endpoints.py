@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from clipengine.clips.clip import DISABLED_BY_REQUEST, MessageFormat
 from clipengine.errors import WebhookNotFound
@@ -12,9 +12,8 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement
 from clipengine.ledger.database.schema import DeliveryRow, EndpointRow
 from clipengine.ledger.vault import Vault
-from clipengine.timecode import now_ms, rfc3339
-
-Origin = Literal["api", "settings"]
+from clipengine.objects.webhook import Origin
+from clipengine.timecode import now_ms
 
 # Requests are signed with the old secret as well for this long after it was replaced.
 SECRET_OVERLAP_MS = 24 * 3600 * 1000
@@ -53,20 +52,6 @@ class Endpoint:
         """Return the secrets to sign with: the present one, then the replaced one while it is still valid."""
         old = self.previous_secret
         return [self.secret, old] if old is not None and (self.previous_until or 0) > now else [self.secret]
-
-    def to_object(self) -> dict[str, Any]:
-        """Return the JSON object of the API and of `endpoint.disabled`, without secrets."""
-        return {
-            "webhook_id": self.webhook_id,
-            "url": self.url,
-            "events": self.events,
-            "enabled": self.enabled,
-            "origin": self.origin,
-            "created_at": rfc3339(self.created_at),
-            "disabled_reason": self.disabled_reason,
-            "failing_since": rfc3339(self.failing_since) if self.failing_since is not None else None,
-            "format": self.format,
-        }
 
 
 class ConfiguredEndpoint(NamedTuple):

@@ -18,6 +18,9 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
 from clipengine.ledger.database.schema import DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoint, Endpoints
+from clipengine.objects.clip import ClipObject
+from clipengine.objects.recording import RecordingObject
+from clipengine.objects.webhook import WebhookObject
 from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))
@@ -84,7 +87,7 @@ class Events:
         """Record `clip.ready` or `clip.failed`. Call it in the transaction that ends the clip."""
         ready = clip.state == "complete"
         type: EventType = "clip.ready" if ready else "clip.failed"
-        event = self._event(type, clip.to_object(), clip=clip)
+        event = self._event(type, ClipObject.of(clip).to_object(), clip=clip)
         receivers = self._subscribers(type)
         if clip.webhook_url is not None:
             receivers.append((None, clip.webhook_url))
@@ -95,19 +98,19 @@ class Events:
     def clip_progressed(self, clip: Clip) -> None:
         """Record `clip.progress` if an endpoint subscribes to it. Call it in a transaction."""
         if receivers := self._subscribers("clip.progress"):
-            self._write([self._event("clip.progress", clip.to_object(), clip=clip)], receivers)
+            self._write([self._event("clip.progress", ClipObject.of(clip).to_object(), clip=clip)], receivers)
 
     def clips_expired(self, clips: Sequence[Clip]) -> None:
         """Record `clip.expired` of each clip. Call it in the transaction that deletes the clips."""
         if clips:
-            events = [self._event("clip.expired", clip.to_object(), clip=clip) for clip in clips]
+            events = [self._event("clip.expired", ClipObject.of(clip).to_object(), clip=clip) for clip in clips]
             self._write(events, self._subscribers("clip.expired"))
 
     def recording_ended(self, recording: Recording) -> None:
         """Record `recording.complete` or `recording.failed`. Call it in the transaction that ends the probe."""
         self._record(
             "recording.complete" if recording.state == "complete" else "recording.failed",
-            recording.to_object(),
+            RecordingObject.of(recording).to_object(),
             recording_id=recording.recording_id,
         )
 
@@ -116,14 +119,14 @@ class Events:
 
         Its receivers get only the origin of the URL, because the URL of a chat service is a credential.
         """
-        self._record("endpoint.disabled", {**endpoint.to_object(), "url": origin_of(endpoint.url)})
+        self._record("endpoint.disabled", WebhookObject.of(endpoint, url=origin_of(endpoint.url)).to_object())
 
-    def sample(self, endpoint: Endpoint, data: dict[str, Any]) -> str:
+    def sample(self, endpoint: Endpoint, clip: ClipObject) -> str:
         """Record a sample `clip.ready` for this endpoint only, and return the id of its delivery.
 
         Its event has no clip_id, so that event streams omit it. Call it in a transaction.
         """
-        (delivery_id,) = self._record("clip.ready", data, only=endpoint)
+        (delivery_id,) = self._record("clip.ready", clip.to_object(), only=endpoint)
         return delivery_id
 
     def _record(

@@ -15,17 +15,17 @@ import string
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import get_args
 
 from clipengine.errors import Conflict, KeyNotFound, StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import KeyRow
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.objects.key import Scope
+from clipengine.timecode import now_ms
 
 logger = logging.getLogger(__name__)
 
-Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 MAX_KEY_NAME = 100  # characters
 
@@ -47,12 +47,6 @@ class ApiKey:
     created_at: int
     last_used_at: int | None = None
     revoked_at: int | None = None
-
-    def to_object(self) -> dict[str, Any]:
-        """Return the key as the API and the command line show it."""
-        times = {name: getattr(self, name) for name in ("created_at", "last_used_at", "revoked_at")}
-        shown = {name: None if at is None else rfc3339(at) for name, at in times.items()}
-        return {"key_id": self.key_id, "name": self.name, "scopes": list(self.scopes), **shown}
 
 
 class Keys:

@@ -12,7 +12,6 @@ import logging
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
 from clipengine.errors import ClipNotComplete, ClipNotFound, ShareNotFound, StorageError
 from clipengine.ids import new_id
@@ -20,7 +19,7 @@ from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.schema import ClipRow, ShareRow
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.vault import Vault
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 
 logger = logging.getLogger(__name__)
 
@@ -49,18 +48,6 @@ class Share:
     @property
     def expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= now_ms()
-
-    def to_object(self) -> dict[str, Any]:
-        return {
-            "share_id": self.share_id,
-            "clip_id": self.clip_id,
-            "created_at": rfc3339(self.created_at),
-            "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
-            "download": self.download,
-            "embed": self.embed,
-            "views": self.views,
-            "last_viewed_at": rfc3339(self.last_viewed_at) if self.last_viewed_at is not None else None,
-        }
 
 
 class Shares:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.words import highlights, indexed_words, parse_query
@@ -13,9 +13,8 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, insert_statement
 from clipengine.ledger.database.schema import CueRow, RecordingRow, TranscriptRow
 from clipengine.ledger.pages import Page, decode_cursor, encode_cursor, read_page
-from clipengine.timecode import now_ms, rfc3339
-
-Source = Literal["upload", "sidecar", "embedded"]
+from clipengine.objects.transcript import Source
+from clipengine.timecode import now_ms
 
 _RANK: dict[str, int] = {"embedded": 0, "sidecar": 1, "upload": 2}
 MAX_TRANSCRIPTS = 50  # of one recording
@@ -35,15 +34,6 @@ class Transcript:
     created_at: int
     etag: str | None = None  # of the sidecar
 
-    def to_object(self) -> dict[str, Any]:
-        return {
-            "recording_id": self.recording_id,
-            "language": self.language,
-            "source": self.source,
-            "cues": self.cues,
-            "created_at": rfc3339(self.created_at),
-        }
-
 
 @dataclass(frozen=True)
 class SearchHit:
@@ -53,17 +43,6 @@ class SearchHit:
     language: str
     cue: Cue
     highlights: list[list[int]]
-
-    def to_object(self) -> dict[str, Any]:
-        return {
-            "recording_id": self.recording_id,
-            "language": self.language,
-            "start_seconds": self.cue.start_ms / 1000,
-            "end_seconds": self.cue.end_ms / 1000,
-            "text": self.cue.text,
-            "speaker": self.cue.speaker,
-            "highlights": self.highlights,
-        }
 
 
 class Transcripts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
@@ -167,13 +167,6 @@ class ChapterFacts(BaseModel):
     end: ExactSeconds
     title: Annotated[str, Field(max_length=MAX_CHAPTER_TITLE)] = ""
 
-    def to_object(self) -> dict[str, Any]:
-        return {
-            "start_seconds": round(float(self.start), 6),
-            "end_seconds": round(float(self.end), 6),
-            "title": self.title,
-        }
-
 
 class HeaderChange(BaseModel):
     """A codec header (FFmpeg's `extradata`, in hex) that applies to a stream from a recording time on."""
@@ -210,19 +203,3 @@ class SourceFacts(BaseModel):
         """Return the changed codec header that applies to a stream at this time, or None if it is the first one."""
         found = [change for change in self.header_changes if change.index == index and change.time <= time]
         return bytes.fromhex(found[-1].extradata) if found else None
-
-    def to_object(self) -> dict[str, Any]:
-        """Return the `media` object of the API."""
-        video = self.video and {
-            "codec": self.video.codec,
-            "width": self.video.width,
-            "height": self.video.height,
-            "fps": self.video.fps,
-            "frame_rate": self.video.frame_rate,
-            "variable_rate": self.video.variable_rate,
-            "first_frame_seconds": None if self.video.first_frame is None else round(float(self.video.first_frame), 6),
-            "rotation": self.video.rotation,
-        }
-        audio = [track.model_dump(include={"codec", "channels", "sample_rate", "language"}) for track in self.audio]
-        chapters = [each.to_object() for each in self.chapter_list]
-        return {"container": self.container, "video": video, "audio": audio, "chapters": chapters}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -275,3 +276,47 @@ def test_trace_is_answered_with_the_allowed_methods(http: httpx.Client, path: st
     answer = http.request("TRACE", path)
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"]
+
+
+def _properties(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield all properties inside a schema, except those of conditions, which repeat others."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _properties(each)
+    elif isinstance(schema, dict):
+        yield from schema.get("properties", {}).items()
+        for name, each in schema.items():
+            if name not in ("if", "then", "else", "examples", "example"):
+                yield from _properties(each)
+
+
+def test_every_property_and_parameter_is_described(document: dict[str, Any]) -> None:
+    undescribed = [name for name, each in _properties(document) if not each.get("description")]
+    for path, methods in document["paths"].items():
+        for method, described in methods.items():
+            parameters = described.get("parameters", [])
+            undescribed += [f"{method} {path}: {each['name']}" for each in parameters if not each.get("description")]
+    assert undescribed == []
+
+
+def test_every_response_has_a_valid_example(document: dict[str, Any]) -> None:
+    checked = 0
+    for path, methods in document["paths"].items():
+        for method, described in methods.items():
+            for status, response in described["responses"].items():
+                for content in response.get("content", {}).values():
+                    if "schema" in content and status.startswith("2"):
+                        schema = {**content["schema"], "components": document["components"]}
+                        faults = [each.message for each in Draft202012Validator(schema).iter_errors(content["example"])]
+                        assert faults == [], (method, path)
+                        checked += 1
+    assert checked > 40
+
+
+def test_header_and_payload_of_events_are_described(document: dict[str, Any]) -> None:
+    headers = [each for each in document["paths"]["/v1/events"]["get"]["parameters"] if each["in"] == "header"]
+    assert [each["name"] for each in headers] == ["Last-Event-ID"]
+    payload = document["components"]["schemas"]["DeliveryPayloadObject"]["properties"]["payload"]
+    events = [each["$ref"].rpartition("/")[2] for each in payload["oneOf"]]
+    named = [document["components"]["schemas"][each]["properties"]["event"]["const"] for each in events]
+    assert named == list(get_args(EventType))

@@ -13,6 +13,7 @@ from clipengine.clips.clip import Recording
 from clipengine.clips.options.output import Output, OutputLimits
 from clipengine.clips.options.profiles import Container, Profile
 from clipengine.clips.options.watermarks import Watermark
+from clipengine.objects.clip import ClipObject
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine
@@ -189,7 +190,7 @@ def test_burnt_subtitles_have_one_language(http: httpx.Client, recording: Record
     made = create()
     assert made.status_code == 202
     stored = engine.ledger.clips.get(made.json()["clip_id"])
-    assert stored.to_object()["subtitles"] == {"mode": "burn", "language": "en"}
+    assert ClipObject.of(stored).subtitles == {"mode": "burn", "language": "en"}
     assert post(http, recording.recording_id, BODY).json()["subtitles"] is None
     assert http.put(f"{address}/pt-BR", json=cues).status_code == 201
     problem = refused(create(), 422, "invalid_request")

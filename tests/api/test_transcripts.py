@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api.http.responses import SearchHitObject, TranscriptObject
 from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import MAX_CUES
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
+from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 from tests.support.api import RecordedEngine
 
 CUES = [
@@ -47,7 +47,7 @@ def put(http: httpx.Client, address: str, body: str | bytes, content_type: str =
 def test_transcript_is_put_in_any_format_and_read_in_any(http: httpx.Client, url: str) -> None:
     made = http.put(f"{url}/ENG", json=CUES)
     assert (made.status_code, made.headers["location"]) == (201, f"{url}/en")
-    assert TranscriptObject.model_validate(made.json()).cues == 2
+    assert TranscriptObject.from_object(made.json()).cues == 2
     first = http.get(f"{url}/en")
     assert (first.headers["content-type"], first.text) == ("text/vtt; charset=utf-8", VTT)
     for body, content_type in ((VTT, "text/vtt; charset=utf-8"), (SRT, "application/x-subrip")):
@@ -147,7 +147,7 @@ def test_search_finds_cues_with_times_and_highlights(http: httpx.Client, engine:
         page = http.get(address)
         found += page.json()["data"]
         address = page.links.get("next", {}).get("url", "")
-    assert [SearchHitObject.model_validate(each).recording_id for each in found] == [
+    assert [SearchHitObject.from_object(each).recording_id for each in found] == [
         other.recording_id,
         url.split("/")[3],
     ]

@@ -11,6 +11,7 @@ import pytest
 from clipengine.clips.clip import Clip, Recording
 from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.keys import Scope
+from clipengine.objects.webhook import WebhookObject
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.selection import cases
 
@@ -237,7 +238,9 @@ class TestSecretUrls:
         assert not ledger.endpoints.get(endpoint.webhook_id).enabled
         assert ledger.events.after(0)[-1].type == "endpoint.disabled"
         # As engines of 0.1 recorded it.
-        ledger.events._record("endpoint.disabled", ledger.endpoints.get(endpoint.webhook_id).to_object())
+        ledger.events._record(
+            "endpoint.disabled", WebhookObject.of(ledger.endpoints.get(endpoint.webhook_id)).to_object()
+        )
         return clip
 
     @pytest.mark.parametrize("scope", cases(["read", "write"], ["write"]))

@@ -86,6 +86,18 @@ def test_client_works_against_a_real_server(server: RunningServer, film: Path, t
     assert (tmp_path / "key-moment.mp4").stat().st_size > 1000
 
 
+def test_document_is_enough_for_openapi_fetch(tmp_path: Path) -> None:
+    (tmp_path / "openapi.json").write_bytes(document())
+    run(MODULES / ".bin" / "openapi-typescript", "openapi.json", "--output", "api.d.ts", cwd=tmp_path)
+    (tmp_path / "node_modules").mkdir()
+    for name in ("openapi-fetch", "openapi-typescript-helpers"):
+        (tmp_path / "node_modules" / name).symlink_to(MODULES / name)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    shutil.copy(PROGRAMS / "fetch.ts", tmp_path)
+    options = ("--strict", "--noEmit", "--target", "es2022", "--module", "nodenext")
+    run(MODULES / ".bin" / "tsc", *options, "fetch.ts", cwd=tmp_path)
+
+
 def test_n8n_nodes_work_against_a_real_server(server: RunningServer, film: Path, tmp_path: Path) -> None:
     installed = install(N8N, tmp_path, "n8n-workflow")
     described = json.loads((installed / "package.json").read_text())

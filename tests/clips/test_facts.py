@@ -72,7 +72,8 @@ def test_facts_within_the_limits_are_stored_as_they_are() -> None:
     facts = SourceFacts.model_validate(FACTS)
     stored = json.loads(json.dumps(facts.model_dump(mode="json")))
     assert SourceFacts.model_validate(stored) == facts
-    assert facts.to_object()["video"]["frame_rate"] == "30000/1001"
+    assert facts.video is not None
+    assert facts.video.frame_rate == "30000/1001"
 
 
 @pytest.mark.parametrize("change", BEYOND.values(), ids=BEYOND)

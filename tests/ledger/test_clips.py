@@ -13,6 +13,7 @@ from clipengine.errors import ClipEnded, ClipNotFailed, ClipNotFound, EncoderFai
 from clipengine.ledger import clips as clips_module
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.clip import ClipObject
 
 Queue = Callable[..., Clip]
 
@@ -158,7 +159,7 @@ def test_completed_clip_has_its_result_and_an_event(ledger: Ledger, queue: Queue
     assert (done.state, done.step, done.progress, done.result) == ("complete", None, 1.0, result)
     assert done.completed_at is not None
     assert _types(ledger) == ["clip.ready"]
-    assert ledger.events.after(0)[-1].payload["data"] == done.to_object()
+    assert ledger.events.after(0)[-1].payload["data"] == ClipObject.of(done).to_object()
     assert _keys(ledger) == set()
 
 

@@ -13,6 +13,7 @@ from clipengine.ledger.deliveries import DISABLE_AFTER_MS, Delivery
 from clipengine.ledger.endpoints import Endpoint
 from clipengine.ledger.events import origin_of
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.webhook import WebhookObject
 from clipengine.timecode import now_ms
 from tests.support.waiting import until
 
@@ -179,7 +180,7 @@ def test_410_disables_the_endpoint_and_notifies_the_others(
     assert (gone.enabled, gone.disabled_reason) == (False, "it answered 410 Gone")
     event = ledger.events.after(0)[-1]
     assert event.type == "endpoint.disabled"
-    assert event.payload["data"] == gone.to_object() | {"url": origin_of(gone.url)}
+    assert event.payload["data"] == WebhookObject.of(gone).to_object() | {"url": origin_of(gone.url)}
     # Its other deliveries have failed; only the delivery to the watcher is pending.
     assert [delivery.endpoint_id for delivery in ledger.deliveries.claim_due(limit=9)] == [watcher.webhook_id]
 

@@ -10,6 +10,7 @@ from clipengine.clips.clip import Clip
 from clipengine.errors import WebhookNotFound
 from clipengine.ledger.endpoints import SECRET_OVERLAP_MS, ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.webhook import WebhookObject
 from clipengine.timecode import now_ms
 
 Queue = Callable[..., Clip]
@@ -32,7 +33,7 @@ def test_endpoint_is_created_read_updated_and_deleted(ledger: Ledger) -> None:
 def test_secrets_are_in_no_representation_of_an_endpoint(ledger: Ledger) -> None:
     made = ledger.endpoints.create("https://a.test", ["clip.ready"], "first secret is long")
     rotated = ledger.endpoints.update(made.webhook_id, secret="second secret is long")
-    for shown in (repr(rotated), str(rotated), str(rotated.to_object())):
+    for shown in (repr(rotated), str(rotated), str(WebhookObject.of(rotated))):
         assert "secret is long" not in shown
 
 

@@ -10,6 +10,7 @@ import pytest
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.ledger.events import origin_of
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.clip import ClipObject
 
 Queue = Callable[..., Clip]
 
@@ -25,8 +26,8 @@ def test_body_is_stored_with_its_keys_in_the_documented_order(ledger: Ledger, qu
     event = ledger.events.after(0)[-1]
     assert list(event.payload) == ["event", "data", "organisation_id", "timestamp", "id"]
     assert event.payload["event"] == "clip.ready"
-    assert event.payload["data"] == done.to_object()
-    assert list(event.payload["data"]) == list(done.to_object())
+    assert event.payload["data"] == ClipObject.of(done).to_object()
+    assert list(event.payload["data"]) == list(ClipObject.of(done).to_object())
     assert event.payload["organisation_id"] == "org_local"
     assert event.payload["id"] == event.event_id
     assert event.payload["timestamp"].endswith("Z")

@@ -10,6 +10,7 @@ from clipengine.clips.clip import Recording
 from clipengine.errors import FetchFailed, Internal, RecordingNotFound
 from clipengine.ledger.fetches import Fetch, Origin
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.recording import RecordingObject
 
 ORIGIN = Origin("https://media.example/talk.mp4?signature=x", "t0ken", "link")
 
@@ -91,7 +92,7 @@ def test_failure_is_an_event(ledger: Ledger) -> None:
     assert state.error is not None
     assert (state.state, state.error["code"]) == ("failed", "fetch_failed")
     (event,) = ledger.events.after(0)
-    assert (event.type, event.payload["data"]) == ("recording.failed", state.to_object())
+    assert (event.type, event.payload["data"]) == ("recording.failed", RecordingObject.of(state).to_object())
     assert not ledger.fetches.is_due()
 
 

@@ -14,6 +14,7 @@ from clipengine.ledger import idempotency as idempotency_module
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.idempotency import KEPT_MS, Answer
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.clip import ClipObject
 
 Queue = Callable[..., Clip]
 
@@ -24,7 +25,7 @@ def work(queue: Queue) -> Callable[[], Answer]:
 
     def create() -> Answer:
         clip = queue()
-        return Answer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
+        return Answer(202, ClipObject.of(clip).to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
     return create
 
@@ -82,7 +83,8 @@ def test_hundred_concurrent_requests_run_the_work_once(ledger: Ledger, recording
     answers: list[tuple[Answer, bool]] = []
 
     def work() -> Answer:
-        return Answer(202, ledger.clips.create(recording, ClipRequest("x", 0, 1), extension="mp4").to_object())
+        clip = ledger.clips.create(recording, ClipRequest("x", 0, 1), extension="mp4")
+        return Answer(202, ClipObject.of(clip).to_object())
 
     def post() -> None:
         together.wait(300)

@@ -15,6 +15,7 @@ from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.pages import Page
 from clipengine.ledger.recordings import Probe, RecordingFilter
+from clipengine.objects.recording import RecordingObject
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import KeyframeIndex
 
@@ -85,7 +86,7 @@ def test_probe_ends_once_with_one_event(ledger: Ledger, facts: SourceFacts) -> N
     assert not ledger.recordings.probe_later(probe, delay_ms=1)
     [event] = ledger.events.after(0)
     assert (event.type, event.recording_id, event.clip_id) == ("recording.complete", made.recording_id, None)
-    assert event.payload["data"] == ended.to_object()
+    assert event.payload["data"] == RecordingObject.of(ended).to_object()
     ledger.recordings.delete(made.recording_id)
     assert ledger.recordings.seek_index(made.recording_id) is None
 

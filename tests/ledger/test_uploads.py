@@ -10,6 +10,7 @@ from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import StorageDenied
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
+from clipengine.objects.clip import ClipObject
 
 Queue = Callable[..., Clip]
 
@@ -30,7 +31,7 @@ def finish(ledger: Ledger, queue: Queue, result: ClipResult) -> Callable[[], Cli
 
 def test_finished_clip_is_claimed_once_and_completes(ledger: Ledger, finish: Queue, result: ClipResult) -> None:
     clip = finish()
-    assert (clip.to_object()["status"], clip.step, clip.progress) == ("processing", "uploading", 0.97)
+    assert (ClipObject.of(clip).status, clip.step, clip.progress) == ("processing", "uploading", 0.97)
     assert ledger.uploads.waiting() == {clip.clip_id: 1}
     assert ledger.uploads.claim("me") == (clip, Finished(result, "ab" * 32))
     assert ledger.uploads.claim("me") is None

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clipengine.errors import Forbidden
-from clipengine.ledger.keys import ApiKey, Scope
+from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.shares import Share
+from clipengine.objects.key import Scope
 
 # `download` and `embed` are uses of a clip that a share may exclude; for a key they are reading.
 Action = Literal["read", "write", "download", "embed"]

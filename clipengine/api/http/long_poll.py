@@ -8,25 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
 
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Call, json_response
 from clipengine.api.http.requests import NoBody, WaitQuery
+from clipengine.objects.base import JobObject
 
 # Minimum interval between two reads by one waiting request.
 _READ_SECONDS = 0.1
 
 
-class _Ending(Protocol):
-    @property
-    def ended(self) -> bool: ...
-    def to_object(self) -> dict[str, Any]: ...
-
-
 def answer_when_ended(
-    call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], _Ending]
+    call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], JobObject]
 ) -> Response | Awaitable[Response]:
     """Respond with the object when it has ended, when `wait` is over, or when the server stops.
 
@@ -38,7 +32,7 @@ def answer_when_ended(
     return _wait(call, ident, read)
 
 
-async def _wait(call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], _Ending]) -> Response:
+async def _wait(call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], JobObject]) -> Response:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + call.query.wait
     with call.changes.woken_by(ident) as woken:

@@ -14,11 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -47,8 +46,10 @@ from clipengine.api.http.validation import (
 )
 from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, RequestError
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.ledger.keys import ApiKey, Scope
+from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.base import ApiObject
+from clipengine.objects.key import Scope
 
 T = TypeVar("T")
 
@@ -98,7 +99,7 @@ class Answer:
 
     status: int
     description: str
-    model: type[BaseModel] | None = None
+    model: type[Any] | None = None
     page: bool = False
     media_type: str | None = None
 
@@ -119,6 +120,7 @@ class Operation:
     body: type[Any] = NoBody
     creates: bool = False  # takes an Idempotency-Key
     uploads: Sequence[str] = ()  # media types of the bytes that it takes
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # schemas of the headers that it takes
     is_former: bool = False  # at an address of an earlier release
 
     @property
@@ -146,13 +148,14 @@ def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[s
     return Response(text.encode(), status_code=status, headers=headers, media_type="application/json")
 
 
-def page_response(call: Call[Any, Any], data: Sequence[Mapping[str, Any]], next_cursor: str | None) -> Response:
+def page_response(call: Call[Any, Any], objects: Sequence[ApiObject], next_cursor: str | None) -> Response:
     """Return one page of a list, with `Link: rel="next"` if there is another page."""
     headers = {}
     if next_cursor is not None:
         query = [(name, value) for name, value in call.request.query_params.multi_items() if name != "cursor"]
         address = f"{quote(call.request.scope['path'])}?{urlencode([*query, ('cursor', next_cursor)])}"
         headers["Link"] = f'<{address}>; rel="next"'
+    data = [each.to_object() for each in objects]
     return json_response({"data": data, "has_more": next_cursor is not None, "next_cursor": next_cursor}, 200, headers)
 
 

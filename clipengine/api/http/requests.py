@@ -37,8 +37,9 @@ from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
-from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES, Scope
+from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
 from clipengine.ledger.pages import decode_cursor
+from clipengine.objects.key import Scope
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
 from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
 from clipengine.outbound.download import parse_source, worded

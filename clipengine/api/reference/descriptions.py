@@ -79,28 +79,10 @@ _EVERYWHERE = {
     "y": "From the top, as a part of the height, 0 to 1.",
 }
 _OF_OBJECT = {
-    "AttemptObject": {
-        "at": "When the attempt began.",
-        "duration_ms": "Milliseconds until the response.",
-        "error": "Why it failed; null if it was delivered.",
-        "outcome": "What became of the attempt.",
-        "status_code": "HTTP status of the response; null without one.",
-    },
-    "AudioObject": {"channels": "Number of channels.", "sample_rate": "Samples a second."},
     "BlurBox": {
         "from_seconds": "Start on the clip's timeline. Default: its start.",
         "height": "As a part of the height, 0 to 1.",
         "width": "As a part of the width, 0 to 1.",
-    },
-    "CheckObject": {"detail": "What was found, for callers with a key.", "name": "Name of the check."},
-    "ClipObject": {
-        "bucket_path": "Key of the finished clip in the store; null until it is complete.",
-        "error": "Why the clip failed; null if it has not.",
-        "label": "Name of the clip.",
-        "progress": "Finished part, 0 to 1.",
-        "result": "Facts of the finished clip; null until it is complete.",
-        "status": "`processing` until it is `complete` or `failed`.",
-        "step": "What is being done now; null after the end.",
     },
     "ClipResult": {
         "audio_codec": "Codec of the audio; null without audio.",
@@ -111,98 +93,21 @@ _OF_OBJECT = {
         "size_bytes": "Size of the file.",
         "video_codec": "Codec of the video; null without video.",
     },
-    "ClipPlanObject": {"segments": "What is copied and what is encoded."},
-    "ClipSubtitles": {"path": "Key of the WebVTT file in the store."},
-    "CreateClips": {"clips": "The clips, each as in the request for one."},
-    "CreateKey": {"name": "Name to know the key by."},
-    "CreateWebhook": {"events": "Events to send. Default: `clip.ready` and `clip.failed`."},
-    "DeletedClipsObject": {"deleted": "Ids of the clips that were deleted."},
-    "DeliveryObject": {"attempt": "Number of attempts so far.", "status": "State of the delivery."},
-    "DeliveryPayloadObject": {
-        "attempt": "Number of attempts so far.",
-        "payload": "The body that is sent.",
-        "status": "State of the delivery.",
+    "ClipSubtitles": {
+        "path": "Key of the WebVTT file in the store.",
     },
-    "DiskObject": {"min_free_bytes": "`limits.min_free_bytes` of the settings."},
-    "EngineObject": {
-        "encoders_busy": "Clips that it is cutting now.",
-        "host": "Name of its machine.",
-        "stopping": "It finishes its jobs and takes no new ones.",
+    "CreateClips": {
+        "clips": "The clips, each as in the request for one.",
     },
-    "ErrorObject": {"message": "What happened."},
-    "EventObject": {"data": "The object that the event is about.", "id": "Id to resume from; null for progress."},
-    "FailuresObject": {"clips": "Number of clips.", "last_clip_id": "Id of the clip that failed last."},
-    "FaultObject": {
-        "detail": "What is wrong.",
-        "header": "Name of the header.",
-        "parameter": "Name of the parameter of the query.",
-        "pointer": "Location in the body (JSON pointer).",
+    "CreateKey": {
+        "name": "Name to know the key by.",
     },
-    "FramesObject": {"frames": "Times in seconds."},
-    "HealthObject": {"status": "`ok` if every check has passed."},
-    "HourObject": {"at": "Start of the hour."},
-    "IgnoredObject": {"key": "Key of the object.", "reason": "Why it is not registered."},
-    "IngestObject": {
-        "ignored": "Objects that are not registered.",
-        "recording_ids": "Ids of the recordings.",
+    "CreateWebhook": {
+        "events": "Events to send. Default: `clip.ready` and `clip.failed`.",
     },
-    "LastDayObject": {"hours": "By hour, oldest first."},
-    "MediaObject": {"audio": "The audio tracks.", "video": "The first video track; null without one."},
-    "NewKeyObject": {"key": "The key. It is not shown again."},
-    "NewShareObject": {
-        "embed_url": "Address of the player for other sites; null if that is not allowed.",
-        "url": "Address of the page with the clip. It is not shown again.",
-        "video_url": "Address of the clip's file.",
-    },
-    "NewWebhookObject": {"secret": "Signs the deliveries. It is not shown again."},
-    "NextMomentObject": {
-        "searched_from_seconds": "Where the search began.",
-        "seconds": "Time of the moment; null if there is none in the searched range.",
-        "to": "The kind of moment.",
-    },
-    "OutboxObject": {
-        "deliveries_pending": "Number of deliveries.",
-        "oldest_delivery_seconds": "Age of the oldest one in seconds.",
-    },
-    "ProblemObject": {
-        "detail": "What happened, and what to do.",
-        "errors": "The faults of the request, at most 20.",
-        "errors_omitted": "Number of faults that are not listed.",
-        "instance": "Path of the request.",
-        "request_id": "Finds the request in the log; only for errors of the server.",
-        "status": "HTTP status.",
-        "title": "Short name of the error.",
-        "type": "Address of the error's documentation.",
-    },
-    "ProfileObject": {
-        "audio": "Codec of the audio, or `none`.",
-        "fps": "Frames a second; null for those of the recording.",
-        "max_height": "Maximum height in lines; null for that of the recording.",
-        "video": "Codec of the video, or `none`.",
-    },
-    "QueueObject": {
-        "clips_queued": "Number of clips that wait.",
-        "clips_running": "Number of clips that are being cut or uploaded.",
-        "recordings_processing": "Number of recordings that are being probed.",
-    },
-    "QueuePlaceObject": {
-        "estimated_end_at": "When the clip is probably complete.",
-        "estimated_start_at": "When the clip is probably started.",
-    },
-    "RecordingObject": {
-        "etag": "ETag of the object in the store.",
-        "file_size_bytes": "Size of the object.",
-        "media": "What the recording contains; null until it is probed.",
-        "name": "Display name; null without one.",
-        "status": "`processing` until it is `complete` or `failed`.",
-    },
-    "PiecesObject": {"bytes": "Of all segments.", "tracks": "Playlists."},
-    "ResultPart": {"offset_seconds": "Where the part begins in the clip."},
-    "SearchHitObject": {"highlights": "Start and end of each match in `text`, in code points."},
-    "SegmentObject": {
-        "kind": "`copy` or `encode`.",
-        "part": "Number of the part, from 0.",
-        "reason": "Why all of the part is encoded; null if it is not.",
+    "DeliveryPayloadObject": {"attempt": "Number of attempts so far.", "status": "State of the delivery."},
+    "ResultPart": {
+        "offset_seconds": "Where the part begins in the clip.",
     },
     "SnappedCut": {
         "asked_seconds": "The requested time.",
@@ -210,23 +115,6 @@ _OF_OBJECT = {
         "part": "Number of the part, from 0.",
         "snapped_seconds": "The time of the moment that was found.",
     },
-    "StatusObject": {
-        "disk": "Disk of the data folder.",
-        "engines": "The engines that are alive.",
-        "last_day": "Clips that ended in the last 24 hours.",
-        "queue": "Work that has not ended.",
-        "status": "`ok` if every check has passed.",
-        "store": "The store of recordings and clips.",
-        "webhooks": "Deliveries that have not ended.",
-    },
-    "StoreObject": {"bucket": "Name of the bucket; null for a folder.", "kind": "`folder` or `s3`."},
-    "SubtitlesObject": {"mode": "What becomes of the transcripts."},
-    "TranscriptObject": {"cues": "Number of cues.", "source": "Where it comes from."},
-    "VideoObject": {
-        "rotation": "Degrees by which players rotate the picture.",
-        "variable_rate": "The distance between frames varies.",
-    },
-    "WaveformObject": {"peaks": "One number from 0 to 1 for each part.", "points": "Number of equal parts."},
 }
 
 

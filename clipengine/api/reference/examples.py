@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 Schema = Mapping[str, Any]
 
 SERVER_URL = "http://127.0.0.1:8377"  # replaced by the address of the server that shows the page
-_DEPTH = 4  # of objects in an example
 _ID = "01j9xzk3v8e5qtrb2m7c4n6wfd"
 _MOMENT = "2030-01-31T12:00:00.000Z"
 # Values of properties that their types do not tell.
@@ -82,6 +81,7 @@ _VALUES: dict[str, Any] = {
     "copied_seconds": 0.0,
     "encoded_seconds": 7.5,
     "error": None,
+    "event": "clip.ready",
     "queue": None,
     "progress": 1.0,
     "ok": True,
@@ -89,6 +89,8 @@ _VALUES: dict[str, Any] = {
     "warnings": [],
 }
 _PRESENT = ("result", "media", "video")  # although they may be null
+_TYPES = {str: "string", float: "number", int: "integer", bool: "boolean", list: "array", dict: "object"}
+_TYPES |= {type(None): "null"}
 _BY_TYPE: dict[str, Any] = {"string": "text", "number": 5.0, "integer": 1, "boolean": True, "array": [], "object": {}}
 
 
@@ -190,31 +192,45 @@ def requests_of(entry: Entry, body: Schema, kind: str) -> str:
     return "".join(f"```{info}\n{code}\n```\n" for info, code in codes.items())
 
 
-def response_of(schema: Schema, schemas: Mapping[str, Schema]) -> str:
-    """Return a response with this schema as JSON."""
-    return json.dumps(_sample(schema, schemas, "", 0), indent=2, ensure_ascii=False)
+def example_of(schema: Schema, schemas: Mapping[str, Schema]) -> Any:
+    """Return a response with this schema."""
+    return _sample(schema, schemas, "")
 
 
-def _sample(schema: Schema, schemas: Mapping[str, Schema], name: str, depth: int) -> Any:
+def _sample(schema: Schema, schemas: Mapping[str, Schema], name: str) -> Any:
     """Return a value of the schema of the property `name`."""
     if schema.get("examples"):
         return schema["examples"][0]
     if "$ref" in schema:
-        return _sample(schemas[schema["$ref"].rpartition("/")[2]], schemas, name, depth)
-    if name in _VALUES:
+        return _sample(schemas[schema["$ref"].rpartition("/")[2]], schemas, name)
+    if name in _VALUES and _fits(_VALUES[name], schema):
         return _VALUES[name]
-    if "anyOf" in schema:
-        absent = {"type": "null"} in schema["anyOf"] and name not in _PRESENT
-        return None if absent else _sample(schema["anyOf"][0], schemas, name, depth)
+    if "allOf" in schema:
+        parts = [_sample(each, schemas, name) for each in schema["allOf"]]
+        return {key: value for part in parts for key, value in part.items()}
+    if kinds := _kinds(schema):
+        absent = {"type": "null"} in kinds and name not in _PRESENT
+        return None if absent else _sample(kinds[0], schemas, name)
     if "enum" in schema or "const" in schema:
         return schema.get("const", schema.get("enum", [None])[0])
     if "properties" in schema:
-        if depth == _DEPTH:
-            return {}
-        return {key: _sample(each, schemas, key, depth + 1) for key, each in schema["properties"].items()}
+        return {key: _sample(each, schemas, key) for key, each in schema["properties"].items()}
     if schema.get("type") == "array":
-        return [_sample(schema.get("items", {}), schemas, name, depth)]
+        return [_sample(schema.get("items", {}), schemas, name)]
     return _plain(schema)
+
+
+def _kinds(schema: Schema) -> Sequence[Schema]:
+    """Return the schemas of which a value has one."""
+    return cast(Sequence[Schema], schema.get("anyOf", schema.get("oneOf", ())))
+
+
+def _fits(value: Any, schema: Schema) -> bool:
+    """Return True if a schema may have the value: `video` is an object of a recording and text of a profile."""
+    return any(
+        _TYPES[type(value)] in each.get("type", "object") and value in each.get("enum", (value,))
+        for each in _kinds(schema) or (schema,)
+    )
 
 
 def _plain(schema: Schema) -> Any:

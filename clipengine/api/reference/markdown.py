@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clipengine.api.http.problems import PROBLEM_TYPE
-from clipengine.api.reference.examples import SERVER_URL, Entry, Schema, requests_of, response_of
+from clipengine.api.reference.examples import SERVER_URL, Entry, Schema, requests_of
 
 INDEX = "reference"
 # Pages in reading order: name, title, and a pattern of the paths that they describe. The first match applies.
@@ -154,7 +154,7 @@ class _Reference:
             yield f"**{status}** {answer['description']}" + (f" {kind}" if kind else "") + "\n"
             if schema and status.startswith("2") and kind not in self._exemplified:
                 self._exemplified.add(kind)
-                yield f"```json\n{response_of(schema, self._schemas)}\n```\n"
+                yield f"```json\n{json.dumps(described['example'], indent=2, ensure_ascii=False)}\n```\n"
         if errors:
             yield f"Errors: {', '.join(errors).replace(' or ', ', ')}"
 
@@ -170,8 +170,8 @@ class _Reference:
         """Return a type in words, with a link if it is an object of the reference."""
         if "$ref" in schema:
             return self._link(schema["$ref"].rpartition("/")[2])
-        if "anyOf" in schema:
-            return " or ".join(self._type(each) for each in schema["anyOf"])
+        if kinds := schema.get("anyOf", schema.get("oneOf")):
+            return " or ".join(self._type(each) for each in kinds)
         if "enum" in schema:
             return ", ".join(f"`{each}`" for each in schema["enum"])
         if "const" in schema:

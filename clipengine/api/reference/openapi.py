@@ -14,7 +14,7 @@ import clipengine
 from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.http.requests import LANGUAGE, NoQuery
-from clipengine.api.http.responses import IngestObject
+from clipengine.api.reference.examples import example_of
 from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS
 from clipengine.errors import (
@@ -36,11 +36,19 @@ from clipengine.errors import (
     UnsupportedContentType,
 )
 from clipengine.ingest.sources import NAMES
+from clipengine.objects.recording import IngestObject
 
 _JSON = "application/json"
 _UPLOADED = {_JSON: {"schema": {"type": "array", "minItems": 1, "items": {"type": "object"}}}}
 _STORE = (StorageDenied, StorageUnavailable)
 _PROTOCOL = (MalformedRequest, HeadersTooLarge)  # of every route: the request line and the headers come first
+_IDEMPOTENCY_KEY = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": "^[!-~]+$",
+    "description": "A request that is repeated with the same key takes effect once, and has the same response.",
+}
 _DESCRIPTION = """\
 Slices any completed recording into an exact clip. Seconds are numbers on the recording's timeline, times are RFC 3339
 in UTC with milliseconds, errors are `application/problem+json` with a stable `code`. Unknown fields and parameters are
@@ -82,6 +90,8 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
     paths["/v1/ingest/{source}"] = {"post": _ingest()}
     paths["/livez"] = {"get": _health("Whether the process answers", "livez", (200,), "For supervisors.")}
     paths["/readyz"] = {"get": _health("Whether the engine can work", "readyz", (200, 503), "For load balancers.")}
+    schemas = component_schemas(operations)
+    _add_examples(paths, schemas)
     shared = _share_responses(paths)
     return {
         "openapi": "3.1.0",
@@ -101,7 +111,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key of the engine."}
             },
-            "schemas": component_schemas(operations),
+            "schemas": schemas,
             "responses": shared,
         },
     }
@@ -153,6 +163,15 @@ def _operation_ids(operations: Sequence[Operation]) -> dict[tuple[str, str], str
     return found
 
 
+def _add_examples(paths: Mapping[str, Mapping[str, Any]], schemas: Mapping[str, Any]) -> None:
+    """Add an example to each successful response that has a schema."""
+    for operation in (each for methods in paths.values() for each in methods.values()):
+        for status, response in operation["responses"].items():
+            for content in response.get("content", {}).values() if status.startswith("2") else ():
+                if "schema" in content:
+                    content["example"] = example_of(content["schema"], schemas)
+
+
 def _share_responses(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Move the error responses of all operations into a map of their own, and refer to it. Return the map."""
     shared: dict[str, Any] = {}
@@ -178,12 +197,10 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         if schema.get("type") == "object":
             more |= {"style": "deepObject", "explode": True}
         found.append({"name": name, "in": "query", "required": required, **more, "schema": schema})
-    if operation.creates:
-        schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
-        text = "A request that is repeated with the same key takes effect once, and has the same response."
-        found.append(
-            {"name": "Idempotency-Key", "in": "header", "required": False, "description": text, "schema": schema}
-        )
+    headers = {**operation.headers, **({"Idempotency-Key": _IDEMPOTENCY_KEY} if operation.creates else {})}
+    for name, schema in headers.items():
+        place = {"name": name, "in": "header", "required": False, "description": schema["description"]}
+        found.append({**place, "schema": {key: value for key, value in schema.items() if key != "description"}})
     return found
 
 

@@ -9,30 +9,27 @@ would accept a misspelt key.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from clipengine.api.http.operation import Operation
-from clipengine.api.http.responses import (
-    ClipObject,
-    HealthObject,
-    IngestObject,
-    ProblemObject,
-    RecordingObject,
-    WebhookObject,
-)
 from clipengine.api.reference.descriptions import describe_properties
 from clipengine.clips.clip import EventType
 from clipengine.errors import ClipEngineError
+from clipengine.objects.clip import ClipObject
+from clipengine.objects.installation import HealthObject
+from clipengine.objects.problem import ProblemObject
+from clipengine.objects.recording import IngestObject, RecordingObject
+from clipengine.objects.webhook import WebhookObject
 
 Schema = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
 _ERROR_CODE = "ErrorCode"
+_MODE: Literal["validation"] = "validation"
 _WITH_CODES = ("ErrorObject", "FaultObject", "ProblemObject")
-_SUBJECTS: dict[str, type[BaseModel]] = {"clip": ClipObject, "recording": RecordingObject, "endpoint": WebhookObject}
+_SUBJECTS: dict[str, type[Any]] = {"clip": ClipObject, "recording": RecordingObject, "endpoint": WebhookObject}
 _LINKS = ("share_url", "download_url")
 
 
@@ -40,7 +37,7 @@ def reference_to(name: str) -> Schema:
     return {"$ref": REF.format(model=name)}
 
 
-def page_name(model: type[BaseModel]) -> str:
+def page_name(model: type[Any]) -> str:
     """Return the name of the schema of a page of a list."""
     return f"{model.__name__.removesuffix('Object')}Page"
 
@@ -48,10 +45,11 @@ def page_name(model: type[BaseModel]) -> str:
 def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     bodies = [operation.body for operation in operations if operation.takes_json]
     answers = [answer for operation in operations for answer in operation.answers if answer.model]
-    models: dict[type[BaseModel], None] = dict.fromkeys(bodies)
+    models: dict[type[Any], None] = dict.fromkeys(bodies)
     models |= dict.fromkeys([each.model for each in answers if each.model])
     models |= dict.fromkeys([IngestObject, ProblemObject, HealthObject, *_SUBJECTS.values()])
-    _, document = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+    adapters = [(model.__name__, _MODE, TypeAdapter[Any](model)) for model in models]
+    _, document = TypeAdapter.json_schemas(adapters, ref_template=REF)
     schemas: dict[str, Schema] = document["$defs"]
     _require_all(schemas["ClipResult"])
     for schema in schemas.values():
@@ -65,6 +63,8 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     schemas[_ERROR_CODE] = {"type": "string", "enum": _codes(), "description": "Stable. New codes may be added."}
     schemas |= {page_name(each.model): _page(each.model) for each in answers if each.model and each.page}
     schemas |= {_event_name(event): _event(event) for event in get_args(EventType)}
+    payload = schemas["DeliveryPayloadObject"]["properties"]["payload"]
+    payload["oneOf"] = [reference_to(_event_name(event)) for event in get_args(EventType)]
     for name, schema in schemas.items():
         describe_properties(name, schema)
     return schemas
@@ -97,9 +97,10 @@ def webhooks() -> dict[str, Any]:
     }
 
 
-def _page(model: type[BaseModel]) -> Schema:
+def _page(model: type[Any]) -> Schema:
     return {
         "type": "object",
+        "description": "One page of a list.",
         "required": ["data", "has_more", "next_cursor"],
         "properties": {
             "data": {"type": "array", "items": reference_to(model.__name__)},
@@ -122,7 +123,8 @@ def _event(event: str) -> Schema:
     moment = {"type": "string", "format": "date-time"}
     fields = {"event": {"const": event}, "data": data, "organisation_id": {"type": "string"}, "timestamp": moment}
     properties = {**fields, "id": {"type": "string", "description": "The same for each attempt."}}
-    return {"type": "object", "required": [*properties], "properties": properties}
+    text = f"The body of the webhook `{event}`."
+    return {"type": "object", "description": text, "required": [*properties], "properties": properties}
 
 
 def _codes() -> list[str]:

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import CreateClip, NoQuery
-from clipengine.api.http.responses import ClipPlanObject
 from clipengine.api.routes.clip_requests import recording_of_path, resolved
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
@@ -43,6 +42,7 @@ from clipengine.errors import (
     UnknownWatermark,
     located,
 )
+from clipengine.objects.clip import ClipPlanObject
 from clipengine.timecode import exact
 from clipengine.work.children.fonts import choose_fonts
 from clipengine.work.children.jobs import snap_values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.responses import Response
 
@@ -25,12 +25,11 @@ from clipengine.api.http.requests import (
     UpdateClip,
     WaitQuery,
 )
-from clipengine.api.http.responses import ClipObject, ClipsObject, DeletedClipsObject, DeliveryObject
 from clipengine.api.http.validation import check_each, check_expiry
 from clipengine.api.routes.clip_requests import recording_of_path, resolved
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhooks import delivery_object
-from clipengine.clips.clip import Clip, QueuePlace
+from clipengine.clips.clip import Clip
 from clipengine.clips.request import check_label
 from clipengine.clips.resolve import ResolvedClip
 from clipengine.errors import (
@@ -51,13 +50,15 @@ from clipengine.errors import (
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.events import origin_of
 from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.objects.clip import ClipObject, ClipsObject, DeletedClipsObject
+from clipengine.objects.webhook import DeliveryObject
 
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     def work() -> StoredAnswer:
         call.engine.admit()
         clip = _create(call, resolved(call, call.body, recording_of_path(call)))
-        return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
+        return StoredAnswer(202, ClipObject.of(clip).to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
     return once(call, work)
 
@@ -68,7 +69,7 @@ def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
     def work() -> StoredAnswer:
         call.engine.admit()
         clips = check_each(call.body.clips, partial(_resolved_batched, call), pointer="/clips")
-        return StoredAnswer(202, {"data": [_create(call, clip).to_object() for clip in clips]}, {})
+        return StoredAnswer(202, {"data": [ClipObject.of(_create(call, clip)).to_object() for clip in clips]}, {})
 
     return once(call, work)
 
@@ -87,22 +88,9 @@ def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
     return answer_when_ended(call, call.path("clip_id"), lambda: _placed(call, find_clip(call)))
 
 
-class _PlacedClip(NamedTuple):
-    """A clip with its place in the queue."""
-
-    clip: Clip
-    place: QueuePlace | None
-
-    @property
-    def ended(self) -> bool:
-        return self.clip.ended
-
-    def to_object(self) -> dict[str, Any]:
-        return self.clip.to_object(self.place)
-
-
-def _placed(call: Call[Any, Any], clip: Clip) -> _PlacedClip:
-    return _PlacedClip(clip, call.ledger.queue_order.place(clip))
+def _placed(call: Call[Any, Any], clip: Clip) -> ClipObject:
+    """Return a clip with its place in the queue."""
+    return ClipObject.of(clip, call.ledger.queue_order.place(clip))
 
 
 def list_clips(call: Call[ListAllClips, NoBody]) -> Response:
@@ -116,7 +104,7 @@ def list_clips_of_recording(call: Call[ListClips, NoBody]) -> Response:
 
 def _page_of_clips(call: Call[Any, NoBody], wanted: ClipFilter) -> Response:
     page = call.ledger.clips.list(wanted)
-    return page_response(call, [_placed(call, clip).to_object() for clip in page.data], page.next_cursor)
+    return page_response(call, [_placed(call, clip) for clip in page.data], page.next_cursor)
 
 
 def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
@@ -124,7 +112,7 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
     page = deliveries.list(clip_id=find_clip(call).clip_id, limit=call.query.limit, cursor=call.query.cursor)
     shown = [delivery_object(each, deliveries) for each in page.data]
     if not may(call.key, "read", Object("webhooks")):
-        shown = [each | {"url": origin_of(each["url"])} for each in shown]
+        shown = [replace(each, url=origin_of(each.url)) for each in shown]
     return page_response(call, shown, page.next_cursor)
 
 
@@ -164,7 +152,7 @@ def cancel_clip(call: Call[NoQuery, NoBody]) -> Response:
     clip_id = find_clip(call).clip_id
 
     def work() -> StoredAnswer:
-        return StoredAnswer(200, call.ledger.clips.cancel(clip_id).to_object(), {})
+        return StoredAnswer(200, ClipObject.of(call.ledger.clips.cancel(clip_id)).to_object(), {})
 
     return once(call, work, lambda: call.engine.abandon(clip_id))
 
@@ -174,7 +162,7 @@ def retry_clip(call: Call[NoQuery, NoBody]) -> Response:
 
     def work() -> StoredAnswer:
         clip = call.ledger.clips.retry(clip_id)
-        return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip_id}"})
+        return StoredAnswer(202, ClipObject.of(clip).to_object(), {"Location": f"/v1/clips/{clip_id}"})
 
     return once(call, work)
 

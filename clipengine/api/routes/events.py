@@ -28,10 +28,12 @@ from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import NoBody, StreamEvents
-from clipengine.api.http.responses import EventObject
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound, located
 from clipengine.ledger.events import Event, origin_of
+from clipengine.objects.clip import ClipObject
+from clipengine.objects.event import EventObject
+from clipengine.objects.recording import RecordingObject
 
 MAX_STREAMS = 1000
 BATCH_SECONDS = 0.25
@@ -224,13 +226,15 @@ class Feed:
                 recording = self._engine.ledger.recordings.get(identifier)
                 if recording.state != "processing":
                     return None
-                return _update("recording.updated", recording.to_object(), None, identifier)
+                return _update("recording.updated", RecordingObject.of(recording).to_object(), None, identifier)
             clip = self._engine.ledger.clips.get(identifier)
         except RecordingNotFound:
             return None
         except ClipNotFound:
             return _update("clip.deleted", {"clip_id": identifier}, identifier, None)
-        return None if clip.ended else _update("clip.updated", clip.to_object(), identifier, clip.recording_id)
+        if clip.ended:
+            return None
+        return _update("clip.updated", ClipObject.of(clip).to_object(), identifier, clip.recording_id)
 
 
 def _update(event: str, data: dict[str, Any], clip_id: str | None, recording_id: str | None) -> Message:
@@ -263,6 +267,7 @@ def operations(feed: Feed) -> list[Operation]:
             [answer],
             errors,
             query=StreamEvents,
+            headers={"Last-Event-ID": _LAST_EVENT_ID},
         )
     ]
 
@@ -275,6 +280,15 @@ def _check_exists(call: Call[StreamEvents, NoBody]) -> None:
     if call.query.recording_id is not None:
         with located(parameter="recording_id"):
             call.ledger.recordings.get(call.query.recording_id)
+
+
+_LAST_EVENT_ID = {
+    "type": "string",
+    "pattern": "^[0-9]{0,18}$",
+    "description": "The `id` of the last event that was received: the stream begins after it. `0` sends all events, "
+    "no header only new ones.",
+    "examples": ["0"],
+}
 
 
 def _last_seq(header: str | None) -> int | None:

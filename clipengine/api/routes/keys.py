@@ -6,21 +6,21 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests import CreateKey, NoBody, NoQuery
-from clipengine.api.http.responses import KeyObject, NewKeyObject
 from clipengine.errors import KeyNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.objects.key import KeyObject, NewKeyObject
 
 
 def create_key(call: Call[NoQuery, CreateKey]) -> Response:
     def work() -> StoredAnswer:
         key, text = call.ledger.keys.create(call.body.name, scopes=call.body.scopes)
-        return StoredAnswer(201, {**key.to_object(), "key": text}, {}, private=True)
+        return StoredAnswer(201, NewKeyObject.of(key, key=text).to_object(), {}, private=True)
 
     return once(call, work)
 
 
 def list_keys(call: Call[NoQuery, NoBody]) -> Response:
-    return page_response(call, [key.to_object() for key in call.ledger.keys.list()], None)
+    return page_response(call, [KeyObject.of(key) for key in call.ledger.keys.list()], None)
 
 
 def revoke_key(call: Call[NoQuery, NoBody]) -> Response:

@@ -17,7 +17,6 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetNextMoment, GetWaveform, NoBody, Q
-from clipengine.api.http.responses import FramesObject, NextMomentObject, WaveformObject
 from clipengine.clips.clip import Recording
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
 from clipengine.errors import (
@@ -35,6 +34,7 @@ from clipengine.errors import (
     StorageUnavailable,
     UnsupportedMedia,
 )
+from clipengine.objects.preview import FramesObject, NextMomentObject, WaveformObject
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import exact
 from clipengine.work.previews.previews import Preview

@@ -6,14 +6,12 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, page_response
 from clipengine.api.http.requests import NoBody, NoQuery
-from clipengine.api.http.responses import ProfileObject
+from clipengine.objects.profile import ProfileObject
 
 
 def list_profiles(call: Call[NoQuery, NoBody]) -> Response:
-    shown = [
-        {"name": name, **profile.model_dump(include={"container", "video", "audio", "max_height", "fps", "render"})}
-        for name, profile in sorted(call.engine.settings.profiles.items(), key=lambda item: item[0] != "default")
-    ]
+    profiles = sorted(call.engine.settings.profiles.items(), key=lambda item: item[0] != "default")
+    shown = [ProfileObject.of(profile, name=name) for name, profile in profiles]
     return page_response(call, shown, None)
 
 

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, NoQuery
-from clipengine.api.http.responses import ProxyObject
 from clipengine.api.routes.previews import KNOWN, PREVIEW_ERRORS, complete_recording, preview_response, seek_index_of
 from clipengine.clips.clip import Recording
 from clipengine.clips.plan.proxy import (
@@ -26,6 +25,7 @@ from clipengine.clips.plan.proxy import (
 )
 from clipengine.clips.plan.read_jobs import PROXY
 from clipengine.errors import NotFound
+from clipengine.objects.preview import ProxyObject
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.work.previews.previews import Preview
 
@@ -48,7 +48,7 @@ async def get_proxy(call: Call[NoQuery, NoBody]) -> Response:
             duration_seconds=round(float(duration), 6),
             segment_seconds=SEGMENT_SECONDS,
             segments=segment_count(duration),
-        ).model_dump()
+        ).to_object()
     )
 
 

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, NoQuery, WriteRanges
-from clipengine.api.http.responses import RangesObject
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.downloads import content_disposition, file_name
@@ -27,6 +26,7 @@ from clipengine.errors import (
     RecordingNotFound,
     UnsupportedContentType,
 )
+from clipengine.objects.preview import RangesObject
 from clipengine.timecode import exact
 
 _MEDIA_TYPES = ("text/plain", "text/csv", "application/json")

@@ -19,7 +19,6 @@ from clipengine.api.http.requests import (
     UpdateRecording,
     WaitQuery,
 )
-from clipengine.api.http.responses import RecordingObject
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.clips.clip import Recording
@@ -40,6 +39,7 @@ from clipengine.ingest.jibri import described
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.recordings import RecordingFilter
+from clipengine.objects.recording import RecordingObject
 from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.discovery import clean_name, file_name
 from clipengine.recordings.media_types import without_ending
@@ -67,7 +67,7 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
             tags=body.tags,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
-        return StoredAnswer(202 if created else 200, recording.to_object(), headers)
+        return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
 
     return once(call, work)
 
@@ -82,7 +82,7 @@ def _fetch(call: Call[NoQuery, RegisterRecording], url: str) -> Response:
             call.engine, Origin(url), name=body.name, metadata=body.metadata, tags=body.tags, checked=True
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
-        return StoredAnswer(202, recording.to_object(), headers)
+        return StoredAnswer(202, RecordingObject.of(recording).to_object(), headers)
 
     return once(call, work)
 
@@ -130,19 +130,19 @@ def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:
 
 def get_recording(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
     recording_id = call.path("recording_id")
-    return answer_when_ended(call, recording_id, lambda: call.ledger.recordings.get(recording_id))
+    return answer_when_ended(call, recording_id, lambda: RecordingObject.of(call.ledger.recordings.get(recording_id)))
 
 
 def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
     page = call.ledger.recordings.list(RecordingFilter(**call.query.model_dump()))
-    return page_response(call, [recording.to_object() for recording in page.data], page.next_cursor)
+    return page_response(call, [RecordingObject.of(recording) for recording in page.data], page.next_cursor)
 
 
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
     recordings, body = call.ledger.recordings, call.body
     check_expiry(body.expires_at)
     changed = recordings.update(call.path("recording_id"), body.columns(), body.metadata or {})
-    return json_response(changed.to_object())
+    return json_response(RecordingObject.of(changed).to_object())
 
 
 def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:

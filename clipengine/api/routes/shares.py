@@ -6,12 +6,12 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests import CreateShare, NoBody, NoQuery, PageQuery
-from clipengine.api.http.responses import NewShareObject, ShareObject
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.share_page import Address
 from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, ShareNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.objects.share import NewShareObject, ShareObject
 from clipengine.timecode import now_ms
 
 
@@ -29,19 +29,16 @@ def create_share(call: Call[NoQuery, CreateShare]) -> Response:
         shares = call.ledger.shares
         share, token = shares.create(clip_id, expires_at=expires_at, download=body.download, embed=body.embed)
         address = Address(base, token)
-        links = {
-            "url": address.page,
-            "embed_url": address.embed if share.embed else None,
-            "video_url": address.video,
-        }
-        return StoredAnswer(201, {**share.to_object(), **links}, {}, private=True)
+        embed_url = address.embed if share.embed else None
+        shown = NewShareObject.of(share, url=address.page, embed_url=embed_url, video_url=address.video)
+        return StoredAnswer(201, shown.to_object(), {}, private=True)
 
     return once(call, work)
 
 
 def list_shares(call: Call[PageQuery, NoBody]) -> Response:
     page = call.ledger.shares.list(find_clip(call).clip_id, limit=call.query.limit, cursor=call.query.cursor)
-    return page_response(call, [share.to_object() for share in page.data], page.next_cursor)
+    return page_response(call, [ShareObject.of(share) for share in page.data], page.next_cursor)
 
 
 def delete_share(call: Call[NoQuery, NoBody]) -> Response:

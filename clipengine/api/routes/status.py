@@ -5,14 +5,25 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from starlette.responses import Response
 
 from clipengine import __version__
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, NoQuery
-from clipengine.api.http.responses import SettingsObject, StatusObject
+from clipengine.objects.installation import (
+    CheckObject,
+    DiskObject,
+    EngineObject,
+    FailuresObject,
+    HourObject,
+    LastDayObject,
+    OutboxObject,
+    QueueObject,
+    SettingsObject,
+    StatusObject,
+    StoreObject,
+)
 from clipengine.settings import Settings
 from clipengine.timecode import age_seconds, now_ms, rfc3339
 
@@ -22,38 +33,34 @@ _DAY_MS = 24 * 3_600_000
 def get_status(call: Call[NoQuery, NoBody]) -> Response:
     stats, settings = call.ledger.stats.read(), call.engine.settings
     checks = call.engine.health()
-    return json_response(
-        {
-            "status": "ok" if all(check.ok for check in checks) else "failing",
-            "version": __version__,
-            "engine_id": call.engine.instance_id,
-            "checks": [{"name": each.name, "ok": each.ok, "detail": each.detail} for each in checks],
-            "queue": {
-                "clips_queued": stats.clips_queued,
-                "clips_running": stats.clips_running,
-                "oldest_queued_seconds": age_seconds(stats.queued_since),
-                "recordings_processing": stats.recordings_processing,
-                "removals_pending": stats.removals_pending,
-            },
-            "engines": _engines(call),
-            "disk": {
-                "free_bytes": _free_bytes(settings.data.folder),
-                "min_free_bytes": settings.limits.min_free_bytes,
-            },
-            "store": _store(settings),
-            "webhooks": {
-                "deliveries_pending": stats.deliveries_pending,
-                "oldest_delivery_seconds": age_seconds(stats.oldest_delivery),
-            },
-            "last_day": _last_day(call),
-        }
+    status = StatusObject(
+        status="ok" if all(check.ok for check in checks) else "failing",
+        version=__version__,
+        engine_id=call.engine.instance_id,
+        checks=[CheckObject(name=each.name, ok=each.ok, detail=each.detail) for each in checks],
+        queue=QueueObject(
+            clips_queued=stats.clips_queued,
+            clips_running=stats.clips_running,
+            oldest_queued_seconds=age_seconds(stats.queued_since),
+            recordings_processing=stats.recordings_processing,
+            removals_pending=stats.removals_pending,
+        ),
+        engines=_engines(call),
+        disk=DiskObject(free_bytes=_free_bytes(settings.data.folder), min_free_bytes=settings.limits.min_free_bytes),
+        store=_store(settings),
+        webhooks=OutboxObject(
+            deliveries_pending=stats.deliveries_pending,
+            oldest_delivery_seconds=age_seconds(stats.oldest_delivery),
+        ),
+        last_day=_last_day(call),
     )
+    return json_response(status)
 
 
-def _store(settings: Settings) -> dict[str, Any]:
+def _store(settings: Settings) -> StoreObject:
     if settings.storage.kind == "s3":
-        return {"kind": "s3", "bucket": settings.storage.bucket, "free_bytes": None}
-    return {"kind": "folder", "bucket": None, "free_bytes": _free_bytes(settings.store_folder)}
+        return StoreObject(kind="s3", bucket=settings.storage.bucket, free_bytes=None)
+    return StoreObject(kind="folder", bucket=None, free_bytes=_free_bytes(settings.store_folder))
 
 
 def _free_bytes(folder: Path) -> int | None:
@@ -62,30 +69,33 @@ def _free_bytes(folder: Path) -> int | None:
     return None
 
 
-def _engines(call: Call[NoQuery, NoBody]) -> list[dict[str, Any]]:
+def _engines(call: Call[NoQuery, NoBody]) -> list[EngineObject]:
     busy = call.ledger.stats.cutting()
     return [
-        {
-            "engine_id": each.engine_id,
-            "host": each.host,
-            "version": each.version,
-            "encoders": each.encoders,
-            "encoders_busy": busy.get(each.engine_id, 0),
-            "stopping": each.stopping,
-        }
+        EngineObject(
+            engine_id=each.engine_id,
+            host=each.host,
+            version=each.version,
+            encoders=each.encoders,
+            encoders_busy=busy.get(each.engine_id, 0),
+            stopping=each.stopping,
+        )
         for each in call.ledger.engines.alive()
     ]
 
 
-def _last_day(call: Call[NoQuery, NoBody]) -> dict[str, Any]:
+def _last_day(call: Call[NoQuery, NoBody]) -> LastDayObject:
     since = now_ms() - _DAY_MS
     hours = call.ledger.stats.ended(since)
-    return {
-        "clips_ready": sum(ready for _, ready, _ in hours),
-        "clips_failed": sum(failed for _, _, failed in hours),
-        "hours": [{"at": rfc3339(at), "clips_ready": ready, "clips_failed": failed} for at, ready, failed in hours],
-        "failures": [vars(each) for each in call.ledger.stats.failures(since)],
-    }
+    failures = call.ledger.stats.failures(since)
+    return LastDayObject(
+        clips_ready=sum(ready for _, ready, _ in hours),
+        clips_failed=sum(failed for _, _, failed in hours),
+        hours=[HourObject(at=rfc3339(at), clips_ready=ready, clips_failed=failed) for at, ready, failed in hours],
+        failures=[
+            FailuresObject(code=each.code, clips=each.clips, last_clip_id=each.last_clip_id) for each in failures
+        ],
+    )
 
 
 def get_settings(call: Call[NoQuery, NoBody]) -> Response:

@@ -6,7 +6,6 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
 from clipengine.api.http.requests import GetTranscript, NoBody, NoQuery, PageQuery, SearchText, TranscriptCues
-from clipengine.api.http.responses import SearchHitObject, TranscriptObject
 from clipengine.api.http.validation import content_type, parse_json, read_bytes, validate_list
 from clipengine.clips.texts.cues import (
     MAX_CUES,
@@ -30,6 +29,7 @@ from clipengine.errors import (
 )
 from clipengine.ledger.pages import Page
 from clipengine.ledger.transcripts import SearchHit, Transcript
+from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 
 _FORMATS: dict[str, TextFormat] = {media_type: kind for kind, media_type in MEDIA_TYPES.items()}
 _TOKENS_PER_CUE = 20  # four keys and values with their quotes, brackets and commas
@@ -48,7 +48,7 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
         cues = _json_cues(body) if kind == "json" else parse_transcript(body, kind)
         made, created = call.ledger.transcripts.put(call.path("recording_id"), language, cues)
         location = {"Location": f"/v1/recordings/{made.recording_id}/transcripts/{language}"}
-        return json_response(made.to_object(), 201 if created else 200, location)
+        return json_response(TranscriptObject.of(made).to_object(), 201 if created else 200, location)
 
     return await call.in_session(work)
 
@@ -71,7 +71,7 @@ def get_transcript(call: Call[GetTranscript, NoBody]) -> Response:
 def list_transcripts(call: Call[PageQuery, NoBody]) -> Response:
     recording_id, query = call.path("recording_id"), call.query
     page = call.ledger.transcripts.list(recording_id, limit=query.limit, cursor=query.cursor)
-    return page_response(call, [transcript.to_object() for transcript in page.data], page.next_cursor)
+    return page_response(call, [TranscriptObject.of(transcript) for transcript in page.data], page.next_cursor)
 
 
 def delete_transcript(call: Call[NoQuery, NoBody]) -> Response:
@@ -93,7 +93,7 @@ def _search(call: Call[SearchText, NoBody], within: Transcript | None) -> Respon
     page: Page[SearchHit] = call.ledger.transcripts.search(
         query.q, within=within, limit=query.limit, cursor=query.cursor
     )
-    return page_response(call, [hit.to_object() for hit in page.data], page.next_cursor)
+    return page_response(call, [SearchHitObject.of(hit) for hit in page.data], page.next_cursor)
 
 
 def _find(call: Call[GetTranscript, NoBody] | Call[NoQuery, NoBody] | Call[SearchText, NoBody]) -> Transcript:

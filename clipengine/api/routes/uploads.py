@@ -20,7 +20,6 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, UploadRecording
-from clipengine.api.http.responses import RecordingObject
 from clipengine.api.http.validation import declared_length
 from clipengine.clips.clip import Recording
 from clipengine.errors import (
@@ -33,6 +32,7 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 from clipengine.ids import new_id
+from clipengine.objects.recording import RecordingObject
 from clipengine.pace import Pace
 from clipengine.recordings.discovery import upload_key
 from clipengine.recordings.media_types import media_type
@@ -145,7 +145,7 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
 
     recording = await call.in_session(register)
     location = {"Location": f"/v1/recordings/{recording.recording_id}"}
-    return json_response(recording.to_object(), 202, location)
+    return json_response(RecordingObject.of(recording).to_object(), 202, location)
 
 
 async def _store(

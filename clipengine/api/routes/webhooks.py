@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests import CreateWebhook, NoBody, NoQuery, PageQuery, UpdateWebhook
-from clipengine.api.http.responses import DeliveryObject, DeliveryPayloadObject, NewWebhookObject, WebhookObject
 from clipengine.api.routes.sample_event import sample_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.errors import Conflict, DeliveryNotFound, InvalidWebhookUrl, WebhookNotFound
@@ -21,36 +20,13 @@ from clipengine.ledger.deliveries import Deliveries, Delivery
 from clipengine.ledger.endpoints import Endpoint
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.pages import decode_cursor, encode_cursor
-from clipengine.timecode import rfc3339
+from clipengine.objects.clip import ClipObject
+from clipengine.objects.webhook import DeliveryObject, DeliveryPayloadObject, NewWebhookObject, WebhookObject
 from clipengine.webhooks.sign import new_secret
 
 
-def delivery_object(delivery: Delivery, deliveries: Deliveries) -> dict[str, Any]:
-    """Return a delivery with its whole URL, which is for admins, and all its attempts, oldest first."""
-    return {
-        "delivery_id": delivery.delivery_id,
-        "event_id": delivery.event_id,
-        "event": delivery.event_type,
-        "webhook_id": delivery.endpoint_id,
-        "clip_id": delivery.clip_id,
-        "recording_id": delivery.recording_id,
-        "subject": _subject(delivery),
-        "test": delivery.event_type.startswith("clip.") and delivery.clip_id is None,
-        "url": delivery.url,
-        "status": delivery.status,
-        "attempt": delivery.attempt,
-        "created_at": rfc3339(delivery.created_at),
-        "next_at": rfc3339(delivery.next_at) if delivery.next_at is not None else None,
-        "last_status_code": delivery.last_status_code,
-        "last_error": delivery.last_error,
-        "attempts": [{**vars(each), "at": rfc3339(each.at)} for each in deliveries.attempts(delivery.delivery_id)],
-    }
-
-
-def _subject(delivery: Delivery) -> str | None:
-    """Return the name of the object that a delivery reports, from its payload: the object may be deleted."""
-    data = json.loads(delivery.body)["data"] if delivery.body else {}
-    return data.get("label") or data.get("name") or data.get("bucket_path") or data.get("url")
+def delivery_object(delivery: Delivery, deliveries: Deliveries) -> DeliveryObject:
+    return DeliveryObject.of(delivery, deliveries.attempts(delivery.delivery_id))
 
 
 def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
@@ -62,14 +38,14 @@ def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
         endpoint = endpoints.create(body.url, body.events, body.secret or new_secret(), format=body.format)
         if not body.enabled:
             endpoint = endpoints.update(endpoint.webhook_id, enabled=False)
-        shown = {**endpoint.to_object(), "secret": endpoint.secret}
-        return StoredAnswer(201, shown, {"Location": f"/v1/webhooks/{endpoint.webhook_id}"}, private=True)
+        shown = NewWebhookObject.of(endpoint)
+        return StoredAnswer(201, shown.to_object(), {"Location": f"/v1/webhooks/{endpoint.webhook_id}"}, private=True)
 
     return once(call, work)
 
 
 def get_webhook(call: Call[NoQuery, NoBody]) -> Response:
-    return json_response(_find(call).to_object())
+    return json_response(WebhookObject.of(_find(call)).to_object())
 
 
 _LIST = "webhooks"  # in cursors
@@ -83,7 +59,7 @@ def list_webhooks(call: Call[PageQuery, NoBody]) -> Response:
         newest = [endpoint for endpoint in newest if _position(endpoint) < before]
     shown = newest[: call.query.limit]
     next_cursor = encode_cursor(_LIST, *_position(shown[-1])) if len(newest) > len(shown) else None
-    return page_response(call, [endpoint.to_object() for endpoint in shown], next_cursor)
+    return page_response(call, [WebhookObject.of(endpoint) for endpoint in shown], next_cursor)
 
 
 def _position(endpoint: Endpoint) -> tuple[int, str]:
@@ -100,7 +76,7 @@ def update_webhook(call: Call[NoQuery, UpdateWebhook]) -> Response:
         if (body.url, body.events, body.secret, body.format) != (None, None, None, None):
             _check_own(endpoint)
         endpoint = call.ledger.endpoints.update(endpoint.webhook_id, **body.model_dump())
-    return json_response(endpoint.to_object())
+    return json_response(WebhookObject.of(endpoint).to_object())
 
 
 def delete_webhook(call: Call[NoQuery, NoBody]) -> Response:
@@ -125,8 +101,9 @@ def test_webhook(call: Call[NoQuery, NoBody]) -> Response:
     """Queue a `clip.ready` with a sample clip, through the same outbox as other events."""
 
     def work() -> StoredAnswer:
-        delivery = call.ledger.deliveries.get(call.ledger.events.sample(_find(call), sample_clip().to_object()))
-        return StoredAnswer(202, delivery_object(delivery, call.ledger.deliveries))
+        sampled = call.ledger.events.sample(_find(call), ClipObject.of(sample_clip()))
+        delivery = call.ledger.deliveries.get(sampled)
+        return StoredAnswer(202, delivery_object(delivery, call.ledger.deliveries).to_object())
 
     return once(call, work)
 
@@ -140,14 +117,14 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
 def get_delivery(call: Call[NoQuery, NoBody]) -> Response:
     """Return a delivery with the body that is sent; the secret is not part of it."""
     delivery = call.ledger.deliveries.get(call.path("delivery_id"))
-    shown = delivery_object(delivery, call.ledger.deliveries)
-    return json_response({**shown, "payload": json.loads(delivery.body)})
+    attempts = call.ledger.deliveries.attempts(delivery.delivery_id)
+    return json_response(DeliveryPayloadObject.of(delivery, attempts, payload=json.loads(delivery.body)).to_object())
 
 
 def redeliver(call: Call[NoQuery, NoBody]) -> Response:
     def work() -> StoredAnswer:
         delivery = call.ledger.deliveries.redeliver(call.path("delivery_id"))
-        return StoredAnswer(202, delivery_object(delivery, call.ledger.deliveries))
+        return StoredAnswer(202, delivery_object(delivery, call.ledger.deliveries).to_object())
 
     return once(call, work)
 

@@ -11,8 +11,9 @@ import click
 from clipengine.cli import output
 from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
-from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES, Scope
+from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.key import KeyObject, Scope
 
 _COLUMNS: dict[str, output.Column] = {
     "key": "key_id",
@@ -51,7 +52,7 @@ def create(name: str, scopes: tuple[Scope, ...], config: Path | None, data: Path
 def list_(config: Path | None, data: Path | None, as_json: bool) -> None:
     """List the keys by name. The keys themselves are not stored."""
     with _ledger(config, data) as ledger:
-        rows = [key.to_object() for key in ledger.keys.list()]
+        rows = [KeyObject.of(key).to_object() for key in ledger.keys.list()]
     output.show_list(rows, _COLUMNS, as_json=as_json)
 
 

@@ -36,6 +36,7 @@ from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.formats import FORMATS, format_ranges
 from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSource
 from clipengine.errors import RecordingNotComplete
+from clipengine.objects.clip import PartObject
 from clipengine.timecode import exact
 
 _GROUP = 100  # clips of one request
@@ -289,9 +290,11 @@ def _ranges(client: Client, recording_id: str) -> Iterator[ListedRange]:
     """Yield the ranges of the clips of a recording: those of its parts that are of this recording."""
     others = 0
     for clip in client.clips.each(recording_id=recording_id, limit=100):
-        whole = {"start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
+        whole = PartObject(
+            recording_id=clip.recording_id, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds
+        )
         for part in clip.parts or [whole]:
-            if part.get("recording_id", recording_id) != recording_id:
+            if part["recording_id"] != recording_id:
                 others += 1
                 continue
             yield ListedRange(0, exact(part["start_seconds"]), exact(part["end_seconds"]), clip.label)

@@ -1,0 +1,112 @@
+"""Base of the API's objects, which is the same for the server and the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, PlainValidator, with_config
+
+from clipengine.timecode import rfc3339
+
+Object = dict[str, Any]  # JSON
+_JSON = frozenset((str, int, float, bool, dict, type(None)))
+
+Status = Literal["processing", "complete", "failed"]
+Time = Annotated[
+    str, Field(json_schema_extra={"format": "date-time"}, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+]
+MaybeTime = Annotated[str | None, Field(json_schema_extra={"format": "date-time"})]
+
+
+described = with_config(ConfigDict(use_attribute_docstrings=True))  # a typed dict that no object contains
+
+
+def described_as(kind: Any) -> Any:
+    """Describe JSON in the document by the type that it was made from."""
+    return PlainValidator(lambda value: value, json_schema_input_type=kind)
+
+
+def shown_time(millis: int | None) -> str | None:
+    """Return a time in ms since 1970 as the API shows it."""
+    return None if millis is None else rfc3339(millis)
+
+
+def _require_all(schema: dict[str, Any]) -> None:
+    """Make all fields required: the server sends each of them."""
+    schema["required"] = [*schema["properties"]]
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+@dataclass(frozen=True)
+class ApiObject:
+    """An object of the API. Defaults are for servers of earlier versions, which do not send all fields."""
+
+    __pydantic_config__ = ConfigDict(json_schema_extra=_require_all, use_attribute_docstrings=True)
+    parsers: ClassVar[Mapping[str, Callable[[Object], Any]]] = {}  # of the fields that are objects themselves
+    raw: ClassVar[Object] = {}  # the JSON that an object was parsed from, with fields of later versions
+
+    @classmethod
+    def of(cls, value: Any, /, **given: Any) -> Self:
+        """Return the object of a value of the engine: its attributes of the same names, with times as text.
+
+        `given` are the fields that differ from the attributes.
+        """
+        for name, is_time in _shape(cls):
+            if name not in given:
+                given[name] = shown_time(getattr(value, name)) if is_time else getattr(value, name)
+        made = object.__new__(cls)
+        vars(made).update(given)  # has all fields; a frozen dataclass takes five times as long to be created
+        return made
+
+    @classmethod
+    def from_object(cls, obj: Object, **bound: Any) -> Self:
+        """Return the object of JSON from a server of any version. Values are taken unchecked, unknown fields ignored.
+
+        `bound` are fields that are not in the JSON.
+        """
+        known = {name: obj[name] for name in _names(cls) if name in obj}
+        parsed = {name: parse(known[name]) for name, parse in cls.parsers.items() if known.get(name)}
+        made = cls(**known | parsed | bound)
+        object.__setattr__(made, "raw", obj)
+        return made
+
+    def to_object(self) -> Object:
+        """Return the JSON."""
+        return _members(self)
+
+
+class JobObject(ApiObject):
+    """An object with a `status`, which changes once."""
+
+    @property
+    def ended(self) -> bool:
+        return getattr(self, "status", "") != "processing"
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if not each.name.startswith("_"))
+
+
+def _fields_and_times(kind: Any) -> tuple[tuple[str, bool], ...]:
+    """Return the fields, and whether they are times."""
+    return tuple((name, name.endswith("_at")) for name in _names(kind))
+
+
+_names: Callable[[Any], tuple[str, ...]] = cache(_fields)
+_shape: Callable[[Any], tuple[tuple[str, bool], ...]] = cache(_fields_and_times)
+
+
+def _members(value: Any) -> Object:
+    held = vars(value)
+    return {name: held[name] if type(held[name]) in _JSON else _plain(held[name]) for name in _names(type(value))}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON: dataclasses as dicts."""
+    if isinstance(value, list):
+        return [each if type(each) in _JSON else _plain(each) for each in value]
+    return _members(value)

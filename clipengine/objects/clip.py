@@ -1,0 +1,194 @@
+"""Clips and their plans.
+
+The first nine keys of the clip object are a contract of the hosted API: their order, types and names are fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from clipengine.clips.clip import Clip, ClipResult, QueuePlace, Step
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.snap import Snap, SnappedCut
+from clipengine.clips.texts.subtitles import SubtitleMode
+from clipengine.objects.base import (
+    ApiObject,
+    JobObject,
+    MaybeTime,
+    Object,
+    Status,
+    Time,
+    described,
+    described_as,
+    shown_time,
+)
+
+
+@dataclass(frozen=True)
+class ErrorObject(ApiObject):
+    """Reason for the failure of a clip or a recording."""
+
+    code: str
+    message: str = ""
+    """What happened."""
+    hint: str = ""
+    retryable: bool = False
+
+
+class PartObject(TypedDict):
+    """A part of a clip, as requested."""
+
+    recording_id: str
+    start_seconds: float
+    end_seconds: float
+
+
+class SubtitlesObject(TypedDict):
+    """Subtitles that the clip was asked to have. `language` is null for all transcripts of the recording."""
+
+    mode: SubtitleMode
+    """What becomes of the transcripts."""
+    language: str | None
+
+
+class QueuePlaceObject(TypedDict):
+    """The place of a clip in the queue, and rough estimates from the clips that were cut last.
+
+    They are null while no engine cuts clips, and until a first clip is complete.
+    """
+
+    position: Annotated[int, Field(ge=1)]
+    """1 for the clip that is cut next."""
+    estimated_start_at: MaybeTime
+    """When the clip is probably started."""
+    estimated_end_at: MaybeTime
+    """When the clip is probably complete."""
+
+
+@dataclass(frozen=True)
+class ClipObject(JobObject):
+    """A clip. `status` is `processing`, `complete` (with `result`) or `failed` (with `error`)."""
+
+    clip_id: str
+    recording_id: str
+    label: str
+    """Name of the clip."""
+    start_seconds: float
+    end_seconds: float
+    status: Status
+    """`processing` until it is `complete` or `failed`."""
+    bucket_path: str | None = None
+    """Key of the finished clip in the store; null until it is complete."""
+    created_at: Time = ""
+    completed_at: MaybeTime = None
+    progress: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Finished part, 0 to 1."""
+    step: Step | None = None
+    """What is being done now; null after the end."""
+    profile: str = "default"
+    priority: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
+    attempt: int = 0
+    """Number of times that the clip was started, including after outages, restarts and retries."""
+    error: ErrorObject | None = None
+    """Why the clip failed; null if it has not."""
+    result: ClipResult | None = None
+    """Facts of the finished clip; null until it is complete."""
+    expires_at: MaybeTime = None
+    request_id: str | None = None
+    """`X-Request-Id` of the request that created the clip. Null for clips of version 0.1."""
+    render: Render | None = None
+    """As requested; null for the profile's. `result.render` says how the clip was made."""
+    output: Annotated[Object | None, described_as(Output | None)] = None
+    """As requested, only with the given options; null for the profile's."""
+    parts: list[PartObject] | None = None
+    """As requested; null for a clip of one range."""
+    tags: list[str] = field(default_factory=list)
+    snap: Annotated[Object | None, described_as(Snap | None)] = None
+    """As requested. `result.snapped` says what each cut became."""
+    subtitles: SubtitlesObject | None = None
+    """As requested; null if not given, which keeps all transcripts. `result.subtitles` lists the files."""
+    queue: QueuePlaceObject | None = None
+    """Of a queued clip, in GET and PATCH. Null otherwise, in events, and after the first 10,000 of the queue."""
+
+    parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
+
+    @classmethod
+    def of(cls, clip: Clip, /, queue: QueuePlace | None = None, **given: Any) -> Self:
+        return super().of(
+            clip,
+            start_seconds=float(clip.start_seconds),
+            end_seconds=float(clip.end_seconds),
+            status=clip.state if clip.ended else "processing",
+            bucket_path=clip.object_key if clip.state == "complete" else None,
+            error=clip.error and ErrorObject.from_object(clip.error),
+            output=clip.output and clip.output.to_object(),
+            parts=[{**vars(part)} for part in clip.parts] or None,
+            snap=clip.snap and clip.snap.model_dump(),
+            subtitles=clip.subtitles_object(),
+            queue=queue and _place(queue),
+            **given,
+        )
+
+
+def _place(queue: QueuePlace) -> QueuePlaceObject:
+    start, end = shown_time(queue.start_at), shown_time(queue.end_at)
+    return QueuePlaceObject(position=queue.position, estimated_start_at=start, estimated_end_at=end)
+
+
+class ClipsObject(TypedDict):
+    """The clips of one request, in its order."""
+
+    data: list[ClipObject]
+
+
+@described
+class DeletedClipsObject(TypedDict):
+    """What became of the clips of a request to delete them."""
+
+    deleted: list[str]
+    """Ids of the clips that were deleted."""
+    not_found: list[str]
+    """Ids that no clip has, for example because it was deleted before."""
+
+
+class SegmentObject(TypedDict):
+    """A segment of a part, counted from 0, on its recording's timeline. `reason` says why all is encoded."""
+
+    part: int
+    """Number of the part, from 0."""
+    kind: Literal["copy", "encode"]
+    """`copy` or `encode`."""
+    start_seconds: float
+    end_seconds: float
+    reason: str | None
+    """Why all of the part is encoded; null if it is not."""
+
+
+@dataclass(frozen=True)
+class ClipPlanObject(ApiObject):
+    """What a request for a clip would make. The frames at a variable rate, sizes and times are estimates."""
+
+    actual_start_seconds: float
+    actual_end_seconds: float
+    duration_seconds: float
+    """Length of the clip, which depends on the speed of its output."""
+    frames: int
+    width: int | None
+    height: int | None
+    segments: list[SegmentObject]
+    """What is copied and what is encoded."""
+    estimated_bytes: int
+    """Size of the clip's file."""
+    estimated_seconds: float
+    """Time that the clip takes once it is started, on an idle engine."""
+    bytes_to_read: int
+    """Bytes of the recording that are read, without its index."""
+    warnings: list[str]
+    snapped: Annotated[list[Object], described_as(list[SnappedCut])] = field(default_factory=list)
+    """The cuts of all parts, if `snap` was requested."""

@@ -1,0 +1,91 @@
+"""Previews of recordings, and ranges of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from clipengine.objects.base import ApiObject
+
+
+@dataclass(frozen=True)
+class FramesObject(ApiObject):
+    """`frames` lists the times of the frame on screen at the start and of each later frame before the end."""
+
+    start_seconds: float
+    end_seconds: float
+    frames: Annotated[list[float], Field(examples=[[5.0, 5.04, 5.08]])] = field(repr=False)
+    """Times in seconds."""
+
+
+@dataclass(frozen=True)
+class NextMomentObject(ApiObject):
+    """The next or previous keyframe, silence or scene. `seconds` is null if the searched range has none."""
+
+    to: Literal["keyframe", "silence", "scene"]
+    """The kind of moment."""
+    seconds: float | None
+    """Time of the moment; null if there is none in the searched range."""
+    searched_from_seconds: float
+    """Where the search began."""
+    searched_to_seconds: float
+    """The moment, or the end of the search."""
+    more: bool
+    """The recording goes on there: a search from `searched_to_seconds` may find more."""
+
+
+@dataclass(frozen=True)
+class WaveformObject(ApiObject):
+    """`peaks` has the loudest sample over all tracks, 0 to 1, for each of `points` equal parts."""
+
+    start_seconds: float
+    end_seconds: float
+    points: int
+    """Number of equal parts."""
+    peaks: list[float] = field(repr=False)
+    """One number from 0 to 1 for each part."""
+
+
+@dataclass(frozen=True)
+class ProxyObject(ApiObject):
+    """Proxy of a recording: an initialization segment and numbered ones, which are played one after the other."""
+
+    content_type: str
+    """Media type with its codecs, for `MediaSource.isTypeSupported`."""
+    width: int | None
+    height: int | None
+    duration_seconds: float
+    segment_seconds: float
+    """Segment `n` begins within a frame of `n` times this. The last one may be half a second longer."""
+    segments: int
+    """Segments are numbered from 0."""
+
+
+class RangeObject(TypedDict):
+    """A range of a file. `label` is empty if the file names none."""
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+    """Its name in the file."""
+
+
+class RangeNoteObject(TypedDict):
+    """What was left out of a file. `line` is null if it concerns more than one line."""
+
+    line: int | None
+    """Number of the line, from 1 on."""
+    detail: str
+    """What was left out, and why."""
+
+
+@dataclass(frozen=True)
+class RangesObject(ApiObject):
+    """The ranges of a file, in its order, within the recording."""
+
+    data: list[RangeObject]
+    notes: list[RangeNoteObject] = field(default_factory=list)
+    """What was left out of the file."""

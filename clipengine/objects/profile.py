@@ -1,0 +1,25 @@
+"""Profiles of the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clipengine.clips.options.profiles import Render
+from clipengine.objects.base import ApiObject
+
+
+@dataclass(frozen=True)
+class ProfileObject(ApiObject):
+    """A profile of the settings, selected by `profile` of a clip."""
+
+    name: str
+    container: str = ""
+    video: str = ""
+    """Codec of the video, or `none`."""
+    audio: str = ""
+    """Codec of the audio, or `none`."""
+    max_height: int | None = None
+    """Maximum height in lines; null for that of the recording."""
+    fps: float | None = None
+    """Frames a second; null for those of the recording."""
+    render: Render = "encode"
