@@ -7,6 +7,7 @@ A secret can also come from a file: `CLIPENGINE_STORAGE__SECRET_KEY_FILE=/run/se
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 import tomllib
@@ -23,9 +24,13 @@ from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
 from clipengine.settings_table import SettingsTable
 
+log = logging.getLogger(__name__)
+
 _PREFIX = "CLIPENGINE_"
 _USUAL_FILE = Path("clipengine.toml")
 _SHOWN_CHARACTERS = 200
+# Values that earlier releases accepted, with those that replace them, by section and key.
+_FORMER = {("encoding", "verify"): {"decode": "full", "compare": "seams"}}
 # Variables that are not settings of the server.
 _CLIENT_VARIABLES = {"CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG", "CLIPENGINE_FAULT"}
 
@@ -47,10 +52,20 @@ def load(
     _merge(values, _read_environ(environ))
     for section, keys in (overrides or {}).items():
         _merge(values, {section: {key: value for key, value in keys.items() if value is not None}})
+    _replace_former(values)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError("; ".join(_describe(detail) for detail in error.errors())) from None
+
+
+def _replace_former(values: dict[str, Any]) -> None:
+    """Replace values of earlier releases, each with a warning."""
+    for (section, key), replaced in _FORMER.items():
+        table = values.get(section)
+        if isinstance(table, dict) and (former := table.get(key)) in (*replaced,):
+            log.warning('%s.%s = "%s" is outdated: write "%s"', section, key, former, replaced[former])
+            table[key] = replaced[former]
 
 
 def sources(config: Path | None = None) -> tuple[Path | None, list[str]]:
