@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,11 @@ def load(
     *,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    warn: Callable[[str], None] = log.warning,
 ) -> Settings:
     """Read the settings. If `config` is None, `./clipengine.toml` is read if it exists.
 
-    `overrides` is `{section: {key: value}}` from the command line. Raises a SettingsError that lists every invalid
+    `overrides` is `{section: {key: value}}` from the command line. `warn` is called for each outdated value. Raises a SettingsError that lists every invalid
     setting with the reason.
     """
     environ = os.environ if environ is None else environ
@@ -52,19 +53,19 @@ def load(
     _merge(values, _read_environ(environ))
     for section, keys in (overrides or {}).items():
         _merge(values, {section: {key: value for key, value in keys.items() if value is not None}})
-    _replace_former(values)
+    _replace_former(values, warn)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError("; ".join(_describe(detail) for detail in error.errors())) from None
 
 
-def _replace_former(values: dict[str, Any]) -> None:
+def _replace_former(values: dict[str, Any], warn: Callable[[str], None]) -> None:
     """Replace values of earlier releases, each with a warning."""
     for (section, key), replaced in _FORMER.items():
         table = values.get(section)
         if isinstance(table, dict) and (former := table.get(key)) in (*replaced,):
-            log.warning('%s.%s = "%s" is outdated: write "%s"', section, key, former, replaced[former])
+            warn(f'{section}.{key} = "{former}" is outdated: write "{replaced[former]}"')
             table[key] = replaced[former]
 
 
