@@ -44,8 +44,8 @@ def load(
 ) -> Settings:
     """Read the settings. If `config` is None, `./clipengine.toml` is read if it exists.
 
-    `overrides` is `{section: {key: value}}` from the command line. `warn` is called for each outdated value. Raises a SettingsError that lists every invalid
-    setting with the reason.
+    `overrides` is `{section: {key: value}}` from the command line. `warn` is called for each outdated value. Raises a
+    SettingsError that lists every invalid setting with the reason.
     """
     environ = os.environ if environ is None else environ
     named = _named_file(config, environ)

@@ -36,8 +36,8 @@ from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, SeamEvent, VideoFrameEvent, VideoPacketEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seekers import AnySeeker
+from clipengine.media.input.shown_picture import shown_picture
 from clipengine.media.input.timeline import as_fraction
-from clipengine.media.video.shown_picture import shown_picture
 
 _DAMAGED = "frames at the cut are damaged"
 # Packets after the first copied one that are checked before anything is decoded.
