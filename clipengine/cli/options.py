@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import click
 
+from clipengine.cli import output
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
@@ -186,7 +187,7 @@ def snap_options(function: F) -> F:
 
 
 def settings_of(config: Path | None, data: Path | None = None) -> Settings:
-    return load(config, overrides={"data": {"folder": data}})
+    return load(config, overrides={"data": {"folder": data}}, warn=output.warn)
 
 
 def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -84,6 +84,11 @@ def part_encoded(reason: str) -> str:
     return warning("encoded_instead", f"all of the part was encoded: {reason}")
 
 
+def rest_encoded(time: Fraction, reason: str) -> str:
+    """Return the warning that packets are copied only up to this time of the part."""
+    return warning("encoded_instead", f"from {float(time):.2f} s on, it was encoded: {reason}")
+
+
 def picture_resized(size: PictureSize) -> str:
     """Return the warning that pictures of several sizes are shown in the range."""
     text = f"pictures of {size.others_text} in the range are fitted into {size.width}x{size.height}"
