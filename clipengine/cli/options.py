@@ -118,8 +118,9 @@ drain_option = click.option(
 )
 render_option = click.option(
     "--render",
-    type=click.Choice(["encode", "smart"]),
-    help="smart copies whole GOPs and encodes only the frames at the cuts. [default: the profile's]",
+    type=click.Choice(["encode", "smart", "auto"]),
+    help="smart copies whole GOPs and encodes only the frames at the cuts; auto does so where it is possible, and does "
+    "not warn where it is not. [default: the profile's]",
 )
 _SNAP_OPTIONS = (
     click.option(

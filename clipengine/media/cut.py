@@ -17,7 +17,14 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import CutRange, kept_tracks, lacking_media
 from clipengine.clips.plan.segments import CannotCopy, check_copyable, check_part_copyable, check_share
 from clipengine.clips.plan.size_limit import BitrateSearch, other_bytes
-from clipengine.clips.warnings import encoded_instead, known_warnings, of_part, part_encoded, rest_encoded
+from clipengine.clips.warnings import (
+    asked_warnings,
+    encoded_instead,
+    known_warnings,
+    of_part,
+    part_encoded,
+    rest_encoded,
+)
 from clipengine.errors import (
     NoMediaInRange,
     RecordingTruncated,
@@ -64,8 +71,8 @@ def cut_clip(
 
     Return the report and the poster.
 
-    If the profile's `render` is "smart", whole GOPs of each part are copied if that is possible; otherwise all of the
-    part or of the clip is encoded, with a warning.
+    Unless the profile's `render` is "encode", whole GOPs of each part are copied if that is possible; otherwise all of
+    the part or of the clip is encoded, for "smart" with a warning.
 
     The finished file is read again: it has exactly the encoders' packets, which were decoded, and the copied ones, or
     it decodes to its end. Where copied and encoded packets meet it shows the same pictures as the recording and the
@@ -80,7 +87,8 @@ def cut_clip(
     made, limit = _first_cut(cutter), profile.output.max_bytes
     if limit is not None and made.size_bytes > limit:
         made = _within(limit, cutter, made)
-    return made, cutter.made_poster
+    warnings = asked_warnings(made.warnings, profile)
+    return made.model_copy(update={"warnings": tuple(warnings)}), cutter.made_poster
 
 
 def _first_cut(cutter: _Cutter) -> CutReport:

@@ -245,6 +245,17 @@ def test_default_profile_copies_nothing(shelf: Shelf, tmp_path: Path) -> None:
     assert not made.warnings
 
 
+def test_auto_copies_where_it_is_possible_and_warns_of_nothing_else(shelf: Shelf, tmp_path: Path) -> None:
+    auto, film = SMART.model_copy(update={"render": "auto"}), shelf.get("mp4_bframes")
+    copied = cut(film, Fraction(17, 10), Fraction(58, 10), tmp_path / "clip.mp4", auto).made
+    assert (copied.render, copied.warnings) == ("smart", ())
+    assert copied.copied_seconds > 2
+    encoded = cut(film, Fraction(17, 10), Fraction(18, 10), tmp_path / "short.mp4", auto).made
+    assert (encoded.render, encoded.warnings) == ("encode", ())
+    held = cut(shelf.get("mp4_vfr_gaps"), Fraction(0), Fraction(4), tmp_path / "gaps.mp4", auto).made
+    assert {code_of(each) for each in held.warnings} == {"video_gap"}
+
+
 def test_cut_in_a_child_process_copies_too(shelf: Shelf, tmp_path: Path) -> None:
     film, output = shelf.get("mp4_bframes"), tmp_path / "clip.mp4"
     wanted = Cut("child", Fraction(17, 10), Fraction(58, 10))
