@@ -194,7 +194,7 @@ class Encoding(SettingsTable):
     deadline_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 60
     probe_seconds: Annotated[float, Field(gt=0, le=_YEAR_SECONDS)] = 1800
     memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: computed from the threads
-    verify: Literal["decode", "compare"] = "decode"
+    verify: Literal["seams", "full"] = "seams"
     sandbox: Sandbox = "auto"
     font_folders: tuple[Path, ...] = ()
 

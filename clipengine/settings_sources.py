@@ -7,10 +7,11 @@ A secret can also come from a file: `CLIPENGINE_STORAGE__SECRET_KEY_FILE=/run/se
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,13 @@ from clipengine.errors import SettingsError
 from clipengine.settings import Settings, Webhooks
 from clipengine.settings_table import SettingsTable
 
+log = logging.getLogger(__name__)
+
 _PREFIX = "CLIPENGINE_"
 _USUAL_FILE = Path("clipengine.toml")
 _SHOWN_CHARACTERS = 200
+# Values that earlier releases accepted, with those that replace them, by section and key.
+_FORMER = {("encoding", "verify"): {"decode": "full", "compare": "seams"}}
 # Variables that are not settings of the server.
 _CLIENT_VARIABLES = {"CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG", "CLIPENGINE_FAULT"}
 
@@ -35,11 +40,12 @@ def load(
     *,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    warn: Callable[[str], None] = log.warning,
 ) -> Settings:
     """Read the settings. If `config` is None, `./clipengine.toml` is read if it exists.
 
-    `overrides` is `{section: {key: value}}` from the command line. Raises a SettingsError that lists every invalid
-    setting with the reason.
+    `overrides` is `{section: {key: value}}` from the command line. `warn` is called for each outdated value. Raises a
+    SettingsError that lists every invalid setting with the reason.
     """
     environ = os.environ if environ is None else environ
     named = _named_file(config, environ)
@@ -47,10 +53,20 @@ def load(
     _merge(values, _read_environ(environ))
     for section, keys in (overrides or {}).items():
         _merge(values, {section: {key: value for key, value in keys.items() if value is not None}})
+    _replace_former(values, warn)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError("; ".join(_describe(detail) for detail in error.errors())) from None
+
+
+def _replace_former(values: dict[str, Any], warn: Callable[[str], None]) -> None:
+    """Replace values of earlier releases, each with a warning."""
+    for (section, key), replaced in _FORMER.items():
+        table = values.get(section)
+        if isinstance(table, dict) and (former := table.get(key)) in (*replaced,):
+            warn(f'{section}.{key} = "{former}" is outdated: write "{replaced[former]}"')
+            table[key] = replaced[former]
 
 
 def sources(config: Path | None = None) -> tuple[Path | None, list[str]]:

@@ -132,6 +132,17 @@ def test_ca_file_is_not_read_as_a_secret_file(tmp_path: Path) -> None:
     assert load(environ={"CLIPENGINE_STORAGE__CA_FILE": "/etc/own.pem"}).storage.ca_file == Path("/etc/own.pem")
 
 
+@pytest.mark.parametrize(("former", "now"), [("decode", "full"), ("compare", "seams")])
+def test_value_of_an_earlier_release_is_replaced_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, former: str, now: str
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(f'[encoding]\nverify = "{former}"\n')
+    assert load(file, environ={}).encoding.verify == now
+    assert f'encoding.verify = "{former}" is outdated: write "{now}"' in caplog.text
+    assert load(environ={"CLIPENGINE_ENCODING__VERIFY": former}).encoding.verify == now
+
+
 def test_client_variables_are_not_settings() -> None:
     environ = {"CLIPENGINE_URL": "http://elsewhere", "CLIPENGINE_API_KEY": "relay_live_x", "HOME": "/root"}
     assert load(environ=environ) == Settings()

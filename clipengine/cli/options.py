@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import click
 
+from clipengine.cli import output
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
@@ -117,8 +118,9 @@ drain_option = click.option(
 )
 render_option = click.option(
     "--render",
-    type=click.Choice(["encode", "smart"]),
-    help="smart copies whole GOPs and encodes only the frames at the cuts. [default: the profile's]",
+    type=click.Choice(["encode", "smart", "auto"]),
+    help="smart copies whole GOPs and encodes only the frames at the cuts; auto does so where it is possible, and does "
+    "not warn where it is not. [default: the profile's]",
 )
 _SNAP_OPTIONS = (
     click.option(
@@ -186,7 +188,7 @@ def snap_options(function: F) -> F:
 
 
 def settings_of(config: Path | None, data: Path | None = None) -> Settings:
-    return load(config, overrides={"data": {"folder": data}})
+    return load(config, overrides={"data": {"folder": data}}, warn=output.warn)
 
 
 def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:

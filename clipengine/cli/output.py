@@ -32,6 +32,11 @@ def say(text: str) -> None:
     click.echo(text, err=True, color=_use_colour())
 
 
+def warn(message: str) -> None:
+    """Print a warning on standard error."""
+    say(f"{click.style('warning:', fg='yellow', bold=True)} {one_line(message)}")
+
+
 def fail(message: str, code: str, hint: str) -> None:
     """Print an error and its hint on standard error, one line each."""
     say(f"{click.style('error:', fg='red', bold=True)} {one_line(message)} ({code})")

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
-from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.profiles import Render, Rendered
 from clipengine.clips.options.snap import Snap, SnappedCut
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.recordings.facts import SourceFacts
@@ -81,7 +81,7 @@ class ClipResult:
     poster_path: str | None
     encode_seconds: float
     bytes_read: int
-    render: Annotated[Render, Field(description="`smart` if packets of the recording were copied.")]
+    render: Annotated[Rendered, Field(description="`smart` if packets of the recording were copied.")]
     copied_seconds: Annotated[float, Field(description="Seconds of video that were copied.")]
     encoded_seconds: Annotated[float, Field(description="Seconds of video that were encoded.")]
     warnings: Annotated[list[str], Field(description="What the clip lacks of the recording, each as `code: text`.")]

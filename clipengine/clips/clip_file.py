@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from clipengine.clips.edit import MAX_PARTS, PlannedPart, chapters_of_parts, tracks_of_parts
 from clipengine.clips.options.effects import FADE_STEP
-from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Render
+from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Rendered
 from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.texts.chapters import Chapter, chapters_digest
 from clipengine.clips.texts.subtitles import MAX_TEXT_TRACKS, TEXT_CODECS, Sample, TextDigest
@@ -73,7 +73,7 @@ class CutReport(BaseModel):
     size_bytes: Count
     encode_seconds: _Seconds
     bytes_read: int = Field(ge=-_MAX_BYTES, le=_MAX_BYTES)
-    render: Render
+    render: Rendered
     copied_seconds: _Seconds
     encoded_seconds: _Seconds
     warnings: Annotated[tuple[Warning, ...], Strict(False), Field(max_length=_MAX_WARNINGS)]
@@ -222,7 +222,7 @@ class FilePlan:
 
     def _render_faults(self, cut: CutReport) -> Iterator[str]:
         """Check that packets were copied only if that was asked for, and that all of the clip was rendered."""
-        if cut.render == "smart" and (self.profile.render != "smart" or not cut.frames):
+        if cut.render == "smart" and (self.profile.render == "encode" or not cut.frames):
             yield "packets were copied, which was not asked for"
         parts = (cut.copied_seconds, cut.encoded_seconds)
         if min(parts) < 0 or abs(sum(parts) - float(self._length(cut))) > _TIME_TOLERANCE:

@@ -79,9 +79,19 @@ def encoded_instead(reason: str) -> str:
     return warning("encoded_instead", f"nothing was copied, all of the clip was encoded: {reason}")
 
 
+def asked_warnings(warnings: Iterable[str], profile: Profile) -> list[str]:
+    """Return the warnings without those that nothing is copied if the profile leaves that to the engine."""
+    return [each for each in warnings if profile.render != "auto" or code_of(each) != "encoded_instead"]
+
+
 def part_encoded(reason: str) -> str:
     """Return the warning that nothing of a part can be copied, although other parts of the clip are."""
     return warning("encoded_instead", f"all of the part was encoded: {reason}")
+
+
+def rest_encoded(time: Fraction, reason: str) -> str:
+    """Return the warning that packets are copied only up to this time of the part."""
+    return warning("encoded_instead", f"from {float(time):.2f} s on, it was encoded: {reason}")
 
 
 def picture_resized(size: PictureSize) -> str:

@@ -19,7 +19,14 @@ from clipengine.clips.warnings import picture_held, picture_resized, subtitles_n
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent, VideoPacketEvent
+from clipengine.media.input.events import (
+    AudioFrameEvent,
+    BeginEvent,
+    Event,
+    SeamEvent,
+    VideoFrameEvent,
+    VideoPacketEvent,
+)
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.video.captions import Captions
@@ -132,6 +139,8 @@ class ClipBuilder:
                 self._write_audio(event)
             elif isinstance(event, VideoPacketEvent):
                 self._write_packet(event)
+            elif isinstance(event, SeamEvent):
+                self._writer.expect_picture(event)
             else:
                 frame, duration = event
                 self._write_frame(frame, duration)
@@ -215,6 +224,8 @@ class ClipBuilder:
         step = self._frame_seconds if self._profile.fps is None else 1 / self._rate()
         for time, shown in self._steps(event.time, duration, step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
+            if spliced:
+                self._converter.check_kept(event.frame)
             frame = event.frame if spliced else self._converter.convert(event.frame, time, shown)
             if time >= self._poster_from:
                 self._make_poster(frame)

@@ -17,7 +17,14 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import CutRange, kept_tracks, lacking_media
 from clipengine.clips.plan.segments import CannotCopy, check_copyable, check_part_copyable, check_share
 from clipengine.clips.plan.size_limit import BitrateSearch, other_bytes
-from clipengine.clips.warnings import encoded_instead, known_warnings, of_part, part_encoded
+from clipengine.clips.warnings import (
+    asked_warnings,
+    encoded_instead,
+    known_warnings,
+    of_part,
+    part_encoded,
+    rest_encoded,
+)
 from clipengine.errors import (
     NoMediaInRange,
     RecordingTruncated,
@@ -56,7 +63,7 @@ def cut_clip(
     output: int,
     threads: int,
     poster: bool,
-    decodes: bool = True,
+    full_proof: bool = False,
     drawing: Drawing = Drawing(),
     on_progress: OnProgress,
 ) -> tuple[CutReport, bytes | None]:
@@ -64,21 +71,24 @@ def cut_clip(
 
     Return the report and the poster.
 
-    If the profile's `render` is "smart", whole GOPs of each part are copied if that is possible; otherwise all of the
-    part or of the clip is encoded, with a warning.
+    Unless the profile's `render` is "encode", whole GOPs of each part are copied if that is possible; otherwise all of
+    the part or of the clip is encoded, for "smart" with a warning.
 
-    The finished file is read again and decodes to its end. With `decodes` false it is only compared with the encoders'
-    packets and the copied ones, if its codecs allow that. The inspector checks that the file matches the plan. Raises
+    The finished file is read again: it has exactly the encoders' packets, which were decoded, and the copied ones, or
+    it decodes to its end. Where copied and encoded packets meet it shows the same pictures as the recording and the
+    encoders' packets; with `full_proof` all of a clip with copied packets is compared with the recording. The inspector
+    checks that the file matches the plan. Raises
     RecordingError and its subclasses for faults of a recording, otherwise EncoderFailed, DiskFull or
     VerificationFailed.
     """
     on_progress("reading", 0.0)
     planned = _planned(parts, profile)
-    cutter = _Cutter(sources, planned, profile, output, threads, poster, decodes, drawing, on_progress)
+    cutter = _Cutter(sources, planned, profile, output, threads, poster, full_proof, drawing, on_progress)
     made, limit = _first_cut(cutter), profile.output.max_bytes
     if limit is not None and made.size_bytes > limit:
         made = _within(limit, cutter, made)
-    return made, cutter.made_poster
+    warnings = asked_warnings(made.warnings, profile)
+    return made.model_copy(update={"warnings": tuple(warnings)}), cutter.made_poster
 
 
 def _first_cut(cutter: _Cutter) -> CutReport:
@@ -125,7 +135,7 @@ class _Cutter:
     output: int
     threads: int
     poster: bool
-    decodes: bool
+    full_proof: bool
     drawing: Drawing
     on_progress: OnProgress
     bytes_read: int = 0
@@ -146,7 +156,7 @@ class _Cutter:
         began = time.monotonic()
         self.refused = {}
         profile = self.profile
-        with self._verifier(copies=copies) as verifier:
+        with self._verifier() as verifier:
             with open_writer(
                 self.output, profile, threads=self.threads, length=self._length(), verifier=verifier
             ) as writer:
@@ -158,7 +168,8 @@ class _Cutter:
             warnings += self._measured().warnings
             encoded = time.monotonic() - began
             on_packet = partial(self.on_progress, "verifying", 1.0)
-            verify(self.output, writer.frames, verifier, on_packet, threads=self.threads, spliced=copies)
+            threads, full = self.threads, self.full_proof
+            verify(self.output, writer.frames, verifier, on_packet, threads=threads, spliced=copies, full=full)
         first = builders[0]
         length = sum((each.length for each in builders), Fraction(0))
         encoded_seconds = sum((each.encoded_seconds for each in builders), Fraction(0)) if copies else length
@@ -190,12 +201,10 @@ class _Cutter:
             return made
         return made.model_copy(update={"warnings": (*made.warnings, encoded_instead(reason))})
 
-    def _verifier(self, *, copies: bool) -> AbstractContextManager[PacketVerifier | None]:
+    def _verifier(self) -> AbstractContextManager[PacketVerifier | None]:
         if not is_verifiable(self.profile):
             return nullcontext()
-        # No encoder works while packets are copied.
-        threads = self.threads if copies and self.decodes else encoders_side_by_side(self.threads)
-        return PacketVerifier(decodes=self.decodes, threads=threads)
+        return PacketVerifier(threads=encoders_side_by_side(self.threads))
 
     def _length(self) -> Fraction:
         """Return the length of the clip in seconds; the frames at its cuts may change it a little."""
@@ -262,6 +271,8 @@ class _Cutter:
         known = [*known_warnings([part for part, _ in self.parts], number, profile)]
         if number in self.refused:
             known.append(part_encoded(self.refused[number]))
+        if found is not None and found[1].rest_encoded is not None:
+            known.append(rest_encoded(*found[1].rest_encoded))
         return builder, [*known, *builder.warnings(decoder), *flattener.warnings()]
 
     def _copier(self, number: int, writer: PartWriter, stack: ExitStack) -> tuple[AnySeeker, PacketCopier] | None:
@@ -273,7 +284,7 @@ class _Cutter:
         try:
             check_part_copyable(part, self.profile)
             seeker = self._seeker(number, stack)
-            copier = PacketCopier(seeker, clip.cut, threads=self.threads)
+            copier = PacketCopier(seeker, clip.cut, threads=self.threads, full_proof=self.full_proof)
             writer.splice(copier.begin())
             copier.plan()
             return seeker, copier

@@ -1,7 +1,6 @@
 """Smart render, compared with ffmpeg's encoding of the same range.
 
-The clip is checked as `encoding.verify = "compare"` does, because ffmpeg checks nothing. Memory is compared with that
-of the same clip encoded by the same child.
+Memory is compared with that of the same clip encoded by the same child.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from clipengine.settings import Encoding, Settings
+from clipengine.settings import Settings
 from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import clipengine_command, ffmpeg_command, in_warm_child, probed
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import in_turn, run
 
 _START = Fraction(1380, 30)  # the start of a frame in the middle of a GOP
-_COMPARE = Settings(encoding=Encoding(verify="compare"))
 # Kind, seconds of the clip, and the largest ratio of wall time and of CPU to ffmpeg's.
 _CLIPS = (
     (sources.H264_1080_SHORT_GOP, 30, 0.20, 0.16),
@@ -43,11 +41,11 @@ def _compared(
     name: str, recording: Path, folder: Path, end: Fraction, wall: float, cpu: float, quick: bool
 ) -> Iterator[Figure]:
     facts, landmarks = probed(recording)
-    job = _COMPARE, recording, facts, landmarks, _START, end
+    job = Settings(), recording, facts, landmarks, _START, end
     command = [*clipengine_command(recording, folder / "smart.mp4", _START, end), "--render", "smart"]
     things = {
         "ffmpeg": lambda: run(ffmpeg_command(recording, folder / "theirs.mp4", _START, end)),
-        "command": lambda: run(command, CLIPENGINE_ENCODING__VERIFY="compare"),
+        "command": lambda: run(command),
         "warm child": lambda: in_warm_child(*job, render="smart"),
         "encoded": lambda: in_warm_child(*job),
     }

@@ -54,6 +54,14 @@ def test_plan_says_what_would_be_copied(http: httpx.Client, path: str, engine: R
     assert engine.ledger.clips.counts()["queued"] == 0
 
 
+def test_plan_of_auto_is_that_of_what_is_done(http: httpx.Client, path: str) -> None:
+    assert _plan(http, path, 1.01, 5.3, render="auto") == _plan(http, path, 1.01, 5.3, render="smart")
+    short = _plan(http, path, 1.01, 1.3, render="auto")
+    assert [each["kind"] for each in short["segments"]] == ["encode"]
+    assert short["warnings"] == []
+    assert [each[:15] for each in _plan(http, path, 1.01, 1.3, render="smart")["warnings"]] == ["encoded_instead"]
+
+
 def test_plan_of_a_clip_that_begins_with_a_keyframe_is_one_copy(http: httpx.Client, path: str) -> None:
     assert _plan(http, path, 3.2, 5.0, render="smart")["segments"] == [
         {"part": 0, "kind": "copy", "start_seconds": 3.2, "end_seconds": 5.0, "reason": None}

@@ -69,7 +69,7 @@ def reasons(clip: Clip) -> list[str]:
     return [each.partition(": ")[2] for each in clip.made.warnings if code_of(each) == "encoded_instead"]
 
 
-@pytest.mark.parametrize("decodes", cases([True, False], [True]))
+@pytest.mark.parametrize("full_proof", cases([True, False], [False]))
 @pytest.mark.parametrize(
     ("name", "profile"),
     [
@@ -92,10 +92,10 @@ def reasons(clip: Clip) -> list[str]:
     ],
 )
 def test_parts_of_one_recording_are_exact(
-    shelf: Shelf, tmp_path: Path, name: str, profile: Profile, decodes: bool
+    shelf: Shelf, tmp_path: Path, name: str, profile: Profile, full_proof: bool
 ) -> None:
     parts = [(name, *span) for span in SPANS]
-    clip = joined(shelf, tmp_path / f"clip.{profile.container}", parts, profile, decodes=decodes)
+    clip = joined(shelf, tmp_path / f"clip.{profile.container}", parts, profile, full_proof=full_proof)
     assert clip.made.render == "smart"
     assert clip.made.copied_seconds > 3
     if name == "mp4_bframes":

@@ -245,6 +245,17 @@ def test_default_profile_copies_nothing(shelf: Shelf, tmp_path: Path) -> None:
     assert not made.warnings
 
 
+def test_auto_copies_where_it_is_possible_and_warns_of_nothing_else(shelf: Shelf, tmp_path: Path) -> None:
+    auto, film = SMART.model_copy(update={"render": "auto"}), shelf.get("mp4_bframes")
+    copied = cut(film, Fraction(17, 10), Fraction(58, 10), tmp_path / "clip.mp4", auto).made
+    assert (copied.render, copied.warnings) == ("smart", ())
+    assert copied.copied_seconds > 2
+    encoded = cut(film, Fraction(17, 10), Fraction(18, 10), tmp_path / "short.mp4", auto).made
+    assert (encoded.render, encoded.warnings) == ("encode", ())
+    held = cut(shelf.get("mp4_vfr_gaps"), Fraction(0), Fraction(4), tmp_path / "gaps.mp4", auto).made
+    assert {code_of(each) for each in held.warnings} == {"video_gap"}
+
+
 def test_cut_in_a_child_process_copies_too(shelf: Shelf, tmp_path: Path) -> None:
     film, output = shelf.get("mp4_bframes"), tmp_path / "clip.mp4"
     wanted = Cut("child", Fraction(17, 10), Fraction(58, 10))
@@ -287,29 +298,10 @@ def damaged(shelf: Shelf, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("decodes", [True, False], ids=["decode", "compare"])
-def test_damaged_packets_are_not_copied(damaged: Path, tmp_path: Path, decodes: bool) -> None:
-    clip = cut_file(damaged, Fraction(0), Fraction(6), tmp_path / "clip.mp4", SMART, decodes=decodes)
-    assert "decode" in (reason_of(clip) or "")
-
-
-def test_encoded_frames_and_seams_are_decoded_when_all_is_only_compared(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoded: list[bool] = []
-    add = PacketVerifier.add_spliced
-
-    def count(self: PacketVerifier, packet: Any, *, checksum: int | None, needed: bool) -> None:
-        decoded.append(needed)
-        add(self, packet, checksum=checksum, needed=needed)
-
-    monkeypatch.setattr(PacketVerifier, "add_spliced", count)
-    film = shelf.get("mp4_bframes")
-    clip = cut_file(film.path, Fraction(1), Fraction(6), tmp_path / "clip.mp4", SMART, decodes=False)
-    assert reason_of(clip) is None
-    head = round(clip.made.encoded_seconds * 25)
-    assert decoded[: head + 24] == [True] * (head + 24)
-    assert not any(decoded[head + 24 :])
+@pytest.mark.parametrize("full_proof", [True, False], ids=["full", "seams"])
+def test_damaged_packets_at_a_seam_are_not_copied(damaged: Path, tmp_path: Path, full_proof: bool) -> None:
+    clip = cut_file(damaged, Fraction(0), Fraction(6), tmp_path / "clip.mp4", SMART, full_proof=full_proof)
+    assert "damaged" in (reason_of(clip) or "")
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-9], lambda data: b"\0" + data[1:]], ids=["shorter", "other"])

@@ -66,7 +66,7 @@ def test_hidden_frames_of_vp8_are_rejected(shelf: Shelf, tmp_path: Path) -> None
 
 
 def test_shown_again_frame_of_vp9_is_a_frame() -> None:
-    assert read_vp9_packet(Bits().u(2, 2).u(2, 0).u(1, 1).u(3, 4).aligned(0)) == (None, frozenset())
+    assert read_vp9_packet(Bits().u(2, 2).u(2, 0).u(1, 1).u(3, 4).aligned(0)) == (None, frozenset(), None)
 
 
 def test_packets_that_show_several_frames_are_rejected() -> None:

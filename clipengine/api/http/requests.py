@@ -344,7 +344,8 @@ class CreateClip(Body):
     render: Render | None = Field(
         default=None,
         description="`smart` copies whole GOPs of the recording and encodes only the frames at the cuts, if that is "
-        "possible. `encode` encodes all. Default: the profile's.",
+        "possible. `auto` does the same, and warns of nothing if all is encoded. `encode` encodes all. Default: the "
+        "profile's.",
     )
     output: Output | None = Field(
         default=None, description="Changes of the picture and the audio. Default: the profile's."

@@ -26,6 +26,7 @@ from clipengine.clips.resolve import ResolvedClip
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
 from clipengine.clips.warnings import (
+    asked_warnings,
     encoded_instead,
     known_warnings,
     of_part,
@@ -71,7 +72,7 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     plan = _joined(
         plans, own or plans, profile, refused if reason is None else dict.fromkeys(range(len(parts)), reason)
     )
-    plan["warnings"] += warnings
+    plan["warnings"] = asked_warnings([*plan["warnings"], *warnings], profile)
     plan["snapped"] = [asdict(cut) for cut in snapped.cuts]
     if profile.output.max_bytes is not None:
         plan["estimated_bytes"] = min(plan["estimated_bytes"], profile.output.max_bytes)

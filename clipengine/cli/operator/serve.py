@@ -22,6 +22,7 @@ import click
 from clipengine import __version__
 from clipengine.api.app import create_app
 from clipengine.api.http.ports import Endpoint
+from clipengine.cli import output
 from clipengine.cli.data_folder import locations
 from clipengine.cli.operator.running_engine import run_engine
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
@@ -67,7 +68,8 @@ def serve(
 
     By default, it listens on http://127.0.0.1:8377 and stores its data in ./clipengine-data.
     """
-    settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
+    overrides: dict[str, dict[str, object]] = {"server": {"host": host, "port": port}, "data": {"folder": data}}
+    settings = load(config, overrides=overrides, warn=output.warn)
     terminal = sys.stdout.isatty()
     run_engine(
         settings,

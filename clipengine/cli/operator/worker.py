@@ -15,6 +15,7 @@ import click
 
 from clipengine import __version__
 from clipengine.api.app import create_worker_app
+from clipengine.cli import output
 from clipengine.cli.data_folder import in_postgres, locations
 from clipengine.cli.operator.running_engine import run_engine
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
@@ -41,7 +42,8 @@ def worker(config: Path | None, host: str | None, port: int | None, data: Path |
 
     Use the settings of the servers and a separate data folder. The port serves /livez, /readyz and /metrics.
     """
-    settings = load(config, overrides={"server": {"host": host, "port": port}, "data": {"folder": data}})
+    overrides: dict[str, dict[str, object]] = {"server": {"host": host, "port": port}, "data": {"folder": data}}
+    settings = load(config, overrides=overrides, warn=output.warn)
     _check_shared(settings)
     run_engine(settings, _serve, leads=False, drain_seconds=drain_seconds, stop_seconds=_ENGINE_STOP_SECONDS)
 

@@ -18,7 +18,8 @@ Container = Literal["mp4", "webm", "mkv", "m4a", "mp3", "gif", "webp"]  # also t
 VideoCodec = Literal["h264", "hevc", "vp8", "vp9", "av1", "gif", "webp", "none"]
 AudioCodec = Literal["aac", "opus", "mp3", "none"]
 # Encode all frames, or copy whole GOPs and encode only the frames at the cuts.
-Render = Literal["encode", "smart"]
+Rendered = Literal["encode", "smart"]  # how a clip was made
+Render = Literal[Rendered, "auto"]
 
 # Silent animations, with the resolution of their frame durations. Their codecs have the same names.
 ANIMATION_TICKS = {"gif": Fraction(1, 100), "webp": Fraction(1, 1000)}

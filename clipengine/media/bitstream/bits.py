@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 SETS_CHANGE = "its parameter sets change"
+UNKNOWN_SET = "a frame uses a parameter set that is not given"
+DISCARDS_FRAMES = "a keyframe discards frames before it"
 _MAX_ZEROS = 32  # of an Exp-Golomb code, whose values have at most 32 bits
 
 

@@ -28,14 +28,14 @@ class Rewriter(Protocol):
 class CopiedStream(Protocol):
     """The stream of a recording. All methods raise BitstreamError.
 
-    `stated_reordering` is the number of frames by which packets are decoded earlier than they are shown, if it is
-    stated, and `most_reordering` its limit. `coded_size` is that of the frames to encode, unless it is the shown one:
-    players cut off what is larger. Packets of two streams with equal `parameters` can follow each other; adjacent
+    `stated_reordering` is the number of frames by which packets are decoded earlier than they are shown, None if it is
+    not stated, and `most_reordering` its limit. `coded_size` is that of the frames to encode, unless it is the shown
+    one: players cut off what is larger. Packets of two streams with equal `parameters` can follow each other; adjacent
     keyframes need different ids if the codec `numbers_keyframes`.
     """
 
     @property
-    def stated_reordering(self) -> int: ...
+    def stated_reordering(self) -> int | None: ...
     @property
     def most_reordering(self) -> int: ...
     @property
@@ -53,6 +53,9 @@ class CopiedStream(Protocol):
 
     def check_sets(self, packet: bytes) -> None:
         """Raise BitstreamError if the packet has a parameter set that is not one of the stream's."""
+
+    def lasting(self, packet: bytes) -> dict[int, int]:
+        """Return a checksum of each message in the packet that acts on later frames too; 0 is that of no message."""
 
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file. Leading packets after the `first` one are not copied."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from clipengine.media.bitstream.bits import BitReader, Bits, BitstreamError
-from clipengine.media.bitstream.h264_parameter_sets import Pps, Sps
+from clipengine.media.bitstream.h264_parameter_sets import MAX_PPS_ID, Pps, Sps
 from clipengine.media.bitstream.nal import escape, unescape
 
 SLICE_UNIT, IDR_UNIT = 1, 5
@@ -37,6 +37,26 @@ def read_idr_pic_id(unit: bytes, sps: Sps) -> int:
     reader.skip_codes(3)
     reader.u(sps.frame_num_bits)
     return reader.ue(MAX_IDR_IDS - 1)
+
+
+def read_pps_id(unit: bytes) -> int:
+    """Return the number of the picture parameter set that a slice uses. Raises BitstreamError."""
+    reader = BitReader(unescape(unit[1:_HEADER_BYTES]))
+    reader.skip_codes(2)
+    return reader.ue(MAX_PPS_ID)
+
+
+def keeps_earlier_frames(unit: bytes, sps: Sps, pps: Pps) -> bool:
+    """Return True unless the slice of an IDR frame discards frames that were not shown yet. Raises BitstreamError."""
+    reader = BitReader(unescape(unit[1:_HEADER_BYTES]))
+    reader.skip_codes(3)
+    reader.u(sps.frame_num_bits)
+    reader.ue()  # idr_pic_id
+    if sps.poc_type == 0:
+        reader.u(sps.poc_lsb_bits)
+        reader.skip_codes(1 if pps.order_in_frame else 0)
+    reader.skip_codes(1 if pps.redundant_pictures else 0)
+    return not reader.flag()
 
 
 def rewrite_slice(unit: bytes, sps: Sps, pps: Pps, new_sps: Sps, header: NewHeader) -> bytes:

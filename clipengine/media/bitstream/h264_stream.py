@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
+from clipengine.media.bitstream.bits import DISCARDS_FRAMES, SETS_CHANGE, UNKNOWN_SET, BitstreamError
 from clipengine.media.bitstream.h264_parameter_sets import (
     MAX_PPS_ID,
     PPS_UNIT,
@@ -24,10 +24,13 @@ from clipengine.media.bitstream.h264_slices import (
     MAX_IDR_IDS,
     SLICE_UNIT,
     NewHeader,
+    keeps_earlier_frames,
     read_idr_pic_id,
+    read_pps_id,
     rewrite_slice,
     unit_type,
 )
+from clipengine.media.bitstream.lasting_messages import lasting_messages
 from clipengine.media.bitstream.nal import (
     LENGTH_BYTES,
     START_CODE,
@@ -42,6 +45,10 @@ ENCODER_PROFILES = {66: "baseline", 77: "main", 100: "high", 110: "high10", 122:
 _SLICES = (SLICE_UNIT, IDR_UNIT)
 _SEI_UNIT = 6
 _MAX_REORDERED_FRAMES = 16
+_CHROMA_444 = 3
+_DECODING_ORDER = 2  # the type of picture order counts with which frames are shown as they are decoded
+# FFmpeg's decoder corrects the frames of earlier builds of x264.
+_X264_BUILD, _X264_BUILD_444 = 34, 151
 # Access unit delimiters, ends of sequences and streams, filler data, and types without a meaning.
 _DROPPED = frozenset((0, 9, 10, 11, 12, *range(24, 32)))
 
@@ -61,11 +68,11 @@ class H264Stream:
             raise BitstreamError("it has several sequence parameter sets")
         self.sps = parse_sps(self._sps_units[0])
         sets = [parse_pps(unit) for unit in self._pps_units]
-        ids = {each.id for each in sets}
-        if len(ids) < len(sets) or any(each.sps_id != self.sps.id for each in sets):
+        self._pps = {each.id: each for each in sets}
+        if len(self._pps) < len(sets) or any(each.sps_id != self.sps.id for each in sets):
             raise BitstreamError("its parameter sets contradict each other")
         self._check_kind()
-        free = next((number for number in range(MAX_PPS_ID + 1) if number not in ids), None)
+        free = next((number for number in range(MAX_PPS_ID + 1) if number not in self._pps), None)
         if free is None:
             raise BitstreamError("no number is free for a further parameter set")
         self.free_pps_id = free
@@ -84,7 +91,8 @@ class H264Stream:
 
     def starts_gop(self, packet: bytes) -> bool:
         """Return True if the packet is an IDR frame: nothing after it needs anything before it."""
-        return any(unit_type(unit) == IDR_UNIT for unit in self._split(packet))
+        kinds = {unit_type(unit) for unit in self._split(packet)}
+        return IDR_UNIT in kinds and SLICE_UNIT not in kinds
 
     def is_leading(self, packet: bytes) -> bool:
         return False
@@ -92,6 +100,11 @@ class H264Stream:
     def check_sets(self, packet: bytes) -> None:
         if any(unit_type(unit) in (SPS_UNIT, PPS_UNIT) and unit not in self._known for unit in self._split(packet)):
             raise BitstreamError(SETS_CHANGE)
+
+    def lasting(self, packet: bytes) -> dict[int, int]:
+        from_build = _X264_BUILD_444 if self.sps.picture.chroma_format == _CHROMA_444 else _X264_BUILD
+        units = (unit[1:] for unit in self._split(packet) if unit_type(unit) == _SEI_UNIT)
+        return lasting_messages(units, from_build=from_build)
 
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file: units with lengths, without parameter sets. Raises BitstreamError."""
@@ -101,12 +114,22 @@ class H264Stream:
         if not slices:
             raise BitstreamError("a packet has no frame")
         is_idr = unit_type(slices[0]) == IDR_UNIT
+        self._check_slices(slices, is_idr=is_idr, first=first)
         unchanged = self._length_bytes == LENGTH_BYTES and len(kept) == len(units)
         return CopiedPacket(
             data=packet if unchanged else join_with_lengths(kept),
             checksum=zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in kept)),
             keyframe_id=read_idr_pic_id(slices[0], self.sps) if is_idr else None,
         )
+
+    def _check_slices(self, slices: list[bytes], *, is_idr: bool, first: bool) -> None:
+        """Raise BitstreamError unless the slices are of one kind and use the stream's parameter sets."""
+        if any((unit_type(unit) == IDR_UNIT) != is_idr for unit in slices):
+            raise BitstreamError("a keyframe has slices of other frames")
+        if any(read_pps_id(unit) not in self._pps for unit in slices):
+            raise BitstreamError(UNKNOWN_SET)
+        if first and not all(keeps_earlier_frames(each, self.sps, self._pps[read_pps_id(each)]) for each in slices):
+            raise BitstreamError(DISCARDS_FRAMES)
 
     def _kept(self, units: list[bytes]) -> Iterator[bytes]:
         for unit in units:
@@ -129,8 +152,8 @@ class H264Stream:
         return (*self._sps_units, *self._pps_units)
 
     @property
-    def stated_reordering(self) -> int:
-        return self.sps.reordered_frames or 0
+    def stated_reordering(self) -> int | None:
+        return 0 if self.sps.poc_type == _DECODING_ORDER else self.sps.reordered_frames
 
     def rewriter(self, encoder_extradata: bytes) -> H264Rewriter:
         return H264Rewriter(self, encoder_extradata)

@@ -6,13 +6,14 @@ Only the header changes. The coded blocks after it begin at a whole byte and sta
 from __future__ import annotations
 
 from clipengine.media.bitstream.bits import BitReader, Bits, BitstreamError
-from clipengine.media.bitstream.hevc_parameter_sets import UNIT_HEADER_BYTES, Pps, Sps, unit_type
+from clipengine.media.bitstream.hevc_parameter_sets import MAX_PPS_ID, UNIT_HEADER_BYTES, Pps, Sps, unit_type
 from clipengine.media.bitstream.nal import escape, unescape
 
 IDR_UNITS = frozenset((19, 20))
 RANDOM_ACCESS_UNITS = frozenset(range(16, 22))  # IDR, BLA and CRA
 LEADING_UNITS = frozenset(range(6, 10))  # RADL and RASL
 SKIPPED_UNITS = frozenset((8, 9))  # RASL, which are not decoded if decoding begins with their random access picture
+_INTRA_UNITS = frozenset(range(16, 24))  # random access pictures, and types that are reserved for more of them
 FRAME_UNITS = frozenset((*range(10), *RANDOM_ACCESS_UNITS))
 _BROKEN_LINK_UNITS, _BLA_N_LP = frozenset((16, 17, 18, 21)), 18
 # Of the first bytes of a unit: no slice header that is rewritten here is longer.
@@ -24,6 +25,13 @@ _P_SLICE, _I_SLICE = 1, 2
 def keeps_earlier_frames(unit: bytes) -> bool:
     """Return True unless the slice of a random access picture discards frames that were not shown yet."""
     return len(unit) > UNIT_HEADER_BYTES and not unit[UNIT_HEADER_BYTES] >> 6 & 1
+
+
+def read_pps_id(unit: bytes) -> int:
+    """Return the number of the picture parameter set that a slice uses. Raises BitstreamError."""
+    reader = BitReader(unescape(unit[UNIT_HEADER_BYTES:_HEADER_BYTES]))
+    reader.u(2 if unit_type(unit) in _INTRA_UNITS else 1)  # first_slice_segment_in_pic_flag and perhaps one more
+    return reader.ue(MAX_PPS_ID)
 
 
 def without_leading(unit: bytes) -> bytes:

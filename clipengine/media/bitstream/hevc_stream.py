@@ -9,11 +9,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
+from clipengine.media.bitstream.bits import DISCARDS_FRAMES, SETS_CHANGE, UNKNOWN_SET, BitstreamError
 from clipengine.media.bitstream.hevc_parameter_sets import (
     MAX_PPS_ID,
     PPS_UNIT,
     SPS_UNIT,
+    UNIT_HEADER_BYTES,
     VPS_UNIT,
     Coding,
     parse_pps,
@@ -28,9 +29,11 @@ from clipengine.media.bitstream.hevc_slices import (
     LEADING_UNITS,
     RANDOM_ACCESS_UNITS,
     keeps_earlier_frames,
+    read_pps_id,
     rewrite_slice,
     without_leading,
 )
+from clipengine.media.bitstream.lasting_messages import lasting_messages
 from clipengine.media.bitstream.nal import (
     LENGTH_BYTES,
     START_CODE,
@@ -44,6 +47,7 @@ from clipengine.media.bitstream.packets import CopiedPacket
 ENCODER_PROFILES = {1: "main", 2: "main10"}
 _SETS = (VPS_UNIT, SPS_UNIT, PPS_UNIT)
 _SEI_UNITS = (39, 40)
+_ENDS = (36, 37)  # of a sequence and of the bitstream, units that consist of their header
 # Access unit delimiters, filler data and units without a meaning in HEVC, such as Dolby Vision's metadata.
 _DROPPED = frozenset((35, 38, *range(48, 64)))
 _SECOND_BYTE_LAYER_BITS = 0xF8
@@ -64,12 +68,12 @@ class HevcStream:
             raise BitstreamError("it has several sequence parameter sets")
         self.sps = parse_sps(sps_units[0])
         ids = [parse_pps_ids(unit) for unit in self._pps_units]
-        known = {number for number, _ in ids}
-        if len(known) < len(ids) or any(sps_id != self.sps.id for _, sps_id in ids):
+        self._pps_ids = {number for number, _ in ids}
+        if len(self._pps_ids) < len(ids) or any(sps_id != self.sps.id for _, sps_id in ids):
             raise BitstreamError("its parameter sets contradict each other")
         if self.sps.profile not in ENCODER_PROFILES:
             raise BitstreamError(f"its profile {self.sps.profile} is not one that is encoded here")
-        free = next((number for number in range(MAX_PPS_ID + 1) if number not in known), None)
+        free = next((number for number in range(MAX_PPS_ID + 1) if number not in self._pps_ids), None)
         if free is None:
             raise BitstreamError("no number is free for a further parameter set")
         self.free_pps_id = free
@@ -104,6 +108,11 @@ class HevcStream:
         if any(unit_type(unit) in _SETS and unit not in self._known for unit in self._units(packet)):
             raise BitstreamError(SETS_CHANGE)
 
+    def lasting(self, packet: bytes) -> dict[int, int]:
+        return lasting_messages(
+            unit[UNIT_HEADER_BYTES:] for unit in self._units(packet) if unit and unit_type(unit) in _SEI_UNITS
+        )
+
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file: units with lengths, without parameter sets. Raises BitstreamError.
 
@@ -114,9 +123,11 @@ class HevcStream:
         frames = [unit for unit in kept if unit_type(unit) in FRAME_UNITS]
         if not frames:
             raise BitstreamError("a packet has no frame")
+        if any(read_pps_id(unit) not in self._pps_ids for unit in frames):
+            raise BitstreamError(UNKNOWN_SET)
         if first:
             if not all(keeps_earlier_frames(unit) for unit in frames):
-                raise BitstreamError("a keyframe discards frames before it")
+                raise BitstreamError(DISCARDS_FRAMES)
             kept = [without_leading(unit) for unit in kept]
         unchanged = self._length_bytes == LENGTH_BYTES and kept == units
         return CopiedPacket(
@@ -143,7 +154,7 @@ class HevcStream:
 
     def _split(self, packet: bytes) -> list[bytes]:
         units = self._units(packet)
-        if any(len(unit) < 3 for unit in units):
+        if any(len(unit) < (UNIT_HEADER_BYTES if unit_type(unit) in _ENDS else 3) for unit in units):
             raise BitstreamError("a unit is incomplete")
         return units
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipengine.media.bitstream.bits import BitstreamError
-from clipengine.media.bitstream.vpx_stream import FrameFormat, VpxPacket
+from clipengine.media.bitstream.vpx_stream import EARLIER_SEGMENTS, FrameFormat, Segments, VpxPacket
 
 _TAG_BYTES, _KEYFRAME_BYTES = 3, 10
 _START_CODE = b"\x9d\1\x2a"
@@ -23,7 +23,7 @@ def read_vp8_packet(packet: bytes) -> VpxPacket:
     if not shown:
         raise BitstreamError("it has hidden frames")
     if not is_keyframe:
-        return VpxPacket(None, frozenset())
+        return VpxPacket(None, frozenset(), _read_segments(_BoolDecoder(packet[_TAG_BYTES:])))
     return _read_keyframe(packet)
 
 
@@ -45,9 +45,17 @@ def _read_keyframe(packet: bytes) -> VpxPacket:
     decoder = _BoolDecoder(packet[_KEYFRAME_BYTES:])
     decoder.flag()  # colour space
     decoder.flag()  # clamping
-    if decoder.flag() and not decoder.flag():
-        raise BitstreamError("a keyframe needs the segments of frames before it")
-    return VpxPacket(FrameFormat(width, height), frozenset({(width, height)}))
+    segments = _read_segments(decoder)
+    if segments == "earlier":
+        raise BitstreamError(EARLIER_SEGMENTS)
+    return VpxPacket(FrameFormat(width, height), frozenset({(width, height)}), segments)
+
+
+def _read_segments(decoder: _BoolDecoder) -> Segments | None:
+    """Read whether macroblocks belong to segments, and whether the frame says to which."""
+    if not decoder.flag():
+        return None
+    return "own" if decoder.flag() else "earlier"
 
 
 class _BoolDecoder:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.packets import CopiedPacket
+
+EARLIER_SEGMENTS = "a frame needs the segments of frames before its keyframe"
+Segments = Literal["own", "earlier"]
 
 
 class FrameFormat(NamedTuple):
@@ -27,10 +30,14 @@ class FrameFormat(NamedTuple):
 
 
 class VpxPacket(NamedTuple):
-    """A packet that shows one frame: the format if it begins with a keyframe, and all sizes that its headers state."""
+    """A packet that shows one frame: the format if it begins with a keyframe, and all sizes that its headers state.
+
+    The `segments` of its macroblocks, if a frame of VP8 has some, are those of an earlier frame, or its own.
+    """
 
     keyframe: FrameFormat | None
     sizes: frozenset[tuple[int, int]]
+    segments: Segments | None = None
 
 
 class VpxStream:
@@ -45,6 +52,7 @@ class VpxStream:
         self._read = read
         self._size = width, height
         self._format: FrameFormat | None = None  # of the first copied keyframe
+        self._has_segments = False  # a frame since the latest copied keyframe has stated its segments
 
     @property
     def parameters(self) -> tuple[object, ...]:
@@ -61,9 +69,22 @@ class VpxStream:
     def check_sets(self, packet: bytes) -> None:
         """Accept every packet: the codecs have no parameter sets."""
 
+    def lasting(self, packet: bytes) -> dict[int, int]:
+        """Return nothing: keyframes reset everything but VP8's segments."""
+        return {}
+
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
-        """Return the packet unchanged. Raises BitstreamError if its size or format differs from earlier packets."""
+        """Return the packet unchanged. Raises BitstreamError if its size or format differs from earlier packets.
+
+        Keyframes do not reset the segments of VP8, so a frame may not need those of frames before its keyframe.
+        """
         found = self._read(packet)
+        self._has_segments = found.segments == "own" or (self._has_segments and found.keyframe is None)
+        if found.segments == "earlier" and not self._has_segments:
+            raise BitstreamError(EARLIER_SEGMENTS)
+        return self._fitting(packet, found)
+
+    def _fitting(self, packet: bytes, found: VpxPacket) -> CopiedPacket:
         if found.keyframe is not None:
             self._format = self._format or found.keyframe
         if (found.keyframe or self._format) != self._format or found.sizes - {self._size}:
@@ -75,6 +96,6 @@ class VpxStream:
 
     def rewritten(self, packet: bytes, *, number: int, keyframe_id: int) -> bytes:
         """Return an encoder's packet unchanged. Raises BitstreamError if its frames are of another kind."""
-        if (self.copied(packet).keyframe_id is not None) != (number == 0):
+        if (self._fitting(packet, self._read(packet)).keyframe_id is not None) != (number == 0):
             raise BitstreamError("the encoder's first frame must be its only keyframe")
         return packet

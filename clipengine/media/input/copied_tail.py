@@ -1,4 +1,7 @@
-"""The end of a clip whose packets are copied: frames that must be encoded, and how to decode them."""
+"""The end of a clip whose packets are copied: frames that must be encoded, and how to decode them.
+
+The first packets of the last copied GOP are decoded in any case: the clip must show the same pictures.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ from clipengine.media.input.packet_timestamps import TimedPacket
 
 # Limit of the packets before the first copied one, and of those kept to decode the tail.
 MAX_KEPT_BYTES = 96 << 20
+_SEAM_BYTES = 64 << 20
+# Up to this length, all of the last copied GOP is decoded in a clip whose last frames are encoded.
+_MAX_GOP_PACKETS = 96
+SEAM_FRAMES = 24  # that are decoded after a cut, besides the reordered ones
 
 
 class CopiedTail:
@@ -20,6 +27,10 @@ class CopiedTail:
     def __init__(self, cut: CutRange, reordered_frames: int) -> None:
         self._cut = cut
         self._reorders = reordered_frames > 0
+        self._seam_packets = SEAM_FRAMES + reordered_frames
+        self._seam: list[TimedPacket] = []  # the first packets of the last GOP, without those that may need others
+        self._seam_bytes = 0
+        self._rest: list[Fraction] = []  # times of the packets of the last GOP after them
         self._gop: list[TimedPacket] | None = []  # copied packets of the last GOP; None if they are too large
         self._gop_bytes = 0
         self._after: list[TimedPacket] = []  # packets from the first one on that is not copied
@@ -31,7 +42,8 @@ class CopiedTail:
             return True
         return False
 
-    def add_copied(self, timed: TimedPacket, *, starts_gop: bool) -> None:
+    def add_copied(self, timed: TimedPacket, *, starts_gop: bool, leading: bool) -> None:
+        self._add_to_seam(timed, starts_gop=starts_gop, leading=leading)
         if not self._reorders:
             return
         if starts_gop:
@@ -41,6 +53,27 @@ class CopiedTail:
             self._gop_bytes += timed.packet.size
             if self._gop_bytes > MAX_KEPT_BYTES:
                 self._gop = None
+
+    def _add_to_seam(self, timed: TimedPacket, *, starts_gop: bool, leading: bool) -> None:
+        if starts_gop:
+            self._seam, self._seam_bytes, self._rest = [], 0, []
+        if leading:
+            return
+        self._seam_bytes += timed.packet.size
+        if not self._rest and len(self._seam) < self._seam_packets and self._seam_bytes <= _SEAM_BYTES:
+            self._seam.append(timed)
+        elif len(self._rest) < _MAX_GOP_PACKETS:
+            self._rest.append(timed.time)
+
+    @property
+    def seam(self) -> list[TimedPacket]:
+        """The packets that begin the last copied GOP."""
+        return self._seam
+
+    @property
+    def rest(self) -> list[Fraction]:
+        """The times of the other packets of that GOP, or none if it is long."""
+        return self._rest if len(self._seam) + len(self._rest) <= _MAX_GOP_PACKETS else []
 
     def wanted(self, last_copied: Fraction | None) -> set[Fraction]:
         """Return the times of the frames to encode."""

@@ -20,6 +20,7 @@ class Damage:
     lost_frames: int = 0
     decoded_frames: int = 0
     concealed_frames: int = 0  # decoded with errors
+    copied_packets: int = 0  # damaged, in a clip with copied packets
 
     def check(self) -> None:
         """Raise RecordingUnreadable if too little of the range was decoded."""
@@ -32,6 +33,9 @@ class Damage:
     def warnings(self) -> Iterator[str]:
         if self.packets:
             yield warning("packets_damaged", f"{self.packets} damaged packets were skipped")
+        if self.copied_packets:
+            text = f"{self.copied_packets} damaged packets were copied as the recording has them"
+            yield warning("packets_damaged", text)
         if self.concealed_frames:
             text = f"{self.concealed_frames} frames decode with errors, which the decoder concealed"
             yield warning("errors_concealed", text)

@@ -55,6 +55,13 @@ class VideoPacketEvent:
     keyframe_id: int | None
 
 
+class SeamEvent(NamedTuple):
+    """The checksum of the picture that a copied packet must show at `time` (clip time), 0 if it may be any."""
+
+    time: Fraction
+    picture: int
+
+
 class AudioFrameEvent(NamedTuple):
     """An audio frame of a stream, presented at `time` (recording time)."""
 
@@ -63,7 +70,7 @@ class AudioFrameEvent(NamedTuple):
     frame: av.AudioFrame
 
 
-Event = BeginEvent | VideoFrameEvent | VideoPacketEvent | AudioFrameEvent
+Event = BeginEvent | VideoFrameEvent | VideoPacketEvent | SeamEvent | AudioFrameEvent
 
 
 class EventSizes:

@@ -4,7 +4,10 @@
   keyframe of VP8 or VP9), is decoded. So are leading pictures of HEVC, which follow that frame but are shown before it.
 - From there on packets are copied, up to the first packet with a frame at or after the clip's end. Any first part of a
   GOP, in decoding order, has all its references.
-- The tail is decoded: B-frames before the clip's end that follow that packet in decoding order.
+- If a GOP cannot be copied, the clip is encoded from there on.
+- Otherwise the tail is decoded: B-frames before the clip's end that follow that packet in decoding order.
+- At both ends of the copied packets some are decoded too, by the decoder that has decoded the head: the clip must show
+  the same pictures.
 
 It raises CannotCopy if the recording does not allow this; whatever can be known is checked before the head is decoded.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 
 import av
 from av.codec.context import ThreadType
@@ -27,24 +31,32 @@ from clipengine.media.bitstream.packets import CopiedPacket
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
 from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import codec_name, is_presented
-from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, CopiedTail, reordered_frames
+from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, SEAM_FRAMES, CopiedTail, reordered_frames
 from clipengine.media.input.damage import Damage
-from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, VideoFrameEvent, VideoPacketEvent
+from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, SeamEvent, VideoFrameEvent, VideoPacketEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seekers import AnySeeker
+from clipengine.media.input.shown_picture import shown_picture
 from clipengine.media.input.timeline import as_fraction
 
+_DAMAGED = "frames at the cut are damaged"
 # Packets after the first copied one that are checked before anything is decoded.
 _CHECKED_PACKETS = 64
 
 
 class PacketCopier:
-    """Yields one BeginEvent, then frames to encode, packets to copy and audio frames. Call `begin` and `plan` first."""
+    """Yields one BeginEvent, then frames to encode, packets to copy and audio frames. Call `begin` and `plan` first.
 
-    def __init__(self, seeker: AnySeeker, cut: CutRange, *, threads: int) -> None:
+    With `full_proof` all copied packets are decoded too.
+    """
+
+    def __init__(self, seeker: AnySeeker, cut: CutRange, *, threads: int, full_proof: bool = False) -> None:
         self._seeker = seeker
         self._cut = cut
         self._threads = threads
+        self._full_proof = full_proof
+        self._unseen: set[Fraction] = set()  # times of copied packets in the decoder
+        self._pictures: list[tuple[Fraction, int]] = []  # their pictures, until they are yielded
         self._audio = AudioDecoder(seeker)
         self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
         self._ahead: deque[TimedPacket] = deque()  # packets that were read before the head is decoded
@@ -52,7 +64,10 @@ class PacketCopier:
         self._begun = False
         self._keyframe_id = 0  # of the first copied packet
         self._refusal: CannotCopy | None = None  # why no packet can be copied
-        self.damage = Damage()  # of audio; recordings with damaged frames are encoded
+        self.rest_encoded: tuple[Fraction, str] | None = (
+            None  # clip time from which on nothing is copied, and the reason
+        )
+        self.damage = Damage()
         self.last_time: Fraction | None = None  # recording time of the latest frame
 
     def begin(self) -> CopiedVideo:
@@ -79,12 +94,13 @@ class PacketCopier:
         tail = CopiedTail(self._cut, self._copied.reordered_frames)
         self._audio.prepare(self.damage)
         yield from self._head()
-        for timed in self._from_key():
-            if timed.is_video:
-                yield from self._copy(timed, tail)
-            else:
-                yield from self._audio.events(timed)
-        yield from self._encode_tail(tail)
+        packets = self._from_key()
+        refused = yield from self._copy_all(packets, tail)
+        yield from self._prove_end(tail, is_last=refused is None)
+        if refused is None:
+            yield from self._encode_tail(tail)
+        else:
+            yield from self._encode_rest(chain((refused,), packets))
         yield from self._audio.drain()
 
     def _open(self) -> None:
@@ -110,6 +126,7 @@ class PacketCopier:
         """Read up to the first packet to copy, and some packets more, and check them."""
         found: TimedPacket | None = None
         size = checked = 0
+        lasting: dict[int, int] = {}  # messages for decoders that apply after the packets which are not copied
         for timed in packets:
             self._ahead.append(timed)
             size += timed.packet.size
@@ -122,6 +139,7 @@ class PacketCopier:
                 found = self._key = timed
             elif found is None or self._is_leading(timed):
                 self._check_sets(timed)
+                lasting |= self._lasting(timed)
                 self._leading += [timed] if found else []
                 continue
             copied = self._copied_packet(timed)
@@ -132,6 +150,15 @@ class PacketCopier:
                 break
         if found is None:
             raise CannotCopy("no GOP begins in the range")
+        own = self._lasting(found)
+        if any(own.get(kind, 0) != message for kind, message in lasting.items()):
+            raise CannotCopy("messages before the first copied frame change how it is decoded")
+
+    def _lasting(self, timed: TimedPacket) -> dict[int, int]:
+        try:
+            return self._bitstream.lasting(bytes(timed.packet))
+        except BitstreamError as error:
+            raise CannotCopy(str(error)) from None
 
     def _check_header(self, timed: TimedPacket) -> None:
         """Raise CannotCopy if the codec header changes with the packet."""
@@ -172,7 +199,7 @@ class PacketCopier:
     def _count_reordered_frames(self) -> int:
         """Return the number of frames by which packets are decoded earlier than they are shown."""
         times = [timed.time for timed in self._ahead if timed.is_video]
-        known = max(self._bitstream.stated_reordering, reordered_frames(times))
+        known = max(self._bitstream.stated_reordering or 0, reordered_frames(times))
         return min(known, self._bitstream.most_reordering)
 
     # ---- head
@@ -188,11 +215,10 @@ class PacketCopier:
                 yield from self._audio.events(timed)
             elif needed:
                 yield from self._select(self._decode(timed, skips=self._is_before_clip(timed)))
-        if needed and self._leading:
-            for timed in (self._key, *self._leading):
-                yield from self._select(self._before_key(self._decode(timed, skips=False)))
+        for frames in self._first_decoded():
+            others = self._without_copied(frames)
+            yield from self._select(others if needed else ())
         if needed:
-            yield from self._select(self._before_key(self._flush()))
             self._check_leading()
         chosen = list(self._selector.push(self._key.time, self._key))
         if self._selector.origin is None:
@@ -200,20 +226,60 @@ class PacketCopier:
         if not chosen or chosen[-1][1] is not self._key:
             raise CannotCopy("the clip does not reach its first keyframe")
         yield from self._chosen(chosen)
+        yield from self._seams()
+
+    def _first_packets(self) -> Iterator[TimedPacket]:
+        """Yield the packets that are copied first, and leading ones between them, and wait for their pictures."""
+        left = SEAM_FRAMES + self._copied.reordered_frames
+        for timed in (self._key, *self._ahead):
+            if not timed.is_video:
+                continue
+            if not any(timed is each for each in self._leading):
+                if not left or timed.time >= self._cut.last_moment:
+                    return
+                left -= 1
+                self._unseen.add(timed.time)
+            yield timed
+
+    def _first_decoded(self) -> Iterator[list[tuple[Fraction, av.VideoFrame]]]:
+        for timed in self._first_packets():
+            yield self._decode(timed, skips=False)
+        yield self._flush()
+
+    def _without_copied(self, frames: Sequence[tuple[Fraction, av.VideoFrame]]) -> list[tuple[Fraction, av.VideoFrame]]:
+        """Keep the pictures of copied packets, and return the other frames."""
+        others = []
+        for time, frame in frames:
+            if time in self._unseen:
+                self._unseen.remove(time)
+                self._pictures.append((time, shown_picture(frame)))
+            else:
+                others.append((time, frame))
+        return others
+
+    def _seams(self) -> Iterator[SeamEvent]:
+        """Yield the pictures of copied packets, all of which must have come out of the decoder."""
+        if self._unseen:
+            raise CannotCopy(_DAMAGED)
+        yield from self._come_out()
+
+    def _come_out(self) -> Iterator[SeamEvent]:
+        """Yield the pictures that have come out of the decoder."""
+        pictures, self._pictures = self._pictures, []
+        yield from (self._seam(time, picture) for time, picture in pictures)
+
+    def _seam(self, time: Fraction, picture: int = 0) -> SeamEvent:
+        return SeamEvent(time - (self._selector.origin or Fraction(0)), picture)
 
     def _check_leading(self) -> None:
         """Raise unless the last leading picture was decoded. A decoder skips them if their references are missing."""
         shown = [timed.time for timed in self._leading if not self._is_before_clip(timed)]
         if shown and (self.last_time is None or self.last_time < max(shown)):
-            raise CannotCopy("frames at the cut are damaged")
+            raise CannotCopy(_DAMAGED)
 
     def _is_before_clip(self, timed: TimedPacket) -> bool:
         on_screen = self._seeker.on_screen
         return on_screen is not None and timed.time < on_screen
-
-    def _before_key(self, frames: Sequence[tuple[Fraction, av.VideoFrame]]) -> list[tuple[Fraction, av.VideoFrame]]:
-        """Return the frames without the first copied one, which is decoded for its leading pictures."""
-        return [(time, frame) for time, frame in frames if not self._leading or time < self._key.time]
 
     def _needs_head(self) -> bool:
         """Return True unless the clip begins on the first copied frame."""
@@ -229,7 +295,7 @@ class PacketCopier:
             return self._timed(context.decode(timed.packet))
         except av.FFmpegError as error:
             raise_if_memory_ran_out(error, self._seeker)
-            raise CannotCopy("frames at the cut are damaged") from None
+            raise CannotCopy(_DAMAGED) from None
 
     def _flush(self) -> list[tuple[Fraction, av.VideoFrame]]:
         """Return the frames inside the decoder, and make it ready for another GOP."""
@@ -238,7 +304,7 @@ class PacketCopier:
             return self._timed(context.decode(None))
         except av.FFmpegError as error:
             raise_if_memory_ran_out(error, self._seeker)
-            raise CannotCopy("frames at the cut are damaged") from None
+            raise CannotCopy(_DAMAGED) from None
         finally:
             context.flush_buffers()
 
@@ -247,7 +313,7 @@ class PacketCopier:
         for frame in frames:
             time = self._seeker.time_of(frame, self._video)
             if time is None or frame.is_corrupt:
-                raise CannotCopy("frames at the cut are damaged")
+                raise CannotCopy(_DAMAGED)
             timed.append((time, frame))
         return timed
 
@@ -294,34 +360,110 @@ class PacketCopier:
             yield self._ahead.popleft()
         yield from self._packets
 
-    def _copy(self, timed: TimedPacket, tail: CopiedTail) -> Iterator[VideoPacketEvent]:
+    def _copy_all(self, packets: Iterator[TimedPacket], tail: CopiedTail) -> Generator[Event, None, TimedPacket | None]:
+        """Yield the packets to copy. Return the first one of a GOP that cannot be copied, or None."""
+        for timed in packets:
+            if not timed.is_video:
+                yield from self._audio.events(timed)
+            elif not any(timed is each for each in self._leading):
+                try:
+                    copied = self._checked(timed, tail)
+                except CannotCopy as refusal:
+                    self._end_copy(timed, str(refusal))
+                    return timed
+                if copied is not None:
+                    yield from self._copy(timed, copied, tail)
+        return None
+
+    def _checked(self, timed: TimedPacket, tail: CopiedTail) -> CopiedPacket | None:
+        """Return the packet to copy, or None if it is shown after the clip. Raises CannotCopy."""
         self._check_header(timed)
-        if any(timed is each for each in self._leading):
-            return
         self._check(timed)
         if tail.takes(timed):
             self._check_sets(timed)
-            return
-        copied = self._copied_packet(timed)
-        tail.add_copied(timed, starts_gop=copied.keyframe_id is not None)
+            return None
+        return self._copied_packet(timed)
+
+    def _end_copy(self, timed: TimedPacket, reason: str) -> None:
+        """Encode the clip from the packet on. Raises CannotCopy with the reason if all of it is to be encoded."""
+        copied, length = timed.time - self._key.time, self._cut.end - self._cut.start
+        whole = timed.packet.stream is not self._video or not self._starts_gop(timed)
+        if whole or 2 * copied < length or timed.time >= self._cut.last_moment:
+            raise CannotCopy(reason)
+        self.rest_encoded = timed.time - (self._selector.origin or Fraction(0)), reason
+
+    def _copy(
+        self, timed: TimedPacket, copied: CopiedPacket, tail: CopiedTail
+    ) -> Iterator[VideoPacketEvent | SeamEvent]:
+        tail.add_copied(
+            timed, starts_gop=copied.keyframe_id is not None, leading=self._bitstream.is_leading(bytes(timed.packet))
+        )
         self.damage.decoded_frames += 1
+        self.damage.copied_packets += timed.packet.is_corrupt
         self.last_time = max(self.last_time or timed.time, timed.time)
         packet = timed.packet
         duration = (packet.duration or 0) * as_fraction(packet.time_base) or self._cut.frame_seconds
         time = timed.time - (self._selector.origin or Fraction(0))
         yield VideoPacketEvent(time, copied.data, copied.checksum, duration, copied.keyframe_id)
+        if self._full_proof:
+            self._unseen.add(timed.time)
+            self._without_copied(self._decode(timed, skips=False))
+            yield from self._come_out()
 
     def _check(self, timed: TimedPacket) -> None:
         start, key = self._cut.start, self._key.time
         never_shown = not is_presented(timed.packet) and timed.time < self._cut.last_moment
-        if timed.packet.is_corrupt or never_shown:
+        if never_shown or (timed.packet.is_corrupt and self._full_proof):
             raise CannotCopy("packets of the range are damaged, or are never shown")
         if timed.time < key:
             raise CannotCopy("frames after a keyframe are shown before it")
+        if self._bitstream.stated_reordering is None and timed.time < (self.last_time or key):
+            raise CannotCopy("it does not state how many frames are reordered")
         if key < timed.time <= start + self._cut.half_frame and abs(timed.time - start) < abs(key - start):
             raise CannotCopy("two frames begin near the start")
 
     # ---- tail
+
+    def _prove_end(self, tail: CopiedTail, *, is_last: bool) -> Iterator[SeamEvent]:
+        """Decode the packets that begin the last copied GOP, unless all packets are decoded, or these already were."""
+        if self._full_proof:
+            self._without_copied(self._flush())
+        elif tail.seam and tail.seam[0] is not self._key:
+            for timed in tail.seam:
+                self._unseen.add(timed.time)
+                self._without_copied(self._decode(timed, skips=False))
+            self._without_copied(self._flush())
+        yield from self._seams()
+        if not is_last or tail.wanted(self.last_time):
+            yield from (self._seam(time) for time in tail.rest)
+
+    def _encode_rest(self, packets: Iterable[TimedPacket]) -> Iterator[Event]:
+        """Decode the frames from the first of the packets on, which begins a GOP."""
+        wanted: set[Fraction] = set()
+        shape = self._video.codec_context.sample_aspect_ratio
+        for timed in packets:
+            if not timed.is_video:
+                yield from self._audio.events(timed)
+                continue
+            if timed.packet.stream is not self._video:
+                raise CannotCopy(SETS_CHANGE)
+            if timed.time < self._cut.last_moment:
+                wanted.add(timed.time)
+            yield from self._rest(self._decode(timed, skips=False), wanted)
+            if self._video.codec_context.sample_aspect_ratio != shape:
+                raise CannotCopy("the shape of its pictures changes")
+        yield from self._rest(self._flush(), wanted)
+        if wanted:
+            raise CannotCopy("the last frames cannot be decoded")
+
+    def _rest(
+        self, frames: Sequence[tuple[Fraction, av.VideoFrame]], wanted: set[Fraction]
+    ) -> Iterator[VideoFrameEvent]:
+        for time, frame in frames:
+            if time in wanted and self.last_time is not None and time > self.last_time:
+                wanted.remove(time)
+                self.last_time = time
+                yield VideoFrameEvent(time - (self._selector.origin or Fraction(0)), frame)
 
     def _encode_tail(self, tail: CopiedTail) -> Iterator[VideoFrameEvent]:
         """Decode the frames before the clip's end that no copied packet has."""

@@ -2,12 +2,10 @@
 
 Every packet is decoded as soon as the encoder returns it, and its checksum is kept. The finished file must contain
 exactly these packets, so it need not be decoded again and the clip is ready soon after its last frame. Files of codecs
-whose packet framing is not known here are decoded instead. With `encoding.verify = "compare"` nothing is decoded, but
-the file is still compared.
+whose packet framing is not known here are decoded instead.
 
-Copied packets of a smart render are held to the checksums of the recording's own. Of such a clip, encoded frames, the
-first copied packets after them and all audio are decoded even with `"compare"`. Encoded frames are decoded after their
-segment, so that the decoder does not take memory beside the segment's encoder.
+Copied packets of a smart render are held to the checksums of the recording's own. Here only the first packets of each
+encoder are decoded, as the encoder wrote them: the clip must show these pictures.
 """
 
 from __future__ import annotations
@@ -17,18 +15,19 @@ import threading
 import zlib
 from array import array
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import av
 from av.codec.context import CodecContext, ThreadType
 from av.packet import Packet
+from av.video.stream import VideoStream
 
 from clipengine.clips.options.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.input.container import codec_name
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
+from clipengine.media.output.spliced_track import EncoderPacket, SplicedTrack
 
 # Packets of H.264 and HEVC are NAL units: separated by start codes in encoder output, prefixed with their lengths in
 # files (ISO/IEC 14496-15). Packets of VP8, VP9 and audio are the same in both.
@@ -38,80 +37,31 @@ _START_CODE = b"\0\0\1"
 _LENGTH_BYTES = 4
 _BURST_PACKETS = 32  # decoded one after the other, so that the decoder and the encoder share the caches for longer
 _QUEUED_BURSTS = 2
-_HELD_BYTES = 16 << 20  # of packets that are decoded after their segment
 # Treat all damage as an error. The loop filter can be skipped: it only filters decoded pixels and cannot fail.
 STRICT = {"skip_loop_filter": "all", "err_detect": "explode"}
 
 
 class Track:
-    """Packets of one encoder: the checksum of each, and the number of frames decoded from them.
+    """Packets of one encoder: the checksum of each, and the number of frames decoded from them."""
 
-    `times` are the pts of the packets of a spliced track, which must be those of the file.
-    """
-
-    def __init__(self, encoder: CodecContext, name: str, *, decodes: bool, threads: int) -> None:
+    def __init__(self, encoder: CodecContext, name: str, *, threads: int) -> None:
         self.name = name
-        self._threads = threads
         self.checksums = array("L")
-        self.times: list[Fraction] = []
         self.frames = 0
-        self._held: list[Packet[Any]] = []
-        self._held_bytes = 0
-        self._decodes = self.is_queued = decodes  # queued from the first packet on that is decoded
-        self._extradata = encoder.extradata  # keep no encoder: it holds dozens of frames
-        self._decoder: Any = self._open() if decodes else None
-        self._decoding = decodes
-
-    def _open(self) -> Any:
-        decoder: Any = CodecContext.create(self.name, "r")
-        decoder.extradata = self._extradata
-        decoder.thread_count, decoder.thread_type = self._threads, ThreadType.FRAME
+        decoder: Any = CodecContext.create(name, "r")
+        decoder.extradata = encoder.extradata  # keep no encoder: it holds dozens of frames
+        decoder.thread_count, decoder.thread_type = threads, ThreadType.FRAME
         decoder.options = STRICT
-        return decoder
+        self._decoder: Any = decoder
 
     @property
     def pixels(self) -> int:
         """The size of the frames that are decoded, 0 for audio."""
         return getattr(self._decoder, "width", 0) * getattr(self._decoder, "height", 0)
 
-    def hold(self, packet: Packet[Any]) -> None:
-        """Decode the next packet later: before one that is not held, or when many are. It is needed."""
-        self._held.append(packet)
-        self._held_bytes += packet.size
-        if self._held_bytes > _HELD_BYTES:
-            self._release()
-
-    def decode(self, packet: Packet[Any] | None, *, needed: bool = False) -> None:
-        """Decode the next packet; None flushes the decoder. Raises VerificationFailed and av.FFmpegError.
-
-        If the track is only compared, packets that are not `needed` are counted: in these codecs each is a frame.
-        """
-        self._release()
-        self._decode(packet, needed=needed)
-
-    def _release(self) -> None:
-        held, self._held, self._held_bytes = self._held, [], 0
-        for packet in held:
-            self._decode(packet, needed=True)
-
-    def _decode(self, packet: Packet[Any] | None, *, needed: bool) -> None:
-        if packet is not None and not (self._decodes or needed):
-            self._flush()
-            self.frames += 1
-            return
-        if packet is None:
-            self._flush()
-            return
-        if self._decoder is None:
-            self._decoder = self._open()
-        self._decoding = True
+    def decode(self, packet: Packet[Any] | None) -> None:
+        """Decode the next packet; None flushes the decoder. Raises VerificationFailed and av.FFmpegError."""
         self._count(self._decoder.decode(packet))
-
-    def _flush(self) -> None:
-        if self._decoding:
-            self._count(self._decoder.decode(None))
-            self._decoder.flush_buffers()
-            self._decoding = False
 
     def _count(self, frames: list[Any]) -> None:
         for frame in frames:
@@ -128,25 +78,28 @@ class Track:
 
 
 class _Entry(NamedTuple):
-    """A packet to decode: `needed` as in `Track.decode`, or `held` (see `Track.hold`)."""
+    """A packet to decode, of an encoder with this `extradata` if it belongs to a spliced track."""
 
-    track: Track
+    track: Track | SplicedTrack
     packet: Packet[Any]
-    needed: bool
-    held: bool
+    extradata: bytes = b""
+
+    def decode(self) -> None:
+        if isinstance(self.track, SplicedTrack):
+            self.track.decode_original(self.packet, self.extradata)
+        else:
+            self.track.decode(self.packet)
 
 
 class PacketVerifier:
     """Context manager around encoding and verification: call `add` for each packet, then `end`, from one thread.
 
-    With `decodes` false it only keeps checksums and counts. One thread decodes as fast as eight cores encode, and
-    leaves the cores to the encoder.
+    One thread decodes as fast as eight cores encode, and leaves the cores to the encoder.
     """
 
-    def __init__(self, *, decodes: bool = True, threads: int = 1) -> None:
-        self._decodes = decodes
+    def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads
-        self._tracks: dict[int, Track] = {}
+        self._tracks: dict[int, Track | SplicedTrack] = {}
         self._burst: list[_Entry] = []
         self._queue: queue.Queue[list[_Entry] | None] = queue.Queue(_QUEUED_BURSTS)
         self._error: Exception | None = None
@@ -162,43 +115,46 @@ class PacketVerifier:
         self._close()
 
     @property
-    def tracks(self) -> list[Track]:
+    def tracks(self) -> list[Track | SplicedTrack]:
         """Tracks in the order of the file's streams. Their frame counts are complete after `end`."""
         return [self._tracks[index] for index in sorted(self._tracks)]
 
-    def add(self, packet: Packet[Any], *, needed: bool = False) -> None:
-        """Add a packet before it is muxed. Blocks while the decoder is far behind.
-
-        A `needed` packet is decoded even if the verifier only compares.
-        """
-        track, data = self._track(packet), bytes(packet)
-        track.checksums.append(zlib.crc32(_joined(_split_at_start_codes(data)) if track.name in _NAL_CODECS else data))
-        self._put(track, packet, data, needed)
-
-    def add_spliced(self, packet: Packet[Any], *, checksum: int | None, needed: bool) -> None:
-        """Add a packet of a stream of copied and encoded packets; `checksum` is that of the recording's, if copied."""
-        track, data = self._track(packet), bytes(packet)
-        track.checksums.append(_checksum(track.name, data) if checksum is None else checksum)
-        track.times.append((packet.pts or 0) * as_fraction(packet.time_base))
-        self._put(track, packet, data, needed, held=checksum is None)
-
-    def _track(self, packet: Packet[Any]) -> Track:
-        stream = packet.stream
+    def add(self, packet: Packet[Any]) -> None:
+        """Add a packet before it is muxed. Blocks while the decoder is far behind."""
+        stream, data = packet.stream, bytes(packet)
         track = self._tracks.get(stream.index)
         if track is None:
-            track = self._tracks[stream.index] = Track(
-                stream.codec_context, codec_name(stream), decodes=self._decodes, threads=self._threads
-            )
+            track = Track(stream.codec_context, codec_name(stream), threads=self._threads)
+            self._tracks[stream.index] = track
+        track.checksums.append(zlib.crc32(_joined(_split_at_start_codes(data)) if track.name in _NAL_CODECS else data))
+        self._put(_Entry(track, _copied(packet, data)))
+
+    def add_spliced(self, packet: Packet[Any], *, checksum: int | None, original: EncoderPacket | None) -> None:
+        """Add a packet of a stream of copied and encoded packets, whose time is in ticks of the stream.
+
+        `checksum` is that of the recording's packet if it was copied.
+        """
+        track, copied = self._spliced(packet.stream), checksum is not None
+        track.add(
+            _checksum(track.name, bytes(packet)) if checksum is None else checksum, packet.pts or 0, copied=copied
+        )
+        if original is not None:
+            self._put(_Entry(track, _copied(packet, original.data), original.extradata))
+
+    def expect(self, stream: VideoStream, time: int, picture: int) -> None:
+        """Expect the picture of a copied packet at this time, in ticks of the stream."""
+        self._spliced(stream).expect(time, picture)
+
+    def _spliced(self, stream: Any) -> SplicedTrack:
+        track = self._tracks.get(stream.index)
+        if track is None:
+            track = SplicedTrack(stream.codec_context, codec_name(stream), as_fraction(stream.time_base))
+            self._tracks[stream.index] = track
+        assert isinstance(track, SplicedTrack)
         return track
 
-    def _put(self, track: Track, packet: Packet[Any], data: bytes, needed: bool, *, held: bool = False) -> None:
-        track.is_queued |= needed or held
-        if not track.is_queued:
-            track.frames += 1
-            return
-        copy: Packet[Any] = Packet(data)
-        copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-        self._burst.append(_Entry(track, copy, needed, held))
+    def _put(self, entry: _Entry) -> None:
+        self._burst.append(entry)
         if len(self._burst) == _BURST_PACKETS:
             self._put_burst()
 
@@ -237,18 +193,15 @@ class PacketVerifier:
 
     def _decode(self) -> None:
         while (burst := self._queue.get()) is not None:
-            for track, packet, needed, held in burst if self._error is None else ():
+            for entry in burst if self._error is None else ():
                 try:
-                    if held:
-                        track.hold(packet)
-                    else:
-                        track.decode(packet, needed=needed)
+                    entry.decode()
                 except Exception as error:  # raised by `end`
-                    self._error = _cause(error, track)
+                    self._error = _cause(error, entry.track)
                     break
 
 
-def _cause(error: Exception, track: Track) -> Exception:
+def _cause(error: Exception, track: Track | SplicedTrack) -> Exception:
     """Return a MemoryError if missing memory has caused the error. Call it at once: memory is freed soon."""
     try:
         if isinstance(error, av.FFmpegError):
@@ -256,6 +209,13 @@ def _cause(error: Exception, track: Track) -> Exception:
     except MemoryError as found:
         return found
     return error
+
+
+def _copied(packet: Packet[Any], data: bytes) -> Packet[Any]:
+    """Return a packet with other data and the times of the given one."""
+    copy: Packet[Any] = Packet(data)
+    copy.pts, copy.dts, copy.time_base, copy.is_keyframe = packet.pts, packet.dts, packet.time_base, packet.is_keyframe
+    return copy
 
 
 def is_verifiable(profile: Profile) -> bool:

@@ -18,7 +18,7 @@ from clipengine.clips.plan.segments import OTHER_PARAMETERS, CannotCopy
 from clipengine.clips.texts.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.part_audio import PartAudio
-from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
+from clipengine.media.input.events import CopiedVideo, SeamEvent, VideoPacketEvent
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.frame_durations import Seams
 from clipengine.media.video.frame_format import FrameFormat
@@ -131,3 +131,7 @@ class PartWriter(PartAudio):
     def write_packet(self, event: VideoPacketEvent) -> None:
         """Copy a packet of the recording, whose time is that of the part."""
         self._writer.write_packet(replace(event, time=self.start + event.time))
+
+    def expect_picture(self, event: SeamEvent) -> None:
+        """Expect the picture of a copied packet, whose time is that of the part."""
+        self._writer.expect_picture(event._replace(time=self.start + event.time))

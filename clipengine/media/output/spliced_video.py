@@ -18,24 +18,23 @@ from clipengine.media.bitstream.copied_stream import Rewriter
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.decoding_times import DecodedTooLate, DecodingTimes
-from clipengine.media.output.last_gop import DECODED_FRAMES
 from clipengine.media.output.segment_encoder import StoredFrames, segment_encoder
+from clipengine.media.output.spliced_track import EncoderPacket
 from clipengine.media.video.filter_graph import linear_graph, pull_one
 
 _MOST_FRAMES = 250  # that one encoder encodes: its first one is the only keyframe
-# Copied packets that are decoded after an encoded one. The inspector decodes as many at the start of a file.
-_SEAM_PACKETS = DECODED_FRAMES
+_PROVEN_FRAMES = 24  # of an encoder, whose pictures must be those of the clip
 
 
 class SplicedPacket(NamedTuple):
     """A packet to mux. `checksum` is that of the recording's units if the packet was copied.
 
-    With `seam` it is decoded even if the clip is not: it was encoded, or is at the start of a copied segment.
+    The first packets of an encoder come with their `original`, which must show the same picture.
     """
 
     packet: Packet[Any]
     checksum: int | None
-    seam: bool
+    original: EncoderPacket | None
 
 
 class SplicedVideo:
@@ -66,8 +65,7 @@ class SplicedVideo:
         self._keyframe_id = copied.keyframe_id  # of the copied keyframe that is nearest
         self._latest_id: int | None = None  # of the latest packet if it is a keyframe
         self._begins = True  # the next packet is the first one of a part
-        self._seam_packets = _SEAM_PACKETS  # copied packets still to be decoded
-        self._clock = DecodingTimes(copied.reordered_frames, max(unit, self._ticks(1 / rate)), unit)
+        self._clock = DecodingTimes(copied.reordered_frames, max(unit, self.ticks(1 / rate)), unit)
         self._held: list[SplicedPacket] = []  # from the one that is shown last on
         self._latest: int | None = None
         self._enlarger: Graph | None = None
@@ -89,8 +87,9 @@ class SplicedVideo:
             frame = self._enlarge(frame)
             self._given += 1
         for packet in self._encoder.encode(frame):
-            data, keyframe_id = self._rewritten(bytes(packet)), self._encoder_id if self._encoded == 0 else None
-            yield from self._add(data, packet.pts, packet.duration, keyframe_id=keyframe_id, checksum=None)
+            original = EncoderPacket(bytes(packet), self._encoder.extradata or b"")
+            data, keyframe_id = self._rewritten(original.data), self._encoder_id if self._encoded == 0 else None
+            yield from self._add(data, packet.pts, packet.duration, keyframe_id=keyframe_id, original=original)
             self._encoded += 1
         if frame is None:
             self._encoder, self._given = None, 0
@@ -102,7 +101,7 @@ class SplicedVideo:
         if event.keyframe_id is not None:
             self._check_id(event.keyframe_id)
             self._keyframe_id = event.keyframe_id
-        pts, duration = self._ticks(event.time), self._ticks(event.duration)
+        pts, duration = self.ticks(event.time), self.ticks(event.duration)
         yield from self._add(event.data, pts, duration, keyframe_id=event.keyframe_id, checksum=event.checksum)
 
     def begin_part(self, keyframe_id: int) -> None:
@@ -114,10 +113,10 @@ class SplicedVideo:
         yield from self.encode(None)
         if self._held:
             last = self._held[0].packet
-            last.duration = max(self._unit, self._ticks(end) - (last.pts or 0))
+            last.duration = max(self._unit, self.ticks(end) - (last.pts or 0))
         yield from self._held
         self._held = []
-        self._begins, self._seam_packets = True, _SEAM_PACKETS
+        self._begins = True
 
     def _check_id(self, keyframe_id: int) -> None:
         """Raise CannotCopy if a decoder may take the part's first keyframe for a piece of the frame before it."""
@@ -166,7 +165,14 @@ class SplicedVideo:
             raise CannotCopy(f"its header cannot be written: {error}") from None
 
     def _add(
-        self, data: bytes, pts: int, duration: int | None, *, keyframe_id: int | None, checksum: int | None
+        self,
+        data: bytes,
+        pts: int,
+        duration: int | None,
+        *,
+        keyframe_id: int | None,
+        checksum: int | None = None,
+        original: EncoderPacket | None = None,
     ) -> list[SplicedPacket]:
         """Hold the packet, and return those before it if none of them is shown last."""
         packet: Packet[Any] = Packet(data)
@@ -182,15 +188,8 @@ class SplicedVideo:
         if self._latest is None or pts > self._latest:
             self._latest = pts
             ready, self._held = self._held, []
-        self._held.append(SplicedPacket(packet, checksum, self._is_seam(copied=checksum is not None)))
+        self._held.append(SplicedPacket(packet, checksum, original if self._encoded < _PROVEN_FRAMES else None))
         return ready
 
-    def _is_seam(self, *, copied: bool) -> bool:
-        if not copied:
-            self._seam_packets = _SEAM_PACKETS
-            return True
-        self._seam_packets -= 1
-        return self._seam_packets >= 0
-
-    def _ticks(self, seconds: Fraction) -> int:
+    def ticks(self, seconds: Fraction) -> int:
         return round(seconds / self._tick)

@@ -5,7 +5,7 @@ A second process (`media.worker.inspector`) checks that the file matches the pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,13 +21,14 @@ from clipengine.errors import ClipEngineError, UnsupportedMedia, VerificationFai
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.webp_file import HEAD_BYTES as WEBP_HEAD_BYTES
 from clipengine.media.bitstream.webp_file import is_webp
-from clipengine.media.input.container import audio_streams, codec_name, open_recording, read_packets, video_stream
+from clipengine.media.input.container import audio_streams, open_recording, read_packets, video_stream
 from clipengine.media.input.source import DescriptorSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.input.webp_animation import WebpStream
 from clipengine.media.memory import raise_if_out_of_memory
-from clipengine.media.output.last_gop import LastGop
-from clipengine.media.output.packet_verifier import STRICT, PacketVerifier, checksum
+from clipengine.media.output.packet_verifier import STRICT, PacketVerifier, Track, checksum
+from clipengine.media.output.seam_decoder import SeamDecoder
+from clipengine.media.output.spliced_track import SplicedTrack
 
 _ROUNDED = Fraction(1, 1000)
 _BLOCK_BYTES = 256 * 1024  # the whole file is read, from the page cache
@@ -41,14 +42,18 @@ def verify(
     *,
     threads: int,
     spliced: bool = False,
+    full: bool = False,
 ) -> None:
     """Raise VerificationFailed unless the file behind the descriptor decodes to exactly `frames` frames.
 
     If `verifier` received all packets and the file contains exactly these, it is not decoded again. If packets were
-    copied (`spliced`), the file must contain exactly these. `on_packet` is called for each packet to report progress.
+    copied (`spliced`), the file must contain exactly these, and show the pictures that are expected where copied and
+    encoded packets meet; with `full` all of it is decoded for that. `on_packet` is called for each packet.
     """
     try:
-        if verifier is not None and _read(descriptor, lambda file: _compare(file, verifier, frames), on_packet):
+        if verifier is not None and _read(
+            descriptor, lambda file: _compare(file, verifier, frames, full=full, threads=threads), on_packet
+        ):
             return
         if spliced:
             raise VerificationFailed("the clip does not contain the packets that were copied and encoded")
@@ -127,36 +132,38 @@ def _count_intact(frames: Sequence[Any]) -> int:
     return len(frames)
 
 
-def _compare(file: _File, verifier: PacketVerifier, frames: int) -> bool:
+def _compare(file: _File, verifier: PacketVerifier, frames: int, *, full: bool, threads: int) -> bool:
     """Return True if the file contains exactly the packets that were added to the verifier."""
+    verifier.end()
     if len(verifier.tracks) != len(file.streams):
         return False
     tracks = {stream.index: track for stream, track in zip(file.streams, verifier.tracks, strict=True)}
     seen = dict.fromkeys(tracks, 0)
-    last_gop = LastGop(codec_name(file.video) if file.video is not None else "")
+    seams = _seam_decoder(file, tracks, full=full, threads=threads)
     for packet in file.packets:
         track, number = tracks[packet.stream_index], seen[packet.stream_index]
         if number == len(track.checksums) or track.checksums[number] != checksum(track.name, packet):
             return False
-        if track.times:
-            if not _is_at(packet, track.times[number]):
+        if isinstance(track, SplicedTrack) and seams is not None:
+            if not _is_at(packet, track.times[number] * track.tick):
                 return False
-            last_gop.add(packet)
+            seams.add(number, packet)
         seen[packet.stream_index] = number + 1
     if any(seen[index] != len(track.checksums) for index, track in tracks.items()):
         return False
-    verifier.end()
-    if last_gop.packets and file.video is not None:
-        _decode_strictly(file.video, last_gop.packets)
+    if seams is not None:
+        seams.end()
     return file.video is None or tracks[file.video.index].frames == frames
 
 
-def _decode_strictly(stream: VideoStream | WebpStream, packets: Sequence[Packet[Any]]) -> None:
-    """Raise VerificationFailed or av.FFmpegError unless the packets decode. They begin with a keyframe."""
-    stream.codec_context.options = STRICT
-    frames = sum(_count_intact(stream.codec_context.decode(packet)) for packet in (*packets, None))
-    if frames != len(packets):
-        raise VerificationFailed("the last frames of the clip do not decode")
+def _seam_decoder(
+    file: _File, tracks: Mapping[int, Track | SplicedTrack], *, full: bool, threads: int
+) -> SeamDecoder | None:
+    """Return the decoder of the file's video if packets of it were copied."""
+    track = tracks[file.video.index] if isinstance(file.video, VideoStream) else None
+    if not isinstance(file.video, VideoStream) or not isinstance(track, SplicedTrack):
+        return None
+    return SeamDecoder(file.video, track, full=full, threads=threads)
 
 
 def _is_at(packet: Packet[Any], time: Fraction) -> bool:

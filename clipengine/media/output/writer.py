@@ -25,7 +25,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.texts.chapters import Chapter
 from clipengine.clips.texts.subtitles import Sample, TextCodec, TextTrack
 from clipengine.media.audio.encoder_format import AAC_OPTIONS, encoder_format, encoder_rate
-from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
+from clipengine.media.input.events import CopiedVideo, SeamEvent, VideoPacketEvent
 from clipengine.media.input.timeline import Clock, as_fraction
 from clipengine.media.output.animation import Animation
 from clipengine.media.output.background_encoder import BackgroundEncoder
@@ -313,6 +313,12 @@ class ClipWriter:
         self.frames += 1
         self.seconds = max(self.seconds, event.time)
 
+    def expect_picture(self, event: SeamEvent) -> None:
+        """Expect the picture that a copied packet must show."""
+        assert self._spliced is not None
+        if self._verifier is not None:
+            self._verifier.expect(self._spliced.stream, self._spliced.ticks(event.time), event.picture)
+
     def write_audio(self, track: int, frame: av.AudioFrame) -> None:
         """Encode a frame of an audio track, which the caller must not change any more."""
         if self._video is None and self._spliced is None and track == 0:
@@ -373,13 +379,13 @@ class ClipWriter:
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
             if self._verifier is not None:
-                self._verifier.add(packet, needed=self._spliced is not None)
+                self._verifier.add(packet)
             self._container.mux_one(packet)
 
     def _mux_spliced(self, packets: Iterable[SplicedPacket]) -> None:
-        for packet, checksum, seam in packets:
+        for packet, checksum, original in packets:
             if self._verifier is not None:
-                self._verifier.add_spliced(packet, checksum=checksum, needed=seam)
+                self._verifier.add_spliced(packet, checksum=checksum, original=original)
             self._container.mux_one(packet)
 
 

@@ -79,7 +79,7 @@ def clip_plan(
     origin = _origin(source, facts, cut, seek_index) if has_video else start
     segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
     stream = reason = None
-    if profile.render == "smart":
+    if profile.render != "encode":
         try:
             check_copyable([PlannedPart(facts, start, end)], profile)
             with _copier(source, facts, profile, cut, threads=threads, seek_index=seek_index) as copier:

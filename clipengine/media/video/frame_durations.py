@@ -8,7 +8,14 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from clipengine.clips.plan.frames import CutRange
-from clipengine.media.input.events import AudioFrameEvent, BeginEvent, Event, VideoFrameEvent, VideoPacketEvent
+from clipengine.media.input.events import (
+    AudioFrameEvent,
+    BeginEvent,
+    Event,
+    SeamEvent,
+    VideoFrameEvent,
+    VideoPacketEvent,
+)
 
 _TIE = Fraction(1, 1000)
 FrameWithDuration = tuple[VideoFrameEvent, Fraction]  # duration in seconds
@@ -32,7 +39,7 @@ def with_durations(
     *,
     speed: Fraction = Fraction(1),
     seams: Seams = Seams(),
-) -> Iterator[BeginEvent | AudioFrameEvent | VideoPacketEvent | FrameWithDuration]:
+) -> Iterator[BeginEvent | AudioFrameEvent | VideoPacketEvent | SeamEvent | FrameWithDuration]:
     """Yield the events, each video frame with its duration. The last frame lasts until the clip's end.
 
     The last frame before packets that are copied lasts until the first of them. Times of frames are divided by `speed`.

@@ -96,7 +96,7 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], descriptors: list[in
         output=output,
         threads=job["threads"],
         poster=job["poster"],
-        decodes=job["verify"] == "decode",
+        full_proof=job["verify"] == "full",
         drawing=_drawing(job, fonts),
         on_progress=progress,
     )

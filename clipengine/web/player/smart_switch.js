@@ -41,11 +41,14 @@ export function smartSwitch({recording, selection, signal}) {
     return Boolean(codec && profile?.video === codec && COPIED[codec]?.includes(profile.container));
   };
 
+  /** The value with which what can be copied is copied. */
+  const copying = () => (profile?.render === "auto" ? "auto" : "smart");
+
   /** @param {Profile} chosen */
   function show(chosen) {
     profile = chosen;
     node.hidden = !possible();
-    box.checked = chosen.render === "smart";
+    box.checked = chosen.render !== "encode";
     plan();
   }
 
@@ -65,7 +68,7 @@ export function smartSwitch({recording, selection, signal}) {
     const body = {label: "plan", start_seconds: Number(range.start.toFixed(6)), end_seconds: Number(range.end.toFixed(6)), profile: profile.name};
     const path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/clips/plan`);
     try {
-      const smart = await post(path, {...body, render: "smart"}, {signal: stop});
+      const smart = await post(path, {...body, render: copying()}, {signal: stop});
       const whole = await post(path, {...body, render: "encode"}, {signal: stop});
       if (!stop.aborted) saving.replaceChildren(...describe(smart, whole));
     } catch {
@@ -79,8 +82,8 @@ export function smartSwitch({recording, selection, signal}) {
   return {
     node,
     show,
-    /** @returns {{render?: "smart" | "encode"}} of a request */
-    render: () => (possible() ? {render: box.checked ? "smart" : "encode"} : {}),
+    /** @returns {{render?: Profile["render"]}} of a request */
+    render: () => (possible() ? {render: box.checked ? copying() : "encode"} : {}),
   };
 }
 

@@ -1,0 +1,315 @@
+"""Rules that a packet must fulfil to be copied: its frame must decode in the clip as it does in the recording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.warnings import code_of
+from clipengine.media.bitstream import h264_parameter_sets as h264
+from clipengine.media.bitstream.bits import BitReader, BitstreamError
+from clipengine.media.bitstream.h264_slices import NewHeader, rewrite_slice, unit_type
+from clipengine.media.bitstream.h264_stream import H264Rewriter, H264Stream
+from clipengine.media.bitstream.hevc_slices import rewrite_slice as rewrite_hevc_slice
+from clipengine.media.bitstream.hevc_stream import HevcStream
+from clipengine.media.bitstream.lasting_messages import lasting_messages
+from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths, unescape
+from clipengine.media.bitstream.vp8_frames import read_vp8_packet
+from clipengine.media.bitstream.vpx_stream import VpxStream
+from clipengine.media.output.spliced_track import SplicedTrack
+from tests.films.cutting import SMART, Clip, cut_file
+from tests.support import mutated
+
+HEVC = Profile(render="smart", video="hevc")
+_START, _END = Fraction(13, 25), Fraction(163, 25)  # between keyframes, which begin each second
+
+
+def cut(path: Path, profile: Profile = SMART, end: Fraction = _END, *, full_proof: bool = False) -> Clip:
+    return cut_file(path, _START, end, path.with_suffix(".mp4"), profile, full_proof=full_proof)
+
+
+def reason_of(clip: Clip) -> str:
+    """Return why not all GOPs were copied."""
+    return "; ".join(each for each in clip.made.warnings if code_of(each) == "encoded_instead")
+
+
+@pytest.mark.parametrize("full_proof", [False, True], ids=["seams", "full"])
+@pytest.mark.parametrize(
+    ("codec", "params", "profile"),
+    [
+        ("libx264", mutated.X264, SMART),
+        ("libx264", mutated.X264_REORDERED, SMART),
+        ("libx265", mutated.X265, HEVC),
+        ("libx265", mutated.X265_REORDERED, HEVC),
+    ],
+)
+def test_recording_that_fulfils_all_rules_is_copied(
+    tmp_path: Path, codec: str, params: str, profile: Profile, full_proof: bool
+) -> None:
+    clip = cut(mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv"), profile, full_proof=full_proof)
+    assert (clip.made.render, reason_of(clip)) == ("smart", "")
+
+
+def test_h264_frame_that_uses_an_unknown_parameter_set_is_not_copied() -> None:
+    """Its number may be the one that the encoded frames' set has in the clip."""
+    film = mutated.encoded("libx264", mutated.X264)
+    sets = h264.read_parameter_sets(mutated.extradata_of(film))
+    stream, sps, pps = H264Stream(mutated.extradata_of(film)), h264.parse_sps(sets.sps[0]), h264.parse_pps(sets.pps[0])
+    packet = mutated.packets_of(film)[3]
+    assert stream.copied(packet).data == packet
+    header = NewHeader(stream.free_pps_id, 3, 0)
+    other = [
+        rewrite_slice(unit, sps, pps, sps, header) if unit_type(unit) == 1 else unit
+        for unit in split_by_lengths(packet)
+    ]
+    with pytest.raises(BitstreamError, match="parameter set that is not given"):
+        stream.copied(join_with_lengths(other))
+
+
+def test_hevc_frame_that_uses_an_unknown_parameter_set_is_not_copied() -> None:
+    film = mutated.encoded("libx265", mutated.X265 + ":temporal-mvp=0")
+    stream, packet = HevcStream(mutated.extradata_of(film)), mutated.packets_of(film)[3]
+    assert stream.copied(packet).data == packet
+    from clipengine.media.bitstream.hevc_parameter_sets import parse_pps, read_parameter_sets
+
+    pps = parse_pps(read_parameter_sets(mutated.extradata_of(film)).pps[0])
+    other = [
+        rewrite_hevc_slice(unit, stream.sps, pps, stream.sps, pps_id=stream.free_pps_id, number=3)
+        for unit in split_by_lengths(packet)
+    ]
+    with pytest.raises(BitstreamError, match="parameter set that is not given"):
+        stream.copied(join_with_lengths(other))
+
+
+def test_keyframe_with_slices_of_another_frame_starts_no_gop() -> None:
+    film = mutated.encoded("libx264", mutated.X264 + ":slices=3")
+    stream, packet = H264Stream(mutated.extradata_of(film)), mutated.packets_of(film)[mutated.GOP]
+    assert stream.starts_gop(packet)
+    units = split_by_lengths(packet)
+    mixed = join_with_lengths([*units[:-1], bytes([units[-1][0] & 0xE0 | 1]) + units[-1][1:]])
+    assert not stream.starts_gop(mixed)
+    with pytest.raises(BitstreamError, match="slices of other frames"):
+        stream.copied(mixed)
+
+
+def _discarding(data: bytes, sps: h264.Sps) -> bytes:
+    """Set no_output_of_prior_pics_flag in the slices of an IDR frame."""
+    units = []
+    for unit in split_by_lengths(data):
+        if unit_type(unit) == 5:
+            payload = bytearray(unescape(unit[1:]))
+            reader = BitReader(bytes(payload[:64]))
+            reader.skip_codes(3)
+            reader.u(sps.frame_num_bits)
+            reader.ue()
+            reader.u(sps.poc_lsb_bits if sps.poc_type == 0 else 0)
+            payload[reader.position // 8] |= 128 >> reader.position % 8
+            unit = unit[:1] + escape(bytes(payload))
+        units.append(unit)
+    return join_with_lengths(units)
+
+
+def test_keyframe_that_discards_frames_is_not_the_first_copied_one(tmp_path: Path) -> None:
+    film = mutated.encoded("libx264", mutated.X264_REORDERED)
+    sps = h264.parse_sps(h264.read_parameter_sets(mutated.extradata_of(film)).sps[0])
+    path = mutated.write(film, tmp_path / "film.mkv", lambda number, data: _discarding(data, sps))
+    assert "a keyframe discards frames before it" in reason_of(cut(path))
+
+
+@pytest.mark.parametrize(("codec", "params", "profile"), [("h264", mutated.X264, SMART), ("hevc", mutated.X265, HEVC)])
+def test_message_before_the_first_copied_frame_must_be_repeated_there(
+    tmp_path: Path, codec: str, params: str, profile: Profile
+) -> None:
+    film = mutated.encoded("libx264" if codec == "h264" else "libx265", params)
+    grain = mutated.film_grain(codec)
+    once = mutated.write(film, tmp_path / "once.mkv", mutated.with_unit(grain, 0))
+    assert "messages before the first copied frame" in reason_of(cut(once, profile))
+
+    def repeated(number: int, data: bytes) -> bytes:
+        return mutated.with_unit(grain, number)(number, data) if number % mutated.GOP == 0 else data
+
+    assert reason_of(cut(mutated.write(film, tmp_path / "repeated.mkv", repeated), profile)) == ""
+
+
+def test_messages_of_old_x264_builds_are_found() -> None:
+    def sei(text: bytes) -> bytes:
+        body = bytes(16) + text
+        return bytes([5, len(body)]) + body + b"\x80"
+
+    old, new = sei(b"x264 - core 33 - H.264"), sei(b"x264 - core 164 r3095")
+    assert lasting_messages([old], from_build=34) == {5: 34}
+    assert lasting_messages([old, new], from_build=34) == {5: 0}
+    assert lasting_messages([sei(b"x264 - core 150")], from_build=151) == {5: 151}
+    assert lasting_messages([sei(b"another encoder")], from_build=34) == {}
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff" * 5000, b"\x13\x09ab", b"\x13\xff\xff\xff", b"\x13\0" * 3000])
+def test_incomplete_messages_are_left_out(payload: bytes) -> None:
+    assert lasting_messages([payload]) == {}
+
+
+def test_reordering_that_is_not_stated_is_not_copied(tmp_path: Path) -> None:
+    """A decoder learns how far frames are reordered; one that begins with encoded frames may drop some."""
+
+    def stripped(header: bytes) -> bytes:
+        sets = h264.read_parameter_sets(header)
+        unit = _without_vui(sets.sps[0])
+        return h264.write_avcc(h264.parse_sps(unit), (unit,), sets.pps)
+
+    reordered = mutated.write(
+        mutated.encoded("libx264", mutated.X264_REORDERED), tmp_path / "film.mkv", header=stripped
+    )
+    assert "does not state how many frames are reordered" in reason_of(cut(reordered))
+    in_order = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "in_order.mkv", header=stripped)
+    assert reason_of(cut(in_order)) == ""
+
+
+def _without_vui(unit: bytes) -> bytes:
+    """Return a sequence parameter set without its video usability information."""
+    payload = unescape(unit[1:])
+    reader = BitReader(payload)
+    profile = reader.u(8)
+    reader.u(16)
+    reader.ue()
+    if profile == 100:
+        reader.skip_codes(3)
+        reader.u(2)
+    reader.ue()
+    if reader.ue() == 0:
+        reader.ue()
+    reader.ue()
+    reader.u(1)
+    reader.skip_codes(2)
+    if not reader.flag():
+        reader.u(1)
+    reader.u(1)
+    if reader.flag():
+        reader.skip_codes(4)
+    return unit[:1] + escape(reader.between(0, reader.position).u(1, 0).with_stop_bit())
+
+
+def test_vp8_frame_that_uses_segments_of_the_gop_before_is_not_copied() -> None:
+    film = mutated.encoded("libvpx", "")
+    packets = mutated.packets_of(film)
+    stream = VpxStream(read_vp8_packet, 96, 96)
+    keyframe, frame = packets[0], packets[1]
+    needing = frame[:3] + b"\x80\0" + frame[5:]  # flags 1, 0: segments are on, and stay
+    stating = frame[:3] + b"\xff\xff" + frame[5:]  # flags 1, 1
+    stream.copied(keyframe)
+    stream.copied(stating)
+    stream.copied(needing)
+    stream.copied(keyframe)
+    with pytest.raises(BitstreamError, match="segments of frames before"):
+        stream.copied(needing)
+
+
+@pytest.mark.parametrize("kind", [36, 37])
+def test_end_of_a_hevc_sequence_is_not_copied(kind: int) -> None:
+    film = mutated.encoded("libx265", mutated.X265)
+    stream, packet = HevcStream(mutated.extradata_of(film)), mutated.packets_of(film)[3]
+    with pytest.raises(BitstreamError, match="its sequence ends"):
+        stream.copied(packet + join_with_lengths([bytes([kind << 1, 1])]))
+
+
+# ---- a GOP that cannot be copied
+
+
+@pytest.mark.parametrize("full_proof", [False, True], ids=["seams", "full"])
+def test_clip_is_encoded_from_the_gop_on_that_cannot_be_copied(tmp_path: Path, full_proof: bool) -> None:
+    """New parameter sets in a keyframe, as in a stream whose publisher connected again."""
+    film = mutated.encoded("libx264", mutated.X264)
+    other = mutated.encoded("libx264", mutated.X264 + ":chroma-qp-offset=12")
+    sets, changed = h264.read_parameter_sets(mutated.extradata_of(other)), mutated.packets_of(other)
+    first = 5 * mutated.GOP
+
+    def change(number: int, data: bytes) -> bytes:
+        units = [*sets.sps, *sets.pps] if number == first else []
+        return join_with_lengths(units) + changed[number] if number >= first else data
+
+    clip = cut(mutated.write(film, tmp_path / "film.mkv", change), full_proof=full_proof)
+    assert reason_of(clip) == "encoded_instead: from 4.48 s on, it was encoded: its parameter sets change"
+    assert (clip.made.copied_seconds, clip.made.encoded_seconds) == (4, 2)
+    assert clip.made.frames == 150
+
+
+# ---- proof by decoding
+
+
+def _with_other_pps(rewriter: H264Rewriter, change: Callable[[h264.ParameterSets, bytes], tuple[bytes, ...]]) -> None:
+    other = mutated.extradata_of(mutated.encoded("libx264", mutated.X264 + ":chroma-qp-offset=12"))
+    sets, [pps] = h264.read_parameter_sets(rewriter.extradata), h264.read_parameter_sets(other).pps
+    rewriter.extradata = h264.write_avcc(h264.parse_sps(sets.sps[0]), sets.sps, change(sets, pps))
+
+
+@pytest.mark.parametrize("which", ["copied", "encoded"])
+def test_clip_that_shows_other_pictures_at_a_seam_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """The clip decodes without an error, but with another parameter set."""
+    made = H264Rewriter.__init__
+
+    def fail(self: H264Rewriter, stream: H264Stream, encoder_extradata: bytes) -> None:
+        made(self, stream, encoder_extradata)
+        number, sps = stream.free_pps_id, stream.sps.id
+
+        def change(sets: h264.ParameterSets, pps: bytes) -> tuple[bytes, ...]:
+            if which == "copied":
+                return (pps, *sets.pps[1:])
+            return (*sets.pps[:-1], h264.parse_pps(pps).renumbered(number, sps))
+
+        _with_other_pps(self, change)
+
+    monkeypatch.setattr(H264Rewriter, "__init__", fail)
+    clip = cut(mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv"))
+    assert re.search("a frame at a cut (differs|is damaged)|do not decode|does not decode", reason_of(clip))
+    assert clip.made.render == "encode"
+
+
+def test_few_packets_of_a_long_copy_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ones after the encoded ones, and those that begin the last GOP; with "full" all are."""
+    tracks: list[SplicedTrack] = []
+    add = SplicedTrack.add
+
+    def keep(self: SplicedTrack, checksum: int, time: int, *, copied: bool) -> None:
+        tracks.append(self)
+        add(self, checksum, time, copied=copied)
+
+    monkeypatch.setattr(SplicedTrack, "add", keep)
+    path = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv")
+    for full_proof, decoded in ((False, 24 + 13), (True, 138)):
+        tracks.clear()
+        assert reason_of(cut(path, full_proof=full_proof)) == ""
+        track = tracks[0]
+        copied = [time for time, each in zip(track.times, track.is_copied, strict=True) if each]
+        assert len(copied) == 138
+        assert sum(time in track.pictures for time in copied) == decoded
+
+
+def test_damage_between_the_seams_is_copied_as_the_recording_has_it(tmp_path: Path) -> None:
+    """With "full" the clip is encoded."""
+    film = mutated.encoded("libx264", mutated.X264)
+
+    def change(number: int, data: bytes) -> bytes:
+        return data[:20] + bytes(60) + data[80:] if number == 3 * mutated.GOP + 9 else data
+
+    path = mutated.write(film, tmp_path / "film.mkv", change)
+    assert (cut(path).made.render, reason_of(cut(path))) == ("smart", "")
+    assert "damaged" in reason_of(cut(path, full_proof=True))
+
+
+def test_missing_frame_between_the_seams_is_copied_with_a_warning(tmp_path: Path) -> None:
+    film = mutated.encoded("libx264", mutated.X264)
+    path = mutated.write(
+        film, tmp_path / "film.mkv", lambda number, data: b"" if number == 3 * mutated.GOP + 9 else data
+    )
+    clip = cut(path)
+    assert clip.made.render == "smart"
+    assert any(code_of(each) == "video_gap" for each in clip.made.warnings)
+    with av.open(str(clip.path)) as container:
+        assert sum(1 for packet in container.demux(video=0) if packet.size) == clip.made.frames == 149

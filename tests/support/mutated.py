@@ -1,0 +1,101 @@
+"""Small recordings whose packets were changed after they were encoded."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+
+from clipengine.media.bitstream.bits import Bits
+from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths
+
+GOP, FPS = 25, 25
+_SIZE, _SECONDS = 96, 7
+X264 = "bframes=0:ref=1:weightp=0"
+X264_REORDERED = "bframes=3:b-pyramid=normal:b-adapt=0"
+X265 = "log-level=none:bframes=0:ref=1:weightp=0:open-gop=0:pools=none:frame-threads=1:info=0"
+X265_REORDERED = "log-level=none:bframes=3:b-adapt=0:pools=none:frame-threads=1:info=0"
+
+Change = Callable[[int, bytes], bytes]  # of the packet with this number, in decoding order
+
+
+@cache
+def encoded(codec: str, params: str) -> bytes:
+    """Return blocks of noise that move, in Matroska, with a keyframe each second."""
+    made, dice = io.BytesIO(), random.Random(5)
+    noise = dice.randbytes(2 * _SIZE * _SIZE)
+    gop = f"keyint={GOP}:min-keyint={GOP}:scenecut=0"
+    options = {"preset": "ultrafast", f"{codec.removeprefix('lib')}-params": f"{params}:{gop}"}
+    if codec.startswith("libvpx"):
+        options = {"deadline": "realtime", "cpu-used": "8", "g": str(GOP), "keyint_min": str(GOP), "auto-alt-ref": "0"}
+    with av.open(made, "w", format="matroska") as container:
+        stream = container.add_stream(codec, rate=FPS, options=options)
+        stream.width = stream.height = _SIZE
+        for number in range(_SECONDS * FPS):
+            frame = av.VideoFrame(_SIZE, _SIZE, "yuv420p")
+            for plane in frame.planes:
+                rows = [noise[y // 8 * _SIZE + number :][:_SIZE] for y in range(plane.height)]
+                tiled = [bytes(row[x // 4] for x in range(plane.width)) for row in rows]
+                plane.update(b"".join(row.ljust(plane.line_size, b"\0") for row in tiled))
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return made.getvalue()
+
+
+def write(
+    film: bytes, path: Path, change: Change = lambda number, data: data, header: Callable[[bytes], bytes] | None = None
+) -> Path:
+    """Write the film with changed packets, of which empty ones are left out, and with a changed codec header."""
+    with av.open(io.BytesIO(film)) as source, av.open(str(path), "w", format="matroska") as container:
+        video = source.streams.video[0]
+        stream = container.add_stream_from_template(video)
+        if header is not None:
+            stream.codec_context.extradata = header(video.codec_context.extradata or b"")
+        packets: list[Any] = [packet for packet in source.demux(video) if packet.size]
+        for number, packet in enumerate(packets):
+            data = change(number, bytes(packet))
+            if data:
+                changed: Any = av.Packet(data)
+                changed.pts, changed.dts, changed.time_base = packet.pts, packet.dts, packet.time_base
+                changed.is_keyframe, changed.stream, changed.duration = packet.is_keyframe, stream, packet.duration
+                container.mux(changed)
+    return path
+
+
+def extradata_of(film: bytes) -> bytes:
+    with av.open(io.BytesIO(film)) as source:
+        return source.streams.video[0].codec_context.extradata or b""
+
+
+def packets_of(film: bytes) -> list[bytes]:
+    with av.open(io.BytesIO(film)) as source:
+        return [bytes(packet) for packet in source.demux(video=0) if packet.size]
+
+
+def with_unit(unit: bytes, at: int) -> Change:
+    """Return the change that puts a unit before those of one packet."""
+    return lambda number, data: join_with_lengths([unit, *split_by_lengths(data)]) if number == at else data
+
+
+def film_grain(codec: str) -> bytes:
+    """Return an SEI unit with film grain that is added to all later frames."""
+    bits = Bits().u(1, 0).u(2, 0).u(1, 0).u(2, 0).u(4, 2).u(1, 1).u(1, 0).u(1, 0)
+    bits.u(8, 0).u(3, 2).u(8, 0).u(8, 255).ue(2 * 120 - 1).ue(2 * 8 - 1).ue(2 * 8 - 1)
+    if codec == "h264":
+        bits.ue(1)
+    else:
+        bits.u(1, 1)
+    body = bits.with_stop_bit() if bits.count % 8 else bits.aligned(0)
+    head = b"\x06" if codec == "h264" else bytes([39 << 1, 1])
+    return head + escape(bytes([19, len(body)]) + body + b"\x80")
+
+
+def seconds(frames: int) -> Fraction:
+    return Fraction(frames, FPS)
