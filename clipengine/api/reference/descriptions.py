@@ -88,7 +88,7 @@ _OF_OBJECT = {
     },
     "AudioObject": {"channels": "Number of channels.", "sample_rate": "Samples a second."},
     "BlurBox": {
-        "from_seconds": "Start on the clip's timeline. Default: its start.",
+        "from_seconds": "In seconds of the clip, after `speed`. Default: the start of the clip.",
         "height": "As a part of the height, 0 to 1.",
         "width": "As a part of the width, 0 to 1.",
     },
@@ -96,6 +96,7 @@ _OF_OBJECT = {
     "ClipObject": {
         "bucket_path": "Key of the finished clip in the store; null until it is complete.",
         "error": "Why the clip failed; null if it has not.",
+        "expires_at": "When it is deleted. If null: `retention.clips_days` after its end, or never if that is 0.",
         "label": "Name of the clip.",
         "progress": "Finished part, 0 to 1.",
         "result": "Facts of the finished clip; null until it is complete.",
