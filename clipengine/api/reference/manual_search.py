@@ -191,7 +191,7 @@ class _Query:
 
     def rank(self, page: Page, section: Section) -> tuple[int, float] | None:
         """Return the number of words that the section has, and how well it fits; None if it has none of its own."""
-        text = f"{section.title} {section.text}".casefold()
+        text = f"{_read_out(section.title)} {section.text}".casefold()
         if not _count(self.patterns, text):
             return None
         matched = _count(self.patterns, f"{page.title} {section.heading} {text}")
@@ -220,10 +220,15 @@ def _all_forms(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def _fit(title: str, forms: Mapping[str, Sequence[str]]) -> float:
     """Return how well the title fits: the words of the query that it has, and the share of its words that they are."""
-    parts = {_singular(part) for part in (*_words(title), *_words(title.replace("_", " ")))}
+    parts = {_singular(part) for part in _words(_read_out(title))}
     named = sum(any(_singular(form) in parts for form in each) for each in forms.values())
     used = len(parts.intersection(_singular(form) for each in forms.values() for form in each))
     return 2 * named + 2 * used / max(1, len(parts))
+
+
+def _read_out(title: str) -> str:
+    """Return the title, followed by its words if it is a code."""
+    return f"{title} {title.replace('_', ' ')}" if "_" in title else title
 
 
 def suggest(pages: Iterable[Page], query: str) -> list[str]:
