@@ -16,8 +16,8 @@ MOST_HITS = 40
 _MOST_SUGGESTED = 3
 _EXCERPT = 160  # characters
 _CHANGELOG = "changelog"
-_LONG = 1000  # characters: each time as many bring more words by chance
-_ROW = 0.5  # a row of a table says less than a section with the same words
+_LONG = 2000  # characters: such a section has many words by chance
+_ROW = 0.6  # the name of a row is short, so its words say less than those of a heading
 _PUNCTUATION = "?!.,;:()[]{}<>'\"`…“”„‘’"
 _WORD = re.compile(r"[a-z_][a-z_.-]{2,40}")
 _STOP_WORD = re.compile(
@@ -77,11 +77,11 @@ _SYNONYMS = {
     "hmac": ("signature",),
     "verify": ("signature", "verify"),
     "authentic": ("signature", "unchanged"),
-    "authenticity": ("unchanged", "manifest"),
+    "authenticity": ("unchanged",),
     "genuine": ("signature", "unchanged"),
-    "integrity": ("unchanged", "manifest"),
-    "tamper": ("unchanged", "manifest"),
-    "tampered": ("unchanged", "manifest"),
+    "integrity": ("unchanged",),
+    "tamper": ("unchanged",),
+    "tampered": ("unchanged",),
     "checksum": ("sha-256", "unchanged"),
     "rotate": ("replace",),
     "throttle": ("rate_limited", "requests_per_minute"),
@@ -201,8 +201,8 @@ class _Query:
     def _score(self, section: Section, text: str) -> float:
         literal = _count(self.literals, f"{section.heading} {text}")
         related = sum(form in text for each in self.forms.values() for form in each[1:]) / 4
-        by_chance = len(text) // _LONG / 4 + (_ROW if section.level == 0 else 0)
-        return literal + related + _fit(section.title, self.forms) - by_chance
+        fit = _fit(section.title, self.forms) * (1 if section.level else _ROW)
+        return literal + related + fit - min(len(text) // _LONG, 2) / 4
 
 
 def _count(patterns: Iterable[re.Pattern[str]], text: str) -> int:
