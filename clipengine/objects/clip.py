@@ -100,6 +100,7 @@ class ClipObject(JobObject):
     result: ClipResult | None = None
     """Facts of the finished clip; null until it is complete."""
     expires_at: MaybeTime = None
+    """When it is deleted. If null: `retention.clips_days` after its end, or never if that is 0."""
     request_id: str | None = None
     """`X-Request-Id` of the request that created the clip. Null for clips of version 0.1."""
     render: Render | None = None

@@ -157,6 +157,19 @@ def test_search_knows_synonyms(reader: httpx.Client, query: str, page: str) -> N
         ("3 machines", "machines"),
         ("horizontal scaling", "machines"),
         ("upgrade helm", "operations#upgrade"),
+        ("integrity", "results#check-that-a-clip-is-unchanged"),
+        ("tamper", "results#check-that-a-clip-is-unchanged"),
+        ("authenticity", "results#check-that-a-clip-is-unchanged"),
+        ("checksum", "results#check-that-a-clip-is-unchanged"),
+        ("rotate api key", "api#replace-a-key"),
+        ("replace key", "api#replace-a-key"),
+        ("disk full", "operations#when-the-disk-is-full"),
+        ("auto delete", "operations#retention"),
+        ("delete old clips", "operations#retention"),
+        ("mask part of the screen", "output#blur"),
+        ("9:16 burnt captions", "recipes/vertical"),
+        ("audio missing warning", "results#audio_gap_filled"),
+        ("rolling upgrade", "machines#upgrade-without-downtime"),
     ],
 )
 def test_best_fitting_title_is_first(reader: httpx.Client, query: str, first: str) -> None:
@@ -180,6 +193,35 @@ def test_search_without_hits_leads_on(reader: httpx.Client) -> None:
 def test_search_ranks_sections_by_matching_words() -> None:
     page = render("x", "# Title\n\nqueue\n\n## One\n\nfull\n\n## Two\n\na queue that is full\n")
     assert [hit.anchor for hit in search([page], "full queue nowhere")] == ["two", "", "one"]
+
+
+TABLE = (
+    "# Title\n\n## Warnings\n\nintro\n\n| code | text |\n|---|---|\n| `gap` | silent |\n| plain | row |\n\nlast words\n"
+)
+
+
+def test_text_after_a_table_and_rows_without_a_name_belong_to_the_heading() -> None:
+    _, heading, row = render("x", TABLE).sections
+    assert heading.text.split() == ["intro", "code", "text", "plain", "row", "last", "words"]
+    assert (row.anchor, row.text.split()) == ("gap", ["gap", "silent"])
+
+
+def test_row_is_found_by_the_words_of_its_heading() -> None:
+    other = render("y", "# Y\n\nsilent and nothing else\n")
+    assert [hit.anchor for hit in search([other, render("x", TABLE)], "silent warnings")] == ["gap", "warnings", ""]
+    assert [hit.anchor for hit in search([render("x", TABLE)], "warnings")] == ["warnings"]
+
+
+def test_words_of_a_code_are_words_of_its_title() -> None:
+    page = render("x", "# T\n\naudio and gap\n\n| code |\n|---|\n| `audio_gap_filled` |\n")
+    assert [hit.anchor for hit in search([page], "audio gap")] == ["audio_gap_filled", ""]
+
+
+def test_changelog_is_behind_a_page_with_one_word_less() -> None:
+    text = "\n\n## One\n\nalpha beta\n"
+    pages = [render("changelog", f"# Changelog{text}\ngamma\n"), render("x", f"# X{text}")]
+    assert [hit.page for hit in search(pages, "alpha beta gamma")] == ["x", "changelog"]
+    assert search(pages, "gamma")[0].page == "changelog"
 
 
 def test_page_title_appears_once_in_a_hit(reader: httpx.Client) -> None:

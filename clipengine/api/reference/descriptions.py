@@ -80,7 +80,7 @@ _EVERYWHERE = {
 }
 _OF_OBJECT = {
     "BlurBox": {
-        "from_seconds": "Start on the clip's timeline. Default: its start.",
+        "from_seconds": "In seconds of the clip, after `speed`. Default: the start of the clip.",
         "height": "As a part of the height, 0 to 1.",
         "width": "As a part of the width, 0 to 1.",
     },

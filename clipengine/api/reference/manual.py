@@ -30,12 +30,16 @@ _OPTION = re.compile(r"\[-[^\[\]]{1,32}\]|[\[(]?(?<![\w-])--?\w[\w-]*(?: [A-Z]+\
 
 @dataclass
 class Section:
-    """The text under one anchor. The page itself has no anchor. `level` is that of the heading, 0 for a table row."""
+    """The text under one anchor. The page itself has no anchor.
+
+    `level` is that of the heading, 0 for a table row, whose `heading` is the title above the table.
+    """
 
     anchor: str
     title: str
     level: int = 0
     text: str = ""
+    heading: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ def render(name: str, text: str) -> Page:
         elif token.type == "tr_open":
             outline.add_row(token, _row_name(tokens[index + 2]))
             column = iter(columns)
+        elif token.type == "table_close":
+            outline.end_table()
         elif token.type == "td_open":
             token.attrSet("data-column", next(column))  # shown with the cell in narrow windows
     html = markdown.renderer.render([*_with_tabs(tokens)], markdown.options, {})
@@ -89,22 +95,29 @@ class _Outline:
     def __init__(self) -> None:
         self.sections: list[Section] = []
         self._taken: set[str] = set()
+        self._heading = self._current = Section("", "")
 
     def add_heading(self, token: Token, title: str) -> None:
         anchor = _unused(_slug(title), self._taken) if self.sections else ""
         if anchor:
             token.attrSet("id", anchor)
-        self.sections.append(Section(anchor, title, int(token.tag[1:])))
+        self._heading = self._current = Section(anchor, title, int(token.tag[1:]))
+        self.sections.append(self._current)
 
     def add_row(self, token: Token, name: str) -> None:
+        """Begin a section for a row with a name. The text of other rows belongs to the heading."""
+        self._current = self._heading
         if name and name not in self._taken:
             self._taken.add(name)
             token.attrSet("id", name)
-            self.sections.append(Section(name, name))
+            self._current = Section(name, name, heading=self._heading.title)
+            self.sections.append(self._current)
+
+    def end_table(self) -> None:
+        self._current = self._heading
 
     def add_text(self, text: str) -> None:
-        if self.sections:
-            self.sections[-1].text += text + " "
+        self._current.text += text + " "
 
 
 def _with_tabs(tokens: Iterable[Token]) -> Iterator[Token]:

@@ -15,14 +15,17 @@ _MOST_WORDS = 10  # of a query; further ones are ignored
 MOST_HITS = 40
 _MOST_SUGGESTED = 3
 _EXCERPT = 160  # characters
+_CHANGELOG = "changelog"
+_LONG = 2000  # characters: such a section has many words by chance
+_ROW = 0.6  # the name of a row is short, so its words say less than those of a heading
 _PUNCTUATION = "?!.,;:()[]{}<>'\"`…“”„‘’"
 _WORD = re.compile(r"[a-z_][a-z_.-]{2,40}")
 _STOP_WORD = re.compile(
     "[0-9]|a|an|and|are|as|at|be|by|can|could|do|does|for|from|get|has|have|how|i|if|in|is|it|me|my|of|on|or|our|should|so|"
-    "that|the|there|this|to|use|want|was|we|what|when|where|which|who|why|will|with|you|your"
+    "tell|tells|that|the|there|this|to|use|want|was|we|what|when|where|which|who|why|will|with|you|your"
 )
 
-# Words of queries, with those that the documents use.
+# Words of queries, and pairs of them, with those that the documents use.
 _SYNONYMS = {
     "thumbnail": ("poster", "frame", "filmstrip"),
     "screenshot": ("frame", "poster"),
@@ -50,6 +53,7 @@ _SYNONYMS = {
     "resize": ("max_height",),
     "vertical": ("aspect", "vertical"),
     "portrait": ("aspect", "vertical"),
+    "9:16": ("vertical",),
     "hide": ("blur",),
     "redact": ("blur",),
     "obscure": ("blur",),
@@ -58,8 +62,12 @@ _SYNONYMS = {
     "anonymize": ("blur",),
     "anonymise": ("blur",),
     "downtime": ("upgrade", "drain"),
+    "rolling": ("downtime",),
     "privacy": ("blur",),
+    "mask": ("blur",),
     "face": ("blur",),
+    "burnt": ("burn", "drawn"),
+    "burned": ("burnt", "burn"),
     "captions": ("subtitles", "transcript"),
     "caption": ("subtitles", "transcript"),
     "speech": ("transcript",),
@@ -68,8 +76,14 @@ _SYNONYMS = {
     "notification": ("webhook", "event"),
     "hmac": ("signature",),
     "verify": ("signature", "verify"),
-    "authentic": ("signature",),
-    "genuine": ("signature",),
+    "authentic": ("signature", "unchanged"),
+    "authenticity": ("unchanged",),
+    "genuine": ("signature", "unchanged"),
+    "integrity": ("unchanged",),
+    "tamper": ("unchanged",),
+    "tampered": ("unchanged",),
+    "checksum": ("sha-256", "unchanged"),
+    "rotate": ("replace",),
     "throttle": ("rate_limited", "requests_per_minute"),
     "throttling": ("rate_limited", "requests_per_minute"),
     "quota": ("rate_limited", "limits"),
@@ -99,8 +113,16 @@ _SYNONYMS = {
     "version": ("changelog", "upgrade"),
     "release": ("changelog",),
     "cleanup": ("retention",),
+    "auto delete": ("retention",),
+    "delete automatically": ("retention",),
+    "delete old": ("retention",),
+    "old clips": ("retention",),
+    "days": ("retention",),
     "keep": ("retention", "deleted"),
-    "ram": ("memory",),
+    "missing": ("gap",),
+    "ram": ("memory", "sizing"),
+    "memory": ("sizing",),
+    "cpu": ("cores", "sizing"),
     "requirements": ("sizing", "requirements"),
     "servers": ("several machines", "server"),
     "availability": ("several machines",),
@@ -135,38 +157,78 @@ class Hit:
 def search(pages: Iterable[Page], query: str) -> list[Hit]:
     """Return the sections with words of the query or their synonyms, best first.
 
-    They are ordered by the number of words that they have, in their text or in the title of the page, and then by how
-    well their own title fits.
+    They are ordered by the number of words that they have, in their text or in the titles above it, and then by how
+    well their own title fits. The changelog names everything and explains nothing: it counts as having one word less.
     """
     words = _words(query)
-    codes = {first: (f"{first}_{second}",) for first, second in pairwise(words)}  # "recording changed" is a code
-    forms = {word: (*_forms(word), *codes.get(word, ())) for word in words}
-    literals = [_pattern([word]) for word in words]
-    patterns = [_pattern(each) for each in forms.values()]
-    found: list[tuple[tuple[int, float], Page, Section]] = []
-    for page in pages if words else ():
-        for section in page.sections:
-            title, text = section.title.casefold(), section.text.casefold()
-            own = sum(bool(pattern.search(title) or pattern.search(text)) for pattern in patterns)
-            if own:
-                matched = sum(bool(pattern.search(f"{page.title} {title} {text}")) for pattern in patterns)
-                literal = sum(bool(each.search(title) or each.search(text)) for each in literals)
-                related = sum(form in text for each in forms.values() for form in each[1:]) / 4
-                found.append(((matched, literal + related + _fit(title, forms)), page, section))
+    asked = _Query.of(words)
+    found = [
+        (rank, page, section)
+        for page in (pages if words else ())
+        for section in page.sections
+        if (rank := asked.rank(page, section)) is not None
+    ]
     found.sort(key=lambda item: item[0], reverse=True)  # stable: otherwise in the order of reading
-    shown = _pattern([form for word in words for form in forms[word]])
+    shown = _pattern([form for each in asked.forms.values() for form in each])
     return [
         Hit(page.name, page.title, section.anchor, section.title, _excerpt(section.text, shown))
         for _, page, section in found[:MOST_HITS]
     ]
 
 
+@dataclass(frozen=True)
+class _Query:
+    """The words of a query with their forms, and patterns of the words alone and of all their forms."""
+
+    forms: Mapping[str, Sequence[str]]
+    literals: Sequence[re.Pattern[str]]
+    patterns: Sequence[re.Pattern[str]]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> _Query:
+        forms = _all_forms(words)
+        return cls(forms, [_pattern([word]) for word in words], [_pattern(each) for each in forms.values()])
+
+    def rank(self, page: Page, section: Section) -> tuple[int, float] | None:
+        """Return the number of words that the section has, and how well it fits; None if it has none of its own."""
+        text = f"{_read_out(section.title)} {section.text}".casefold()
+        if not _count(self.patterns, text):
+            return None
+        matched = _count(self.patterns, f"{page.title} {section.heading} {text}")
+        score = self._score(section, text)
+        return (matched - 1, score / 2) if page.name == _CHANGELOG and matched > 1 else (matched, score)
+
+    def _score(self, section: Section, text: str) -> float:
+        literal = _count(self.literals, f"{section.heading} {text}")
+        related = sum(form in text for each in self.forms.values() for form in each[1:]) / 4
+        fit = _fit(section.title, self.forms) * (1 if section.level else _ROW)
+        return literal + related + fit - min(len(text) // _LONG, 2) / 4
+
+
+def _count(patterns: Iterable[re.Pattern[str]], text: str) -> int:
+    return sum(bool(pattern.search(text)) for pattern in patterns)
+
+
+def _all_forms(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the forms of each word. The first word of a pair also has those of the pair."""
+    forms = {word: _forms(word) for word in words}
+    for first, second in pairwise(words):
+        # "recording changed" is a code
+        forms[first] += (f"{first}_{second}", *_SYNONYMS.get(f"{first} {second}", ()))
+    return forms
+
+
 def _fit(title: str, forms: Mapping[str, Sequence[str]]) -> float:
     """Return how well the title fits: the words of the query that it has, and the share of its words that they are."""
-    parts = {_singular(part) for part in _words(title)}
+    parts = {_singular(part) for part in _words(_read_out(title))}
     named = sum(any(_singular(form) in parts for form in each) for each in forms.values())
     used = len(parts.intersection(_singular(form) for each in forms.values() for form in each))
     return 2 * named + 2 * used / max(1, len(parts))
+
+
+def _read_out(title: str) -> str:
+    """Return the title, followed by its words if it is a code."""
+    return f"{title} {title.replace('_', ' ')}" if "_" in title else title
 
 
 def suggest(pages: Iterable[Page], query: str) -> list[str]:

@@ -47,6 +47,8 @@ The examples take the key from `KEY` and ids from variables such as `CLIP_ID`. I
 
 [The API](api.md) explains how things hang together, and [Errors](errors.md) every code.
 """
+# Text below the titles of pages.
+_INTRODUCTIONS = {"keys": "[Replace a key](../api.md#replace-a-key) has the steps for a change without an outage.\n"}
 # Ends of the names of schemas that are described as objects.
 _SHOWN: tuple[str, ...] = ("Object", "Result", "ResultPart", "ClipPart", "BatchedClip", "ClipSubtitles", "SnappedCut")
 _SHOWN += ("SubtitlesOfClip", "Output", "Snap", "Caption", "TranscriptCue")
@@ -85,7 +87,8 @@ class _Reference:
         self._exemplified = set()
         routes = [self._route(each) for each in self._entries[name]]
         objects = self._objects(name)
-        return "\n".join([f"# {_TITLES[name]}\n", *routes, *(["## Objects\n", *objects] if objects else [])])
+        begin = [f"# {_TITLES[name]}\n", _INTRODUCTIONS.get(name, "")]
+        return "\n".join([*begin, *routes, *(["## Objects\n", *objects] if objects else [])])
 
     def _objects(self, page: str, heading: str = "###") -> list[str]:
         shown = sorted(name for name, place in self._places.items() if place == page)

@@ -79,7 +79,7 @@ class BlurBox(Region):
     """A part of the picture that is blurred, from `from_seconds` on until `to_seconds` of the clip."""
 
     from_seconds: _Seconds = 0.0
-    to_seconds: _Seconds | None = Field(default=None, description="Default: the end of the clip.")
+    to_seconds: _Seconds | None = Field(default=None, description="As `from_seconds`. Default: the end of the clip.")
 
     @field_validator("to_seconds")
     @classmethod
