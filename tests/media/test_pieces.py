@@ -269,7 +269,6 @@ def test_texts_of_a_playlist_are_carried_on_the_clock_of_their_run(tmp_path: Pat
         (lambda text: text.replace("#EXT-X-ENDLIST", ""), RecordingNotReady),
         (lambda text: text.replace("index001.ts", "../index001.ts"), PlaylistOutside),
         (lambda text: text.replace("#EXTINF", "#EXT-X-KEY:METHOD=AES-128\n#EXTINF", 1), RecordingEncrypted),
-        (RecordingEncrypted,),
         (lambda text: text.replace("index0", "gone0"), PlaylistInvalid),
     ],
 )
