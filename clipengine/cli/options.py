@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -13,6 +14,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
+from clipengine.clips.request import GapMode
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
 from clipengine.timecode import parse_time
@@ -121,6 +123,28 @@ render_option = click.option(
     type=click.Choice(["encode", "smart", "auto"]),
     help="smart copies whole GOPs and encodes only the frames at the cuts; auto does so where it is possible, and does "
     "not warn where it is not. [default: the profile's]",
+)
+
+
+def _variant_value(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> dict[str, int | str] | None:
+    if value is None:
+        return None
+    return {"max_height": int(value)} if re.fullmatch(r"[0-9]{1,5}", value) else {"name": value}
+
+
+variant_option = click.option(
+    "--variant",
+    metavar="HEIGHT|NAME",
+    callback=_variant_value,
+    help="The variant of a master playlist: the best one up to this height, or the one with this name. "
+    "[default: the largest]",
+)
+gaps_option = click.option(
+    "--gaps",
+    type=click.Choice(get_args(GapMode)),
+    help="Hold the last frame over gaps of a recording of many files, leave them out, or refuse them. [default: hold]",
 )
 _SNAP_OPTIONS = (
     click.option(

@@ -22,6 +22,7 @@ from clipengine.objects.preview import ProxyObject as Proxy
 from clipengine.objects.preview import RangesObject as Ranges
 from clipengine.objects.preview import WaveformObject as Waveform
 from clipengine.objects.profile import ProfileObject as Profile
+from clipengine.objects.recording import ListedPiecesObject as ListedPieces
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.share import NewShareObject as Share
 from clipengine.objects.transcript import SearchHitObject as SearchHit
@@ -37,6 +38,7 @@ __all__ = [
     "Cue",
     "Delivery",
     "Frames",
+    "ListedPieces",
     "NextMoment",
     "Object",
     "Page",

@@ -34,6 +34,7 @@ MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webh
 DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
+MAX_SHOWN_GAPS = 1000  # of a recording
 LONG_SECONDS = 600  # longer clips are `long`: they must not delay the others
 
 
@@ -247,12 +248,14 @@ class Recording:
     expires_at: int | None = None
     fetched_bytes: int | None = None  # from a URL; None if it was in the store already
     pieces: dict[str, int] | None = None  # the counts of a recording of many files
+    gaps: list[dict[str, Any]] | None = None  # of a recording of many files
+    variant: dict[str, Any] | None = None  # of its playlist, as requested
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
 
     @classmethod
-    def local(cls, source: str, facts: SourceFacts) -> Recording:
+    def local(cls, source: str, facts: SourceFacts, gaps: list[dict[str, Any]] | None = None) -> Recording:
         """Return a recording that is in no ledger."""
-        return cls(source, "complete", source, "", 0, 0, facts=facts)
+        return cls(source, "complete", source, "", 0, 0, facts=facts, gaps=gaps)
 
     @property
     def ended(self) -> bool:
@@ -261,3 +264,9 @@ class Recording:
     @property
     def duration_seconds(self) -> float | None:
         return round(float(self.facts.duration), 6) if self.facts else None
+
+    @property
+    def started_at(self) -> int | None:
+        """When the recording began, in ms since 1970, if its file or its playlist states it."""
+        start = self.facts and self.facts.creation_time
+        return round(start.timestamp() * 1000) if start else None

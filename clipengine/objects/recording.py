@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from typing_extensions import TypedDict
 
-from clipengine.clips.clip import Recording
-from clipengine.objects.base import JobObject, MaybeTime, Status, Time, described
+from clipengine.clips.clip import MAX_SHOWN_GAPS, Recording
+from clipengine.objects.base import ApiObject, JobObject, MaybeTime, Status, Time, described
 from clipengine.objects.clip import ErrorObject
 from clipengine.recordings.facts import SourceFacts, VideoFacts
+from clipengine.recordings.pieces import MICROSECONDS, GapReason, ListedPiece
 
 
 class VideoObject(TypedDict):
@@ -75,6 +77,26 @@ class PiecesObject(TypedDict):
     """Of all segments."""
 
 
+class VariantObject(TypedDict, total=False):
+    """The variant of a master playlist that was requested."""
+
+    max_height: int
+    """Largest height of its picture in pixels."""
+    name: str
+    """Its name in the playlist."""
+
+
+class GapObject(TypedDict):
+    """A range of a recording of many files without media."""
+
+    start_seconds: float
+    end_seconds: float
+    reason: GapReason
+    """`missing`: segments are not in the store. `encrypted`: they cannot be read. `paused`: the dates of the playlist
+    jump.
+    """
+
+
 @dataclass(frozen=True)
 class RecordingObject(JobObject):
     """A recording. `status` is `processing` while it is probed, then `complete` (with `media`) or `failed`."""
@@ -102,6 +124,14 @@ class RecordingObject(JobObject):
     """Bytes fetched from its URL, of `file_size_bytes`, 0 while unknown. Null if it was in the store already."""
     pieces: PiecesObject | None = None
     """Null for one file."""
+    started_at: MaybeTime = None
+    """When the recording began, by its file or its playlist; null if neither states it."""
+    gaps: list[GapObject] = field(default_factory=list)
+    """Ranges without media of a recording of many files. At most 1,000."""
+    gaps_count: int = 0
+    """Number of all gaps."""
+    variant: VariantObject | None = None
+    """Of a master playlist, as requested; null for the best one."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object}
 
@@ -112,6 +142,8 @@ class RecordingObject(JobObject):
             status=recording.state,
             error=recording.error and ErrorObject.from_object(recording.error),
             media=recording.facts and _media(recording.facts),
+            gaps=(recording.gaps or [])[:MAX_SHOWN_GAPS],
+            gaps_count=len(recording.gaps or []),
             **given,
         )
 
@@ -146,12 +178,60 @@ def _video(video: VideoFacts) -> VideoObject:
     )
 
 
+class PieceObject(TypedDict):
+    """A file of a recording, or a range of its bytes."""
+
+    track: int
+    """Number of its track, counted from 0."""
+    run: int
+    """Number of the unbroken stretch of its track, counted from 0."""
+    key: str
+    """Key of the object."""
+    etag: str
+    """ETag of the object when it was indexed."""
+    offset: int
+    """First byte."""
+    length: int
+    """Number of bytes."""
+    start_seconds: float
+    duration_seconds: float
+
+
+@dataclass(frozen=True)
+class ListedPiecesObject(ApiObject):
+    """The files of a recording from a time on."""
+
+    pieces: list[PieceObject]
+    """In the order of their starts; empty for one file."""
+    more: bool
+    """There are further ones, after the start of the last one."""
+
+    @classmethod
+    def first_of(cls, found: Sequence[ListedPiece], limit: int) -> Self:
+        """Return the first pieces."""
+        return cls([_piece(each) for each in found[:limit]], more=len(found) > limit)
+
+
+def _piece(listed: ListedPiece) -> PieceObject:
+    data = listed.piece.data
+    return PieceObject(
+        track=listed.track,
+        run=listed.run,
+        key=data.key,
+        etag=data.etag,
+        offset=data.offset,
+        length=data.length,
+        start_seconds=listed.piece.start / MICROSECONDS,
+        duration_seconds=listed.piece.duration / MICROSECONDS,
+    )
+
+
 class IgnoredObject(TypedDict):
     """An object that an event announced and that is not registered."""
 
     key: str
     """Key of the object."""
-    reason: Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event"]
+    reason: Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event", "piece", "not_ended"]
     """Why it is not registered."""
 
 

@@ -10,6 +10,8 @@ from clipengine.recordings.pieces import (
     MAX_INIT_BYTES,
     MAX_RUNS,
     MICROSECONDS,
+    Dated,
+    GapReason,
     ObjectRange,
     Piece,
     PieceIndex,
@@ -36,6 +38,14 @@ class ListedTrack(NamedTuple):
     language: str | None = None
 
 
+class ListedText(NamedTuple):
+    """A text with its playlist."""
+
+    playlist: MediaPlaylist
+    title: str | None
+    language: str | None
+
+
 def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> PieceIndex:
     """Return the index of the tracks, whose objects are `stored`. Pieces of missing objects are left out.
 
@@ -52,20 +62,24 @@ def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> Pi
 
 def _runs(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> Iterator[Run]:
     run: Run | None = None
-    at, gap = 0, False
+    at = 0
+    gap: GapReason | None = None
     for segment in playlist.segments:
         duration = round(segment.seconds * MICROSECONDS)
-        data = None if segment.gap else _range(segment.data, stored)
+        data = None if segment.gap or segment.encrypted else _range(segment.data, stored)
         init = None if segment.init is None else _init(segment.init, stored)
         if data is None or (segment.init is not None and init is None):
-            gap = True
+            gap = "encrypted" if segment.encrypted else gap or "missing"
         else:
             if run is None or gap or (run.discontinuity, run.init) != (segment.discontinuity, init):
                 if run is not None:
                     yield run
                 run = Run(segment.discontinuity, init, gap)
             run.pieces.append(Piece(data, at, duration))
-            gap = False
+            if segment.date is not None:
+                run.last_dated = Dated(len(run.pieces) - 1, segment.date)
+                run.first_dated = run.first_dated or run.last_dated
+            gap = None
         at += duration
     if run is not None:
         yield run

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 # A track of kind "muxed" has video and audio; of the others only the named kind is used.
 TrackKind = Literal["muxed", "video", "audio"]
+# Pieces are missing or encrypted, or the recorder paused, by the dates of the playlist.
+GapReason = Literal["missing", "encrypted", "paused"]
 MAX_TRACKS = 64
 MAX_AUDIO_STREAMS = 63  # of a track
 MAX_RUNS = 2000  # of a recording: two pieces of each are probed
@@ -46,18 +48,51 @@ class Piece(NamedTuple):
         return self.start + self.duration
 
 
+class Gap(NamedTuple):
+    """A range of the timeline without media, in microseconds."""
+
+    start: int
+    end: int
+    reason: GapReason
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "start_seconds": self.start / MICROSECONDS,
+            "end_seconds": self.end / MICROSECONDS,
+            "reason": self.reason,
+        }
+
+
+class Dated(NamedTuple):
+    """The number of a piece of a run, and its date by the playlist, in microseconds since 1970."""
+
+    number: int
+    date: int
+
+
 @dataclass
 class Run:
     """Pieces that continue one byte stream. Recording time is container time plus `shift`.
 
-    Runs of one `discontinuity` share a clock, in all tracks. `after_gap`: a piece before the run is missing.
+    Runs of one `discontinuity` share a clock, in all tracks. `gap` says why media before the run is missing.
+    `first_dated` and `last_dated` are pieces whose date the playlist states.
     """
 
     discontinuity: int
     init: ObjectRange | None
-    after_gap: bool
+    gap: GapReason | None
     pieces: list[Piece] = field(default_factory=list)
     shift: Fraction = Fraction(0)
+    first_dated: Dated | None = None
+    last_dated: Dated | None = None
+
+    @property
+    def after_gap(self) -> bool:
+        return self.gap is not None
+
+    def zero_date(self, dated: Dated) -> int:
+        """Return the date of the start of the timeline by the date of a piece."""
+        return dated.date - self.pieces[dated.number].start
 
 
 @dataclass
@@ -68,6 +103,14 @@ class Track:
     runs: list[Run] = field(default_factory=list)
     title: str | None = None
     language: str | None = None
+
+
+class ListedPiece(NamedTuple):
+    """A piece with the numbers of its track and of its run in the track."""
+
+    track: int
+    run: int
+    piece: Piece
 
 
 @dataclass(frozen=True)
@@ -102,6 +145,33 @@ class PieceIndex:
                 yield run.init
             for piece in run.pieces:
                 yield piece.data
+
+    def listed(self, start: int) -> list[ListedPiece]:
+        """Return the pieces of all tracks that end after a time in microseconds, in the order of their starts."""
+        found = [
+            ListedPiece(number, place, piece)
+            for number, track in enumerate(self.tracks)
+            for place, run in enumerate(track.runs)
+            for piece in run.pieces
+            if piece.end > start
+        ]
+        return sorted(found, key=lambda each: each.piece.start)
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """The gaps of the first track, which is the picture unless there is none. Call it when all runs are placed."""
+        found, at = [], 0
+        for run in self.tracks[0].runs:
+            if run.gap is not None and run.pieces[0].start > at:
+                found.append(Gap(at, run.pieces[0].start, run.gap))
+            at = run.pieces[-1].end
+        return found
+
+    @property
+    def started_at(self) -> int | None:
+        """The date of the recording's start by its playlist, in microseconds since 1970, or None."""
+        dates = (run.zero_date(run.first_dated) for _, run in self.runs() if run.first_dated is not None)
+        return next(dates, None)
 
     @property
     def etag(self) -> str:

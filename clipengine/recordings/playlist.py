@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,12 @@ MAX_URI_BYTES = 1024
 MAX_GAPS = 10_000
 _MAX_NAME = 80
 _MAX_OFFSET = (1 << 63) - 1
+_MAX_METHOD = 40
+_MAX_DATE = 40  # characters
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_AGE = timedelta(days=230 * 365)  # as that of a creation time
+
+_VARIANT_HINT = "Delete the recording and register the playlist again, with another variant or without one."
 
 _MARK = "#EXTM3U"
 _SECONDS = re.compile(r"\d{1,4}(\.\d{0,12})?", re.ASCII)
@@ -49,13 +56,18 @@ class ByteRange(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A piece of a media playlist. `gap`: the playlist says that it is missing."""
+    """A piece of a media playlist. `gap`: the playlist says that it is missing. `encrypted`: it cannot be read.
+
+    `date` is that of its first frame, in microseconds since 1970, if the playlist states it here.
+    """
 
     data: ByteRange
     init: ByteRange | None
     seconds: Fraction
     discontinuity: int
     gap: bool
+    date: int | None = None
+    encrypted: bool = False
 
 
 @dataclass
@@ -67,17 +79,43 @@ class MediaPlaylist:
 
 
 class Variant(NamedTuple):
-    """A version of the recording: the playlist of its video, which may contain audio, and the group of its audio."""
+    """A version of the recording: the playlist of its video, and the groups of its audio and its texts."""
 
     key: str
-    pixels: int
+    size: tuple[int, int]  # width and height, 0 if they are not stated
     bandwidth: int
     audio: str | None
+    name: str | None
+    texts: str | None = None
+
+    @property
+    def pixels(self) -> int:
+        return self.size[0] * self.size[1]
+
+
+@dataclass(frozen=True)
+class VariantChoice:
+    """Which variant is the recording: the best one that is at most so high, or has this name."""
+
+    max_height: int | None = None
+    name: str | None = None
+
+    def fits(self, variant: Variant) -> bool:
+        if self.max_height is not None and not 0 < variant.size[1] <= self.max_height:
+            return False
+        return self.name is None or variant.name == self.name
+
+    def __str__(self) -> str:
+        return f"the name {self.name!r}" if self.max_height is None else f"a height of at most {self.max_height}"
+
+
+LARGEST = VariantChoice()
 
 
 class Rendition(NamedTuple):
-    """An audio track of a group. Without a key it is in the playlist of the variant."""
+    """An audio track or a text of a group. An audio track without a key is in the playlist of the variant."""
 
+    is_text: bool
     group: str
     key: str | None
     name: str | None
@@ -86,20 +124,28 @@ class Rendition(NamedTuple):
 
 @dataclass
 class MasterPlaylist:
-    """The versions and the audio tracks of a recording."""
+    """The versions, the audio tracks and the texts of a recording."""
 
     variants: list[Variant] = field(default_factory=list)
     renditions: list[Rendition] = field(default_factory=list)
 
-    @property
-    def best(self) -> Variant:
-        """The variant with the most pixels; of several, the one with the highest bandwidth."""
-        return max(self.variants, key=lambda each: (each.pixels, each.bandwidth))
+    def variant(self, choice: VariantChoice) -> Variant:
+        """Return the chosen variant with the most pixels; of several, the one with the highest bandwidth.
 
-    @property
-    def audio(self) -> list[Rendition]:
-        """The audio tracks of the best variant."""
-        return [each for each in self.renditions if each.group == self.best.audio]
+        Raises PlaylistInvalid if no variant fits.
+        """
+        fitting = [each for each in self.variants if choice.fits(each)]
+        if not fitting:
+            raise PlaylistInvalid(f"the playlist has no variant with {choice}", hint=_VARIANT_HINT)
+        return max(fitting, key=lambda each: (each.pixels, each.bandwidth))
+
+    def audio_of(self, variant: Variant) -> list[Rendition]:
+        """Return the audio tracks of a variant."""
+        return [each for each in self.renditions if not each.is_text and each.group == variant.audio]
+
+    def texts_of(self, variant: Variant) -> list[Rendition]:
+        """Return the texts of a variant."""
+        return [each for each in self.renditions if each.is_text and each.key and each.group == variant.texts]
 
 
 def is_playlist(head: bytes) -> bool:
@@ -107,14 +153,17 @@ def is_playlist(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").startswith(_MARK.encode())
 
 
-def parse_playlist(data: bytes, *, key: str, folder: str) -> MediaPlaylist | MasterPlaylist:
+def parse_playlist(data: bytes, *, key: str, folder: str, base_url: str = "") -> MediaPlaylist | MasterPlaylist:
     """Parse the playlist `key`, whose URIs must lie in `folder`, which is empty or ends with a slash.
+
+    URLs that begin with `base_url`, unless it is empty, name the objects of the store.
 
     Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted or TooManyPieces.
     """
     lines = _lines(data)
     is_master = any(line.startswith(("#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:")) for line in lines)
-    parser = _MasterParser(key, folder) if is_master else _MediaParser(key, folder)
+    place = _Place(key, folder, base_url)
+    parser = _MasterParser(place) if is_master else _MediaParser(place)
     for line in lines:
         parser.add(line)
     return parser.finish()
@@ -132,31 +181,40 @@ def _lines(data: bytes) -> list[str]:
     return [line for line in lines if line]
 
 
+class _Place(NamedTuple):
+    """The key of a playlist, the folder of its objects, and the beginning of their URLs."""
+
+    key: str
+    folder: str
+    base_url: str
+
+
 class _Parser:
-    def __init__(self, key: str, folder: str) -> None:
-        self._key = key
-        self._folder = folder
+    def __init__(self, place: _Place) -> None:
+        self._place = place
 
     def resolve(self, uri: str) -> str:
-        return resolve_uri(uri, key=self._key, folder=self._folder)
+        return resolve_uri(uri, **self._place._asdict())
 
 
 class _MediaParser(_Parser):
     """Parser of the lines of a media playlist."""
 
-    def __init__(self, key: str, folder: str) -> None:
-        super().__init__(key, folder)
+    def __init__(self, place: _Place) -> None:
+        super().__init__(place)
         self._playlist = MediaPlaylist()
         self._ends: dict[str, int] = {}  # key -> end of its last byte range
         self._init: ByteRange | None = None
         self._discontinuity = 0
         self._gaps = 0
+        self._encryption: str | None = None
         self._begin_segment()
 
     def _begin_segment(self) -> None:
         self._seconds: Fraction | None = None
         self._range: str | None = None
         self._gap = False
+        self._date: int | None = None
 
     def add(self, line: str) -> None:
         if not line.startswith("#"):
@@ -165,20 +223,28 @@ class _MediaParser(_Parser):
         tag, _, value = line.partition(":")
         if tag in _UNSUPPORTED:
             raise PlaylistUnsupported(f"the playlist has {tag}")
-        if tag == "#EXTINF":
-            self._seconds = _seconds(value)
-        elif tag == "#EXT-X-KEY":
-            _refuse_key(_attributes(value))
-        elif tag == "#EXT-X-BYTERANGE":
-            self._range = value
+        if tag == "#EXT-X-KEY":
+            method = _attributes(value).get("METHOD", "NONE")
+            self._encryption = None if method == "NONE" else method[:_MAX_METHOD]
         elif tag == "#EXT-X-MAP":
             self._init = self._map(_attributes(value))
         elif tag == "#EXT-X-DISCONTINUITY" and self._playlist.segments:
             self._discontinuity += 1
-        elif tag == "#EXT-X-GAP":
-            self._gap = True
         elif tag == "#EXT-X-ENDLIST":
             self._playlist.ended = True
+        else:
+            self._describe_segment(tag, value)
+
+    def _describe_segment(self, tag: str, value: str) -> None:
+        """Keep what a tag says about the next segment."""
+        if tag == "#EXTINF":
+            self._seconds = _seconds(value)
+        elif tag == "#EXT-X-BYTERANGE":
+            self._range = value
+        elif tag == "#EXT-X-GAP":
+            self._gap = True
+        elif tag == "#EXT-X-PROGRAM-DATE-TIME":
+            self._date = _date(value)
 
     def _add_segment(self, uri: str) -> None:
         if self._seconds is None:
@@ -190,7 +256,8 @@ class _MediaParser(_Parser):
         if self._gaps > MAX_GAPS:
             raise TooManyPieces(f"the playlist has more than {MAX_GAPS} gaps")
         data = self._data(self.resolve(uri))
-        segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap))
+        encrypted = self._encryption is not None
+        segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap, self._date, encrypted))
         self._begin_segment()
 
     def _data(self, key: str) -> ByteRange:
@@ -215,14 +282,16 @@ class _MediaParser(_Parser):
     def finish(self) -> MediaPlaylist:
         if not self._playlist.segments:
             raise PlaylistInvalid("the playlist has no segments")
+        if all(segment.encrypted for segment in self._playlist.segments):
+            raise RecordingEncrypted(f"the segments of the playlist are encrypted ({self._encryption})")
         return self._playlist
 
 
 class _MasterParser(_Parser):
     """Parser of the lines of a master playlist."""
 
-    def __init__(self, key: str, folder: str) -> None:
-        super().__init__(key, folder)
+    def __init__(self, place: _Place) -> None:
+        super().__init__(place)
         self._playlist = MasterPlaylist()
         self._stream: dict[str, str] | None = None  # attributes of the variant whose URI follows
 
@@ -234,8 +303,6 @@ class _MasterParser(_Parser):
             self._stream = _attributes(value)
         elif tag == "#EXT-X-MEDIA":
             self._add_rendition(_attributes(value))
-        elif tag == "#EXT-X-SESSION-KEY":
-            _refuse_key(_attributes(value))
         elif not line.startswith("#") and self._stream is not None:
             self._add_variant(line, self._stream)
             self._stream = None
@@ -245,19 +312,22 @@ class _MasterParser(_Parser):
         bandwidth = _NUMBER.fullmatch(found.get("BANDWIDTH", ""))
         variant = Variant(
             self.resolve(uri),
-            int(size[1]) * int(size[2]) if size else 0,
+            (int(size[1]), int(size[2])) if size else (0, 0),
             int(bandwidth[0]) if bandwidth else 0,
             found.get("AUDIO"),
+            found.get("NAME", found.get("VIDEO")),
+            found.get("SUBTITLES"),
         )
         self._playlist.variants.append(variant)
         self._check_count(self._playlist.variants)
 
     def _add_rendition(self, found: dict[str, str]) -> None:
-        if found.get("TYPE") != "AUDIO":
+        if found.get("TYPE") not in ("AUDIO", "SUBTITLES"):
             return
         key = self.resolve(found["URI"]) if "URI" in found else None
         name, language = (found.get(each, "")[:_MAX_NAME] or None for each in ("NAME", "LANGUAGE"))
-        self._playlist.renditions.append(Rendition(found.get("GROUP-ID", ""), key, name, language))
+        is_text = found["TYPE"] == "SUBTITLES"
+        self._playlist.renditions.append(Rendition(is_text, found.get("GROUP-ID", ""), key, name, language))
         self._check_count(self._playlist.renditions)
 
     @staticmethod
@@ -271,10 +341,12 @@ class _MasterParser(_Parser):
         return self._playlist
 
 
-def resolve_uri(uri: str, *, key: str, folder: str) -> str:
+def resolve_uri(uri: str, *, key: str, folder: str, base_url: str = "") -> str:
     """Return the key that a URI in the playlist `key` names. Raises PlaylistInvalid or PlaylistOutside."""
     if len(uri.encode()) > MAX_URI_BYTES:
         raise PlaylistInvalid(f"a URI has more than {MAX_URI_BYTES} bytes")
+    if base_url and uri.startswith(base_url):
+        uri, key = uri.removeprefix(base_url), ""
     try:
         parts = urlsplit(uri)
         path = unquote(parts.path, errors="strict")
@@ -294,16 +366,21 @@ def _attributes(text: str) -> dict[str, str]:
     return {name: value.strip('"') for name, value in _ATTRIBUTE.findall(text)}
 
 
-def _refuse_key(found: dict[str, str]) -> None:
-    if (method := found.get("METHOD", "NONE")) != "NONE":
-        raise RecordingEncrypted(f"the segments of the playlist are encrypted ({method[:40]})")
-
-
 def _seconds(value: str) -> Fraction:
     text = value.split(",")[0].strip()
     if not _SECONDS.fullmatch(text) or (seconds := Fraction(text)) > MAX_SEGMENT_SECONDS:
         raise PlaylistInvalid(f"{text[:40]!r} is not a duration of 0 to {MAX_SEGMENT_SECONDS} s")
     return seconds
+
+
+def _date(value: str) -> int | None:
+    """Return a date in microseconds since 1970, or None if it is invalid: nothing but gaps depends on it."""
+    try:
+        found = datetime.fromisoformat(value.strip()[:_MAX_DATE])
+        since = (found if found.tzinfo is not None else found.replace(tzinfo=UTC)) - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    return since // timedelta(microseconds=1) if timedelta(0) < since < _MAX_AGE else None
 
 
 def _byte_range(text: str) -> tuple[int, int | None]:

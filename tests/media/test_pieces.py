@@ -15,8 +15,10 @@ import pytest
 from clipengine.cli.local.making import LocalClip, cut_once, read_facts
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.profiles import Render
+from clipengine.clips.request import GapMode
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
 from clipengine.media.input.piece_run import _forgiven
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Settings
 from tests.films.film import Film
 from tests.films.judge import judge
@@ -29,6 +31,7 @@ from tests.support.playlists import (
     edited,
     fmp4_playlist,
     joined,
+    raw_audio,
     restart_counters,
     separate_audio,
     stated,
@@ -39,9 +42,17 @@ F = Fraction
 WRAP = F(2**33, 90_000)
 
 
-def cut(path: Path, start: str, end: str, render: Render = "encode") -> tuple[ClipResult, ClipReading]:
+def cut(
+    path: Path,
+    start: str,
+    end: str,
+    render: Render = "encode",
+    *,
+    gaps: GapMode = "hold",
+    variant: VariantChoice | None = None,
+) -> tuple[ClipResult, ClipReading]:
     output = path.with_name("clip.mp4")
-    clip = LocalClip([(F(start), F(end))], render=render)
+    clip = LocalClip([(F(start), F(end))], render=render, gaps=gaps, variant=variant or VariantChoice())
     made = cut_once(Settings(), str(path), output, clip, on_progress=lambda done: None)
     return made, read_clip(output)
 
@@ -125,6 +136,15 @@ def test_audio_of_a_separate_playlist_is_exact(tmp_path: Path) -> None:
     assert [track.language for track in facts.audio] == ["en"]
 
 
+def test_variant_is_cut_instead_of_the_largest(tmp_path: Path) -> None:
+    film = separate_audio(tmp_path / "master.m3u8")
+    film.path.write_text(film.path.read_text().replace("80x44", "320x180"))
+    with pytest.raises(PlaylistInvalid, match=r"missing\.m3u8"):
+        cut(film.path, "1", "2")
+    made, _ = cut(film.path, "1", "2", variant=VariantChoice(max_height=90))
+    assert (made.height, made.audio_codec) == (90, "aac")
+
+
 def numbers(reading: ClipReading) -> list[int]:
     return [seen.number if seen.number is not None else -1 for _, seen in reading.frames]
 
@@ -153,6 +173,25 @@ def test_change_of_codec_and_sample_rate_opens_other_decoders(tmp_path: Path) ->
     assert len(found) == 113
 
 
+def test_clear_part_of_a_partly_encrypted_recording_is_cut(ts: Film) -> None:
+    film = edited(ts, "partly.m3u8", lambda text: _encrypt(text, 3))
+    check_exact(film, "1.1", "3.5")
+    check_exact(film, "8.3", "11.1")
+
+
+def _encrypt(text: str, segment: int) -> str:
+    """Return a playlist that says that one segment is encrypted."""
+    head, *rest = text.split("#EXTINF")
+    rest[segment] += "#EXT-X-KEY:METHOD=NONE\n"
+    rest[segment - 1] += '#EXT-X-KEY:METHOD=AES-128,URI="k"\n'
+    return "#EXTINF".join([head, *rest])
+
+
+@pytest.mark.parametrize(("start", "end"), [("3.1", "8.9"), pytest.param("0", "1.3", marks=pytest.mark.exhaustive)])
+def test_raw_audio_has_the_clock_of_its_tags(tmp_path: Path, start: str, end: str) -> None:
+    check_exact(raw_audio(tmp_path / "index.m3u8", first=WRAP - 5), start, end)
+
+
 def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
     film = ts_playlist(tmp_path / "index.m3u8")
     (tmp_path / "index002.ts").unlink()
@@ -162,6 +201,67 @@ def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
     assert kept == numbers(reading) == [*range(kept[0], 100), *range(150, kept[-1] + 1)]
     assert made.duration_seconds == pytest.approx(5, abs=0.05)
     assert made.copied_seconds > 2
+
+
+def test_missing_segment_is_left_out_if_gaps_are_skipped(tmp_path: Path) -> None:
+    film = ts_playlist(tmp_path / "index.m3u8")
+    (tmp_path / "index002.ts").unlink()
+    made, reading = cut(film.path, "3.1", "8.1", gaps="skip")
+    found = numbers(reading)
+    assert found == [*range(found[0], 100), *range(150, found[-1] + 1)]
+    assert len(found) == 76
+    assert not any(text.startswith("video_gap") for text in made.warnings)
+    assert made.parts is not None
+    assert [part.offset_seconds for part in made.parts] == [0, pytest.approx(0.96, abs=0.05)]
+
+
+def test_pause_by_the_dates_of_a_playlist_is_held(tmp_path: Path) -> None:
+    first = ts_playlist(tmp_path / "a.m3u8")
+    second = replace(VIDEO, times=every(25, 4), first_number=25 * SECONDS)
+    ts_playlist(tmp_path / "b.m3u8", video=second, audio=replace(AUDIO, seconds=F(4)), offset=F(4900))
+    joined(tmp_path / "index.m3u8", first.path, tmp_path / "b.m3u8")
+    text = (tmp_path / "index.m3u8").read_text()
+    head, tail = text.split("#EXT-X-DISCONTINUITY\n")
+    date = "#EXT-X-PROGRAM-DATE-TIME:2026-11-28T12:00:{}Z\n"
+    (tmp_path / "index.m3u8").write_text(
+        head.replace("#EXTINF", date.format("00") + "#EXTINF", 1) + "#EXT-X-DISCONTINUITY\n" + date.format(17) + tail
+    )
+    made, reading = cut(tmp_path / "index.m3u8", "11.02", "18.02")
+    assert numbers(reading) == [*range(275, 300), *range(300, 326)]
+    assert [text.split(":")[0] for text in made.warnings] == ["video_gap", "audio_gap_filled"]
+    assert [float(reading.frames[number][0]) for number in (24, 25)] == [0.96, pytest.approx(6.0, abs=0.03)]
+    facts = read_facts(Settings(), str(tmp_path / "index.m3u8"))
+    assert str(facts.creation_time) == "2026-11-28 12:00:00+00:00"
+
+
+def test_texts_of_a_playlist_are_carried_on_the_clock_of_their_run(tmp_path: Path) -> None:
+    first = ts_playlist(tmp_path / "a.m3u8")
+    second = replace(VIDEO, times=every(25, 4), first_number=25 * SECONDS)
+    ts_playlist(tmp_path / "b.m3u8", video=second, audio=replace(AUDIO, seconds=F(4)), offset=F(4900))
+    joined(tmp_path / "index.m3u8", first.path, tmp_path / "b.m3u8")
+    for name, ticks in (("0", 0), ("1", 90_000 * 4900)):
+        header = f"X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{ticks}"
+        (tmp_path / f"{name}.vtt").write_text(f"WEBVTT\n{header}\n\n00:01.000 --> 00:02.000\ntext {name}\n")
+    (tmp_path / "text.m3u8").write_text(
+        "#EXTM3U\n#EXTINF:12,\n0.vtt\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n1.vtt\n#EXT-X-ENDLIST\n"
+    )
+    media = '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="English",LANGUAGE="en"'
+    (tmp_path / "all.m3u8").write_text(
+        f'#EXTM3U\n{media},URI="text.m3u8"\n{media.replace("English", "Gone")},URI="gone.m3u8"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=1,SUBTITLES="s"\nindex.m3u8\n'
+    )
+    cut(tmp_path / "all.m3u8", "0", "15")
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        text = container.streams.subtitles[0]
+        found = [
+            (float(packet.pts * packet.time_base), bytes(packet)[2:].decode())
+            for packet in container.demux(text)
+            if packet.pts is not None and packet.size > 2
+        ]
+    assert text.language == "eng"
+    assert [content for _, content in found] == ["text 0", "text 1"]
+    # The first frame of the first run is at 0.08 s of its clock, because of the B-frames before it.
+    assert [time for time, _ in found] == [pytest.approx(0.92, abs=0.002), pytest.approx(13, abs=0.002)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipengine.errors import ClipEngineError
+from clipengine.errors import ClipEngineError, PlaylistInvalid
 from clipengine.recordings.playlist import (
     MAX_GAPS,
     MAX_PLAYLIST_BYTES,
@@ -17,6 +17,7 @@ from clipengine.recordings.playlist import (
     ByteRange,
     MasterPlaylist,
     MediaPlaylist,
+    VariantChoice,
     is_playlist,
     parse_playlist,
 )
@@ -87,6 +88,19 @@ def test_discontinuities_are_counted_from_the_first_segment() -> None:
     assert [segment.discontinuity for segment in media(*lines).segments] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2026-11-28T12:00:00.500Z", 1_795_867_200_500_000),
+        ("2026-11-28T13:00:00.5+0100", 1_795_867_200_500_000),
+        ("2026-11-28T12:00:00", 1_795_867_200_000_000),
+        *((text, None) for text in ("1904-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "yesterday", "")),
+    ],
+)
+def test_date_of_a_segment_is_read_if_it_is_one(text: str, date: int | None) -> None:
+    assert media(f"#EXT-X-PROGRAM-DATE-TIME:{text}", "#EXTINF:4,", "a.ts").segments[0].date == date
+
+
 def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
     found = master(
         '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="English",LANGUAGE="en",URI="en.m3u8"',
@@ -96,11 +110,36 @@ def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
         *('#EXT-X-STREAM-INF:BANDWIDTH=100,RESOLUTION=1280x720,AUDIO="a"', "thin.m3u8"),
         *('#EXT-X-STREAM-INF:BANDWIDTH=200,RESOLUTION=1280x720,AUDIO="a"', "best.m3u8"),
     )
-    assert found.best.key == "show/best.m3u8"
-    assert [(each.key, each.name, each.language) for each in found.audio] == [
+    best = found.variant(VariantChoice())
+    assert best.key == "show/best.m3u8"
+    assert [(each.key, each.name, each.language) for each in found.audio_of(best)] == [
         ("show/en.m3u8", "English", "en"),
         (None, "Main, muxed", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "key"),
+    [
+        (VariantChoice(max_height=1080), "show/high.m3u8"),
+        (VariantChoice(max_height=1079), "show/medium.m3u8"),
+        (VariantChoice(name="low"), "show/low.m3u8"),
+        (VariantChoice(max_height=359), None),
+        (VariantChoice(name="lo"), None),
+    ],
+)
+def test_variant_is_chosen_by_height_or_name(choice: VariantChoice, key: str | None) -> None:
+    found = master(
+        *('#EXT-X-STREAM-INF:BANDWIDTH=9,RESOLUTION=640x360,NAME="low"', "low.m3u8"),
+        *('#EXT-X-STREAM-INF:BANDWIDTH=5,RESOLUTION=1280x720,NAME="medium"', "medium.m3u8"),
+        *('#EXT-X-STREAM-INF:BANDWIDTH=7,RESOLUTION=1920x1080,NAME="high"', "high.m3u8"),
+        *("#EXT-X-STREAM-INF:BANDWIDTH=1", "sound.m3u8"),
+    )
+    if key is None:
+        with pytest.raises(PlaylistInvalid, match="no variant"):
+            found.variant(choice)
+    else:
+        assert found.variant(choice).key == key
 
 
 @pytest.mark.parametrize(
@@ -109,6 +148,31 @@ def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
 )
 def test_relative_path_in_the_folder_is_followed(uri: str, key: str) -> None:
     assert media("#EXTINF:4,", uri).segments[0].data.key == key
+
+
+@pytest.mark.parametrize(
+    ("uri", "key"),
+    [
+        ("https://cdn.example.org/v/show/a%20b.ts?x=1", "show/a b.ts"),
+        ("b.ts", "show/b.ts"),
+        *((f"https://cdn.example.org/v/{path}", None) for path in ("other/a.ts", "../show/a.ts", "show/../a.ts", "")),
+        *(
+            (uri, None)
+            for uri in ("https://cdn.example.org/show/a.ts", "https://cdn.example.org/v/https://h/show/a.ts")
+        ),
+        *((uri, None) for uri in ("https://cdn.example.org.evil/v/show/a.ts", "https://cdn.example.org/v//show/a.ts")),
+    ],
+)
+def test_url_of_the_store_is_a_key(uri: str, key: str | None) -> None:
+    found, base_url = f"#EXTM3U\n#EXTINF:4,\n{uri}\n".encode(), "https://cdn.example.org/v/"
+    if key is None:
+        with pytest.raises(ClipEngineError) as raised:
+            parse_playlist(found, key="show/index.m3u8", folder="show/", base_url=base_url)
+        assert raised.value.code in ("playlist_outside", "playlist_invalid")
+    else:
+        playlist = parse_playlist(found, key="show/index.m3u8", folder="show/", base_url=base_url)
+        assert isinstance(playlist, MediaPlaylist)
+        assert playlist.segments[0].data.key == key
 
 
 def test_percent_signs_are_decoded_once() -> None:
@@ -160,7 +224,8 @@ def test_byte_range_beyond_the_limits_is_refused(found: str) -> None:
         (f'#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="k"\n{SEGMENT}', "recording_encrypted"),
         (f"#EXTM3U\n#EXT-X-KEY:METHOD=SAMPLE-AES-CTR\n{SEGMENT}", "recording_encrypted"),
         (f"#EXTM3U\n#EXT-X-KEY:METHOD=NONE\n{SEGMENT}", None),
-        ("#EXTM3U\n#EXT-X-SESSION-KEY:METHOD=AES-128\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8", "recording_encrypted"),
+        ("#EXTM3U\n#EXT-X-SESSION-KEY:METHOD=AES-128\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8", None),
+        (f'#EXTM3U\n{SEGMENT}#EXT-X-KEY:METHOD=AES-128,URI="k"\n{SEGMENT}', None),
     ],
 )
 def test_playlist_that_is_not_supported_has_a_code(text: str, code: str | None) -> None:

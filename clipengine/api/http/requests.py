@@ -31,7 +31,7 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
-from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest
+from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode
 from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
@@ -358,6 +358,11 @@ class CreateClip(Body):
         description="Move each cut, the start and the end of each part, to the nearest such moment. A cut without one "
         "within the distance stays, with the warning `not_snapped`.",
     )
+    gaps: GapMode = Field(
+        default="hold",
+        description="What becomes of gaps of a recording of many files. `hold`: the last frame is held, in silence. "
+        "`skip`: they are left out, and the clip has a part for each unbroken stretch. `fail`: the request is refused.",
+    )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(
         default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
@@ -472,6 +477,19 @@ class CreateKey(Body):
     )
 
 
+class VariantOfPlaylist(Body):
+    model_config = _like(_either({"max_height": "integer"}, {"name": "string"}), max_height=720)
+
+    max_height: int | None = Field(default=None, ge=1, le=99_999, description="The largest one up to this height.")
+    name: Line | None = Field(default=None, description="The one with this `NAME`.")
+
+    @model_validator(mode="after")
+    def _has_one_rule(self) -> VariantOfPlaylist:
+        if (self.max_height is None) == (self.name is None):
+            raise PydanticCustomError("variant", "must have either max_height or name", {"hint": "Give one of them."})
+        return self
+
+
 class RegisterRecording(Body):
     max_bytes = None  # as for a clip
     always_hashed = ("bucket_path", "name", "metadata")
@@ -488,11 +506,16 @@ class RegisterRecording(Body):
     name: Line | None = None
     metadata: Metadata = {}
     tags: Tags = []
+    variant: VariantOfPlaylist | None = Field(
+        default=None, description="The variant of a master playlist. Default: the one with the most pixels."
+    )
 
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:
         if (self.bucket_path is None) == (self.url is None):
             raise PydanticCustomError("place", "must have either bucket_path or url", {"hint": "Give one of them."})
+        if self.variant is not None and self.bucket_path is None:
+            raise PydanticCustomError("variant", "variant needs a bucket_path")
         return self
 
 
@@ -688,6 +711,13 @@ class PartQuery(Query):
     end_seconds: float | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="Default, and maximum: the end of the recording."
     )
+
+
+class ListPieces(Query):
+    start_seconds: float = Field(
+        default=0, ge=0, le=1e9, allow_inf_nan=False, description="Only pieces that end after this time."
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="Number of pieces.")
 
 
 class GetFrames(PartQuery):

@@ -40,7 +40,9 @@ from clipengine.errors import (
     InvalidLabel,
     InvalidTimeRange,
     InvalidWebhookUrl,
+    NoMediaInRange,
     QueueFull,
+    RecordingEncrypted,
     RecordingNotComplete,
     RecordingNotFound,
     UnknownProfile,
@@ -186,6 +188,8 @@ _CREATE_ERRORS = (
     InvalidTimeRange,
     InvalidLabel,
     InvalidWebhookUrl,
+    NoMediaInRange,
+    RecordingEncrypted,
     QueueFull,
     DiskLow,
 )

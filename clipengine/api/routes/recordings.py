@@ -12,6 +12,7 @@ from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import (
     DeleteRecording,
+    ListPieces,
     ListRecordings,
     NoBody,
     NoQuery,
@@ -39,10 +40,11 @@ from clipengine.ingest.jibri import described
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.recordings import RecordingFilter
-from clipengine.objects.recording import RecordingObject
+from clipengine.objects.recording import ListedPiecesObject, RecordingObject
 from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.discovery import clean_name, file_name
 from clipengine.recordings.media_types import without_ending
+from clipengine.recordings.pieces import MICROSECONDS
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
 from clipengine.work.recording_files import adopt_copy
@@ -65,6 +67,7 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
             name=name,
             metadata=metadata,
             tags=body.tags,
+            variant=None if body.variant is None else body.variant.model_dump(exclude_none=True),
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
@@ -138,6 +141,13 @@ def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
     return page_response(call, [RecordingObject.of(recording) for recording in page.data], page.next_cursor)
 
 
+def list_pieces(call: Call[ListPieces, NoBody]) -> Response:
+    recordings, id = call.ledger.recordings, call.path("recording_id")
+    index = recordings.pieces.get(recordings.get(id).recording_id)
+    found = [] if index is None else index.listed(int(call.query.start_seconds * MICROSECONDS))
+    return json_response(ListedPiecesObject.first_of(found, call.query.limit).to_object())
+
+
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
     recordings, body = call.ledger.recordings, call.body
     check_expiry(body.expires_at)
@@ -193,6 +203,16 @@ OPERATIONS = [
         [_RECORDING],
         (RecordingNotFound,),
         query=WaitQuery,
+    ),
+    Operation(
+        "GET",
+        "/v1/recordings/{recording_id}/pieces",
+        "read",
+        list_pieces,
+        "List the files of a recording of many files",
+        [Answer(200, "The files from a time on.", ListedPiecesObject)],
+        (RecordingNotFound,),
+        query=ListPieces,
     ),
     Operation(
         "PATCH",

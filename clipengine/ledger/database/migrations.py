@@ -402,6 +402,15 @@ def migration_37(database: Database) -> None:
     )
 
 
+def migration_38(database: Database) -> None:
+    """Add the gaps of recordings of many files, and the variants of playlists that were chosen.
+
+    A recording that an older engine probes is without its gaps, and of the largest variant.
+    """
+    database.run("ALTER TABLE recordings ADD COLUMN gaps TEXT")
+    database.run("ALTER TABLE recordings ADD COLUMN variant TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -440,6 +449,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_35,
     migration_36,
     migration_37,
+    migration_38,
 )
 
 

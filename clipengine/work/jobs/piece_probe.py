@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import RecordingUnreadable
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
-from clipengine.recordings.pieces import PieceIndex, Track, track_of
+from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_pieces
 from clipengine.work.children.jobs import Job, Message
+from clipengine.work.jobs.piece_texts import read_texts
 
 
 def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
@@ -22,17 +26,35 @@ def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
     return replace(probe, message={"job": "probe_pieces", "pieces": pieces})
 
 
+@dataclass(frozen=True)
+class ProbedPieces:
+    """The index of a recording of many files, its facts, its texts, and the reader of its pieces."""
+
+    index: PieceIndex
+    facts: SourceFacts
+    texts: list[TextTrack]
+    reader: PiecesReader
+
+
 def read_piece_facts(
-    store: Store, playlist: ObjectReader, probe: Job, run: Callable[[Job, ObjectReader], Message]
-) -> tuple[PieceIndex, SourceFacts, PiecesReader]:
-    """Return the index of a playlist, its facts, and the reader of its pieces, which the caller closes.
+    store: Store,
+    playlist: ObjectReader,
+    variant: VariantChoice,
+    probe: Job,
+    run: Callable[[Job, ObjectReader], Message],
+    *,
+    base_url: str = "",
+) -> ProbedPieces:
+    """Return what a child finds in the pieces of a playlist, and their reader, which the caller closes.
 
     `run` has a child do a job. Raises RecordingError, StorageError, or ValueError if the child's report is invalid.
     """
-    index = read_pieces(store, playlist)
+    read = read_pieces(store, playlist, variant, base_url=base_url)
+    index = read.index
     reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
     try:
-        return index, place_pieces(index, run(probe_pieces_job(index, probe), reader)), reader
+        facts = place_pieces(index, run(probe_pieces_job(index, probe), reader))
+        return ProbedPieces(index, facts, read_texts(store, index, read.texts), reader)
     except BaseException:
         reader.close()
         raise
@@ -48,6 +70,8 @@ def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
     if duration <= 0:
         raise RecordingUnreadable("the recording has no media in it")
     facts = SourceFacts.model_validate(report["facts"] | {"duration": str(duration)})
+    if (started := index.started_at) is not None:
+        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(started / MICROSECONDS, UTC)})
     named = {number: track for number, track in enumerate(index.tracks) if track.kind == "audio"}
     return facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)})
 

@@ -76,6 +76,7 @@ class Watch:
         seconds: float,
         settle_seconds: float,
         folder: Path | None,
+        playlist_base_url: str = "",
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -86,7 +87,7 @@ class Watch:
         self._folder = folder
         self._known: dict[str, str] | None = None
         self._unsettled: dict[str, _Unsettled] = {}
-        self._playlists = WatchedPlaylists(store)
+        self._playlists = WatchedPlaylists(store, base_url=playlist_base_url, trusts_times=folder is None)
         self._sidecars = Sidecars(ledger, store)
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()
@@ -150,7 +151,7 @@ class Watch:
                 sidecars.append(found)
             elif is_playlist(found.key):
                 playlists[found.key] = found
-        listed = self._playlists.recordings(prefix, listed, playlists)
+        listed = self._playlists.recordings(prefix, listed, playlists, known)
         self._forget_missing(prefix, {*listed, *(each.key for each in sidecars)}, known)
         for found in self._throttled(self._settled(listed.values(), known)):
             self._register(found, known)
