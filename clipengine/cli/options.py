@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 import click
 
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
+from clipengine.clips.request import GapMode
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
 from clipengine.timecode import parse_time
@@ -119,6 +120,11 @@ render_option = click.option(
     "--render",
     type=click.Choice(["encode", "smart"]),
     help="smart copies whole GOPs and encodes only the frames at the cuts. [default: the profile's]",
+)
+gaps_option = click.option(
+    "--gaps",
+    type=click.Choice(get_args(GapMode)),
+    help="Hold the last frame over gaps of a recording of many files, leave them out, or refuse them. [default: hold]",
 )
 _SNAP_OPTIONS = (
     click.option(

@@ -16,6 +16,7 @@ from clipengine.client.methods import AsyncResource, Resource, aiterating, await
 from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.clips.options.profiles import Render
+from clipengine.clips.request import GapMode
 
 C = TypeVar("C", bound=ClipData)
 
@@ -40,6 +41,7 @@ class ClipCalls(Generic[C]):
         output: Mapping[str, Any] | None = None,
         subtitles: Mapping[str, str] | None = None,
         snap: Mapping[str, Any] | None = None,
+        gaps: GapMode | None = None,
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
         priority: int | None = None,
@@ -55,7 +57,8 @@ class ClipCalls(Generic[C]):
         `output` has the options of the API that change the picture and the audio. `subtitles` are
         `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, or
         `{"mode": "none"}`; by default all transcripts are kept. `snap`, such as
-        `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. At `expires_at` the clip and its object are deleted.
+        `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `gaps` says what becomes of gaps of a recording of
+        many files: "hold", "skip" or "fail". At `expires_at` the clip and its object are deleted.
         """
         body: Object = {"label": label}
         optional: Object = {
@@ -65,6 +68,7 @@ class ClipCalls(Generic[C]):
             "output": dict(output) if output else None,
             "subtitles": dict(subtitles) if subtitles else None,
             "snap": dict(snap) if snap else None,
+            "gaps": gaps,
             "metadata": dict(metadata) if metadata else None,
             "tags": [*tags] if tags else None,
             "priority": priority,
@@ -88,11 +92,12 @@ class ClipCalls(Generic[C]):
         output: Mapping[str, Any] | None = None,
         subtitles: Mapping[str, str] | None = None,
         snap: Mapping[str, Any] | None = None,
+        gaps: GapMode | None = None,
     ) -> Steps[ClipPlan]:
         """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
         ranges = _ranges(start_seconds, end_seconds, parts)
         optional = {"profile": profile, "render": render, "output": output, "subtitles": subtitles, "snap": snap}
-        body = {"label": "plan", **without_none({**ranges, **optional})}
+        body = {"label": "plan", **without_none({**ranges, **optional, "gaps": gaps})}
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))
 

@@ -139,6 +139,9 @@ class RecordingData(_Job):
     expires_at: str | None = None
     fetched_bytes: int | None = None  # of its URL, so far
     pieces: Object | None = None  # the counts of a recording of many files
+    started_at: str | None = None
+    gaps: list[Object] = field(default_factory=list)  # of a recording of many files, at most 1,000
+    gaps_count: int = 0
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 

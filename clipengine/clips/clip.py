@@ -35,6 +35,7 @@ MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webh
 DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
+MAX_SHOWN_GAPS = 1000  # of a recording
 LONG_SECONDS = 600  # longer clips are `long`: they must not delay the others
 
 
@@ -273,12 +274,13 @@ class Recording:
     expires_at: int | None = None
     fetched_bytes: int | None = None  # from a URL; None if it was in the store already
     pieces: dict[str, int] | None = None  # the counts of a recording of many files
+    gaps: list[dict[str, Any]] | None = None  # of a recording of many files
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
 
     @classmethod
-    def local(cls, source: str, facts: SourceFacts) -> Recording:
+    def local(cls, source: str, facts: SourceFacts, gaps: list[dict[str, Any]] | None = None) -> Recording:
         """Return a recording that is in no ledger."""
-        return cls(source, "complete", source, "", 0, 0, facts=facts)
+        return cls(source, "complete", source, "", 0, 0, facts=facts, gaps=gaps)
 
     @property
     def ended(self) -> bool:
@@ -287,6 +289,12 @@ class Recording:
     @property
     def duration_seconds(self) -> float | None:
         return round(float(self.facts.duration), 6) if self.facts else None
+
+    @property
+    def started_at(self) -> str | None:
+        """When the recording began, if its file or its playlist states it."""
+        start = self.facts and self.facts.creation_time
+        return rfc3339(round(start.timestamp() * 1000)) if start else None
 
     def to_object(self) -> dict[str, Any]:
         return {
@@ -306,4 +314,7 @@ class Recording:
             "expires_at": rfc3339(self.expires_at) if self.expires_at is not None else None,
             "fetched_bytes": self.fetched_bytes,
             "pieces": self.pieces,
+            "started_at": self.started_at,
+            "gaps": (self.gaps or [])[:MAX_SHOWN_GAPS],
+            "gaps_count": len(self.gaps or []),
         }

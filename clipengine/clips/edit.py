@@ -24,6 +24,7 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
 
 MAX_PARTS = 100
+MIN_PART_SECONDS = 0.001  # the resolution of containers
 MAX_RECORDINGS = 10  # of one clip: each is opened, and its facts are sent to the encoder
 
 
@@ -104,6 +105,20 @@ def bounds(parts: Sequence[Part], recording_id: str) -> tuple[float, float]:
     """Return the smallest start and the largest end of the parts of a recording, or of all if it has none."""
     own = [part for part in parts if part.recording_id == recording_id] or parts
     return min(part.start_seconds for part in own), max(part.end_seconds for part in own)
+
+
+def without_gaps(parts: Sequence[Part], gaps: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Part]:
+    """Return the stretches of the parts that are in no gap of their recordings, which are in order."""
+    found = []
+    for part in parts:
+        at = part.start_seconds
+        for gap in gaps.get(part.recording_id, ()):
+            start, end = gap["start_seconds"], gap["end_seconds"]
+            if at < end and start < part.end_seconds:
+                found.append(replace(part, start_seconds=at, end_seconds=start))
+                at = end
+        found.append(replace(part, start_seconds=at))
+    return [each for each in found if each.end_seconds - each.start_seconds >= MIN_PART_SECONDS]
 
 
 def total_seconds(parts: Sequence[Part], durations: Mapping[str, float]) -> float:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
@@ -21,6 +22,7 @@ _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, aft
 MAX_LABEL_CHARACTERS = 200
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
 _SURROGATE = re.compile("[\ud800-\udfff]")
+GapMode = Literal["hold", "skip", "fail"]  # what becomes of gaps of a recording of many files
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
 _BOTH = ("start_seconds", "end_seconds")
 
@@ -53,6 +55,7 @@ class ClipRequest:
     traceparent: str | None = None
     parts: tuple[Part, ...] = ()
     snap: Snap | None = None
+    gaps: GapMode = "hold"
 
     @property
     def needs_transcripts(self) -> bool:

@@ -10,16 +10,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.edit import MAX_RECORDINGS, Part, PlannedPart, bounds, total_seconds
+from clipengine.clips.edit import (
+    MAX_PARTS,
+    MAX_RECORDINGS,
+    MIN_PART_SECONDS,
+    Part,
+    PlannedPart,
+    bounds,
+    total_seconds,
+    without_gaps,
+)
 from clipengine.clips.options.output import OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import check_watermark
 from clipengine.clips.plan.frames import lacking_media
-from clipengine.clips.request import LENGTH_HINT, ClipRequest, check_label, check_range
+from clipengine.clips.request import LENGTH_HINT, ClipRequest, GapMode, check_label, check_range
 from clipengine.clips.snapped import check_possible
 from clipengine.errors import (
     InvalidRequest,
     InvalidTimeRange,
+    NoMediaInRange,
     RecordingNotComplete,
     TranscriptNotFound,
     UnknownProfile,
@@ -29,6 +39,8 @@ from clipengine.errors import (
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import exact
+
+_GAP_HINT = "Choose a range without a gap of the recording, or leave the gaps out: `skip`."
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,9 @@ def resolve_clip(
         language = _language(request, source)
     source.facts  # noqa: B018 - raises RecordingNotComplete
     parts = request.parts or (Part(recording_id, request.start_seconds, request.end_seconds),)
+    if request.gaps != "hold":
+        parts = _unbroken(request.gaps, parts, sources, rules.shortest)
+        request = replace(request, parts=parts if request.parts or len(parts) > 1 else ())
     used = tuple(sources[each] for each in dict.fromkeys(part.recording_id for part in parts))
     _check_media(request, profile, used)
     start, end = bounds(parts, recording_id)
@@ -174,6 +189,21 @@ def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], short
         with located(pointer="/parts"):
             raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}", hint=LENGTH_HINT)
     return total
+
+
+def _unbroken(
+    mode: GapMode, parts: Sequence[Part], sources: Mapping[str, ClipSource], shortest: float
+) -> tuple[Part, ...]:
+    """Return the parts without the gaps of their recordings. Raises NoMediaInRange if none may be left out."""
+    with located(pointer="/gaps"):
+        found = without_gaps(parts, {id: source.recording.gaps or [] for id, source in sources.items()})
+        if mode == "fail" and found != list(parts):
+            raise NoMediaInRange("a part of the range is missing in the recording", hint=_GAP_HINT)
+        if sum(part.end_seconds - part.start_seconds for part in found) < max(shortest, MIN_PART_SECONDS):
+            raise NoMediaInRange("the recording has no media in the range, or less than a clip must have")
+        if len(found) > MAX_PARTS:
+            raise InvalidRequest(f"without its gaps, the range has more than {MAX_PARTS} parts")
+    return tuple(found)
 
 
 def _language(request: ClipRequest, source: ClipSource) -> str | None:

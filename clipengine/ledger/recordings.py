@@ -221,6 +221,7 @@ class Recordings:
             "file_size_bytes": size,
             "digest": digest,
             "pieces": pieces and asdict(pieces.counts),
+            "gaps": pieces and [gap.to_object() for gap in pieces.gaps],
         }
         with self._database.transaction(ordered=False):
             if seek_index is not None and self._is_held(probe):

@@ -53,7 +53,7 @@ def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> Pi
 def _runs(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> Iterator[Run]:
     run: Run | None = None
     at, gap = 0, False
-    for segment in playlist.segments:
+    for segment, date in zip(playlist.segments, _dates(playlist), strict=True):
         duration = round(segment.seconds * MICROSECONDS)
         data = None if segment.gap else _range(segment.data, stored)
         init = None if segment.init is None else _init(segment.init, stored)
@@ -63,12 +63,23 @@ def _runs(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> Iterato
             if run is None or gap or (run.discontinuity, run.init) != (segment.discontinuity, init):
                 if run is not None:
                     yield run
-                run = Run(segment.discontinuity, init, gap)
+                run = Run(segment.discontinuity, init, "missing" if gap else None, first_date=date)
             run.pieces.append(Piece(data, at, duration))
+            run.last_date = date
             gap = False
         at += duration
     if run is not None:
         yield run
+
+
+def _dates(playlist: MediaPlaylist) -> Iterator[int | None]:
+    """Yield the date of each segment: as stated, or after that of the segment before, on the same clock."""
+    date, discontinuity = None, 0
+    for segment in playlist.segments:
+        if segment.date is not None or segment.discontinuity != discontinuity:
+            date, discontinuity = segment.date, segment.discontinuity
+        yield date
+        date = None if date is None else date + round(segment.seconds * MICROSECONDS)
 
 
 def _init(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | None:

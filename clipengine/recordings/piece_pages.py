@@ -39,7 +39,8 @@ def pack_head(index: PieceIndex) -> bytes:
             "title": track.title,
             "language": track.language,
             "runs": [
-                [run.discontinuity, run.init, run.after_gap, len(run.pieces), str(run.shift)] for run in track.runs
+                [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), run.first_date, run.last_date]
+                for run in track.runs
             ],
         }
         for track in index.tracks
@@ -54,9 +55,9 @@ def unpack(head: bytes, pages: Sequence[PiecePage]) -> PieceIndex:
         own = sorted(page for page in pages if page.track == number)
         pieces = (piece for page in own for piece in _pieces(_unpacked(page.data)))
         runs = []
-        for discontinuity, init, after_gap, count, shift in packed["runs"]:
+        for discontinuity, init, gap, count, shift, *dates in packed["runs"]:
             taken = [next(pieces) for _ in range(count)]
-            runs.append(Run(discontinuity, init and ObjectRange(*init), after_gap, taken, Fraction(shift)))
+            runs.append(Run(discontinuity, init and ObjectRange(*init), gap, taken, Fraction(shift), *dates))
         tracks.append(Track(packed["kind"], runs, packed["title"], packed["language"]))
     return PieceIndex(tracks)
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 # A track of kind "muxed" has video and audio; of the others only the named kind is used.
 TrackKind = Literal["muxed", "video", "audio"]
+GapReason = Literal["missing", "paused"]  # pieces are missing, or the recorder paused, by the dates of the playlist
 MAX_TRACKS = 64
 MAX_AUDIO_STREAMS = 63  # of a track
 MAX_RUNS = 2000  # of a recording: two pieces of each are probed
@@ -46,18 +47,40 @@ class Piece(NamedTuple):
         return self.start + self.duration
 
 
+class Gap(NamedTuple):
+    """A range of the timeline without media, in microseconds."""
+
+    start: int
+    end: int
+    reason: GapReason
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "start_seconds": self.start / MICROSECONDS,
+            "end_seconds": self.end / MICROSECONDS,
+            "reason": self.reason,
+        }
+
+
 @dataclass
 class Run:
     """Pieces that continue one byte stream. Recording time is container time plus `shift`.
 
-    Runs of one `discontinuity` share a clock, in all tracks. `after_gap`: a piece before the run is missing.
+    Runs of one `discontinuity` share a clock, in all tracks. `gap` says why media before the run is missing. The dates
+    are those of the first and the last piece by the playlist, in microseconds since 1970.
     """
 
     discontinuity: int
     init: ObjectRange | None
-    after_gap: bool
+    gap: GapReason | None
     pieces: list[Piece] = field(default_factory=list)
     shift: Fraction = Fraction(0)
+    first_date: int | None = None
+    last_date: int | None = None
+
+    @property
+    def after_gap(self) -> bool:
+        return self.gap is not None
 
 
 @dataclass
@@ -102,6 +125,22 @@ class PieceIndex:
                 yield run.init
             for piece in run.pieces:
                 yield piece.data
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """The gaps of the first track, which is the picture unless there is none. Call it when all runs are placed."""
+        found, at = [], 0
+        for run in self.tracks[0].runs:
+            if run.gap is not None and run.pieces[0].start > at:
+                found.append(Gap(at, run.pieces[0].start, run.gap))
+            at = run.pieces[-1].end
+        return found
+
+    @property
+    def started_at(self) -> int | None:
+        """The date of the recording's start by its playlist, in microseconds since 1970, or None."""
+        dated = next((run for _, run in self.runs() if run.first_date is not None), None)
+        return None if dated is None or dated.first_date is None else dated.first_date - dated.pieces[0].start
 
     @property
     def etag(self) -> str:

@@ -16,6 +16,8 @@ from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
 from clipengine.timecode import bounded
 
 _WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
+# Two dates of a playlist that are so far apart are those of a pause.
+_SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
 _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
 
 
@@ -72,6 +74,7 @@ class _Placed:
     run: Run
     scan: RunScan
     begins: Fraction = Fraction(0)
+    ends: Fraction = Fraction(0)
     video_end: Fraction = Fraction(0)
     end: Fraction = Fraction(0)
 
@@ -81,21 +84,23 @@ class _Placed:
         hint = _seconds(pieces[-1].start - pieces[0].start)
         self.begins = expected if first is None else near(first + shift, expected)
         self.run.shift = shift if first is None else self.begins - first
-        ends = self.begins + hint if last is None else near(last + self.run.shift, self.begins + hint)
-        after = ends + _seconds(pieces[-1].duration)
+        self.ends = self.begins + hint if last is None else near(last + self.run.shift, self.begins + hint)
+        after = self.ends + _seconds(pieces[-1].duration)
         grid_end, latest = self.scan.last.end, self.scan.last.latest
         self.video_end = after if grid_end is None else near(grid_end + self.run.shift, after)
         self.end = after if latest is None else near(latest + self.run.shift, after)
-        self._spread(ends)
+        self._spread()
 
-    def _spread(self, ends: Fraction) -> None:
-        """Spread the error of the stated durations over the run."""
+    def _spread(self) -> None:
+        """Spread the error of the stated durations over the run, whose last piece gets its true duration."""
         begins, pieces = self.begins, self.run.pieces
-        zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(ends - begins)
+        zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(self.ends - begins)
         scale = (true, stated) if stated > 0 and true > 0 else (1, 1)
         self.run.pieces = [
             each._replace(start=_microseconds(begins) + (each.start - zero) * scale[0] // scale[1]) for each in pieces
         ]
+        last = self.run.pieces[-1]
+        self.run.pieces[-1] = last._replace(duration=max(0, _microseconds(self.video_end) - last.start))
 
 
 def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None]) -> Fraction:
@@ -106,19 +111,23 @@ def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fractio
     groups: defaultdict[int, list[_Placed]] = defaultdict(list)
     for (track, run), scan in zip(index.runs(), scans, strict=True):
         groups[run.discontinuity].append(_Placed(track, run, scan))
-    edge, stated_edge = Fraction(0), 0  # the true and the stated end of the group before
+    before, stated_edge = None, 0  # the last run of the group before, and its stated end
     placed: list[_Placed] = []
     for number in sorted(groups):
         group = groups[number]
         stated_end = max(each.run.pieces[-1].end for each in group)
-        if placed:
+        if before is not None:
             reference = _reference(group)
-            expected = edge + max(Fraction(0), _seconds(reference.run.pieces[0].start - stated_edge))
+            pause = _pause(before, reference)
+            if pause is not None:
+                _mark_pause(group)
+            missing = max(Fraction(0), _seconds(reference.run.pieces[0].start - stated_edge))
+            expected = before.video_end + (missing if pause is None else pause)
             shift = expected - (reference.scan.first.start or Fraction(0))
         else:
             expected, shift = _first_shift(index.tracks, group, origins)
         _place_group(group, shift, expected)
-        edge, stated_edge = _video_end(group), stated_end
+        before, stated_edge = _last(group), stated_end
         placed += group
     return max(each.end for each in placed)
 
@@ -158,9 +167,27 @@ def _place_group(group: Sequence[_Placed], shift: Fraction, expected: Fraction) 
         before[each.track] = each, stated_end
 
 
-def _video_end(group: Sequence[_Placed]) -> Fraction:
-    with_video = [each.video_end for each in group if each.scan.last.video_end is not None]
-    return max(with_video or [each.video_end for each in group])
+def _last(group: Sequence[_Placed]) -> _Placed:
+    """Return the run that ends last, of those with video if there are any."""
+    with_video = [each for each in group if each.scan.last.video_end is not None]
+    return max(with_video or group, key=lambda each: each.video_end)
+
+
+def _pause(before: _Placed, after: _Placed) -> Fraction | None:
+    """Return the length of the pause between two runs by the dates of their pieces, or None.
+
+    A clock that was set back is no pause, and one that was set forward by a day or more none that is believed.
+    """
+    if before.run.last_date is None or after.run.first_date is None:
+        return None
+    pause = _seconds(after.run.first_date - before.run.last_date) - (before.video_end - before.ends)
+    return pause if _SHORTEST_PAUSE <= pause < _LONGEST_PAUSE else None
+
+
+def _mark_pause(group: Sequence[_Placed]) -> None:
+    """Mark the first run of each track."""
+    for first in {each.track: each.run for each in reversed(group)}.values():
+        first.gap = first.gap or "paused"
 
 
 def _seconds(microseconds: int) -> Fraction:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,9 @@ MAX_URI_BYTES = 1024
 MAX_GAPS = 10_000
 _MAX_NAME = 80
 _MAX_OFFSET = (1 << 63) - 1
+_MAX_DATE = 40  # characters
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_AGE = timedelta(days=230 * 365)  # as that of a creation time
 
 _MARK = "#EXTM3U"
 _SECONDS = re.compile(r"\d{1,4}(\.\d{0,12})?", re.ASCII)
@@ -49,13 +53,17 @@ class ByteRange(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A piece of a media playlist. `gap`: the playlist says that it is missing."""
+    """A piece of a media playlist. `gap`: the playlist says that it is missing.
+
+    `date` is that of its first frame, in microseconds since 1970, if the playlist states it here.
+    """
 
     data: ByteRange
     init: ByteRange | None
     seconds: Fraction
     discontinuity: int
     gap: bool
+    date: int | None = None
 
 
 @dataclass
@@ -157,6 +165,7 @@ class _MediaParser(_Parser):
         self._seconds: Fraction | None = None
         self._range: str | None = None
         self._gap = False
+        self._date: int | None = None
 
     def add(self, line: str) -> None:
         if not line.startswith("#"):
@@ -165,20 +174,27 @@ class _MediaParser(_Parser):
         tag, _, value = line.partition(":")
         if tag in _UNSUPPORTED:
             raise PlaylistUnsupported(f"the playlist has {tag}")
-        if tag == "#EXTINF":
-            self._seconds = _seconds(value)
-        elif tag == "#EXT-X-KEY":
+        if tag == "#EXT-X-KEY":
             _refuse_key(_attributes(value))
-        elif tag == "#EXT-X-BYTERANGE":
-            self._range = value
         elif tag == "#EXT-X-MAP":
             self._init = self._map(_attributes(value))
         elif tag == "#EXT-X-DISCONTINUITY" and self._playlist.segments:
             self._discontinuity += 1
-        elif tag == "#EXT-X-GAP":
-            self._gap = True
         elif tag == "#EXT-X-ENDLIST":
             self._playlist.ended = True
+        else:
+            self._describe_segment(tag, value)
+
+    def _describe_segment(self, tag: str, value: str) -> None:
+        """Keep what a tag says about the next segment."""
+        if tag == "#EXTINF":
+            self._seconds = _seconds(value)
+        elif tag == "#EXT-X-BYTERANGE":
+            self._range = value
+        elif tag == "#EXT-X-GAP":
+            self._gap = True
+        elif tag == "#EXT-X-PROGRAM-DATE-TIME":
+            self._date = _date(value)
 
     def _add_segment(self, uri: str) -> None:
         if self._seconds is None:
@@ -190,7 +206,7 @@ class _MediaParser(_Parser):
         if self._gaps > MAX_GAPS:
             raise TooManyPieces(f"the playlist has more than {MAX_GAPS} gaps")
         data = self._data(self.resolve(uri))
-        segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap))
+        segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap, self._date))
         self._begin_segment()
 
     def _data(self, key: str) -> ByteRange:
@@ -304,6 +320,16 @@ def _seconds(value: str) -> Fraction:
     if not _SECONDS.fullmatch(text) or (seconds := Fraction(text)) > MAX_SEGMENT_SECONDS:
         raise PlaylistInvalid(f"{text[:40]!r} is not a duration of 0 to {MAX_SEGMENT_SECONDS} s")
     return seconds
+
+
+def _date(value: str) -> int | None:
+    """Return a date in microseconds since 1970, or None if it is invalid: nothing but gaps depends on it."""
+    try:
+        found = datetime.fromisoformat(value.strip()[:_MAX_DATE])
+        since = (found if found.tzinfo is not None else found.replace(tzinfo=UTC)) - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    return since // timedelta(microseconds=1) if timedelta(0) < since < _MAX_AGE else None
 
 
 def _byte_range(text: str) -> tuple[int, int | None]:

@@ -36,6 +36,9 @@ KEYS = [
     "expires_at",
     "fetched_bytes",
     "pieces",
+    "started_at",
+    "gaps",
+    "gaps_count",
 ]
 
 

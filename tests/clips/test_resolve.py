@@ -15,7 +15,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.request import ClipRequest
 from clipengine.clips.resolve import ClipRules, ClipSource, ResolvedClip, check_recordings, resolve_clip
-from clipengine.errors import InvalidRequest, RecordingNotComplete, RequestError
+from clipengine.errors import InvalidRequest, NoMediaInRange, RecordingNotComplete, RequestError
 from tests.support.api import FACTS
 
 RULES = ClipRules({"default": Profile(), "sound": Profile(container="m4a", video="none")}, {}, OutputLimits(), 0.5, 60)
@@ -86,3 +86,48 @@ def test_the_only_transcript_is_burnt_in() -> None:
 
 def test_profile_has_the_options_of_the_request() -> None:
     assert resolve(replace(REQUEST, output=Output(max_height=360))).profile.max_height == 360
+
+
+GAPS = [
+    {"start_seconds": 2.0, "end_seconds": 2.5, "reason": "missing"},
+    {"start_seconds": 3.5, "end_seconds": 8.0, "reason": "paused"},
+]
+
+
+def gappy(gaps: list[dict[str, Any]] | None = None) -> ClipSource:
+    found = source()
+    return replace(found, recording=replace(found.recording, gaps=GAPS if gaps is None else gaps))
+
+
+def test_gaps_are_left_out_as_parts() -> None:
+    clip = resolve(replace(REQUEST, gaps="skip"), gappy())
+    assert clip.parts == clip.request.parts == (Part("rec_a", 1.0, 2.0), Part("rec_a", 2.5, 3.5))
+    assert (clip.request.start_seconds, clip.request.end_seconds) == (1.0, 3.5)
+
+
+def test_range_with_a_gap_at_its_end_stays_one_range() -> None:
+    clip = resolve(replace(REQUEST, start_seconds=2.5, gaps="skip"), gappy())
+    assert (clip.request.parts, clip.parts) == ((), (Part("rec_a", 2.5, 3.5),))
+
+
+def test_gaps_are_held_by_default() -> None:
+    assert resolve(REQUEST, gappy()).parts == (Part("rec_a", 1.0, 4.0),)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"gaps": "fail"}, {"gaps": "skip", "start_seconds": 4.0, "end_seconds": 7.0}], ids=["fail", "nothing"]
+)
+def test_range_without_media_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(NoMediaInRange):
+        resolve(replace(REQUEST, **changes), gappy())
+
+
+def test_range_beside_gaps_does_not_fail() -> None:
+    assert len(resolve(replace(REQUEST, start_seconds=2.5, end_seconds=3.5, gaps="fail"), gappy()).parts) == 1
+
+
+def test_gaps_of_too_many_parts_are_rejected() -> None:
+    gaps = [{"start_seconds": n / 4, "end_seconds": n / 4 + 0.1, "reason": "missing"} for n in range(120)]
+    with pytest.raises(InvalidRequest, match="100 parts") as raised:
+        resolve(replace(REQUEST, end_seconds=40, gaps="skip"), gappy(gaps))
+    assert raised.value.errors[0]["pointer"] == "/gaps"

@@ -20,7 +20,7 @@ def a_day() -> PieceIndex:
         etag = hashlib.md5(str(number).encode()).hexdigest()
         data = ObjectRange(f"egress/room/part_{number:05}.ts", etag, 0, 1_000_000 + number * 7919 % 100_000)
         pieces.append(Piece(data, number * 10_000_000, 10_000_000))
-    return PieceIndex([Track("muxed", [Run(0, None, False, pieces, Fraction(-7, 5))])])
+    return PieceIndex([Track("muxed", [Run(0, None, None, pieces, Fraction(-7, 5))])])
 
 
 def probed(ledger: Ledger, index: PieceIndex) -> str:

@@ -15,6 +15,7 @@ import pytest
 from clipengine.cli.local.making import LocalClip, cut_once, read_facts
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.profiles import Render
+from clipengine.clips.request import GapMode
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
 from clipengine.media.input.piece_run import _forgiven
 from clipengine.settings import Settings
@@ -39,9 +40,11 @@ F = Fraction
 WRAP = F(2**33, 90_000)
 
 
-def cut(path: Path, start: str, end: str, render: Render = "encode") -> tuple[ClipResult, ClipReading]:
+def cut(
+    path: Path, start: str, end: str, render: Render = "encode", *, gaps: GapMode = "hold"
+) -> tuple[ClipResult, ClipReading]:
     output = path.with_name("clip.mp4")
-    clip = LocalClip([(F(start), F(end))], render=render)
+    clip = LocalClip([(F(start), F(end))], render=render, gaps=gaps)
     made = cut_once(Settings(), str(path), output, clip, on_progress=lambda done: None)
     return made, read_clip(output)
 
@@ -162,6 +165,37 @@ def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
     assert kept == numbers(reading) == [*range(kept[0], 100), *range(150, kept[-1] + 1)]
     assert made.duration_seconds == pytest.approx(5, abs=0.05)
     assert made.copied_seconds > 2
+
+
+def test_missing_segment_is_left_out_if_gaps_are_skipped(tmp_path: Path) -> None:
+    film = ts_playlist(tmp_path / "index.m3u8")
+    (tmp_path / "index002.ts").unlink()
+    made, reading = cut(film.path, "3.1", "8.1", gaps="skip")
+    found = numbers(reading)
+    assert found == [*range(found[0], 100), *range(150, found[-1] + 1)]
+    assert len(found) == 76
+    assert not any(text.startswith("video_gap") for text in made.warnings)
+    assert made.parts is not None
+    assert [part.offset_seconds for part in made.parts] == [0, pytest.approx(0.96, abs=0.05)]
+
+
+def test_pause_by_the_dates_of_a_playlist_is_held(tmp_path: Path) -> None:
+    first = ts_playlist(tmp_path / "a.m3u8")
+    second = replace(VIDEO, times=every(25, 4), first_number=25 * SECONDS)
+    ts_playlist(tmp_path / "b.m3u8", video=second, audio=replace(AUDIO, seconds=F(4)), offset=F(4900))
+    joined(tmp_path / "index.m3u8", first.path, tmp_path / "b.m3u8")
+    text = (tmp_path / "index.m3u8").read_text()
+    head, tail = text.split("#EXT-X-DISCONTINUITY\n")
+    date = "#EXT-X-PROGRAM-DATE-TIME:2026-11-28T12:00:{}Z\n"
+    (tmp_path / "index.m3u8").write_text(
+        head.replace("#EXTINF", date.format("00") + "#EXTINF", 1) + "#EXT-X-DISCONTINUITY\n" + date.format(17) + tail
+    )
+    made, reading = cut(tmp_path / "index.m3u8", "11.02", "18.02")
+    assert numbers(reading) == [*range(275, 300), *range(300, 326)]
+    assert [text.split(":")[0] for text in made.warnings] == ["video_gap", "audio_gap_filled"]
+    assert [float(reading.frames[number][0]) for number in (24, 25)] == [0.96, pytest.approx(6.0, abs=0.03)]
+    facts = read_facts(Settings(), str(tmp_path / "index.m3u8"))
+    assert str(facts.creation_time) == "2026-11-28 12:00:00+00:00"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from clipengine.errors import PlaylistInvalid, TooManyPieces
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.piece_pages import PAGE_PIECES, pack_head, pack_pages, unpack
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
-from clipengine.recordings.pieces import MAX_INIT_BYTES, MAX_RUNS, Counts, PieceIndex
+from clipengine.recordings.pieces import MAX_INIT_BYTES, MAX_RUNS, Counts, Gap, PieceIndex
 from clipengine.recordings.placing import Extent, RunScan, place
 from clipengine.recordings.playlist import MediaPlaylist, parse_playlist, segment_keys
 from clipengine.recordings.seek_index import MAX_POINTS, SeekIndex
@@ -108,6 +108,45 @@ def test_writer_that_restarts_its_clock_after_a_missing_piece_is_placed_by_the_p
     found = index_of(*segments(4), lacking=("a/1.ts",))
     place(found, [scan(100, 100), scan(0, 4)], [F(100)])
     assert starts(found) == [0, 8, 12]
+
+
+def test_missing_pieces_are_gaps_of_the_recording() -> None:
+    found = index_of(*segments(6), lacking=("a/0.ts", "a/2.ts", "a/3.ts"))
+    place(found, [scan(14, 14), scan("25.96", 30)], [F(14)])
+    assert found.gaps == [Gap(0, 4_000_000, "missing"), Gap(8_000_000, 15_960_000, "missing")]
+
+
+def dated(second: float, *lines: str) -> list[str]:
+    return [f"#EXT-X-PROGRAM-DATE-TIME:2026-11-28T12:00:{second:06.3f}Z", *lines]
+
+
+@pytest.mark.parametrize(
+    ("second", "starts_at"),
+    [(28.5, 28.5), (8.2, 8), (2, 8)],  # a pause; the same within the rounding; a clock that went back
+)
+def test_date_decides_whether_a_discontinuity_is_a_gap(second: float, starts_at: float) -> None:
+    lines = [*dated(0, *segments(2)), "#EXT-X-DISCONTINUITY", *dated(second, *segments(2, first=2))]
+    found = index_of(*lines)
+    place(found, [scan(10, 14), scan(0, 4)], [F(10)])
+    assert starts(found) == [0, 4, starts_at, starts_at + 4]
+    assert [(gap.start, gap.end, gap.reason) for gap in found.gaps] == (
+        [(8_000_000, 28_500_000, "paused")] if starts_at > 8 else []
+    )
+    assert found.started_at == 1_795_867_200_000_000
+
+
+def test_date_of_another_day_is_no_gap() -> None:
+    lines = [*dated(0, *segments(1)), "#EXT-X-DISCONTINUITY", "#EXT-X-PROGRAM-DATE-TIME:2026-11-29T12:00:05Z"]
+    found = index_of(*lines, *segments(1, first=1))
+    place(found, [scan(0, 0), scan(0, 0)], [F(0)])
+    assert found.gaps == []
+
+
+def test_date_counts_from_the_true_end_of_the_piece_before() -> None:
+    lines = [*dated(0, *segments(2, seconds=5)), "#EXT-X-DISCONTINUITY", *dated(8, *segments(1, first=2))]
+    found = index_of(*lines)
+    place(found, [scan(0, 4), scan(0, 0)], [F(0)])
+    assert found.gaps == []
 
 
 def test_wrap_of_the_timestamps_inside_a_run_is_undone() -> None:

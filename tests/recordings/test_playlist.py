@@ -87,6 +87,19 @@ def test_discontinuities_are_counted_from_the_first_segment() -> None:
     assert [segment.discontinuity for segment in media(*lines).segments] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2026-11-28T12:00:00.500Z", 1_795_867_200_500_000),
+        ("2026-11-28T13:00:00.5+0100", 1_795_867_200_500_000),
+        ("2026-11-28T12:00:00", 1_795_867_200_000_000),
+        *((text, None) for text in ("1904-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "yesterday", "")),
+    ],
+)
+def test_date_of_a_segment_is_read_if_it_is_one(text: str, date: int | None) -> None:
+    assert media(f"#EXT-X-PROGRAM-DATE-TIME:{text}", "#EXTINF:4,", "a.ts").segments[0].date == date
+
+
 def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
     found = master(
         '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="English",LANGUAGE="en",URI="en.m3u8"',

@@ -25,7 +25,7 @@ def put(store: Store, key: str, data: bytes) -> None:
 
 def index_of(store: Store, *ranges: tuple[str, int, int]) -> PieceIndex:
     pieces = [Piece(ObjectRange(key, store.head(key).etag, at, length), 0, 0) for key, at, length in ranges]
-    return PieceIndex([Track("muxed", [Run(0, None, False, pieces)])])
+    return PieceIndex([Track("muxed", [Run(0, None, None, pieces)])])
 
 
 def playlist(count: int, *, ended: bool = True) -> bytes:

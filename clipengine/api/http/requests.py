@@ -31,7 +31,7 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
-from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest
+from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode
 from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
@@ -353,6 +353,11 @@ class CreateClip(Body):
         default=None,
         description="Move each cut, the start and the end of each part, to the nearest such moment. A cut without one "
         "within the distance stays, with the warning `not_snapped`.",
+    )
+    gaps: GapMode = Field(
+        default="hold",
+        description="What becomes of gaps of a recording of many files. `hold`: the last frame is held, in silence. "
+        "`skip`: they are left out, and the clip has a part for each unbroken stretch. `fail`: the request is refused.",
     )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(

@@ -15,6 +15,7 @@ from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap, SnappedCut
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.ledger.keys import Scope
+from clipengine.recordings.pieces import GapReason
 
 Status = Literal["processing", "complete", "failed"]
 Time = Field(json_schema_extra={"format": "date-time"}, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -170,6 +171,14 @@ class PiecesObject(_Object):
     bytes: int
 
 
+class GapObject(_Object):
+    start_seconds: float
+    end_seconds: float
+    reason: GapReason = Field(
+        description="`missing`: segments are not in the store. `paused`: the dates of the playlist jump."
+    )
+
+
 class RecordingObject(_Object):
     recording_id: str
     status: Status
@@ -190,6 +199,12 @@ class RecordingObject(_Object):
         "Null for an object that was in the store already."
     )
     pieces: PiecesObject | None = Field(description="Null for one file.")
+    started_at: str | None = Field(
+        description="When the recording began, by its file or its playlist.",
+        json_schema_extra={"format": "date-time"},
+    )
+    gaps: list[GapObject] = Field(description="Ranges without media of a recording of many files. At most 1,000.")
+    gaps_count: int
 
 
 class TranscriptObject(_Object):

@@ -41,6 +41,7 @@ from clipengine.errors import (
     InvalidLabel,
     InvalidTimeRange,
     InvalidWebhookUrl,
+    NoMediaInRange,
     QueueFull,
     RecordingNotComplete,
     RecordingNotFound,
@@ -198,6 +199,7 @@ _CREATE_ERRORS = (
     InvalidTimeRange,
     InvalidLabel,
     InvalidWebhookUrl,
+    NoMediaInRange,
     QueueFull,
     DiskLow,
 )

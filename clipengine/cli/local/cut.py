@@ -21,6 +21,7 @@ from clipengine.cli.options import (
     check_ranges,
     config_option,
     end_option,
+    gaps_option,
     json_option,
     part_option,
     render_option,
@@ -34,6 +35,7 @@ from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.options.snap import Snap
+from clipengine.clips.request import GapMode
 from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
 from clipengine.recordings.names import slug
 from clipengine.settings import Settings
@@ -64,6 +66,7 @@ _Ranges = Sequence[tuple[Fraction, Fraction]]
 )
 @render_option
 @snap_options
+@gaps_option
 @output_options
 @click.option(
     "--subtitles",
@@ -85,6 +88,7 @@ def cut(
     profile: str | None,
     render: Render | None,
     snap: Snap | None,
+    gaps: GapMode | None,
     options: Output | None,
     subtitles: LocalSubtitles,
     config: Path | None,
@@ -123,7 +127,7 @@ def cut(
     make = partial(cut_once, settings, source, start_child=children.start)
     made = []
     for path, wanted in jobs:
-        clip = LocalClip(wanted, profile, render, options, subtitles, snap)
+        clip = LocalClip(wanted, profile, render, options, subtitles, snap, gaps or "hold")
         made.append((path, _cut(make, source, path, clip)))
         if not as_json:
             _show(*made[-1])

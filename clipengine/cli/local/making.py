@@ -18,7 +18,7 @@ from clipengine.clips.edit import Part, PlannedPart, bounds
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile, Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.request import ClipRequest
+from clipengine.clips.request import ClipRequest, GapMode
 from clipengine.clips.resolve import ClipSource, resolve_clip
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
@@ -44,6 +44,7 @@ class LocalClip:
     options: Output | None = None
     subtitles: LocalSubtitles = field(default_factory=LocalSubtitles)
     snap: Snap | None = None
+    gaps: GapMode = "hold"
 
     def request(self, source: str) -> ClipRequest:
         parts = tuple(Part(source, float(start), float(end)) for start, end in self.ranges)
@@ -56,8 +57,15 @@ class LocalClip:
             render=self.render,
             output=self.options,
             snap=self.snap,
+            gaps=self.gaps,
             parts=parts if len(parts) > 1 else (),
         )
+
+    def exact(self, planned: Sequence[PlannedPart]) -> list[PlannedPart]:
+        """Return the parts with the times as they were given, unless gaps are left out of them."""
+        if self.gaps == "skip":
+            return list(planned)
+        return [replace(part, start=start, end=end) for part, (start, end) in zip(planned, self.ranges, strict=True)]
 
 
 def cut_once(
@@ -89,10 +97,9 @@ def cut_once(
         # It starts while the clip is cut, and is ready when the clip is.
         inspector = stack.enter_context(closing(start_child("inspector", sandbox=encoding.sandbox)))
         languages = tuple(track.language for track in texts.sentences)
-        known = ClipSource(Recording.local(source, probed.facts), languages, probed.seek_index)
+        known = ClipSource(Recording.local(source, probed.facts, probed.gaps), languages, probed.seek_index)
         resolved = resolve_clip(source, clip.request(source), {source: known}, rules)
-        exact = zip(resolved.planned, clip.ranges, strict=True)
-        parts = [replace(part, start=start, end=end) for part, (start, end) in exact]
+        parts = clip.exact(resolved.planned)
         maker = ClipMaker(encoding, rules, _watermarks(settings, resolved.profile))
         making = Making(parts, resolved.profile, texts, clip.snap, clip.options)
         made = maker.make(making, temporary, encoder, lambda: nullcontext((inspector, lambda message: None)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.recordings.facts import SourceFacts
@@ -22,6 +22,7 @@ class LocalProbe(NamedTuple):
     seek_index: SeekIndex | None
     texts: list[TextTrack]
     reader: ObjectReader
+    gaps: list[dict[str, Any]] | None = None
 
 
 def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child) -> LocalProbe:
@@ -34,4 +35,4 @@ def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child) ->
         return encoder.run(job, pieces, watch=lambda message: None, keep=True)[0]
 
     index, facts, pieces = read_piece_facts(store, reader, job, run)
-    return LocalProbe(facts, seek_index_of(index), [], pieces)
+    return LocalProbe(facts, seek_index_of(index), [], pieces, [gap.to_object() for gap in index.gaps])

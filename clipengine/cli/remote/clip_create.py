@@ -15,6 +15,7 @@ from clipengine.cli.options import (
     PartValue,
     check_ranges,
     end_option,
+    gaps_option,
     json_option,
     metadata_of,
     metadata_option,
@@ -35,6 +36,7 @@ from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.edl import format_ranges
 from clipengine.clips.ranges.range_file import ListedRange, RangeFormat
+from clipengine.clips.request import GapMode
 from clipengine.errors import RecordingNotComplete
 from clipengine.timecode import exact
 
@@ -56,6 +58,7 @@ def _part(part: PartValue) -> dict[str, str | float]:
 @click.option("--profile", help="A profile of the settings.")
 @render_option
 @snap_options
+@gaps_option
 @output_options
 @click.option(
     "--subtitles",
@@ -92,6 +95,7 @@ def create(
     profile: str | None,
     render: Render | None,
     snap: Snap | None,
+    gaps: GapMode | None,
     options: Output | None,
     subtitles: dict[str, str] | None,
     priority: int | None,
@@ -114,6 +118,7 @@ def create(
         "output": options.to_object() if options else None,
         "subtitles": subtitles,
         "snap": snap.model_dump() if snap else None,
+        "gaps": gaps,
         "priority": priority,
         "metadata": metadata_of(meta),
         "tags": tags,

@@ -402,6 +402,11 @@ def migration_37(database: Database) -> None:
     )
 
 
+def migration_38(database: Database) -> None:
+    """Add the gaps of recordings of many files. Those that an older engine has probed are without them."""
+    database.run("ALTER TABLE recordings ADD COLUMN gaps TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -440,6 +445,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_35,
     migration_36,
     migration_37,
+    migration_38,
 )
 
 

@@ -69,6 +69,7 @@ class RecordingRow(Model):
     source_id = TextField(null=True)  # of the event that announced its URL, so that a repeated one is known
     digest = TextField(null=True)  # of its content; null in S3, and if an older engine has probed it
     pieces = JsonText(null=True)  # the counts of a recording of many files
+    gaps = JsonText(null=True)  # the same
 
     class Meta:
         table_name = "recordings"

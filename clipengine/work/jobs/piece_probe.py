@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from clipengine.errors import RecordingUnreadable
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
-from clipengine.recordings.pieces import PieceIndex, Track, track_of
+from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.pieces_reader import PiecesReader
@@ -48,6 +49,8 @@ def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
     if duration <= 0:
         raise RecordingUnreadable("the recording has no media in it")
     facts = SourceFacts.model_validate(report["facts"] | {"duration": str(duration)})
+    if (started := index.started_at) is not None:
+        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(started / MICROSECONDS, UTC)})
     named = {number: track for number, track in enumerate(index.tracks) if track.kind == "audio"}
     return facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)})
 
