@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -120,6 +121,23 @@ render_option = click.option(
     "--render",
     type=click.Choice(["encode", "smart"]),
     help="smart copies whole GOPs and encodes only the frames at the cuts. [default: the profile's]",
+)
+
+
+def _variant_value(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> dict[str, int | str] | None:
+    if value is None:
+        return None
+    return {"max_height": int(value)} if re.fullmatch(r"[0-9]{1,5}", value) else {"name": value}
+
+
+variant_option = click.option(
+    "--variant",
+    metavar="HEIGHT|NAME",
+    callback=_variant_value,
+    help="The variant of a master playlist: the best one up to this height, or the one with this name. "
+    "[default: the largest]",
 )
 gaps_option = click.option(
     "--gaps",

@@ -142,6 +142,7 @@ class RecordingData(_Job):
     started_at: str | None = None
     gaps: list[Object] = field(default_factory=list)  # of a recording of many files, at most 1,000
     gaps_count: int = 0
+    variant: Object | None = None
     raw: Object = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -45,10 +45,15 @@ class RecordingCalls(Generic[R]):
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
+        variant: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[R]:
-        """Register an object of the store. Registering an unchanged object again returns the same recording."""
-        return self._register({"bucket_path": bucket_path}, name, metadata, tags, idempotency_key)
+        """Register an object of the store. Registering an unchanged object again returns the same recording.
+
+        `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`.
+        """
+        source = {"bucket_path": bucket_path, **without_none({"variant": variant and dict(variant)})}
+        return self._register(source, name, metadata, tags, idempotency_key)
 
     def fetch(
         self,

@@ -275,6 +275,7 @@ class Recording:
     fetched_bytes: int | None = None  # from a URL; None if it was in the store already
     pieces: dict[str, int] | None = None  # the counts of a recording of many files
     gaps: list[dict[str, Any]] | None = None  # of a recording of many files
+    variant: dict[str, Any] | None = None  # of its playlist, as requested
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
 
     @classmethod
@@ -317,4 +318,5 @@ class Recording:
             "started_at": self.started_at,
             "gaps": (self.gaps or [])[:MAX_SHOWN_GAPS],
             "gaps_count": len(self.gaps or []),
+            "variant": self.variant,
         }

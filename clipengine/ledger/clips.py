@@ -117,6 +117,7 @@ class Clips:
         """
         clip_id, now = new_id("clip"), now_ms()
         recordings = {recording.recording_id, *(part.recording_id for part in request.parts)}
+        asked = {name: value for name, value in vars(request).items() if name != "gaps"}  # the parts are without them
         clip = Clip(
             clip_id=clip_id,
             recording_id=recording.recording_id,
@@ -124,7 +125,7 @@ class Clips:
             object_key=clip_key(template, recording, request, clip_id, now, extension),
             created_at=now,
             queued_at=now,
-            **vars(request),
+            **asked,
         )
         with self._database.transaction(ordered=False):
             for recording_id in sorted(recordings):  # in one order: two requests must not wait for each other

@@ -77,6 +77,7 @@ class Recordings:
         name: str | None = None,
         metadata: dict[str, str] | None = None,
         tags: Sequence[str] = (),
+        variant: dict[str, Any] | None = None,
         recording_id: str | None = None,
         retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
@@ -84,7 +85,7 @@ class Recordings:
 
         An existing recording of the same path and ETag is returned, but one that has failed only without
         `retry_failed`; `name`, `metadata` and `tags` are then ignored. That of a playlist, which is rewritten with
-        each segment, is found by its path alone.
+        each segment, is found by its path alone, and by the `variant` if one is asked for.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
@@ -92,6 +93,8 @@ class Recordings:
             known = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
             if not is_playlist(bucket_path):
                 known = known.where(RecordingRow.etag == etag)
+            elif variant is not None:
+                known = known.where(RecordingRow.variant == variant)
             first = known.order_by(RecordingRow.created_at).limit(1)
             row = self._database.row(first.where(RecordingRow.state != "failed"))
             if row is None and not retry_failed:
@@ -108,6 +111,7 @@ class Recordings:
                 name=name,
                 metadata=metadata or {},
                 tags=[*tags],
+                variant=variant,
             )
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)

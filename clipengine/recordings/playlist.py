@@ -36,6 +36,8 @@ _MAX_DATE = 40  # characters
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_AGE = timedelta(days=230 * 365)  # as that of a creation time
 
+_VARIANT_HINT = "Delete the recording and register the playlist again, with another variant or without one."
+
 _MARK = "#EXTM3U"
 _SECONDS = re.compile(r"\d{1,4}(\.\d{0,12})?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
@@ -78,9 +80,30 @@ class Variant(NamedTuple):
     """A version of the recording: the playlist of its video, which may contain audio, and the group of its audio."""
 
     key: str
-    pixels: int
+    size: tuple[int, int]  # width and height, 0 if they are not stated
     bandwidth: int
     audio: str | None
+    name: str | None
+
+    @property
+    def pixels(self) -> int:
+        return self.size[0] * self.size[1]
+
+
+@dataclass(frozen=True)
+class VariantChoice:
+    """Which variant is the recording: the best one that is at most so high, or has this name."""
+
+    max_height: int | None = None
+    name: str | None = None
+
+    def fits(self, variant: Variant) -> bool:
+        if self.max_height is not None and not 0 < variant.size[1] <= self.max_height:
+            return False
+        return self.name is None or variant.name == self.name
+
+    def __str__(self) -> str:
+        return f"the name {self.name!r}" if self.max_height is None else f"a height of at most {self.max_height}"
 
 
 class Rendition(NamedTuple):
@@ -99,15 +122,19 @@ class MasterPlaylist:
     variants: list[Variant] = field(default_factory=list)
     renditions: list[Rendition] = field(default_factory=list)
 
-    @property
-    def best(self) -> Variant:
-        """The variant with the most pixels; of several, the one with the highest bandwidth."""
-        return max(self.variants, key=lambda each: (each.pixels, each.bandwidth))
+    def variant(self, choice: VariantChoice) -> Variant:
+        """Return the chosen variant with the most pixels; of several, the one with the highest bandwidth.
 
-    @property
-    def audio(self) -> list[Rendition]:
-        """The audio tracks of the best variant."""
-        return [each for each in self.renditions if each.group == self.best.audio]
+        Raises PlaylistInvalid if no variant fits.
+        """
+        fitting = [each for each in self.variants if choice.fits(each)]
+        if not fitting:
+            raise PlaylistInvalid(f"the playlist has no variant with {choice}", hint=_VARIANT_HINT)
+        return max(fitting, key=lambda each: (each.pixels, each.bandwidth))
+
+    def audio_of(self, variant: Variant) -> list[Rendition]:
+        """Return the audio tracks of a variant."""
+        return [each for each in self.renditions if each.group == variant.audio]
 
 
 def is_playlist(head: bytes) -> bool:
@@ -261,9 +288,10 @@ class _MasterParser(_Parser):
         bandwidth = _NUMBER.fullmatch(found.get("BANDWIDTH", ""))
         variant = Variant(
             self.resolve(uri),
-            int(size[1]) * int(size[2]) if size else 0,
+            (int(size[1]), int(size[2])) if size else (0, 0),
             int(bandwidth[0]) if bandwidth else 0,
             found.get("AUDIO"),
+            found.get("NAME", found.get("VIDEO")),
         )
         self._playlist.variants.append(variant)
         self._check_count(self._playlist.variants)

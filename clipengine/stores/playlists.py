@@ -16,6 +16,7 @@ from clipengine.recordings.playlist import (
     MAX_PLAYLIST_BYTES,
     MasterPlaylist,
     MediaPlaylist,
+    VariantChoice,
     is_playlist,
     parse_playlist,
     segment_keys,
@@ -33,7 +34,7 @@ def names_pieces(reader: ObjectReader) -> bool:
     return not is_recording(reader.info.key) and is_playlist(reader.read_at(0, _HEAD_BYTES))
 
 
-def read_pieces(store: Store, reader: ObjectReader) -> PieceIndex:
+def read_pieces(store: Store, reader: ObjectReader, variant: VariantChoice) -> PieceIndex:
     """Return the index of the recording of a playlist, with the places that the playlist states.
 
     Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted, RecordingNotReady or
@@ -42,7 +43,7 @@ def read_pieces(store: Store, reader: ObjectReader) -> PieceIndex:
     key = reader.info.key
     folder = key.rpartition("/")[0]
     playlists = _Playlists(store, f"{folder}/" if folder else "")
-    listed = playlists.tracks(playlists.parse(reader))
+    listed = playlists.tracks(playlists.parse(reader), variant)
     return assemble(listed, stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)]))
 
 
@@ -78,18 +79,20 @@ class _Playlists:
         data = reader.read_at(0, MAX_PLAYLIST_BYTES + 1)
         return parse_playlist(data, key=reader.info.key, folder=self._folder)
 
-    def tracks(self, playlist: MediaPlaylist | MasterPlaylist) -> list[ListedTrack]:
-        """Return the tracks of the recording: the best variant, and the audio tracks beside it."""
+    def tracks(self, playlist: MediaPlaylist | MasterPlaylist, choice: VariantChoice) -> list[ListedTrack]:
+        """Return the tracks of the recording: the chosen variant, and the audio tracks beside it."""
         if isinstance(playlist, MediaPlaylist):
             return [ListedTrack("muxed", _ended(playlist))]
-        beside = [each for each in playlist.audio if each.key is not None]
-        kind: TrackKind = "video" if beside and len(beside) == len(playlist.audio) else "muxed"
+        variant = playlist.variant(choice)
+        renditions = playlist.audio_of(variant)
+        beside = [each for each in renditions if each.key is not None]
+        kind: TrackKind = "video" if beside and len(beside) == len(renditions) else "muxed"
         audio = [
             ListedTrack("audio", self._media(each.key), each.name, each.language)
             for each in beside
             if each.key is not None
         ]
-        return [ListedTrack(kind, self._media(playlist.best.key)), *audio]
+        return [ListedTrack(kind, self._media(variant.key)), *audio]
 
     def all_named(self, master: MasterPlaylist) -> NamedObjects:
         """Return the playlists of a master playlist, those that are not used too, and what they name."""

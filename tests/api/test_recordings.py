@@ -39,6 +39,7 @@ KEYS = [
     "started_at",
     "gaps",
     "gaps_count",
+    "variant",
 ]
 
 

@@ -41,6 +41,16 @@ def test_object_is_registered_once(ledger: Ledger) -> None:
     assert ledger.recordings.get(first.recording_id) == first
 
 
+def test_rewritten_playlist_is_one_recording_for_each_variant(ledger: Ledger) -> None:
+    first, _ = _register(ledger, path="a/index.m3u8")
+    for number in range(1000):
+        assert _register(ledger, path="a/index.m3u8", etag=f"e{number}") == (first, False)
+    small = {"max_height": 360}
+    other, created = ledger.recordings.register("a/index.m3u8", etag="e", size=1, variant=small)
+    assert (created, other.variant) == (True, small)
+    assert ledger.recordings.register("a/index.m3u8", etag="f", size=1, variant=small) == (other, False)
+
+
 def test_concurrent_registrations_create_one_recording(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = [future.result() for future in [pool.submit(_register, ledger) for _ in range(24)]]

@@ -18,6 +18,7 @@ from clipengine.clips.options.profiles import Render
 from clipengine.clips.request import GapMode
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
 from clipengine.media.input.piece_run import _forgiven
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Settings
 from tests.films.film import Film
 from tests.films.judge import judge
@@ -41,10 +42,16 @@ WRAP = F(2**33, 90_000)
 
 
 def cut(
-    path: Path, start: str, end: str, render: Render = "encode", *, gaps: GapMode = "hold"
+    path: Path,
+    start: str,
+    end: str,
+    render: Render = "encode",
+    *,
+    gaps: GapMode = "hold",
+    variant: VariantChoice | None = None,
 ) -> tuple[ClipResult, ClipReading]:
     output = path.with_name("clip.mp4")
-    clip = LocalClip([(F(start), F(end))], render=render, gaps=gaps)
+    clip = LocalClip([(F(start), F(end))], render=render, gaps=gaps, variant=variant or VariantChoice())
     made = cut_once(Settings(), str(path), output, clip, on_progress=lambda done: None)
     return made, read_clip(output)
 
@@ -126,6 +133,15 @@ def test_audio_of_a_separate_playlist_is_exact(tmp_path: Path) -> None:
     facts = read_facts(Settings(), str(film.path))
     assert (facts.container, facts.video is not None) == ("pieces", True)
     assert [track.language for track in facts.audio] == ["en"]
+
+
+def test_variant_is_cut_instead_of_the_largest(tmp_path: Path) -> None:
+    film = separate_audio(tmp_path / "master.m3u8")
+    film.path.write_text(film.path.read_text().replace("80x44", "320x180"))
+    with pytest.raises(PlaylistInvalid, match=r"missing\.m3u8"):
+        cut(film.path, "1", "2")
+    made, _ = cut(film.path, "1", "2", variant=VariantChoice(max_height=90))
+    assert (made.height, made.audio_codec) == (90, "aac")
 
 
 def numbers(reading: ClipReading) -> list[int]:

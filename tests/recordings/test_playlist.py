@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipengine.errors import ClipEngineError
+from clipengine.errors import ClipEngineError, PlaylistInvalid
 from clipengine.recordings.playlist import (
     MAX_GAPS,
     MAX_PLAYLIST_BYTES,
@@ -17,6 +17,7 @@ from clipengine.recordings.playlist import (
     ByteRange,
     MasterPlaylist,
     MediaPlaylist,
+    VariantChoice,
     is_playlist,
     parse_playlist,
 )
@@ -109,11 +110,36 @@ def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
         *('#EXT-X-STREAM-INF:BANDWIDTH=100,RESOLUTION=1280x720,AUDIO="a"', "thin.m3u8"),
         *('#EXT-X-STREAM-INF:BANDWIDTH=200,RESOLUTION=1280x720,AUDIO="a"', "best.m3u8"),
     )
-    assert found.best.key == "show/best.m3u8"
-    assert [(each.key, each.name, each.language) for each in found.audio] == [
+    best = found.variant(VariantChoice())
+    assert best.key == "show/best.m3u8"
+    assert [(each.key, each.name, each.language) for each in found.audio_of(best)] == [
         ("show/en.m3u8", "English", "en"),
         (None, "Main, muxed", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "key"),
+    [
+        (VariantChoice(max_height=1080), "show/high.m3u8"),
+        (VariantChoice(max_height=1079), "show/medium.m3u8"),
+        (VariantChoice(name="low"), "show/low.m3u8"),
+        (VariantChoice(max_height=359), None),
+        (VariantChoice(name="lo"), None),
+    ],
+)
+def test_variant_is_chosen_by_height_or_name(choice: VariantChoice, key: str | None) -> None:
+    found = master(
+        *('#EXT-X-STREAM-INF:BANDWIDTH=9,RESOLUTION=640x360,NAME="low"', "low.m3u8"),
+        *('#EXT-X-STREAM-INF:BANDWIDTH=5,RESOLUTION=1280x720,NAME="medium"', "medium.m3u8"),
+        *('#EXT-X-STREAM-INF:BANDWIDTH=7,RESOLUTION=1920x1080,NAME="high"', "high.m3u8"),
+        *("#EXT-X-STREAM-INF:BANDWIDTH=1", "sound.m3u8"),
+    )
+    if key is None:
+        with pytest.raises(PlaylistInvalid, match="no variant"):
+            found.variant(choice)
+    else:
+        assert found.variant(choice).key == key
 
 
 @pytest.mark.parametrize(

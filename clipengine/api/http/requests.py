@@ -473,6 +473,19 @@ class CreateKey(Body):
     )
 
 
+class VariantOfPlaylist(Body):
+    model_config = _like(_either({"max_height": "integer"}, {"name": "string"}), max_height=720)
+
+    max_height: int | None = Field(default=None, ge=1, le=99_999, description="The largest one up to this height.")
+    name: Line | None = Field(default=None, description="The one with this `NAME`.")
+
+    @model_validator(mode="after")
+    def _has_one_rule(self) -> VariantOfPlaylist:
+        if (self.max_height is None) == (self.name is None):
+            raise PydanticCustomError("variant", "must have either max_height or name", {"hint": "Give one of them."})
+        return self
+
+
 class RegisterRecording(Body):
     max_bytes = None  # as for a clip
     always_hashed = ("bucket_path", "name", "metadata")
@@ -489,11 +502,16 @@ class RegisterRecording(Body):
     name: Line | None = None
     metadata: Metadata = {}
     tags: Tags = []
+    variant: VariantOfPlaylist | None = Field(
+        default=None, description="The variant of a master playlist. Default: the one with the most pixels."
+    )
 
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:
         if (self.bucket_path is None) == (self.url is None):
             raise PydanticCustomError("place", "must have either bucket_path or url", {"hint": "Give one of them."})
+        if self.variant is not None and self.bucket_path is None:
+            raise PydanticCustomError("variant", "variant needs a bucket_path")
         return self
 
 

@@ -171,6 +171,11 @@ class PiecesObject(_Object):
     bytes: int
 
 
+class VariantObject(_Object):
+    max_height: int | None = None
+    name: str | None = None
+
+
 class GapObject(_Object):
     start_seconds: float
     end_seconds: float
@@ -205,6 +210,7 @@ class RecordingObject(_Object):
     )
     gaps: list[GapObject] = Field(description="Ranges without media of a recording of many files. At most 1,000.")
     gaps_count: int
+    variant: VariantObject | None = Field(description="Of a master playlist, as requested.")
 
 
 class TranscriptObject(_Object):

@@ -65,6 +65,7 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
             name=name,
             metadata=metadata,
             tags=body.tags,
+            variant=None if body.variant is None else body.variant.model_dump(exclude_none=True),
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, recording.to_object(), headers)

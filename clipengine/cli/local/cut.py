@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,6 +29,7 @@ from clipengine.cli.options import (
     settings_of,
     snap_options,
     start_option,
+    variant_option,
 )
 from clipengine.cli.output_options import named_options, output_options
 from clipengine.cli.range_files import FromFile, can_be_folder, from_options, parts_of
@@ -38,6 +40,7 @@ from clipengine.clips.options.snap import Snap
 from clipengine.clips.request import GapMode
 from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
 from clipengine.recordings.names import slug
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
 from clipengine.timecode import format_time
@@ -67,6 +70,7 @@ _Ranges = Sequence[tuple[Fraction, Fraction]]
 @render_option
 @snap_options
 @gaps_option
+@variant_option
 @output_options
 @click.option(
     "--subtitles",
@@ -89,6 +93,7 @@ def cut(
     render: Render | None,
     snap: Snap | None,
     gaps: GapMode | None,
+    variant: dict[str, Any] | None,
     options: Output | None,
     subtitles: LocalSubtitles,
     config: Path | None,
@@ -120,14 +125,15 @@ def cut(
     _check_profile(profile, settings, options, burns=subtitles.burns)
     if not several:
         _check_extension(target, profile, settings)
-    jobs = [(target, ranges)] if listed is None else _listed(settings, source, target, listed, profile)
+    chosen = VariantChoice(**variant or {})
+    jobs = [(target, ranges)] if listed is None else _listed(settings, source, chosen, target, listed, profile)
     if several:
         with _writing(target.parent):
             target.mkdir(exist_ok=True)
     make = partial(cut_once, settings, source, start_child=children.start)
     made = []
     for path, wanted in jobs:
-        clip = LocalClip(wanted, profile, render, options, subtitles, snap, gaps or "hold")
+        clip = LocalClip(wanted, profile, render, options, subtitles, snap, gaps or "hold", chosen)
         made.append((path, _cut(make, source, path, clip)))
         if not as_json:
             _show(*made[-1])
@@ -178,11 +184,11 @@ def _show(target: Path, result: ClipResult) -> None:
 
 
 def _listed(
-    settings: Settings, source: str, target: Path, listed: FromFile, profile: str
+    settings: Settings, source: str, variant: VariantChoice, target: Path, listed: FromFile, profile: str
 ) -> list[tuple[Path, _Ranges]]:
     """Return the file and the ranges of each clip of a list."""
     with _reading(source):
-        facts = read_facts(settings, source)
+        facts = read_facts(settings, source, variant)
     video = facts.video
     found = listed.read(duration=facts.duration, rate=video.rate if video else None, label=None)
     if listed.as_parts:

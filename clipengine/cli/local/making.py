@@ -24,6 +24,7 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import InvalidTimeRange, SettingsError
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.build import build_store
@@ -45,6 +46,7 @@ class LocalClip:
     subtitles: LocalSubtitles = field(default_factory=LocalSubtitles)
     snap: Snap | None = None
     gaps: GapMode = "hold"
+    variant: VariantChoice = field(default_factory=VariantChoice)
 
     def request(self, source: str) -> ClipRequest:
         parts = tuple(Part(source, float(start), float(end)) for start, end in self.ranges)
@@ -170,7 +172,7 @@ class _Encoder:
         """Probe SOURCE. Further jobs get the reader of its file or its pieces."""
         length = float(sum(end - start for start, end in clip.ranges))
         length += 2 * searched_seconds(clip.snap, len(clip.ranges))
-        probed = probe_local(store, self._reader, probe_job(encoding, cut_seconds=length), self._child)
+        probed = probe_local(store, self._reader, probe_job(encoding, cut_seconds=length), self._child, clip.variant)
         self._reader = probed.reader
         return probed
 
@@ -188,11 +190,11 @@ class _Encoder:
         self.close()
 
 
-def read_facts(settings: Settings, source: str) -> SourceFacts:
+def read_facts(settings: Settings, source: str, variant: VariantChoice | None = None) -> SourceFacts:
     """Return the facts of a file or an object. Raises RecordingError."""
     store, key = _locate(settings, source)
     with closing(store.open(key)) as reader, closing(Child(sandbox=settings.encoding.sandbox)) as encoder:
-        probed = probe_local(store, reader, probe_job(settings.encoding), encoder)
+        probed = probe_local(store, reader, probe_job(settings.encoding), encoder, variant or VariantChoice())
         probed.reader.close()
     return probed.facts
 

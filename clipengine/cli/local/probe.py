@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.playlists import names_pieces
@@ -25,7 +26,7 @@ class LocalProbe(NamedTuple):
     gaps: list[dict[str, Any]] | None = None
 
 
-def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child) -> LocalProbe:
+def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child, variant: VariantChoice) -> LocalProbe:
     """Probe the recording whose file or playlist is open. The encoder is kept for a cut. Raises RecordingError."""
     if not names_pieces(reader):
         probed, embedded = encoder.run(job, reader, watch=lambda message: None, keep=True)
@@ -34,5 +35,5 @@ def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child) ->
     def run(job: Job, pieces: ObjectReader) -> Message:
         return encoder.run(job, pieces, watch=lambda message: None, keep=True)[0]
 
-    index, facts, pieces = read_piece_facts(store, reader, job, run)
+    index, facts, pieces = read_piece_facts(store, reader, variant, job, run)
     return LocalProbe(facts, seek_index_of(index), [], pieces, [gap.to_object() for gap in index.gaps])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,6 +23,7 @@ from clipengine.cli.options import (
     replace_tags_option,
     settings_of,
     tag_option,
+    variant_option,
 )
 from clipengine.client import Client, Recording
 from clipengine.errors import StartupError
@@ -53,6 +55,7 @@ def recordings() -> None:
 @click.option("--name", help="Display name.")
 @metadata_option
 @tag_option
+@variant_option
 @click.option("--wait", is_flag=True, help="Wait until the recording has been probed.")
 @json_option
 @needs_server
@@ -63,6 +66,7 @@ def add(
     name: str | None,
     meta: tuple[str, ...],
     tags: tuple[str, ...],
+    variant: dict[str, Any] | None,
     wait: bool,
     as_json: bool,
 ) -> int:
@@ -71,17 +75,25 @@ def add(
         raise click.UsageError("give either BUCKET_PATH or --upload FILE")
     if upload is not None and (meta or tags):
         raise click.UsageError("--meta and --tag cannot be used with --upload")
+    if variant is not None and (bucket_path is None or _is_url(bucket_path)):
+        raise click.UsageError("--variant needs a playlist in the store")
     if upload is not None:
         with output.transfer("uploading") as moved:
             recording = client.recordings.upload(upload, name=name, on_progress=moved)
-    elif bucket_path is not None and bucket_path.startswith(("http://", "https://")):
+    elif bucket_path is not None and _is_url(bucket_path):
         recording = client.recordings.fetch(bucket_path, name=name, metadata=metadata_of(meta), tags=tags)
     else:
-        recording = client.recordings.add(bucket_path or "", name=name, metadata=metadata_of(meta), tags=tags)
+        recording = client.recordings.add(
+            bucket_path or "", name=name, metadata=metadata_of(meta), tags=tags, variant=variant
+        )
     if wait:
         recording = client.recordings.wait(recording.recording_id)
     output.show_object(recording.raw, as_json=as_json)
     return _exit_code(recording)
+
+
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
 
 
 def _found(store: Store, prefix: str, *, everything: bool) -> list[str]:
@@ -98,6 +110,7 @@ def _found(store: Store, prefix: str, *, everything: bool) -> list[str]:
 @click.argument("prefix")
 @click.option("--all", "everything", is_flag=True, help="Include objects without the extension of a media file.")
 @click.option("--dry-run", is_flag=True, help="List the objects without registering them.")
+@variant_option
 @config_option
 @data_option
 @json_option
@@ -107,6 +120,7 @@ def import_(
     prefix: str,
     everything: bool,
     dry_run: bool,
+    variant: dict[str, Any] | None,
     config: Path | None,
     data: Path | None,
     as_json: bool,
@@ -132,7 +146,7 @@ def import_(
     rows = []
     with output.progress("registering") as move:
         for key in keys:
-            rows.append(client.recordings.add(key).raw)
+            rows.append(client.recordings.add(key, variant=variant if is_playlist(key) else None).raw)
             move(len(rows) / len(keys))
     output.show_list(rows, _COLUMNS, as_json=as_json)
 

@@ -403,8 +403,12 @@ def migration_37(database: Database) -> None:
 
 
 def migration_38(database: Database) -> None:
-    """Add the gaps of recordings of many files. Those that an older engine has probed are without them."""
+    """Add the gaps of recordings of many files, and the variants of playlists that were chosen.
+
+    A recording that an older engine probes is without its gaps, and of the largest variant.
+    """
     database.run("ALTER TABLE recordings ADD COLUMN gaps TEXT")
+    database.run("ALTER TABLE recordings ADD COLUMN variant TEXT")
 
 
 MIGRATIONS: tuple[Migration, ...] = (

@@ -70,6 +70,7 @@ class RecordingRow(Model):
     digest = TextField(null=True)  # of its content; null in S3, and if an older engine has probed it
     pieces = JsonText(null=True)  # the counts of a recording of many files
     gaps = JsonText(null=True)  # the same
+    variant = JsonText(null=True)  # of its playlist, as requested
 
     class Meta:
         table_name = "recordings"

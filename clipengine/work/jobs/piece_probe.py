@@ -11,6 +11,7 @@ from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_pieces
@@ -24,13 +25,17 @@ def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
 
 
 def read_piece_facts(
-    store: Store, playlist: ObjectReader, probe: Job, run: Callable[[Job, ObjectReader], Message]
+    store: Store,
+    playlist: ObjectReader,
+    variant: VariantChoice,
+    probe: Job,
+    run: Callable[[Job, ObjectReader], Message],
 ) -> tuple[PieceIndex, SourceFacts, PiecesReader]:
     """Return the index of a playlist, its facts, and the reader of its pieces, which the caller closes.
 
     `run` has a child do a job. Raises RecordingError, StorageError, or ValueError if the child's report is invalid.
     """
-    index = read_pieces(store, playlist)
+    index = read_pieces(store, playlist, variant)
     reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
     try:
         return index, place_pieces(index, run(probe_pieces_job(index, probe), reader)), reader

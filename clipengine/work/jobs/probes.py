@@ -25,6 +25,7 @@ from clipengine.errors import (
 from clipengine.ledger.recordings import Probe
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.pieces import PieceIndex
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.playlists import names_pieces
@@ -91,7 +92,7 @@ class Prober(Jobs[Probe]):
         """Probe the recording, read its sidecars, and store its facts."""
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):
-                pieces, facts = self._read_pieces(reader)
+                pieces, facts = self._read_pieces(reader, VariantChoice(**item.recording.variant or {}))
                 self._sidecars.attach_all(item.recording)
                 self._complete(item, facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces)
                 return
@@ -144,7 +145,7 @@ class Prober(Jobs[Probe]):
             except (InvalidRequest, RecordingNotFound) as error:
                 log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
-    def _read_pieces(self, playlist: ObjectReader) -> tuple[PieceIndex, SourceFacts]:
+    def _read_pieces(self, playlist: ObjectReader, variant: VariantChoice) -> tuple[PieceIndex, SourceFacts]:
         """Return the pieces and the facts of a playlist. Raises DecoderCrashed for an invalid report of the child."""
         if "/" not in playlist.info.key:
             raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
@@ -153,7 +154,7 @@ class Prober(Jobs[Probe]):
             return self._run(job, reader)[0]
 
         try:
-            pieces, facts, reader = read_piece_facts(self._store, playlist, probe_job(self._encoding), run)
+            pieces, facts, reader = read_piece_facts(self._store, playlist, variant, probe_job(self._encoding), run)
         except (KeyError, TypeError, ValueError) as error:
             log.warning("the facts of %s cannot be stored: %s", playlist.info.key, error)
             raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
