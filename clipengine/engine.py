@@ -114,7 +114,14 @@ class Engine:
             on_finished=lambda: self._queues["uploads"].put(""),
         )
         self._publisher = Publisher(jobs, settings, store, self._scratch, on_uploaded=metrics.uploads.observe)
-        prober = Prober(jobs, store, self._pool, suspects_allowed=self._is_steady, encoding=encoding)
+        prober = Prober(
+            jobs,
+            store,
+            self._pool,
+            suspects_allowed=self._is_steady,
+            encoding=encoding,
+            playlist_base_url=settings.storage.playlist_base_url,
+        )
         own_port = settings.server.port or None
         fetcher = Fetcher(
             jobs,
@@ -164,6 +171,7 @@ class Engine:
             seconds=settings.watch.seconds,
             settle_seconds=settings.watch.settle_seconds if in_folder else 0,
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
+            playlist_base_url=settings.storage.playlist_base_url,
         )
         self._maintenance = Maintenance(
             ledger, store, self._scratch, fetcher, metrics, self._workers, owner=self.instance_id

@@ -2,12 +2,14 @@
 
     python -m scripts.fuzz [--inputs 2000] [--seed 1] [--out .fuzz]
     python -m scripts.fuzz --requests 20000 [--seed 1]
+    python -m scripts.fuzz --playlists 20000 [--seed 1]
 
 In order means: complete, or an error with a code, before the deadline; no file created, no connection opened, no other
 file read, and this program still running. Crashes caused by a recording are counted (`decoder_crashed`), and their
 inputs are kept in OUT/kept. Another run continues from the last input; the same seed gives the same mutants.
 
 With --requests, a server gets raw requests on every route instead: none may be answered with 500 or grow its memory.
+With --playlists, the parser of playlists gets mutated ones: each must be read or refused with a code.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import click
 from scripts.fuzzing.cell import Outcome, ignore_interrupts, run
 from scripts.fuzzing.corpus import Seed, seeds
 from scripts.fuzzing.mutate import mutant
+from scripts.fuzzing.playlists import fuzz as fuzz_playlists
 
 _MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 _TRAP_PORT = 39471  # fixed, because mutants contain the address
@@ -42,6 +45,7 @@ _FAILED = {"internal", "uncoded"}
 @click.option("--inputs", default=2000, show_default=True, help="Number of further mutants.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--requests", default=0, help="Send this many requests to a server instead.")
+@click.option("--playlists", default=0, help="Parse this many playlists instead.")
 @click.option("--workers", default=len(os.sched_getaffinity(0)), show_default=True)
 @click.option("--seconds", default=0, help="Stop after this time, finished or not.")
 @click.option("--only", type=int, help="Run this mutant only and print its outcome.")
@@ -49,8 +53,10 @@ _FAILED = {"internal", "uncoded"}
 @click.option("--out", default=".fuzz", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
               help="Folder of real recordings.  [default: ../shared/media]")  # fmt: skip
-def main(inputs: int, seed: int, requests: int, workers: int, seconds: int, only: int | None, match: str, out: Path,
-         media: Path) -> None:  # fmt: skip
+def main(inputs: int, seed: int, requests: int, playlists: int, workers: int, seconds: int, only: int | None,
+         match: str, out: Path, media: Path) -> None:  # fmt: skip
+    if playlists:
+        sys.exit(fuzz_playlists(playlists, seed))
     if requests:
         from scripts.fuzzing.requests import fuzz
 

@@ -14,7 +14,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
@@ -22,21 +22,37 @@ from Crypto.Signature import eddsa
 import clipengine
 from clipengine.clips.clip import Clip, ClipResult, Recording, ResultPart
 from clipengine.errors import InvalidRequest, VerificationFailed
+from clipengine.recordings.pieces import ObjectRange
 from clipengine.timecode import now_ms, rfc3339
 
-MAX_MANIFEST_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 8 << 20
+MAX_PIECES = 5000  # of a recording; more than a clip of one range can use
 _ALGORITHM = "Ed25519"
 _STRING_OR_SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
 _HINT = "The file was changed, damaged, or belongs to another clip: get clip and manifest from the store again."
 
 
+class ReadRecording(NamedTuple):
+    """A recording of a clip, its SHA-256 if that is known, and the pieces that were read if it has several."""
+
+    recording: Recording
+    sha256: str | None = None
+    pieces: Sequence[ObjectRange] = ()
+
+    def to_object(self) -> dict[str, Any]:
+        recording = self.recording
+        found = {"recording_id": recording.recording_id, "path": recording.bucket_path, "etag": recording.etag}
+        if not self.pieces:
+            return {**found, "sha256": self.sha256}
+        return {**found, "sha256": self.sha256, "pieces": [each._asdict() for each in self.pieces[:MAX_PIECES]]}
+
+
 def make_manifest(
-    clip: Clip, recordings: Sequence[tuple[Recording, str | None]], result: ClipResult, *, ffmpeg: str, key: bytes
+    clip: Clip, recordings: Sequence[ReadRecording], result: ClipResult, *, ffmpeg: str, key: bytes
 ) -> bytes:
     """Return the signed manifest of a finished clip.
 
-    `recordings` are those of its parts, each with its SHA-256 if that is known. `key` is the seed of the installation's
-    key, 32 bytes.
+    `recordings` are those of its parts. `key` is the seed of the installation's key, 32 bytes.
     """
     whole = ResultPart(
         recording_id=clip.recording_id,
@@ -56,10 +72,7 @@ def make_manifest(
             "sha256": result.sha256,
             "duration_seconds": result.duration_seconds,
         },
-        "recordings": [
-            {"recording_id": each.recording_id, "path": each.bucket_path, "etag": each.etag, "sha256": sha256}
-            for each, sha256 in recordings
-        ],
+        "recordings": [each.to_object() for each in recordings],
         "parts": [vars(part) for part in result.parts or [whole]],
         "profile": clip.profile,
         "render": result.render,

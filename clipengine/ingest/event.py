@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from clipengine.errors import InvalidRequest
 
 # Why an announced object is not registered. `other_bucket` includes objects outside of the store's prefix.
-Reason = Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event"]
+Reason = Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event", "piece", "not_ended"]
 
 M = TypeVar("M", bound=BaseModel)
 

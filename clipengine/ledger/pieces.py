@@ -13,8 +13,11 @@ _ROWS_AT_ONCE = 50
 
 
 class Pieces:
+    """The indexes of recordings. The one that was read last is kept, because a job needs it several times."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._last: tuple[str, PieceIndex] | None = None
 
     def put(self, recording_id: str, index: PieceIndex) -> None:
         """Store the index of a recording. Call it in a transaction, once."""
@@ -26,7 +29,10 @@ class Pieces:
             self._database.insert(PiecePageRow.insert_many(rows[first : first + _ROWS_AT_ONCE]))
 
     def get(self, recording_id: str) -> PieceIndex | None:
-        """Return the index of a recording, or None if it is one file."""
+        """Return the index of a recording, which must not be changed, or None if it is one file."""
+        last = self._last
+        if last is not None and last[0] == recording_id:
+            return last[1]
         row = self._database.by_key(PieceIndexRow, recording_id)
         if row is None:
             return None
@@ -35,7 +41,9 @@ class Pieces:
             PiecePage(page["track"], page["first"], page["start_us"], b85decode(page["data"]))
             for page in self._database.rows(query.order_by(PiecePageRow.track, PiecePageRow.first))
         ]
-        return unpack(b85decode(row["data"]), pages)
+        index = unpack(b85decode(row["data"]), pages)
+        self._last = recording_id, index
+        return index
 
 
 def _text(data: bytes) -> str:

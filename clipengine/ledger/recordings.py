@@ -98,7 +98,7 @@ class Recordings:
             first = known.order_by(RecordingRow.created_at).limit(1)
             row = self._database.row(first.where(RecordingRow.state != "failed"))
             if row is None and not retry_failed:
-                row = self._database.row(first)
+                row = self._database.row(first.where(RecordingRow.etag == etag))
             if row is not None:
                 return as_recording(row), False
             recording = Recording(

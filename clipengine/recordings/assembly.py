@@ -36,6 +36,14 @@ class ListedTrack(NamedTuple):
     language: str | None = None
 
 
+class ListedText(NamedTuple):
+    """A text with its playlist."""
+
+    playlist: MediaPlaylist
+    title: str | None
+    language: str | None
+
+
 def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> PieceIndex:
     """Return the index of the tracks, whose objects are `stored`. Pieces of missing objects are left out.
 

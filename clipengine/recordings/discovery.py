@@ -54,6 +54,11 @@ def is_segment(key: str) -> bool:
     return PurePosixPath(key).suffix.lower() == ".ts"
 
 
+def may_be_piece(key: str) -> bool:
+    """Return True if the object has a name like those of pieces, such as `index_0042.ts`."""
+    return is_segment(key) and PurePosixPath(key).stem[-1:].isdigit()
+
+
 def is_sidecar(key: str) -> bool:
     """Return True if the object may be a transcript beside a recording."""
     path = PurePosixPath(key)

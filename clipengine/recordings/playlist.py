@@ -77,13 +77,14 @@ class MediaPlaylist:
 
 
 class Variant(NamedTuple):
-    """A version of the recording: the playlist of its video, which may contain audio, and the group of its audio."""
+    """A version of the recording: the playlist of its video, and the groups of its audio and its texts."""
 
     key: str
     size: tuple[int, int]  # width and height, 0 if they are not stated
     bandwidth: int
     audio: str | None
     name: str | None
+    texts: str | None = None
 
     @property
     def pixels(self) -> int:
@@ -106,9 +107,13 @@ class VariantChoice:
         return f"the name {self.name!r}" if self.max_height is None else f"a height of at most {self.max_height}"
 
 
-class Rendition(NamedTuple):
-    """An audio track of a group. Without a key it is in the playlist of the variant."""
+LARGEST = VariantChoice()
 
+
+class Rendition(NamedTuple):
+    """An audio track or a text of a group. An audio track without a key is in the playlist of the variant."""
+
+    is_text: bool
     group: str
     key: str | None
     name: str | None
@@ -117,7 +122,7 @@ class Rendition(NamedTuple):
 
 @dataclass
 class MasterPlaylist:
-    """The versions and the audio tracks of a recording."""
+    """The versions, the audio tracks and the texts of a recording."""
 
     variants: list[Variant] = field(default_factory=list)
     renditions: list[Rendition] = field(default_factory=list)
@@ -134,7 +139,11 @@ class MasterPlaylist:
 
     def audio_of(self, variant: Variant) -> list[Rendition]:
         """Return the audio tracks of a variant."""
-        return [each for each in self.renditions if each.group == variant.audio]
+        return [each for each in self.renditions if not each.is_text and each.group == variant.audio]
+
+    def texts_of(self, variant: Variant) -> list[Rendition]:
+        """Return the texts of a variant."""
+        return [each for each in self.renditions if each.is_text and each.key and each.group == variant.texts]
 
 
 def is_playlist(head: bytes) -> bool:
@@ -142,14 +151,17 @@ def is_playlist(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").startswith(_MARK.encode())
 
 
-def parse_playlist(data: bytes, *, key: str, folder: str) -> MediaPlaylist | MasterPlaylist:
+def parse_playlist(data: bytes, *, key: str, folder: str, base_url: str = "") -> MediaPlaylist | MasterPlaylist:
     """Parse the playlist `key`, whose URIs must lie in `folder`, which is empty or ends with a slash.
+
+    URLs that begin with `base_url`, unless it is empty, name the objects of the store.
 
     Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted or TooManyPieces.
     """
     lines = _lines(data)
     is_master = any(line.startswith(("#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:")) for line in lines)
-    parser = _MasterParser(key, folder) if is_master else _MediaParser(key, folder)
+    place = _Place(key, folder, base_url)
+    parser = _MasterParser(place) if is_master else _MediaParser(place)
     for line in lines:
         parser.add(line)
     return parser.finish()
@@ -167,20 +179,27 @@ def _lines(data: bytes) -> list[str]:
     return [line for line in lines if line]
 
 
+class _Place(NamedTuple):
+    """The key of a playlist, the folder of its objects, and the beginning of their URLs."""
+
+    key: str
+    folder: str
+    base_url: str
+
+
 class _Parser:
-    def __init__(self, key: str, folder: str) -> None:
-        self._key = key
-        self._folder = folder
+    def __init__(self, place: _Place) -> None:
+        self._place = place
 
     def resolve(self, uri: str) -> str:
-        return resolve_uri(uri, key=self._key, folder=self._folder)
+        return resolve_uri(uri, **self._place._asdict())
 
 
 class _MediaParser(_Parser):
     """Parser of the lines of a media playlist."""
 
-    def __init__(self, key: str, folder: str) -> None:
-        super().__init__(key, folder)
+    def __init__(self, place: _Place) -> None:
+        super().__init__(place)
         self._playlist = MediaPlaylist()
         self._ends: dict[str, int] = {}  # key -> end of its last byte range
         self._init: ByteRange | None = None
@@ -264,8 +283,8 @@ class _MediaParser(_Parser):
 class _MasterParser(_Parser):
     """Parser of the lines of a master playlist."""
 
-    def __init__(self, key: str, folder: str) -> None:
-        super().__init__(key, folder)
+    def __init__(self, place: _Place) -> None:
+        super().__init__(place)
         self._playlist = MasterPlaylist()
         self._stream: dict[str, str] | None = None  # attributes of the variant whose URI follows
 
@@ -292,16 +311,18 @@ class _MasterParser(_Parser):
             int(bandwidth[0]) if bandwidth else 0,
             found.get("AUDIO"),
             found.get("NAME", found.get("VIDEO")),
+            found.get("SUBTITLES"),
         )
         self._playlist.variants.append(variant)
         self._check_count(self._playlist.variants)
 
     def _add_rendition(self, found: dict[str, str]) -> None:
-        if found.get("TYPE") != "AUDIO":
+        if found.get("TYPE") not in ("AUDIO", "SUBTITLES"):
             return
         key = self.resolve(found["URI"]) if "URI" in found else None
         name, language = (found.get(each, "")[:_MAX_NAME] or None for each in ("NAME", "LANGUAGE"))
-        self._playlist.renditions.append(Rendition(found.get("GROUP-ID", ""), key, name, language))
+        is_text = found["TYPE"] == "SUBTITLES"
+        self._playlist.renditions.append(Rendition(is_text, found.get("GROUP-ID", ""), key, name, language))
         self._check_count(self._playlist.renditions)
 
     @staticmethod
@@ -315,10 +336,12 @@ class _MasterParser(_Parser):
         return self._playlist
 
 
-def resolve_uri(uri: str, *, key: str, folder: str) -> str:
+def resolve_uri(uri: str, *, key: str, folder: str, base_url: str = "") -> str:
     """Return the key that a URI in the playlist `key` names. Raises PlaylistInvalid or PlaylistOutside."""
     if len(uri.encode()) > MAX_URI_BYTES:
         raise PlaylistInvalid(f"a URI has more than {MAX_URI_BYTES} bytes")
+    if base_url and uri.startswith(base_url):
+        uri, key = uri.removeprefix(base_url), ""
     try:
         parts = urlsplit(uri)
         path = unquote(parts.path, errors="strict")

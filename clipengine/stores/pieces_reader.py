@@ -25,6 +25,7 @@ class PiecesReader:
         self._offsets = offsets(self._ranges)
         self._open: OrderedDict[tuple[str, str], ObjectReader] = OrderedDict()
         self._lock = threading.Lock()
+        self._used: set[int] = set()
         self.info = StoredObject(key, self._offsets[-1], etag, modified)
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -32,6 +33,7 @@ class PiecesReader:
         while offset < end:
             number = bisect_right(self._offsets, offset) - 1
             piece = self._ranges[number]
+            self._used.add(number)
             skipped = offset - self._offsets[number]
             taken = min(end - offset, piece.length - skipped)
             parts.append(self._read(piece, piece.offset + skipped, taken))
@@ -52,6 +54,11 @@ class PiecesReader:
         if len(self._open) > _OPEN_OBJECTS:
             self._open.popitem(last=False)[1].close()
         return reader
+
+    @property
+    def used(self) -> list[ObjectRange]:
+        """The pieces, and the headers, from which bytes were read."""
+        return [self._ranges[number] for number in sorted(self._used)]
 
     def fileno(self) -> int | None:
         """Return None: a child never gets the descriptors of pieces."""

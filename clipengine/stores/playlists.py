@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingError, RecordingNotReady
-from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
+from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, assemble
 from clipengine.recordings.discovery import is_of_clip, is_recording
 from clipengine.recordings.pieces import PieceIndex, TrackKind
 from clipengine.recordings.playlist import (
+    LARGEST,
     MAX_PLAYLIST_BYTES,
     MasterPlaylist,
     MediaPlaylist,
@@ -34,17 +36,32 @@ def names_pieces(reader: ObjectReader) -> bool:
     return not is_recording(reader.info.key) and is_playlist(reader.read_at(0, _HEAD_BYTES))
 
 
-def read_pieces(store: Store, reader: ObjectReader, variant: VariantChoice) -> PieceIndex:
-    """Return the index of the recording of a playlist, with the places that the playlist states.
+@dataclass(frozen=True)
+class ReadPlaylist:
+    """The index of a recording, and its texts, which are not read yet."""
+
+    index: PieceIndex
+    texts: list[ListedText]
+
+
+def read_pieces(
+    store: Store, reader: ObjectReader, variant: VariantChoice = LARGEST, *, base_url: str = ""
+) -> ReadPlaylist:
+    """Return what is in the recording of a playlist, with the places that the playlist states.
+
+    URLs that begin with `base_url`, unless it is empty, name the objects of the store.
 
     Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted, RecordingNotReady or
     TooManyPieces.
     """
     key = reader.info.key
     folder = key.rpartition("/")[0]
-    playlists = _Playlists(store, f"{folder}/" if folder else "")
-    listed = playlists.tracks(playlists.parse(reader), variant)
-    return assemble(listed, stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)]))
+    playlists = _Playlists(store, f"{folder}/" if folder else "", base_url)
+    parsed = playlists.parse(reader)
+    listed = playlists.tracks(parsed, variant)
+    stored = stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)])
+    texts = playlists.texts(parsed, variant) if isinstance(parsed, MasterPlaylist) else []
+    return ReadPlaylist(assemble(listed, stored), texts)
 
 
 class NamedObjects(NamedTuple):
@@ -54,10 +71,10 @@ class NamedObjects(NamedTuple):
     ended: bool
 
 
-def named_objects(store: Store, key: str) -> NamedObjects:
+def named_objects(store: Store, key: str, *, base_url: str = "") -> NamedObjects:
     """Return the objects that belong to a playlist. Raises StorageError."""
     folder = key.rpartition("/")[0]
-    playlists = _Playlists(store, f"{folder}/" if folder else "")
+    playlists = _Playlists(store, f"{folder}/" if folder else "", base_url)
     try:
         with closing(store.open(key)) as reader:
             found = playlists.parse(reader)
@@ -71,13 +88,14 @@ def named_objects(store: Store, key: str) -> NamedObjects:
 class _Playlists:
     """The playlists of a recording, all of which lie in the folder of the registered one."""
 
-    def __init__(self, store: Store, folder: str) -> None:
+    def __init__(self, store: Store, folder: str, base_url: str) -> None:
         self._store = store
         self._folder = folder
+        self._base_url = base_url
 
     def parse(self, reader: ObjectReader) -> MediaPlaylist | MasterPlaylist:
         data = reader.read_at(0, MAX_PLAYLIST_BYTES + 1)
-        return parse_playlist(data, key=reader.info.key, folder=self._folder)
+        return parse_playlist(data, key=reader.info.key, folder=self._folder, base_url=self._base_url)
 
     def tracks(self, playlist: MediaPlaylist | MasterPlaylist, choice: VariantChoice) -> list[ListedTrack]:
         """Return the tracks of the recording: the chosen variant, and the audio tracks beside it."""
@@ -93,6 +111,14 @@ class _Playlists:
             if each.key is not None
         ]
         return [ListedTrack(kind, self._media(variant.key)), *audio]
+
+    def texts(self, master: MasterPlaylist, choice: VariantChoice) -> list[ListedText]:
+        """Return the texts of the chosen variant, without those whose playlist cannot be used."""
+        found = []
+        for each in master.texts_of(master.variant(choice)):
+            with suppress(RecordingError):
+                found.append(ListedText(self._media(each.key or ""), each.name, each.language))
+        return found
 
     def all_named(self, master: MasterPlaylist) -> NamedObjects:
         """Return the playlists of a master playlist, those that are not used too, and what they name."""

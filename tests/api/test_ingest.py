@@ -119,6 +119,8 @@ class TestBuckets:
             ("calls/clips/goal-clip_01j9xz.mp4", "own_object"),
             ("recordings/rec_01j9x2aaaaaaaaaaaaaaaaaaaa/talk.mp4", "own_object"),
             ("calls/notes.txt", "not_media"),
+            ("calls/index_0042.ts", "piece"),
+            ("calls/index_0042.m4s", "not_media"),
             ("calls/gone.mp4", "missing"),
             ("../../etc/passwd.mp4", "missing"),
             ("calls//a.mp4", "missing"),
@@ -131,6 +133,35 @@ class TestBuckets:
         answer = send(sender, "s3", json.dumps(event).encode(), bearer(events.S3_SECRET))
         assert ignored(answer) == [reason]
         assert count(engine) == 0
+
+    def test_rewritten_playlist_is_one_recording_when_it_has_ended(
+        self, engine: RecordedEngine, sender: httpx.Client
+    ) -> None:
+        key, secret = "calls/r1/index.m3u8", bearer(events.S3_SECRET)
+        event = {"detail-type": "Object Created", "detail": {"bucket": {"name": "recordings"}, "object": {"key": key}}}
+        body, lines = json.dumps(event).encode(), ["#EXTM3U"]
+        for number in range(20):
+            lines.append(f"#EXTINF:4,\n{number}.ts")
+            engine.put(key, "\n".join(lines).encode())
+            assert ignored(send(sender, "s3", body, secret)) == ["not_ended"]
+        engine.put(key, "\n".join([*lines, "#EXT-X-ENDLIST"]).encode())
+        first = send(sender, "s3", body, secret).json()
+        engine.put(key, "\n".join([*lines, "", "#EXT-X-ENDLIST"]).encode())
+        assert send(sender, "s3", body, secret).json() == first
+        assert count(engine) == 1
+
+    def test_playlist_that_a_master_playlist_names_is_no_recording(
+        self, engine: RecordedEngine, sender: httpx.Client
+    ) -> None:
+        engine.put("calls/r1/low.m3u8", b"#EXTM3U\n#EXTINF:4,\n0.ts\n#EXT-X-ENDLIST\n")
+        engine.put("calls/r1/all.m3u8", b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n")
+        answers = []
+        for key in ("calls/r1/low.m3u8", "calls/r1/all.m3u8"):
+            place = {"bucket": {"name": "recordings"}, "object": {"key": key}}
+            body = json.dumps({"detail-type": "Object Created", "detail": place}).encode()
+            answers.append(send(sender, "s3", body, bearer(events.S3_SECRET)))
+        assert ignored(answers[0]) == ["piece"]
+        assert registered(engine, answers[1]).bucket_path == "calls/r1/all.m3u8"
 
     def test_other_buckets_and_events_are_ignored_and_counted(
         self, server: ApiServer, engine: RecordedEngine, sender: httpx.Client

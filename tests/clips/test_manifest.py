@@ -12,8 +12,17 @@ from typing import Any
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, Recording
-from clipengine.clips.manifest import MAX_MANIFEST_BYTES, check_file, check_manifest, make_manifest, public_key
+from clipengine.clips.manifest import (
+    MAX_MANIFEST_BYTES,
+    MAX_PIECES,
+    ReadRecording,
+    check_file,
+    check_manifest,
+    make_manifest,
+    public_key,
+)
 from clipengine.errors import InvalidRequest, VerificationFailed
+from clipengine.recordings.pieces import ObjectRange
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 RESULT: dict[str, Any] = {
@@ -41,7 +50,7 @@ RESULT: dict[str, Any] = {
 def manifest() -> bytes:
     recording = Recording("rec_1", "complete", "a/été.mp4", "etag", 1, 1)
     clip = Clip("clip_1", "rec_1", 'Tor "1"', 120.0, 150.0, "uploading", "a/clips/tor-clip_1.mp4", 1, subtitles="none")
-    return make_manifest(clip, [(recording, "cd" * 32)], ClipResult(**RESULT), ffmpeg="8.1", key=KEY)
+    return make_manifest(clip, [ReadRecording(recording, "cd" * 32)], ClipResult(**RESULT), ffmpeg="8.1", key=KEY)
 
 
 def test_manifest_describes_source_ranges_and_file(manifest: bytes) -> None:
@@ -54,6 +63,16 @@ def test_manifest_describes_source_ranges_and_file(manifest: bytes) -> None:
     assert (content["render"], content["made_with"]["ffmpeg"]) == ("smart", "8.1")
     assert content["subtitles"] == {"mode": "none", "language": None}
     check_file(content, sha256="ab" * 32, size=4)
+
+
+def test_manifest_lists_the_pieces_that_were_read() -> None:
+    pieces = [ObjectRange("k" * 1024, "e" * 32, number, 9) for number in range(MAX_PIECES + 1)]
+    recording = Recording("rec_1", "complete", "a/index.m3u8", "pieces-1", 1, 1)
+    clip = Clip("clip_1", "rec_1", "a", 120.0, 150.0, "uploading", "a/clips/a-clip_1.mp4", 1)
+    made = make_manifest(clip, [ReadRecording(recording, None, pieces)], ClipResult(**RESULT), ffmpeg="8.1", key=KEY)
+    (found,) = check_manifest(made, trusted=public_key(KEY))["recordings"]
+    assert len(found["pieces"]) == MAX_PIECES
+    assert found["pieces"][1] == {"key": "k" * 1024, "etag": "e" * 32, "offset": 1, "length": 9}
 
 
 def test_changed_clip_or_manifest_is_detected(manifest: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,11 @@ class Bucket:
             return [each.object_name for each in self._s3.client.list_objects(self._bucket, f"{prefix}/")]
         return [f"{prefix}/{path.name}" for path in sorted((self._folder / prefix).iterdir())]
 
+    def read(self, key: str) -> bytes:
+        if self._s3 is not None:
+            return self._s3.client.get_object(self._bucket, key).read()
+        return (self._folder / key).read_bytes()
+
     def remove(self, key: str) -> None:
         if self._s3 is not None:
             self._s3.client.remove_object(self._bucket, key)
@@ -77,6 +83,7 @@ def test_playlist_is_registered_cut_and_deleted(kind: str, tmp_path: Path, s3: S
         assert recording.media is not None
         assert recording.media["container"] == "pieces"
         assert recording.pieces == {"count": 6, "runs": 1, "tracks": 1, "bytes": recording.file_size_bytes}
+        assert (recording.gaps, recording.gaps_count) == ([], 0)
         assert recording.etag.startswith("pieces-")
         assert recording.duration_seconds == pytest.approx(12, abs=0.05)
 
@@ -92,6 +99,10 @@ def test_playlist_is_registered_cut_and_deleted(kind: str, tmp_path: Path, s3: S
             path = tmp_path / f"{render}.mp4"
             api.clips.download(clip.clip_id, path)
             assert [seen.number for _, seen in read_clip(path).frames] == list(range(77, 203))
+            assert clip.result.manifest_path is not None
+            manifest = json.loads(stored.read(clip.result.manifest_path))
+            used = [each["key"] for each in manifest["recordings"][0]["pieces"]]
+            assert {f"egress/r1/index00{number}.ts" for number in (1, 2, 3, 4)} <= set(used)
 
         with pytest.raises(ApiError, match="files") as caught:
             api.recordings.download(recording.recording_id, tmp_path / "whole.ts")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 from fractions import Fraction
 
+import pytest
+
+from clipengine.ledger import pieces as pieces_module
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_pages import unpack
 from clipengine.recordings.piece_seek_index import PieceSeekIndex
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 
@@ -23,8 +27,8 @@ def a_day() -> PieceIndex:
     return PieceIndex([Track("muxed", [Run(0, None, None, pieces, Fraction(-7, 5))])])
 
 
-def probed(ledger: Ledger, index: PieceIndex) -> str:
-    recording, _ = ledger.recordings.register("egress/room/index.m3u8", etag="e1", size=5)
+def probed(ledger: Ledger, index: PieceIndex, key: str = "egress/room/index.m3u8") -> str:
+    recording, _ = ledger.recordings.register(key, etag="e1", size=5)
     probe = ledger.recordings.claim_probe("me")
     assert probe is not None
     assert ledger.recordings.probe_complete(probe, FACTS, etag=index.etag, size=index.counts.bytes, pieces=index)
@@ -42,6 +46,17 @@ def test_pieces_of_a_day_are_kept_in_few_bytes(ledger: Ledger) -> None:
     [(rows, size)] = ledger.database.run("SELECT COUNT(*), SUM(LENGTH(data)) FROM piece_pages")
     assert rows == 34
     assert size < 400_000
+
+
+def test_index_is_unpacked_once_for_a_clip(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, unpacked = a_day(), []
+    id, other = probed(ledger, index), probed(ledger, index, "egress/other/index.m3u8")
+    monkeypatch.setattr(pieces_module, "unpack", lambda *args: unpacked.append(1) or unpack(*args))
+    assert isinstance(ledger.recordings.seek_index(id), PieceSeekIndex)
+    assert ledger.recordings.pieces.get(id) == index
+    assert len(unpacked) == 1
+    assert ledger.recordings.pieces.get(other) == index
+    assert len(unpacked) == 2
 
 
 def test_pieces_are_deleted_with_their_recording(ledger: Ledger) -> None:

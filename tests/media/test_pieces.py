@@ -214,6 +214,35 @@ def test_pause_by_the_dates_of_a_playlist_is_held(tmp_path: Path) -> None:
     assert str(facts.creation_time) == "2026-11-28 12:00:00+00:00"
 
 
+def test_texts_of_a_playlist_are_carried_on_the_clock_of_their_run(tmp_path: Path) -> None:
+    first = ts_playlist(tmp_path / "a.m3u8")
+    second = replace(VIDEO, times=every(25, 4), first_number=25 * SECONDS)
+    ts_playlist(tmp_path / "b.m3u8", video=second, audio=replace(AUDIO, seconds=F(4)), offset=F(4900))
+    joined(tmp_path / "index.m3u8", first.path, tmp_path / "b.m3u8")
+    for name, ticks in (("0", 0), ("1", 90_000 * 4900)):
+        header = f"X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{ticks}"
+        (tmp_path / f"{name}.vtt").write_text(f"WEBVTT\n{header}\n\n00:01.000 --> 00:02.000\ntext {name}\n")
+    (tmp_path / "text.m3u8").write_text(
+        "#EXTM3U\n#EXTINF:12,\n0.vtt\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n1.vtt\n#EXT-X-ENDLIST\n"
+    )
+    media = '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="English",LANGUAGE="en"'
+    (tmp_path / "all.m3u8").write_text(
+        f'#EXTM3U\n{media},URI="text.m3u8"\n{media.replace("English", "Gone")},URI="gone.m3u8"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=1,SUBTITLES="s"\nindex.m3u8\n'
+    )
+    cut(tmp_path / "all.m3u8", "0", "15")
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        text = container.streams.subtitles[0]
+        found = [
+            (float(packet.pts * packet.time_base), bytes(packet)[2:].decode())
+            for packet in container.demux(text)
+            if packet.pts is not None and packet.size > 2
+        ]
+    assert text.language == "eng"
+    assert [content for _, content in found] == ["text 0", "text 1"]
+    assert [time for time, _ in found] == [pytest.approx(1, abs=0.06), pytest.approx(13, abs=0.06)]
+
+
 @pytest.mark.parametrize(
     ("edit", "error"),
     [

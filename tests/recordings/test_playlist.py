@@ -150,6 +150,31 @@ def test_relative_path_in_the_folder_is_followed(uri: str, key: str) -> None:
     assert media("#EXTINF:4,", uri).segments[0].data.key == key
 
 
+@pytest.mark.parametrize(
+    ("uri", "key"),
+    [
+        ("https://cdn.example.org/v/show/a%20b.ts?x=1", "show/a b.ts"),
+        ("b.ts", "show/b.ts"),
+        *((f"https://cdn.example.org/v/{path}", None) for path in ("other/a.ts", "../show/a.ts", "show/../a.ts", "")),
+        *(
+            (uri, None)
+            for uri in ("https://cdn.example.org/show/a.ts", "https://cdn.example.org/v/https://h/show/a.ts")
+        ),
+        *((uri, None) for uri in ("https://cdn.example.org.evil/v/show/a.ts", "https://cdn.example.org/v//show/a.ts")),
+    ],
+)
+def test_url_of_the_store_is_a_key(uri: str, key: str | None) -> None:
+    found, base_url = f"#EXTM3U\n#EXTINF:4,\n{uri}\n".encode(), "https://cdn.example.org/v/"
+    if key is None:
+        with pytest.raises(ClipEngineError) as raised:
+            parse_playlist(found, key="show/index.m3u8", folder="show/", base_url=base_url)
+        assert raised.value.code in ("playlist_outside", "playlist_invalid")
+    else:
+        playlist = parse_playlist(found, key="show/index.m3u8", folder="show/", base_url=base_url)
+        assert isinstance(playlist, MediaPlaylist)
+        assert playlist.segments[0].data.key == key
+
+
 def test_percent_signs_are_decoded_once() -> None:
     assert media("#EXTINF:4,", "a%252Fb.ts").segments[0].data.key == "show/a%2Fb.ts"
 

@@ -340,7 +340,7 @@ class IgnoredObject(_Object):
     """An object that an event announced and that is not registered."""
 
     key: str
-    reason: Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event"]
+    reason: Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event", "piece", "not_ended"]
 
 
 class IngestObject(_Object):

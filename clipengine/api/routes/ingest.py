@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
+from itertools import islice
 
 from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
@@ -27,13 +29,23 @@ from clipengine.ingest.event import Arrival, Download, Ignored
 from clipengine.ingest.jibri import described
 from clipengine.ingest.sources import NAMES, enabled_sources
 from clipengine.ledger.fetches import Origin
-from clipengine.recordings.discovery import clean_name, is_recording, is_upload, recording_name
+from clipengine.recordings.discovery import (
+    clean_name,
+    is_playlist,
+    is_recording,
+    is_upload,
+    may_be_piece,
+    recording_name,
+)
 from clipengine.stores.base import StoredObject
+from clipengine.stores.playlists import named_objects
 from clipengine.work.recording_files import adopt_copy
 
 log = logging.getLogger(__name__)
 
 _BODY_BYTES = 16 << 20  # of all events that arrive at the same time: S3 and Daily are verified by their bodies
+# Objects in the folder of a playlist among which another one may name it, and such playlists that are read.
+_MAX_BESIDE, _MAX_MASTERS = 10_000, 20
 _WARNED = ("missing", "failed")  # the sender should have sent something else
 
 
@@ -123,13 +135,31 @@ class _Ingest:
         for key in arrival.keys:
             if not is_recording(key, everything=True) or is_upload(key):
                 return Ignored(key, "own_object")
-            if not is_recording(key, everything=arrival.any_suffix):
+            if not is_recording(key, everything=arrival.any_suffix) and not is_playlist(key):
                 return Ignored(key, "not_media")
+            if not arrival.any_suffix and may_be_piece(key):
+                return Ignored(key, "piece")
             try:
-                return self._engine.store.head(key)
+                stored = self._engine.store.head(key)
+                return self._playlist(stored) if is_playlist(key) else stored
             except (ObjectMissing, InvalidBucketPath):
                 continue
         return Ignored(arrival.keys[0], "missing")
+
+    def _playlist(self, stored: StoredObject) -> StoredObject | Ignored:
+        """Return a playlist if it has ended: each segment rewrites it. One that another playlist names is no recording.
+
+        Raises ObjectMissing and StorageError.
+        """
+        store, folder = self._engine.store, stored.key.rpartition("/")[0] + "/"
+        read = partial(named_objects, store, base_url=self._engine.settings.storage.playlist_base_url)
+        if not read(stored.key).ended:
+            return Ignored(stored.key, "not_ended")
+        beside = islice(store.list(folder), _MAX_BESIDE) if folder != "/" else ()
+        masters = [found.key for found in beside if is_playlist(found.key) and found.key != stored.key][:_MAX_MASTERS]
+        if any(stored.key in (read(master).keys or ()) for master in masters):
+            return Ignored(stored.key, "piece")
+        return stored
 
     def _register_object(self, arrival: Arrival, stored: StoredObject) -> tuple[Recording, bool]:
         """Return the recording of an object, and True if it is new.

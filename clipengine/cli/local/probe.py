@@ -29,11 +29,12 @@ class LocalProbe(NamedTuple):
 def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child, variant: VariantChoice) -> LocalProbe:
     """Probe the recording whose file or playlist is open. The encoder is kept for a cut. Raises RecordingError."""
     if not names_pieces(reader):
-        probed, embedded = encoder.run(job, reader, watch=lambda message: None, keep=True)
-        return LocalProbe(*probe_result(probed), probe_texts(embedded), reader)
+        found, embedded = encoder.run(job, reader, watch=lambda message: None, keep=True)
+        return LocalProbe(*probe_result(found), probe_texts(embedded), reader)
 
     def run(job: Job, pieces: ObjectReader) -> Message:
         return encoder.run(job, pieces, watch=lambda message: None, keep=True)[0]
 
-    index, facts, pieces = read_piece_facts(store, reader, variant, job, run)
-    return LocalProbe(facts, seek_index_of(index), [], pieces, [gap.to_object() for gap in index.gaps])
+    probed = read_piece_facts(store, reader, variant, job, run)
+    gaps = [gap.to_object() for gap in probed.index.gaps]
+    return LocalProbe(probed.facts, seek_index_of(probed.index), probed.texts, probed.reader, gaps)

@@ -96,14 +96,14 @@ def _is_url(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def _found(store: Store, prefix: str, *, everything: bool) -> list[str]:
+def _found(store: Store, prefix: str, *, everything: bool, base_url: str) -> list[str]:
     """Return the keys of the recordings under a prefix: finished playlists are some, and the files they name none."""
     listed = {found.key: found for found in store.list(prefix)}
     playlists = {key: found for key, found in listed.items() if is_playlist(key)}
     files = {
         key: found for key, found in listed.items() if key not in playlists and is_recording(key, everything=everything)
     }
-    return sorted(WatchedPlaylists(store).recordings(prefix, files, playlists))
+    return sorted(WatchedPlaylists(store, base_url=base_url).recordings(prefix, files, playlists))
 
 
 @recordings.command("import")
@@ -139,7 +139,7 @@ def import_(
         # Listing does not write to the server's upload journal.
         folder, journal = settings.store_folder, settings.data.folder / "uploads"
         store = build_store(settings.storage, folder=folder, journal=journal, identity=known)
-        keys = _found(store, prefix, everything=everything)
+        keys = _found(store, prefix, everything=everything, base_url=settings.storage.playlist_base_url)
     if dry_run:
         output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
         return

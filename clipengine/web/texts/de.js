@@ -628,8 +628,6 @@ export default {
   "Recording not ready": "Aufnahme noch nicht fertig",
   "The playlist has no EXT-X-ENDLIST: register it again when the recording has ended.": "Die Playlist hat kein EXT-X-ENDLIST: nach dem Ende der Aufnahme neu registrieren.",
   "Too many pieces": "Zu viele Teilstücke",
-  "Delete the recording and register the playlist again, with another variant or without one.": "Die Aufnahme löschen und die Playlist neu registrieren, mit einer anderen Variante oder ohne.",
-  "Choose a range without a gap of the recording, or leave the gaps out: `skip`.": "Einen Zeitbereich ohne Lücke der Aufnahme wählen oder die Lücken auslassen: `skip`.",
   "Write a plain media playlist: without variables, skipped segments and I-frames only.": "Eine einfache Playlist schreiben: ohne Variablen, ausgelassene Segmente und reine I-Bilder.",
   "Recording encrypted": "Aufnahme verschlüsselt",
   "Resource limit too low": "Ressourcengrenze zu niedrig",

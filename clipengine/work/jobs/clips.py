@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
-from clipengine.clips.manifest import make_manifest
+from clipengine.clips.manifest import ReadRecording, make_manifest
 from clipengine.clips.resolve import ClipSource, planned_parts
 from clipengine.errors import (
     ClipEngineError,
@@ -28,8 +28,9 @@ from clipengine.errors import (
 )
 from clipengine.ledger.uploads import Finished
 from clipengine.settings import Settings
-from clipengine.stores.base import ObjectReader, Store, StoredObject
+from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
+from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, Program
 from clipengine.work.children.pool import ChildPool
@@ -219,7 +220,7 @@ class ClipRunner(Jobs[Clip]):
             path = clip_file(folder, clip)
             path.touch(exist_ok=False)
             making = Making(planned_parts(clip.ranges, sources), profile, texts, clip.snap, clip.output, clip.poster)
-            files: list[StoredObject] = []
+            files: list[ObjectReader] = []
             made = self._maker.make(
                 making, path, self._encoder(clip, recordings, files), lambda: self._child(clip, "inspector")
             )
@@ -232,10 +233,7 @@ class ClipRunner(Jobs[Clip]):
             manifest = None
             if self._settings.storage.manifests:
                 result = replace(result, manifest_path=clip.manifest_key)
-                read = [
-                    (replace(recording, etag=file.etag), file.sha256)  # a copied file has a new ETag
-                    for recording, file in zip(recordings, files, strict=True)
-                ]
+                read = [_read_recording(*each) for each in zip(recordings, files, strict=True)]
                 manifest = make_manifest(clip, read, result, ffmpeg=made.cut.ffmpeg, key=self._ledger.manifest_key)
             return save_finished(folder, result, made.poster, made.tracks, manifest)
 
@@ -262,8 +260,8 @@ class ClipRunner(Jobs[Clip]):
             raise
 
     @contextmanager
-    def _encoder(self, clip: Clip, recordings: Sequence[Recording], files: list[StoredObject]) -> Iterator[_Encoder]:
-        """Open the recordings, and yield a child for them. At the end, add their metadata in the store to `files`."""
+    def _encoder(self, clip: Clip, recordings: Sequence[Recording], files: list[ObjectReader]) -> Iterator[_Encoder]:
+        """Open the recordings, and yield a child for them. At the end, add their readers to `files`."""
         with ExitStack() as stack:
             stack.enter_context(as_recording_errors())
             readers = [
@@ -273,7 +271,7 @@ class ClipRunner(Jobs[Clip]):
             program: Program = "burner" if clip.subtitles == "burn" else "maker"
             child, watch = stack.enter_context(self._child(clip, program))
             yield _Encoder(child, watch, readers)
-            files += [reader.info for reader in readers]
+            files += readers
 
     @contextmanager
     def _child(self, clip: Clip, program: Program) -> Iterator[tuple[Child, _Watch]]:
@@ -309,6 +307,12 @@ class ClipRunner(Jobs[Clip]):
         """Tell webhook endpoints that another quarter of the clip is done."""
         with suppress(StorageError):  # progress is not essential
             self._ledger.clips.announce_progress(clip.clip_id, clip.attempt)
+
+
+def _read_recording(recording: Recording, reader: ObjectReader) -> ReadRecording:
+    """Return what the manifest says about a recording. A copied file has a new ETag."""
+    pieces = reader.used if isinstance(reader, PiecesReader) else ()
+    return ReadRecording(replace(recording, etag=reader.info.etag), reader.info.sha256, pieces)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import RecordingUnreadable
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
@@ -16,6 +17,7 @@ from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_pieces
 from clipengine.work.children.jobs import Job, Message
+from clipengine.work.jobs.piece_texts import read_texts
 
 
 def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
@@ -24,21 +26,35 @@ def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
     return replace(probe, message={"job": "probe_pieces", "pieces": pieces})
 
 
+@dataclass(frozen=True)
+class ProbedPieces:
+    """The index of a recording of many files, its facts, its texts, and the reader of its pieces."""
+
+    index: PieceIndex
+    facts: SourceFacts
+    texts: list[TextTrack]
+    reader: PiecesReader
+
+
 def read_piece_facts(
     store: Store,
     playlist: ObjectReader,
     variant: VariantChoice,
     probe: Job,
     run: Callable[[Job, ObjectReader], Message],
-) -> tuple[PieceIndex, SourceFacts, PiecesReader]:
-    """Return the index of a playlist, its facts, and the reader of its pieces, which the caller closes.
+    *,
+    base_url: str = "",
+) -> ProbedPieces:
+    """Return what a child finds in the pieces of a playlist, and their reader, which the caller closes.
 
     `run` has a child do a job. Raises RecordingError, StorageError, or ValueError if the child's report is invalid.
     """
-    index = read_pieces(store, playlist, variant)
+    read = read_pieces(store, playlist, variant, base_url=base_url)
+    index = read.index
     reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
     try:
-        return index, place_pieces(index, run(probe_pieces_job(index, probe), reader)), reader
+        facts = place_pieces(index, run(probe_pieces_job(index, probe), reader))
+        return ProbedPieces(index, facts, read_texts(store, index, read.texts), reader)
     except BaseException:
         reader.close()
         raise

@@ -24,7 +24,6 @@ from clipengine.errors import (
 )
 from clipengine.ledger.recordings import Probe
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store, StoredObject
@@ -34,7 +33,7 @@ from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
-from clipengine.work.jobs.piece_probe import read_piece_facts
+from clipengine.work.jobs.piece_probe import ProbedPieces, read_piece_facts
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
@@ -63,12 +62,14 @@ class Prober(Jobs[Probe]):
         *,
         suspects_allowed: Callable[[], bool],
         encoding: Encoding,
+        playlist_base_url: str = "",
     ) -> None:
         super().__init__(context)
         self._store = store
         self._pool = pool
         self._suspects_allowed = suspects_allowed
         self._encoding = encoding
+        self._base_url = playlist_base_url
         self._sidecars = Sidecars(self._ledger, store)
         self._lock = threading.Lock()
         self._children: set[Child] = set()
@@ -92,9 +93,11 @@ class Prober(Jobs[Probe]):
         """Probe the recording, read its sidecars, and store its facts."""
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):
-                pieces, facts = self._read_pieces(reader, VariantChoice(**item.recording.variant or {}))
+                found = self._read_pieces(reader, VariantChoice(**item.recording.variant or {}))
+                self._store_texts(item.recording.recording_id, found.texts)
                 self._sidecars.attach_all(item.recording)
-                self._complete(item, facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces)
+                pieces = found.index
+                self._complete(item, found.facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces)
                 return
             result, texts = self._run(probe_job(self._encoding), reader)
             info, digest = reader.info, digest_of_file(reader)
@@ -145,8 +148,8 @@ class Prober(Jobs[Probe]):
             except (InvalidRequest, RecordingNotFound) as error:
                 log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
-    def _read_pieces(self, playlist: ObjectReader, variant: VariantChoice) -> tuple[PieceIndex, SourceFacts]:
-        """Return the pieces and the facts of a playlist. Raises DecoderCrashed for an invalid report of the child."""
+    def _read_pieces(self, playlist: ObjectReader, variant: VariantChoice) -> ProbedPieces:
+        """Return what is in a playlist. Raises DecoderCrashed for an invalid report of the child."""
         if "/" not in playlist.info.key:
             raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
 
@@ -154,12 +157,13 @@ class Prober(Jobs[Probe]):
             return self._run(job, reader)[0]
 
         try:
-            pieces, facts, reader = read_piece_facts(self._store, playlist, variant, probe_job(self._encoding), run)
+            job = probe_job(self._encoding)
+            found = read_piece_facts(self._store, playlist, variant, job, run, base_url=self._base_url)
         except (KeyError, TypeError, ValueError) as error:
             log.warning("the facts of %s cannot be stored: %s", playlist.info.key, error)
             raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
-        reader.close()
-        return pieces, facts
+        found.reader.close()
+        return found
 
     def _complete(self, probe: Probe, facts: SourceFacts, **found: Any) -> None:
         """Store the facts, and what else `Recordings.probe_complete` takes."""

@@ -12,8 +12,9 @@ from clipengine.stores.playlists import NamedObjects, named_objects
 class WatchedPlaylists:
     """Objects that the playlists of a store name. A playlist is read again when its ETag changes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, base_url: str = "") -> None:
         self._store = store
+        self._base_url = base_url
         self._named: dict[str, tuple[str, NamedObjects]] = {}  # by key, with the ETag
 
     def recordings(
@@ -37,6 +38,6 @@ class WatchedPlaylists:
         for key, found in playlists.items():
             if key not in self._named or self._named[key][0] != found.etag:
                 try:
-                    self._named[key] = found.etag, named_objects(self._store, key)
+                    self._named[key] = found.etag, named_objects(self._store, key, base_url=self._base_url)
                 except ObjectMissing:  # it was deleted meanwhile
                     self._named.pop(key, None)

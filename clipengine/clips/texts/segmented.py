@@ -1,0 +1,46 @@
+"""WebVTT in segments, as HLS has it: the time of its cues in the container, and then of the recording. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.transcript_file import parse_transcript
+from clipengine.recordings.placing import near
+
+_MAP = re.compile(rb"^X-TIMESTAMP-MAP=([ -~]{1,100})\s*$", re.MULTILINE)
+_TICKS = re.compile(rb"MPEGTS:(\d{1,19})")
+_LOCAL = re.compile(rb"LOCAL:(?:(\d{1,6}):)?(\d\d):(\d\d)\.(\d{3})")
+
+
+def segment_cues(body: bytes, *, shift: Fraction, expected: Fraction) -> list[Cue]:
+    """Return the cues of a segment on the recording's timeline. `shift` is that of its run, `expected` its place.
+
+    Raises InvalidTranscript.
+    """
+    if b"-->" not in body:
+        return []  # most segments of a silent stretch
+    cues = parse_transcript(body, "vtt")
+    moved = _container_offset(body) + shift
+    first = Fraction(cues[0].start_ms, 1000)
+    by_ms = round((near(first + moved, expected) - first) * 1000)
+    placed = (replace(cue, start_ms=max(0, cue.start_ms + by_ms), end_ms=cue.end_ms + by_ms) for cue in cues)
+    return [cue for cue in placed if cue.end_ms > cue.start_ms]
+
+
+def joined_cues(segments: Iterable[list[Cue]]) -> list[Cue]:
+    """Return the cues of all segments. One that is in several of them is taken once."""
+    return list(dict.fromkeys(cue for cues in segments for cue in cues))
+
+
+def _container_offset(body: bytes) -> Fraction:
+    """Return the container time minus the time of the cues: 0 without a header that says it."""
+    found = _MAP.search(body[: body.index(b"-->")])
+    ticks, local = (found and each.search(found[1]) for each in (_TICKS, _LOCAL))
+    if ticks is None or local is None:
+        return Fraction(0)
+    hours, minutes, seconds, millis = (int(each or 0) for each in local.groups())
+    return Fraction(int(ticks[1]), 90_000) - (hours * 3600 + minutes * 60 + seconds + Fraction(millis, 1000))

@@ -1,0 +1,78 @@
+"""Texts of a recording of many files: the text renditions of its playlist become transcripts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from fractions import Fraction
+
+from clipengine.clips.texts.cues import Cue, check_cues
+from clipengine.clips.texts.segmented import joined_cues, segment_cues
+from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, canonical_language
+from clipengine.errors import InvalidBucketPath, InvalidTranscript, ObjectMissing
+from clipengine.recordings.assembly import ListedText
+from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
+from clipengine.recordings.playlist import ByteRange, Segment
+from clipengine.stores.base import Store
+
+log = logging.getLogger(__name__)
+
+_MAX_SEGMENTS = 20_000  # of all texts: each is a request
+_MAX_SEGMENT_BYTES = 256 << 10
+
+
+def read_texts(store: Store, index: PieceIndex, listed: Sequence[ListedText]) -> list[TextTrack]:
+    """Return the texts of a recording whose pieces are placed, one for each language.
+
+    One that cannot be read is logged and left out. Raises the other errors of the store.
+    """
+    found: dict[str, TextTrack] = {}
+    left = _MAX_SEGMENTS
+    for each in listed:
+        language = canonical_language(each.language or "und")
+        left -= len(each.playlist.segments)
+        try:
+            if left < 0:
+                raise InvalidTranscript(f"the texts have more than {_MAX_SEGMENTS} segments")
+            cues = check_cues(joined_cues(_segments(store, index, each.playlist.segments)))
+        except InvalidTranscript as error:
+            log.warning("the text %s of a playlist is not used: %s", each.title or language, error.message)
+        else:
+            found.setdefault(language, TextTrack(language, alpha3_of(language), tuple(cues)))
+    return list(found.values())
+
+
+def _segments(store: Store, index: PieceIndex, segments: Sequence[Segment]) -> Iterator[list[Cue]]:
+    """Yield the cues of each segment. Those before and after a discontinuity belong to the runs of the same number."""
+    clocks = _clocks(index)
+    at, size, discontinuity = Fraction(0), 0, None
+    for segment in segments:
+        run = clocks.get(segment.discontinuity)
+        if run is not None and segment.discontinuity != discontinuity:
+            at, discontinuity = Fraction(run.pieces[0].start, MICROSECONDS), segment.discontinuity
+        if run is not None and not segment.gap and segment.init is None:
+            body = _read(store, segment.data)
+            size += len(body)
+            if size > MAX_TRANSCRIPT_BYTES:
+                raise InvalidTranscript(f"the text has more than {MAX_TRANSCRIPT_BYTES} bytes")
+            yield segment_cues(body, shift=run.shift, expected=at)
+        at += segment.seconds
+
+
+def _clocks(index: PieceIndex) -> dict[int, Run]:
+    """Return the first run of each discontinuity, of the first track that has one."""
+    clocks: dict[int, Run] = {}
+    for _, run in index.runs():
+        clocks.setdefault(run.discontinuity, run)
+    return clocks
+
+
+def _read(store: Store, data: ByteRange) -> bytes:
+    """Return a segment, or nothing if it is missing."""
+    try:
+        with closing(store.open(data.key)) as reader:
+            return reader.read_at(data.offset, min(_MAX_SEGMENT_BYTES, data.length or _MAX_SEGMENT_BYTES))
+    except (ObjectMissing, InvalidBucketPath):
+        return b""

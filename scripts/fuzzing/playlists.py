@@ -1,0 +1,99 @@
+"""Mutated playlists: each is read, assembled and placed, or refused with a code."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from random import Random
+
+from clipengine.errors import ClipEngineError
+from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
+from clipengine.recordings.piece_seek_index import seek_index_of
+from clipengine.recordings.placing import Extent, RunScan, place
+from clipengine.recordings.playlist import MasterPlaylist, VariantChoice, parse_playlist, segment_keys
+
+SLOW_SECONDS = 5.0
+_SEEDS = (
+    '#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI="init.mp4",BYTERANGE="800@0"\n'
+    "#EXT-X-PROGRAM-DATE-TIME:2026-11-28T12:00:00.000Z\n#EXTINF:4.000,\n#EXT-X-BYTERANGE:1000@800\nall.m4s\n"
+    "#EXTINF:4.0,title\n#EXT-X-BYTERANGE:900\nall.m4s\n#EXT-X-GAP\n#EXTINF:4,\ngone.m4s\n#EXT-X-ENDLIST\n",
+    "#EXTM3U\n#EXTINF:3.96,\nsub/a%20b.ts\n#EXTINF:4,\n../a/1.ts?x=1\n#EXT-X-DISCONTINUITY\n"
+    "#EXT-X-PROGRAM-DATE-TIME:2026-11-28T12:01:00+0100\n#EXT-X-KEY:METHOD=NONE\n#EXTINF:4,\n2.ts\n#EXT-X-ENDLIST\n",
+    '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="English",LANGUAGE="en",URI="en.m3u8"\n'
+    '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="English",LANGUAGE="en",URI="text.m3u8"\n'
+    '#EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=640x360,AUDIO="a",SUBTITLES="s",NAME="low"\nlow.m3u8\n'
+    "#EXT-X-STREAM-INF:BANDWIDTH=2,RESOLUTION=1280x720\nhigh.m3u8\n",
+)
+_TEXTS = (
+    *("nan", "-1", "1e9", "9" * 40, "\x00", "%00", "%2e%2e/", "..", "//host/", "https://h/", "\\", '"', ",", "@", "="),
+    *("\r", "\u2028", "\ud7ff", "0", "3600", "3601", "#EXTM3U", "#EXT-X-DISCONTINUITY", "#EXT-X-GAP", "#EXT-X-KEY:"),
+    *("METHOD=AES-128", "#EXT-X-DEFINE:", "#EXT-X-I-FRAMES-ONLY", "#EXT-X-STREAM-INF:", "9999-12-31T23:59:59.9-23:59"),
+)
+
+
+def mutants(count: int, seed: int) -> Iterator[bytes]:
+    """Yield mutated playlists; the same seed gives the same ones."""
+    for number in range(count):
+        yield _mutant(Random(f"{seed} {number}"))
+
+
+def _mutant(random: Random) -> bytes:
+    lines = random.choice(_SEEDS).split("\n")
+    for _ in range(random.randint(1, 6)):
+        place = random.randrange(len(lines))
+        way = random.randrange(5)
+        if way == 0:
+            lines[place:place] = lines[place : place + random.randint(1, 4)] * random.choice((1, 2, 2000))
+        elif way == 1:
+            del lines[place : place + random.randint(1, 3)]
+            lines = lines or [""]
+        elif way == 2:
+            other = random.randrange(len(lines))
+            lines[place], lines[other] = lines[other], lines[place]
+        else:
+            at = random.randint(0, len(lines[place]))
+            lines[place] = lines[place][:at] + random.choice(_TEXTS) + lines[place][at + way - 3 :]
+        del lines[20_000:]
+    data = bytearray("\n".join(lines).encode())
+    if random.random() < 0.2 and data:
+        data[random.randrange(len(data))] = random.randrange(256)
+    return bytes(data)
+
+
+def outcome(data: bytes, random: Random) -> str:
+    """Return `read`, or the code with which the playlist is refused."""
+    try:
+        found = parse_playlist(data, key="a/index.m3u8", folder="a/")
+        if isinstance(found, MasterPlaylist):
+            found.audio_of(found.variant(VariantChoice()))
+            return "read"
+        stored = {key: StoredPiece("e", 10_000) for key in segment_keys(found) if random.random() < 0.95}
+        index = assemble([ListedTrack("muxed", found)], stored)
+        scans = [RunScan(_extent(random), _extent(random)) for _ in index.runs()]
+        place(index, scans, [Fraction(random.randrange(100))])
+        seek_index_of(index).ends()
+        assert all(gap.start < gap.end for gap in index.gaps), "a gap ends before it begins"
+    except ClipEngineError as error:
+        return error.code
+    return "read"
+
+
+def _extent(random: Random) -> Extent:
+    """Return the extent of a piece, as damaged as a child may report it."""
+    start = Fraction(random.choice((0, 4, 95443, random.randrange(-(10**6), 10**6))))
+    end = start + random.choice((4, 4, 0, -5, 100))
+    return Extent(*random.choice(((start, end, start, end), (None, None, start, end), (None,) * 4)))
+
+
+def fuzz(count: int, seed: int) -> int:
+    """Print the outcomes of the mutants, and return 1 if one is slow. An exception without a code ends the program."""
+    outcomes: Counter[str] = Counter()
+    slowest = 0.0
+    for number, data in enumerate(mutants(count, seed)):
+        began = time.monotonic()
+        outcomes[outcome(data, Random(number))] += 1
+        slowest = max(slowest, time.monotonic() - began)
+    print(f"{count} playlists, the slowest in {slowest:.2f} s: {dict(outcomes.most_common())}")
+    return int(slowest > SLOW_SECONDS)
