@@ -30,6 +30,7 @@ from clipengine.errors import (
     InvalidRequest,
     InvalidTimeRange,
     NoMediaInRange,
+    RecordingEncrypted,
     RecordingNotComplete,
     TranscriptNotFound,
     UnknownProfile,
@@ -142,7 +143,9 @@ def resolve_clip(
         language = _language(request, source)
     source.facts  # noqa: B018 - raises RecordingNotComplete
     parts = request.parts or (Part(recording_id, request.start_seconds, request.end_seconds),)
-    if request.gaps != "hold":
+    if request.gaps == "hold":
+        _check_encryption(parts, sources)
+    else:
         parts = _unbroken(request.gaps, parts, sources, rules.shortest)
         request = replace(request, parts=parts if request.parts or len(parts) > 1 else ())
     used = tuple(sources[each] for each in dict.fromkeys(part.recording_id for part in parts))
@@ -189,6 +192,16 @@ def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], short
         with located(pointer="/parts"):
             raise InvalidTimeRange(f"the clip would be {total:g} s long; {allowed}", hint=LENGTH_HINT)
     return total
+
+
+def _check_encryption(parts: Sequence[Part], sources: Mapping[str, ClipSource]) -> None:
+    """Raise RecordingEncrypted if a part would hold a frame over a stretch that is there, but cannot be read."""
+    encrypted = {
+        id: [gap for gap in source.recording.gaps or [] if gap["reason"] == "encrypted"]
+        for id, source in sources.items()
+    }
+    if without_gaps(parts, encrypted) != list(parts):
+        raise RecordingEncrypted("a part of the range is encrypted", hint=_GAP_HINT)
 
 
 def _unbroken(

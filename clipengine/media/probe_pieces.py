@@ -18,6 +18,7 @@ from clipengine.media.input.container import (
     read_packets,
     video_stream,
 )
+from clipengine.media.input.id3_clock import id3_clock
 from clipengine.media.input.packet_timestamps import PacketTimestamps
 from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import ByteSource, MediaReader
@@ -29,6 +30,7 @@ from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_nu
 from clipengine.recordings.placing import Extent, RunScan
 
 Size = tuple[int, int]
+_RAW_CONTAINERS = ("aac", "mp3", "ac3", "eac3")  # without a clock of their own
 
 
 class PieceProbe(NamedTuple):
@@ -46,12 +48,24 @@ def probe_pieces(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
     scanned = [_scan(source, run) for track in range(len(index.kinds)) for run in index.runs(track)]
     facts = _facts(index.kinds, [head.facts for head in heads], [size for _, sizes, _ in scanned for size in sizes])
     read = sum(head.bytes_read for head in heads) + sum(count for _, _, count in scanned)
-    return PieceProbe(facts, [scan for scan, _, _ in scanned], [head.facts.origin for head in heads], read)
+    origins: list[Fraction | None] = [
+        _origin(source, next(index.runs(track)), head) for track, head in enumerate(heads)
+    ]
+    return PieceProbe(facts, [scan for scan, _, _ in scanned], origins, read)
 
 
 def _head(source: ByteSource, run: PlacedRun) -> ProbeResult:
     """Return the facts of a track from its first piece."""
     return probe(PieceSource(source, run, 0, 0))
+
+
+def _origin(source: ByteSource, run: PlacedRun, head: ProbeResult) -> Fraction | None:
+    """Return the first presentation time of a track, in container time."""
+    if head.facts.container not in _RAW_CONTAINERS:
+        return head.facts.origin
+    pieces = PieceSource(source, run, 0, 0)
+    with MediaReader(pieces) as reader, open_recording(reader, pieces.splice) as container:
+        return head.facts.origin + id3_clock(container)
 
 
 def _scan(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int]:
@@ -72,7 +86,7 @@ def _extent(source: ByteSource, run: PlacedRun, number: int) -> tuple[Extent, se
         video = video_stream(container)
         streams = [*([video] if video is not None else []), *audio_streams(container)]
         keep_only(container, streams)
-        stamps = PacketTimestamps()
+        stamps = PacketTimestamps(id3_clock(container))
         for packet in read_packets(container, streams, reader):
             found = stamps.of(packet)
             if found is None or not is_presented(packet):

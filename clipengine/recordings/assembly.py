@@ -10,6 +10,7 @@ from clipengine.recordings.pieces import (
     MAX_INIT_BYTES,
     MAX_RUNS,
     MICROSECONDS,
+    GapReason,
     ObjectRange,
     Piece,
     PieceIndex,
@@ -60,21 +61,22 @@ def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> Pi
 
 def _runs(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> Iterator[Run]:
     run: Run | None = None
-    at, gap = 0, False
+    at = 0
+    gap: GapReason | None = None
     for segment, date in zip(playlist.segments, _dates(playlist), strict=True):
         duration = round(segment.seconds * MICROSECONDS)
-        data = None if segment.gap else _range(segment.data, stored)
+        data = None if segment.gap or segment.encrypted else _range(segment.data, stored)
         init = None if segment.init is None else _init(segment.init, stored)
         if data is None or (segment.init is not None and init is None):
-            gap = True
+            gap = "encrypted" if segment.encrypted else gap or "missing"
         else:
             if run is None or gap or (run.discontinuity, run.init) != (segment.discontinuity, init):
                 if run is not None:
                     yield run
-                run = Run(segment.discontinuity, init, "missing" if gap else None, first_date=date)
+                run = Run(segment.discontinuity, init, gap, first_date=date)
             run.pieces.append(Piece(data, at, duration))
             run.last_date = date
-            gap = False
+            gap = None
         at += duration
     if run is not None:
         yield run

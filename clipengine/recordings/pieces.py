@@ -15,7 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 # A track of kind "muxed" has video and audio; of the others only the named kind is used.
 TrackKind = Literal["muxed", "video", "audio"]
-GapReason = Literal["missing", "paused"]  # pieces are missing, or the recorder paused, by the dates of the playlist
+# Pieces are missing or encrypted, or the recorder paused, by the dates of the playlist.
+GapReason = Literal["missing", "encrypted", "paused"]
 MAX_TRACKS = 64
 MAX_AUDIO_STREAMS = 63  # of a track
 MAX_RUNS = 2000  # of a recording: two pieces of each are probed

@@ -32,6 +32,7 @@ MAX_URI_BYTES = 1024
 MAX_GAPS = 10_000
 _MAX_NAME = 80
 _MAX_OFFSET = (1 << 63) - 1
+_MAX_METHOD = 40
 _MAX_DATE = 40  # characters
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_AGE = timedelta(days=230 * 365)  # as that of a creation time
@@ -55,7 +56,7 @@ class ByteRange(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A piece of a media playlist. `gap`: the playlist says that it is missing.
+    """A piece of a media playlist. `gap`: the playlist says that it is missing. `encrypted`: it cannot be read.
 
     `date` is that of its first frame, in microseconds since 1970, if the playlist states it here.
     """
@@ -66,6 +67,7 @@ class Segment(NamedTuple):
     discontinuity: int
     gap: bool
     date: int | None = None
+    encrypted: bool = False
 
 
 @dataclass
@@ -205,6 +207,7 @@ class _MediaParser(_Parser):
         self._init: ByteRange | None = None
         self._discontinuity = 0
         self._gaps = 0
+        self._encryption: str | None = None
         self._begin_segment()
 
     def _begin_segment(self) -> None:
@@ -221,7 +224,8 @@ class _MediaParser(_Parser):
         if tag in _UNSUPPORTED:
             raise PlaylistUnsupported(f"the playlist has {tag}")
         if tag == "#EXT-X-KEY":
-            _refuse_key(_attributes(value))
+            method = _attributes(value).get("METHOD", "NONE")
+            self._encryption = None if method == "NONE" else method[:_MAX_METHOD]
         elif tag == "#EXT-X-MAP":
             self._init = self._map(_attributes(value))
         elif tag == "#EXT-X-DISCONTINUITY" and self._playlist.segments:
@@ -252,7 +256,8 @@ class _MediaParser(_Parser):
         if self._gaps > MAX_GAPS:
             raise TooManyPieces(f"the playlist has more than {MAX_GAPS} gaps")
         data = self._data(self.resolve(uri))
-        segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap, self._date))
+        encrypted = self._encryption is not None
+        segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap, self._date, encrypted))
         self._begin_segment()
 
     def _data(self, key: str) -> ByteRange:
@@ -277,6 +282,8 @@ class _MediaParser(_Parser):
     def finish(self) -> MediaPlaylist:
         if not self._playlist.segments:
             raise PlaylistInvalid("the playlist has no segments")
+        if all(segment.encrypted for segment in self._playlist.segments):
+            raise RecordingEncrypted(f"the segments of the playlist are encrypted ({self._encryption})")
         return self._playlist
 
 
@@ -296,8 +303,6 @@ class _MasterParser(_Parser):
             self._stream = _attributes(value)
         elif tag == "#EXT-X-MEDIA":
             self._add_rendition(_attributes(value))
-        elif tag == "#EXT-X-SESSION-KEY":
-            _refuse_key(_attributes(value))
         elif not line.startswith("#") and self._stream is not None:
             self._add_variant(line, self._stream)
             self._stream = None
@@ -359,11 +364,6 @@ def resolve_uri(uri: str, *, key: str, folder: str, base_url: str = "") -> str:
 
 def _attributes(text: str) -> dict[str, str]:
     return {name: value.strip('"') for name, value in _ATTRIBUTE.findall(text)}
-
-
-def _refuse_key(found: dict[str, str]) -> None:
-    if (method := found.get("METHOD", "NONE")) != "NONE":
-        raise RecordingEncrypted(f"the segments of the playlist are encrypted ({method[:40]})")
 
 
 def _seconds(value: str) -> Fraction:

@@ -15,7 +15,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.request import ClipRequest
 from clipengine.clips.resolve import ClipRules, ClipSource, ResolvedClip, check_recordings, resolve_clip
-from clipengine.errors import InvalidRequest, NoMediaInRange, RecordingNotComplete, RequestError
+from clipengine.errors import InvalidRequest, NoMediaInRange, RecordingEncrypted, RecordingNotComplete, RequestError
 from tests.support.api import FACTS
 
 RULES = ClipRules({"default": Profile(), "sound": Profile(container="m4a", video="none")}, {}, OutputLimits(), 0.5, 60)
@@ -120,6 +120,14 @@ def test_gaps_are_held_by_default() -> None:
 def test_range_without_media_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(NoMediaInRange):
         resolve(replace(REQUEST, **changes), gappy())
+
+
+def test_encrypted_stretch_is_not_held() -> None:
+    encrypted = [{**GAPS[0], "reason": "encrypted"}]
+    with pytest.raises(RecordingEncrypted):
+        resolve(REQUEST, gappy(encrypted))
+    assert len(resolve(replace(REQUEST, gaps="skip"), gappy(encrypted)).parts) == 2
+    assert len(resolve(replace(REQUEST, start_seconds=2.5), gappy(encrypted)).parts) == 1
 
 
 def test_range_beside_gaps_does_not_fail() -> None:

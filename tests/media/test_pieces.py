@@ -31,6 +31,7 @@ from tests.support.playlists import (
     edited,
     fmp4_playlist,
     joined,
+    raw_audio,
     restart_counters,
     separate_audio,
     stated,
@@ -170,6 +171,25 @@ def test_change_of_codec_and_sample_rate_opens_other_decoders(tmp_path: Path) ->
     found = numbers(reading)
     assert [later - earlier for earlier, later in pairwise(found)] == [1] * (len(found) - 1)
     assert len(found) == 113
+
+
+def test_clear_part_of_a_partly_encrypted_recording_is_cut(ts: Film) -> None:
+    film = edited(ts, "partly.m3u8", lambda text: _encrypt(text, 3))
+    check_exact(film, "1.1", "3.5")
+    check_exact(film, "8.3", "11.1")
+
+
+def _encrypt(text: str, segment: int) -> str:
+    """Return a playlist that says that one segment is encrypted."""
+    head, *rest = text.split("#EXTINF")
+    rest[segment] += "#EXT-X-KEY:METHOD=NONE\n"
+    rest[segment - 1] += '#EXT-X-KEY:METHOD=AES-128,URI="k"\n'
+    return "#EXTINF".join([head, *rest])
+
+
+@pytest.mark.parametrize(("start", "end"), [("3.1", "8.9"), pytest.param("0", "1.3", marks=pytest.mark.exhaustive)])
+def test_raw_audio_has_the_clock_of_its_tags(tmp_path: Path, start: str, end: str) -> None:
+    check_exact(raw_audio(tmp_path / "index.m3u8", first=WRAP - 5), start, end)
 
 
 def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:

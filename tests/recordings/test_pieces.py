@@ -116,6 +116,13 @@ def test_missing_pieces_are_gaps_of_the_recording() -> None:
     assert found.gaps == [Gap(0, 4_000_000, "missing"), Gap(8_000_000, 15_960_000, "missing")]
 
 
+def test_encrypted_pieces_are_a_gap() -> None:
+    lines = [*segments(2), "#EXT-X-DISCONTINUITY", '#EXT-X-KEY:METHOD=AES-128,URI="k"', *segments(2, first=2)]
+    found = index_of(*lines, "#EXT-X-DISCONTINUITY", "#EXT-X-KEY:METHOD=NONE", *segments(1, first=4))
+    place(found, [scan(0, 4), scan(100, 100)], [F(0)])
+    assert found.gaps == [Gap(8_000_000, 16_000_000, "encrypted")]
+
+
 def dated(second: float, *lines: str) -> list[str]:
     return [f"#EXT-X-PROGRAM-DATE-TIME:2026-11-28T12:00:{second:06.3f}Z", *lines]
 

@@ -224,7 +224,8 @@ def test_byte_range_beyond_the_limits_is_refused(found: str) -> None:
         (f'#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="k"\n{SEGMENT}', "recording_encrypted"),
         (f"#EXTM3U\n#EXT-X-KEY:METHOD=SAMPLE-AES-CTR\n{SEGMENT}", "recording_encrypted"),
         (f"#EXTM3U\n#EXT-X-KEY:METHOD=NONE\n{SEGMENT}", None),
-        ("#EXTM3U\n#EXT-X-SESSION-KEY:METHOD=AES-128\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8", "recording_encrypted"),
+        ("#EXTM3U\n#EXT-X-SESSION-KEY:METHOD=AES-128\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8", None),
+        (f'#EXTM3U\n{SEGMENT}#EXT-X-KEY:METHOD=AES-128,URI="k"\n{SEGMENT}', None),
     ],
 )
 def test_playlist_that_is_not_supported_has_a_code(text: str, code: str | None) -> None:

@@ -108,3 +108,31 @@ def restart_counters(folder: Path) -> None:
     """Make the continuity counters of each segment start at 0, as writers do that open a muxer for each."""
     for segment in folder.glob("*.ts"):
         segment.write_bytes(renumber(segment.read_bytes()))
+
+
+def raw_audio(path: Path, *, first: Fraction, seconds: int = 2) -> Film:
+    """Write a playlist of raw AAC segments, whose clock begins at `first`, and return the film that it must read as."""
+    write(path.with_suffix(".aac"), "adts", audio=[AUDIO])
+    frames, lines, length = _adts_frames(path.with_suffix(".aac").read_bytes()), ["#EXTM3U"], seconds * 48_000 // 1024
+    for number, begin in enumerate(range(0, len(frames), length)):
+        time = round((first + Fraction(begin * 1024, 48_000)) * 90_000) % 2**33
+        data = _id3(time) + b"".join(frames[begin : begin + length])
+        path.with_name(f"{number}.aac").write_bytes(data)
+        lines.append(f"#EXTINF:{min(length, len(frames) - begin) * 1024 / 48_000:.3f},\n{number}.aac")
+    path.write_text("\n".join([*lines, "#EXT-X-ENDLIST"]))
+    return film(path, audio=[AUDIO])
+
+
+def _adts_frames(data: bytes) -> list[bytes]:
+    found = []
+    while data:
+        length = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+        found.append(data[:length])
+        data = data[length:]
+    return found
+
+
+def _id3(time: int) -> bytes:
+    owner = b"com.apple.streaming.transportStreamTimestamp\0"
+    frame = b"PRIV" + (len(owner) + 8).to_bytes(4, "big") + b"\0\0" + owner + time.to_bytes(8, "big")
+    return b"ID3\x04\0\0\0\0\0" + bytes([len(frame)]) + frame

@@ -180,7 +180,8 @@ class GapObject(_Object):
     start_seconds: float
     end_seconds: float
     reason: GapReason = Field(
-        description="`missing`: segments are not in the store. `paused`: the dates of the playlist jump."
+        description="`missing`: segments are not in the store. `encrypted`: they cannot be read. `paused`: the dates "
+        "of the playlist jump."
     )
 
 

@@ -43,6 +43,7 @@ from clipengine.errors import (
     InvalidWebhookUrl,
     NoMediaInRange,
     QueueFull,
+    RecordingEncrypted,
     RecordingNotComplete,
     RecordingNotFound,
     UnknownProfile,
@@ -200,6 +201,7 @@ _CREATE_ERRORS = (
     InvalidLabel,
     InvalidWebhookUrl,
     NoMediaInRange,
+    RecordingEncrypted,
     QueueFull,
     DiskLow,
 )

@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from clipengine.media.input.container import audio_streams, keep_only, open_recording, read_packets, video_stream
+from clipengine.media.input.id3_clock import id3_clock
 from clipengine.media.input.packet_timestamps import PacketTimestamps, TimedPacket
 from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import MediaReader
@@ -71,7 +72,8 @@ class OpenRun:
         if not self.streams:
             return
         numbers = {stream.index: number for number, stream in self.streams.items()}
-        stamps, last = PacketTimestamps(self._run.shift), dict.fromkeys(numbers, self._starts)
+        stamps = PacketTimestamps(self._run.shift + id3_clock(self._container))
+        last = dict.fromkeys(numbers, self._starts)
         read = read_packets(self._container, list(self.streams.values()), self._reader)
         for packet in _forgiven(read, self._source.ends):
             found = stamps.of(packet)

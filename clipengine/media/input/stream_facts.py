@@ -39,6 +39,7 @@ _QUICKTIME = "com.apple.quicktime."
 # Tags of the file and its writer, not of the recording.
 _TAG_OF_FILE = re.compile(
     r"^(major_brand|minor_version|compatible_brands|encod|creation_?(time|date)|modification_date|duration|vendor_id"
+    r"|id3v2_priv\.com\.apple\.streaming\."
     r"|software|version|firmware|player|isft|service_|media_type|company_|product_|generation_|com\.android\.|uid$"
     r"|material_package|toolkit_|wmfsdk|isvbr|deviceconformance|audiodelay|canseek|lasttime|lastkey|metadatac|has[a-z]+s?$)"
     r"|_(uid|umid|ul)$|datarate$|filesize$"
