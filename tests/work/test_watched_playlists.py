@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
+from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
 from tests.support.api import RecordedEngine
@@ -76,7 +79,7 @@ def recordings(folder: Path, contents: dict[str, bytes]) -> list[str]:
     found = {each.key: each for each in store.list("")}
     playlists = {key: each for key, each in found.items() if key.endswith(".m3u8")}
     files = {key: each for key, each in found.items() if key not in playlists}
-    return sorted(WatchedPlaylists(store).recordings("", files, playlists))
+    return sorted(WatchedPlaylists(store).recordings("", files, playlists, {}))
 
 
 def test_playlists_of_a_master_playlist_belong_to_it(tmp_path: Path) -> None:
@@ -98,3 +101,43 @@ def test_files_beside_a_playlist_that_is_refused_are_its_own(tmp_path: Path) -> 
 def test_master_playlist_waits_for_all_of_its_playlists(tmp_path: Path) -> None:
     contents = {"r/master.m3u8": master("low.m3u8"), "r/low.m3u8": playlist("low.mp4", ended=False), "r/low.mp4": b"x"}
     assert recordings(tmp_path, contents) == []
+
+
+class CountingStore(FolderStore):
+    """A folder store that notes which objects are read."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.opened: list[str] = []
+
+    def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
+        self.opened.append(key)
+        return super().open(key, etag=etag)
+
+
+def test_registered_playlists_are_neither_read_nor_kept(tmp_path: Path) -> None:
+    contents = {"r/index.m3u8": playlist("0.ts", "1.ts"), "r/0.ts": b"x", "r/1.ts": b"x", "s/film.mp4": b"x"}
+    for key, body in contents.items():
+        (tmp_path / key).parent.mkdir(exist_ok=True)
+        (tmp_path / key).write_bytes(body)
+        age = 7200 if key == "r/index.m3u8" else 7300
+        os.utime(tmp_path / key, (time.time() - age,) * 2)
+    store = CountingStore(tmp_path)
+
+    def scan(known: dict[str, str]) -> list[str]:
+        found = {each.key: each for each in store.list("")}
+        playlists = {key: each for key, each in found.items() if key.endswith(".m3u8")}
+        files = {key: each for key, each in found.items() if key not in playlists}
+        return sorted(watched.recordings("", files, playlists, known))
+
+    watched = WatchedPlaylists(store)
+    known = {"r/index.m3u8": store.head("r/index.m3u8").etag}
+    assert scan(known) == ["r/index.m3u8", "s/film.mp4"]
+    assert store.opened == []
+    (tmp_path / "r" / "later.mp4").write_bytes(b"x")
+    assert scan(known) == ["r/index.m3u8", "r/later.mp4", "s/film.mp4"]
+    assert store.opened == ["r/index.m3u8"]
+    known |= {key: store.head(key).etag for key in ("r/later.mp4", "s/film.mp4")}
+    assert scan(known) == ["r/index.m3u8", "r/later.mp4", "s/film.mp4"]
+    assert store.opened == ["r/index.m3u8"]
+    assert watched._named == {}

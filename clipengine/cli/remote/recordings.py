@@ -103,7 +103,7 @@ def _found(store: Store, prefix: str, *, everything: bool, base_url: str) -> lis
     files = {
         key: found for key, found in listed.items() if key not in playlists and is_recording(key, everything=everything)
     }
-    return sorted(WatchedPlaylists(store, base_url=base_url).recordings(prefix, files, playlists))
+    return sorted(WatchedPlaylists(store, base_url=base_url).recordings(prefix, files, playlists, known={}))
 
 
 @recordings.command("import")

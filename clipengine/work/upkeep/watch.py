@@ -151,7 +151,7 @@ class Watch:
                 sidecars.append(found)
             elif is_playlist(found.key):
                 playlists[found.key] = found
-        listed = self._playlists.recordings(prefix, listed, playlists)
+        listed = self._playlists.recordings(prefix, listed, playlists, known)
         self._forget_missing(prefix, {*listed, *(each.key for each in sidecars)}, known)
         for found in self._throttled(self._settled(listed.values(), known)):
             self._register(found, known)

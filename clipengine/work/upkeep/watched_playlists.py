@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from clipengine.errors import ObjectMissing
 from clipengine.stores.base import Store, StoredObject
 from clipengine.stores.playlists import NamedObjects, named_objects
+from clipengine.timecode import now_ms
+
+# A registered playlist that is older is neither read nor kept: what was beside it by then is registered or its own.
+_SETTLED_MS = 3_600_000
 
 
 class WatchedPlaylists:
@@ -18,18 +22,31 @@ class WatchedPlaylists:
         self._named: dict[str, tuple[str, NamedObjects]] = {}  # by key, with the ETag
 
     def recordings(
-        self, prefix: str, files: Mapping[str, StoredObject], playlists: Mapping[str, StoredObject]
+        self,
+        prefix: str,
+        files: Mapping[str, StoredObject],
+        playlists: Mapping[str, StoredObject],
+        known: Mapping[str, str],
     ) -> dict[str, StoredObject]:
-        """Return the files and the finished playlists below a prefix that no other playlist names."""
-        self._read(prefix, playlists)
+        """Return the files and the finished playlists below a prefix that no other playlist names.
+
+        `known` has the ETags of those that are registered.
+        """
+        new = {key: found for key, found in {**files, **playlists}.items() if known.get(key) != found.etag}
+        settled = _settled(playlists, new)
+        self._read(prefix, {key: found for key, found in playlists.items() if key not in settled})
+        folders = {_folder(key) for key in settled}
         finished = {key: playlists[key] for key, (_, named) in self._named.items() if key in playlists and named.ended}
+        finished |= settled
         owned = {key for _, named in self._named.values() for key in named.keys or ()}
         # All of the folder may belong to a playlist that cannot be read.
-        unread = [(key, key.rpartition("/")[0] + "/") for key, (_, named) in self._named.items() if named.keys is None]
+        unread = [(key, _folder(key)) for key, (_, named) in self._named.items() if named.keys is None]
         return {
             key: found
             for key, found in {**files, **finished}.items()
-            if key not in owned and not any(key != playlist and key.startswith(folder) for playlist, folder in unread)
+            if key not in owned
+            and not any(key != playlist and key.startswith(folder) for playlist, folder in unread)
+            and not (key in new and any(folder in folders for folder in _folders(key)))
         }
 
     def _read(self, prefix: str, playlists: Mapping[str, StoredObject]) -> None:
@@ -41,3 +58,35 @@ class WatchedPlaylists:
                     self._named[key] = found.etag, named_objects(self._store, key, base_url=self._base_url)
                 except ObjectMissing:  # it was deleted meanwhile
                     self._named.pop(key, None)
+
+
+def _settled(playlists: Mapping[str, StoredObject], new: Mapping[str, StoredObject]) -> dict[str, StoredObject]:
+    """Return the registered playlists that are old, and newer than all new objects in their folders."""
+    newest = _newest(new.values())
+    before = now_ms() - _SETTLED_MS
+    return {
+        key: found
+        for key, found in playlists.items()
+        if key not in new and found.modified < before and newest.get(_folder(key), 0) <= found.modified
+    }
+
+
+def _newest(listed: Iterable[StoredObject]) -> dict[str, int]:
+    """Return the time of the newest object in each folder, and in those below it."""
+    newest: dict[str, int] = {}
+    for found in listed:
+        for folder in _folders(found.key):
+            newest[folder] = max(newest.get(folder, 0), found.modified)
+    return newest
+
+
+def _folder(key: str) -> str:
+    return key.rpartition("/")[0] + "/"
+
+
+def _folders(key: str) -> Iterator[str]:
+    """Yield the folder of a key, and those above it."""
+    end = key.rfind("/")
+    while end >= 0:
+        yield key[: end + 1]
+        end = key.rfind("/", 0, end)
