@@ -10,6 +10,7 @@ from clipengine.recordings.pieces import (
     MAX_INIT_BYTES,
     MAX_RUNS,
     MICROSECONDS,
+    Dated,
     GapReason,
     ObjectRange,
     Piece,
@@ -63,7 +64,7 @@ def _runs(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> Iterato
     run: Run | None = None
     at = 0
     gap: GapReason | None = None
-    for segment, date in zip(playlist.segments, _dates(playlist), strict=True):
+    for segment in playlist.segments:
         duration = round(segment.seconds * MICROSECONDS)
         data = None if segment.gap or segment.encrypted else _range(segment.data, stored)
         init = None if segment.init is None else _init(segment.init, stored)
@@ -73,23 +74,15 @@ def _runs(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> Iterato
             if run is None or gap or (run.discontinuity, run.init) != (segment.discontinuity, init):
                 if run is not None:
                     yield run
-                run = Run(segment.discontinuity, init, gap, first_date=date)
+                run = Run(segment.discontinuity, init, gap)
             run.pieces.append(Piece(data, at, duration))
-            run.last_date = date
+            if segment.date is not None:
+                run.last_dated = Dated(len(run.pieces) - 1, segment.date)
+                run.first_dated = run.first_dated or run.last_dated
             gap = None
         at += duration
     if run is not None:
         yield run
-
-
-def _dates(playlist: MediaPlaylist) -> Iterator[int | None]:
-    """Yield the date of each segment: as stated, or after that of the segment before, on the same clock."""
-    date, discontinuity = None, 0
-    for segment in playlist.segments:
-        if segment.date is not None or segment.discontinuity != discontinuity:
-            date, discontinuity = segment.date, segment.discontinuity
-        yield date
-        date = None if date is None else date + round(segment.seconds * MICROSECONDS)
 
 
 def _init(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | None:

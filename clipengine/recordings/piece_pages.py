@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
+from clipengine.recordings.pieces import Dated, ObjectRange, Piece, PieceIndex, Run, Track
 
 PAGE_PIECES = 256
 
@@ -39,7 +39,7 @@ def pack_head(index: PieceIndex) -> bytes:
             "title": track.title,
             "language": track.language,
             "runs": [
-                [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), run.first_date, run.last_date]
+                [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), run.first_dated, run.last_dated]
                 for run in track.runs
             ],
         }
@@ -57,7 +57,8 @@ def unpack(head: bytes, pages: Sequence[PiecePage]) -> PieceIndex:
         runs = []
         for discontinuity, init, gap, count, shift, *dates in packed["runs"]:
             taken = [next(pieces) for _ in range(count)]
-            runs.append(Run(discontinuity, init and ObjectRange(*init), gap, taken, Fraction(shift), *dates))
+            first, last = (None if each is None else Dated(*each) for each in dates)
+            runs.append(Run(discontinuity, init and ObjectRange(*init), gap, taken, Fraction(shift), first, last))
         tracks.append(Track(packed["kind"], runs, packed["title"], packed["language"]))
     return PieceIndex(tracks)
 

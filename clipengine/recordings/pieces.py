@@ -63,12 +63,19 @@ class Gap(NamedTuple):
         }
 
 
+class Dated(NamedTuple):
+    """The number of a piece of a run, and its date by the playlist, in microseconds since 1970."""
+
+    number: int
+    date: int
+
+
 @dataclass
 class Run:
     """Pieces that continue one byte stream. Recording time is container time plus `shift`.
 
-    Runs of one `discontinuity` share a clock, in all tracks. `gap` says why media before the run is missing. The dates
-    are those of the first and the last piece by the playlist, in microseconds since 1970.
+    Runs of one `discontinuity` share a clock, in all tracks. `gap` says why media before the run is missing.
+    `first_dated` and `last_dated` are pieces whose date the playlist states.
     """
 
     discontinuity: int
@@ -76,12 +83,16 @@ class Run:
     gap: GapReason | None
     pieces: list[Piece] = field(default_factory=list)
     shift: Fraction = Fraction(0)
-    first_date: int | None = None
-    last_date: int | None = None
+    first_dated: Dated | None = None
+    last_dated: Dated | None = None
 
     @property
     def after_gap(self) -> bool:
         return self.gap is not None
+
+    def zero_date(self, dated: Dated) -> int:
+        """Return the date of the start of the timeline by the date of a piece."""
+        return dated.date - self.pieces[dated.number].start
 
 
 @dataclass
@@ -140,8 +151,8 @@ class PieceIndex:
     @property
     def started_at(self) -> int | None:
         """The date of the recording's start by its playlist, in microseconds since 1970, or None."""
-        dated = next((run for _, run in self.runs() if run.first_date is not None), None)
-        return None if dated is None or dated.first_date is None else dated.first_date - dated.pieces[0].start
+        dates = (run.zero_date(run.first_dated) for _, run in self.runs() if run.first_dated is not None)
+        return next(dates, None)
 
     @property
     def etag(self) -> str:

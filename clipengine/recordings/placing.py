@@ -112,13 +112,14 @@ def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fractio
     for (track, run), scan in zip(index.runs(), scans, strict=True):
         groups[run.discontinuity].append(_Placed(track, run, scan))
     before, stated_edge = None, 0  # the last run of the group before, and its stated end
+    clock: int | None = None  # the date of the timeline's start by the dates of the group before
     placed: list[_Placed] = []
     for number in sorted(groups):
         group = groups[number]
         stated_end = max(each.run.pieces[-1].end for each in group)
         if before is not None:
             reference = _reference(group)
-            pause = _pause(before, reference)
+            pause = _pause(clock, before, reference.run)
             if pause is not None:
                 _mark_pause(group)
             missing = max(Fraction(0), _seconds(reference.run.pieces[0].start - stated_edge))
@@ -127,7 +128,7 @@ def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fractio
         else:
             expected, shift = _first_shift(index.tracks, group, origins)
         _place_group(group, shift, expected)
-        before, stated_edge = _last(group), stated_end
+        before, stated_edge, clock = _last(group), stated_end, _clock(group)
         placed += group
     return max(each.end for each in placed)
 
@@ -173,14 +174,21 @@ def _last(group: Sequence[_Placed]) -> _Placed:
     return max(with_video or group, key=lambda each: each.video_end)
 
 
-def _pause(before: _Placed, after: _Placed) -> Fraction | None:
-    """Return the length of the pause between two runs by the dates of their pieces, or None.
+def _clock(group: Sequence[_Placed]) -> int | None:
+    """Return the date of the timeline's start by the last date of a group, or None."""
+    dates = [each.run.zero_date(each.run.last_dated) for each in group if each.run.last_dated is not None]
+    return dates[-1] if dates else None
+
+
+def _pause(clock: int | None, before: _Placed, after: Run) -> Fraction | None:
+    """Return the length of the pause before a run by the dates of pieces, or None.
 
     A clock that was set back is no pause, and one that was set forward by a day or more none that is believed.
     """
-    if before.run.last_date is None or after.run.first_date is None:
+    if clock is None or after.first_dated is None:
         return None
-    pause = _seconds(after.run.first_date - before.run.last_date) - (before.video_end - before.ends)
+    begins = after.zero_date(after.first_dated) + after.pieces[0].start
+    pause = _seconds(begins - clock) - before.video_end
     return pause if _SHORTEST_PAUSE <= pause < _LONGEST_PAUSE else None
 
 

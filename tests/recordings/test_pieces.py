@@ -156,6 +156,13 @@ def test_date_counts_from_the_true_end_of_the_piece_before() -> None:
     assert found.gaps == []
 
 
+def test_date_of_an_early_piece_counts_by_the_true_durations() -> None:
+    lines = [*dated(0, *segments(10, seconds=4.2)), "#EXT-X-DISCONTINUITY", *segments(1, first=10)]
+    found = index_of(*lines, *dated(54, *segments(1, first=11)))
+    place(found, [scan(0, 36), scan(0, 4)], [F(0)])
+    assert found.gaps == [Gap(40_000_000, 50_000_000, "paused")]
+
+
 def test_wrap_of_the_timestamps_inside_a_run_is_undone() -> None:
     found = index_of(*segments(30))
     duration = place(found, [scan(WRAP - 72, F(116 - 72))], [WRAP - 72])
