@@ -24,7 +24,7 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
 
 MAX_PARTS = 100
-MIN_PART_SECONDS = 0.001  # the resolution of containers
+_MIN_STRETCH_SECONDS = 0.001  # the resolution of containers
 MAX_RECORDINGS = 10  # of one clip: each is opened, and its facts are sent to the encoder
 
 
@@ -107,18 +107,31 @@ def bounds(parts: Sequence[Part], recording_id: str) -> tuple[float, float]:
     return min(part.start_seconds for part in own), max(part.end_seconds for part in own)
 
 
-def without_gaps(parts: Sequence[Part], gaps: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Part]:
-    """Return the stretches of the parts that are in no gap of their recordings, which are in order."""
-    found = []
-    for part in parts:
-        at = part.start_seconds
-        for gap in gaps.get(part.recording_id, ()):
-            start, end = gap["start_seconds"], gap["end_seconds"]
-            if at < end and start < part.end_seconds:
-                found.append(replace(part, start_seconds=at, end_seconds=start))
-                at = end
-        found.append(replace(part, start_seconds=at))
-    return [each for each in found if each.end_seconds - each.start_seconds >= MIN_PART_SECONDS]
+Gaps = Mapping[str, Sequence[Mapping[str, Any]]]  # of recordings, in order
+
+
+def touch_gaps(parts: Sequence[Part], gaps: Gaps) -> bool:
+    """Return True if a part has a gap of its recording in it."""
+    return any(_is_in(gap, part) for part in parts for gap in gaps.get(part.recording_id, ()))
+
+
+def without_gaps(parts: Sequence[Part], gaps: Gaps) -> list[Part]:
+    """Return the stretches of the parts that are in no gap of their recordings."""
+    return [stretch for part in parts for stretch in _stretches(part, gaps.get(part.recording_id, ()))]
+
+
+def _stretches(part: Part, gaps: Sequence[Mapping[str, Any]]) -> list[Part]:
+    inner = [gap for gap in gaps if _is_in(gap, part)]
+    if not inner:
+        return [part]
+    starts = [part.start_seconds, *(gap["end_seconds"] for gap in inner)]
+    ends = [*(gap["start_seconds"] for gap in inner), part.end_seconds]
+    pairs = [(start, end) for start, end in zip(starts, ends, strict=True) if end - start >= _MIN_STRETCH_SECONDS]
+    return [replace(part, start_seconds=start, end_seconds=end) for start, end in pairs]
+
+
+def _is_in(gap: Mapping[str, Any], part: Part) -> bool:
+    return bool(gap["start_seconds"] < part.end_seconds and part.start_seconds < gap["end_seconds"])
 
 
 def total_seconds(parts: Sequence[Part], durations: Mapping[str, float]) -> float:

@@ -13,11 +13,11 @@ from clipengine.clips.clip import Recording
 from clipengine.clips.edit import (
     MAX_PARTS,
     MAX_RECORDINGS,
-    MIN_PART_SECONDS,
     Part,
     PlannedPart,
     bounds,
     total_seconds,
+    touch_gaps,
     without_gaps,
 )
 from clipengine.clips.options.output import OutputLimits
@@ -200,7 +200,7 @@ def _check_encryption(parts: Sequence[Part], sources: Mapping[str, ClipSource]) 
         id: [gap for gap in source.recording.gaps or [] if gap["reason"] == "encrypted"]
         for id, source in sources.items()
     }
-    if without_gaps(parts, encrypted) != list(parts):
+    if touch_gaps(parts, encrypted):
         raise RecordingEncrypted("a part of the range is encrypted", hint=_GAP_HINT)
 
 
@@ -208,13 +208,16 @@ def _unbroken(
     mode: GapMode, parts: Sequence[Part], sources: Mapping[str, ClipSource], shortest: float
 ) -> tuple[Part, ...]:
     """Return the parts without the gaps of their recordings. Raises NoMediaInRange if none may be left out."""
-    with located(pointer="/gaps"):
-        found = without_gaps(parts, {id: source.recording.gaps or [] for id, source in sources.items()})
-        if mode == "fail" and found != list(parts):
-            raise NoMediaInRange("a part of the range is missing in the recording", hint=_GAP_HINT)
-        if sum(part.end_seconds - part.start_seconds for part in found) < max(shortest, MIN_PART_SECONDS):
-            raise NoMediaInRange("the recording has no media in the range, or less than a clip must have")
-        if len(found) > MAX_PARTS:
+    gaps = {id: source.recording.gaps or [] for id, source in sources.items()}
+    if not touch_gaps(parts, gaps):
+        return tuple(parts)
+    if mode == "fail":
+        raise NoMediaInRange("a part of the range is missing in the recording", hint=_GAP_HINT)
+    found = without_gaps(parts, gaps)
+    if not found or sum(part.end_seconds - part.start_seconds for part in found) < shortest:
+        raise NoMediaInRange("the recording has no media in the range, or less than a clip must have")
+    if len(found) > MAX_PARTS:
+        with located(pointer="/gaps"):
             raise InvalidRequest(f"without its gaps, the range has more than {MAX_PARTS} parts")
     return tuple(found)
 

@@ -13,7 +13,7 @@ from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output, OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.request import ClipRequest
+from clipengine.clips.request import ClipRequest, GapMode
 from clipengine.clips.resolve import ClipRules, ClipSource, ResolvedClip, check_recordings, resolve_clip
 from clipengine.errors import InvalidRequest, NoMediaInRange, RecordingEncrypted, RecordingNotComplete, RequestError
 from tests.support.api import FACTS
@@ -132,6 +132,13 @@ def test_encrypted_stretch_is_not_held() -> None:
 
 def test_range_beside_gaps_does_not_fail() -> None:
     assert len(resolve(replace(REQUEST, start_seconds=2.5, end_seconds=3.5, gaps="fail"), gappy()).parts) == 1
+
+
+@pytest.mark.parametrize("mode", ["hold", "skip", "fail"])
+def test_range_of_a_millisecond_without_a_gap_is_kept(mode: GapMode) -> None:
+    found = replace(RULES, shortest=0)
+    request = replace(REQUEST, end_seconds=1.001, gaps=mode)
+    assert resolve_clip("rec_a", request, {"rec_a": gappy()}, found).parts == (Part("rec_a", 1.0, 1.001),)
 
 
 def test_gaps_of_too_many_parts_are_rejected() -> None:
