@@ -130,7 +130,7 @@ def test_registered_playlists_are_neither_read_nor_kept(tmp_path: Path) -> None:
         files = {key: each for key, each in found.items() if key not in playlists}
         return sorted(watched.recordings("", files, playlists, known))
 
-    watched = WatchedPlaylists(store)
+    watched = WatchedPlaylists(store, trusts_times=True)
     known = {"r/index.m3u8": store.head("r/index.m3u8").etag}
     assert scan(known) == ["r/index.m3u8", "s/film.mp4"]
     assert store.opened == []

@@ -87,7 +87,7 @@ class Watch:
         self._folder = folder
         self._known: dict[str, str] | None = None
         self._unsettled: dict[str, _Unsettled] = {}
-        self._playlists = WatchedPlaylists(store, base_url=playlist_base_url)
+        self._playlists = WatchedPlaylists(store, base_url=playlist_base_url, trusts_times=folder is None)
         self._sidecars = Sidecars(ledger, store)
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()

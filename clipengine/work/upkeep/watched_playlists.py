@@ -14,11 +14,15 @@ _SETTLED_MS = 3_600_000
 
 
 class WatchedPlaylists:
-    """Objects that the playlists of a store name. A playlist is read again when its ETag changes."""
+    """Objects that the playlists of a store name. A playlist is read again when its ETag changes.
 
-    def __init__(self, store: Store, *, base_url: str = "") -> None:
+    `trusts_times`: the store says when an object appeared. In a folder, a copied file may have an older time.
+    """
+
+    def __init__(self, store: Store, *, base_url: str = "", trusts_times: bool = False) -> None:
         self._store = store
         self._base_url = base_url
+        self._trusts_times = trusts_times
         self._named: dict[str, tuple[str, NamedObjects]] = {}  # by key, with the ETag
 
     def recordings(
@@ -33,7 +37,7 @@ class WatchedPlaylists:
         `known` has the ETags of those that are registered.
         """
         new = {key: found for key, found in {**files, **playlists}.items() if known.get(key) != found.etag}
-        settled = _settled(playlists, new)
+        settled = _settled(playlists, new) if self._trusts_times else {}
         self._read(prefix, {key: found for key, found in playlists.items() if key not in settled})
         folders = {_folder(key) for key in settled}
         finished = {key: playlists[key] for key, (_, named) in self._named.items() if key in playlists and named.ended}
