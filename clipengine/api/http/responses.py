@@ -214,6 +214,24 @@ class RecordingObject(_Object):
     variant: VariantObject | None = Field(description="Of a master playlist, as requested.")
 
 
+class PieceObject(_Object):
+    """A file of a recording, or a range of its bytes. `run` counts the unbroken stretches of its track."""
+
+    track: int
+    run: int
+    key: str
+    etag: str
+    offset: int
+    length: int
+    start_seconds: float
+    duration_seconds: float
+
+
+class ListedPiecesObject(_Object):
+    pieces: list[PieceObject] = Field(description="In the order of their starts; empty for one file.")
+    more: bool = Field(description="There are further ones, after the start of the last one.")
+
+
 class TranscriptObject(_Object):
     """The text of a recording in one language. `source` says where it comes from."""
 
