@@ -31,7 +31,7 @@ from clipengine.media.input.audio_decode import AudioDecoder
 from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import codec_name, is_presented
 from clipengine.media.input.copied_decoder import DAMAGED, CopiedDecoder, TimedFrame
-from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, SEAM_FRAMES, CopiedTail, reordered_frames
+from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, SEAM_FRAMES, CopiedTail, Reordering, reordered_frames
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, SeamEvent, VideoFrameEvent, VideoPacketEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
@@ -53,6 +53,7 @@ class PacketCopier:
         self._cut = cut
         self._threads = threads
         self._full_proof = full_proof
+        self._reordering = Reordering()  # of the copied packets
         self._audio = AudioDecoder(seeker)
         self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
         self._ahead: deque[TimedPacket] = deque()  # packets that were read before the head is decoded
@@ -193,6 +194,10 @@ class PacketCopier:
         except BitstreamError as error:
             raise CannotCopy(str(error)) from None
 
+    def _count_proven_reordering(self) -> int:
+        """Return the number of reordered frames among the first copied ones, which are decoded to prove the clip."""
+        return reordered_frames([timed.time for timed, expected in self._first_packets() if expected])
+
     def _count_reordered_frames(self) -> int:
         """Return the number of frames by which packets are decoded earlier than they are shown."""
         times = [timed.time for timed in self._ahead if timed.is_video]
@@ -210,6 +215,7 @@ class PacketCopier:
                 yield from self._audio.events(timed)
             elif needed:
                 yield from self._select(self._decoder.decode(timed, skips=self._is_before_clip(timed)))
+        self._proven_reordering = self._count_proven_reordering()
         for timed, expected in self._first_packets():
             before = self._decoder.decode(timed, expected=expected)
             yield from self._select(before if needed else ())
@@ -360,8 +366,8 @@ class PacketCopier:
             raise CannotCopy("packets of the range are damaged, or are never shown")
         if timed.time < key:
             raise CannotCopy("frames after a keyframe are shown before it")
-        if self._bitstream.stated_reordering is None and timed.time < (self.last_time or key):
-            raise CannotCopy("it does not state how many frames are reordered")
+        if self._bitstream.stated_reordering is None and self._reordering.add(timed.time) > self._proven_reordering:
+            raise CannotCopy("it reorders frames farther than at the first copied ones, and does not state how far")
         if key < timed.time <= start + self._cut.half_frame and abs(timed.time - start) < abs(key - start):
             raise CannotCopy("two frames begin near the start")
 
