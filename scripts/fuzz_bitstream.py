@@ -138,6 +138,7 @@ def run_hevc(corpus: list[Encoded], random: Random) -> bool:
     calls: list[Callable[[], object]] = [
         lambda: stream.starts_gop(packet),
         lambda: stream.is_leading(packet),
+        lambda: stream.lasting(packet),
         lambda: stream.copied(packet, first=random.random() < 1 / 2),
         lambda: HevcRewriter(stream, extradata).rewritten(packet, number=random.randrange(9), keyframe_id=1),
     ]
@@ -189,7 +190,8 @@ def run_one(corpus: list[Encoded], random: Random) -> bool:
         stream = H264Stream(random.choice(corpus)[0])
     calls: list[Callable[[], object]] = [
         lambda: stream.starts_gop(packet),
-        lambda: stream.copied(packet),
+        lambda: stream.lasting(packet),
+        lambda: stream.copied(packet, first=random.random() < 1 / 2),
         lambda: H264Rewriter(stream, extradata).rewritten(packet, number=random.randrange(9), keyframe_id=1),
     ]
     return _all_accepted(calls) and accepted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.media.bitstream import h264_parameter_sets as h264
+from clipengine.media.bitstream import hevc_parameter_sets as hevc
 from clipengine.media.bitstream.bits import BitReader, BitstreamError
 from clipengine.media.bitstream.h264_slices import NewHeader, rewrite_slice, unit_type
 from clipengine.media.bitstream.h264_stream import H264Rewriter, H264Stream
@@ -24,6 +25,7 @@ from clipengine.media.bitstream.vp8_frames import read_vp8_packet
 from clipengine.media.bitstream.vpx_stream import VpxStream
 from clipengine.media.output.spliced_track import SplicedTrack
 from tests.films.cutting import SMART, Clip, cut_file
+from tests.media.test_smart_render import planes
 from tests.support import mutated
 
 HEVC = Profile(render="smart", video="hevc")
@@ -76,9 +78,7 @@ def test_hevc_frame_that_uses_an_unknown_parameter_set_is_not_copied() -> None:
     film = mutated.encoded("libx265", mutated.X265 + ":temporal-mvp=0")
     stream, packet = HevcStream(mutated.extradata_of(film)), mutated.packets_of(film)[3]
     assert stream.copied(packet).data == packet
-    from clipengine.media.bitstream.hevc_parameter_sets import parse_pps, read_parameter_sets
-
-    pps = parse_pps(read_parameter_sets(mutated.extradata_of(film)).pps[0])
+    pps = hevc.parse_pps(hevc.read_parameter_sets(mutated.extradata_of(film)).pps[0])
     other = [
         rewrite_hevc_slice(unit, stream.sps, pps, stream.sps, pps_id=stream.free_pps_id, number=3)
         for unit in split_by_lengths(packet)
@@ -154,20 +154,24 @@ def test_incomplete_messages_are_left_out(payload: bytes) -> None:
     assert lasting_messages([payload]) == {}
 
 
-def test_reordering_that_is_not_stated_is_not_copied(tmp_path: Path) -> None:
-    """A decoder learns how far frames are reordered; one that begins with encoded frames may drop some."""
+def test_reordering_that_is_not_stated_must_not_grow(tmp_path: Path) -> None:
+    """A decoder learns how far frames are reordered: it may drop one when it learns more, unlike in the recording."""
 
     def stripped(header: bytes) -> bytes:
         sets = h264.read_parameter_sets(header)
         unit = _without_vui(sets.sps[0])
         return h264.write_avcc(h264.parse_sps(unit), (unit,), sets.pps)
 
-    reordered = mutated.write(
-        mutated.encoded("libx264", mutated.X264_REORDERED), tmp_path / "film.mkv", header=stripped
-    )
-    assert "does not state how many frames are reordered" in reason_of(cut(reordered))
-    in_order = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "in_order.mkv", header=stripped)
-    assert reason_of(cut(in_order)) == ""
+    film = mutated.encoded("libx264", mutated.X264_REORDERED)
+    assert reason_of(cut(mutated.write(film, tmp_path / "film.mkv", header=stripped))) == ""
+
+    def shown_late(number: int, data: bytes) -> bytes:
+        """Leave out the frames that are shown before others, except in the last two GOPs."""
+        in_order = number % mutated.GOP == 0 or number % mutated.GOP % 4 == 1
+        return data if in_order or number >= 5 * mutated.GOP else b""
+
+    path = mutated.write(film, tmp_path / "late.mkv", shown_late, header=stripped)
+    assert "does not state how far" in reason_of(cut(path))
 
 
 def _without_vui(unit: bytes) -> bytes:
@@ -313,3 +317,113 @@ def test_missing_frame_between_the_seams_is_copied_with_a_warning(tmp_path: Path
     assert any(code_of(each) == "video_gap" for each in clip.made.warnings)
     with av.open(str(clip.path)) as container:
         assert sum(1 for packet in container.demux(video=0) if packet.size) == clip.made.frames == 149
+
+
+# ---- recordings with changes of all kinds
+
+
+_GRAIN = mutated.film_grain("h264")
+_DELIMITER, _SEQUENCE_END = b"\x09\xf0", b"\x0a"
+
+
+def _after(unit: bytes, at: int) -> mutated.Change:
+    return lambda number, data: join_with_lengths([*split_by_lengths(data), unit]) if number == at else data
+
+
+def _without(*numbers: int) -> mutated.Change:
+    return lambda number, data: b"" if number in numbers else data
+
+
+def _delimited(number: int, data: bytes) -> bytes:
+    end = [_SEQUENCE_END] if number % mutated.GOP == mutated.GOP - 1 else []
+    return join_with_lengths([_DELIMITER, *split_by_lengths(data), *end])
+
+
+def _damaged(number: int, data: bytes) -> bytes:
+    half = len(data) // 2
+    return (
+        data[:half] + bytes(each ^ 0x5A for each in data[half : half + 24]) + data[half + 24 :]
+        if number == 84
+        else data
+    )
+
+
+def _as_slices(number: int, data: bytes) -> bytes:
+    """Give the keyframe of a middle GOP the type of other frames."""
+    if number != 3 * mutated.GOP:
+        return data
+    units = split_by_lengths(data)
+    return join_with_lengths(bytes([unit[0] & 0xE0 | 1]) + unit[1:] if unit_type(unit) == 5 else unit for unit in units)
+
+
+_OTHER = mutated.X264 + ":chroma-qp-offset=12"
+_MIDDLE = range(3 * mutated.GOP, 4 * mutated.GOP)
+
+
+def _with_other_gops(numbers: range, pps_at: int) -> mutated.Change:
+    """Take packets of a film with another PPS, which the last packet before `pps_at` gives."""
+    other = mutated.encoded("libx264", _OTHER)
+    [pps], packets = h264.read_parameter_sets(mutated.extradata_of(other)).pps, mutated.packets_of(other)
+
+    def change(number: int, data: bytes) -> bytes:
+        data = packets[number] if number in numbers else data
+        return join_with_lengths([*split_by_lengths(data), pps]) if number == pps_at - 1 else data
+
+    return change
+
+
+_H264 = ("libx264", mutated.X264)
+_REORDERED = ("libx264", mutated.X264_REORDERED)
+_MUTATIONS: dict[str, tuple[tuple[str, str], mutated.Change]] = {
+    "delimiters and ends of sequences": (_REORDERED, _delimited),
+    "another set before the copied range": (_H264, _with_other_gops(range(25, 999), 25)),
+    "another set in the range": (_H264, _with_other_gops(range(75, 999), 75)),
+    "another set for one GOP": (_H264, _with_other_gops(_MIDDLE, 75)),
+    "film grain in a copied GOP": (_REORDERED, mutated.with_unit(_GRAIN, 50)),
+    "film grain in the first packet": (_REORDERED, mutated.with_unit(_GRAIN, 0)),
+    "a frame is missing": (_H264, _without(84)),
+    "a frame of the first copied GOP is missing": (_H264, _without(28)),
+    "a keyframe is missing": (_H264, _without(75)),
+    "the first keyframe after the start is missing": (_H264, _without(25)),
+    "a damaged frame": (_H264, _damaged),
+    "a keyframe of another type": (_H264, _as_slices),
+    "hevc: a frame is missing": (("libx265", mutated.X265), _without(84)),
+    "hevc: open GOPs": (("libx265", mutated.X265_REORDERED), _without()),
+    "hevc: film grain": (("libx265", mutated.X265), mutated.with_unit(mutated.film_grain("hevc"), 0)),
+    "hevc: a sequence ends": (("libx265", mutated.X265_REORDERED), _after(bytes([36 << 1, 1]), 74)),
+}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("full_proof", [False, True], ids=["seams", "full"])
+@pytest.mark.parametrize("name", _MUTATIONS)
+def test_copied_frames_of_changed_recordings_are_those_of_the_recording(
+    tmp_path: Path, name: str, full_proof: bool
+) -> None:
+    """Whatever is copied: a recording that is not copied shows what its encoded frames show."""
+    (codec, params), change = _MUTATIONS[name]
+    path = mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv", change)
+    clip = cut(path, HEVC if codec == "libx265" else SMART, full_proof=full_proof)
+    if clip.made.render == "encode":
+        return
+    source = {time - clip.made.actual_start: samples for time, samples in _decoded(path)}
+    first = 1 - clip.made.actual_start + ("first keyframe" in name)  # clip time of the first copied frame
+    copied = range(round(first * 1000), round((first + Fraction(clip.made.copied_seconds)) * 1000) - 1)
+    expected = {round(time * 1000): samples for time, samples in source.items() if round(time * 1000) in copied}
+    shown = {round(time * 1000): samples for time, samples in _decoded(clip.path) if round(time * 1000) in copied}
+    assert shown.keys() == expected.keys()
+    assert [time for time in shown if shown[time] != expected[time]] == []
+
+
+def _decoded(path: Path) -> Iterator[tuple[Fraction, bytes]]:
+    """Yield time and samples of each frame. Packets that do not decode are left out, as by players."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        for packet in container.demux(stream):
+            try:
+                frames = stream.codec_context.decode(packet)
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                assert frame.pts is not None
+                yield frame.pts * Fraction(stream.time_base or 1), planes(frame)

@@ -29,7 +29,7 @@ Change = Callable[[int, bytes], bytes]  # of the packet with this number, in dec
 def encoded(codec: str, params: str) -> bytes:
     """Return blocks of noise that move, in Matroska, with a keyframe each second."""
     made, dice = io.BytesIO(), random.Random(5)
-    noise = dice.randbytes(2 * _SIZE * _SIZE)
+    rows = [b"".join(bytes([value]) * 4 for value in dice.randbytes(_SIZE)) for _ in range(_SIZE // 8)]
     gop = f"keyint={GOP}:min-keyint={GOP}:scenecut=0"
     options = {"preset": "ultrafast", f"{codec.removeprefix('lib')}-params": f"{params}:{gop}"}
     if codec.startswith("libvpx"):
@@ -40,9 +40,8 @@ def encoded(codec: str, params: str) -> bytes:
         for number in range(_SECONDS * FPS):
             frame = av.VideoFrame(_SIZE, _SIZE, "yuv420p")
             for plane in frame.planes:
-                rows = [noise[y // 8 * _SIZE + number :][:_SIZE] for y in range(plane.height)]
-                tiled = [bytes(row[x // 4] for x in range(plane.width)) for row in rows]
-                plane.update(b"".join(row.ljust(plane.line_size, b"\0") for row in tiled))
+                shown = [rows[y // 8][number : number + plane.width] for y in range(plane.height)]
+                plane.update(b"".join(row.ljust(plane.line_size, b"\0") for row in shown))
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -6,6 +6,7 @@ The first packets of the last copied GOP are decoded in any case: the clip must 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -18,6 +19,7 @@ MAX_KEPT_BYTES = 96 << 20
 _SEAM_BYTES = 64 << 20
 # Up to this length, all of the last copied GOP is decoded in a clip whose last frames are encoded.
 _MAX_GOP_PACKETS = 96
+_REORDERED_AMONG = 32  # packets; the largest buffer of a decoder has 16 frames
 SEAM_FRAMES = 24  # that are decoded after a cut, besides the reordered ones
 
 
@@ -91,6 +93,19 @@ class CopiedTail:
         last = max(number for number, timed in enumerate(self._after) if timed.time < self._cut.last_moment)
         for timed in self._after[: last + 1]:
             yield timed, False
+
+
+class Reordering:
+    """Counts the frames that are decoded before a frame and shown after it, from packets in decoding order."""
+
+    def __init__(self) -> None:
+        self._latest: deque[Fraction] = deque(maxlen=_REORDERED_AMONG)
+
+    def add(self, time: Fraction) -> int:
+        """Add a packet and return the number of such frames."""
+        later = sum(each > time for each in self._latest)
+        self._latest.append(time)
+        return later
 
 
 def reordered_frames(times: Sequence[Fraction]) -> int:

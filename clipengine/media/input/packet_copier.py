@@ -20,26 +20,24 @@ from fractions import Fraction
 from itertools import chain
 
 import av
-from av.codec.context import ThreadType
 from av.video.frame import PictureType
 
 from clipengine.clips.plan.frames import CutRange, FrameSelector
-from clipengine.clips.plan.segments import CannotCopy, Segment, plan_segments, seam_threads
+from clipengine.clips.plan.segments import CannotCopy, Segment, plan_segments
 from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
 from clipengine.media.bitstream.copied_stream import StreamParameters, copied_stream
 from clipengine.media.bitstream.packets import CopiedPacket
-from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
+from clipengine.media.input.audio_decode import AudioDecoder
 from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import codec_name, is_presented
-from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, SEAM_FRAMES, CopiedTail, reordered_frames
+from clipengine.media.input.copied_decoder import DAMAGED, CopiedDecoder, TimedFrame
+from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, SEAM_FRAMES, CopiedTail, Reordering, reordered_frames
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, CopiedVideo, Event, SeamEvent, VideoFrameEvent, VideoPacketEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seekers import AnySeeker
-from clipengine.media.input.shown_picture import shown_picture
 from clipengine.media.input.timeline import as_fraction
 
-_DAMAGED = "frames at the cut are damaged"
 # Packets after the first copied one that are checked before anything is decoded.
 _CHECKED_PACKETS = 64
 
@@ -55,8 +53,7 @@ class PacketCopier:
         self._cut = cut
         self._threads = threads
         self._full_proof = full_proof
-        self._unseen: set[Fraction] = set()  # times of copied packets in the decoder
-        self._pictures: list[tuple[Fraction, int]] = []  # their pictures, until they are yielded
+        self._reordering = Reordering()  # of the copied packets
         self._audio = AudioDecoder(seeker)
         self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
         self._ahead: deque[TimedPacket] = deque()  # packets that were read before the head is decoded
@@ -117,6 +114,7 @@ class PacketCopier:
             self._header = context.extradata
             given = StreamParameters(context.extradata or b"", context.width, context.height)
             self._bitstream = copied_stream(codec_name(self._video), given)
+            self._decoder = CopiedDecoder(seeker, self._video, threads=self._threads)
         except BitstreamError as error:
             raise CannotCopy(str(error)) from None
 
@@ -196,6 +194,10 @@ class PacketCopier:
         except BitstreamError as error:
             raise CannotCopy(str(error)) from None
 
+    def _count_proven_reordering(self) -> int:
+        """Return the number of reordered frames among the first copied ones, which are decoded to prove the clip."""
+        return reordered_frames([timed.time for timed, expected in self._first_packets() if expected])
+
     def _count_reordered_frames(self) -> int:
         """Return the number of frames by which packets are decoded earlier than they are shown."""
         times = [timed.time for timed in self._ahead if timed.is_video]
@@ -206,18 +208,19 @@ class PacketCopier:
 
     def _head(self) -> Iterator[Event]:
         """Decode the frames before the first copied one, and begin the clip."""
-        context = self._video.codec_context
-        context.thread_type, context.thread_count = ThreadType.FRAME | ThreadType.SLICE, seam_threads(self._threads)
         needed = self._needs_head()
         self._first = next(timed for timed in self._ahead if timed.is_video)
         while (timed := self._ahead.popleft()) is not self._key:
             if not timed.is_video:
                 yield from self._audio.events(timed)
             elif needed:
-                yield from self._select(self._decode(timed, skips=self._is_before_clip(timed)))
-        for frames in self._first_decoded():
-            others = self._without_copied(frames)
-            yield from self._select(others if needed else ())
+                yield from self._select(self._decoder.decode(timed, skips=self._is_before_clip(timed)))
+        self._proven_reordering = self._count_proven_reordering()
+        for timed, expected in self._first_packets():
+            before = self._decoder.decode(timed, expected=expected)
+            yield from self._select(before if needed else ())
+        before = self._decoder.flush()
+        yield from self._select(before if needed else ())
         if needed:
             self._check_leading()
         chosen = list(self._selector.push(self._key.time, self._key))
@@ -228,45 +231,21 @@ class PacketCopier:
         yield from self._chosen(chosen)
         yield from self._seams()
 
-    def _first_packets(self) -> Iterator[TimedPacket]:
-        """Yield the packets that are copied first, and leading ones between them, and wait for their pictures."""
+    def _first_packets(self) -> Iterator[tuple[TimedPacket, bool]]:
+        """Yield the packets that are copied first, whose frames are expected, and leading ones between them."""
         left = SEAM_FRAMES + self._copied.reordered_frames
         for timed in (self._key, *self._ahead):
+            leading = any(timed is each for each in self._leading)
             if not timed.is_video:
                 continue
-            if not any(timed is each for each in self._leading):
-                if not left or timed.time >= self._cut.last_moment:
-                    return
-                left -= 1
-                self._unseen.add(timed.time)
-            yield timed
+            if not leading and (not left or timed.time >= self._cut.last_moment):
+                return
+            left -= not leading
+            yield timed, not leading
 
-    def _first_decoded(self) -> Iterator[list[tuple[Fraction, av.VideoFrame]]]:
-        for timed in self._first_packets():
-            yield self._decode(timed, skips=False)
-        yield self._flush()
-
-    def _without_copied(self, frames: Sequence[tuple[Fraction, av.VideoFrame]]) -> list[tuple[Fraction, av.VideoFrame]]:
-        """Keep the pictures of copied packets, and return the other frames."""
-        others = []
-        for time, frame in frames:
-            if time in self._unseen:
-                self._unseen.remove(time)
-                self._pictures.append((time, shown_picture(frame)))
-            else:
-                others.append((time, frame))
-        return others
-
-    def _seams(self) -> Iterator[SeamEvent]:
-        """Yield the pictures of copied packets, all of which must have come out of the decoder."""
-        if self._unseen:
-            raise CannotCopy(_DAMAGED)
-        yield from self._come_out()
-
-    def _come_out(self) -> Iterator[SeamEvent]:
-        """Yield the pictures that have come out of the decoder."""
-        pictures, self._pictures = self._pictures, []
-        yield from (self._seam(time, picture) for time, picture in pictures)
+    def _seams(self, *, all_of_them: bool = True) -> Iterator[SeamEvent]:
+        """Yield the pictures of copied packets. Raises CannotCopy if one has not come out of the decoder."""
+        yield from (self._seam(time, picture) for time, picture in self._decoder.pictures(all_of_them=all_of_them))
 
     def _seam(self, time: Fraction, picture: int = 0) -> SeamEvent:
         return SeamEvent(time - (self._selector.origin or Fraction(0)), picture)
@@ -275,7 +254,7 @@ class PacketCopier:
         """Raise unless the last leading picture was decoded. A decoder skips them if their references are missing."""
         shown = [timed.time for timed in self._leading if not self._is_before_clip(timed)]
         if shown and (self.last_time is None or self.last_time < max(shown)):
-            raise CannotCopy(_DAMAGED)
+            raise CannotCopy(DAMAGED)
 
     def _is_before_clip(self, timed: TimedPacket) -> bool:
         on_screen = self._seeker.on_screen
@@ -288,36 +267,7 @@ class PacketCopier:
         nearer = any(abs(timed.time - start) <= distance for timed in before if timed.time < self._key.time)
         return nearer or self._key.time > start + self._cut.half_frame
 
-    def _decode(self, timed: TimedPacket, *, skips: bool) -> list[tuple[Fraction, av.VideoFrame]]:
-        context = self._video.codec_context
-        context.skip_frame = "NONREF" if skips else "DEFAULT"
-        try:
-            return self._timed(context.decode(timed.packet))
-        except av.FFmpegError as error:
-            raise_if_memory_ran_out(error, self._seeker)
-            raise CannotCopy(_DAMAGED) from None
-
-    def _flush(self) -> list[tuple[Fraction, av.VideoFrame]]:
-        """Return the frames inside the decoder, and make it ready for another GOP."""
-        context = self._video.codec_context
-        try:
-            return self._timed(context.decode(None))
-        except av.FFmpegError as error:
-            raise_if_memory_ran_out(error, self._seeker)
-            raise CannotCopy(_DAMAGED) from None
-        finally:
-            context.flush_buffers()
-
-    def _timed(self, frames: Sequence[av.VideoFrame]) -> list[tuple[Fraction, av.VideoFrame]]:
-        timed = []
-        for frame in frames:
-            time = self._seeker.time_of(frame, self._video)
-            if time is None or frame.is_corrupt:
-                raise CannotCopy(_DAMAGED)
-            timed.append((time, frame))
-        return timed
-
-    def _select(self, frames: Sequence[tuple[Fraction, av.VideoFrame]]) -> Iterator[Event]:
+    def _select(self, frames: Sequence[TimedFrame]) -> Iterator[Event]:
         for time, frame in frames:
             if self.last_time is None and not self._begins_decoding(time, frame):
                 raise CannotCopy("the frame on screen at the start could not be decoded")
@@ -347,7 +297,7 @@ class PacketCopier:
 
     def first_copied_frame(self) -> av.VideoFrame:
         """Decode the first frame whose packet is copied. Call it after `plan`, before or instead of `events`."""
-        frames = self._decode(self._key, skips=False) + self._flush()
+        frames = self._decoder.decode(self._key) + self._decoder.flush()
         if not frames:
             raise CannotCopy("its keyframes do not decode")
         return frames[0][1]
@@ -406,9 +356,8 @@ class PacketCopier:
         time = timed.time - (self._selector.origin or Fraction(0))
         yield VideoPacketEvent(time, copied.data, copied.checksum, duration, copied.keyframe_id)
         if self._full_proof:
-            self._unseen.add(timed.time)
-            self._without_copied(self._decode(timed, skips=False))
-            yield from self._come_out()
+            self._decoder.decode(timed, expected=True)
+            yield from self._seams(all_of_them=False)
 
     def _check(self, timed: TimedPacket) -> None:
         start, key = self._cut.start, self._key.time
@@ -417,8 +366,8 @@ class PacketCopier:
             raise CannotCopy("packets of the range are damaged, or are never shown")
         if timed.time < key:
             raise CannotCopy("frames after a keyframe are shown before it")
-        if self._bitstream.stated_reordering is None and timed.time < (self.last_time or key):
-            raise CannotCopy("it does not state how many frames are reordered")
+        if self._bitstream.stated_reordering is None and self._reordering.add(timed.time) > self._proven_reordering:
+            raise CannotCopy("it reorders frames farther than at the first copied ones, and does not state how far")
         if key < timed.time <= start + self._cut.half_frame and abs(timed.time - start) < abs(key - start):
             raise CannotCopy("two frames begin near the start")
 
@@ -427,12 +376,11 @@ class PacketCopier:
     def _prove_end(self, tail: CopiedTail, *, is_last: bool) -> Iterator[SeamEvent]:
         """Decode the packets that begin the last copied GOP, unless all packets are decoded, or these already were."""
         if self._full_proof:
-            self._without_copied(self._flush())
+            self._decoder.flush()
         elif tail.seam and tail.seam[0] is not self._key:
             for timed in tail.seam:
-                self._unseen.add(timed.time)
-                self._without_copied(self._decode(timed, skips=False))
-            self._without_copied(self._flush())
+                self._decoder.decode(timed, expected=True)
+            self._decoder.flush()
         yield from self._seams()
         if not is_last or tail.wanted(self.last_time):
             yield from (self._seam(time) for time in tail.rest)
@@ -440,7 +388,7 @@ class PacketCopier:
     def _encode_rest(self, packets: Iterable[TimedPacket]) -> Iterator[Event]:
         """Decode the frames from the first of the packets on, which begins a GOP."""
         wanted: set[Fraction] = set()
-        shape = self._video.codec_context.sample_aspect_ratio
+        shape = self._decoder.sample_aspect_ratio
         for timed in packets:
             if not timed.is_video:
                 yield from self._audio.events(timed)
@@ -449,16 +397,14 @@ class PacketCopier:
                 raise CannotCopy(SETS_CHANGE)
             if timed.time < self._cut.last_moment:
                 wanted.add(timed.time)
-            yield from self._rest(self._decode(timed, skips=False), wanted)
-            if self._video.codec_context.sample_aspect_ratio != shape:
+            yield from self._rest(self._decoder.decode(timed), wanted)
+            if self._decoder.sample_aspect_ratio != shape:
                 raise CannotCopy("the shape of its pictures changes")
-        yield from self._rest(self._flush(), wanted)
+        yield from self._rest(self._decoder.flush(), wanted)
         if wanted:
             raise CannotCopy("the last frames cannot be decoded")
 
-    def _rest(
-        self, frames: Sequence[tuple[Fraction, av.VideoFrame]], wanted: set[Fraction]
-    ) -> Iterator[VideoFrameEvent]:
+    def _rest(self, frames: Sequence[TimedFrame], wanted: set[Fraction]) -> Iterator[VideoFrameEvent]:
         for time, frame in frames:
             if time in wanted and self.last_time is not None and time > self.last_time:
                 wanted.remove(time)
@@ -472,8 +418,8 @@ class PacketCopier:
             return
         frames = []
         for timed, skips in tail.packets():
-            frames += [each for each in self._decode(timed, skips=skips) if each[0] in wanted]
-        frames += [each for each in self._flush() if each[0] in wanted]
+            frames += [each for each in self._decoder.decode(timed, skips=skips) if each[0] in wanted]
+        frames += [each for each in self._decoder.flush() if each[0] in wanted]
         if len(frames) != len(wanted):
             raise CannotCopy("the last frames cannot be decoded")
         for time, frame in frames:
