@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from clipengine.clips.plan.frames import begun_frames
 from clipengine.clips.ranges.range_file import (
     ListedRange,
     Note,
@@ -35,7 +36,6 @@ _NAME = re.compile(r"\s*\*\s*(FROM|TO) CLIP NAME:\s*(.*)", re.I)
 _NUMBERED = re.compile(r"\s*\d{3,6}\s", re.A)
 _SKIP = re.compile(r"\s*(\S+)\s+(\S+)(?:\s+([0-3]))?\s*\Z", re.A)
 _CUT, _MUTE, _MARKER, _BREAK = "0", "1", "2", "3"  # actions of MPlayer and Kodi
-_EDGE = Fraction(1, 1000)  # of a frame, by which times are rounded
 _IGNORED = {_MUTE: "mute", _MARKER: "scene marker"}
 
 
@@ -145,7 +145,7 @@ def format_edl(ranges: Iterable[ListedRange], title: str, rate: Fraction) -> str
     text, recorded = f"TITLE: {' '.join(title.split())}\nFCM: NON-DROP FRAME\n", 0
     for number, each in enumerate(ranges, 1):
         start = math.ceil(each.start * rate - Fraction(1, 2))  # the nearest frame; of two, the earlier
-        end = max(start + 1, math.ceil(each.end * rate - _EDGE))
+        end = max(start + 1, begun_frames(each.end * rate))
         codes = (_timecode(frames, rate) for frames in (start, end, recorded, recorded + end - start))
         recorded += end - start
         text += f"\n{number:03d}  AX       AA/V  C        {' '.join(codes)}\n"
