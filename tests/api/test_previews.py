@@ -114,6 +114,23 @@ def test_impossible_preview_is_rejected(http: httpx.Client, film: Recording, pat
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("start_seconds=1e6", "start_seconds"),
+        ("start_seconds=1e6&end_seconds=2e6", "start_seconds"),
+        ("start_seconds=2&end_seconds=1", "end_seconds"),
+        ("start_seconds=2&end_seconds=2", "end_seconds"),
+    ],
+)
+def test_error_of_an_impossible_part_names_the_wrong_parameter(
+    http: httpx.Client, film: Recording, query: str, parameter: str
+) -> None:
+    answer = http.get(f"/v1/recordings/{film.recording_id}/frames?{query}").json()
+    assert [each["parameter"] for each in answer["errors"]] == [parameter]
+    assert answer["detail"].startswith(f"{parameter} ")
+
+
 def test_next_moment_is_found_or_the_searched_range_is_told(
     http: httpx.Client, engine: RecordedEngine, shelf: Shelf
 ) -> None:

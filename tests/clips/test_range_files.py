@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clipengine.clips.ranges.edl import format_edl
@@ -197,6 +197,24 @@ def test_written_lists_are_read_as_the_same_ranges(rate: Fraction) -> None:
         assert [float(time) for each in read for time in each[:2]] == pytest.approx(
             [float(time) for each in expected for time in each[:2]], abs=1e-6
         )
+
+
+_LABELS = st.one_of(
+    st.text(alphabet='0123456789:.,;#" ab', max_size=12),
+    st.text(alphabet=st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20),
+).map(lambda text: " ".join(text.split()))
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(_LABELS, min_size=1, max_size=4))
+@example(["12"])
+@example(["0:30", "1:00"])
+@example(["a;5;6"])
+def test_any_labels_are_read_as_they_were_written(labels: list[str]) -> None:
+    ranges = [ListedRange(0, F(number), F(number) + F(1, 2), label) for number, label in enumerate(labels)]
+    expected = [(each.start, each.end, each.label) for each in ranges]
+    assert found(format_losslesscut(ranges)) == expected
+    assert found(format_csv(ranges)) == expected
 
 
 def test_edl_has_one_event_for_each_range() -> None:

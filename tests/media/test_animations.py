@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 from pydantic import ValidationError
 
@@ -18,6 +20,7 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.webp_file import read_animation as parse_webp
+from clipengine.media.video.color_counts import ColorCounts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut, cut_file, cut_parts
 from tests.films.film import Film
@@ -124,6 +127,76 @@ def test_colors_are_those_of_the_recording(container: str, tmp_path: Path) -> No
         for place, color in enumerate(colors):
             found = pixels[80:112, 64 * place + 16 : 64 * place + 48].mean(axis=(0, 1))
             assert found == pytest.approx(color, abs=7)
+
+
+def _write_pictures(path: Path, pictures: list[npt.NDArray[np.uint8]]) -> None:
+    """Write a recording of BT.709 with these pictures (RGB), 25 a second."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25, options={"crf": "8", "preset": "veryfast"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = 1, 1
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("count", [32, 64, 100, 200])
+def test_flat_colors_of_a_gif_are_those_of_the_recording(count: int, tmp_path: Path) -> None:
+    """Each square of a chart has its color, beside the edges between them, which have many more."""
+    colors = np.random.default_rng(2).integers(0, 256, (count, 3), dtype=np.uint8)
+    across = math.ceil(math.sqrt(count))
+    chart = np.zeros((480, 640, 3), np.uint8)
+    squares = [
+        (slice(row * 480 // across, (row + 1) * 480 // across), slice(at * 640 // across, (at + 1) * 640 // across))
+        for row, at in (divmod(number, across) for number in range(count))
+    ]
+    for square, color in zip(squares, colors, strict=True):
+        chart[square] = color
+    _write_pictures(tmp_path / "film.mp4", [chart] * 25)
+    cut_file(tmp_path / "film.mp4", Fraction(0), Fraction(1), tmp_path / "clip.gif", _profile("gif", max_height=480))
+    pixels = read_animation(tmp_path / "clip.gif").at(500).pixels
+    for square, color in zip(squares, colors, strict=True):
+        found = pixels[square][10:-10, 10:-10].reshape(-1, 3).mean(axis=0)
+        assert found == pytest.approx(color.astype(float), abs=6)
+
+
+def test_noise_in_a_gif_is_as_near_as_with_the_ffmpeg_command(tmp_path: Path) -> None:
+    """A natural picture with noise has hundreds of thousands of colors. FFmpeg's own palette counts each of them."""
+    film, theirs = tmp_path / "film.mp4", tmp_path / "theirs.gif"
+    rows, columns = np.mgrid[0:360, 0:480]
+    smooth = np.stack([columns * 255 // 480, rows * 255 // 360, (rows + columns) * 255 // 840], axis=-1)
+    random = np.random.default_rng(1)
+    pictures = [np.clip(smooth + random.normal(0, 12, smooth.shape), 0, 255).astype(np.uint8) for _ in range(10)]
+    _write_pictures(film, pictures)
+    cut_file(film, Fraction(0), Fraction(2, 5), tmp_path / "clip.gif", _profile("gif", fps=25))
+    scaled = "scale=in_color_matrix=bt709:out_range=full:sws_flags=accurate_rnd+full_chroma_int,format=bgra"
+    graph = f"{scaled},split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=none"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(film), "-filter_complex", graph, str(theirs)], check=True)
+
+    def error(path: Path) -> float:
+        shown = read_animation(path).frames
+        return float(
+            np.mean(
+                [np.std(frame.pixels - picture.astype(float)) for frame, picture in zip(shown, pictures, strict=True)]
+            )
+        )
+
+    assert error(tmp_path / "clip.gif") < 1.03 * error(theirs)
+
+
+def test_counted_colors_are_bounded() -> None:
+    """Each pixel of noise has another color, but what is common stays exact."""
+    counts, random = ColorCounts(), np.random.default_rng(1)
+    for _ in range(8):
+        pixels = random.integers(0, 256, (360, 480, 4), dtype=np.uint8)
+        pixels[:, :30], pixels[..., 3] = (1, 2, 3, 255), 255
+        counts.add(av.VideoFrame.from_ndarray(pixels, format="bgra"))
+    assert counts.common(224) == [0xFF030201]
+    assert len(counts.others([])) < (1 << 17) + (1 << 18)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

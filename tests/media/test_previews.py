@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import io
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -24,6 +26,7 @@ from clipengine.media.video.convert import FrameConverter
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
 from tests.films.catalogue import Shelf
+from tests.films.cutting import facts_of
 from tests.films.film import Film
 from tests.films.judge import expectations
 from tests.films.picture import read_number
@@ -185,6 +188,24 @@ def test_waveform_is_the_same_with_the_seek_index(shelf: Shelf, name: str) -> No
         for plain, found in zip(part(), part(seek_index=seek_index.near(start)), strict=True):
             assert abs(plain - found) < 0.15  # noise: a sample more or less in a point changes its peak
             assert (plain == 0) == (found == 0)
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100, 48_000])
+@pytest.mark.parametrize("milliseconds", [-3, -1, 0, 1])
+def test_peak_beside_the_seam_of_two_waveforms_is_in_one_of_them(rate: int, milliseconds: int, tmp_path: Path) -> None:
+    """A sample of 30,000 before or after 2 s is in the part of its time, in a waveform of all and in one of a half."""
+    samples = array.array("h", bytes(2 * 4 * rate))
+    samples[2 * rate + milliseconds * rate // 1000] = 30_000
+    with wave.open(str(tmp_path / "peak.wav"), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    facts = facts_of(tmp_path / "peak.wav")
+    with (tmp_path / "peak.wav").open("rb") as file:
+        part = partial(peaks, DescriptorSource(file.fileno()), facts)
+        whole = part(start=Fraction(0), end=Fraction(4), points=4000)
+        halves = [part(start=Fraction(at), end=Fraction(at + 2), points=2000) for at in (0, 2)]
+    assert halves[0] + halves[1] == whole
+    assert abs(whole.index(max(whole)) - 2000 - milliseconds) <= (rate > 8000 and milliseconds != 0)
 
 
 def test_previews_of_missing_media_are_rejected(shelf: Shelf) -> None:

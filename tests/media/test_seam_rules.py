@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -80,7 +79,7 @@ def test_hevc_frame_that_uses_an_unknown_parameter_set_is_not_copied() -> None:
     assert stream.copied(packet).data == packet
     pps = hevc.parse_pps(hevc.read_parameter_sets(mutated.extradata_of(film)).pps[0])
     other = [
-        rewrite_hevc_slice(unit, stream.sps, pps, stream.sps, pps_id=stream.free_pps_id, number=3)
+        rewrite_hevc_slice(unit, stream.sps, pps, stream.sps, pps_id=stream.free_pps_id, order=3, distance=1)
         for unit in split_by_lengths(packet)
     ]
     with pytest.raises(BitstreamError, match="parameter set that is not given"):
@@ -271,7 +270,7 @@ def test_clip_that_shows_other_pictures_at_a_seam_is_rejected(
 
     monkeypatch.setattr(H264Rewriter, "__init__", fail)
     clip = cut(mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv"))
-    assert re.search("a frame at a cut (differs|is damaged)|do not decode|does not decode", reason_of(clip))
+    assert "what was copied and the frames at the cuts did not decode together" in reason_of(clip)
     assert clip.made.render == "encode"
 
 

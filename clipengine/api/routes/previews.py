@@ -121,13 +121,18 @@ def _part(first: float, last: float | None, duration: Fraction) -> tuple[Fractio
     """Return the requested range: the whole recording by default, with the end clamped."""
     start = exact(first)
     end = duration if last is None else min(exact(last), duration)
-    if start >= end:
+    if start >= duration:
         raise _outside("start_seconds", duration)
+    if start >= end:
+        raise _invalid("end_seconds", f"end_seconds must be greater than start_seconds, which is {first:g}")
     return start, end
 
 
 def _outside(parameter: str, duration: Fraction) -> InvalidTimeRange:
-    said = f"{parameter} lies outside the recording, which has {float(duration):.3f} s"
+    return _invalid(parameter, f"{parameter} lies outside the recording, which has {float(duration):.3f} s")
+
+
+def _invalid(parameter: str, said: str) -> InvalidTimeRange:
     return InvalidTimeRange(
         said,
         errors=[{"detail": said, "parameter": parameter}],

@@ -8,10 +8,8 @@ from fractions import Fraction
 
 from clipengine.clips.options.effects import FADE_STEP, Effects, effect_steps
 from clipengine.clips.options.profiles import ANIMATION_TICKS, MAX_ANIMATION_FPS, Profile
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.plan.frames import CutRange, begun_frames
 from clipengine.recordings.facts import SourceFacts, VideoFacts
-
-_EDGE = Fraction(1, 1000)  # of a step: a frame that begins so close before the end is not written
 
 
 def frame_count(facts: SourceFacts, profile: Profile, cut: CutRange, origin: Fraction, effects: Effects) -> int:
@@ -58,7 +56,7 @@ def joined_frames(parts: Sequence[tuple[Fraction, int]], profile: Profile) -> in
 def _frames_at_rate(length: Fraction, profile: Profile) -> int:
     """Return the number of frames that begin within so many seconds at the profile's rate."""
     step = 1 / Fraction(str(profile.fps))
-    count = max(1, math.ceil(length / step - _EDGE))
+    count = max(1, begun_frames(length / step))
     if profile.is_animation:
         tick = ANIMATION_TICKS[profile.container]
         shown = round(length / tick) - round((count - 1) * step / tick)

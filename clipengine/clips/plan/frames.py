@@ -6,6 +6,7 @@ clip's origin. The requested range is half-open, `[start, end)`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +19,7 @@ from clipengine.recordings.facts import AudioFacts, SourceFacts
 Item = TypeVar("Item")
 # A frame that begins this close before the end is not part of the clip, because stored times are rounded.
 _EDGE = Fraction(1, 2000)
+_ROUNDED_FRAMES = Fraction(1, 1000)  # the same, in frames
 MAX_CHANNELS = {"aac": 6, "opus": 6, "mp3": 2}  # of an audio track, by its codec
 
 
@@ -41,6 +43,11 @@ class CutRange:
     def last_moment(self) -> Fraction:
         """The time from which on frames are not part of the clip."""
         return self.end - min(self.tick / 2, _EDGE)
+
+
+def begun_frames(frames: Fraction) -> int:
+    """Return how many frames have begun after the time of so many `frames`, of which times are rounded."""
+    return math.ceil(frames - _ROUNDED_FRAMES)
 
 
 class FrameSelector(Generic[Item]):

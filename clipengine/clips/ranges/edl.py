@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from clipengine.clips.plan.frames import begun_frames
 from clipengine.clips.ranges.range_file import ListedRange, Note, RangeFile, fault, seconds
 from clipengine.errors import InvalidRequest
 
@@ -23,7 +24,6 @@ _NAME = re.compile(r"\s*\*\s*(FROM|TO) CLIP NAME:\s*(.*)", re.I)
 _NUMBERED = re.compile(r"\s*\d{3,6}\s", re.A)
 _SKIP = re.compile(r"\s*(\S+)\s+(\S+)(?:\s+([0-3]))?\s*\Z", re.A)
 _CUT, _MUTE, _MARKER, _BREAK = "0", "1", "2", "3"  # actions of MPlayer and Kodi
-_EDGE = Fraction(1, 1000)  # of a frame, by which times are rounded
 _IGNORED = {_MUTE: "mute", _MARKER: "scene marker"}
 
 
@@ -116,7 +116,7 @@ def _seconds_of(code: str, rate: Fraction, line: int, *, drop: bool) -> Fraction
 def frames_of(each: ListedRange, rate: Fraction) -> tuple[int, int]:
     """Return the number of the first frame of a clip of the range, and that of the first one after it."""
     start = math.ceil(each.start * rate - Fraction(1, 2))  # the nearest frame; of two, the earlier
-    return start, max(start + 1, math.ceil(each.end * rate - _EDGE))
+    return start, max(start + 1, begun_frames(each.end * rate))
 
 
 def format_edl(ranges: Iterable[ListedRange], title: str, rate: Fraction) -> str:

@@ -23,6 +23,7 @@ MAX_ROWS = 5000
 MAX_LINE_CHARACTERS = 10_000
 _MAX_TIME_CHARACTERS = 40
 _HINT = "Correct the file; docs/cli describes the formats."
+_MARKED_COLUMNS, _LABEL_MARK = 4, 3  # of the CSV of LosslessCut if all labels look like times
 _TIME = re.compile(r"[\d:]+(\.\d*)?\Z", re.ASCII)
 _LABELS, _STARTS, _ENDS = ("label", "name", "title"), ("start", "start_seconds"), ("end", "end_seconds")
 
@@ -177,6 +178,9 @@ def _rows(lines: Sequence[str]) -> Iterator[Row]:
 
 def _delimiter(first: str) -> str:
     """Return a semicolon if the first line has no comma, or only commas in its times: `1,5;2,5;Goal`."""
+    by_comma = Row(1, first.split(","))
+    if any(_is_time(by_comma, column) and _is_time(by_comma, column + 1) for column in (0, 1)):
+        return ","  # whatever semicolons its label has
     row = Row(1, first.split(";"), decimal_comma=True)
     times = sum(_is_time(row, column, empty=True) for column in range(len(row.cells)))
     return ";" if len(row.cells) > 1 and ("," not in first or times > 1) else ","
@@ -196,6 +200,8 @@ def _columns(rows: Sequence[Row]) -> tuple[int, int, int]:
     """Return the columns of label, start and end of a file without a header."""
     last = all(_is_time(row, 0, empty=True) and _is_time(row, 1, empty=True) for row in rows)
     first = all(_is_time(row, 1) and _is_time(row, 2) for row in rows)
+    if first and last and all(len(row.cells) == _MARKED_COLUMNS and not row.time(_LABEL_MARK) for row in rows):
+        return 2, 0, 1
     if first and last:
         raise fault(rows[0].line, "start,end,label or label,start,end? Add a header line that says which it is")
     if first:
@@ -238,8 +244,13 @@ def format_csv(ranges: Iterable[ListedRange]) -> str:
 
 
 def format_losslesscut(ranges: Iterable[ListedRange]) -> str:
-    """Return the ranges as the CSV of LosslessCut."""
-    return _written([(*_times(each), each.label) for each in ranges])
+    """Return the ranges as the CSV of LosslessCut.
+
+    If all labels look like times, an empty fourth column, which LosslessCut ignores, says which column they are.
+    """
+    rows = [(*_times(each), each.label) for each in ranges]
+    alike = all(_TIME.match(label.strip()) for *_, label in rows)
+    return _written([(*row, "") for row in rows] if alike else rows)
 
 
 def _times(each: ListedRange) -> tuple[str, str]:

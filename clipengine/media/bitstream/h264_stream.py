@@ -27,6 +27,7 @@ from clipengine.media.bitstream.h264_slices import (
     keeps_earlier_frames,
     read_idr_pic_id,
     read_pps_id,
+    renumber_idr_slice,
     rewrite_slice,
     unit_type,
 )
@@ -58,7 +59,6 @@ class H264Stream:
 
     most_reordering = _MAX_REORDERED_FRAMES
     coded_size = None
-    numbers_keyframes = True
 
     def __init__(self, extradata: bytes) -> None:
         self._length_bytes, self._sps_units, self._pps_units = read_parameter_sets(extradata)
@@ -86,7 +86,7 @@ class H264Stream:
             raise BitstreamError(f"its profile {sps.profile} is not one that is encoded here")
         if sps.has_scaling_matrix or sps.lossless or sps.picture.separate_planes:
             raise BitstreamError("it has scaling matrices, lossless frames or separate colour planes")
-        if sps.poc_type == 1 or sps.reference_frames == 0:
+        if sps.poc_type == 1:
             raise BitstreamError("its frames are counted in a way that is not written here")
 
     def starts_gop(self, packet: bytes) -> bool:
@@ -118,7 +118,7 @@ class H264Stream:
         unchanged = self._length_bytes == LENGTH_BYTES and len(kept) == len(units)
         return CopiedPacket(
             data=packet if unchanged else join_with_lengths(kept),
-            checksum=zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in kept)),
+            checksum=_checksum(kept),
             keyframe_id=read_idr_pic_id(slices[0], self.sps) if is_idr else None,
         )
 
@@ -130,6 +130,14 @@ class H264Stream:
             raise BitstreamError(UNKNOWN_SET)
         if first and not all(keeps_earlier_frames(each, self.sps, self._pps[read_pps_id(each)]) for each in slices):
             raise BitstreamError(DISCARDS_FRAMES)
+
+    def renumbered(self, packet: bytes, keyframe_id: int) -> CopiedPacket:
+        """Return a copied IDR frame with another idr_pic_id."""
+        units = [
+            renumber_idr_slice(unit, self.sps, self._pps, keyframe_id) if unit_type(unit) == IDR_UNIT else unit
+            for unit in split_by_lengths(packet)
+        ]
+        return CopiedPacket(join_with_lengths(units), _checksum(units), keyframe_id)
 
     def _kept(self, units: list[bytes]) -> Iterator[bytes]:
         for unit in units:
@@ -161,6 +169,10 @@ class H264Stream:
     def extradata(self, *pps_units: bytes) -> bytes:
         """Return avcC with the recording's parameter sets and further picture parameter sets."""
         return write_avcc(self.sps, self._sps_units, (*self._pps_units, *pps_units))
+
+
+def _checksum(units: list[bytes]) -> int:
+    return zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in units))
 
 
 class H264Rewriter:

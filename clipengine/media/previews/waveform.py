@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -17,6 +18,7 @@ from clipengine.media.input.events import AudioFrameEvent
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.timeline import as_fraction
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
 
@@ -53,19 +55,44 @@ def peaks(
             reader, facts, cut, video=False, audio=[track.index for track in facts.audio], seek_index=seek_index
         ) as seeker,
     ):
-        resamplers: dict[int, tuple[object, AudioResampler]] = {}
+        resamplers: dict[int, _Resampler] = {}
         for event in ClipDecoder(seeker, cut, threads=1).events():
-            if not isinstance(event, AudioFrameEvent):
-                continue
-            frame = event.frame
-            shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-            known = resamplers.get(event.stream_index)
-            if known is None or known[0] != shape:
-                known = resamplers[event.stream_index] = (shape, AudioResampler("s16", "mono", _RATE))
-            frame.pts = None
-            for piece in known[1].resample(frame):
-                parts.add(event.time, _samples(piece))
+            if isinstance(event, AudioFrameEvent):
+                resampler = resamplers.setdefault(event.stream_index, _Resampler(parts))
+                resampler.add(event.time, event.frame)
+        for resampler in resamplers.values():
+            resampler.finish()
     return [round(each / _FULL, 3) for each in parts.peaks]
+
+
+class _Resampler:
+    """Converts the frames of an audio track to the waveform's rate, and adds them to its parts."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._parts = parts
+        self._shape: tuple[str, str, int] | None = None
+        self._resampler: AudioResampler | None = None
+
+    def add(self, time: Fraction, frame: av.AudioFrame) -> None:
+        """Add a frame that is presented at `time` (recording time)."""
+        shape = frame.format.name, frame.layout.name, frame.sample_rate
+        if shape != self._shape:
+            self.finish()
+            self._shape, self._resampler = shape, AudioResampler("s16", "mono", _RATE)
+        # FFmpeg takes its filter's delay off the times, without which a peak would move into the next part.
+        frame.time_base = Fraction(1, frame.sample_rate)
+        frame.pts = round(time * frame.sample_rate)
+        self._resample(frame)
+
+    def finish(self) -> None:
+        """Add the samples inside the filter."""
+        self._resample(None)
+
+    def _resample(self, frame: av.AudioFrame | None) -> None:
+        if self._resampler is None:
+            return
+        for piece in self._resampler.resample(frame):
+            self._parts.add((piece.pts or 0) * as_fraction(piece.time_base), _samples(piece))
 
 
 def _samples(frame: av.AudioFrame) -> array.array[int]:
@@ -75,22 +102,22 @@ def _samples(frame: av.AudioFrame) -> array.array[int]:
 
 
 class _Parts:
-    """The peak level of each part of a range."""
+    """The peak level of each part of a range. Each sample belongs to one part, also at the seam of two ranges."""
 
     def __init__(self, start: Fraction, end: Fraction, points: int) -> None:
         self.peaks = [0] * points
-        self._start = float(start)
-        self._part = float(end - start) / points
+        self._start = start * _RATE
+        self._part = (end - start) * _RATE / points
 
     def add(self, time: Fraction, samples: Sequence[int]) -> None:
         """Add samples that begin at `time` (recording time); samples outside the range are ignored."""
-        offset = float(time) - self._start
-        first = 0
+        position = round(time * _RATE)
+        first = max(0, math.ceil(self._start) - position)
         while first < len(samples):
-            number = int(offset // self._part)
-            stop = max(first + 1, first + round(((number + 1) * self._part - offset) * _RATE))
+            number = (position + first - self._start) // self._part
+            if number >= len(self.peaks):
+                return
+            stop = math.ceil(self._start + (number + 1) * self._part) - position
             piece = samples[first:stop]
-            if 0 <= number < len(self.peaks):
-                self.peaks[number] = max(self.peaks[number], max(piece), -min(piece))
-            offset += len(piece) / _RATE
+            self.peaks[number] = max(self.peaks[number], max(piece), -min(piece))
             first = stop
