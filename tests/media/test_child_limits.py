@@ -109,7 +109,7 @@ def test_stderr_before_a_crash_reveals_memory_exhaustion(said: bytes, of_memory:
 
 
 def test_encoder_of_av1_writes_nothing_but_errors() -> None:
-    """SVT-AV1 asks for a priority that no thread can have, and writes its settings, whatever FFmpeg's log level is."""
+    """SVT-AV1 writes its settings, and as root a vain wish for a higher priority, whatever FFmpeg's log level is."""
     script = """
 import av
 from clipengine.media.memory import log_library_errors
