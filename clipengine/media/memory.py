@@ -8,6 +8,7 @@ which would silently drop frames. So after an error the available memory is chec
 from __future__ import annotations
 
 import mmap
+import os
 
 import av.logging
 
@@ -36,6 +37,10 @@ def raise_if_out_of_memory(pixels: int = 0) -> None:
 
 
 def log_library_errors() -> None:
-    """Let FFmpeg and its encoders write errors directly to stderr, without waiting for Python's GIL."""
+    """Let FFmpeg and its encoders write errors directly to stderr, without waiting for Python's GIL.
+
+    Call it before an encoder is opened, and after the environment was erased.
+    """
+    os.environ["SVT_LOG"] = "1"  # errors: as a warning, SVT-AV1 complains that it cannot raise its threads' priority
     av.logging.set_libav_level(av.logging.ERROR)
     av.logging.restore_default_callback()

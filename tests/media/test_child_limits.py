@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -104,6 +106,23 @@ def test_stderr_before_a_crash_reveals_memory_exhaustion(said: bytes, of_memory:
     assert tail.ran_out_of_memory() == of_memory
     assert 1000 < len(tail.text()) <= 2000
     tail.close()
+
+
+def test_encoder_of_av1_writes_nothing_but_errors() -> None:
+    """SVT-AV1 writes its settings, and as root a vain wish for a higher priority, whatever FFmpeg's log level is."""
+    script = """
+import av
+from clipengine.media.memory import log_library_errors
+log_library_errors()
+with av.open("/dev/null", "w", format="webm") as container:
+    stream = container.add_stream("libsvtav1", rate=25)
+    stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+    container.mux(stream.encode(av.VideoFrame(320, 240, "yuv420p")))
+    container.mux(stream.encode(None))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "SVT_LOG"}
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment)
+    assert done.stderr == ""
 
 
 def test_memory_is_limited(sample: Path) -> None:
