@@ -15,7 +15,14 @@ from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import CutRange, kept_tracks, lacking_media
-from clipengine.clips.plan.segments import CannotCopy, check_copyable, check_part_copyable, check_share
+from clipengine.clips.plan.segments import (
+    REPEATED_KEYFRAME,
+    CannotCopy,
+    check_copyable,
+    check_part_copyable,
+    check_share,
+    named,
+)
 from clipengine.clips.plan.size_limit import BitrateSearch, other_bytes
 from clipengine.clips.warnings import encoded_instead, known_warnings, of_part, part_encoded
 from clipengine.errors import (
@@ -45,6 +52,7 @@ from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.recordings.facts import SourceFacts
 
 _SEAM_BYTES = BUFFER_BYTES // 2  # decoded frames that wait for the encoder: few are encoded if packets are copied
+_UNVERIFIED = "what was copied and the frames at the cuts did not decode together"
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds by which a recording may end before its stated duration
 
 
@@ -89,7 +97,7 @@ def _first_cut(cutter: _Cutter) -> CutReport:
         check_copyable([part for part, _ in cutter.parts], cutter.profile)
         return cutter.cut(copies=True)
     except (CannotCopy, VerificationFailed) as refusal:
-        reason = refusal.message if isinstance(refusal, VerificationFailed) else str(refusal)
+        reason = _UNVERIFIED if isinstance(refusal, VerificationFailed) else str(refusal)
     return cutter.cut_again(reason)
 
 
@@ -258,6 +266,8 @@ class _Cutter:
             except PictureSizeChanges as change:
                 self._choose_size(number, change.seen)
                 raise
+            except CannotCopy as refusal:
+                raise CannotCopy(named([each for each, _ in self.parts], number, str(refusal))) from None
             _check_complete(decoder, builder, clip.cut)
         known = [*known_warnings([part for part, _ in self.parts], number, profile)]
         if number in self.refused:
@@ -276,10 +286,12 @@ class _Cutter:
             copier = PacketCopier(seeker, clip.cut, threads=self.threads)
             writer.splice(copier.begin())
             copier.plan()
+            if copier.begins_like(writer.last_keyframe):
+                raise CannotCopy(REPEATED_KEYFRAME)
             return seeker, copier
         except CannotCopy as refusal:
             if not writer.is_spliced:
-                raise
+                raise CannotCopy(named([each for each, _ in self.parts], number, str(refusal))) from None
             self.refused[number] = str(refusal)
             check_share([each for each, _ in self.parts], self.refused)
             return None

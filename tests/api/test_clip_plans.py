@@ -73,10 +73,13 @@ def test_plan_of_several_parts_adds_them_up(http: httpx.Client, path: str) -> No
     assert segments == [(0, "copy", None), (1, "encode", None), (1, "copy", None)]
 
 
+ONE_FRAME = [("mp4_bframes", 1.6, 1.64), ("mp4_bframes", 1.6, 1.64), ("mp4_bframes", 3.2, 5.0)]
 SPANS = [("mp4_bframes", 3.2, 5.0), ("mp4_bframes", 1.7, 3.1), ("mp4_25", 1.0, 1.5), ("mp4_bframes", 1.01, 5.0)]
 
 
-@pytest.mark.parametrize("spans", cases([SPANS, SPANS[1:3], [*SPANS[:1], ("rotated_90", 0.0, 1.0)]], [SPANS]))
+@pytest.mark.parametrize(
+    "spans", cases([SPANS, SPANS[1:3], ONE_FRAME, [*SPANS[:1], ("rotated_90", 0.0, 1.0)]], [SPANS, ONE_FRAME])
+)
 def test_plan_says_of_each_part_whether_it_is_copied(
     engine: RecordedEngine, http: httpx.Client, shelf: Shelf, tmp_path: Path, spans: list[tuple[str, float, float]]
 ) -> None:

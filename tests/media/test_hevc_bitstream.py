@@ -97,12 +97,30 @@ def test_first_copied_picture_of_an_open_gop_needs_nothing_before_it() -> None:
     assert leading[0] == second + 1
     first = stream.copied(packets[second], first=True)
     assert [unit_type(unit) for unit in split_by_lengths(first.data) if unit_type(unit) < 32] == [18]
-    assert first.keyframe_id == 0
+    assert first.keyframe_id == 8
     kept = [packet for number, packet in enumerate(packets) if number > second and number not in leading]
     shown = decoded(stream.extradata(), [first.data, *(stream.copied(packet).data for packet in kept)])
     assert len(shown) == 1 + len(kept)
     whole = decoded(extradata, packets)
     assert [frame for frame in shown if frame in whole] == shown
+
+
+@pytest.mark.parametrize("keyint", [8, 9])
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_broken_link_can_follow_as_many_frames_as_it_counts(keyint: int, more: int) -> None:
+    """FFmpeg refuses a picture that counts as much as one that it still has, also if a sequence begins with it."""
+    extradata, packets = encode(f"open-gop=1:bframes=3:b-adapt=0:keyint={keyint}:min-keyint=1", frames=3 * keyint)
+    stream = HevcStream(extradata)
+    start = [number for number, packet in enumerate(packets) if stream.starts_gop(packet)][1]
+    first = stream.copied(packets[start], first=True)
+    assert first.keyframe_id is not None
+    head = encode(_HEAD, frames=first.keyframe_id + more)
+    rewriter = HevcRewriter(stream, head[0])
+    encoded = [
+        rewriter.rewritten(packet, number=number, keyframe_id=first.keyframe_id + 1)
+        for number, packet in enumerate(head[1])
+    ]
+    assert decoded(rewriter.extradata, [*encoded, first.data])[:-1] == decoded(*head)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ from tests.films.catalogue import Shelf
 from tests.films.cutting import SMART, Clip, cut_parts
 from tests.films.film import Film
 from tests.films.judge import judge_part
+from tests.films.parts import VideoPart, every
 from tests.films.reader import read_clip
+from tests.films.reel import film as read_film
+from tests.films.reel import write
 from tests.media.test_chapters import CHAPTERS, shown, with_chapters
 from tests.media.test_subtitles import TRACKS
 from tests.support.selection import cases
@@ -114,6 +117,37 @@ def test_first_part_that_cannot_be_copied_is_encoded_to_fit_the_others(shelf: Sh
     clip = joined(shelf, tmp_path / "clip.mp4", [("mp4_bframes", *span) for span in spans])
     assert reasons(clip) == ["part 1: all of the part was encoded: no GOP begins in the range"]
     assert clip.made.copied_seconds == 2.9
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "reason"),
+    [("mp4_bframes", SMART, None), ("ts_hevc", HEVC, "it begins with the frame with which the part before it ends")],
+)
+def test_part_of_one_keyframe_is_repeated(
+    shelf: Shelf, tmp_path: Path, name: str, profile: Profile, reason: str | None
+) -> None:
+    """A decoder would take two keyframes with one number for one. All other parts are copied."""
+    spans = [(F("1.6"), F("1.64")), (F("1.6"), F("1.64")), (F("0.3"), F("3.1")), (F("3.2"), F("3.28"))]
+    clip = joined(shelf, tmp_path / "clip.mp4", [(name, *span) for span in spans], profile)
+    assert clip.made.render == "smart"
+    assert clip.made.copied_seconds > 1.4
+    assert reasons(clip) == ([] if reason is None else [f"part 2: all of the part was encoded: {reason}"])
+
+
+@pytest.mark.parametrize("container", cases(["mp4", "mkv"], ["mp4"]))
+def test_recording_of_keyframes_only_is_copied(tmp_path: Path, container: str) -> None:
+    path = tmp_path / "recording.mp4"
+    video = VideoPart(every(25, 6), F(25), gop=1)
+    write(path, "mp4", video=[video])
+    recording = read_film(path, video=[video])
+    profile = Profile(container=container, render="smart", audio="none")
+    parts = [(recording, *span) for span in (*SPANS, (F("1"), F("1.04")), (F("1"), F("1.04")), (F("1"), F("1.08")))]
+    clip = cut_parts([(path, *span) for _, *span in parts], tmp_path / f"clip.{container}", profile)
+    assert reasons(clip) == []
+    assert clip.made.copied_seconds == pytest.approx(sum(float(end - start) for _, start, end in parts), abs=0.2)
+    assert [fault for fault in faults(parts, clip) if "audio" not in fault] == []
+    with av.open(str(clip.path)) as made:
+        assert all(packet.is_keyframe for packet in made.demux(video=0) if packet.size)
 
 
 def test_part_of_other_parameter_sets_is_encoded(shelf: Shelf, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.plan.frame_count import joined_frames
 from clipengine.clips.plan.read_jobs import MOMENTS, PLAN
-from clipengine.clips.plan.segments import CannotCopy, check_copyable, refused_parts
+from clipengine.clips.plan.segments import CannotCopy, FoundPart, check_copyable, refused_parts
 from clipengine.clips.resolve import ResolvedClip
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
@@ -90,9 +90,14 @@ async def _plan_parts(
     try:
         check_copyable(parts, profile)
         plans = [await plan(profile, number) for number in numbers]
-        refused = refused_parts(parts, [(each["stream"], each["reason"]) for each in plans])
+        refused = refused_parts(
+            parts, [FoundPart(each["stream"], each["reason"], each["only_frame"], each["misfit"]) for each in plans]
+        )
     except CannotCopy as refusal:
-        planned = [each if each["reason"] else await plan(encoding, number) for number, each in enumerate(plans)]
+        planned = [
+            each if each["reason"] or each["misfit"] else await plan(encoding, number)
+            for number, each in enumerate(plans)
+        ]
         return planned or [await plan(encoding, number) for number in numbers], {}, str(refusal)
     for number in refused:
         if not plans[number]["reason"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.framing import keeps_picture
@@ -18,6 +18,7 @@ COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv")
 # Copying less than this is not worth two kinds of segments.
 _LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
 OTHER_PARAMETERS = "its parameter sets are not those of the first part"
+REPEATED_KEYFRAME = "it begins with the frame with which the part before it ends"
 
 
 class CannotCopy(Exception):
@@ -66,6 +67,11 @@ def check_part_copyable(part: PlannedPart, profile: Profile) -> None:
         raise CannotCopy("the recording has one frame only")
 
 
+def named(parts: Sequence[PlannedPart], number: int, reason: str) -> str:
+    """Return why all of a clip is encoded if that is the fault of one of its parts."""
+    return reason if len(parts) == 1 else f"part {number + 1}: {reason}"
+
+
 def check_share(parts: Sequence[PlannedPart], refused: Mapping[int, str]) -> None:
     """Raise CannotCopy if more than half of a clip is in the `refused` parts, which cannot be copied for these reasons.
 
@@ -74,24 +80,40 @@ def check_share(parts: Sequence[PlannedPart], refused: Mapping[int, str]) -> Non
     lengths = [end - start for start, end in (part.range for part in parts)]
     if 2 * sum(lengths[number] for number in refused) > sum(lengths):
         number, reason = list(refused.items())[-1]
-        raise CannotCopy(
-            reason if len(parts) == 1 else f"less than half of it could be copied; part {number + 1}: {reason}"
-        )
+        share = "" if len(parts) == 1 else "less than half of it could be copied; "
+        raise CannotCopy(share + named(parts, number, reason))
 
 
-def refused_parts(parts: Sequence[PlannedPart], found: Sequence[tuple[str | None, str | None]]) -> dict[int, str]:
-    """Return why parts of a clip are encoded, by their numbers; the others are copied. Raises CannotCopy if none is.
+class FoundPart(NamedTuple):
+    """What a plan has found of a part.
 
-    For each part, `found` has a checksum of the parameters of its stream, None if it cannot be copied, and the reason
-    why none of its packets can be.
+    `stream` is a checksum of the parameters of its stream, None if it cannot be copied, and `reason` says why none of
+    its packets can be. `only_frame` is a checksum of the part's frame if it has one only, which would be copied and
+    must not follow itself. `misfit` says why frames of the part do not fit between copied ones, so that all of the clip
+    is encoded.
     """
+
+    stream: str | None
+    reason: str | None
+    only_frame: str | None = None
+    misfit: str | None = None
+
+
+def refused_parts(parts: Sequence[PlannedPart], found: Sequence[FoundPart]) -> dict[int, str]:
+    """Return why parts of a clip are encoded, by their numbers; the others are copied. Raises CannotCopy if none is."""
     refused: dict[int, str] = {}
-    first, why = found[0]
+    first, why = found[0][:2]
     if first is None:
-        raise CannotCopy(why)
-    for number, (stream, reason) in enumerate(found):
+        raise CannotCopy(None if why is None else named(parts, 0, why))
+    before: str | None = None
+    for number, (stream, reason, only_frame, misfit) in enumerate(found):
+        if misfit is not None:
+            raise CannotCopy(named(parts, number, misfit))
         if stream not in (None, first):
             reason = OTHER_PARAMETERS
+        elif reason is None and only_frame is not None and only_frame == before:
+            reason = REPEATED_KEYFRAME
+        before = only_frame if reason is None else None
         if reason is not None:
             refused[number] = reason
             check_share(parts, refused)

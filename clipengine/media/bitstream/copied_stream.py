@@ -22,7 +22,10 @@ class Rewriter(Protocol):
     extradata: bytes
 
     def rewritten(self, packet: bytes, *, number: int, keyframe_id: int) -> bytes:
-        """Return the packet, frame `number` since the encoder's keyframe. Raises BitstreamError."""
+        """Return the packet, frame `number` since the encoder's keyframe. Raises BitstreamError.
+
+        The `keyframe_id` and that of the next copied keyframe are not both even or odd.
+        """
 
 
 class CopiedStream(Protocol):
@@ -30,8 +33,7 @@ class CopiedStream(Protocol):
 
     `stated_reordering` is the number of frames by which packets are decoded earlier than they are shown, if it is
     stated, and `most_reordering` its limit. `coded_size` is that of the frames to encode, unless it is the shown one:
-    players cut off what is larger. Packets of two streams with equal `parameters` can follow each other; adjacent
-    keyframes need different ids if the codec `numbers_keyframes`.
+    players cut off what is larger. Packets of two streams with equal `parameters` can follow each other.
     """
 
     @property
@@ -42,8 +44,6 @@ class CopiedStream(Protocol):
     def coded_size(self) -> tuple[int, int] | None: ...
     @property
     def parameters(self) -> tuple[object, ...]: ...
-    @property
-    def numbers_keyframes(self) -> bool: ...
 
     def starts_gop(self, packet: bytes) -> bool:
         """Return True if nothing after the packet and its leading ones needs anything before it."""
@@ -56,6 +56,12 @@ class CopiedStream(Protocol):
 
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file. Leading packets after the `first` one are not copied."""
+
+    def renumbered(self, packet: bytes, keyframe_id: int) -> CopiedPacket | None:
+        """Return a copied keyframe with another id, or None if the codec has none.
+
+        Of adjacent keyframes with one id, a decoder may take the second for a piece of the first.
+        """
 
     def rewriter(self, encoder_extradata: bytes) -> Rewriter:
         """Return the rewriter for an encoder with this extradata."""

@@ -6,6 +6,7 @@ with CAVLC at the next bit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from clipengine.media.bitstream.bits import BitReader, Bits, BitstreamError
@@ -64,13 +65,36 @@ def rewrite_slice(unit: bytes, sps: Sps, pps: Pps, new_sps: Sps, header: NewHead
     if new_sps.poc_type == 0:
         bits.u(new_sps.poc_lsb_bits, 2 * header.number)
     bits.append(reader.between(kept_from, reader.position))
+    return _with_header(bits, unit, payload, reader.position, pps)
+
+
+def renumber_idr_slice(unit: bytes, sps: Sps, known: Mapping[int, Pps], idr_pic_id: int) -> bytes:
+    """Return a slice of an IDR frame with another idr_pic_id. Raises BitstreamError."""
+    payload = unescape(unit[1:])
+    reader = BitReader(payload[:_HEADER_BYTES])
+    reader.ue()  # first macroblock
+    slice_type, pps = reader.ue(9), known.get(reader.ue())
+    if slice_type % 5 != _I_SLICE or pps is None or pps.redundant_pictures:
+        raise BitstreamError("the slice's header has further fields")
+    reader.u(sps.frame_num_bits)
+    bits = reader.between(0, reader.position).ue(idr_pic_id)
+    reader.ue()  # idr_pic_id
+    kept_from = reader.position
+    if sps.poc_type == 0:
+        reader.u(sps.poc_lsb_bits)
+        reader.skip_codes(int(pps.order_in_frame))
+    _skip_rest_of_header(reader, unit, pps, is_p=False)
+    bits.append(reader.between(kept_from, reader.position))
+    return _with_header(bits, unit, payload, reader.position, pps)
+
+
+def _with_header(header: Bits, unit: bytes, payload: bytes, position: int, pps: Pps) -> bytes:
+    """Return the slice with another header. Its macroblocks are in the payload after the position."""
     if pps.cabac:
-        body = bits.aligned(1) + payload[(reader.position + 7) // 8 :]
-    else:
-        coded = BitReader(payload)
-        coded.position = reader.position
-        body = bits.append(coded.rest()).with_stop_bit()
-    return unit[:1] + escape(body)
+        return unit[:1] + escape(header.aligned(1) + payload[(position + 7) // 8 :])
+    coded = BitReader(payload)
+    coded.position = position
+    return unit[:1] + escape(header.append(coded.rest()).with_stop_bit())
 
 
 def _check_kind(slice_type: int, sps: Sps, pps: Pps, new_sps: Sps) -> None:

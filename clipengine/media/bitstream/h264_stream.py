@@ -25,6 +25,7 @@ from clipengine.media.bitstream.h264_slices import (
     SLICE_UNIT,
     NewHeader,
     read_idr_pic_id,
+    renumber_idr_slice,
     rewrite_slice,
     unit_type,
 )
@@ -51,7 +52,6 @@ class H264Stream:
 
     most_reordering = _MAX_REORDERED_FRAMES
     coded_size = None
-    numbers_keyframes = True
 
     def __init__(self, extradata: bytes) -> None:
         self._length_bytes, self._sps_units, self._pps_units = read_parameter_sets(extradata)
@@ -61,7 +61,7 @@ class H264Stream:
             raise BitstreamError("it has several sequence parameter sets")
         self.sps = parse_sps(self._sps_units[0])
         sets = [parse_pps(unit) for unit in self._pps_units]
-        ids = {each.id for each in sets}
+        self._pps = ids = {each.id: each for each in sets}
         if len(ids) < len(sets) or any(each.sps_id != self.sps.id for each in sets):
             raise BitstreamError("its parameter sets contradict each other")
         self._check_kind()
@@ -79,7 +79,7 @@ class H264Stream:
             raise BitstreamError(f"its profile {sps.profile} is not one that is encoded here")
         if sps.has_scaling_matrix or sps.lossless or sps.picture.separate_planes:
             raise BitstreamError("it has scaling matrices, lossless frames or separate colour planes")
-        if sps.poc_type == 1 or sps.reference_frames == 0:
+        if sps.poc_type == 1:
             raise BitstreamError("its frames are counted in a way that is not written here")
 
     def starts_gop(self, packet: bytes) -> bool:
@@ -104,9 +104,17 @@ class H264Stream:
         unchanged = self._length_bytes == LENGTH_BYTES and len(kept) == len(units)
         return CopiedPacket(
             data=packet if unchanged else join_with_lengths(kept),
-            checksum=zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in kept)),
+            checksum=_checksum(kept),
             keyframe_id=read_idr_pic_id(slices[0], self.sps) if is_idr else None,
         )
+
+    def renumbered(self, packet: bytes, keyframe_id: int) -> CopiedPacket:
+        """Return a copied IDR frame with another idr_pic_id."""
+        units = [
+            renumber_idr_slice(unit, self.sps, self._pps, keyframe_id) if unit_type(unit) == IDR_UNIT else unit
+            for unit in split_by_lengths(packet)
+        ]
+        return CopiedPacket(join_with_lengths(units), _checksum(units), keyframe_id)
 
     def _kept(self, units: list[bytes]) -> Iterator[bytes]:
         for unit in units:
@@ -138,6 +146,10 @@ class H264Stream:
     def extradata(self, *pps_units: bytes) -> bytes:
         """Return avcC with the recording's parameter sets and further picture parameter sets."""
         return write_avcc(self.sps, self._sps_units, (*self._pps_units, *pps_units))
+
+
+def _checksum(units: list[bytes]) -> int:
+    return zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in units))
 
 
 class H264Rewriter:

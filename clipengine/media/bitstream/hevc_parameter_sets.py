@@ -180,10 +180,21 @@ def parse_pps(unit: bytes) -> Pps:
     )  # fmt: skip
 
 
-def parse_pps_ids(unit: bytes) -> tuple[int, int]:
-    """Return the id of a picture parameter set and that of its sequence parameter set. Raises BitstreamError."""
+class PpsHead(NamedTuple):
+    """The first fields of a picture parameter set."""
+
+    id: int
+    sps_id: int
+    output_flag: bool
+    extra_bits: int
+
+
+def parse_pps_head(unit: bytes) -> PpsHead:
+    """Parse the beginning of a picture parameter set. Raises BitstreamError."""
     reader = BitReader(unescape(unit[UNIT_HEADER_BYTES:]))
-    return reader.ue(MAX_PPS_ID), reader.ue(_MAX_SPS_ID)
+    pps_id, sps_id = reader.ue(MAX_PPS_ID), reader.ue(_MAX_SPS_ID)
+    reader.flag()  # dependent slices
+    return PpsHead(pps_id, sps_id, reader.flag(), reader.u(3))
 
 
 def parse_sps(unit: bytes) -> Sps:

@@ -5,8 +5,10 @@ Only the header changes. The coded blocks after it begin at a whole byte and sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from clipengine.media.bitstream.bits import BitReader, Bits, BitstreamError
-from clipengine.media.bitstream.hevc_parameter_sets import UNIT_HEADER_BYTES, Pps, Sps, unit_type
+from clipengine.media.bitstream.hevc_parameter_sets import UNIT_HEADER_BYTES, Pps, PpsHead, Sps, unit_type
 from clipengine.media.bitstream.nal import escape, unescape
 
 IDR_UNITS = frozenset((19, 20))
@@ -36,8 +38,25 @@ def without_leading(unit: bytes) -> bytes:
     return bytes([unit[0] & 0x81 | _BLA_N_LP << 1]) + unit[1:]
 
 
-def rewrite_slice(unit: bytes, sps: Sps, pps: Pps, new_sps: Sps, *, pps_id: int, number: int) -> bytes:
-    """Return a slice, coded with `sps` and `pps`, as a slice of `new_sps`. `number` counts from the IDR picture.
+def read_order(unit: bytes, sps: Sps, known: Mapping[int, PpsHead]) -> int:
+    """Return what the first slice of a random access picture has of its picture order count. Raises BitstreamError."""
+    if unit_type(unit) in IDR_UNITS:
+        return 0
+    reader = BitReader(unescape(unit[UNIT_HEADER_BYTES:])[:_HEADER_BYTES])
+    is_first, _ = reader.flag(), reader.flag()
+    pps = known.get(reader.ue())
+    if not is_first or pps is None:
+        raise BitstreamError("a keyframe has no beginning, or no parameter sets")
+    reader.u(pps.extra_bits)
+    reader.ue()  # slice type
+    reader.u(pps.output_flag)
+    return reader.u(sps.order_lsb_bits)
+
+
+def rewrite_slice(unit: bytes, sps: Sps, pps: Pps, new_sps: Sps, *, pps_id: int, order: int, distance: int) -> bytes:
+    """Return a slice, coded with `sps` and `pps`, as a slice of `new_sps`.
+
+    `order` is its picture order count, and `distance` how much more that is than that of the picture before.
 
     It must be the only slice of an IDR picture, or of a picture that refers to the one before. Raises BitstreamError
     for others.
@@ -59,7 +78,7 @@ def rewrite_slice(unit: bytes, sps: Sps, pps: Pps, new_sps: Sps, *, pps_id: int,
     bits.ue(pps_id).ue(slice_type)
     if not is_idr:
         _check_references(reader, sps)
-        _write_references(bits, new_sps, number)
+        _write_references(bits, new_sps, order, distance)
     kept_from = reader.position
     _skip_rest_of_header(reader, sps, pps, is_p=slice_type == _P_SLICE)
     bits.append(reader.between(kept_from, reader.position))
@@ -85,11 +104,11 @@ def _check_references(reader: BitReader, sps: Sps) -> None:
         raise BitstreamError("the slice refers to other pictures than the one before")
 
 
-def _write_references(bits: Bits, sps: Sps, number: int) -> None:
-    bits.u(sps.order_lsb_bits, number).u(1, 0)
+def _write_references(bits: Bits, sps: Sps, order: int, distance: int) -> None:
+    bits.u(sps.order_lsb_bits, order).u(1, 0)
     if sps.reference_sets:
         bits.u(1, 0)  # not predicted from another set
-    bits.ue(1).ue(0).ue(0).u(1, 1)
+    bits.ue(1).ue(0).ue(distance - 1).u(1, 1)
     if sps.long_term_references is not None:
         if sps.long_term_references:
             bits.ue(0)

@@ -17,7 +17,7 @@ from clipengine.media.bitstream.hevc_parameter_sets import (
     VPS_UNIT,
     Coding,
     parse_pps,
-    parse_pps_ids,
+    parse_pps_head,
     parse_sps,
     read_parameter_sets,
     unit_type,
@@ -28,6 +28,7 @@ from clipengine.media.bitstream.hevc_slices import (
     LEADING_UNITS,
     RANDOM_ACCESS_UNITS,
     keeps_earlier_frames,
+    read_order,
     rewrite_slice,
     without_leading,
 )
@@ -54,7 +55,6 @@ class HevcStream:
     """The parameter sets of a recording. Raises BitstreamError if frames cannot be encoded to fit them."""
 
     most_reordering = _MAX_REORDERED_FRAMES
-    numbers_keyframes = False
 
     def __init__(self, extradata: bytes) -> None:
         self._length_bytes, self._vps_units, sps_units, self._pps_units = read_parameter_sets(extradata)
@@ -63,9 +63,9 @@ class HevcStream:
         if len(sps_units) > 1:
             raise BitstreamError("it has several sequence parameter sets")
         self.sps = parse_sps(sps_units[0])
-        ids = [parse_pps_ids(unit) for unit in self._pps_units]
-        known = {number for number, _ in ids}
-        if len(known) < len(ids) or any(sps_id != self.sps.id for _, sps_id in ids):
+        heads = [parse_pps_head(unit) for unit in self._pps_units]
+        self._pps = known = {head.id: head for head in heads}
+        if len(known) < len(heads) or any(head.sps_id != self.sps.id for head in heads):
             raise BitstreamError("its parameter sets contradict each other")
         if self.sps.profile not in ENCODER_PROFILES:
             raise BitstreamError(f"its profile {self.sps.profile} is not one that is encoded here")
@@ -121,9 +121,14 @@ class HevcStream:
         unchanged = self._length_bytes == LENGTH_BYTES and kept == units
         return CopiedPacket(
             data=packet if unchanged else join_with_lengths(kept),
-            checksum=zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in kept)),
-            keyframe_id=0 if unit_type(frames[0]) in RANDOM_ACCESS_UNITS else None,
+            checksum=_checksum(kept),
+            keyframe_id=read_order(frames[0], self.sps, self._pps)
+            if unit_type(frames[0]) in RANDOM_ACCESS_UNITS
+            else None,
         )
+
+    def renumbered(self, packet: bytes, keyframe_id: int) -> None:
+        return None
 
     def _kept(self, units: list[bytes]) -> Iterator[bytes]:
         for unit in units:
@@ -155,6 +160,10 @@ class HevcStream:
         return write_hvcc(self.sps, self._vps_units, (self.sps.unit,), (*self._pps_units, *pps_units))
 
 
+def _checksum(units: list[bytes]) -> int:
+    return zlib.crc32(START_CODE.join(unit.rstrip(b"\0") for unit in units))
+
+
 class HevcRewriter:
     """Rewrites the packets of an encoder for the stream of a recording.
 
@@ -180,6 +189,11 @@ class HevcRewriter:
         if len(slices) != 1:
             raise BitstreamError("the encoder's pictures have several slices")
         pps_id, sps = self._stream.free_pps_id, self._stream.sps
+        # FFmpeg refuses a picture that counts as much as one that it still has, although a keyframe begins anew. So
+        # all pictures but the first count to odd numbers if the next keyframe has an even one, and the reverse.
+        first = 1 if keyframe_id % 2 else 2
+        order, before = (first + 2 * (each - 1) if each else 0 for each in (number, max(0, number - 1)))
         return join_with_lengths(
-            rewrite_slice(unit, self._sps, self._pps, sps, pps_id=pps_id, number=number) for unit in slices
+            rewrite_slice(unit, self._sps, self._pps, sps, pps_id=pps_id, order=order, distance=max(1, order - before))
+            for unit in slices
         )

@@ -38,7 +38,6 @@ class VpxStream:
 
     stated_reordering = most_reordering = 0
     coded_size = None
-    numbers_keyframes = False
     extradata = b""
 
     def __init__(self, read: Callable[[bytes], VpxPacket], width: int, height: int) -> None:
@@ -57,6 +56,9 @@ class VpxStream:
 
     def is_leading(self, packet: bytes) -> bool:
         return False
+
+    def renumbered(self, packet: bytes, keyframe_id: int) -> None:
+        return None
 
     def check_sets(self, packet: bytes) -> None:
         """Accept every packet: the codecs have no parameter sets."""

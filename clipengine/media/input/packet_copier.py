@@ -23,6 +23,7 @@ from clipengine.clips.plan.frames import CutRange, FrameSelector
 from clipengine.clips.plan.segments import CannotCopy, Segment, plan_segments, seam_threads
 from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
 from clipengine.media.bitstream.copied_stream import StreamParameters, copied_stream
+from clipengine.media.bitstream.hevc_stream import HevcStream
 from clipengine.media.bitstream.packets import CopiedPacket
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
 from clipengine.media.input.codec_headers import new_header
@@ -73,6 +74,21 @@ class PacketCopier:
         if self._refusal is not None:
             raise self._refusal
         return plan_segments(self._cut, self._key.time)
+
+    @property
+    def only_frame(self) -> str | None:
+        """The number of the only frame of the range if it is copied and must not follow itself. Ask after `plan`.
+
+        FFmpeg refuses a picture of HEVC that counts as much as the one before it, except IDR pictures.
+        """
+        if not self.begins_like(self._keyframe_id) or self._key.time + self._cut.frame_seconds < self._cut.last_moment:
+            return None
+        return str(self._keyframe_id)
+
+    def begins_like(self, keyframe_id: int | None) -> bool:
+        """Return True if the clip begins on a copied keyframe that must not follow one of this id."""
+        numbered = isinstance(self._bitstream, HevcStream) and self._keyframe_id > 0
+        return numbered and self._keyframe_id == keyframe_id and not self._needs_head()
 
     def events(self) -> Generator[Event]:
         """Yield the events of the clip. Raises CannotCopy."""

@@ -84,6 +84,11 @@ class PartWriter(PartAudio):
         self._copied, self._parameters = copied, parameters
 
     @property
+    def last_keyframe(self) -> int | None:
+        """The id of the latest packet if it is a keyframe in a clip with copied packets."""
+        return self._writer.last_keyframe
+
+    @property
     def is_spliced(self) -> bool:
         """True if packets are copied: all frames are encoded to fit them."""
         return self._parameters is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from av.video.stream import VideoStream
 from clipengine.clips.plan.segments import CannotCopy, seam_threads
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.copied_stream import Rewriter
+from clipengine.media.bitstream.h264_slices import MAX_IDR_IDS
 from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.output.decoding_times import DecodedTooLate, DecodingTimes
@@ -61,10 +63,10 @@ class SplicedVideo:
         self._threads = seam_threads(threads)
         self._tick, self._unit = as_fraction(stream.time_base or 1), unit
         self._encoder: Any = None
-        self._given = self._encoded = 0  # frames that the current encoder got, and returned
-        self._encoder_id = 0  # of the current encoder's keyframe
+        self._given = self._encoded = 0  # frames that the current encoder got, and returned since its latest keyframe
+        self._encoder_id = 0  # of the current encoder's latest keyframe
         self._keyframe_id = copied.keyframe_id  # of the copied keyframe that is nearest
-        self._latest_id: int | None = None  # of the latest packet if it is a keyframe
+        self.last_keyframe: int | None = None  # the id of the latest packet if it is a keyframe
         self._begins = True  # the next packet is the first one of a part
         self._seam_packets = _SEAM_PACKETS  # copied packets still to be decoded
         self._clock = DecodingTimes(copied.reordered_frames, max(unit, self._ticks(1 / rate)), unit)
@@ -89,7 +91,9 @@ class SplicedVideo:
             frame = self._enlarge(frame)
             self._given += 1
         for packet in self._encoder.encode(frame):
-            data, keyframe_id = self._rewritten(bytes(packet)), self._encoder_id if self._encoded == 0 else None
+            if packet.is_keyframe:
+                self._encoded, self._encoder_id = 0, self._free_id()
+            data, keyframe_id = self._rewritten(bytes(packet)), self._encoder_id if packet.is_keyframe else None
             yield from self._add(data, packet.pts, packet.duration, keyframe_id=keyframe_id, checksum=None)
             self._encoded += 1
         if frame is None:
@@ -100,8 +104,8 @@ class SplicedVideo:
         if self._encoder is not None:
             yield from self.encode(None)
         if event.keyframe_id is not None:
-            self._check_id(event.keyframe_id)
-            self._keyframe_id = event.keyframe_id
+            event = self._distinct(event, event.keyframe_id)
+            self._keyframe_id = event.keyframe_id or 0
         pts, duration = self._ticks(event.time), self._ticks(event.duration)
         yield from self._add(event.data, pts, duration, keyframe_id=event.keyframe_id, checksum=event.checksum)
 
@@ -119,16 +123,27 @@ class SplicedVideo:
         self._held = []
         self._begins, self._seam_packets = True, _SEAM_PACKETS
 
-    def _check_id(self, keyframe_id: int) -> None:
-        """Raise CannotCopy if a decoder may take the part's first keyframe for a piece of the frame before it."""
-        if self._begins and self._stored.bitstream.numbers_keyframes and keyframe_id == self._latest_id:
-            raise CannotCopy("two keyframes in a row have the same number")
+    def _distinct(self, event: VideoPacketEvent, keyframe_id: int) -> VideoPacketEvent:
+        """Return the first keyframe of a part with another id than a keyframe right before it.
+
+        In a recording the ids of adjacent keyframes differ, mostly by one. So the next one has not this id either.
+        """
+        if not self._begins or keyframe_id != self.last_keyframe:
+            return event
+        try:
+            other = self._stored.bitstream.renumbered(event.data, (keyframe_id + 2) % MAX_IDR_IDS)
+        except BitstreamError as error:
+            raise CannotCopy(f"its header cannot be written: {error}") from None
+        return event if other is None else replace(event, **other._asdict())
+
+    def _free_id(self) -> int:
+        """Return an id for an encoded keyframe, other than those of the keyframes beside it."""
+        after, later = ((self._keyframe_id + number) % MAX_IDR_IDS for number in (1, 3))
+        return later if after == self.last_keyframe else after
 
     def _open(self) -> Rewriter:
         """Open an encoder for one segment: its first frame is a keyframe."""
         self._encoder, self._encoded = self._open_encoder(), 0
-        after = self._keyframe_id + 1
-        self._encoder_id = after + 1 if after == self._latest_id else after
         try:
             return self._stored.bitstream.rewriter(self._encoder.extradata or b"")
         except BitstreamError as error:
@@ -176,7 +191,7 @@ class SplicedVideo:
             raise CannotCopy(str(error)) from None
         packet.duration = duration or 0
         packet.is_keyframe = keyframe_id is not None
-        self._latest_id, self._begins = keyframe_id, False
+        self.last_keyframe, self._begins = keyframe_id, False
         packet.stream = self.stream
         ready: list[SplicedPacket] = []
         if self._latest is None or pts > self._latest:

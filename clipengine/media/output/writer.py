@@ -226,6 +226,10 @@ class ClipWriter:
             unit=self._unit,
         )
 
+    @property
+    def last_keyframe(self) -> int | None:
+        return None if self._spliced is None else self._spliced.last_keyframe
+
     def begin_spliced_part(self, keyframe_id: int) -> None:
         """Begin a later part of the clip whose first copied keyframe has this id."""
         assert self._spliced is not None

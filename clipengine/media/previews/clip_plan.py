@@ -64,8 +64,7 @@ def clip_plan(
     """Return the plan of the clip or part `[start, end)` with the keys of the API. Raises RecordingError.
 
     `is_first` and `is_last` are the place of the part in its clip. Its warnings are those that the facts do not tell.
-    With smart render, `reason` says why nothing of it can be copied, and `stream` is a checksum of the parameters that
-    parts must share to be copied.
+    With smart render, `reason`, `stream`, `only_frame` and `misfit` are those of `FoundPart`.
     """
     end = min(end, facts.duration)
     warnings = []
@@ -78,14 +77,15 @@ def clip_plan(
             warnings += [picture_resized(picture)] if picture.others else []
     origin = _origin(source, facts, cut, seek_index) if has_video else start
     segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
-    stream = reason = None
+    stream = reason = only_frame = misfit = None
     if profile.render == "smart":
         try:
             check_copyable([PlannedPart(facts, start, end)], profile)
             with _copier(source, facts, profile, cut, threads=threads, seek_index=seek_index) as copier:
                 stream = _checksum(copier.begin())
-                found = _segments(copier, profile)
-                segments = (replace(found[0], start=origin), *found[1:])
+                found, only_frame = copier.plan(), copier.only_frame
+                misfit = _misfit(copier, profile)
+                segments = segments if misfit else (replace(found[0], start=origin), *found[1:])
         except CannotCopy as refusal:
             reason = str(refusal)
     effects = effects_of(profile.output, (end - origin) / profile.output.tempo, first=is_first, last=is_last)
@@ -103,6 +103,8 @@ def clip_plan(
         "segments": [_object(each) for each in segments],
         "stream": stream,
         "reason": reason,
+        "only_frame": only_frame,
+        "misfit": misfit,
         "estimated_bytes": cost.bytes,
         "estimated_seconds": round(cost.seconds / threads, 3),
         "bytes_to_read": cost.bytes_to_read,
@@ -151,11 +153,13 @@ def _copier(
         yield PacketCopier(seeker, cut, threads=threads)
 
 
-def _segments(copier: PacketCopier, profile: Profile) -> tuple[Segment, ...]:
-    segments = copier.plan()
+def _misfit(copier: PacketCopier, profile: Profile) -> str | None:
     frame = copier.first_copied_frame()
-    FrameConverter(profile, frame, None).check_kept(frame)
-    return segments
+    try:
+        FrameConverter(profile, frame, None).check_kept(frame)
+    except CannotCopy as refusal:
+        return str(refusal)
+    return None
 
 
 def _checksum(copied: CopiedVideo) -> str:
