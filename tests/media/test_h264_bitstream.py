@@ -147,6 +147,23 @@ def _rewritten(rewriter: H264Rewriter, encoded: Encoded, keyframe_id: int) -> li
     return [rewriter.rewritten(packet, number=number, keyframe_id=keyframe_id) for number, packet in packets]
 
 
+@pytest.mark.parametrize("keyframe_id", [3, 700, 65535])
+@pytest.mark.parametrize("kind", _RECORDINGS)
+def test_keyframe_with_another_number_shows_the_same(kind: str, keyframe_id: int) -> None:
+    options, profile = _RECORDINGS[kind]
+    extradata, packets = encode(options, profile=profile, frames=12)
+    stream = H264Stream(extradata)
+    copied = [stream.copied(packet) for packet in packets]
+    changed = [
+        each if each.keyframe_id is None else stream.renumbered(each.data, keyframe_id - number % 2)
+        for number, each in enumerate(copied)
+    ]
+    again = H264Stream(stream.extradata())
+    assert [again.copied(each.data) for each in changed] == changed
+    assert [each.keyframe_id is None for each in changed] == [each.keyframe_id is None for each in copied]
+    assert _decoded(stream.extradata(), [each.data for each in changed]) == _decoded(extradata, packets)
+
+
 def test_only_idr_frames_start_a_copy() -> None:
     """Open GOPs begin with a recovery point, and leading frames after it need what is before."""
     extradata, packets = encode("open-gop=1:bframes=2:keyint=4:min-keyint=1", frames=16)
