@@ -18,6 +18,8 @@ from clipengine.clips.warnings import encoded_instead
 from clipengine.media.bitstream.picture_sizes import PictureSizes
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
+from clipengine.media.previews.frame import filmstrip, frame_at
+from clipengine.media.previews.proxy import make_init, make_segment
 from clipengine.recordings.facts import SourceFacts
 from scripts.fuzz_bitstream import encode_with
 from tests.films.cutting import DEFAULT, SMART, Clip, cut_file, cut_parts, facts_of
@@ -232,6 +234,28 @@ def test_change_of_the_sample_aspect_ratio_at_one_size_keeps_the_shape(
         assert container.streams.video[0].sample_aspect_ratio == ratios[1]
     assert _square(later.path, 0.5) == pytest.approx(1, abs=0.05)
     assert not any(each.startswith("picture_resized") for each in later.made.warnings)
+
+
+@pytest.mark.parametrize(("codec", "ratios"), _BROADCASTS.values(), ids=_BROADCASTS)
+def test_previews_show_each_frame_with_its_own_sample_aspect_ratio(
+    tmp_path: Path, codec: str, ratios: tuple[Fraction, ...]
+) -> None:
+    _write_broadcast(path := tmp_path / "film.ts", codec, ratios)
+    facts = facts_of(path)
+    with path.open("rb") as file:
+        source = DescriptorSource(file.fileno())
+        for at in (0.5, 3):
+            (tmp_path / "frame.jpg").write_bytes(frame_at(source, facts, at=Fraction(at), width=480, threads=1))
+            assert _square(tmp_path / "frame.jpg", 0) == pytest.approx(1, abs=0.05)
+        strip = filmstrip(source, facts, start=Fraction(0), end=facts.duration, count=2, width=240, threads=1)
+        (tmp_path / "strip.jpg").write_bytes(strip)
+        segment = make_init(facts, lines=240) + make_segment(source, facts, number=0, lines=240, threads=1)
+    whole = read_pixels(tmp_path / "strip.jpg")
+    for tile in np.split(whole, 2, axis=1):
+        rows, columns = ((tile[:, :, 1] > 150).any(axis=axis).sum() for axis in (1, 0))
+        assert columns / rows == pytest.approx(1, abs=0.06)
+    (tmp_path / "proxy.mp4").write_bytes(segment)
+    assert [_square(tmp_path / "proxy.mp4", at) for at in (0.5, 3)] == pytest.approx([1, 1], abs=0.05)
 
 
 def test_plan_states_the_shape_of_a_clip_after_a_change_of_the_sample_aspect_ratio(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from fractions import Fraction
 
 import av
 from av.codec.context import Flags, ThreadType
-from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -128,7 +127,7 @@ class ClipDecoder:
         skips = self._skips and not self._seeker.has_field_packets and not self._seeker.decoding_times
         before_clip = skips and on_screen is not None and timed.time < on_screen
         context.skip_frame = "NONREF" if before_clip else "DEFAULT"
-        self._note_ratio(timed.packet)
+        self._sizes.note(timed.packet)
         try:
             frames = context.decode(timed.packet)
         except av.FFmpegError as error:
@@ -136,14 +135,6 @@ class ClipDecoder:
             self.damage.lost_frames += self._in_range(timed.time)
             return
         yield from self._select(frames, selector)
-
-    def _note_ratio(self, packet: Packet[VideoStream]) -> None:
-        """Set the sample aspect ratio that headers state as `opaque`, which the decoder copies to the frame."""
-        if not self._sizes.state_ratios:
-            return
-        picture = self._sizes.add(packet)
-        if picture is not None and picture.ratio is not None:
-            packet.opaque = Fraction(picture.ratio)  # a copy: PyAV forgets an object when the first packet is freed
 
     def _last_video_frames(self, selector: FrameSelector[av.VideoFrame]) -> Iterator[tuple[Fraction, av.VideoFrame]]:
         if not selector.done:

@@ -55,6 +55,14 @@ class StreamSizes:
         picture = self._sizes.picture
         return picture if picture is None or self.state_ratios else picture._replace(ratio=None)
 
+    def note(self, packet: Packet[Any]) -> None:
+        """Set the sample aspect ratio that headers state as `opaque`, which decoders copy to the frame if asked to."""
+        if not self.state_ratios:
+            return
+        picture = self.add(packet)
+        if picture is not None and picture.ratio is not None:
+            packet.opaque = Fraction(picture.ratio)  # a copy: PyAV forgets an object when the first packet is freed
+
 
 def picture_size(
     reader: MediaReader, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None

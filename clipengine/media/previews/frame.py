@@ -14,12 +14,14 @@ from itertools import repeat
 from typing import Any
 
 import av
-from av.codec.context import ThreadType
+from av.codec.context import Flags, ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from clipengine.clips.options.framing import Size
+from clipengine.clips.options.picture_size import unstated_ratio
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.plan.preview_pyramid import tile_moments
@@ -40,12 +42,14 @@ from clipengine.media.input.first_packet import DecoderState, needs_first_packet
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seek import STEPS_BACK, Seeker
 from clipengine.media.input.seekers import open_seeker
+from clipengine.media.input.shown_sizes import StreamSizes
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.deinterlace import deinterlace
-from clipengine.media.video.filter_graph import TIME_BASE, FrameShape, linear_graph, shape_of
+from clipengine.media.video.filter_graph import TIME_BASE, FrameShape, linear_graph, pull_one, shape_of
 from clipengine.media.video.flatten_alpha import AlphaFlattener
+from clipengine.media.video.reframe import bars, fitted_size
 from clipengine.media.video.rotate import rotation_of
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 from clipengine.recordings.piece_seek_index import PieceSeekIndex
@@ -102,7 +106,9 @@ def frame_at(
     with MediaReader(source) as reader, media_errors(reader):
         frame = _shown_frame(reader, facts, cut, threads, seek_index)
     if frame is not None:
-        return jpeg(_TileConverter(video, width).convert(frame), max_width=_MAX_SIDE, quality=_QUALITY)
+        return jpeg(
+            _TileConverter(_shape_of(frame, video), width).convert(frame), max_width=_MAX_SIDE, quality=_QUALITY
+        )
     raise NoMediaInRange("the recording has no video there")
 
 
@@ -207,6 +213,7 @@ class _SeekingReader:
     def _prepare(self, container: InputContainer, stream: VideoStream) -> None:
         keep_only(container, [stream])
         stream.codec_context.thread_type, stream.codec_context.thread_count = ThreadType.SLICE, self._threads
+        stream.codec_context.flags |= Flags.copy_opaque
         if self._decoder_state is not None:
             self._decoder_state.configure(stream)
 
@@ -266,11 +273,13 @@ class _SeekingReader:
     def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[_TimedFrame]:
         tick = as_fraction(stream.time_base or Fraction(1, 1000))
         order = DisplayOrder() if has_decoding_times(container, stream) else None
+        sizes = StreamSizes(stream)
         for number, packet in enumerate(read_packets(container, [stream], self._reader)):
             if order is not None:
                 order.add(packet)
             if number == 0 and self._decoder_state is not None:
                 self._decoder_state.complete(packet)
+            sizes.note(packet)
             try:
                 frames = stream.codec_context.decode(packet)
             except av.FFmpegError:
@@ -323,7 +332,16 @@ class _SequentialReader:
             return None
 
 
-def _size(video: VideoFacts, width: int) -> tuple[int, int]:
+def _shape_of(frame: av.VideoFrame, video: VideoFacts) -> VideoFacts:
+    """Return the facts with the size of the frame, and with its sample aspect ratio if headers have stated it."""
+    size, facts = (frame.width, frame.height), (video.width, video.height)
+    ratio = frame.opaque if isinstance(frame.opaque, Fraction) else None
+    if ratio is None:
+        ratio = unstated_ratio(size, facts, video.sample_aspect_ratio)
+    return video.model_copy(update={"width": size[0], "height": size[1], "sample_aspect_ratio": ratio})
+
+
+def _size(video: VideoFacts, width: int) -> Size:
     """Return the display size of the upright frame, at most `width` wide, both even."""
     shape = video.width * video.sample_aspect_ratio / video.height
     wide = round(video.width * video.sample_aspect_ratio)
@@ -331,29 +349,37 @@ def _size(video: VideoFacts, width: int) -> tuple[int, int]:
         shape, wide = 1 / shape, video.height
     wide = max(2, min(width, wide))
     high = max(2, round(wide / shape))
-    return wide + wide % 2, high + high % 2
+    return Size(wide + wide % 2, high + high % 2)
 
 
 class _TileConverter:
-    """Scales and rotates frames and converts them to SDR. Reuses the converter while the format stays the same."""
+    """Scales and rotates frames and converts them to SDR. Reuses the converter while the format stays the same.
+
+    Frames of another shape than the recording's get black bars.
+    """
 
     def __init__(self, video: VideoFacts, width: int) -> None:
-        self._size = _size(video, width)
+        self._video = video
+        self._canvas = _size(video, width)
         self._flattener = AlphaFlattener(video.codec)
         self._reformatter = VideoReformatter()
         self._converter: FrameConverter | None = None
         self._shape: FrameShape | None = None
 
     def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
-        width, height = self._size
-        if rotation_of(frame) % 180:
-            width, height = height, width
+        own = _shape_of(frame, self._video)
+        inner = self._canvas
+        if own != self._video:
+            inner = fitted_size(Fraction(*_size(own, _MAX_SIDE)), self._canvas)
+        width, height = inner[::-1] if rotation_of(frame) % 180 else inner
         small = self._reformatter.reformat(frame, width, height)  # scale first: fewer pixels to convert
         small = self._flattener.apply(small)
         shape = shape_of(small)
         if self._converter is None or shape != self._shape:
             self._converter, self._shape = FrameConverter(Profile(), small, None), shape
-        return self._converter.convert(small)
+        converted = self._converter.convert(small)
+        steps = bars(inner, self._canvas)
+        return pull_one(linear_graph(converted, steps), converted) if steps else converted
 
 
 def _row(tiles: Sequence[av.VideoFrame]) -> av.VideoFrame:
