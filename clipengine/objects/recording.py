@@ -81,9 +81,9 @@ class VariantObject(TypedDict, total=False):
     """The variant of a master playlist that was requested."""
 
     max_height: int
-    """Largest height of its picture in pixels."""
+    """The largest one up to this height."""
     name: str
-    """Its name in the playlist."""
+    """The one with this `NAME`."""
 
 
 class GapObject(TypedDict):
