@@ -277,6 +277,14 @@ class Frames(_Model):
 
 
 @dataclass(frozen=True)
+class ListedPieces(_Model):
+    """Files of a recording of many files, as JSON objects, in the order of their starts. `more`: there are others."""
+
+    pieces: list[Object]
+    more: bool
+
+
+@dataclass(frozen=True)
 class Waveform(_Model):
     """Peak levels, 0 to 1, of `points` equal parts of a range."""
 

@@ -15,6 +15,7 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import (
     Frames,
+    ListedPieces,
     NextMoment,
     Object,
     Page,
@@ -160,6 +161,11 @@ class RecordingCalls(Generic[R]):
         params = {"start_seconds": start, "end_seconds": end}
         return Frames.from_object((yield from self._api.get(route("recordings", recording_id, "frames"), params)))
 
+    def pieces(self, recording_id: str, *, start: float | None = None, limit: int | None = None) -> Steps[ListedPieces]:
+        """Return the files of a recording of many files that end after `start`, at most `limit` (default 100)."""
+        params = {"start_seconds": start, "limit": limit}
+        return ListedPieces.from_object((yield from self._api.get(route("recordings", recording_id, "pieces"), params)))
+
     def filmstrip(
         self,
         recording_id: str,
@@ -267,6 +273,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     download = blocking(RecordingCalls[Recording].download)
     frame = blocking(RecordingCalls[Recording].frame)
     frames = blocking(RecordingCalls[Recording].frames)
+    pieces = blocking(RecordingCalls[Recording].pieces)
     filmstrip = blocking(RecordingCalls[Recording].filmstrip)
     waveform = blocking(RecordingCalls[Recording].waveform)
     next_moment = blocking(RecordingCalls[Recording].next_moment)
@@ -305,6 +312,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     download = awaiting(RecordingCalls[AsyncRecording].download)
     frame = awaiting(RecordingCalls[AsyncRecording].frame)
     frames = awaiting(RecordingCalls[AsyncRecording].frames)
+    pieces = awaiting(RecordingCalls[AsyncRecording].pieces)
     filmstrip = awaiting(RecordingCalls[AsyncRecording].filmstrip)
     waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
     next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)

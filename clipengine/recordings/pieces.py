@@ -105,6 +105,23 @@ class Track:
     language: str | None = None
 
 
+class ListedPiece(NamedTuple):
+    """A piece with the numbers of its track and of its run in the track."""
+
+    track: int
+    run: int
+    piece: Piece
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "track": self.track,
+            "run": self.run,
+            **self.piece.data._asdict(),
+            "start_seconds": self.piece.start / MICROSECONDS,
+            "duration_seconds": self.piece.duration / MICROSECONDS,
+        }
+
+
 @dataclass(frozen=True)
 class Counts:
     """The size of an index, as the API shows it."""
@@ -137,6 +154,17 @@ class PieceIndex:
                 yield run.init
             for piece in run.pieces:
                 yield piece.data
+
+    def listed(self, start: int) -> list[ListedPiece]:
+        """Return the pieces of all tracks that end after a time in microseconds, in the order of their starts."""
+        found = [
+            ListedPiece(number, place, piece)
+            for number, track in enumerate(self.tracks)
+            for place, run in enumerate(track.runs)
+            for piece in run.pieces
+            if piece.end > start
+        ]
+        return sorted(found, key=lambda each: each.piece.start)
 
     @property
     def gaps(self) -> list[Gap]:

@@ -87,6 +87,14 @@ def test_playlist_is_registered_cut_and_deleted(kind: str, tmp_path: Path, s3: S
         assert recording.etag.startswith("pieces-")
         assert recording.duration_seconds == pytest.approx(12, abs=0.05)
 
+        listed = api.recordings.pieces(recording.recording_id, start=5, limit=2)
+        assert [(each["key"], each["track"], each["run"]) for each in listed.pieces] == [
+            ("egress/r1/index002.ts", 0, 0),
+            ("egress/r1/index003.ts", 0, 0),
+        ]
+        assert listed.more
+        assert listed.pieces[0]["start_seconds"] == pytest.approx(4, abs=0.1)
+
         for render in ("encode", "smart"):
             made = api.clips.create(
                 recording.recording_id, label=render, start_seconds=3.1, end_seconds=8.1, render=render

@@ -709,6 +709,13 @@ class PartQuery(Query):
     )
 
 
+class ListPieces(Query):
+    start_seconds: float = Field(
+        default=0, ge=0, le=1e9, allow_inf_nan=False, description="Only pieces that end after this time."
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="Number of pieces at most.")
+
+
 class GetFrames(PartQuery):
     """A part of a recording."""
 

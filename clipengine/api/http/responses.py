@@ -172,8 +172,8 @@ class PiecesObject(_Object):
 
 
 class VariantObject(_Object):
-    max_height: int | None = None
-    name: str | None = None
+    max_height: int | None = Field(default=None, description="The largest one up to this height.")
+    name: str | None = Field(default=None, description="The one with this `NAME`.")
 
 
 class GapObject(_Object):
@@ -210,8 +210,26 @@ class RecordingObject(_Object):
         json_schema_extra={"format": "date-time"},
     )
     gaps: list[GapObject] = Field(description="Ranges without media of a recording of many files. At most 1,000.")
-    gaps_count: int
+    gaps_count: int = Field(description="The number of all gaps.")
     variant: VariantObject | None = Field(description="Of a master playlist, as requested.")
+
+
+class PieceObject(_Object):
+    """A file of a recording, or a range of its bytes. `run` counts the unbroken stretches of its track."""
+
+    track: int
+    run: int
+    key: str
+    etag: str
+    offset: int
+    length: int
+    start_seconds: float
+    duration_seconds: float
+
+
+class ListedPiecesObject(_Object):
+    pieces: list[PieceObject] = Field(description="In the order of their starts; empty for one file.")
+    more: bool = Field(description="There are further ones, after the start of the last one.")
 
 
 class TranscriptObject(_Object):

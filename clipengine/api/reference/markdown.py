@@ -17,6 +17,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("deliveries", "Deliveries", r"/deliver"),
     ("transcripts", "Transcripts", r"/transcripts|/search"),
     ("proxies", "Proxies", r"/proxy"),
+    ("pieces", "Files of recordings", r"/pieces$"),
     ("previews", "Previews", r"/(frame|frames|filmstrip|waveform|moments)$"),
     ("ranges", "Lists of ranges", r"/ranges"),
     ("clip-plans", "Plans of clips", r"/clips/plan"),
@@ -29,7 +30,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("events", "Events", r"/(events|ingest)"),
     ("recordings", "Recordings", r"/"),
 )
-_ORDER: tuple[str, ...] = ("recordings", "transcripts", "ranges", "previews", "proxies")
+_ORDER: tuple[str, ...] = ("recordings", "pieces", "transcripts", "ranges", "previews", "proxies")
 _ORDER += ("clips", "clip-plans", "clip-batches", "clip-files", "shares")
 _ORDER += ("webhooks", "deliveries", "events", "keys", "installation")
 # Pages of the objects that several resources refer to.

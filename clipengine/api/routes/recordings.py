@@ -12,6 +12,7 @@ from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import (
     DeleteRecording,
+    ListPieces,
     ListRecordings,
     NoBody,
     NoQuery,
@@ -19,7 +20,7 @@ from clipengine.api.http.requests import (
     UpdateRecording,
     WaitQuery,
 )
-from clipengine.api.http.responses import RecordingObject
+from clipengine.api.http.responses import ListedPiecesObject, RecordingObject
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.clips.clip import Recording
@@ -43,6 +44,7 @@ from clipengine.ledger.recordings import RecordingFilter
 from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.discovery import clean_name, file_name
 from clipengine.recordings.media_types import without_ending
+from clipengine.recordings.pieces import MICROSECONDS
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
 from clipengine.work.recording_files import adopt_copy
@@ -139,6 +141,14 @@ def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
     return page_response(call, [recording.to_object() for recording in page.data], page.next_cursor)
 
 
+def list_pieces(call: Call[ListPieces, NoBody]) -> Response:
+    recordings, id = call.ledger.recordings, call.path("recording_id")
+    index = recordings.pieces.get(recordings.get(id).recording_id)
+    found = [] if index is None else index.listed(int(call.query.start_seconds * MICROSECONDS))
+    shown = [each.to_object() for each in found[: call.query.limit]]
+    return json_response({"pieces": shown, "more": len(found) > len(shown)})
+
+
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
     recordings, body = call.ledger.recordings, call.body
     check_expiry(body.expires_at)
@@ -194,6 +204,16 @@ OPERATIONS = [
         [_RECORDING],
         (RecordingNotFound,),
         query=WaitQuery,
+    ),
+    Operation(
+        "GET",
+        "/v1/recordings/{recording_id}/pieces",
+        "read",
+        list_pieces,
+        "List the files of a recording of many files",
+        [Answer(200, "The files from a time on.", ListedPiecesObject)],
+        (RecordingNotFound,),
+        query=ListPieces,
     ),
     Operation(
         "PATCH",
