@@ -21,7 +21,7 @@ from pathlib import Path
 from Crypto.Cipher import AES
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
-from clipengine.ledger.fsync import fsync
+from clipengine.fsync import fsync
 
 KEY_FILE = "secrets.key"
 KEY_CHECK = "secrets_proof"

@@ -34,10 +34,10 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
+from clipengine.fsync import fsync
 from clipengine.stores.base import Disposition, ObjectReader, StoredObject, delete_each
 from clipengine.stores.body import Body
 from clipengine.stores.folder_reader import FolderReader, etag_of
-from clipengine.stores.fsync import fsync_folder
 from clipengine.stores.keys import RESERVED, check_key, check_list_prefix, clean_prefix, is_key
 from clipengine.stores.locked_files import LockedFile, create_locked, lock_abandoned
 from clipengine.stores.object_errors import check_etag
@@ -180,7 +180,7 @@ class FolderStore:
                 path = self._target(key)
                 found = path.stat(follow_symlinks=False)
                 path.unlink()
-                fsync_folder(path.parent)
+                fsync(path.parent)
                 self._metadata_path(key, etag_of(found)).unlink(missing_ok=True)
         except (ObjectMissing, InvalidBucketPath):
             pass  # missing, or a folder, which is not an object
@@ -294,7 +294,7 @@ class FolderStore:
             metadata = {"key": key, "sha256": sha256, "content_type": content_type}
             self._write_metadata(self._metadata_path(key, etag_of(made)), json.dumps(metadata).encode())
             os.rename(temporary.path, target)
-            fsync_folder(target.parent)
+            fsync(target.parent)
             if replaced not in (None, etag_of(made)):
                 self._metadata_path(key, str(replaced)).unlink(missing_ok=True)
             # Not read back: a concurrent put may already have replaced the object and its metadata.
@@ -312,7 +312,7 @@ class FolderStore:
         if folder != self._root and not folder.is_dir():
             self._make_folders(folder.parent)
             folder.mkdir(exist_ok=True)
-            fsync_folder(folder.parent)
+            fsync(folder.parent)
 
     @staticmethod
     def _etag_at(path: Path) -> str | None:

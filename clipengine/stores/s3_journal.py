@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipengine.errors import ObjectMissing, StorageUnavailable
-from clipengine.stores.fsync import fsync_folder
+from clipengine.fsync import fsync
 from clipengine.stores.locked_files import LockedFile, create_locked, lock_abandoned
 from clipengine.stores.os_errors import translate_os_errors
 
@@ -56,7 +56,7 @@ class UploadJournal:
             with _journal_errors():
                 file = stack.enter_context(create_locked(self._folder))
                 _append(file.fd, {**self._bucket, "name": name})
-                fsync_folder(self._folder)
+                fsync(self._folder)
             file.keep = True
             yield OpenUpload(name, None, file)
 

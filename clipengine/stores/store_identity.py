@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Protocol
 
 from clipengine.errors import ObjectMissing, StorageDenied, StorageUnavailable
+from clipengine.fsync import fsync
 from clipengine.ids import new_id
-from clipengine.stores.fsync import fsync_folder
 from clipengine.stores.keys import RESERVED
 from clipengine.stores.os_errors import translate_os_errors
 
@@ -140,7 +140,7 @@ class StoreIdentity:
         finally:
             draft.unlink(missing_ok=True)
         for folder in (self._file.parent, self._root):
-            fsync_folder(folder)
+            fsync(folder)
 
     # ---- error messages
 

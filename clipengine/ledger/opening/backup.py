@@ -22,9 +22,9 @@ from typing import Any
 
 from clipengine import __version__
 from clipengine.errors import BackupUnusable, ClipEngineError, StartupError
+from clipengine.fsync import fsync
 from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.database.sqlite import translate
-from clipengine.ledger.fsync import fsync
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
 from clipengine.ledger.opening.moved import SUFFIX as MOVED_SUFFIX
 from clipengine.ledger.vault import KEY_CHECK, KEY_FILE, Vault

@@ -10,12 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
+from clipengine.fsync import fsync
 from clipengine.ledger.database.backend import BUSY_SECONDS
 from clipengine.ledger.database.compatibility import schema_version
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.database.sqlite import RESTORE_HINT, Sqlite
-from clipengine.ledger.fsync import fsync
 from clipengine.ledger.opening.commit_watermark import META_NAME, check_watermark
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
 from clipengine.ledger.opening.disk import check_local

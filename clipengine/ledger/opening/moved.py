@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipengine.errors import StartupError
-from clipengine.ledger.fsync import fsync
+from clipengine.fsync import fsync
 
 SUFFIX = "-moved"
 

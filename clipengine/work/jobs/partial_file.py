@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from clipengine.stores.fsync import fsync_folder
+from clipengine.fsync import fsync
 from clipengine.stores.os_errors import translate_os_errors
 
 _STATE_SUFFIX, _PART_SUFFIX = ".json", ".part"
@@ -49,7 +49,7 @@ class PartialFile:
         """Begin again, with another version of the resource."""
         with translate_os_errors(self._name):
             self._state_file.unlink(missing_ok=True)  # first: it must not describe the new bytes
-            fsync_folder(self._folder)
+            fsync(self._folder)
             self._file.seek(0)
             self._file.truncate()
         self.received, self.total, self.validator = 0, total, validator
@@ -74,7 +74,7 @@ class PartialFile:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self._state_file)
-            fsync_folder(self._folder)
+            fsync(self._folder)
 
     def reader(self) -> BinaryIO:
         """Return the file, at its start."""

@@ -1,4 +1,4 @@
-"""Durability of files that SQLite does not write itself."""
+"""Durability: a file's content, and the names in its folder, survive a power cut only after an fsync of each."""
 
 from __future__ import annotations
 
