@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 from starlette.requests import Request
 
+from clipengine.api.http.pages import page
 from clipengine.clips.clip import Clip
 from clipengine.ledger.shares import Share
 from clipengine.recordings.media_types import media_type
@@ -62,35 +62,20 @@ class Address:
 
 
 def share_page(share: Share, clip: Clip, address: Address) -> str:
-    label, token = escape(clip.label), address.token
-    facts = [f"<span>{_length(clip)}</span>"]
-    if share.expires_at is not None:
-        facts.append(f"<span>Available until {_moment(share.expires_at)}</span>")
-    download = f'<a class="button" href="{token}/download" download>Download</a>' if share.download else ""
-    body = f"""<main>
-{_player(clip, f"{token}/")}
-<div class="about">
-<div><h1 dir="auto">{label}</h1>
-<p class="facts">{" ".join(facts)}</p></div>
-{download}
-</div>
-</main>"""
-    return _document(label, _tags(share, clip, address), body)
+    tags = {"properties": _properties(clip, address), "names": _names(share, clip, address)}
+    expires_at = None if share.expires_at is None else datetime.fromtimestamp(share.expires_at / 1000, UTC)
+    shown = _shown(clip, folder=f"{address.token}/")
+    return page("share.html", **shown, **tags, share=share, address=address, expires_at=expires_at)
 
 
 def player_page(clip: Clip, address: Address) -> str:
     """Return the page for frames of other sites: the player alone."""
-    body = f'<main class="embedded">{_player(clip, f"../s/{address.token}/")}</main>'
-    return _document(escape(clip.label), "", body)
+    return page("share_embed.html", **_shown(clip, folder=f"../s/{address.token}/"))
 
 
 def missing_page() -> str:
     """Return the page of every link that does not work, for whatever reason."""
-    body = """<main class="missing">
-<h1>This link does not work</h1>
-<p>It may have expired or been revoked. Ask the person who sent it for a new one.</p>
-</main>"""
-    return _document("Link not found", "", body)
+    return page("share_missing.html", title="Link not found")
 
 
 def oembed(clip: Clip, address: Address, max_width: int | None, max_height: int | None) -> dict[str, Any]:
@@ -98,10 +83,7 @@ def oembed(clip: Clip, address: Address, max_width: int | None, max_height: int 
     width, height = _size(clip)
     scale = min(1.0, (max_width or width) / width, (max_height or height) / height)
     width, height = max(1, int(width * scale)), max(1, int(height * scale))
-    html = (
-        f'<iframe src="{escape(address.embed)}" width="{width}" height="{height}" title="{escape(clip.label)}" '
-        'frameborder="0" allow="fullscreen; picture-in-picture" allowfullscreen></iframe>'
-    )
+    html = page("share_frame.html", address=address, width=width, height=height, title=clip.label)
     thumbnail = (
         {"thumbnail_url": address.poster, "thumbnail_width": _size(clip)[0], "thumbnail_height": _size(clip)[1]}
         if _has_poster(clip)
@@ -120,26 +102,17 @@ def oembed(clip: Clip, address: Address, max_width: int | None, max_height: int 
     }
 
 
-def _player(clip: Clip, folder: str) -> str:
-    """Return the player. `folder` is the relative URL that `video` and `poster` are appended to."""
-    label, source = escape(clip.label), f"{folder}video"
-    if not _is_video(clip):
-        return f'<audio src="{source}" controls preload="metadata" aria-label="{label}"></audio>'
+def _shown(clip: Clip, *, folder: str) -> dict[str, Any]:
+    """Return the values of the player. `folder` is the relative URL that `video` and `poster` are appended to."""
     width, height = _size(clip)
-    if _is_image(clip):
-        return f'<img src="{source}" width="{width}" height="{height}" alt="{label}">'
-    poster = f' poster="{folder}poster"' if _has_poster(clip) else ""
-    return (
-        f'<video src="{source}"{poster} width="{width}" height="{height}" controls playsinline preload="metadata" '
-        f'aria-label="{label}"></video>'
-    )
+    size = {"width": width, "height": height, "has_poster": _has_poster(clip)}
+    return {"title": clip.label, "kind": _kind(clip), "length": _length(clip), "folder": folder, **size}
 
 
-def _tags(share: Share, clip: Clip, address: Address) -> str:
-    """Return the tags from which chat services build a preview: Open Graph, Twitter cards and oEmbed discovery."""
-    kind = "image" if _is_image(clip) else "video" if _is_video(clip) else "audio"
-    width, height = _size(clip)
-    properties = {
+def _properties(clip: Clip, address: Address) -> dict[str, str]:
+    """Return the Open Graph properties, from which chat services build a preview."""
+    kind, (width, height) = _kind(clip), map(str, _size(clip))
+    found = {
         "og:type": {"image": "website", "video": "video.other", "audio": "music.song"}[kind],
         "og:site_name": _SITE,
         "og:title": clip.label,
@@ -149,47 +122,31 @@ def _tags(share: Share, clip: Clip, address: Address) -> str:
         f"og:{kind}:type": media_type(clip.object_key),
     }
     if address.base.startswith("https:"):
-        properties[f"og:{kind}:secure_url"] = address.video
+        found[f"og:{kind}:secure_url"] = address.video
     if kind != "audio":
-        properties |= {f"og:{kind}:width": str(width), f"og:{kind}:height": str(height)}
+        found |= {f"og:{kind}:width": width, f"og:{kind}:height": height}
     if kind == "image":
-        properties["og:image:alt"] = clip.label
+        found["og:image:alt"] = clip.label
     elif _has_poster(clip):
-        properties |= {"og:image": address.poster, "og:image:type": "image/jpeg", "og:image:alt": clip.label}
-        properties |= {"og:image:width": str(width), "og:image:height": str(height)}
-    names = {"twitter:card": "player" if share.embed else "summary_large_image", "twitter:title": clip.label}
-    names["description"] = properties["og:description"]
+        found |= {"og:image": address.poster, "og:image:type": "image/jpeg", "og:image:alt": clip.label}
+        found |= {"og:image:width": width, "og:image:height": height}
+    return found
+
+
+def _names(share: Share, clip: Clip, address: Address) -> dict[str, str]:
+    """Return the Twitter card and the description."""
+    found = {"twitter:card": "player" if share.embed else "summary_large_image", "twitter:title": clip.label}
+    found["description"] = f"Clip, {_length(clip)}"
     if share.embed:
-        names |= {"twitter:player": address.embed}
-        names |= {"twitter:player:width": str(width), "twitter:player:height": str(height)}
+        width, height = map(str, _size(clip))
+        found |= {"twitter:player": address.embed, "twitter:player:width": width, "twitter:player:height": height}
     if _has_poster(clip):
-        names["twitter:image"] = address.poster
-    tags = [f'<meta property="{name}" content="{escape(text)}">' for name, text in properties.items()]
-    tags += [f'<meta name="{name}" content="{escape(text)}">' for name, text in names.items()]
-    if share.embed:
-        discovery = escape(f"{address.base}/oembed?url={address.page}")
-        tags.append(f'<link rel="alternate" type="application/json+oembed" href="{discovery}" title="oEmbed">')
-    return "\n".join(tags)
+        found["twitter:image"] = address.poster
+    return found
 
 
-def _document(title: str, head: str, body: str) -> str:
-    return f"""<!doctype html>
-<html lang="en" prefix="og: https://ogp.me/ns#">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex, nofollow">
-<title>{title}</title>
-{head}
-<link rel="icon" href="../assets/mark.svg" type="image/svg+xml">
-<link rel="stylesheet" href="../assets/share.css">
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+def _kind(clip: Clip) -> str:
+    return "image" if _is_image(clip) else "video" if _is_video(clip) else "audio"
 
 
 def _is_video(clip: Clip) -> bool:
@@ -216,9 +173,3 @@ def _length(clip: Clip) -> str:
     minutes, rest = divmod(max(1, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _moment(ms: int) -> str:
-    at = datetime.fromtimestamp(ms / 1000, UTC)
-    shown = f"{at.day} {at:%B} {at.year}, {at:%H:%M} UTC"
-    return f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{shown}</time>'
