@@ -20,8 +20,8 @@ Time = Annotated[
 ]
 MaybeTime = Annotated[str | None, Field(json_schema_extra={"format": "date-time"})]
 
-
-described = with_config(ConfigDict(use_attribute_docstrings=True))  # a typed dict that no object contains
+# Of a typed dict that is not a field of an object, whose configuration it would have.
+described = with_config(ConfigDict(use_attribute_docstrings=True))
 
 
 def described_as(kind: Any) -> Any:

@@ -1,10 +1,11 @@
 """The bytes of the API's objects stay as they were recorded: webhooks of stored bodies are signed again when resent.
 
-`objects.txt` has a line for each of the values below, made in 0.2 before the objects were declared in one package.
+`objects.txt` has a line for each of the values below, as the release 0.2.0 shows them. Later fields are not in it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -290,13 +291,13 @@ def _hit(number: int) -> SearchHit:
     return SearchHit("rec_1", "en", cue, _pick(number, ([], [[0, 3]], [[0, 1], [2, 3]])))
 
 
-def values(scale: int = 1) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def values() -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yield the kind of an object and what it is made of."""
-    for number in range(105 * scale):
+    for number in range(105):
         yield "clip", (_clip(number), _place(number))
-    for number in range(30 * scale):
+    for number in range(30):
         yield "recording", (_recording(number),)
-    for number in range(20 * scale):
+    for number in range(20):
         yield "webhook", (_endpoint(number),)
         yield "delivery", (_delivery(number), _attempts(number))
         yield "share", (_share(number),)
@@ -305,12 +306,9 @@ def values(scale: int = 1) -> Iterator[tuple[str, tuple[Any, ...]]]:
         yield "hit", (_hit(number),)
 
 
-def lines(shown: dict[str, Callable[..., Any]], scale: int = 1) -> list[str]:
-    return [f"{kind} {compact_json(shown[kind](*made))}" for kind, made in values(scale)]
-
-
 def test_objects_have_the_recorded_bytes() -> None:
-    found = lines({kind: lambda *made, of=of: of(*made).to_object() for kind, of in _SHOWN.items()})
     recorded = _RECORDED.read_text("utf-8").removesuffix("\n").split("\n")
-    for now, before in zip(found, recorded, strict=True):
-        assert now == before or now.startswith(f"{before[:-1]},")  # later keys are at the end
+    for line, (kind, made) in zip(recorded, values(), strict=True):
+        known = json.loads(line.partition(" ")[2])
+        shown = _SHOWN[kind](*made).to_object()
+        assert f"{kind} {compact_json({name: shown[name] for name in shown if name in known})}" == line
