@@ -59,7 +59,7 @@ from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.recordings.facts import SourceFacts
 
 _SEAM_BYTES = BUFFER_BYTES // 2  # decoded frames that wait for the encoder: few are encoded if packets are copied
-_UNVERIFIED = "what was copied and the frames at the cuts did not decode together"
+_UNVERIFIED = "copied frames and those at the cuts did not decode together"
 _TRUNCATION_TOLERANCE = Fraction(1, 2)  # seconds by which a recording may end before its stated duration
 
 
