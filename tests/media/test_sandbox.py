@@ -315,7 +315,7 @@ def test_children_of_the_command_are_forked_and_hold_no_environment(
         assert [links[0], links[1], os.readlink(f"/proc/{pid}/cwd")] == ["/dev/null", "/dev/null", "/"]
         assert [links[number].partition(":")[0] for number in sorted(links)[2:]] == ["pipe", "socket", "socket"]
         assert os.getsid(pid) == pid
-        forked = b"local_children" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        forked = b"LocalChildren" in Path(f"/proc/{pid}/cmdline").read_bytes()
         assert forked == (sandbox != "off")  # a sandbox that is switched off needs a child without it
     assert layers == [list(LAYERS if sandbox != "off" else LAYERS[:4])] * 2
 
