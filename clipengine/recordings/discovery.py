@@ -23,6 +23,8 @@ NAME_FIELDS = ("path", "folder", "file", "stem")
 _MAX_NAME_CHARACTERS = 200
 # The upload request registers its recording itself, under the id in the key.
 _UPLOAD_KEY = re.compile(r"(?:\A|/)recordings/rec_[0-9a-z]{26}/[^/]+\Z")
+# Of the segments of CMAF: init.mp4, init-video0.mp4, init_1.mp4.
+_HEADER = re.compile(r"init([-_]?(video|audio|stream|v|a|s)?[-_]?\d*)\.mp4", re.IGNORECASE)
 # Wherever `storage.clip_key` puts it.
 _CLIP_ID = re.compile(r"(?<![0-9a-z])clip_[0-9a-z]{26}(?![0-9a-z])")
 
@@ -55,8 +57,9 @@ def is_segment(key: str) -> bool:
 
 
 def may_be_piece(key: str) -> bool:
-    """Return True if the object has a name like those of pieces, such as `index_0042.ts`."""
-    return is_segment(key) and PurePosixPath(key).stem[-1:].isdigit()
+    """Return True if the object has a name like those of pieces: `index_0042.ts`, or `init.mp4`, a header of CMAF."""
+    name = PurePosixPath(key).name
+    return (is_segment(key) and PurePosixPath(name).stem[-1:].isdigit()) or _HEADER.fullmatch(name) is not None
 
 
 def is_sidecar(key: str) -> bool:
