@@ -159,7 +159,7 @@ def test_server_stop_requeues_running_clips(sig: signal.Signals, film: Path, tmp
 
 def _stop_seconds(log: str) -> float:
     """Return the seconds from the signal to the last log line, by the log's own times, as this machine may be busy."""
-    times = dict(re.findall(r"^(\S+)Z INFO +clipengine\.cli\.\w+: (stopping|stopped)$", log, re.MULTILINE))
+    times = dict(re.findall(r"^(\S+)Z INFO +clipengine[.\w]+: (stopping|stopped)$", log, re.MULTILINE))
     moments = {word: datetime.fromisoformat(time) for time, word in times.items()}
     return (moments["stopped"] - moments["stopping"]).total_seconds()
 
