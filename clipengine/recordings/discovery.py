@@ -58,8 +58,8 @@ def is_segment(key: str) -> bool:
 
 def may_be_piece(key: str) -> bool:
     """Return True if the object has a name like those of pieces: `index_0042.ts`, or `init.mp4`, a header of CMAF."""
-    name = PurePosixPath(key).name
-    return (is_segment(key) and PurePosixPath(name).stem[-1:].isdigit()) or _HEADER.fullmatch(name) is not None
+    path = PurePosixPath(key)
+    return (is_segment(key) and path.stem[-1:].isdigit()) or _HEADER.fullmatch(path.name) is not None
 
 
 def is_sidecar(key: str) -> bool:

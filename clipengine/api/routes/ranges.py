@@ -64,8 +64,7 @@ def _source(recording: Recording) -> RangeSource:
     title, file = recording.name or recording.recording_id, PurePosixPath(recording.bucket_path).name
     source = RangeSource(title, file, facts.duration)
     if (video := facts.video) is not None:
-        width, height = (video.height, video.width) if video.rotation % 180 else (video.width, video.height)
-        source = replace(source, rate=video.rate, width=width, height=height)
+        source = replace(source, rate=video.rate, width=video.width, height=video.height, rotation=video.rotation)
     if facts.audio:
         source = replace(source, channels=facts.audio[0].channels, sample_rate=facts.audio[0].sample_rate)
     return source

@@ -257,7 +257,7 @@ def export(
         clip_output.check_folder(target, "'--output'")
     recording = client.recordings.get(recording_id)
     source = _range_source(recording, edl_rate or _rate_of(recording))
-    if kind in ("edl", "fcpxml", "xmeml") and source.rate is None:
+    if FORMATS[kind].counts_frames and source.rate is None:
         raise click.UsageError("the recording has no frame rate: give --edl-rate, such as 25")
     ranges = sorted(_ranges(client, recording_id), key=lambda each: (each.start, each.end))
     text = format_ranges(kind, ranges, source)
@@ -283,12 +283,10 @@ def _format_of(target: Path | None) -> RangeFormat:
 def _range_source(recording: Recording, rate: Fraction | None) -> RangeSource:
     media = recording.raw.get("media") or {}
     video, audio = media.get("video") or {}, (media.get("audio") or [{}])[0]
-    width, height = video.get("width") or 0, video.get("height") or 0
-    if (video.get("rotation") or 0) % 180:
-        width, height = height, width
-    sound = audio.get("channels") or 0, audio.get("sample_rate") or 0
+    picture = {name: video.get(name) or 0 for name in ("width", "height", "rotation")}
+    sound = {name: audio.get(name) or 0 for name in ("channels", "sample_rate")}
     duration, file = exact(recording.duration_seconds or 0), PurePosixPath(recording.bucket_path or "").name
-    return RangeSource(recording.name or recording.recording_id, file, duration, rate, width, height, *sound)
+    return RangeSource(recording.name or recording.recording_id, file, duration, rate, **picture, **sound)
 
 
 def _ranges(client: Client, recording_id: str) -> Iterator[ListedRange]:

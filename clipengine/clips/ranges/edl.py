@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from clipengine.clips.plan.frames import begun_frames
-from clipengine.clips.ranges.range_file import ListedRange, Note, RangeFile, fault, seconds
+from clipengine.clips.ranges.range_file import ListedRange, Note, RangeFile, fault, seconds, without_copies
 from clipengine.errors import InvalidRequest
 
 _CODE = r"(\d{1,2}:\d\d:\d\d[:;.,]\d{2,3})"
@@ -87,19 +87,10 @@ def _parse_cmx(lines: Sequence[str], rate: Fraction | None) -> RangeFile:
     # The first line of a transition has no length; the second one has the same number.
     lasting = {event.number for event in events if event.start < event.end}
     kept = [each for each in events if not each.is_black and (each.start != each.end or each.number not in lasting)]
-    return RangeFile(tuple(_without_copies(kept)), tuple(notes))
-
-
-def _without_copies(events: Sequence[_Event]) -> Iterator[ListedRange]:
-    """Yield a range for each event, and one only for the video and the audio of the same range."""
-    videos = {(event.start, event.end) for event in events if not event.is_audio}
-    for event in events:
-        span = event.start, event.end
-        if event.is_audio and span in videos:
-            continue
-        if event.is_audio:
-            videos.add(span)
-        yield ListedRange(event.line, *span, event.label)
+    ranges = without_copies(
+        [(ListedRange(each.line, each.start, each.end, each.label), each.is_audio) for each in kept]
+    )
+    return RangeFile(tuple(ranges), tuple(notes))
 
 
 def _seconds_of(code: str, rate: Fraction, line: int, *, drop: bool) -> Fraction:

@@ -24,22 +24,23 @@ from clipengine.clips.ranges.timeline_xml import format_fcpxml, format_xmeml
 
 
 class WrittenFormat(NamedTuple):
-    """A format in which ranges are written."""
+    """A format in which ranges are written. One that `counts_frames` needs the frame rate of the recording."""
 
     suffix: str
     media_type: str
     write: Callable[[Sequence[ListedRange], RangeSource], str]
+    counts_frames: bool = False
 
 
 FORMATS: dict[RangeFormat, WrittenFormat] = {
     "csv": WrittenFormat("csv", "text/csv", lambda ranges, source: format_csv(ranges)),
     "losslesscut": WrittenFormat("llc.csv", "text/csv", lambda ranges, source: format_losslesscut(ranges)),
     "edl": WrittenFormat(
-        "edl", "text/plain", lambda ranges, source: format_edl(ranges, source.title, source.frame_rate())
+        "edl", "text/plain", lambda ranges, source: format_edl(ranges, source.title, source.frame_rate()), True
     ),
     "otio": WrittenFormat("otio", "application/json", format_otio),
-    "fcpxml": WrittenFormat("fcpxml", "application/xml", format_fcpxml),
-    "xmeml": WrittenFormat("xml", "application/xml", format_xmeml),
+    "fcpxml": WrittenFormat("fcpxml", "application/xml", format_fcpxml, True),
+    "xmeml": WrittenFormat("xml", "application/xml", format_xmeml, True),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Never, cast
 from urllib.parse import quote
 
 from clipengine.clips.ranges.edl import frames_of
-from clipengine.clips.ranges.range_file import ListedRange, Note, RangeFile, RangeSource, fault
+from clipengine.clips.ranges.range_file import ListedRange, Note, RangeFile, RangeSource, fault, without_copies
 from clipengine.errors import InvalidRequest
 from clipengine.timecode import bounded, exact, frame_rate
 
@@ -77,17 +77,8 @@ def parse_otio(text: str) -> RangeFile:
     clips = [_read_clip(number, *found, notes) for number, found in enumerate(_clips(timeline), 1)]
     if (files := len({each.address for each in clips})) > 1:
         notes.append(Note(None, f"its clips are of {files} files, and all are read as ranges of this recording"))
-    return RangeFile(tuple(_without_copies(clips)), tuple(notes), unit="clip")
-
-
-def _without_copies(clips: Sequence[_Clip]) -> Iterator[ListedRange]:
-    """Yield the range of each clip, and one only for the video and the audio of the same range."""
-    shown = {(each.range.start, each.range.end) for each in clips if not each.is_audio}
-    for each in clips:
-        span = each.range.start, each.range.end
-        if not each.is_audio or span not in shown:
-            shown.add(span)
-            yield each.range
+    ranges = without_copies([(each.range, each.is_audio) for each in clips])
+    return RangeFile(tuple(ranges), tuple(notes), unit="clip")
 
 
 def _refuse(text: str) -> Never:

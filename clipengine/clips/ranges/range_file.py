@@ -59,7 +59,10 @@ class RangeFile:
 
 @dataclass(frozen=True)
 class RangeSource:
-    """The recording of the ranges in a file, with its first tracks. Without video, `rate` is None and sizes are 0."""
+    """The recording of the ranges in a file, with its first tracks. Without video, `rate` is None and sizes are 0.
+
+    `width` and `height` are those of the stored picture, which players rotate by `rotation` degrees.
+    """
 
     title: str
     file_name: str
@@ -69,6 +72,12 @@ class RangeSource:
     height: int = 0
     channels: int = 0
     sample_rate: int = 0
+    rotation: int = 0
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height of the rotated picture."""
+        return (self.height, self.width) if self.rotation % 180 else (self.width, self.height)
 
     def frame_rate(self) -> Fraction:
         """Return the frame rate. Raises InvalidRequest if there is none."""
@@ -141,6 +150,16 @@ def _checked(each: ListedRange, duration: Fraction, unit: str) -> ListedRange:
         return replace(each, label=check_label(label) if label else "")
     except InvalidLabel as error:
         raise fault(each.line, error.message, unit) from None
+
+
+def without_copies(found: Sequence[tuple[ListedRange, bool]]) -> Iterator[ListedRange]:
+    """Yield the ranges of tracks, each with whether it is audio; of video and audio of the same range, one."""
+    spans = {(each.start, each.end) for each, is_audio in found if not is_audio}
+    for each, is_audio in found:
+        span = each.start, each.end
+        if not is_audio or span not in spans:
+            spans.add(span)
+            yield each
 
 
 def parse_csv(lines: Sequence[str], duration: Fraction) -> RangeFile:

@@ -65,7 +65,8 @@ def format_fcpxml(ranges: Sequence[ListedRange], source: RangeSource) -> str:
 
     root = Element("fcpxml", version="1.9")
     resources = SubElement(root, "resources")
-    size = {"width": str(source.width), "height": str(source.height)} if source.width else {}
+    width, height = source.upright
+    size = {"width": str(width), "height": str(height)} if width else {}
     SubElement(resources, "format", {"id": _FORMAT, "frameDuration": time(1), **size})
     sound = {"hasAudio": "1", "audioSources": "1", "audioChannels": str(source.channels)} if source.channels else {}
     if source.channels and source.sample_rate:
@@ -137,7 +138,8 @@ def _rate(rate: Fraction) -> Element:
 def _characteristics(rate: Fraction, source: RangeSource) -> Element:
     found = Element("samplecharacteristics")
     found.append(_rate(rate))
-    return _elements(found, width=source.width, height=source.height)
+    width, height = source.upright
+    return _elements(found, width=width, height=height)
 
 
 def _clip_item(name: str, each: _Placed, rate: Fraction) -> Element:

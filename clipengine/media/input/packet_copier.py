@@ -62,9 +62,8 @@ class PacketCopier:
         self._begun = False
         self._keyframe_id = 0  # of the first copied packet
         self._refusal: CannotCopy | None = None  # why no packet can be copied
-        self.rest_encoded: tuple[Fraction, str] | None = (
-            None  # clip time from which on nothing is copied, and the reason
-        )
+        # The time of the clip from which on nothing is copied, and the reason.
+        self.rest_encoded: tuple[Fraction, str] | None = None
         self.damage = Damage()
         self.last_time: Fraction | None = None  # recording time of the latest frame
 
