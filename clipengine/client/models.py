@@ -67,7 +67,7 @@ def format_time(time: str | datetime | None) -> str | None:
 
 
 class _Job:
-    """What clips and recordings have in common."""
+    """Common base of clips and recordings."""
 
     error: ClipError | None
 

@@ -267,6 +267,6 @@ class Recording:
 
     @property
     def started_at(self) -> int | None:
-        """When the recording began, in ms since 1970, if its file or its playlist states it."""
+        """Start of the recording in ms since 1970, if its file or its playlist states it."""
         start = self.facts and self.facts.creation_time
         return round(start.timestamp() * 1000) if start else None

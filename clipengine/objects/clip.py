@@ -150,7 +150,7 @@ class ClipsObject(TypedDict):
 
 @described
 class DeletedClipsObject(TypedDict):
-    """What became of the clips of a request to delete them."""
+    """Result of a request to delete clips."""
 
     deleted: list[str]
     """Ids of the clips that were deleted."""
@@ -173,7 +173,7 @@ class SegmentObject(TypedDict):
 
 @dataclass(frozen=True)
 class ClipPlanObject(ApiObject):
-    """What a request for a clip would make. The frames at a variable rate, sizes and times are estimates."""
+    """Plan of a clip. The frames at a variable rate, sizes and times are estimates."""
 
     actual_start_seconds: float
     actual_end_seconds: float

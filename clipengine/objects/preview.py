@@ -74,7 +74,7 @@ class RangeObject(TypedDict):
 
 
 class RangeNoteObject(TypedDict):
-    """What was left out of a file. `line` is null if it concerns more than one line."""
+    """A note about a part of a file that is not used. `line` is null if it concerns more than one line."""
 
     line: int | None
     """Number of the line, from 1 on."""

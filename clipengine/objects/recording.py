@@ -237,7 +237,7 @@ class IgnoredObject(TypedDict):
 
 @described
 class IngestObject(TypedDict):
-    """The recordings of an event, new ones and those that it had already, and what is ignored of it."""
+    """Recordings of an event, new and known ones, and its ignored objects."""
 
     recording_ids: list[str]
     """Ids of the recordings."""

@@ -12,7 +12,7 @@ Source = Literal["upload", "sidecar", "embedded"]
 
 @dataclass(frozen=True)
 class TranscriptObject(ApiObject):
-    """The text of a recording in one language. `source` says where it comes from."""
+    """The text of a recording in one language. `source` is its origin."""
 
     recording_id: str
     language: str

@@ -183,7 +183,7 @@ def _clock(group: Sequence[_Placed]) -> int | None:
 def _pause(clock: int | None, before: _Placed, after: Run) -> Fraction | None:
     """Return the length of the pause before a run by the dates of pieces, or None.
 
-    A clock that was set back is no pause, and one that was set forward by a day or more none that is believed.
+    Clocks that were set back, or forward by a day or more, are ignored.
     """
     if clock is None or after.first_dated is None:
         return None

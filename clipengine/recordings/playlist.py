@@ -95,7 +95,7 @@ class Variant(NamedTuple):
 
 @dataclass(frozen=True)
 class VariantChoice:
-    """Which variant is the recording: the best one that is at most so high, or has this name."""
+    """Choice of a variant: the best one of at most this height, or the one with this name."""
 
     max_height: int | None = None
     name: str | None = None

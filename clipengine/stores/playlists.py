@@ -47,7 +47,7 @@ class ReadPlaylist:
 def read_pieces(
     store: Store, reader: ObjectReader, variant: VariantChoice = LARGEST, *, base_url: str = ""
 ) -> ReadPlaylist:
-    """Return what is in the recording of a playlist, with the places that the playlist states.
+    """Return the pieces and the texts of a playlist's recording, at the places that the playlist states.
 
     URLs that begin with `base_url`, unless it is empty, name the objects of the store.
 

@@ -33,7 +33,7 @@ class CopiedStream(Protocol):
 
     `stated_reordering` is the number of frames by which packets are decoded earlier than they are shown, None if it is
     not stated, and `most_reordering` its limit. `coded_size` is that of the frames to encode, unless it is the shown
-    one: players cut off what is larger. Packets of two streams with equal `parameters` can follow each other.
+    one: players crop larger frames to it. Packets of two streams with equal `parameters` can follow each other.
     """
 
     @property

@@ -9,7 +9,7 @@ from clipengine.stores.base import Store, StoredObject
 from clipengine.stores.playlists import NamedObjects, named_objects
 from clipengine.timecode import now_ms
 
-# A registered playlist that is older is neither read nor kept: what was beside it by then is registered or its own.
+# A registered playlist that is older is neither read nor kept: all objects beside it are registered, or are its pieces.
 _SETTLED_MS = 3_600_000
 
 
