@@ -9,13 +9,16 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from clipengine.cli.local.making import _replaced
 from tests.support.png import png
 from tests.support.selection import cases
 from tests.support.server import COMMAND, clean_environ, run_command
@@ -255,6 +258,39 @@ def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, 
         running.send_signal(number)
         assert running.wait(300) == 128 + number
     assert list(tmp_path.iterdir()) == []
+
+
+def test_signal_at_any_line_leaves_no_file(tmp_path: Path) -> None:
+    """Raise an exception, as the handler does, at each line that writing the file executes."""
+    lines, interrupted = 0, True
+    while interrupted:
+        lines += 1
+        interrupted = _interrupted_at(lines, tmp_path)
+        assert list(tmp_path.iterdir()) == ([] if interrupted else [tmp_path / "clip.mp4"])
+    assert lines > 10
+
+
+def _interrupted_at(line: int, folder: Path) -> bool:
+    executed, previous = 0, sys.gettrace()
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal executed
+        executed += event == "line"
+        if executed == line and event == "line":
+            sys.settrace(previous)
+            raise KeyboardInterrupt
+        return trace
+
+    written = _replaced(folder / "clip.mp4")
+    try:
+        sys.settrace(trace)
+        temporary = written.__enter__()
+        sys.settrace(previous)
+    except KeyboardInterrupt:
+        return True
+    assert temporary.exists()
+    written.__exit__(None, None, None)
+    return False
 
 
 @pytest.mark.parametrize(

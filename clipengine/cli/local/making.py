@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -125,10 +126,10 @@ def _watermarks(settings: Settings, profile: Profile) -> dict[str, WatermarkFile
 def _replaced(output: Path) -> Iterator[Path]:
     """Yield an empty file that replaces `output` at the end, or is deleted if an exception is raised."""
     output = output.resolve()  # a symbolic link stays, and the file that it names is replaced
-    descriptor, name = tempfile.mkstemp(prefix=f".{output.name[:50]}.", dir=output.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    # Named before it exists: a signal between `mkstemp` and `try` would leave its file.
+    temporary = output.with_name(f".{output.name[:50]}.{secrets.token_hex(8)}")
     try:
+        temporary.touch(mode=0o600, exist_ok=False)
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
