@@ -312,6 +312,7 @@ def _audio_facts(stream: AudioStream, head: HeadScan, stats: PacketStats) -> Aud
         title=title(stream),
         roles=roles(stream),
         stamps=None if analyzer is None else analyzer.stamps(head.origin),
+        start=head.start_of(stream),
     )
 
 

@@ -137,6 +137,7 @@ class AudioFacts(BaseModel):
     title: Name | None = None
     roles: Roles = 0
     stamps: AudioStamps | None = None  # the meaning of timestamps that do not mark a packet's first sample
+    start: ExactSeconds | None = None  # its recording time; None from older probes, or if it begins late
 
     @property
     def names(self) -> TrackNames:

@@ -9,6 +9,8 @@ import pytest
 
 from clipengine.clips.options.profiles import Profile
 from clipengine.errors import RecordingTruncated
+from clipengine.timecode import exact
+from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of
 from tests.films.reference import watch
@@ -30,6 +32,24 @@ def test_range_that_begins_or_ends_in_damage_has_a_gap_warning(kind: str, sound:
             made = cut_file(path, start, end, tmp_path / "clip.mp4").made
             said = [warning for warning in made.warnings if "between frames" in warning]
             assert bool(said) is lacks, (path.name, float(start), made.frames, made.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "spans"),
+    [
+        ("audio_gap_mp4", {(2.0, 4.0): 0.5, (2.4, 4.0): 0.4, (2.0, 2.7): 0.4, (2.4, 2.7): 0.3, (3.0, 4.0): None}),
+        ("audio_gap_webm", {(2.4, 4.0): 0.4, (2.4, 2.7): 0.3, (3.0, 4.0): None}),
+        ("audio_late_mp4", {(0.0, 3.0): None, (0.12, 3.0): None}),
+    ],
+)
+def test_silence_of_a_gap_in_the_audio_has_a_warning(
+    name: str, spans: dict[tuple[float, float], float | None], shelf: Shelf, tmp_path: Path
+) -> None:
+    """Also if the clip begins or lies in it. Silence before the recording's first audio is no gap."""
+    for (start, end), gap in spans.items():
+        made = cut_file(shelf.get(name).path, exact(start), exact(end), tmp_path / "clip.mp4").made
+        said = [float(each.split()[4]) for each in made.warnings if each.startswith("audio_gap_filled: audio track 0")]
+        assert said == ([] if gap is None else [pytest.approx(gap, abs=0.05)]), (start, end, made.warnings)
 
 
 def test_truncated_matroska_has_a_warning(tmp_path: Path) -> None:

@@ -46,10 +46,13 @@ class _Pending(NamedTuple):
 class AudioTimeline:
     """Produces contiguous frames of one audio track from 0 to the clip's end, in `format` and `layout`.
 
-    The frames have the recording's sample rate; their pts count samples from 0.
+    The frames have the recording's sample rate; their pts count samples from 0. Silence before the first frame is a
+    gap if the track `has_begun` before the clip does.
     """
 
-    def __init__(self, *, format: str, layout: str, rate: int, origin: Fraction, end: Fraction) -> None:
+    def __init__(
+        self, *, format: str, layout: str, rate: int, origin: Fraction, end: Fraction, has_begun: bool = False
+    ) -> None:
         self.format, self.layout, self.rate = format, layout, rate
         self._clock = Clock(Fraction(1, rate), origin)
         self.total = round((end - origin) * rate)
@@ -63,6 +66,7 @@ class AudioTimeline:
         self._next: int | None = None  # where the next sample belongs
         self._overlap = 0  # samples still to be dropped because they lie before `_next`
         self._written = 0
+        self._has_begun = has_begun
         self._drift: deque[int] = deque(maxlen=_LARGE_JITTER_FRAMES)
         self._pending: deque[_Pending] = deque()  # frames since a jump that is not confirmed yet
         self._pending_samples = 0
@@ -73,6 +77,11 @@ class AudioTimeline:
     @property
     def done(self) -> bool:
         return self._written >= self.total
+
+    @property
+    def _follows_audio(self) -> bool:
+        """True if the recording has audio before the next sample, so that silence there is a gap."""
+        return self._written > 0 or self._has_begun
 
     @property
     def audio_end(self) -> Fraction:
@@ -92,7 +101,7 @@ class AudioTimeline:
         """Yield the pending frames, then silence up to the clip's end; a gap if the audio `resumes` later."""
         yield from self._settle(ended=True)
         missing = self.total - self._written
-        if resumes and self._written > 0 and missing > self._jump:
+        if resumes and self._follows_audio and missing > self._jump:
             self.filled_samples += missing
         yield from self._silence(missing)
 
@@ -226,7 +235,7 @@ class AudioTimeline:
         if skip == piece.samples:
             return
         gap = self._next - self._written
-        if gap > 0 and self._written > 0:
+        if self._follows_audio and gap > (0 if self._written else self._jump):
             self.filled_samples += min(gap, self.total - self._written)
         yield from self._silence(min(gap, self.total - self._written))
         count = min(piece.samples - skip, self.total - self._written)

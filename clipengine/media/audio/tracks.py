@@ -52,7 +52,12 @@ class AudioTracks:
         for facts in kept:
             format, layout = self._add_track(facts)
             self._timelines[facts.index] = AudioTimeline(
-                format=format, layout=layout, rate=facts.sample_rate, origin=origin, end=end
+                format=format,
+                layout=layout,
+                rate=facts.sample_rate,
+                origin=origin,
+                end=end,
+                has_begun=facts.start is not None and facts.start < origin,
             )
         self._effects: list[AudioEffects] = []  # of each written track
         if effects.changes_audio or any(gains):

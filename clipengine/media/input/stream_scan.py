@@ -45,12 +45,16 @@ class HeadScan:
             raise RecordingUnreadable("the recording has no media in it")
         # Samples that a decoder drops (priming) are not presented: a stream starts at its first decoded sample.
         self.origin = min(self._starts.values(), default=first)
-        start = None if video is None else self._starts.get(video.index)
-        self.first_frame = None if start is None else start - self.origin
+        self.first_frame = None if video is None else self.start_of(video)
         if video is not None and self.frame is None:
             self._flush(video)
             if self.frame is None and self._has_keyframe:
                 raise RecordingUnreadable("no video frame of the recording can be decoded: it is damaged or encrypted")
+
+    def start_of(self, stream: Stream) -> Fraction | None:
+        """Return where the media of a stream begins, in recording time, or None if it does not begin in the head."""
+        start = self._starts.get(stream.index)
+        return None if start is None else start - self.origin
 
     def _read(self) -> Fraction | None:
         """Read packets until all starts are known, and return the earliest timestamp."""
