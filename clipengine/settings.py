@@ -139,6 +139,7 @@ class Auth(SettingsTable):
 class Limits(SettingsTable):
     min_clip_seconds: Annotated[float, Field(ge=0)] = 0
     max_clip_seconds: Annotated[float, Field(gt=0)] = 14_400
+    max_range_seconds: Annotated[float, Field(gt=0)] = 604_800  # of recordings, in a clip that is played faster
     max_queued_clips: Annotated[int, Field(ge=1)] = 10_000
     max_upload_bytes: Annotated[int, Field(ge=1)] = 1_099_511_627_776
     min_free_bytes: Annotated[int, Field(ge=0)] = 536_870_912
@@ -299,7 +300,12 @@ class Settings(SettingsTable):
     def clip_rules(self) -> ClipRules:
         limits = self.limits
         return ClipRules(
-            self.profiles, self.watermarks, limits.output, limits.min_clip_seconds, limits.max_clip_seconds
+            self.profiles,
+            self.watermarks,
+            limits.output,
+            limits.min_clip_seconds,
+            limits.max_clip_seconds,
+            limits.max_range_seconds,
         )
 
     @property

@@ -74,7 +74,10 @@ _OPTIONS = (
     ),
     click.option("--watermark", metavar="NAME", help="Draw this watermark of the settings over the picture."),
     click.option("--max-bytes", type=int, metavar="N", help="Largest size of the file in bytes."),
-    click.option("--speed", type=float, metavar="FACTOR", help="Playback speed, 0.25 to 16."),
+    click.option(
+        "--speed", type=float, metavar="FACTOR", help="Playback speed, 0.25 to 10000; above 16 without audio."
+    ),
+    click.option("--to-seconds", type=float, metavar="SECONDS", help="Length of the clip, instead of --speed."),
 )
 
 

@@ -53,11 +53,25 @@ class ClipRules:
     output: OutputLimits
     shortest: float
     longest: float
+    longest_range: float  # of a clip that is played faster
+
+    def longest_range_of(self, profile: Profile) -> float:
+        """Return how many seconds of recordings a clip of the profile, with its output options, may contain."""
+        if profile.output.to_seconds is not None:
+            return self.longest_range
+        longest = profile.longest_clip(self.longest)
+        return max(longest, min(longest * float(profile.output.tempo), self.longest_range))
 
     @property
     def unlimited(self) -> ClipRules:
         """The rules without the limits of an operator."""
-        return replace(self, output=OutputLimits(max_height=8640, max_fps=240), shortest=0.0, longest=math.inf)
+        return replace(
+            self,
+            output=OutputLimits(max_height=8640, max_fps=240),
+            shortest=0.0,
+            longest=math.inf,
+            longest_range=math.inf,
+        )
 
 
 @dataclass(frozen=True)
@@ -126,14 +140,18 @@ def resolve_clip(
     """
     source = sources[recording_id]
     profile = _profile(request, rules)
-    longest = profile.longest_range(rules.longest)
+    longest = rules.longest_range_of(profile)
     seconds = (
         _check_parts(request.parts, sources, rules.shortest, longest)
         if request.parts
         else _check_one_range(request, source.recording, rules.shortest, longest)
     )
+    longest = profile.longest_clip(rules.longest)
+    if profile.output.to_seconds is not None:
+        request = replace(request, output=profile.output.of_range(seconds, longest=longest))
+        profile = _profile(request, rules)
     if request.output is not None:
-        request.output.check_length(seconds, longest=rules.longest)
+        request.output.check_length(seconds, longest=longest)
     with located(pointer="/label"):
         check_label(request.label)
     if request.subtitles == "burn" and profile.video == "none":

@@ -28,6 +28,7 @@ from clipengine.media.input.events import (
     VideoPacketEvent,
 )
 from clipengine.media.input.packet_copier import PacketCopier
+from clipengine.media.input.timelapse import TimelapseDecoder
 from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.convert import FrameConverter, jpeg
@@ -288,7 +289,7 @@ class ClipBuilder:
         if not self.has_video:
             self._report()
 
-    def warnings(self, decoder: ClipDecoder | PacketCopier) -> Iterator[str]:
+    def warnings(self, decoder: ClipDecoder | TimelapseDecoder | PacketCopier) -> Iterator[str]:
         """Yield what was found while the clip was made, besides the `known_warnings`."""
         yield from self._picture_warnings()
         yield from (text_lost(track.language, self._profile.container) for track in self._lost_texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -47,8 +47,10 @@ from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import EventSizes
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.seekers import AnySeeker, open_seeker
+from clipengine.media.input.shown_frames import can_seek
 from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.timelapse import TimelapseDecoder
 from clipengine.media.output.packet_verifier import PacketVerifier, is_verifiable
 from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.output.segmented_video import encoders_side_by_side
@@ -258,20 +260,20 @@ class _Cutter:
             clip = self._choose_size(number, None)
         with ExitStack() as stack:
             found = self._copier(number, writer, stack) if copies else None
-            seeker = self._seeker(number, stack) if found is None else found[0]
-            decoder = ClipDecoder(seeker, clip.cut, threads=self.threads) if found is None else found[1]
+            decoder, resume_times = self._decoder(number, writer, stack) if found is None else found
             poster = self.poster and number == 0
             builder = ClipBuilder(writer, profile, facts, clip, poster, on_progress, self._measured(), self.drawing)
             flattener = AlphaFlattener(facts.video.codec if facts.video else "")
             produce = decoder.events
             if found is None and profile.deinterlace != "off":
-                produce = lambda: deinterlace(decoder.events())  # noqa: E731
+                apart = isinstance(decoder, TimelapseDecoder)
+                produce = lambda: deinterlace(decoder.events(), apart=apart)  # noqa: E731
             produced = produce_in_background(
                 lambda: flattener.events(produce()), EventSizes(), max_bytes=_SEAM_BYTES if found else BUFFER_BYTES
             )
             try:
                 with closing(produced) as events:
-                    builder.run(events, seeker.resume_times)
+                    builder.run(events, resume_times)
             except PictureSizeChanges as change:
                 self._choose_size(number, change.seen)
                 raise
@@ -281,12 +283,29 @@ class _Cutter:
         known = [*known_warnings([part for part, _ in self.parts], number, profile)]
         if number in self.refused:
             known.append(part_encoded(self.refused[number]))
-        if found is not None and found[1].rest_encoded is not None:
-            known.append(rest_encoded(*found[1].rest_encoded))
+        if found is not None and found[0].rest_encoded is not None:
+            known.append(rest_encoded(*found[0].rest_encoded))
         return builder, [*known, *builder.warnings(decoder), *flattener.warnings()]
 
-    def _copier(self, number: int, writer: PartWriter, stack: ExitStack) -> tuple[AnySeeker, PacketCopier] | None:
-        """Return the copier of a part of a smart clip, and its seeker, or None if all of the part is encoded.
+    def _decoder(
+        self, number: int, writer: PartWriter, stack: ExitStack
+    ) -> tuple[ClipDecoder | TimelapseDecoder, Mapping[int, Fraction]]:
+        """Return the decoder of a part, and when each stream continues after it, which is known at its end."""
+        part, clip = self.parts[number]
+        output, fps, threads = self.profile.output, self.profile.fps, self.threads
+        if not (output.is_timelapse and clip.video and fps is not None and can_seek(part.facts)):
+            seeker = self._seeker(number, stack)
+            return ClipDecoder(seeker, clip.cut, threads=threads), seeker.resume_times
+        reader = stack.enter_context(self._reader(self.sources[part.source]))
+        stack.enter_context(media_errors(reader))
+        step, lead = output.tempo / Fraction(str(fps)), output.tempo * (writer.seams.lead or 0)
+        index, facts = part.seek_index, part.facts
+        return TimelapseDecoder(reader, facts, clip.cut, step=step, lead=lead, threads=threads, seek_index=index), {}
+
+    def _copier(
+        self, number: int, writer: PartWriter, stack: ExitStack
+    ) -> tuple[PacketCopier, Mapping[int, Fraction]] | None:
+        """Return the copier of a part of a smart clip and the same, or None if all of the part is encoded.
 
         Raises CannotCopy if all of the clip is to be encoded.
         """
@@ -299,7 +318,7 @@ class _Cutter:
             copier.plan()
             if copier.begins_like(writer.last_keyframe):
                 raise CannotCopy(REPEATED_KEYFRAME)
-            return seeker, copier
+            return copier, seeker.resume_times
         except CannotCopy as refusal:
             if not writer.is_spliced:
                 raise CannotCopy(named([each for each, _ in self.parts], number, str(refusal))) from None
@@ -370,7 +389,9 @@ def _contents(facts: SourceFacts, profile: Profile, start: Fraction, end: Fracti
     return ClipContents(CutRange(start, end, facts.video.frame_seconds, facts.video.tick), True, audio)
 
 
-def _check_complete(decoder: ClipDecoder | PacketCopier, builder: ClipBuilder, cut: CutRange) -> None:
+def _check_complete(
+    decoder: ClipDecoder | TimelapseDecoder | PacketCopier, builder: ClipBuilder, cut: CutRange
+) -> None:
     """Raise if the decoder ended before the range because the recording is truncated or damaged."""
     damage, audio = decoder.damage, builder.audio
     if not builder.has_video and not (audio and audio.has_audio):

@@ -161,6 +161,7 @@ def test_plan_has_the_warnings_of_the_clip(
         ("mp4_25", [(1, 1.5)], {}, 13),  # 12.5 frames
         pytest.param("mp4_25", [(1, 1.5), (3.01, 3.51)], {"speed": 0.5}, 26, marks=pytest.mark.exhaustive),
         ("mp4_25", [(1, 1.5), (3, 3.5)], {"fps": 30, "speed": 2}, 15),
+        ("mp4_gop_10s", [(0.3, 11)], {"speed": 20, "fps": 12}, 7),  # 6.42 frames
         pytest.param("mp4_25", [(0.98, 5.99)], {"fade_seconds": 0.4}, 126, marks=pytest.mark.exhaustive),
         pytest.param("mp4_2997", [(0.7, 4.7), (1.13, 2.4)], {}, 158, marks=pytest.mark.exhaustive),
         pytest.param("mp4_25", [(1, 1.33), (3, 3.46), (4, 4.05)], {"fps": 10}, 9, marks=pytest.mark.exhaustive),

@@ -80,7 +80,12 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"blur": [_CROP | {"width": 0.7}]}, "/output/blur/0/width"),
         ({"blur": [_CROP] * 51}, "/output/blur"),
         ({"speed": 0.2}, "/output/speed"),
-        ({"speed": 17}, "/output/speed"),
+        ({"speed": 10_001}, "/output/speed"),
+        ({"speed": 2, "to_seconds": 2}, "/output/to_seconds"),
+        ({"to_seconds": 0.001}, "/output/to_seconds"),  # 30,000 times as fast
+        ({"to_seconds": 121}, "/output/to_seconds"),  # 0.248 times as fast
+        ({"to_seconds": 1, "mute": [[0, 0.5]]}, "/output/mute"),  # a timelapse has no audio
+        ({"speed": 20, "loudness_lufs": -16}, "/output/loudness_lufs"),
         ({"max_bytes": 9_999}, "/output/max_bytes"),
         ({"max_bytes": 1e6}, "/output/max_bytes"),
         ({"loudness_lufs": -4}, "/output/loudness_lufs"),
@@ -119,6 +124,22 @@ def test_slow_clip_must_not_be_too_long(http: httpx.Client, recording: Recording
     assert post(http, recording.recording_id, BODY | {"output": {"speed": 0.5}}).status_code == 202
     problem = refused(post(http, recording.recording_id, BODY | {"output": {"speed": 0.49}}), 422, "invalid_request")
     assert pointers(problem) == ["/output/speed"]
+
+
+def test_timelapse_may_have_a_long_range(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
+    limits = engine.settings.limits.model_copy(update={"max_clip_seconds": 2, "max_range_seconds": 20})
+    engine.settings = engine.settings.model_copy(update={"limits": limits})
+
+    def requested(end: float, output: dict[str, float]) -> httpx.Response:
+        return post(http, recording.recording_id, BODY | {"start_seconds": 0, "end_seconds": end, "output": output})
+
+    clip = requested(20, {"to_seconds": 1.6}).json()
+    assert (clip["output"], clip["status"]) == ({"speed": 12.5}, "processing")
+    assert requested(20, {"speed": 10}).status_code == 202
+    for end, output in ((21, {"to_seconds": 1.6}), (21, {"speed": 20}), (19, {"speed": 9})):
+        refused(requested(end, output), 422, "invalid_time_range")
+    problem = refused(requested(20, {"to_seconds": 2.1}), 422, "invalid_request")
+    assert pointers(problem) == ["/output/to_seconds"]
 
 
 def test_profile_without_video_has_no_picture_options(

@@ -18,7 +18,9 @@ from clipengine.clips.resolve import ClipRules, ClipSource, ResolvedClip, check_
 from clipengine.errors import InvalidRequest, NoMediaInRange, RecordingEncrypted, RecordingNotComplete, RequestError
 from tests.support.api import FACTS
 
-RULES = ClipRules({"default": Profile(), "sound": Profile(container="m4a", video="none")}, {}, OutputLimits(), 0.5, 60)
+RULES = ClipRules(
+    {"default": Profile(), "sound": Profile(container="m4a", video="none")}, {}, OutputLimits(), 0.5, 60, 120
+)
 REQUEST = ClipRequest("a", 1.0, 4.0)
 
 

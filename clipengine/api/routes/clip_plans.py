@@ -110,7 +110,7 @@ async def _snap(
     call: Call[NoQuery, CreateClip], clip: ResolvedClip, recordings: Sequence[Recording], texts: LedgerTexts
 ) -> Snapped:
     """Return the parts with their cuts snapped if that is requested. Raises InvalidTimeRange."""
-    snap, limits, parts = clip.request.snap, call.engine.settings.limits, clip.planned
+    snap, rules, parts = clip.request.snap, call.engine.settings.clip_rules, clip.planned
     if snap is None:
         return Snapped(tuple(parts))
     if snap.to == "sentence":
@@ -119,8 +119,8 @@ async def _snap(
         found = [await _moments(call, snap, clip.profile, part, recordings[part.source]) for part in parts]
     snapped = move_cuts(snap, parts, found)
     with located(pointer="/snap"):
-        longest = clip.profile.longest_range(limits.max_clip_seconds)
-        snapped.check(shortest=limits.min_clip_seconds, longest=longest, output=clip.request.output)
+        longest = rules.longest_range_of(clip.profile)
+        snapped.check(shortest=rules.shortest, longest=longest, output=clip.request.output)
     return snapped
 
 

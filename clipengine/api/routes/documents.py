@@ -71,6 +71,7 @@ _GROUPS = (
             "recipes/minio",
             "recipes/whisper",
             "recipes/vertical",
+            "recipes/timelapse",
             "recipes/n8n",
             "recipes/home-assistant",
             "recipes/typescript",

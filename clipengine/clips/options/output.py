@@ -34,6 +34,8 @@ _MAX_BOXES = 50
 _ASPECT = r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$"
 _MAX_ASPECT = 10
 _ROUNDED = 1e-9  # of sums of fractions
+_SLOWEST, _FASTEST = 0.25, 10_000
+_MAX_AUDIBLE_SPEED = 16  # faster clips are timelapses: silent, at a constant rate
 
 OutputFault = tuple[str, str]  # the option and what is wrong with it
 _Position = Annotated[float, Field(ge=0, le=1)]
@@ -168,7 +170,17 @@ class Output(Options):
         description="Boxes that are blurred beyond recognition, as fractions of the recording's upright picture.",
     )
     speed: Annotated[float | None, _ALSO_PICTURE] = Field(
-        default=None, ge=0.25, le=16, description="Playback speed of picture and audio; the pitch stays the same."
+        default=None,
+        ge=_SLOWEST,
+        le=_FASTEST,
+        description="Playback speed of picture and audio; the pitch stays the same. Above 16 the clip is a timelapse: "
+        "silent, with a constant frame rate (`fps`, by default the profile's or 30).",
+    )
+    to_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        description="Length of the clip. Becomes the `speed` that this takes, for the range before any snapping.",
     )
 
     watermark: Annotated[Annotated[str, Field(pattern=WATERMARK_NAME)] | None, _PICTURE] = Field(
@@ -198,6 +210,13 @@ class Output(Options):
             raise PydanticCustomError("focus", 'needs an aspect with the fit "crop"')
         return focus
 
+    @field_validator("to_seconds")
+    @classmethod
+    def _replaces_speed(cls, seconds: float | None, info: ValidationInfo) -> float | None:
+        if seconds is not None and info.data.get("speed") is not None:
+            raise PydanticCustomError("to_seconds", "cannot be given with a speed")
+        return seconds
+
     @property
     def aspect_ratio(self) -> Fraction | None:
         """Width divided by height of the clip's picture, if `aspect` is set."""
@@ -226,6 +245,23 @@ class Output(Options):
     def tempo(self) -> Fraction:
         """The exact speed."""
         return Fraction(str(self.speed or 1))
+
+    @property
+    def is_timelapse(self) -> bool:
+        """True if the clip is so fast that it has no audio."""
+        return self.tempo > _MAX_AUDIBLE_SPEED
+
+    def of_range(self, seconds: float, *, longest: float) -> Output:
+        """Return the options with the `speed` for `to_seconds`. Raises InvalidRequest if it is not possible."""
+        if self.to_seconds is None:
+            return self
+        if self.to_seconds > longest:
+            raise_faults([("to_seconds", f"is {self.to_seconds:g}, but a clip may have at most {longest:g} s")])
+        speed = seconds / self.to_seconds
+        if not _SLOWEST <= speed <= _FASTEST:
+            text = f"would make the speed {speed:g}, but {_SLOWEST:g} to {_FASTEST:g} are possible"
+            raise_faults([("to_seconds", text)])
+        return self.model_copy(update={"speed": speed, "to_seconds": None})
 
     @property
     def muted(self) -> list[tuple[float, float]]:

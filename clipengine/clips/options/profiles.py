@@ -25,6 +25,7 @@ Render = Literal[Rendered, "auto"]
 ANIMATION_TICKS = {"gif": Fraction(1, 100), "webp": Fraction(1, 1000)}
 MAX_ANIMATION_SECONDS, MAX_ANIMATION_HEIGHT = 30, 1080
 MAX_ANIMATION_FPS = 50  # browsers show frames of less than 20 ms for 100 ms
+_TIMELAPSE_FPS = 30.0
 _ANIMATION_DEFAULTS = {"audio": "none", "fps": 12.0, "max_height": 360}
 
 _VIDEO_IN: dict[str, set[str]] = {
@@ -113,6 +114,11 @@ class Profile(SettingsTable):
             if getattr(self, medium) == "none":
                 for name in output.options_that_need(medium):
                     yield name, f"would have no effect, as the profile makes clips without {medium}"
+        if output.is_timelapse and self.video == "none":
+            yield "speed", "is above 16, where clips have no audio, and the profile makes clips without video"
+        elif output.is_timelapse and self.audio != "none":
+            for name in output.options_that_need("audio"):
+                yield name, "would have no effect, as clips have no audio at a speed above 16"
         if self.is_animation:
             yield from self._animation_faults(output)
 
@@ -154,16 +160,18 @@ class Profile(SettingsTable):
     def rendered(self, render: Render | None, output: Output | None = None) -> Profile:
         """Return the profile with the `render` and the `output` of a request, if it has them.
 
-        `max_height` and `fps` of the output options replace those of the profile.
+        `max_height` and `fps` of the output options replace those of the profile. A timelapse has no audio.
         """
         chosen = self.output if output is None else output
         changes: dict[str, object] = {"output": chosen} if render is None else {"output": chosen, "render": render}
-        given = {"max_height": chosen.max_height, "fps": chosen.fps}
+        given: dict[str, object] = {"max_height": chosen.max_height, "fps": chosen.fps}
+        if chosen.is_timelapse:
+            given |= {"fps": chosen.fps or self.fps or _TIMELAPSE_FPS, "audio": "none"}
         return self.model_copy(update=changes | {name: value for name, value in given.items() if value is not None})
 
-    def longest_range(self, limit: float) -> float:
-        """Return how many seconds of recordings a clip may contain, if `limit` applies to clips of any profile."""
-        return min(limit, MAX_ANIMATION_SECONDS * float(self.output.tempo)) if self.is_animation else limit
+    def longest_clip(self, limit: float) -> float:
+        """Return how many seconds a clip may have, if `limit` applies to clips of any profile."""
+        return min(limit, MAX_ANIMATION_SECONDS) if self.is_animation else limit
 
     @property
     def is_animation(self) -> bool:

@@ -32,6 +32,7 @@ _FACTOR, _GROWTH, _GROWTH_IF_SMALLER = 0.3, 2 / 3, 1 / 4
 _EFFICIENCY = {"h264": 1.0, "hevc": 1.5, "vp9": 2.0, "av1": 3.0}
 _EFFICIENCY |= dict.fromkeys(("prores", "dnxhd", "mjpeg", "jpeg2000", "rawvideo", "ffv1", "huffyuv", "dvvideo"), 0.1)
 _OLD_EFFICIENCY = 0.4
+_KEYFRAME_FACTOR = 10  # the size of a keyframe, and of what is read around it, in mean frames
 _AUDIO_BITS_PER_SECOND = 64_000  # of a track of the recording
 
 
@@ -63,15 +64,22 @@ def estimate(
     seconds += encoded * pixels * _CODEC_COSTS[profile.video] / _ENCODED_PIXELS_PER_SECOND
     seconds += float(length + head_seconds) * pixels / _DECODED_PIXELS_PER_SECOND
     seconds += float(copied) * bytes_per_second / _COPIED_BYTES_PER_SECOND
-    return Estimate(
-        round(size), round(seconds, 3), min(file_bytes, round(float(length + head_seconds) * bytes_per_second))
-    )
+    read = float(length + head_seconds) * bytes_per_second
+    if profile.output.is_timelapse and facts.video is not None:
+        frame_bytes = bytes_per_second / float(mean_rate(facts))
+        read = min(read, float(length) * _frame_rate(facts, profile) * frame_bytes * _KEYFRAME_FACTOR)
+    return Estimate(round(size), round(seconds, 3), min(file_bytes, round(read)))
 
 
 def _pixels_per_second(facts: SourceFacts, profile: Profile) -> float:
     if facts.video is None or profile.video == "none":
         return 0.0
-    return math.prod(clip_size(facts.video, profile)) * (profile.fps or float(mean_rate(facts)))
+    return math.prod(clip_size(facts.video, profile)) * _frame_rate(facts, profile)
+
+
+def _frame_rate(facts: SourceFacts, profile: Profile) -> float:
+    """Return how many frames of the clip show a second of the recording."""
+    return profile.fps / float(profile.output.tempo) if profile.fps else float(mean_rate(facts))
 
 
 def _bits_per_pixel(facts: SourceFacts, profile: Profile, bits_per_second: float) -> float:

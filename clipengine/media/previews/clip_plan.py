@@ -24,6 +24,7 @@ from clipengine.media.input.events import CopiedVideo
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.read_request import ReadRequest, as_json
 from clipengine.media.input.seekers import open_seeker
+from clipengine.media.input.shown_frames import can_seek
 from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.previews.frame_times import frame_times
@@ -75,7 +76,8 @@ def clip_plan(
         if facts.video.largest is not None and (picture := _picture(source, facts, cut, seek_index)) is not None:
             facts = facts.model_copy(update={"video": picture.applied_to(facts.video)})
             warnings += [picture_resized(picture)] if picture.others else []
-    origin = _origin(source, facts, cut, seek_index) if has_video else start
+    exact = not has_video or (profile.output.is_timelapse and can_seek(facts))
+    origin = start if exact else _origin(source, facts, cut, seek_index)
     segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
     stream = reason = only_frame = misfit = None
     if profile.render != "encode":

@@ -19,14 +19,17 @@ from clipengine.media.video.filter_graph import add_sink, add_source, shape_of
 _TIME_BASE = Fraction(1, 25)  # the filter only counts frames; their times are kept in `_times`
 
 
-def deinterlace(events: Generator[Event]) -> Generator[Event]:
-    """Yield the events with interlaced frames deinterlaced, one frame late from the first such frame on."""
+def deinterlace(events: Generator[Event], *, apart: bool = False) -> Generator[Event]:
+    """Yield the events with interlaced frames deinterlaced, one frame late from the first such frame on.
+
+    Frames that are far `apart` in time are deinterlaced each without its neighbours.
+    """
     graph: _DeinterlaceGraph | None = None
     for event in events:
         if not isinstance(event, VideoFrameEvent):
             yield event
             continue
-        if graph is not None and not graph.fits(event.frame):
+        if graph is not None and (apart or not graph.fits(event.frame)):
             yield from graph.finish()
             graph = None
         if graph is None and event.frame.interlaced_frame:

@@ -21,7 +21,8 @@ def estimate_bytes(clip: Clip, recording: Recording) -> int:
     """Estimate the space that a clip needs, from the bit rate of its recording but at least that of common video."""
     length = clip.requested_seconds
     if clip.output is not None:
-        length /= min(1.0, float(clip.output.tempo))  # of a slow clip
+        tempo = float(clip.output.tempo)
+        length /= tempo if clip.output.is_timelapse else min(1.0, tempo)  # other fast clips have as many frames
     rate = recording.file_size_bytes / max(recording.duration_seconds or 0.0, 1.0)
     return round(_COPIES * length * min(max(rate, _MIN_BYTES_PER_SECOND), _MAX_BYTES_PER_SECOND))
 

@@ -179,6 +179,6 @@ class ClipMaker:
             cues=making.texts.cues,
             run=lambda job: encoder.run(job, keep=True)[0],
         )
-        longest = making.profile.longest_range(self._rules.longest)
+        longest = self._rules.longest_range_of(making.profile)
         snapped.check(shortest=self._rules.shortest, longest=longest, output=making.output)
         return snapped

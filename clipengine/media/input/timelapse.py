@@ -1,0 +1,62 @@
+"""Decoding of a timelapse: one frame for each frame of the clip, without those between them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from fractions import Fraction
+
+from clipengine.clips.plan.frames import CutRange, begun_frames
+from clipengine.media.input.damage import Damage
+from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
+from clipengine.media.input.shown_frames import shown_frames
+from clipengine.media.input.source import MediaReader
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.seek_index import SeekIndex
+
+
+class TimelapseDecoder:
+    """Yields one BeginEvent, then a video frame event every `step` seconds of the recording, from `lead` on.
+
+    Frames over a second apart are the last keyframes within a `step` before their times, where there are such.
+    """
+
+    def __init__(
+        self,
+        reader: MediaReader,
+        facts: SourceFacts,
+        cut: CutRange,
+        *,
+        step: Fraction,
+        lead: Fraction,
+        threads: int,
+        seek_index: SeekIndex | None,
+    ) -> None:
+        self._reader = reader
+        self._facts = facts
+        self._cut = cut
+        self._step = step
+        self._lead = lead
+        self._threads = threads
+        self._seek_index = seek_index
+        self.damage = Damage()
+        self.last_time: Fraction | None = None  # recording time of the last frame
+
+    def events(self) -> Generator[Event]:
+        start = self._cut.start + self._lead
+        count = max(1, begun_frames((self._cut.end - start) / self._step))
+        moments = [start + number * self._step for number in range(count)]
+        for moment, frame in shown_frames(
+            self._reader,
+            self._facts,
+            moments,
+            threads=self._threads,
+            seek_index=self._seek_index,
+            damage=self.damage,
+        ):
+            event = VideoFrameEvent(moment - self._cut.start, frame)
+            if self.last_time is None:
+                yield BeginEvent(self._cut.start, frame)
+            self.last_time = moment
+            yield event
+        if self.last_time is None:
+            yield BeginEvent(self._cut.start, None)
