@@ -97,6 +97,32 @@ def _late(path: Path) -> None:
     path.write_bytes(first + second + first)
 
 
+@hostile("audio that becomes video", COMPLETE)
+def _other_type(path: Path) -> None:
+    """From half of the recording on, the stream that was MPEG audio is announced as MPEG-2 video."""
+    data = bytearray(film("mpegts", seconds=14, fps=5))
+    tables = [at for at in range(0, len(data), 188) if data[at + 1] & 0x1F == 0x10 and data[at + 2] == 0]
+    for at in tables[len(tables) // 2 :]:
+        section = at + 5 + data[at + 4]
+        length = 3 + (int.from_bytes(data[section + 1 : section + 3], "big") & 0xFFF)
+        data[section + 5] ^= 2  # the version
+        video = section + 12 + (int.from_bytes(data[section + 10 : section + 12], "big") & 0xFFF)
+        audio = video + 5 + (int.from_bytes(data[video + 3 : video + 5], "big") & 0xFFF)
+        data[audio] = 2
+        end = section + length - 4
+        data[end : end + 4] = _crc32_mpeg(data[section:end]).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+def _crc32_mpeg(data: bytes) -> int:
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte << 24
+        for _ in range(8):
+            value = ((value << 1) ^ 0x04C11DB7 if value & 0x80000000 else value << 1) & 0xFFFFFFFF
+    return value
+
+
 # ---- undecodable tracks
 
 

@@ -182,7 +182,7 @@ class PacketStats:
         self.damaged += packet.is_corrupt
         self.last_data = bytes(memoryview(packet)[-1:])
         self.headers.add(packet, time_on_timeline)
-        if packet.stream.type == "video":
+        if packet.stream_index in self._sizes:  # the type of a stream may change inside MPEG-TS
             self.frame_distances.add(time_on_timeline)
             self.frames = None if self.frames is None else self.frames + 1
             self.last_frame = max(time_on_timeline, self.last_frame or time_on_timeline)
