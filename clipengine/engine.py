@@ -181,6 +181,7 @@ class Engine:
             settle_seconds=settings.watch.settle_seconds if in_folder else 0,
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
             playlist_base_url=settings.storage.playlist_base_url,
+            live=settings.watch.live,
         )
         self._maintenance = Maintenance(
             ledger, store, self._scratch, fetcher, metrics, self._workers, owner=self.instance_id

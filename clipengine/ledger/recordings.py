@@ -96,7 +96,7 @@ class Recordings:
         An existing recording of the same path and ETag is returned, but one that has failed only without
         `retry_failed`; `name`, `metadata` and `tags` are then ignored. That of a playlist, which is rewritten with
         each segment, is found by its path alone, and by the `variant` if one is asked for. A `live` one may still be
-        written.
+        written: it has another ETag at any time.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
@@ -109,7 +109,7 @@ class Recordings:
             first = known.order_by(RecordingRow.created_at).limit(1)
             row = self._database.row(first.where(RecordingRow.state != "failed"))
             if row is None and not retry_failed:
-                row = self._database.row(first.where(RecordingRow.etag == etag))
+                row = self._database.row(first if live else first.where(RecordingRow.etag == etag))
             if row is not None:
                 return as_recording(row), False
             recording = Recording(
@@ -146,6 +146,12 @@ class Recordings:
             RecordingRow.bucket_path == bucket_path, RecordingRow.etag == etag, RecordingRow.state == "complete"
         )
         row = self._database.row(query.order_by(RecordingRow.created_at.desc()).limit(1))
+        return None if row is None else as_recording(row)
+
+    def written(self, bucket_path: str) -> Recording | None:
+        """Return the recording of this playlist that is still written, or None."""
+        of_path = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path, _has_status("recording"))
+        row = self._database.row(of_path.order_by(RecordingRow.created_at.desc()).limit(1))
         return None if row is None else as_recording(row)
 
     def of_other_etag(self, bucket_path: str, *, etag: str, size: int) -> Sequence[Recording]:
