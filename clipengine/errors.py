@@ -520,7 +520,7 @@ class RecordingNotReady(RecordingError):
     code = "recording_not_ready"
     retryable = True
     title = "Recording not ready"
-    default_hint = "The playlist has no EXT-X-ENDLIST: register it again when the recording has ended."
+    default_hint = "The playlist has no EXT-X-ENDLIST: register it with live, or again when the recording has ended."
 
 
 class NotRecordedYet(RecordingError):

@@ -15,8 +15,9 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, format_time
 from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.clips.clip import OnTimeout
 from clipengine.clips.options.profiles import Render
-from clipengine.clips.request import GapMode, OnTimeout
+from clipengine.clips.request import GapMode
 
 C = TypeVar("C", bound=ClipData)
 

@@ -14,12 +14,12 @@ from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render, Rendered
 from clipengine.clips.options.snap import Snap, SnappedCut
-from clipengine.clips.request import OnTimeout
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.recordings.facts import SourceFacts
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["waiting", "queued", "reading", "encoding", "verifying", "uploading"]
+OnTimeout = Literal["fail", "clamp"]  # what becomes of a clip whose range is not recorded in time
 RecordingState = Literal["processing", "recording", "complete", "failed"]
 # Events of webhooks and of the event stream. All but the last concern a clip or a recording.
 EventType = Literal[

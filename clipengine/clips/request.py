@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clipengine.clips.clip import OnTimeout
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
@@ -23,7 +24,6 @@ MAX_LABEL_CHARACTERS = 200
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 GapMode = Literal["hold", "skip", "fail"]  # what becomes of gaps of a recording of many files
-OnTimeout = Literal["fail", "clamp"]  # what becomes of a clip whose range is not recorded in time
 MAX_WAIT_MS = 7 * 24 * 3600 * 1000  # until a range is recorded
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
 _BOTH = ("start_seconds", "end_seconds")

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clipengine.api.http.access import Action, Object
 from clipengine.client import AsyncClient, ClientError
+from clipengine.clips.clip import OnTimeout
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.request import OnTimeout
 from clipengine.objects.base import RecordingStatus, Status
 
 _MAX_WAIT = 600
