@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clipengine.clips.clip import Recording
+from clipengine.errors import RecordingNotFound
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
@@ -64,8 +65,11 @@ class Live:
         claimed = self._leases.claim(lambda: _due(owner).limit(1), owner, values={"kept_by": owner})
         if not claimed:
             return None
-        row = self._database.by_key(LiveRow, claimed[0]["recording_id"]) or claimed[0]
-        recording = self._recordings.get(row["recording_id"])
+        row = claimed[0]
+        try:
+            recording = self._recordings.get(row["recording_id"])
+        except RecordingNotFound:  # it was deleted meanwhile
+            return None
         growth, wanted_at = Growth.from_object(row["growth"]), row["wanted_at"]
         wanted = wanted_at > now_ms() - _WANTED_MS or self._clips.is_waiting_for(recording.recording_id)
         return Refresh(recording, growth, owner, row["lease"], wanted_at, row["ending"], wanted)

@@ -217,7 +217,15 @@ OPERATIONS = [
         plan_clip,
         "Get what a clip would be, without making it",
         [Answer(200, "What would be copied and encoded, with estimates of size and time.", ClipPlanObject)],
-        (*PREVIEW_ERRORS, UnknownProfile, UnknownWatermark, InvalidLabel, InvalidWebhookUrl, FontsMissing),
+        (
+            *PREVIEW_ERRORS,
+            NotRecordedYet,
+            UnknownProfile,
+            UnknownWatermark,
+            InvalidLabel,
+            InvalidWebhookUrl,
+            FontsMissing,
+        ),
         body=CreateClip,
     )
 ]
