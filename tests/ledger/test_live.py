@@ -16,7 +16,7 @@ from clipengine.ledger.recordings import RecordingFilter
 from clipengine.timecode import now_ms
 from tests.support.live import added, refreshed, written
 
-LATER = 1 << 50
+LATER = now_ms() + 86_400_000
 
 
 def waiting(ledger: Ledger, id: str, end: float, *, start: float = 1, until: int = LATER, **fields: Any) -> Clip:

@@ -10,13 +10,14 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import GrowingTrack, Growth
 from clipengine.recordings.pieces import MICROSECONDS, ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.placing import Extent
+from tests.support.api import FACTS
 
 SECONDS = 4  # of a piece
 LAG = Fraction(1, 10)  # of the safe end
 
 
 def facts(seconds: Fraction | int) -> SourceFacts:
-    return SourceFacts(container="pieces", origin=Fraction(0), duration=Fraction(seconds))
+    return FACTS.model_copy(update={"container": "pieces", "duration": Fraction(seconds)})
 
 
 def index_of(first: int, count: int) -> PieceIndex:

@@ -59,6 +59,7 @@ _USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
 _SILENCE_SECONDS = 60  # at least; and three pieces
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
 _MOST_LISTED = 200  # pieces that are not measured yet
+_MOST_FOLLOWED = 10_000  # recordings
 
 NumberedSegment = tuple[int, Segment]
 
@@ -162,12 +163,15 @@ class Refresher(Jobs[Refresh]):
 
     def _follow(self, item: Refresh) -> _Followed:
         id, tracks = item.recording.recording_id, item.growth.tracks
-        found = self._followed.get(id)
+        found = self._followed.pop(id, None)
         if found is None:
             folder = item.recording.bucket_path.rpartition("/")[0] + "/"
             playlists = [GrowingPlaylist(each.key, folder, base_url=self._base_url) for each in tracks]
             seen = sum(each.next_number for each in tracks)
-            found = self._followed[id] = _Followed(playlists, [None] * len(tracks), seen, time.monotonic())
+            found = _Followed(playlists, [None] * len(tracks), seen, time.monotonic())
+        self._followed[id] = found
+        if len(self._followed) > _MOST_FOLLOWED:  # some were deleted, or belong to another engine by now
+            del self._followed[next(iter(self._followed))]
         return found
 
     def _read(self, item: Refresh, followed: _Followed) -> list[list[NumberedSegment]]:
