@@ -132,6 +132,8 @@ class Live:
     def release_orphans(self, owner: str, *, in_flight: InFlight, living: Living) -> int:
         """Release abandoned refreshes and return their number, see `Leases.orphans`."""
         rows = self._leases.orphans(LiveRow.next_at > 0, owner, in_flight=in_flight, living=living)
+        if not rows:
+            return 0
         claims = [(row["recording_id"], row["owner"], row["lease"]) for row in rows]
         with self._database.transaction(ordered=False):
             return self._leases.release_all(claims, {"next_at": now_ms(), "kept_by": None})
