@@ -309,7 +309,7 @@ class _MediaParser(_Parser):
     def take(self, number: int) -> list[tuple[int, Segment]]:
         """Return the segments from a media sequence number on, each with its number, and forget those before it."""
         playlist = self._playlist
-        before = max(0, number - playlist.first)
+        before = min(max(0, number - playlist.first), len(playlist.segments))
         del playlist.segments[:before]
         playlist.first += before
         return list(enumerate(playlist.segments, playlist.first))

@@ -31,14 +31,14 @@ class Recorder:
     s3: S3Server | None = None
     bucket: str = ""
 
-    def write(self, count: int, *, ended: bool = False, names: tuple[str, ...] = ("index",)) -> None:
-        """Store so many segments of each playlist, and then the playlists that list them."""
+    def write(self, count: int, *, ended: bool = False, names: tuple[str, ...] = ("index",), late: str = "") -> None:
+        """Store so many segments of each playlist, but the `late` one, and then the playlists that list them."""
         for name in names:
             text = first_segments(self.made / f"{name}.m3u8", count) + ("#EXT-X-ENDLIST\n" if ended else "")
             for line in text.splitlines():
                 if line.startswith("#EXT-X-MAP"):
                     self.put(line.split('"')[1])
-                elif line and not line.startswith("#"):
+                elif line and not line.startswith("#") and line != late:
                     self.put(line)
             self.put(f"{name}.m3u8", text.encode())
 
@@ -95,7 +95,10 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path) -> None:
         assert all(api.clips.wait(each.clip_id, timeout=300).status == "complete" for each in live)
         assert api.clips.get(waiting.clip_id).step == "waiting"
 
-        recorder.write(5)
+        recorder.write(5, late="index004.ts")
+        until(lambda: (api.recordings.get(id).pieces or {})["count"] == 4)
+        assert api.clips.get(waiting.clip_id).step == "waiting"
+        recorder.put("index004.ts")
         assert api.clips.wait(waiting.clip_id, timeout=60).status == "complete"
         grown = api.recordings.get(id)
         assert grown.revision is not None
@@ -105,6 +108,7 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path) -> None:
         until(lambda: api.recordings.get(id).status == "complete")
         ended = api.recordings.get(id)
         assert ended.duration_seconds == pytest.approx(12, abs=0.05)
+        assert ended.gaps_count == 0
         assert ended.pieces == {"count": 6, "runs": 1, "tracks": 1, "bytes": ended.file_size_bytes}
         for each in [*live, waiting]:
             again = api.clips.create(id, "again", each.start_seconds, each.end_seconds)

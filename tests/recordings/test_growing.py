@@ -71,6 +71,15 @@ def test_sliding_playlist_is_parsed_anew() -> None:
     assert keys(playlist.take(3)) == [(7, "a/7.ts"), (8, "a/8.ts")]
 
 
+def test_numbers_stay_after_a_playlist_became_shorter() -> None:
+    playlist = growing()
+    playlist.read(text(0, 3))
+    playlist.read(text(0, 2))
+    assert (playlist.take(3), playlist.next_number) == ([], 2)
+    playlist.read(text(0, 4))
+    assert keys(playlist.take(3)) == [(3, "a/3.ts")]
+
+
 def test_state_of_the_parser_continues_over_refreshes() -> None:
     head, playlist = text(0, 1), growing()
     head += b'#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI="i.mp4"\n#EXTINF:4,\n#EXT-X-BYTERANGE:10@5\nb.ts\n'
