@@ -35,6 +35,7 @@ from clipengine.work.jobs.deliveries import PARALLEL, Courier
 from clipengine.work.jobs.disk_reservation import DiskReservation
 from clipengine.work.jobs.fetches import Fetcher
 from clipengine.work.jobs.probes import Prober
+from clipengine.work.jobs.refreshes import Refresher
 from clipengine.work.jobs.removals import Remover
 from clipengine.work.jobs.scratch import Scratch
 from clipengine.work.jobs.uploads import Publisher
@@ -53,7 +54,7 @@ from clipengine.work.worker import JobContext, Worker
 
 log = logging.getLogger(__name__)
 
-_UPLOAD_WORKERS, _PROBE_WORKERS, _CHORE_WORKERS = 2, 2, 2
+_UPLOAD_WORKERS, _PROBE_WORKERS, _LIVE_WORKERS, _CHORE_WORKERS = 2, 2, 2, 2
 _MAX_WARM_ENCODERS = 4  # each uses memory for its libraries
 _PREVIEW_NICE, _MAX_NICE = 5, 19  # added to the nice value of clips
 _FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
@@ -122,6 +123,13 @@ class Engine:
             encoding=encoding,
             playlist_base_url=settings.storage.playlist_base_url,
         )
+        refresher = Refresher(
+            jobs,
+            store,
+            self._pool,
+            encoding=encoding,
+            playlist_base_url=settings.storage.playlist_base_url,
+        )
         own_port = settings.server.port or None
         fetcher = Fetcher(
             jobs,
@@ -146,6 +154,7 @@ class Engine:
             "uploads": Worker(self._publisher),
             "fetches": Worker(fetcher),
             "probes": Worker(prober),
+            "live": Worker(refresher),
             "removals": Worker(Remover(jobs, store)),
             "deliveries": Worker(courier),
         }
@@ -172,6 +181,7 @@ class Engine:
             settle_seconds=settings.watch.settle_seconds if in_folder else 0,
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
             playlist_base_url=settings.storage.playlist_base_url,
+            live=settings.watch.live,
         )
         self._maintenance = Maintenance(
             ledger, store, self._scratch, fetcher, metrics, self._workers, owner=self.instance_id
@@ -192,6 +202,7 @@ class Engine:
             "uploads": max(_UPLOAD_WORKERS, encoders),
             "fetches": self.settings.fetch.parallel,
             "probes": min(encoders, _PROBE_WORKERS),
+            "live": _LIVE_WORKERS,
             "removals": 1,
             "deliveries": PARALLEL,
             "chores": _CHORE_WORKERS,

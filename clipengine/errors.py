@@ -15,7 +15,7 @@ ClipEngineError
 ├── RecordingError          the recording causes the error (fault "recording")
 │   └── RecordingMissing, FetchFailed, FetchInterrupted, RecordingChanged, RecordingUnreadable, RecordingTruncated,
 │       RecordingEncrypted, NoMediaInRange, UnsupportedMedia, DecoderCrashed, PlaylistInvalid, PlaylistUnsupported,
-│       PlaylistOutside, RecordingNotReady, PieceMissing, TooManyPieces
+│       PlaylistOutside, RecordingNotReady, NotRecordedYet, PieceMissing, TooManyPieces
 ├── StorageError            the store or the disk causes the error (fault "storage")
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine causes the error (fault "engine")
@@ -520,7 +520,20 @@ class RecordingNotReady(RecordingError):
     code = "recording_not_ready"
     retryable = True
     title = "Recording not ready"
-    default_hint = "The playlist has no EXT-X-ENDLIST: register it again when the recording has ended."
+    default_hint = "The playlist has no EXT-X-ENDLIST: register it with live, or again when the recording has ended."
+
+
+class NotRecordedYet(RecordingError):
+    """The recording is still written, and has not reached the range."""
+
+    code = "not_recorded_yet"
+    retryable = True
+    title = "Not recorded yet"
+    default_hint = "Try again later, with a later `wait_until`, or with `on_timeout`: `clamp`."
+
+    @classmethod
+    def of(cls, end_seconds: float) -> NotRecordedYet:
+        return cls(f"the recording is still written, and has not reached {end_seconds:g} s yet")
 
 
 class PieceMissing(RecordingError):

@@ -204,6 +204,7 @@ class Encoding(SettingsTable):
 class Watch(SettingsTable):
     prefixes: tuple[str, ...] = ()
     name: str = "$stem"
+    live: bool = False
     seconds: Annotated[float, Field(ge=1, le=_YEAR_SECONDS)] = 60
     settle_seconds: Annotated[float, Field(ge=0, le=_YEAR_SECONDS)] = 30
 

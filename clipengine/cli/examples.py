@@ -23,6 +23,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine recordings add relay/recordings/h_01/recording.mp4 --wait",
         "clipengine recordings add --upload meeting.mp4 --name 'Monday' --wait",
         "clipengine recordings add https://media.example.org/meeting.mp4",
+        "clipengine recordings add egress/r1/index.m3u8 --live --wait",
     ),
     "recordings import": (
         "clipengine recordings import relay/recordings/ --dry-run",
@@ -33,6 +34,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine recordings list --json | jq '.[].name'",
     ),
     "recordings show": ("clipengine recordings show rec_01j9x2…",),
+    "recordings end": ("clipengine recordings end rec_01j9x2…",),
     "recordings update": (
         "clipengine recordings update rec_01j9x2… --name 'Board meeting' --tag board --tag 2025",
         "clipengine recordings update rec_01j9x2… --tag ''",
@@ -54,6 +56,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine clips create rec_01j9x2… key-moment --start 60 --end 90 --wait --download key-moment.mp4",
         "clipengine clips create rec_01j9x2… highlights --part 12-20.5 --part 61.2-70@rec_01j9y7…",
         "clipengine clips create rec_01j9x2… goal --from goals.edl --snap silence --snap-within 1",
+        "clipengine clips create rec_01j9x2… goal --last 30 --download",
     ),
     "clips export": (
         "clipengine clips export rec_01j9x2… > ranges.csv",

@@ -63,11 +63,14 @@ def part_value(text: str) -> PartValue:
     return part
 
 
-def check_ranges(start: Fraction | None, end: Fraction | None, parts: Sequence[PartValue]) -> None:
-    """Raise UsageError unless either --start and --end or parts are given. Ranges of --from are not checked here."""
-    if parts and not (start is None and end is None):
-        raise click.UsageError("give either --start and --end, or --part")
-    if not parts and (start is None or end is None):
+def check_ranges(
+    start: Fraction | None, end: Fraction | None, parts: Sequence[PartValue], last: Fraction | None = None
+) -> None:
+    """Raise UsageError unless one of --start and --end, parts or --last is given. Ranges of --from are not checked."""
+    given = [*(["--part"] if parts else []), *([] if last is None else ["--last"])]
+    if len(given) > 1 or (given and not (start is None and end is None)):
+        raise click.UsageError(f"give either --start and --end, or {' or '.join(given)}")
+    if not given and (start is None or end is None):
         missing = "--start" if start is None else "--end"
         others = "'--part' for a clip of several ranges, '--from' for a list of ranges"
         raise click.UsageError(f"Missing option '{missing}' (or {others}).")

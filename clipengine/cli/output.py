@@ -19,7 +19,14 @@ Row = Mapping[str, Any]
 Column = str | Callable[[Row], Any]
 
 
-_COLOURS = {"complete": "green", "delivered": "green", "failed": "red", "processing": "yellow", "pending": "yellow"}
+_COLOURS = {
+    "complete": "green",
+    "delivered": "green",
+    "failed": "red",
+    "recording": "cyan",
+    "processing": "yellow",
+    "pending": "yellow",
+}
 
 
 def _use_colour() -> bool | None:

@@ -15,6 +15,7 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, format_time
 from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.clips.clip import OnTimeout
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.request import GapMode
 
@@ -42,6 +43,9 @@ class ClipCalls(Generic[C]):
         subtitles: Mapping[str, str] | None = None,
         snap: Mapping[str, Any] | None = None,
         gaps: GapMode | None = None,
+        last_seconds: float | None = None,
+        wait_until: str | datetime | None = None,
+        on_timeout: OnTimeout | None = None,
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
         priority: int | None = None,
@@ -59,10 +63,17 @@ class ClipCalls(Generic[C]):
         `{"mode": "none"}`; by default all transcripts are kept. `snap`, such as
         `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `gaps` says what becomes of gaps of a recording of
         many files: "hold", "skip" or "fail". At `expires_at` the clip and its object are deleted.
+
+        `last_seconds` replaces the range with the last seconds of the recording, which may still be written. Of one
+        that is, the range may lie in the future: the clip waits until `wait_until`, and then fails, or is cut as far as
+        the recording is written if `on_timeout` is "clamp".
         """
         body: Object = {"label": label}
         optional: Object = {
             **_ranges(start_seconds, end_seconds, parts),
+            "last_seconds": last_seconds,
+            "wait_until": format_time(wait_until),
+            "on_timeout": on_timeout,
             "profile": profile,
             "render": render,
             "output": dict(output) if output else None,

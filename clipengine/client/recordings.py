@@ -47,13 +47,16 @@ class RecordingCalls(Generic[R]):
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
         variant: Mapping[str, Any] | None = None,
+        live: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[R]:
         """Register an object of the store. Registering an unchanged object again returns the same recording.
 
-        `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`.
+        `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`. A playlist that is
+        `live` may still be written: its recording has the status "recording" until it ends.
         """
-        source = {"bucket_path": bucket_path, **without_none({"variant": variant and dict(variant)})}
+        optional = {"variant": variant and dict(variant), "live": live}
+        source = {"bucket_path": bucket_path, **without_none(optional)}
         return self._register(source, name, metadata, tags, idempotency_key)
 
     def fetch(
@@ -107,6 +110,10 @@ class RecordingCalls(Generic[R]):
         values = {"name": name, "metadata": metadata, "tags": new_tags, "expires_at": format_time(expires_at)}
         body = without_none(values)
         return self._make((yield from self._api.send("PATCH", route("recordings", recording_id), json=body)))
+
+    def end(self, recording_id: str) -> Steps[R]:
+        """End a recording that is still written. It is complete a moment later; one that has ended does not change."""
+        return self._make((yield from self._api.send("POST", route("recordings", recording_id, "end"))))
 
     def get(self, recording_id: str) -> Steps[R]:
         return self._make((yield from self._api.get(route("recordings", recording_id))))
@@ -265,6 +272,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     add = blocking(RecordingCalls[Recording].add)
     fetch = blocking(RecordingCalls[Recording].fetch)
     upload = blocking(RecordingCalls[Recording].upload)
+    end = blocking(RecordingCalls[Recording].end)
     get = blocking(RecordingCalls[Recording].get)
     update = blocking(RecordingCalls[Recording].update)
     list = blocking(RecordingCalls[Recording].list)
@@ -304,6 +312,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     add = awaiting(RecordingCalls[AsyncRecording].add)
     fetch = awaiting(RecordingCalls[AsyncRecording].fetch)
     upload = awaiting(RecordingCalls[AsyncRecording].upload)
+    end = awaiting(RecordingCalls[AsyncRecording].end)
     get = awaiting(RecordingCalls[AsyncRecording].get)
     update = awaiting(RecordingCalls[AsyncRecording].update)
     list = awaiting(RecordingCalls[AsyncRecording].list)

@@ -18,14 +18,16 @@ from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.recordings.facts import SourceFacts
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
-Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
-RecordingState = Literal["processing", "complete", "failed"]
+Step = Literal["waiting", "queued", "reading", "encoding", "verifying", "uploading"]
+OnTimeout = Literal["fail", "clamp"]  # what becomes of a clip whose range is not recorded in time
+RecordingState = Literal["processing", "recording", "complete", "failed"]
 # Events of webhooks and of the event stream. All but the last concern a clip or a recording.
 EventType = Literal[
     "clip.ready",
     "clip.failed",
     "clip.progress",
     "clip.expired",
+    "recording.recording",
     "recording.complete",
     "recording.failed",
     "endpoint.disabled",
@@ -182,6 +184,8 @@ class Clip:
     parts: tuple[Part, ...] = ()
     tags: list[str] = field(default_factory=list)
     snap: Snap | None = None
+    wait_until: int | None = None  # of a clip of what is not recorded yet; it is kept when the wait has ended
+    on_timeout: OnTimeout | None = None
 
     @property
     def ranges(self) -> tuple[Part, ...]:
@@ -250,6 +254,9 @@ class Recording:
     pieces: dict[str, int] | None = None  # the counts of a recording of many files
     gaps: list[dict[str, Any]] | None = None  # of a recording of many files
     variant: dict[str, Any] | None = None  # of its playlist, as requested
+    live: bool = False  # it may still be written
+    revision: int | None = None  # of one that is, or was, still written
+    safe_seconds: float | None = None  # up to here it is written; None if it has ended
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
 
     @classmethod
@@ -263,6 +270,9 @@ class Recording:
 
     @property
     def duration_seconds(self) -> float | None:
+        """The end of the recording; while it is written, the time up to which clips can be cut."""
+        if self.safe_seconds is not None:
+            return self.safe_seconds
         return round(float(self.facts.duration), 6) if self.facts else None
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clipengine.clips.clip import OnTimeout
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
@@ -23,6 +24,7 @@ MAX_LABEL_CHARACTERS = 200
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 GapMode = Literal["hold", "skip", "fail"]  # what becomes of gaps of a recording of many files
+MAX_WAIT_MS = 7 * 24 * 3600 * 1000  # until a range is recorded
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
 _BOTH = ("start_seconds", "end_seconds")
 
@@ -34,7 +36,8 @@ class ClipRequest:
     With `parts`, these are the bounds of the parts of the clip's recording. A `render` or `output` of None is the
     profile's. `subtitles` of None are kept, without a `subtitle_language` all of them. At `expires_at` (ms since 1970)
     the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent` identify the
-    request in logs and traces.
+    request in logs and traces. `last_seconds` replaces the range with the end of the recording. A clip of what is not
+    recorded yet waits until `wait_until` (ms since 1970); then it fails, unless `on_timeout` clamps it.
     """
 
     label: str
@@ -56,6 +59,9 @@ class ClipRequest:
     parts: tuple[Part, ...] = ()
     snap: Snap | None = None
     gaps: GapMode = "hold"
+    last_seconds: float | None = None
+    wait_until: int | None = None
+    on_timeout: OnTimeout | None = None
 
     @property
     def needs_transcripts(self) -> bool:

@@ -86,7 +86,7 @@ class ClipSource:
     def facts(self) -> SourceFacts:
         """The facts. Raises RecordingNotComplete."""
         facts = self.recording.facts
-        if self.recording.state != "complete" or facts is None:
+        if self.recording.state not in ("complete", "recording") or facts is None:
             raise RecordingNotComplete.of(self.recording.recording_id, self.recording.state)
         return facts
 
@@ -95,7 +95,8 @@ class ClipSource:
 class ResolvedClip:
     """A valid request. `profile` has its `render` and `output`; `parts` has the one range of a clip without parts.
 
-    `request` has the bounds of the parts and the language of the subtitles.
+    `request` has the bounds of the parts and the language of the subtitles. A recording that is still written may not
+    have reached the range.
     """
 
     recording: Recording
@@ -104,6 +105,7 @@ class ResolvedClip:
     language: str | None
     request: ClipRequest
     sources: tuple[ClipSource, ...]  # of the parts, each once
+    lacking_seconds: float = 0.0  # that are not recorded yet
 
     @property
     def planned(self) -> list[PlannedPart]:
@@ -139,6 +141,8 @@ def resolve_clip(
     `sources` has the recording and those of the parts.
     """
     source = sources[recording_id]
+    if request.last_seconds is not None:
+        request = _up_to_the_end(request, source)
     profile = _profile(request, rules)
     longest = rules.longest_range_of(profile)
     seconds = (
@@ -170,7 +174,26 @@ def resolve_clip(
     _check_media(request, profile, used)
     start, end = bounds(parts, recording_id)
     asked = replace(request, start_seconds=start, end_seconds=end, subtitle_language=language)
-    return ResolvedClip(source.recording, profile, parts, language, asked, used)
+    return ResolvedClip(source.recording, profile, parts, language, asked, used, _lacking(parts, sources))
+
+
+def _up_to_the_end(request: ClipRequest, source: ClipSource) -> ClipRequest:
+    """Return the request with the range of the last seconds of the recording."""
+    source.facts  # noqa: B018 - raises RecordingNotComplete
+    end = source.recording.duration_seconds or 0.0
+    start = max(0.0, round(end - (request.last_seconds or 0.0), 6))
+    return replace(request, start_seconds=start, end_seconds=end, last_seconds=None)
+
+
+def _lacking(parts: Sequence[Part], sources: Mapping[str, ClipSource]) -> float:
+    """Return the seconds that recordings lack that are still written: those up to the end of a part."""
+    written = {id: source for id, source in sources.items() if source.recording.state == "recording"}
+    lacking = [
+        float(exact(part.end_seconds) - written[part.recording_id].facts.duration)
+        for part in parts
+        if part.recording_id in written
+    ]
+    return max([0.0, *lacking])
 
 
 def _profile(request: ClipRequest, rules: ClipRules) -> Profile:
@@ -189,10 +212,16 @@ def _profile(request: ClipRequest, rules: ClipRules) -> Profile:
 
 def _check_one_range(request: ClipRequest, recording: Recording, shortest: float, longest: float) -> float:
     """Check the range of a clip without parts, and return its seconds."""
-    known = math.inf if recording.duration_seconds is None else recording.duration_seconds
+    known = _known_end(recording)
     start, end = request.start_seconds, request.end_seconds
     check_range(start, end, duration=known, shortest=shortest, longest=longest)
     return min(end, known) - start
+
+
+def _known_end(recording: Recording) -> float:
+    """Return the end of the recording; one that is still written, or not probed yet, may have any."""
+    seconds = recording.duration_seconds
+    return math.inf if seconds is None or recording.state == "recording" else seconds
 
 
 def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], shortest: float, longest: float) -> float:
@@ -200,8 +229,10 @@ def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], short
     durations: dict[str, float] = {}
     for number, part in enumerate(parts):
         with located_below(f"/parts/{number}"):
+            recording = sources[part.recording_id].recording
             with located(pointer="/recording_id"):
-                durations[part.recording_id] = round(float(sources[part.recording_id].facts.duration), 6)
+                sources[part.recording_id].facts  # noqa: B018 - raises RecordingNotComplete
+            durations[part.recording_id] = _known_end(recording)
             duration = durations[part.recording_id]
             check_range(part.start_seconds, part.end_seconds, duration=duration, shortest=0, longest=math.inf)
     total = total_seconds(parts, durations)

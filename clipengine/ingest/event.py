@@ -31,12 +31,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A finished recording. `keys` has every spelling that its key may have in the store, the likeliest first."""
+    """A finished recording. `keys` has every spelling that its key may have in the store, the likeliest first.
+
+    `has_ended`: nothing writes to it any more, even if a playlist has no end.
+    """
 
     keys: tuple[str, ...]
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     any_suffix: bool = False  # register it even if its name is not that of a media file
+    has_ended: bool = False
 
 
 @dataclass(frozen=True)

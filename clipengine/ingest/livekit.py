@@ -108,7 +108,7 @@ class LiveKitEvents:
                 yield Ignored(file.filename, "other_bucket")
                 continue
             started = {"started_at": rfc3339(file.started_at // 1_000_000)} if file.started_at else {}
-            yield Arrival((key,), egress.room_name or None, {**about, **started}, any_suffix=True)
+            yield Arrival((key,), egress.room_name or None, {**about, **started}, any_suffix=True, has_ended=True)
 
 
 def _claims(token: str, secret: str) -> dict[str, Any]:

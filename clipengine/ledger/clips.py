@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import peewee
+from peewee import OP
 
 from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
 from clipengine.clips.clip_key import CLIP_KEY, clip_key, next_clip_key
@@ -35,6 +36,8 @@ from clipengine.errors import (
     ClipEngineError,
     ClipNotFailed,
     ClipNotFound,
+    NoMediaInRange,
+    NotRecordedYet,
     QueueFull,
     RecordingNotComplete,
     RecordingNotFound,
@@ -58,6 +61,8 @@ CLIP_SORTS = {
     "size": (ClipRow.size_bytes, int),
 }
 _NO_ROOM_MS = 5_000
+_NEVER = 1 << 62  # a clip that waits for its recording is not due
+_WAITS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +122,9 @@ class Clips:
         """
         clip_id, now = new_id("clip"), now_ms()
         recordings = {recording.recording_id, *(part.recording_id for part in request.parts)}
-        asked = {name: value for name, value in vars(request).items() if name != "gaps"}  # the parts are without them
+        # The range and the parts were resolved.
+        asked = {name: value for name, value in vars(request).items() if name not in ("gaps", "last_seconds")}
+        waits = request.wait_until is not None
         clip = Clip(
             clip_id=clip_id,
             recording_id=recording.recording_id,
@@ -125,19 +132,78 @@ class Clips:
             object_key=clip_key(template, recording, request, clip_id, now, extension),
             created_at=now,
             queued_at=now,
+            step="waiting" if waits else "queued",
             **asked,
         )
         with self._database.transaction(ordered=False):
             for recording_id in sorted(recordings):  # in one order: two requests must not wait for each other
                 self._check_recording(recording_id)
             self._check_room()
+            due = _NEVER if waits else now
             self._database.insert(
-                _INSERT, **_values(clip), long=clip.long, duration_seconds=clip.expected_seconds, **_NEW, next_at=now
+                _INSERT, **_values(clip), long=clip.long, duration_seconds=clip.expected_seconds, **_NEW, next_at=due
             )
             self.documents.add(vars(clip))
             self._database.record_change("clip", clip_id)
-            self._database.enqueue("clips", clip_id)
+            if waits:
+                self._queue_if_reached(clip)
+            else:
+                self._database.enqueue("clips", clip_id)
         return clip
+
+    # ---- clips of what is not recorded yet
+
+    def is_waiting_for(self, recording_id: str) -> bool:
+        """Return True if a clip waits until more of this recording is written."""
+        return self._database.row(_waiting_for(recording_id).limit(1)) is not None
+
+    def queue_reached(self, recording_id: str) -> None:
+        """Queue the clips that waited for this recording and are recorded now. Call it in a transaction."""
+        for row in self._database.rows(_waiting_for(recording_id)):
+            self._queue_if_reached(_clip(row))
+
+    def end_waits(self) -> int:
+        """End the waits of the clips that were not recorded in time, and return their number."""
+        with self._database.session():
+            over = ClipRow.select(ClipRow.clip_id).where(ClipRow.step == "waiting", ClipRow.wait_until <= now_ms())
+            ended = 0
+            for each in self._database.rows(over.limit(_WAITS_AT_ONCE)):
+                with self._database.transaction(ordered=False):
+                    row = self._database.by_key(ClipRow, each["clip_id"], lock=True)
+                    ended += row is not None and row["step"] == "waiting" and self._end_wait(_clip(row))
+            return ended
+
+    def _end_wait(self, clip: Clip) -> bool:
+        if clip.on_timeout == "clamp" and all(part.start_seconds < self._written(part)[0] for part in clip.ranges):
+            return self._queue_waiting(clip)
+        return self._fail(clip.clip_id, "queued", clip.attempt, NotRecordedYet.of(clip.ranges[-1].end_seconds))
+
+    def _queue_if_reached(self, clip: Clip) -> None:
+        """Queue a waiting clip whose ranges are recorded, or as far as they are if the recordings have ended."""
+        for part in clip.ranges:
+            written, is_live = self._written(part)
+            if is_live and part.end_seconds > written:
+                return
+            if part.start_seconds >= written:
+                error = NoMediaInRange(f"the recording has ended at {written:g} s, before the range")
+                self._fail(clip.clip_id, "queued", clip.attempt, error)
+                return
+        self._queue_waiting(clip)
+
+    def _written(self, part: Part) -> tuple[float, bool]:
+        """Return the time up to which the recording of a part is known, and True if it is still written."""
+        row = self._database.by_key(RecordingRow, part.recording_id)
+        if row is None:
+            raise RecordingNotFound.of(part.recording_id)
+        return float(row["duration_seconds"]), bool(row["live"])
+
+    def _queue_waiting(self, clip: Clip) -> bool:
+        now = now_ms()
+        values = {"step": "queued", "next_at": now, "queued_at": now}
+        self._database.enqueue("clips", clip.clip_id)
+        return self.leases.transition(clip.clip_id, values, fence=clip.attempt, state="queued")
+
+    # ---- the queue
 
     def _check_recording(self, id: str) -> None:
         # With a lock, so that the recording is not deleted before this transaction ends.
@@ -309,9 +375,13 @@ class Clips:
 
     def retry(self, id: str) -> Clip:
         """Queue a failed clip again under the same id. Raises ClipNotFailed, ClipNotFound or QueueFull."""
-        values = entering("queued", error=None, completed_at=None, crashes=0, outage_ms=0, next_at=now_ms())
+        now = now_ms()
+        values = entering("queued", error=None, completed_at=None, crashes=0, outage_ms=0, next_at=now)
         with self._database.transaction(ordered=False):
             clip = _clip(self._row(id, lock=True))
+            if clip.wait_until is not None:  # it waits as long as before
+                wait_until = now + clip.wait_until - clip.created_at
+                values |= {"step": "waiting", "next_at": _NEVER, "wait_until": wait_until}
             if clip.state != "failed":
                 raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")
             self._check_room()
@@ -322,6 +392,8 @@ class Clips:
                 for key in keys:
                     self._removals.drop(key)
             self.transition(id, "failed", clip.attempt, values)
+            if clip.wait_until is not None:
+                self._queue_if_reached(self.get(id))
             return self.get(id)
 
     def delete(self, id: str) -> Clip:
@@ -449,6 +521,12 @@ class Clips:
         if row is None:
             raise ClipNotFound.of(id)
         return row
+
+
+def _waiting_for(recording_id: str) -> Any:
+    """Return the query of the clips that wait for a recording."""
+    of_part = peewee.Expression(ClipRow.parts, OP.ILIKE, peewee.Value(f'%"{recording_id}"%', converter=False))
+    return ClipRow.select().where(ClipRow.step == "waiting", (ClipRow.recording_id == recording_id) | of_part)
 
 
 def _values(clip: Clip) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import peewee
 
-from clipengine.clips.clip import Clip, EventType, Recording
+from clipengine.clips.clip import Clip, EventType, Recording, RecordingState
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
 from clipengine.ledger.database.schema import DeliveryRow, EventRow
@@ -25,6 +25,11 @@ from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))
 _Receiver = tuple[str | None, str]  # the id of its endpoint, and the URL
+_OF_STATE: dict[RecordingState, EventType] = {
+    "recording": "recording.recording",
+    "complete": "recording.complete",
+    "failed": "recording.failed",
+}
 _INTERNAL = ("engine_id", "request_id", "traceparent", "error_code")
 _PUBLIC = [field for field in EventRow._meta.sorted_fields if field.name not in _INTERNAL]
 _INSERT_DELIVERY = insert_statement(DeliveryRow)
@@ -107,9 +112,12 @@ class Events:
             self._write(events, self._subscribers("clip.expired"))
 
     def recording_ended(self, recording: Recording) -> None:
-        """Record `recording.complete` or `recording.failed`. Call it in the transaction that ends the probe."""
+        """Record the event of a recording's status: `recording.complete`, for example.
+
+        Call it in the transaction that ends the probe, or the recording.
+        """
         self._record(
-            "recording.complete" if recording.state == "complete" else "recording.failed",
+            _OF_STATE[recording.state],
             RecordingObject.of(recording).to_object(),
             recording_id=recording.recording_id,
         )

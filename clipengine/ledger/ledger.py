@@ -12,7 +12,7 @@ from typing import Any
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.schema import ClipRow, DeliveryRow, FetchRow, MetaRow, RecordingRow, RemovalRow
+from clipengine.ledger.database.schema import ClipRow, DeliveryRow, FetchRow, LiveRow, MetaRow, RecordingRow, RemovalRow
 from clipengine.ledger.deliveries import Deliveries
 from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.engines import Engines
@@ -21,6 +21,7 @@ from clipengine.ledger.expiry import Expiry
 from clipengine.ledger.fetches import Fetches
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
+from clipengine.ledger.live import Live
 from clipengine.ledger.opening.commit_watermark import CommitWatermark
 from clipengine.ledger.opening.location import open_database
 from clipengine.ledger.queue_order import QueueOrder
@@ -67,6 +68,7 @@ class Ledger:
         self.recordings = Recordings(database, self.events)
         self.fetches = Fetches(database, self.recordings, self._vault)
         self.clips = Clips(database, self.events, self.removals, max_queued)
+        self.live = Live(database, self.recordings, self.clips, self.events)
         self.uploads = Uploads(database, self.clips)
         self.shares = Shares(database, self._vault)
         self.transcripts = Transcripts(database)
@@ -138,9 +140,10 @@ class Ledger:
         """
         now = now_ms()
         waiting: list[tuple[type[Any], int, Any]] = [
-            (ClipRow, _MAX_DELAY_MS, ClipRow.status == "processing"),
+            (ClipRow, _MAX_DELAY_MS, (ClipRow.status == "processing") & (ClipRow.step != "waiting")),
             (RecordingRow, _MAX_DELAY_MS, RecordingRow.state == "processing"),
             (FetchRow, _MAX_DELAY_MS, FetchRow.next_at > 0),
+            (LiveRow, _MAX_DELAY_MS, LiveRow.next_at > 0),
             (RemovalRow, _MAX_DELAY_MS, RemovalRow.next_at > 0),
             (DeliveryRow, _MAX_DELIVERY_DELAY_MS, DeliveryRow.status == "pending"),
         ]

@@ -24,7 +24,8 @@ _SAMPLES = 50  # complete clips from which the speed is known
 _OVERHEAD_SECONDS = 0.5  # of a clip of any length: start, verification and upload
 
 _QUEUED = (
-    "SELECT priority, created_at, clip_id, duration_seconds FROM clips WHERE state = 'queued' "
+    "SELECT priority, created_at, clip_id, duration_seconds FROM clips "
+    "WHERE state = 'queued' AND step <> 'waiting' "
     f"ORDER BY priority DESC, created_at, clip_id LIMIT {_MAX_PLACES}"
 )
 _CUTTING = "SELECT duration_seconds, progress FROM clips WHERE state = 'cutting'"
@@ -58,7 +59,7 @@ class QueueOrder:
 
     def place(self, clip: Clip) -> QueuePlace | None:
         """Return the place of a clip, or None if it is not queued or more than 10,000 clips are before it."""
-        if clip.state != "queued":
+        if clip.state != "queued" or clip.step == "waiting":
             return None
         queue = self._snapshot()
         ahead = bisect_left(queue.keys, _key(clip.priority, clip.created_at, clip.clip_id))

@@ -1,4 +1,4 @@
-"""Recordings and their probes: `processing`, then `complete` or `failed`.
+"""Recordings and their probes: `processing`, then `complete` or `failed`; `recording` while they are written.
 
 One engine at a time holds the lease of a probe, see `lease`. A probe whose engines died is retried alone, see
 `quarantine`.
@@ -18,15 +18,24 @@ from clipengine.clips.metadata import merged
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
-from clipengine.ledger.database.schema import ClipRow, FetchRow, LandmarksRow, RecordingDocumentRow, RecordingRow
+from clipengine.ledger.database.schema import (
+    ClipRow,
+    FetchRow,
+    LandmarksRow,
+    LiveRow,
+    RecordingDocumentRow,
+    RecordingRow,
+)
 from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.live_row import new_live, safe_seconds
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.growing import Growth
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.seek_index import SeekIndex
@@ -78,6 +87,7 @@ class Recordings:
         metadata: dict[str, str] | None = None,
         tags: Sequence[str] = (),
         variant: dict[str, Any] | None = None,
+        live: bool = False,
         recording_id: str | None = None,
         retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
@@ -85,7 +95,8 @@ class Recordings:
 
         An existing recording of the same path and ETag is returned, but one that has failed only without
         `retry_failed`; `name`, `metadata` and `tags` are then ignored. That of a playlist, which is rewritten with
-        each segment, is found by its path alone, and by the `variant` if one is asked for.
+        each segment, is found by its path alone, and by the `variant` if one is asked for. A `live` one may still be
+        written: it has another ETag at any time.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
@@ -98,7 +109,7 @@ class Recordings:
             first = known.order_by(RecordingRow.created_at).limit(1)
             row = self._database.row(first.where(RecordingRow.state != "failed"))
             if row is None and not retry_failed:
-                row = self._database.row(first.where(RecordingRow.etag == etag))
+                row = self._database.row(first if live else first.where(RecordingRow.etag == etag))
             if row is not None:
                 return as_recording(row), False
             recording = Recording(
@@ -112,6 +123,7 @@ class Recordings:
                 metadata=metadata or {},
                 tags=[*tags],
                 variant=variant,
+                live=live,
             )
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)
@@ -136,6 +148,12 @@ class Recordings:
         row = self._database.row(query.order_by(RecordingRow.created_at.desc()).limit(1))
         return None if row is None else as_recording(row)
 
+    def written(self, bucket_path: str) -> Recording | None:
+        """Return the recording of this playlist that is still written, or None."""
+        of_path = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path, _has_status("recording"))
+        row = self._database.row(of_path.order_by(RecordingRow.created_at.desc()).limit(1))
+        return None if row is None else as_recording(row)
+
     def of_other_etag(self, bucket_path: str, *, etag: str, size: int) -> Sequence[Recording]:
         """Return the probed recordings of a path that have this size, a digest and another ETag."""
         of_path = (RecordingRow.bucket_path == bucket_path) & (RecordingRow.state == "complete")
@@ -155,7 +173,7 @@ class Recordings:
         """Return a page of recordings, newest first unless it is sorted by one of RECORDING_SORTS."""
         query, search = self.documents.filter(RecordingRow.select(), wanted)
         if wanted.status is not None:
-            query = query.where(RecordingRow.state == wanted.status)
+            query = query.where(_has_status(wanted.status))
         if wanted.name is not None:
             query = query.where(RecordingRow.name == wanted.name)
         if wanted.recording_id:
@@ -215,9 +233,13 @@ class Recordings:
         seek_index: SeekIndex | None = None,
         digest: str | None = None,
         pieces: PieceIndex | None = None,
+        growth: Growth | None = None,
     ) -> bool:
-        """Set the recording `complete` and write its event. Return False if the lease was lost."""
-        found = {
+        """Set the recording `complete`, or `recording` if it grows, and write its event.
+
+        Return False if the lease was lost.
+        """
+        found: dict[str, Any] = {
             "state": "complete",
             "facts": facts.model_dump(mode="json"),
             "duration_seconds": float(facts.duration),
@@ -233,7 +255,11 @@ class Recordings:
                 self._database.insert(LandmarksRow.insert(recording_id=probe.recording.recording_id, landmarks=columns))
             if pieces is not None and self._is_held(probe):
                 self.pieces.put(probe.recording.recording_id, pieces)
-            return self._end(probe, found)
+            if growth is None:
+                return self._end(probe, found | {"live": False})
+            if self._is_held(probe):
+                self._database.insert(LiveRow.insert(new_live(probe.recording.recording_id, growth)))
+            return self._end(probe, found | {"safe_seconds": safe_seconds(growth), "revision": 1}, is_written=True)
 
     def seek_index(self, id: str) -> SeekIndex | None:
         """Return the seek index that the probe has stored, or None."""
@@ -254,9 +280,10 @@ class Recordings:
         self._database.record_change("recording", id)
         self._events.recording_ended(self.get(id))
 
-    def _end(self, probe: Probe, values: dict[str, Any]) -> bool:
+    def _end(self, probe: Probe, values: dict[str, Any], *, is_written: bool = False) -> bool:
+        completed_at = None if is_written else now_ms()
         with self._database.transaction(ordered=False):
-            if not self._settle(probe, {**values, "completed_at": now_ms(), "engine_deaths": 0}):
+            if not self._settle(probe, {**values, "completed_at": completed_at, "engine_deaths": 0}):
                 return False
             self._events.recording_ended(self.get(probe.recording.recording_id))
         return True
@@ -362,9 +389,19 @@ def _in_store() -> Any:
     return RecordingRow.recording_id.not_in(FetchRow.select(FetchRow.recording_id))
 
 
+def _has_status(status: str) -> Any:
+    """Return the condition of a status. A recording that is still written has the state `complete`."""
+    if status == "recording":
+        return (RecordingRow.state == "complete") & RecordingRow.live
+    found: Any = RecordingRow.state == status
+    return found & ~RecordingRow.live if status == "complete" else found
+
+
 def as_recording(row: Row) -> Recording:
     """Return the recording of a row."""
     values = {name: row[name] for name in Recording.__dataclass_fields__}
+    if row["live"] and row["state"] == "complete":
+        values["state"] = "recording"
     if row["facts"] is not None:
         values["facts"] = SourceFacts.model_validate(row["facts"])
     return Recording(**values)

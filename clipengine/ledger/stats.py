@@ -38,8 +38,8 @@ class Failures:
 
 _HOUR_MS = 3_600_000
 _CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'cutting', 'uploading') GROUP BY state"
-_OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing'"
-_QUEUED_SINCE = "SELECT MIN(queued_at) FROM clips WHERE state = 'queued'"
+_OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing' AND step <> 'waiting'"
+_QUEUED_SINCE = "SELECT MIN(queued_at) FROM clips WHERE state = 'queued' AND step <> 'waiting'"
 _RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
 # Without deliveries that wait for an endpoint that was disabled by request: they need no attention.
 _DELIVERIES = (

@@ -13,17 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clipengine.api.http.access import Action, Object
 from clipengine.client import AsyncClient, ClientError
+from clipengine.clips.clip import OnTimeout
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
+from clipengine.objects.base import RecordingStatus, Status
 
 _MAX_WAIT = 600
 _MAX_CUES = 500
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Status = Literal["processing", "complete", "failed"]
 
 
 class _Arguments(BaseModel):
@@ -31,16 +32,17 @@ class _Arguments(BaseModel):
 
 
 class _List(_Arguments):
-    status: Status | None = None
     limit: int = Field(default=20, ge=1, le=100)
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
 
 
 class ListRecordings(_List):
+    status: RecordingStatus | None = None
     name: str | None = Field(default=None, max_length=200, description="Exact name.")
 
 
 class ListClips(_List):
+    status: Status | None = None
     recording_id: Id | None = None
     label: str | None = Field(default=None, max_length=200, description="Exact label.")
 
@@ -103,6 +105,12 @@ class PlanClip(_Arguments):
 
 class CreateClip(PlanClip):
     label: str = Field(min_length=1, max_length=200, description="Title of the clip.")
+    last_seconds: Seconds | None = Field(
+        default=None, description="Instead of a range: so many seconds up to the end, or up to what is recorded now."
+    )
+    on_timeout: OnTimeout | None = Field(
+        default=None, description="`clamp`: cut what is recorded, if a range in the future is not recorded in time."
+    )
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT, description="Return after this time at the latest.")
 
 

@@ -54,6 +54,12 @@ def probe_pieces(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
     return PieceProbe(facts, [scan for scan, _, _ in scanned], origins, read)
 
 
+def scan_pieces(source: ByteSource, index: PieceSeekIndex) -> tuple[list[RunScan], set[Size]]:
+    """Return the scans of pieces that were added to a recording, and the sizes of their pictures."""
+    scanned = [_scan(source, run) for track in range(len(index.kinds)) for run in index.runs(track)]
+    return [scan for scan, _, _ in scanned], {size for _, sizes, _ in scanned for size in sizes}
+
+
 def _head(source: ByteSource, run: PlacedRun) -> ProbeResult:
     """Return the facts of a track from its first piece."""
     return probe(PieceSource(source, run, 0, 0))
@@ -79,6 +85,7 @@ def _scan(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int]:
 
 def _extent(source: ByteSource, run: PlacedRun, number: int) -> tuple[Extent, set[Size], int]:
     starts: dict[bool, Fraction] = {}
+    arrived: dict[int, Fraction] = {}  # stream -> time up to which all of it is in this piece
     ends = {is_video: Timeline(Fraction(0), joins_discontinuities=False) for is_video in (True, False)}
     pieces = PieceSource(source, run, number, number)
     with MediaReader(pieces) as reader, open_recording(reader, pieces.splice) as container:
@@ -91,12 +98,17 @@ def _extent(source: ByteSource, run: PlacedRun, number: int) -> tuple[Extent, se
             found = stamps.of(packet)
             if found is None or not is_presented(packet):
                 continue
-            is_video, duration = isinstance(packet.stream, VideoStream), (packet.duration or 0)
+            is_video = isinstance(packet.stream, VideoStream)
+            duration = (packet.duration or 0) * as_fraction(packet.time_base)
+            until = found[1] if is_video else found[0] + duration
+            arrived[packet.stream_index] = max(until, arrived.get(packet.stream_index, until))
             starts[is_video] = min(found[0], starts.get(is_video, found[0]))
-            ends[is_video].add(packet.stream_index, *found, duration * as_fraction(packet.time_base))
+            ends[is_video].add(packet.stream_index, *found, duration)
         sizes = set() if video is None else {(video.codec_context.width, video.codec_context.height)}
     known = {is_video: ends[is_video].end for is_video in starts}
-    return Extent(starts.get(True), known.get(True), starts.get(False), known.get(False)), sizes, reader.bytes_read
+    safe_end = min(arrived.values(), default=None)
+    extent = Extent(starts.get(True), known.get(True), starts.get(False), known.get(False), safe_end)
+    return extent, sizes, reader.bytes_read
 
 
 def _facts(kinds: Iterable[TrackKind], heads: list[SourceFacts], sizes: list[Size]) -> SourceFacts:

@@ -15,6 +15,7 @@ Object = dict[str, Any]  # JSON
 _JSON = frozenset((str, int, float, bool, dict, type(None)))
 
 Status = Literal["processing", "complete", "failed"]
+RecordingStatus = Literal["processing", "recording", "complete", "failed"]
 Time = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 ]
@@ -80,7 +81,7 @@ class ApiObject:
 
 
 class JobObject(ApiObject):
-    """An object with a `status`, which changes once."""
+    """An object with a `status`, which is `processing` until clips can be cut of it, or it has ended."""
 
     @property
     def ended(self) -> bool:

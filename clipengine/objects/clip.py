@@ -116,6 +116,8 @@ class ClipObject(JobObject):
     """As requested; null if not given, which keeps all transcripts. `result.subtitles` lists the files."""
     queue: QueuePlaceObject | None = None
     """Of a queued clip, in GET and PATCH. Null otherwise, in events, and after the first 10,000 of the queue."""
+    wait_until: MaybeTime = None
+    """How long it waits, or has waited, for its recording, which is still written; null if it need not wait."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 
@@ -133,6 +135,7 @@ class ClipObject(JobObject):
             snap=clip.snap and clip.snap.model_dump(),
             subtitles=clip.subtitles_object(),
             queue=queue and _place(queue),
+            wait_until=shown_time(clip.wait_until),
             **given,
         )
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from typing_extensions import TypedDict
 
 from clipengine.clips.clip import MAX_SHOWN_GAPS, Recording
-from clipengine.objects.base import ApiObject, JobObject, MaybeTime, Status, Time, described
+from clipengine.objects.base import ApiObject, JobObject, MaybeTime, RecordingStatus, Time, described
 from clipengine.objects.clip import ErrorObject
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 from clipengine.recordings.pieces import MICROSECONDS, GapReason, ListedPiece
@@ -99,12 +99,16 @@ class GapObject(TypedDict):
 
 @dataclass(frozen=True)
 class RecordingObject(JobObject):
-    """A recording. `status` is `processing` while it is probed, then `complete` (with `media`) or `failed`."""
+    """A recording. `status` is `processing` while it is probed, then `complete` (with `media`) or `failed`.
+
+    One that is still written is `recording` before it is `complete`.
+    """
 
     recording_id: str
-    status: Status
-    """`processing` until it is `complete` or `failed`."""
+    status: RecordingStatus
+    """`processing`, then `complete` or `failed`; `recording` while it is written, with clips of what is there."""
     duration_seconds: float | None = None
+    """While it is `recording`: up to here, all video and audio is there."""
     file_size_bytes: int = 0
     """Size of the object."""
     bucket_path: str = ""
@@ -132,6 +136,8 @@ class RecordingObject(JobObject):
     """Number of all gaps."""
     variant: VariantObject | None = None
     """Of a master playlist, as requested; null for the best one."""
+    revision: int | None = None
+    """Increases whenever a recording that is still written grows; null for others."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object}
 

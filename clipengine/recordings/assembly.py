@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from clipengine.errors import PlaylistInvalid, TooManyPieces
@@ -19,7 +20,7 @@ from clipengine.recordings.pieces import (
     Track,
     TrackKind,
 )
-from clipengine.recordings.playlist import ByteRange, MediaPlaylist
+from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
 
 
 class StoredPiece(NamedTuple):
@@ -30,12 +31,13 @@ class StoredPiece(NamedTuple):
 
 
 class ListedTrack(NamedTuple):
-    """A track with its playlist."""
+    """A track with its playlist, and the key of that."""
 
     kind: TrackKind
     playlist: MediaPlaylist
     title: str | None = None
     language: str | None = None
+    key: str = ""
 
 
 class ListedText(NamedTuple):
@@ -51,20 +53,37 @@ def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> Pi
 
     The places of the pieces are those that the playlist states. Raises PlaylistInvalid or TooManyPieces.
     """
-    tracks = [Track(each.kind, list(_runs(each.playlist, stored)), each.title, each.language) for each in listed]
+    tracks = [
+        Track(each.kind, list(_runs(each.playlist.segments, stored)), each.title, each.language) for each in listed
+    ]
     tracks = [track for track in tracks if track.runs]
     if not tracks:
         raise PlaylistInvalid("none of the objects that the playlist names is in the store")
-    if sum(len(track.runs) for track in tracks) > MAX_RUNS:
-        raise TooManyPieces(f"the recording has more than {MAX_RUNS} discontinuities and gaps")
+    check_runs(sum(len(track.runs) for track in tracks))
     return PieceIndex(tracks)
 
 
-def _runs(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> Iterator[Run]:
-    run: Run | None = None
-    at = 0
+def check_runs(count: int) -> None:
+    """Raise TooManyPieces if a recording must not have as many runs."""
+    if count > MAX_RUNS:
+        raise TooManyPieces(f"the recording has more than {MAX_RUNS} discontinuities and gaps")
+
+
+def continued(end: Track, segments: Sequence[Segment], stored: Mapping[str, StoredPiece]) -> Track:
+    """Return the runs of segments that follow a track, of which `end` has the last run with its last piece only.
+
+    The first run begins with that piece. Raises PlaylistInvalid.
+    """
+    (last,) = end.runs
+    first = replace(last, gap=None, pieces=[*last.pieces])
+    return replace(end, runs=list(_runs(segments, stored, first)))
+
+
+def _runs(segments: Iterable[Segment], stored: Mapping[str, StoredPiece], run: Run | None = None) -> Iterator[Run]:
+    """Yield the runs of the segments. The first one continues the `run`, if it is given."""
+    at = 0 if run is None else run.pieces[-1].end
     gap: GapReason | None = None
-    for segment in playlist.segments:
+    for segment in segments:
         duration = round(segment.seconds * MICROSECONDS)
         data = None if segment.gap or segment.encrypted else _range(segment.data, stored)
         init = None if segment.init is None else _init(segment.init, stored)

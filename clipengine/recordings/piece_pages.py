@@ -38,14 +38,59 @@ def pack_head(index: PieceIndex) -> bytes:
             "kind": track.kind,
             "title": track.title,
             "language": track.language,
-            "runs": [
-                [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), run.first_dated, run.last_dated]
-                for run in track.runs
-            ],
+            "runs": [_packed_run(run) for run in track.runs],
         }
         for track in index.tracks
     ]
     return _packed(tracks)
+
+
+def pack_added(head: bytes, lasts: Sequence[PiecePage], tail: PieceIndex) -> tuple[bytes, list[PiecePage]]:
+    """Return the head of an index, and the changed and new pages, after pieces were added.
+
+    `lasts` are the last pages of all tracks. The first run of each track of `tail` begins with the last piece of the
+    index, the others follow it.
+    """
+    tracks, pages = _unpacked(head), []
+    for number, (packed, track) in enumerate(zip(tracks, tail.tracks, strict=True)):
+        first, *others = track.runs
+        _add_to_run(packed["runs"][-1], first)
+        packed["runs"] += [_packed_run(run) for run in others]
+        page = next(each for each in lasts if each.track == number)
+        added = [*first.pieces[1:], *(piece for run in others for piece in run.pieces)]
+        pieces = [*_pieces(_unpacked(page.data)), *added]
+        for begin in range(0, len(pieces) if added else 0, PAGE_PIECES):
+            taken = pieces[begin : begin + PAGE_PIECES]
+            pages.append(PiecePage(number, page.first + begin, taken[0].start, _packed(_columns(taken))))
+    return _packed(tracks), pages
+
+
+def _add_to_run(packed: list[Any], run: Run) -> None:
+    """Add the pieces of a run after its first one, which the packed run has already."""
+    before = packed[3] - 1
+    packed[3] += len(run.pieces) - 1
+    for place, dated in ((5, run.first_dated), (6, run.last_dated)):
+        if dated is not None and dated.number and (place == 6 or packed[5] is None):
+            packed[place] = [dated.number + before, dated.date]
+
+
+def _packed_run(run: Run) -> list[Any]:
+    return [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), run.first_dated, run.last_dated]
+
+
+def unpack_end(head: bytes, lasts: Sequence[PiecePage]) -> PieceIndex:
+    """Return the last run of each track with its last piece only, dated as the last one that has a date."""
+    tracks = []
+    for number, packed in enumerate(_unpacked(head)):
+        discontinuity, init, gap, count, shift, _, dated = packed["runs"][-1]
+        page = next(each for each in lasts if each.track == number)
+        pieces = [*_pieces(_unpacked(page.data))]
+        run = Run(discontinuity, init and ObjectRange(*init), gap, pieces[-1:], Fraction(shift))
+        place = None if dated is None else dated[0] - count + len(pieces)  # in the page
+        if dated is not None and place is not None and place >= 0:
+            run.last_dated = Dated(0, dated[1] + run.pieces[0].start - pieces[place].start)
+        tracks.append(Track(packed["kind"], [run], packed["title"], packed["language"]))
+    return PieceIndex(tracks)
 
 
 def unpack(head: bytes, pages: Sequence[PiecePage]) -> PieceIndex:

@@ -155,14 +155,13 @@ class PieceSeekIndex(SeekIndex):
 
 def seek_index_of(index: PieceIndex) -> PieceSeekIndex:
     """Return the seek index of all pieces. It may be too large for a job: `between` returns a part of it."""
-    at, runs, pieces = 0, [], []
+    located, runs, pieces = index.located(), [], []
     for track, run in index.runs():
-        head = run.init.length if run.init is not None else 0
-        runs.append((track, len(run.pieces), run.shift, at, head, run.after_gap))
-        at += head
-        for piece in run.pieces:
-            pieces.append((at, piece.data.length, piece.start))
-            at += piece.data.length
+        head = 0 if run.init is None else next(located)[0]
+        places = [(next(located)[0], piece.data.length, piece.start) for piece in run.pieces]
+        length = 0 if run.init is None else run.init.length
+        runs.append((track, len(run.pieces), run.shift, head, length, run.after_gap))
+        pieces += places
     names = ("run_tracks", "run_counts", "run_shifts", "head_offsets", "head_lengths", "after_gaps")
     columns: dict[str, Any] = dict(zip(names, zip(*runs, strict=True), strict=True))
     columns |= dict(zip(("offsets", "lengths", "starts"), zip(*pieces, strict=True), strict=True))

@@ -7,10 +7,9 @@ header or a missing piece ends a run. A recording in one file is one track with 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 # A track of kind "muxed" has video and audio; of the others only the named kind is used.
@@ -22,6 +21,7 @@ MAX_AUDIO_STREAMS = 63  # of a track
 MAX_RUNS = 2000  # of a recording: two pieces of each are probed
 MAX_INIT_BYTES = 1 << 20
 MICROSECONDS = 1_000_000
+TRACK_BYTES = 1 << 46  # of the virtual object, for each track
 
 
 class ObjectRange(NamedTuple):
@@ -127,7 +127,8 @@ class Counts:
 class PieceIndex:
     """All pieces of a recording.
 
-    The bytes of its runs, each with its header, follow each other in one virtual object, which children read.
+    The bytes of its runs, each with its header, follow each other in one virtual object, which children read. Each
+    track begins at a fixed offset, so that no byte moves when pieces are added to a track that is still written.
     """
 
     tracks: list[Track]
@@ -140,11 +141,16 @@ class PieceIndex:
 
     def ranges(self) -> Iterator[ObjectRange]:
         """Yield the ranges of the virtual object in order."""
-        for _, run in self.runs():
-            if run.init is not None:
-                yield run.init
-            for piece in run.pieces:
-                yield piece.data
+        return (data for _, data in self.located())
+
+    def located(self) -> Iterator[tuple[int, ObjectRange]]:
+        """Yield the ranges of the virtual object in order, each with its offset."""
+        for number, track in enumerate(self.tracks):
+            at = number * TRACK_BYTES
+            for run in track.runs:
+                for data in (*([] if run.init is None else [run.init]), *(piece.data for piece in run.pieces)):
+                    yield at, data
+                    at += data.length
 
     def listed(self, start: int) -> list[ListedPiece]:
         """Return the pieces of all tracks that end after a time in microseconds, in the order of their starts."""
@@ -175,11 +181,8 @@ class PieceIndex:
 
     @property
     def etag(self) -> str:
-        """A hash over all pieces, which continues if pieces are added."""
-        digest = b""
-        for each in self.ranges():
-            digest = hashlib.sha256(digest + repr(tuple(each)).encode()).digest()
-        return f"pieces-{digest.hex()[:32]}"
+        """A hash over all pieces."""
+        return continued_etag("", self.ranges())
 
     @property
     def counts(self) -> Counts:
@@ -198,6 +201,9 @@ def track_of(stream: int) -> int:
     return stream // (1 + MAX_AUDIO_STREAMS)
 
 
-def offsets(ranges: Sequence[ObjectRange]) -> list[int]:
-    """Return the offset of each range in the virtual object, and its size."""
-    return [0, *accumulate(each.length for each in ranges)]
+def continued_etag(etag: str, added: Iterable[ObjectRange]) -> str:
+    """Return the ETag of an index after pieces were added to one with this ETag."""
+    digest = etag.encode()
+    for each in added:
+        digest = hashlib.sha256(digest + repr(tuple(each)).encode()).digest()
+    return f"pieces-{digest.hex()[:32]}"

@@ -22,18 +22,23 @@ _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is 
 
 
 class Extent(NamedTuple):
-    """Start and end of the video and the audio of a piece, in container time. None for media that is absent."""
+    """Start and end of the video and the audio of a piece, in container time. None for media that is absent.
+
+    `safe_end` is the time up to which all media has arrived with the piece: the least of the decoding time of the last
+    frame, before which no later one is shown, and the ends of the audio streams.
+    """
 
     video_start: Fraction | None
     video_end: Fraction | None
     audio_start: Fraction | None
     audio_end: Fraction | None
+    safe_end: Fraction | None = None
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Self:
         """Return the extent that a child reports. Raises ValueError."""
-        if len(values) != 4:
-            raise ValueError("an extent has four times")
+        if len(values) != 5:
+            raise ValueError("an extent has five times")
         return cls(*(None if each is None else bounded(each) for each in values))
 
     @property
@@ -66,17 +71,29 @@ def near(time: Fraction, expected: Fraction) -> Fraction:
     return time + round((expected - time) / _WRAP_SECONDS) * _WRAP_SECONDS
 
 
+class Placement(NamedTuple):
+    """The end of the placed runs, and for each track the time up to which all of its media has arrived."""
+
+    end: Fraction
+    safe_ends: list[Fraction]
+
+
 @dataclass
 class _Placed:
-    """A run with its scan and its place. `begins` and `ends` are the times of its first and its last piece."""
+    """A run with its scan and its place. `begins` and `ends` are the times of its first and its last piece.
+
+    With `keeps_clock`, the run continues one that was placed before.
+    """
 
     track: int
     run: Run
     scan: RunScan
+    keeps_clock: bool = False
     begins: Fraction = Fraction(0)
     ends: Fraction = Fraction(0)
     video_end: Fraction = Fraction(0)
     end: Fraction = Fraction(0)
+    safe_end: Fraction = Fraction(0)
 
     def place(self, shift: Fraction, expected: Fraction) -> None:
         """Place the run with this shift, near the expected time of its first piece."""
@@ -89,6 +106,8 @@ class _Placed:
         grid_end, latest = self.scan.last.end, self.scan.last.latest
         self.video_end = after if grid_end is None else near(grid_end + self.run.shift, after)
         self.end = after if latest is None else near(latest + self.run.shift, after)
+        safe = self.scan.last.safe_end
+        self.safe_end = self.ends if safe is None else near(safe + self.run.shift, after)
         self._spread()
 
     def _spread(self) -> None:
@@ -108,16 +127,41 @@ def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fractio
 
     `origins` are the first presentation times of the tracks, in container time.
     """
+    return place_growing(index, scans, origins).end
+
+
+def place_growing(
+    index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None], *, continues: bool = False
+) -> Placement:
+    """Set the shifts of all runs and the starts of all pieces.
+
+    If the index `continues` another one, the first run of each track begins with its last piece that was placed, and
+    keeps its shift.
+    """
+    placed = _place_runs(index, scans, origins, continues=continues)
+    last = {each.track: each.safe_end for each in placed}  # in the order of each track
+    return Placement(max(each.end for each in placed), [last[track] for track in range(len(index.tracks))])
+
+
+def _place_runs(
+    index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None], *, continues: bool
+) -> list[_Placed]:
     groups: defaultdict[int, list[_Placed]] = defaultdict(list)
+    clocks: dict[int, Fraction] = {}
     for (track, run), scan in zip(index.runs(), scans, strict=True):
-        groups[run.discontinuity].append(_Placed(track, run, scan))
+        keeps = continues and run is index.tracks[track].runs[0]
+        if keeps:
+            clocks.setdefault(run.discontinuity, run.shift)
+        groups[run.discontinuity].append(_Placed(track, run, scan, keeps))
     before, stated_edge = None, 0  # the last run of the group before, and its stated end
     clock: int | None = None  # the date of the timeline's start by the dates of the group before
     placed: list[_Placed] = []
     for number in sorted(groups):
         group = groups[number]
         stated_end = max(each.run.pieces[-1].end for each in group)
-        if before is not None:
+        if number in clocks:
+            expected, shift = _seconds(group[0].run.pieces[0].start), clocks[number]
+        elif before is not None:
             reference = _reference(group)
             pause = _pause(clock, before, reference.run)
             if pause is not None:
@@ -130,7 +174,7 @@ def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fractio
         _place_group(group, shift, expected)
         before, stated_edge, clock = _last(group), stated_end, _clock(group)
         placed += group
-    return max(each.end for each in placed)
+    return placed
 
 
 def _first_shift(
@@ -155,7 +199,9 @@ def _place_group(group: Sequence[_Placed], shift: Fraction, expected: Fraction) 
     for each in group:
         stated_start, stated_end = each.run.pieces[0].start, each.run.pieces[-1].end
         own, known = shift, before.get(each.track)
-        if known is not None:
+        if each.keeps_clock:
+            own, expected_here = each.run.shift, _seconds(stated_start)
+        elif known is not None:
             gap = max(Fraction(0), _seconds(stated_start - known[1]))
             expected_here = known[0].video_end + gap
             first = each.scan.first.start

@@ -1,4 +1,4 @@
-"""Parser of HLS playlists (RFC 8216) of finished recordings.
+"""Parser of HLS playlists (RFC 8216), finished ones and those that are still written.
 
 Playlists are hostile text that the parent process reads: every value has a limit here, and nothing is fetched. A URI
 becomes a key of the store in the folder of the registered playlist, or the playlist is refused.
@@ -6,6 +6,7 @@ becomes a key of the store in the folder of the registered playlist, or the play
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 import unicodedata
@@ -34,6 +35,7 @@ _MAX_NAME = 80
 _MAX_OFFSET = (1 << 63) - 1
 _MAX_METHOD = 40
 _MAX_DATE = 40  # characters
+_MAX_SEQUENCE = 1 << 53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_AGE = timedelta(days=230 * 365)  # as that of a creation time
 
@@ -45,6 +47,7 @@ _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]{1,40})=("[^"]*"|[^",]*)(?:,|$)')
 _UNSUPPORTED = ("#EXT-X-I-FRAMES-ONLY", "#EXT-X-SKIP", "#EXT-X-DEFINE")
+_NUMBERED = ("#EXT-X-MEDIA-SEQUENCE", "#EXT-X-TARGETDURATION", "#EXT-X-DISCONTINUITY-SEQUENCE")
 
 
 class ByteRange(NamedTuple):
@@ -72,10 +75,15 @@ class Segment(NamedTuple):
 
 @dataclass
 class MediaPlaylist:
-    """The segments of one track, in order."""
+    """The segments of one track, in order. `first` is the media sequence number of the first one.
+
+    `target_seconds` is the longest that a segment may be, 0 if it is not stated.
+    """
 
     segments: list[Segment] = field(default_factory=list)
     ended: bool = False
+    first: int = 0
+    target_seconds: int = 0
 
 
 class Variant(NamedTuple):
@@ -206,6 +214,7 @@ class _MediaParser(_Parser):
         self._ends: dict[str, int] = {}  # key -> end of its last byte range
         self._init: ByteRange | None = None
         self._discontinuity = 0
+        self._count = 0  # of all segments, also those that were taken
         self._gaps = 0
         self._encryption: str | None = None
         self._begin_segment()
@@ -228,12 +237,24 @@ class _MediaParser(_Parser):
             self._encryption = None if method == "NONE" else method[:_MAX_METHOD]
         elif tag == "#EXT-X-MAP":
             self._init = self._map(_attributes(value))
-        elif tag == "#EXT-X-DISCONTINUITY" and self._playlist.segments:
+        elif tag == "#EXT-X-DISCONTINUITY" and self._count:
             self._discontinuity += 1
         elif tag == "#EXT-X-ENDLIST":
             self._playlist.ended = True
+        elif tag in _NUMBERED:
+            self._describe_playlist(tag, value)
         else:
             self._describe_segment(tag, value)
+
+    def _describe_playlist(self, tag: str, value: str) -> None:
+        """Keep a number that the playlist states of itself."""
+        number = _whole_number(value)
+        if tag == "#EXT-X-MEDIA-SEQUENCE":
+            self._playlist.first = number
+        elif tag == "#EXT-X-TARGETDURATION":
+            self._playlist.target_seconds = min(number, MAX_SEGMENT_SECONDS)
+        elif not self._count:
+            self._discontinuity = number
 
     def _describe_segment(self, tag: str, value: str) -> None:
         """Keep what a tag says about the next segment."""
@@ -250,8 +271,9 @@ class _MediaParser(_Parser):
         if self._seconds is None:
             raise PlaylistInvalid(f"the segment {uri[:80]!r} has no EXTINF")
         segments = self._playlist.segments
-        if len(segments) == MAX_SEGMENTS:
+        if self._count == MAX_SEGMENTS:
             raise TooManyPieces(f"the playlist has more than {MAX_SEGMENTS} segments")
+        self._count += 1
         self._gaps += self._gap
         if self._gaps > MAX_GAPS:
             raise TooManyPieces(f"the playlist has more than {MAX_GAPS} gaps")
@@ -279,12 +301,82 @@ class _MediaParser(_Parser):
         length, offset = _byte_range(found["BYTERANGE"])
         return ByteRange(key, offset or 0, length)
 
+    @property
+    def playlist(self) -> MediaPlaylist:
+        """What was parsed so far."""
+        return self._playlist
+
+    def take(self, number: int) -> list[tuple[int, Segment]]:
+        """Return the segments from a media sequence number on, each with its number, and forget those before it."""
+        playlist = self._playlist
+        before = min(max(0, number - playlist.first), len(playlist.segments))
+        del playlist.segments[:before]
+        playlist.first += before
+        return list(enumerate(playlist.segments, playlist.first))
+
     def finish(self) -> MediaPlaylist:
         if not self._playlist.segments:
             raise PlaylistInvalid("the playlist has no segments")
         if all(segment.encrypted for segment in self._playlist.segments):
             raise RecordingEncrypted(f"the segments of the playlist are encrypted ({self._encryption})")
         return self._playlist
+
+
+class GrowingPlaylist:
+    """A media playlist that is read again and again while it is written.
+
+    What it began with before is recognised, and only the rest of it is parsed.
+    """
+
+    def __init__(self, key: str, folder: str, *, base_url: str = "") -> None:
+        self._place = _Place(key, folder, base_url)
+        self._parser = _MediaParser(self._place)
+        self._parsed = 0  # bytes
+        self._digest = hashlib.sha256().digest()  # of these bytes
+        self.ended = False
+
+    def read(self, data: bytes) -> None:
+        """Parse the bytes of the playlist, as far as its lines are complete. Raises RecordingError."""
+        if len(data) > MAX_PLAYLIST_BYTES:
+            raise PlaylistInvalid(f"the playlist has more than {MAX_PLAYLIST_BYTES >> 20} MiB")
+        parser, begin = self._parser, self._parsed
+        known = hashlib.sha256(data[:begin])
+        if known.digest() != self._digest:
+            parser, begin, known = _MediaParser(self._place), 0, hashlib.sha256()
+        end = data.rfind(b"\n") + 1
+        ended = data[end:].strip() == b"#EXT-X-ENDLIST"
+        try:
+            if end > begin:
+                for line in _complete_lines(data[begin:end], at_start=not begin):
+                    parser.add(line)
+                ended = ended or parser.playlist.ended
+        except BaseException:
+            self._parser, self._parsed, self._digest = _MediaParser(self._place), 0, hashlib.sha256().digest()
+            raise
+        known.update(data[begin:end])
+        self._parser, self._parsed, self._digest, self.ended = parser, end, known.digest(), ended
+
+    @property
+    def target_seconds(self) -> int:
+        return self._parser.playlist.target_seconds
+
+    @property
+    def next_number(self) -> int:
+        """The media sequence number after the last segment."""
+        return self._parser.playlist.first + len(self._parser.playlist.segments)
+
+    def take(self, number: int) -> list[tuple[int, Segment]]:
+        """Return the segments from a number on, each with its number, and forget those before it."""
+        return self._parser.take(number)
+
+
+def _complete_lines(data: bytes, *, at_start: bool) -> list[str]:
+    if at_start:
+        return _lines(data)
+    try:
+        return [line for each in data.decode().split("\n") if (line := each.strip())]
+    except UnicodeDecodeError:
+        raise PlaylistInvalid("the playlist is not UTF-8") from None
 
 
 class _MasterParser(_Parser):
@@ -381,6 +473,13 @@ def _date(value: str) -> int | None:
     except (ValueError, OverflowError):
         return None
     return since // timedelta(microseconds=1) if timedelta(0) < since < _MAX_AGE else None
+
+
+def _whole_number(text: str) -> int:
+    number = text.strip()
+    if not _NUMBER.fullmatch(number) or int(number) > _MAX_SEQUENCE:
+        raise PlaylistInvalid(f"{number[:40]!r} is not a whole number")
+    return int(number)
 
 
 def _byte_range(text: str) -> tuple[int, int | None]:

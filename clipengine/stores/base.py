@@ -54,6 +54,12 @@ class Store(Protocol):
     def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
         """Open an object for ranged reads. Raises ObjectChanged if `etag` is given and does not match."""
 
+    def read(self, key: str, *, limit: int, unless: str | None = None) -> tuple[StoredObject, bytes] | None:
+        """Return an object and its first `limit` bytes, or None if its ETag is still `unless`. Raises ObjectMissing.
+
+        It is one request, and without data if nothing has changed.
+        """
+
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, sha256: str) -> StoredObject:
         """Store `size` bytes of `body` (seekable, at its start) atomically and verify them with a HEAD request.
 
@@ -72,8 +78,8 @@ class Store(Protocol):
         Missing objects are not errors. Raises StorageError if the request failed as a whole.
         """
 
-    def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield the objects whose keys begin with `prefix`, in key order."""
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin with `prefix` and follow `after`, in key order."""
 
     def link(
         self,

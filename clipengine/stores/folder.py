@@ -20,7 +20,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -115,11 +115,18 @@ class FolderStore:
             os.close(fd)
             raise
 
-    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+    def read(self, key: str, *, limit: int, unless: str | None = None) -> tuple[StoredObject, bytes] | None:
+        if self.head(key).etag == unless:
+            return None
+        with closing(self.open(key)) as reader:
+            return reader.info, reader.read_at(0, limit)
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
         check_list_prefix(prefix)
         folder, slash, _ = prefix.rpartition("/")
         self._check_store()
-        yield from self._walk(self._resolve(folder), folder + slash, prefix)
+        found = self._walk(self._resolve(folder), folder + slash, prefix)
+        yield from (each for each in found if os.fsencode(each.key) > os.fsencode(after))
         self._check_store()  # otherwise an outage looks like an empty folder
 
     def _walk(self, folder: Path, parent: str, prefix: str) -> Iterator[StoredObject]:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 
 from clipengine.errors import ObjectMissing, PieceMissing
-from clipengine.recordings.pieces import ObjectRange, PieceIndex, offsets
+from clipengine.recordings.pieces import ObjectRange, PieceIndex
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 
 _OPEN_OBJECTS = 8
@@ -16,25 +16,27 @@ _OPEN_OBJECTS = 8
 class PiecesReader:
     """ObjectReader over the virtual object of an index. Each piece is pinned to its own ETag. Thread-safe.
 
-    At most 8 objects are open at a time.
+    At most 8 objects are open at a time. Its size spans the space between the tracks; `stored_bytes` is without that.
     """
 
     def __init__(self, store: Store, key: str, index: PieceIndex, *, etag: str, modified: int = 0) -> None:
         self._store = store
-        self._ranges = list(index.ranges())
-        self._offsets = offsets(self._ranges)
+        self._offsets, self._ranges = zip(*index.located(), strict=True)
         self._open: OrderedDict[tuple[str, str], ObjectReader] = OrderedDict()
         self._lock = threading.Lock()
         self._used: set[int] = set()
-        self.info = StoredObject(key, self._offsets[-1], etag, modified)
+        self.info = StoredObject(key, self._offsets[-1] + self._ranges[-1].length, etag, modified)
+        self.stored_bytes = sum(each.length for each in self._ranges)
 
     def read_at(self, offset: int, length: int) -> bytes:
         end, parts = min(offset + length, self.info.size), []
         while offset < end:
             number = bisect_right(self._offsets, offset) - 1
             piece = self._ranges[number]
-            self._used.add(number)
             skipped = offset - self._offsets[number]
+            if skipped >= piece.length:
+                break  # between two tracks
+            self._used.add(number)
             taken = min(end - offset, piece.length - skipped)
             parts.append(self._read(piece, piece.offset + skipped, taken))
             offset += taken

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -38,18 +38,24 @@ def names_pieces(reader: ObjectReader) -> bool:
 
 @dataclass(frozen=True)
 class ReadPlaylist:
-    """The index of a recording, and its texts, which are not read yet."""
+    """The index of a recording, and its texts, which are not read yet.
+
+    `written` are the tracks of a recording that is still written, with the number of the segment that follows in
+    each; it is empty for a finished one.
+    """
 
     index: PieceIndex
     texts: list[ListedText]
+    written: list[tuple[str, int]] = field(default_factory=list)
 
 
 def read_pieces(
-    store: Store, reader: ObjectReader, variant: VariantChoice = LARGEST, *, base_url: str = ""
+    store: Store, reader: ObjectReader, variant: VariantChoice = LARGEST, *, base_url: str = "", live: bool = False
 ) -> ReadPlaylist:
     """Return the pieces and the texts of a playlist's recording, at the places that the playlist states.
 
-    URLs that begin with `base_url`, unless it is empty, name the objects of the store.
+    URLs that begin with `base_url`, unless it is empty, name the objects of the store. A `live` recording may still be
+    written; of its last segments, those are left out that are not in the store yet.
 
     Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted, RecordingNotReady or
     TooManyPieces.
@@ -58,10 +64,34 @@ def read_pieces(
     folder = key.rpartition("/")[0]
     playlists = _Playlists(store, f"{folder}/" if folder else "", base_url)
     parsed = playlists.parse(reader)
-    listed = playlists.tracks(parsed, variant)
+    listed = playlists.tracks(parsed, variant, key)
+    is_written = not all(each.playlist.ended for each in listed)
+    if is_written and not live:
+        raise RecordingNotReady("the recording is still being written: its playlist has no EXT-X-ENDLIST")
     stored = stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)])
+    if is_written:
+        for each in listed:
+            _drop_late(each.playlist, stored)
+        if not all(each.playlist.segments for each in listed):
+            raise PlaylistInvalid("no object that a playlist names is in the store yet")
+        written = [(each.key, each.playlist.first + len(each.playlist.segments)) for each in listed]
+        return ReadPlaylist(assemble(listed, stored), [], written)
     texts = playlists.texts(parsed, variant) if isinstance(parsed, MasterPlaylist) else []
     return ReadPlaylist(assemble(listed, stored), texts)
+
+
+def read_texts_of(store: Store, key: str, variant: VariantChoice, *, base_url: str = "") -> list[ListedText]:
+    """Return the texts of a playlist's recording, which are not read yet. Raises RecordingError or StorageError."""
+    playlists = _Playlists(store, key.rpartition("/")[0] + "/", base_url)
+    with closing(store.open(key)) as reader:
+        parsed = playlists.parse(reader)
+    return playlists.texts(parsed, variant) if isinstance(parsed, MasterPlaylist) else []
+
+
+def _drop_late(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> None:
+    """Remove the last segments, which are listed and not in the store yet."""
+    while playlist.segments and playlist.segments[-1].data.key not in stored:
+        playlist.segments.pop()
 
 
 class NamedObjects(NamedTuple):
@@ -97,27 +127,27 @@ class _Playlists:
         data = reader.read_at(0, MAX_PLAYLIST_BYTES + 1)
         return parse_playlist(data, key=reader.info.key, folder=self._folder, base_url=self._base_url)
 
-    def tracks(self, playlist: MediaPlaylist | MasterPlaylist, choice: VariantChoice) -> list[ListedTrack]:
+    def tracks(self, playlist: MediaPlaylist | MasterPlaylist, choice: VariantChoice, key: str) -> list[ListedTrack]:
         """Return the tracks of the recording: the chosen variant, and the audio tracks beside it."""
         if isinstance(playlist, MediaPlaylist):
-            return [ListedTrack("muxed", _ended(playlist))]
+            return [ListedTrack("muxed", playlist, key=key)]
         variant = playlist.variant(choice)
         renditions = playlist.audio_of(variant)
         beside = [each for each in renditions if each.key is not None]
         kind: TrackKind = "video" if beside and len(beside) == len(renditions) else "muxed"
         audio = [
-            ListedTrack("audio", self._media(each.key), each.name, each.language)
+            ListedTrack("audio", self._read(each.key), each.name, each.language, each.key)
             for each in beside
             if each.key is not None
         ]
-        return [ListedTrack(kind, self._media(variant.key)), *audio]
+        return [ListedTrack(kind, self._read(variant.key), key=variant.key), *audio]
 
     def texts(self, master: MasterPlaylist, choice: VariantChoice) -> list[ListedText]:
         """Return the texts of the chosen variant, without those whose playlist cannot be used."""
         found = []
         for each in master.texts_of(master.variant(choice)):
             with suppress(RecordingError):
-                found.append(ListedText(self._media(each.key or ""), each.name, each.language))
+                found.append(ListedText(_ended(self._read(each.key or "")), each.name, each.language))
         return found
 
     def all_named(self, master: MasterPlaylist) -> NamedObjects:
@@ -132,9 +162,6 @@ class _Playlists:
             keys.update(segment_keys(playlist))
             ended = ended and playlist.ended
         return NamedObjects(frozenset(keys), ended)
-
-    def _media(self, key: str) -> MediaPlaylist:
-        return _ended(self._read(key))
 
     def _read(self, key: str) -> MediaPlaylist:
         try:
@@ -174,10 +201,12 @@ def _listed(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
     """Return the objects that are in their common folder, or look them up if that has too many others."""
     folder = posixpath.commonpath([posixpath.dirname(key) for key in wanted])
     found: dict[str, StoredPiece] = {}
-    for number, info in enumerate(store.list(f"{folder}/" if folder else "")):
+    last = max(wanted)
+    before = min(wanted)[:-1]  # precedes all of them
+    for number, info in enumerate(store.list(f"{folder}/" if folder else "", after=before)):
         if info.key in wanted:
             found[info.key] = StoredPiece(info.etag, info.size)
-        if len(found) == len(wanted):
+        if len(found) == len(wanted) or info.key >= last:
             break
         if number > _LISTED_FOR_EACH * len(wanted):
             return found | _looked_up(store, wanted - found.keys())

@@ -19,7 +19,7 @@ from clipengine.stores.os_errors import translate_os_errors
 from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Location
 from clipengine.stores.s3_http import RequestObserver, ignore_request
 from clipengine.stores.s3_journal import UploadJournal
-from clipengine.stores.s3_reader import S3Reader
+from clipengine.stores.s3_reader import S3Reader, read_whole
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
 
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")  # valid in a key, but not in XML
@@ -52,6 +52,9 @@ class S3Store:
         check_etag(info, etag)
         return S3Reader(self._client, info)
 
+    def read(self, key: str, *, limit: int, unless: str | None = None) -> tuple[StoredObject, bytes] | None:
+        return read_whole(self._client, check_key(key), limit=limit, unless=unless)
+
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, sha256: str) -> StoredObject:
         try:
             stored = self._client.describe(self._client.stat(check_key(key), explain_missing=False))
@@ -78,16 +81,16 @@ class S3Store:
             return delete_each(self.delete, keys)
         return failed | delete_each(self.delete, sorted(set(keys).difference(together)))
 
-    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
         check_list_prefix(prefix)
-        after: str | None = ""
-        while after is not None:
-            page = self._client.page(prefix, after=after)
+        name: str | None = self._client.name(after) if after else ""
+        while name is not None:
+            page = self._client.page(prefix, after=name)
             for found in page:
                 stored = self._client.describe(found)
                 if is_key(stored.key):
                     yield stored
-            after = page[-1].object_name if len(page) == PAGE_OBJECTS else None
+            name = page[-1].object_name if len(page) == PAGE_OBJECTS else None
 
     def link(
         self,

@@ -22,6 +22,7 @@ _TITLES = {
     "clip.failed": ("Clip failed", "bad"),
     "clip.progress": ("Clip in progress", "plain"),
     "clip.expired": ("Clip expired", "plain"),
+    "recording.recording": ("Recording in progress", "plain"),
     "recording.complete": ("Recording ready", "good"),
     "recording.failed": ("Recording failed", "bad"),
     "endpoint.disabled": ("Webhook disabled", "bad"),

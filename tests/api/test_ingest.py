@@ -25,6 +25,7 @@ from clipengine.ledger.recordings import RecordingFilter
 from tests.support import events
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import bearer, changed, recorded
+from tests.support.live import written
 from tests.support.memory import memory_growth_below
 from tests.support.waiting import until
 
@@ -249,6 +250,28 @@ class TestLiveKit:
         recording = registered(engine, send(sender, "livekit", body, events.livekit(body)))
         assert recording.bucket_path == "calls/index.m3u8"
         assert recording.metadata["started_at"] == "2026-01-31T09:00:01.123Z"
+
+    def test_end_of_an_egress_ends_its_live_recording(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        engine.put("calls/index.m3u8", b"#EXTM3U\n#EXTINF:4,\npart_0.ts\n")
+        live = written(engine.ledger, "calls/index.m3u8")
+        secret = bearer(events.S3_SECRET)
+        place = {"bucket": {"name": "recordings"}, "object": {"key": "calls/index.m3u8"}}
+        growth = json.dumps({"detail-type": "Object Created", "detail": place}).encode()
+        assert send(sender, "s3", growth, secret).json()["recording_ids"] == [live]
+        refresh = engine.ledger.live.claim("test")
+        assert refresh is not None
+        assert not refresh.ending
+        engine.ledger.live.later(refresh, 0)
+
+        event = json.loads(recorded("livekit-egress-ended"))
+        del event["egressInfo"]["fileResults"]
+        location = "https://recordings.s3.eu-central-1.amazonaws.com/calls/index.m3u8"
+        event["egressInfo"]["segmentResults"] = [{"playlistName": "calls/index.m3u8", "playlistLocation": location}]
+        body = json.dumps(event).encode()
+        assert send(sender, "livekit", body, events.livekit(body)).json()["recording_ids"] == [live]
+        refresh = engine.ledger.live.claim("test")
+        assert refresh is not None
+        assert refresh.ending
 
     @pytest.mark.parametrize(
         ("old", "new", "reason"),

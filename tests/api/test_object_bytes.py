@@ -68,6 +68,9 @@ def _sub(number: int, *, count: int) -> Sequence[int]:
     return range(number, number + count)
 
 
+# Without later ones.
+_STEPS = [each for each in get_args(Step) if each != "waiting"]
+_EVENTS = [each for each in get_args(EventType) if each != "recording.recording"]
 _OUTPUTS = (
     None,
     Output(),
@@ -128,7 +131,7 @@ def _clip(number: int) -> Clip:
         created_at=_pick(number, _TIMES),
         completed_at=_pick(number, _TIMES) if ended else None,
         progress=_pick(number, (0.0, 1.0, 0.5)) if not ended else 1.0,
-        step=None if ended else _pick(number, get_args(Step)),
+        step=None if ended else _pick(number, _STEPS),
         profile=_pick(number, ("default", "small")),
         priority=_pick(number, (0, -5, 10)),
         metadata=_pick(number, ({}, {"a": "b"}, {_TEXTS[1]: _TEXTS[2], "": ""})),
@@ -234,7 +237,7 @@ def _endpoint(number: int) -> Endpoint:
     return Endpoint(
         webhook_id=f"whk_{number}",
         url=f"https://example.org/{number}",
-        events=list(get_args(EventType)[: number % 8]),
+        events=list(_EVENTS[: number % 8]),
         secret="whsec_secret",
         previous_secret=None,
         previous_until=None,
@@ -252,7 +255,7 @@ def _delivery(number: int) -> Delivery:
     return Delivery(
         delivery_id=f"dlv_{number}",
         event_id=f"evt_{number}",
-        event_type=_pick(number, get_args(EventType)),
+        event_type=_pick(number, _EVENTS),
         clip_id=_pick(number, (None, "clip_1")),
         recording_id=_pick(number, (None, "rec_1", None)),
         endpoint_id=_pick(number, ("whk_1", None)),

@@ -328,3 +328,27 @@ def test_sweep_finds_nothing_after_completed_puts(store: Store) -> None:
     put(store, "k", b"x")
     assert store.sweep_uploads() == 0
     store.check()
+
+
+def test_unchanged_object_is_not_read_again(store: Store) -> None:
+    first = put(store, "live/index.m3u8", b"one\n")
+    read_first = store.read("live/index.m3u8", limit=100)
+    assert read_first is not None
+    assert (read_first[0].key, read_first[0].etag, read_first[0].size) == (first.key, first.etag, 4)
+    assert read_first[1] == b"one\n"
+    assert store.read("live/index.m3u8", limit=100, unless=first.etag) is None
+    second = put(store, "live/index.m3u8", b"one\ntwo\n")
+    found = store.read("live/index.m3u8", limit=5, unless=first.etag)
+    assert found is not None
+    assert (found[0].etag, found[0].size, found[1]) == (second.etag, 8, b"one\nt")
+    with pytest.raises(ObjectMissing):
+        store.read("live/gone.m3u8", limit=100, unless=first.etag)
+
+
+def test_list_continues_after_a_key(store: Store) -> None:
+    for name in ("a", "b", "é"):
+        for number in range(3):
+            put(store, f"live/{name}{number}.ts", b"x")
+    names = [found.key for found in store.list("live/", after="live/b0")]
+    assert names == ["live/b0.ts", "live/b1.ts", "live/b2.ts", "live/é0.ts", "live/é1.ts", "live/é2.ts"]
+    assert [found.key for found in store.list("live/", after="live/b2.ts")][:1] == ["live/é0.ts"]

@@ -91,6 +91,13 @@ def stated(change: Callable[[float], float]) -> Callable[[str], str]:
     return lambda text: re.sub(r"#EXTINF:([0-9.]+)", lambda found: f"#EXTINF:{change(float(found[1])):.6f}", text)
 
 
+def first_segments(path: Path, count: int, *, target: int = 2) -> str:
+    """Return a finished playlist as it was when so many of its segments were written."""
+    head, *segments = re.split(r"(?=#EXTINF)", path.read_text().replace("#EXT-X-ENDLIST\n", ""))
+    head = re.sub(r"#EXT-X-TARGETDURATION:\d+", f"#EXT-X-TARGETDURATION:{target}", head).replace("VOD", "EVENT")
+    return head + "".join(segments[:count])
+
+
 def joined(path: Path, first: Path, second: Path) -> None:
     """Write the playlist of the segments of two playlists in the same folder, with a discontinuity between them."""
     head, tail = first.read_text(), second.read_text()

@@ -31,7 +31,7 @@ def store_of(engine: RecordedEngine) -> Path:
 
 @contextmanager
 def watching(
-    engine: RecordedEngine, *, events: bool = False, seconds: float = 0.05, settle: float = 0
+    engine: RecordedEngine, *, events: bool = False, seconds: float = 0.05, settle: float = 0, live: bool = False
 ) -> Iterator[Watch]:
     watch = Watch(
         engine.ledger,
@@ -41,6 +41,7 @@ def watching(
         seconds=seconds,
         settle_seconds=settle,
         folder=store_of(engine) if events else None,
+        live=live,
     )
     watch.start()
     try:

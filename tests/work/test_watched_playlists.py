@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from clipengine.errors import RecordingUnreadable
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
@@ -141,3 +142,18 @@ def test_registered_playlists_are_neither_read_nor_kept(tmp_path: Path) -> None:
     assert scan(known) == ["r/index.m3u8", "r/later.mp4", "s/film.mp4"]
     assert store.opened == ["r/index.m3u8"]
     assert watched._named == {}
+
+
+def test_live_watch_registers_a_playlist_that_is_still_written_once(engine: RecordedEngine) -> None:
+    drop(engine, "in/r1/index.m3u8", playlist("0.mp4", ended=False))
+    drop(engine, "in/r1/0.mp4")
+    with watching(engine, settle=60, live=True):
+        until(lambda: bool(registered(engine)))
+        probe = engine.ledger.recordings.claim_probe("test")
+        assert probe is not None
+        assert probe.recording.live
+        engine.ledger.recordings.probe_failed(probe, RecordingUnreadable("not a film"))
+        drop(engine, "in/r1/index.m3u8", playlist("0.mp4", "1.mp4", ended=False))
+        drop(engine, "in/r2/index.m3u8", playlist("0.mp4", ended=False))
+        until(lambda: len(registered(engine)) == 2)
+    assert paths(engine) == ["in/r1/index.m3u8", "in/r2/index.m3u8"]

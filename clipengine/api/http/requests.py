@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from clipengine.clips.clip import EventType, MessageFormat
+from clipengine.clips.clip import EventType, MessageFormat, OnTimeout
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.options.output import Output
@@ -39,6 +39,7 @@ from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
 from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
 from clipengine.ledger.pages import decode_cursor
+from clipengine.objects.base import RecordingStatus, Status
 from clipengine.objects.key import Scope
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
 from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
@@ -230,6 +231,11 @@ def _typed(fields: dict[str, str]) -> JsonDict:
 
 
 _RANGE_OR_PARTS = _either({"parts": "array"}, {"start_seconds": "number", "end_seconds": "number"})
+_ANY_RANGE: JsonDict = {
+    "if": {"required": ["last_seconds"], "properties": _typed({"last_seconds": "number"})},
+    "then": {"properties": _typed(dict.fromkeys(("parts", "start_seconds", "end_seconds"), "null"))},
+    "else": {**_RANGE_OR_PARTS},
+}
 
 
 def _language(tag: str) -> str:
@@ -295,16 +301,29 @@ class WriteRanges(Body):
     ranges: list[WrittenRange] = Field(min_length=1, max_length=MAX_ROWS, description="In the order of the file.")
 
 
+_OTHER_RANGES = ("parts", "last_seconds")  # instead of start_seconds and end_seconds
+
+
 def _range_or_parts(value: float | None, info: ValidationInfo) -> float | None:
-    """Require a value without `parts`, and none with them."""
-    if "parts" in info.data and (value is None) == (info.data["parts"] is None):
-        if value is None:
-            raise PydanticCustomError("missing", "is required")
+    """Require a value without `parts` and `last_seconds`, and none with one of them."""
+    others = [name for name in _OTHER_RANGES if info.data.get(name) is not None]
+    if value is not None and others:
+        raise PydanticCustomError("exclusive", "must not be given together with {other}", {"other": others[0]})
+    if value is None and not others and all(name in info.data for name in _OTHER_RANGES):
+        raise PydanticCustomError("missing", "is required")
+    return value
+
+
+def _without_parts(value: float | None, info: ValidationInfo) -> float | None:
+    if value is not None and info.data.get("parts") is not None:
         raise PydanticCustomError("exclusive", "must not be given together with parts")
     return value
 
 
 RangeSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, AfterValidator(_range_or_parts)]
+
+
+LastSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, AfterValidator(_without_parts)]
 
 
 class CreateClip(Body):
@@ -313,7 +332,7 @@ class CreateClip(Body):
         *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
         "expires_at",
     )
-    model_config = _like(_RANGE_OR_PARTS, label="key-moment", start_seconds=5.0, end_seconds=12.5)
+    model_config = _like(_ANY_RANGE, label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
     label: str = Field(
         description="1 to 200 characters, no control characters. Part of the name of the object.",
@@ -325,6 +344,12 @@ class CreateClip(Body):
         max_length=MAX_PARTS,
         description=f"Ranges that are played one after the other, of at most {MAX_RECORDINGS} recordings. Replaces "
         "`start_seconds` and `end_seconds`. The first part decides the size and the audio tracks.",
+    )
+    last_seconds: LastSeconds = Field(
+        default=None,
+        gt=0,
+        description="Instead of `start_seconds` and `end_seconds`: so many seconds up to the end of the recording, or "
+        "up to what is recorded now. The response has the range.",
     )
     start_seconds: RangeSeconds = Field(
         default=None,
@@ -363,6 +388,16 @@ class CreateClip(Body):
         description="What becomes of gaps of a recording of many files. `hold`: the last frame is held, in silence. "
         "`skip`: they are left out, and the clip has a part for each unbroken stretch. `fail`: the request is refused.",
     )
+    wait_until: WrittenMoment | None = Field(
+        default=None,
+        description="Of a clip of what is not recorded yet: when it stops waiting, at most 7 days ahead. Default: 5 "
+        "minutes after its end.",
+    )
+    on_timeout: OnTimeout = Field(
+        default="fail",
+        description="What becomes of the clip then. `fail`: it fails with `not_recorded_yet`. `clamp`: it is cut as "
+        "far as the recording is written.",
+    )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(
         default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
@@ -390,9 +425,7 @@ class CreateClip(Body):
 class BatchedClip(CreateClip):
     """One clip of a batch."""
 
-    model_config = _like(
-        _RANGE_OR_PARTS, recording_id="rec_01j9x2", label="key-moment", start_seconds=5.0, end_seconds=12.5
-    )
+    model_config = _like(_ANY_RANGE, recording_id="rec_01j9x2", label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
     recording_id: str = Field(min_length=1, max_length=200)
 
@@ -509,6 +542,11 @@ class RegisterRecording(Body):
     variant: VariantOfPlaylist | None = Field(
         default=None, description="The variant of a master playlist. Default: the one with the most pixels."
     )
+    live: bool = Field(
+        default=False,
+        description="A playlist may still be written: its `status` is `recording` until it ends. Otherwise one without "
+        "an end fails with `recording_not_ready`.",
+    )
 
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:
@@ -516,6 +554,8 @@ class RegisterRecording(Body):
             raise PydanticCustomError("place", "must have either bucket_path or url", {"hint": "Give one of them."})
         if self.variant is not None and self.bucket_path is None:
             raise PydanticCustomError("variant", "variant needs a bucket_path")
+        if self.live and self.bucket_path is None:
+            raise PydanticCustomError("live", "live needs a bucket_path")
         return self
 
 
@@ -619,9 +659,7 @@ class PageQuery(Query):
 class ListQuery(PageQuery):
     """Filters of clips and recordings. An item meets all of them."""
 
-    status: Literal["processing", "complete", "failed"] | None = Field(
-        default=None, description="Only those with this status."
-    )
+    status: Status | None = Field(default=None, description="Only those with this status.")
     created_after: Moment | None = Field(default=None, description="Only those created after this time.")
     created_before: Moment | None = Field(default=None, description="Only those created before this time.")
     q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS), AfterValidator(_has_word)] | None = Field(
@@ -638,6 +676,9 @@ class ListQuery(PageQuery):
 
 
 class ListRecordings(ListQuery):
+    status: RecordingStatus | None = Field(  # type: ignore[assignment]
+        default=None, description="Only those with this status."
+    )
     name: Filter | None = Field(default=None, description="Only those with exactly this name.")
     recording_id: list[Filter] = Field(
         default=[], max_length=MAX_IDS, description="One of these recordings. May be repeated."

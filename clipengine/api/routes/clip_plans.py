@@ -39,6 +39,7 @@ from clipengine.errors import (
     FontsMissing,
     InvalidLabel,
     InvalidWebhookUrl,
+    NotRecordedYet,
     UnknownProfile,
     UnknownWatermark,
     located,
@@ -52,8 +53,18 @@ from clipengine.work.making.snapping import sentences
 from clipengine.work.previews.previews import Preview
 
 
+def _resolved(call: Call[NoQuery, CreateClip]) -> ResolvedClip:
+    """Return the clip with the seek indexes of its sources. Raises NotRecordedYet if it would have to wait."""
+    clip = resolved(call, call.body, recording_of_path(call), seeks=True)
+    if clip.lacking_seconds:
+        for source in clip.sources:
+            call.ledger.live.want(source.recording.recording_id, at_once=True)
+        raise NotRecordedYet.of(clip.parts[-1].end_seconds)
+    return clip
+
+
 async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
-    clip = await call.in_session(lambda: resolved(call, call.body, recording_of_path(call), seeks=True))
+    clip = await call.in_session(lambda: _resolved(call))
     profile, recordings = clip.profile, [source.recording for source in clip.sources]
     ids = [recording.recording_id for recording in recordings]
     texts = LedgerTexts(call.ledger.transcripts, ids, clip.request.subtitles, clip.language)
@@ -206,7 +217,15 @@ OPERATIONS = [
         plan_clip,
         "Get what a clip would be, without making it",
         [Answer(200, "What would be copied and encoded, with estimates of size and time.", ClipPlanObject)],
-        (*PREVIEW_ERRORS, UnknownProfile, UnknownWatermark, InvalidLabel, InvalidWebhookUrl, FontsMissing),
+        (
+            *PREVIEW_ERRORS,
+            NotRecordedYet,
+            UnknownProfile,
+            UnknownWatermark,
+            InvalidLabel,
+            InvalidWebhookUrl,
+            FontsMissing,
+        ),
         body=CreateClip,
     )
 ]

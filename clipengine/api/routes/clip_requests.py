@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from clipengine.api.http.operation import Call
@@ -9,10 +10,13 @@ from clipengine.api.http.requests import CreateClip
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.clips.clip import Recording
-from clipengine.clips.request import ClipRequest
+from clipengine.clips.request import MAX_WAIT_MS, ClipRequest
 from clipengine.clips.resolve import ClipSource, ResolvedClip, check_recordings, resolve_clip
-from clipengine.errors import located
+from clipengine.errors import InvalidRequest, located
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
+from clipengine.timecode import now_ms
+
+_WAIT_MS = 300_000  # after the time at which the range should be recorded
 
 
 def recording_of_path(call: Call[Any, Any]) -> Recording:
@@ -40,7 +44,19 @@ def resolved(call: Call[Any, Any], body: CreateClip, recording: Recording, *, se
     if body.webhook_url is not None:
         check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
     check_expiry(body.expires_at)
-    return clip
+    return replace(clip, request=_waiting(clip))
+
+
+def _waiting(clip: ResolvedClip) -> ClipRequest:
+    """Return the request with the time until which it waits for its recording. Raises InvalidRequest."""
+    request, now = clip.request, now_ms()
+    if request.wait_until is not None and not now < request.wait_until <= now + MAX_WAIT_MS:
+        with located(pointer="/wait_until"):
+            raise InvalidRequest("wait_until must be in the next 7 days", hint="Give such a time, or omit it.")
+    if not clip.lacking_seconds:
+        return replace(request, wait_until=None, on_timeout=None)
+    until = now + min(round(clip.lacking_seconds * 1000) + _WAIT_MS, MAX_WAIT_MS)
+    return replace(request, wait_until=request.wait_until or until)
 
 
 def _source(call: Call[Any, Any], recording: Recording, request: ClipRequest, seeks: bool) -> ClipSource:

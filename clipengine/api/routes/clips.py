@@ -82,8 +82,12 @@ def _resolved_batched(call: Call[Any, Any], body: BatchedClip) -> ResolvedClip:
 
 
 def _create(call: Call[Any, Any], clip: ResolvedClip) -> Clip:
-    template = call.engine.settings.storage.clip_key
-    return call.ledger.clips.create(clip.recording, clip.request, extension=clip.profile.container, template=template)
+    template, ledger = call.engine.settings.storage.clip_key, call.ledger
+    made = ledger.clips.create(clip.recording, clip.request, extension=clip.profile.container, template=template)
+    if clip.lacking_seconds:
+        for source in clip.sources:
+            ledger.live.want(source.recording.recording_id, at_once=True)
+    return made
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:

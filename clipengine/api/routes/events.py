@@ -224,7 +224,7 @@ class Feed:
         try:
             if kind == "recording":
                 recording = self._engine.ledger.recordings.get(identifier)
-                if recording.state != "processing":
+                if recording.state not in ("processing", "recording"):
                     return None
                 return _update("recording.updated", RecordingObject.of(recording).to_object(), None, identifier)
             clip = self._engine.ledger.clips.get(identifier)

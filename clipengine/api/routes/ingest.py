@@ -127,8 +127,22 @@ class _Ingest:
                 metadata=found.metadata,
                 source_id=found.source_id,
             )
+        if (written := self._written(found)) is not None:
+            return written, False
         stored = self._look_up(found)
         return stored if isinstance(stored, Ignored) else self._register_object(found, stored)
+
+    def _written(self, arrival: Arrival) -> Recording | None:
+        """Return the recording of the object if it is still written. It is read again now, or ends."""
+        ledger = self._engine.ledger
+        for key in filter(is_playlist, arrival.keys):
+            recording = ledger.recordings.written(key)
+            if recording is not None and arrival.has_ended:
+                return ledger.live.end(recording.recording_id)
+            if recording is not None:
+                ledger.live.want(recording.recording_id)
+                return recording
+        return None
 
     def _look_up(self, arrival: Arrival) -> StoredObject | Ignored:
         """Return the store's entry of the object."""
@@ -147,13 +161,13 @@ class _Ingest:
         return Ignored(arrival.keys[0], "missing")
 
     def _playlist(self, stored: StoredObject) -> StoredObject | Ignored:
-        """Return a playlist if it has ended: each segment rewrites it. One that another playlist names is no recording.
+        """Return a playlist if it has ended, or may be live. One that another playlist names is no recording.
 
         Raises ObjectMissing and StorageError.
         """
         store, folder = self._engine.store, stored.key.rpartition("/")[0] + "/"
         read = partial(named_objects, store, base_url=self._engine.settings.storage.playlist_base_url)
-        if not read(stored.key).ended:
+        if not (read(stored.key).ended or self._engine.settings.watch.live):
             return Ignored(stored.key, "not_ended")
         beside = islice(store.list(folder), _MAX_BESIDE) if folder != "/" else ()
         masters = [found.key for found in beside if is_playlist(found.key) and found.key != stored.key][:_MAX_MASTERS]
@@ -175,5 +189,6 @@ class _Ingest:
             size=stored.size,
             name=name or recording_name(stored.key, engine.settings.watch.name),
             metadata=metadata,
+            live=engine.settings.watch.live and is_playlist(stored.key),
             retry_failed=False,
         )

@@ -68,6 +68,7 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
             metadata=metadata,
             tags=body.tags,
             variant=None if body.variant is None else body.variant.model_dump(exclude_none=True),
+            live=body.live,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
@@ -133,7 +134,22 @@ def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:
 
 def get_recording(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
     recording_id = call.path("recording_id")
-    return answer_when_ended(call, recording_id, lambda: RecordingObject.of(call.ledger.recordings.get(recording_id)))
+
+    def read() -> RecordingObject:
+        recording = call.ledger.recordings.get(recording_id)
+        if recording.state == "recording":
+            call.ledger.live.want(recording_id)
+        return RecordingObject.of(recording)
+
+    return answer_when_ended(call, recording_id, read)
+
+
+def end_recording(call: Call[NoQuery, NoBody]) -> Response:
+    def work() -> StoredAnswer:
+        recording = call.ledger.live.end(call.path("recording_id"))
+        return StoredAnswer(200, RecordingObject.of(recording).to_object(), {})
+
+    return once(call, work)
 
 
 def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
@@ -203,6 +219,16 @@ OPERATIONS = [
         [_RECORDING],
         (RecordingNotFound,),
         query=WaitQuery,
+    ),
+    Operation(
+        "POST",
+        "/v1/recordings/{recording_id}/end",
+        "write",
+        end_recording,
+        "End a recording that is still written",
+        [Answer(200, "It is `complete` after a moment, or has ended already.", RecordingObject)],
+        (RecordingNotFound,),
+        creates=True,
     ),
     Operation(
         "GET",

@@ -26,11 +26,13 @@ from clipengine.cli.options import (
     start_option,
     subtitles_value,
     tag_option,
+    time_value,
 )
 from clipengine.cli.output_options import output_options
 from clipengine.cli.range_files import FromFile, NamedRange, can_be_folder, from_options, parts_of, rate_option
 from clipengine.cli.remote import clip_output
 from clipengine.client import ApiError, Client, ClientError, Clip, Recording
+from clipengine.clips.clip import OnTimeout
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
@@ -55,7 +57,10 @@ def _part(part: PartValue) -> dict[str, str | float]:
 @start_option
 @end_option
 @part_option
+@click.option("--last", type=time_value, metavar="TIME", help="The last seconds of the recording, or up to now.")
 @from_options
+@click.option("--wait-until", metavar="TIME", help="Fail if the range is not recorded by then. [default: end + 5 min]")
+@click.option("--on-timeout", type=click.Choice(["fail", "clamp"]), help="clamp: then cut what is recorded.")
 @click.option("--profile", help="A profile of the settings.")
 @render_option
 @snap_options
@@ -92,7 +97,10 @@ def create(
     start: Fraction | None,
     end: Fraction | None,
     parts: tuple[PartValue, ...],
+    last: Fraction | None,
     listed: FromFile | None,
+    wait_until: str | None,
+    on_timeout: OnTimeout | None,
     profile: str | None,
     render: Render | None,
     snap: Snap | None,
@@ -109,7 +117,7 @@ def create(
     target: str | None,
     as_json: bool,
 ) -> int:
-    """Create the clip LABEL from the range --start to --end of a recording, or from several parts.
+    """Create the clip LABEL from the range --start to --end of a recording, from --last, or from several parts.
 
     With --from, each range of a file becomes a clip; LABEL is that of ranges without one.
     """
@@ -120,6 +128,8 @@ def create(
         "subtitles": subtitles,
         "snap": snap.model_dump() if snap else None,
         "gaps": gaps,
+        "wait_until": wait_until,
+        "on_timeout": on_timeout,
         "priority": priority,
         "metadata": metadata_of(meta),
         "tags": tags,
@@ -138,7 +148,7 @@ def create(
             made = _create_each(client, recording_id, listed, ranges, fields, as_json=as_json)
             return _finish_each(client, made, target, waits=waits, as_json=as_json)
         parts, label = parts_of(ranges), label or listed.path.stem
-    check_ranges(start, end, parts)
+    check_ranges(start, end, parts, last)
     if label is None:
         raise click.UsageError("Missing argument 'LABEL'.")
     clip = client.clips.create(
@@ -147,6 +157,7 @@ def create(
         None if start is None else float(start),
         None if end is None else float(end),
         parts=[_part(part) for part in parts] or None,
+        last_seconds=None if last is None else float(last),
         **fields,
     )
     if waits:

@@ -56,6 +56,7 @@ def recordings() -> None:
 @metadata_option
 @tag_option
 @variant_option
+@click.option("--live", is_flag=True, help="The playlist may still be written.")
 @click.option("--wait", is_flag=True, help="Wait until the recording has been probed.")
 @json_option
 @needs_server
@@ -67,6 +68,7 @@ def add(
     meta: tuple[str, ...],
     tags: tuple[str, ...],
     variant: dict[str, Any] | None,
+    live: bool,
     wait: bool,
     as_json: bool,
 ) -> int:
@@ -75,8 +77,8 @@ def add(
         raise click.UsageError("give either BUCKET_PATH or --upload FILE")
     if upload is not None and (meta or tags):
         raise click.UsageError("--meta and --tag cannot be used with --upload")
-    if variant is not None and (bucket_path is None or _is_url(bucket_path)):
-        raise click.UsageError("--variant needs a playlist in the store")
+    if (variant is not None or live) and (bucket_path is None or _is_url(bucket_path)):
+        raise click.UsageError("--variant and --live need a playlist in the store")
     if upload is not None:
         with output.transfer("uploading") as moved:
             recording = client.recordings.upload(upload, name=name, on_progress=moved)
@@ -84,7 +86,7 @@ def add(
         recording = client.recordings.fetch(bucket_path, name=name, metadata=metadata_of(meta), tags=tags)
     else:
         recording = client.recordings.add(
-            bucket_path or "", name=name, metadata=metadata_of(meta), tags=tags, variant=variant
+            bucket_path or "", name=name, metadata=metadata_of(meta), tags=tags, variant=variant, live=live or None
         )
     if wait:
         recording = client.recordings.wait(recording.recording_id)
@@ -96,14 +98,18 @@ def _is_url(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def _found(store: Store, prefix: str, *, everything: bool, base_url: str) -> list[str]:
-    """Return the keys of the recordings under a prefix: finished playlists are some, and the files they name none."""
+def _found(store: Store, prefix: str, *, everything: bool, base_url: str, live: bool) -> list[str]:
+    """Return the keys of the recordings under a prefix: finished playlists are some, and the files they name none.
+
+    With `live`, so are playlists that are still written.
+    """
     listed = {found.key: found for found in store.list(prefix)}
     playlists = {key: found for key, found in listed.items() if is_playlist(key)}
     files = {
         key: found for key, found in listed.items() if key not in playlists and is_recording(key, everything=everything)
     }
-    return sorted(WatchedPlaylists(store, base_url=base_url).recordings(prefix, files, playlists, known={}))
+    named = WatchedPlaylists(store, base_url=base_url, live=live)
+    return sorted(named.recordings(prefix, files, playlists, known={}))
 
 
 @recordings.command("import")
@@ -139,21 +145,25 @@ def import_(
         # Listing does not write to the server's upload journal.
         folder, journal = settings.store_folder, settings.data.folder / "uploads"
         store = build_store(settings.storage, folder=folder, journal=journal, identity=known)
-        keys = _found(store, prefix, everything=everything, base_url=settings.storage.playlist_base_url)
+        live, base_url = settings.watch.live, settings.storage.playlist_base_url
+        keys = _found(store, prefix, everything=everything, base_url=base_url, live=live)
     if dry_run:
         output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
         return
     rows = []
     with output.progress("registering") as move:
         for key in keys:
-            rows.append(client.recordings.add(key, variant=variant if is_playlist(key) else None).raw)
+            of_playlist: dict[str, Any] = {"variant": variant, "live": live or None} if is_playlist(key) else {}
+            rows.append(client.recordings.add(key, **of_playlist).raw)
             move(len(rows) / len(keys))
     output.show_list(rows, _COLUMNS, as_json=as_json)
 
 
 @recordings.command("list")
 @click.option(
-    "--status", type=click.Choice(["processing", "complete", "failed"]), help="Only recordings with this status."
+    "--status",
+    type=click.Choice(["processing", "recording", "complete", "failed"]),
+    help="Only recordings with this status.",
 )
 @click.option("--name", help="Only recordings with this name.")
 @filter_options("created_at", "name", "duration", "size")
@@ -191,6 +201,15 @@ def list_(
 def show(client: Client, recording_id: str, as_json: bool) -> None:
     """Show one recording."""
     output.show_object(client.recordings.get(recording_id).raw, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("recording_id")
+@json_option
+@needs_server
+def end(client: Client, recording_id: str, as_json: bool) -> None:
+    """End a recording that is still written."""
+    output.show_object(client.recordings.end(recording_id).raw, as_json=as_json)
 
 
 @recordings.command()

@@ -27,7 +27,7 @@ from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener, 
 logger = logging.getLogger(__name__)
 
 Kind = Literal["clip", "recording", "delivery"]
-Queue = Literal["clips", "fetches", "probes", "removals", "deliveries"]
+Queue = Literal["clips", "fetches", "probes", "live", "removals", "deliveries"]
 
 Row = dict[str, Any]
 WaitObserver = Callable[[float], None]

@@ -411,6 +411,31 @@ def migration_38(database: Database) -> None:
     database.run("ALTER TABLE recordings ADD COLUMN variant TEXT")
 
 
+def migration_41(database: Database) -> None:
+    """Add recordings that are still written, and clips that wait for them.
+
+    For engines of the previous release, such a recording is `complete`, and a waiting clip is queued and never due.
+    """
+    database.run("ALTER TABLE recordings ADD COLUMN live BOOLEAN NOT NULL DEFAULT FALSE")
+    database.run("ALTER TABLE recordings ADD COLUMN revision INTEGER")
+    database.run("ALTER TABLE recordings ADD COLUMN safe_seconds DOUBLE PRECISION")
+    database.run("ALTER TABLE clips ADD COLUMN wait_until BIGINT")
+    database.run("ALTER TABLE clips ADD COLUMN on_timeout TEXT")
+    database.run("CREATE INDEX clips_waiting ON clips (wait_until) WHERE step = 'waiting'")
+    database.run(
+        """CREATE TABLE live_recordings (
+            recording_id TEXT NOT NULL PRIMARY KEY REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            growth TEXT NOT NULL,
+            next_at BIGINT NOT NULL,
+            owner TEXT,
+            lease INTEGER NOT NULL,
+            kept_by TEXT,
+            wanted_at BIGINT NOT NULL,
+            ending BOOLEAN NOT NULL
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -450,6 +475,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_36,
     migration_37,
     migration_38,
+    migration_41,
 )
 
 

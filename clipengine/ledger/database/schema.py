@@ -71,6 +71,9 @@ class RecordingRow(Model):
     pieces = JsonText(null=True)  # the counts of a recording of many files
     gaps = JsonText(null=True)  # the same
     variant = JsonText(null=True)  # of its playlist, as requested
+    live = BooleanField(default=False)  # it may still be written; false when it has ended
+    revision = IntegerField(null=True)  # of a recording that is, or was, still written
+    safe_seconds = DoubleField(null=True)  # up to here it is written; null when it has ended
 
     class Meta:
         table_name = "recordings"
@@ -97,6 +100,22 @@ class LandmarksRow(Model):
 
     class Meta:
         table_name = "landmarks"
+
+
+class LiveRow(Model):
+    """Recordings that are still written. Deleted when they have ended, and with the recording."""
+
+    recording_id = TextField(primary_key=True)
+    growth = JsonText()  # of the index
+    next_at = BigIntegerField()  # earliest time of the next refresh
+    owner = TextField(null=True)  # the engine that refreshes it
+    lease = IntegerField()  # incremented by each claim, never decremented
+    kept_by = TextField(null=True)  # the engine that knows its playlists, and refreshes it if it can
+    wanted_at = BigIntegerField()  # when somebody last asked for it
+    ending = BooleanField()  # its end was announced or requested
+
+    class Meta:
+        table_name = "live_recordings"
 
 
 class PieceIndexRow(Model):
@@ -188,6 +207,8 @@ class ClipRow(Model):
     size_bytes = BigIntegerField(default=0)  # 0 until it is complete
     duration_seconds = DoubleField(default=0)  # of the file; as requested until it is complete
     snap = JsonText(null=True)  # moments to which the cuts move; null if they stay
+    wait_until = BigIntegerField(null=True)  # of a clip of what is not recorded yet
+    on_timeout = TextField(null=True)  # fail or clamp; null for fail
 
     class Meta:
         table_name = "clips"
@@ -352,6 +373,7 @@ TABLES: tuple[type[Model], ...] = (
     RecordingRow,
     FetchRow,
     LandmarksRow,
+    LiveRow,
     PieceIndexRow,
     PiecePageRow,
     TranscriptRow,

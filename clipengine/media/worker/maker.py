@@ -21,7 +21,7 @@ from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe
-from clipengine.media.probe_pieces import probe_pieces
+from clipengine.media.probe_pieces import probe_pieces, scan_pieces
 from clipengine.media.snap import snap_part
 from clipengine.media.versions import ffmpeg_version
 from clipengine.media.video.overlay import decode_watermark
@@ -62,6 +62,12 @@ def _probe_pieces(job: dict[str, Any], source: ByteSource) -> Result:
     facts = found.facts.model_dump(mode="json")
     result = {"type": "result", "facts": facts, "scans": times, "origins": _texts(found.origins)}
     return result | {"bytes_read": found.bytes_read}, b""
+
+
+def _scan_pieces(job: dict[str, Any], source: ByteSource) -> Result:
+    scans, sizes = scan_pieces(source, PieceSeekIndex.model_validate(job["pieces"]))
+    times = [[_texts(scan.first), _texts(scan.last)] for scan in scans]
+    return {"type": "result", "scans": times, "sizes": sorted(sizes)}, b""
 
 
 def _texts(times: Iterable[Fraction | None]) -> list[str | None]:
@@ -123,6 +129,8 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
         return _probe(sources[0])
     if job["job"] == "probe_pieces":
         return _probe_pieces(job, sources[0])
+    if job["job"] == "scan_pieces":
+        return _scan_pieces(job, sources[0])
     if job["job"] in READERS:
         return {"type": "result"}, do_read_job(job, sources[0])
     if job["job"] == "snap":

@@ -4,7 +4,7 @@ import {get} from "./api.js";
 
 /** @type {("clip.updated" | "clip.ready" | "clip.failed")[]} */
 const CLIP_EVENTS = ["clip.updated", "clip.ready", "clip.failed"];
-const RECORDING_EVENTS = ["recording.updated", "recording.complete", "recording.failed"];
+const RECORDING_EVENTS = ["recording.updated", "recording.recording", "recording.complete", "recording.failed"];
 const RECONNECT_MS = 3000;
 
 /**

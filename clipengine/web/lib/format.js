@@ -167,7 +167,14 @@ export function placeInQueue(queue) {
   });
 }
 
-const STEP_WORDS = {queued: t("Queued"), reading: t("Reading"), encoding: t("Encoding"), verifying: t("Verifying"), uploading: t("Uploading")};
+const STEP_WORDS = {
+  waiting: t("Waiting for the recording"),
+  queued: t("Queued"),
+  reading: t("Reading"),
+  encoding: t("Encoding"),
+  verifying: t("Verifying"),
+  uploading: t("Uploading"),
+};
 
 /** @param {Clip} clip */
 export function clipState(clip) {
@@ -175,5 +182,5 @@ export function clipState(clip) {
   if (clip.status === "failed") {
     return clip.error && clip.error.code === "cancelled" ? {text: t("Cancelled"), kind: ""} : {text: t("Failed"), kind: "bad"};
   }
-  return {text: STEP_WORDS[clip.step ?? "queued"], kind: clip.step === "queued" ? "" : "busy"};
+  return {text: STEP_WORDS[clip.step ?? "queued"], kind: clip.step === "queued" || clip.step === "waiting" ? "" : "busy"};
 }

@@ -99,6 +99,7 @@ export default {
   "variable rate": "variable Bildrate",
   "{rate} fps": "{rate} fps",
   "{count} audio tracks": {"one": "{count} Tonspur", "other": "{count} Tonspuren"},
+  "Waiting for the recording": "Wartet auf die Aufnahme",
   "Queued": "Wartet",
   "Reading": "Liest",
   "Encoding": "Encodiert",
@@ -388,6 +389,9 @@ export default {
   // views/recording.js
   "The segment was divided": "Das Segment wurde geteilt",
   "There is no segment to divide here, or the list is full": "Hier ist kein Segment zum Teilen, oder die Liste ist voll",
+  // views/live.js
+  "Last {seconds} s": "Letzte {seconds} s",
+  "Show up to {time}": "Bis {time} zeigen",
   "The recording is being processed…": "Die Aufnahme wird verarbeitet…",
   "Its timeline appears here when that is done.": "Danach erscheint hier ihre Zeitleiste.",
   "Upload another file": "Andere Datei hochladen",
@@ -629,7 +633,9 @@ export default {
   "Put the file back, or delete the recording and register its playlist again: what is missing is then a gap.": "Die Datei zurücklegen, oder die Aufnahme löschen und ihre Playlist neu registrieren: Was fehlt, ist dann eine Lücke.",
   "Recording has several files": "Aufnahme besteht aus mehreren Dateien",
   "Recording not ready": "Aufnahme noch nicht fertig",
-  "The playlist has no EXT-X-ENDLIST: register it again when the recording has ended.": "Die Playlist hat kein EXT-X-ENDLIST: nach dem Ende der Aufnahme neu registrieren.",
+  "The playlist has no EXT-X-ENDLIST: register it with live, or again when the recording has ended.": "Die Playlist hat kein EXT-X-ENDLIST: mit live registrieren, oder nach dem Ende der Aufnahme noch einmal.",
+  "Not recorded yet": "Noch nicht aufgenommen",
+  "Try again later, with a later `wait_until`, or with `on_timeout`: `clamp`.": "Später noch einmal versuchen, mit einem späteren `wait_until` oder mit `on_timeout`: `clamp`.",
   "Too many pieces": "Zu viele Teilstücke",
   "Write a plain media playlist: without variables, skipped segments and I-frames only.": "Eine einfache Playlist schreiben: ohne Variablen, ausgelassene Segmente und reine I-Bilder.",
   "Recording encrypted": "Aufnahme verschlüsselt",

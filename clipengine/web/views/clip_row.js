@@ -79,9 +79,10 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     tags.update(next.tags);
     const state = clipState(next);
     pill.className = `pill ${state.kind}`;
-    const percent = next.status === "processing" && next.step !== "queued" ? ` ${Math.round(next.progress * 100)} %` : "";
+    const idle = next.step === "queued" || next.step === "waiting";
+    const percent = next.status === "processing" && !idle ? ` ${Math.round(next.progress * 100)} %` : "";
     setText(pill, state.text + percent);
-    const queued = next.status === "processing" && next.step === "queued";
+    const queued = next.status === "processing" && idle;
     setText(place, queued ? placeInQueue(next.queue) : "");
     place.hidden = !place.textContent;
     bar.hidden = queued || next.status !== "processing";

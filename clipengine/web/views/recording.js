@@ -22,6 +22,7 @@ import {Transcript} from "../player/transcript.js";
 import {transport} from "../player/transport.js";
 import {wordsOf} from "../player/words.js";
 import {ClipList} from "./clip_list.js";
+import {liveTools} from "./live.js";
 import {recordingDownload, registerAgain, removeRecording} from "./recording_actions.js";
 import {bindStudioShortcuts} from "./studio_shortcuts.js";
 import {addUploads, filePicker} from "./uploads.js";
@@ -44,7 +45,7 @@ export async function showRecording(main, {id, ...place}, signal) {
   try {
     const recording = await get(`/v1/recordings/${id}`, {signal});
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;
-    if (recording.status === "complete") {
+    if (recording.status === "complete" || recording.status === "recording") {
       const [transcripts, profiles] = await Promise.all([get(`/v1/recordings/${id}/transcripts?limit=100`, {signal}), get("/v1/profiles", {signal})]);
       showStudio(main, /** @type {ReadyRecording} */ (recording), transcripts.data, profiles.data, signal, place);
     } else showPending(main, recording, signal);
@@ -100,7 +101,7 @@ function showPending(main, recording, signal) {
   const look = () =>
     get(`/v1/recordings/${recording.recording_id}`, {signal})
       .then((now) => {
-        if (now.status === "complete") showRecording(main, {id: now.recording_id}, signal);
+        if (now.status === "complete" || now.status === "recording") showRecording(main, {id: now.recording_id}, signal);
         else if (now.status === "failed" && !failed) showPending(main, now, signal);
       })
       .catch(() => {});
@@ -325,6 +326,12 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
   main.replaceChildren(
     heading(
       recording,
+      ...liveTools(recording, {
+        label: () => nextLabel([]),
+        oncreated,
+        onshow: (end) => showRecording(main, {id: recording.recording_id, t: String(end)}, signal),
+        signal,
+      }),
       ...(recording.pieces ? [] : [downloadLink(recording)]),
       h(
         "button",

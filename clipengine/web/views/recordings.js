@@ -40,7 +40,7 @@ const SORTS = [
  * @property {(recording: Recording) => Promise<void>} retry
  */
 
-const STATUS_TEXTS = {complete: [t("Ready"), "good"], processing: [t("Processing"), "busy"], failed: [t("Failed"), "bad"]};
+const STATUS_TEXTS = {complete: [t("Ready"), "good"], recording: [t("Recording"), "bad"], processing: [t("Processing"), "busy"], failed: [t("Failed"), "bad"]};
 
 /**
  * @param {HTMLElement} main
@@ -230,7 +230,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
       problem.hidden = !next.error;
       if (next.error) poster.replaceChildren(icon("alert"));
       if (next.error) problem.replaceChildren(errorSummary(next.error));
-      if (next.status === "complete") fillPoster(poster, /** @type {ReadyRecording} */ (next));
+      if (next.status === "complete" || next.status === "recording") fillPoster(poster, /** @type {ReadyRecording} */ (next));
     },
   };
 }

@@ -9,7 +9,7 @@ import base64
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,8 @@ from clipengine.clips.plan.size_limit import MAX_ATTEMPTS
 from clipengine.clips.texts.cues import Cue, check_cues, clean_text
 from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, TextTrack
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import seek_index_of
+from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding
 from clipengine.work.children.fonts import ChosenFont
@@ -96,6 +98,12 @@ def probe_job(encoding: Encoding, *, cut_seconds: float | None = None) -> Job:
         file_bytes=0 if cut_seconds is None else _MAX_FILE_BYTES,
         threads=_threads(encoding),
     )
+
+
+def scan_job(index: PieceIndex, probe: Job) -> Job:
+    """Return the job that reads the first and the last piece of each run, with the limits of the `probe` of a file."""
+    pieces = seek_index_of(index).ends().model_dump(mode="json")
+    return replace(probe, message={"job": "scan_pieces", "pieces": pieces})
 
 
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from clipengine.errors import ClipEngineError, Internal
 from clipengine.media.worker.ipc import Channel, InvalidMessage
 from clipengine.stores.base import ObjectReader
+from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.work.children.header_cache import HeaderCache
 from clipengine.work.children.messages import RangeRequest, parse_range_request
 
@@ -50,7 +51,7 @@ class RangeServer:
 
     def renew_budget(self, readers: Sequence[ObjectReader]) -> None:
         """Let the child read these recordings `_MAX_READS` times, for one job."""
-        self._budget = sum(_READ_FLOOR_BYTES + _MAX_READS * reader.info.size for reader in readers)
+        self._budget = sum(_READ_FLOOR_BYTES + _MAX_READS * _stored_bytes(reader) for reader in readers)
 
     def close(self) -> None:
         self._channel.close()
@@ -82,3 +83,8 @@ class RangeServer:
             return
         self._on_read()
         self._channel.send({"read": read}, data)
+
+
+def _stored_bytes(reader: ObjectReader) -> int:
+    """Return the bytes of the object, or of all pieces."""
+    return reader.stored_bytes if isinstance(reader, PiecesReader) else reader.info.size

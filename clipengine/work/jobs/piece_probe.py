@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import RecordingUnreadable
 from clipengine.recordings.facts import AudioFacts, SourceFacts
+from clipengine.recordings.growing import Growth, begun
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Track, track_of
-from clipengine.recordings.placing import Extent, RunScan, place
+from clipengine.recordings.placing import Extent, RunScan, place_growing
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.pieces_reader import PiecesReader
@@ -28,12 +29,16 @@ def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
 
 @dataclass(frozen=True)
 class ProbedPieces:
-    """The index of a recording of many files, its facts, its texts, and the reader of its pieces."""
+    """The index of a recording of many files, its facts, its texts, and the reader of its pieces.
+
+    One that is still written has its `growth`.
+    """
 
     index: PieceIndex
     facts: SourceFacts
     texts: list[TextTrack]
     reader: PiecesReader
+    growth: Growth | None = None
 
 
 def read_piece_facts(
@@ -44,17 +49,20 @@ def read_piece_facts(
     run: Callable[[Job, ObjectReader], Message],
     *,
     base_url: str = "",
+    live: bool = False,
 ) -> ProbedPieces:
     """Return what a child finds in the pieces of a playlist, and their reader, which the caller closes.
 
+    A `live` recording may still be written.
+
     `run` has a child do a job. Raises RecordingError, StorageError, or ValueError if the child's report is invalid.
     """
-    read = read_pieces(store, playlist, variant, base_url=base_url)
+    read = read_pieces(store, playlist, variant, base_url=base_url, live=live)
     index = read.index
     reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
     try:
-        facts = place_pieces(index, run(probe_pieces_job(index, probe), reader))
-        return ProbedPieces(index, facts, read_texts(store, index, read.texts), reader)
+        facts, growth = _place(index, run(probe_pieces_job(index, probe), reader), read.written)
+        return ProbedPieces(index, facts, read_texts(store, index, read.texts), reader, growth)
     except BaseException:
         reader.close()
         raise
@@ -62,18 +70,32 @@ def read_piece_facts(
 
 def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
     """Place the pieces by the report of the child, and return the facts. Raises ValueError or RecordingUnreadable."""
-    scans = [RunScan(*(Extent.of(values) for values in pair)) for pair in report["scans"]]
-    origins = [Extent.of([each, None, None, None]).video_start for each in report["origins"]]
+    return _place(index, report, [])[0]
+
+
+def scans_of(report: Message) -> list[RunScan]:
+    """Return the scans of runs that a child reports. Raises ValueError."""
+    return [RunScan(*(Extent.of(values) for values in pair)) for pair in report["scans"]]
+
+
+def _place(index: PieceIndex, report: Message, written: Sequence[tuple[str, int]]) -> tuple[SourceFacts, Growth | None]:
+    scans = scans_of(report)
+    origins = [Extent.of([each, None, None, None, None]).video_start for each in report["origins"]]
     if len(origins) != len(index.tracks):
         raise ValueError("the report has another number of tracks")
-    duration = place(index, scans, origins)
+    growth = None
+    placement = place_growing(index, scans, origins)
+    duration = placement.end
+    if written:
+        growth = begun(index, scans, placement, written)
+        duration = growth.safe_end
     if duration <= 0:
         raise RecordingUnreadable("the recording has no media in it")
     facts = SourceFacts.model_validate(report["facts"] | {"duration": str(duration)})
     if (started := index.started_at) is not None:
         facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(started / MICROSECONDS, UTC)})
     named = {number: track for number, track in enumerate(index.tracks) if track.kind == "audio"}
-    return facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)})
+    return facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)}), growth
 
 
 def _named(audio: AudioFacts, tracks: Mapping[int, Track]) -> AudioFacts:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any
 
+from clipengine.clips.clip import Recording
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import (
     ClipEngineError,
@@ -16,6 +17,7 @@ from clipengine.errors import (
     InvalidRequest,
     ObjectChanged,
     ObjectMissing,
+    PlaylistInvalid,
     PlaylistOutside,
     RecordingMissing,
     RecordingNotFound,
@@ -28,6 +30,7 @@ from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.playlists import names_pieces
+from clipengine.timecode import now_ms
 from clipengine.tracing import bind
 from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
@@ -42,6 +45,7 @@ from clipengine.work.worker import JobContext, Jobs, Retry
 log = logging.getLogger(__name__)
 
 _RETRY_MS = 10_000
+_BEGINNING_MS, _BEGINNING_FOR_MS = 2_000, 60_000
 _ROOT_HINT = "Move the playlist and its files into a folder, so that it can name nothing else in the bucket."
 _MISSING_HINT = "Put the object back and register it again, or upload the recording."
 
@@ -93,11 +97,13 @@ class Prober(Jobs[Probe]):
         """Probe the recording, read its sidecars, and store its facts."""
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):
-                found = self._read_pieces(reader, VariantChoice(**item.recording.variant or {}))
+                found = self._read_pieces(reader, item.recording)
                 self._store_texts(item.recording.recording_id, found.texts)
                 self._sidecars.attach_all(item.recording)
-                pieces = found.index
-                self._complete(item, found.facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces)
+                pieces, growth = found.index, found.growth
+                self._complete(
+                    item, found.facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces, growth=growth
+                )
                 return
             result, texts = self._run(probe_job(self._encoding), reader)
             info, digest = reader.info, digest_of_file(reader)
@@ -108,6 +114,9 @@ class Prober(Jobs[Probe]):
         attempts = self._ledger.recordings.probe_attempts(item.recording.recording_id)
         if isinstance(error, StorageUnavailable | ObjectChanged):
             return Retry(_RETRY_MS)
+        if item.recording.live and isinstance(error, PlaylistInvalid | ObjectMissing):
+            # A recorder may write the playlist before its first segment is there.
+            return Retry(_BEGINNING_MS) if now_ms() - item.recording.created_at < _BEGINNING_FOR_MS else None
         delay = retry_delay_ms(error, attempts - 1)
         return None if delay is None else Retry(delay, crashed=True)
 
@@ -148,7 +157,7 @@ class Prober(Jobs[Probe]):
             except (InvalidRequest, RecordingNotFound) as error:
                 log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
-    def _read_pieces(self, playlist: ObjectReader, variant: VariantChoice) -> ProbedPieces:
+    def _read_pieces(self, playlist: ObjectReader, recording: Recording) -> ProbedPieces:
         """Return what is in a playlist. Raises DecoderCrashed for an invalid report of the child."""
         if "/" not in playlist.info.key:
             raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
@@ -157,8 +166,10 @@ class Prober(Jobs[Probe]):
             return self._run(job, reader)[0]
 
         try:
-            job = probe_job(self._encoding)
-            found = read_piece_facts(self._store, playlist, variant, job, run, base_url=self._base_url)
+            job, variant = probe_job(self._encoding), VariantChoice(**recording.variant or {})
+            found = read_piece_facts(
+                self._store, playlist, variant, job, run, base_url=self._base_url, live=recording.live
+            )
         except (KeyError, TypeError, ValueError) as error:
             log.warning("the facts of %s cannot be stored: %s", playlist.info.key, error)
             raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
@@ -168,7 +179,8 @@ class Prober(Jobs[Probe]):
     def _complete(self, probe: Probe, facts: SourceFacts, **found: Any) -> None:
         """Store the facts, and what else `Recordings.probe_complete` takes."""
         retry_until_written(partial(self._ledger.recordings.probe_complete, probe, facts, **found), self.stopping)
-        log.info("recording %s: complete, %.3f s", probe.recording.recording_id, facts.duration)
+        status = "complete" if found.get("growth") is None else "recording"
+        log.info("recording %s: %s, %.3f s", probe.recording.recording_id, status, facts.duration)
 
     def _run(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
         """Return the report of a child, and the texts that it found."""

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _DUE_CHECK_SECONDS = 20
 _WATERMARK_SECONDS = 5
-_FENCED = ("fetches", "probes", "removals", "deliveries")
+_FENCED = ("fetches", "probes", "live", "removals", "deliveries")
 
 
 class Maintenance:
@@ -52,6 +52,7 @@ class Maintenance:
             log.warning("%d orphaned jobs are queued again", released)
             self._metrics.rescues.inc(released)
         self.tidy_scratch()
+        self._ledger.clips.end_waits()
         self._fetcher.end_deleted()
         self._metrics.follow()
         now = time.monotonic()
@@ -78,9 +79,10 @@ class Maintenance:
         """Release the jobs of dead engines and dead threads, and return how many there were."""
         ledger, owner, living, died = self._ledger, self._owner, self._ledger.engines.living, self._ledger.engines.died
         released = ledger.clips.requeue_orphans(owner, in_flight=self._clips_in_flight, living=living, died=died)
-        fetches, probes, removals, deliveries = (self._workers[name].in_flight for name in _FENCED)
+        fetches, probes, live, removals, deliveries = (self._workers[name].in_flight for name in _FENCED)
         released += ledger.recordings.release_orphans(owner, in_flight=probes, living=living, died=died)
         released += ledger.fetches.release_orphans(owner, in_flight=fetches, living=living)
+        ledger.live.release_orphans(owner, in_flight=live, living=living)
         ledger.removals.release_orphans(owner, in_flight=removals, living=living)
         ledger.deliveries.release_orphans(owner, in_flight=deliveries, living=living)
         return released

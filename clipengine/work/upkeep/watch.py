@@ -63,7 +63,7 @@ class Watch:
     """Scans the `prefixes` of the store until `stop`.
 
     An object must not have changed for `settle_seconds`: 0 for S3, where objects appear complete. `folder` is the root
-    of a folder store, whose events cause scans, or None.
+    of a folder store, whose events cause scans, or None. With `live`, playlists that are still written are registered.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Watch:
         settle_seconds: float,
         folder: Path | None,
         playlist_base_url: str = "",
+        live: bool = False,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -87,7 +88,7 @@ class Watch:
         self._folder = folder
         self._known: dict[str, str] | None = None
         self._unsettled: dict[str, _Unsettled] = {}
-        self._playlists = WatchedPlaylists(store, base_url=playlist_base_url, trusts_times=folder is None)
+        self._playlists = WatchedPlaylists(store, base_url=playlist_base_url, trusts_times=folder is None, live=live)
         self._sidecars = Sidecars(ledger, store)
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()
@@ -182,7 +183,7 @@ class Watch:
         for found in listed:
             if known.get(found.key) == found.etag:
                 self._unsettled.pop(found.key, None)
-            elif self._has_settled(found):
+            elif self._playlists.is_written(found.key) or self._has_settled(found):
                 settled.append(found)
         return settled
 
@@ -222,9 +223,16 @@ class Watch:
         adopt_copy(self._store, self._ledger.recordings, found)
         name, metadata = described(self._store, found.key, None, {})
         name = name or recording_name(found.key, self._rule)
+        is_written = self._playlists.is_written(found.key)
         with self._ledger.transaction():
             recording, new = self._ledger.recordings.register(
-                found.key, etag=found.etag, size=found.size, name=name, metadata=metadata
+                found.key,
+                etag=found.etag,
+                size=found.size,
+                name=name,
+                metadata=metadata,
+                live=is_written,
+                retry_failed=not is_written,
             )
             self._ledger.watched.mark(found.key, found.etag)
         replaced = found.key in known

@@ -1,4 +1,7 @@
-"""Playlists among listed objects: a finished one is a recording, and the objects that it names are left out."""
+"""Playlists among listed objects: a finished one is a recording, and the objects that it names are left out.
+
+If they are wanted, so is one that is still written.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,11 @@ class WatchedPlaylists:
     `trusts_times`: the store says when an object appeared. In a folder, a copied file may have an older time.
     """
 
-    def __init__(self, store: Store, *, base_url: str = "", trusts_times: bool = False) -> None:
+    def __init__(self, store: Store, *, base_url: str = "", trusts_times: bool = False, live: bool = False) -> None:
         self._store = store
         self._base_url = base_url
         self._trusts_times = trusts_times
+        self._live = live
         self._named: dict[str, tuple[str, NamedObjects]] = {}  # by key, with the ETag
 
     def recordings(
@@ -40,7 +44,11 @@ class WatchedPlaylists:
         settled = _settled(playlists, new) if self._trusts_times else {}
         self._read(prefix, {key: found for key, found in playlists.items() if key not in settled})
         folders = {_folder(key) for key in settled}
-        finished = {key: playlists[key] for key, (_, named) in self._named.items() if key in playlists and named.ended}
+        finished = {
+            key: playlists[key]
+            for key, (_, named) in self._named.items()
+            if key in playlists and (named.ended or (self._live and named.keys))
+        }
         finished |= settled
         owned = {key for _, named in self._named.values() for key in named.keys or ()}
         # All of the folder may belong to a playlist that cannot be read.
@@ -52,6 +60,10 @@ class WatchedPlaylists:
             and not any(key != playlist and key.startswith(folder) for playlist, folder in unread)
             and not (key in new and any(folder in folders for folder in _folders(key)))
         }
+
+    def is_written(self, key: str) -> bool:
+        """Return True if the playlist had not ended when it was read."""
+        return key in self._named and not self._named[key][1].ended
 
     def _read(self, prefix: str, playlists: Mapping[str, StoredObject]) -> None:
         for key in [key for key in self._named if key.startswith(prefix) and key not in playlists]:

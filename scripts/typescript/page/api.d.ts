@@ -69,7 +69,7 @@ declare global {
   /** A clip with its file. */
   type ReadyClip = Clip & { status: "complete"; result: ClipResult };
   /** A recording that can be played and cut. */
-  type ReadyRecording = Recording & { status: "complete"; duration_seconds: number; media: Media };
+  type ReadyRecording = Recording & { status: "complete" | "recording"; duration_seconds: number; media: Media };
   /** A cue of a transcript. */
   type Cue = { start_seconds: number; end_seconds: number; text: string; speaker?: string | null };
   /** A page of a list. */

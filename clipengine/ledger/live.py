@@ -1,0 +1,194 @@
+"""Recordings that are still written: their refreshes, which one engine at a time does, and their growth.
+
+A recording has a row here from the end of its first probe until it has ended. The engine that knows its playlists
+refreshes it; another one does if that is overdue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clipengine.clips.clip import Recording
+from clipengine.errors import RecordingNotFound
+from clipengine.ledger.clips import Clips
+from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.schema import LiveRow, RecordingRow
+from clipengine.ledger.events import Events
+from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.live_row import safe_seconds
+from clipengine.ledger.recordings import Recordings
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.growing import Growth, unread
+from clipengine.recordings.pieces import PieceIndex, continued_etag
+from clipengine.timecode import now_ms
+
+_OVERDUE_MS = 10_000  # after which another engine does a refresh
+_WANTED_MS = 60_000  # for which a recording is measured at each refresh, after somebody has asked for it
+_ASKED_MS = 20_000  # at most so often a row is changed because of that
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """A claimed refresh. `lease` is the fencing token of this claim; times are in ms since 1970."""
+
+    recording: Recording
+    growth: Growth
+    owner: str
+    lease: int
+    wanted_at: int
+    ending: bool
+    wanted: bool
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was added to the index of a recording: `tail` begins with its last pieces."""
+
+    tail: PieceIndex
+    growth: Growth
+    facts: SourceFacts
+
+
+class Live:
+    def __init__(self, database: Database, recordings: Recordings, clips: Clips, events: Events) -> None:
+        self._database = database
+        self._recordings = recordings
+        self._clips = clips
+        self._events = events
+        self._leases = Leases(database, LiveRow.recording_id, LiveRow.lease)
+
+    def claim(self, owner: str) -> Refresh | None:
+        """Claim the refresh that is longest due, or return None."""
+        claimed = self._leases.claim(lambda: _due(owner).limit(1), owner, values={"kept_by": owner})
+        if not claimed:
+            return None
+        row = claimed[0]
+        try:
+            recording = self._recordings.get(row["recording_id"])
+        except RecordingNotFound:  # it was deleted meanwhile
+            return None
+        growth, wanted_at = Growth.from_object(row["growth"]), row["wanted_at"]
+        wanted = wanted_at > now_ms() - _WANTED_MS or self._clips.is_waiting_for(recording.recording_id)
+        return Refresh(recording, growth, owner, row["lease"], wanted_at, row["ending"], wanted)
+
+    def is_due(self, owner: str) -> bool:
+        return self._database.row(_due(owner).limit(1)) is not None
+
+    def want(self, recording_id: str, *, at_once: bool = False) -> None:
+        """Have the recording measured at each refresh for a minute, and now if it is wanted `at_once`."""
+        row = self._database.by_key(LiveRow, recording_id)
+        now = now_ms()
+        if row is None or (not at_once and row["wanted_at"] > now - _ASKED_MS):
+            return
+        next_at = now if at_once or row["wanted_at"] < now - _WANTED_MS else row["next_at"]
+        self._change(recording_id, {"wanted_at": now, "next_at": min(next_at, row["next_at"])})
+
+    def end(self, recording_id: str) -> Recording:
+        """Have the recording end with its next refresh, if it is still written. Raises RecordingNotFound."""
+        self._change(recording_id, {"ending": True, "next_at": now_ms()})
+        return self._recordings.get(recording_id)
+
+    def _change(self, recording_id: str, values: dict[str, Any]) -> None:
+        with self._database.transaction(ordered=False):
+            if self._database.change(LiveRow.update(values).where(LiveRow.recording_id == recording_id)):
+                self._database.enqueue("live", recording_id)
+
+    def later(self, refresh: Refresh, next_at: int, *, listed_seconds: float | None = None) -> bool:
+        """Release the refresh until the next one. Return False if the claim was lost.
+
+        With its listed pieces, the recording is probably written up to `listed_seconds`.
+        """
+        with self._locked(refresh, durable=False):
+            if not self._release(refresh, next_at, {}):
+                return False
+            if listed_seconds is not None and listed_seconds != refresh.recording.safe_seconds:
+                self._update(refresh, {"safe_seconds": listed_seconds})
+            return True
+
+    def append(self, refresh: Refresh, next_at: int, added: Added) -> bool:
+        """Add pieces, release the refresh, and queue the clips that waited for them. Return False for a lost claim."""
+        with self._locked(refresh):
+            if not self._release(refresh, next_at, {"growth": added.growth.to_object()}):
+                return False
+            self._add(refresh, added, safe_seconds=safe_seconds(added.growth))
+            self._clips.queue_reached(refresh.recording.recording_id)
+            return True
+
+    def complete(self, refresh: Refresh, added: Added) -> bool:
+        """Set the recording `complete`, write its event and queue its clips. Return False for a lost claim."""
+        id = refresh.recording.recording_id
+        with self._locked(refresh):
+            held = self._leases.held([id], fence=refresh.lease, owner=refresh.owner)
+            if not self._database.change(LiveRow.delete().where(held)):
+                return False
+            self._add(refresh, added, safe_seconds=None, live=False, completed_at=now_ms())
+            self._clips.queue_reached(id)
+            self._events.recording_ended(self._recordings.get(id))
+            return True
+
+    def release_orphans(self, owner: str, *, in_flight: InFlight, living: Living) -> int:
+        """Release abandoned refreshes and return their number, see `Leases.orphans`."""
+        rows = self._leases.orphans(LiveRow.next_at > 0, owner, in_flight=in_flight, living=living)
+        if not rows:
+            return 0
+        claims = [(row["recording_id"], row["owner"], row["lease"]) for row in rows]
+        with self._database.transaction(ordered=False):
+            return self._leases.release_all(claims, {"next_at": now_ms(), "kept_by": None})
+
+    @contextmanager
+    def _locked(self, refresh: Refresh, *, durable: bool = True) -> Iterator[None]:
+        """Begin a transaction that locks the recording first, as those do that create clips of it."""
+        with self._database.transaction(durable=durable, ordered=False):
+            self._database.by_key(RecordingRow, refresh.recording.recording_id, lock=True)
+            yield
+
+    def _release(self, refresh: Refresh, next_at: int, values: dict[str, Any]) -> bool:
+        """Release the claim. Somebody who has asked meanwhile gets another refresh at once."""
+        id = refresh.recording.recording_id
+        row = self._database.by_key(LiveRow, id)
+        if row is not None and (row["wanted_at"], row["ending"]) != (refresh.wanted_at, refresh.ending):
+            next_at = now_ms()
+        values = {**values, "owner": None, "next_at": next_at}
+        return self._leases.transition(id, values, fence=refresh.lease, owner=refresh.owner)
+
+    def _add(self, refresh: Refresh, added: Added, **values: Any) -> None:
+        recording, tail = refresh.recording, added.tail
+        new = unread(tail)
+        if new.tracks:
+            self._recordings.pieces.append(recording.recording_id, tail)
+        gaps = [gap.to_object() for gap in tail.gaps]
+        self._update(
+            refresh,
+            {
+                **values,
+                "facts": added.facts.model_dump(mode="json"),
+                "duration_seconds": float(added.facts.duration),
+                "etag": continued_etag(recording.etag, new.ranges()),
+                "file_size_bytes": recording.file_size_bytes + new.counts.bytes,
+                "pieces": _counts(recording, tail, new),
+                "gaps": [*(recording.gaps or []), *gaps],
+            },
+        )
+
+    def _update(self, refresh: Refresh, values: dict[str, Any]) -> None:
+        id, revision = refresh.recording.recording_id, RecordingRow.revision + 1
+        self._database.change(
+            RecordingRow.update({**values, "revision": revision}).where(RecordingRow.recording_id == id)
+        )
+        self._database.record_progress("recording", id)
+
+
+def _due(owner: str) -> Any:
+    now = now_ms()
+    kept = (LiveRow.kept_by == owner) | LiveRow.kept_by.is_null() | (LiveRow.next_at <= now - _OVERDUE_MS)
+    query = LiveRow.select(LiveRow.recording_id).where(LiveRow.owner.is_null(), LiveRow.next_at <= now, kept)
+    return query.order_by(LiveRow.next_at, LiveRow.recording_id)
+
+
+def _counts(recording: Recording, tail: PieceIndex, new: PieceIndex) -> dict[str, int]:
+    known, added = recording.pieces or {}, asdict(new.counts)
+    runs = sum(len(track.runs) - 1 for track in tail.tracks)
+    return {name: known.get(name, 0) + {**added, "runs": runs, "tracks": 0}[name] for name in added}

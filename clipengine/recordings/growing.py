@@ -1,0 +1,124 @@
+"""Growth of an index while its recording is written: new pieces are appended to those that were placed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from clipengine.recordings.assembly import StoredPiece, continued
+from clipengine.recordings.pieces import MICROSECONDS, PieceIndex
+from clipengine.recordings.placing import Extent, Placement, RunScan, place_growing
+from clipengine.recordings.playlist import Segment
+
+
+@dataclass(frozen=True)
+class GrowingTrack:
+    """A track whose playlist is `key`. `next_number` is the media sequence number of its next piece.
+
+    `last` is the extent of its last piece.
+    """
+
+    key: str
+    next_number: int
+    last: Extent
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What the growth of an index depends on. All media up to `safe_end` has arrived; `end` is the end of all pieces.
+
+    `longest` are the seconds of the longest piece.
+    """
+
+    tracks: tuple[GrowingTrack, ...]
+    safe_end: Fraction
+    end: Fraction
+    longest: Fraction
+
+    def to_object(self) -> dict[str, Any]:
+        times = (self.safe_end, self.end, self.longest)
+        return {
+            "tracks": [[each.key, each.next_number, _texts(each.last)] for each in self.tracks],
+            "times": [str(time) for time in times],
+        }
+
+    @classmethod
+    def from_object(cls, stored: dict[str, Any]) -> Growth:
+        tracks = tuple(GrowingTrack(key, number, Extent.of(last)) for key, number, last in stored["tracks"])
+        return cls(tracks, *(Fraction(time) for time in stored["times"]))
+
+
+def _texts(extent: Extent) -> list[str | None]:
+    return [None if time is None else str(time) for time in extent]
+
+
+def begun(
+    index: PieceIndex, scans: Sequence[RunScan], placement: Placement, written: Sequence[tuple[str, int]]
+) -> Growth:
+    """Return the growth of an index that was placed for the first time.
+
+    `written` has the key of each track's playlist, and the number of the segment that follows.
+    """
+    lasts = {track: scan.last for (track, _), scan in zip(index.runs(), scans, strict=True)}
+    tracks = tuple(GrowingTrack(*each, lasts[number]) for number, each in enumerate(written))
+    return Growth(tracks, min(placement.safe_ends), placement.end, _longest(index))
+
+
+def _longest(index: PieceIndex) -> Fraction:
+    return max(Fraction(piece.duration, MICROSECONDS) for _, run in index.runs() for piece in run.pieces)
+
+
+def continue_index(
+    end: PieceIndex, added: Sequence[Sequence[Segment]], stored: Mapping[str, StoredPiece]
+) -> PieceIndex:
+    """Return the runs that the segments of each track add to an index.
+
+    `end` has the last run of each track with its last piece only, with which the first run of the result begins.
+    Raises PlaylistInvalid.
+    """
+    return PieceIndex([continued(track, segments, stored) for track, segments in zip(end.tracks, added, strict=True)])
+
+
+def unread(tail: PieceIndex) -> PieceIndex:
+    """Return the runs of a continued index without the pieces that were there before, and without empty tracks."""
+    tracks = []
+    for track in tail.tracks:
+        first, *others = track.runs
+        runs = [replace(first, pieces=first.pieces[1:]), *others]
+        if kept := [run for run in runs if run.pieces]:
+            tracks.append(replace(track, runs=kept))
+    return PieceIndex(tracks)
+
+
+def grown(
+    growth: Growth,
+    tail: PieceIndex,
+    scans: Sequence[RunScan],
+    next_numbers: Sequence[int],
+    written: Sequence[bool],
+) -> Growth:
+    """Place the pieces of a continued index by the scans of those that are `unread`, and return its growth.
+
+    `written` says of each track whether its playlist may get more pieces. Raises ValueError for an invalid report.
+    """
+    all_scans: list[RunScan] = []
+    lasts: list[Extent] = []
+    found = iter(scans)
+    if len(scans) != len(list(unread(tail).runs())):
+        raise ValueError("the report has another number of scans")
+    for each, track in zip(growth.tracks, tail.tracks, strict=True):
+        first, *others = track.runs
+        last = each.last if len(first.pieces) == 1 else next(found).last
+        all_scans += [RunScan(each.last, last), *(next(found) for _ in others)]
+        lasts.append(all_scans[-1].last)
+    placement = place_growing(tail, all_scans, [None] * len(tail.tracks), continues=True)
+    end = max(growth.end, placement.end)
+    safe = [time for time, more in zip(placement.safe_ends, written, strict=True) if more]
+    return Growth(
+        tuple(map(GrowingTrack, (each.key for each in growth.tracks), next_numbers, lasts)),
+        max(growth.safe_end, min(safe, default=end)),
+        end,
+        max(growth.longest, _longest(tail)),
+    )

@@ -1,0 +1,383 @@
+"""Refreshes of recordings that are still written: read what was added to their playlists, and measure it if needed.
+
+A refresh is one request for each playlist. New pieces are measured by a child if somebody waits for the recording or
+looks at it, and otherwise many at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+
+from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.errors import (
+    ClipEngineError,
+    DecoderCrashed,
+    InvalidRequest,
+    ObjectMissing,
+    RecordingError,
+    RecordingNotFound,
+    StorageError,
+)
+from clipengine.ledger.live import Added, Refresh
+from clipengine.recordings.assembly import StoredPiece, check_runs
+from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.growing import continue_index, grown, unread
+from clipengine.recordings.pieces import PieceIndex, Track
+from clipengine.recordings.playlist import (
+    MAX_GAPS,
+    MAX_PLAYLIST_BYTES,
+    ByteRange,
+    GrowingPlaylist,
+    Segment,
+    VariantChoice,
+)
+from clipengine.settings import Encoding
+from clipengine.stores.base import Store
+from clipengine.stores.pieces_reader import PiecesReader
+from clipengine.stores.playlists import read_texts_of, stored_pieces
+from clipengine.timecode import now_ms
+from clipengine.tracing import bind
+from clipengine.work.children.jobs import Message, probe_job, scan_job
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.process import Child
+from clipengine.work.jobs.piece_probe import scans_of
+from clipengine.work.jobs.piece_texts import read_texts
+from clipengine.work.retry import Stopping, retry_until_written
+from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
+
+log = logging.getLogger(__name__)
+
+_SHORTEST_PAUSE_SECONDS = 2
+_USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
+_SILENCE_SECONDS = 60  # at least; and three pieces
+_LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
+_MOST_LISTED = 200  # pieces that are not measured yet
+_MOST_FOLLOWED = 10_000  # recordings
+
+NumberedSegment = tuple[int, Segment]
+
+
+@dataclass
+class _Followed:
+    """The playlists of a recording, as far as this engine has read them."""
+
+    playlists: list[GrowingPlaylist]
+    etags: list[str | None]
+    seen: int  # segments of all playlists
+    grown_at: float  # monotonic
+    missing: dict[str, float] = field(default_factory=dict)  # key of a listed piece -> since when it is missed
+    warned: bool = False
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Listed segments of each track, and the objects in the store. `is_late`: others may still appear there."""
+
+    ready: list[list[NumberedSegment]]
+    stored: dict[str, StoredPiece]
+    is_late: bool
+
+
+class Refresher(Jobs[Refresh]):
+    """The refreshes of recordings that are still written."""
+
+    activity = "the recording was refreshed"
+
+    def __init__(
+        self, context: JobContext, store: Store, pool: ChildPool, *, encoding: Encoding, playlist_base_url: str = ""
+    ) -> None:
+        super().__init__(context)
+        self._store = store
+        self._pool = pool
+        self._encoding = encoding
+        self._base_url = playlist_base_url
+        self._followed: dict[str, _Followed] = {}
+        self._lock = threading.Lock()
+        self._children: set[Child] = set()
+
+    def claim(self) -> Refresh | None:
+        return self._ledger.live.claim(self._owner)
+
+    def is_due(self) -> bool:
+        return self._ledger.live.is_due(self._owner)
+
+    def ids(self, item: Refresh) -> list[str]:
+        return [item.recording.recording_id]
+
+    def label(self, item: Refresh) -> str:
+        return f"recording {item.recording.recording_id}"
+
+    def context(self, item: Refresh) -> AbstractContextManager[None]:
+        return bind(recording_id=item.recording.recording_id, attempt=item.lease, engine=self._owner)
+
+    def run(self, item: Refresh) -> None:
+        """Read the playlists. Append what was added, or set the recording complete if it has ended."""
+        followed = self._follow(item)
+        listed = self._read(item, followed)
+        is_over = item.ending or self._is_silent(item, followed)
+        has_ended = is_over or all(each.ended for each in followed.playlists)
+        count = max(len(segments) for segments in listed)
+        if not has_ended and (not count or not (item.wanted or count >= _MOST_LISTED)):
+            self._later(item, followed, listed)
+            return
+        found = self._find(followed, listed, is_over=is_over)
+        ended = has_ended and not found.is_late
+        added = self._measure(item, followed, found, ended=ended)
+        if added is None:
+            self._later(item, followed, [])
+        elif ended:
+            self._complete(item, added)
+        else:
+            self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
+
+    def retry(self, item: Refresh, error: ClipEngineError) -> Retry | None:
+        return Retry(round(_USUAL_TARGET_SECONDS * 1000))
+
+    def later(self, item: Refresh, error: ClipEngineError, retry: Retry) -> bool:
+        self._followed.pop(item.recording.recording_id, None)  # an outage is no silence
+        return self._ledger.live.later(item, now_ms() + retry.delay_ms)
+
+    def fail(self, item: Refresh, error: ClipEngineError) -> bool:
+        return self._ledger.live.later(item, now_ms() + _USUAL_TARGET_SECONDS * 1000)
+
+    def release(self, item: Refresh) -> None:
+        self._ledger.live.later(item, now_ms())
+
+    def lost(self, item: Refresh) -> None:
+        self._followed.pop(item.recording.recording_id, None)
+
+    def interrupt(self) -> None:
+        """Kill the running children. Their recordings are refreshed again."""
+        with self._lock:
+            for child in self._children:
+                child.kill()
+
+    # ---- reading of playlists
+
+    def _follow(self, item: Refresh) -> _Followed:
+        id, tracks = item.recording.recording_id, item.growth.tracks
+        found = self._followed.pop(id, None)
+        if found is None:
+            folder = item.recording.bucket_path.rpartition("/")[0] + "/"
+            playlists = [GrowingPlaylist(each.key, folder, base_url=self._base_url) for each in tracks]
+            seen = sum(each.next_number for each in tracks)
+            found = _Followed(playlists, [None] * len(tracks), seen, time.monotonic())
+        self._followed[id] = found
+        if len(self._followed) > _MOST_FOLLOWED:  # some were deleted, or belong to another engine by now
+            del self._followed[next(iter(self._followed))]
+        return found
+
+    def _read(self, item: Refresh, followed: _Followed) -> list[list[NumberedSegment]]:
+        """Return the segments of each track that are not in the index yet."""
+        for number, (track, playlist) in enumerate(zip(item.growth.tracks, followed.playlists, strict=True)):
+            if playlist.ended:
+                continue
+            try:
+                found = self._store.read(track.key, limit=MAX_PLAYLIST_BYTES + 1, unless=followed.etags[number])
+                if found is not None:
+                    followed.etags[number] = found[0].etag
+                    playlist.read(found[1])
+                self._check_length(track.next_number, playlist)
+            except (RecordingError, ObjectMissing) as error:
+                self._warn(item, followed, f"its playlist is ignored: {error.message}")
+        seen = sum(each.next_number for each in followed.playlists)
+        if seen > followed.seen:
+            followed.seen, followed.grown_at = seen, time.monotonic()
+        return [
+            _without_gap(track.next_number, playlist.take(track.next_number))
+            for track, playlist in zip(item.growth.tracks, followed.playlists, strict=True)
+        ]
+
+    @staticmethod
+    def _check_length(known: int, playlist: GrowingPlaylist) -> None:
+        if playlist.next_number < known:
+            raise RecordingError(f"it ends with the segment {playlist.next_number}, and had {known} before")
+
+    @staticmethod
+    def _warn(item: Refresh, followed: _Followed, text: str) -> None:
+        if not followed.warned:  # once, not at each refresh
+            log.warning("recording %s: %s", item.recording.recording_id, text)
+        followed.warned = True
+
+    def _is_silent(self, item: Refresh, followed: _Followed) -> bool:
+        longest = max(float(_SILENCE_SECONDS), float(3 * item.growth.longest))
+        return time.monotonic() - followed.grown_at > self.faults.scale_delay(round(longest * 1000)) / 1000
+
+    def _next_at(self, item: Refresh, followed: _Followed) -> int:
+        """Return the time of the next refresh: after a target duration, or half of it if somebody waits."""
+        target = min((each.target_seconds for each in followed.playlists), default=0) or _USUAL_TARGET_SECONDS
+        return now_ms() + max(_SHORTEST_PAUSE_SECONDS * 1000, target * (500 if item.wanted else 1000))
+
+    def _later(self, item: Refresh, followed: _Followed, listed: Sequence[Sequence[NumberedSegment]]) -> None:
+        """Release the refresh. What is listed and not measured yet counts by its stated durations."""
+        written = [
+            sum((segment.seconds for _, segment in segments), Fraction(0))
+            for segments, playlist in zip(listed, followed.playlists, strict=False)
+            if not playlist.ended
+        ]
+        seconds = None
+        if any(written):
+            seconds = float((item.growth.safe_end + min(written)) * 1000 // 1) / 1000
+        next_at = self._next_at(item, followed)
+        self._save(partial(self._ledger.live.later, item, next_at, listed_seconds=seconds))
+
+    # ---- growth of the index
+
+    def _find(self, followed: _Followed, listed: Sequence[Sequence[NumberedSegment]], *, is_over: bool) -> _Found:
+        """Look up the listed segments in the store, up to one that is late; if it `is_over`, none is."""
+        keys = [key for segments in listed for _, segment in segments for key in _keys(segment)]
+        stored = stored_pieces(self._store, keys) if keys else {}
+        ready = []
+        is_late = False
+        for segments in listed:
+            count = 0
+            for number, (_, segment) in enumerate(segments, 1):
+                if segment.data.key in stored and _keys(segment):
+                    count = number  # the last one is in the store: after a gap, there is always a piece
+                elif _keys(segment) and not is_over and self._is_late(followed, segment):
+                    is_late = True
+                    break
+            ready.append(list(segments[:count]))
+        return _Found(ready, stored, is_late)
+
+    def _measure(self, item: Refresh, followed: _Followed, found: _Found, *, ended: bool) -> Added | None:
+        """Return what was added, or None if that is nothing, or cannot be read: at the end, it is left out."""
+        end = self._ledger.recordings.pieces.end(item.recording.recording_id)
+        try:
+            segments = [[segment for _, segment in each] for each in found.ready]
+            tail = continue_index(end, segments, found.stored)
+            check_runs((item.recording.pieces or {}).get("runs", 0) + len(list(tail.runs())) - len(tail.tracks))
+            if not unread(tail).tracks and not ended:
+                return None
+            return self._scanned(item, followed, tail, found.ready, ended=ended)
+        except RecordingError as error:
+            self._warn(item, followed, f"its new pieces cannot be read: {error.message}")
+        if not ended:
+            return None
+        return self._scanned(
+            item, followed, continue_index(end, [()] * len(end.tracks), {}), [()] * len(end.tracks), ended=True
+        )
+
+    @staticmethod
+    def _is_late(followed: _Followed, segment: Segment) -> bool:
+        """Return True if a listed piece may still appear in the store."""
+        now, target = time.monotonic(), max(each.target_seconds for each in followed.playlists)
+        since = followed.missing.setdefault(segment.data.key, now)
+        return now - since < _LATE_TARGETS * (target or _USUAL_TARGET_SECONDS)
+
+    def _scanned(
+        self,
+        item: Refresh,
+        followed: _Followed,
+        tail: PieceIndex,
+        ready: Sequence[Sequence[NumberedSegment]],
+        *,
+        ended: bool,
+    ) -> Added:
+        """Have a child read the new pieces, and place them. Raises RecordingError."""
+        recording, new = item.recording, unread(tail)
+        report: Message = {"scans": [], "sizes": []}
+        if new.tracks:
+            reader = PiecesReader(self._store, recording.bucket_path, new, etag=new.etag)
+            try:
+                report = self._scan(new, reader)
+            finally:
+                reader.close()
+        numbers = [
+            segments[-1][0] + 1 if segments else track.next_number
+            for segments, track in zip(ready, item.growth.tracks, strict=True)
+        ]
+        written = [not (ended or playlist.ended) for playlist in followed.playlists]
+        try:
+            growth = grown(item.growth, tail, scans_of(report), numbers, written)
+            assert recording.facts is not None
+            facts = _with_sizes(recording.facts, report["sizes"])
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("recording %s: its new pieces cannot be placed: %s", recording.recording_id, error)
+            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
+        duration = growth.end if ended else growth.safe_end
+        followed.missing.clear()
+        return Added(tail, growth, facts.model_copy(update={"duration": duration}))
+
+    def _scan(self, index: PieceIndex, reader: PiecesReader) -> Message:
+        child = self._pool.take()
+        with self._lock:
+            self._children.add(child)
+        try:
+            return child.run(scan_job(index, probe_job(self._encoding)), reader, watch=self._watch)[0]
+        finally:
+            with self._lock:
+                self._children.discard(child)
+            self._watch(None)
+
+    def _watch(self, message: Message | None) -> None:
+        if self.stopping.is_set():
+            raise Stopping
+
+    def _complete(self, item: Refresh, added: Added | None) -> None:
+        assert added is not None
+        for track in self._texts(item, added):
+            with suppress(InvalidRequest, RecordingNotFound):
+                self._ledger.transcripts.put(item.recording.recording_id, track.language, track.cues, source="embedded")
+        self._save(partial(self._ledger.live.complete, item, added))
+        self._followed.pop(item.recording.recording_id, None)
+        log.info("recording %s: complete, %.3f s", item.recording.recording_id, added.facts.duration)
+
+    def _texts(self, item: Refresh, added: Added) -> list[TextTrack]:
+        """Return the texts of the recording, which are read when it has ended."""
+        variant = VariantChoice(**item.recording.variant or {})
+        try:
+            texts = read_texts_of(self._store, item.recording.bucket_path, variant, base_url=self._base_url)
+            known = self._ledger.recordings.pieces.get(item.recording.recording_id) if texts else None
+            return [] if known is None else read_texts(self._store, _joined(known, added.tail), texts)
+        except (RecordingError, StorageError) as error:
+            log.warning("recording %s: its texts are not used: %s", item.recording.recording_id, error.message)
+            return []
+
+    def _save(self, write: partial[bool]) -> None:
+        if not retry_until_written(write, self.stopping):
+            raise ClaimLost
+
+
+def _without_gap(number: int, segments: list[NumberedSegment]) -> list[NumberedSegment]:
+    """Return the segments, after gaps for those that a sliding playlist has dropped before they were read."""
+    if not segments or segments[0][0] <= number:
+        return segments
+    first, segment = segments[0]
+    lost = segment._replace(data=ByteRange(""), gap=True, date=None)
+    return [*((each, lost) for each in range(max(number, first - MAX_GAPS), first)), *segments]
+
+
+def _keys(segment: Segment) -> list[str]:
+    if segment.gap or segment.encrypted:
+        return []
+    return [segment.data.key, *([] if segment.init is None else [segment.init.key])]
+
+
+def _with_sizes(facts: SourceFacts, sizes: Sequence[Sequence[int]]) -> SourceFacts:
+    """Return the facts with the largest picture of the recording. Raises ValueError."""
+    video = facts.video
+    found = {(int(width), int(height)) for width, height in sizes}
+    if video is None or not found - {(video.width, video.height)}:
+        return facts
+    known = video.largest or (video.width, video.height)
+    largest = max([known, *found], key=lambda size: size[0] * size[1])
+    video = type(video).model_validate(video.model_dump() | {"largest": largest})
+    return facts.model_copy(update={"video": video})
+
+
+def _joined(index: PieceIndex, tail: PieceIndex) -> PieceIndex:
+    """Return an index with the runs that follow it."""
+    return PieceIndex(
+        [
+            Track(known.kind, [*known.runs, *added.runs[1:]], known.title, known.language)
+            for known, added in zip(index.tracks, tail.tracks, strict=True)
+        ]
+    )

@@ -1,0 +1,100 @@
+"""Requests about recordings that are still written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.clips.clip import Recording
+from clipengine.timecode import now_ms, parse_rfc3339
+from tests.support.api import RecordedEngine
+from tests.support.clip_requests import pointers, post, refused
+from tests.support.live import refreshed, written
+
+
+def in_days(days: float) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_last_seconds_are_resolved(http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+    id = written(engine.ledger)
+    for of, seconds, span in (
+        (id, 30, (9.9, 39.9)),
+        (id, 100, (0, 39.9)),
+        (recording.recording_id, 2.5, (5397.54, 5400.04)),
+    ):
+        clip = post(http, of, {"label": "x", "last_seconds": seconds}).json()
+        assert (clip["start_seconds"], clip["end_seconds"]) == span
+        assert (clip["step"], clip["wait_until"]) == ("queued", None)
+
+
+def test_clip_of_what_is_not_recorded_yet_waits(http: httpx.Client, engine: RecordedEngine) -> None:
+    id = written(engine.ledger)
+    answer = post(http, id, {"label": "x", "start_seconds": 30, "end_seconds": 60})
+    assert answer.status_code == 202
+    clip = answer.json()
+    assert (clip["status"], clip["step"], clip["queue"]) == ("processing", "waiting", None)
+    assert parse_rfc3339(clip["wait_until"]) == pytest.approx(now_ms() + 20_100 + 300_000, abs=60_000)
+    assert refreshed(engine.ledger).wanted
+    until = in_days(6)
+    answer = post(http, id, {"label": "x", "start_seconds": 90, "end_seconds": 99, "wait_until": until})
+    assert answer.json()["wait_until"] == until.replace("Z", ".000Z")
+    plan = http.post(f"/v1/recordings/{id}/clips/plan", json={"label": "x", "start_seconds": 30, "end_seconds": 60})
+    assert refused(plan, 422, "not_recorded_yet")
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"last_seconds": 5, "start_seconds": 1}, ["/start_seconds"]),
+        ({"last_seconds": 5, "start_seconds": 1, "end_seconds": 2}, ["/start_seconds", "/end_seconds"]),
+        ({"last_seconds": 5, "parts": [{"start_seconds": 1, "end_seconds": 2}]}, ["/last_seconds"]),
+        ({"last_seconds": 0}, ["/last_seconds"]),
+        ({"last_seconds": "5"}, ["/last_seconds"]),
+        ({"start_seconds": 1, "end_seconds": 2, "on_timeout": "wait"}, ["/on_timeout"]),
+        ({"start_seconds": 1, "end_seconds": 60, "wait_until": 5}, ["/wait_until"]),
+        ({"start_seconds": 1, "end_seconds": 60, "wait_until": in_days(-1)}, ["/wait_until"]),
+        ({"start_seconds": 1, "end_seconds": 60, "wait_until": in_days(8)}, ["/wait_until"]),
+    ],
+)
+def test_fault_of_a_request_is_located(
+    http: httpx.Client, engine: RecordedEngine, fields: dict[str, Any], where: list[str]
+) -> None:
+    id = written(engine.ledger)
+    assert pointers(refused(post(http, id, {"label": "x", **fields}), 422, "invalid_request")) == where
+
+
+def test_range_of_a_live_recording_has_the_limits_of_others(http: httpx.Client, engine: RecordedEngine) -> None:
+    id = written(engine.ledger)
+    for span in ({"start_seconds": 1, "end_seconds": 1e7}, {"start_seconds": 5, "end_seconds": 4}):
+        assert refused(post(http, id, {"label": "x", **span}), 422, "invalid_time_range")
+
+
+def test_live_is_for_objects_of_the_store(http: httpx.Client) -> None:
+    answer = http.post("/v1/recordings", json={"url": "http://127.0.0.1/x.m3u8", "live": True})
+    assert answer.status_code == 422
+
+
+def test_recording_is_ended_once_and_a_finished_one_is_not_changed(
+    http: httpx.Client, engine: RecordedEngine, recording: Recording
+) -> None:
+    id = written(engine.ledger)
+    for _ in range(2):
+        answer = http.post(f"/v1/recordings/{id}/end")
+        assert (answer.status_code, answer.json()["status"]) == (200, "recording")
+    assert refreshed(engine.ledger).ending
+    answer = http.post(f"/v1/recordings/{recording.recording_id}/end")
+    assert (answer.status_code, answer.json()["status"]) == (200, "complete")
+    assert http.post("/v1/recordings/rec_none/end").status_code == 404
+
+
+def test_list_has_the_status(http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+    id = written(engine.ledger)
+    for status, found in (("recording", [id]), ("complete", [recording.recording_id])):
+        answer = http.get("/v1/recordings", params={"status": status}).json()
+        assert [each["recording_id"] for each in answer["data"]] == found
+    shown = http.get(f"/v1/recordings/{id}?wait=10").json()
+    assert (shown["status"], shown["duration_seconds"], shown["revision"]) == ("recording", 39.9, 1)

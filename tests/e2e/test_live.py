@@ -1,0 +1,254 @@
+"""Recordings that are still written: clips of what is there, clips that wait, and their end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from clipengine.client import ApiError, Client
+from tests.films.reader import read_clip
+from tests.support.playlists import first_segments, separate_audio, ts_playlist
+from tests.support.s3 import S3Server
+from tests.support.selection import cases
+from tests.support.server import running_server
+from tests.support.waiting import until
+
+KEY = "live/index.m3u8"
+
+
+@dataclass
+class Recorder:
+    """A recorder that writes the segments of finished playlists, one after the other."""
+
+    made: Path
+    store: Path
+    s3: S3Server | None = None
+    bucket: str = ""
+
+    def write(self, count: int, *, ended: bool = False, names: tuple[str, ...] = ("index",), late: str = "") -> None:
+        """Store so many segments of each playlist, but the `late` one, and then the playlists that list them."""
+        for name in names:
+            text = first_segments(self.made / f"{name}.m3u8", count) + ("#EXT-X-ENDLIST\n" if ended else "")
+            for line in text.splitlines():
+                if line.startswith("#EXT-X-MAP"):
+                    self.put(line.split('"')[1])
+                elif line and not line.startswith("#") and line != late:
+                    self.put(line)
+            self.put(f"{name}.m3u8", text.encode())
+
+    def put(self, name: str, data: bytes | None = None) -> None:
+        data = (self.made / name).read_bytes() if data is None else data
+        if self.s3 is not None:
+            self.s3.client.put_object(self.bucket, f"live/{name}", io.BytesIO(data), len(data))
+            return
+        path = self.store / "live" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != data:
+            path.with_suffix(".tmp").write_bytes(data)
+            path.with_suffix(".tmp").replace(path)
+
+
+@contextmanager
+def engine(tmp_path: Path, **env: str) -> Iterator[tuple[Client, Recorder]]:
+    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
+        yield api, Recorder(tmp_path / "made", tmp_path / "data" / "store")
+
+
+def s3_settings(s3: S3Server, bucket: str) -> dict[str, str]:
+    return {
+        "CLIPENGINE_STORAGE__KIND": "s3",
+        "CLIPENGINE_STORAGE__ENDPOINT": s3.endpoint,
+        "CLIPENGINE_STORAGE__BUCKET": bucket,
+        "CLIPENGINE_STORAGE__REGION": s3.region,
+        "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
+        "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
+    }
+
+
+def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | None]]:
+    api.clips.download(clip_id, path)
+    return [(float(time), seen.number) for time, seen in read_clip(path).frames]
+
+
+def test_live_clip_equals_that_after_the_end(tmp_path: Path) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    with engine(tmp_path) as (api, recorder):
+        recorder.write(3)
+        recording = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300)
+        id = recording.recording_id
+        assert (recording.status, recording.error, recording.completed_at) == ("recording", None, None)
+        safe = recording.duration_seconds
+        assert safe is not None
+        assert 5.5 < safe < 6
+
+        live = [api.clips.create(id, "live", safe - 3, safe), api.clips.create(id, "last", last_seconds=2)]
+        assert live[1].end_seconds == safe
+        assert live[1].start_seconds == pytest.approx(safe - 2)
+        waiting = api.clips.create(id, "later", 5.0, 9.0)
+        assert (waiting.status, waiting.step) == ("processing", "waiting")
+        assert all(api.clips.wait(each.clip_id, timeout=300).status == "complete" for each in live)
+        assert api.clips.get(waiting.clip_id).step == "waiting"
+
+        recorder.write(5, late="index004.ts")
+        until(lambda: (api.recordings.get(id).pieces or {})["count"] == 4)
+        assert api.clips.get(waiting.clip_id).step == "waiting"
+        recorder.put("index004.ts")
+        assert api.clips.wait(waiting.clip_id, timeout=60).status == "complete"
+        grown = api.recordings.get(id)
+        assert grown.revision is not None
+        assert recording.revision is not None
+        assert grown.revision > recording.revision
+        recorder.write(6, ended=True)
+        until(lambda: api.recordings.get(id).status == "complete")
+        ended = api.recordings.get(id)
+        assert ended.duration_seconds == pytest.approx(12, abs=0.05)
+        assert ended.gaps_count == 0
+        assert ended.pieces == {"count": 6, "runs": 1, "tracks": 1, "bytes": ended.file_size_bytes}
+        for each in [*live, waiting]:
+            again = api.clips.create(id, "again", each.start_seconds, each.end_seconds)
+            assert api.clips.wait(again.clip_id, timeout=300).status == "complete"
+            assert frames(api, again.clip_id, tmp_path / "b.mp4") == frames(api, each.clip_id, tmp_path / "a.mp4")
+        with pytest.raises(ApiError) as caught:
+            api.clips.create(id, "x", 5, 20)
+        assert caught.value.code == "invalid_time_range"
+
+
+def test_clip_that_is_not_recorded_in_time_fails_or_is_clamped(tmp_path: Path) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    with engine(tmp_path) as (api, recorder):
+        recorder.write(3)
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        soon = datetime.now(UTC) + timedelta(seconds=3)
+        failing = api.clips.create(id, "x", 4, 9, wait_until=soon)
+        clamped = api.clips.create(id, "x", 4, 9, wait_until=soon, on_timeout="clamp")
+        after = api.clips.create(id, "x", 8, 9, wait_until=soon, on_timeout="clamp")
+        until_the_end = api.clips.create(id, "x", 5, 300)
+        assert failing.wait_until == soon.strftime("%Y-%m-%dT%H:%M:%S.") + f"{soon.microsecond // 1000:03d}Z"
+        for each in (failing, after):
+            ended = api.clips.wait(each.clip_id, timeout=60)
+            assert ended.error is not None
+            assert (ended.error.code, ended.error.retryable) == ("not_recorded_yet", True)
+        ended = api.clips.wait(clamped.clip_id, timeout=60)
+        assert ended.result is not None
+        assert ended.result.actual_end_seconds == pytest.approx(5.88, abs=0.05)
+        assert [each.partition(":")[0] for each in ended.result.warnings] == ["end_clamped"]
+
+        again = api.clips.retry(failing.clip_id)
+        assert (again.step, again.status) == ("waiting", "processing")
+        with pytest.raises(ApiError) as caught:
+            api.recordings.delete(id)
+        assert caught.value.code == "recording_busy"
+        assert api.recordings.end(id).status == "recording"
+        until(lambda: api.recordings.get(id).status == "complete")
+        assert api.recordings.end(id).duration_seconds == pytest.approx(6, abs=0.03)
+        for each in (again, until_the_end):
+            ended = api.clips.wait(each.clip_id, timeout=60)
+            assert ended.result is not None
+            assert ended.result.actual_end_seconds == pytest.approx(6, abs=0.03)
+            assert "end_clamped" in str(ended.result.warnings)
+
+
+@pytest.mark.parametrize("kind", cases(["folder", "s3"], ["s3"]))
+def test_tracks_of_a_master_playlist_grow_at_different_times(
+    kind: str, tmp_path: Path, s3: S3Server, bucket: str
+) -> None:
+    separate_audio(tmp_path / "made" / "index.m3u8")
+    env = s3_settings(s3, bucket) if kind == "s3" else {}
+    with engine(tmp_path, **env) as (api, recorder):
+        if kind == "s3":
+            recorder.s3, recorder.bucket = s3, bucket
+        recorder.write(3, names=("video", "audio"))
+        recorder.put("index.m3u8")
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        recorder.write(5, names=("video",))
+        waiting = api.clips.create(id, "later", 4.0, 9.0)
+        until(lambda: (api.recordings.get(id).pieces or {})["count"] == 8)
+        assert api.clips.get(waiting.clip_id).step == "waiting"
+        assert (api.recordings.get(id).duration_seconds or 0) < 6.1
+        recorder.write(6, names=("audio",))
+        made = api.clips.wait(waiting.clip_id, timeout=60)
+        assert made.status == "complete"
+        recorder.write(6, names=("video", "audio"), ended=True)
+        until(lambda: api.recordings.get(id).status == "complete")
+        again = api.clips.create(id, "again", 4.0, 9.0)
+        assert api.clips.wait(again.clip_id, timeout=300).status == "complete"
+        seen = frames(api, made.clip_id, tmp_path / "a.mp4")
+        assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
+        assert [number for _, number in seen] == list(range(100, 225))
+
+
+def test_silence_ends_a_recording_without_its_missing_segments(tmp_path: Path) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    with engine(tmp_path, CLIPENGINE_FAULT="outage:pace=10") as (api, recorder):
+        recorder.write(2)
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        for name in ("index003.ts", "index005.ts"):
+            (tmp_path / "made" / name).write_bytes(b"")  # an empty object is as none
+        recorder.write(6)
+        until(lambda: api.recordings.get(id).status == "complete")
+        recording = api.recordings.get(id)
+        assert recording.duration_seconds == pytest.approx(10, abs=0.03)
+        gaps = [
+            (round(each["start_seconds"], 1), round(each["end_seconds"], 1), each["reason"]) for each in recording.gaps
+        ]
+        assert gaps == [(6.0, 8.0, "missing")]
+        made = api.clips.create(id, "x", 5, 9)
+        ended = api.clips.wait(made.clip_id, timeout=300)
+        assert ended.result is not None
+        assert "video_gap" in str(ended.result.warnings)
+
+
+@pytest.mark.exhaustive
+def test_sliding_playlist_appends_and_a_shorter_one_is_ignored(tmp_path: Path) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    with engine(tmp_path) as (api, recorder):
+        recorder.write(3)
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        sliding = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{}\n"
+        for number in range(6):
+            recorder.put(f"index{number:03d}.ts")
+        recorder.put("index.m3u8", (sliding.format(2) + "#EXTINF:2,\nindex002.ts\n#EXTINF:2,\nindex003.ts\n").encode())
+        until(lambda: (api.recordings.get(id).pieces or {})["count"] == 4)
+        recorder.write(2)
+        recorder.put("index.m3u8", (sliding.format(4) + "#EXTINF:2,\nindex004.ts\n#EXTINF:2,\nindex005.ts\n").encode())
+        until(lambda: (api.recordings.get(id).pieces or {})["count"] == 6)
+        api.recordings.end(id)
+        until(lambda: api.recordings.get(id).status == "complete")
+        recording = api.recordings.get(id)
+        assert (recording.duration_seconds, recording.gaps_count) == (pytest.approx(12, abs=0.05), 0)
+        made = api.clips.create(id, "x", 5, 11)
+        assert api.clips.wait(made.clip_id, timeout=300).status == "complete"
+        seen = [number for _, number in frames(api, made.clip_id, tmp_path / "a.mp4")]
+        assert seen == list(range(125, 275))
+
+
+@pytest.mark.outage
+def test_waiting_clips_survive_the_death_of_the_engine(tmp_path: Path) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    with running_server(tmp_path / "data") as server:
+        api, recorder = server.client(), Recorder(tmp_path / "made", tmp_path / "data" / "store")
+        recorder.write(3)
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        waiting = [api.clips.create(id, "x", 5.0, 9.0) for _ in range(3)]
+        server.process.kill()
+        server.process.wait()
+    recorder.write(6)
+    with running_server(tmp_path / "data") as server:
+        api = server.client()
+        for each in waiting:
+            ended = api.clips.wait(each.clip_id, timeout=120)
+            assert (ended.status, ended.attempt) == ("complete", 1)
+        assert api.recordings.get(id).status == "recording"
+        events = {"recording.recording": 0, "clip.ready": 0}
+        for event in api.events(last_event_id="0"):
+            if event.event in events:
+                events[event.event] += 1
+            if events["clip.ready"] == 3:
+                break
+        assert events["recording.recording"] == 1

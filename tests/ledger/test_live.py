@@ -1,0 +1,153 @@
+"""Recordings that are still written in the ledger: their refreshes, and the clips that wait for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clipengine.clips.clip import Clip
+from clipengine.clips.edit import Part
+from clipengine.clips.request import ClipRequest
+from clipengine.errors import RecordingBusy
+from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings import RecordingFilter
+from clipengine.timecode import now_ms
+from tests.support.live import added, refreshed, written
+
+LATER = now_ms() + 86_400_000
+
+
+def waiting(ledger: Ledger, id: str, end: float, *, start: float = 1, until: int = LATER, **fields: Any) -> Clip:
+    request = ClipRequest("x", start, end, wait_until=until, **fields)
+    return ledger.clips.create(ledger.recordings.get(id), request, extension="mp4")
+
+
+def steps(ledger: Ledger) -> list[str | None]:
+    clips = reversed(ledger.clips.list(ClipFilter(limit=10)).data)
+    return [clip.step if clip.error is None else clip.error["code"] for clip in clips]
+
+
+def events(ledger: Ledger) -> list[str]:
+    return [event.type for event in ledger.events.after(0)]
+
+
+def test_written_recording_has_its_status_until_it_has_ended(ledger: Ledger) -> None:
+    id = written(ledger)
+    recording = ledger.recordings.get(id)
+    assert (recording.state, recording.duration_seconds, recording.revision) == ("recording", 39.9, 1)
+    assert recording.completed_at is None
+    assert [
+        ledger.recordings.list(RecordingFilter(limit=9, status=each)).data for each in ("recording", "complete")
+    ] == [
+        [recording],
+        [],
+    ]
+    refresh = refreshed(ledger)
+    assert ledger.live.append(refresh, now_ms(), added(10, 300))
+    grown = ledger.recordings.get(id)
+    assert (grown.duration_seconds, grown.revision, grown.pieces and grown.pieces["count"]) == (1199.9, 2, 300)
+    assert not ledger.live.append(refresh, now_ms(), added(300, 301))  # a stale owner
+    index = ledger.recordings.pieces.get(id)
+    assert index is not None
+    assert [piece.data.key for piece in index.tracks[0].runs[0].pieces] == [
+        f"live/{number}.ts" for number in range(300)
+    ]
+    assert ledger.live.complete(refreshed(ledger), added(300, 301, ended=True))
+    ended = ledger.recordings.get(id)
+    assert (ended.state, ended.duration_seconds, ended.revision) == ("complete", 1204, 3)
+    assert ended.completed_at is not None
+    assert ended.etag != recording.etag
+    assert ledger.live.claim("me") is None
+    assert events(ledger) == ["recording.recording", "recording.complete"]
+
+
+def test_engine_that_knows_the_playlists_goes_on_with_them(ledger: Ledger) -> None:
+    id = written(ledger)
+    assert ledger.live.later(refreshed(ledger, "a"), now_ms())
+    assert ledger.live.claim("b") is None
+    again = refreshed(ledger, "a")
+    assert ledger.live.later(again, now_ms() - 11_000)  # overdue
+    taken = refreshed(ledger, "b")
+    assert not ledger.live.later(again, now_ms())
+    assert ledger.live.release_orphans("a", in_flight=set, living=lambda: ["a"]) == 1
+    assert not ledger.live.later(taken, now_ms())
+    assert refreshed(ledger, "a").recording.recording_id == id
+
+
+def test_refresh_that_is_asked_for_meanwhile_is_due_at_once(ledger: Ledger) -> None:
+    id = written(ledger)
+    refresh = refreshed(ledger)
+    ledger.live.want(id, at_once=True)
+    assert ledger.live.later(refresh, LATER)
+    assert refreshed(ledger).wanted
+
+
+def test_estimate_of_a_refresh_is_shown(ledger: Ledger) -> None:
+    id = written(ledger)
+    assert ledger.live.later(refreshed(ledger), now_ms(), listed_seconds=47.9)
+    assert ledger.recordings.get(id).duration_seconds == 47.9
+    assert ledger.recordings.get(id).revision == 2
+
+
+def test_waiting_clip_is_claimed_when_its_range_is_there(ledger: Ledger) -> None:
+    id = written(ledger)
+    first, second = waiting(ledger, id, 43), waiting(ledger, id, 50)
+    assert ledger.clips.claim("me") is None
+    assert not ledger.clips.is_due()
+    assert ledger.queue_order.place(first) is None
+    assert ledger.stats.read().queued_since is None
+    assert ledger.reset_far_future_due() == 0
+    with pytest.raises(RecordingBusy):
+        ledger.recordings.delete(id)
+    refresh = refreshed(ledger)
+    assert refresh.wanted
+    assert ledger.live.append(refresh, now_ms(), added(10, 11))
+    assert steps(ledger) == ["queued", "waiting"]
+    claimed = ledger.clips.claim("me")
+    assert claimed is not None
+    assert claimed.clip_id == first.clip_id
+    assert ledger.live.complete(refreshed(ledger), added(11, 12, ended=True))
+    assert ledger.clips.get(second.clip_id).step == "queued"
+
+
+def test_clip_whose_range_is_there_already_is_queued(ledger: Ledger) -> None:
+    id = written(ledger)
+    assert waiting(ledger, id, 39.9).step == "waiting"  # as it was requested
+    assert steps(ledger) == ["queued"]
+
+
+def test_clip_after_the_end_fails(ledger: Ledger) -> None:
+    id = written(ledger)
+    waiting(ledger, id, 60, start=45)
+    assert ledger.live.complete(refreshed(ledger), added(10, 11, ended=True))
+    assert steps(ledger) == ["no_media_in_range"]
+    assert events(ledger) == ["recording.recording", "clip.failed", "recording.complete"]
+
+
+def test_wait_ends_in_time(ledger: Ledger) -> None:
+    id, now = written(ledger), now_ms()
+    clip = waiting(ledger, id, 60, until=now)
+    waiting(ledger, id, 60, until=now, on_timeout="clamp")
+    waiting(ledger, id, 60, start=50, until=now, on_timeout="clamp")
+    waiting(ledger, id, 60)
+    assert ledger.clips.end_waits() == 3
+    assert steps(ledger) == ["not_recorded_yet", "queued", "not_recorded_yet", "waiting"]
+    assert ledger.clips.end_waits() == 0
+    again = ledger.clips.retry(clip.clip_id)
+    assert (again.step, again.wait_until) == ("waiting", pytest.approx(now_ms(), abs=60_000))
+    assert ledger.clips.cancel(again.clip_id).error is not None
+
+
+def test_clip_of_several_recordings_waits_for_all(ledger: Ledger) -> None:
+    id, other = written(ledger), written(ledger, "live/other.m3u8")
+    waiting(ledger, id, 43, parts=(Part(id, 1, 43), Part(other, 1, 43)))
+    for each in (id, other):
+        assert steps(ledger) == ["waiting"]
+        refresh = refreshed(ledger)
+        if refresh.recording.recording_id != each:
+            assert ledger.live.later(refresh, LATER)
+            refresh = refreshed(ledger)
+        assert ledger.live.append(refresh, LATER, added(10, 11))
+    assert steps(ledger) == ["queued"]
