@@ -18,6 +18,7 @@ from clipengine.clips.options.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark, check_watermark
 from clipengine.clips.resolve import ClipRules
+from clipengine.clips.transcription import Transcriber
 from clipengine.errors import UnknownWatermark
 from clipengine.recordings.discovery import check_name_rule
 from clipengine.settings_ingest import Ingest
@@ -200,6 +201,31 @@ class Encoding(SettingsTable):
     font_folders: tuple[Path, ...] = ()
 
 
+class Transcription(SettingsTable):
+    url: str = ""
+    model: str = ""
+    api_key: SecretStr = SecretStr("")
+    model_folder: NonEmptyPath | None = None
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: computed from the size of the model
+    timeout_seconds: Annotated[float, Field(ge=1, le=86_400)] = 1800
+    ahead: bool = False
+    language: Annotated[str, Field(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$")] = ""  # empty: detected
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and not _ADDRESS.fullmatch(url):
+            raise ValueError(f'{url!r} is not an address such as "http://127.0.0.1:8000/v1/audio/transcriptions"')
+        return url
+
+    @property
+    def sources(self) -> tuple[Transcriber, ...]:
+        """The transcribers that this engine can use, the default one first."""
+        local: tuple[Transcriber, ...] = () if self.model_folder is None else ("local",)
+        return (*local, "url") if self.url else local
+
+
 class Watch(SettingsTable):
     prefixes: tuple[str, ...] = ()
     name: str = "$stem"
@@ -266,6 +292,7 @@ class Settings(SettingsTable):
     mcp: Mcp = Mcp()
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
+    transcription: Transcription = Transcription()
     watch: Watch = Watch()
     fetch: Fetching = Fetching()
     ingest: Ingest = Ingest()
@@ -284,6 +311,12 @@ class Settings(SettingsTable):
     def _links_have_an_address(self) -> Settings:
         if self.webhooks.links and not (self.server.public_url and self.shares.enabled):
             raise ValueError("webhooks.links needs server.public_url, and shares.enabled = true")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_transcriber(self) -> Settings:
+        if self.transcription.ahead and not self.transcription.sources:
+            raise ValueError("transcription.ahead needs transcription.model_folder or transcription.url")
         return self
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from clipengine.recordings.facts import SourceFacts
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["queued", "reading", "encoding", "verifying", "uploading"]
 RecordingState = Literal["processing", "complete", "failed"]
-# Events of webhooks and of the event stream. All but the last concern a clip or a recording.
+# Events of webhooks and of the event stream. All but the last concern a clip, a recording or its transcript.
 EventType = Literal[
     "clip.ready",
     "clip.failed",
@@ -28,6 +28,8 @@ EventType = Literal[
     "clip.expired",
     "recording.complete",
     "recording.failed",
+    "transcript.ready",
+    "transcript.failed",
     "endpoint.disabled",
 ]
 MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webhook endpoint

@@ -12,6 +12,7 @@ from clipengine.clips.texts.cues import (
     MEDIA_TYPES,
     Cue,
     TextFormat,
+    TimedWord,
     check_cues,
     clean_line,
     clean_text,
@@ -32,7 +33,7 @@ from clipengine.ledger.transcripts import SearchHit, Transcript
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 
 _FORMATS: dict[str, TextFormat] = {media_type: kind for kind, media_type in MEDIA_TYPES.items()}
-_TOKENS_PER_CUE = 20  # four keys and values with their quotes, brackets and commas
+_TOKENS = 400_000  # of a transcript of 2 MiB: strings, brackets and commas, also of the times of its words
 
 
 async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
@@ -54,10 +55,16 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
 
 
 def _json_cues(body: bytes) -> list[Cue]:
-    value = parse_json(body, members=MAX_CUES, tokens=MAX_CUES * _TOKENS_PER_CUE)
+    value = parse_json(body, members=MAX_CUES, tokens=_TOKENS)
     return check_cues(
         [
-            Cue(each.start_ms, each.end_ms, clean_text(each.text), clean_line(each.speaker or "") or None)
+            Cue(
+                each.start_ms,
+                each.end_ms,
+                clean_text(each.text),
+                clean_line(each.speaker or "") or None,
+                tuple(TimedWord(start, end, word) for start, end, text in each.words if (word := clean_line(text))),
+            )
             for each in validate_list(TranscriptCues, value)
         ]
     )
