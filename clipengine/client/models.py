@@ -26,6 +26,7 @@ from clipengine.objects.recording import ListedPiecesObject as ListedPieces
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.share import NewShareObject as Share
 from clipengine.objects.transcript import SearchHitObject as SearchHit
+from clipengine.objects.transcript import TranscriptionObject as Transcription
 from clipengine.objects.transcript import TranscriptObject as Transcript
 from clipengine.objects.webhook import DeliveryPayloadObject as Delivery
 from clipengine.objects.webhook import NewWebhookObject as Webhook
@@ -49,6 +50,7 @@ __all__ = [
     "SearchHit",
     "Share",
     "Transcript",
+    "Transcription",
     "Waveform",
     "Webhook",
     "format_time",

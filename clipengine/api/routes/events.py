@@ -2,8 +2,8 @@
 
 Terminal states come from the ledger's events with their number as the event id, so that a client that reconnects with
 Last-Event-ID gets each exactly once; a stream begins with the number after which it continues. Progress
-(`clip.updated`, `recording.updated`, `transcript.updated`, `clip.deleted`) is the current state, without an id and at most four times a
-second per clip. One reader serves all streams, so a thousand clients cost the ledger as much as one.
+(`clip.updated`, `recording.updated`, `transcript.updated`, `clip.deleted`) is the current state, without an id and at
+most four times a second per clip. One reader serves all streams, so a thousand clients cost the ledger as much as one.
 """
 
 from __future__ import annotations
