@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -60,7 +61,12 @@ class Bench:
 
     def record(self, name: str, seconds: float, **options: Any) -> Recording:
         """Return a complete recording."""
-        write_wav(self.folder / name, seconds, **options)
+        return self.put(write_wav(self.folder / name, seconds, **options), name)
+
+    def put(self, file: Path, name: str) -> Recording:
+        """Return the complete recording of a file."""
+        if file != self.folder / name:
+            shutil.copy(file, self.folder / name)
         stored = self.store.head(name)
         recording, _ = self.ledger.recordings.register(name, etag=stored.etag, size=stored.size)
         prober = Prober(self.context, self.store, self.pool, suspects_allowed=lambda: True, encoding=Encoding())

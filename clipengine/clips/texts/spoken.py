@@ -224,7 +224,7 @@ def _placed(segment: _Segment) -> list[tuple[TimedWord, int]]:
             joined[-1] = joined[-1]._replace(end=max(joined[-1].end, end))
         else:
             joined.append(_Placed(start, end, place))
-    stops = [each.place for each in joined[1:]] + [len(text)]
+    stops = [each.place for each in joined[1:]] + [len(text)] if joined else []
     return [
         (TimedWord(_ms(start), _ms(end), text[place:stop].strip()[:MAX_CUE_CHARACTERS]), place)
         for (start, end, place), stop in zip(joined, stops, strict=True)
