@@ -10,7 +10,17 @@ import {copyText, errorText, openDialog, toastError} from "../lib/ui.js";
 /** @typedef {(given: {url: string, events: EventName[], format: Format}) => Promise<{secret: string | null}>} Save */
 
 /** @type {EventName[]} */
-const EVENTS = ["clip.ready", "clip.failed", "clip.progress", "clip.expired", "recording.complete", "recording.failed", "endpoint.disabled"];
+const EVENTS = [
+  "clip.ready",
+  "clip.failed",
+  "clip.progress",
+  "clip.expired",
+  "recording.complete",
+  "recording.failed",
+  "transcript.ready",
+  "transcript.failed",
+  "endpoint.disabled",
+];
 /** @type {EventName[]} */
 const DEFAULT_EVENTS = ["clip.ready", "clip.failed"];
 /** @type {[value: Format, text: string][]} */
