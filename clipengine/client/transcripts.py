@@ -13,7 +13,7 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import Cue, Page, SearchHit, Transcript, Transcription
 from clipengine.client.transport import AsyncTransport, Transport
-from clipengine.clips.texts.cues import MEDIA_TYPES, TextFormat
+from clipengine.clips.texts.cues import MEDIA_TYPES, TextFormat, WrittenFormat
 from clipengine.clips.transcription import Transcriber
 
 
@@ -44,10 +44,14 @@ class TranscriptCalls:
         return [Cue.from_object(each) for each in codec.loads(body)]
 
     def save(
-        self, recording_id: str, language: str, path: str | Path, *, format: TextFormat | None = None
+        self, recording_id: str, language: str, path: str | Path, *, format: WrittenFormat | None = None
     ) -> Steps[int]:
-        """Write a transcript atomically to a file and return its size. `format` defaults to the file's suffix."""
-        return save(_route(recording_id, language), path, None, {"format": format or format_of(Path(path))})
+        """Write a transcript atomically to a file and return its size. `format` defaults to the file's suffix.
+
+        `txt` is plain text without times.
+        """
+        kind = format or ("txt" if Path(path).suffix.lower() == ".txt" else format_of(Path(path)))
+        return save(_route(recording_id, language), path, None, {"format": kind})
 
     def list(
         self, recording_id: str, *, limit: int | None = None, cursor: str | None = None

@@ -37,7 +37,7 @@ from clipengine.clips.texts.cues import (
     MAX_CUE_SECONDS,
     MAX_SPEAKER_CHARACTERS,
     MAX_TIMED_WORDS,
-    TextFormat,
+    WrittenFormat,
 )
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
@@ -538,6 +538,12 @@ Millis = Annotated[
 ]
 
 
+# Not strict: JSON has no tuples.
+TimedWord = Annotated[
+    tuple[Millis, Millis, Annotated[str, Field(strict=True, max_length=MAX_CUE_CHARACTERS)]], Field(strict=False)
+]
+
+
 class TranscriptCue(Body):
     """A cue of a transcript in JSON. Times are rounded to milliseconds."""
 
@@ -545,7 +551,7 @@ class TranscriptCue(Body):
     end_ms: Millis = Field(alias="end_seconds", ge=0)
     text: str = Field(max_length=MAX_CUE_CHARACTERS)
     speaker: str | None = Field(default=None, max_length=MAX_SPEAKER_CHARACTERS)
-    words: list[tuple[Millis, Millis, Annotated[str, Field(max_length=MAX_CUE_CHARACTERS)]]] = Field(
+    words: list[TimedWord] = Field(
         default=[], max_length=MAX_TIMED_WORDS, description="Start, end and text of each word, if they are known."
     )
 
@@ -718,7 +724,7 @@ class StreamEvents(Query):
 
 
 class GetTranscript(Query):
-    format: TextFormat = Field(default="vtt", description="WebVTT, SubRip, or JSON.")
+    format: WrittenFormat = Field(default="vtt", description="WebVTT, SubRip, JSON, or plain text without times.")
 
 
 class SearchText(PageQuery):

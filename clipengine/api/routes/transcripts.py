@@ -10,6 +10,7 @@ from clipengine.api.http.validation import content_type, parse_json, read_bytes,
 from clipengine.clips.texts.cues import (
     MAX_CUES,
     MEDIA_TYPES,
+    WRITTEN_TYPES,
     Cue,
     TextFormat,
     TimedWord,
@@ -72,7 +73,7 @@ def _json_cues(body: bytes) -> list[Cue]:
 
 def get_transcript(call: Call[GetTranscript, NoBody]) -> Response:
     body = format_cues(call.ledger.transcripts.cues(_find(call)), call.query.format)
-    return Response(body, media_type=MEDIA_TYPES[call.query.format])
+    return Response(body, media_type=WRITTEN_TYPES[call.query.format])
 
 
 def list_transcripts(call: Call[PageQuery, NoBody]) -> Response:
@@ -149,8 +150,8 @@ OPERATIONS = [
         f"{_PATH}/{{language}}",
         "read",
         get_transcript,
-        "Get a transcript as WebVTT, SubRip or JSON",
-        [Answer(200, "The cues, sorted by time.", media_type=", ".join(_FORMATS))],
+        "Get a transcript as WebVTT, SubRip, JSON or plain text",
+        [Answer(200, "The cues, sorted by time.", media_type=", ".join(WRITTEN_TYPES.values()))],
         _MISSING,
         query=GetTranscript,
     ),

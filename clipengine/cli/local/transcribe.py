@@ -14,7 +14,7 @@ from clipengine.cli import output
 from clipengine.cli.local.making import locate
 from clipengine.cli.local.probe import LocalProbe, probe_local
 from clipengine.cli.options import config_option, data_option, settings_of
-from clipengine.clips.texts.cues import MEDIA_TYPES, Cue, TextFormat, format_cues, moved
+from clipengine.clips.texts.cues import WRITTEN_TYPES, Cue, WrittenFormat, format_cues, moved
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import NoMediaInRange, TranscriptionOff
@@ -26,7 +26,7 @@ from clipengine.work.children.process import Child
 from clipengine.work.transcribers.passages import is_silent, read_passage, total_samples
 from clipengine.work.transcribers.sources import speech_sources
 
-_FORMATS = click.Choice(list(MEDIA_TYPES))
+_FORMATS = click.Choice(list(WRITTEN_TYPES))
 
 
 @click.command()
@@ -44,7 +44,7 @@ def transcribe(
     language: str | None,
     track: int,
     model_folder: Path | None,
-    format: TextFormat | None,
+    format: WrittenFormat | None,
     config: Path | None,
     data: Path | None,
 ) -> None:
@@ -66,13 +66,13 @@ def transcribe(
         target.write_bytes(body)
 
 
-def _format_of(target: Path | None) -> TextFormat:
+def _format_of(target: Path | None) -> WrittenFormat:
     if target is None:
         return "vtt"
-    for kind in MEDIA_TYPES:
+    for kind in WRITTEN_TYPES:
         if target.suffix.lower() == f".{kind}":
             return kind
-    raise click.UsageError(f"{target.name} does not end with .vtt, .srt or .json: give --format")
+    raise click.UsageError(f"{target.name} does not end with .vtt, .srt, .json or .txt: give --format")
 
 
 def _cues(settings: Settings, source: str, language: str | None, track: int) -> list[Cue]:

@@ -18,6 +18,10 @@ MEDIA_TYPES: dict[TextFormat, str] = {
     "json": "application/json",
 }
 
+# A transcript can also be written as plain text, which has no times and is therefore not read.
+WrittenFormat = Literal["vtt", "srt", "json", "txt"]
+WRITTEN_TYPES: dict[WrittenFormat, str] = {**{kind: MEDIA_TYPES[kind] for kind in MEDIA_TYPES}, "txt": "text/plain"}
+
 MAX_CUES = 20_000
 MAX_CUE_CHARACTERS = 2000
 MAX_SPEAKER_CHARACTERS = 200
@@ -137,12 +141,14 @@ def moved(cues: Iterable[Cue], by_ms: int) -> tuple[Cue, ...]:
     )
 
 
-def format_cues(cues: Iterable[Cue], kind: TextFormat) -> bytes:
+def format_cues(cues: Iterable[Cue], kind: WrittenFormat) -> bytes:
     """Return the cues as a file. The text is escaped, so that it cannot end a cue or begin another."""
     if kind == "json":
         text = json.dumps([cue.to_object() for cue in cues], ensure_ascii=False, separators=(",", ":"))
     elif kind == "vtt":
         text = "WEBVTT\n" + "".join(f"\n{_times(cue, '.')}\n{vtt_payload(cue)}\n" for cue in cues)
+    elif kind == "txt":
+        text = "".join(f"{plain_payload(cue)}\n" for cue in cues)
     else:
         blocks = (f"{number}\n{_times(cue, ',')}\n{_srt_payload(cue)}\n" for number, cue in enumerate(cues, 1))
         text = "\n".join(blocks)
