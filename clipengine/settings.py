@@ -18,8 +18,9 @@ from clipengine.clips.options.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark, check_watermark
 from clipengine.clips.resolve import ClipRules
+from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import Transcriber
-from clipengine.errors import UnknownWatermark
+from clipengine.errors import InvalidTranscript, UnknownWatermark
 from clipengine.recordings.discovery import check_name_rule
 from clipengine.settings_ingest import Ingest
 from clipengine.settings_table import SettingsTable
@@ -210,7 +211,7 @@ class Transcription(SettingsTable):
     memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: computed from the size of the model
     timeout_seconds: Annotated[float, Field(ge=1, le=86_400)] = 1800
     ahead: bool = False
-    language: Annotated[str, Field(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$")] = ""  # empty: detected
+    language: str = ""  # of those that are transcribed ahead; empty: detected
 
     @field_validator("url")
     @classmethod
@@ -218,6 +219,14 @@ class Transcription(SettingsTable):
         if url and not _ADDRESS.fullmatch(url):
             raise ValueError(f'{url!r} is not an address such as "http://127.0.0.1:8000/v1/audio/transcriptions"')
         return url
+
+    @field_validator("language")
+    @classmethod
+    def _is_language(cls, tag: str) -> str:
+        try:
+            return parse_language(tag) if tag else ""
+        except InvalidTranscript as error:
+            raise ValueError(error.message) from None
 
     @property
     def sources(self) -> tuple[Transcriber, ...]:

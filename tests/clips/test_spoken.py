@@ -10,7 +10,7 @@ import pytest
 from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS
 from clipengine.clips.texts.spoken import MAX_ANSWER_BYTES, Spoken, parse_spoken
 
-SPEACHES = {
+FASTER_WHISPER = {
     "task": "transcribe",
     "language": "en",
     "duration": 4.1,
@@ -40,11 +40,11 @@ WHISPER_CPP = {
     "task": "transcribe",
     "language": "english",
     "duration": 3.5,
-    "text": " Ask not, Americans.\n",
+    "text": " Ask not, sunflowers.\n",
     "segments": [
         {
             "id": 0,
-            "text": " Ask not, Americans.",
+            "text": " Ask not, sunflowers.",
             "start": 0.0,
             "end": 3.5,
             "tokens": [50364],
@@ -52,8 +52,8 @@ WHISPER_CPP = {
                 {"word": " Ask", "start": 0.1, "end": 0.5, "t_dtw": -1, "probability": 0.9},
                 {"word": " not", "start": 0.5, "end": 0.9, "t_dtw": -1, "probability": 0.9},
                 {"word": ",", "start": 0.9, "end": 1.0, "t_dtw": -1, "probability": 0.9},
-                {"word": " Americ", "start": 1.0, "end": 1.5, "t_dtw": -1, "probability": 0.9},
-                {"word": "ans", "start": 1.5, "end": 1.8, "t_dtw": -1, "probability": 0.9},
+                {"word": " sun", "start": 1.0, "end": 1.5, "t_dtw": -1, "probability": 0.9},
+                {"word": "flowers", "start": 1.5, "end": 1.8, "t_dtw": -1, "probability": 0.9},
                 {"word": ".", "start": 1.8, "end": 1.8, "t_dtw": -1, "probability": 0.9},
             ],
             "temperature": 0.0,
@@ -80,7 +80,7 @@ def shown(found: Spoken) -> list[tuple[int, int, str, list[tuple[int, int, str]]
 
 
 def test_words_at_the_top_belong_to_their_segments() -> None:
-    found = spoken(SPEACHES)
+    found = spoken(FASTER_WHISPER)
     assert found.language == "en"
     assert shown(found) == [
         (
@@ -96,8 +96,8 @@ def test_words_at_the_top_belong_to_their_segments() -> None:
 def test_tokens_in_segments_are_joined_to_words() -> None:
     found = spoken(WHISPER_CPP)
     assert found.language == "en"
-    words = [(100, 500, "Ask"), (500, 1000, "not,"), (1000, 1800, "Americans.")]
-    assert shown(found) == [(100, 1800, "Ask not, Americans.", words)]
+    words = [(100, 500, "Ask"), (500, 1000, "not,"), (1000, 1800, "sunflowers.")]
+    assert shown(found) == [(100, 1800, "Ask not, sunflowers.", words)]
 
 
 def test_nanoseconds_are_understood() -> None:

@@ -52,6 +52,8 @@ def transcribe(
 
     The model or the server is that of [transcription] in the settings.
     """
+    if not (source.startswith("s3://") or Path(source).is_file()):
+        raise click.BadParameter(f"{source} is not a file", param_hint="'SOURCE'")
     settings = settings_of(config, data)
     if model_folder is not None:
         settings = settings.model_copy(

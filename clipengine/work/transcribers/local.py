@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clipengine.clips.texts.spoken import Spoken, parse_spoken
-from clipengine.errors import ClipEngineError, DecoderKilled, Timeout, TranscriberFailed, TranscriberUnavailable
+from clipengine.errors import ClipEngineError, DecoderKilled, TranscriberFailed, TranscriberUnavailable
 from clipengine.settings import Encoding, Transcription
 from clipengine.stores.base import StoredObject
 from clipengine.work.children.jobs import Message, transcribe_job
@@ -65,7 +65,7 @@ class LocalTranscriber:
             return parse_spoken(answer, seconds=seconds)
         except ValueError as error:
             raise TranscriberFailed(f"the model's answer is invalid: {error}") from error
-        except (DecoderKilled, Timeout) as error:
+        except DecoderKilled as error:
             report(None)  # raises an exception if the engine has killed it
             raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
         except TranscriberFailed:
