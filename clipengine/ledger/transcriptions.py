@@ -158,7 +158,10 @@ class Transcriptions:
         with self._database.transaction(ordered=False):
             found = self.get(transcript_id)
             running = _is(transcript_id) & (TranscriptionRow.state == "processing")
-            if not self._failed(transcript_id, running, Cancelled("the transcription was cancelled")):
+            cancelled = Cancelled(
+                "the transcription was cancelled", hint="Transcribe it again if that is still needed."
+            )
+            if not self._failed(transcript_id, running, cancelled):
                 raise TranscriptionEnded(f"the transcription has ended: it is {found.state}")
             return self.get(transcript_id)
 
