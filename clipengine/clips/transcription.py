@@ -1,4 +1,4 @@
-"""A transcription: the job that makes a transcript of what is said in a recording. Pure."""
+"""A transcription: the job that makes the transcript of a recording. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clipengine.clips.texts.cues import Cue
 
 Transcriber = Literal["local", "url"]
 TranscriptionState = Literal["processing", "complete", "failed"]
-SAMPLE_RATE = 16_000  # of what transcribers hear, in mono
+SAMPLE_RATE = 16_000  # of the samples for transcribers, in mono
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class TranscriptObject(ApiObject):
 
 @dataclass(frozen=True)
 class TranscriptionObject(JobObject):
-    """A transcription: the job that makes a transcript of what is said in a recording."""
+    """A transcription: the job that makes the transcript of a recording."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object}
 
@@ -41,7 +41,7 @@ class TranscriptionObject(JobObject):
     language: str | None = None
     """BCP 47 tag of the requested language, or of the found one when it is complete."""
     source: Transcriber = "local"
-    """Who transcribes: a model of this engine, or a server."""
+    """The transcriber: a model of this engine, or a server."""
     track: int = 0
     """Number of the audio track, from 0."""
     cues: int = 0

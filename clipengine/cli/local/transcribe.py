@@ -1,4 +1,4 @@
-"""`clipengine transcribe`: what is said in a file, without a server or database."""
+"""`clipengine transcribe`: write the transcript of a file, without a server or database."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def transcribe(
     config: Path | None,
     data: Path | None,
 ) -> None:
-    """Write what is said in SOURCE, a file or s3://bucket/key, to OUTPUT or to standard output.
+    """Write the transcript of SOURCE, a file or s3://bucket/key, to OUTPUT or to standard output.
 
     The model or the server is that of [transcription] in the settings.
     """

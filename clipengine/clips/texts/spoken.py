@@ -36,7 +36,7 @@ _LARGEST = 1 << 63
 
 @dataclass(frozen=True)
 class Spoken:
-    """What is said in a passage. `language` is None if the transcriber does not name it."""
+    """The cues of a passage. `language` is None if the transcriber does not name it."""
 
     language: str | None
     cues: tuple[Cue, ...]
@@ -60,7 +60,7 @@ class _Segment:
 
 
 def parse_spoken(answer: bytes, *, seconds: float) -> Spoken:
-    """Return what is said in a passage of this length. Raises ValueError, with the reason, for an invalid answer."""
+    """Return the cues of a passage of this length. Raises ValueError, with the reason, for an invalid answer."""
     if len(answer) > MAX_ANSWER_BYTES:
         raise ValueError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
     try:

@@ -1,1 +1,1 @@
-"""Transcribers: what is said in samples, found by a model on this machine or by a server."""
+"""Transcribers: speech recognition by a model on this machine or by a server."""

@@ -1,4 +1,4 @@
-"""Passages of a recording for transcribers: decoded by a child, and cut where nobody speaks."""
+"""Passages of a recording for transcribers: decoded by a child, and cut at silences."""
 
 from __future__ import annotations
 

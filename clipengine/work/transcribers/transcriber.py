@@ -14,7 +14,7 @@ Report = Callable[[float | None], None]
 
 
 class SpeechSource(Protocol):
-    """Returns what is said in samples (16-bit, mono, 16 kHz). Thread-safe."""
+    """Recognizes speech in samples (16-bit, mono, 16 kHz). Thread-safe."""
 
     def transcribe(self, samples: array.array[int], *, language: str | None, report: Report) -> Spoken:
         """Return the cues with the times of their words, from the first sample on.
