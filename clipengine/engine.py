@@ -38,10 +38,12 @@ from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.refreshes import Refresher
 from clipengine.work.jobs.removals import Remover
 from clipengine.work.jobs.scratch import Scratch
+from clipengine.work.jobs.transcriptions import TranscriptionJobs
 from clipengine.work.jobs.uploads import Publisher
 from clipengine.work.previews.ahead import PreviewsAhead
 from clipengine.work.previews.previews import Previews
 from clipengine.work.queue import WorkQueue
+from clipengine.work.transcribers.sources import speech_sources
 from clipengine.work.upkeep.cleanup import Cleanup
 from clipengine.work.upkeep.health import Check, Health
 from clipengine.work.upkeep.heartbeat import Heartbeat
@@ -149,12 +151,26 @@ class Engine:
             link_base=settings.server.public_url.rstrip("/") if webhooks.links else None,
             on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
+        # At the lowest priority, and a pool of its own, like previews.
+        self._speech_pool = ChildPool(nice=_MAX_NICE, sandbox=encoding.sandbox, ahead=0, header_cache=header_cache)
+        transcriptions = TranscriptionJobs(
+            jobs,
+            store,
+            self._speech_pool,
+            speech_sources(settings, self._speech_pool, own_port=own_port),
+            encoding=encoding,
+            may_run=self._has_free_encoder,
+        )
+        if settings.transcription.ahead:
+            transcription = settings.transcription
+            ledger.transcribe_ahead(transcription.sources[0], transcription.language or None)
         self._workers: dict[str, Worker[Any]] = {
             "clips": Worker(self._runner),
             "uploads": Worker(self._publisher),
             "fetches": Worker(fetcher),
             "probes": Worker(prober),
             "live": Worker(refresher),
+            "transcriptions": Worker(transcriptions),
             "removals": Worker(Remover(jobs, store)),
             "deliveries": Worker(courier),
         }
@@ -203,6 +219,7 @@ class Engine:
             "fetches": self.settings.fetch.parallel,
             "probes": min(encoders, _PROBE_WORKERS),
             "live": _LIVE_WORKERS,
+            "transcriptions": 1,
             "removals": 1,
             "deliveries": PARALLEL,
             "chores": _CHORE_WORKERS,
@@ -313,6 +330,9 @@ class Engine:
     def _is_reading(self) -> bool:
         return any(self._workers[name].in_flight() for name in ("clips", "probes"))
 
+    def _has_free_encoder(self) -> bool:
+        return len(self._workers["clips"].in_flight()) < self.settings.encoding.workers
+
     def stop(self, timeout: float) -> None:
         """Stop within about `timeout` seconds. Running clips return to the queue."""
         deadline = time.monotonic() + timeout
@@ -329,6 +349,7 @@ class Engine:
                 queue.stop(max(0.1, deadline - time.monotonic()))
             self._heartbeat.stop(0.5)
         self._pool.close()
+        self._speech_pool.close()
         self.ledger.close()
         self._lock.release()
 

@@ -10,7 +10,8 @@ ClipEngineError
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
 │   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
-│   │                       ClipNotComplete, RequestInProgress
+│   │                       ClipNotComplete, RequestInProgress, TranscriptionEnded, TranscriptionOff,
+│   │                       TranscriptExists
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
 ├── RecordingError          the recording causes the error (fault "recording")
 │   └── RecordingMissing, FetchFailed, FetchInterrupted, RecordingChanged, RecordingUnreadable, RecordingTruncated,
@@ -20,7 +21,7 @@ ClipEngineError
 │   └── StorageDenied, StorageUnavailable, DiskFull, ObjectMissing, ObjectChanged
 ├── EngineError             this engine causes the error (fault "engine")
 │   └── EncoderFailed, SizeUnreachable, FontsMissing, LimitTooLow, VerificationFailed, DecoderKilled, Timeout,
-│       Cancelled, Internal
+│       TranscriberFailed, TranscriberUnavailable, Cancelled, Internal
 └── StartupError            `serve` or a command cannot start: SettingsError, DataFolderInUse, SchemaTooNew,
                             SecretsKeyLost, BackupUnusable, SandboxIncomplete
 
@@ -353,6 +354,30 @@ class ClipEnded(Conflict):
     default_hint = "Only a clip that is queued or running can be cancelled."
 
 
+class TranscriptionEnded(Conflict):
+    code = "transcription_ended"
+    title = "Transcription already ended"
+    default_hint = "Only a transcription that is queued or running can be cancelled."
+
+
+class TranscriptionOff(Conflict):
+    """The settings name no transcriber, or not the requested one."""
+
+    code = "transcription_off"
+    title = "Transcription is not configured"
+    default_hint = "The operator sets transcription.model_folder or transcription.url; or upload a transcript."
+
+
+class TranscriptExists(Conflict):
+    """The recording has a transcript that a made one does not replace."""
+
+    code = "transcript_exists"
+    title = "Transcript exists"
+    default_hint = (
+        "Use it, or delete it first: a transcript that was uploaded or came with a recording is not replaced."
+    )
+
+
 class ClipNotFailed(Conflict):
     code = "clip_not_failed"
     title = "Clip has not failed"
@@ -652,6 +677,23 @@ class VerificationFailed(EngineError):
     title = "Verification failed"
     retryable = True
     default_hint = "The clip did not match its plan and was not published. Retry it; report the error if it recurs."
+
+
+class TranscriberFailed(EngineError):
+    """The transcriber cannot transcribe the audio, or its answer is invalid; another attempt would not help."""
+
+    code = "transcriber_failed"
+    title = "Transcription failed"
+    default_hint = "Check transcription.* in the settings, and the log of the transcription server if one is used."
+
+
+class TranscriberUnavailable(EngineError):
+    """The transcriber cannot be used now. It is retried for about two hours."""
+
+    code = "transcriber_unavailable"
+    retryable = True
+    title = "Transcriber unavailable"
+    default_hint = "Check that the server of transcription.url is up and reachable, then transcribe again."
 
 
 class DecoderKilled(EngineError):

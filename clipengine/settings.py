@@ -18,7 +18,9 @@ from clipengine.clips.options.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark, check_watermark
 from clipengine.clips.resolve import ClipRules
-from clipengine.errors import UnknownWatermark
+from clipengine.clips.texts.transcript_file import parse_language
+from clipengine.clips.transcription import Transcriber
+from clipengine.errors import InvalidTranscript, UnknownWatermark
 from clipengine.recordings.discovery import check_name_rule
 from clipengine.settings_ingest import Ingest
 from clipengine.settings_table import SettingsTable
@@ -201,6 +203,39 @@ class Encoding(SettingsTable):
     font_folders: tuple[Path, ...] = ()
 
 
+class Transcription(SettingsTable):
+    url: str = ""
+    model: str = ""
+    api_key: SecretStr = SecretStr("")
+    model_folder: NonEmptyPath | None = None
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: computed from the size of the model
+    timeout_seconds: Annotated[float, Field(ge=1, le=86_400)] = 1800
+    ahead: bool = False
+    language: str = ""  # of those that are transcribed ahead; empty: detected
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and not _ADDRESS.fullmatch(url):
+            raise ValueError(f'{url!r} is not an address such as "http://127.0.0.1:8000/v1/audio/transcriptions"')
+        return url
+
+    @field_validator("language")
+    @classmethod
+    def _is_language(cls, tag: str) -> str:
+        try:
+            return parse_language(tag) if tag else ""
+        except InvalidTranscript as error:
+            raise ValueError(error.message) from None
+
+    @property
+    def sources(self) -> tuple[Transcriber, ...]:
+        """The transcribers that this engine can use, the default one first."""
+        local: tuple[Transcriber, ...] = () if self.model_folder is None else ("local",)
+        return (*local, "url") if self.url else local
+
+
 class Watch(SettingsTable):
     prefixes: tuple[str, ...] = ()
     name: str = "$stem"
@@ -268,6 +303,7 @@ class Settings(SettingsTable):
     mcp: Mcp = Mcp()
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
+    transcription: Transcription = Transcription()
     watch: Watch = Watch()
     fetch: Fetching = Fetching()
     ingest: Ingest = Ingest()
@@ -286,6 +322,12 @@ class Settings(SettingsTable):
     def _links_have_an_address(self) -> Settings:
         if self.webhooks.links and not (self.server.public_url and self.shares.enabled):
             raise ValueError("webhooks.links needs server.public_url, and shares.enabled = true")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_transcriber(self) -> Settings:
+        if self.transcription.ahead and not self.transcription.sources:
+            raise ValueError("transcription.ahead needs transcription.model_folder or transcription.url")
         return self
 
     @model_validator(mode="after")

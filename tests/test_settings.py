@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from clipengine.cli.options import port_value
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
-from clipengine.settings import Settings, Webhooks
+from clipengine.settings import Settings, Transcription, Webhooks
 from clipengine.settings_sources import load
 
 ROOT = Path(__file__).parent.parent
@@ -227,3 +227,16 @@ def test_invalid_port_gives_the_same_error_from_every_source(digits: str, tmp_pa
     # An overridden value causes no error.
     assert load(config, environ={}, overrides={"server": {"port": 0}}).server.port == 0
     assert load(config, environ={"CLIPENGINE_SERVER__PORT": "80"}).server.port == 80
+
+
+def test_transcription_names_its_transcribers_in_order() -> None:
+    assert Transcription().sources == ()
+    assert Transcription(url="http://127.0.0.1:8000/v1/audio/transcriptions").sources == ("url",)
+    both = Transcription(url="http://127.0.0.1:8000/v1/audio/transcriptions", model_folder=Path("/models"))
+    assert both.sources == ("local", "url")
+    assert Transcription(language="EN-us").language == "en-US"
+    for wrong in ({"url": "127.0.0.1:8000"}, {"language": "no language"}, {"threads": 0}):
+        with pytest.raises(ValidationError):
+            Transcription.model_validate(wrong)
+    with pytest.raises(ValidationError, match="needs"):
+        Settings(transcription=Transcription(ahead=True))

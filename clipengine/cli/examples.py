@@ -18,6 +18,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine cut match.mp4 goals.mp4 --start 12:05 --end 12:20 --snap keyframe --render smart",
         "clipengine cut match.mp4 clips/ --from goals.csv",
     ),
+    "transcribe": (
+        "clipengine transcribe meeting.mp4 meeting.vtt --model-folder /srv/models/small --language en",
+        "clipengine transcribe meeting.mp4 --format json > meeting.json",
+    ),
     "mcp": ("clipengine mcp", "clipengine mcp --read-only"),
     "recordings add": (
         "clipengine recordings add relay/recordings/h_01/recording.mp4 --wait",
@@ -39,6 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine recordings update rec_01j9x2… --name 'Board meeting' --tag board --tag 2025",
         "clipengine recordings update rec_01j9x2… --tag ''",
     ),
+    "recordings transcribe": ("clipengine recordings transcribe rec_01j9x2… --language en --wait",),
     "recordings rm": ("clipengine recordings rm rec_01j9x2… --object",),
     "transcripts put": (
         "clipengine transcripts put rec_01j9x2… en meeting.vtt",

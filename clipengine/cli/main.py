@@ -25,6 +25,7 @@ _COMMANDS = {
     "serve": "clipengine.cli.operator.serve:serve",
     "worker": "clipengine.cli.operator.worker:worker",
     "cut": "clipengine.cli.local.cut:cut",
+    "transcribe": "clipengine.cli.local.transcribe:transcribe",
     "verify": "clipengine.cli.local.verify:verify",
     "recordings": "clipengine.cli.remote.recordings:recordings",
     "clips": "clipengine.cli.remote.clips:clips",
@@ -44,7 +45,7 @@ _COMMANDS = {
 # Headings of the help.
 _GROUPS = {
     "With a server": ("recordings", "clips", "transcripts", "webhooks", "status", "mcp"),
-    "Without a server": ("cut", "verify"),
+    "Without a server": ("cut", "transcribe", "verify"),
     "Run a server": ("init", "serve", "worker", "config", "keys", "doctor"),
     "Keep its data": ("backup", "restore", "ledger", "reset-secrets"),
     "Shell": ("completion",),

@@ -38,6 +38,7 @@ from clipengine.client.models import (
     SearchHit,
     Share,
     Transcript,
+    Transcription,
     Waveform,
     Webhook,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "Share",
     "SignatureInvalid",
     "Transcript",
+    "Transcription",
     "WaitTimeout",
     "Waveform",
     "Webhook",

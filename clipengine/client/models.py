@@ -6,9 +6,9 @@ Times are RFC 3339 strings in UTC; seconds are floats on the recording's timelin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from clipengine.client.errors import JobFailed
 from clipengine.objects.base import ApiObject, Object
@@ -26,6 +26,7 @@ from clipengine.objects.recording import ListedPiecesObject as ListedPieces
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.share import NewShareObject as Share
 from clipengine.objects.transcript import SearchHitObject as SearchHit
+from clipengine.objects.transcript import TranscriptionObject as Transcription
 from clipengine.objects.transcript import TranscriptObject as Transcript
 from clipengine.objects.webhook import DeliveryPayloadObject as Delivery
 from clipengine.objects.webhook import NewWebhookObject as Webhook
@@ -49,6 +50,7 @@ __all__ = [
     "SearchHit",
     "Share",
     "Transcript",
+    "Transcription",
     "Waveform",
     "Webhook",
     "format_time",
@@ -95,6 +97,8 @@ class Cue(ApiObject):
     end_seconds: float
     text: str
     speaker: str | None = None
+    words: list[list[Any]] = field(default_factory=list)
+    """Start, end and text of each word, if they are known."""
 
 
 @dataclass(frozen=True)

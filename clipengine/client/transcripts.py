@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json as codec
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clipengine.client.exchange import Api, Steps, route
+from clipengine.client.exchange import Api, Steps, route, without_none
 from clipengine.client.files import read_chunks, save
+from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import Cue, Page, SearchHit, Transcript
+from clipengine.client.models import Cue, Page, SearchHit, Transcript, Transcription
 from clipengine.client.transport import AsyncTransport, Transport
-from clipengine.clips.texts.cues import MEDIA_TYPES, TextFormat
+from clipengine.clips.texts.cues import MEDIA_TYPES, TextFormat, WrittenFormat
+from clipengine.clips.transcription import Transcriber
 
 
 class TranscriptCalls:
@@ -42,10 +44,14 @@ class TranscriptCalls:
         return [Cue.from_object(each) for each in codec.loads(body)]
 
     def save(
-        self, recording_id: str, language: str, path: str | Path, *, format: TextFormat | None = None
+        self, recording_id: str, language: str, path: str | Path, *, format: WrittenFormat | None = None
     ) -> Steps[int]:
-        """Write a transcript atomically to a file and return its size. `format` defaults to the file's suffix."""
-        return save(_route(recording_id, language), path, None, {"format": format or format_of(Path(path))})
+        """Write a transcript atomically to a file and return its size. `format` defaults to the file's suffix.
+
+        `txt` is plain text without times.
+        """
+        kind = format or ("txt" if Path(path).suffix.lower() == ".txt" else format_of(Path(path)))
+        return save(_route(recording_id, language), path, None, {"format": kind})
 
     def list(
         self, recording_id: str, *, limit: int | None = None, cursor: str | None = None
@@ -76,6 +82,55 @@ class TranscriptCalls:
         answer = yield from self._api.get(path, {"q": query, "limit": limit, "cursor": cursor})
         return Page.of(answer, SearchHit.from_object)
 
+    def transcribe(
+        self,
+        recording_id: str,
+        *,
+        language: str | None = None,
+        source: Transcriber | None = None,
+        track: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Steps[Transcription]:
+        """Queue a transcription, which makes a transcript. `wait` waits for it; `language` is detected by default."""
+        body = {"track": track, **without_none({"language": language, "source": source})}
+        answer = yield from self._api.create(_route(recording_id), body, idempotency_key=idempotency_key)
+        return Transcription.from_object(answer)
+
+    def transcription(self, transcript_id: str) -> Steps[Transcription]:
+        """Return a transcription: its status and progress."""
+        return Transcription.from_object((yield from self._api.get(route("transcriptions", transcript_id))))
+
+    def transcriptions(
+        self,
+        *,
+        recording_id: str | None = None,
+        status: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Steps[Page[Transcription]]:
+        """Return one page of transcriptions, newest first."""
+        params = {"recording_id": recording_id, "status": status, "limit": limit, "cursor": cursor}
+        return Page.of((yield from self._api.get("/v1/transcriptions", params)), Transcription.from_object)
+
+    def wait(
+        self,
+        transcript_id: str,
+        *,
+        timeout: float | None = None,
+        on_progress: Callable[[Transcription], None] | None = None,
+    ) -> Steps[Transcription]:
+        """Wait until a transcription has ended and return it. Raises WaitTimeout.
+
+        `on_progress` is called with the current state twice a second.
+        """
+        path = route("transcriptions", transcript_id)
+        return wait_until_ended(self._api, path, Transcription.from_object, timeout=timeout, on_progress=on_progress)
+
+    def cancel(self, transcript_id: str, *, idempotency_key: str | None = None) -> Steps[Transcription]:
+        """Cancel a transcription that is queued or in progress."""
+        path = route("transcriptions", transcript_id, "cancel")
+        return Transcription.from_object((yield from self._api.create(path, idempotency_key=idempotency_key)))
+
 
 def _route(recording_id: str, *rest: str) -> str:
     return route("recordings", recording_id, "transcripts", *rest)
@@ -101,6 +156,12 @@ class Transcripts(Resource[TranscriptCalls]):
     delete = blocking(TranscriptCalls.delete)
     search = blocking(TranscriptCalls.search)
     each_hit = iterating(TranscriptCalls.search)
+    transcribe = blocking(TranscriptCalls.transcribe)
+    transcription = blocking(TranscriptCalls.transcription)
+    transcriptions = blocking(TranscriptCalls.transcriptions)
+    each_transcription = iterating(TranscriptCalls.transcriptions)
+    wait = blocking(TranscriptCalls.wait)
+    cancel = blocking(TranscriptCalls.cancel)
 
 
 class AsyncTranscripts(AsyncResource[TranscriptCalls]):
@@ -115,3 +176,9 @@ class AsyncTranscripts(AsyncResource[TranscriptCalls]):
     delete = awaiting(TranscriptCalls.delete)
     search = awaiting(TranscriptCalls.search)
     each_hit = aiterating(TranscriptCalls.search)
+    transcribe = awaiting(TranscriptCalls.transcribe)
+    transcription = awaiting(TranscriptCalls.transcription)
+    transcriptions = awaiting(TranscriptCalls.transcriptions)
+    each_transcription = aiterating(TranscriptCalls.transcriptions)
+    wait = awaiting(TranscriptCalls.wait)
+    cancel = awaiting(TranscriptCalls.cancel)

@@ -21,7 +21,7 @@ ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["waiting", "queued", "reading", "encoding", "verifying", "uploading"]
 OnTimeout = Literal["fail", "clamp"]  # what becomes of a clip whose range is not recorded in time
 RecordingState = Literal["processing", "recording", "complete", "failed"]
-# Events of webhooks and of the event stream. All but the last concern a clip or a recording.
+# Events of webhooks and of the event stream. All but the last concern a clip, a recording or its transcript.
 EventType = Literal[
     "clip.ready",
     "clip.failed",
@@ -30,6 +30,8 @@ EventType = Literal[
     "recording.recording",
     "recording.complete",
     "recording.failed",
+    "transcript.ready",
+    "transcript.failed",
     "endpoint.disabled",
 ]
 MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webhook endpoint

@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 import peewee
 
 from clipengine.clips.clip import Clip, EventType, Recording, RecordingState
+from clipengine.clips.transcription import Transcription
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
 from clipengine.ledger.database.schema import DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.recording import RecordingObject
+from clipengine.objects.transcript import TranscriptionObject
 from clipengine.objects.webhook import WebhookObject
 from clipengine.timecode import now_ms, rfc3339
 
@@ -120,6 +122,14 @@ class Events:
             _OF_STATE[recording.state],
             RecordingObject.of(recording).to_object(),
             recording_id=recording.recording_id,
+        )
+
+    def transcription_ended(self, transcription: Transcription) -> None:
+        """Record `transcript.ready` or `transcript.failed`. Call it in the transaction that ends the transcription."""
+        self._record(
+            "transcript.ready" if transcription.state == "complete" else "transcript.failed",
+            TranscriptionObject.of(transcription).to_object(),
+            recording_id=transcription.recording_id,
         )
 
     def endpoint_disabled(self, endpoint: Endpoint) -> None:

@@ -9,10 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from clipengine.clips.clip import Recording
+from clipengine.clips.transcription import Transcriber
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.schema import ClipRow, DeliveryRow, FetchRow, LiveRow, MetaRow, RecordingRow, RemovalRow
+from clipengine.ledger.database.schema import (
+    ClipRow,
+    DeliveryRow,
+    FetchRow,
+    LiveRow,
+    MetaRow,
+    RecordingRow,
+    RemovalRow,
+    TranscriptionRow,
+)
 from clipengine.ledger.deliveries import Deliveries
 from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.engines import Engines
@@ -32,6 +43,7 @@ from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.shares import Shares
 from clipengine.ledger.stats import Stats
 from clipengine.ledger.store_identity import StoreIdentityRecord
+from clipengine.ledger.transcriptions import Transcriptions
 from clipengine.ledger.transcripts import Transcripts
 from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import KEY_CHECK, Vault
@@ -72,6 +84,7 @@ class Ledger:
         self.uploads = Uploads(database, self.clips)
         self.shares = Shares(database, self._vault)
         self.transcripts = Transcripts(database)
+        self.transcriptions = Transcriptions(database, self.events, self.transcripts, max_queued=max_queued)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.recordings, self.removals, self.events)
         self.retention = Retention(database)
@@ -128,6 +141,15 @@ class Ledger:
             event_id, clip.clip_id, keep_ms=keep_ms
         )
 
+    def transcribe_ahead(self, source: Transcriber, language: str | None) -> None:
+        """From now on, queue a transcription of each recording with audio when it is complete."""
+
+        def queue(recording: Recording) -> None:
+            if recording.facts is not None and recording.facts.audio:
+                self.transcriptions.add_ahead(recording.recording_id, source=source, language=language)
+
+        self.recordings.on_complete = queue
+
     def index_missing(self) -> Iterator[int]:
         """Index the words of the rows that an older version wrote, see `Documents.add_missing`."""
         yield from self.clips.documents.add_missing()
@@ -144,6 +166,7 @@ class Ledger:
             (RecordingRow, _MAX_DELAY_MS, RecordingRow.state == "processing"),
             (FetchRow, _MAX_DELAY_MS, FetchRow.next_at > 0),
             (LiveRow, _MAX_DELAY_MS, LiveRow.next_at > 0),
+            (TranscriptionRow, _MAX_DELAY_MS, TranscriptionRow.state == "processing"),
             (RemovalRow, _MAX_DELAY_MS, RemovalRow.next_at > 0),
             (DeliveryRow, _MAX_DELIVERY_DELAY_MS, DeliveryRow.status == "pending"),
         ]
@@ -157,7 +180,7 @@ class Ledger:
     def on_change(self, listener: Callable[[str, str], None]) -> None:
         """Call `listener(kind, id)` for every change after its commit, on the thread that committed.
 
-        `kind` is "clip", "recording" or "delivery". A listener must be fast; its exceptions are logged.
+        `kind` is a `Kind`. A listener must be fast; its exceptions are logged.
         """
         self.database.on_change(listener)
 

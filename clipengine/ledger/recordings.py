@@ -6,7 +6,7 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,6 +70,7 @@ class Recordings:
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
         self._events = events
+        self.on_complete: Callable[[Recording], None] = lambda recording: None  # in the transaction of its end
         self._quarantine = Quarantine(database)
         self.pieces = Pieces(database)
         self.documents = Documents(database, RecordingDocumentRow, RecordingRow.recording_id, RecordingRow.name)
@@ -285,7 +286,10 @@ class Recordings:
         with self._database.transaction(ordered=False):
             if not self._settle(probe, {**values, "completed_at": completed_at, "engine_deaths": 0}):
                 return False
-            self._events.recording_ended(self.get(probe.recording.recording_id))
+            recording = self.get(probe.recording.recording_id)
+            self._events.recording_ended(recording)
+            if recording.state == "complete":
+                self.on_complete(recording)
         return True
 
     def _is_held(self, probe: Probe) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.texts.words import highlights, indexed_words, parse_query
 from clipengine.errors import InvalidRequest, RecordingNotFound, TranscriptNotFound
 from clipengine.ids import new_id
@@ -16,7 +16,7 @@ from clipengine.ledger.pages import Page, decode_cursor, encode_cursor, read_pag
 from clipengine.objects.transcript import Source
 from clipengine.timecode import now_ms
 
-_RANK: dict[str, int] = {"embedded": 0, "sidecar": 1, "upload": 2}
+_RANK: dict[str, int] = {"made": 0, "embedded": 1, "sidecar": 2, "upload": 3}
 MAX_TRANSCRIPTS = 50  # of one recording
 _INSERT_CUES = insert_statement(CueRow, without=("cue_id",))
 _FOUND = "t.recording_id, t.language, c.start_ms, c.end_ms, c.text, c.speaker"
@@ -57,15 +57,22 @@ class Transcripts:
         *,
         source: Source = "upload",
         etag: str | None = None,
+        transcript_id: str | None = None,
     ) -> tuple[Transcript, bool]:
         """Create or replace the transcript in this language, and return it with True if it is new.
 
-        One of a better source, such as an upload, is not replaced, but returned. Raises RecordingNotFound, and
-        InvalidRequest if the recording has too many transcripts.
+        One of a better source, such as an upload, is not replaced, but returned. `transcript_id` is the id of the new
+        one, if it has one already. Raises RecordingNotFound, and InvalidRequest if the recording has too many
+        transcripts.
         """
-        made = Transcript(new_id("trn"), recording_id, language, source, len(cues), now_ms(), etag)
+        made = Transcript(transcript_id or new_id("trn"), recording_id, language, source, len(cues), now_ms(), etag)
         rows = [
-            {**vars(cue), "transcript_id": made.transcript_id, "words": indexed_words(cue.text)}
+            {
+                **vars(cue),
+                "transcript_id": made.transcript_id,
+                "words": indexed_words(cue.text),
+                "timed_words": cue.timed_words or None,
+            }
             for cue in reversed(cues)
         ]
         with self._database.transaction(ordered=False):
@@ -108,12 +115,13 @@ class Transcripts:
 
     def cues(self, transcript: Transcript, *, start_ms: int = 0, end_ms: int | None = None) -> list[Cue]:
         """Return the cues of a transcript that overlap the range, sorted by time."""
-        query = CueRow.select(CueRow.start_ms, CueRow.end_ms, CueRow.text, CueRow.speaker).where(
+        columns = (CueRow.start_ms, CueRow.end_ms, CueRow.text, CueRow.speaker, CueRow.timed_words)
+        query = CueRow.select(*columns).where(
             CueRow.transcript_id == transcript.transcript_id, CueRow.end_ms > start_ms
         )
         if end_ms is not None:
             query = query.where(CueRow.start_ms < end_ms)
-        return [Cue(**row) for row in self._database.rows(query.order_by(CueRow.cue_id.desc()))]
+        return [_cue(row) for row in self._database.rows(query.order_by(CueRow.cue_id.desc()))]
 
     def list(self, recording_id: str, *, limit: int, cursor: str | None = None) -> Page[Transcript]:
         """Return a page of the transcripts of a recording, newest first. Raises RecordingNotFound."""
@@ -169,6 +177,11 @@ class Transcripts:
     def _check_recording(self, recording_id: str) -> None:
         if self._database.by_key(RecordingRow, recording_id) is None:
             raise RecordingNotFound.of(recording_id)
+
+
+def _cue(row: Row) -> Cue:
+    words = tuple(TimedWord(*word) for word in row.pop("timed_words") or ())
+    return Cue(**row, timed_words=words)
 
 
 def _of(recording_id: str) -> Any:

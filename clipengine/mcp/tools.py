@@ -124,6 +124,17 @@ class ShareClip(_Arguments):
     expires_at: str | None = Field(default=None, description="RFC 3339 time, such as 2030-01-31T12:00:00Z.")
 
 
+class Transcribe(_Arguments):
+    recording_id: Id
+    language: str | None = Field(default=None, description="BCP 47 tag of the spoken language. Default: detected.")
+    wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT, description="Return after this time at the latest.")
+
+
+class WaitForTranscript(_Arguments):
+    transcript_id: Id
+    wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT)
+
+
 @dataclass(frozen=True)
 class Tool:
     """A tool. `run` calls the engine with validated `arguments` and returns a JSON value, or a JPEG as bytes.
@@ -173,6 +184,21 @@ async def _transcript(client: AsyncClient, given: GetTranscript) -> Any:
     return {"cues": cues[:_MAX_CUES], "more": more}
 
 
+async def _transcribe(client: AsyncClient, given: Transcribe) -> Any:
+    made = await client.transcripts.transcribe(given.recording_id, language=given.language)
+    waited = WaitForTranscript(transcript_id=made.transcript_id, wait_seconds=given.wait_seconds)
+    return await _wait_for_transcript(client, waited)
+
+
+async def _wait_for_transcript(client: AsyncClient, given: WaitForTranscript) -> Any:
+    try:
+        return (await client.transcripts.wait(given.transcript_id, timeout=given.wait_seconds)).raw
+    except ClientError as error:
+        if error.code != "wait_timeout":
+            raise
+        return (await client.transcripts.transcription(given.transcript_id)).raw
+
+
 async def _frame(client: AsyncClient, given: GetFrame) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "frame.jpg"
@@ -218,6 +244,21 @@ TOOLS = (
     Tool("get_recording", "Get a recording: length, tracks, status.", GetRecording, _json(_get_recording), _RECORDINGS),
     Tool("search_transcripts", "Find what was said, with its times.", SearchTranscripts, _json(_search), _RECORDINGS),
     Tool("get_transcript", "Get the text of a recording with times.", GetTranscript, _json(_transcript), _RECORDINGS),
+    Tool(
+        "transcribe_recording",
+        "Make the transcript of a recording that has none.",
+        Transcribe,
+        _json(_transcribe),
+        _RECORDINGS,
+        "write",
+    ),
+    Tool(
+        "wait_for_transcript",
+        "Get the state of a transcription, when it has ended or after a time.",
+        WaitForTranscript,
+        _json(_wait_for_transcript),
+        Object("transcriptions"),
+    ),
     Tool("get_frame", "See the picture of a recording at a time.", GetFrame, _frame, _RECORDINGS),
     Tool(
         "plan_clip",

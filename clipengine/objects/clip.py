@@ -31,7 +31,7 @@ from clipengine.objects.base import (
 
 @dataclass(frozen=True)
 class ErrorObject(ApiObject):
-    """Reason for the failure of a clip or a recording."""
+    """Reason for the failure of a clip, a recording or a transcription."""
 
     code: str
     message: str = ""

@@ -11,7 +11,10 @@ from clipengine.objects.base import described
 
 @described
 class EventObject(TypedDict):
-    """Data of a server-sent event. `clip.updated` and `recording.updated` report progress and have no id."""
+    """Data of a server-sent event.
+
+    `clip.updated`, `recording.updated` and `transcript.updated` report progress and have no id.
+    """
 
     event: str
     data: dict[str, Any]

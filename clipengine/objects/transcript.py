@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from clipengine.objects.base import ApiObject, Time
+from clipengine.clips.transcription import Transcriber
+from clipengine.objects.base import ApiObject, JobObject, MaybeTime, Status, Time
+from clipengine.objects.clip import ErrorObject
 
-Source = Literal["upload", "sidecar", "embedded"]
+Source = Literal["upload", "sidecar", "embedded", "made"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,39 @@ class TranscriptObject(ApiObject):
     cues: int = 0
     """Number of cues."""
     created_at: Time = ""
+
+
+@dataclass(frozen=True)
+class TranscriptionObject(JobObject):
+    """A transcription: the job that makes the transcript of a recording."""
+
+    parsers: ClassVar = {"error": ErrorObject.from_object}
+
+    transcript_id: str
+    recording_id: str
+    status: Status = "processing"
+    """State of the transcription."""
+    progress: float = 0.0
+    """Part that is transcribed, 0 to 1."""
+    language: str | None = None
+    """BCP 47 tag of the requested language, or of the found one when it is complete."""
+    source: Transcriber = "local"
+    """The transcriber: a model of this engine, or a server."""
+    track: int = 0
+    """Number of the audio track, from 0."""
+    cues: int = 0
+    """Number of cues, when it is complete."""
+    warnings: list[str] = field(default_factory=list)
+    """Each is a code, a colon and a text."""
+    created_at: Time = ""
+    completed_at: MaybeTime = None
+    error: ErrorObject | None = None
+
+    @classmethod
+    def of(cls, transcription: Any, /, **given: Any) -> Self:
+        language = transcription.found_language or transcription.language
+        error = transcription.error and ErrorObject.from_object(transcription.error)
+        return super().of(transcription, status=transcription.state, language=language, error=error, **given)
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,9 @@ class DeliveryObject(ApiObject):
 def _subject(body: bytes) -> str | None:
     """Return the name of the object that a delivery reports, from its body: the object may be deleted."""
     data = json.loads(body)["data"] if body else {}
-    return data.get("label") or data.get("name") or data.get("bucket_path") or data.get("url")
+    return (
+        data.get("label") or data.get("name") or data.get("bucket_path") or data.get("recording_id") or data.get("url")
+    )
 
 
 @dataclass(frozen=True)

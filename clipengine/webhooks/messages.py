@@ -25,6 +25,8 @@ _TITLES = {
     "recording.recording": ("Recording in progress", "plain"),
     "recording.complete": ("Recording ready", "good"),
     "recording.failed": ("Recording failed", "bad"),
+    "transcript.ready": ("Transcript ready", "good"),
+    "transcript.failed": ("Transcription failed", "bad"),
     "endpoint.disabled": ("Webhook disabled", "bad"),
 }
 
@@ -62,7 +64,7 @@ def _message(event: dict[str, Any]) -> _Message:
         # Not the whole URL: that of a chat service contains its secret.
         subject, detail = urlsplit(data["url"]).hostname or "", data["disabled_reason"] or ""
     else:
-        subject = data.get("label") or data.get("name") or data["bucket_path"]
+        subject = data.get("label") or data.get("name") or data.get("bucket_path") or data["recording_id"]
         detail = _detail(data)
     return _Message(title, tone, subject[:_MAX_CHARACTERS], detail[:_MAX_CHARACTERS], data.get("share_url"))
 

@@ -30,6 +30,7 @@ Point = Literal[
     "uploading",
     "uploaded",
     "committed",
+    "transcribed",  # a passage of a transcription is kept
 ]
 _SPEED_UP = "outage:pace="
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from clipengine import tracing
-from clipengine.errors import ClipEngineError, ClipNotFound, Internal, RecordingNotFound
+from clipengine.errors import ClipEngineError, ClipNotFound, Internal, RecordingNotFound, TranscriptNotFound
 from clipengine.ledger.ledger import Ledger
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.retry import Stopping, retry_until_written
@@ -196,7 +196,7 @@ class Worker(Generic[T]):
             else:
                 log.warning("%s: %s; retrying in %.1f s", label, error.message, retry.delay_ms / 1000)
                 held = retry_until_written(lambda: jobs.later(item, error, retry), self._jobs.stopping)
-        except (ClipNotFound, RecordingNotFound):
+        except (ClipNotFound, RecordingNotFound, TranscriptNotFound):
             held = False
         except Stopping:
             return  # released as an orphan after the next start

@@ -43,6 +43,7 @@ ARGUMENTS: dict[str, Any] = {
     "ranges": [{"start_seconds": 1.0, "end_seconds": 2.0}],
     "recording_id": "x",
     "clip_id": "x",
+    "transcript_id": "x",
     "webhook_id": "x",
     "delivery_id": "x",
     "share_id": "x",

@@ -77,6 +77,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         engine.fail(engine.make_clip(recording))
         (delivery,) = engine.ledger.deliveries.list(limit=1).data
         engine.ledger.transcripts.put(recording.recording_id, "en", [Cue(0, 1000, "budget")])
+        transcription = engine.ledger.transcriptions.add(recording.recording_id, source="url")
         share, _ = engine.ledger.shares.create(clip.clip_id, expires_at=None, download=True, embed=True)
         yield Described(
             server,
@@ -84,6 +85,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "recording_id": recording.recording_id,
                 "clip_id": clip.clip_id,
                 "share_id": share.share_id,
+                "transcript_id": transcription.transcript_id,
                 "language": "en",
                 "key_id": engine.ledger.keys.create("described")[0].key_id,
                 "webhook_id": webhook.webhook_id,

@@ -57,6 +57,9 @@ def test_transcript_is_put_in_any_format_and_read_in_any(http: httpx.Client, url
         CUES[0],
     ]
     assert http.get(f"{url}/en?format=srt").text == SRT
+    plain = http.get(f"{url}/en?format=txt")
+    assert plain.headers["content-type"] == "text/plain; charset=utf-8"
+    assert plain.text == "Ana: Good morning\nThe annual budget & more\n"
     assert [each["language"] for each in http.get(url).json()["data"]] == ["en"]
     assert http.delete(f"{url}/en").status_code == 204
     assert http.get(f"{url}/en").json()["code"] == "transcript_not_found"

@@ -51,6 +51,13 @@ def test_ready_machine_has_no_problems(tmp_path: Path) -> None:
     assert shown.stdout.splitlines()[1].startswith("ok      clipengine: ")
 
 
+def test_missing_speech_model_is_a_warning(tmp_path: Path) -> None:
+    env = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER": str(tmp_path)}
+    code, found = findings(tmp_path / "data", env)
+    assert code == 0
+    assert found["transcription"]["status"] == "warning"
+
+
 def test_unusable_watermark_is_a_problem(tmp_path: Path) -> None:
     env = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_WATERMARKS__LOGO": '{path = "/nowhere/logo.png"}'}
     code, found = findings(tmp_path / "data", env)

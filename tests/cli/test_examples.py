@@ -67,6 +67,7 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
         "language": "en",
         "key_id": server.client().installation.create_key("example").key_id,
         "share_id": server.client().clips.share(clip.clip_id).share_id,
+        "transcript_id": "trn_x",
     }
 
 

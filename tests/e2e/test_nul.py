@@ -80,7 +80,7 @@ def ids(server: RunningServer, hosts: Hosts, film: Path) -> dict[str, str]:
         clip = api.clips.create(recording, "a", 1, 2).clip_id
         webhook = api.webhooks.create(hosts.receiver.url).webhook_id
         assert api.clips.wait(clip, timeout=SECONDS).status == "complete"
-    others = dict.fromkeys(("share_id", "delivery_id", "key_id", "source", "name", "number"), "x")
+    others = dict.fromkeys(("share_id", "transcript_id", "delivery_id", "key_id", "source", "name", "number"), "x")
     return {"recording_id": recording, "clip_id": clip, "webhook_id": webhook, "language": "en", **others}
 
 

@@ -132,9 +132,9 @@ def test_32_bit_system_call_kills_the_child(tmp_path: Path) -> None:
 STACK = range(0x7FFC_FFFF_0000, 0x7FFD_0080_0000)
 
 
-def _filtered(column: int, number: int, *arguments: int, pid: int = 4711) -> str:
+def _filtered(column: int, number: int, *arguments: int, pid: int = 4711, compiles: bool = False) -> str:
     """Interpret the filter of an architecture and return its verdict."""
-    program = seccomp.build(column, 0xABCD, pid, stack=STACK)
+    program = seccomp.build(column, 0xABCD, pid, stack=STACK, compiles=compiles)
     words = {0: number, 4: 0xABCD}
     for place, value in enumerate(arguments):
         words |= {16 + 8 * place: value & 0xFFFFFFFF, 20 + 8 * place: value >> 32}
@@ -151,6 +151,15 @@ def _filtered(column: int, number: int, *arguments: int, pid: int = 4711) -> str
         else:
             true = {0x15: register == value, 0x25: register > value, 0x45: bool(register & value)}[code]
             at += yes if true else no
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_program_that_compiles_may_make_only_writable_memory_executable(column: int) -> None:
+    """Memory that is not writable would not count against the limit."""
+    rights = {3: "allowed", 7: "allowed", 5: "EPERM", 4: "EPERM", 1: "EPERM", 0x1000007: "EPERM"}
+    mprotect, mmap = (10, 226)[column], (9, 222)[column]
+    assert {each: _filtered(column, mprotect, 0, 4096, each, compiles=True) for each in rights} == rights
+    assert _filtered(column, mmap, 0, 4096, 7, 0x22, compiles=True) == "EPERM"
 
 
 # name, (x86_64, aarch64), arguments, what is decided

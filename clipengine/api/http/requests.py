@@ -32,10 +32,17 @@ from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
 from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode
-from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
+from clipengine.clips.texts.cues import (
+    MAX_CUE_CHARACTERS,
+    MAX_CUE_SECONDS,
+    MAX_SPEAKER_CHARACTERS,
+    MAX_TIMED_WORDS,
+    WrittenFormat,
+)
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
+from clipengine.clips.transcription import Transcriber
 from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
 from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
 from clipengine.ledger.pages import decode_cursor
@@ -571,6 +578,12 @@ Millis = Annotated[
 ]
 
 
+# Not strict: JSON has no tuples.
+TimedWord = Annotated[
+    tuple[Millis, Millis, Annotated[str, Field(strict=True, max_length=MAX_CUE_CHARACTERS)]], Field(strict=False)
+]
+
+
 class TranscriptCue(Body):
     """A cue of a transcript in JSON. Times are rounded to milliseconds."""
 
@@ -578,10 +591,28 @@ class TranscriptCue(Body):
     end_ms: Millis = Field(alias="end_seconds", ge=0)
     text: str = Field(max_length=MAX_CUE_CHARACTERS)
     speaker: str | None = Field(default=None, max_length=MAX_SPEAKER_CHARACTERS)
+    words: list[TimedWord] = Field(
+        default=[], max_length=MAX_TIMED_WORDS, description="Start, end and text of each word, if they are known."
+    )
 
 
 class TranscriptCues(RootModel[list[TranscriptCue]]):
     pass
+
+
+class Transcribe(Body):
+    model_config = _like(language="en")
+
+    language: str | None = Field(
+        default=None,
+        max_length=MAX_LANGUAGE_CHARACTERS,
+        json_schema_extra=LANGUAGE,
+        description="BCP 47 tag of the language that is spoken. Default: it is detected.",
+    )
+    source: Transcriber | None = Field(
+        default=None, description="A model of this engine, or a server. Default: `local` if it is configured."
+    )
+    track: int = Field(default=0, ge=0, le=999, description="Number of the audio track, from 0.")
 
 
 class CreateWebhook(Body):
@@ -719,6 +750,13 @@ class DeleteRecording(Query):
     )
 
 
+class ListTranscriptions(PageQuery):
+    recording_id: Filter | None = Field(default=None, description="Only those of this recording.")
+    status: Literal["processing", "complete", "failed"] | None = Field(
+        default=None, description="Only those with this status."
+    )
+
+
 class StreamEvents(Query):
     clip_id: Filter | None = Field(default=None, description="Only events of this clip.")
     recording_id: Filter | None = Field(
@@ -727,7 +765,7 @@ class StreamEvents(Query):
 
 
 class GetTranscript(Query):
-    format: TextFormat = Field(default="vtt", description="WebVTT, SubRip, or JSON.")
+    format: WrittenFormat = Field(default="vtt", description="WebVTT, SubRip, JSON, or plain text without times.")
 
 
 class SearchText(PageQuery):

@@ -69,6 +69,7 @@ _EVERYWHERE = {
     "text": "The text of the cue.",
     "timestamp": "When the event happened.",
     "title": "Its title.",
+    "transcript_id": "Id of the transcription, and of the transcript that it makes.",
     "url": "The address.",
     "version": "Version of clipengine.",
     "views": "Number of times that the page or the player was opened.",

@@ -19,6 +19,7 @@ _MOMENT = "2030-01-31T12:00:00.000Z"
 # Values of properties that their types do not tell.
 _VALUES: dict[str, Any] = {
     "recording_id": f"rec_{_ID}",
+    "transcript_id": f"trn_{_ID}",
     "clip_id": f"clip_{_ID}",
     "webhook_id": f"whk_{_ID}",
     "delivery_id": f"dlv_{_ID}",
@@ -139,6 +140,10 @@ _PYTHON = {
     "delete_recordings_recording_id_transcripts_language": 'client.transcripts.delete(recording_id, "en")',
     "get_recordings_recording_id_transcripts_language_search": 'client.transcripts.search(\n    "budget", '
     'recording_id=recording_id, language="en"\n).data',
+    "post_recordings_recording_id_transcripts": 'client.transcripts.transcribe(recording_id, language="en")',
+    "get_transcriptions": 'list(client.transcripts.each_transcription(status="failed"))',
+    "get_transcriptions_transcript_id": "client.transcripts.wait(transcript_id)  # or transcription(transcript_id)",
+    "post_transcriptions_transcript_id_cancel": "client.transcripts.cancel(transcript_id)",
     "post_recordings_recording_id_ranges": 'client.recordings.ranges(recording_id, "ranges.csv").data',
     "post_recordings_recording_id_ranges_file": "client.recordings.write_ranges(\n    recording_id, "
     '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], "cut.edl"\n)',

@@ -62,6 +62,7 @@ _TAGS = {
     "recordings": "Recordings, their transcripts, previews and clips.",
     "clips": "Clips, their files and their links.",
     "search": "Search in all transcripts.",
+    "transcriptions": "Jobs that make the transcript of a recording.",
     "profiles": "Profiles of the settings.",
     "webhooks": "Endpoints for events.",
     "deliveries": "Attempts to send an event to an endpoint.",

@@ -21,6 +21,7 @@ from clipengine.objects.clip import ClipObject
 from clipengine.objects.installation import HealthObject
 from clipengine.objects.problem import ProblemObject
 from clipengine.objects.recording import IngestObject, RecordingObject
+from clipengine.objects.transcript import TranscriptionObject
 from clipengine.objects.webhook import WebhookObject
 
 Schema = dict[str, Any]
@@ -29,7 +30,12 @@ REF = "#/components/schemas/{model}"
 _ERROR_CODE = "ErrorCode"
 _MODE: Literal["validation"] = "validation"
 _WITH_CODES = ("ErrorObject", "FaultObject", "ProblemObject")
-_SUBJECTS: dict[str, type[Any]] = {"clip": ClipObject, "recording": RecordingObject, "endpoint": WebhookObject}
+_SUBJECTS: dict[str, type[Any]] = {
+    "clip": ClipObject,
+    "recording": RecordingObject,
+    "transcript": TranscriptionObject,
+    "endpoint": WebhookObject,
+}
 _LINKS = ("share_url", "download_url")
 
 

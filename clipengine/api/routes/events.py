@@ -2,8 +2,8 @@
 
 Terminal states come from the ledger's events with their number as the event id, so that a client that reconnects with
 Last-Event-ID gets each exactly once; a stream begins with the number after which it continues. Progress
-(`clip.updated`, `recording.updated`, `clip.deleted`) is the current state, without an id and at most four times a
-second per clip. One reader serves all streams, so a thousand clients cost the ledger as much as one.
+(`clip.updated`, `recording.updated`, `transcript.updated`, `clip.deleted`) is the current state, without an id and at
+most four times a second per clip. One reader serves all streams, so a thousand clients cost the ledger as much as one.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import NoBody, StreamEvents
 from clipengine.api.http.send_timeout import with_send_timeout
-from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound, located
+from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound, TranscriptNotFound, located
 from clipengine.ledger.events import Event, origin_of
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.event import EventObject
 from clipengine.objects.recording import RecordingObject
+from clipengine.objects.transcript import TranscriptionObject
 
 MAX_STREAMS = 1000
 BATCH_SECONDS = 0.25
@@ -171,7 +172,7 @@ class Feed:
                 self._reader = asyncio.create_task(self._read())
 
     def _note(self, kind: str, identifier: str) -> None:
-        if kind in ("clip", "recording"):
+        if kind in ("clip", "recording", "transcription"):
             self._changed[kind, identifier] = None
         self._stirred.set()
 
@@ -227,8 +228,14 @@ class Feed:
                 if recording.state not in ("processing", "recording"):
                     return None
                 return _update("recording.updated", RecordingObject.of(recording).to_object(), None, identifier)
+            if kind == "transcription":
+                found = self._engine.ledger.transcriptions.get(identifier)
+                if found.ended:
+                    return None
+                data = TranscriptionObject.of(found).to_object()
+                return _update("transcript.updated", data, None, found.recording_id)
             clip = self._engine.ledger.clips.get(identifier)
-        except RecordingNotFound:
+        except (RecordingNotFound, TranscriptNotFound):
             return None
         except ClipNotFound:
             return _update("clip.deleted", {"clip_id": identifier}, identifier, None)

@@ -10,8 +10,10 @@ from clipengine.api.http.validation import content_type, parse_json, read_bytes,
 from clipengine.clips.texts.cues import (
     MAX_CUES,
     MEDIA_TYPES,
+    WRITTEN_TYPES,
     Cue,
     TextFormat,
+    TimedWord,
     check_cues,
     clean_line,
     clean_text,
@@ -32,7 +34,7 @@ from clipengine.ledger.transcripts import SearchHit, Transcript
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 
 _FORMATS: dict[str, TextFormat] = {media_type: kind for kind, media_type in MEDIA_TYPES.items()}
-_TOKENS_PER_CUE = 20  # four keys and values with their quotes, brackets and commas
+_TOKENS = 400_000  # of a transcript of 2 MiB: strings, brackets and commas, also of the times of its words
 
 
 async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
@@ -54,10 +56,16 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
 
 
 def _json_cues(body: bytes) -> list[Cue]:
-    value = parse_json(body, members=MAX_CUES, tokens=MAX_CUES * _TOKENS_PER_CUE)
+    value = parse_json(body, members=MAX_CUES, tokens=_TOKENS)
     return check_cues(
         [
-            Cue(each.start_ms, each.end_ms, clean_text(each.text), clean_line(each.speaker or "") or None)
+            Cue(
+                each.start_ms,
+                each.end_ms,
+                clean_text(each.text),
+                clean_line(each.speaker or "") or None,
+                tuple(TimedWord(start, end, word) for start, end, text in each.words if (word := clean_line(text))),
+            )
             for each in validate_list(TranscriptCues, value)
         ]
     )
@@ -65,7 +73,7 @@ def _json_cues(body: bytes) -> list[Cue]:
 
 def get_transcript(call: Call[GetTranscript, NoBody]) -> Response:
     body = format_cues(call.ledger.transcripts.cues(_find(call)), call.query.format)
-    return Response(body, media_type=MEDIA_TYPES[call.query.format])
+    return Response(body, media_type=WRITTEN_TYPES[call.query.format])
 
 
 def list_transcripts(call: Call[PageQuery, NoBody]) -> Response:
@@ -142,8 +150,8 @@ OPERATIONS = [
         f"{_PATH}/{{language}}",
         "read",
         get_transcript,
-        "Get a transcript as WebVTT, SubRip or JSON",
-        [Answer(200, "The cues, sorted by time.", media_type=", ".join(_FORMATS))],
+        "Get a transcript as WebVTT, SubRip, JSON or plain text",
+        [Answer(200, "The cues, sorted by time.", media_type=", ".join(WRITTEN_TYPES.values()))],
         _MISSING,
         query=GetTranscript,
     ),

@@ -47,7 +47,7 @@ def launch_fork(program: Program, ends: ChildEnds, sandboxed: bool) -> ForkedPro
     from clipengine.media.worker.forked import fork_child
 
     assert sandboxed
-    assert program != "burner"
+    assert program in ("maker", "inspector")
     return ForkedProcess(fork_child(program, *ends))
 
 

@@ -84,7 +84,7 @@ def cut_once(
 
     `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that a clip of the API fails with.
     """
-    store, key = _locate(settings, source)
+    store, key = locate(settings, source)
     encoding, rules = settings.encoding, settings.clip_rules.unlimited
     with ExitStack() as stack:
         temporary = stack.enter_context(_replaced(output))
@@ -193,14 +193,14 @@ class _Encoder:
 
 def read_facts(settings: Settings, source: str, variant: VariantChoice | None = None) -> SourceFacts:
     """Return the facts of a file or an object. Raises RecordingError."""
-    store, key = _locate(settings, source)
+    store, key = locate(settings, source)
     with closing(store.open(key)) as reader, closing(Child(sandbox=settings.encoding.sandbox)) as encoder:
         probed = probe_local(store, reader, probe_job(settings.encoding), encoder, variant or VariantChoice())
         probed.reader.close()
     return probed.facts
 
 
-def _locate(settings: Settings, source: str) -> tuple[Store, str]:
+def locate(settings: Settings, source: str) -> tuple[Store, str]:
     """Return the store and the key of a source."""
     if source.startswith("s3://"):
         bucket, _, key = source.removeprefix("s3://").partition("/")

@@ -25,6 +25,7 @@ _CHECKS: dict[str, Check] = {
     "store": doctor_remote.store,
     "sandbox": doctor_machine.sandbox,
     "drawing": doctor_machine.drawing,
+    "transcription": doctor_machine.transcription,
     "port": doctor_machine.port,
     "open files": doctor_machine.open_files,
     "webhooks": doctor_remote.webhooks,

@@ -26,6 +26,7 @@ from clipengine.cli.options import (
     variant_option,
 )
 from clipengine.client import Client, Recording
+from clipengine.clips.transcription import Transcriber
 from clipengine.errors import StartupError
 from clipengine.recordings.discovery import is_playlist, is_recording
 from clipengine.stores.base import Store
@@ -192,6 +193,32 @@ def list_(
         limit=min(100, limit),
     )
     output.show_list([recording.raw for recording in islice(found, limit)], _COLUMNS, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("recording_id")
+@click.option("--language", metavar="TAG", help="Language that is spoken, such as en. [default: detected]")
+@click.option("--source", type=click.Choice(["local", "url"]), help="A model of the server's engine, or a URL.")
+@click.option("--track", type=click.IntRange(min=0), default=0, help="Number of the audio track, from 0.")
+@click.option("--wait", is_flag=True, help="Wait until the transcript is ready. Exit code 1 if it failed.")
+@json_option
+@needs_server
+def transcribe(
+    client: Client,
+    recording_id: str,
+    language: str | None,
+    source: Transcriber | None,
+    track: int,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Make the transcript of a recording."""
+    made = client.transcripts.transcribe(recording_id, language=language, source=source, track=track)
+    if wait:
+        with output.progress("transcribing") as move:
+            made = client.transcripts.wait(made.transcript_id, on_progress=lambda now: move(now.progress))
+    output.show_object(made.raw, as_json=as_json)
+    return 1 if made.status == "failed" else 0
 
 
 @recordings.command()

@@ -12,7 +12,7 @@ import click
 from clipengine.cli import output
 from clipengine.cli.options import json_option, limit_option, needs_server
 from clipengine.client import Client
-from clipengine.clips.texts.cues import MEDIA_TYPES, TextFormat
+from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, WrittenFormat
 
 _COLUMNS: dict[str, output.Column] = {
     "language": "language",
@@ -29,7 +29,7 @@ _HITS: dict[str, output.Column] = {
 }
 F = TypeVar("F", bound=Callable[..., Any])
 
-_FORMATS = click.Choice(list(MEDIA_TYPES))
+_FORMATS = click.Choice(list(WRITTEN_TYPES))
 
 
 def _file_argument(*, exists: bool) -> Callable[[F], F]:
@@ -68,9 +68,9 @@ def put(client: Client, recording_id: str, language: str, file: Path, as_json: b
 @_file_argument(exists=False)
 @click.option("--format", type=_FORMATS, help="Of the file. [default: its suffix]")
 @needs_server
-def get(client: Client, recording_id: str, language: str, file: Path, format: TextFormat | None) -> None:
-    """Write the transcript in LANGUAGE to FILE."""
-    if format is None:
+def get(client: Client, recording_id: str, language: str, file: Path, format: WrittenFormat | None) -> None:
+    """Write the transcript in LANGUAGE to FILE, as .vtt, .srt, .json or plain .txt."""
+    if format is None and file.suffix.lower() != ".txt":
         _check_suffix(file)
     client.transcripts.save(recording_id, language, file, format=format)
 

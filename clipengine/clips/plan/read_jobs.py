@@ -31,4 +31,5 @@ PLAN = ReadJob("plan", 120, 1, "previews.clip_plan:read_plan")
 MOMENTS = ReadJob("moments", 120, 1, "snap:read_moments")
 JUMP = ReadJob("jump", 300, 2, "snap:read_jump")
 PROXY = ReadJob("proxy", 120, 2, "previews.proxy:read_segment")
-READ_JOBS = (FRAME, TIMES, FILMSTRIP, WAVEFORM, PLAN, MOMENTS, JUMP, PROXY)
+SPEECH = ReadJob("speech", 3600, 1, "audio.speech:read_speech")  # of transcriptions, which have their own queue
+READ_JOBS = (FRAME, TIMES, FILMSTRIP, WAVEFORM, PLAN, MOMENTS, JUMP, PROXY, SPEECH)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from clipengine.errors import InvalidTranscript
 
@@ -18,26 +18,47 @@ MEDIA_TYPES: dict[TextFormat, str] = {
     "json": "application/json",
 }
 
+# A transcript can also be written as plain text, which has no times and is therefore not read.
+WrittenFormat = Literal["vtt", "srt", "json", "txt"]
+WRITTEN_TYPES: dict[WrittenFormat, str] = {**{kind: MEDIA_TYPES[kind] for kind in MEDIA_TYPES}, "txt": "text/plain"}
+
 MAX_CUES = 20_000
 MAX_CUE_CHARACTERS = 2000
 MAX_SPEAKER_CHARACTERS = 200
 MAX_CUE_SECONDS = 10_000_000
+MAX_TIMED_WORDS = 1000  # of one cue
 _MAX_LISTED = 20  # faults in one error
 _VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
+class TimedWord(NamedTuple):
+    """A word of a cue and its time."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
 @dataclass(frozen=True)
 class Cue:
-    """A text and its time. `text` has no control characters and no empty lines, but may have several lines."""
+    """A text and its time. `text` has no control characters and no empty lines, but may have several lines.
+
+    `timed_words` is empty if the times of the words are not known.
+    """
 
     start_ms: int
     end_ms: int
     text: str
     speaker: str | None = None
+    timed_words: tuple[TimedWord, ...] = ()
 
     def to_object(self) -> dict[str, Any]:
         found = {"start_seconds": self.start_ms / 1000, "end_seconds": self.end_ms / 1000, "text": self.text}
-        return found if self.speaker is None else {**found, "speaker": self.speaker}
+        if self.speaker is not None:
+            found["speaker"] = self.speaker
+        if self.timed_words:
+            found["words"] = [[start / 1000, end / 1000, text] for start, end, text in self.timed_words]
+        return found
 
 
 def clean_text(text: str) -> str:
@@ -86,6 +107,8 @@ def _faults(index: int, cue: Cue) -> Iterator[dict[str, str]]:
         yield fault("end_seconds", said)
     if len(cue.text) > MAX_CUE_CHARACTERS:
         yield fault("text", f"text has {len(cue.text)} characters, at most {MAX_CUE_CHARACTERS} are allowed")
+    if any(not 0 <= start <= end <= MAX_CUE_SECONDS * 1000 for start, end, _ in cue.timed_words):
+        yield fault("words", f"each of words must begin before it ends, from 0 to {MAX_CUE_SECONDS}")
     if len(cue.speaker or "") > MAX_SPEAKER_CHARACTERS:
         yield fault("speaker", f"speaker must have at most {MAX_SPEAKER_CHARACTERS} characters")
 
@@ -105,12 +128,27 @@ def cut_cues(cues: Iterable[Cue], start: Fraction, end: Fraction, *, speed: Frac
     ]
 
 
-def format_cues(cues: Iterable[Cue], kind: TextFormat) -> bytes:
+def moved(cues: Iterable[Cue], by_ms: int) -> tuple[Cue, ...]:
+    """Return the cues, and their words, later by so many milliseconds."""
+    return tuple(
+        replace(
+            cue,
+            start_ms=cue.start_ms + by_ms,
+            end_ms=cue.end_ms + by_ms,
+            timed_words=tuple(TimedWord(start + by_ms, end + by_ms, text) for start, end, text in cue.timed_words),
+        )
+        for cue in cues
+    )
+
+
+def format_cues(cues: Iterable[Cue], kind: WrittenFormat) -> bytes:
     """Return the cues as a file. The text is escaped, so that it cannot end a cue or begin another."""
     if kind == "json":
         text = json.dumps([cue.to_object() for cue in cues], ensure_ascii=False, separators=(",", ":"))
     elif kind == "vtt":
         text = "WEBVTT\n" + "".join(f"\n{_times(cue, '.')}\n{vtt_payload(cue)}\n" for cue in cues)
+    elif kind == "txt":
+        text = "".join(f"{plain_payload(cue)}\n" for cue in cues)
     else:
         blocks = (f"{number}\n{_times(cue, ',')}\n{_srt_payload(cue)}\n" for number, cue in enumerate(cues, 1))
         text = "\n".join(blocks)

@@ -26,8 +26,8 @@ from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener, 
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["clip", "recording", "delivery"]
-Queue = Literal["clips", "fetches", "probes", "live", "removals", "deliveries"]
+Kind = Literal["clip", "recording", "delivery", "transcription"]
+Queue = Literal["clips", "fetches", "probes", "live", "transcriptions", "removals", "deliveries"]
 
 Row = dict[str, Any]
 WaitObserver = Callable[[float], None]

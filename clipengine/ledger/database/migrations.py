@@ -436,6 +436,45 @@ def migration_41(database: Database) -> None:
     )
 
 
+def migration_43(database: Database) -> None:
+    """Add transcriptions, with the passages of those in progress, and the times of the words of cues."""
+    database.run("ALTER TABLE cues ADD COLUMN timed_words TEXT")
+    database.run(
+        """CREATE TABLE transcriptions (
+            transcript_id TEXT NOT NULL PRIMARY KEY,
+            recording_id TEXT NOT NULL REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            language TEXT,
+            source TEXT NOT NULL,
+            track INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('processing', 'complete', 'failed')),
+            progress DOUBLE PRECISION NOT NULL,
+            found_language TEXT,
+            cues INTEGER NOT NULL,
+            warnings TEXT NOT NULL DEFAULT '[]',
+            error TEXT,
+            attempts INTEGER NOT NULL,
+            owner TEXT,
+            lease INTEGER NOT NULL,
+            next_at BIGINT NOT NULL,
+            created_at BIGINT NOT NULL,
+            completed_at BIGINT
+        )"""
+    )
+    database.run("CREATE INDEX transcriptions_due ON transcriptions (state, next_at, transcript_id)")
+    database.run("CREATE INDEX transcriptions_created ON transcriptions (created_at, transcript_id)")
+    database.run("CREATE INDEX transcriptions_recording ON transcriptions (recording_id, created_at, transcript_id)")
+    database.run(
+        """CREATE TABLE passages (
+            transcript_id TEXT NOT NULL REFERENCES transcriptions (transcript_id) ON DELETE CASCADE,
+            start_sample BIGINT NOT NULL,
+            end_sample BIGINT NOT NULL,
+            language TEXT,
+            cues TEXT NOT NULL,
+            PRIMARY KEY (transcript_id, start_sample)
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -476,6 +515,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_37,
     migration_38,
     migration_41,
+    migration_43,
 )
 
 

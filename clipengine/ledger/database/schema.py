@@ -142,7 +142,7 @@ class TranscriptRow(Model):
     transcript_id = TextField(primary_key=True)
     recording_id = TextField()
     language = TextField()  # BCP 47, in canonical form
-    source = TextField()  # upload, sidecar or embedded
+    source = TextField()  # upload, sidecar, embedded or made
     cues = IntegerField()
     created_at = BigIntegerField()
     etag = TextField(null=True)  # of a sidecar
@@ -159,9 +159,47 @@ class CueRow(Model):
     text = TextField()
     speaker = TextField(null=True)
     words = TextField()  # of the text, for the index
+    timed_words = JsonText(null=True)  # [[start_ms, end_ms, word], …]; null if their times are not known
 
     class Meta:
         table_name = "cues"
+
+
+class TranscriptionRow(Model):
+    transcript_id = TextField(primary_key=True)  # also of the transcript that it makes
+    recording_id = TextField()
+    language = TextField(null=True)  # of the request; null to detect it
+    source = TextField()  # local or url
+    track = IntegerField()  # number among the audio tracks
+    state = TextField()  # processing, complete or failed
+    progress = DoubleField()
+    found_language = TextField(null=True)  # of the transcript, when it is complete
+    cues = IntegerField()
+    warnings = JsonText(default=list)
+    error = JsonText(null=True)
+    attempts = IntegerField()  # in a row that have finished no passage
+    owner = TextField(null=True)  # the engine that makes it
+    lease = IntegerField()  # incremented by each claim, never decremented
+    next_at = BigIntegerField()  # earliest time of the next claim
+    created_at = BigIntegerField()
+    completed_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "transcriptions"
+
+
+class PassageRow(Model):
+    """Finished passages of transcriptions that are in progress."""
+
+    transcript_id = TextField()
+    start_sample = BigIntegerField()
+    end_sample = BigIntegerField()
+    language = TextField(null=True)
+    cues = JsonText()
+
+    class Meta:
+        table_name = "passages"
+        primary_key = CompositeKey("transcript_id", "start_sample")
 
 
 class ClipRow(Model):
@@ -378,6 +416,8 @@ TABLES: tuple[type[Model], ...] = (
     PiecePageRow,
     TranscriptRow,
     CueRow,
+    TranscriptionRow,
+    PassageRow,
     ClipRow,
     ClipDocumentRow,
     RecordingDocumentRow,

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from clipengine.media.sandbox import landlock, limits, seccomp, syscalls
 from clipengine.media.sandbox.environment import erase_environment
@@ -19,12 +20,15 @@ from clipengine.media.sandbox.layers import Layer
 _CAPABILITY_VERSION = 0x20080522
 
 
-def lock_down(parent: int, keep: Sequence[int], *, sandbox: bool, landlock_abi: int | None = None) -> tuple[Layer, ...]:
+def lock_down(
+    parent: int, keep: Sequence[int], *, sandbox: bool, landlock_abi: int | None = None, compiles: bool = False
+) -> tuple[Layer, ...]:
     """Give up everything except the descriptors `keep`, permanently, and return the layers.
 
     The process is killed if the process `parent` ends. Call this after the last import and before the first thread.
     Without `sandbox`, Landlock and seccomp are left out; the other layers work on every kernel and in containers.
-    `landlock_abi` limits Landlock to that of an older kernel.
+    `landlock_abi` limits Landlock to that of an older kernel. A program that `compiles` machine code, as those with a
+    speech model do, may make memory executable.
     """
     layers = [
         _layer("descriptors", lambda: _keep_only(keep)),
@@ -33,17 +37,17 @@ def lock_down(parent: int, keep: Sequence[int], *, sandbox: bool, landlock_abi: 
         _layer("privileges", _drop_privileges),
     ]
     if sandbox:
-        layers += _confine(landlock_abi)
+        layers += _confine(landlock_abi, compiles)
     return tuple(layers)
 
 
-def _confine(landlock_abi: int | None) -> list[Layer]:
+def _confine(landlock_abi: int | None, compiles: bool) -> list[Layer]:
     """Install Landlock and seccomp. Landlock holds if seccomp denies everything that its version cannot."""
     try:
         restricted = landlock.forbid_everything(landlock_abi)
     except OSError as error:
-        return [Layer("landlock", False, str(error)), _layer("seccomp", _filter)]
-    filtered = _layer("seccomp", _filter)
+        return [Layer("landlock", False, str(error)), _layer("seccomp", partial(_filter, compiles))]
+    filtered = _layer("seccomp", partial(_filter, compiles))
     replaced = seccomp.REPLACES if filtered.holds else frozenset()
     lacking = [scope for scope in restricted.missing if scope not in replaced]
     detail = f"version {restricted.version}: {', '.join(restricted.covered)}"
@@ -89,7 +93,7 @@ def _drop_privileges() -> str:
     return "no capabilities, none to be gained"
 
 
-def _filter() -> str:
+def _filter(compiles: bool) -> str:
     if threading.active_count() > 1:
         raise OSError("threads were started before")
-    return seccomp.install_filter()
+    return seccomp.install_filter(compiles=compiles)

@@ -32,7 +32,7 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data;
 _EVERY_BIT = 0xFFFFFFFF
 _REFUSE: Instruction = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
 
-_PROT_READ_WRITE = 0x3
+_PROT_READ_WRITE, _PROT_ALL = 0x3, 0x7
 # RLIMIT_DATA counts only private mappings. MAP_GROWSDOWN would count as stack; MAP_HUGETLB and MAP_LOCKED take memory
 # that cannot be swapped.
 _MAP_PRIVATE = 0x2
@@ -52,13 +52,13 @@ _FIONBIO = 0x5421
 _ARGUMENT_BYTES = 6 << 20  # maximum size of the arguments and environment above the stack
 
 
-def install_filter() -> str:
-    """Filter every thread of this process and describe the filter.
+def install_filter(*, compiles: bool = False) -> str:
+    """Filter every thread of this process and describe the filter. `compiles`: it may make memory executable.
 
     NO_NEW_PRIVS must be set. Raises OSError if the machine or kernel does not support it.
     """
     column, architecture = syscalls.this_machine()
-    program = build(column, architecture, os.getpid(), stack=_main_stack())
+    program = build(column, architecture, os.getpid(), stack=_main_stack(), compiles=compiles)
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     instructions = ctypes.create_string_buffer(code, len(code))
 
@@ -77,8 +77,11 @@ def _main_stack() -> range:
     return range(inside - STACK_BYTES, inside + _ARGUMENT_BYTES)
 
 
-def build(column: int, architecture: int, pid: int, *, stack: range) -> list[Instruction]:
-    """Return the filter of one architecture for the process `pid`, whose main stack lies within `stack`."""
+def build(column: int, architecture: int, pid: int, *, stack: range, compiles: bool = False) -> list[Instruction]:
+    """Return the filter of one architecture for the process `pid`, whose main stack lies within `stack`.
+
+    If it `compiles`, memory may be made writable and executable at once.
+    """
     program: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, architecture),
@@ -88,7 +91,7 @@ def build(column: int, architecture: int, pid: int, *, stack: range) -> list[Ins
         (_GREATER, 0, 1, syscalls.NEWEST_KNOWN),
         (_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
     ]
-    for number, checks in _examined(column, pid, stack).items():
+    for number, checks in _examined(column, pid, stack, compiles=compiles).items():
         block = [*checks, (_RETURN, 0, 0, _ALLOW)]
         program += [(_EQUAL, 0, len(block), number), *block]
     for numbers in syscalls.ALLOWED.values():
@@ -100,7 +103,7 @@ def build(column: int, architecture: int, pid: int, *, stack: range) -> list[Ins
     return program
 
 
-def _examined(column: int, pid: int, stack: range) -> dict[int, list[Instruction]]:
+def _examined(column: int, pid: int, stack: range, *, compiles: bool = False) -> dict[int, list[Instruction]]:
     """Return the argument checks of calls that are allowed conditionally; a failed check returns EPERM."""
     own_priority = [*_is(0, 0), *_is(1, 0)]  # PRIO_PROCESS, this thread
     return {
@@ -110,7 +113,7 @@ def _examined(column: int, pid: int, stack: range) -> dict[int, list[Instruction
             *_is(3, _MAP_PRIVATE, mask=_EVERY_BIT ^ _MAP_FLAGS),
         ],
         # Memory made read-only after writing would no longer count against the limit.
-        syscalls.MPROTECT[column]: _is(2, _PROT_READ_WRITE),
+        syscalls.MPROTECT[column]: _is(2, _PROT_READ_WRITE, *([_PROT_ALL] if compiles else [])),
         syscalls.MREMAP[column]: _lies_outside(0, stack),
         syscalls.FCNTL[column]: _fcntl_checks(),
         # No address, and no MSG_OOB: out-of-band data on Unix sockets had vulnerabilities up to kernel 6.15.

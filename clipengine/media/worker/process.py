@@ -95,18 +95,23 @@ class JobSource:
 DoJob = Callable[[dict[str, Any], list[JobSource], list[int], Channel], Result]
 
 
-def main(do: DoJob) -> None:
-    """Run a child with the command line arguments `CONTROL RANGES PARENT cell` (see `work.children.process`)."""
+def main(do: DoJob, *, compiles: bool = False) -> None:
+    """Run a child with the command line arguments `CONTROL RANGES PARENT cell` (see `work.children.process`).
+
+    `compiles` is that of `lock_down`.
+    """
     control, ranges, parent = map(int, sys.argv[1:4])
     faulthandler.enable()
-    run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "sandboxed")
+    run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "sandboxed", compiles=compiles)
 
 
-def run_child(do: DoJob, control_number: int, ranges_number: int, parent: int, *, sandbox: bool) -> None:
+def run_child(
+    do: DoJob, control_number: int, ranges_number: int, parent: int, *, sandbox: bool, compiles: bool = False
+) -> None:
     """Lock the sandbox and do jobs until the parent closes the socket. All imports must be done before."""
     numbers = (control_number, ranges_number)
     control, ranges = (Channel(socket.socket(fileno=number), takes_descriptors=True) for number in numbers)
-    layers = lock_down(parent, numbers, sandbox=sandbox)
+    layers = lock_down(parent, numbers, sandbox=sandbox, compiles=compiles)
     control.send({"type": "ready", "layers": [layer.to_object() for layer in layers]})
     received = control.receive()
     if received is None:

@@ -596,6 +596,11 @@ export default {
   "Unknown profile": "Unbekanntes Profil",
   "Unknown watermark": "Unbekanntes Wasserzeichen",
   "Invalid transcript": "Ungültiges Transkript",
+  "Transcript exists": "Transkript vorhanden",
+  "Transcription already ended": "Transkription schon beendet",
+  "Transcription failed": "Transkription fehlgeschlagen",
+  "Transcription is not configured": "Transkription nicht eingerichtet",
+  "Transcriber unavailable": "Transkription nicht erreichbar",
   "Idempotency key reused": "Idempotenzschlüssel schon benutzt",
   "Not found": "Nicht gefunden",
   "Recording not found": "Aufnahme nicht gefunden",
@@ -661,6 +666,9 @@ export default {
   "The object is no longer in the store: put it back, then try again.": "Das Objekt ist nicht mehr im Speicher: wieder dort ablegen, dann noch einmal versuchen.",
   "Open the URL without signing in: it must return the media file itself, from a public address.": "Die URL ohne Anmeldung öffnen: sie muss die Mediendatei selbst liefern, von einer öffentlichen Adresse.",
   "Check that the host of the URL is up and reachable from this machine, then register the URL again.": "Prüfen, ob der Rechner der URL läuft und von hier erreichbar ist, dann die URL neu hinzufügen.",
+  "Check transcription.* in the settings, and the log of the transcription server if one is used.":
+    "transcription.* in den Einstellungen prüfen, und das Protokoll des Transkriptionsservers, falls einer benutzt wird.",
+  "Check that the server of transcription.url is up and reachable, then transcribe again.": "Prüfen, ob der Server von transcription.url läuft und erreichbar ist, dann neu transkribieren.",
   "Register it again to cut from the new content, or put the original back.":
     "Neu hinzufügen, um aus dem neuen Inhalt zu schneiden, oder das Original zurücklegen.",
   "Check that the object is a complete media file: play it from the store.": "Prüfen, ob das Objekt eine vollständige Mediendatei ist: aus dem Speicher abspielen.",

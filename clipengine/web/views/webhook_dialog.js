@@ -18,6 +18,8 @@ const EVENTS = [
   "recording.recording",
   "recording.complete",
   "recording.failed",
+  "transcript.ready",
+  "transcript.failed",
   "endpoint.disabled",
 ];
 /** @type {EventName[]} */

@@ -29,14 +29,14 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.settings import Encoding
+from clipengine.settings import Encoding, Transcription
 from clipengine.work.children.fonts import ChosenFont
 from clipengine.work.children.watermarks import WatermarkFile
 
 Message = dict[str, Any]
 # The programs of children. A maker probes, cuts and makes previews, a burner also draws subtitles into the picture,
-# and an inspector reads a finished clip.
-Program = Literal["maker", "burner", "inspector"]
+# an inspector reads a finished clip, and a transcriber runs a speech model on samples.
+Program = Literal["maker", "burner", "inspector", "transcriber"]
 
 _MiB = 1 << 20
 # Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds frames.
@@ -53,6 +53,8 @@ _AUTOMATIC_THREADS = 15
 _MAX_TEXTS_BYTES = 8 * MAX_TEXT_BYTES
 _Packed = tuple[str, str, list[tuple[int, int, str, str | None]]]
 _TEXTS: TypeAdapter[list[_Packed]] = TypeAdapter(list[_Packed], config=ConfigDict(strict=True))
+_WINDOW_SECONDS = 600.0  # for a window of 30 s of the largest model on one slow core
+_MODEL_FLOOR_BYTES, _MODEL_COPIES = 2048 * _MiB, 3  # measured: 0.4 GiB with a model of 75 MB
 _SIZE_PASSES = 2 + MAX_ATTEMPTS  # of a clip with `max_bytes`
 _MIN_FPS = 60  # assumed at least, for recordings with a variable frame rate
 _MIN_PIXELS = 1920 * 1080
@@ -71,7 +73,7 @@ class Job:
     memory_bytes: int
     file_bytes: int
     threads: int
-    fonts: tuple[Path, ...] = ()  # the child gets their descriptors, after that of the output
+    files: tuple[Path, ...] = ()  # the child gets their descriptors, after that of the output
 
     @property
     def limits(self) -> Message:
@@ -212,7 +214,7 @@ def cut_job(
             "watermark": watermark and watermark.to_message(),
             "fonts": [{"index": font.index, "characters": font.characters} for font in fonts],
         },
-        fonts=tuple(font.path for font in fonts),
+        files=tuple(font.path for font in fonts),
         wall_seconds=searched * encoding.deadline_factor + _cut_wall_seconds(encoding, length, profile),
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
@@ -255,6 +257,27 @@ def read_job(
         memory_bytes=_memory(encoding),
         file_bytes=0,
         threads=_PREVIEW_THREADS,
+    )
+
+
+def transcribe_job(
+    encoding: Encoding, settings: Transcription, model: Sequence[Path], *, seconds: float, language: str | None
+) -> Job:
+    """Return the job that transcribes samples of this length, with the files of a model."""
+    size = sum(path.stat().st_size for path in model)
+    return Job(
+        {
+            "job": "transcribe",
+            "language": language,
+            "model": [path.name for path in model],
+            "threads": settings.threads,
+        },
+        files=tuple(model),
+        wall_seconds=_CUT_FLOOR_SECONDS + seconds * encoding.deadline_factor,
+        stall_seconds=max(encoding.stall_seconds, _WINDOW_SECONDS),
+        memory_bytes=settings.memory_mb * _MiB or _MODEL_FLOOR_BYTES + _MODEL_COPIES * size,
+        file_bytes=0,
+        threads=settings.threads,
     )
 
 

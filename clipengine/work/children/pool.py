@@ -35,7 +35,7 @@ class ChildPool:
         self._header_cache = header_cache or HeaderCache()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
-        self._ahead: dict[Program, int] = {"maker": ahead, "inspector": inspectors_ahead, "burner": 0}
+        self._ahead: dict[Program, int] = {"maker": ahead, "inspector": inspectors_ahead, "burner": 0, "transcriber": 0}
         self._on_loss = on_loss
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="children")
         self._lock = threading.Lock()

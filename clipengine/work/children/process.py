@@ -26,6 +26,7 @@ from clipengine.errors import (
     FontsMissing,
     SandboxIncomplete,
     Timeout,
+    TranscriberFailed,
     UnsupportedMedia,
 )
 from clipengine.media.sandbox.layers import Layer
@@ -171,10 +172,10 @@ class Child:
         ]
         message = {**job.message, "sources": sources, "limits": job.limits}
         kept = False
-        fonts = contextlib.ExitStack()
+        opened = contextlib.ExitStack()
         try:
-            drawn = _open_fonts(job, fonts)
-            descriptors = [number for number in (*files, output, *drawn) if number is not None]
+            more = _open_files(job, opened)
+            descriptors = [number for number in (*files, output, *more) if number is not None]
             self._ranges.renew_budget(readers)
             if self._has_read:  # the recording may have taken it over, so that it does not limit itself
                 lower_limit(resource.RLIMIT_FSIZE, job.file_bytes, pid=self._process.pid)
@@ -194,7 +195,7 @@ class Child:
             self.on_loss("stopped")
             raise
         finally:
-            fonts.close()
+            opened.close()
             if not kept:
                 self.close()
 
@@ -305,11 +306,16 @@ class Child:
         return exit_error(cause, code, no_memory=self._stderr.ran_out_of_memory())
 
 
-def _open_fonts(job: Job, stack: contextlib.ExitStack) -> list[int]:
-    """Return the descriptors of a job's fonts, which the stack closes. Raises FontsMissing if one was deleted."""
+def _open_files(job: Job, stack: contextlib.ExitStack) -> list[int]:
+    """Return the descriptors of a job's files, which the stack closes.
+
+    Raises FontsMissing or TranscriberFailed if a font or a file of a model was deleted.
+    """
     try:
-        return [stack.enter_context(path.open("rb")).fileno() for path in job.fonts]
+        return [stack.enter_context(path.open("rb")).fileno() for path in job.files]
     except OSError as error:
+        if job.message["job"] == "transcribe":
+            raise TranscriberFailed(f"a file of the model cannot be opened: {error.strerror}") from error
         raise FontsMissing(f"the font {error.filename} cannot be opened: {error.strerror}") from error
 
 

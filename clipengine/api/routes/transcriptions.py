@@ -1,0 +1,130 @@
+"""Transcriptions: jobs that make the transcript of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from starlette.responses import Response
+
+from clipengine.api.http.long_poll import answer_when_ended
+from clipengine.api.http.operation import Answer, Call, Operation, once, page_response
+from clipengine.api.http.requests import ListTranscriptions, NoBody, NoQuery, Transcribe, WaitQuery
+from clipengine.clips.texts.transcript_file import parse_language
+from clipengine.clips.transcription import Transcriber
+from clipengine.errors import (
+    DiskLow,
+    InvalidTranscript,
+    NoMediaInRange,
+    QueueFull,
+    RecordingNotComplete,
+    RecordingNotFound,
+    TranscriptExists,
+    TranscriptionEnded,
+    TranscriptionOff,
+    TranscriptNotFound,
+    located,
+)
+from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.objects.transcript import TranscriptionObject
+
+
+def transcribe(call: Call[NoQuery, Transcribe]) -> Response:
+    def work() -> StoredAnswer:
+        call.engine.admit()
+        recording = call.ledger.recordings.get(call.path("recording_id"))
+        if recording.facts is None:
+            raise RecordingNotComplete.of(recording.recording_id, recording.state)
+        if call.body.track >= len(recording.facts.audio):
+            raise NoMediaInRange(f"the recording has no audio track {call.body.track}")
+        with located(pointer="/language"):
+            language = None if call.body.language is None else parse_language(call.body.language)
+        made = call.ledger.transcriptions.add(
+            recording.recording_id, source=_source(call), language=language, track=call.body.track
+        )
+        location = {"Location": f"/v1/transcriptions/{made.transcript_id}"}
+        return StoredAnswer(202, TranscriptionObject.of(made).to_object(), location)
+
+    return once(call, work)
+
+
+def _source(call: Call[NoQuery, Transcribe]) -> Transcriber:
+    """Return the requested transcriber, or the default one. Raises TranscriptionOff if it is not configured."""
+    sources = call.engine.settings.transcription.sources
+    wanted = call.body.source or next(iter(sources), None)
+    if wanted is None or wanted not in sources:
+        named = "none" if wanted is None else f"not {wanted!r}"
+        raise TranscriptionOff(f"the settings name {named} as transcriber")
+    return wanted
+
+
+def get_transcription(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
+    id = call.path("transcript_id")
+    return answer_when_ended(call, id, lambda: TranscriptionObject.of(call.ledger.transcriptions.get(id)))
+
+
+def list_transcriptions(call: Call[ListTranscriptions, NoBody]) -> Response:
+    page = call.ledger.transcriptions.list(**call.query.model_dump())
+    return page_response(call, [TranscriptionObject.of(each) for each in page.data], page.next_cursor)
+
+
+def cancel_transcription(call: Call[NoQuery, NoBody]) -> Response:
+    def work() -> StoredAnswer:
+        cancelled = call.ledger.transcriptions.cancel(call.path("transcript_id"))
+        return StoredAnswer(200, TranscriptionObject.of(cancelled).to_object(), {})
+
+    return once(call, work)
+
+
+_ONE = "/v1/transcriptions/{transcript_id}"
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/v1/recordings/{recording_id}/transcripts",
+        "write",
+        transcribe,
+        "Transcribe a recording",
+        [Answer(202, "The transcription, queued or in progress.", TranscriptionObject)],
+        (
+            RecordingNotFound,
+            RecordingNotComplete,
+            TranscriptionOff,
+            TranscriptExists,
+            NoMediaInRange,
+            InvalidTranscript,
+            QueueFull,
+            DiskLow,
+        ),
+        body=Transcribe,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/v1/transcriptions",
+        "read",
+        list_transcriptions,
+        "List transcriptions, newest first",
+        [Answer(200, "One page of transcriptions.", TranscriptionObject, page=True)],
+        query=ListTranscriptions,
+    ),
+    Operation(
+        "GET",
+        _ONE,
+        "read",
+        get_transcription,
+        "Get a transcription, or wait for its end",
+        [Answer(200, "The transcription.", TranscriptionObject)],
+        (TranscriptNotFound,),
+        query=WaitQuery,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/cancel",
+        "write",
+        cancel_transcription,
+        "Cancel a transcription",
+        [Answer(200, "The transcription, which has failed with `cancelled`.", TranscriptionObject)],
+        (TranscriptNotFound, TranscriptionEnded),
+        creates=True,
+    ),
+]

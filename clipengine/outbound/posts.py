@@ -1,0 +1,126 @@
+"""POST requests to one URL of the settings, whose answers are read whole.
+
+Only that URL is called: redirects are errors. Its host may be on this machine or in a private network, because the
+operator has named it; metadata and link-local addresses are denied as for webhooks.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import httpcore
+
+from clipengine import __version__
+from clipengine.errors import InvalidWebhookUrl
+from clipengine.outbound.address import NameUnresolved, Rules, Target, resolve
+from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, trust_store
+
+_STALL_SECONDS = 60.0  # in the body of the answer, without the least throughput
+
+
+class PostFailed(Exception):
+    """The request has no answer. `transient`: another attempt may have one. The text has no path, query or header."""
+
+    def __init__(self, reason: str, *, transient: bool) -> None:
+        super().__init__(reason)
+        self.transient = transient
+
+
+@dataclass(frozen=True)
+class PostAnswer:
+    status: int
+    body: bytes
+
+
+class Poster:
+    """Thread-safe. `tls` replaces the trust store."""
+
+    def __init__(self, url: str, *, own_port: int | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._url = url
+        self._rules = Rules.of((), own_port=own_port)
+        self._tls = tls or trust_store()
+        self._networks = OpenNetworks()
+
+    def post(
+        self, body: Sequence[bytes], headers: Mapping[str, str], *, seconds: float, max_bytes: int, purpose: str = ""
+    ) -> PostAnswer:
+        """Send the parts of the body and return the answer. `purpose` names the request for `abort`.
+
+        Raises PostFailed, and SenderClosed after `close`.
+        """
+        deadline = Deadline(seconds)
+        try:
+            target = resolve(self._url, rules=self._rules, trusted=True, timeout=deadline.left())
+            with self._networks.open(target.addresses, deadline, purpose=purpose) as network:
+                return self._exchange(target, network, body, headers, deadline, time.monotonic() + seconds, max_bytes)
+        except PostFailed:
+            raise
+        except InvalidWebhookUrl as error:
+            raise PostFailed(f"the URL is refused: {error.message}", transient=False) from None
+        except NameUnresolved:
+            raise PostFailed("the name of its host does not resolve", transient=True) from None
+        except (OSError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.NetworkError) as error:
+            if self._networks.closed:
+                raise SenderClosed from error
+            if isinstance(error, TimeoutError | httpcore.TimeoutException):
+                raise PostFailed(f"no answer within {seconds:g} s", transient=True) from error
+            raise PostFailed(described(error) or type(error).__name__, transient=True) from error
+
+    def abort(self, purpose: str) -> None:
+        """End the requests for `purpose`; they raise PostFailed."""
+        self._networks.abort(purpose)
+
+    def close(self) -> None:
+        """End all requests; they raise SenderClosed."""
+        self._networks.close()
+
+    def _exchange(
+        self,
+        target: Target,
+        network: httpcore.NetworkBackend,
+        body: Sequence[bytes],
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        end: float,
+        max_bytes: int,
+    ) -> PostAnswer:
+        url = target.url
+        origin = httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
+        connection = httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=network)
+        try:
+            response = connection.handle_request(_request(target, body, headers))
+            deadline.begin_body(max(0.0, end - time.monotonic()), stall_seconds=_STALL_SECONDS)
+            return PostAnswer(response.status, _read(response.iter_stream(), max_bytes))
+        finally:
+            connection.close()
+
+
+def _request(target: Target, body: Sequence[bytes], headers: Mapping[str, str]) -> httpcore.Request:
+    fields = {
+        "Host": target.url.authority,
+        "User-Agent": f"clipengine/{__version__}",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        "Content-Length": str(sum(map(len, body))),
+        **headers,
+    }
+    url = target.url
+    return httpcore.Request(
+        "POST",
+        httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.path),
+        headers=[(name.encode(), value.encode()) for name, value in fields.items()],
+        content=iter(body),
+    )
+
+
+def _read(chunks: Iterator[bytes], max_bytes: int) -> bytes:
+    found = bytearray()
+    for chunk in chunks:
+        found += chunk
+        if len(found) > max_bytes:
+            raise PostFailed(f"the answer is longer than {max_bytes} bytes", transient=False)
+    return bytes(found)

