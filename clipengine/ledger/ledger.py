@@ -27,6 +27,7 @@ from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.retention import Retention
+from clipengine.ledger.segment_lists import SegmentLists
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.shares import Shares
 from clipengine.ledger.stats import Stats
@@ -70,6 +71,7 @@ class Ledger:
         self.uploads = Uploads(database, self.clips)
         self.shares = Shares(database, self._vault)
         self.transcripts = Transcripts(database)
+        self.segment_lists = SegmentLists(database)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.recordings, self.removals, self.events)
         self.retention = Retention(database)

@@ -48,7 +48,10 @@ from clipengine.webhooks.sign import check_secret
 
 N = TypeVar("N")
 
+MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a `metadata` of 100 keys
+MAX_TOKENS = 20_000  # strings, brackets and commas of JSON
 MAX_BATCH = 100
+MAX_SEGMENTS = 1000
 MAX_PAGE = 100  # objects of a list
 # What the schema says about values that a validator checks.
 _UNIQUE: JsonDict = {"uniqueItems": True}
@@ -58,6 +61,7 @@ _TAG: JsonDict = {"pattern": rf"^[^,\s{_CONTROLS}]([^,{_CONTROLS}]*[^,\s{_CONTRO
 _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
 _CURSOR: JsonDict = {"pattern": "^[A-Za-z0-9_-]+={0,2}$"}
+_RANGE_TOKENS = 10  # with all fields: its braces, names, label, and commas
 MAX_PARAMETERS = 50  # of a query
 MAX_IDS = 40  # of a query, which has other parameters as well
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
@@ -196,6 +200,8 @@ class Body(BaseModel):
     """
 
     max_bytes: ClassVar[int | None] = 16 * 1024
+    max_members: ClassVar[int] = MAX_MEMBERS  # of one object or array
+    max_tokens: ClassVar[int] = MAX_TOKENS
     always_hashed: ClassVar[Collection[str]] = ()
 
     model_config = ConfigDict(
@@ -277,8 +283,10 @@ def _after_start(value: float, info: ValidationInfo) -> float:
 class WrittenRange(Body):
     """A range in a file that is written."""
 
-    start_seconds: Seconds = Field(ge=0, description="On the recording's timeline.")
-    end_seconds: Annotated[Seconds, AfterValidator(_after_start)] = Field(description="End of the range, exclusive.")
+    start_seconds: Seconds = Field(ge=0, allow_inf_nan=False, description="On the recording's timeline.")
+    end_seconds: Annotated[Seconds, AfterValidator(_after_start)] = Field(
+        allow_inf_nan=False, description="End of the range, exclusive."
+    )
     label: Annotated[
         str, Field(max_length=MAX_LABEL_CHARACTERS, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)
     ] = Field(default="", description="Its name in the file.")
@@ -286,6 +294,7 @@ class WrittenRange(Body):
 
 class WriteRanges(Body):
     max_bytes = None  # a label may have 800 bytes
+    max_members, max_tokens = MAX_ROWS, MAX_ROWS * _RANGE_TOKENS
     model_config = _like(format="edl", ranges=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
 
     format: RangeFormat = Field(
@@ -385,6 +394,33 @@ class CreateClip(Body):
             subtitle_language=self.subtitles.language,
             snap=self.snap,
         )
+
+
+class ListedSegment(WrittenRange):
+    """A segment of a list. It may lie outside the recording; only a clip of it may not."""
+
+    label: Annotated[
+        str, Field(max_length=MAX_LABEL_CHARACTERS, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)
+    ] = Field(default="", description="Its name.")
+
+
+class Look(Body):
+    """What clips of the segments look like. `limits.output` applies to a clip, not here."""
+
+    output: Output | None = Field(default=None, description="Output options, as in the request for a clip.")
+    subtitles: SubtitlesOfClip | None = Field(default=None, description="As in the request for a clip.")
+
+
+class PutSegments(Body):
+    max_bytes = None  # a label may have 800 bytes
+    max_members, max_tokens = MAX_SEGMENTS, MAX_TOKENS + MAX_SEGMENTS * _RANGE_TOKENS
+    model_config = _like(segments=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
+
+    title: Annotated[
+        str, Field(max_length=MAX_LABEL_CHARACTERS, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)
+    ] = Field(default="", description="Title of the list.")
+    segments: list[ListedSegment] = Field(max_length=MAX_SEGMENTS, description="In the order of the list.")
+    look: Look = Field(default=Look(), description="What clips of the segments look like.")
 
 
 class BatchedClip(CreateClip):

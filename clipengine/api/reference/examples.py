@@ -142,6 +142,9 @@ _PYTHON = {
     "post_recordings_recording_id_ranges": 'client.recordings.ranges(recording_id, "ranges.csv").data',
     "post_recordings_recording_id_ranges_file": "client.recordings.write_ranges(\n    recording_id, "
     '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], "cut.edl"\n)',
+    "get_recordings_recording_id_segments": "client.recordings.segments(recording_id).segments",
+    "put_recordings_recording_id_segments": "client.recordings.put_segments(\n    recording_id, "
+    '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], version=3\n)',
     "get_status": 'client.installation.status()["queue"]',
     "get_settings": 'client.installation.settings()["limits"]',
     "get_keys": "client.installation.keys().data",
@@ -258,6 +261,11 @@ def _query(operation: Mapping[str, Any]) -> dict[str, Any]:
     return {each["name"]: _example(each["schema"]) for each in shown}
 
 
+def _headers(operation: Mapping[str, Any]) -> dict[str, str]:
+    known = [each for each in operation.get("parameters", ()) if each["in"] == "header"]
+    return {each["name"]: each["schema"]["examples"][0] for each in known if "examples" in each["schema"]}
+
+
 def _curl(entry: Entry, body: Schema, kind: str) -> str:
     path = re.sub(r"\{(\w+)\}", lambda match: f"${match[1].upper()}", entry.path)
     query = "&".join(f"{name}={value}" for name, value in _query(entry.operation).items())
@@ -267,7 +275,9 @@ def _curl(entry: Entry, body: Schema, kind: str) -> str:
         options.append('-H "Authorization: Bearer $KEY"')
     if kind == "application/json":
         options += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(_example(body))}'"]
-    if entry.method == "PUT":
+    if entry.method == "PUT" and kind == "application/json":
+        options += ["-X PUT", *(f"-H '{name}: {value}'" for name, value in _headers(entry.operation).items())]
+    elif entry.method == "PUT":
         options.append("-H 'Content-Type: text/vtt' -T meeting.vtt" if kind == "text/vtt" else "-T meeting.mp4")
     elif kind == "text/plain":
         options.append("-H 'Content-Type: text/plain' --data-binary @ranges.csv")

@@ -411,6 +411,20 @@ def migration_38(database: Database) -> None:
     database.run("ALTER TABLE recordings ADD COLUMN variant TEXT")
 
 
+def migration_45(database: Database) -> None:
+    """Add the lists of segments of recordings."""
+    database.run(
+        """CREATE TABLE segment_lists (
+            recording_id TEXT NOT NULL PRIMARY KEY REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            version INTEGER NOT NULL,
+            title TEXT NOT NULL,
+            segments TEXT NOT NULL,
+            look TEXT NOT NULL,
+            updated_at BIGINT NOT NULL
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -450,6 +464,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_36,
     migration_37,
     migration_38,
+    migration_45,
 )
 
 

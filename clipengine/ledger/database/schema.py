@@ -145,6 +145,18 @@ class CueRow(Model):
         table_name = "cues"
 
 
+class SegmentListRow(Model):
+    recording_id = TextField(primary_key=True)
+    version = IntegerField()  # incremented by each change
+    title = TextField()
+    segments = JsonText()
+    look = JsonText()  # output and subtitles, if they are given
+    updated_at = BigIntegerField()
+
+    class Meta:
+        table_name = "segment_lists"
+
+
 class ClipRow(Model):
     clip_id = TextField(primary_key=True)
     recording_id = TextField()
@@ -356,6 +368,7 @@ TABLES: tuple[type[Model], ...] = (
     PiecePageRow,
     TranscriptRow,
     CueRow,
+    SegmentListRow,
     ClipRow,
     ClipDocumentRow,
     RecordingDocumentRow,

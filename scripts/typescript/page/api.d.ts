@@ -60,6 +60,7 @@ declare global {
   type QueuePlace = Schemas["QueuePlaceObject"];
   type Recording = Schemas["RecordingObject"];
   type SearchHit = Schemas["SearchHitObject"];
+  type SegmentList = Schemas["SegmentsObject"];
   type Share = Schemas["ShareObject"];
   type Status = Schemas["StatusObject"];
   type TranscriptObject = Schemas["TranscriptObject"];
