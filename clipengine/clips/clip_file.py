@@ -286,9 +286,11 @@ class FilePlan:
         if (track.width, track.height) != (cut.width, cut.height) or track.width is None or track.height is None:
             yield f"the video is {track.width}x{track.height}, the encoder reported {cut.width}x{cut.height}"
             return
-        aspect = self.profile.output.aspect_ratio
+        aspect, size = self.profile.output.aspect_ratio, self.profile.output.size
+        if size is not None and (track.width > size.width or (size.enlarge and track.width < size.width)):
+            yield f"the video is {track.width}x{track.height}, the size is {size.width}x{size.height}"
         if aspect is not None and abs(track.width - track.height * aspect) > 2 * (1 + aspect):  # rounded to even sizes
-            yield f"the video is {track.width}x{track.height}, not {self.profile.output.aspect}"
+            yield f"the video is {track.width}x{track.height}, not {aspect.numerator}:{aspect.denominator}"
         if self.profile.max_height is not None and track.height > self.profile.max_height + 1:
             yield f"the video is {track.height} pixels high, more than the profile's {self.profile.max_height}"
 

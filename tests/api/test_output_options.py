@@ -62,6 +62,15 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"fps": True}, "/output/fps"),
         ({"max_height": 8}, "/output/max_height"),
         ({"max_height": 9000}, "/output/max_height"),
+        ({"size": {"width": 1081, "height": 1920}}, "/output/size/width"),
+        ({"size": {"width": 1080, "height": 8642}}, "/output/size/height"),
+        ({"size": {"width": 1080}}, "/output/size/height"),
+        ({"size": {"width": 5000, "height": 498}}, "/output/size/height"),
+        ({"size": {"width": 1080, "height": 1920}, "aspect": "1:1"}, "/output/size"),
+        ({"size": {"width": 1080, "height": 1920}, "max_height": 720}, "/output/size"),
+        ({"size": {"width": 1080, "height": 1920}, "fit": "pad", "focus": {"x": 0.5, "y": 0.5}}, "/output/focus"),
+        ({"size": {"width": 8640, "height": 4322}}, "/output/size/height"),  # the operator's limit
+        ({"size": "1080x1920"}, "/output/size"),
         ({"height": 90}, "/output/height"),
         ("9:16", "/output"),
         ({"fade_seconds": 0}, "/output/fade_seconds"),
@@ -111,6 +120,14 @@ def test_operator_limits_the_options(http: httpx.Client, recording: Recording, e
     assert "limits.output.allowed" in problem["errors"][0]["detail"]
     assert "at most 720" in problem["errors"][1]["detail"]
     assert post(http, recording.recording_id, BODY | {"output": {"max_height": 720, "fps": 30}}).status_code == 202
+    engine.settings = engine.settings.model_copy(
+        update={"limits": engine.settings.limits.model_copy(update={"output": OutputLimits(max_height=720)})}
+    )
+    for size, pointer in (((1442, 720), "/output/size/width"), ((720, 722), "/output/size/height")):
+        wrong = BODY | {"output": {"size": dict(zip(("width", "height"), size, strict=True))}}
+        assert pointers(refused(post(http, recording.recording_id, wrong), 422, "invalid_request")) == [pointer]
+    largest = {"size": {"width": 1440, "height": 720, "enlarge": True}, "fit": "blur"}
+    assert post(http, recording.recording_id, BODY | {"output": largest}).json()["output"] == largest
 
 
 def test_slow_clip_must_not_be_too_long(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
@@ -143,6 +160,7 @@ def test_animation_has_limits(
         ({"max_bytes": 100_000}, "max_bytes is not possible"),
         ({"fps": 60}, "fps is 60, but"),
         ({"max_height": 2000}, "max_height is 2000, but"),
+        ({"size": {"width": 1080, "height": 1920}}, "size/height is 1920, but"),
         ({"mute": [[0, 1]]}, "clips without audio"),
     ):
         problem = refused(post(http, recording.recording_id, body | {"output": output}), 422, "invalid_request")

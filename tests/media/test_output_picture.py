@@ -138,6 +138,62 @@ def test_blur_fills_the_bars_with_the_enlarged_picture(pixel_format: str, codec:
     assert right - left == pytest.approx(0.6 * background, abs=0.04)
 
 
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "h264"), ("mp4", "hevc"), ("webm", "vp9")])
+@pytest.mark.parametrize(
+    ("size", "found"),
+    [
+        ({"width": 90, "height": 160}, (90, 160)),
+        ({"width": 360, "height": 640}, (102, 180)),
+        ({"width": 360, "height": 640, "enlarge": True}, (360, 640)),
+    ],
+)
+def test_size_is_exact_and_enlarges_only_if_asked(
+    container: Any, codec: Any, size: Any, found: Any, tmp_path: Path
+) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    options = {"size": size, "focus": {"x": 0.0, "y": 0.5}}
+    clip, picture = _cut(tmp_path / "ramp.mp4", tmp_path, options, container=container, video=codec)
+    assert (picture.width, picture.height) == found
+    for across, down in ((0.1, 0.1), (0.5, 0.5), (0.9, 0.9)):
+        assert picture.source(across, down) == pytest.approx((across * 102 / 320, down), abs=_PIXEL)
+    with av.open(str(clip.path)) as file:
+        assert file.streams.video[0].sample_aspect_ratio in (None, 1)
+
+
+def test_animation_has_the_size(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    options = {"size": {"width": 360, "height": 640, "enlarge": True}}
+    clip = cut_file(
+        tmp_path / "ramp.mp4", _START, _END, tmp_path / "clip.gif", _profile(options, container="gif", video="gif")
+    )
+    with av.open(str(clip.path)) as file:
+        grey = next(file.decode(video=0)).to_ndarray(format="gray").astype(float)
+    assert grey.shape == (640, 360)
+    columns = grey.mean(axis=0)
+    rise = columns[-20:].mean() - columns[:20].mean()
+    assert 40 < rise < 70  # a third of the recording's width, which rises by about 180
+
+
+@pytest.mark.parametrize(("fit", "enlarge", "size"), [("pad", False, (320, 568)), ("blur", True, (360, 640))])
+def test_size_with_bars(fit: str, enlarge: bool, size: Any, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    options = {"size": {"width": 360, "height": 640, "enlarge": enlarge}, "fit": fit}
+    _, picture = _cut(tmp_path / "ramp.mp4", tmp_path, options)
+    assert (picture.width, picture.height) == size
+    for across in (0.05, 0.5, 0.95):
+        assert picture.source(across, 0.5) == pytest.approx((across, 0.5), abs=2 * _PIXEL)
+    if fit == "pad":
+        assert picture.levels(0.5, 0.05) == pytest.approx((16, 128, 128), abs=3)
+
+
+def test_size_of_a_profile_replaces_its_height(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    output = Output.model_validate({"size": {"width": 200, "height": 200, "enlarge": True}})
+    profile = Profile(audio="none", max_height=90, output=output).rendered(None)
+    clip = cut_file(tmp_path / "ramp.mp4", _START, _END, tmp_path / "clip.mp4", profile)
+    assert (clip.made.width, clip.made.height) == (200, 200)
+
+
 def test_options_are_applied_in_order(tmp_path: Path) -> None:
     write_ramp(tmp_path / "ramp.mp4", 320, 240)
     options = {"crop": _RIGHT_HALF, "aspect": "1:1", "focus": {"x": 0.9, "y": 0.0}, "max_height": 80, "fps": 50}
@@ -194,6 +250,7 @@ def _poster(path: Path, output: Path, profile: Profile) -> bytes:
     [
         ({"aspect": "1:1"}, "aspect of the output changes the picture"),
         ({"crop": _QUARTER, "aspect": "16:9"}, "crop, aspect of the output changes the picture"),
+        ({"size": {"width": 180, "height": 320}}, "size of the output changes the picture"),
         ({"fps": 30}, "a frame rate is set"),
         ({"max_height": 48}, "the profile changes the size"),
     ],

@@ -106,6 +106,10 @@ _OF_OBJECT = {
         "events": "Events to send. Default: `clip.ready` and `clip.failed`.",
     },
     "DeliveryPayloadObject": {"attempt": "Number of attempts so far.", "status": "State of the delivery."},
+    "ExactSize": {
+        "height": "Even number of pixels.",
+        "width": "Even number of pixels.",
+    },
     "ResultPart": {
         "offset_seconds": "Where the part begins in the clip.",
     },

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-from clipengine.clips.options.output import Focus, Output, Region
+from clipengine.clips.options.output import ExactSize, Focus, Output, Region
 from clipengine.clips.options.profiles import Profile
 from clipengine.recordings.facts import VideoFacts
 
@@ -57,11 +57,16 @@ def framing(
     if aspect is None and not square:
         size = _limited(Fraction(region.width), shown_height, max_height)
         return Framing(region, size, size, ratio)
-    if aspect is None or output.fit in (None, "crop"):
-        size = _limited(shown_width, shown_height, max_height)
-        return Framing(region, size, size, Fraction(1))
-    short = min(shown_width, shown_height)
-    canvas = _limited(max(short, short * aspect), max(short, short / aspect), max_height)
+    fills = aspect is None or output.fit in (None, "crop")
+    if output.size is not None:
+        canvas = _sized(output.size, shown_width, shown_height, fills)
+    elif aspect is None or fills:
+        canvas = _limited(shown_width, shown_height, max_height)
+    else:
+        short = min(shown_width, shown_height)
+        canvas = _limited(max(short, short * aspect), max(short, short / aspect), max_height)
+    if fills:
+        return Framing(region, canvas, canvas, Fraction(1))
     scale = min(canvas.width / shown_width, canvas.height / shown_height)
     inner = Size(
         min(canvas.width, max(2, _even(shown_width * scale))),
@@ -137,6 +142,14 @@ def _narrowed(region: Box, aspect: Fraction, point: tuple[Fraction, Fraction]) -
     x = min(max(_even(point[0] - Fraction(width, 2)), region.x), region.x + region.width - width)
     y = min(max(_even(point[1] - Fraction(height, 2)), region.y), region.y + region.height - height)
     return Box(x, y, width, height)
+
+
+def _sized(size: ExactSize, shown_width: Fraction, shown_height: Fraction, fills: bool) -> Size:
+    """Return the size, made smaller if a picture of this size would be enlarged in it but must not."""
+    scales = size.width / shown_width, size.height / shown_height
+    scale = max(scales) if fills else min(scales)
+    shrink = Fraction(1) if size.enlarge else max(Fraction(1), scale)
+    return Size(max(2, _even(size.width / shrink)), max(2, _even(size.height / shrink)))
 
 
 def _limited(width: Fraction, height: Fraction, max_height: int | None) -> Size:

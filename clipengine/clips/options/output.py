@@ -33,6 +33,7 @@ _MAX_RANGES = 100
 _MAX_BOXES = 50
 _ASPECT = r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$"
 _MAX_ASPECT = 10
+_MAX_SIDE = 8640
 _ROUNDED = 1e-9  # of sums of fractions
 
 OutputFault = tuple[str, str]  # the option and what is wrong with it
@@ -104,6 +105,29 @@ def _ratio(text: str) -> str:
     return text
 
 
+class ExactSize(Options):
+    """A size of the picture in pixels."""
+
+    width: int = Field(ge=16, le=_MAX_SIDE, multiple_of=2)
+    height: int = Field(ge=16, le=_MAX_SIDE, multiple_of=2)
+    enlarge: bool = Field(
+        default=False,
+        description="Enlarge a smaller picture. Without it, the clip of a smaller one is smaller, in the same shape.",
+    )
+
+    @field_validator("height")
+    @classmethod
+    def _is_a_usual_shape(cls, height: int, info: ValidationInfo) -> int:
+        width = info.data.get("width", height)
+        if not height <= width * _MAX_ASPECT <= height * _MAX_ASPECT**2:
+            raise PydanticCustomError("size", f"must have a ratio between 1:{_MAX_ASPECT} and {_MAX_ASPECT}:1")
+        return height
+
+    @property
+    def ratio(self) -> Fraction:
+        return Fraction(self.width, self.height)
+
+
 _Ratio = Annotated[str, AfterValidator(_ratio), Field(json_schema_extra={"pattern": _ASPECT})]
 _Boxes = Annotated[tuple[BlurBox, ...], Field(strict=False, max_length=_MAX_BOXES)]
 _Spans = Annotated[tuple[_Span, ...], Field(strict=False, max_length=_MAX_RANGES)]
@@ -126,11 +150,16 @@ _PICTURE = Use(needs="video", changes_picture=True)
 _ALSO_PICTURE = Use(changes_picture=True)
 
 
+def _has_shape(info: ValidationInfo) -> bool:
+    """Return False if the options have neither an aspect nor a size. Wrong ones are reported alone."""
+    return any(name not in info.data or info.data[name] is not None for name in ("aspect", "size"))
+
+
 class Output(Options):
     """Changes of the picture and the audio. Without a key, nothing is changed."""
 
     max_height: Annotated[int | None, _VIDEO] = Field(
-        default=None, ge=16, le=8640, description="Larger pictures are scaled down. Default: the profile's."
+        default=None, ge=16, le=_MAX_SIDE, description="Larger pictures are scaled down. Default: the profile's."
     )
     fps: Annotated[float | None, _VIDEO] = Field(
         default=None, gt=0, le=240, description="Frames per second. Default: the profile's."
@@ -141,10 +170,14 @@ class Output(Options):
     aspect: Annotated[_Ratio | None, _PICTURE] = Field(
         default=None, description="Aspect ratio of the clip, such as `9:16`, with square pixels.", examples=["9:16"]
     )
+    size: Annotated[ExactSize | None, _PICTURE] = Field(
+        default=None,
+        description="Size of the clip, with square pixels. The picture gets its shape by `fit`, as with an `aspect`.",
+    )
     fit: Fit | None = Field(
         default=None,
-        description="How the picture gets its `aspect`: `crop` cuts off the sides, `pad` adds black bars, `blur` fills "
-        "the bars with the blurred picture. Default: `crop`.",
+        description="How the picture gets its `aspect` or `size`: `crop` cuts off the sides, `pad` adds black bars, "
+        "`blur` fills the bars with the blurred picture. Default: `crop`.",
     )
     focus: Focus | None = Field(
         default=None, description="With `fit` `crop`: the point that stays nearest to the middle. Default: the middle."
@@ -182,31 +215,43 @@ class Output(Options):
         description="Largest size of the file. It is encoded again with lower bit rates until it is small enough.",
     )
 
+    @field_validator("size")
+    @classmethod
+    def _is_the_only_size(cls, size: ExactSize | None, info: ValidationInfo) -> ExactSize | None:
+        if size is None:
+            return None
+        if info.data.get("max_height") is not None:
+            raise PydanticCustomError("size", "must not be given together with max_height")
+        aspect = info.data.get("aspect")
+        if aspect is not None and Fraction(*map(int, aspect.split(":"))) != size.ratio:
+            raise PydanticCustomError("size", "must have the aspect, or be given without one")
+        return size
+
     @field_validator("fit")
     @classmethod
     def _fits_an_aspect(cls, fit: Fit | None, info: ValidationInfo) -> Fit | None:
-        if fit is not None and "aspect" in info.data and info.data["aspect"] is None:
-            raise PydanticCustomError("fit", "needs an aspect")
+        if fit is not None and not _has_shape(info):
+            raise PydanticCustomError("fit", "needs an aspect or a size")
         return fit
 
     @field_validator("focus")
     @classmethod
     def _focuses_a_crop(cls, focus: Focus | None, info: ValidationInfo) -> Focus | None:
-        if focus is None or "aspect" not in info.data or "fit" not in info.data:
-            return focus
-        if info.data["aspect"] is None or info.data["fit"] in ("pad", "blur"):
-            raise PydanticCustomError("focus", 'needs an aspect with the fit "crop"')
+        if focus is not None and (not _has_shape(info) or info.data.get("fit") in ("pad", "blur")):
+            raise PydanticCustomError("focus", 'needs an aspect or a size, with the fit "crop"')
         return focus
 
     @property
     def aspect_ratio(self) -> Fraction | None:
-        """Width divided by height of the clip's picture, if `aspect` is set."""
+        """Width divided by height of the clip's picture, if `aspect` or `size` is set."""
+        if self.size is not None:
+            return self.size.ratio
         return None if self.aspect is None else Fraction(*map(int, self.aspect.split(":")))
 
     @property
     def reframes(self) -> bool:
         """True if another part of the picture may be shown, or in another aspect ratio."""
-        return self.aspect is not None or (self.crop is not None and not self.crop.is_whole)
+        return self.aspect_ratio is not None or (self.crop is not None and not self.crop.is_whole)
 
     @property
     def changes_frames(self) -> bool:
@@ -268,6 +313,9 @@ def _known(option: str) -> str:
     return option
 
 
+_WIDER = 2  # the largest width of `size`, in relation to the largest height
+
+
 class OutputLimits(SettingsTable):
     """The table `[limits.output]` of the settings: the output options that requests may use."""
 
@@ -281,8 +329,11 @@ class OutputLimits(SettingsTable):
         for name in OUTPUT_OPTIONS:
             if getattr(output, name) is not None and name not in self.allowed:
                 errors.append((name, "is not allowed by the operator of this engine (limits.output.allowed)"))
+        size = output.size
         for name, value, most in (
             ("max_height", output.max_height, self.max_height),
+            ("size/width", None if size is None else size.width, _WIDER * self.max_height),
+            ("size/height", None if size is None else size.height, self.max_height),
             ("fps", output.fps, self.max_fps),
         ):
             if value is not None and value > most:
