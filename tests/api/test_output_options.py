@@ -10,7 +10,7 @@ import pytest
 
 from clipengine.client import Client
 from clipengine.clips.clip import Recording
-from clipengine.clips.options.output import Output, OutputLimits
+from clipengine.clips.options.output import MAX_POINTS, Output, OutputLimits
 from clipengine.clips.options.profiles import Container, Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.objects.clip import ClipObject
@@ -88,6 +88,17 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"blur": [_CROP | {"from_seconds": 15}], "speed": 2}, "/output/blur/0/from_seconds"),
         ({"blur": [_CROP | {"width": 0.7}]}, "/output/blur/0/width"),
         ({"blur": [_CROP] * 51}, "/output/blur"),
+        ({"blur": [{"box": []}]}, "/output/blur/0/box"),
+        ({"blur": [{"box": [_CROP]}]}, "/output/blur/0/box/0/at_seconds"),
+        ({"blur": [{"box": [_CROP | {"at_seconds": 1, "x": 0.9}]}]}, "/output/blur/0/box/0/width"),
+        ({"blur": [{"box": [_CROP | {"at_seconds": 1}] * 2}]}, "/output/blur/0/box"),
+        ({"blur": [{"box": [_CROP | {"at_seconds": 1}], "x": 0.5}]}, "/output/blur/0/x"),
+        ({"blur": [{"box": [_CROP | {"at_seconds": n} for n in range(501)]}] * 2}, "/output/blur"),
+        ({"aspect": "1:1", "focus": []}, "/output/focus"),
+        ({"aspect": "1:1", "focus": [{"x": 0.5, "y": 0.5}]}, "/output/focus/0/at_seconds"),
+        ({"aspect": "1:1", "focus": [{"at_seconds": 1, "x": 1.5, "y": 0.5}]}, "/output/focus/0/x"),
+        ({"aspect": "1:1", "focus": [{"at_seconds": n, "x": 0, "y": 0} for n in (1, 0)]}, "/output/focus"),
+        ({"aspect": "1:1", "fit": "pad", "focus": [{"at_seconds": 1, "x": 0, "y": 0}]}, "/output/focus"),
         ({"speed": 0.2}, "/output/speed"),
         ({"speed": 17}, "/output/speed"),
         ({"max_bytes": 9_999}, "/output/max_bytes"),
@@ -100,6 +111,19 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
 def test_invalid_output_is_rejected(http: httpx.Client, recording: Recording, output: Any, pointer: str) -> None:
     problem = refused(post(http, recording.recording_id, BODY | {"output": output}), 422, "invalid_request")
     assert pointers(problem) == [pointer]
+
+
+def test_longest_movements_are_kept_with_the_clip(http: httpx.Client, recording: Recording) -> None:
+    times = [{"at_seconds": n / 4} for n in range(MAX_POINTS)]
+    focus = [each | {"x": 0.5, "y": 0.25} for each in times]
+    output = {"aspect": "1:1", "focus": focus, "blur": [{"box": [each | _CROP for each in times]}]}
+    made = post(http, recording.recording_id, BODY | {"output": output})
+    assert made.status_code == 202, made.text
+    found = http.get(f"/v1/clips/{made.json()['clip_id']}").json()["output"]
+    assert found["focus"] == focus
+    assert found["blur"] == [{"box": output["blur"][0]["box"], "from_seconds": 0.0, "to_seconds": None}]
+    longer = BODY | {"output": output | {"focus": [*focus, focus[-1] | {"at_seconds": 1e5}]}}
+    refused(post(http, recording.recording_id, longer), 400, "malformed_request")
 
 
 def test_faults_of_a_batch_point_at_their_clip(http: httpx.Client, recording: Recording) -> None:

@@ -99,6 +99,35 @@ def test_focus_stays_in_the_picture(focus: Any, left: float, tmp_path: Path) -> 
     _assert_shows(picture, left, 0.0, 102 / 320, 1.0)
 
 
+_PAN = [{"at_seconds": 0.04, "x": 51 / 320, "y": 0.5}, {"at_seconds": 0.24, "x": 251 / 320, "y": 0.5}]
+
+
+@pytest.mark.parametrize("options", [{"aspect": "9:16"}, {"size": {"width": 180, "height": 320, "enlarge": True}}])
+@pytest.mark.parametrize(("speed", "frames"), [(1, 10), (0.5, 13)])  # held for 80 ms, frames are repeated
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.typical(2)
+def test_focus_moves(options: dict[str, Any], speed: float, frames: int, rotation: int, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180, rotation=rotation)
+    profile = _profile(options | {"focus": _PAN, "speed": speed, "fade_seconds": 0.001})
+    clip = cut_file(tmp_path / "ramp.mp4", _START, _END, tmp_path / "clip.mp4", profile)
+    pictures = read_pictures(clip.path)
+    assert len(pictures) == frames
+    for time, picture in pictures[1:-1]:  # a pixel each millisecond
+        left = min(max(float(time) - 0.04, 0) * 1000, 200) / 320
+        _assert_shows(picture, left, 0.0, 102 / 320, 1.0)
+
+
+def test_focus_moves_on_over_the_parts(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    path = [{"at_seconds": 0.0, "x": 51 / 320, "y": 0.5}, {"at_seconds": 0.4, "x": 251 / 320, "y": 0.5}]
+    parts = [(tmp_path / "ramp.mp4", Fraction(0), Fraction(1, 5))] * 2
+    clip = cut_parts(parts, tmp_path / "clip.mp4", _profile({"aspect": "9:16", "focus": path}))
+    pictures = read_pictures(clip.path)
+    assert len(pictures) == 10
+    for time, picture in pictures:
+        _assert_shows(picture, float(time) * 500 / 320, 0.0, 102 / 320, 1.0)
+
+
 @pytest.mark.parametrize("rotation", [0, 90])
 @pytest.mark.parametrize(
     ("pixel_format", "codec"), [("yuv420p", "h264"), ("yuvj420p", "h264"), ("yuv420p10le", "hevc")]

@@ -27,7 +27,7 @@ from pydantic_core import PydanticCustomError
 from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
-from clipengine.clips.options.output import Output
+from clipengine.clips.options.output import MAX_POINTS, Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
@@ -62,6 +62,7 @@ _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
 _CURSOR: JsonDict = {"pattern": "^[A-Za-z0-9_-]+={0,2}$"}
 _RANGE_TOKENS = 10  # with all fields: its braces, names, label, and commas
+_POINTS_TOKENS = 2 * MAX_POINTS * 12  # of a moving focus and of boxes: names, braces and commas
 MAX_PARAMETERS = 50  # of a query
 MAX_IDS = 40  # of a query, which has other parameters as well
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
@@ -318,6 +319,7 @@ RangeSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, Aft
 
 class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
+    max_members, max_tokens = MAX_POINTS, MAX_TOKENS + _POINTS_TOKENS
     always_hashed = (
         *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
         "expires_at",
@@ -413,7 +415,7 @@ class Look(Body):
 
 class PutSegments(Body):
     max_bytes = None  # a label may have 800 bytes
-    max_members, max_tokens = MAX_SEGMENTS, MAX_TOKENS + MAX_SEGMENTS * _RANGE_TOKENS
+    max_members, max_tokens = MAX_SEGMENTS, MAX_TOKENS + MAX_SEGMENTS * _RANGE_TOKENS + _POINTS_TOKENS
     model_config = _like(segments=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
 
     title: Annotated[
@@ -436,7 +438,7 @@ class BatchedClip(CreateClip):
 class CreateClips(Body):
     """A batch of clips, of one recording or of several."""
 
-    max_bytes = None  # as for a clip
+    max_bytes, max_members, max_tokens = None, CreateClip.max_members, CreateClip.max_tokens
 
     clips: list[BatchedClip] = Field(min_length=1, max_length=MAX_BATCH)
 

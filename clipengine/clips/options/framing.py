@@ -5,6 +5,7 @@ Sizes and positions are whole even numbers of pixels, because the clip's chroma 
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.recordings.facts import VideoFacts
 
 _LEAST_PIXELS = 16  # in both directions; encoders need some
+_FUZZ = 1e-6  # of pixels; fractions are not exact
 
 
 class Box(NamedTuple):
@@ -47,12 +49,11 @@ def framing(
 ) -> Framing:
     """Return the framing of an upright picture of an even size with the sample aspect ratio `ratio`.
 
-    With `square`, the clip has square pixels even if no `aspect` is set.
+    With `square`, the clip has square pixels even if no `aspect` is set. A focus that moves is where it is first.
     """
-    region = _part(output.crop, width, height)
+    focus = output.focus_path[0] if output.focus_path else output.focus
+    region = shown_region(output, width, height, ratio, focus if isinstance(focus, Focus) else None)
     aspect = output.aspect_ratio
-    if aspect is not None and output.fit in (None, "crop"):
-        region = _narrowed(region, aspect / ratio, _point(output.focus, region, width, height))
     shown_width, shown_height = region.width * ratio, Fraction(region.height)
     if aspect is None and not square:
         size = _limited(Fraction(region.width), shown_height, max_height)
@@ -73,6 +74,14 @@ def framing(
         min(canvas.height, max(2, _even(shown_height * scale))),
     )
     return Framing(region, inner, canvas, Fraction(1))
+
+
+def shown_region(output: Output, width: int, height: int, ratio: Fraction, focus: Focus | None) -> Box:
+    """Return the part that is shown of an upright picture of this size, with the focus at this point."""
+    region = _part(output.crop, width, height)
+    if output.aspect_ratio is None or output.fit not in (None, "crop"):
+        return region
+    return _narrowed(region, output.aspect_ratio / ratio, _point(focus, region, width, height))
 
 
 def clip_size(video: VideoFacts, profile: Profile) -> Size:
@@ -117,6 +126,19 @@ def pixels_of(region: Region, width: int, height: int) -> Box:
     x, shown_width = _span(region.x, region.width, width)
     y, shown_height = _span(region.y, region.height, height)
     return Box(x, y, shown_width, shown_height)
+
+
+def covering_pixels(region: Region, width: int, height: int) -> Box:
+    """Return pixels that contain a region of a picture of this size, with all of those that it touches."""
+    (x, wide), (y, high) = _cover(region.x, region.width, width), _cover(region.y, region.height, height)
+    return Box(x, y, wide, high)
+
+
+def _cover(start: float, length: float, whole: int) -> tuple[int, int]:
+    first = 2 * math.floor(start * whole / 2 + _FUZZ)
+    last = min(whole, 2 * math.ceil((start + length) * whole / 2 - _FUZZ))
+    size = min(whole, max(last - first, _LEAST_PIXELS))
+    return min(first, whole - size), size
 
 
 def _part(crop: Region | None, width: int, height: int) -> Box:

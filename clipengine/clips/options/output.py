@@ -9,13 +9,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_serializer,
 )
@@ -32,6 +36,7 @@ WATERMARK_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 _MAX_RANGES = 100
 _MAX_BOXES = 50
 _ASPECT = r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$"
+MAX_POINTS = 1000  # of a moving focus, and of all moving boxes of a clip
 _MAX_ASPECT = 10
 _MAX_SIDE = 8640
 _ROUNDED = 1e-9  # of sums of fractions
@@ -76,18 +81,30 @@ class Region(Options):
         return self.width > 1 - _ROUNDED and self.height > 1 - _ROUNDED
 
 
+def _after_the_start(end: float | None, info: ValidationInfo) -> float | None:
+    if end is not None and end <= info.data.get("from_seconds", end - 1):
+        raise PydanticCustomError("span", "must be after from_seconds")
+    return end
+
+
+_End = Annotated[
+    _Seconds | None,
+    Field(description="As `from_seconds`. Default: the end of the clip."),
+    AfterValidator(_after_the_start),
+]
+
+
 class BlurBox(Region):
     """A part of the picture that is blurred, from `from_seconds` on until `to_seconds` of the clip."""
 
     from_seconds: _Seconds = 0.0
-    to_seconds: _Seconds | None = Field(default=None, description="As `from_seconds`. Default: the end of the clip.")
+    to_seconds: _End = None
 
-    @field_validator("to_seconds")
-    @classmethod
-    def _after_the_start(cls, end: float | None, info: ValidationInfo) -> float | None:
-        if end is not None and end <= info.data.get("from_seconds", end - 1):
-            raise PydanticCustomError("span", "must be after from_seconds")
-        return end
+
+class BoxAt(Region):
+    """Where a box is at a time. Between two times it moves and grows at a constant speed."""
+
+    at_seconds: _Seconds
 
 
 class Focus(Options):
@@ -95,6 +112,60 @@ class Focus(Options):
 
     x: _Position
     y: _Position
+
+
+class FocusAt(Focus):
+    """Where the focus is at a time. Between two times it moves at a constant speed."""
+
+    at_seconds: _Seconds
+
+
+At = TypeVar("At", BoxAt, FocusAt)
+
+
+def _in_time(path: tuple[At, ...]) -> tuple[At, ...]:
+    if not path:
+        raise PydanticCustomError("path", "must not be empty")
+    if any(later.at_seconds <= each.at_seconds for each, later in pairwise(path)):
+        raise PydanticCustomError("path", "must be in the order of at_seconds, each after the one before")
+    return path
+
+
+_PATH = Field(strict=False, max_length=MAX_POINTS, json_schema_extra={"minItems": 1})
+_FocusPath = Annotated[tuple[FocusAt, ...], _PATH, AfterValidator(_in_time)]
+_BoxPath = Annotated[tuple[BoxAt, ...], _PATH, AfterValidator(_in_time)]
+Path = Sequence[FocusAt | BoxAt]
+
+
+class MovingBox(Options):
+    """A box that moves, and is blurred from `from_seconds` on until `to_seconds` of the clip."""
+
+    box: _BoxPath = Field(
+        description="Where the box is, in seconds of the clip. Before the first time it is as there, after the last "
+        "one as there."
+    )
+    from_seconds: _Seconds = 0.0
+    to_seconds: _End = None
+
+
+_FOCUS: TypeAdapter[Any] = TypeAdapter(Focus)
+_FOCUS_PATH: TypeAdapter[Any] = TypeAdapter(_FocusPath)
+_BOX: TypeAdapter[Any] = TypeAdapter(BlurBox)
+_MOVING_BOX: TypeAdapter[Any] = TypeAdapter(MovingBox)
+
+
+# The validators of unions would put the names of types into the places of faults.
+def _focus(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
+    return (_FOCUS_PATH if isinstance(value, list | tuple) else _FOCUS).validate_python(value)
+
+
+def _box(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
+    is_moving = isinstance(value, MovingBox) or (isinstance(value, dict) and "box" in value)
+    return (_MOVING_BOX if is_moving else _BOX).validate_python(value)
+
+
+AnyFocus = Annotated[Focus | _FocusPath, WrapValidator(_focus)]
+AnyBox = Annotated[BlurBox | MovingBox, WrapValidator(_box)]
 
 
 def _ratio(text: str) -> str:
@@ -129,7 +200,15 @@ class ExactSize(Options):
 
 
 _Ratio = Annotated[str, AfterValidator(_ratio), Field(json_schema_extra={"pattern": _ASPECT})]
-_Boxes = Annotated[tuple[BlurBox, ...], Field(strict=False, max_length=_MAX_BOXES)]
+
+
+def _of_few_points(boxes: tuple[AnyBox, ...]) -> tuple[AnyBox, ...]:
+    if sum(len(box.box) for box in boxes if isinstance(box, MovingBox)) > MAX_POINTS:
+        raise PydanticCustomError("points", f"must have at most {MAX_POINTS} places of boxes together")
+    return boxes
+
+
+_Boxes = Annotated[tuple[AnyBox, ...], Field(strict=False, max_length=_MAX_BOXES), AfterValidator(_of_few_points)]
 _Spans = Annotated[tuple[_Span, ...], Field(strict=False, max_length=_MAX_RANGES)]
 
 
@@ -179,8 +258,10 @@ class Output(Options):
         description="How the picture gets its `aspect` or `size`: `crop` cuts off the sides, `pad` adds black bars, "
         "`blur` fills the bars with the blurred picture. Default: `crop`.",
     )
-    focus: Focus | None = Field(
-        default=None, description="With `fit` `crop`: the point that stays nearest to the middle. Default: the middle."
+    focus: AnyFocus | None = Field(
+        default=None,
+        description="With `fit` `crop`: the point that stays nearest to the middle, or a list of where it is at times "
+        "of the clip. Default: the middle.",
     )
 
     fade_seconds: Annotated[float | None, _ALSO_PICTURE] = Field(
@@ -198,7 +279,8 @@ class Output(Options):
 
     blur: Annotated[_Boxes | None, _PICTURE] = Field(
         default=None,
-        description="Boxes that are blurred beyond recognition, as fractions of the recording's upright picture.",
+        description="Boxes that are blurred beyond recognition, as fractions of the recording's upright picture. One "
+        "with `box` moves.",
     )
     speed: Annotated[float | None, _ALSO_PICTURE] = Field(
         default=None, ge=0.25, le=16, description="Playback speed of picture and audio; the pitch stays the same."
@@ -236,7 +318,7 @@ class Output(Options):
 
     @field_validator("focus")
     @classmethod
-    def _focuses_a_crop(cls, focus: Focus | None, info: ValidationInfo) -> Focus | None:
+    def _focuses_a_crop(cls, focus: AnyFocus | None, info: ValidationInfo) -> AnyFocus | None:
         if focus is not None and (not _has_shape(info) or info.data.get("fit") in ("pad", "blur")):
             raise PydanticCustomError("focus", 'needs an aspect or a size, with the fit "crop"')
         return focus
@@ -271,6 +353,17 @@ class Output(Options):
     def tempo(self) -> Fraction:
         """The exact speed."""
         return Fraction(str(self.speed or 1))
+
+    @property
+    def focus_path(self) -> tuple[FocusAt, ...]:
+        """Where the focus is at which time, if it moves."""
+        return self.focus if isinstance(self.focus, tuple) else ()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The movements of the focus and of the boxes."""
+        moving: list[Path] = [box.box for box in self.blur or () if isinstance(box, MovingBox)]
+        return [self.focus_path, *moving] if self.focus_path else moving
 
     @property
     def muted(self) -> list[tuple[float, float]]:
