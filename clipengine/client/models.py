@@ -26,6 +26,7 @@ from clipengine.objects.recording import ListedPiecesObject as ListedPieces
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.segments import SegmentsObject as Segments
 from clipengine.objects.share import NewShareObject as Share
+from clipengine.objects.share import SharedLinkObject as SharedLink
 from clipengine.objects.transcript import SearchHitObject as SearchHit
 from clipengine.objects.transcript import TranscriptObject as Transcript
 from clipengine.objects.webhook import DeliveryPayloadObject as Delivery
@@ -50,6 +51,7 @@ __all__ = [
     "SearchHit",
     "Segments",
     "Share",
+    "SharedLink",
     "Transcript",
     "Waveform",
     "Webhook",

@@ -737,6 +737,12 @@ class SearchText(PageQuery):
     )
 
 
+class GetShareCode(Query):
+    start_seconds: float = Field(
+        default=0, ge=0, le=1e6, allow_inf_nan=False, description="Where the link begins the clip, in its seconds."
+    )
+
+
 class GetFrame(Query):
     at_seconds: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
     width: int = Field(default=320, ge=16, le=1920, description="Maximum width in pixels; never enlarged.")

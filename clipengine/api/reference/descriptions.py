@@ -84,6 +84,13 @@ _OF_OBJECT = {
         "height": "As a part of the height, 0 to 1.",
         "width": "As a part of the width, 0 to 1.",
     },
+    "BoxAt": {
+        "at_seconds": "In seconds of the clip, after `speed`.",
+        "height": "As a part of the height, 0 to 1.",
+        "width": "As a part of the width, 0 to 1.",
+    },
+    "FocusAt": {"at_seconds": "In seconds of the clip, after `speed`."},
+    "MovingBox": {"from_seconds": "In seconds of the clip, after `speed`. Default: the start of the clip."},
     "ClipResult": {
         "audio_codec": "Codec of the audio; null without audio.",
         "bytes_read": "Bytes of the recordings that were read.",

@@ -170,6 +170,8 @@ _PYTHON = {
     "get_clips_clip_id_deliveries": "client.clips.deliveries(clip_id).data",
     "post_clips_clip_id_shares": "client.clips.share(clip_id).url",
     "get_clips_clip_id_shares": "client.clips.shares(clip_id).data",
+    "get_clips_clip_id_shares_share_id": "client.clips.share_link(clip_id, share_id).url",
+    "get_clips_clip_id_shares_share_id_qr.svg": 'client.clips.share_code(clip_id, share_id, "link.svg")',
     "delete_clips_clip_id_shares_share_id": "client.clips.unshare(clip_id, share_id)",
     "get_profiles": "client.profiles.list().data",
     "get_events": "for event in client.events():\n    print(event.event, event.data)",

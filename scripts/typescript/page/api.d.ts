@@ -62,6 +62,7 @@ declare global {
   type SearchHit = Schemas["SearchHitObject"];
   type SegmentList = Schemas["SegmentsObject"];
   type Share = Schemas["ShareObject"];
+  type ShareLink = Schemas["NewShareObject"] | Schemas["SharedLinkObject"];
   type Status = Schemas["StatusObject"];
   type TranscriptObject = Schemas["TranscriptObject"];
   type Video = Schemas["VideoObject"];
