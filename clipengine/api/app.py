@@ -42,6 +42,7 @@ from clipengine.api.routes import (
     share_links,
     shares,
     status,
+    storage,
     transcripts,
     uploads,
     webhooks,
@@ -75,6 +76,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *webhooks.OPERATIONS,
         *keys.OPERATIONS,
         *status.OPERATIONS,
+        *storage.OPERATIONS,
         *events.operations(events.Feed(engine, changes)),
     ]
 

@@ -31,6 +31,7 @@ from clipengine.ledger.segment_lists import SegmentLists
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.shares import Shares
 from clipengine.ledger.stats import Stats
+from clipengine.ledger.storage_use import StorageUse
 from clipengine.ledger.store_identity import StoreIdentityRecord
 from clipengine.ledger.transcripts import Transcripts
 from clipengine.ledger.uploads import Uploads
@@ -77,6 +78,7 @@ class Ledger:
         self.retention = Retention(database)
         self.idempotency = Idempotency(database, self._vault)
         self.stats = Stats(database)
+        self.storage_use = StorageUse(database)
         self.engines = Engines(database)
         self.queue_order = QueueOrder(database, self.engines)
         self.commit_watermark = CommitWatermark(database)

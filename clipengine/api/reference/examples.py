@@ -146,6 +146,7 @@ _PYTHON = {
     "put_recordings_recording_id_segments": "client.recordings.put_segments(\n    recording_id, "
     '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], version=3\n)',
     "get_status": 'client.installation.status()["queue"]',
+    "get_storage": 'client.installation.storage()["clips"]["bytes"]',
     "get_settings": 'client.installation.settings()["limits"]',
     "get_keys": "client.installation.keys().data",
     "post_keys": 'client.installation.create_key("laptop", scopes=["read"]).key',

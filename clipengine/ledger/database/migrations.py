@@ -425,6 +425,19 @@ def migration_45(database: Database) -> None:
     )
 
 
+def migration_46(database: Database) -> None:
+    """Add the days for which the use of the store is known."""
+    database.run(
+        """CREATE TABLE storage_days (
+            day BIGINT NOT NULL PRIMARY KEY,
+            recordings INTEGER NOT NULL,
+            recordings_bytes BIGINT NOT NULL,
+            clips INTEGER NOT NULL,
+            clips_bytes BIGINT NOT NULL
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -465,6 +478,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_37,
     migration_38,
     migration_45,
+    migration_46,
 )
 
 

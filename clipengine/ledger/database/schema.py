@@ -223,6 +223,17 @@ class RecordingDocumentRow(Model):
         table_name = "recording_documents"
 
 
+class StorageDayRow(Model):
+    day = BigIntegerField(primary_key=True)  # its start
+    recordings = IntegerField()
+    recordings_bytes = BigIntegerField()
+    clips = IntegerField()
+    clips_bytes = BigIntegerField()
+
+    class Meta:
+        table_name = "storage_days"
+
+
 class ShareRow(Model):
     share_id = TextField(primary_key=True)
     sha256 = TextField()  # of the token in the link
@@ -372,6 +383,7 @@ TABLES: tuple[type[Model], ...] = (
     ClipRow,
     ClipDocumentRow,
     RecordingDocumentRow,
+    StorageDayRow,
     ShareRow,
     RemovalRow,
     WatchedRow,

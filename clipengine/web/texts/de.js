@@ -702,4 +702,21 @@ export default {
   "folder": "Ordner",
   "{size} free": "{size} frei",
   "All failed clips": "Alle fehlgeschlagenen Clips",
+
+  // views/system_storage.js
+  "Storage": "Speicherplatz",
+  "Previews and proxies": "Vorschauen",
+  "{count} files": {"one": "{count} Datei", "other": "{count} Dateien"},
+  "Ledger": "Datenbank",
+  "{count} transcripts": {"one": "{count} Transkript", "other": "{count} Transkripte"},
+  "{date}: recordings {recordings}, clips {clips}": "{date}: Aufnahmen {recordings}, Clips {clips}",
+  "{date}: not known": "{date}: nicht bekannt",
+  "30 days ago": "vor 30 Tagen",
+  "today": "heute",
+  "Nothing expires within 30 days.": "In den nächsten 30 Tagen läuft nichts ab.",
+  "Within {days}, {size} expire: {clips} and {recordings}.": "Innerhalb von {days} laufen {size} ab: {clips} und {recordings}.",
+  "{count} days": {"one": "{count} Tag", "other": "{count} Tagen"},
+  "The largest": "Die größten",
+  "Kind": "Art",
+  "Size": "Größe",
 };

@@ -64,6 +64,7 @@ declare global {
   type Share = Schemas["ShareObject"];
   type ShareLink = Schemas["NewShareObject"] | Schemas["SharedLinkObject"];
   type Status = Schemas["StatusObject"];
+  type StorageUse = Schemas["StorageObject"];
   type TranscriptObject = Schemas["TranscriptObject"];
   type Video = Schemas["VideoObject"];
   type Webhook = Schemas["WebhookObject"];
