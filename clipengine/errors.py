@@ -12,6 +12,7 @@ ClipEngineError
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
 │   │                       ClipNotComplete, RequestInProgress, TranscriptionEnded, TranscriptionOff,
 │   │                       TranscriptExists
+│   ├── SegmentsChanged, PreconditionMissing
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
 ├── RecordingError          the recording causes the error (fault "recording")
 │   └── RecordingMissing, FetchFailed, FetchInterrupted, RecordingChanged, RecordingUnreadable, RecordingTruncated,
@@ -403,6 +404,20 @@ class RequestInProgress(Conflict):
     title = "Request in progress"
     retryable = True
     default_hint = "The first request with this Idempotency-Key is still running; send it again in a second."
+
+
+class SegmentsChanged(RequestError):
+    code = "segments_changed"
+    status = 412
+    title = "Segments changed"
+    default_hint = "GET the list again, merge your changes, and send it with its ETag; `If-Match: *` replaces any list."
+
+
+class PreconditionMissing(RequestError):
+    code = "precondition_missing"
+    status = 428
+    title = "Precondition missing"
+    default_hint = "GET the list first and send its ETag as If-Match; `If-Match: *` replaces any list."
 
 
 class Busy(RequestError):

@@ -165,9 +165,22 @@ class Previews(SettingsTable):
     proxy_lines: Annotated[int, Field(ge=90, le=1080)] = 540
 
 
+def _milliseconds(days: float) -> int | None:
+    return round(days * 24 * 3600 * 1000) if days else None
+
+
 class Retention(SettingsTable):
     clips_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: keep clips forever
     events_days: Annotated[float, Field(ge=0, le=36_500)] = 30  # 0: keep events and deliveries forever
+
+    @property
+    def keep_clips_ms(self) -> int | None:
+        """How long clips are kept after their end; None for ever."""
+        return _milliseconds(self.clips_days)
+
+    @property
+    def keep_events_ms(self) -> int | None:
+        return _milliseconds(self.events_days)
 
 
 class Shares(SettingsTable):
@@ -178,7 +191,7 @@ class Shares(SettingsTable):
 
     @property
     def keep_ms(self) -> int | None:
-        return round(self.expires_days * 24 * 3600 * 1000) if self.expires_days else None
+        return _milliseconds(self.expires_days)
 
     @field_validator("frame_ancestors")
     @classmethod

@@ -37,10 +37,12 @@ from clipengine.api.routes import (
     proxies,
     ranges,
     recordings,
+    segments,
     sessions,
     share_links,
     shares,
     status,
+    storage,
     transcriptions,
     transcripts,
     uploads,
@@ -65,6 +67,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *transcriptions.OPERATIONS,
         *previews.OPERATIONS,
         *ranges.OPERATIONS,
+        *segments.OPERATIONS,
         *proxies.OPERATIONS,
         *profiles.OPERATIONS,
         *clip_plans.OPERATIONS,
@@ -75,6 +78,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *webhooks.OPERATIONS,
         *keys.OPERATIONS,
         *status.OPERATIONS,
+        *storage.OPERATIONS,
         *events.operations(events.Feed(engine, changes)),
     ]
 

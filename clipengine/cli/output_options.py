@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -36,8 +37,24 @@ class _Numbers(click.ParamType[dict[str, float]]):
         return dict(zip(self._keys, numbers, strict=False))
 
 
+class _Size(click.ParamType[dict[str, int]]):
+    """A size such as 1080x1920."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", str(value))
+        if match is None:
+            self.fail(f"{value!r} must be WIDTHxHEIGHT, such as 1080x1920", param, ctx)
+        return {"width": int(match[1]), "height": int(match[2])}
+
+
 _OPTIONS = (
     click.option("--max-height", type=int, metavar="PIXELS", help="Scale larger pictures down."),
+    click.option(
+        "--size", type=_Size(), metavar="WIDTHxHEIGHT", help="Size of the clip, such as 1080x1920; see --fit."
+    ),
+    click.option("--enlarge", is_flag=True, help="Enlarge a picture that is smaller than --size."),
     click.option("--fps", type=float, metavar="NUMBER", help="Frames per second."),
     click.option(
         "--crop",
@@ -49,7 +66,7 @@ _OPTIONS = (
     click.option(
         "--fit",
         type=click.Choice(["crop", "pad", "blur"]),
-        help="How the picture gets its --aspect: cut off, with black bars or with blurred ones. [default: crop]",
+        help="How the picture gets this shape: cut off, with black bars or with blurred ones. [default: crop]",
     ),
     click.option(
         "--focus", type=_Numbers("x", "y"), metavar="X,Y", help="The point that --fit crop keeps in the middle."
@@ -85,8 +102,10 @@ def output_options(function: F) -> F:
     """Add the options to a command, which receives them as `options`, an Output or None."""
 
     @functools.wraps(function)
-    def command(*args: Any, **values: Any) -> Any:
+    def command(*args: Any, enlarge: bool, **values: Any) -> Any:
         given = {name: values.pop(name) for name in _NAMES}
+        if enlarge:
+            given["size"] = _enlarged(given["size"])
         given["mute"] = [[span["from"], span["to"]] for span in given["mute"]]
         given = {name: value for name, value in given.items() if value not in (None, [], ())}
         return function(*args, options=_parsed(given) if given else None, **values)
@@ -94,6 +113,12 @@ def output_options(function: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command  # type: ignore[return-value]
+
+
+def _enlarged(size: dict[str, Any] | None) -> dict[str, Any]:
+    if size is None:
+        raise click.UsageError("--enlarge needs --size")
+    return size | {"enlarge": True}
 
 
 _NAMES = tuple(Output.model_fields)

@@ -13,7 +13,7 @@ from clipengine.client.exchange import Api, Steps, filters, route, without_none
 from clipengine.client.files import Progress, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, format_time
+from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, SharedLink, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.clips.clip import OnTimeout
 from clipengine.clips.options.profiles import Render
@@ -227,7 +227,7 @@ class ClipCalls(Generic[C]):
         embed: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[Share]:
-        """Create a link that opens the clip without a key. Only this response contains it, as `url`.
+        """Create a link that opens the clip without a key, which is in `url`.
 
         `download` offers the file beside the player, `embed` allows other sites to show the player; both are on unless
         turned off.
@@ -240,6 +240,20 @@ class ClipCalls(Generic[C]):
         """Return one page of the clip's shares, newest first."""
         answer = yield from self._api.get(route("clips", clip_id, "shares"), {"limit": limit, "cursor": cursor})
         return Page.of(answer, Share.from_object)
+
+    def share_link(self, clip_id: str, share_id: str) -> Steps[SharedLink]:
+        """Return a share with its link. `url` is None, with `url_reason`, if it cannot be shown again."""
+        return SharedLink.from_object((yield from self._api.get(route("clips", clip_id, "shares", share_id))))
+
+    def share_code(
+        self, clip_id: str, share_id: str, path: str | Path, *, start_seconds: float | None = None
+    ) -> Steps[int]:
+        """Write the link of a share as a QR code (SVG) to the file `path` and return its size.
+
+        The link begins the clip at `start_seconds`.
+        """
+        params = without_none({"start_seconds": start_seconds})
+        return save(route("clips", clip_id, "shares", share_id, "qr.svg"), path, None, params)
 
     def unshare(self, clip_id: str, share_id: str) -> Steps[None]:
         """Revoke a share: its link no longer works."""
@@ -288,6 +302,8 @@ class Clips(Resource[ClipCalls[Clip]]):
     deliveries = blocking(ClipCalls[Clip].deliveries)
     share = blocking(ClipCalls[Clip].share)
     shares = blocking(ClipCalls[Clip].shares)
+    share_link = blocking(ClipCalls[Clip].share_link)
+    share_code = blocking(ClipCalls[Clip].share_code)
     unshare = blocking(ClipCalls[Clip].unshare)
 
 
@@ -335,6 +351,8 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     deliveries = awaiting(ClipCalls[AsyncClip].deliveries)
     share = awaiting(ClipCalls[AsyncClip].share)
     shares = awaiting(ClipCalls[AsyncClip].shares)
+    share_link = awaiting(ClipCalls[AsyncClip].share_link)
+    share_code = awaiting(ClipCalls[AsyncClip].share_code)
     unshare = awaiting(ClipCalls[AsyncClip].unshare)
 
 

@@ -20,6 +20,10 @@ class InstallationCalls:
         """Return queues, engines, disk, checks, and how the clips of the last 24 hours ended."""
         return self._api.get("/v1/status")
 
+    def storage(self) -> Steps[Object]:
+        """Return what fills the store: counts, sizes, the largest ones, what expires soon, and the last 30 days."""
+        return self._api.get("/v1/storage")
+
     def settings(self) -> Steps[Object]:
         """Return the settings of the engine, with secrets masked."""
         return self._api.get("/v1/settings")
@@ -45,6 +49,7 @@ class Installation(Resource[InstallationCalls]):
         super().__init__(transport, InstallationCalls(api))
 
     status = blocking(InstallationCalls.status)
+    storage = blocking(InstallationCalls.storage)
     settings = blocking(InstallationCalls.settings)
     create_key = blocking(InstallationCalls.create_key)
     keys = blocking(InstallationCalls.keys)
@@ -56,6 +61,7 @@ class AsyncInstallation(AsyncResource[InstallationCalls]):
         super().__init__(transport, InstallationCalls(api))
 
     status = awaiting(InstallationCalls.status)
+    storage = awaiting(InstallationCalls.storage)
     settings = awaiting(InstallationCalls.settings)
     create_key = awaiting(InstallationCalls.create_key)
     keys = awaiting(InstallationCalls.keys)

@@ -24,7 +24,9 @@ from clipengine.objects.preview import WaveformObject as Waveform
 from clipengine.objects.profile import ProfileObject as Profile
 from clipengine.objects.recording import ListedPiecesObject as ListedPieces
 from clipengine.objects.recording import RecordingObject
+from clipengine.objects.segments import SegmentsObject as Segments
 from clipengine.objects.share import NewShareObject as Share
+from clipengine.objects.share import SharedLinkObject as SharedLink
 from clipengine.objects.transcript import SearchHitObject as SearchHit
 from clipengine.objects.transcript import TranscriptionObject as Transcription
 from clipengine.objects.transcript import TranscriptObject as Transcript
@@ -48,7 +50,9 @@ __all__ = [
     "Ranges",
     "RecordingData",
     "SearchHit",
+    "Segments",
     "Share",
+    "SharedLink",
     "Transcript",
     "Transcription",
     "Waveform",

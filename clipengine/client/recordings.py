@@ -22,6 +22,7 @@ from clipengine.client.models import (
     Proxy,
     Ranges,
     RecordingData,
+    Segments,
     Waveform,
     format_time,
 )
@@ -214,6 +215,29 @@ class RecordingCalls(Generic[R]):
         body = {"format": format or Path(path).suffix[1:].lower(), "ranges": [dict(each) for each in ranges]}
         return save(route("recordings", recording_id, "ranges", "file"), path, None, method="POST", json=body)
 
+    def segments(self, recording_id: str) -> Steps[Segments]:
+        """Return the list of segments of the recording, which is empty with the version 0 if none is stored."""
+        return Segments.from_object((yield from self._api.get(route("recordings", recording_id, "segments"))))
+
+    def put_segments(
+        self,
+        recording_id: str,
+        segments: Sequence[Mapping[str, Any]],
+        *,
+        title: str = "",
+        look: Mapping[str, Any] | None = None,
+        version: int | None = None,
+    ) -> Steps[Segments]:
+        """Replace the list of `version`, of segments with `start_seconds`, `end_seconds` and, if given, `label`.
+
+        `look` has the `output` and the `subtitles` of clips. Raises ApiError with the code `segments_changed` if the
+        stored list has another version. Without a version, whatever is stored is replaced.
+        """
+        body = {"title": title, "segments": [dict(each) for each in segments], "look": dict(look or {})}
+        headers = {"If-Match": "*" if version is None else f'"{version}"'}
+        path = route("recordings", recording_id, "segments")
+        return Segments.from_object((yield from self._api.send("PUT", path, headers=headers, json=body)))
+
     def next_moment(
         self,
         recording_id: str,
@@ -287,6 +311,8 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     next_moment = blocking(RecordingCalls[Recording].next_moment)
     ranges = blocking(RecordingCalls[Recording].ranges)
     write_ranges = blocking(RecordingCalls[Recording].write_ranges)
+    segments = blocking(RecordingCalls[Recording].segments)
+    put_segments = blocking(RecordingCalls[Recording].put_segments)
     proxy = blocking(RecordingCalls[Recording].proxy)
     proxy_segment = blocking(RecordingCalls[Recording].proxy_segment)
     delete = blocking(RecordingCalls[Recording].delete)
@@ -327,6 +353,8 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)
     ranges = awaiting(RecordingCalls[AsyncRecording].ranges)
     write_ranges = awaiting(RecordingCalls[AsyncRecording].write_ranges)
+    segments = awaiting(RecordingCalls[AsyncRecording].segments)
+    put_segments = awaiting(RecordingCalls[AsyncRecording].put_segments)
     proxy = awaiting(RecordingCalls[AsyncRecording].proxy)
     proxy_segment = awaiting(RecordingCalls[AsyncRecording].proxy_segment)
     delete = awaiting(RecordingCalls[AsyncRecording].delete)

@@ -286,9 +286,11 @@ class FilePlan:
         if (track.width, track.height) != (cut.width, cut.height) or track.width is None or track.height is None:
             yield f"the video is {track.width}x{track.height}, the encoder reported {cut.width}x{cut.height}"
             return
-        aspect = self.profile.output.aspect_ratio
+        aspect, size = self.profile.output.aspect_ratio, self.profile.output.size
+        if size is not None and (track.width > size.width or (size.enlarge and track.width < size.width)):
+            yield f"the video is {track.width}x{track.height}, the size is {size.width}x{size.height}"
         if aspect is not None and abs(track.width - track.height * aspect) > 2 * (1 + aspect):  # rounded to even sizes
-            yield f"the video is {track.width}x{track.height}, not {self.profile.output.aspect}"
+            yield f"the video is {track.width}x{track.height}, not {aspect.numerator}:{aspect.denominator}"
         if self.profile.max_height is not None and track.height > self.profile.max_height + 1:
             yield f"the video is {track.height} pixels high, more than the profile's {self.profile.max_height}"
 
@@ -323,9 +325,10 @@ class FilePlan:
 
     @property
     def _drawn_changes(self) -> int:
-        """Number of times at which boxes and burnt subtitles begin or end: held frames are repeated there."""
+        """Number of times at which boxes, movements and burnt subtitles begin or end, and held frames are repeated."""
         cues = sum(len(part.burnt.cues) for part in self.parts if part.burnt is not None)
-        return 2 * (len(self.profile.output.blur or ()) + cues)
+        moves = sum(map(len, self.profile.output.paths))
+        return 2 * (len(self.profile.output.blur or ()) + moves + cues)
 
     def _constant_rate_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         steps = [float(part.frame_seconds / self.profile.output.tempo) for part in self.parts]
@@ -334,13 +337,19 @@ class FilePlan:
         expected = sum(
             float(made.seconds / self.profile.output.tempo) / step for made, step in zip(cut.parts, steps, strict=True)
         )
-        repeated = 2 * (self.profile.output.fade_seconds or 0) / float(FADE_STEP) + self._drawn_changes
+        repeated = self._changing_seconds(cut) / float(FADE_STEP) + self._drawn_changes
         if track.packets > _STEADY_FRAMES * expected + repeated + _SPARE_FRAMES:
             yield f"the clip has {track.packets} frames, more than its {float(self._length(cut)):.3f} s can have"
         longest = track.longest_step_seconds or 0
         silent = GAP_CODES.isdisjoint(code_of(each) for each in set(cut.warnings) - set(self.facts.warnings))
         if silent and longest > max(_STEADY_STEP * max(steps), self._longest_hold(cut)) + _TIME_TOLERANCE:
             yield f"the clip has no frame for {longest:.3f} s, but no warning"
+
+    def _changing_seconds(self, cut: CutReport) -> float:
+        """Return for how many seconds the picture changes all the time at most."""
+        output = self.profile.output
+        moving = sum(path[-1].at_seconds - path[0].at_seconds for path in output.paths)
+        return min(2 * (output.fade_seconds or 0) + moving, float(self._length(cut)))
 
     def _longest_hold(self, cut: CutReport) -> float:
         """Return for how many seconds a part shows the last frame of a recording whose audio is longer."""

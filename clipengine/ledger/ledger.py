@@ -39,9 +39,11 @@ from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.retention import Retention
+from clipengine.ledger.segment_lists import SegmentLists
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.shares import Shares
 from clipengine.ledger.stats import Stats
+from clipengine.ledger.storage_use import StorageUse
 from clipengine.ledger.store_identity import StoreIdentityRecord
 from clipengine.ledger.transcriptions import Transcriptions
 from clipengine.ledger.transcripts import Transcripts
@@ -85,11 +87,13 @@ class Ledger:
         self.shares = Shares(database, self._vault)
         self.transcripts = Transcripts(database)
         self.transcriptions = Transcriptions(database, self.events, self.transcripts, max_queued=max_queued)
+        self.segment_lists = SegmentLists(database)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.recordings, self.removals, self.events)
         self.retention = Retention(database)
         self.idempotency = Idempotency(database, self._vault)
         self.stats = Stats(database)
+        self.storage_use = StorageUse(database)
         self.engines = Engines(database)
         self.queue_order = QueueOrder(database, self.engines)
         self.commit_watermark = CommitWatermark(database)

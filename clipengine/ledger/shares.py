@@ -1,7 +1,8 @@
 """Shares: links that open one clip without a key.
 
-The token of a link has 256 random bits, is shown once, and is stored only as SHA-256. A link works until it expires or
-its share is deleted. Deleting a clip deletes its shares.
+The token of a link has 256 bits, which are derived from the key of the secrets and the id of the share, so that the
+link can be shown again; only its SHA-256 is stored. A link works until it expires or its share is deleted. Deleting a
+clip deletes its shares.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import base64
 import hashlib
 import logging
 import re
-import secrets
 from dataclasses import dataclass
 
 from clipengine.errors import ClipNotComplete, ClipNotFound, ShareNotFound, StorageError
@@ -56,12 +56,9 @@ class Shares:
         self._vault = vault
 
     def create(self, clip_id: str, *, expires_at: int | None, download: bool, embed: bool) -> tuple[Share, str]:
-        """Create a share of a complete clip and return it with its token, which cannot be retrieved later.
-
-        Raises ClipNotFound or ClipNotComplete.
-        """
-        token = secrets.token_urlsafe(32)
+        """Create a share of a complete clip and return it with its token. Raises ClipNotFound or ClipNotComplete."""
         share = Share(new_id("shr"), clip_id, now_ms(), expires_at, download, embed)
+        token = self._token_of(share.share_id)
         with self._database.transaction(ordered=False):
             # With a lock, so that the clip is not deleted before this transaction ends.
             clip = self._database.by_key(ClipRow, clip_id, lock=True)
@@ -75,22 +72,30 @@ class Shares:
     def create_for_event(self, event_id: str, clip_id: str, *, keep_ms: int | None) -> None:
         """Create the share whose link the webhooks of an event contain. It expires after `keep_ms`.
 
-        Its token is derived from the key of the secrets, because it is needed for each attempt and must not be stored.
-        Call it in the transaction that completes the clip.
+        Its id is that of the event, so that each attempt finds it. Call it in the transaction that completes the clip.
         """
         now = now_ms()
         expires_at = None if keep_ms is None else now + keep_ms
-        share = Share(f"shr{event_id.removeprefix('evt')}", clip_id, now, expires_at, download=True, embed=True)
-        digest = _digest(self._token_of(event_id))
+        share = Share(_id_for(event_id), clip_id, now, expires_at, download=True, embed=True)
+        digest = _digest(self._token_of(share.share_id))
         self._database.insert(ShareRow.insert({**vars(share), "sha256": digest}))
 
     def token_of_event(self, event_id: str) -> str | None:
         """Return the token for the webhooks of an event, or None if its share has expired or was deleted."""
-        token = self._token_of(event_id)
+        token = self._token_of(_id_for(event_id))
         return None if self.find(token) is None else token
 
-    def _token_of(self, event_id: str) -> str:
-        return base64.urlsafe_b64encode(self._vault.derive(f"share {event_id}")).rstrip(b"=").decode()
+    def get(self, clip_id: str, share_id: str) -> tuple[Share, str | None]:
+        """Return a share of the clip and its token, or None if another key has made it. Raises ShareNotFound."""
+        this = (ShareRow.share_id == share_id, ShareRow.clip_id == clip_id)
+        row = self._database.row(ShareRow.select().where(*this))
+        if row is None:
+            raise _not_found(share_id)
+        token = self._token_of(share_id)
+        return _share(row), token if _digest(token) == row["sha256"] else None
+
+    def _token_of(self, share_id: str) -> str:
+        return base64.urlsafe_b64encode(self._vault.derive(f"share {share_id}")).rstrip(b"=").decode()
 
     def list(self, clip_id: str, *, limit: int, cursor: str | None = None) -> Page[Share]:
         """Return a page of the shares of a clip, newest first, including expired ones."""
@@ -110,7 +115,7 @@ class Shares:
         this = (ShareRow.share_id == share_id, ShareRow.clip_id == clip_id)
         with self._database.transaction(ordered=False):
             if not self._database.change(ShareRow.delete().where(*this)):
-                raise ShareNotFound(f"the clip has no share {share_id}")
+                raise _not_found(share_id)
 
     def find(self, token: str) -> Share | None:
         """Return the share of a token, or None if it is unknown, expired or malformed."""
@@ -127,6 +132,14 @@ class Shares:
                 self._database.change(_COUNT, share_id=share_id, last_viewed_at=now_ms())
         except StorageError as error:
             logger.warning("a view of %s was not counted: %s", share_id, error.message)
+
+
+def _id_for(event_id: str) -> str:
+    return f"shr{event_id.removeprefix('evt')}"
+
+
+def _not_found(share_id: str) -> ShareNotFound:
+    return ShareNotFound(f"the clip has no share {share_id}")
 
 
 def _digest(token: str) -> str:

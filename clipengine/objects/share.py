@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from clipengine.objects.base import ApiObject, MaybeTime, Time
 
@@ -26,13 +26,31 @@ class ShareObject(ApiObject):
 
 @dataclass(frozen=True)
 class NewShareObject(ShareObject):
-    """A link to one clip. Only the response to its creation contains the link itself."""
+    """A link to one clip, with the link itself, which a key with the scope `write` can get again."""
 
     url: Annotated[
         str | None, WithJsonSchema({"type": "string", "examples": ["https://clips.example.org/s/2mQx…"]})
     ] = field(default=None, repr=False)
-    """Address of the page with the clip. It is not shown again."""
+    """Address of the page with the clip. `?t=90.5` behind it begins the clip at this second."""
     embed_url: str | None = field(default=None, repr=False)
     """Address of the player for other sites; null if that is not allowed."""
     video_url: Annotated[str | None, WithJsonSchema({"type": "string"})] = field(default=None, repr=False)
     """Address of the clip's file."""
+    note: str | None = None
+    """What the link is not good for; null if nothing is known."""
+
+
+@dataclass(frozen=True)
+class SharedLinkObject(NewShareObject):
+    """A link to one clip. If the key of the secrets was replaced, its `url` is null, with the reason."""
+
+    url: Annotated[str | None, Field(examples=["https://clips.example.org/s/2mQx…"])] = field(default=None, repr=False)
+    """Address of the page with the clip; null if it cannot be shown again."""
+    embed_url: str | None = field(default=None, repr=False)
+    """Address of the player for other sites; null if that is not allowed, or if `url` is null."""
+    video_url: str | None = field(default=None, repr=False)
+    """Address of the clip's file; null if `url` is."""
+    note: str | None = None
+    """What the link is not good for; null if nothing is known."""
+    url_reason: str | None = None
+    """Why `url` is null; null if it is not."""

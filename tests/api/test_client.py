@@ -40,6 +40,7 @@ LEFT_OUT = {
 ARGUMENTS: dict[str, Any] = {
     "clips": [{"recording_id": "x", "label": "x", "start_seconds": 1.0, "end_seconds": 2.0}],
     "clip_ids": ["x"],
+    "segments": [{"start_seconds": 1.0, "end_seconds": 2.0}],
     "ranges": [{"start_seconds": 1.0, "end_seconds": 2.0}],
     "recording_id": "x",
     "clip_id": "x",

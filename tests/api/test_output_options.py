@@ -10,7 +10,7 @@ import pytest
 
 from clipengine.client import Client
 from clipengine.clips.clip import Recording
-from clipengine.clips.options.output import Output, OutputLimits
+from clipengine.clips.options.output import MAX_POINTS, Output, OutputLimits
 from clipengine.clips.options.profiles import Container, Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.objects.clip import ClipObject
@@ -62,6 +62,15 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"fps": True}, "/output/fps"),
         ({"max_height": 8}, "/output/max_height"),
         ({"max_height": 9000}, "/output/max_height"),
+        ({"size": {"width": 1081, "height": 1920}}, "/output/size/width"),
+        ({"size": {"width": 1080, "height": 8642}}, "/output/size/height"),
+        ({"size": {"width": 1080}}, "/output/size/height"),
+        ({"size": {"width": 5000, "height": 498}}, "/output/size/height"),
+        ({"size": {"width": 1080, "height": 1920}, "aspect": "1:1"}, "/output/size"),
+        ({"size": {"width": 1080, "height": 1920}, "max_height": 720}, "/output/size"),
+        ({"size": {"width": 1080, "height": 1920}, "fit": "pad", "focus": {"x": 0.5, "y": 0.5}}, "/output/focus"),
+        ({"size": {"width": 8640, "height": 4322}}, "/output/size/height"),  # the operator's limit
+        ({"size": "1080x1920"}, "/output/size"),
         ({"height": 90}, "/output/height"),
         ("9:16", "/output"),
         ({"fade_seconds": 0}, "/output/fade_seconds"),
@@ -79,6 +88,17 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"blur": [_CROP | {"from_seconds": 15}], "speed": 2}, "/output/blur/0/from_seconds"),
         ({"blur": [_CROP | {"width": 0.7}]}, "/output/blur/0/width"),
         ({"blur": [_CROP] * 51}, "/output/blur"),
+        ({"blur": [{"box": []}]}, "/output/blur/0/box"),
+        ({"blur": [{"box": [_CROP]}]}, "/output/blur/0/box/0/at_seconds"),
+        ({"blur": [{"box": [_CROP | {"at_seconds": 1, "x": 0.9}]}]}, "/output/blur/0/box/0/width"),
+        ({"blur": [{"box": [_CROP | {"at_seconds": 1}] * 2}]}, "/output/blur/0/box"),
+        ({"blur": [{"box": [_CROP | {"at_seconds": 1}], "x": 0.5}]}, "/output/blur/0/x"),
+        ({"blur": [{"box": [_CROP | {"at_seconds": n} for n in range(501)]}] * 2}, "/output/blur"),
+        ({"aspect": "1:1", "focus": []}, "/output/focus"),
+        ({"aspect": "1:1", "focus": [{"x": 0.5, "y": 0.5}]}, "/output/focus/0/at_seconds"),
+        ({"aspect": "1:1", "focus": [{"at_seconds": 1, "x": 1.5, "y": 0.5}]}, "/output/focus/0/x"),
+        ({"aspect": "1:1", "focus": [{"at_seconds": n, "x": 0, "y": 0} for n in (1, 0)]}, "/output/focus"),
+        ({"aspect": "1:1", "fit": "pad", "focus": [{"at_seconds": 1, "x": 0, "y": 0}]}, "/output/focus"),
         ({"speed": 0.2}, "/output/speed"),
         ({"speed": 10_001}, "/output/speed"),
         ({"speed": 2, "to_seconds": 2}, "/output/to_seconds"),
@@ -96,6 +116,19 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
 def test_invalid_output_is_rejected(http: httpx.Client, recording: Recording, output: Any, pointer: str) -> None:
     problem = refused(post(http, recording.recording_id, BODY | {"output": output}), 422, "invalid_request")
     assert pointers(problem) == [pointer]
+
+
+def test_longest_movements_are_kept_with_the_clip(http: httpx.Client, recording: Recording) -> None:
+    times = [{"at_seconds": n / 4} for n in range(MAX_POINTS)]
+    focus = [each | {"x": 0.5, "y": 0.25} for each in times]
+    output = {"aspect": "1:1", "focus": focus, "blur": [{"box": [each | _CROP for each in times]}]}
+    made = post(http, recording.recording_id, BODY | {"output": output})
+    assert made.status_code == 202, made.text
+    found = http.get(f"/v1/clips/{made.json()['clip_id']}").json()["output"]
+    assert found["focus"] == focus
+    assert found["blur"] == [{"box": output["blur"][0]["box"], "from_seconds": 0.0, "to_seconds": None}]
+    longer = BODY | {"output": output | {"focus": [*focus, focus[-1] | {"at_seconds": 1e5}]}}
+    refused(post(http, recording.recording_id, longer), 400, "malformed_request")
 
 
 def test_faults_of_a_batch_point_at_their_clip(http: httpx.Client, recording: Recording) -> None:
@@ -116,6 +149,14 @@ def test_operator_limits_the_options(http: httpx.Client, recording: Recording, e
     assert "limits.output.allowed" in problem["errors"][0]["detail"]
     assert "at most 720" in problem["errors"][1]["detail"]
     assert post(http, recording.recording_id, BODY | {"output": {"max_height": 720, "fps": 30}}).status_code == 202
+    engine.settings = engine.settings.model_copy(
+        update={"limits": engine.settings.limits.model_copy(update={"output": OutputLimits(max_height=720)})}
+    )
+    for size, pointer in (((1442, 720), "/output/size/width"), ((720, 722), "/output/size/height")):
+        wrong = BODY | {"output": {"size": dict(zip(("width", "height"), size, strict=True))}}
+        assert pointers(refused(post(http, recording.recording_id, wrong), 422, "invalid_request")) == [pointer]
+    largest = {"size": {"width": 1440, "height": 720, "enlarge": True}, "fit": "blur"}
+    assert post(http, recording.recording_id, BODY | {"output": largest}).json()["output"] == largest
 
 
 def test_slow_clip_must_not_be_too_long(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
@@ -164,6 +205,7 @@ def test_animation_has_limits(
         ({"max_bytes": 100_000}, "max_bytes is not possible"),
         ({"fps": 60}, "fps is 60, but"),
         ({"max_height": 2000}, "max_height is 2000, but"),
+        ({"size": {"width": 1080, "height": 1920}}, "size/height is 1920, but"),
         ({"mute": [[0, 1]]}, "clips without audio"),
     ):
         problem = refused(post(http, recording.recording_id, body | {"output": output}), 422, "invalid_request")

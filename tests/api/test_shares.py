@@ -16,9 +16,12 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
+import segno
 
 from clipengine.api.routes.sample_event import sample_clip
 from clipengine.api.routes.share_page import Address, oembed, share_page
+from clipengine.api.routes.shares import loopback_note
+from clipengine.client import Client
 from clipengine.clips.clip import Clip
 from clipengine.errors import StorageUnavailable
 from clipengine.ledger.recordings import RecordingFilter
@@ -66,6 +69,22 @@ def paths_of(share: dict[str, Any]) -> list[str]:
     return [*files, f"/embed/{token}", f"/oembed?url={quote(share['url'])}"]
 
 
+def _drawn(svg: str) -> list[list[bool]]:
+    """Return the modules of a QR code without its border, from the lines that its path draws."""
+    border, (path,) = 4, re.findall(r' stroke="#000" d="([^"]+)"', svg)
+    dark: set[tuple[int, int]] = set()
+    x, y = 0, 0.0
+    for command, text in re.findall(r"([Mmh])([^Mmh]*)", path):
+        numbers = [float(each) for each in text.split()]
+        if command == "h":
+            dark |= {(int(y), column) for column in range(x, x + int(numbers[0]))}
+            x += int(numbers[0])
+        else:
+            x, y = int(numbers[0]) + (0 if command == "M" else x), numbers[1] + (0 if command == "M" else y)
+    side = max(row for row, _ in dark) - border + 1
+    return [[(row + border, column + border) in dark for column in range(side)] for row in range(side)]
+
+
 @contextmanager
 def serving(folder: Path, **sections: Any) -> Iterator[tuple[ApiServer, Clip]]:
     """Yield a server with other settings and a complete clip."""
@@ -74,7 +93,7 @@ def serving(folder: Path, **sections: Any) -> Iterator[tuple[ApiServer, Clip]]:
 
 
 class TestShares:
-    def test_created_share_shows_its_links_once(self, http: httpx.Client, done: Clip, server: ApiServer) -> None:
+    def test_list_has_no_links(self, http: httpx.Client, done: Clip, server: ApiServer) -> None:
         share = create(http, done)
         token = token_of(share)
         assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
@@ -83,7 +102,7 @@ class TestShares:
         assert share["video_url"] == f"{server.url}/s/{token}/video"
         assert (share["expires_at"], share["download"], share["embed"], share["views"]) == (None, True, True, 0)
         listed = http.get(f"/v1/clips/{done.clip_id}/shares")
-        assert listed.json()["data"] == [{key: share[key] for key in share if not key.endswith("url")}]
+        assert listed.json()["data"] == [{key: share[key] for key in share if not key.endswith(("url", "note"))}]
         assert token not in listed.text
 
     def test_token_is_stored_as_a_hash_only(self, share: dict[str, Any], server: ApiServer, tmp_path: Path) -> None:
@@ -92,6 +111,62 @@ class TestShares:
         stored = b"".join(path.read_bytes() for path in files)
         assert hashlib.sha256(token).hexdigest().encode() in stored
         assert token not in stored
+
+    def test_link_is_shown_again_to_writers(self, http: httpx.Client, share: dict[str, Any], done: Clip) -> None:
+        path = f"/v1/clips/{done.clip_id}/shares/{share['share_id']}"
+        again = http.get(path)
+        assert again.status_code == 200
+        assert again.json() == share | {"url_reason": None}
+        missing = http.get(f"/v1/clips/{done.clip_id}/shares/shr_none")
+        assert (missing.status_code, missing.json()["code"]) == (404, "share_not_found")
+
+    def test_link_of_another_key_is_not_shown_again(
+        self, http: httpx.Client, share: dict[str, Any], done: Clip, engine: RecordedEngine, anyone: httpx.Client
+    ) -> None:
+        token = "A" * 43
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        engine.ledger.database.run("UPDATE shares SET sha256 = ?", (digest,))
+        path = f"/v1/clips/{done.clip_id}/shares/{share['share_id']}"
+        found = http.get(path).json()
+        assert [found[name] for name in ("url", "embed_url", "video_url", "note")] == [None] * 4
+        assert "another key" in found["url_reason"]
+        code = http.get(f"{path}/qr.svg")
+        assert (code.status_code, code.json()["code"]) == (409, "conflict")
+        assert anyone.get(f"/s/{token}").status_code == 200
+
+    def test_link_to_this_machine_names_the_setting(self, share: dict[str, Any], tmp_path: Path) -> None:
+        assert "server.public_url" in share["note"]
+        with serving(tmp_path / "public", server={"public_url": PUBLIC_URL}) as (server, clip), server.client() as http:
+            assert create(http, clip)["note"] is None
+
+    @pytest.mark.parametrize(
+        ("base", "is_loopback"),
+        [
+            ("http://127.0.0.1:8377", True),
+            ("http://127.9.9.9", True),
+            ("http://[::1]:8377", True),
+            ("http://localhost:8377", True),
+            ("http://clips.localhost", True),
+            ("http://192.168.1.5:8377", False),
+            ("https://localhost.example.org", False),
+        ],
+    )
+    def test_address_of_this_machine_is_known(self, base: str, is_loopback: bool) -> None:
+        assert (loopback_note(base) is not None) is is_loopback
+
+    def test_code_contains_the_link(
+        self, http: httpx.Client, share: dict[str, Any], done: Clip, server: ApiServer, tmp_path: Path
+    ) -> None:
+        path = f"/v1/clips/{done.clip_id}/shares/{share['share_id']}/qr.svg"
+        for query, url in (("", share["url"]), ("?start_seconds=12.5", f"{share['url']}?t=12.5")):
+            code = http.get(path + query)
+            assert (code.status_code, code.headers["content-type"]) == (200, "image/svg+xml")
+            assert _drawn(code.text) == [[bool(module) for module in row] for row in segno.make_qr(url).matrix]
+        assert http.get(f"{path}?start_seconds=-1").status_code == 422
+        with Client(server.url, server.key) as client:
+            client.clips.share_code(done.clip_id, share["share_id"], tmp_path / "code.svg")
+            assert client.clips.share_link(done.clip_id, share["share_id"]).url == share["url"]
+        assert (tmp_path / "code.svg").read_text() == http.get(path).text
 
     def test_links_use_the_public_url(self, tmp_path: Path) -> None:
         with serving(tmp_path, server={"public_url": f"{PUBLIC_URL}/"}) as (server, clip), server.client() as http:
@@ -127,6 +202,8 @@ class TestShares:
             assert http.get(path).status_code == 200
             assert http.post(path, json={}).status_code == 403
             assert http.delete(f"{path}/{share['share_id']}").status_code == 403
+            assert http.get(f"{path}/{share['share_id']}").status_code == 403
+            assert http.get(f"{path}/{share['share_id']}/qr.svg").status_code == 403
 
     def test_share_of_another_clip_cannot_be_revoked(
         self, http: httpx.Client, share: dict[str, Any], engine: RecordedEngine, anyone: httpx.Client
@@ -152,6 +229,27 @@ class TestLinks:
         for attribute in ("src", "poster", "href"):
             for address in re.findall(rf' {attribute}="([^":]+)"', page.text):
                 assert anyone.get(f"{folder}/{address}").status_code == 200, address
+
+    @pytest.mark.parametrize(
+        ("query", "place"),
+        [
+            ("?t=12.5", "#t=12.5"),
+            ("?t=0", ""),
+            ("?t=30", ""),
+            ("?t=-1", ""),
+            ("?t=1e3", ""),
+            ("?t=%22", ""),
+            ("", ""),
+        ],
+    )
+    def test_link_may_begin_the_clip_later(
+        self, anyone: httpx.Client, share: dict[str, Any], query: str, place: str
+    ) -> None:
+        for address in (share["url"], share["embed_url"]):
+            page = anyone.get(address + query)
+            assert page.status_code == 200
+            (source,) = re.findall(r'<video src="[^"#]*/video([^"]*)"', page.text)
+            assert source == place
 
     def test_page_has_no_facts_of_the_recording(self, anyone: httpx.Client, share: dict[str, Any], done: Clip) -> None:
         token = token_of(share)

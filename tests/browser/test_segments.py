@@ -31,6 +31,61 @@ def listed(page: Any) -> list[tuple[str, str]]:
     return list(zip(names, page.locator(RANGES).all_inner_texts(), strict=True))
 
 
+def stored(server: RunningServer, recording: Recording) -> list[tuple[str, float, float]]:
+    segments = server.client().recordings.segments(recording.recording_id).segments
+    return [(each["label"], each["start_seconds"], each["end_seconds"]) for each in segments]
+
+
+@pytest.fixture
+def interview(server: RunningServer, film: Film) -> Recording:
+    client = server.client()
+    return client.recordings.wait(client.recordings.upload(film.path, name="interview.mp4").recording_id)
+
+
+def test_list_belongs_to_the_recording(browser: Any, server: RunningServer, interview: Recording) -> None:
+    client = server.client()
+    look = {"output": {"aspect": "9:16"}, "subtitles": None}
+    client.recordings.put_segments(interview.recording_id, [], title="Highlights", look=look)
+    with studio(browser, server, interview, expected="412") as page:
+        with page.expect_response(lambda answer: answer.request.method == "PUT"):
+            mark(page, frames=10, label="first")
+        with studio(browser, server, interview) as other:  # as on another machine
+            other.locator(RANGES).wait_for()
+            assert listed(other) == [("first", "0:00.000 – 0:00.400")]
+            other.get_by_role("textbox", name="Name of segment 1").fill("theirs")
+            with other.expect_response(lambda answer: answer.request.method == "PUT"):
+                other.keyboard.press("Enter")
+        page.get_by_role("textbox", name="Name of segment 1").fill("mine")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text("The segments were changed elsewhere").wait_for()
+        assert stored(server, interview) == [("theirs", 0.0, 0.4)]
+        with page.expect_response(lambda answer: answer.request.method == "PUT" and answer.ok):
+            dialog.get_by_role("button", name="Keep mine").click()
+        assert stored(server, interview) == [("mine", 0.0, 0.4)]
+        client.recordings.put_segments(interview.recording_id, [], title="Highlights", look=look)
+        page.get_by_role("textbox", name="Name of segment 1").fill("lost")
+        dialog.get_by_role("button", name="Load that list").click()
+        assert listed(page) == []
+    kept = client.recordings.segments(interview.recording_id)
+    assert (kept.title, kept.look, kept.segments) == ("Highlights", look, [])
+
+
+def test_list_that_a_tab_holds_from_the_release_before_is_stored(
+    browser: Any, server: RunningServer, interview: Recording
+) -> None:
+    theirs = {"start_seconds": 0.4, "end_seconds": 0.8, "label": "theirs"}
+    server.client().recordings.put_segments(interview.recording_id, [theirs])
+    key = f"segments {interview.recording_id}"
+    with studio(browser, server, interview) as page:
+        held = [{"label": "held", "start": 0.0, "end": 0.4}, {"label": "theirs", "start": 0.4, "end": 0.8}]
+        page.evaluate("([key, held]) => sessionStorage.setItem(key, JSON.stringify(held))", [key, held])
+        with page.expect_response(lambda answer: answer.request.method == "PUT"):
+            page.reload()
+        assert [label for label, _ in listed(page)] == ["theirs", "held"]
+        until(page, f"sessionStorage.getItem({key!r}) === null")
+    assert stored(server, interview) == [("theirs", 0.4, 0.8), ("held", 0.0, 0.4)]
+
+
 def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer, film: Film) -> None:
     client = server.client()
     meeting = client.recordings.wait(client.recordings.upload(film.path, name="segments.mp4").recording_id)

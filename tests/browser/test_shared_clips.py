@@ -168,7 +168,19 @@ def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningSer
             assert visitor.get_by_role("link", name="Download").count() == 0
             shares = dialog.get_by_role("list", name="Links to this clip").get_by_role("listitem")
             assert shares.count() == before + 1
+            dialog.get_by_label("Starts at").fill("0.5")
+            dialog.get_by_label("Starts at").blur()
+            assert dialog.get_by_label("Link", exact=True).input_value() == f"{link}?t=0.5"
+            dialog.get_by_text("Only this computer can open the link").wait_for()
+            dialog.get_by_role("button", name="Create link").click()
+            until(page, f"document.querySelectorAll('.shares li').length === {before + 2}")
+            shares.nth(1).get_by_role("button", name="Show link").click()
+            until(page, f"document.querySelector('dialog input[readonly]').value === '{link}'")
+            until(page, "document.querySelector('dialog .qr').naturalWidth > 0")
+            judge(page, "the dialog with a link of before")
             shares.first.get_by_role("button", name="Revoke").click()
-            page.get_by_text("Link revoked").wait_for()
+            until(page, f"document.querySelectorAll('.shares li').length === {before + 1}")
+            shares.first.get_by_role("button", name="Revoke").click()
+            until(page, f"document.querySelectorAll('.shares li').length === {before}")
             assert visitor.reload().status == 404
         assert len(server.client().clips.shares(clip.clip_id).data) == before

@@ -241,6 +241,9 @@ def test_create_can_download_the_clip(server: RunningServer, recording: dict[str
 
 
 def test_create_can_change_the_picture(server: RunningServer, recording: dict[str, Any]) -> None:
+    tall = create(server, recording, "tall", "--size", "90x160", "--enlarge", "--fit", "pad", "--wait")
+    assert tall["output"] == {"size": {"width": 90, "height": 160, "enlarge": True}, "fit": "pad"}
+    assert (tall["result"]["width"], tall["result"]["height"]) == (90, 160)
     square = create(server, recording, "square", "--aspect", "1:1", "--fit", "blur", "--max-height", "90", "--wait")
     assert square["output"] == {"aspect": "1:1", "fit": "blur", "max_height": 90}
     assert (square["result"]["width"], square["result"]["height"]) == (90, 90)

@@ -42,6 +42,39 @@ def test_framing(options: dict[str, Any], size: Any, ratio: Any, region: Any, in
     assert found.sample_aspect_ratio == (1 if "aspect" in options else ratio)
 
 
+def _size(width: int, height: int, *, enlarge: bool = False) -> dict[str, Any]:
+    return {"width": width, "height": height, "enlarge": enlarge}
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "ratio", "region", "inner", "canvas"),
+    [
+        ({"size": _size(360, 640)}, _HD, 1, (656, 0, 608, 1080), (360, 640), (360, 640)),
+        ({"size": _size(1080, 1920)}, _HD, 1, (656, 0, 608, 1080), (608, 1080), (608, 1080)),
+        ({"size": _size(1080, 1920, enlarge=True)}, _HD, 1, (656, 0, 608, 1080), (1080, 1920), (1080, 1920)),
+        (
+            {"size": _size(1080, 1920, enlarge=True), "focus": {"x": 1, "y": 0}, "aspect": "9:16"},
+            *(_HD, 1, (1312, 0, 608, 1080), (1080, 1920), (1080, 1920)),
+        ),
+        (
+            {"size": _size(1080, 1920, enlarge=True), "crop": _region(0, 0, 0.5, 1)},
+            *(_HD, 1, (176, 0, 608, 1080), (1080, 1920), (1080, 1920)),
+        ),
+        ({"size": _size(1080, 1920), "fit": "pad"}, _HD, 1, (0, 0, *_HD), (1080, 608), (1080, 1920)),
+        ({"size": _size(2160, 3840), "fit": "pad"}, _HD, 1, (0, 0, *_HD), _HD, (1920, 3414)),
+        ({"size": _size(2160, 3840, enlarge=True), "fit": "blur"}, _HD, 1, (0, 0, *_HD), (2160, 1216), (2160, 3840)),
+        ({"size": _size(1024, 576)}, _PAL, Fraction(16, 15), (0, 72, 720, 432), (768, 432), (768, 432)),
+        (
+            {"size": _size(1024, 576, enlarge=True)},
+            *(_PAL, Fraction(16, 15), (0, 72, 720, 432), (1024, 576), (1024, 576)),
+        ),
+    ],
+)
+def test_exact_size(options: dict[str, Any], size: Any, ratio: Any, region: Any, inner: Any, canvas: Any) -> None:
+    found = framing(Output.model_validate(options), *size, Fraction(ratio), max_height=None)
+    assert (found.region, found.inner, found.canvas, found.sample_aspect_ratio) == (region, inner, canvas, 1)
+
+
 @pytest.mark.parametrize("fit", ["crop", "pad", "blur"])
 def test_height_is_limited_after_the_aspect(fit: str) -> None:
     output = Output.model_validate({"aspect": "9:16", "fit": fit})
@@ -64,7 +97,14 @@ def test_small_pictures_have_even_sizes_inside_each_other(width: int, fit: str, 
 
 
 @pytest.mark.parametrize(
-    "options", [{"aspect": "16:9"}, {"aspect": "16:9", "fit": "blur"}, {"crop": _region(0, 0, 1, 1)}]
+    "options",
+    [
+        {"size": _size(1920, 1080, enlarge=True)},
+        {"size": _size(3840, 2160)},
+        {"aspect": "16:9"},
+        {"aspect": "16:9", "fit": "blur"},
+        {"crop": _region(0, 0, 1, 1)},
+    ],
 )
 def test_aspect_of_the_picture_changes_nothing(options: dict[str, Any]) -> None:
     assert framing(Output.model_validate(options), *_HD, Fraction(1), max_height=None).keeps(*_HD)

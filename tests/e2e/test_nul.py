@@ -64,6 +64,8 @@ def _body(path: str, field: tuple[str, ...], ids: dict[str, str]) -> Any:
         return {"clips": [clip | {"recording_id": ids["recording_id"]}]}
     if path.endswith("/ranges/file"):
         return {"format": "csv", "ranges": [_SPAN]}
+    if path.endswith("/segments"):
+        return {"segments": []}
     return clip if path.endswith(("/clips", "/clips/plan")) else {}
 
 

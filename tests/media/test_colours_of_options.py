@@ -47,6 +47,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "pad_height": {"aspect": "3:4", "fit": "pad", "max_height": 240},
     "fill": {"aspect": "9:16", "fit": "blur"},
     "fill_height": {"aspect": "9:16", "fit": "blur", "max_height": 320},
+    "size": {"size": {"width": 72, "height": 128}},
+    "enlarged": {"size": {"width": 360, "height": 640, "enlarge": True}, "fit": "blur"},
     "fps": {"fps": 30},
     "fade": {"fade_seconds": 0.08},
     "speed": {"speed": 2},
@@ -64,9 +66,10 @@ _PROFILES: dict[str, dict[str, Any]] = {
 }
 # One case of each mechanism: graphs that scale, their range, depth and transfer, drawing, RGB, and the codecs.
 _CHOSEN = {
-    ("709", "blur", "h264"), ("709", "fill_height", "h264"), ("2020", "crop_height", "hevc"), ("full", "pad", "h264"),
+    ("709", "blur", "h264"), ("709", "fill_height", "h264"), ("709", "enlarged", "h264"),
+    ("2020", "crop_height", "hevc"), ("full", "pad", "h264"),
     ("pq", "aspect_height", "h264"), ("hlg", "fill", "hevc_hdr"), ("rgb", "pad_height", "h264"),
-    ("10bit", "all", "vp9"), ("601", "watermark", "h264"), ("709", "captions", "gif"),
+    ("10bit", "all", "vp9"), ("601", "watermark", "h264"), ("709", "captions", "gif"), ("full", "size", "hevc"),
 }  # fmt: skip
 _OF_EACH_CODEC = ("none", "blur", "fill_height", "all")  # options whose graphs differ; H.264 has all options
 _CHOSEN_PARTS = {("601", "709"), ("709", "601_625"), ("full", "pq"), ("untagged", "rgb")}

@@ -136,6 +136,68 @@ def test_boxes_do_not_stay_in_a_picture_that_is_held_into_the_next_part(
     _assert_hidden(cut_parts(parts, tmp_path / "clip.mp4", profile), Fraction(3), [(0.5, 1.0)], 0.001)
 
 
+_MOVING = [
+    {"at_seconds": 0.7, "x": 0.0, "y": 0.1, "width": 0.25, "height": 0.4},
+    {"at_seconds": 1.5, "x": 0.75, "y": 0.1, "width": 0.25, "height": 0.4},
+    {"at_seconds": 3.1, "x": 0.5, "y": 0.5, "width": 0.5, "height": 0.5},
+]
+
+
+def _place(time: float) -> tuple[float, ...]:
+    """Return the edges of the moving box at a time."""
+    times = [each["at_seconds"] for each in _MOVING]
+    x, y, width, height = (np.interp(time, times, [each[name] for each in _MOVING]) for name in _BOX)
+    return float(x), float(y), float(x + width), float(y + height)
+
+
+@pytest.mark.parametrize(
+    ("options", "values"),
+    [
+        ({}, {}),
+        ({"speed": 2}, {}),
+        ({"fps": 2}, {}),
+        ({"fps": 25}, {}),
+        ({}, {"container": "webm", "video": "vp9"}),
+        ({}, {"container": "gif", "fps": 12}),
+    ],
+)
+def test_moving_box_hides_every_pixel_at_all_times(
+    options: dict[str, Any], values: dict[str, Any], slides: Path, tmp_path: Path
+) -> None:
+    profile = _profile(options | {"blur": [{"box": _MOVING, "to_seconds": 4.5}]}, **values)
+    clip = cut_file(slides, Fraction(0), Fraction(5), tmp_path / f"clip.{profile.container}", profile)
+    length = Fraction(5) / Fraction(options.get("speed", 1))
+    readable = 0
+    for start, end, gray in _shown(clip, length):
+        levels = gray.astype(int)
+        for time in np.linspace(float(start), float(end), 9):
+            if time >= min(4.5, length) - 0.001:
+                continue
+            left, top, right, bottom = _place(time)
+            rows, columns = slice(round(top * 96), round(bottom * 96)), slice(round(left * 160), round(right * 160))
+            box = levels[rows, columns]
+            near = np.lib.stride_tricks.sliding_window_view(box, 8, axis=1)  # a light and a dark stripe
+            assert (near.max(axis=2) - near.min(axis=2)).max() < _READABLE / 2, (float(start), float(time))
+        left, _, right, bottom = _place(float(start))
+        below = levels[min(95, round(bottom * 96) + 4) :, :]
+        readable += below.size > 0 and (below.max(axis=1) - below.min(axis=1)).min() > _READABLE
+    assert readable  # it is not hidden below the box
+    if profile.container != "gif":
+        with slides.open("rb") as file:
+            source = DescriptorSource(file.fileno())
+            facts = facts_of(slides)
+            plan = clip_plan(source, facts, profile, start=Fraction(0), end=Fraction(5), threads=1)
+        assert plan["frames"] == clip.made.frames
+
+
+def test_moving_crop_repeats_held_frames(slides: Path, tmp_path: Path) -> None:
+    path = [{"at_seconds": 0.5, "x": 0.2, "y": 0.5}, {"at_seconds": 1.5, "x": 0.8, "y": 0.5}]
+    clip = cut_file(slides, Fraction(0), Fraction(4), tmp_path / "clip.mp4", _profile({"aspect": "1:2", "focus": path}))
+    assert [float(end - start) for start, end, _ in _shown(clip, Fraction(4))] == pytest.approx(
+        [0.5, *[0.04] * 25, 0.5, 2.0], abs=0.002
+    )
+
+
 def _captions(*cues: Cue) -> Iterator[tuple[str, Any]]:
     track = TextTrack("en", "eng", cues)
     try:

@@ -99,6 +99,35 @@ def test_focus_stays_in_the_picture(focus: Any, left: float, tmp_path: Path) -> 
     _assert_shows(picture, left, 0.0, 102 / 320, 1.0)
 
 
+_PAN = [{"at_seconds": 0.04, "x": 51 / 320, "y": 0.5}, {"at_seconds": 0.24, "x": 251 / 320, "y": 0.5}]
+
+
+@pytest.mark.parametrize("options", [{"aspect": "9:16"}, {"size": {"width": 180, "height": 320, "enlarge": True}}])
+@pytest.mark.parametrize(("speed", "frames"), [(1, 10), (0.5, 13)])  # held for 80 ms, frames are repeated
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.typical(2)
+def test_focus_moves(options: dict[str, Any], speed: float, frames: int, rotation: int, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180, rotation=rotation)
+    profile = _profile(options | {"focus": _PAN, "speed": speed, "fade_seconds": 0.001})
+    clip = cut_file(tmp_path / "ramp.mp4", _START, _END, tmp_path / "clip.mp4", profile)
+    pictures = read_pictures(clip.path)
+    assert len(pictures) == frames
+    for time, picture in pictures[1:-1]:  # a pixel each millisecond
+        left = min(max(float(time) - 0.04, 0) * 1000, 200) / 320
+        _assert_shows(picture, left, 0.0, 102 / 320, 1.0)
+
+
+def test_focus_moves_on_over_the_parts(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    path = [{"at_seconds": 0.0, "x": 51 / 320, "y": 0.5}, {"at_seconds": 0.4, "x": 251 / 320, "y": 0.5}]
+    parts = [(tmp_path / "ramp.mp4", Fraction(0), Fraction(1, 5))] * 2
+    clip = cut_parts(parts, tmp_path / "clip.mp4", _profile({"aspect": "9:16", "focus": path}))
+    pictures = read_pictures(clip.path)
+    assert len(pictures) == 10
+    for time, picture in pictures:
+        _assert_shows(picture, float(time) * 500 / 320, 0.0, 102 / 320, 1.0)
+
+
 @pytest.mark.parametrize("rotation", [0, 90])
 @pytest.mark.parametrize(
     ("pixel_format", "codec"), [("yuv420p", "h264"), ("yuvj420p", "h264"), ("yuv420p10le", "hevc")]
@@ -136,6 +165,62 @@ def test_blur_fills_the_bars_with_the_enlarged_picture(pixel_format: str, codec:
         assert (x, y) == pytest.approx((0.5, down), abs=0.06)
     left, right = picture.source(0.2, 0.1)[0], picture.source(0.8, 0.1)[0]
     assert right - left == pytest.approx(0.6 * background, abs=0.04)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "h264"), ("mp4", "hevc"), ("webm", "vp9")])
+@pytest.mark.parametrize(
+    ("size", "found"),
+    [
+        ({"width": 90, "height": 160}, (90, 160)),
+        ({"width": 360, "height": 640}, (102, 180)),
+        ({"width": 360, "height": 640, "enlarge": True}, (360, 640)),
+    ],
+)
+def test_size_is_exact_and_enlarges_only_if_asked(
+    container: Any, codec: Any, size: Any, found: Any, tmp_path: Path
+) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    options = {"size": size, "focus": {"x": 0.0, "y": 0.5}}
+    clip, picture = _cut(tmp_path / "ramp.mp4", tmp_path, options, container=container, video=codec)
+    assert (picture.width, picture.height) == found
+    for across, down in ((0.1, 0.1), (0.5, 0.5), (0.9, 0.9)):
+        assert picture.source(across, down) == pytest.approx((across * 102 / 320, down), abs=_PIXEL)
+    with av.open(str(clip.path)) as file:
+        assert file.streams.video[0].sample_aspect_ratio in (None, 1)
+
+
+def test_animation_has_the_size(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    options = {"size": {"width": 360, "height": 640, "enlarge": True}}
+    clip = cut_file(
+        tmp_path / "ramp.mp4", _START, _END, tmp_path / "clip.gif", _profile(options, container="gif", video="gif")
+    )
+    with av.open(str(clip.path)) as file:
+        grey = next(file.decode(video=0)).to_ndarray(format="gray").astype(float)
+    assert grey.shape == (640, 360)
+    columns = grey.mean(axis=0)
+    rise = columns[-20:].mean() - columns[:20].mean()
+    assert 40 < rise < 70  # a third of the recording's width, which rises by about 180
+
+
+@pytest.mark.parametrize(("fit", "enlarge", "size"), [("pad", False, (320, 568)), ("blur", True, (360, 640))])
+def test_size_with_bars(fit: str, enlarge: bool, size: Any, tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    options = {"size": {"width": 360, "height": 640, "enlarge": enlarge}, "fit": fit}
+    _, picture = _cut(tmp_path / "ramp.mp4", tmp_path, options)
+    assert (picture.width, picture.height) == size
+    for across in (0.05, 0.5, 0.95):
+        assert picture.source(across, 0.5) == pytest.approx((across, 0.5), abs=2 * _PIXEL)
+    if fit == "pad":
+        assert picture.levels(0.5, 0.05) == pytest.approx((16, 128, 128), abs=3)
+
+
+def test_size_of_a_profile_replaces_its_height(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    output = Output.model_validate({"size": {"width": 200, "height": 200, "enlarge": True}})
+    profile = Profile(audio="none", max_height=90, output=output).rendered(None)
+    clip = cut_file(tmp_path / "ramp.mp4", _START, _END, tmp_path / "clip.mp4", profile)
+    assert (clip.made.width, clip.made.height) == (200, 200)
 
 
 def test_options_are_applied_in_order(tmp_path: Path) -> None:
@@ -194,6 +279,7 @@ def _poster(path: Path, output: Path, profile: Profile) -> bytes:
     [
         ({"aspect": "1:1"}, "aspect of the output changes the picture"),
         ({"crop": _QUARTER, "aspect": "16:9"}, "crop, aspect of the output changes the picture"),
+        ({"size": {"width": 180, "height": 320}}, "size of the output changes the picture"),
         ({"fps": 30}, "a frame rate is set"),
         ({"max_height": 48}, "the profile changes the size"),
     ],

@@ -314,7 +314,7 @@ class Resource:
     ) -> Call[Any, Any]:
         """Return the validated call. Raise the errors of the body, the query and the headers together."""
         set_caller(request.scope, key.key_id)
-        value = parse_json(text)
+        value = parse_json(text, members=operation.body.max_members, tokens=operation.body.max_tokens)
         parameters = request.scope["query_string"].decode("latin-1")
         found: list[RequestError] = []
         body = collected(found, lambda: validate_body(operation.body, value))

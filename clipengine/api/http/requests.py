@@ -27,7 +27,7 @@ from pydantic_core import PydanticCustomError
 from clipengine.clips.clip import EventType, MessageFormat, OnTimeout
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
-from clipengine.clips.options.output import Output
+from clipengine.clips.options.output import MAX_POINTS, Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
@@ -56,7 +56,10 @@ from clipengine.webhooks.sign import check_secret
 
 N = TypeVar("N")
 
+MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a `metadata` of 100 keys
+MAX_TOKENS = 20_000  # strings, brackets and commas of JSON
 MAX_BATCH = 100
+MAX_SEGMENTS = 1000
 MAX_PAGE = 100  # objects of a list
 # What the schema says about values that a validator checks.
 _UNIQUE: JsonDict = {"uniqueItems": True}
@@ -66,6 +69,8 @@ _TAG: JsonDict = {"pattern": rf"^[^,\s{_CONTROLS}]([^,{_CONTROLS}]*[^,\s{_CONTRO
 _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
 _CURSOR: JsonDict = {"pattern": "^[A-Za-z0-9_-]+={0,2}$"}
+_RANGE_TOKENS = 10  # with all fields: its braces, names, label, and commas
+_POINTS_TOKENS = 2 * MAX_POINTS * 12  # of a moving focus and of boxes: names, braces and commas
 MAX_PARAMETERS = 50  # of a query
 MAX_IDS = 40  # of a query, which has other parameters as well
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
@@ -204,6 +209,8 @@ class Body(BaseModel):
     """
 
     max_bytes: ClassVar[int | None] = 16 * 1024
+    max_members: ClassVar[int] = MAX_MEMBERS  # of one object or array
+    max_tokens: ClassVar[int] = MAX_TOKENS
     always_hashed: ClassVar[Collection[str]] = ()
 
     model_config = ConfigDict(
@@ -290,8 +297,10 @@ def _after_start(value: float, info: ValidationInfo) -> float:
 class WrittenRange(Body):
     """A range in a file that is written."""
 
-    start_seconds: Seconds = Field(ge=0, description="On the recording's timeline.")
-    end_seconds: Annotated[Seconds, AfterValidator(_after_start)] = Field(description="End of the range, exclusive.")
+    start_seconds: Seconds = Field(ge=0, allow_inf_nan=False, description="On the recording's timeline.")
+    end_seconds: Annotated[Seconds, AfterValidator(_after_start)] = Field(
+        allow_inf_nan=False, description="End of the range, exclusive."
+    )
     label: Annotated[
         str, Field(max_length=MAX_LABEL_CHARACTERS, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)
     ] = Field(default="", description="Its name in the file.")
@@ -299,6 +308,7 @@ class WrittenRange(Body):
 
 class WriteRanges(Body):
     max_bytes = None  # a label may have 800 bytes
+    max_members, max_tokens = MAX_ROWS, MAX_ROWS * _RANGE_TOKENS
     model_config = _like(format="edl", ranges=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
 
     format: RangeFormat = Field(
@@ -335,6 +345,7 @@ LastSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, Afte
 
 class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
+    max_members, max_tokens = MAX_POINTS, MAX_TOKENS + _POINTS_TOKENS
     always_hashed = (
         *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
         "expires_at",
@@ -429,6 +440,33 @@ class CreateClip(Body):
         )
 
 
+class ListedSegment(WrittenRange):
+    """A segment of a list. It may lie outside the recording; only a clip of it may not."""
+
+    label: Annotated[
+        str, Field(max_length=MAX_LABEL_CHARACTERS, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)
+    ] = Field(default="", description="Its name.")
+
+
+class Look(Body):
+    """What clips of the segments look like. `limits.output` applies to a clip, not here."""
+
+    output: Output | None = Field(default=None, description="Output options, as in the request for a clip.")
+    subtitles: SubtitlesOfClip | None = Field(default=None, description="As in the request for a clip.")
+
+
+class PutSegments(Body):
+    max_bytes = None  # a label may have 800 bytes
+    max_members, max_tokens = MAX_SEGMENTS, MAX_TOKENS + MAX_SEGMENTS * _RANGE_TOKENS + _POINTS_TOKENS
+    model_config = _like(segments=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
+
+    title: Annotated[
+        str, Field(max_length=MAX_LABEL_CHARACTERS, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)
+    ] = Field(default="", description="Title of the list.")
+    segments: list[ListedSegment] = Field(max_length=MAX_SEGMENTS, description="In the order of the list.")
+    look: Look = Field(default=Look(), description="What clips of the segments look like.")
+
+
 class BatchedClip(CreateClip):
     """One clip of a batch."""
 
@@ -440,7 +478,7 @@ class BatchedClip(CreateClip):
 class CreateClips(Body):
     """A batch of clips, of one recording or of several."""
 
-    max_bytes = None  # as for a clip
+    max_bytes, max_members, max_tokens = None, CreateClip.max_members, CreateClip.max_tokens
 
     clips: list[BatchedClip] = Field(min_length=1, max_length=MAX_BATCH)
 
@@ -775,6 +813,12 @@ class SearchText(PageQuery):
         examples=["budget"],
         description='A cue must contain all words, in any case. `"two words"` must follow each other; `bud*` is the '
         "beginning of a word.",
+    )
+
+
+class GetShareCode(Query):
+    start_seconds: float = Field(
+        default=0, ge=0, le=1e6, allow_inf_nan=False, description="Where the link begins the clip, in its seconds."
     )
 
 

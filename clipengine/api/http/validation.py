@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from clipengine.api.http.former import current_name
-from clipengine.api.http.requests import MAX_PARAMETERS, B, Q
+from clipengine.api.http.requests import MAX_MEMBERS, MAX_PARAMETERS, MAX_TOKENS, B, Q
 from clipengine.clips.request import lone_surrogate
 from clipengine.errors import (
     Busy,
@@ -42,8 +42,6 @@ from clipengine.errors import (
 from clipengine.timecode import now_ms
 
 MAX_DEPTH = 32
-MAX_MEMBERS = 200  # of one object or array; the largest valid one is a `metadata` of 100 keys
-MAX_TOKENS = 20_000  # strings, brackets and commas
 READ_SECONDS = 30
 
 # A whole string, a bracket or a comma. Possessive, and a string may lack its end: the scan is linear on any input.

@@ -85,6 +85,13 @@ _OF_OBJECT = {
         "height": "As a part of the height, 0 to 1.",
         "width": "As a part of the width, 0 to 1.",
     },
+    "BoxAt": {
+        "at_seconds": "In seconds of the clip, after `speed`.",
+        "height": "As a part of the height, 0 to 1.",
+        "width": "As a part of the width, 0 to 1.",
+    },
+    "FocusAt": {"at_seconds": "In seconds of the clip, after `speed`."},
+    "MovingBox": {"from_seconds": "In seconds of the clip, after `speed`. Default: the start of the clip."},
     "ClipResult": {
         "audio_codec": "Codec of the audio; null without audio.",
         "bytes_read": "Bytes of the recordings that were read.",
@@ -107,6 +114,10 @@ _OF_OBJECT = {
         "events": "Events to send. Default: `clip.ready` and `clip.failed`.",
     },
     "DeliveryPayloadObject": {"attempt": "Number of attempts so far.", "status": "State of the delivery."},
+    "ExactSize": {
+        "height": "Even number of pixels.",
+        "width": "Even number of pixels.",
+    },
     "ResultPart": {
         "offset_seconds": "Where the part begins in the clip.",
     },

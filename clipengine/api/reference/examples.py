@@ -147,7 +147,11 @@ _PYTHON = {
     "post_recordings_recording_id_ranges": 'client.recordings.ranges(recording_id, "ranges.csv").data',
     "post_recordings_recording_id_ranges_file": "client.recordings.write_ranges(\n    recording_id, "
     '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], "cut.edl"\n)',
+    "get_recordings_recording_id_segments": "client.recordings.segments(recording_id).segments",
+    "put_recordings_recording_id_segments": "client.recordings.put_segments(\n    recording_id, "
+    '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], version=3\n)',
     "get_status": 'client.installation.status()["queue"]',
+    "get_storage": 'client.installation.storage()["clips"]["bytes"]',
     "get_settings": 'client.installation.settings()["limits"]',
     "get_keys": "client.installation.keys().data",
     "post_keys": 'client.installation.create_key("laptop", scopes=["read"]).key',
@@ -172,6 +176,8 @@ _PYTHON = {
     "get_clips_clip_id_deliveries": "client.clips.deliveries(clip_id).data",
     "post_clips_clip_id_shares": "client.clips.share(clip_id).url",
     "get_clips_clip_id_shares": "client.clips.shares(clip_id).data",
+    "get_clips_clip_id_shares_share_id": "client.clips.share_link(clip_id, share_id).url",
+    "get_clips_clip_id_shares_share_id_qr.svg": 'client.clips.share_code(clip_id, share_id, "link.svg")',
     "delete_clips_clip_id_shares_share_id": "client.clips.unshare(clip_id, share_id)",
     "get_profiles": "client.profiles.list().data",
     "get_events": "for event in client.events():\n    print(event.event, event.data)",
@@ -263,6 +269,11 @@ def _query(operation: Mapping[str, Any]) -> dict[str, Any]:
     return {each["name"]: _example(each["schema"]) for each in shown}
 
 
+def _headers(operation: Mapping[str, Any]) -> dict[str, str]:
+    known = [each for each in operation.get("parameters", ()) if each["in"] == "header"]
+    return {each["name"]: each["schema"]["examples"][0] for each in known if "examples" in each["schema"]}
+
+
 def _curl(entry: Entry, body: Schema, kind: str) -> str:
     path = re.sub(r"\{(\w+)\}", lambda match: f"${match[1].upper()}", entry.path)
     query = "&".join(f"{name}={value}" for name, value in _query(entry.operation).items())
@@ -272,7 +283,9 @@ def _curl(entry: Entry, body: Schema, kind: str) -> str:
         options.append('-H "Authorization: Bearer $KEY"')
     if kind == "application/json":
         options += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(_example(body))}'"]
-    if entry.method == "PUT":
+    if entry.method == "PUT" and kind == "application/json":
+        options += ["-X PUT", *(f"-H '{name}: {value}'" for name, value in _headers(entry.operation).items())]
+    elif entry.method == "PUT":
         options.append("-H 'Content-Type: text/vtt' -T meeting.vtt" if kind == "text/vtt" else "-T meeting.mp4")
     elif kind == "text/plain":
         options.append("-H 'Content-Type: text/plain' --data-binary @ranges.csv")

@@ -70,6 +70,7 @@ _TAGS = {
     "ingest": "Events of other systems.",
     "keys": "API keys.",
     "status": "State of the installation.",
+    "storage": "What fills the store.",
     "settings": "Settings of the installation.",
     "health": "Checks without a key.",
 }

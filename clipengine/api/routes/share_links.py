@@ -23,7 +23,7 @@ from clipengine.api.http.ports import Engine
 from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.routes.downloads import serve_clip, serve_poster
 from clipengine.api.routes.page import store_origins
-from clipengine.api.routes.share_page import Address, missing_page, oembed, player_page, share_page
+from clipengine.api.routes.share_page import Address, missing_page, oembed, player_page, share_page, start_of
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipNotFound, NotFound, StorageError, StorageUnavailable
 from clipengine.ledger.shares import Share
@@ -86,11 +86,18 @@ class _Links:
         )
 
     def page(self, request: Request) -> Response:
-        return self._html(request, lambda found: share_page(found.share, found.clip, found.address), "'none'")
+        def render(found: _Found) -> str:
+            return share_page(found.share, found.clip, found.address, _start(request, found))
+
+        return self._html(request, render, "'none'")
 
     def player(self, request: Request) -> Response:
         ancestors = " ".join(self._settings.shares.frame_ancestors) or "'none'"
-        return self._html(request, lambda found: player_page(found.clip, found.address), ancestors, "embed")
+
+        def render(found: _Found) -> str:
+            return player_page(found.clip, found.address, _start(request, found))
+
+        return self._html(request, render, ancestors, "embed")
 
     def video(self, request: Request) -> Response:
         found = self._find(request, request.path_params["token"])
@@ -166,6 +173,10 @@ def _valid(found: _Found) -> int:
     clip, expires_at = found.clip, found.share.expires_at
     seconds = _SECONDS_TO_START + round(2 * (clip.end_seconds - clip.start_seconds))
     return seconds if expires_at is None else min(seconds, (expires_at - now_ms()) // 1000)
+
+
+def _start(request: Request, found: _Found) -> float:
+    return start_of(request.query_params.get("t"), found.clip)
 
 
 def _is_viewer(request: Request) -> bool:

@@ -19,6 +19,7 @@ from clipengine.recordings.media_types import media_type
 from clipengine.settings import Settings
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
+_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?\Z", re.ASCII)
 _AUDIO_SIZE = (480, 120)
 _SITE = "clipengine"
 
@@ -61,7 +62,13 @@ class Address:
         return f"{self.page}/poster"
 
 
-def share_page(share: Share, clip: Clip, address: Address) -> str:
+def start_of(text: str | None, clip: Clip) -> float:
+    """Return where a link begins the clip, by its parameter `t`; 0 if it is missing, wrong, or after the end."""
+    seconds = float(text) if text and _SECONDS.match(text) else 0.0
+    return seconds if clip.result is not None and seconds < clip.result.duration_seconds else 0.0
+
+
+def share_page(share: Share, clip: Clip, address: Address, start: float = 0.0) -> str:
     return rendered(
         "share_page",
         share=share,
@@ -70,13 +77,13 @@ def share_page(share: Share, clip: Clip, address: Address) -> str:
         expiry=None if share.expires_at is None else datetime.fromtimestamp(share.expires_at / 1000, UTC),
         properties=_properties(clip, address),
         names=_names(share, clip, address),
-        **_player(clip, f"{address.token}/"),
+        **_player(clip, f"{address.token}/", start),
     )
 
 
-def player_page(clip: Clip, address: Address) -> str:
+def player_page(clip: Clip, address: Address, start: float = 0.0) -> str:
     """Return the page for frames of other sites: the player alone."""
-    return rendered("share_embed", **_player(clip, f"../s/{address.token}/"))
+    return rendered("share_embed", **_player(clip, f"../s/{address.token}/", start))
 
 
 def missing_page() -> str:
@@ -108,9 +115,11 @@ def oembed(clip: Clip, address: Address, max_width: int | None, max_height: int 
     }
 
 
-def _player(clip: Clip, folder: str) -> dict[str, Any]:
+def _player(clip: Clip, folder: str, start: float) -> dict[str, Any]:
     """Return the values of the player. `folder` is the relative URL that `video` and `poster` are appended to."""
-    return {"clip": clip, "kind": _kind(clip), "size": _size(clip), "has_poster": _has_poster(clip), "folder": folder}
+    place = f"#t={start:g}" if start else ""  # a media fragment, which players understand
+    shown = {"has_poster": _has_poster(clip) and not start, "folder": folder, "place": place}
+    return {"clip": clip, "kind": _kind(clip), "size": _size(clip), **shown}
 
 
 def _properties(clip: Clip, address: Address) -> dict[str, str]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import ipaddress
+from urllib.parse import urlsplit
+
+import segno
 from starlette.responses import Response
 
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
-from clipengine.api.http.requests import CreateShare, NoBody, NoQuery, PageQuery
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
+from clipengine.api.http.requests import CreateShare, GetShareCode, NoBody, NoQuery, PageQuery
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.share_page import Address
 from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, ShareNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.objects.share import NewShareObject, ShareObject
+from clipengine.ledger.shares import Share
+from clipengine.objects.share import NewShareObject, SharedLinkObject, ShareObject
 from clipengine.timecode import now_ms
 
 
@@ -28,12 +35,44 @@ def create_share(call: Call[NoQuery, CreateShare]) -> Response:
     def work() -> StoredAnswer:
         shares = call.ledger.shares
         share, token = shares.create(clip_id, expires_at=expires_at, download=body.download, embed=body.embed)
-        address = Address(base, token)
-        embed_url = address.embed if share.embed else None
-        shown = NewShareObject.of(share, url=address.page, embed_url=embed_url, video_url=address.video)
-        return StoredAnswer(201, shown.to_object(), {}, private=True)
+        return StoredAnswer(201, NewShareObject.of(share, **_links(base, share, token)).to_object(), {}, private=True)
 
     return once(call, work)
+
+
+def _links(base: str, share: Share, token: str | None) -> dict[str, str | None]:
+    """Return the links of a share as fields of its object."""
+    if token is None:
+        return {"url": None, "embed_url": None, "video_url": None, "note": None}
+    address = Address(base, token)
+    embed_url = address.embed if share.embed else None
+    return {"url": address.page, "embed_url": embed_url, "video_url": address.video, "note": loopback_note(base)}
+
+
+def loopback_note(base: str) -> str | None:
+    """Return what to do about links to this machine only, or None if others can probably open them."""
+    host = urlsplit(base).hostname or ""
+    with contextlib.suppress(ValueError):
+        host = "localhost" if ipaddress.ip_address(host).is_loopback else host
+    return _LOOPBACK if host == "localhost" or host.endswith(".localhost") else None
+
+
+def get_share(call: Call[NoQuery, NoBody]) -> Response:
+    share, token = call.ledger.shares.get(find_clip(call).clip_id, call.path("share_id"))
+    base = Address.base_of(call.request, call.engine.settings)
+    reason = _OTHER_KEY if token is None else None
+    return json_response(SharedLinkObject.of(share, **_links(base, share, token), url_reason=reason).to_object())
+
+
+def get_share_code(call: Call[GetShareCode, NoBody]) -> Response:
+    _, token = call.ledger.shares.get(find_clip(call).clip_id, call.path("share_id"))
+    if token is None:
+        raise Conflict(_OTHER_KEY, hint="Create another share.")
+    url = Address(Address.base_of(call.request, call.engine.settings), token).page
+    start = call.query.start_seconds
+    picture = io.BytesIO()
+    segno.make_qr(f"{url}?t={start:g}" if start else url).save(picture, kind="svg", scale=4, light="#fff")
+    return Response(picture.getvalue(), media_type="image/svg+xml")
 
 
 def list_shares(call: Call[PageQuery, NoBody]) -> Response:
@@ -46,6 +85,10 @@ def delete_share(call: Call[NoQuery, NoBody]) -> Response:
     return Response(status_code=204)
 
 
+_LOOPBACK = (
+    "Only this machine can open the link: set server.public_url to an address of the engine that others can reach."
+)
+_OTHER_KEY = "The link was made with another key of the secrets, so it cannot be shown again"
 _SHARES = "/v1/clips/{clip_id}/shares"
 
 OPERATIONS = [
@@ -55,7 +98,7 @@ OPERATIONS = [
         "write",
         create_share,
         "Share a clip",
-        [Answer(201, "The share, with its link, which is not shown again.", NewShareObject)],
+        [Answer(201, "The share, with its link.", NewShareObject)],
         (ClipNotFound, ClipNotComplete, Conflict),
         body=CreateShare,
         creates=True,
@@ -69,6 +112,25 @@ OPERATIONS = [
         [Answer(200, "One page of shares, newest first.", ShareObject, page=True)],
         (ClipNotFound,),
         query=PageQuery,
+    ),
+    Operation(
+        "GET",
+        f"{_SHARES}/{{share_id}}",
+        "write",
+        get_share,
+        "Get a share with its link",
+        [Answer(200, "The share, with its link.", SharedLinkObject)],
+        (ClipNotFound, ShareNotFound),
+    ),
+    Operation(
+        "GET",
+        f"{_SHARES}/{{share_id}}/qr.svg",
+        "write",
+        get_share_code,
+        "Get the link of a share as a QR code",
+        [Answer(200, "The QR code.", media_type="image/svg+xml")],
+        (ClipNotFound, ShareNotFound, Conflict),
+        query=GetShareCode,
     ),
     Operation(
         "DELETE",

@@ -1,14 +1,16 @@
-"""Effects that depend on the times of a clip: fades, muted ranges, blurred boxes and speed. Pure."""
+"""Effects that depend on the times of a clip: fades, muted ranges, blurred boxes, movements and speed. Pure."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
-from clipengine.clips.options.output import BlurBox, Output
+from clipengine.clips.options.output import AnyBox, At, BlurBox, Focus, FocusAt, MovingBox, Output, Path, Region
 
 _Span = tuple[Fraction, Fraction]
 # Seconds for which a faded picture is shown at most, apart from the part that is left of a frame.
@@ -17,6 +19,7 @@ FADE_STEP = Fraction(1, 25)
 _LONGEST_STEP = Fraction(101, 1000)
 _SHORTEST_BLUR = Fraction(1, 50)  # between two frames with the same picture; animations cannot show less
 _TIE = Fraction(1, 2000)  # seconds; times of frames are rounded
+_ROUNDED_SECONDS = 0.001  # by which the file may show a picture earlier or later
 
 
 @dataclass(frozen=True)
@@ -27,17 +30,31 @@ class Effects:
     fade_in: Fraction = Fraction(0)
     fade_out: Fraction = Fraction(0)
     muted: tuple[_Span, ...] = ()  # in order
-    blurred: tuple[BlurBox, ...] = ()
+    blurred: tuple[AnyBox, ...] = ()
+    focus: tuple[FocusAt, ...] = ()  # if it moves
     tempo: Fraction = Fraction(1)
 
-    def boxes(self, time: Fraction, duration: Fraction) -> tuple[BlurBox, ...]:
-        """Return the boxes to blur in a frame that is shown at `time`: all that hide something before its end."""
+    def boxes(self, time: Fraction, duration: Fraction) -> tuple[Region, ...]:
+        """Return the parts to blur in a frame that is shown at `time`: all that a box hides before the frame's end."""
         end = time + max(duration - _TIE, _TIE)
         return tuple(
-            box
+            box if isinstance(box, BlurBox) else _swept(box, float(time), float(time + duration))
             for box in self.blurred
             if box.from_seconds < end and (box.to_seconds is None or box.to_seconds > time + _TIE)
         )
+
+    def focus_at(self, time: Fraction) -> Focus:
+        """Return the focus, which moves, at a time."""
+        x, y = _at(self.focus, float(time), ("x", "y"))
+        return Focus(x=x, y=y)
+
+    @cached_property
+    def changing(self) -> list[_Span]:
+        """Spans in which the picture changes all the time, in order: fades and movements."""
+        paths: list[Path] = [self.focus, *(box.box for box in self.blurred if isinstance(box, MovingBox))]
+        spans = [(Fraction(0), self.fade_in), (self.length - self.fade_out, self.length)]
+        spans += [span for path in paths for span in _movements(path)]
+        return _merged(span for span in spans if span[0] < span[1])
 
     @cached_property
     def blur_changes(self) -> list[Fraction]:
@@ -65,24 +82,23 @@ def effects_of(
         fade_out=fade if last else Fraction(0),
         muted=tuple(span for span in spans if span is not None),
         blurred=tuple(_moved(box, start) for box in output.blur or () if _is_shown(box, start, length)),
+        focus=_later(output.focus_path, start),
         tempo=output.tempo,
     )
 
 
-def faded_steps(
+def changing_steps(
     time: Fraction, duration: Fraction, effects: Effects, *, step: Fraction
 ) -> Iterator[tuple[Fraction, Fraction]]:
     """Yield time and duration of each frame to write for one that is shown at `time`.
 
-    A frame that is held during a fade is repeated, so that it fades too: every `step` seconds, the usual distance of
-    frames, or more often if they are farther apart than FADE_STEP.
+    A frame that is held during a fade or a movement is repeated, so that it changes too: every `step` seconds, the
+    usual distance of frames, or more often if they are farther apart than FADE_STEP.
     """
-    if not (effects.fade_in or effects.fade_out):
-        yield time, duration
-        return
     step, end = min(step or FADE_STEP, FADE_STEP), time + duration
-    for low, high in ((Fraction(0), effects.fade_in), (effects.length - effects.fade_out, effects.length)):
-        if low < high and end - time > step * 3 / 2:
+    changing = effects.changing if duration > step * 3 / 2 else ()
+    for low, high in changing:
+        if end - time > step * 3 / 2:
             if time < low < end - step / 2:
                 yield time, low - time
                 time = low
@@ -115,10 +131,10 @@ def effect_steps(
 ) -> Iterator[tuple[Fraction, Fraction]]:
     """Yield time and duration of each frame to write for one that is shown at `time`.
 
-    A frame that is held is repeated where a box begins or ends, and with `fades` while it fades.
+    A frame that is held is repeated where a box begins or ends, and with `fades` while it fades or something moves.
     """
-    faded = faded_steps(time, duration, effects, step=step) if fades else ((time, duration),)
-    for start, shown in faded:
+    changing = changing_steps(time, duration, effects, step=step) if fades else ((time, duration),)
+    for start, shown in changing:
         changes = effects.blur_changes
         changes = changes[bisect_left(changes, start) : bisect_left(changes, start + shown)]
         yield from repeated_steps(changes, start, shown, step=step, shortest=_SHORTEST_BLUR)
@@ -129,10 +145,54 @@ def _within(low: Fraction, high: Fraction, start: Fraction, length: Fraction) ->
     return (low, high) if low < high else None
 
 
-def _is_shown(box: BlurBox, start: Fraction, length: Fraction) -> bool:
+def _is_shown(box: AnyBox, start: Fraction, length: Fraction) -> bool:
     return box.from_seconds < start + length and (box.to_seconds is None or box.to_seconds > start)
 
 
-def _moved(box: BlurBox, start: Fraction) -> BlurBox:
+def _moved(box: AnyBox, start: Fraction) -> AnyBox:
+    """Return the box on the clock of a part that begins at `start`."""
     end = None if box.to_seconds is None else box.to_seconds - float(start)
-    return box.model_copy(update={"from_seconds": box.from_seconds - float(start), "to_seconds": end})
+    moved = {"from_seconds": box.from_seconds - float(start), "to_seconds": end}
+    path = {"box": _later(box.box, start)} if isinstance(box, MovingBox) else {}
+    return box.model_copy(update=moved | path)
+
+
+def _later(path: tuple[At, ...], start: Fraction) -> tuple[At, ...]:
+    return tuple(each.model_copy(update={"at_seconds": each.at_seconds - float(start)}) for each in path)
+
+
+def _at(path: Path, time: float, names: Sequence[str]) -> list[float]:
+    """Return the values of these names at a time of a path."""
+    number = bisect_right(path, time, key=lambda each: each.at_seconds)
+    before, after = path[max(0, number - 1)], path[min(number, len(path) - 1)]
+    length = after.at_seconds - before.at_seconds
+    part = (time - before.at_seconds) / length if length > 0 else 0.0
+    return [getattr(before, name) * (1 - part) + getattr(after, name) * part for name in names]
+
+
+def _swept(box: MovingBox, start: float, end: float) -> Region:
+    """Return the smallest region with all of a box between two times: a frame that is shown meanwhile hides it."""
+    low = max(start - _ROUNDED_SECONDS, box.from_seconds)
+    high = min(end + _ROUNDED_SECONDS, math.inf if box.to_seconds is None else box.to_seconds)
+    times = [low, *(each.at_seconds for each in box.box if low < each.at_seconds < high), max(low, high)]
+    places = [_at(box.box, time, ("x", "y", "width", "height")) for time in times]
+    x, y = (min(place[side] for place in places) for side in (0, 1))
+    right, bottom = (min(1.0, max(place[side] + place[side + 2] for place in places)) for side in (0, 1))
+    return Region(x=x, y=y, width=right - x, height=bottom - y)
+
+
+def _movements(path: Path) -> Iterator[_Span]:
+    """Yield the spans between points of a path that differ."""
+    for each, later in pairwise(path):
+        if each.model_copy(update={"at_seconds": later.at_seconds}) != later:
+            yield Fraction(each.at_seconds), Fraction(later.at_seconds)
+
+
+def _merged(spans: Iterable[_Span]) -> list[_Span]:
+    merged: list[_Span] = []
+    for low, high in sorted(spans):
+        if merged and low <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], high)
+        else:
+            merged.append((low, high))
+    return merged

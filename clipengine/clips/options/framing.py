@@ -5,14 +5,16 @@ Sizes and positions are whole even numbers of pixels, because the clip's chroma 
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
-from clipengine.clips.options.output import Focus, Output, Region
+from clipengine.clips.options.output import ExactSize, Focus, Output, Region
 from clipengine.clips.options.profiles import Profile
 from clipengine.recordings.facts import VideoFacts
 
 _LEAST_PIXELS = 16  # in both directions; encoders need some
+_FUZZ = 1e-6  # of pixels; fractions are not exact
 
 
 class Box(NamedTuple):
@@ -47,27 +49,39 @@ def framing(
 ) -> Framing:
     """Return the framing of an upright picture of an even size with the sample aspect ratio `ratio`.
 
-    With `square`, the clip has square pixels even if no `aspect` is set.
+    With `square`, the clip has square pixels even if no `aspect` is set. A focus that moves is where it is first.
     """
-    region = _part(output.crop, width, height)
+    focus = output.focus_path[0] if output.focus_path else output.focus
+    region = shown_region(output, width, height, ratio, focus if isinstance(focus, Focus) else None)
     aspect = output.aspect_ratio
-    if aspect is not None and output.fit in (None, "crop"):
-        region = _narrowed(region, aspect / ratio, _point(output.focus, region, width, height))
     shown_width, shown_height = region.width * ratio, Fraction(region.height)
     if aspect is None and not square:
         size = _limited(Fraction(region.width), shown_height, max_height)
         return Framing(region, size, size, ratio)
-    if aspect is None or output.fit in (None, "crop"):
-        size = _limited(shown_width, shown_height, max_height)
-        return Framing(region, size, size, Fraction(1))
-    short = min(shown_width, shown_height)
-    canvas = _limited(max(short, short * aspect), max(short, short / aspect), max_height)
+    fills = aspect is None or output.fit in (None, "crop")
+    if output.size is not None:
+        canvas = _sized(output.size, shown_width, shown_height, fills)
+    elif aspect is None or fills:
+        canvas = _limited(shown_width, shown_height, max_height)
+    else:
+        short = min(shown_width, shown_height)
+        canvas = _limited(max(short, short * aspect), max(short, short / aspect), max_height)
+    if fills:
+        return Framing(region, canvas, canvas, Fraction(1))
     scale = min(canvas.width / shown_width, canvas.height / shown_height)
     inner = Size(
         min(canvas.width, max(2, _even(shown_width * scale))),
         min(canvas.height, max(2, _even(shown_height * scale))),
     )
     return Framing(region, inner, canvas, Fraction(1))
+
+
+def shown_region(output: Output, width: int, height: int, ratio: Fraction, focus: Focus | None) -> Box:
+    """Return the part that is shown of an upright picture of this size, with the focus at this point."""
+    region = _part(output.crop, width, height)
+    if output.aspect_ratio is None or output.fit not in (None, "crop"):
+        return region
+    return _narrowed(region, output.aspect_ratio / ratio, _point(focus, region, width, height))
 
 
 def clip_size(video: VideoFacts, profile: Profile) -> Size:
@@ -114,6 +128,19 @@ def pixels_of(region: Region, width: int, height: int) -> Box:
     return Box(x, y, shown_width, shown_height)
 
 
+def covering_pixels(region: Region, width: int, height: int) -> Box:
+    """Return pixels that contain a region of a picture of this size, with all of those that it touches."""
+    (x, wide), (y, high) = _cover(region.x, region.width, width), _cover(region.y, region.height, height)
+    return Box(x, y, wide, high)
+
+
+def _cover(start: float, length: float, whole: int) -> tuple[int, int]:
+    first = 2 * math.floor(start * whole / 2 + _FUZZ)
+    last = min(whole, 2 * math.ceil((start + length) * whole / 2 - _FUZZ))
+    size = min(whole, max(last - first, _LEAST_PIXELS))
+    return min(first, whole - size), size
+
+
 def _part(crop: Region | None, width: int, height: int) -> Box:
     return Box(0, 0, width, height) if crop is None else pixels_of(crop, width, height)
 
@@ -137,6 +164,14 @@ def _narrowed(region: Box, aspect: Fraction, point: tuple[Fraction, Fraction]) -
     x = min(max(_even(point[0] - Fraction(width, 2)), region.x), region.x + region.width - width)
     y = min(max(_even(point[1] - Fraction(height, 2)), region.y), region.y + region.height - height)
     return Box(x, y, width, height)
+
+
+def _sized(size: ExactSize, shown_width: Fraction, shown_height: Fraction, fills: bool) -> Size:
+    """Return the size, made smaller if a picture of this size would be enlarged in it but must not."""
+    scales = size.width / shown_width, size.height / shown_height
+    scale = max(scales) if fills else min(scales)
+    shrink = Fraction(1) if size.enlarge else max(Fraction(1), scale)
+    return Size(max(2, _even(size.width / shrink)), max(2, _even(size.height / shrink)))
 
 
 def _limited(width: Fraction, height: Fraction, max_height: int | None) -> Size:

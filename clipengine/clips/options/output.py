@@ -9,13 +9,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_serializer,
 )
@@ -32,7 +36,9 @@ WATERMARK_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 _MAX_RANGES = 100
 _MAX_BOXES = 50
 _ASPECT = r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$"
+MAX_POINTS = 1000  # of a moving focus, and of all moving boxes of a clip
 _MAX_ASPECT = 10
+_MAX_SIDE = 8640
 _ROUNDED = 1e-9  # of sums of fractions
 _SLOWEST, _FASTEST = 0.25, 10_000
 _MAX_AUDIBLE_SPEED = 16  # faster clips are timelapses: silent, at a constant rate
@@ -77,18 +83,30 @@ class Region(Options):
         return self.width > 1 - _ROUNDED and self.height > 1 - _ROUNDED
 
 
+def _after_the_start(end: float | None, info: ValidationInfo) -> float | None:
+    if end is not None and end <= info.data.get("from_seconds", end - 1):
+        raise PydanticCustomError("span", "must be after from_seconds")
+    return end
+
+
+_End = Annotated[
+    _Seconds | None,
+    Field(description="As `from_seconds`. Default: the end of the clip."),
+    AfterValidator(_after_the_start),
+]
+
+
 class BlurBox(Region):
     """A part of the picture that is blurred, from `from_seconds` on until `to_seconds` of the clip."""
 
     from_seconds: _Seconds = 0.0
-    to_seconds: _Seconds | None = Field(default=None, description="As `from_seconds`. Default: the end of the clip.")
+    to_seconds: _End = None
 
-    @field_validator("to_seconds")
-    @classmethod
-    def _after_the_start(cls, end: float | None, info: ValidationInfo) -> float | None:
-        if end is not None and end <= info.data.get("from_seconds", end - 1):
-            raise PydanticCustomError("span", "must be after from_seconds")
-        return end
+
+class BoxAt(Region):
+    """Where a box is at a time. Between two times it moves and grows at a constant speed."""
+
+    at_seconds: _Seconds
 
 
 class Focus(Options):
@@ -96,6 +114,60 @@ class Focus(Options):
 
     x: _Position
     y: _Position
+
+
+class FocusAt(Focus):
+    """Where the focus is at a time. Between two times it moves at a constant speed."""
+
+    at_seconds: _Seconds
+
+
+At = TypeVar("At", BoxAt, FocusAt)
+
+
+def _in_time(path: tuple[At, ...]) -> tuple[At, ...]:
+    if not path:
+        raise PydanticCustomError("path", "must not be empty")
+    if any(later.at_seconds <= each.at_seconds for each, later in pairwise(path)):
+        raise PydanticCustomError("path", "must be in the order of at_seconds, each after the one before")
+    return path
+
+
+_PATH = Field(strict=False, max_length=MAX_POINTS, json_schema_extra={"minItems": 1})
+_FocusPath = Annotated[tuple[FocusAt, ...], _PATH, AfterValidator(_in_time)]
+_BoxPath = Annotated[tuple[BoxAt, ...], _PATH, AfterValidator(_in_time)]
+Path = Sequence[FocusAt | BoxAt]
+
+
+class MovingBox(Options):
+    """A box that moves, and is blurred from `from_seconds` on until `to_seconds` of the clip."""
+
+    box: _BoxPath = Field(
+        description="Where the box is, in seconds of the clip. Before the first time it is as there, after the last "
+        "one as there."
+    )
+    from_seconds: _Seconds = 0.0
+    to_seconds: _End = None
+
+
+_FOCUS: TypeAdapter[Any] = TypeAdapter(Focus)
+_FOCUS_PATH: TypeAdapter[Any] = TypeAdapter(_FocusPath)
+_BOX: TypeAdapter[Any] = TypeAdapter(BlurBox)
+_MOVING_BOX: TypeAdapter[Any] = TypeAdapter(MovingBox)
+
+
+# The validators of unions would put the names of types into the places of faults.
+def _focus(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
+    return (_FOCUS_PATH if isinstance(value, list | tuple) else _FOCUS).validate_python(value)
+
+
+def _box(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
+    is_moving = isinstance(value, MovingBox) or (isinstance(value, dict) and "box" in value)
+    return (_MOVING_BOX if is_moving else _BOX).validate_python(value)
+
+
+AnyFocus = Annotated[Focus | _FocusPath, WrapValidator(_focus)]
+AnyBox = Annotated[BlurBox | MovingBox, WrapValidator(_box)]
 
 
 def _ratio(text: str) -> str:
@@ -106,8 +178,39 @@ def _ratio(text: str) -> str:
     return text
 
 
+class ExactSize(Options):
+    """A size of the picture in pixels."""
+
+    width: int = Field(ge=16, le=_MAX_SIDE, multiple_of=2)
+    height: int = Field(ge=16, le=_MAX_SIDE, multiple_of=2)
+    enlarge: bool = Field(
+        default=False,
+        description="Enlarge a smaller picture. Without it, the clip of a smaller one is smaller, in the same shape.",
+    )
+
+    @field_validator("height")
+    @classmethod
+    def _is_a_usual_shape(cls, height: int, info: ValidationInfo) -> int:
+        width = info.data.get("width", height)
+        if not height <= width * _MAX_ASPECT <= height * _MAX_ASPECT**2:
+            raise PydanticCustomError("size", f"must have a ratio between 1:{_MAX_ASPECT} and {_MAX_ASPECT}:1")
+        return height
+
+    @property
+    def ratio(self) -> Fraction:
+        return Fraction(self.width, self.height)
+
+
 _Ratio = Annotated[str, AfterValidator(_ratio), Field(json_schema_extra={"pattern": _ASPECT})]
-_Boxes = Annotated[tuple[BlurBox, ...], Field(strict=False, max_length=_MAX_BOXES)]
+
+
+def _of_few_points(boxes: tuple[AnyBox, ...]) -> tuple[AnyBox, ...]:
+    if sum(len(box.box) for box in boxes if isinstance(box, MovingBox)) > MAX_POINTS:
+        raise PydanticCustomError("points", f"must have at most {MAX_POINTS} places of boxes together")
+    return boxes
+
+
+_Boxes = Annotated[tuple[AnyBox, ...], Field(strict=False, max_length=_MAX_BOXES), AfterValidator(_of_few_points)]
 _Spans = Annotated[tuple[_Span, ...], Field(strict=False, max_length=_MAX_RANGES)]
 
 
@@ -128,11 +231,16 @@ _PICTURE = Use(needs="video", changes_picture=True)
 _ALSO_PICTURE = Use(changes_picture=True)
 
 
+def _has_shape(info: ValidationInfo) -> bool:
+    """Return False if the options have neither an aspect nor a size. Wrong ones are reported alone."""
+    return any(name not in info.data or info.data[name] is not None for name in ("aspect", "size"))
+
+
 class Output(Options):
     """Changes of the picture and the audio. Without a key, nothing is changed."""
 
     max_height: Annotated[int | None, _VIDEO] = Field(
-        default=None, ge=16, le=8640, description="Larger pictures are scaled down. Default: the profile's."
+        default=None, ge=16, le=_MAX_SIDE, description="Larger pictures are scaled down. Default: the profile's."
     )
     fps: Annotated[float | None, _VIDEO] = Field(
         default=None, gt=0, le=240, description="Frames per second. Default: the profile's."
@@ -143,13 +251,19 @@ class Output(Options):
     aspect: Annotated[_Ratio | None, _PICTURE] = Field(
         default=None, description="Aspect ratio of the clip, such as `9:16`, with square pixels.", examples=["9:16"]
     )
+    size: Annotated[ExactSize | None, _PICTURE] = Field(
+        default=None,
+        description="Size of the clip, with square pixels. The picture gets its shape by `fit`, as with an `aspect`.",
+    )
     fit: Fit | None = Field(
         default=None,
-        description="How the picture gets its `aspect`: `crop` cuts off the sides, `pad` adds black bars, `blur` fills "
-        "the bars with the blurred picture. Default: `crop`.",
+        description="How the picture gets its `aspect` or `size`: `crop` cuts off the sides, `pad` adds black bars, "
+        "`blur` fills the bars with the blurred picture. Default: `crop`.",
     )
-    focus: Focus | None = Field(
-        default=None, description="With `fit` `crop`: the point that stays nearest to the middle. Default: the middle."
+    focus: AnyFocus | None = Field(
+        default=None,
+        description="With `fit` `crop`: the point that stays nearest to the middle, or a list of where it is at times "
+        "of the clip. Default: the middle.",
     )
 
     fade_seconds: Annotated[float | None, _ALSO_PICTURE] = Field(
@@ -167,7 +281,8 @@ class Output(Options):
 
     blur: Annotated[_Boxes | None, _PICTURE] = Field(
         default=None,
-        description="Boxes that are blurred beyond recognition, as fractions of the recording's upright picture.",
+        description="Boxes that are blurred beyond recognition, as fractions of the recording's upright picture. One "
+        "with `box` moves.",
     )
     speed: Annotated[float | None, _ALSO_PICTURE] = Field(
         default=None,
@@ -194,20 +309,30 @@ class Output(Options):
         description="Largest size of the file. It is encoded again with lower bit rates until it is small enough.",
     )
 
+    @field_validator("size")
+    @classmethod
+    def _is_the_only_size(cls, size: ExactSize | None, info: ValidationInfo) -> ExactSize | None:
+        if size is None:
+            return None
+        if info.data.get("max_height") is not None:
+            raise PydanticCustomError("size", "must not be given together with max_height")
+        aspect = info.data.get("aspect")
+        if aspect is not None and Fraction(*map(int, aspect.split(":"))) != size.ratio:
+            raise PydanticCustomError("size", "must have the aspect, or be given without one")
+        return size
+
     @field_validator("fit")
     @classmethod
     def _fits_an_aspect(cls, fit: Fit | None, info: ValidationInfo) -> Fit | None:
-        if fit is not None and "aspect" in info.data and info.data["aspect"] is None:
-            raise PydanticCustomError("fit", "needs an aspect")
+        if fit is not None and not _has_shape(info):
+            raise PydanticCustomError("fit", "needs an aspect or a size")
         return fit
 
     @field_validator("focus")
     @classmethod
-    def _focuses_a_crop(cls, focus: Focus | None, info: ValidationInfo) -> Focus | None:
-        if focus is None or "aspect" not in info.data or "fit" not in info.data:
-            return focus
-        if info.data["aspect"] is None or info.data["fit"] in ("pad", "blur"):
-            raise PydanticCustomError("focus", 'needs an aspect with the fit "crop"')
+    def _focuses_a_crop(cls, focus: AnyFocus | None, info: ValidationInfo) -> AnyFocus | None:
+        if focus is not None and (not _has_shape(info) or info.data.get("fit") in ("pad", "blur")):
+            raise PydanticCustomError("focus", 'needs an aspect or a size, with the fit "crop"')
         return focus
 
     @field_validator("to_seconds")
@@ -219,13 +344,15 @@ class Output(Options):
 
     @property
     def aspect_ratio(self) -> Fraction | None:
-        """Width divided by height of the clip's picture, if `aspect` is set."""
+        """Width divided by height of the clip's picture, if `aspect` or `size` is set."""
+        if self.size is not None:
+            return self.size.ratio
         return None if self.aspect is None else Fraction(*map(int, self.aspect.split(":")))
 
     @property
     def reframes(self) -> bool:
         """True if another part of the picture may be shown, or in another aspect ratio."""
-        return self.aspect is not None or (self.crop is not None and not self.crop.is_whole)
+        return self.aspect_ratio is not None or (self.crop is not None and not self.crop.is_whole)
 
     @property
     def changes_frames(self) -> bool:
@@ -262,6 +389,17 @@ class Output(Options):
             text = f"would make the speed {speed:g}, but {_SLOWEST:g} to {_FASTEST:g} are possible"
             raise_faults([("to_seconds", text)])
         return self.model_copy(update={"speed": speed, "to_seconds": None})
+
+    @property
+    def focus_path(self) -> tuple[FocusAt, ...]:
+        """Where the focus is at which time, if it moves."""
+        return self.focus if isinstance(self.focus, tuple) else ()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The movements of the focus and of the boxes."""
+        moving: list[Path] = [box.box for box in self.blur or () if isinstance(box, MovingBox)]
+        return [self.focus_path, *moving] if self.focus_path else moving
 
     @property
     def muted(self) -> list[tuple[float, float]]:
@@ -304,6 +442,9 @@ def _known(option: str) -> str:
     return option
 
 
+_WIDER = 2  # the largest width of `size`, in relation to the largest height
+
+
 class OutputLimits(SettingsTable):
     """The table `[limits.output]` of the settings: the output options that requests may use."""
 
@@ -317,8 +458,11 @@ class OutputLimits(SettingsTable):
         for name in OUTPUT_OPTIONS:
             if getattr(output, name) is not None and name not in self.allowed:
                 errors.append((name, "is not allowed by the operator of this engine (limits.output.allowed)"))
+        size = output.size
         for name, value, most in (
             ("max_height", output.max_height, self.max_height),
+            ("size/width", None if size is None else size.width, _WIDER * self.max_height),
+            ("size/height", None if size is None else size.height, self.max_height),
             ("fps", output.fps, self.max_fps),
         ):
             if value is not None and value > most:

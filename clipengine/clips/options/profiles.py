@@ -126,10 +126,13 @@ class Profile(SettingsTable):
         if output.max_bytes is not None:
             hint = "use a smaller max_height or fps, or a shorter range"
             yield "max_bytes", f"is not possible in {self.container}: {hint}"
-        limits = (("max_height", MAX_ANIMATION_HEIGHT), ("fps", MAX_ANIMATION_FPS))
-        for name, most in limits:
-            value = getattr(output, name) or getattr(self, name)
-            if value > most:
+        height = output.size.height if output.size else output.max_height or self.max_height
+        limits = (
+            ("size/height" if output.size else "max_height", height, MAX_ANIMATION_HEIGHT),
+            ("fps", output.fps or self.fps, MAX_ANIMATION_FPS),
+        )
+        for name, value, most in limits:
+            if value is not None and value > most:
                 yield name, f"is {value:g}, but {self.container} allows at most {most}"
 
     def _check_video(self, codec: str) -> None:
@@ -160,14 +163,17 @@ class Profile(SettingsTable):
     def rendered(self, render: Render | None, output: Output | None = None) -> Profile:
         """Return the profile with the `render` and the `output` of a request, if it has them.
 
-        `max_height` and `fps` of the output options replace those of the profile. A timelapse has no audio.
+        `max_height`, `size` and `fps` of the output options replace those of the profile. A timelapse has no audio.
         """
         chosen = self.output if output is None else output
         changes: dict[str, object] = {"output": chosen} if render is None else {"output": chosen, "render": render}
-        given: dict[str, object] = {"max_height": chosen.max_height, "fps": chosen.fps}
+        if chosen.max_height is not None or chosen.size is not None:
+            changes["max_height"] = chosen.max_height
+        if chosen.fps is not None:
+            changes["fps"] = chosen.fps
         if chosen.is_timelapse:
-            given |= {"fps": chosen.fps or self.fps or _TIMELAPSE_FPS, "audio": "none"}
-        return self.model_copy(update=changes | {name: value for name, value in given.items() if value is not None})
+            changes |= {"fps": chosen.fps or self.fps or _TIMELAPSE_FPS, "audio": "none"}
+        return self.model_copy(update=changes)
 
     def longest_clip(self, limit: float) -> float:
         """Return how many seconds a clip may have, if `limit` applies to clips of any profile."""

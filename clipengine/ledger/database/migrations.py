@@ -475,6 +475,33 @@ def migration_43(database: Database) -> None:
     )
 
 
+def migration_45(database: Database) -> None:
+    """Add the lists of segments of recordings."""
+    database.run(
+        """CREATE TABLE segment_lists (
+            recording_id TEXT NOT NULL PRIMARY KEY REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            version INTEGER NOT NULL,
+            title TEXT NOT NULL,
+            segments TEXT NOT NULL,
+            look TEXT NOT NULL,
+            updated_at BIGINT NOT NULL
+        )"""
+    )
+
+
+def migration_46(database: Database) -> None:
+    """Add the days for which the use of the store is known."""
+    database.run(
+        """CREATE TABLE storage_days (
+            day BIGINT NOT NULL PRIMARY KEY,
+            recordings INTEGER NOT NULL,
+            recordings_bytes BIGINT NOT NULL,
+            clips INTEGER NOT NULL,
+            clips_bytes BIGINT NOT NULL
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -516,6 +543,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_38,
     migration_41,
     migration_43,
+    migration_45,
+    migration_46,
 )
 
 

@@ -202,6 +202,18 @@ class PassageRow(Model):
         primary_key = CompositeKey("transcript_id", "start_sample")
 
 
+class SegmentListRow(Model):
+    recording_id = TextField(primary_key=True)
+    version = IntegerField()  # incremented by each change
+    title = TextField()
+    segments = JsonText()
+    look = JsonText()  # output and subtitles, if they are given
+    updated_at = BigIntegerField()
+
+    class Meta:
+        table_name = "segment_lists"
+
+
 class ClipRow(Model):
     clip_id = TextField(primary_key=True)
     recording_id = TextField()
@@ -268,6 +280,17 @@ class RecordingDocumentRow(Model):
 
     class Meta:
         table_name = "recording_documents"
+
+
+class StorageDayRow(Model):
+    day = BigIntegerField(primary_key=True)  # its start
+    recordings = IntegerField()
+    recordings_bytes = BigIntegerField()
+    clips = IntegerField()
+    clips_bytes = BigIntegerField()
+
+    class Meta:
+        table_name = "storage_days"
 
 
 class ShareRow(Model):
@@ -418,9 +441,11 @@ TABLES: tuple[type[Model], ...] = (
     CueRow,
     TranscriptionRow,
     PassageRow,
+    SegmentListRow,
     ClipRow,
     ClipDocumentRow,
     RecordingDocumentRow,
+    StorageDayRow,
     ShareRow,
     RemovalRow,
     WatchedRow,

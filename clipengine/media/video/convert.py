@@ -5,14 +5,26 @@ A frame that already has the right format goes to the encoder unchanged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 
 import av
 from av.filter import Graph
 from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.options.effects import Effects
-from clipengine.clips.options.framing import Box, Framing, Size, framing, output_size, reframes, upright_ratio
+from clipengine.clips.options.framing import (
+    Box,
+    Framing,
+    Size,
+    framing,
+    output_size,
+    reframes,
+    shown_region,
+    upright_ratio,
+)
+from clipengine.clips.options.output import Focus
 from clipengine.clips.options.picture_size import unstated_ratio
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.segments import CannotCopy
@@ -34,7 +46,7 @@ from clipengine.media.video.frame_format import (
     is_full_range_format,
 )
 from clipengine.media.video.overlay import Overlay, WatermarkImage
-from clipengine.media.video.reframe import bars, fitted_size, reframing_filters
+from clipengine.media.video.reframe import bars, cropping, fitted_size, reframing_filters
 from clipengine.media.video.rotate import rotation_of, upright_filters
 from clipengine.media.video.tonemap_lut import HLG, PQ, ToneMapper, is_hdr
 from clipengine.media.video.tonemap_lut import PIXEL_FORMAT as TONE_FORMAT
@@ -96,9 +108,14 @@ class FrameConverter:
         self._ratio, self._keeps_shapes = sample_aspect_ratio or Fraction(1), sample_aspect_ratio is not None
         self._effects = effects
         self._changes: tuple[Step, ...] = ()  # of the upright picture
+        self._moving_region: Callable[[Focus], Box] | None = None
         if reframed:
             square = profile.is_animation
             framed = framing(options, width, height, ratio, max_height=profile.max_height, square=square)
+            if effects.focus and framed.region != Box(0, 0, width, height):
+                self._moving_region = partial(shown_region, options, width, height, ratio)
+                width, height = framed.region.width, framed.region.height
+                framed = framed._replace(region=Box(0, 0, width, height))  # it is cropped already
             self._changes += reframing_filters(framed, width, height, options.fit)
             (width, height), ratio = framed.canvas, framed.sample_aspect_ratio
         colors = BT709_COLORS if self._tone_mapper is not None or self._rgb else colors_of(first)
@@ -119,8 +136,8 @@ class FrameConverter:
             self._changes += fade_filters(effects)
         self._reformatter = VideoReformatter()
         self._to_rgb = VideoReformatter()  # one per conversion: a reformatter caches the tables of a single one
-        # Boxes come and go, which makes their graph again; fades would begin again with it.
-        self._blurring, self._graph = _FrameGraph(), _FrameGraph()
+        # Boxes and crops move, which makes their graph again; fades would begin again with it.
+        self._moving, self._graph = _FrameGraph(), _FrameGraph()
 
     def convert(
         self, frame: av.VideoFrame, time: Fraction = Fraction(0), duration: Fraction = Fraction(0)
@@ -135,11 +152,18 @@ class FrameConverter:
             *upright_filters(frame),
             *bars(placed, self._upright),
             *blur_layers(self._effects.boxes(time, duration), *self._upright),
+            *self._moving_crop(time),
         )
         width, height = placed[::-1] if transposed else placed
-        frame = self._blurring.apply(self._reformat(frame, width, height), steps, time)
+        frame = self._moving.apply(self._reformat(frame, width, height), steps, time)
         frame = self._graph.apply(frame, self._changes, time)
         return frame if self._overlay is None else self._fader.apply(self._overlay.apply(frame, time), time)
+
+    def _moving_crop(self, time: Fraction) -> tuple[Step, ...]:
+        """Return the filter for a crop that moves."""
+        if self._moving_region is None:
+            return ()
+        return (cropping(self._moving_region(self._effects.focus_at(time))),)
 
     def fits(self, frame: av.VideoFrame) -> bool:
         """Return True if the frame has the size and the shape from which the clip's are derived."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from clipengine.clips.options.framing import Framing, Size
+from clipengine.clips.options.framing import Box, Framing, Size
 from clipengine.clips.options.output import Fit
 from clipengine.media.video.filter_graph import Layers, Step
 
@@ -19,15 +19,20 @@ def reframing_filters(framing: Framing, width: int, height: int, fit: Fit | None
     if framing.keeps(width, height):
         return ()
     steps: list[Step] = []
-    x, y, part_width, part_height = framing.region
+    _, _, part_width, part_height = framing.region
     if framing.region != (0, 0, width, height):
-        steps.append(f"crop={part_width}:{part_height}:{x}:{y}")
+        steps.append(cropping(framing.region))
     inner, canvas = framing.inner, framing.canvas
     if fit == "blur" and inner != canvas:
         return (*steps, _over_blurred(inner, canvas))
     if inner != (part_width, part_height):
         steps.append(_scale(inner))
     return (*steps, *bars(inner, canvas))
+
+
+def cropping(region: Box) -> str:
+    """Return the filter that keeps only a region."""
+    return f"crop={region.width}:{region.height}:{region.x}:{region.y}"
 
 
 def bars(inner: Size, canvas: Size) -> tuple[Step, ...]:

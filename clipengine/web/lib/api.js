@@ -28,7 +28,9 @@ export class ApiError extends Error {
 /**
  * With `quiet`, a 401 is left to the caller instead of ending the session of the page.
  *
- * @typedef {{signal?: AbortSignal, quiet?: boolean, as?: "json" | "blob"}} RequestOptions
+ * With `keepalive`, the request outlives the page.
+ *
+ * @typedef {{signal?: AbortSignal, quiet?: boolean, keepalive?: boolean, as?: "json" | "blob"}} RequestOptions
  */
 
 const HEADERS = {"X-Clipengine-Page": "1"};
@@ -41,17 +43,18 @@ export function newIdempotencyKey() {
 /**
  * @param {string} method
  * @param {string} path
- * @param {RequestOptions & {body?: unknown, text?: Blob}} [options]
- * @returns {Promise<any>} for `get`, `post`, `patch` and `remove`, which have the types of the API
+ * @param {RequestOptions & {body?: unknown, text?: Blob, version?: number}} [options] `version` is that of the replaced object
+ * @returns {Promise<any>} for `get`, `post`, `put`, `patch` and `remove`, which have the types of the API
  */
-export async function request(method, path, {body, text, signal, quiet = false, as = "json"} = {}) {
+export async function request(method, path, {body, text, version, signal, keepalive, quiet = false, as = "json"} = {}) {
   /** @type {Record<string, string>} */
   const headers = {...HEADERS};
   if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newIdempotencyKey();
+  if (version !== undefined) headers["If-Match"] = `"${version}"`;
   if (body !== undefined || text) headers["Content-Type"] = text ? "text/plain" : "application/json";
   let response;
   try {
-    response = await fetch(path, {method, headers, signal, body: text ?? (body === undefined ? undefined : JSON.stringify(body))});
+    response = await fetch(path, {method, headers, signal, keepalive, body: text ?? (body === undefined ? undefined : JSON.stringify(body))});
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, {title: t("The server cannot be reached"), code: "unreachable"});
@@ -94,6 +97,16 @@ export const post = (path, body, options) => request("POST", path, {body, ...opt
  * @returns {Promise<Reply<"post", P>>}
  */
 export const postText = (path, text) => request("POST", path, {text});
+/**
+ * Replace the object of this version.
+ *
+ * @template {ApiPath} P
+ * @param {P} path
+ * @param {Sent<"put", P>} body
+ * @param {RequestOptions & {version: number}} options
+ * @returns {Promise<Reply<"put", P>>}
+ */
+export const put = (path, body, options) => request("PUT", path, {body, ...options});
 /**
  * @template {ApiPath} P
  * @param {P} path

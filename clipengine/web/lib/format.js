@@ -65,6 +65,17 @@ export function formatBytes(count) {
   return `${value < 10 ? formatNumber(value, 1) : Math.round(value)} ${units[unit]}`;
 }
 
+/**
+ * Return a function that formats sizes in one unit, that of the largest.
+ *
+ * @param {number} most
+ */
+export function bytesFormat(most) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, most)) / 3)));
+  return (/** @type {number} */ count) => `${formatNumber(count / 1000 ** step, step && count ? 1 : 0)} ${units[step]}`;
+}
+
 const RELATIVE = new Intl.RelativeTimeFormat(language, {numeric: "auto", style: "short"});
 /** @type {[number, Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [

@@ -1,7 +1,11 @@
-// The list of segments of a recording: marked ranges that become one clip or several. It is kept until they are
-// created or the tab is closed.
+// The list of segments of a recording: marked ranges that become one clip or several. The server stores it; the tab holds
+// what is not stored yet.
 
+import {get, put} from "../lib/api.js";
+import {h} from "../lib/dom.js";
 import {LIMITS} from "../lib/limits.js";
+import {plural, t} from "../lib/texts.js";
+import {openDialog, toastError} from "../lib/ui.js";
 
 /** @import {Selection} from "./selection.js" */
 
@@ -11,23 +15,138 @@ import {LIMITS} from "../lib/limits.js";
  * @typedef {{label: string, start: number, end: number}} Segment
  */
 
+/**
+ * A list that is not stored, and the version that it replaces. Version 0.1.0 has kept lists only in the tab, without one.
+ *
+ * @typedef {{items: Segment[], version?: number}} Held
+ */
+
+const SAVE_MS = 400; // after the last change
+const RETRY_MS = 5000; // after a failure
+
 export const MAX_SEGMENTS = Math.min(LIMITS.parts, LIMITS.batch); // they become one clip, or a batch
 
 export class Segments extends EventTarget {
   /**
    * @param {Recording} recording
    * @param {Selection} selection
+   * @param {AbortSignal} signal
    */
-  constructor(recording, selection) {
+  constructor(recording, selection, signal) {
     super();
     this.selection = selection;
+    this.signal = signal;
+    /** @type {`/v1/recordings/${string}/segments`} */
+    this.path = `/v1/recordings/${recording.recording_id}/segments`;
     this.storageKey = `segments ${recording.recording_id}`;
-    this.items = load(this.storageKey);
+    const held = heldIn(this.storageKey);
+    this.items = held?.items ?? [];
+    /** @type {SegmentList | null} the list of the server that the items replace, once it is known */
+    this.stored = null;
+    this.edits = 0;
+    this.saving = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
     /** @type {Segment | null} the item whose range is selected, to be updated */
     this.current = null;
     selection.addEventListener("change", () => {
       if (selection.empty && this.current) this.setCurrent(null);
     });
+    signal.addEventListener("abort", () => this.flush());
+    addEventListener("pagehide", () => this.flush({keepalive: true}), {signal});
+    this.load(held);
+  }
+
+  /**
+   * Show the list of the server, unless the tab holds changes of it, which are stored.
+   *
+   * @param {Held | null} held
+   */
+  async load(held) {
+    const before = this.edits;
+    try {
+      const stored = await get(this.path, {signal: this.signal});
+      const items = stored.segments.map(fromServer);
+      const edited = this.edits !== before;
+      if (held && held.version !== undefined && held.version !== stored.version) return this.resolve(stored);
+      this.stored = stored;
+      if (held?.version === undefined && (held || edited)) {
+        this.items = [...items, ...this.items.filter((mine) => !items.some((item) => same(item, mine)))];
+      } else if (!held) this.items = items;
+      if (held || edited) this.changed();
+      else this.dispatchEvent(new Event("change"));
+    } catch (error) {
+      if (error.retryable && !this.signal.aborted) this.timer = setTimeout(() => this.load(heldIn(this.storageKey)), RETRY_MS);
+      else toastError(error);
+    }
+  }
+
+  /** @param {{keepalive?: boolean}} [options] */
+  flush(options) {
+    if (this.timer === undefined || !this.stored) return;
+    clearTimeout(this.timer);
+    this.save(options);
+  }
+
+  /** @param {{keepalive?: boolean}} [options] */
+  async save(options = {}) {
+    this.timer = undefined;
+    if (this.saving || !this.stored) return;
+    const {title, look, version} = this.stored;
+    const saved = this.edits;
+    this.saving = true;
+    try {
+      const body = {title, look: /** @type {any} */ (look), segments: this.items.map(toServer)};
+      this.stored = await put(this.path, body, {version, ...options});
+      this.saving = false;
+      if (this.edits === saved) forget(this.storageKey);
+      else this.hold();
+    } catch (error) {
+      this.saving = false;
+      if (this.signal.aborted || error.status === 403) return; // the tab holds the list
+      if (error.status === 412) get(this.path, {signal: this.signal}).then((stored) => this.resolve(stored), toastError);
+      else if (error.retryable) this.timer = setTimeout(() => this.save(), RETRY_MS);
+      else toastError(error);
+    }
+  }
+
+  /**
+   * Ask which list is kept if both have changed. Until an answer, the tab holds its own.
+   *
+   * @param {SegmentList} stored
+   */
+  resolve(stored) {
+    const items = stored.segments.map(fromServer);
+    const keep = () => {
+      this.stored = stored;
+      this.changed();
+    };
+    if (items.length === this.items.length && items.every((item, at) => same(item, this.items[at]))) return keep();
+    const load = () => {
+      this.stored = stored;
+      this.items = items;
+      this.current = null;
+      forget(this.storageKey);
+      this.dispatchEvent(new Event("change"));
+    };
+    /** @param {() => void} then */
+    const answer = (then) => () => {
+      dialog.close();
+      then();
+    };
+    const text = plural(
+      items.length,
+      "Another list of {count} segment was saved since you opened this one.",
+      "Another list of {count} segments was saved since you opened this one.",
+    );
+    const dialog = openDialog(t("The segments were changed elsewhere"), h("p", {}, text), {
+      size: "narrow",
+      footer: [
+        h("button", {type: "button", onclick: answer(load)}, t("Load that list")),
+        h("button", {type: "button", class: "primary", onclick: answer(keep)}, t("Keep mine")),
+      ],
+    });
+    this.signal.addEventListener("abort", () => dialog.close());
   }
 
   get seconds() {
@@ -35,7 +154,7 @@ export class Segments extends EventTarget {
   }
 
   get room() {
-    return MAX_SEGMENTS - this.items.length;
+    return Math.max(0, MAX_SEGMENTS - this.items.length); // other programs may store more
   }
 
   /**
@@ -135,23 +254,59 @@ export class Segments extends EventTarget {
   }
 
   changed() {
-    try {
-      sessionStorage.setItem(this.storageKey, JSON.stringify(this.items));
-    } catch {
-      // storage may be blocked or full: the list is then kept until the view is left
-    }
+    this.edits += 1;
+    this.hold();
     this.dispatchEvent(new Event("change"));
+  }
+
+  // Hold the list in the tab, and store it soon.
+  hold() {
+    /** @type {Held} */
+    const held = {items: this.items, version: this.stored?.version};
+    try {
+      sessionStorage.setItem(this.storageKey, JSON.stringify(held));
+    } catch {
+      // storage may be blocked or full: the list is then lost if the server cannot be reached either
+    }
+    if (!this.stored) return; // it is being loaded
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.save(), SAVE_MS);
   }
 }
 
+/** @param {{label: string, start_seconds: number, end_seconds: number}} segment */
+const fromServer = ({label, start_seconds: start, end_seconds: end}) => ({label, start, end});
+
+/** @param {Segment} segment */
+const toServer = ({label, start, end}) => ({label, start_seconds: seconds(start), end_seconds: seconds(end)});
+
+/** @param {number} time */
+const seconds = (time) => Number(time.toFixed(6));
+
+/**
+ * @param {Segment} one
+ * @param {Segment} other
+ */
+const same = (one, other) => one.label === other.label && seconds(one.start) === seconds(other.start) && seconds(one.end) === seconds(other.end);
+
 /**
  * @param {string} key
- * @returns {Segment[]}
+ * @returns {Held | null}
  */
-function load(key) {
+function heldIn(key) {
   try {
-    return JSON.parse(sessionStorage.getItem(key) ?? "[]");
+    const found = JSON.parse(sessionStorage.getItem(key) ?? "null");
+    return Array.isArray(found) ? (found.length ? {items: found} : null) : found;
   } catch {
-    return [];
+    return null;
+  }
+}
+
+/** @param {string} key */
+function forget(key) {
+  try {
+    sessionStorage.removeItem(key);
+  } catch {
+    // storage may be blocked
   }
 }

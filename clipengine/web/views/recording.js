@@ -243,7 +243,7 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     },
   });
   const count = h("span", {class: "muted"});
-  const segments = new Segments(recording, selection);
+  const segments = new Segments(recording, selection, signal);
   /** @param {Clip} clip */
   const oncreated = (clip) => clips.put(clip, {fresh: true});
   /** @param {Iterable<string>} pending */

@@ -1,6 +1,6 @@
 // The dialog "Share": create a link to a clip, copy it, and list and revoke those that exist.
 
-import {get, post, remove} from "../lib/api.js";
+import {get, post, query, remove} from "../lib/api.js";
 import {h, icon, setChildren} from "../lib/dom.js";
 import {formatAge} from "../lib/format.js";
 import {plural, rich, t} from "../lib/texts.js";
@@ -32,19 +32,41 @@ export function shareClip(clip) {
     const days = Number(lifetime.value);
     const expires = days ? {expires_at: new Date(Date.now() + days * DAY_MS).toISOString()} : {};
     const made = await post(path, {...expires, download: download.checked, embed: embed.checked});
-    showLink(made.url);
+    showLink(made);
     await load();
   });
 
-  /** @param {string} url */
-  function showLink(url) {
+  /** @param {ShareLink} share */
+  function showLink(share) {
+    const {url} = share;
+    link.hidden = false;
+    if (!url) {
+      link.replaceChildren(h("p", {class: "small"}, t("This link was made with another key of the server and cannot be shown again. Create a new one.")));
+      return;
+    }
     const field = h("input", {readonly: true, value: url, "aria-label": t("Link")});
     field.addEventListener("focus", () => field.select());
-    const copy = h("button", {type: "button", class: "primary", onclick: () => copyText(url, t("Link")).catch(toastError)}, icon("copy"), t("Copy"));
-    link.hidden = false;
+    const copy = h("button", {type: "button", class: "primary", onclick: () => copyText(field.value, t("Link")).catch(toastError)}, icon("copy"), t("Copy"));
+    const start = h("input", {inputmode: "decimal", autocomplete: "off", value: "0"});
+    const code = h("img", {class: "qr", alt: t("QR code of the link")});
+    const draw = () => {
+      const typed = Number(start.value.replace(",", "."));
+      const seconds = typed > 0 && typed < (clip.result?.duration_seconds ?? 0) ? typed : 0;
+      field.value = seconds ? `${url}?t=${seconds}` : url;
+      code.src = query(`${path}/${share.share_id}/qr.svg`, {start_seconds: seconds || ""});
+    };
+    start.addEventListener("change", draw);
+    draw();
     link.replaceChildren(
       h("div", {class: "row"}, field, copy),
-      h("p", {class: "muted small"}, t("It is shown only once. Anybody who has it can open the clip.")),
+      h("div", {class: "row"}, h("label", {class: "field grow"}, t("Starts at (seconds)"), start), code),
+      share.note
+        ? h(
+            "p",
+            {class: "bad small"},
+            rich("Only this computer can open the link: set {setting} to an address that others can reach.", {setting: h("code", {}, "server.public_url")}),
+          )
+        : h("p", {class: "muted small"}, t("Anybody who has it can open the clip.")),
     );
     copy.focus();
   }
@@ -57,6 +79,7 @@ export function shareClip(clip) {
       link.hidden = true;
       await load();
     });
+    const show = asyncHandler(async () => showLink(await get(`${path}/${share.share_id}`)));
     const gone = share.expires_at && Date.parse(share.expires_at) <= Date.now();
     const facts = [
       t("Created {time}", {time: formatAge(share.created_at)}),
@@ -67,6 +90,7 @@ export function shareClip(clip) {
       "li",
       {class: "row"},
       h("span", {class: "grow small", title: share.expires_at || ""}, facts.join(" · ")),
+      gone ? null : h("button", {type: "button", class: "quiet", onclick: show}, t("Show link")),
       h("button", {type: "button", class: "quiet danger", onclick: revoke}, t("Revoke")),
     );
   }

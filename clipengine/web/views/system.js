@@ -6,6 +6,7 @@ import {listen} from "../lib/events.js";
 import {formatAge, formatBytes, formatTime} from "../lib/format.js";
 import {formatNumber, locale, plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, confirmDialog, copyText, errorState, errorText, openDialog, serverText, table, toastError} from "../lib/ui.js";
+import {storageSection} from "./system_storage.js";
 import {clipsInProgress, profileSection, showClip} from "./system_work.js";
 
 const REFRESH_MS = 5000;
@@ -25,8 +26,9 @@ export async function showSystem(main, _params, signal) {
   const state = h("span", {class: "pill"}, "…");
   const top = h("div", {});
   const others = {hours: h("div", {}), failures: h("div", {}), engines: h("div", {}), checks: h("div", {})};
+  const storage = h("div", {});
   const profiles = h("div", {});
-  const view = h("div", {class: "system"}, top, clipsInProgress(signal), Object.values(others), profiles);
+  const view = h("div", {class: "system"}, top, clipsInProgress(signal), Object.values(others), storage, profiles);
   const admin = h("div", {class: "system"});
   const problem = h("div", {});
   main.append(h("div", {class: "head"}, h("h1", {}, t("System")), state), problem, view, admin);
@@ -50,6 +52,7 @@ export async function showSystem(main, _params, signal) {
 
   try {
     await load();
+    storage.replaceChildren(await storageSection(signal));
     profiles.replaceChildren(await profileSection(signal));
     const {scopes} = await get("/session");
     if (scopes.includes("admin")) await showAdmin(admin, signal);

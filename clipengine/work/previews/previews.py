@@ -137,6 +137,11 @@ class Previews:
         """Return the cached bytes, or None."""
         return self._cache.read(preview.name)
 
+    def stored(self) -> tuple[int, int]:
+        """Return the number of cached previews and their bytes."""
+        sizes = [size for _, size, _ in self._cache.files()]
+        return len(sizes), sum(sizes)
+
     @contextmanager
     def requested(self, preview: Preview, *, owner: str = "") -> Iterator[Future[bytes]]:
         """Make a preview, for the duration of the context; afterwards the job ends if no other request waits for it.
@@ -220,16 +225,22 @@ class _Cache:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
 
+    def files(self) -> list[tuple[int, int, str]]:
+        """Return time, size and path of each file."""
+        files = []
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self._folder):
+                with contextlib.suppress(FileNotFoundError):
+                    stat = entry.stat()
+                    files.append((stat.st_mtime_ns, stat.st_size, entry.path))
+        return files
+
     def _evict(self, added: int) -> None:
         if self._size is not None:
             self._size += added
             if self._size <= self._max_bytes:
                 return
-        files = []
-        for entry in os.scandir(self._folder):
-            with contextlib.suppress(FileNotFoundError):
-                stat = entry.stat()
-                files.append((stat.st_mtime_ns, stat.st_size, entry.path))
+        files = self.files()
         self._size = sum(size for _, size, _ in files)
         if self._size <= self._max_bytes:
             return

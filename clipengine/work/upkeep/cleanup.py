@@ -15,7 +15,6 @@ log = logging.getLogger(__name__)
 _SECONDS = 5
 # Between two batches: other writers of this process get the ledger's write lock.
 _PAUSE_SECONDS = 0.01
-_DAY_MS = 24 * 3600 * 1000
 
 
 class Cleanup:
@@ -23,8 +22,8 @@ class Cleanup:
 
     def __init__(self, ledger: Ledger, retention: Retention) -> None:
         self._ledger = ledger
-        self._keep_clips_ms = _milliseconds(retention.clips_days)
-        self._keep_events_ms = _milliseconds(retention.events_days)
+        self._keep_clips_ms = retention.keep_clips_ms
+        self._keep_events_ms = retention.keep_events_ms
         self._running = threading.Lock()
         self._stopped = threading.Event()
         self._due_at = 0.0
@@ -68,7 +67,3 @@ class Cleanup:
             total += deleted
             self._stopped.wait(_PAUSE_SECONDS)
         return total
-
-
-def _milliseconds(days: float) -> int | None:
-    return round(days * _DAY_MS) if days else None

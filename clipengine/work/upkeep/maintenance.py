@@ -67,6 +67,7 @@ class Maintenance:
     def run_hourly(self) -> None:
         self._ledger.idempotency.purge()
         self._ledger.engines.forget(self._owner)
+        self._ledger.storage_use.note_day()
         try:
             aborted = self._store.sweep_uploads()
         except StorageError as error:

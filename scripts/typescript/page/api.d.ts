@@ -60,8 +60,11 @@ declare global {
   type QueuePlace = Schemas["QueuePlaceObject"];
   type Recording = Schemas["RecordingObject"];
   type SearchHit = Schemas["SearchHitObject"];
+  type SegmentList = Schemas["SegmentsObject"];
   type Share = Schemas["ShareObject"];
+  type ShareLink = Schemas["NewShareObject"] | Schemas["SharedLinkObject"];
   type Status = Schemas["StatusObject"];
+  type StorageUse = Schemas["StorageObject"];
   type TranscriptObject = Schemas["TranscriptObject"];
   type Video = Schemas["VideoObject"];
   type Webhook = Schemas["WebhookObject"];

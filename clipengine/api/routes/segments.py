@@ -1,0 +1,75 @@
+"""The list of segments of a recording, which several people may change: If-Match keeps them from undoing each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from clipengine.api.http.operation import Answer, Call, Operation, json_response
+from clipengine.api.http.ranges import matches
+from clipengine.api.http.requests import NoBody, NoQuery, PutSegments
+from clipengine.errors import PreconditionMissing, RecordingNotFound, SegmentsChanged
+from clipengine.ledger.segment_lists import SegmentList
+from clipengine.objects.segments import LookObject, SegmentsObject
+
+
+def get_segments(call: Call[NoQuery, NoBody]) -> Response:
+    return _response(call.ledger.segment_lists.get(call.path("recording_id")))
+
+
+def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
+    if_match = call.request.headers.get("if-match")
+    values = call.body.model_dump(mode="json")
+    values["look"] = {name: value for name, value in values["look"].items() if value is not None}
+
+    def check(stored: SegmentList) -> None:
+        if if_match is None and stored.version:
+            raise PreconditionMissing("If-Match is missing, and the recording has a list of segments")
+        if if_match is not None and not matches(if_match, _etag(stored)):
+            raise SegmentsChanged(f"The list of segments is now version {stored.version}, not {if_match[:100]}")
+
+    return _response(call.ledger.segment_lists.put(call.path("recording_id"), **values, check=check))
+
+
+def _response(stored: SegmentList) -> Response:
+    look = LookObject(output=stored.look.get("output"), subtitles=stored.look.get("subtitles"))
+    return json_response(SegmentsObject.of(stored, look=look).to_object(), headers={"ETag": _etag(stored)})
+
+
+def _etag(stored: SegmentList) -> str:
+    return f'"{stored.version}"'
+
+
+_PATH = "/v1/recordings/{recording_id}/segments"
+_IF_MATCH: dict[str, Any] = {
+    "type": "string",
+    "maxLength": 200,
+    "description": "The `ETag` of the list that this one replaces, or `*` for whatever is stored. It may be missing "
+    "only while the recording has no list.",
+    "examples": ['"3"'],
+}
+_ANSWER = Answer(200, "The list, and its version as `ETag`.", SegmentsObject)
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        _PATH,
+        "read",
+        get_segments,
+        "Get the list of segments of a recording",
+        [_ANSWER],
+        (RecordingNotFound,),
+    ),
+    Operation(
+        "PUT",
+        _PATH,
+        "write",
+        put_segments,
+        "Replace the list of segments of a recording",
+        [_ANSWER],
+        (RecordingNotFound, SegmentsChanged, PreconditionMissing),
+        body=PutSegments,
+        headers={"If-Match": _IF_MATCH},
+    ),
+]

@@ -1,0 +1,64 @@
+"""What fills the store and the disk, and what retention will remove."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from clipengine.api.http.operation import Answer, Call, Operation, json_response
+from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.ledger.storage_use import Amount
+from clipengine.objects.storage import (
+    AmountObject,
+    LargeClipObject,
+    LargeRecordingObject,
+    RemovedObject,
+    StorageDayObject,
+    StorageObject,
+)
+from clipengine.timecode import rfc3339
+
+_WITHIN_DAYS = (1, 7, 30)
+
+
+def get_storage(call: Call[NoQuery, NoBody]) -> Response:
+    use, keep_ms = call.ledger.storage_use, call.engine.settings.retention.keep_clips_ms
+    removed = [use.removed(days, keep_ms=keep_ms) for days in _WITHIN_DAYS]
+    found = StorageObject(
+        recordings=_amount(use.recordings()),
+        clips=_amount(use.clips()),
+        previews=_amount(Amount(*call.engine.previews.stored())),
+        transcripts=use.transcripts(),
+        ledger_bytes=sum(call.ledger.database.sizes()),
+        largest_recordings=[
+            LargeRecordingObject(recording_id=each.id, name=each.name, bytes=each.bytes)
+            for each in use.largest_recordings()
+        ],
+        largest_clips=[
+            LargeClipObject(clip_id=each.id, label=each.name, bytes=each.bytes) for each in use.largest_clips()
+        ],
+        removed=[
+            RemovedObject(within_days=each.within_days, clips=_amount(each.clips), recordings=_amount(each.recordings))
+            for each in removed
+        ],
+        history=[
+            StorageDayObject(at=rfc3339(each.day), recordings=_amount(each.recordings), clips=_amount(each.clips))
+            for each in use.history()
+        ],
+    )
+    return json_response(found)
+
+
+def _amount(amount: Amount) -> AmountObject:
+    return AmountObject(count=amount.count, bytes=amount.bytes)
+
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        "/v1/storage",
+        "read",
+        get_storage,
+        "Get what fills the store",
+        [Answer(200, "Counts and sizes, the largest ones, what expires soon, and the last 30 days.", StorageObject)],
+    ),
+]
