@@ -23,6 +23,7 @@ from clipengine.api.reference import openapi
 from clipengine.api.routes import (
     archives,
     clip_plans,
+    framing,
     clips,
     documents,
     downloads,
@@ -66,6 +67,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *proxies.OPERATIONS,
         *profiles.OPERATIONS,
         *clip_plans.OPERATIONS,
+        *framing.OPERATIONS,
         *clips.OPERATIONS,
         *downloads.OPERATIONS,
         *archives.OPERATIONS,

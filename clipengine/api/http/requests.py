@@ -307,6 +307,12 @@ def _range_or_parts(value: float | None, info: ValidationInfo) -> float | None:
 RangeSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, AfterValidator(_range_or_parts)]
 
 
+class FrameClip(Body):
+    model_config = _like(output={"aspect": "9:16", "focus": {"x": 0.75, "y": 0.5}})
+
+    output: Output = Field(default=Output(), description="Options of the picture; others are ignored.")
+
+
 class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
     always_hashed = (

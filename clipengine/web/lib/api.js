@@ -41,14 +41,14 @@ export function newIdempotencyKey() {
 /**
  * @param {string} method
  * @param {string} path
- * @param {RequestOptions & {body?: unknown, text?: Blob}} [options]
+ * @param {RequestOptions & {body?: unknown, text?: Blob, type?: string}} [options] `type` is that of `text`
  * @returns {Promise<any>} for `get`, `post`, `patch` and `remove`, which have the types of the API
  */
-export async function request(method, path, {body, text, signal, quiet = false, as = "json"} = {}) {
+export async function request(method, path, {body, text, type = "text/plain", signal, quiet = false, as = "json"} = {}) {
   /** @type {Record<string, string>} */
   const headers = {...HEADERS};
   if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newIdempotencyKey();
-  if (body !== undefined || text) headers["Content-Type"] = text ? "text/plain" : "application/json";
+  if (body !== undefined || text) headers["Content-Type"] = text ? type : "application/json";
   let response;
   try {
     response = await fetch(path, {method, headers, signal, body: text ?? (body === undefined ? undefined : JSON.stringify(body))});

@@ -6,16 +6,16 @@ import {fromServer, t, texts} from "./texts.js";
 const TOAST_MS = 6000;
 
 /** @import {IconName} from "./dom.js" */
-/** @typedef {{text: string, icon: IconName, run: () => unknown, lang?: string, danger?: boolean} | false} MenuItem or nothing */
+/** @typedef {{text: string, icon: IconName, run: () => unknown, keys?: string, lang?: string, danger?: boolean} | false} MenuItem or nothing */
 
 /**
  * Show a message, for some seconds unless it is `lasting`. Returns functions to change its second line and to close it.
  *
  * @param {string} title
  * @param {string | (Node | string)[]} [detail]
- * @param {{bad?: boolean, action?: {text: string, run: () => void} | null, lasting?: boolean}} [options]
+ * @param {{bad?: boolean, poster?: HTMLElement | null, action?: {text: string, icon?: IconName, run: () => void} | null, lasting?: boolean}} [options]
  */
-export function toast(title, detail = "", {bad = false, action = null, lasting = false} = {}) {
+export function toast(title, detail = "", {bad = false, poster = null, action = null, lasting = false} = {}) {
   const close = () => {
     node.remove();
   };
@@ -23,18 +23,20 @@ export function toast(title, detail = "", {bad = false, action = null, lasting =
   const node = h(
     "div",
     {class: bad ? "notice toast bad" : "notice toast"},
+    poster,
     h("div", {class: "grow"}, h("strong", {}, title), line),
     action &&
       h(
         "button",
         {
           type: "button",
-          class: "quiet",
+          class: action.icon ? "" : "quiet",
           onclick: () => {
             close();
             action.run();
           },
         },
+        action.icon ? icon(action.icon) : null,
         action.text,
       ),
     iconButton("x", t("Close"), close),
@@ -177,7 +179,7 @@ export function menuButton(label, name, items) {
       {class: "menu", role: "menu", "aria-label": label, onkeydown},
       items()
         .filter((item) => item !== false)
-        .map(({text, lang, icon: image, run, danger}) =>
+        .map(({text, keys, lang, icon: image, run, danger}) =>
           h(
             "button",
             {
@@ -193,6 +195,7 @@ export function menuButton(label, name, items) {
             },
             icon(image),
             text,
+            keys ? h("kbd", {"aria-hidden": "true"}, keys) : null,
           ),
         ),
     );
