@@ -8,7 +8,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
-from tests.support.page import opened, point, row, studio, until
+from tests.support.page import choose_account, opened, point, row, studio, until
 from tests.support.page_texts import WEB, catalogue
 from tests.support.server import RunningServer
 
@@ -43,8 +43,7 @@ def test_chosen_language_persists_and_keeps_the_selection(
         point(page, "In").fill("0.4")
         point(page, "Out").fill("0.8")
         page.keyboard.press("Enter")
-        page.get_by_role("button", name="Language").click()
-        page.get_by_role("menuitem", name="Deutsch").click()
+        choose_account(page, "Deutsch")
         page.get_by_role("link", name="Aufnahmen").first.wait_for()
         page.locator(".picker .length").get_by_text("0:00.400").wait_for()
         assert page.evaluate("document.documentElement.lang") == "de"
@@ -62,7 +61,7 @@ def test_every_screen_is_german_and_accessible(
         point_in.press("Enter")
         page.locator("#label").fill("Begrüßung")
         page.get_by_role("button", name="Clip erstellen").click()
-        row(page, "Begrüßung").get_by_text("Bereit").wait_for()
+        row(page, "Begrüßung").locator(".poster:enabled").wait_for()
         inspect(page, judge, "recording")
         page.keyboard.press("?")
         page.get_by_role("heading", name="Tastenkürzel").wait_for()

@@ -68,11 +68,11 @@ def test_transcript_follows_playback_and_selects_by_text(
         assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.400", "0:02.200")
         page.get_by_role("combobox", name="Language").select_option("de")
         page.get_by_text("Guten Morgen").wait_for()
-        page.get_by_text("Options").click()
+        page.get_by_role("tab", name="Look").click()
         page.get_by_label("Subtitles").select_option("In the picture, English")
         page.get_by_role("button", name="Make clip").click()
         page.get_by_role("tab", name="Clips").click()
-        page.locator(".clip-row .pill.good").wait_for()
+        page.locator(".clip-row .poster:enabled").wait_for()
     (made,) = server.client().clips.list(recording_id=spoken.recording_id).data
     assert made.result is not None
     assert made.result.subtitles == []  # none beside the clip

@@ -66,9 +66,7 @@ export function clipForm({recording, look, selection, segments, player, timeline
     setText(length, selection.empty || invalid ? "–" : formatTime(selection.length));
     make.disabled = selection.empty || invalid;
     add.disabled = make.disabled;
-    const words = segments.current ? t("Update segment {number}", {number: segments.items.indexOf(segments.current) + 1}) : t("Add segment");
-    setText(addText, words);
-    add.setAttribute("aria-label", words);
+    setText(addText, segments.current ? t("Update segment {number}", {number: segments.items.indexOf(segments.current) + 1}) : t("Add segment"));
     clear.hidden = selection.empty && !invalid;
     if (selection.empty) suggest("");
     rename();

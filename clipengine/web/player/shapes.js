@@ -45,7 +45,7 @@ export function shapeChoice(look, onlook) {
   const buttons = BUTTONS.map(({aspect, text, image}) =>
     h("button", {type: "button", title: text, "aria-label": text, onclick: () => choose(aspect)}, icon(image)),
   );
-  const node = h("div", {class: "choice shapes", role: "group", "aria-label": t("Shape"), hidden: !look.hasPicture}, buttons);
+  const node = h("div", {class: "choice shapes", role: "group", "aria-label": t("Shape of the clip"), hidden: !look.hasPicture}, buttons);
   const draw = () => {
     for (const [at, button] of buttons.entries()) button.setAttribute("aria-pressed", String(BUTTONS[at].aspect === look.shape));
   };

@@ -26,6 +26,7 @@ import {cueRow, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} 
 const READING_MS = 4000; // after the last scroll by hand, before the text follows playback again
 const SEARCH_MS = 250;
 const HITS = 100; // of a page of results
+const SAME_SECONDS = 0.001;
 
 export class Transcript {
   /**
@@ -170,14 +171,14 @@ export class Transcript {
   }
 
   /**
-   * Select the sentence at a time, now or when the text has arrived.
+   * Select the sentence that begins at a time, such as that of a match, now or when the text has arrived.
    *
    * @param {number} time
    */
   selectWhenLoaded(time) {
     this.wanted = this.cues.length ? null : time;
     const cue = this.cues[this.indexAt(time)];
-    if (cue && cue.end_seconds > time && this.selection.empty) this.selectCues([cue]);
+    if (cue && Math.abs(cue.start_seconds - time) < SAME_SECONDS && this.selection.empty) this.selectCues([cue]);
   }
 
   // ---- playback

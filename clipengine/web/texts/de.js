@@ -40,6 +40,7 @@ export default {
   "{count} chapters: zoom in": {"one": "{count} Kapitel: vergrößern", "other": "{count} Kapitel: vergrößern"},
 
   // the recording view and the lists
+  "Shape of the clip": "Form des Clips",
   "Account {name}: language, theme, documents, sign out": "Konto {name}: Sprache, Design, Hilfe, Abmelden",
   "Today": "Heute",
   "Yesterday": "Gestern",
