@@ -23,11 +23,11 @@ from clipengine.api.reference import openapi
 from clipengine.api.routes import (
     archives,
     clip_plans,
-    framing,
     clips,
     documents,
     downloads,
     events,
+    framing,
     health,
     ingest,
     keys,

@@ -15,8 +15,8 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import (
     Frames,
-    ListedPieces,
     Framing,
+    ListedPieces,
     NextMoment,
     Object,
     Page,

@@ -73,7 +73,7 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         page.get_by_role("tab", name="Look").click()
         page.get_by_label("Largest size (MB)").fill("2.5")
         page.get_by_role("tab", name="Segments").click()
-        page.get_by_label("Title").fill("both")
+        page.get_by_role("textbox", name="Title").fill("both")
         page.get_by_role("button", name="Make highlight").click()
         page.get_by_role("tab", name="Clips").click()
         row(page, "both").get_by_role("button", name="Play both").wait_for()

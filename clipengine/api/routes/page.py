@@ -1,7 +1,7 @@
 """The page at `/` and its files under `/assets/`, read once at start and served from memory.
 
-The Content-Security-Policy allows scripts, styles and fonts from this server only, none inline. Images and media may also come
-from the store, if its download links lead to another origin.
+The Content-Security-Policy allows scripts, styles and fonts from this server only, none inline. Images and media may
+also come from the store, if its download links lead to another origin.
 """
 
 from __future__ import annotations

@@ -150,6 +150,7 @@ export function menuButton(label, name, items) {
     removeEventListener("pointerdown", outside, true);
     removeEventListener("scroll", onscroll, true);
     removeEventListener("hashchange", close);
+    removeEventListener("resize", close);
   };
   /** @param {Event} event */
   const outside = (event) => {
@@ -202,14 +203,22 @@ export function menuButton(label, name, items) {
     menu = shown;
     (button.closest("main, dialog") ?? document.body).append(shown);
     shown.style.left = `${Math.max(8, Math.min(box.right - shown.offsetWidth, innerWidth - shown.offsetWidth - 8))}px`;
-    shown.style.top = `${box.bottom + shown.offsetHeight + 8 > innerHeight ? box.top - shown.offsetHeight - 4 : box.bottom + 4}px`;
+    const below = box.bottom + shown.offsetHeight + 8 <= floor();
+    shown.style.top = `${below ? box.bottom + 4 : Math.max(8, Math.min(box.top, floor()) - shown.offsetHeight - 4)}px`;
     button.setAttribute("aria-expanded", "true");
     find(shown, "button")?.focus();
     addEventListener("pointerdown", outside, true);
     addEventListener("scroll", onscroll, true);
     addEventListener("hashchange", close);
+    addEventListener("resize", close);
   };
   return button;
+}
+
+/** Return the lower edge of the room for menus: the window's, or that of a bar at its bottom. */
+function floor() {
+  const bars = findAll(document, "[data-floor]").filter((node) => getComputedStyle(node).position === "fixed");
+  return Math.min(innerHeight, ...bars.map((node) => node.getBoundingClientRect().top));
 }
 
 /**

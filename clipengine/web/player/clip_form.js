@@ -162,6 +162,7 @@ export function clipForm({recording, look, selection, segments, player, timeline
     "form",
     {
       class: "picker",
+      "data-floor": "", // menus stand above it where it is fixed
       "aria-label": t("Clip"),
       novalidate: true,
       onsubmit: (event) => {

@@ -100,7 +100,7 @@ export default {
   "Search clips": "Clips suchen",
   "Ready, {length} · {size}": "Bereit, {length} · {size}",
   "Copy link": "Link kopieren",
-  "Beside the picture": "Neben dem Bild",
+  "Side panel": "Seitenleiste",
   "Look": "Aussehen",
   "Timeline and clip": "Zeitleiste und Clip",
   "Media": "Medien",

@@ -231,7 +231,7 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
         },
         onloaded: (cues) => timeline.setCues(cues),
       });
-  const beside = tabList(t("Beside the picture"), [
+  const beside = tabList(t("Side panel"), [
     {
       id: "transcript",
       text: t("Transcript"),
@@ -253,7 +253,7 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
     top,
     player.node,
     h("section", {class: "dock", "aria-label": t("Timeline and clip")}, rows, form.node),
-    h("section", {class: "beside", "aria-label": t("Beside the picture")}, beside.node, beside.panels),
+    h("section", {class: "beside", "aria-label": t("Side panel")}, beside.node, beside.panels),
   );
   /** @param {number} ratio */
   const setRatio = (ratio) => studio.style.setProperty("--ratio", ratio.toFixed(4));

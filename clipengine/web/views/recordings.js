@@ -201,7 +201,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
   ]);
   const again = h(
     "button",
-    {type: "button", class: "quiet", hidden: true, onclick: asyncHandler(() => retry(recording))},
+    {type: "button", class: "quiet again", title: t("Retry"), "aria-label": t("Retry"), hidden: true, onclick: asyncHandler(() => retry(recording))},
     icon("retry"),
     h("span", {}, t("Retry")),
   );
