@@ -75,7 +75,7 @@ def test_transcript_is_dropped_on_the_recording(browser: Any, server: RunningSer
             " document.body.dispatchEvent(new DragEvent('drop', drop)); }",
             "WEBVTT\n\n00:00.500 --> 00:01.500\nGuten Morgen.\n\n00:01.500 --> 00:02.500\nFangen wir an.\n",
         )
-        assert page.get_by_label("Language").input_value() == "de"
+        assert page.get_by_role("combobox", name="Language").input_value() == "de"
         page.get_by_role("button", name="Add transcript").click()
         page.get_by_text("Fangen wir an.").dblclick()
         until(page, "document.querySelector('#label')?.value === 'Fangen wir an'")

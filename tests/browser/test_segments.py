@@ -177,6 +177,7 @@ EVENT = "001  AX  V  C  00:00:01:00 00:00:03:00 00:00:00:00 00:00:02:00\n"
 @pytest.mark.exhaustive
 def test_what_an_imported_file_leaves_out_is_shown(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
+        page.get_by_role("tab", name="Segments").click()
         data = EVENT.replace("01:00 00:00:03:00", "00:00 00:00:01:00") + EVENT.replace("AX", "BL")
         files = page.locator(".segments-panel input[type=file]")
         files.set_input_files({"name": "cut.edl", "mimeType": "text/plain", "buffer": data.encode()})

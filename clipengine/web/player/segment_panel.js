@@ -51,12 +51,17 @@ export function segmentPanel({recording, segments, selection, player, look, onop
   const titleField = h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "highlight"}, t("Title")), title);
   const playing = playAll(player, segments);
   const makeText = h("span", {});
-  const make = h("button", {type: "button", class: "primary grow", onclick: asyncHandler(submit)}, makeText, h("kbd", {"aria-hidden": "true"}, t("Shift ⏎")));
+  const make = h("button", {type: "button", class: "primary grow", onclick: asyncHandler(submit)}, makeText, h("kbd", {"aria-hidden": "true"}, "⇧ ⏎"));
   const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.otio,.txt,text/csv,text/plain,application/json"});
   const empty = h("p", {class: "muted small hint"}, t("Ranges that are added here become one clip of all of them, or one clip of each. A adds the selection."));
   const footer = h("div", {class: "foot"}, h("div", {class: "row"}, total), h("div", {class: "row"}, playing.button, make));
   const hasVideo = Boolean(recording.media.video);
   const choice = h("div", {class: "choice", role: "group", "aria-label": t("Make")}, one, many);
+  title.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    make.click();
+  });
   addArrowNavigation(list);
 
   picker.addEventListener("change", async () => {

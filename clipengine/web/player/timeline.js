@@ -6,7 +6,7 @@ import {debounce, h} from "../lib/dom.js";
 import {plural, t} from "../lib/texts.js";
 import {chapterBand, clipBands, segmentBand} from "./band_texts.js";
 import {Bands} from "./bands.js";
-import {drawCues, drawFilm, drawRuler, drawWave} from "./drawing.js";
+import {drawCues, drawFilm, drawRuler, drawWave, readablePixels} from "./drawing.js";
 import {handle} from "./handles.js";
 import {hoverPreview} from "./hover.js";
 import {Overview} from "./overview.js";
@@ -58,6 +58,7 @@ export class Timeline {
     /** @type {Cue[]} */
     this.cues = [];
     this.hasCues = hasCues;
+    this.wordPixels = WORD_PIXELS; // of a second, at which most cues can be read
     this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: true});
     /** @param {Span} range */
     const reveal = ({start, end}) => this.revealRange(start, end);
@@ -310,7 +311,8 @@ export class Timeline {
   /** @param {Cue[]} cues */
   setCues(cues) {
     this.cues = cues;
-    this.drawStrips();
+    this.wordPixels = Math.max(WORD_PIXELS, readablePixels(cues));
+    this.draw();
   }
 
   setBands() {
@@ -374,7 +376,7 @@ export class Timeline {
     if (this.span > this.longest) this.view.end = this.view.start + this.longest; // the page has become narrower
     drawRuler(this.ruler, this.view);
     this.overview.longest = this.longest;
-    this.cueLane.hidden = !this.hasCues || this.tracks.clientWidth / this.span < WORD_PIXELS;
+    this.cueLane.hidden = !this.hasCues || this.tracks.clientWidth / this.span < this.wordPixels;
     this.drawStrips();
     this.place();
     this.loadPreviews();

@@ -1,7 +1,7 @@
 // The transcript of a recording: it follows playback, is searched, and selected text selects its range.
 
 import {get, query} from "../lib/api.js";
-import {addArrowNavigation, announce, debounce, find, findAll, h, icon, setText, targetOf} from "../lib/dom.js";
+import {addArrowNavigation, announce, debounce, find, findAll, h, icon, iconButton, setText, targetOf} from "../lib/dom.js";
 import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
 import {plural, t} from "../lib/texts.js";
@@ -19,6 +19,7 @@ import {cueRow, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} 
  * @property {Selection} selection
  * @property {(time: number) => void} onseek shows a time
  * @property {(text: string) => void} onselect is called with the text that has selected a range
+ * @property {(cue: Cue, text: string) => void} onadd adds a sentence to the segments
  * @property {(cues: Cue[]) => void} onloaded is called when the cues of a language have arrived
  * @property {AbortSignal} signal
  */
@@ -32,11 +33,13 @@ export class Transcript {
   /**
    * @param {TranscriptOptions} options
    */
-  constructor({recording, transcripts, player, selection, onseek, onselect, onloaded, signal}) {
+  constructor({recording, transcripts, player, selection, onseek, onselect, onadd, onloaded, signal}) {
     this.player = player;
     this.selection = selection;
     this.onseek = onseek;
     this.onselect = onselect;
+    this.onadd = onadd;
+    this.add = iconButton("plus", t("Add this sentence to the segments"), () => this.addSentence(), {class: "add-sentence", tabindex: "-1"});
     this.onloaded = onloaded;
     /** @type {number | null} whose sentence is selected when the text is there */
     this.wanted = null;
@@ -101,6 +104,11 @@ export class Transcript {
       list.addEventListener("click", (event) => this.click(event));
       list.addEventListener("keydown", (event) => event.key === "Enter" && event.shiftKey && this.click(event));
     }
+    this.list.addEventListener("pointerover", (event) => {
+      const text = targetOf(event).closest("p");
+      if (text && event.pointerType === "mouse") text.after(this.add);
+    });
+    this.list.addEventListener("pointerleave", () => this.add.remove());
     this.list.addEventListener("dblclick", (event) => {
       const row = targetOf(event).closest("p")?.closest("li");
       const cue = row && this.cueOf.get(row);
@@ -283,6 +291,13 @@ export class Transcript {
     }
     if (!cues.length || (last && !this.node.contains(last))) return;
     this.selectCues(cues);
+  }
+
+  // Add the sentence under the mouse.
+  addSentence() {
+    const row = this.add.closest("li");
+    const cue = row && this.cueOf.get(row);
+    if (cue) this.onadd(cue, nameOf([cue]));
   }
 
   /** @param {Cue[]} cues that follow each other */

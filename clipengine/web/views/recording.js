@@ -173,7 +173,7 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
     setText(segmentCount, segments.items.length ? formatNumber(segments.items.length) : "");
   };
   segments.addEventListener("change", showSegments);
-  segments.addEventListener("first", () => beside.select("segments"));
+  segments.addEventListener("first", () => transcript?.node.checkVisibility() || beside.select("segments")); // text is being picked
   look.addEventListener("change", () => {
     changed.hidden = !look.isChanged;
   });
@@ -228,6 +228,12 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
         onselect: (text) => {
           timeline.revealSelection();
           form.suggest(text);
+        },
+        onadd: (cue, text) => {
+          selection.clear(); // a new segment, not a change of the current one
+          selection.set(cue.start_seconds, cue.end_seconds);
+          form.suggest(text);
+          form.addSegment();
         },
         onloaded: (cues) => timeline.setCues(cues),
       });
