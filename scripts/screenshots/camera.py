@@ -95,7 +95,7 @@ def play(page: Any, button: Any) -> None:
 
 def share(page: Any) -> str:
     """Return a link of the clip that is playing."""
-    page.get_by_role("button", name="Share").click()
+    page.get_by_role("dialog").get_by_role("button", name="Share").click()
     page.get_by_role("button", name="Create link").click()
     return str(page.get_by_label("Link", exact=True).input_value())
 

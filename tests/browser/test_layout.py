@@ -79,6 +79,9 @@ def test_transcript_is_dropped_on_the_recording(browser: Any, server: RunningSer
         page.get_by_role("button", name="Add transcript").click()
         page.get_by_text("Fangen wir an.").dblclick()
         until(page, "document.querySelector('#label')?.value === 'Fangen wir an'")
-        assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.520", "0:02.520")
+        assert (point(page, "In").input_value(), point(page, "Out").input_value()) == (
+            "0:01.480",
+            "0:02.480",
+        )  # on frames
     (stored,) = client.transcripts.list(silent.recording_id).data
     assert (stored.language, stored.cues) == ("de", 2)

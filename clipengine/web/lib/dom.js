@@ -184,7 +184,7 @@ export function addArrowNavigation(list, {across = false} = {}) {
     const target = targetOf(event);
     const row = target.closest("li");
     if (!(step || aside) || !row || target.matches("input, select, textarea")) return;
-    const controls = findAll(row, CONTROLS);
+    const controls = findAll(row, CONTROLS).filter((control) => control.checkVisibility());
     const at = controls.findIndex((control) => control === target);
     if (aside) {
       event.preventDefault();
@@ -195,7 +195,7 @@ export function addArrowNavigation(list, {across = false} = {}) {
     while (next?.matches(HEADING)) next = step === 1 ? next.nextElementSibling : next.previousElementSibling;
     if (!next) return;
     event.preventDefault();
-    const there = findAll(next, CONTROLS);
+    const there = findAll(next, CONTROLS).filter((control) => control.checkVisibility());
     (there[at] || there[0] || list).focus();
   });
 }

@@ -7,6 +7,8 @@ import {formatBytes, formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {copyText, toast, toastError} from "../lib/ui.js";
 
+const LINK_MS = 7 * 24 * 3600 * 1000; // as the dialog offers it
+
 /**
  * Return `watch(clip)`: when such a clip is ready, a message says so and offers to copy a link to it.
  *
@@ -33,7 +35,8 @@ function show(clip) {
   const facts = t("Ready, {length} · {size}", {length: formatTime(result.duration_seconds, 0), size: formatBytes(result.size_bytes)});
   const poster = result.poster_path ? h("span", {class: "poster"}, h("img", {src: `/v1/clips/${clip.clip_id}/poster`, alt: ""})) : null;
   const copy = async () => {
-    const share = await post(`/v1/clips/${clip.clip_id}/shares`, {});
+    const expires = new Date(Date.now() + LINK_MS).toISOString();
+    const share = await post(`/v1/clips/${clip.clip_id}/shares`, {expires_at: expires});
     await copyText(share.url, t("Link"));
   };
   toast(clip.label, facts, {poster, action: {text: t("Copy link"), icon: "link", run: () => copy().catch(toastError)}});
