@@ -122,7 +122,7 @@ export function drawCues(canvas, cues, view) {
  */
 export function readablePixels(cues) {
   const lengths = cues.map(({start_seconds: start, end_seconds: end}) => end - start).sort((a, b) => a - b);
-  return CUE_PIXELS / (lengths[lengths.length >> 1] || 1);
+  return (CUE_PIXELS + 2) / (lengths[lengths.length >> 1] || 1);
 }
 
 /**
