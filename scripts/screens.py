@@ -21,7 +21,7 @@ from scripts.screenshots.every import take_every
 from scripts.screenshots.recordings import add_long, fill
 from tests.support.player import chromium
 from tests.support.receiver import Receiver
-from tests.support.server import LOOPBACK_ALLOWED, QUICK, running_server
+from tests.support.server import LOOPBACK_ALLOWED, running_server
 
 ROOT = Path(__file__).parent.parent
 SCREENS = ROOT / "clipengine" / "docs" / "screens"
@@ -39,7 +39,7 @@ def main() -> int:
         return 1
     taken = given.every or SCREENS
     taken.mkdir(parents=True, exist_ok=True)
-    environ = {**LOOPBACK_ALLOWED, **QUICK, "CLIPENGINE_PROFILES__PROXY": "{max_height = 360, crf = 30}"}
+    environ = {**LOOPBACK_ALLOWED, "CLIPENGINE_PROFILES__PROXY": "{max_height = 360, crf = 30}"}
     with tempfile.TemporaryDirectory() as name, Receiver() as receiver:
         folder = Path(name)
         if given.every:

@@ -17,6 +17,7 @@ from clipengine.objects.clip import ClipPlanObject as ClipPlan
 from clipengine.objects.clip import ErrorObject as ClipError
 from clipengine.objects.key import NewKeyObject as ApiKey
 from clipengine.objects.preview import FramesObject as Frames
+from clipengine.objects.preview import FramingObject as Framing
 from clipengine.objects.preview import NextMomentObject as NextMoment
 from clipengine.objects.preview import ProxyObject as Proxy
 from clipengine.objects.preview import RangesObject as Ranges
@@ -41,6 +42,7 @@ __all__ = [
     "Cue",
     "Delivery",
     "Frames",
+    "Framing",
     "ListedPieces",
     "NextMoment",
     "Object",

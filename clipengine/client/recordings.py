@@ -15,6 +15,7 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import (
     Frames,
+    Framing,
     ListedPieces,
     NextMoment,
     Object,
@@ -255,6 +256,12 @@ class RecordingCalls(Generic[R]):
         path = route("recordings", recording_id, "moments")
         return NextMoment.from_object((yield from self._api.get(path, params, extra_time=_MOMENT_SECONDS)))
 
+    def framing(self, recording_id: str, output: Mapping[str, Any] | None = None) -> Steps[Framing]:
+        """Return the part of the picture that a clip with these options would show, and the size of the clip."""
+        body = {"output": dict(output or {})}
+        path = route("recordings", recording_id, "framing")
+        return Framing.from_object((yield from self._api.send("POST", path, json=body)))
+
     def proxy(self, recording_id: str) -> Steps[Proxy]:
         """Return the number of segments of the recording's proxy, which every browser plays. None of them is made."""
         return Proxy.from_object((yield from self._api.get(route("recordings", recording_id, "proxy"))))
@@ -309,6 +316,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     filmstrip = blocking(RecordingCalls[Recording].filmstrip)
     waveform = blocking(RecordingCalls[Recording].waveform)
     next_moment = blocking(RecordingCalls[Recording].next_moment)
+    framing = blocking(RecordingCalls[Recording].framing)
     ranges = blocking(RecordingCalls[Recording].ranges)
     write_ranges = blocking(RecordingCalls[Recording].write_ranges)
     segments = blocking(RecordingCalls[Recording].segments)
@@ -351,6 +359,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     filmstrip = awaiting(RecordingCalls[AsyncRecording].filmstrip)
     waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
     next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)
+    framing = awaiting(RecordingCalls[AsyncRecording].framing)
     ranges = awaiting(RecordingCalls[AsyncRecording].ranges)
     write_ranges = awaiting(RecordingCalls[AsyncRecording].write_ranges)
     segments = awaiting(RecordingCalls[AsyncRecording].segments)

@@ -49,6 +49,38 @@ class WaveformObject(ApiObject):
     """One number from 0 to 1 for each part."""
 
 
+class SizeObject(TypedDict):
+    """A size in pixels."""
+
+    width: int
+    height: int
+
+
+class BoxObject(TypedDict):
+    """A rectangle in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class FramingObject(ApiObject):
+    """The part of the picture that a clip shows. A variable picture size of the recording is not known to it."""
+
+    recording: SizeObject
+    """The upright picture of the recording."""
+    region: BoxObject
+    """The part of it that the clip shows."""
+    inner: SizeObject
+    """The part in the clip, without bars."""
+    width: int
+    """Width of the clip."""
+    height: int
+    """Height of the clip."""
+
+
 @dataclass(frozen=True)
 class ProxyObject(ApiObject):
     """Proxy of a recording: an initialization segment and numbered ones, which are played one after the other."""

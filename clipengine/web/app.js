@@ -1,30 +1,31 @@
-// Entry point: the session, the bar at the top, and the routes.
+// Entry point: the session, the rail beside the views, and the routes.
 
 import {get, request} from "./lib/api.js";
-import {byId, h, icon, iconButton, setText} from "./lib/dom.js";
+import {byId, h, icon, setText} from "./lib/dom.js";
 import {connect, disconnect} from "./lib/events.js";
-import {languageMenu} from "./lib/language_menu.js";
+import {languageItems} from "./lib/language_menu.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {t} from "./lib/texts.js";
-import {errorState, toastError} from "./lib/ui.js";
+import {errorState, menuButton, toastError} from "./lib/ui.js";
 import {showClips} from "./views/clips.js";
 import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
 
-/** @type {{address: string, text: string, scope?: Scope}[]} */
+/** @type {{address: string, text: string, image: IconName, scope?: Scope}[]} */
 const NAV_LINKS = [
-  {address: "#/recordings", text: t("Recordings")},
-  {address: "#/clips", text: t("Clips")},
-  {address: "#/webhooks", text: t("Webhooks"), scope: "admin"},
-  {address: "#/system", text: t("System")},
+  {address: "#/recordings", text: t("Recordings"), image: "camera"},
+  {address: "#/clips", text: t("Clips"), image: "clips"},
+  {address: "#/webhooks", text: t("Webhooks"), image: "hooks", scope: "admin"},
+  {address: "#/system", text: t("System"), image: "server"},
 ];
 
+/** @import {IconName} from "./lib/dom.js" */
 /** @import {View} from "./lib/router.js" */
 
 const HEALTH_MS = 15000;
 const LATER_MS = 500; // until what the first view does not need is loaded
 
-const bar = byId("bar");
+const rail = byId("rail");
 const main = byId("main");
 
 // The lists are part of the page's first paint; the modules of the other views are loaded after it.
@@ -68,7 +69,7 @@ let healthTimer;
 
 /** @param {Session} who */
 function signedIn(who) {
-  buildBar(who);
+  buildRail(who);
   connect();
   started = true;
   start();
@@ -80,13 +81,15 @@ function signedOut(message = "") {
   leaveView();
   disconnect();
   clearInterval(healthTimer);
-  bar.hidden = true;
+  rail.hidden = true;
   showSignIn(main, () => location.reload(), message);
 }
 
 /** @param {Session} who */
-function buildBar(who) {
-  const links = NAV_LINKS.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) => h("a", {href: place.address}, place.text));
+function buildRail(who) {
+  const links = NAV_LINKS.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) =>
+    h("a", {href: place.address}, h("span", {}, icon(place.image)), place.text),
+  );
   const connection = h("span", {class: "connection", role: "status"}, "");
   addEventListener("connection", ({detail}) => {
     connection.classList.toggle("lost", !detail);
@@ -95,18 +98,13 @@ function buildBar(who) {
   });
   const failing = h("a", {class: "connection lost", href: "#/system", role: "status", hidden: true});
   watchHealth(failing);
-  bar.replaceChildren(
-    h("a", {class: "brand", href: "#/recordings"}, h("img", {src: "/assets/mark.svg", width: "22", height: "22", alt: ""}), "clipengine"),
+  rail.replaceChildren(
+    h("img", {class: "mark", src: "/assets/mark.svg", width: "28", height: "28", alt: ""}),
     h("nav", {"aria-label": t("Main")}, links),
-    h("span", {class: "grow"}),
-    failing,
-    connection,
-    h("a", {class: "button quiet docs", href: "/docs", title: t("Docs"), "aria-label": t("Docs")}, icon("book"), h("span", {class: "words"}, t("Docs"))),
-    languageMenu(),
-    themeButton(),
-    iconButton("leave", t("Sign out ({name})", {name: who.name}), signOut),
+    accountMenu(who),
+    h("div", {class: "connections"}, failing, connection),
   );
-  bar.hidden = false;
+  rail.hidden = false;
   addEventListener("routed", ({detail}) => {
     for (const link of links) {
       const here = detail.startsWith(link.hash);
@@ -116,39 +114,49 @@ function buildBar(who) {
   });
 }
 
+/** @param {Session} who */
+function accountMenu(who) {
+  const menu = menuButton(t("Account {name}: language, theme, documents, sign out", {name: who.name}), "more", () => [
+    ...languageItems(),
+    themeItem(),
+    {text: t("Docs"), icon: "book", run: () => location.assign("/docs")},
+    {text: t("Sign out ({name})", {name: who.name}), icon: "leave", run: signOut},
+  ]);
+  menu.classList.add("account");
+  menu.replaceChildren(h("span", {"aria-hidden": "true"}, who.name.slice(0, 1).toUpperCase()));
+  return menu;
+}
+
 /**
- * Show the names of the failing checks of the engine in the bar.
+ * Show the names of the failing checks of the engine.
  *
  * @param {HTMLAnchorElement} link
  */
 function watchHealth(link) {
   const look = async () => {
-    if (document.hidden || bar.hidden) return;
+    if (document.hidden || rail.hidden) return;
     const {checks} = await get("/v1/status", {quiet: true});
     const names = checks.filter((check) => !check.ok).map((check) => check.name);
     link.hidden = !names.length;
     link.textContent = names.length ? t("Failing: {checks}", {checks: names.join(", ")}) : "";
   };
-  const lookQuietly = () => look().catch(() => {}); // the bar says when the server is unreachable
+  const lookQuietly = () => look().catch(() => {}); // the rail says when the server is unreachable
   clearInterval(healthTimer);
   healthTimer = setInterval(lookQuietly, HEALTH_MS);
   setTimeout(lookQuietly, LATER_MS);
 }
 
-function themeButton() {
-  const button = iconButton("moon", "", () => {
-    localStorage.setItem("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-    dispatchEvent(new Event("theme"));
-    draw();
-  });
-  const draw = () => {
-    const dark = document.documentElement.dataset.theme === "dark";
-    button.replaceChildren(icon(dark ? "sun" : "moon"));
-    button.title = dark ? t("Light theme") : t("Dark theme");
-    button.setAttribute("aria-label", button.title);
+/** @returns {import("./lib/ui.js").MenuItem} */
+function themeItem() {
+  const dark = document.documentElement.dataset.theme === "dark";
+  return {
+    text: dark ? t("Light theme") : t("Dark theme"),
+    icon: dark ? "sun" : "moon",
+    run: () => {
+      localStorage.setItem("theme", dark ? "light" : "dark");
+      dispatchEvent(new Event("theme"));
+    },
   };
-  draw();
-  return button;
 }
 
 // Views and the event stream stop first, so that no request fails in a session that has ended.

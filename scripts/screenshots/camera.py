@@ -73,8 +73,9 @@ def select(page: Any, start: str, end: str, label: str) -> None:
     for name, time in (("In", start), ("Out", end)):
         page.get_by_role("textbox", name=f"{name} point").fill(time)
         page.keyboard.press("Enter")
-    page.locator("#label").fill(label)
-    page.locator("#label").blur()
+    if page.locator("#label").is_visible():  # not on a phone
+        page.locator("#label").fill(label)
+        page.locator("#label").blur()
     page.locator("h1").click()  # leave the field
     page.keyboard.press("Shift+I")
     for _ in range(3):
@@ -94,7 +95,7 @@ def play(page: Any, button: Any) -> None:
 
 def share(page: Any) -> str:
     """Return a link of the clip that is playing."""
-    page.get_by_role("button", name="Share").click()
+    page.get_by_role("dialog").get_by_role("button", name="Share").click()
     page.get_by_role("button", name="Create link").click()
     return str(page.get_by_label("Link", exact=True).input_value())
 

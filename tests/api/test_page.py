@@ -18,7 +18,8 @@ from clipengine.settings import Settings
 from tests.support.api import ApiServer, RecordedEngine
 
 WEB = Path(clipengine.__file__).parent / "web"
-FILES = [path for path in WEB.rglob("*") if path.is_file()]
+FONTS = WEB / "fonts"
+FILES = [path for path in WEB.rglob("*") if path.is_file() and path.parent != FONTS]
 PAGE = {PAGE_HEADER: "1"}
 
 
@@ -71,6 +72,17 @@ class TestFiles:
         public = {**storage, "public_endpoint": "https://cdn.example.org", "path_style": False}
         outside = page_headers(Settings.model_validate({"storage": public}))["Content-Security-Policy"]
         assert "media-src 'self' https://b.cdn.example.org blob:;" in outside
+
+    def test_typeface_comes_from_the_page_with_its_licence(self, server: ApiServer) -> None:
+        fonts = list(FONTS.glob("*.woff2"))
+        assert fonts
+        assert sum(path.stat().st_size for path in fonts) <= 120_000
+        with server.client("") as http:
+            assert "font-src 'self'" in http.get("/").headers["content-security-policy"]
+            for path in fonts:
+                answer = http.get(f"/assets/fonts/{path.name}")
+                assert (answer.headers["content-type"], answer.content) == ("font/woff2", path.read_bytes())
+            assert "SIL OPEN FONT LICENSE" in http.get("/assets/fonts/geist-license.txt").text
 
     def test_no_module_exceeds_400_lines(self) -> None:
         for path in FILES:

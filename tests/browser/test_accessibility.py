@@ -40,11 +40,13 @@ def test_every_screen_is_accessible(
     with studio(browser, server, recording, color_scheme=theme, reduced_motion="reduce") as page:
         page.keyboard.press("i")
         page.get_by_text("In: the clip’s first frame").wait_for()
-        page.get_by_text("Options").click()
+        page.get_by_role("button", name="Look: crop").click()
+        judge(page, "look")
+        page.get_by_role("tab", name="Clips").click()
         judge(page, "recording")
         page.keyboard.press("Escape")
         page.keyboard.press("a")
-        page.get_by_role("button", name="Create 1 clip").wait_for()
+        page.get_by_role("button", name="Make 1 clip").wait_for()
         judge(page, "segments")
         page.keyboard.press("?")
         judge(page, "keys")
@@ -52,6 +54,7 @@ def test_every_screen_is_accessible(
         page.get_by_role("textbox", name="In point").fill("never")
         page.keyboard.press("Enter")
         judge(page, "a time that is none")
+        page.get_by_role("tab", name="Clips").click()
         row(page, f"looked at in {theme}").get_by_role("button", name="More").click()
         judge(page, "menu")
         page.keyboard.press("End")
@@ -204,7 +207,7 @@ def test_page_without_a_server_is_accessible(
             page.get_by_role("heading", name="No clips yet").wait_for()
             page.get_by_role("link", name="Recordings").first.click()
             page.get_by_role("button", name="Retry").click()
-            page.locator(".recording").filter(has_text="meeting.mp4").get_by_text("Ready").wait_for()
+            page.locator(".recording").filter(has_text="meeting.mp4").locator(".poster .time").wait_for()
             assert page.get_by_text("Server unreachable").count() == 0
 
 

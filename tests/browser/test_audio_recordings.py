@@ -54,10 +54,11 @@ def test_waveform_is_in_place_of_the_picture(
         until(page, f"{NOW} === '0:00.010'")
         page.keyboard.press("i")
         assert page.get_by_role("textbox", name="In point").input_value() == "0:00.010"
-        page.locator(".options summary").click()
+        page.get_by_role("tab", name="Look").click()
         assert page.get_by_label("Speed").is_visible()
-        for name in ("Picture", "Fit", "Largest size (MB)", "Subtitles"):
-            assert page.get_by_label(name, exact=True).is_hidden()
+        for name in ("Shape", "Sides", "Largest size (MB)", "Subtitles"):
+            assert page.get_by_label(name, exact=True).first.is_hidden()
+        page.get_by_role("tab", name="Clips").click()
         assert row(page, "Once upon a time").locator(".poster.sound").count() == 1
         assert page.evaluate(WORDS) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

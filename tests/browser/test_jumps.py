@@ -47,7 +47,7 @@ def test_keys_and_menu_jump_to_moments(browser: Any, server: RunningServer, film
             until(page, "!document.querySelector('[aria-busy=true][aria-haspopup]')")
         page.get_by_role("button", name="Jump to").click()
         judge(page, "jumps")
-        page.get_by_role("menuitem", name="Next scene (D)").click()
+        page.get_by_role("menuitem", name="Next scene").click()
         until(page, f"Math.abs({NOW} - {float(SCENES[1][0])}) < 0.05")
         page.keyboard.press("Escape")  # leaves the button
         page.keyboard.press("End")
@@ -67,7 +67,8 @@ def test_recording_without_video_has_jumps_to_silences_only(
     voice = client.recordings.wait(client.recordings.upload(path).recording_id)
     with studio(browser, server, voice) as page:
         page.get_by_role("button", name="Jump to").click()
-        assert page.get_by_role("menuitem").all_inner_texts() == ["Next silence (S)", "Previous silence (Shift+S)"]
+        offered = [" ".join(text.split()) for text in page.get_by_role("menuitem").all_inner_texts()]
+        assert offered == ["Next silence S", "Previous silence Shift+S"]
         page.keyboard.press("Enter")
         until(page, f"Math.abs({NOW} - 1.1) < 0.05")
     client.recordings.delete(voice.recording_id)

@@ -8,7 +8,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
-from tests.support.page import opened, point, row, studio, until
+from tests.support.page import choose_account, opened, point, row, studio, until
 from tests.support.page_texts import WEB, catalogue
 from tests.support.server import RunningServer
 
@@ -43,8 +43,7 @@ def test_chosen_language_persists_and_keeps_the_selection(
         point(page, "In").fill("0.4")
         point(page, "Out").fill("0.8")
         page.keyboard.press("Enter")
-        page.get_by_role("button", name="Language").click()
-        page.get_by_role("menuitem", name="Deutsch").click()
+        choose_account(page, "Deutsch")
         page.get_by_role("link", name="Aufnahmen").first.wait_for()
         page.locator(".picker .length").get_by_text("0:00.400").wait_for()
         assert page.evaluate("document.documentElement.lang") == "de"
@@ -62,14 +61,13 @@ def test_every_screen_is_german_and_accessible(
         point_in.press("Enter")
         page.locator("#label").fill("Begrüßung")
         page.get_by_role("button", name="Clip erstellen").click()
-        row(page, "Begrüßung").get_by_text("Bereit").wait_for()
+        row(page, "Begrüßung").locator(".poster:enabled").wait_for()
         inspect(page, judge, "recording")
         page.keyboard.press("?")
         page.get_by_role("heading", name="Tastenkürzel").wait_for()
         inspect(page, judge, "shortcuts")
         page.keyboard.press("Escape")
-        row(page, "Begrüßung").get_by_role("button", name="Weitere Aktionen").click()
-        inspect(page, judge, "menu")
+        inspect(page, judge, "menu", row(page, "Begrüßung").get_by_role("button", name="Weitere Aktionen"))
         page.keyboard.press("Escape")
         for address, heading in (
             ("recordings", "Aufnahmen"),
@@ -96,11 +94,17 @@ def test_sentences_of_the_server_are_marked_as_english(browser: Any, server: Run
         assert page.locator("[role=alert] [lang=en]").count() == 0
 
 
-def inspect(page: Any, judge: Judge, where: str) -> None:
-    """Check the screen on a desktop and on a phone: it fits, nothing in it is English, and axe finds nothing."""
+def inspect(page: Any, judge: Judge, where: str, opener: Any = None) -> None:
+    """Check the screen on a desktop and on a phone: it fits, nothing in it is English, and axe finds nothing.
+
+    The `opener` opens a menu, which closes when the size of the window changes.
+    """
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 844})
         until(page, f"innerWidth === {width}")
+        if opener is not None:
+            opener.click()
+            page.get_by_role("menu").wait_for()
         assert page.evaluate("document.scrollingElement.scrollWidth") <= width, f"{where} at {width}"
         english = {text for text in page.evaluate(_SHOWN) if GERMAN.get(text, text) != text}
         assert english == set(), f"{where} at {width}"

@@ -10,7 +10,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.films.film import Film
-from tests.support.page import opened, until
+from tests.support.page import choose_account, opened, until
 from tests.support.receiver import Receiver
 from tests.support.server import RunningServer, running_server
 
@@ -29,7 +29,7 @@ class TestSigningIn:
             other = page.context.new_page()
             other.goto(f"{server.url}/#/clips")
             other.get_by_role("heading", name="Clips", exact=True).wait_for()
-            page.get_by_role("button", name="Sign out").click()
+            choose_account(page, "Sign out")
             page.get_by_label("API key").wait_for()
             other.get_by_text("The session has ended").wait_for()
             page.reload()
@@ -74,7 +74,7 @@ def test_uploaded_file_becomes_a_recording(browser: Any, server: RunningServer, 
             {"name": "uploaded here.mp4", "mimeType": "video/mp4", "buffer": film.path.read_bytes()}
         )
         uploaded = page.locator(".recording").filter(has_text="uploaded here.mp4")
-        uploaded.get_by_text("Ready").wait_for()
+        uploaded.locator(".poster .time").wait_for()
         until(page, "document.querySelector('.poster img')?.naturalWidth > 0")
         page.get_by_role("searchbox").fill("nothing like it")
         page.get_by_text("No matches").wait_for()
@@ -100,7 +100,7 @@ def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Pat
             page.get_by_label("API key").fill(server.key)
             page.keyboard.press("Enter")
             row = page.locator(".recording").filter(has_text="broken.mp4")
-            row.get_by_text("Failed").wait_for()
+            row.locator(".problem summary").wait_for()
             assert row.locator(".problem :is(summary, p)").all_text_contents() == [
                 failed.error.message,
                 failed.error.hint,
@@ -121,7 +121,7 @@ def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Pat
             page.get_by_role("button", name="Remove", exact=True).click()
             row.wait_for(state="detached")
             assert not [url for url in asked if again.recording_id in url and "/frame" in url]
-            page.get_by_role("button", name="Sign out").click()
+            choose_account(page, "Sign out")
             page.get_by_label("API key").wait_for()
             ended = len(asked)
             page.wait_for_timeout(500)
@@ -180,7 +180,7 @@ def test_search_results_are_reached_by_keyboard(
         page.goto(server.url)
         page.get_by_role("link", name="meeting.mp4").wait_for()
         page.keyboard.press("ArrowDown")
-        until(page, f"{focused} === document.querySelector('.recording:first-child a.name')")
+        until(page, f"{focused} === document.querySelector('.recording a.name')")
         page.keyboard.press("/")
         page.keyboard.type("meet")
         page.keyboard.press("ArrowDown")
@@ -196,7 +196,7 @@ def test_search_results_are_reached_by_keyboard(
         assert page.get_by_role("searchbox").input_value() == ""
         page.get_by_role("link", name="other.mp4").wait_for()
         page.keyboard.press("ArrowDown")
-        until(page, f"{focused} === document.querySelector('.recording:first-child a.name')")
+        until(page, f"{focused} === document.querySelector('.recording a.name')")
         page.keyboard.press("/")
         page.keyboard.type("meet")
         page.keyboard.press("Enter")

@@ -21,7 +21,7 @@ class TestClips:
             page.goto(f"{server.url}/#/recordings")
             page.goto(f"{server.url}/#/clips")
             with held(page, "**/download"):
-                row(page, "to play").get_by_role("button", name="Play").click()
+                row(page, "to play").get_by_role("button", name="Play to play").click()
                 video = page.locator("dialog video")
                 poster = "async (video) => (await fetch(video.poster)).headers.get('content-type')"
                 assert video.evaluate(poster) == "image/jpeg"
@@ -36,7 +36,7 @@ class TestClips:
                 assert foot["y"] + foot["height"] <= height - 20
                 assert page.evaluate(hidden) < 1
             page.keyboard.press("Escape")
-            row(page, "to play").get_by_role("button", name="Play").click()
+            row(page, "to play").get_by_role("button", name="Play to play").click()
             page.evaluate("window.film = document.querySelector('dialog video')")
             page.go_back()
             until(page, "!document.querySelector('dialog') && window.film.paused")

@@ -93,13 +93,15 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         mark(page, frames=10, label="first")
         mark(page, frames=5)
         mark(page, frames=10)
-        page.get_by_role("button", name="Remove segment 2").click()
+        page.get_by_role("button", name="More actions for segment 2").click()
+        page.get_by_role("menuitem", name="Remove").click()
         page.get_by_role("textbox", name="Name of segment 2").fill("last")
         page.keyboard.press("Enter")
-        page.get_by_role("button", name="Move segment 2 up").click()
+        page.get_by_role("textbox", name="Name of segment 2").press("Alt+ArrowUp")
         kept = [("last", "0:00.600 – 0:01.000"), ("first", "0:00.000 – 0:00.400")]
         assert listed(page) == kept
         page.reload()
+        page.get_by_role("tab", name="Segments").click()
         page.locator(RANGES).first.click()  # a segment is updated by the same key
         page.get_by_role("button", name="Update segment 1").wait_for()
         page.keyboard.press("ArrowLeft")
@@ -107,20 +109,28 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         page.keyboard.press("a")
         kept = [("last", "0:00.560 – 0:01.000"), kept[1]]
         assert listed(page) == kept
-        page.get_by_text("Options").click()
-        page.get_by_label("Picture").select_option("1:1")
+        page.get_by_role("tab", name="Look").click()
+        page.get_by_role("combobox", name="Shape").select_option("1:1")
         page.get_by_label("Sides").select_option("pad")
         page.get_by_label("Audio").select_option("mute")
         page.get_by_label("Subtitles").select_option("none")
         page.get_by_label("Largest size (MB)").fill("big")
-        page.get_by_role("button", name="Create one clip").click()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Shift+Enter")
+        page.get_by_role("tab", name="Segments").click()
         page.get_by_role("alert").filter(has_text="“big” is not a number").wait_for()
+        page.get_by_role("tab", name="Look").click()
         page.get_by_label("Largest size (MB)").fill("-1")
-        page.get_by_role("button", name="Create one clip").click()
+        page.get_by_role("tab", name="Segments").click()
+        page.get_by_role("button", name="Make highlight").click()
+        page.get_by_role("tab", name="Segments").click()
         page.get_by_role("alert").filter(has_text="Largest size: it must be between 0.01 and 1,000,000 MB").wait_for()
+        page.get_by_role("tab", name="Look").click()
         page.get_by_label("Largest size (MB)").fill("2.5")
-        page.get_by_label("Label").fill("both")
-        page.get_by_role("button", name="Create one clip").click()
+        page.get_by_role("tab", name="Segments").click()
+        page.get_by_role("textbox", name="Title").fill("both")
+        page.get_by_role("button", name="Make highlight").click()
+        page.get_by_role("tab", name="Clips").click()
         row(page, "both").get_by_role("button", name="Play both").wait_for()
         row(page, "both").get_by_text("2 parts · 0:00.8").wait_for()
         page.get_by_role("button", name="Fit").click()
@@ -130,9 +140,14 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         sent = client.clips.list(recording_id=meeting.recording_id).data[0].raw
         assert page.evaluate(LENGTH, sent | {"status": "processing", "result": None}) == "0:00.8"
         page.get_by_role("button", name="Restore list").click()
+        page.get_by_role("tab", name="Segments").click()
         assert listed(page) == kept
+        page.get_by_role("tab", name="Look").click()
         page.get_by_role("button", name="Reset").click()
-        page.get_by_role("button", name="Create 2 clips").click()
+        page.get_by_role("tab", name="Segments").click()
+        page.get_by_role("button", name="2 single clips").click()
+        page.get_by_role("button", name="Make 2 clips").click()
+        page.get_by_role("tab", name="Clips").click()
         for label in ("first", "last"):
             row(page, label).get_by_role("button", name=f"Play {label}").wait_for()
         assert listed(page) == []
@@ -162,10 +177,12 @@ def test_key_divides_the_segment_at_the_playhead(browser: Any, server: RunningSe
 @pytest.mark.exhaustive
 def test_rejected_segment_is_named_and_the_list_kept(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording, expected="422.*/clips/batch|413.*/ranges") as page:
+        page.get_by_role("tab", name="Segments").click()
         files = page.locator(".segments-panel input[type=file]")
         files.set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"0,1,ok\n1,2\n"})
         page.get_by_role("textbox", name="Name of segment 2").fill("bad\x01label")
-        page.get_by_role("button", name="Create 2 clips").click()
+        page.get_by_role("button", name="2 single clips").click()
+        page.get_by_role("button", name="Make 2 clips").click()
         page.get_by_role("alert").filter(has_text="Segment 2: label contains control characters").wait_for()
         assert len(listed(page)) == 2
         files.set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": b"0,1\n" * 99})
@@ -215,6 +232,7 @@ EVENT = "001  AX  V  C  00:00:01:00 00:00:03:00 00:00:00:00 00:00:02:00\n"
 @pytest.mark.exhaustive
 def test_what_an_imported_file_leaves_out_is_shown(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
+        page.get_by_role("tab", name="Segments").click()
         data = EVENT.replace("01:00 00:00:03:00", "00:00 00:00:01:00") + EVENT.replace("AX", "BL")
         files = page.locator(".segments-panel input[type=file]")
         files.set_input_files({"name": "cut.edl", "mimeType": "text/plain", "buffer": data.encode()})

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from clipengine.client import Recording
+from tests.films.film import Film
 from tests.support.page import opened, until
 from tests.support.server import RunningServer
 
 SECONDS, CUE_SECONDS, SAID_AT = 7200, 6, 4662
 SENTENCE = "We open the harbour office in Valparaíso next spring"
 MOST_ACTIONS = 8
+MOST_FOR_FIVE = 12
 
 
 @pytest.fixture
@@ -60,12 +62,12 @@ class Hands:
         node.click()
 
     def drag_over(self, node: Any) -> None:
-        """Select the text of a node."""
+        """Select words of a node in its first line."""
         self.actions += 1
         self._page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        box = node.bounding_box()
-        y = box["y"] + 10  # in its first line
-        self._page.mouse.move(box["x"] + 2, y)
+        box = node.evaluate("(node) => { const {x, y, height} = node.getClientRects()[0]; return {x, y, height}; }")
+        y = box["y"] + box["height"] / 2
+        self._page.mouse.move(box["x"] + 8, y)
         self._page.mouse.down()
         self._page.mouse.move(box["x"] + 60, y, steps=4)
         self._page.mouse.up()
@@ -85,7 +87,9 @@ def test_sentence_in_two_hours_becomes_a_clip_in_few_actions(
         hands.click(hit)
         cue = page.locator(".cues > li[aria-current]")
         cue.get_by_text(SENTENCE).wait_for()
-        hands.drag_over(cue.locator("p"))
+        until(page, "document.querySelector('.make').disabled === false")  # the match is selected
+        page.keyboard.press("x")
+        hands.drag_over(cue.locator("p"))  # as in a text that was not searched
         until(page, "document.querySelector('.make').disabled === false")
         assert page.get_by_role("textbox", name="In point").input_value() == "1:17:42.000"
         hands.press("Enter")
@@ -95,3 +99,61 @@ def test_sentence_in_two_hours_becomes_a_clip_in_few_actions(
     done = server.client().clips.wait(clip.clip_id)
     assert done.result is not None
     assert (done.result.actual_start_seconds, done.result.actual_end_seconds) == (SAID_AT, SAID_AT + CUE_SECONDS - 0.5)
+
+
+def test_sentence_in_two_hours_becomes_a_shared_clip_with_captions(
+    browser: Any, server: RunningServer, film: Film
+) -> None:
+    """From the search to a link of a vertical clip, in the actions that the document of the page counts."""
+    client = server.client()
+    meeting = client.recordings.wait(client.recordings.upload(film.path, name="product review.mp4").recording_id)
+    cues = [
+        {"start_seconds": float(at), "end_seconds": at + 0.8, "text": text}
+        for at, text in enumerate(("Who takes notes?", "The pineapple migration waits.", "Any questions?"))
+    ]
+    client.transcripts.put(meeting.recording_id, "en", cues)
+    with opened(browser, server) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.goto(f"{server.url}/#/recordings")
+        page.get_by_role("link", name="product review.mp4").wait_for()
+        hands = Hands(page)
+        hands.press("/")
+        hands.type("pineapple migr")
+        hands.click(page.get_by_role("link", name="Open at 0:01"))
+        until(page, "document.querySelector('#label')?.value === 'The pineapple migration waits'")
+        hands.click(page.get_by_role("button", name="9:16", exact=True))
+        hands.click(page.get_by_role("button", name="Right", exact=True))
+        hands.click(page.get_by_role("button", name="Captions in the picture"))
+        hands.click(page.get_by_role("button", name="Make clip"))
+        hands.click(page.get_by_role("button", name="Copy link"))
+        page.get_by_text("Link copied").wait_for()
+        assert hands.actions <= MOST_ACTIONS
+    (clip,) = client.clips.list(recording_id=meeting.recording_id).data
+    assert (clip.start_seconds, clip.end_seconds) == (1.0, 1.8)
+    assert clip.output is not None
+    assert (clip.output["aspect"], clip.output["focus"]) == ("9:16", {"x": 1, "y": 0.5})
+    assert clip.subtitles == {"mode": "burn", "language": "en"}
+    client.recordings.delete(meeting.recording_id)
+
+
+def test_five_sentences_become_a_highlight_in_few_actions(browser: Any, server: RunningServer, film: Film) -> None:
+    client = server.client()
+    meeting = client.recordings.wait(client.recordings.upload(film.path, name="five sentences.mp4").recording_id)
+    cues = [{"start_seconds": at / 2, "end_seconds": at / 2 + 0.4, "text": f"Sentence {at}."} for at in range(7)]
+    client.transcripts.put(meeting.recording_id, "en", cues)
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/recordings/{meeting.recording_id}")
+        hands = Hands(page)
+        for at in (0, 2, 3, 5, 6):
+            page.get_by_text(f"Sentence {at}.").hover()
+            hands.click(page.get_by_role("button", name="Add this sentence to the segments"))
+        hands.click(page.get_by_role("tab", name="Segments"))
+        hands.click(page.get_by_role("textbox", name="Title"))
+        hands.type("Best of five")
+        hands.press("Enter")
+        page.get_by_role("tab", name="Clips").get_by_text("1").wait_for()
+        assert hands.actions <= MOST_FOR_FIVE
+    (clip,) = client.clips.list(label="Best of five").data
+    assert [part["start_seconds"] for part in clip.parts or []] == [0.0, 1.0, 1.48, 2.48, 3.0]  # on frames
+    client.clips.wait(clip.clip_id)
+    client.recordings.delete(meeting.recording_id)

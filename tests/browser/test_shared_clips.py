@@ -152,7 +152,7 @@ def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningSer
     with opened(browser, server, permissions=["clipboard-read", "clipboard-write"]) as page:
         page.goto(f"{server.url}/#/clips")
         row(page, clip.label).get_by_role("button", name="Play").click()
-        page.get_by_role("button", name="Share").click()
+        page.get_by_role("dialog").get_by_role("button", name="Share").click()
         dialog = page.get_by_role("dialog")
         before = len(server.client().clips.shares(clip.clip_id).data)
         dialog.get_by_label("Offer the file for download").uncheck()

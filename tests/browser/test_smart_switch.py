@@ -18,6 +18,7 @@ def test_switch_says_what_it_saves_and_copies(browser: Any, server: RunningServe
     client = server.client()
     meeting = client.recordings.wait(client.recordings.upload(film.path, name="smart.mp4").recording_id)
     with studio(browser, server, meeting) as page:
+        page.get_by_role("tab", name="Look").click()
         switch = page.get_by_role("checkbox", name="Smart render")
         assert not switch.is_checked()
         for key in ["Shift+ArrowRight", *["ArrowRight"] * 5, "i", *["Shift+ArrowRight"] * 3, "o"]:
@@ -35,5 +36,6 @@ def test_switch_says_why_nothing_is_copied(browser: Any, server: RunningServer, 
     with studio(browser, server, recording) as page:
         for key in ["ArrowRight", "i", *["ArrowRight"] * 9, "o"]:
             page.keyboard.press(key)
+        page.get_by_role("tab", name="Look").click()
         page.get_by_role("checkbox", name="Smart render").check()
         page.locator(".smart [role=status]", has_text="no GOP begins in the range").wait_for()

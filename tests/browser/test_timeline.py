@@ -169,9 +169,9 @@ LANES = """async (ranges) => {
 def test_overlapping_bands_have_up_to_five_lanes(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
-        assert page.evaluate(LANES, [[0, 1], [1, 2]]) == [[0, 0], 56, 56]
+        assert page.evaluate(LANES, [[0, 1], [1, 2]]) == [[0, 0], 24, 24]
         ranges = [[0, 90], [1, 50], [2, 90], [3, 90], [4, 90], [5, 90], [6, 90], [95, 99]]
-        assert page.evaluate(LANES, ranges) == [[0, 1, 2, 3, 4, 1, 0, 0], 56, 128]
+        assert page.evaluate(LANES, ranges) == [[0, 1, 2, 3, 4, 1, 0, 0], 24, 128]
 
 
 MANY = """async (count) => {
@@ -249,7 +249,8 @@ def test_timeline_shows_all_clips_beside_a_page_of_them(browser: Any, server: Ru
         smaller = "**/clips?limit=100*"  # three clips are then two pages
         page.route(smaller, lambda route: route.continue_(url=route.request.url.replace("limit=100", "limit=2")))
         page.goto(f"{server.url}/#/recordings/{talk.recording_id}")
-        until(page, "document.querySelector('.beside .muted')?.textContent === '3'")
+        until(page, "document.querySelector('#tab-clips .muted')?.textContent === '3'")
+        page.get_by_role("tab", name="Clips").click()
         assert page.locator(".beside .clip-row").count() == 2
         bands = page.get_by_role("group", name="Clips and segments on the timeline")
         bands.get_by_role("button", name="Clip: opening").wait_for()  # the oldest one

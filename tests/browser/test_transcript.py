@@ -68,11 +68,11 @@ def test_transcript_follows_playback_and_selects_by_text(
         assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.400", "0:02.200")
         page.get_by_role("combobox", name="Language").select_option("de")
         page.get_by_text("Guten Morgen").wait_for()
-        page.get_by_text("Options").click()
+        page.get_by_role("tab", name="Look").click()
         page.get_by_label("Subtitles").select_option("In the picture, English")
         page.get_by_role("button", name="Make clip").click()
         page.get_by_role("tab", name="Clips").click()
-        page.locator(".clip-row .pill.good").wait_for()
+        page.locator(".clip-row .poster:enabled").wait_for()
     (made,) = server.client().clips.list(recording_id=spoken.recording_id).data
     assert made.result is not None
     assert made.result.subtitles == []  # none beside the clip
@@ -131,7 +131,10 @@ def test_cue_at_every_fraction_of_a_frame_is_found_and_selected(
 
 @pytest.mark.exhaustive
 def test_list_on_a_phone_scrolls_to_the_current_cue(browser: Any, server: RunningServer, spoken: Recording) -> None:
-    cues = [{"start_seconds": at / 20, "end_seconds": (at + 1) / 20, "text": f"Zeile {at}"} for at in range(100)]
+    cues = [
+        {"start_seconds": at / 20, "end_seconds": (at + 1) / 20, "text": f"Zeile {at} mit vielen anderen Worten"}
+        for at in range(100)
+    ]
     server.client().transcripts.put(spoken.recording_id, "fr", cues)
     with studio(browser, server, spoken, viewport={"width": 390, "height": 844}) as page:
         page.get_by_role("tab", name="Transcript").click()
@@ -139,7 +142,7 @@ def test_list_on_a_phone_scrolls_to_the_current_cue(browser: Any, server: Runnin
         page.get_by_text("Zeile 99").wait_for()
         page.get_by_role("textbox", name="Current time").fill("2.51")
         page.keyboard.press("Enter")
-        until(page, f"{CURRENT} === 'Zeile 50'")
+        until(page, f"{CURRENT} === 'Zeile 50 mit vielen anderen Worten'")
         inside = (
             "(() => { const list = document.querySelector('ol.cues:not([hidden])').getBoundingClientRect();"
             " const row = document.querySelector('.cues [aria-current]').getBoundingClientRect();"

@@ -84,6 +84,12 @@ def studio(browser: Any, server: RunningServer, recording: Recording, **options:
         yield page
 
 
+def choose_account(page: Any, item: str) -> None:
+    """Choose an item of the menu of the account."""
+    page.locator(".account").click()
+    page.get_by_role("menuitem", name=item).click()
+
+
 def point(page: Any, name: str) -> Any:
     return page.get_by_role("textbox", name=f"{name} point")
 

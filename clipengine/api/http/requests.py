@@ -343,6 +343,12 @@ RangeSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, Aft
 LastSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, AfterValidator(_without_parts)]
 
 
+class FrameClip(Body):
+    model_config = _like(output={"aspect": "9:16", "focus": {"x": 0.75, "y": 0.5}})
+
+    output: Output = Field(default=Output(), description="Options of the picture; others are ignored.")
+
+
 class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
     max_members, max_tokens = MAX_POINTS, MAX_TOKENS + _POINTS_TOKENS

@@ -1,7 +1,7 @@
 """The page at `/` and its files under `/assets/`, read once at start and served from memory.
 
-The Content-Security-Policy allows scripts and styles from this server only, none inline. Images and media may also come
-from the store, if its download links lead to another origin.
+The Content-Security-Policy allows scripts, styles and fonts from this server only, none inline. Images and media may
+also come from the store, if its download links lead to another origin.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
+    "woff2": "font/woff2",
 }
 
 
@@ -107,6 +109,7 @@ def page_headers(settings: Settings) -> dict[str, str]:
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
+        "font-src": "'self'",
         "connect-src": "'self'",
         "img-src": f"{media} data:",
         "media-src": f"{media} blob:",  # a MediaSource has such a URL

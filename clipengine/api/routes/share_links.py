@@ -81,8 +81,8 @@ class _Links:
         self._rates = RateLimiter(limit, subject="This link may receive")
         media = " ".join(["'self'", *store_origins(engine.settings.storage)])
         self._policy = (
-            f"default-src 'none'; style-src 'self'; img-src {media}; media-src {media}; base-uri 'none'; "
-            "form-action 'none'; frame-ancestors "
+            f"default-src 'none'; style-src 'self'; font-src 'self'; img-src {media}; media-src {media}; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors "
         )
 
     def page(self, request: Request) -> Response:

@@ -91,6 +91,13 @@ def clip_size(video: VideoFacts, profile: Profile) -> Size:
     return Size(*output_size(video.width, video.height, rotation=video.rotation, max_height=profile.max_height))
 
 
+def upright_framing(video: VideoFacts, output: Output) -> tuple[Size, Framing]:
+    """Return the size of the recording's upright picture and the framing of a clip of it with these options."""
+    size = Size(*_upright_size(video))
+    ratio = upright_ratio(video.sample_aspect_ratio, video.rotation)
+    return size, framing(output, *size, ratio, max_height=output.max_height)
+
+
 def reframes(profile: Profile, ratio: Fraction) -> bool:
     """Return True if frames with this sample aspect ratio are reframed. Animations have square pixels."""
     return profile.output.reframes or (profile.is_animation and ratio != 1)

@@ -43,15 +43,15 @@ export function newIdempotencyKey() {
 /**
  * @param {string} method
  * @param {string} path
- * @param {RequestOptions & {body?: unknown, text?: Blob, version?: number}} [options] `version` is that of the replaced object
+ * @param {RequestOptions & {body?: unknown, text?: Blob, type?: string, version?: number}} [options] `type` is that of `text`, `version` that of the replaced object
  * @returns {Promise<any>} for `get`, `post`, `put`, `patch` and `remove`, which have the types of the API
  */
-export async function request(method, path, {body, text, version, signal, keepalive, quiet = false, as = "json"} = {}) {
+export async function request(method, path, {body, text, type = "text/plain", version, signal, keepalive, quiet = false, as = "json"} = {}) {
   /** @type {Record<string, string>} */
   const headers = {...HEADERS};
   if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newIdempotencyKey();
   if (version !== undefined) headers["If-Match"] = `"${version}"`;
-  if (body !== undefined || text) headers["Content-Type"] = text ? "text/plain" : "application/json";
+  if (body !== undefined || text) headers["Content-Type"] = text ? type : "application/json";
   let response;
   try {
     response = await fetch(path, {method, headers, signal, keepalive, body: text ?? (body === undefined ? undefined : JSON.stringify(body))});

@@ -96,6 +96,44 @@ export function formatAge(stamp) {
 }
 
 /**
+ * Return the day of a time, with the year if it is not this one.
+ *
+ * @param {string} stamp
+ */
+export function formatDay(stamp) {
+  const day = new Date(stamp);
+  const year = day.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return day.toLocaleDateString(locale, {weekday: "short", day: "numeric", month: "short", year});
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/**
+ * Return the group of a list to which a time belongs: today, yesterday, the last seven days, or a month.
+ *
+ * @param {string} stamp
+ */
+export function dayGroup(stamp) {
+  const [day, today] = [new Date(stamp), new Date()];
+  const ago = Math.round((today.setHours(0, 0, 0, 0) - new Date(stamp).setHours(0, 0, 0, 0)) / DAY_MS);
+  if (ago <= 0) return t("Today");
+  if (ago === 1) return t("Yesterday");
+  return ago < 7 ? t("Last 7 days") : day.toLocaleDateString(locale, {month: "long", year: "numeric"});
+}
+
+/**
+ * Return the time of day of a row that is in the group of its day, or the day.
+ *
+ * @param {string} stamp
+ */
+export function formatMoment(stamp) {
+  const day = new Date(stamp);
+  if (new Date().setHours(0, 0, 0, 0) - new Date(stamp).setHours(0, 0, 0, 0) <= DAY_MS)
+    return day.toLocaleTimeString(locale, {hour: "2-digit", minute: "2-digit"});
+  return day.toLocaleDateString(locale, {day: "numeric", month: "short"});
+}
+
+/**
  * Return the name, or the last folder and file name of the key: many keys end with the same file name.
  *
  * @param {Pick<Recording, "name" | "bucket_path">} recording

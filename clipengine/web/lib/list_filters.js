@@ -102,6 +102,7 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
     "button",
     {
       type: "button",
+      class: "quiet",
       "aria-expanded": String(!details.hidden),
       onclick: () => {
         details.hidden = !details.hidden;
@@ -147,12 +148,18 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
   return {
     field,
     details,
-    nodes: [
-      h("div", {class: "search"}, icon("search"), field.input),
-      h("div", {class: "segments", role: "group", "aria-label": t("Status")}, segments),
-      toggle,
-    ],
-    sort,
+    search: h("div", {class: "search"}, icon("search"), field.input, h("kbd", {"aria-hidden": "true"}, "/")),
+    /**
+     * Return the bar under the head: the box that selects all, the status, the filters and the order.
+     *
+     * @param {HTMLElement} everything
+     */
+    bar: (everything) =>
+      h("div", {class: "filter-bar"}, everything, h("div", {class: "choice", role: "group", "aria-label": t("Status")}, segments), toggle, sort),
+    // True if the rows are in the order of their days.
+    get byDay() {
+      return sort.value.endsWith("created_at");
+    },
     get q() {
       return typedQuery(field.input.value);
     },

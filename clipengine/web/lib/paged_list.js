@@ -34,6 +34,7 @@ const RELOAD_MS = 1000; // after an event about an item that only the server can
  * @property {number} [limit]
  * @property {boolean} [across]
  * @property {Picks<Item> | null} [picks]
+ * @property {((item: Item) => string | null) | null} [groupOf] returns the heading under which an item stands
  * @property {(shown: Item[]) => void} [onchange]
  * @property {AbortSignal} signal
  */
@@ -57,6 +58,7 @@ export class PagedList {
     limit = 50,
     across = false,
     picks = null,
+    groupOf = null,
     onchange = () => {},
     signal,
   }) {
@@ -70,6 +72,9 @@ export class PagedList {
     this.empty = empty;
     this.limit = limit;
     this.picks = picks;
+    this.groupOf = groupOf;
+    /** @type {Map<string, HTMLElement>} by their text */
+    this.headings = new Map();
     this.onchange = onchange;
     this.signal = signal;
     /** @type {Map<string, Item>} by id, in the order of the rows */
@@ -84,7 +89,7 @@ export class PagedList {
     this.asked = {};
     this.loaded = false; // whether the skeleton was replaced
     this.complete = false; // whether the page of the current query is shown
-    this.list = h("ul", {class: picks ? "list picking" : "list", "aria-label": name}, Array.from({length: 3}, skeleton));
+    this.list = h("ul", {class: picks ? "list rows picking" : "list", "aria-label": name}, Array.from({length: 3}, skeleton));
     this.footer = h("div", {class: "more"});
     this.node = h("div", {class: "clips"}, picks ? picks.bind(this) : null, this.list, this.footer);
     this.reloadSoon = debounce(RELOAD_MS, () => signal.aborted || this.load());
@@ -187,8 +192,12 @@ export class PagedList {
     this.loaded = true;
     for (const id of this.rows.keys()) if (!this.items.has(id)) this.drop(id);
     const nodes = this.cursors.length === 1 ? this.before() : [];
+    let group = "";
     for (const item of shown) {
       const id = this.idOf(item);
+      const next = this.groupOf?.(item) ?? "";
+      if (next !== group) nodes.push(this.heading(next));
+      group = next;
       const row = this.rows.get(id) ?? this.makeRow(item);
       this.rows.set(id, row);
       if (id === fresh) row.node.classList.add("fresh");
@@ -210,6 +219,13 @@ export class PagedList {
   drop(id) {
     this.rows.delete(id);
     this.picks?.boxes.delete(id);
+  }
+
+  /** @param {string} text */
+  heading(text) {
+    const known = this.headings.get(text) ?? h("li", {class: "group"}, text);
+    this.headings.set(text, known);
+    return known;
   }
 
   /** @param {Item} item */

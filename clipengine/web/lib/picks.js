@@ -1,18 +1,18 @@
 // The selection of rows of a list, over its pages, and the bar with what can be done with it.
 
-import {h, setText} from "./dom.js";
+import {h, iconButton, setText} from "./dom.js";
 import {plural, t} from "./texts.js";
 
 /** @import {PagedList} from "./paged_list.js" */
 
 /**
- * `actions(items)` returns the buttons for the selected items; `tools` are shown at the right of the bar.
+ * `actions(items)` returns the buttons for the selected items. `everything` is the box that selects all of a page.
  *
  * @template {{status: string}} Item
  */
 export class Picks {
-  /** @param {{actions: (items: Item[]) => HTMLElement[], tools?: HTMLElement | null}} options */
-  constructor({actions, tools = null}) {
+  /** @param {{actions: (items: Item[]) => HTMLElement[]}} options */
+  constructor({actions}) {
     this.actions = actions;
     /** @type {Map<string, Item>} by id */
     this.chosen = new Map();
@@ -24,9 +24,16 @@ export class Picks {
     this.bound = null;
     this.all = h("input", {type: "checkbox", "aria-label": t("Select all of this page"), disabled: true});
     this.all.addEventListener("change", () => this.chooseAll(this.all.checked));
-    this.count = h("span", {class: "small muted", role: "status"});
+    this.everything = h("label", {class: "pick"}, this.all);
+    this.count = h("span", {role: "status"});
     this.buttons = h("div", {class: "row"});
-    this.bar = h("div", {class: "picks row"}, h("label", {class: "pick"}, this.all), this.count, this.buttons, h("span", {class: "grow"}), tools);
+    this.bar = h(
+      "div",
+      {class: "picks row", hidden: true},
+      this.count,
+      this.buttons,
+      iconButton("x", t("Clear the selection"), () => this.clear()),
+    );
   }
 
   get list() {
@@ -126,6 +133,7 @@ export class Picks {
     this.all.disabled = !shown.length;
     for (const [id, box] of this.boxes) box.checked = this.chosen.has(id);
     setText(this.count, this.chosen.size ? plural(this.chosen.size, "{count} selected", "{count} selected") : "");
+    this.bar.hidden = !this.chosen.size;
     const key = [...this.chosen.keys()].join();
     if (this.drawn === key) return;
     this.drawn = key;

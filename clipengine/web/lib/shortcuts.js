@@ -19,10 +19,15 @@ const shortcuts = (words) => [
   ["O", words.setEnd],
   [t("Shift+I Shift+O"), t("go to the in or the out point")],
   [t("Enter"), t("make the clip")],
+  [t("Shift+Enter"), t("make the clip of the segments")],
   ["A", t("add the selection to the segments, or update the selected segment")],
+  [t("Alt+↑ Alt+↓"), t("move the focused segment")],
   ["B", t("divide the segment at the playhead")],
   words.jump,
   ["R", t("loop the selection")],
+  ...pictureKeys(words.pictured),
+  ["1 2 3 4", t("transcript, clips, segments, look")],
+  ["]", t("open or close the side panel")],
   ["N", t("edit the label of the clip")],
   ["C", t("go to the clips; ↑ ↓ move, Enter plays")],
   ["T", t("go to the transcript; ↑ ↓ move, Enter goes there, Shift+Enter selects up to there")],
@@ -35,6 +40,18 @@ const shortcuts = (words) => [
   ["Esc", t("leave the focused control, so that shortcuts work again")],
   ["?", t("this list")],
 ];
+
+/**
+ * @param {boolean} pictured
+ * @returns {[keys: string, text: string][]}
+ */
+function pictureKeys(pictured) {
+  if (!pictured) return [];
+  return [
+    ["V", t("next shape of the clip")],
+    [t("Shift+C"), t("captions in the picture")],
+  ];
+}
 
 /**
  * @param {Record<string, (event: KeyboardEvent) => unknown>} actions by key, with "Shift+" before it

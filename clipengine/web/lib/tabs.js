@@ -5,7 +5,7 @@ import {byKey, h} from "./dom.js";
 /** @typedef {{id: string, text: Children, node: HTMLElement, onshow?: () => void}} Tab */
 
 /**
- * Show the first tab. Returns the list of tabs and `select(id)`.
+ * Show the first tab. Returns the list of tabs, their panels, and `select(id)`.
  *
  * @param {string} label
  * @param {Tab[]} tabs
@@ -51,5 +51,5 @@ export function tabList(label, tabs) {
   show(0);
   /** @param {string} id */
   const select = (id) => show(tabs.findIndex((tab) => tab.id === id));
-  return {node, select};
+  return {node, select, panels: tabs.map((tab) => tab.node)};
 }

@@ -6,16 +6,16 @@ import {fromServer, t, texts} from "./texts.js";
 const TOAST_MS = 6000;
 
 /** @import {IconName} from "./dom.js" */
-/** @typedef {{text: string, icon: IconName, run: () => unknown, lang?: string, danger?: boolean} | false} MenuItem or nothing */
+/** @typedef {{text: string, icon: IconName, run: () => unknown, keys?: string, lang?: string, danger?: boolean} | false} MenuItem or nothing */
 
 /**
  * Show a message, for some seconds unless it is `lasting`. Returns functions to change its second line and to close it.
  *
  * @param {string} title
  * @param {string | (Node | string)[]} [detail]
- * @param {{bad?: boolean, action?: {text: string, run: () => void} | null, lasting?: boolean}} [options]
+ * @param {{bad?: boolean, poster?: HTMLElement | null, action?: {text: string, icon?: IconName, run: () => void} | null, lasting?: boolean}} [options]
  */
-export function toast(title, detail = "", {bad = false, action = null, lasting = false} = {}) {
+export function toast(title, detail = "", {bad = false, poster = null, action = null, lasting = false} = {}) {
   const close = () => {
     node.remove();
   };
@@ -23,18 +23,20 @@ export function toast(title, detail = "", {bad = false, action = null, lasting =
   const node = h(
     "div",
     {class: bad ? "notice toast bad" : "notice toast"},
+    poster,
     h("div", {class: "grow"}, h("strong", {}, title), line),
     action &&
       h(
         "button",
         {
           type: "button",
-          class: "quiet",
+          class: action.icon ? "" : "quiet",
           onclick: () => {
             close();
             action.run();
           },
         },
+        action.icon ? icon(action.icon) : null,
         action.text,
       ),
     iconButton("x", t("Close"), close),
@@ -148,6 +150,7 @@ export function menuButton(label, name, items) {
     removeEventListener("pointerdown", outside, true);
     removeEventListener("scroll", onscroll, true);
     removeEventListener("hashchange", close);
+    removeEventListener("resize", close);
   };
   /** @param {Event} event */
   const outside = (event) => {
@@ -177,7 +180,7 @@ export function menuButton(label, name, items) {
       {class: "menu", role: "menu", "aria-label": label, onkeydown},
       items()
         .filter((item) => item !== false)
-        .map(({text, lang, icon: image, run, danger}) =>
+        .map(({text, keys, lang, icon: image, run, danger}) =>
           h(
             "button",
             {
@@ -193,20 +196,29 @@ export function menuButton(label, name, items) {
             },
             icon(image),
             text,
+            keys ? h("kbd", {"aria-hidden": "true"}, keys) : null,
           ),
         ),
     );
     menu = shown;
     (button.closest("main, dialog") ?? document.body).append(shown);
     shown.style.left = `${Math.max(8, Math.min(box.right - shown.offsetWidth, innerWidth - shown.offsetWidth - 8))}px`;
-    shown.style.top = `${box.bottom + shown.offsetHeight + 8 > innerHeight ? box.top - shown.offsetHeight - 4 : box.bottom + 4}px`;
+    const below = box.bottom + shown.offsetHeight + 8 <= floor();
+    shown.style.top = `${below ? box.bottom + 4 : Math.max(8, Math.min(box.top, floor()) - shown.offsetHeight - 4)}px`;
     button.setAttribute("aria-expanded", "true");
     find(shown, "button")?.focus();
     addEventListener("pointerdown", outside, true);
     addEventListener("scroll", onscroll, true);
     addEventListener("hashchange", close);
+    addEventListener("resize", close);
   };
   return button;
+}
+
+/** Return the lower edge of the room for menus: the window's, or that of a bar at its bottom. */
+function floor() {
+  const bars = findAll(document, "[data-floor]").filter((node) => getComputedStyle(node).position === "fixed");
+  return Math.min(innerHeight, ...bars.map((node) => node.getBoundingClientRect().top));
 }
 
 /**

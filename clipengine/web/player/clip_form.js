@@ -1,17 +1,17 @@
-// The form of the selected clip: times, label, profile, and the button that makes it.
+// The form of the selected clip in one row: times, name, shape, captions, and the buttons that use them.
 
 import {post} from "../lib/api.js";
-import {announce, h, iconButton, setText} from "../lib/dom.js";
+import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
-import {rich, t} from "../lib/texts.js";
+import {t} from "../lib/texts.js";
 import {errorText} from "../lib/ui.js";
-import {outputOptions} from "./output_options.js";
 import {MAX_SEGMENTS} from "./segments.js";
-import {smartSwitch} from "./smart_switch.js";
+import {shapeChoice} from "./shapes.js";
 import {timeFields} from "./time_fields.js";
 import {wordsOf} from "./words.js";
 
+/** @import {Look} from "./look.js" */
 /** @import {Player} from "./player.js" */
 /** @import {Segments} from "./segments.js" */
 /** @import {Selection} from "./selection.js" */
@@ -20,15 +20,14 @@ import {wordsOf} from "./words.js";
 /**
  * @typedef {object} FormOptions
  * @property {ReadyRecording} recording
- * @property {TranscriptObject[]} transcripts
- * @property {Profile[]} profiles
+ * @property {Look} look
  * @property {Selection} selection
  * @property {Segments} segments
  * @property {Player} player
  * @property {Timeline} timeline
+ * @property {() => void} onlook shows the options of the look
  * @property {(clip: Clip) => void} oncreated
  * @property {(pending: Iterable<string>) => string} nextLabel
- * @property {AbortSignal} signal
  */
 
 /** @typedef {ReturnType<typeof clipForm>} ClipForm */
@@ -39,55 +38,63 @@ import {wordsOf} from "./words.js";
  *
  * @param {FormOptions} options
  */
-export function clipForm({recording, transcripts, profiles, selection, segments, player, timeline, oncreated, nextLabel, signal}) {
+export function clipForm({recording, look, selection, segments, player, timeline, onlook, oncreated, nextLabel}) {
   const times = timeFields({words: wordsOf(recording), selection, player, onvalidated: () => draw(), onapplied: () => timeline.revealSelection()});
-  const length = h("output", {class: "time length"}, "–");
-  const label = h("input", {id: "label", maxlength: String(LIMITS.label), autocomplete: "off", placeholder: nextLabel([])});
-  const profile = h(
-    "select",
-    {"aria-label": t("Profile")},
-    profiles.map((each) => h("option", {value: each.name}, describe(each))),
-  );
-  const profileField = h("label", {class: "field", hidden: profiles.length < 2}, t("Profile"), profile);
-  const smart = smartSwitch({recording, selection, signal});
+  const length = h("output", {class: "time length", title: t("Length"), "aria-label": t("Length")}, "–");
+  const label = h("input", {id: "label", maxlength: String(LIMITS.label), autocomplete: "off"});
+  const shapes = shapeChoice(look, onlook);
+  const captions = iconButton("captions", t("Captions in the picture (Shift+C)"), () => look.toggleCaptions(), {class: "quiet square captions"});
+  const options = iconButton("sliders", t("Look: crop, captions, sound, size"), onlook, {class: "quiet square options"});
   const make = h("button", {class: "primary make", disabled: true}, t("Make clip"), h("kbd", {"aria-hidden": "true"}, "⏎"));
-  const addText = h("span", {}, t("Add to list"));
+  const addText = h("span", {class: "words"}, t("Add segment"));
   const add = h(
     "button",
     {type: "button", class: "add", title: t("Add the selection to the segments (A)"), disabled: true, onclick: () => addSegment()},
+    icon("plus"),
     addText,
     h("kbd", {"aria-hidden": "true"}, "A"),
   );
-  const options = outputOptions(recording, transcripts);
-  const clear = iconButton("x", t("Clear the selection (X)"), () => selection.clear(), {disabled: true});
-  const problem = h("p", {class: "bad small", role: "alert"});
-  const hint = h("p", {class: "muted small hint"}, hintText(recording));
-
-  const choose = () => {
-    const chosen = profiles.find((each) => each.name === profile.value);
-    if (chosen) smart.show(chosen);
-  };
-  profile.addEventListener("change", choose);
-  choose();
+  const clear = iconButton("x", t("Clear the selection (X)"), () => selection.clear(), {class: "quiet square clear", hidden: true});
+  const problem = h("p", {class: "why", role: "alert"});
 
   /** @type {Set<string>} */
   const pending = new Set(); // labels of requests without a response
+  let suggested = ""; // the name that the transcript has given
 
   function draw() {
     const invalid = Boolean(times.firstInvalid());
     setText(length, selection.empty || invalid ? "–" : formatTime(selection.length));
     make.disabled = selection.empty || invalid;
     add.disabled = make.disabled;
-    setText(addText, segments.current ? t("Update segment {number}", {number: segments.items.indexOf(segments.current) + 1}) : t("Add to list"));
-    clear.disabled = selection.empty && !invalid;
+    setText(addText, segments.current ? t("Update segment {number}", {number: segments.items.indexOf(segments.current) + 1}) : t("Add segment"));
+    clear.hidden = selection.empty && !invalid;
+    if (selection.empty) suggest("");
     rename();
     problem.textContent = "";
   }
   function rename() {
-    label.placeholder = nextLabel(pending);
+    label.placeholder = selection.empty ? t("Drag on the timeline, or I and O") : nextLabel(pending);
+  }
+  function drawLook() {
+    captions.hidden = !look.canCaption;
+    captions.setAttribute("aria-pressed", String(look.captioned));
+    shapes.draw();
+    problem.textContent = "";
   }
   selection.addEventListener("change", draw);
   segments.addEventListener("change", draw);
+  look.addEventListener("change", drawLook);
+
+  /**
+   * Name the clip after what is said in it, unless a name was typed.
+   *
+   * @param {string} text
+   */
+  function suggest(text) {
+    if (label.value !== suggested) return;
+    suggested = text;
+    label.value = text;
+  }
 
   // Return true if a range is selected and both times are valid. Otherwise tell what is missing.
   function usable() {
@@ -113,19 +120,12 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
     label.blur(); // make shortcuts work again
   }
 
-  /**
-   * Return the settings of a request for a clip of so many seconds. Throws an Error if an option cannot be used.
-   *
-   * @param {number} seconds
-   */
-  const settings = (seconds) => ({profile: profile.value, ...smart.render(), ...options.values(seconds)});
-
   async function submit() {
     const {range} = selection;
     if (!usable() || !range) return;
     let chosen;
     try {
-      chosen = settings(selection.length);
+      chosen = look.settings(selection.length);
     } catch (error) {
       problem.textContent = error.message;
       return;
@@ -161,7 +161,8 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
   const node = h(
     "form",
     {
-      class: "picker panel",
+      class: "picker",
+      "data-floor": "", // menus stand above it where it is fixed
       "aria-label": t("Clip"),
       novalidate: true,
       onsubmit: (event) => {
@@ -170,44 +171,24 @@ export function clipForm({recording, transcripts, profiles, selection, segments,
       },
     },
     times.fields,
-    h("div", {class: "field"}, h("span", {class: "caption"}, t("Length")), length),
-    h("label", {class: "field grow label-field"}, t("Label"), label),
-    profileField,
-    h("div", {class: "row buttons"}, clear, add, make),
-    h("div", {class: "row wrap extras"}, options.node, smart.node),
-    times.problems,
-    problem,
-    hint,
+    length,
+    clear,
+    h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "label"}, t("Name")), label),
+    shapes.node,
+    captions,
+    options,
+    h("span", {class: "rule"}),
+    add,
+    h("div", {class: "send"}, problem, make),
   );
+  drawLook();
+  draw();
   return {
     node,
     submit,
     addSegment,
-    settings,
-    get label() {
-      return label.value.trim() || nextLabel(pending);
-    },
-    clearLabel() {
-      label.value = "";
-    },
+    suggest,
     rename,
     focusLabel: () => label.focus(),
   };
-}
-
-/** @param {ReadyRecording} recording */
-function hintText({media}) {
-  const keys = {in: h("kbd", {}, "I"), out: h("kbd", {}, "O"), help: h("kbd", {}, "?")};
-  return media.video
-    ? rich("Drag across the timeline, or press {in} on the first frame of the clip and {out} on the first frame after it. {help} lists all shortcuts.", keys)
-    : rich("Drag across the waveform, or press {in} where the clip starts and {out} where it ends. {help} lists all shortcuts.", keys);
-}
-
-/** @param {Profile} profile */
-function describe(profile) {
-  const parts = [profile.name];
-  if (profile.container !== "mp4") parts.push(profile.container);
-  if (profile.video !== "h264" && profile.video !== "none") parts.push(profile.video);
-  if (profile.max_height) parts.push(`${profile.max_height}p`);
-  return [...new Set(parts)].join(" · ");
 }

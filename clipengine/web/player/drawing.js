@@ -7,8 +7,8 @@ import {formatTime} from "../lib/format.js";
 
 const BAR_PIXELS = 2; // from one bar of the waveform to the next
 const TICK_STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
-const TICK_PIXELS = 84;
-const CUE_PIXELS = 24; // narrower cues have no room for text
+const TICK_PIXELS = 90;
+const CUE_PIXELS = 56; // narrower cues have no room for text
 
 /**
  * Each strip is an image of `count` tiles for the range from `from` to `to`. Later strips are drawn over earlier ones.
@@ -62,11 +62,13 @@ function drawTile(context, image, x, tile, left, wide, height) {
  * @param {HTMLCanvasElement} canvas
  * @param {WavePiece[]} waves
  * @param {Span} view
+ * @param {Span | null} chosen is drawn in the colour of the accent
  */
-export function drawWave(canvas, waves, view) {
+export function drawWave(canvas, waves, view, chosen = null) {
   const context = prepare(canvas);
   const {width, height} = canvas.getBoundingClientRect();
-  context.fillStyle = getComputedStyle(canvas).color;
+  const style = getComputedStyle(canvas);
+  const [plain, on] = [style.color, style.getPropertyValue("--wave-on")];
   const seconds = (view.end - view.start) / width; // per pixel
   for (let x = 0; x < width; x += BAR_PIXELS) {
     const time = view.start + x * seconds;
@@ -77,6 +79,7 @@ export function drawWave(canvas, waves, view) {
     const after = Math.max(first + 1, Math.ceil((time + BAR_PIXELS * seconds - wave.from) / per));
     const peak = Math.max(...wave.peaks.slice(first, after));
     const high = Math.max(1, Math.sqrt(peak) * (height - 4));
+    context.fillStyle = chosen && time >= chosen.start && time < chosen.end ? on : plain;
     context.fillRect(x, (height - high) / 2, 1.3, high);
   }
 }
@@ -93,7 +96,7 @@ export function drawCues(canvas, cues, view) {
   const {width, height} = canvas.getBoundingClientRect();
   const style = getComputedStyle(canvas);
   const scale = width / (view.end - view.start);
-  context.font = `11.5px ${style.fontFamily}`;
+  context.font = `12px ${style.fontFamily}`;
   context.textBaseline = "middle";
   for (const {start_seconds: start, end_seconds: end, text} of cues) {
     if (end <= view.start || start >= view.end) continue;
@@ -107,9 +110,32 @@ export function drawCues(canvas, cues, view) {
     context.rect(left, 0, wide - 3, height);
     context.clip();
     context.fillStyle = style.color;
-    context.fillText(text.replaceAll("\n", " "), left + 4, height / 2 + 0.5);
+    context.fillText(shortened(context, text.replaceAll("\n", " "), wide - 12), left + 6, height / 2 + 0.5);
     context.restore();
   }
+}
+
+/**
+ * Return the pixels of a second at which half of the cues have room for text.
+ *
+ * @param {Cue[]} cues
+ */
+export function readablePixels(cues) {
+  const lengths = cues.map(({start_seconds: start, end_seconds: end}) => end - start).sort((a, b) => a - b);
+  return (CUE_PIXELS + 2) / (lengths[lengths.length >> 1] || 1);
+}
+
+/**
+ * Return the text, or as many of its letters as fit into the width, and an ellipsis.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {string} text
+ * @param {number} width
+ */
+function shortened(context, text, width) {
+  const whole = context.measureText(text).width;
+  if (whole <= width) return text;
+  return `${text.slice(0, Math.max(1, Math.floor((text.length * width) / whole) - 2)).trimEnd()}…`;
 }
 
 /**
@@ -123,7 +149,7 @@ export function drawRuler(canvas, view) {
   const span = view.end - view.start;
   const step = TICK_STEPS.find((each) => (each / span) * width >= TICK_PIXELS) || 7200;
   const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
-  context.font = `11px ${style.fontFamily}`;
+  context.font = `12px ${style.fontFamily}`;
   context.fillStyle = style.color;
   context.textBaseline = "top";
   for (let number = Math.floor(view.start / step); number * step <= view.end; number += 1) {

@@ -4,7 +4,8 @@ import {debounce, h, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {contextOf} from "./drawing.js";
 
-const WIDTH = 160;
+const WIDTH = 176;
+const ROOM = 22; // above the tracks, for the ruler
 const REST_MS = 250; // of the mouse, before the exact frame is loaded
 
 /**
@@ -23,7 +24,7 @@ const REST_MS = 250; // of the mouse, before the exact frame is loaded
  */
 export function hoverPreview({recording, strips, areas, container, signal}) {
   const strip = strips.film;
-  const canvas = h("canvas", {width: WIDTH, height: 90});
+  const canvas = h("canvas", {width: WIDTH, height: 99});
   const image = h("img", {alt: "", hidden: true});
   const text = h("span", {class: "time"});
   const node = h("div", {class: "hover", hidden: true, "aria-hidden": "true"}, h("div", {class: "frame", hidden: !strip}, canvas, image), text);
@@ -56,9 +57,10 @@ export function hoverPreview({recording, strips, areas, container, signal}) {
 
   /**
    * @param {PointerEvent} event
+   * @param {HTMLElement} area
    * @param {(clientX: number) => number} timeAt
    */
-  function move(event, timeAt) {
+  function move(event, area, timeAt) {
     if (event.pointerType !== "mouse" || event.buttons) {
       hide();
       return;
@@ -74,6 +76,7 @@ export function hoverPreview({recording, strips, areas, container, signal}) {
     }
     const box = container.getBoundingClientRect();
     const half = node.offsetWidth / 2;
+    node.style.bottom = `${box.bottom - area.getBoundingClientRect().top + ROOM}px`;
     node.style.left = `${Math.min(Math.max(event.clientX - box.left, half), box.width - half)}px`;
     loadFrame(at);
   }
@@ -85,7 +88,7 @@ export function hoverPreview({recording, strips, areas, container, signal}) {
   }
 
   for (const [area, timeAt] of areas) {
-    area.addEventListener("pointermove", (event) => move(event, timeAt));
+    area.addEventListener("pointermove", (event) => move(event, area, timeAt));
     area.addEventListener("pointerleave", hide);
     area.addEventListener("pointerdown", hide);
   }

@@ -46,7 +46,7 @@ export class Jumps {
         const {key, texts} = KINDS[kind];
         const letter = key.toUpperCase();
         const keys = direction === "next" ? letter : t("Shift+{letter}", {letter});
-        return {text: `${texts[direction]} (${keys})`, icon: direction === "next" ? "next" : "prev", run: () => this.jump(kind, direction)};
+        return {text: texts[direction], keys, icon: direction === "next" ? "next" : "prev", run: () => this.jump(kind, direction)};
       }),
     );
   }

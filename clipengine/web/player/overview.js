@@ -1,14 +1,14 @@
-// The lane of the whole recording above the timeline: filmstrip, waveform, clips, and a window for the visible part.
+// The whole recording in the transport: waveform, marks of clips, and a window for the visible part.
 
 import {byKey, h} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {DRAG_PIXELS, startDrag} from "./drag.js";
-import {drawFilm, drawWave, prepare} from "./drawing.js";
+import {drawWave, prepare} from "./drawing.js";
 
 const KEY_STEP = 0.25; // of the window
-const MARKS = {clip: "--good", segment: "--text", selection: "--accent"}; // colours by kind
-const MARK_PIXELS = 3; // the least width of a clip
+const MARKS = {clip: "--accent", segment: "--cut-line", selection: "--cut"}; // colours by kind
+const MARK_PIXELS = 4; // the least width of a clip
 
 /** @import {Strips} from "./previews.js" */
 /** @import {Span} from "./selection.js" */
@@ -27,7 +27,6 @@ export class Overview {
     /** @type {Span} */
     this.view = {start: 0, end: duration};
     this.longest = duration; // of the visible part
-    this.film = h("canvas", {class: "film"});
     this.wave = h("canvas", {class: "wave"});
     this.marks = h("canvas", {class: "marks"});
     this.edges = ["start", "end"].map((side) => h("div", {class: `edge ${side}`, title: t("Drag to change the visible part")}));
@@ -45,7 +44,7 @@ export class Overview {
       this.edges,
     );
     this.playhead = h("div", {class: "playhead"});
-    this.node = h("div", {class: "overview"}, this.film, this.wave, this.marks, this.window, this.playhead);
+    this.node = h("div", {class: "overview"}, this.wave, this.marks, this.window, this.playhead);
     this.node.addEventListener("pointerdown", (event) => this.pan(event));
     for (const [at, edge] of this.edges.entries()) edge.addEventListener("pointerdown", (event) => this.resize(event, at));
     this.window.addEventListener("keydown", (event) => this.key(event));
@@ -124,13 +123,12 @@ export class Overview {
    * @param {Span} view
    * @param {Strips} strips
    */
-  show(view, {film, wave}) {
+  show(view, {wave}) {
     this.view = view;
     const whole = {start: 0, end: this.duration};
-    if (film) drawFilm(this.film, film.overview, whole);
     if (wave) drawWave(this.wave, wave.overview, whole);
-    this.film.hidden = !film;
     this.wave.hidden = !wave;
+    this.window.classList.toggle("whole", this.span > this.duration - 1e-6);
     this.window.style.setProperty("--from", this.percent(view.start));
     this.window.style.setProperty("--long", this.percent(this.span));
     this.window.setAttribute("aria-valuenow", view.start.toFixed(3));
@@ -151,7 +149,7 @@ export class Overview {
       for (const {start, end} of ranges[kind]) {
         const left = (start / this.duration) * width;
         const wide = Math.max(MARK_PIXELS, ((end - start) / this.duration) * width);
-        context.fillRect(Math.min(left, width - wide), kind === "selection" ? 0 : 2, wide, kind === "selection" ? height : height - 4);
+        context.fillRect(Math.min(left, width - wide), 0, wide, height);
       }
     }
   }

@@ -64,7 +64,8 @@ export class Player extends EventTarget {
     this.frames = new FrameImage(this.base, signal, (busy) => this.usesFrames && this.node.toggleAttribute("aria-busy", busy));
     this.note = h("p", {class: "note", role: "status", hidden: true});
     this.roleLabel = h("p", {class: "role", hidden: true});
-    this.node = h("div", {class: `stage ${stageShape(recording.media.video)}`}, this.video, this.frames.node, this.roleLabel, this.note);
+    this.picture = h("div", {class: "picture"}, this.video, this.frames.node, this.roleLabel);
+    this.node = h("div", {class: `stage ${stageShape(recording.media.video)}`}, this.picture, this.note);
     this.bindEvents(signal);
     if (isUnplayable(recording.media, this.video)) this.useProxy();
     else this.video.src = `${this.base}/download`;

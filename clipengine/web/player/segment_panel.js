@@ -1,14 +1,17 @@
 // The panel of the segments: their rows, the buttons that create one clip or several, and import and export.
 
 import {ApiError, post, postText, request} from "../lib/api.js";
-import {addArrowNavigation, announce, focusNeighbour, h, iconButton, setChildren, setText} from "../lib/dom.js";
+import {addArrowNavigation, announce, h, setChildren, setText} from "../lib/dom.js";
 import {formatTime, titleOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler, errorText, menuButton, saveFile, serverText, toast} from "../lib/ui.js";
+import {playAll} from "./play_all.js";
+import {segmentRow} from "./segment_row.js";
 import {MAX_SEGMENTS} from "./segments.js";
 
-/** @import {ClipForm} from "./clip_form.js" */
+/** @import {Look} from "./look.js" */
+/** @import {Player} from "./player.js" */
 /** @import {Segment, Segments} from "./segments.js" */
 /** @import {Selection} from "./selection.js" */
 /** @import {MenuItem} from "../lib/ui.js" */
@@ -18,7 +21,8 @@ import {MAX_SEGMENTS} from "./segments.js";
  * @property {ReadyRecording} recording
  * @property {Segments} segments
  * @property {Selection} selection
- * @property {ClipForm} form
+ * @property {Player} player
+ * @property {Look} look
  * @property {(item: Segment) => void} onopen
  * @property {(clip: Clip) => void} oncreated
  * @property {(taken: Iterable<string>) => string} nextLabel
@@ -28,24 +32,36 @@ import {MAX_SEGMENTS} from "./segments.js";
 const seconds = (time) => Number(time.toFixed(6));
 
 /**
- * `form` gives the settings and the label of new clips; `nextLabel(taken)` returns the next default label, and
+ * `look` gives the settings of new clips; `nextLabel(taken)` returns the next default label, and
  * `oncreated(clip)` is called for each clip that the server has accepted.
  *
  * @param {PanelOptions} options
  */
-export function segmentPanel({recording, segments, selection, form, onopen, oncreated, nextLabel}) {
+export function segmentPanel({recording, segments, selection, player, look, onopen, oncreated, nextLabel}) {
   /** @type {Map<Segment, ReturnType<typeof segmentRow>>} */
   const rows = new Map();
   const list = h("ol", {class: "segment-list", "aria-label": t("Segments")});
   const total = h("span", {class: "muted small time grow"});
   const problem = h("p", {class: "bad small", role: "alert"});
   const warnings = h("div", {class: "muted small hint", role: "status"}); // parts of the imported file that were left out
-  const one = h("button", {type: "button", onclick: asyncHandler(createOne)}, t("Create one clip"));
-  const many = h("button", {type: "button", onclick: asyncHandler(createMany)}, "");
+  let joins = true; // one clip of all segments, or one of each
+  const one = h("button", {type: "button", onclick: () => setJoins(true)}, t("One highlight"));
+  const many = h("button", {type: "button", onclick: () => setJoins(false)}, "");
+  const title = h("input", {id: "highlight", maxlength: String(LIMITS.label), autocomplete: "off"});
+  const titleField = h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "highlight"}, t("Title")), title);
+  const playing = playAll(player, segments);
+  const makeText = h("span", {});
+  const make = h("button", {type: "button", class: "primary grow", onclick: asyncHandler(submit)}, makeText, h("kbd", {"aria-hidden": "true"}, "⇧ ⏎"));
   const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.otio,.txt,text/csv,text/plain,application/json"});
-  const empty = h("p", {class: "muted small hint"}, t("Ranges that are added to the list become one clip of all of them, or one clip of each."));
-  const footer = h("div", {class: "row wrap foot"}, total, many, one);
+  const empty = h("p", {class: "muted small hint"}, t("Ranges that are added here become one clip of all of them, or one clip of each. A adds the selection."));
+  const footer = h("div", {class: "foot"}, h("div", {class: "row"}, total), h("div", {class: "row"}, playing.button, make));
   const hasVideo = Boolean(recording.media.video);
+  const choice = h("div", {class: "choice", role: "group", "aria-label": t("Make")}, one, many);
+  title.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    make.click();
+  });
   addArrowNavigation(list);
 
   picker.addEventListener("change", async () => {
@@ -107,12 +123,24 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     toast(title, "", {action: {text, run: () => segments.replace(before)}});
   }
 
+  /** @param {boolean} on */
+  function setJoins(on) {
+    joins = on;
+    draw();
+  }
+
+  async function submit() {
+    if (!segments.items.length) return;
+    await (joins && segments.items.length > 1 ? createOne() : createMany());
+  }
+
   async function createOne() {
     const parts = segments.items.map(({start, end}) => ({start_seconds: seconds(start), end_seconds: seconds(end)}));
     const made = await create(() => {
-      return post(`/v1/recordings/${recording.recording_id}/clips`, {label: form.label, parts, ...form.settings(segments.seconds)});
+      const label = title.value.trim() || nextLabel([]);
+      return post(`/v1/recordings/${recording.recording_id}/clips`, {label, parts, ...look.settings(segments.seconds)});
     });
-    if (made) form.clearLabel();
+    if (made) title.value = "";
   }
 
   async function createMany() {
@@ -122,7 +150,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     const clip = ({label, start, end}) => {
       const name = label || nextLabel(taken);
       taken.push(name);
-      return {recording_id: recording.recording_id, label: name, start_seconds: seconds(start), end_seconds: seconds(end), ...form.settings(end - start)};
+      return {recording_id: recording.recording_id, label: name, start_seconds: seconds(start), end_seconds: seconds(end), ...look.settings(end - start)};
     };
     await create(() => post("/v1/clips/batch", {clips: segments.items.map(clip)}));
   }
@@ -153,7 +181,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     const {items, current} = segments;
     for (const item of [...rows.keys()]) if (!items.includes(item)) rows.delete(item);
     const nodes = items.map((item, index) => {
-      const row = rows.get(item) ?? segmentRow(item, {segments, onopen});
+      const row = rows.get(item) ?? segmentRow(item, {recording, segments, onopen});
       rows.set(item, row);
       row.update(index, item === current);
       return row.node;
@@ -165,16 +193,25 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     if (!items.length) warnings.replaceChildren();
     setText(total, formatTime(segments.seconds));
     total.title = t("Total length");
-    setText(many, plural(items.length, "Create {count} clip", "Create {count} clips"));
-    one.hidden = items.length < 2;
+    const alone = items.length < 2;
+    setText(many, plural(items.length, "{count} single clip", "{count} single clips"));
+    for (const [button, on] of /** @type {const} */ ([
+      [one, joins],
+      [many, !joins],
+    ]))
+      button.setAttribute("aria-pressed", String(on));
+    choice.hidden = alone;
+    titleField.hidden = alone || !joins;
+    setText(makeText, joins && !alone ? t("Make highlight") : plural(items.length, "Make {count} clip", "Make {count} clips"));
+    title.placeholder = nextLabel([]);
     problem.textContent = "";
   }
   segments.addEventListener("change", draw);
 
   const node = h(
-    "section",
-    {class: "segments-panel panel", "aria-label": t("Segments")},
-    h("header", {class: "row"}, h("h2", {class: "grow"}, t("Segments")), picker, menu),
+    "div",
+    {class: "segments-panel"},
+    h("div", {class: "top"}, h("div", {class: "row"}, choice, h("span", {class: "grow"}), picker, menu), titleField),
     list,
     problem,
     warnings,
@@ -182,7 +219,7 @@ export function segmentPanel({recording, segments, selection, form, onopen, oncr
     footer,
   );
   draw();
-  return {node};
+  return {node, submit: () => make.click()};
 }
 
 /**
@@ -211,77 +248,3 @@ const snapped = ({label, start, end}, selection) => {
   const first = Math.min(selection.snap(start), selection.snap(selection.duration - selection.minLength));
   return {label, start: first, end: Math.max(selection.snap(end), selection.snap(first + selection.minLength))};
 };
-
-/**
- * @param {Segment} item
- * @param {{segments: Segments, onopen: (item: Segment) => void}} options
- */
-function segmentRow(item, {segments, onopen}) {
-  const number = h("span", {class: "number muted small", title: t("Drag to move")});
-  const range = h("button", {type: "button", class: "link time", onclick: () => onopen(item)});
-  const name = h("input", {maxlength: String(LIMITS.label), autocomplete: "off"});
-  const length = h("span", {class: "time muted small length"});
-  const position = () => segments.items.indexOf(item);
-  /** @param {1 | -1} by */
-  const move = (by) => () => {
-    segments.move(item, position() + by);
-    announce(t("Segment moved to {number}", {number: position() + 1}));
-    (by < 0 ? up : down).focus();
-  };
-  const up = iconButton("raise", "", move(-1));
-  const down = iconButton("lower", "", move(1));
-  const gone = iconButton("x", "", () => {
-    const focusNext = focusNeighbour(node);
-    segments.remove(item);
-    focusNext();
-  });
-  const node = h("li", {class: "segment", draggable: "true"}, number, range, name, length, h("span", {class: "tools"}, up, down, gone));
-  name.addEventListener("input", () => segments.rename(item, name.value.trim()));
-  name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
-  node.addEventListener("dragstart", (event) => {
-    if (document.activeElement === name)
-      event.preventDefault(); // select the text instead
-    else event.dataTransfer?.setData("text/x-segment", String(position()));
-  });
-  node.addEventListener("dragover", (event) => event.dataTransfer?.types.includes("text/x-segment") && event.preventDefault());
-  node.addEventListener("drop", (event) => {
-    const from = event.dataTransfer?.getData("text/x-segment");
-    if (!from) return;
-    event.preventDefault();
-    segments.move(segments.items[Number(from)], position());
-  });
-
-  /**
-   * @param {number} index
-   * @param {boolean} current
-   */
-  function update(index, current) {
-    const place = {number: index + 1};
-    setText(number, String(index + 1));
-    setText(range, `${formatTime(item.start)} – ${formatTime(item.end)}`);
-    setText(length, formatTime(item.end - item.start, 1));
-    range.title = t("Select this range");
-    range.setAttribute("aria-label", t("Select segment {number}, {range}", {...place, range: range.textContent ?? ""}));
-    if (current) range.setAttribute("aria-current", "true");
-    else range.removeAttribute("aria-current");
-    node.classList.toggle("current", current);
-    if (document.activeElement !== name) name.value = item.label;
-    name.placeholder = t("Segment {number}", place);
-    name.setAttribute("aria-label", t("Name of segment {number}", place));
-    nameButton(up, t("Move segment {number} up", place));
-    nameButton(down, t("Move segment {number} down", place));
-    nameButton(gone, t("Remove segment {number}", place));
-    up.disabled = index === 0;
-    down.disabled = index === segments.items.length - 1;
-  }
-  return {node, update};
-}
-
-/**
- * @param {HTMLButtonElement} button
- * @param {string} text
- */
-function nameButton(button, text) {
-  button.title = text;
-  button.setAttribute("aria-label", text);
-}

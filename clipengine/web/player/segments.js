@@ -26,6 +26,7 @@ const RETRY_MS = 5000; // after a failure
 
 export const MAX_SEGMENTS = Math.min(LIMITS.parts, LIMITS.batch); // they become one clip, or a batch
 
+// Events: "change", and "first" when the list was empty and a segment was added.
 export class Segments extends EventTarget {
   /**
    * @param {Recording} recording
@@ -167,9 +168,11 @@ export class Segments extends EventTarget {
     if (!range) return null;
     const item = this.current || {label, ...range};
     Object.assign(item, range, label && {label});
+    const first = !this.current && !this.items.length;
     if (!this.current) this.items.push(item);
     this.changed();
     this.selection.clear();
+    if (first) this.dispatchEvent(new Event("first"));
     return item;
   }
 

@@ -1,5 +1,5 @@
-// What the pointer does on the tracks of the timeline: a click seeks, a drag selects, the ruler scrubs, and the selection
-// is moved as a whole.
+// What the pointer does on the tracks of the timeline: a click seeks, a drag selects, the ruler scrubs, the selection is
+// moved as a whole, and the wheel zooms and scrolls.
 
 import {DRAG_PIXELS, startTimeDrag} from "./drag.js";
 
@@ -12,6 +12,15 @@ export function bindSelecting({timeline, selection, player}) {
   timeline.ruler.addEventListener("pointerdown", scrub);
   timeline.tracks.addEventListener("pointerdown", select);
   timeline.range.addEventListener("pointerdown", moveSelection);
+  for (const node of [timeline.node, timeline.overview.node]) node.addEventListener("wheel", turn, {passive: false});
+
+  /** @param {WheelEvent} event */
+  function turn(event) {
+    if (event.ctrlKey || event.metaKey) timeline.zoom(Math.exp(event.deltaY * 0.004), timeline.timeAt(event.clientX));
+    else if (timeline.zoomed) timeline.show(timeline.view.start + ((event.deltaX || event.deltaY) / timeline.tracks.clientWidth) * timeline.span);
+    else return;
+    event.preventDefault();
+  }
 
   /** @param {PointerEvent} event */
   function scrub(event) {

@@ -125,7 +125,7 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
     return [start, end].find((field) => field.invalid);
   }
 
-  return {fields: [start.node, end.node], problems: [start.problem, end.problem], firstInvalid};
+  return {fields: [start.node, end.node], firstInvalid};
 }
 
 /**
@@ -137,7 +137,7 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
  * @returns {TimeField}
  */
 function timeField({id, key, name, label, set, meaning}, onedit, onset) {
-  const problem = h("p", {class: "bad small", id: `${id}-problem`, role: "alert"});
+  const problem = h("p", {class: "why", id: `${id}-problem`, role: "alert"});
   const input = h("input", {
     class: "time",
     inputmode: "decimal",
@@ -148,16 +148,11 @@ function timeField({id, key, name, label, set, meaning}, onedit, onset) {
     "aria-label": label,
     "aria-describedby": problem.id,
   });
-  const here = h(
-    "button",
-    {type: "button", title: `${set} (${key})`, "aria-label": set, onclick: onset},
-    h("kbd", {"aria-hidden": "true"}, key),
-    h("span", {class: "touch", "aria-hidden": "true"}, t("Set")),
-  );
+  const here = h("button", {type: "button", class: "here", title: `${set} (${key})`, "aria-label": set, onclick: onset}, name);
   let displayed = ""; // text set by the page, rounded
   /** @type {TimeField} */
   const field = {
-    node: h("div", {class: "field"}, h("span", {class: "caption", "aria-hidden": "true"}, name), h("div", {class: "joined"}, input, here)),
+    node: h("div", {class: "labelled"}, input, here, problem),
     problem,
     shown: null,
     get text() {

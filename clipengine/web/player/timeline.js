@@ -1,12 +1,12 @@
-// The timeline: the lane of the whole recording, and a part of it with ruler, filmstrip, waveform, cues, clips, the
-// selection with its handles, and the playhead. The part is never so long that a short range has no width. Ctrl with the
-// wheel zooms at the pointer.
+// The timeline: a part of the recording with ruler, filmstrip, waveform, cues, clips, the selection with its handles, and
+// the playhead. The part is never so long that a short range has no width. Ctrl with the wheel zooms at the pointer. The
+// lane of the whole recording stands in the transport.
 
 import {debounce, h} from "../lib/dom.js";
 import {plural, t} from "../lib/texts.js";
 import {chapterBand, clipBands, segmentBand} from "./band_texts.js";
 import {Bands} from "./bands.js";
-import {drawCues, drawFilm, drawRuler, drawWave} from "./drawing.js";
+import {drawCues, drawFilm, drawRuler, drawWave, readablePixels} from "./drawing.js";
 import {handle} from "./handles.js";
 import {hoverPreview} from "./hover.js";
 import {Overview} from "./overview.js";
@@ -26,13 +26,14 @@ import {wordsOf} from "./words.js";
  * @property {ReadyRecording} recording
  * @property {Selection} selection
  * @property {Player} player
- * @property {boolean} hasCues reserves the lane of the cues
+ * @property {boolean} hasCues allows the lane of the cues
  * @property {(item: Shown) => void} onopen is called for a chosen clip or segment
  * @property {AbortSignal} signal
  */
 
 const MIN_FRAMES = 12; // minimum length of the view
 const SECONDS_PER_PIXEL = 0.25; // at most: a range of ten seconds is 40 pixels wide
+const WORD_PIXELS = 12; // of a second, at least, for a lane of words that can be read
 
 export class Timeline {
   /** @param {TimelineOptions} options */
@@ -56,7 +57,9 @@ export class Timeline {
     };
     /** @type {Cue[]} */
     this.cues = [];
-    this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: !hasCues});
+    this.hasCues = hasCues;
+    this.wordPixels = WORD_PIXELS; // of a second, at which most cues can be read
+    this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: true});
     /** @param {Span} range */
     const reveal = ({start, end}) => this.revealRange(start, end);
     /** @param {Span} range */
@@ -71,7 +74,7 @@ export class Timeline {
       many: (count) => plural(count, "{count} clip: zoom in", "{count} clips and segments: zoom in"),
     });
     const chapters = recording.media.chapters || [];
-    this.bands.node.dataset.empty = t("No clips in this range");
+    this.bands.node.hidden = true;
     /** @type {Bands<Chapter>} */
     this.chapters = new Bands({
       name: t("Chapters"),
@@ -117,7 +120,6 @@ export class Timeline {
     this.node = h(
       "div",
       {class: "timeline", role: "group", "aria-label": t("Timeline"), "aria-busy": "true"},
-      this.overview.node,
       this.chapters.node,
       this.ruler,
       this.tracks,
@@ -155,16 +157,6 @@ export class Timeline {
     this.player.addEventListener("time", () => this.follow(), {signal});
     addEventListener("theme", () => requestAnimationFrame(() => this.draw()), {signal});
     bindSelecting({timeline: this, selection: this.selection, player: this.player});
-    this.node.addEventListener(
-      "wheel",
-      (event) => {
-        if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(event.deltaY * 0.004), this.timeAt(event.clientX));
-        else if (this.zoomed) this.show(this.view.start + ((event.deltaX || event.deltaY) / this.tracks.clientWidth) * this.span);
-        else return;
-        event.preventDefault();
-      },
-      {passive: false},
-    );
   }
 
   get span() {
@@ -319,11 +311,14 @@ export class Timeline {
   /** @param {Cue[]} cues */
   setCues(cues) {
     this.cues = cues;
-    this.drawStrips();
+    this.wordPixels = Math.max(WORD_PIXELS, readablePixels(cues));
+    this.draw();
   }
 
   setBands() {
-    this.bands.set([...this.clips, ...this.segments]);
+    const all = [...this.clips, ...this.segments];
+    this.bands.node.hidden = !all.length;
+    this.bands.set(all);
     this.place();
   }
 
@@ -362,6 +357,7 @@ export class Timeline {
         handle.show(time);
       });
     }
+    this.drawWave();
     this.bands.place(view);
     this.chapters.place(view);
     this.overview.mark({clip: this.clips, segment: this.segments, selection: selection.range ? [selection.range] : []});
@@ -380,16 +376,21 @@ export class Timeline {
     if (this.span > this.longest) this.view.end = this.view.start + this.longest; // the page has become narrower
     drawRuler(this.ruler, this.view);
     this.overview.longest = this.longest;
-    this.overview.node.classList.toggle("low", this.longest === this.duration);
+    this.cueLane.hidden = !this.hasCues || this.tracks.clientWidth / this.span < this.wordPixels;
     this.drawStrips();
     this.place();
     this.loadPreviews();
   }
 
+  drawWave() {
+    const {wave} = this.strips;
+    if (wave) drawWave(this.wave, wave.pieces, this.view, this.selection.range);
+  }
+
   drawStrips() {
     const {film, wave} = this.strips;
     if (film) drawFilm(this.film, film.pieces, this.view);
-    if (wave) drawWave(this.wave, wave.pieces, this.view);
+    this.drawWave();
     if (film) this.lanes.film.show(this.view);
     if (wave) this.lanes.wave.show(this.view);
     if (!this.cueLane.hidden) drawCues(this.cueLane, this.cues, this.view);

@@ -30,7 +30,7 @@ export function lane(words, canvas, strip) {
     const gap = strip.gap(view);
     const at = gap === null ? 1 : (gap - view.start) / (view.end - view.start);
     loading.hidden = !strip.busy || Boolean(strip.error) || at > 1 - NARROW;
-    loading.style.left = `${at * 100}%`;
+    loading.style.transform = `translateX(${at * 50}%)`; // in the middle of the gap
     failed.hidden = !strip.error || gap === null;
     if (failed.hidden) return;
     const text = `${words.failed} ${strip.error.message}`;

@@ -1,11 +1,12 @@
 // The transcript of a recording: it follows playback, is searched, and selected text selects its range.
 
 import {get, query} from "../lib/api.js";
-import {addArrowNavigation, announce, debounce, find, findAll, h, icon, setText, targetOf} from "../lib/dom.js";
+import {addArrowNavigation, announce, debounce, find, findAll, h, icon, iconButton, setText, targetOf} from "../lib/dom.js";
 import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
 import {plural, t} from "../lib/texts.js";
 import {errorState, errorText} from "../lib/ui.js";
+import {cueRow, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} from "./cue_rows.js";
 
 /** @import {Player} from "./player.js" */
 /** @import {Selection} from "./selection.js" */
@@ -17,6 +18,8 @@ import {errorState, errorText} from "../lib/ui.js";
  * @property {Player} player
  * @property {Selection} selection
  * @property {(time: number) => void} onseek shows a time
+ * @property {(text: string) => void} onselect is called with the text that has selected a range
+ * @property {(cue: Cue, text: string) => void} onadd adds a sentence to the segments
  * @property {(cues: Cue[]) => void} onloaded is called when the cues of a language have arrived
  * @property {AbortSignal} signal
  */
@@ -24,16 +27,22 @@ import {errorState, errorText} from "../lib/ui.js";
 const READING_MS = 4000; // after the last scroll by hand, before the text follows playback again
 const SEARCH_MS = 250;
 const HITS = 100; // of a page of results
+const SAME_SECONDS = 0.001;
 
 export class Transcript {
   /**
    * @param {TranscriptOptions} options
    */
-  constructor({recording, transcripts, player, selection, onseek, onloaded, signal}) {
+  constructor({recording, transcripts, player, selection, onseek, onselect, onadd, onloaded, signal}) {
     this.player = player;
     this.selection = selection;
     this.onseek = onseek;
+    this.onselect = onselect;
+    this.onadd = onadd;
+    this.add = iconButton("plus", t("Add this sentence to the segments"), () => this.addSentence(), {class: "add-sentence", tabindex: "-1"});
     this.onloaded = onloaded;
+    /** @type {number | null} whose sentence is selected when the text is there */
+    this.wanted = null;
     this.signal = signal;
     this.base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/transcripts`);
     /** @type {Cue[]} sorted by start */
@@ -49,13 +58,13 @@ export class Transcript {
     this.selecting = false; // while this transcript changes the selection
     /** @type {string} */
     this.language = (transcripts.find(({cues}) => cues) || transcripts[0]).language;
-    this.list = h("ol", {class: "cues", "aria-label": t("Transcript"), "aria-busy": "true"});
-    this.hits = h("ol", {class: "cues", "aria-label": t("Matches"), hidden: true});
+    this.list = h("ol", {class: "cues text", "aria-label": t("Transcript"), "aria-busy": "true"});
+    this.hits = h("ol", {class: "cues found-cues", "aria-label": t("Matches"), hidden: true});
     this.status = h("p", {class: "muted small", role: "status"});
     this.more = h("button", {type: "button", class: "link small", hidden: true, onclick: () => this.find(this.next)}, t("Show more"));
     /** @type {string | null} */
     this.next = null; // cursor of the next page of hits
-    this.search = h("input", {type: "search", placeholder: t("Search the transcript"), title: t("Search (/)"), "aria-label": t("Search the transcript")});
+    this.search = h("input", {type: "search", placeholder: t("Search what is said"), title: t("Search (/)"), "aria-label": t("Search the transcript")});
     const languages = h(
       "select",
       {"aria-label": t("Language"), hidden: transcripts.length < 2},
@@ -69,7 +78,7 @@ export class Transcript {
     this.node = h(
       "div",
       {class: "transcript"},
-      h("div", {class: "row tools"}, h("div", {class: "search grow"}, icon("search"), this.search), languages),
+      h("div", {class: "row tools"}, h("div", {class: "search grow"}, icon("search"), this.search, h("kbd", {"aria-hidden": "true"}, "/")), languages),
       h("div", {class: "row found"}, this.status, this.more),
       this.hits,
       this.list,
@@ -95,6 +104,18 @@ export class Transcript {
       list.addEventListener("click", (event) => this.click(event));
       list.addEventListener("keydown", (event) => event.key === "Enter" && event.shiftKey && this.click(event));
     }
+    this.list.addEventListener("pointerover", (event) => {
+      const text = targetOf(event).closest("p");
+      if (text && event.pointerType === "mouse") text.after(this.add);
+    });
+    this.list.addEventListener("pointerleave", () => this.add.remove());
+    this.list.addEventListener("dblclick", (event) => {
+      const row = targetOf(event).closest("p")?.closest("li");
+      const cue = row && this.cueOf.get(row);
+      if (!cue) return;
+      getSelection()?.removeAllRanges();
+      this.selectCues([cue]);
+    });
     for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) {
       this.list.addEventListener(
         name,
@@ -148,12 +169,24 @@ export class Transcript {
     this.cues = cues;
     this.current = -1;
     this.anchor = null;
-    this.rows = cues.map((cue, at) => this.row(cue, at && cues[at - 1].speaker === cue.speaker ? null : cue.speaker, [cue.text]));
+    this.rows = cues.map((cue, at) => this.known(cue, sentence(cue, startsParagraph(cues, at))));
     this.list.replaceChildren(...(cues.length ? this.rows : [h("li", {class: "muted"}, t("This transcript has no text."))]));
     if (this.rows.length) setTabStop(this.rows[0]);
     this.onloaded(cues);
     this.markSelected();
     this.follow();
+    if (this.wanted !== null) this.selectWhenLoaded(this.wanted);
+  }
+
+  /**
+   * Select the sentence that begins at a time, such as that of a match, now or when the text has arrived.
+   *
+   * @param {number} time
+   */
+  selectWhenLoaded(time) {
+    this.wanted = this.cues.length ? null : time;
+    const cue = this.cues[this.indexAt(time)];
+    if (cue && Math.abs(cue.start_seconds - time) < SAME_SECONDS && this.selection.empty) this.selectCues([cue]);
   }
 
   // ---- playback
@@ -190,7 +223,7 @@ export class Transcript {
   // Scroll the list, and only the list.
   reveal(row = this.rows[this.current]) {
     if (!row || !this.list.clientHeight) return;
-    this.list.scrollTop = row.offsetTop - (this.list.clientHeight - row.clientHeight) / 3;
+    this.list.scrollTop = row.offsetTop - (this.list.clientHeight - row.offsetHeight) / 3;
   }
 
   // Focus the current cue.
@@ -257,22 +290,38 @@ export class Transcript {
       if (cue && text && range.intersectsNode(text) && hasSelectedText(text, range)) cues.push(cue);
     }
     if (!cues.length || (last && !this.node.contains(last))) return;
+    this.selectCues(cues);
+  }
+
+  // Add the sentence under the mouse.
+  addSentence() {
+    const row = this.add.closest("li");
+    const cue = row && this.cueOf.get(row);
+    if (cue) this.onadd(cue, nameOf([cue]));
+  }
+
+  /** @param {Cue[]} cues that follow each other */
+  selectCues(cues) {
     const end = Math.max(...cues.map((cue) => cue.end_seconds));
     const {selection} = this;
     if (selection.start === selection.snap(cues[0].start_seconds) && selection.end === selection.snap(end)) return;
     selection.clear(); // a new range, not a change of the current segment
     selection.set(cues[0].start_seconds, end);
     if (!this.player.playing && selection.range) this.onseek(selection.range.start);
+    this.onselect(nameOf(cues));
   }
 
   markSelected() {
     const {selection, rows, cues} = this;
-    for (const row of this.list.querySelectorAll(".in")) row.classList.remove("in");
+    for (const row of this.list.querySelectorAll(".in")) row.classList.remove("in", "first", "last");
     if (!selection.range) return;
     const {start, end} = selection.range;
     for (let at = Math.max(0, this.indexAt(start) - 1); at < rows.length && selection.snap(cues[at].start_seconds) < end - 1e-3; at += 1) {
       rows[at].classList.toggle("in", selection.snap(cues[at].end_seconds) > start + 1e-3);
     }
+    const marked = findAll(this.list, ".in");
+    marked.at(0)?.classList.add("first");
+    marked.at(-1)?.classList.add("last");
   }
 
   // ---- search
@@ -294,7 +343,7 @@ export class Transcript {
       if (q !== typedQuery(this.search.value)) return;
       if (!cursor) this.hits.replaceChildren();
       this.hits.querySelector(".more")?.remove();
-      const rows = page.data.map((hit) => this.row(hit, hit.speaker, markedText(hit)));
+      const rows = page.data.map((hit) => this.known(hit, cueRow(hit, hit.speaker, markedText(hit))));
       for (const row of rows) setTabStop(row);
       this.hits.append(...rows);
       const shown = this.hits.children.length;
@@ -309,49 +358,11 @@ export class Transcript {
   }
 
   /**
-   * Return the row of a cue.
-   *
    * @param {Cue} cue
-   * @param {string | null | undefined} speaker
-   * @param {Child[]} text
+   * @param {HTMLElement} row
    */
-  row(cue, speaker, text) {
-    const row = cueRow(cue, speaker, text);
+  known(cue, row) {
     this.cueOf.set(row, cue);
     return row;
   }
-}
-
-/** @param {HTMLElement} row */
-function setTabStop(row) {
-  const button = row.querySelector("button");
-  if (button) button.tabIndex = 0;
-}
-
-/**
- * @param {Cue} cue
- * @param {string | null | undefined} speaker
- * @param {Child[]} text
- */
-function cueRow(cue, speaker, text) {
-  return h(
-    "li",
-    {},
-    h("button", {type: "button", class: "link time", tabindex: "-1", title: t("Go here; with Shift, select up to here")}, formatTime(cue.start_seconds, 0)),
-    h("div", {}, speaker ? h("strong", {}, speaker) : null, h("p", {dir: "auto"}, text)),
-  );
-}
-
-/**
- * True if the range contains text of the node, not only its edge.
- *
- * @param {Node} node
- * @param {Range} range
- */
-function hasSelectedText(node, range) {
-  const part = document.createRange();
-  part.selectNodeContents(node);
-  if (part.compareBoundaryPoints(Range.START_TO_START, range) < 0) part.setStart(range.startContainer, range.startOffset);
-  if (part.compareBoundaryPoints(Range.END_TO_END, range) > 0) part.setEnd(range.endContainer, range.endOffset);
-  return part.toString().trim() !== "";
 }

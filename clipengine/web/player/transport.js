@@ -1,4 +1,4 @@
-// The row under the player: play, step, current time, mute, loop, jump, zoom.
+// The row under the player: play, step, current time, the whole recording, jump, loop, mute, zoom.
 
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatTime, parseTime} from "../lib/format.js";
@@ -20,7 +20,7 @@ import {wordsOf} from "./words.js";
 
 /** @param {TransportOptions} options */
 export function transport({player, timeline, recording, loop, jumps, signal}) {
-  const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square"});
+  const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square play"});
   const words = wordsOf(recording);
   const rate = h("span", {class: "muted small"});
   const mute = recording.media.audio.length
@@ -45,15 +45,19 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
     play,
     iconButton("next", words.next, () => player.step(1)),
     timeField(player, timeline, signal),
-    h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds)}`),
+    h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds, 0)}`),
     rate,
-    h("span", {class: "grow"}),
-    mute,
-    loop,
-    jumps.button,
-    iconButton("minus", t("Zoom out (−)"), () => timeline.zoom(2)),
-    iconButton("plus", t("Zoom in (+)"), () => timeline.zoom(0.5)),
-    h("button", {type: "button", class: "quiet", title: t("Show all (0)"), onclick: () => timeline.fit()}, t("Fit")),
+    timeline.overview.node,
+    h(
+      "span",
+      {class: "tools"},
+      jumps.button,
+      loop,
+      mute,
+      iconButton("minus", t("Zoom out (−)"), () => timeline.zoom(2)),
+      iconButton("plus", t("Zoom in (+)"), () => timeline.zoom(0.5)),
+      iconButton("fit", t("Fit: show the selection, or all (0)"), () => timeline.fit()),
+    ),
   );
 }
 
@@ -74,7 +78,7 @@ function timeField(player, timeline, signal) {
     "aria-label": t("Current time"),
     title: t("Type a time to seek to (G)"),
   });
-  field.style.width = `calc(${formatTime(player.duration).length}ch + 14px)`; // wide enough for the longest time
+  field.style.width = `calc(${formatTime(player.duration).length - 1}ch + 12px)`; // wide enough for the longest time
   const showTime = () => {
     if (document.activeElement !== field) field.value = formatTime(player.time);
   };

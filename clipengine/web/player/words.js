@@ -4,6 +4,7 @@ import {t} from "../lib/texts.js";
 
 /**
  * @typedef {object} Words
+ * @property {boolean} pictured
  * @property {string} previous
  * @property {string} next
  * @property {string} start meaning of the in point
@@ -16,6 +17,7 @@ import {t} from "../lib/texts.js";
 
 /** @type {Words} */
 const FRAMES = {
+  pictured: true,
   previous: t("Previous frame (←)"),
   next: t("Next frame (→)"),
   start: t("In: the clip starts with this frame"),
@@ -27,6 +29,7 @@ const FRAMES = {
 };
 /** @type {Words} */
 const POSITIONS = {
+  pictured: false,
   previous: t("10 ms back (←)"),
   next: t("10 ms forward (→)"),
   start: t("In: the clip starts here"),

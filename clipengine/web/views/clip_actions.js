@@ -54,7 +54,6 @@ export function playClip(clip) {
       player,
       problem,
       h("p", {class: "muted small"}, facts.join(" · ")),
-      h("p", {class: "muted small mono"}, clip.bucket_path),
       result.warnings.map((warning) => h("p", {class: "notice small"}, serverText(warning))),
     ),
     {
@@ -127,6 +126,13 @@ export function asPython(clip) {
 export function menuItems(clip, {ondeleted, rename, retag}) {
   return [
     clip.status === "complete" && {text: t("Share…"), icon: "link", run: () => shareClip(clip)},
+    clip.status === "complete" && {
+      text: t("Download"),
+      icon: "down",
+      run: () => {
+        location.href = clipDownload(clip);
+      },
+    },
     {text: t("Rename"), icon: "pen", run: rename},
     {text: t("Edit tags"), icon: "tag", run: retag},
     {text: t("Copy as curl"), icon: "copy", run: () => copyText(asCurl(clip), t("curl command"))},

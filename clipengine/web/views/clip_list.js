@@ -15,7 +15,7 @@ const skeleton = () =>
     "li",
     {class: "clip-row", "aria-hidden": "true"},
     h("div", {class: "poster skeleton"}),
-    h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})),
+    h("div", {class: "stack words"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})),
   );
 
 /** @import {ListOptions} from "../lib/paged_list.js" */

@@ -3,12 +3,13 @@
 import {patch} from "../lib/api.js";
 import {find, h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
-import {clipState, formatAge, formatBytes, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
+import {clipState, formatBytes, formatMoment, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {posterImage} from "../lib/posters.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
+import {shareClip} from "./share_dialog.js";
 
 /**
  * @typedef {object} ClipRowOptions
@@ -31,6 +32,8 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   let clip; // set by the first `update`, before the row is shown
   const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(/** @type {ReadyClip} */ (clip))});
   const name = h("span", {class: "name clip"});
+  const size = h("span", {class: "figure"});
+  const when = h("span", {class: "figure"});
   const pill = h("span", {class: "pill"});
   const facts = h("p", {class: "facts"});
   const bar = h("progress", {max: "1", hidden: true});
@@ -43,7 +46,9 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     "li",
     {class: "clip-row"},
     poster,
-    h("div", {class: "grow"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, place, problem),
+    h("div", {class: "words"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, place, problem),
+    size,
+    when,
     actions,
   );
 
@@ -82,6 +87,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     const idle = next.step === "queued" || next.step === "waiting";
     const percent = next.status === "processing" && !idle ? ` ${Math.round(next.progress * 100)} %` : "";
     setText(pill, state.text + percent);
+    pill.hidden = next.status === "complete"; // only what is not normal is said
     const queued = next.status === "processing" && idle;
     setText(place, queued ? placeInQueue(next.queue) : "");
     place.hidden = !place.textContent;
@@ -94,6 +100,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     problem.hidden = !next.error || next.error.code === "cancelled"; // the user did it
     if (next.error && !problem.hidden) problem.replaceChildren(errorSummary(next.error));
     if (!statusChanged) return;
+    more.classList.toggle("later", next.status === "complete");
     setChildren(actions, [...buttons(), more]);
     if (pressed && document.activeElement === document.body) find(actions, "*")?.focus();
     pressed = false;
@@ -105,11 +112,14 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
       ? h("button", {type: "button", class: "link time", title: t("Show on the timeline"), onclick: () => onlocate(clip)}, range)
       : h("span", {class: "time"}, range);
     const parts = [where];
-    if (linkToRecording) parts.unshift(linkToRecording(clip.recording_id));
-    if (clip.result) parts.push(h("span", {}, formatBytes(clip.result.size_bytes)));
+    if (clip.output?.aspect) parts.push(h("span", {}, clip.output.aspect));
+    if (clip.subtitles?.mode === "burn") parts.push(h("span", {}, t("captions")));
     if (clip.profile !== "default") parts.push(h("span", {}, clip.profile));
-    parts.push(h("span", {class: "when", title: clip.created_at}, formatAge(clip.created_at)));
-    facts.replaceChildren(...parts);
+    const line = h("span", {class: "line"}, parts);
+    facts.replaceChildren(...(linkToRecording ? [linkToRecording(clip.recording_id), line] : [line]));
+    setText(size, clip.result ? formatBytes(clip.result.size_bytes) : "");
+    setText(when, formatMoment(clip.created_at));
+    when.title = clip.created_at;
   }
 
   function drawPoster() {
@@ -128,9 +138,10 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   function buttons() {
     if (clip.status === "complete") {
       return [
+        iconButton("link", t("Share {label}", {label: clip.label}), () => shareClip(clip), {class: "quiet square later share"}),
         h(
           "a",
-          {class: "button quiet square", href: clipDownload(clip), title: t("Download"), "aria-label": t("Download {label}", {label: clip.label})},
+          {class: "button quiet square later", href: clipDownload(clip), title: t("Download"), "aria-label": t("Download {label}", {label: clip.label})},
           icon("down"),
         ),
       ];

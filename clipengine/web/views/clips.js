@@ -2,6 +2,7 @@
 
 import {editTags} from "../lib/bulk_tags.js";
 import {h, icon} from "../lib/dom.js";
+import {dayGroup} from "../lib/format.js";
 import {listFilters} from "../lib/list_filters.js";
 import {Picks} from "../lib/picks.js";
 import {recordingLinks} from "../lib/recording_link.js";
@@ -13,8 +14,7 @@ import {ClipList} from "./clip_list.js";
 /** @type {[value: string, text: string][]} */
 const STATUSES = [
   ["", t("All")],
-  ["processing", t("In progress")],
-  ["complete", t("Ready")],
+  ["processing", t("In work")],
   ["failed", t("Failed")],
 ];
 /** @type {[value: string, text: string][]} */
@@ -37,14 +37,13 @@ export function showClips(main, params, signal) {
     statuses: STATUSES,
     sorts: SORTS,
     params,
-    placeholder: t("Search"),
+    placeholder: t("Search clips"),
     label: t("Search clips by label, tags and metadata"),
-    opens: "li:first-child .poster:enabled",
+    opens: ".clip-row .poster:enabled",
     onchange: () => clips.reload(),
   });
   /** @type {Picks<Clip>} */
   const picks = new Picks({
-    tools: filters.sort,
     actions: (items) => [
       h("button", {type: "button", onclick: asyncHandler(() => downloadArchive(items))}, icon("down"), t("Download ZIP")),
       h(
@@ -76,6 +75,7 @@ export function showClips(main, params, signal) {
     filters,
     picks,
     signal,
+    groupOf: (clip) => (filters.byDay ? dayGroup(clip.created_at) : null),
     empty: () =>
       filters.empty
         ? h(
@@ -90,7 +90,7 @@ export function showClips(main, params, signal) {
     clips: {linkToRecording: recordingLinks(signal), ontag: (tag) => filters.setTag(tag)},
     across: true,
   });
-  main.append(h("div", {class: "head"}, h("h1", {}, t("Clips")), filters.nodes), filters.details, h("div", {class: "panel"}, clips.node));
+  main.append(h("div", {class: "head"}, h("h1", {}, t("Clips")), filters.search), filters.bar(picks.everything), filters.details, clips.node);
   filters.field.bind(clips.list, signal);
   clips.load();
 }

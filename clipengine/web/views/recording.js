@@ -1,18 +1,18 @@
 // One recording: player, timeline, clip form, and its clips.
 
 import {get} from "../lib/api.js";
-import {h, icon, iconButton, setText} from "../lib/dom.js";
-import {listen} from "../lib/events.js";
-import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
-import {navigate, setQuery} from "../lib/router.js";
-import {showShortcuts} from "../lib/shortcuts.js";
+import {find, h, iconButton, setText} from "../lib/dom.js";
+import {displaySize, stripBidi, titleOf} from "../lib/format.js";
+import {setQuery, showCurrent} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {formatNumber, t} from "../lib/texts.js";
-import {asyncHandler, errorDetails, errorState} from "../lib/ui.js";
+import {errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
 import {ClipRanges} from "../player/clip_ranges.js";
+import {CropFrame} from "../player/crop_frame.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Jumps} from "../player/jumps.js";
+import {Look} from "../player/look.js";
 import {Player} from "../player/player.js";
 import {segmentPanel} from "../player/segment_panel.js";
 import {Segments} from "../player/segments.js";
@@ -20,16 +20,17 @@ import {Selection} from "../player/selection.js";
 import {Timeline} from "../player/timeline.js";
 import {Transcript} from "../player/transcript.js";
 import {transport} from "../player/transport.js";
-import {wordsOf} from "../player/words.js";
 import {ClipList} from "./clip_list.js";
 import {liveTools} from "./live.js";
-import {recordingDownload, registerAgain, removeRecording} from "./recording_actions.js";
+import {announceReady} from "./ready_toast.js";
+import {showPending} from "./recording_pending.js";
+import {head, studioHead} from "./studio_head.js";
 import {bindStudioShortcuts} from "./studio_shortcuts.js";
-import {addUploads, filePicker} from "./uploads.js";
+import {acceptTranscripts, noTranscript} from "./transcript_upload.js";
 
 /** @import {Segment} from "../player/segments.js" */
 
-const DAMAGED = ["recording_unreadable", "recording_truncated", "recording_encrypted", "unsupported_media", "decoder_crashed"];
+const CLIPS_MS = 800; // until the view is shown without its clips
 
 /**
  * The parameter `t` is the time to show; `in` and `out` are the ends of the selection.
@@ -47,8 +48,8 @@ export async function showRecording(main, {id, ...place}, signal) {
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;
     if (recording.status === "complete" || recording.status === "recording") {
       const [transcripts, profiles] = await Promise.all([get(`/v1/recordings/${id}/transcripts?limit=100`, {signal}), get("/v1/profiles", {signal})]);
-      showStudio(main, /** @type {ReadyRecording} */ (recording), transcripts.data, profiles.data, signal, place);
-    } else showPending(main, recording, signal);
+      await showStudio(main, /** @type {ReadyRecording} */ (recording), transcripts.data, profiles.data, signal, place);
+    } else showPending(main, recording, signal, showRecording);
   } catch (error) {
     if (error.name !== "AbortError")
       main.replaceChildren(
@@ -62,130 +63,12 @@ export async function showRecording(main, {id, ...place}, signal) {
 const skeleton = () =>
   h(
     "div",
-    {"aria-hidden": "true"},
-    h("div", {class: "head skeleton"}),
-    h(
-      "div",
-      {class: "studio"},
-      h(
-        "div",
-        {class: "work"},
-        h("div", {class: "stage skeleton"}),
-        h("div", {class: "timeline skeleton"}),
-        h("div", {class: "picker panel skeleton"}),
-        h("div", {class: "segments-panel panel skeleton"}),
-      ),
-      h("div", {class: "panel beside"}),
-    ),
+    {class: "studio", "aria-hidden": "true"},
+    h("div", {class: "head"}),
+    h("div", {class: "stage"}, h("div", {class: "picture skeleton"})),
+    h("div", {class: "dock skeleton"}),
+    h("div", {class: "beside"}),
   );
-
-/**
- * @param {HTMLElement} main
- * @param {Recording} recording
- * @param {AbortSignal} signal
- */
-function showPending(main, recording, signal) {
-  const failed = recording.status === "failed";
-  main.replaceChildren(
-    heading(recording),
-    recording.error
-      ? failedState(recording, recording.error)
-      : h(
-          "div",
-          {class: "panel empty", role: "status"},
-          icon("film"),
-          h("h2", {}, t("The recording is being processed…")),
-          h("p", {}, t("Its timeline appears here when that is done.")),
-        ),
-  );
-  const look = () =>
-    get(`/v1/recordings/${recording.recording_id}`, {signal})
-      .then((now) => {
-        if (now.status === "complete" || now.status === "recording") showRecording(main, {id: now.recording_id}, signal);
-        else if (now.status === "failed" && !failed) showPending(main, now, signal);
-      })
-      .catch(() => {});
-  listen({resync: look, recording: ({recording_id: id, status}) => id === recording.recording_id && status !== "processing" && look()}, signal);
-}
-
-/**
- * The error state of a failed recording: retry, upload another file, or remove it.
- *
- * @param {Recording} recording
- * @param {ClipEngineError} error
- */
-function failedState(recording, error) {
-  const files = filePicker((chosenFiles) => {
-    addUploads(chosenFiles);
-    navigate("#/recordings");
-  });
-  const remedies = [
-    h(
-      "button",
-      {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))},
-      icon("retry"),
-      t("Retry"),
-    ),
-    h("button", {type: "button", onclick: () => files.click()}, icon("up"), t("Upload another file")),
-  ];
-  if (DAMAGED.includes(error.code)) remedies.reverse();
-  remedies[0].className = "primary";
-  return h(
-    "div",
-    {class: "panel empty"},
-    icon("alert"),
-    h("h2", {}, t("This recording cannot be used")),
-    h("div", {}, errorDetails(error)),
-    h(
-      "div",
-      {class: "row wrap"},
-      remedies,
-      h(
-        "button",
-        {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))},
-        icon("trash"),
-        t("Remove…"),
-      ),
-      files,
-    ),
-    h(
-      "p",
-      {class: "small"},
-      error.code !== "recording_missing" && [h("a", {href: recordingDownload(recording)}, t("Download")), " · "],
-      h("a", {href: `/docs/errors#${error.code}`}, t("About this error")),
-    ),
-  );
-}
-
-/** @param {Recording} recording */
-const downloadLink = (recording) =>
-  h(
-    "a",
-    {class: "button quiet", "aria-label": t("Download the recording"), href: recordingDownload(recording)},
-    icon("down"),
-    h("span", {class: "words"}, t("Download")),
-  );
-
-/**
- * @param {Recording} recording
- * @param {HTMLElement[]} tools
- */
-const heading = (recording, ...tools) => head(titleOf(recording), h("p", {class: "muted small clip"}, mediaSummary(recording)), ...tools);
-
-/**
- * @param {string} title
- * @param {HTMLElement | null} [line]
- * @param {HTMLElement[]} tools
- */
-function head(title, line = null, ...tools) {
-  return h(
-    "div",
-    {class: "head"},
-    h("a", {class: "button quiet square", href: "#/recordings", title: t("All recordings"), "aria-label": t("All recordings")}, icon("back")),
-    h("div", {class: "grow"}, h("h1", {class: "clip", title: stripBidi(title)}, title), line),
-    tools,
-  );
-}
 
 /**
  * @param {HTMLElement} main
@@ -195,7 +78,7 @@ function head(title, line = null, ...tools) {
  * @param {AbortSignal} signal
  * @param {Record<string, string>} place
  */
-function showStudio(main, recording, transcripts, profiles, signal, place) {
+async function showStudio(main, recording, transcripts, profiles, signal, place) {
   const {video} = recording.media;
   const frameTimes = video?.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
   const selection = new Selection(recording.duration_seconds, video, frameTimes);
@@ -243,27 +126,58 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
     },
   });
   const count = h("span", {class: "muted"});
+  const segmentCount = h("span", {class: "muted"});
+  const changed = h("span", {class: "changed", hidden: true});
   const segments = new Segments(recording, selection, signal);
+  const ready = announceReady(signal);
   /** @param {Clip} clip */
-  const oncreated = (clip) => clips.put(clip, {fresh: true});
+  const oncreated = (clip) => {
+    ready.watch(clip);
+    clips.put(clip, {fresh: true});
+  };
   /** @param {Iterable<string>} pending */
   const nextLabel = (pending) => {
     const labels = [...ranges.clips.values()].map((clip) => clip.label).concat([...pending]);
     const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
     return `Clip ${Math.max(0, ...numbers) + 1}`;
   };
-  const form = clipForm({recording, transcripts, profiles, selection, segments, player, timeline, signal, oncreated, nextLabel});
+  /** @param {string} id */
+  const showPanel = (id) => {
+    togglePanel(true);
+    beside.select(id);
+  };
+  const look = new Look({recording, transcripts, profiles, selection, onproblem: () => showPanel("look"), signal});
+  const frame = new CropFrame({recording, look, player, signal});
+  const form = clipForm({
+    recording,
+    look,
+    selection,
+    segments,
+    player,
+    timeline,
+    onlook: () => showPanel("look"),
+    oncreated,
+    nextLabel,
+  });
   const panel = segmentPanel({
     recording,
     segments,
     selection,
-    form,
+    player,
+    look,
     oncreated,
     nextLabel,
     onopen: openSegment,
   });
-  const showSegments = () => timeline.setSegments(segments.items);
+  const showSegments = () => {
+    timeline.setSegments(segments.items);
+    setText(segmentCount, segments.items.length ? formatNumber(segments.items.length) : "");
+  };
   segments.addEventListener("change", showSegments);
+  segments.addEventListener("first", () => transcript?.node.checkVisibility() || beside.select("segments")); // text is being picked
+  look.addEventListener("change", () => {
+    changed.hidden = !look.isChanged;
+  });
   const loop = iconButton("loop", t("Loop the selection (R)"), toggleLoop, {"aria-pressed": "false"});
 
   function toggleLoop() {
@@ -312,60 +226,106 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
           player.seek(at);
           timeline.reveal(player.time);
         },
+        onselect: (text) => {
+          timeline.revealSelection();
+          form.suggest(text);
+        },
+        onadd: (cue, text) => {
+          selection.clear(); // a new segment, not a change of the current one
+          selection.set(cue.start_seconds, cue.end_seconds);
+          form.suggest(text);
+          form.addSegment();
+        },
         onloaded: (cues) => timeline.setCues(cues),
       });
-  const beside = transcript
-    ? tabList(t("Clips and transcript"), [
-        {id: "clips", text: [t("Clips"), " ", count], node: clips.node},
-        {id: "transcript", text: t("Transcript"), node: transcript.node, onshow: () => transcript.reveal()},
-      ])
-    : {node: h("h2", {}, t("Clips"), " ", count), select: () => {}};
+  const beside = tabList(t("Side panel"), [
+    {
+      id: "transcript",
+      text: t("Transcript"),
+      node: transcript?.node ?? noTranscript(recording, showCurrent),
+      onshow: () => transcript?.reveal(),
+    },
+    {id: "clips", text: [t("Clips"), " ", count], node: clips.node},
+    {id: "segments", text: [t("Segments"), " ", segmentCount], node: panel.node},
+    {id: "look", text: [t("Look"), changed], node: look.node},
+  ]);
+  if (!transcript) beside.select("clips");
 
-  const controls = [transport({player, timeline, recording, loop, jumps, signal}), timeline.node];
-  if (!video) controls.reverse(); // the waveform is in place of the picture
-  main.replaceChildren(
-    heading(
-      recording,
-      ...liveTools(recording, {
-        label: () => nextLabel([]),
-        oncreated,
-        onshow: (end) => showRecording(main, {id: recording.recording_id, t: String(end)}, signal),
-        signal,
-      }),
-      ...(recording.pieces ? [] : [downloadLink(recording)]),
-      h(
-        "button",
-        {type: "button", class: "quiet keys", title: t("Shortcuts (?)"), "aria-label": t("Shortcuts"), onclick: () => showShortcuts(wordsOf(recording))},
-        icon("keys"),
-        h("span", {class: "words"}, t("Shortcuts")),
-      ),
-    ),
-    h(
-      "div",
-      {class: "studio"},
-      h("section", {class: "work", "aria-label": t("Player")}, player.node, controls, form.node, panel.node),
-      h("section", {class: "panel beside", "aria-label": t("Clips of this recording")}, h("header", {}, beside.node), clips.node, transcript?.node),
-    ),
+  const rows = [transport({player, timeline, recording, loop, jumps, signal}), timeline.node];
+  if (!video) rows.reverse(); // the waveform is in place of the picture
+  const tools = liveTools(recording, {
+    label: () => nextLabel([]),
+    oncreated,
+    onshow: (end) => showRecording(main, {id: recording.recording_id, t: String(end)}, signal),
+    signal,
+  });
+  const top = studioHead(recording, {views: frame.views, tools, onpanel: () => togglePanel(studio.classList.contains("alone"))});
+  const studio = h(
+    "div",
+    {class: video ? "studio" : "studio sound"},
+    top,
+    player.node,
+    h("section", {class: "dock", "aria-label": t("Timeline and clip")}, rows, form.node),
+    h("section", {class: "beside", "aria-label": t("Side panel")}, beside.node, beside.panels),
   );
-  bindStudioShortcuts({recording, segments, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal);
-  clips.load().then(() => ranges.load(clips.next));
+  /** @param {number} ratio */
+  const setRatio = (ratio) => studio.style.setProperty("--ratio", ratio.toFixed(4));
+  if (video) {
+    const [width, height] = displaySize(video);
+    setRatio(width / height);
+    const {video: element} = player;
+    element.addEventListener("loadedmetadata", () => {
+      if (element instanceof HTMLVideoElement && element.videoWidth) setRatio(element.videoWidth / element.videoHeight); // with its pixels' shape
+    });
+  }
+
+  /** @param {boolean} shown */
+  function togglePanel(shown) {
+    studio.classList.toggle("alone", !shown);
+    find(top, ".panel-toggle")?.setAttribute("aria-pressed", String(shown));
+  }
+
+  await Promise.race([clips.load(), new Promise((resolve) => setTimeout(resolve, CLIPS_MS))]);
+  if (signal.aborted) return;
+  main.replaceChildren(studio);
+  acceptTranscripts(recording, signal, showCurrent);
+  bindStudioShortcuts(
+    {
+      recording,
+      segments,
+      selection,
+      player,
+      timeline,
+      form,
+      look,
+      clips,
+      transcript,
+      beside: {select: showPanel},
+      panel,
+      togglePanel: () => togglePanel(studio.classList.contains("alone")),
+      jumps,
+      toggleLoop,
+    },
+    signal,
+  );
+  ranges.load(clips.next);
   showSegments();
   timeline.draw();
-  showPlace(place, {selection, player, timeline, beside});
+  showPlace(place, {selection, player, timeline, transcript});
   addEventListener("language", () => setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? ""}), {signal});
 }
 
 /**
- * Show the time and select the range of the address.
+ * Show the time and select the range of the address. Without a range, the sentence at the time is selected.
  *
  * @param {Record<string, string>} place
- * @param {Pick<import("./studio_shortcuts.js").Studio, "selection" | "player" | "timeline" | "beside">} studio
+ * @param {{selection: Selection, player: Player, timeline: Timeline, transcript: Transcript | null}} studio
  */
-function showPlace(place, {selection, player, timeline, beside}) {
+function showPlace(place, {selection, player, timeline, transcript}) {
   const [time, start, end] = [place.t, place.in, place.out].map(Number);
   if (end > start) selection.set(start, end);
   if (!time) return;
   player.seek(time);
   timeline.reveal(player.time);
-  if (selection.empty) beside.select("transcript");
+  if (selection.empty) transcript?.selectWhenLoaded(time);
 }

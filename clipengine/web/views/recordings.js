@@ -5,7 +5,7 @@ import {editTags} from "../lib/bulk_tags.js";
 import {h, icon, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {listen} from "../lib/events.js";
-import {formatAge, formatBytes, formatTime, mediaSummary, titleOf} from "../lib/format.js";
+import {dayGroup, formatBytes, formatDay, formatMoment, formatTime, titleOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {listFilters} from "../lib/list_filters.js";
 import {PagedList} from "../lib/paged_list.js";
@@ -20,8 +20,7 @@ import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./u
 /** @type {[value: string, text: string][]} */
 const STATUSES = [
   ["", t("All")],
-  ["complete", t("Ready")],
-  ["processing", t("Processing")],
+  ["processing", t("In work")],
   ["failed", t("Failed")],
 ];
 /** @type {[value: string, text: string][]} */
@@ -40,8 +39,6 @@ const SORTS = [
  * @property {(recording: Recording) => Promise<void>} retry
  */
 
-const STATUS_TEXTS = {complete: [t("Ready"), "good"], recording: [t("Recording"), "bad"], processing: [t("Processing"), "busy"], failed: [t("Failed"), "bad"]};
-
 /**
  * @param {HTMLElement} main
  * @param {Record<string, string>} params
@@ -55,7 +52,7 @@ export function showRecordings(main, params, signal) {
     statuses: STATUSES,
     sorts: SORTS,
     params,
-    placeholder: t("Search"),
+    placeholder: t("Search names and words"),
     label: t("Search recordings and what is said in them"),
     opens: "a.name[href]",
     onchange: () => {
@@ -78,7 +75,6 @@ export function showRecordings(main, params, signal) {
   };
   /** @type {Picks<Recording>} */
   const picks = new Picks({
-    tools: filters.sort,
     actions: (items) => [
       h(
         "button",
@@ -113,6 +109,7 @@ export function showRecordings(main, params, signal) {
     titleOf,
     row: () => recordingRow(actions),
     before: uploadRows,
+    groupOf: (recording) => (filters.byDay ? dayGroup(recording.created_at) : null),
     empty: () => (filters.empty ? emptyState(() => picker.click()) : noMatches(!hits.node.hidden)),
     across: true,
     filters,
@@ -128,14 +125,15 @@ export function showRecordings(main, params, signal) {
     h(
       "div",
       {class: "head"},
-      h("div", {class: "title"}, h("h1", {}, t("Recordings")), h("p", {class: "muted small drop-hint"}, t("Drop files anywhere to upload them"))),
-      filters.nodes,
-      h("button", {type: "button", class: "primary", onclick: () => picker.click()}, icon("up"), t("Upload")),
+      h("h1", {}, t("Recordings")),
+      filters.search,
+      h("button", {type: "button", class: "primary", title: t("Drop files anywhere to upload them"), onclick: () => picker.click()}, icon("up"), t("Upload")),
       picker,
     ),
+    filters.bar(picks.everything),
     filters.details,
     hits.node,
-    h("div", {class: "panel"}, recordings.node),
+    recordings.node,
   );
   acceptDrops(signal, addUploads);
   filters.field.bind(recordings.list, signal);
@@ -157,18 +155,16 @@ export function showRecordings(main, params, signal) {
 function recordingRow({ontag, onchange, remove, retry}) {
   const poster = h("div", {class: "poster", "aria-hidden": "true"}, icon("film"));
   const name = h("a", {class: "name clip"});
-  const line = h("p", {class: "muted small clip"});
+  const line = h("p", {class: "meta clip"});
   const tags = tagList(ontag);
-  const size = h("span", {class: "small"});
-  const when = h("span", {class: "muted small"});
-  const state = h("span", {class: "state"});
-  const problem = h("div", {class: "problem small", hidden: true});
+  const size = h("span", {class: "figure"});
+  const when = h("span", {class: "figure"});
+  const problem = h("div", {class: "problem", hidden: true});
   /** @type {Recording} */
   let recording; // set by the first `update`, before the row is shown
   /** @param {{name?: string | null, tags?: string[]}} values */
   const change = async (values) => onchange(await patch(`/v1/recordings/${recording.recording_id}`, values));
   const more = menuButton(t("More actions for this recording"), "more", () => [
-    recording.status === "failed" && {text: t("Retry"), icon: "retry", run: () => retry(recording)},
     {
       text: t("Rename"),
       icon: "pen",
@@ -203,14 +199,21 @@ function recordingRow({ontag, onchange, remove, retry}) {
     },
     {text: t("Remove…"), icon: "trash", danger: true, run: () => remove(recording)},
   ]);
+  const again = h(
+    "button",
+    {type: "button", class: "quiet again", title: t("Retry"), "aria-label": t("Retry"), hidden: true, onclick: asyncHandler(() => retry(recording))},
+    icon("retry"),
+    h("span", {}, t("Retry")),
+  );
+  more.classList.add("later");
   const node = h(
     "li",
     {class: "recording"},
     poster,
-    h("div", {class: "words"}, name, problem, h("div", {class: "row"}, line, tags.node)),
-    h("span", {class: "figures"}, size, when),
-    state,
-    h("span", {class: "tools"}, more),
+    h("div", {class: "words"}, name, problem, line, tags.node),
+    size,
+    when,
+    h("span", {class: "tools"}, again, more),
   );
   return {
     node,
@@ -219,20 +222,31 @@ function recordingRow({ontag, onchange, remove, retry}) {
       recording = next;
       name.setAttribute("href", `#/recordings/${next.recording_id}`);
       setText(name, titleOf(next));
-      setText(line, mediaSummary(next) || next.bucket_path);
-      line.hidden = Boolean(next.error); // a failure takes its place
+      setText(line, summaryOf(next));
+      line.hidden = Boolean(next.error) || !line.textContent; // a failure takes its place
+      again.hidden = next.status !== "failed";
       tags.update(next.tags);
       setText(size, formatBytes(next.file_size_bytes));
-      setText(when, formatAge(next.created_at));
+      setText(when, formatMoment(next.created_at));
       when.title = next.created_at;
-      const [text, kind] = STATUS_TEXTS[next.status];
-      state.replaceChildren(h("span", {class: `pill ${kind}`}, text));
       problem.hidden = !next.error;
       if (next.error) poster.replaceChildren(icon("alert"));
       if (next.error) problem.replaceChildren(errorSummary(next.error));
       if (next.status === "complete" || next.status === "recording") fillPoster(poster, /** @type {ReadyRecording} */ (next));
     },
   };
+}
+
+/**
+ * Return what is not normal about a recording, or when it was recorded.
+ *
+ * @param {Recording} recording
+ */
+function summaryOf(recording) {
+  if (recording.status === "processing") return t("Processing…");
+  if (recording.status === "recording") return t("Recording");
+  if (recording.started_at) return formatDay(recording.started_at);
+  return recording.media && !recording.media.video ? t("Sound only") : "";
 }
 
 /**
@@ -256,9 +270,8 @@ const skeleton = () =>
   h(
     "li",
     {class: "recording", "aria-hidden": "true"},
-    h("span", {}),
     h("div", {class: "poster skeleton"}),
-    h("div", {class: "stack"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})),
+    h("div", {class: "stack words"}, h("div", {class: "skeleton bone"}), h("div", {class: "skeleton bone short"})),
   );
 
 /** @param {boolean} inTranscripts */

@@ -3,7 +3,10 @@
 import {announce, find} from "../lib/dom.js";
 import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
 import {t} from "../lib/texts.js";
+import {nextShape} from "../player/shapes.js";
 import {wordsOf} from "../player/words.js";
+
+const TABS = ["transcript", "clips", "segments", "look"];
 
 /**
  * @typedef {object} Studio
@@ -13,10 +16,13 @@ import {wordsOf} from "../player/words.js";
  * @property {import("../player/player.js").Player} player
  * @property {import("../player/timeline.js").Timeline} timeline
  * @property {import("../player/clip_form.js").ClipForm} form
+ * @property {import("../player/look.js").Look} look
  * @property {import("./clip_list.js").ClipList} clips
  * @property {import("../player/transcript.js").Transcript | null} transcript
  * @property {{select: (id: string) => void}} beside
  * @property {import("../player/jumps.js").Jumps} jumps
+ * @property {{submit: () => void}} panel
+ * @property {() => void} togglePanel
  * @property {() => void} toggleLoop
  */
 
@@ -24,7 +30,8 @@ import {wordsOf} from "../player/words.js";
  * @param {Studio} studio
  * @param {AbortSignal} signal
  */
-export function bindStudioShortcuts({recording, segments, selection, player, timeline, form, clips, transcript, beside, jumps, toggleLoop}, signal) {
+export function bindStudioShortcuts(studio, signal) {
+  const {recording, segments, selection, player, timeline, form, look, clips, transcript, beside, panel, jumps} = studio;
   /** @param {number} time */
   const seekTo = (time) => {
     player.pause();
@@ -49,9 +56,14 @@ export function bindStudioShortcuts({recording, segments, selection, player, tim
       "Shift+o": () => selection.range && seekTo(selection.range.end),
       ...jumps.shortcuts,
       Enter: () => form.submit(),
+      "Shift+Enter": () => panel.submit(),
       a: () => form.addSegment(),
       b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
-      r: toggleLoop,
+      r: studio.toggleLoop,
+      v: () => look.hasPicture && look.setShape(nextShape(look.shape)),
+      "Shift+c": () => look.toggleCaptions(),
+      "]": studio.togglePanel,
+      ...Object.fromEntries(TABS.map((id, at) => [String(at + 1), () => beside.select(id)])),
       m: () => player.mute(),
       n: () => form.focusLabel(),
       g: () => find(document, ".now")?.focus(),
@@ -60,9 +72,8 @@ export function bindStudioShortcuts({recording, segments, selection, player, tim
         clips.focus();
       },
       t: () => {
-        if (!transcript) return;
         beside.select("transcript");
-        transcript.focus();
+        transcript?.focus();
       },
       "/": () => {
         if (!transcript) return;

@@ -85,9 +85,8 @@ class Row {
   constructor(file) {
     this.file = file;
     this.bar = h("progress", {max: "1", value: 0, "aria-label": t("Upload of {name}", {name: file.name})});
-    this.details = h("p", {class: "muted small"}, `${t("Queued")} · ${formatBytes(file.size)}`);
-    this.pill = h("span", {class: "pill"}, t("Queued"));
-    this.retryButton = h("button", {type: "button", hidden: true, onclick: () => this.retry()}, icon("retry"), t("Retry"));
+    this.details = h("p", {class: "meta"}, t("Waiting"));
+    this.retryButton = h("button", {type: "button", class: "quiet", hidden: true, onclick: () => this.retry()}, icon("retry"), t("Retry"));
     this.cancelButton = iconButton("x", t("Cancel the upload of {name}", {name: file.name}), () => this.cancel());
     this.abortController = new AbortController();
     this.startedAt = 0;
@@ -95,17 +94,16 @@ class Row {
       "li",
       {class: "recording uploading"},
       h("div", {class: "poster", "aria-hidden": "true"}, icon("up")),
-      h("div", {class: "stack"}, h("span", {class: "name clip"}, file.name), this.bar, this.details),
-      h("span", {class: "figures"}, this.retryButton),
-      h("span", {class: "state"}, this.pill),
-      h("span", {class: "tools"}, this.cancelButton),
+      h("div", {class: "words"}, h("span", {class: "name clip"}, file.name), this.details, this.bar),
+      h("span", {class: "figure"}, formatBytes(file.size)),
+      h("span", {class: "figure"}, t("now")),
+      h("span", {class: "tools"}, this.retryButton, this.cancelButton),
     );
   }
 
   start() {
     this.startedAt = performance.now();
-    this.pill.className = "pill busy";
-    setText(this.pill, t("Uploading"));
+    setText(this.details, t("Uploading"));
   }
 
   /**
@@ -118,7 +116,7 @@ class Row {
     setText(
       this.details,
       loaded < total
-        ? `${t("{part} of {whole}", {part: formatBytes(loaded), whole: formatBytes(total)})} · ${formatBytes(speed)}/s`
+        ? t("Uploading, {percent} %, {speed}/s", {percent: String(Math.floor((loaded / total) * 100)), speed: formatBytes(speed)})
         : t("Saving to the store…"),
     );
   }
@@ -127,8 +125,6 @@ class Row {
   fail(error) {
     this.bar.hidden = true;
     this.retryButton.hidden = error.retryable === false;
-    this.pill.className = "pill bad";
-    setText(this.pill, t("Failed"));
     this.details.className = "bad small";
     this.details.replaceChildren(errorText(error));
     announce(t("{name} was not uploaded: {reason}", {name: this.file.name, reason: error.message}));
@@ -166,13 +162,14 @@ export function filePicker(onfiles) {
 }
 
 /**
- * Accept files dropped anywhere on the page, and show a frame while they are dragged over it.
+ * Accept files dropped anywhere on the page, and show a frame with a text while they are dragged over it.
  *
  * @param {AbortSignal} signal
  * @param {(files: File[]) => void} onfiles
+ * @param {string} [text]
  */
-export function acceptDrops(signal, onfiles) {
-  const frame = h("div", {class: "dropping", hidden: true}, t("Drop to upload"));
+export function acceptDrops(signal, onfiles, text = t("Drop to upload")) {
+  const frame = h("div", {class: "dropping", hidden: true}, text);
   document.body.append(frame);
   signal.addEventListener("abort", () => frame.remove());
   /** @param {DragEvent} event */

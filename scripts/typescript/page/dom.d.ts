@@ -14,6 +14,7 @@ type AttributeName =
   | "disablepictureinpicture"
   | "download"
   | "draggable"
+  | "for"
   | "height"
   | "hidden"
   | "href"

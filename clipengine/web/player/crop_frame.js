@@ -1,0 +1,151 @@
+// The frame over the picture that shows which part of it the clip takes. The server says where it is: a drag moves it at
+// once, and the place that the clip will have arrives after it.
+
+import {post} from "../lib/api.js";
+import {byKey, debounce, h, setText} from "../lib/dom.js";
+import {t} from "../lib/texts.js";
+import {toastError} from "../lib/ui.js";
+import {startDrag} from "./drag.js";
+
+/** @import {Look} from "./look.js" */
+/** @import {Player} from "./player.js" */
+/** @typedef {Reply<"post", `/v1/recordings/${string}/framing`>} Framing */
+/** @typedef {{x: number, y: number, width: number, height: number}} Part of the picture, in fractions */
+
+const ASK_MS = 60; // after the last movement
+const STEP = 0.01; // of the picture, for a key
+const FAR = 10; // steps, with Shift
+
+export class CropFrame {
+  /**
+   * @param {{recording: ReadyRecording, look: Look, player: Player, signal: AbortSignal}} options
+   */
+  constructor({recording, look, player, signal}) {
+    this.look = look;
+    this.picture = player.picture;
+    this.signal = signal;
+    this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/framing`);
+    /** @type {Part | null} */
+    this.part = null;
+    this.asked = ""; // the picture of the last request
+    this.ratio = h("span", {class: "ratio", "aria-hidden": "true"});
+    this.safe = h("span", {class: "safe", "aria-hidden": "true"});
+    this.node = h(
+      "div",
+      {class: "crop", role: "slider", tabindex: "0", "aria-label": t("Crop of the clip"), "aria-valuemin": "0", "aria-valuemax": "100", hidden: true},
+      this.safe,
+      this.ratio,
+    );
+    this.frameButton = h("button", {type: "button", onclick: () => this.showResult(false)}, t("Frame"));
+    this.resultButton = h("button", {type: "button", onclick: () => this.showResult(true)}, t("Result"));
+    this.views = h("div", {class: "choice", role: "group", "aria-label": t("View of the crop"), hidden: true}, this.frameButton, this.resultButton);
+    this.picture.append(this.node);
+    this.node.addEventListener("pointerdown", (event) => this.drag(event));
+    this.node.addEventListener("keydown", (event) => this.key(event));
+    this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
+    look.addEventListener("change", () => this.update(), {signal});
+    this.showResult(false);
+  }
+
+  update() {
+    if (!this.look.crops) {
+      this.part = null;
+      this.asked = "";
+      this.draw();
+    } else this.askSoon();
+  }
+
+  async ask() {
+    const picture = this.look.picture;
+    const asked = JSON.stringify(picture);
+    if (asked === this.asked) return;
+    this.asked = asked;
+    try {
+      const {recording, region} = await post(this.path, {output: picture}, {signal: this.signal});
+      if (asked !== this.asked) return;
+      this.part = {
+        x: region.x / recording.width,
+        y: region.y / recording.height,
+        width: region.width / recording.width,
+        height: region.height / recording.height,
+      };
+      this.draw();
+    } catch (error) {
+      if (asked === this.asked) this.asked = "";
+      toastError(error);
+    }
+  }
+
+  /** @param {boolean} shown */
+  showResult(shown) {
+    this.picture.classList.toggle("result", shown && this.part !== null);
+    this.frameButton.setAttribute("aria-pressed", String(!shown));
+    this.resultButton.setAttribute("aria-pressed", String(shown));
+  }
+
+  draw() {
+    const {part, node, look} = this;
+    node.hidden = !part;
+    this.views.hidden = !part;
+    if (!part) {
+      this.showResult(false);
+      return;
+    }
+    const down = part.width > 0.999;
+    if (look.down !== down) look.setDirection(down);
+    node.classList.toggle("down", down);
+    node.classList.toggle("across", !down);
+    Object.assign(node.style, {
+      left: `${part.x * 100}%`,
+      top: `${part.y * 100}%`,
+      width: `${part.width * 100}%`,
+      height: `${part.height * 100}%`,
+    });
+    const {style} = this.picture;
+    for (const [name, value] of Object.entries({x: part.x, y: part.y, width: part.width, height: part.height}))
+      style.setProperty(`--part-${name}`, String(value));
+    const [wide, high] = look.shape.split(":").map(Number);
+    style.setProperty("--part-ratio", String(wide / high));
+    setText(this.ratio, look.shape);
+    this.safe.hidden = look.shape !== "9:16";
+    const [place, size] = down ? [part.y, part.height] : [part.x, part.width];
+    const percent = size < 1 ? Math.round((place / (1 - size)) * 100) : 50;
+    node.setAttribute("aria-orientation", down ? "vertical" : "horizontal");
+    node.setAttribute("aria-valuenow", String(percent));
+    node.setAttribute("aria-valuetext", `${look.shape}, ${percent} %`);
+  }
+
+  /**
+   * Move the frame to this place in the picture, as far as it can.
+   *
+   * @param {number} x
+   * @param {number} y
+   */
+  move(x, y) {
+    const {part} = this;
+    if (!part) return;
+    this.part = {...part, x: Math.min(Math.max(0, x), 1 - part.width), y: Math.min(Math.max(0, y), 1 - part.height)};
+    this.draw();
+    this.look.setFocus({x: this.part.x + part.width / 2, y: this.part.y + part.height / 2});
+  }
+
+  /** @param {PointerEvent} event */
+  drag(event) {
+    event.stopPropagation();
+    const {part} = this;
+    const {width, height} = this.picture.getBoundingClientRect();
+    if (!part || !startDrag(event, (moved) => this.move(part.x + (moved.clientX - event.clientX) / width, part.y + (moved.clientY - event.clientY) / height)))
+      return;
+    this.node.focus();
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const step = STEP * (event.shiftKey ? FAR : 1);
+    const by = byKey(event, {ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step], Home: [-1, -1], End: [1, 1]});
+    if (!by || !this.part) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.move(this.part.x + by[0], this.part.y + by[1]);
+  }
+}

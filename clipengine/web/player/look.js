@@ -1,0 +1,292 @@
+// The look of new clips: shape and crop, captions, sound, speed and size. It stays until it is reset.
+
+import {findAll, h, setText} from "../lib/dom.js";
+import {languageName} from "../lib/format.js";
+import {t} from "../lib/texts.js";
+import {SHAPES} from "./shapes.js";
+import {smartSwitch} from "./smart_switch.js";
+
+/** @import {Selection} from "./selection.js" */
+/** @typedef {Sent<"post", `/v1/recordings/${string}/clips`>} ClipRequest */
+/** @typedef {NonNullable<ClipRequest["output"]>} ClipOutput */
+/** @typedef {NonNullable<ClipRequest["subtitles"]>["mode"]} SubtitleMode */
+/** @typedef {{x: number, y: number}} Focus in fractions of the picture */
+
+/** @type {[value: string, text: string][]} */
+const FITS = [
+  ["crop", t("Crop the sides")],
+  ["pad", t("Black bars")],
+  ["blur", t("Blurred bars")],
+];
+/** @type {[x: number, y: number, text: string][]} */
+const ACROSS = [
+  [0, 0.5, t("Left")],
+  [0.5, 0.5, t("Middle")],
+  [1, 0.5, t("Right")],
+];
+/** @type {[x: number, y: number, text: string][]} */
+const DOWN = [
+  [0.5, 0, t("Top")],
+  [0.5, 0.5, t("Middle")],
+  [0.5, 1, t("Bottom")],
+];
+const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4, 8, 16];
+/** @type {[value: string, text: string][]} */
+const AUDIO = [
+  ["", t("As recorded")],
+  ["-14", t("−14 LUFS, online video")],
+  ["-16", t("−16 LUFS, podcast")],
+  ["-23", t("−23 LUFS, broadcast")],
+  ["mute", t("Muted")],
+];
+/** @type {[value: string, text: string][]} */
+const SUBTITLES = [
+  ["keep", t("Keep")],
+  ["none", t("None")],
+]; // and "burn" with a language
+const MB = 1e6;
+const [LEAST_MB, MOST_MB] = [0.01, 1e6];
+
+/**
+ * @param {[value: string, text: string][]} options
+ * @param {string} chosen
+ */
+const select = (options, chosen) =>
+  h(
+    "select",
+    {},
+    options.map(([value, text]) => h("option", {value, selected: value === chosen}, text)),
+  );
+/**
+ * @param {string} text
+ * @param {HTMLElement} control
+ * @param {boolean} [shown]
+ */
+const line = (text, control, shown = true) => h("label", {class: "line", hidden: !shown}, h("span", {}, text), control);
+
+/**
+ * Event "change": an option has changed.
+ */
+export class Look extends EventTarget {
+  /**
+   * `onproblem()` shows the options when one of them cannot be used.
+   *
+   * @param {{recording: ReadyRecording, transcripts: TranscriptObject[], profiles: Profile[], selection: Selection, onproblem: () => void, signal: AbortSignal}} options
+   */
+  constructor({recording, transcripts, profiles, selection, onproblem, signal}) {
+    super();
+    const {media} = recording;
+    const [video, audio] = [Boolean(media.video), media.audio.length > 0];
+    this.hasPicture = video;
+    this.onproblem = onproblem;
+    this.languages = video ? transcripts.map(({language}) => language) : [];
+    /** @type {Focus | null} of the crop; null for the middle */
+    this.focus = null;
+    this.down = false; // true if the crop moves up and down
+    this.aspect = select(SHAPES, "");
+    this.fit = select(FITS, "crop");
+    this.speed = select(
+      SPEEDS.map((each) => [String(each), `${each}×`]),
+      "1",
+    );
+    this.sound = select(AUDIO, "");
+    this.size = h("input", {inputmode: "decimal", autocomplete: "off", placeholder: t("No limit")});
+    /** @type {[value: string, text: string][]} */
+    const burnt = this.languages.map((language) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]);
+    this.subtitles = select([...SUBTITLES, ...burnt], "keep");
+    this.profile = select(
+      profiles.map((each) => [each.name, describe(each)]),
+      "",
+    );
+    this.smart = smartSwitch({recording, selection, signal});
+    const choose = () => {
+      const chosen = profiles.find((each) => each.name === this.profile.value);
+      if (chosen) this.smart.show(chosen);
+    };
+    this.profile.addEventListener("change", choose);
+    choose();
+    this.places = h(
+      "div",
+      {class: "choice", role: "group", "aria-label": t("Place of the crop")},
+      ACROSS.map((_, at) => this.placeButton(at)),
+    );
+    this.reset = h("button", {type: "button", class: "link small", onclick: () => this.clear()}, t("Reset"));
+    this.fitLine = line(t("Sides"), this.fit);
+    this.node = h(
+      "div",
+      {class: "look"},
+      h("section", {hidden: !video}, h("header", {}, h("h2", {class: "grow"}, t("Crop"))), line(t("Shape"), this.aspect), this.fitLine, this.places),
+      h("section", {hidden: !(video || transcripts.length)}, h("header", {}, h("h2", {}, t("Captions"))), line(t("Subtitles"), this.subtitles)),
+      h(
+        "section",
+        {},
+        h("header", {}, h("h2", {}, video ? t("Sound and file") : t("Sound"))),
+        line(t("Audio"), this.sound, audio),
+        line(t("Speed"), this.speed),
+        line(t("Largest size (MB)"), this.size, video),
+        line(t("Profile"), this.profile, profiles.length > 1),
+        this.smart.node,
+      ),
+      h("section", {}, this.reset),
+    );
+    for (const control of this.controls) control.addEventListener("input", () => this.changed());
+    this.draw();
+  }
+
+  get controls() {
+    return [this.aspect, this.fit, this.speed, this.sound, this.size, this.subtitles];
+  }
+
+  get shape() {
+    return this.aspect.value;
+  }
+
+  // True if a part of the picture is cut out.
+  get crops() {
+    return this.shape !== "" && this.fit.value === "crop";
+  }
+
+  get canCaption() {
+    return this.languages.length > 0;
+  }
+
+  get captioned() {
+    return this.subtitles.value.startsWith("burn ");
+  }
+
+  // True if clips differ from the recording's look.
+  get isChanged() {
+    return this.controls.some((control) => control.value !== this.plain(control));
+  }
+
+  /** @param {HTMLInputElement | HTMLSelectElement} control */
+  plain(control) {
+    if (control === this.fit) return this.shape ? "crop" : this.fit.value;
+    return control === this.speed ? "1" : control === this.subtitles ? "keep" : "";
+  }
+
+  /** @param {string} aspect */
+  setShape(aspect) {
+    this.aspect.value = aspect;
+    this.changed();
+  }
+
+  toggleCaptions() {
+    if (this.canCaption) this.subtitles.value = this.captioned ? "keep" : `burn ${this.languages[0]}`;
+    this.changed();
+  }
+
+  /**
+   * The crop is nearest to this point.
+   *
+   * @param {Focus} focus
+   */
+  setFocus(focus) {
+    this.focus = focus;
+    this.changed();
+  }
+
+  /**
+   * The part of the picture that the clip shows can move up and down, not left and right.
+   *
+   * @param {boolean} down
+   */
+  setDirection(down) {
+    this.down = down;
+    this.draw();
+  }
+
+  /** @param {number} at */
+  placeButton(at) {
+    return h("button", {
+      type: "button",
+      onclick: () => {
+        const [x, y] = (this.down ? DOWN : ACROSS)[at];
+        this.setFocus({x, y});
+      },
+    });
+  }
+
+  changed() {
+    this.draw();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  draw() {
+    this.fitLine.hidden = !this.shape;
+    this.places.hidden = !this.crops;
+    this.reset.hidden = !this.isChanged;
+    const focus = this.focus ?? {x: 0.5, y: 0.5};
+    for (const [at, button] of findAll(this.places, "button").entries()) {
+      const [x, y, text] = (this.down ? DOWN : ACROSS)[at];
+      setText(button, text);
+      button.setAttribute("aria-pressed", String(this.down ? focus.y === y : focus.x === x));
+    }
+  }
+
+  clear() {
+    this.focus = null;
+    this.fit.value = "crop";
+    for (const control of this.controls) control.value = this.plain(control);
+    this.changed();
+    this.controls.find((control) => control.checkVisibility())?.focus();
+  }
+
+  /** @returns {ClipOutput} of the picture alone */
+  get picture() {
+    if (!this.shape) return {};
+    return {aspect: this.shape, fit: /** @type {ClipOutput["fit"]} */ (this.fit.value), ...(this.crops && this.focus ? {focus: this.focus} : {})};
+  }
+
+  /**
+   * Return the settings of a request for a clip of so many seconds of the recording. Throws an Error if an option cannot be
+   * used.
+   *
+   * @param {number} seconds
+   * @returns {Pick<ClipRequest, "profile" | "render" | "output" | "subtitles">}
+   */
+  settings(seconds) {
+    const tempo = Number(this.speed.value);
+    const sound = this.sound.value;
+    const bytes = this.maxBytes();
+    /** @type {ClipOutput} */
+    const output = {
+      ...this.picture,
+      ...(tempo === 1 ? {} : {speed: tempo}),
+      ...(sound === "mute" ? {mute: [[0, Math.ceil(seconds / tempo) + 1]]} : sound ? {loudness_lufs: Number(sound)} : {}),
+      ...(bytes ? {max_bytes: bytes} : {}),
+    };
+    const [mode, language] = /** @type {[SubtitleMode, string?]} */ (this.subtitles.value.split(" "));
+    return {
+      profile: this.profile.value,
+      ...this.smart.render(),
+      ...(Object.keys(output).length ? {output} : {}),
+      ...(mode === "keep" ? {} : {subtitles: {mode, ...(language ? {language} : {})}}),
+    };
+  }
+
+  maxBytes() {
+    const limit = this.size.value.trim();
+    const megabytes = Number(limit.replace(",", "."));
+    const wrong = Number.isNaN(megabytes)
+      ? t("“{text}” is not a number", {text: limit})
+      : limit && !(megabytes >= LEAST_MB && megabytes <= MOST_MB)
+        ? t("it must be between {least} and {most} MB", {least: LEAST_MB, most: MOST_MB})
+        : "";
+    if (wrong) {
+      this.onproblem();
+      this.size.focus();
+      throw new Error(t("Largest size: {problem}.", {problem: wrong}));
+    }
+    return Math.round(megabytes * MB);
+  }
+}
+
+/** @param {Profile} profile */
+function describe(profile) {
+  const parts = [profile.name];
+  if (profile.container !== "mp4") parts.push(profile.container);
+  if (profile.video !== "h264" && profile.video !== "none") parts.push(profile.video);
+  if (profile.max_height) parts.push(`${profile.max_height}p`);
+  return [...new Set(parts)].join(" · ");
+}

@@ -1,0 +1,43 @@
+// The message that a clip of this view is ready, with its link.
+
+import {post} from "../lib/api.js";
+import {h} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
+import {formatBytes, formatTime} from "../lib/format.js";
+import {t} from "../lib/texts.js";
+import {copyText, toast, toastError} from "../lib/ui.js";
+
+const LINK_MS = 7 * 24 * 3600 * 1000; // as the dialog offers it
+
+/**
+ * Return `watch(clip)`: when such a clip is ready, a message says so and offers to copy a link to it.
+ *
+ * @param {AbortSignal} signal
+ */
+export function announceReady(signal) {
+  /** @type {Set<string>} */
+  const watched = new Set();
+  listen(
+    {
+      resync: () => {},
+      clip: (clip, name) => {
+        if (name === "clip.ready" && clip.result && watched.delete(clip.clip_id)) show(/** @type {ReadyClip} */ (clip));
+      },
+    },
+    signal,
+  );
+  return {watch: (/** @type {Clip} */ clip) => watched.add(clip.clip_id)};
+}
+
+/** @param {ReadyClip} clip */
+function show(clip) {
+  const {result} = clip;
+  const facts = t("Ready, {length} · {size}", {length: formatTime(result.duration_seconds, 0), size: formatBytes(result.size_bytes)});
+  const poster = result.poster_path ? h("span", {class: "poster"}, h("img", {src: `/v1/clips/${clip.clip_id}/poster`, alt: ""})) : null;
+  const copy = async () => {
+    const expires = new Date(Date.now() + LINK_MS).toISOString();
+    const share = await post(`/v1/clips/${clip.clip_id}/shares`, {expires_at: expires});
+    await copyText(share.url, t("Link"));
+  };
+  toast(clip.label, facts, {poster, action: {text: t("Copy link"), icon: "link", run: () => copy().catch(toastError)}});
+}

@@ -1,0 +1,93 @@
+// A recording that is being processed, or that has failed.
+
+import {get} from "../lib/api.js";
+import {h, icon} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
+import {titleOf} from "../lib/format.js";
+import {navigate} from "../lib/router.js";
+import {t} from "../lib/texts.js";
+import {asyncHandler, errorDetails} from "../lib/ui.js";
+import {recordingDownload, registerAgain, removeRecording} from "./recording_actions.js";
+import {head} from "./studio_head.js";
+import {addUploads, filePicker} from "./uploads.js";
+
+const DAMAGED = ["recording_unreadable", "recording_truncated", "recording_encrypted", "unsupported_media", "decoder_crashed"];
+
+/**
+ * @param {HTMLElement} main
+ * @param {Recording} recording
+ * @param {AbortSignal} signal
+ * @param {import("../lib/router.js").View} show the view of a recording
+ */
+export function showPending(main, recording, signal, show) {
+  const failed = recording.status === "failed";
+  main.replaceChildren(
+    head(titleOf(recording)),
+    recording.error
+      ? failedState(recording, recording.error)
+      : h(
+          "div",
+          {class: "panel empty", role: "status"},
+          icon("film"),
+          h("h2", {}, t("The recording is being processed…")),
+          h("p", {}, t("Its timeline appears here when that is done.")),
+        ),
+  );
+  const look = () =>
+    get(`/v1/recordings/${recording.recording_id}`, {signal})
+      .then((now) => {
+        if (now.status === "complete" || now.status === "recording") show(main, {id: now.recording_id}, signal);
+        else if (now.status === "failed" && !failed) showPending(main, now, signal, show);
+      })
+      .catch(() => {});
+  listen({resync: look, recording: ({recording_id: id, status}) => id === recording.recording_id && status !== "processing" && look()}, signal);
+}
+
+/**
+ * The error state of a failed recording: retry, upload another file, or remove it.
+ *
+ * @param {Recording} recording
+ * @param {ClipEngineError} error
+ */
+function failedState(recording, error) {
+  const files = filePicker((chosenFiles) => {
+    addUploads(chosenFiles);
+    navigate("#/recordings");
+  });
+  const remedies = [
+    h(
+      "button",
+      {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))},
+      icon("retry"),
+      t("Retry"),
+    ),
+    h("button", {type: "button", onclick: () => files.click()}, icon("up"), t("Upload another file")),
+  ];
+  if (DAMAGED.includes(error.code)) remedies.reverse();
+  remedies[0].className = "primary";
+  return h(
+    "div",
+    {class: "panel empty"},
+    icon("alert"),
+    h("h2", {}, t("This recording cannot be used")),
+    h("div", {}, errorDetails(error)),
+    h(
+      "div",
+      {class: "row wrap"},
+      remedies,
+      h(
+        "button",
+        {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))},
+        icon("trash"),
+        t("Remove…"),
+      ),
+      files,
+    ),
+    h(
+      "p",
+      {class: "small"},
+      error.code !== "recording_missing" && [h("a", {href: recordingDownload(recording)}, t("Download")), " · "],
+      h("a", {href: `/docs/errors#${error.code}`}, t("About this error")),
+    ),
+  );
+}

@@ -1,0 +1,64 @@
+// The head of a recording: the way back, its name, and what can be done with it.
+
+import {h, icon, iconButton} from "../lib/dom.js";
+import {formatDay, formatTime, stripBidi, titleOf} from "../lib/format.js";
+import {showShortcuts} from "../lib/shortcuts.js";
+import {t} from "../lib/texts.js";
+import {menuButton} from "../lib/ui.js";
+import {wordsOf} from "../player/words.js";
+import {recordingDownload} from "./recording_actions.js";
+import {showDetails} from "./recording_details.js";
+
+/**
+ * @param {string} title
+ * @param {HTMLElement[]} tools
+ */
+export const head = (title, ...tools) =>
+  h(
+    "header",
+    {class: "head"},
+    h("a", {class: "button quiet square", href: "#/recordings", title: t("All recordings"), "aria-label": t("All recordings")}, icon("back")),
+    h("h1", {class: "clip", title: stripBidi(title)}, title),
+    tools,
+  );
+
+/**
+ * Return the head of a recording that can be cut.
+ *
+ * @param {ReadyRecording} recording
+ * @param {{views: HTMLElement, tools: HTMLElement[], onpanel: () => void}} parts `tools` are those of a recording that is still written
+ */
+export function studioHead(recording, {views, tools, onpanel}) {
+  const file = !recording.pieces;
+  const facts = [formatTime(recording.duration_seconds, 0), formatDay(recording.started_at || recording.created_at)].filter(Boolean);
+  const more = menuButton(t("More actions for this recording"), "more", () => [
+    {text: t("Shortcuts"), icon: "keys", keys: "?", run: () => showShortcuts(wordsOf(recording))},
+    {text: t("Details of the file"), icon: "info", run: () => showDetails(recording)},
+    file && {
+      text: t("Download the recording"),
+      icon: "down",
+      run: () => {
+        location.href = recordingDownload(recording);
+      },
+    },
+  ]);
+  const node = head(
+    titleOf(recording),
+    h("p", {class: "muted small clip facts"}, facts.join(" · ")),
+    iconButton("info", t("Details of the file"), () => showDetails(recording), {class: "quiet square details"}),
+    h("span", {class: "grow"}),
+    ...tools,
+    views,
+  );
+  if (file)
+    node.append(
+      h(
+        "a",
+        {class: "button quiet download", "aria-label": t("Download the recording"), href: recordingDownload(recording)},
+        icon("down"),
+        h("span", {class: "words"}, t("Download")),
+      ),
+    );
+  node.append(more, iconButton("panel", t("Side panel ( ] )"), onpanel, {class: "quiet square panel-toggle", "aria-pressed": "true"}));
+  return node;
+}

@@ -1,0 +1,78 @@
+"""The framing of a clip over HTTP: the part of the picture that the clip shows, and the size that it then has."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from tests.api.test_previews import registered, shelf
+from tests.films.catalogue import Shelf
+from tests.films.cutting import cut_parts
+from tests.support.api import RecordedEngine
+from tests.support.selection import cases
+
+__all__ = ["shelf"]  # a fixture
+
+OPTIONS: list[dict[str, Any]] = [
+    {"aspect": "9:16", "focus": {"x": 1.0, "y": 0.5}},
+    {"aspect": "1:1"},
+    {"aspect": "4:5", "fit": "blur"},
+    {"crop": {"x": 0.5, "y": 0, "width": 0.5, "height": 1}, "max_height": 90},
+    {},
+]
+
+
+def _framing(http: httpx.Client, recording_id: str, output: dict[str, Any]) -> dict[str, Any]:
+    answer = http.post(f"/v1/recordings/{recording_id}/framing", json={"output": output})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize("output", cases(OPTIONS, OPTIONS[:1]), ids=str)
+@pytest.mark.parametrize("name", cases(["mp4_25", "rotated_90"], ["mp4_25"]))
+def test_framing_has_the_size_of_the_clip(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf, tmp_path: Path, name: str, output: dict[str, Any]
+) -> None:
+    path = shelf.get(name).path
+    found = _framing(http, registered(engine, path).recording_id, output)
+    profile = Profile(preset="ultrafast").rendered(None, Output.model_validate(output))
+    made = cut_parts([(path, Fraction(0), Fraction(1, 2))], tmp_path / "clip.mp4", profile).made
+    assert (found["width"], found["height"]) == (made.width, made.height)
+
+
+def test_region_is_as_near_to_the_focus_as_the_picture_allows(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf
+) -> None:
+    id = registered(engine, shelf.get("mp4_25").path).recording_id
+    whole = _framing(http, id, {})
+    size = whole["recording"]
+    assert whole["region"] == {"x": 0, "y": 0, **size}
+    places = [_framing(http, id, {"aspect": "9:16", "focus": {"x": x, "y": 0.5}})["region"] for x in (0.0, 0.5, 1.0)]
+    width = places[0]["width"]
+    assert [each["height"] for each in places] == [size["height"]] * 3
+    assert places[0]["x"] == 0
+    assert abs(places[1]["x"] - (size["width"] - width) / 2) <= 1
+    assert places[2]["x"] == size["width"] - width
+
+
+def test_recording_without_video_has_no_framing(http: httpx.Client, engine: RecordedEngine, shelf: Shelf) -> None:
+    id = registered(engine, shelf.get("audio_only_mp3").path, key="talk.mp3").recording_id
+    answer = http.post(f"/v1/recordings/{id}/framing", json={"output": {"aspect": "9:16"}})
+    assert (answer.status_code, answer.json()["code"]) == (422, "no_media_in_range")
+
+
+@pytest.mark.parametrize("output", [{"aspect": "9:0"}, {"focus": {"x": 2, "y": 0}, "aspect": "1:1"}, {"aspekt": "1:1"}])
+def test_invalid_options_are_rejected(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf, output: dict[str, Any]
+) -> None:
+    id = registered(engine, shelf.get("mp4_25").path).recording_id
+    answer = http.post(f"/v1/recordings/{id}/framing", json={"output": output})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"][0]["pointer"].startswith("/output/")
