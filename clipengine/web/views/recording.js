@@ -4,7 +4,7 @@ import {get} from "../lib/api.js";
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {mediaSummary, stripBidi, titleOf} from "../lib/format.js";
-import {navigate, setQuery, showCurrent} from "../lib/router.js";
+import {navigate, setQuery} from "../lib/router.js";
 import {showShortcuts} from "../lib/shortcuts.js";
 import {tabList} from "../lib/tabs.js";
 import {formatNumber, t} from "../lib/texts.js";
@@ -329,10 +329,6 @@ function showStudio(main, recording, transcripts, profiles, signal, place) {
       ...liveTools(recording, {
         label: () => nextLabel([]),
         oncreated,
-        onshow: (end) => {
-          setQuery({t: end});
-          showCurrent();
-        },
         signal,
       }),
       ...(recording.pieces ? [] : [downloadLink(recording)]),
