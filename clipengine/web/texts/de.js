@@ -458,7 +458,6 @@ export default {
   "There is no segment to divide here, or the list is full": "Hier ist kein Segment zum Teilen, oder die Liste ist voll",
   // views/live.js
   "Last {seconds} s": "Letzte {seconds} s",
-  "Show up to {time}": "Bis {time} zeigen",
   "The recording is being processed…": "Die Aufnahme wird verarbeitet…",
   "Its timeline appears here when that is done.": "Danach erscheint hier ihre Zeitleiste.",
   "Upload another file": "Andere Datei hochladen",

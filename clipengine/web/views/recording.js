@@ -253,12 +253,7 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
 
   const rows = [transport({player, timeline, recording, loop, jumps, signal}), timeline.node];
   if (!video) rows.reverse(); // the waveform is in place of the picture
-  const tools = liveTools(recording, {
-    label: () => nextLabel([]),
-    oncreated,
-    onshow: (end) => showRecording(main, {id: recording.recording_id, t: String(end)}, signal),
-    signal,
-  });
+  const tools = liveTools(recording, {label: () => nextLabel([]), oncreated, signal});
   const top = studioHead(recording, {views: frame.views, tools, onpanel: () => togglePanel(studio.classList.contains("alone"))});
   const studio = h(
     "div",
