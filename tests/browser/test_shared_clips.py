@@ -57,7 +57,7 @@ def test_shared_clip_plays_on_a_phone(
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         button = page.get_by_role("link", name="Download").bounding_box()
         assert button["y"] + button["height"] <= 844
-        dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 19)"
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(12, 14, 16)"
         assert dark == (theme == "dark")
         judge(page, theme)
         page.evaluate("document.querySelector('video').play()")

@@ -19,6 +19,7 @@ def test_switch_says_what_it_saves_and_copies(browser: Any, server: RunningServe
     meeting = client.recordings.wait(client.recordings.upload(film.path, name="smart.mp4").recording_id)
     with studio(browser, server, meeting) as page:
         page.get_by_role("tab", name="Look").click()
+        page.keyboard.press("Escape")  # leave the tab, so that arrow keys step frames
         switch = page.get_by_role("checkbox", name="Smart render")
         assert not switch.is_checked()
         for key in ["Shift+ArrowRight", *["ArrowRight"] * 5, "i", *["Shift+ArrowRight"] * 3, "o"]:
