@@ -1,4 +1,4 @@
-"""Use of the store by recordings and clips: how much there is, what will be deleted when, and the last thirty days."""
+"""Use of the store by recordings and clips: counts and sizes, pending expiries, and the last thirty days."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Large(NamedTuple):
 
 @dataclass(frozen=True)
 class Removed:
-    """What expires within so many days."""
+    """Clips and recordings that expire within so many days."""
 
     within_days: int
     clips: Amount
@@ -85,7 +85,10 @@ class StorageUse:
         return [Large(*row) for row in self._database.run(_LARGEST_CLIPS)]
 
     def removed(self, within_days: int, *, keep_ms: int | None) -> Removed:
-        """Return what expires soon. Clips without `expires_at` expire `keep_ms` after their end, or never if None."""
+        """Return the clips and recordings that expire soon.
+
+        Clips without `expires_at` expire `keep_ms` after their end, or never if it is None.
+        """
         until = now_ms() + within_days * _DAY_MS
         own = self._amount(_EXPIRING.format(_OWN), until)
         kept = Amount(0, 0) if keep_ms is None else self._amount(_EXPIRING.format(_KEPT), until - keep_ms)

@@ -1,4 +1,4 @@
-"""What the store contains, and what becomes of it."""
+"""Use of the store."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LargeClipObject(TypedDict):
 
 @described
 class RemovedObject(TypedDict):
-    """What expires within some days: at its `expires_at`, or by `retention.clips_days`."""
+    """Clips and recordings that expire within some days, at `expires_at` or by `retention.clips_days`."""
 
     within_days: int
     """Number of days from now."""
@@ -52,7 +52,7 @@ class RemovedObject(TypedDict):
 
 @described
 class StorageDayObject(TypedDict):
-    """A day, with what there was at its end. The last one is today."""
+    """Use of the store at the end of a day. The last day is today."""
 
     at: Time
     """Start of the day, UTC."""
@@ -64,7 +64,7 @@ class StorageDayObject(TypedDict):
 
 @described
 class StorageObject(TypedDict):
-    """What the store and the data folder contain."""
+    """Contents of the store and of the data folder."""
 
     recordings: AmountObject
     """Recordings, by the size that their objects had when they were registered."""
@@ -81,6 +81,6 @@ class StorageObject(TypedDict):
     largest_clips: list[LargeClipObject]
     """The ten largest ones, largest first."""
     removed: list[RemovedObject]
-    """What expires within 1, 7 and 30 days, each including the one before."""
+    """Objects that expire within 1, 7 and 30 days, each including the days before."""
     history: list[StorageDayObject]
     """The last 30 days that are known, oldest first."""

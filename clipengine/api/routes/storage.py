@@ -1,4 +1,4 @@
-"""What fills the store and the disk, and what retention will remove."""
+"""Use of the store and of the disk, and clips and recordings that expire soon."""
 
 from __future__ import annotations
 
