@@ -5,8 +5,8 @@ ClipEngineError
 │   ├── MalformedRequest, Unauthorized, InvalidSignature, Forbidden, MethodNotAllowed, PayloadTooLarge,
 │   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with its problems in `errors`
-│   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, InvalidRecordingUrl,
-│   │       UnknownProfile, UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
+│   │   └── InvalidTimeRange, ClockUnknown, ClockAmbiguous, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl,
+│   │       InvalidRecordingUrl, UnknownProfile, UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
 │   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
@@ -182,6 +182,20 @@ class InvalidTimeRange(InvalidRequest):
     code = "invalid_time_range"
     title = "Invalid time range"
     default_hint = "Give 0 <= start_seconds < end_seconds within the recording's duration."
+
+
+class ClockUnknown(InvalidRequest):
+    """A range is given by the time of day, of a recording that has no clock."""
+
+    code = "clock_unknown"
+    title = "Clock unknown"
+    default_hint = "Set `started_at` of the recording."
+
+
+class ClockAmbiguous(InvalidRequest):
+    code = "clock_ambiguous"
+    title = "Clock ambiguous"
+    default_hint = "Give start_seconds and end_seconds."
 
 
 class InvalidLabel(InvalidRequest):

@@ -35,6 +35,8 @@ class ClipCalls(Generic[C]):
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         *,
+        start_time: str | datetime | None = None,
+        end_time: str | datetime | None = None,
         parts: Sequence[Mapping[str, Any]] | None = None,
         profile: str | None = None,
         render: Render | None = None,
@@ -52,7 +54,8 @@ class ClipCalls(Generic[C]):
     ) -> Steps[C]:
         """Create the clip `[start_seconds, end_seconds)`. The server has stored the job when this returns.
 
-        `parts` replaces the range: each has `start_seconds`, `end_seconds` and, for another recording, `recording_id`.
+        `start_time` and `end_time` give the range by the clock of the recording. `parts` replaces the range: each has
+        `start_seconds`, `end_seconds` (or the two times) and, for another recording, `recording_id`.
         With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's.
         `output` has the options of the API that change the picture and the audio. `subtitles` are
         `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, or
@@ -62,7 +65,7 @@ class ClipCalls(Generic[C]):
         """
         body: Object = {"label": label}
         optional: Object = {
-            **_ranges(start_seconds, end_seconds, parts),
+            **_ranges(start_seconds, end_seconds, start_time, end_time, parts),
             "profile": profile,
             "render": render,
             "output": dict(output) if output else None,
@@ -86,6 +89,8 @@ class ClipCalls(Generic[C]):
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         *,
+        start_time: str | datetime | None = None,
+        end_time: str | datetime | None = None,
         parts: Sequence[Mapping[str, Any]] | None = None,
         profile: str | None = None,
         render: Render | None = None,
@@ -95,7 +100,7 @@ class ClipCalls(Generic[C]):
         gaps: GapMode | None = None,
     ) -> Steps[ClipPlan]:
         """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
-        ranges = _ranges(start_seconds, end_seconds, parts)
+        ranges = _ranges(start_seconds, end_seconds, start_time, end_time, parts)
         optional = {"profile": profile, "render": render, "output": output, "subtitles": subtitles, "snap": snap}
         body = {"label": "plan", **without_none({**ranges, **optional, "gaps": gaps})}
         path = route("recordings", recording_id, "clips", "plan")
@@ -327,5 +332,13 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     unshare = awaiting(ClipCalls[AsyncClip].unshare)
 
 
-def _ranges(start: float | None, end: float | None, parts: Sequence[Mapping[str, Any]] | None) -> Object:
-    return {"start_seconds": start, "end_seconds": end, "parts": None if parts is None else [dict(p) for p in parts]}
+def _ranges(
+    start: float | None,
+    end: float | None,
+    start_time: str | datetime | None,
+    end_time: str | datetime | None,
+    parts: Sequence[Mapping[str, Any]] | None,
+) -> Object:
+    times = {"start_time": format_time(start_time), "end_time": format_time(end_time)}
+    written = None if parts is None else [dict(part) for part in parts]
+    return {"start_seconds": start, "end_seconds": end, **times, "parts": written}

@@ -47,14 +47,17 @@ class RecordingCalls(Generic[R]):
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
         variant: Mapping[str, Any] | None = None,
+        started_at: str | datetime | None = None,
+        series: str | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[R]:
         """Register an object of the store. Registering an unchanged object again returns the same recording.
 
-        `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`.
+        `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`. `started_at` is for
+        a file that does not state it; recordings of one camera have the same `series`.
         """
-        source = {"bucket_path": bucket_path, **without_none({"variant": variant and dict(variant)})}
-        return self._register(source, name, metadata, tags, idempotency_key)
+        given = {"variant": variant and dict(variant), "started_at": format_time(started_at), "series": series}
+        return self._register({"bucket_path": bucket_path, **given}, name, metadata, tags, idempotency_key)
 
     def fetch(
         self,
@@ -63,10 +66,13 @@ class RecordingCalls(Generic[R]):
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
+        started_at: str | datetime | None = None,
+        series: str | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[R]:
         """Register a recording that the server fetches from a URL into its store. `wait` waits for that as well."""
-        return self._register({"url": url}, name, metadata, tags, idempotency_key)
+        source = {"url": url, "started_at": format_time(started_at), "series": series}
+        return self._register(source, name, metadata, tags, idempotency_key)
 
     def _register(
         self,
@@ -77,7 +83,7 @@ class RecordingCalls(Generic[R]):
         idempotency_key: str | None,
     ) -> Steps[R]:
         optional = {"name": name, "metadata": dict(metadata) if metadata else None, "tags": [*tags] if tags else None}
-        body = {**source, **without_none(optional)}
+        body = without_none({**source, **optional})
         return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
     def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:
@@ -100,11 +106,19 @@ class RecordingCalls(Generic[R]):
         name: str | None = None,
         metadata: Mapping[str, str | None] | None = None,
         tags: Sequence[str] | None = None,
+        started_at: str | datetime | None = None,
+        series: str | None = None,
         expires_at: str | datetime | None = None,
     ) -> Steps[R]:
         """Change the values that are not None. `metadata` is merged; None removes a key. `tags` replaces all tags."""
-        new_tags = None if tags is None else [*tags]
-        values = {"name": name, "metadata": metadata, "tags": new_tags, "expires_at": format_time(expires_at)}
+        values = {
+            "name": name,
+            "metadata": metadata,
+            "tags": None if tags is None else [*tags],
+            "started_at": format_time(started_at),
+            "series": series,
+            "expires_at": format_time(expires_at),
+        }
         body = without_none(values)
         return self._make((yield from self._api.send("PATCH", route("recordings", recording_id), json=body)))
 
@@ -117,6 +131,7 @@ class RecordingCalls(Generic[R]):
         status: str | None = None,
         name: str | None = None,
         recording_ids: Sequence[str] | None = None,
+        series: str | None = None,
         created_after: str | datetime | None = None,
         created_before: str | datetime | None = None,
         limit: int | None = None,
@@ -135,6 +150,7 @@ class RecordingCalls(Generic[R]):
             "status": status,
             "name": name,
             "recording_id": recording_ids,
+            "series": series,
             "created_after": format_time(created_after),
             "created_before": format_time(created_before),
             "limit": limit,

@@ -117,7 +117,8 @@ class Clips:
         """
         clip_id, now = new_id("clip"), now_ms()
         recordings = {recording.recording_id, *(part.recording_id for part in request.parts)}
-        asked = {name: value for name, value in vars(request).items() if name != "gaps"}  # the parts are without them
+        # Resolution has left out the gaps, and has turned times into seconds.
+        asked = {name: value for name, value in vars(request).items() if name not in ("gaps", "part_times")}
         clip = Clip(
             clip_id=clip_id,
             recording_id=recording.recording_id,

@@ -7,7 +7,7 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import peewee
@@ -25,6 +25,7 @@ from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
+from clipengine.recordings.clock import Clock
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
@@ -46,6 +47,7 @@ class RecordingFilter(ListFilter):
 
     recording_id: Sequence[str] = ()
     name: str | None = None
+    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,16 @@ class Recordings:
         metadata: dict[str, str] | None = None,
         tags: Sequence[str] = (),
         variant: dict[str, Any] | None = None,
+        given_start: int | None = None,
+        series: str | None = None,
         recording_id: str | None = None,
         retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
         """Return the recording of this object, and True if it is new. A new one gets `recording_id` or a new id.
 
         An existing recording of the same path and ETag is returned, but one that has failed only without
-        `retry_failed`; `name`, `metadata` and `tags` are then ignored. That of a playlist, which is rewritten with
-        each segment, is found by its path alone, and by the `variant` if one is asked for.
+        `retry_failed`; what describes a new one is then ignored. That of a playlist, which is rewritten with each
+        segment, is found by its path alone, and by the `variant` if one is asked for.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
@@ -112,6 +116,8 @@ class Recordings:
                 metadata=metadata or {},
                 tags=[*tags],
                 variant=variant,
+                given_start=given_start,
+                series=series,
             )
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)
@@ -136,6 +142,12 @@ class Recordings:
         row = self._database.row(query.order_by(RecordingRow.created_at.desc()).limit(1))
         return None if row is None else as_recording(row)
 
+    def clocks(self, ids: Sequence[str]) -> dict[str, Clock]:
+        """Return the known clocks of recordings, by their ids."""
+        found = self._database.rows(RecordingRow.select().where(RecordingRow.recording_id.in_({*ids}))) if ids else ()
+        clocks = {row["recording_id"]: as_recording(row).clock for row in found}
+        return {id: clock for id, clock in clocks.items() if clock is not None}
+
     def of_other_etag(self, bucket_path: str, *, etag: str, size: int) -> Sequence[Recording]:
         """Return the probed recordings of a path that have this size, a digest and another ETag."""
         of_path = (RecordingRow.bucket_path == bucket_path) & (RecordingRow.state == "complete")
@@ -158,6 +170,8 @@ class Recordings:
             query = query.where(RecordingRow.state == wanted.status)
         if wanted.name is not None:
             query = query.where(RecordingRow.name == wanted.name)
+        if wanted.series is not None:
+            query = query.where(RecordingRow.series == wanted.series)
         if wanted.recording_id:
             query = query.where(RecordingRow.recording_id.in_(wanted.recording_id))
         return read_page(
@@ -215,6 +229,7 @@ class Recordings:
         seek_index: SeekIndex | None = None,
         digest: str | None = None,
         pieces: PieceIndex | None = None,
+        clock: Clock | None = None,
     ) -> bool:
         """Set the recording `complete` and write its event. Return False if the lease was lost."""
         found = {
@@ -226,7 +241,9 @@ class Recordings:
             "digest": digest,
             "pieces": pieces and asdict(pieces.counts),
             "gaps": pieces and [gap.to_object() for gap in pieces.gaps],
+            "found_clock": clock and clock.to_object(),
         }
+        found |= _times(replace(probe.recording, facts=facts, found_clock=found["found_clock"]))
         with self._database.transaction(ordered=False):
             if seek_index is not None and self._is_held(probe):
                 columns = seek_index.model_dump(mode="json")
@@ -302,6 +319,7 @@ class Recordings:
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
             changed = {**values, "metadata": merged(row["metadata"], metadata)}
+            changed |= _times(as_recording(row | changed))
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
             self.documents.replace(row | changed)
             self._database.record_change("recording", id)
@@ -349,6 +367,14 @@ class Recordings:
         if row is None:
             raise RecordingNotFound.of(id)
         return row
+
+
+def _times(recording: Recording) -> dict[str, int | None]:
+    """Return the columns with the start and the end of a recording by its clock."""
+    clock, duration = recording.clock, recording.duration_seconds
+    if clock is None or duration is None:
+        return {"begins_at": None, "ends_at": None}
+    return {"begins_at": clock.time_at(0), "ends_at": clock.time_at(duration)}
 
 
 def _due_probes() -> Any:

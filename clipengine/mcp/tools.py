@@ -24,6 +24,7 @@ _MAX_CUES = 500
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Status = Literal["processing", "complete", "failed"]
+_TIME = "By the recording's clock, if it has one (`started_at`): 2025-04-05T11:00:00+02:00."
 
 
 class _Arguments(BaseModel):
@@ -84,6 +85,8 @@ class PlanClip(_Arguments):
     recording_id: Id
     start_seconds: Seconds | None = None
     end_seconds: Seconds | None = Field(default=None, description="End of the clip, exclusive.")
+    start_time: str | None = Field(default=None, description=f"{_TIME} Instead of start_seconds.")
+    end_time: str | None = Field(default=None, description="The same, instead of end_seconds.")
     parts: list[Part] | None = Field(
         default=None,
         min_length=1,

@@ -116,6 +116,10 @@ class ClipObject(JobObject):
     """As requested; null if not given, which keeps all transcripts. `result.subtitles` lists the files."""
     queue: QueuePlaceObject | None = None
     """Of a queued clip, in GET and PATCH. Null otherwise, in events, and after the first 10,000 of the queue."""
+    start_time: MaybeTime = None
+    """Where it begins by the clock of its recording when the clip was created; null if that was unknown."""
+    end_time: MaybeTime = None
+    """Where it ends by that clock. Both are null for `parts`, unless these are of recordings of a series."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 

@@ -20,7 +20,7 @@ FIXED_KEYS = [
     "completed_at",
 ]
 MORE_KEYS = ["progress", "step", "profile", "priority", "metadata", "attempt", "error", "result", "expires_at"]
-MORE_KEYS += ["request_id", "render", "output", "parts", "tags", "snap", "subtitles", "queue"]
+MORE_KEYS += ["request_id", "render", "output", "parts", "tags", "snap", "subtitles", "queue", "start_time", "end_time"]
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
 
 

@@ -31,7 +31,7 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
-from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode
+from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode, TimeRange
 from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_SPEAKER_CHARACTERS, TextFormat
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
@@ -43,6 +43,7 @@ from clipengine.objects.key import Scope
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
 from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
 from clipengine.outbound.download import parse_source, worded
+from clipengine.recordings.clock import MAX_START
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.sign import check_secret
 
@@ -188,6 +189,15 @@ Moment = Annotated[int, BeforeValidator(_moment), Field(json_schema_extra=_MOMEN
 WrittenMoment = Annotated[int, BeforeValidator(_written_moment), Field(json_schema_extra=_MOMENT_SCHEMA)]
 
 
+def _start(time: int) -> int:
+    if not 0 <= time < MAX_START:
+        raise PydanticCustomError("moment", "must be between 1970 and 2200")
+    return time
+
+
+StartOfRecording = Annotated[WrittenMoment, AfterValidator(_start)]
+
+
 class Body(BaseModel):
     """A JSON body of at most `max_bytes`; None means that only `server.max_body_bytes` limits it.
 
@@ -213,15 +223,18 @@ def _like(exclusive: JsonDict | None = None, /, **example: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"additionalProperties": False, "examples": [example], **(exclusive or {})})
 
 
-def _either(first: dict[str, str], second: dict[str, str]) -> JsonDict:
-    """Return the schema of a body with the fields of `first` or of `second`, given with their types, and not both.
+def _one_of(first: dict[str, str], *others: dict[str, str]) -> JsonDict:
+    """Return the schema of a body with the fields of exactly one of these, which are given with their types.
 
     It is written as a condition, which generators of clients ignore: `oneOf` would change their types.
     """
+    if not others:
+        return {"required": [*first], "properties": _typed(first)}
+    excluded = {name: "null" for each in others for name in each}
     return {
         "if": {"required": [*first], "properties": _typed(first)},
-        "then": {"properties": _typed(dict.fromkeys(second, "null"))},
-        "else": {"required": [*second], "properties": _typed(second)},
+        "then": {"properties": _typed(excluded)},
+        "else": _one_of(*others),
     }
 
 
@@ -229,7 +242,9 @@ def _typed(fields: dict[str, str]) -> JsonDict:
     return {name: {"type": kind} | ({"items": {}} if kind == "array" else {}) for name, kind in fields.items()}
 
 
-_RANGE_OR_PARTS = _either({"parts": "array"}, {"start_seconds": "number", "end_seconds": "number"})
+_RANGE = {"start_seconds": "number", "end_seconds": "number"}
+_TIMES = {"start_time": "string", "end_time": "string"}
+_RANGE_OR_PARTS = _one_of({"parts": "array"}, _TIMES, _RANGE)
 
 
 def _language(tag: str) -> str:
@@ -255,17 +270,73 @@ class SubtitlesOfClip(Body):
     )
 
 
+def _instead_of(*others: str) -> AfterValidator:
+    """Return the validator that requires a value without the fields `others`, and none with one of them."""
+
+    def check(value: float | None, info: ValidationInfo) -> float | None:
+        given = [name for name in others if info.data.get(name) is not None]
+        if given and value is not None:
+            other = "parts" if given == ["parts"] else "start_time and end_time"
+            raise PydanticCustomError("exclusive", "must not be given together with {other}", {"other": other})
+        if not given and value is None and all(name in info.data for name in others):
+            raise PydanticCustomError("missing", "is required")
+        return value
+
+    return AfterValidator(check)
+
+
+def _time_without_parts(value: int | None, info: ValidationInfo) -> int | None:
+    """Require both times or none, and none with `parts`."""
+    if value is not None and info.data.get("parts") is not None:
+        raise PydanticCustomError("exclusive", "must not be given together with parts")
+    if (
+        info.field_name == "end_time"
+        and "start_time" in info.data
+        and value is None
+        and info.data["start_time"] is not None
+    ):
+        raise PydanticCustomError("missing", "is required with start_time")
+    if info.field_name == "end_time" and value is not None and info.data.get("start_time", 0) is None:
+        raise PydanticCustomError("missing", "needs start_time")
+    return value
+
+
+WrittenTime = Annotated[
+    Annotated[int, BeforeValidator(_written_moment), Field(json_schema_extra=_MOMENT_SCHEMA)] | None,
+    AfterValidator(_time_without_parts),
+]
+PartSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, _instead_of("start_time", "end_time")]
+RangeSeconds = Annotated[
+    Annotated[float, BeforeValidator(_seconds)] | None, _instead_of("parts", "start_time", "end_time")
+]
+_START_TIME = "By the clock of the recording, with a UTC offset. Replaces `start_seconds`."
+_END_TIME = "End by the clock of the recording, exclusive. Replaces `end_seconds`."
+
+
 class ClipPart(Body):
     """A range of a recording."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False, **_one_of(_TIMES, _RANGE)})
 
     recording_id: str | None = Field(
         default=None, min_length=1, max_length=200, description="Default: the recording of the clip."
     )
-    start_seconds: Seconds = Field(description="On the recording's timeline. The part begins on the nearest frame.")
-    end_seconds: Seconds = Field(description="End of the part, exclusive.")
+    start_time: WrittenTime = Field(default=None, description=_START_TIME)
+    end_time: WrittenTime = Field(default=None, validate_default=True, description=_END_TIME)
+    start_seconds: PartSeconds = Field(
+        default=None,
+        validate_default=True,
+        description="On the recording's timeline. The part begins on the nearest frame.",
+    )
+    end_seconds: PartSeconds = Field(default=None, validate_default=True, description="End of the part, exclusive.")
+
+    @property
+    def times(self) -> TimeRange | None:
+        return None if self.start_time is None or self.end_time is None else (self.start_time, self.end_time)
 
     def of(self, recording_id: str) -> Part:
-        return Part(self.recording_id or recording_id, self.start_seconds, self.end_seconds)
+        """Return the part. That of a part by times has no seconds yet."""
+        return Part(self.recording_id or recording_id, self.start_seconds or 0.0, self.end_seconds or 0.0)
 
 
 def _after_start(value: float, info: ValidationInfo) -> float:
@@ -295,18 +366,6 @@ class WriteRanges(Body):
     ranges: list[WrittenRange] = Field(min_length=1, max_length=MAX_ROWS, description="In the order of the file.")
 
 
-def _range_or_parts(value: float | None, info: ValidationInfo) -> float | None:
-    """Require a value without `parts`, and none with them."""
-    if "parts" in info.data and (value is None) == (info.data["parts"] is None):
-        if value is None:
-            raise PydanticCustomError("missing", "is required")
-        raise PydanticCustomError("exclusive", "must not be given together with parts")
-    return value
-
-
-RangeSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, AfterValidator(_range_or_parts)]
-
-
 class CreateClip(Body):
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
     always_hashed = (
@@ -326,6 +385,8 @@ class CreateClip(Body):
         description=f"Ranges that are played one after the other, of at most {MAX_RECORDINGS} recordings. Replaces "
         "`start_seconds` and `end_seconds`. The first part decides the size and the audio tracks.",
     )
+    start_time: WrittenTime = Field(default=None, description=_START_TIME)
+    end_time: WrittenTime = Field(default=None, validate_default=True, description=_END_TIME)
     start_seconds: RangeSeconds = Field(
         default=None,
         validate_default=True,
@@ -371,6 +432,7 @@ class CreateClip(Body):
     def request(self, recording_id: str, *, request_id: str | None, traceparent: str | None) -> ClipRequest:
         """Return the request for a clip of this recording. A part without a recording is of it."""
         parts = tuple(each.of(recording_id) for each in self.parts or ())
+        times = tuple(each.times for each in self.parts or ())
         given = "subtitles" in self.model_fields_set
         own = {"recording_id", "parts", "output", "subtitles", "snap", "start_seconds", "end_seconds"}
         return ClipRequest(
@@ -380,6 +442,7 @@ class CreateClip(Body):
             start_seconds=self.start_seconds or 0.0,
             end_seconds=self.end_seconds or 0.0,
             parts=parts,
+            part_times=times if any(times) else (),
             output=self.output,
             subtitles=self.subtitles.mode if given else None,
             subtitle_language=self.subtitles.language,
@@ -445,17 +508,28 @@ class UpdateClip(Changes):
     )
 
 
+_SERIES = "Recordings of one camera or programme have the same; `clips/by-time` cuts from them."
+
+
 class UpdateRecording(Changes):
     """Changes of a recording. Omitted fields are not changed."""
 
     model_config = _like(name="Board meeting")
 
     name: Line | None = Field(default=None, description="Null removes the name.")
+    started_at: StartOfRecording | None = Field(
+        default=None, description="When the recording began; null for what its file or its playlist states."
+    )
+    series: Line | None = Field(default=None, description=f"{_SERIES} Null removes it.")
     expires_at: WrittenMoment | None = Field(
         default=None,
         description="When the recording and its finished clips are removed from the ledger, and its object from the "
         "store if it was uploaded; null for never.",
     )
+
+    def columns(self) -> dict[str, Any]:
+        names = {"started_at": "given_start"}
+        return {names.get(name, name): value for name, value in super().columns().items()}
 
 
 class CreateShare(Body):
@@ -478,7 +552,7 @@ class CreateKey(Body):
 
 
 class VariantOfPlaylist(Body):
-    model_config = _like(_either({"max_height": "integer"}, {"name": "string"}), max_height=720)
+    model_config = _like(_one_of({"max_height": "integer"}, {"name": "string"}), max_height=720)
 
     max_height: int | None = Field(default=None, ge=1, le=99_999, description="The largest one up to this height.")
     name: Line | None = Field(default=None, description="The one with this `NAME`.")
@@ -494,7 +568,7 @@ class RegisterRecording(Body):
     max_bytes = None  # as for a clip
     always_hashed = ("bucket_path", "name", "metadata")
     model_config = _like(
-        _either({"bucket_path": "string"}, {"url": "string"}), bucket_path="relay/recordings/h_01/recording.mp4"
+        _one_of({"bucket_path": "string"}, {"url": "string"}), bucket_path="relay/recordings/h_01/recording.mp4"
     )
 
     bucket_path: str | None = Field(
@@ -509,6 +583,10 @@ class RegisterRecording(Body):
     variant: VariantOfPlaylist | None = Field(
         default=None, description="The variant of a master playlist. Default: the one with the most pixels."
     )
+    started_at: StartOfRecording | None = Field(
+        default=None, description="When the recording began, if its file does not state it or is wrong."
+    )
+    series: Line | None = Field(default=None, description=_SERIES)
 
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:
@@ -642,6 +720,7 @@ class ListRecordings(ListQuery):
     recording_id: list[Filter] = Field(
         default=[], max_length=MAX_IDS, description="One of these recordings. May be repeated."
     )
+    series: Filter | None = Field(default=None, description="Only those of this series.")
     sort: RecordingSort = Field(default="-created_at", description=_SORT)
 
 

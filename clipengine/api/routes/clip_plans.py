@@ -36,6 +36,8 @@ from clipengine.clips.warnings import (
     text_lost,
 )
 from clipengine.errors import (
+    ClockAmbiguous,
+    ClockUnknown,
     FontsMissing,
     InvalidLabel,
     InvalidWebhookUrl,
@@ -206,7 +208,16 @@ OPERATIONS = [
         plan_clip,
         "Get what a clip would be, without making it",
         [Answer(200, "What would be copied and encoded, with estimates of size and time.", ClipPlanObject)],
-        (*PREVIEW_ERRORS, UnknownProfile, UnknownWatermark, InvalidLabel, InvalidWebhookUrl, FontsMissing),
+        (
+            *PREVIEW_ERRORS,
+            ClockUnknown,
+            ClockAmbiguous,
+            UnknownProfile,
+            UnknownWatermark,
+            InvalidLabel,
+            InvalidWebhookUrl,
+            FontsMissing,
+        ),
         body=CreateClip,
     )
 ]

@@ -68,6 +68,8 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
             metadata=metadata,
             tags=body.tags,
             variant=None if body.variant is None else body.variant.model_dump(exclude_none=True),
+            given_start=body.started_at,
+            series=body.series,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
@@ -82,7 +84,14 @@ def _fetch(call: Call[NoQuery, RegisterRecording], url: str) -> Response:
 
     def work() -> StoredAnswer:
         recording, _ = fetch_recording(
-            call.engine, Origin(url), name=body.name, metadata=body.metadata, tags=body.tags, checked=True
+            call.engine,
+            Origin(url),
+            name=body.name,
+            metadata=body.metadata,
+            tags=body.tags,
+            given_start=body.started_at,
+            series=body.series,
+            checked=True,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202, RecordingObject.of(recording).to_object(), headers)
@@ -108,6 +117,8 @@ def fetch_recording(
     metadata: Mapping[str, str],
     tags: Sequence[str] = (),
     source_id: str | None = None,
+    given_start: int | None = None,
+    series: str | None = None,
     checked: bool = False,
 ) -> tuple[Recording, bool]:
     """Create a recording that is fetched from a URL. Return it, and True if it is new, see `Fetches.add`.
@@ -119,7 +130,8 @@ def fetch_recording(
     engine.admit()
     file = file or file_name(origin.url)
     name = name or clean_name(without_ending(file))
-    return engine.ledger.fetches.add(origin, file, name=name, metadata=dict(metadata), tags=tags, source_id=source_id)
+    about = {"tags": tags, "source_id": source_id, "given_start": given_start, "series": series}
+    return engine.ledger.fetches.add(origin, file, name=name, metadata=dict(metadata), **about)
 
 
 def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:
@@ -219,7 +231,7 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}",
         "write",
         update_recording,
-        "Change the name, the metadata, the tags or the expiry of a recording",
+        "Change the name, the metadata, the tags, the start, the series or the expiry of a recording",
         [_RECORDING],
         (RecordingNotFound,),
         body=UpdateRecording,

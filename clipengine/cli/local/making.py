@@ -19,7 +19,7 @@ from clipengine.clips.edit import Part, PlannedPart, bounds
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile, Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.request import ClipRequest, GapMode
+from clipengine.clips.request import ClipRequest, GapMode, TimeRange
 from clipengine.clips.resolve import ClipSource, resolve_clip
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
@@ -48,6 +48,14 @@ class LocalClip:
     snap: Snap | None = None
     gaps: GapMode = "hold"
     variant: VariantChoice = field(default_factory=VariantChoice)
+    times: TimeRange | None = None  # instead of the one range
+
+    @property
+    def seconds(self) -> float:
+        """The length of all ranges."""
+        if self.times is not None:
+            return max(0.0, (self.times[1] - self.times[0]) / 1000)
+        return float(sum(end - start for start, end in self.ranges))
 
     def request(self, source: str) -> ClipRequest:
         parts = tuple(Part(source, float(start), float(end)) for start, end in self.ranges)
@@ -62,11 +70,13 @@ class LocalClip:
             snap=self.snap,
             gaps=self.gaps,
             parts=parts if len(parts) > 1 else (),
+            start_time=self.times and self.times[0],
+            end_time=self.times and self.times[1],
         )
 
     def exact(self, planned: Sequence[PlannedPart]) -> list[PlannedPart]:
-        """Return the parts with the times as they were given, unless gaps are left out of them."""
-        if self.gaps == "skip":
+        """Return the parts with the seconds as they were given, unless gaps are left out of them."""
+        if self.gaps == "skip" or self.times is not None:
             return list(planned)
         return [replace(part, start=start, end=end) for part, (start, end) in zip(planned, self.ranges, strict=True)]
 
@@ -100,7 +110,9 @@ def cut_once(
         # It starts while the clip is cut, and is ready when the clip is.
         inspector = stack.enter_context(closing(start_child("inspector", sandbox=encoding.sandbox)))
         languages = tuple(track.language for track in texts.sentences)
-        known = ClipSource(Recording.local(source, probed.facts, probed.gaps), languages, probed.seek_index)
+        known = ClipSource(
+            Recording.local(source, probed.facts, probed.gaps, probed.clock), languages, probed.seek_index
+        )
         resolved = resolve_clip(source, clip.request(source), {source: known}, rules)
         parts = clip.exact(resolved.planned)
         maker = ClipMaker(encoding, rules, _watermarks(settings, resolved.profile))
@@ -171,7 +183,7 @@ class _Encoder:
 
     def probe(self, store: Store, clip: LocalClip, encoding: Encoding) -> LocalProbe:
         """Probe SOURCE. Further jobs get the reader of its file or its pieces."""
-        length = float(sum(end - start for start, end in clip.ranges))
+        length = clip.seconds
         length += 2 * searched_seconds(clip.snap, len(clip.ranges))
         probed = probe_local(store, self._reader, probe_job(encoding, cut_seconds=length), self._child, clip.variant)
         self._reader = probed.reader

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.playlist import VariantChoice
@@ -24,6 +25,7 @@ class LocalProbe(NamedTuple):
     texts: list[TextTrack]
     reader: ObjectReader
     gaps: list[dict[str, Any]] | None = None
+    clock: Clock | None = None
 
 
 def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child, variant: VariantChoice) -> LocalProbe:
@@ -37,4 +39,4 @@ def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child, va
 
     probed = read_piece_facts(store, reader, variant, job, run)
     gaps = [gap.to_object() for gap in probed.index.gaps]
-    return LocalProbe(probed.facts, seek_index_of(probed.index), probed.texts, probed.reader, gaps)
+    return LocalProbe(probed.facts, seek_index_of(probed.index), probed.texts, probed.reader, gaps, probed.clock)

@@ -12,6 +12,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.options import (
+    Moment,
     PartValue,
     check_ranges,
     end_option,
@@ -39,7 +40,7 @@ from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSo
 from clipengine.clips.request import GapMode
 from clipengine.errors import RecordingNotComplete
 from clipengine.objects.clip import PartObject
-from clipengine.timecode import exact
+from clipengine.timecode import exact, rfc3339
 
 _GROUP = 100  # clips of one request
 
@@ -89,8 +90,8 @@ def create(
     client: Client,
     recording_id: str,
     label: str | None,
-    start: Fraction | None,
-    end: Fraction | None,
+    start: Fraction | Moment | None,
+    end: Fraction | Moment | None,
     parts: tuple[PartValue, ...],
     listed: FromFile | None,
     profile: str | None,
@@ -144,8 +145,7 @@ def create(
     clip = client.clips.create(
         recording_id,
         label,
-        None if start is None else float(start),
-        None if end is None else float(end),
+        **_range_fields(start, end),
         parts=[_part(part) for part in parts] or None,
         **fields,
     )
@@ -155,6 +155,17 @@ def create(
     if target is not None and code == 0:
         output.say(clip_output.download(client, clip, target))
     return code
+
+
+def _range_fields(start: Fraction | Moment | None, end: Fraction | Moment | None) -> dict[str, Any]:
+    """Return the range as the client takes it, in seconds or as times of day."""
+    fields: dict[str, Any] = {}
+    for name, value in (("start", start), ("end", end)):
+        if isinstance(value, Moment):
+            fields[f"{name}_time"] = rfc3339(value.time)
+        elif value is not None:
+            fields[f"{name}_seconds"] = float(value)
+    return fields
 
 
 def _read(client: Client, recording_id: str, listed: FromFile, label: str | None) -> list[NamedRange]:

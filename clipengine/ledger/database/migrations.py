@@ -411,6 +411,15 @@ def migration_38(database: Database) -> None:
     database.run("ALTER TABLE recordings ADD COLUMN variant TEXT")
 
 
+def migration_39(database: Database) -> None:
+    """Add clocks of recordings, their series, and the times of clips. Older engines cut clips without these times."""
+    for column in ("found_clock TEXT", "given_start BIGINT", "series TEXT", "begins_at BIGINT", "ends_at BIGINT"):
+        database.run(f"ALTER TABLE recordings ADD COLUMN {column}")
+    database.run("CREATE INDEX recordings_series ON recordings (series, begins_at) WHERE series IS NOT NULL")
+    database.run("ALTER TABLE clips ADD COLUMN start_time BIGINT")
+    database.run("ALTER TABLE clips ADD COLUMN end_time BIGINT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -450,6 +459,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_36,
     migration_37,
     migration_38,
+    migration_39,
 )
 
 

@@ -71,6 +71,11 @@ class RecordingRow(Model):
     pieces = JsonText(null=True)  # the counts of a recording of many files
     gaps = JsonText(null=True)  # the same
     variant = JsonText(null=True)  # of its playlist, as requested
+    found_clock = JsonText(null=True)  # of a recording of many files: source, accuracy and points
+    given_start = BigIntegerField(null=True)  # when it began, by a request
+    series = TextField(null=True)  # recordings of one camera or programme
+    begins_at = BigIntegerField(null=True)  # by its clock; null if that is unknown
+    ends_at = BigIntegerField(null=True)
 
     class Meta:
         table_name = "recordings"
@@ -188,6 +193,8 @@ class ClipRow(Model):
     size_bytes = BigIntegerField(default=0)  # 0 until it is complete
     duration_seconds = DoubleField(default=0)  # of the file; as requested until it is complete
     snap = JsonText(null=True)  # moments to which the cuts move; null if they stay
+    start_time = BigIntegerField(null=True)  # by the clock of its recording; null if that is unknown
+    end_time = BigIntegerField(null=True)
 
     class Meta:
         table_name = "clips"

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import RecordingUnreadable
+from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.piece_seek_index import seek_index_of
-from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Track, track_of
+from clipengine.recordings.pieces import PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.stores.base import ObjectReader, Store
@@ -28,12 +29,13 @@ def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
 
 @dataclass(frozen=True)
 class ProbedPieces:
-    """The index of a recording of many files, its facts, its texts, and the reader of its pieces."""
+    """The index of a recording of many files, its facts, its texts, the reader of its pieces, and its clock."""
 
     index: PieceIndex
     facts: SourceFacts
     texts: list[TextTrack]
     reader: PiecesReader
+    clock: Clock | None
 
 
 def read_piece_facts(
@@ -54,7 +56,7 @@ def read_piece_facts(
     reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
     try:
         facts = place_pieces(index, run(probe_pieces_job(index, probe), reader))
-        return ProbedPieces(index, facts, read_texts(store, index, read.texts), reader)
+        return ProbedPieces(index, facts, read_texts(store, index, read.texts), reader, clock_of_dates(index))
     except BaseException:
         reader.close()
         raise
@@ -70,8 +72,8 @@ def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
     if duration <= 0:
         raise RecordingUnreadable("the recording has no media in it")
     facts = SourceFacts.model_validate(report["facts"] | {"duration": str(duration)})
-    if (started := index.started_at) is not None:
-        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(started / MICROSECONDS, UTC)})
+    if (clock := clock_of_dates(index)) is not None:
+        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
     named = {number: track for number, track in enumerate(index.tracks) if track.kind == "audio"}
     return facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)})
 

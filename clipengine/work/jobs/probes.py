@@ -96,8 +96,9 @@ class Prober(Jobs[Probe]):
                 found = self._read_pieces(reader, VariantChoice(**item.recording.variant or {}))
                 self._store_texts(item.recording.recording_id, found.texts)
                 self._sidecars.attach_all(item.recording)
-                pieces = found.index
-                self._complete(item, found.facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces)
+                pieces, clock = found.index, found.clock
+                size = pieces.counts.bytes
+                self._complete(item, found.facts, etag=pieces.etag, size=size, pieces=pieces, clock=clock)
                 return
             result, texts = self._run(probe_job(self._encoding), reader)
             info, digest = reader.info, digest_of_file(reader)
