@@ -5,8 +5,9 @@ ClipEngineError
 │   ├── MalformedRequest, Unauthorized, InvalidSignature, Forbidden, MethodNotAllowed, PayloadTooLarge,
 │   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with its problems in `errors`
-│   │   └── InvalidTimeRange, ClockUnknown, ClockAmbiguous, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl,
-│   │       InvalidRecordingUrl, UnknownProfile, UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
+│   │   └── InvalidTimeRange, ClockUnknown, ClockAmbiguous, NothingRecorded, InvalidLabel, InvalidBucketPath,
+│   │       InvalidWebhookUrl, InvalidRecordingUrl, UnknownProfile, UnknownWatermark, InvalidTranscript,
+│   │       IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
 │   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
@@ -196,6 +197,12 @@ class ClockAmbiguous(InvalidRequest):
     code = "clock_ambiguous"
     title = "Clock ambiguous"
     default_hint = "Give start_seconds and end_seconds."
+
+
+class NothingRecorded(InvalidRequest):
+    code = "nothing_recorded"
+    title = "Nothing recorded"
+    default_hint = "`GET /v1/recordings?series=` lists the recordings of a series."
 
 
 class InvalidLabel(InvalidRequest):

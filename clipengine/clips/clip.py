@@ -186,6 +186,7 @@ class Clip:
     snap: Snap | None = None
     start_time: int | None = None
     end_time: int | None = None
+    warnings: tuple[str, ...] = ()  # known when it was created
 
     @property
     def ranges(self) -> tuple[Part, ...]:
@@ -264,7 +265,7 @@ class Recording:
         cls, source: str, facts: SourceFacts, gaps: list[dict[str, Any]] | None = None, clock: Clock | None = None
     ) -> Recording:
         """Return a recording that is in no ledger."""
-        found = clock and clock.to_object()
+        found = None if clock is None else clock.to_object()
         return cls(source, "complete", source, "", 0, 0, facts=facts, gaps=gaps, found_clock=found)
 
     @property

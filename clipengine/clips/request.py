@@ -34,7 +34,7 @@ class ClipRequest:
 
     With `parts`, these are the bounds of the parts of the clip's recording. `start_time` and `end_time` (ms since 1970)
     give the range by the clock of the recording instead, and `part_times` those parts that are given by it; resolution
-    turns times into seconds. A `render` or `output` of None is the
+    turns times into seconds. The clip gets the `warnings`. A `render` or `output` of None is the
     profile's. `subtitles` of None are kept, without a `subtitle_language` all of them. At `expires_at` (ms since 1970)
     the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent` identify the
     request in logs and traces.
@@ -60,6 +60,7 @@ class ClipRequest:
     part_times: tuple[TimeRange | None, ...] = ()
     start_time: int | None = None
     end_time: int | None = None
+    warnings: tuple[str, ...] = ()
     snap: Snap | None = None
     gaps: GapMode = "hold"
 

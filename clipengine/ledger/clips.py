@@ -455,7 +455,7 @@ class Clips:
 def _values(clip: Clip) -> dict[str, Any]:
     parts = [asdict(part) for part in clip.parts] or None
     output, snap = clip.output and clip.output.to_object(), clip.snap and clip.snap.model_dump()
-    return vars(clip) | {"output": output, "parts": parts, "snap": snap}
+    return vars(clip) | {"output": output, "parts": parts, "snap": snap, "warnings": [*clip.warnings] or None}
 
 
 def _next_key(clip: Clip) -> str:
@@ -470,6 +470,7 @@ def _clip(row: Row) -> Clip:
     if row["snap"] is not None:
         values["snap"] = Snap.model_validate(row["snap"])
     values["parts"] = tuple(Part(**part) for part in row["parts"] or ())
+    values["warnings"] = tuple(row["warnings"] or ())
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

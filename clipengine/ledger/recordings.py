@@ -142,6 +142,20 @@ class Recordings:
         row = self._database.row(query.order_by(RecordingRow.created_at.desc()).limit(1))
         return None if row is None else as_recording(row)
 
+    def of_series(self, series: str, start: int, end: int, *, limit: int) -> Sequence[Recording]:
+        """Return the recordings of a series in a range of times, in ms since 1970, in the order of their starts."""
+        own = RecordingRow.series == series
+        known = own & (RecordingRow.state == "complete") & (RecordingRow.begins_at < end)
+        query = RecordingRow.select().where(known, RecordingRow.ends_at > start)
+        order = (RecordingRow.begins_at, RecordingRow.recording_id)
+        return [as_recording(row) for row in self._database.rows(query.order_by(*order).limit(limit))]
+
+    def unprobed_of(self, series: str) -> str | None:
+        """Return the id of a recording of a series that is still being probed, or None."""
+        query = RecordingRow.select().where(RecordingRow.series == series, RecordingRow.state == "processing")
+        row = self._database.row(query.limit(1))
+        return None if row is None else str(row["recording_id"])
+
     def clocks(self, ids: Sequence[str]) -> dict[str, Clock]:
         """Return the known clocks of recordings, by their ids."""
         found = self._database.rows(RecordingRow.select().where(RecordingRow.recording_id.in_({*ids}))) if ids else ()
@@ -232,7 +246,7 @@ class Recordings:
         clock: Clock | None = None,
     ) -> bool:
         """Set the recording `complete` and write its event. Return False if the lease was lost."""
-        found = {
+        found: dict[str, Any] = {
             "state": "complete",
             "facts": facts.model_dump(mode="json"),
             "duration_seconds": float(facts.duration),

@@ -109,6 +109,13 @@ class CreateClip(PlanClip):
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT, description="Return after this time at the latest.")
 
 
+class CreateClipsByTime(_Arguments):
+    series: list[str] = Field(min_length=1, max_length=20, description="Cameras or programmes: one clip of each.")
+    start_time: str = Field(description="2025-04-05T11:00:00+02:00")
+    end_time: str
+    label: str = Field(min_length=1, max_length=200, description="Title of the clips.")
+
+
 class WaitForClip(_Arguments):
     clip_id: Id
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT)
@@ -184,6 +191,10 @@ async def _create(client: AsyncClient, given: CreateClip) -> Any:
     return await _wait(client, WaitForClip(clip_id=clip.clip_id, wait_seconds=given.wait_seconds))
 
 
+async def _by_time(client: AsyncClient, given: CreateClipsByTime) -> Any:
+    return [each.raw for each in await client.clips.by_time(**given.model_dump())]
+
+
 async def _wait(client: AsyncClient, given: WaitForClip) -> Any:
     try:
         return (await client.clips.wait(given.clip_id, timeout=given.wait_seconds)).raw
@@ -224,6 +235,14 @@ TOOLS = (
     Tool("list_clips", "List clips, newest first.", ListClips, _json(_list_clips), _CLIPS),
     Tool("wait_for_clip", "Get a clip, when it is ready or after a time.", WaitForClip, _json(_wait), _CLIPS),
     Tool("create_clip", "Cut an exact clip out of a recording.", CreateClip, _json(_create), _RECORDINGS, "write"),
+    Tool(
+        "create_clips_by_time",
+        "Cut the same range of the time of day out of the recordings of several cameras.",
+        CreateClipsByTime,
+        _json(_by_time),
+        _RECORDINGS,
+        "write",
+    ),
     Tool(
         "share_clip",
         "Create a link that shows a finished clip to anyone who has it.",

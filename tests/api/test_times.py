@@ -135,3 +135,65 @@ def test_recordings_of_a_series_are_listed(http: httpx.Client, recording: Record
     assert {each["recording_id"] for each in found} == {made["recording_id"], recording.recording_id}
     http.patch(f"/v1/recordings/{recording.recording_id}", json={"series": None})
     assert len(http.get("/v1/recordings?series=front").json()["data"]) == 1
+
+
+def series(http: httpx.Client, engine: RecordedEngine, name: str, began: str) -> Recording:
+    made = engine.make_recording(f"{name}-{began}.mp4")
+    answer = http.patch(f"/v1/recordings/{made.recording_id}", json={"series": name, "started_at": began})
+    assert answer.status_code == 200, answer.text
+    return made
+
+
+BY_TIME = {"label": "parcel", "start_time": "2026-11-28T12:00:00Z", "end_time": "2026-11-28T12:01:00Z"}
+
+
+def test_one_clip_of_each_series_is_made_by_the_clock(http: httpx.Client, engine: RecordedEngine) -> None:
+    # A recording has 5,400.04 seconds.
+    before, after = (series(http, engine, "front", each) for each in ("2026-11-28T10:30:30Z", "2026-11-28T12:00:40Z"))
+    yard = series(http, engine, "yard", "2026-11-28T11:00:00Z")
+    answer = http.post("/v1/clips/by-time", json={**BY_TIME, "series": ["yard", "front"], "tags": ["a"]})
+    assert answer.status_code == 202, answer.text
+    first, second = answer.json()["data"]
+    assert (first["recording_id"], first["start_seconds"], first["end_seconds"]) == (yard.recording_id, 3600, 3660)
+    assert (first["parts"], first["tags"]) == (None, ["a"])
+    assert second["parts"] == [
+        {"recording_id": before.recording_id, "start_seconds": 5370.0, "end_seconds": 5400.04},
+        {"recording_id": after.recording_id, "start_seconds": 0.0, "end_seconds": 20.0},
+    ]
+    assert (second["start_time"], second["end_time"]) == ("2026-11-28T12:00:00.000Z", "2026-11-28T12:01:00.000Z")
+    assert engine.ledger.clips.get(first["clip_id"]).warnings == ()
+    assert engine.ledger.clips.get(second["clip_id"]).warnings == (
+        "recordings_apart: no recording from 2026-11-28T12:00:30.040Z to 2026-11-28T12:00:40.000Z, which is left out",
+    )
+
+
+def test_no_clip_is_made_if_a_series_has_nothing(http: httpx.Client, engine: RecordedEngine) -> None:
+    series(http, engine, "front", STARTED)
+    body = {**BY_TIME, "series": ["front", "yard"]}
+    assert pointers(refused(http.post("/v1/clips/by-time", json=body), 422, "nothing_recorded")) == ["/series/1"]
+    early = {**body, "series": ["front"], "start_time": "2026-11-28T11:59:00Z"}
+    assert pointers(refused(http.post("/v1/clips/by-time", json={**early, "gaps": "fail"}), 422, "nothing_recorded"))
+    assert http.post("/v1/clips/by-time", json=early).status_code == 202
+    assert len(http.get("/v1/clips").json()["data"]) == 1
+
+
+def test_series_that_is_being_probed_is_waited_for(http: httpx.Client, engine: RecordedEngine) -> None:
+    engine.put("new.mp4", b"media")
+    http.post("/v1/recordings", json={"bucket_path": "new.mp4", "series": "front"})
+    answer = http.post("/v1/clips/by-time", json={**BY_TIME, "series": ["front"]})
+    assert pointers(refused(answer, 409, "recording_not_complete")) == ["/series/0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"series": []}, ["/series"]),
+        ({"series": ["a"] * 2}, ["/series"]),
+        ({"series": [f"{number}" for number in range(21)]}, ["/series"]),
+        ({"end_time": None}, ["/end_time"]),
+        ({"start_seconds": 1}, ["/start_seconds"]),
+    ],
+)
+def test_fault_of_a_request_by_time_is_located(http: httpx.Client, changes: dict[str, Any], where: list[str]) -> None:
+    body = {**BY_TIME, "series": ["front"], **changes}
+    assert pointers(refused(http.post("/v1/clips/by-time", json=body), 422, "invalid_request")) == where

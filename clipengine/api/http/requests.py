@@ -50,6 +50,7 @@ from clipengine.webhooks.sign import check_secret
 N = TypeVar("N")
 
 MAX_BATCH = 100
+MAX_SERIES = 20  # of one request
 MAX_PAGE = 100  # objects of a list
 # What the schema says about values that a validator checks.
 _UNIQUE: JsonDict = {"uniqueItems": True}
@@ -366,33 +367,15 @@ class WriteRanges(Body):
     ranges: list[WrittenRange] = Field(min_length=1, max_length=MAX_ROWS, description="In the order of the file.")
 
 
-class CreateClip(Body):
+class ClipOptions(Body):
+    """What a clip is, but its range."""
+
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
-    always_hashed = (
-        *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
-        "expires_at",
-    )
-    model_config = _like(_RANGE_OR_PARTS, label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
     label: str = Field(
         description="1 to 200 characters, no control characters. Part of the name of the object.",
         json_schema_extra={"minLength": 1, "maxLength": 200, **_LINE},
     )
-    parts: list[ClipPart] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=MAX_PARTS,
-        description=f"Ranges that are played one after the other, of at most {MAX_RECORDINGS} recordings. Replaces "
-        "`start_seconds` and `end_seconds`. The first part decides the size and the audio tracks.",
-    )
-    start_time: WrittenTime = Field(default=None, description=_START_TIME)
-    end_time: WrittenTime = Field(default=None, validate_default=True, description=_END_TIME)
-    start_seconds: RangeSeconds = Field(
-        default=None,
-        validate_default=True,
-        description="On the recording's timeline. The clip begins on the nearest frame.",
-    )
-    end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
     profile: str = Field(
         default="default", description="Name of a profile in the settings.", json_schema_extra={"minLength": 1}
     )
@@ -429,25 +412,78 @@ class CreateClip(Body):
         default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
     )
 
-    def request(self, recording_id: str, *, request_id: str | None, traceparent: str | None) -> ClipRequest:
-        """Return the request for a clip of this recording. A part without a recording is of it."""
-        parts = tuple(each.of(recording_id) for each in self.parts or ())
-        times = tuple(each.times for each in self.parts or ())
+    def of_ranges(self, ranges: dict[str, Any], *, request_id: str | None, traceparent: str | None) -> ClipRequest:
+        """Return the request for a clip of these `ranges`: what ClipRequest has of them."""
         given = "subtitles" in self.model_fields_set
-        own = {"recording_id", "parts", "output", "subtitles", "snap", "start_seconds", "end_seconds"}
+        own = {*ClipOptions.model_fields} - {"output", "subtitles", "snap"}
         return ClipRequest(
-            **self.model_dump(exclude=own),
+            **{"start_seconds": 0.0, "end_seconds": 0.0, **self.model_dump(include=own), **ranges},
             request_id=request_id,
             traceparent=traceparent,
-            start_seconds=self.start_seconds or 0.0,
-            end_seconds=self.end_seconds or 0.0,
-            parts=parts,
-            part_times=times if any(times) else (),
             output=self.output,
             subtitles=self.subtitles.mode if given else None,
             subtitle_language=self.subtitles.language,
             snap=self.snap,
         )
+
+
+class CreateClip(ClipOptions):
+    always_hashed = (
+        *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
+        "expires_at",
+    )
+    model_config = _like(_RANGE_OR_PARTS, label="key-moment", start_seconds=5.0, end_seconds=12.5)
+
+    parts: list[ClipPart] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_PARTS,
+        description=f"Ranges that are played one after the other, of at most {MAX_RECORDINGS} recordings. Replaces "
+        "`start_seconds` and `end_seconds`. The first part decides the size and the audio tracks.",
+    )
+    start_time: WrittenTime = Field(default=None, description=_START_TIME)
+    end_time: WrittenTime = Field(default=None, validate_default=True, description=_END_TIME)
+    start_seconds: RangeSeconds = Field(
+        default=None,
+        validate_default=True,
+        description="On the recording's timeline. The clip begins on the nearest frame.",
+    )
+    end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
+
+    def request(self, recording_id: str, *, request_id: str | None, traceparent: str | None) -> ClipRequest:
+        """Return the request for a clip of this recording. A part without a recording is of it."""
+        times = tuple(each.times for each in self.parts or ())
+        ranges = {
+            "start_seconds": self.start_seconds or 0.0,
+            "end_seconds": self.end_seconds or 0.0,
+            "start_time": self.start_time,
+            "end_time": self.end_time,
+            "parts": tuple(each.of(recording_id) for each in self.parts or ()),
+            "part_times": times if any(times) else (),
+        }
+        return self.of_ranges(ranges, request_id=request_id, traceparent=traceparent)
+
+
+class CreateClipsByTime(ClipOptions):
+    """A clip of each series, in one range by the clocks of its recordings."""
+
+    model_config = _like(
+        series=["front", "yard"], start_time="2026-11-28T23:59:50Z", end_time="2026-11-29T00:00:20Z", label="parcel"
+    )
+
+    series: Annotated[
+        list[Line],
+        Field(
+            min_length=1,
+            max_length=MAX_SERIES,
+            description="One clip is made of each: a part of each recording of it in the range, of at most "
+            f"{MAX_RECORDINGS}.",
+            json_schema_extra=_UNIQUE,
+        ),
+        AfterValidator(_distinct),
+    ]
+    start_time: WrittenMoment = Field(description="By the clocks of the recordings, with a UTC offset.")
+    end_time: WrittenMoment = Field(description="End of the clips, exclusive.")
 
 
 class BatchedClip(CreateClip):

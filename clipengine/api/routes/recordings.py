@@ -130,8 +130,16 @@ def fetch_recording(
     engine.admit()
     file = file or file_name(origin.url)
     name = name or clean_name(without_ending(file))
-    about = {"tags": tags, "source_id": source_id, "given_start": given_start, "series": series}
-    return engine.ledger.fetches.add(origin, file, name=name, metadata=dict(metadata), **about)
+    return engine.ledger.fetches.add(
+        origin,
+        file,
+        name=name,
+        metadata=dict(metadata),
+        tags=tags,
+        source_id=source_id,
+        given_start=given_start,
+        series=series,
+    )
 
 
 def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:

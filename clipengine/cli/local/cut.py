@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -145,13 +145,19 @@ def _ranges(
     start: Fraction | Moment | None, end: Fraction | Moment | None, parts: Sequence[PartValue]
 ) -> tuple[_Ranges, TimeRange | None]:
     """Return the ranges, or a placeholder and the range by the time of day. Raises BadParameter."""
-    if start is not None and end is not None and end <= start:
-        first, last = (rfc3339(each.time) if isinstance(each, Moment) else format_time(each) for each in (start, end))
-        raise click.BadParameter(f"{last} is not after --start {first}", param_hint="'--end'")
     if isinstance(start, Moment) and isinstance(end, Moment):
+        if end <= start:
+            _refuse_end(rfc3339(start.time), rfc3339(end.time))
         return [(Fraction(0), Fraction(0))], (start.time, end.time)
-    seconds = [Fraction(0) if each is None or isinstance(each, Moment) else each for each in (start, end)]
-    return [(part.start, part.end) for part in parts] or [(seconds[0], seconds[1])], None
+    if isinstance(start, Fraction) and isinstance(end, Fraction):
+        if end <= start:
+            _refuse_end(format_time(start), format_time(end))
+        return [(start, end)], None
+    return [(part.start, part.end) for part in parts] or [(Fraction(0), Fraction(0))], None
+
+
+def _refuse_end(start: str, end: str) -> NoReturn:
+    raise click.BadParameter(f"{end} is not after --start {start}", param_hint="'--end'")
 
 
 def _cut(make: Callable[..., ClipResult], source: str, target: Path, clip: LocalClip) -> ClipResult:

@@ -245,6 +245,40 @@ def _finish_each(client: Client, made: Sequence[Clip], target: str | None, *, wa
     return 1 if failed else 0
 
 
+@click.command("by-time")
+@click.argument("label")
+@click.option("--series", required=True, multiple=True, help="Make a clip of the recordings of it; may be repeated.")
+@click.option("-s", "--start", metavar="TIME", required=True, help="A time of day, such as 2025-04-05T11:00:00+02:00.")
+@click.option("-e", "--end", metavar="TIME", required=True, help="The same, exclusive.")
+@click.option("--profile", help="A profile of the settings.")
+@render_option
+@gaps_option
+@metadata_option
+@tag_option
+@click.option("--wait", is_flag=True, help="Wait until the clips have ended.")
+@json_option
+@needs_server
+def by_time(
+    client: Client,
+    label: str,
+    series: tuple[str, ...],
+    start: str,
+    end: str,
+    profile: str | None,
+    render: Render | None,
+    gaps: GapMode | None,
+    meta: tuple[str, ...],
+    tags: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Create the clip LABEL of each series, such as several cameras, in one range by the time of day."""
+    fields = {"profile": profile, "render": render, "gaps": gaps, "metadata": metadata_of(meta), "tags": [*tags]}
+    given = {name: value for name, value in fields.items() if value}
+    made = client.clips.by_time(series, label, start, end, options=given)
+    return _finish_each(client, made, None, waits=wait, as_json=as_json)
+
+
 @click.command()
 @click.argument("recording_id")
 @click.option(

@@ -418,6 +418,7 @@ def migration_39(database: Database) -> None:
     database.run("CREATE INDEX recordings_series ON recordings (series, begins_at) WHERE series IS NOT NULL")
     database.run("ALTER TABLE clips ADD COLUMN start_time BIGINT")
     database.run("ALTER TABLE clips ADD COLUMN end_time BIGINT")
+    database.run("ALTER TABLE clips ADD COLUMN warnings TEXT")
 
 
 MIGRATIONS: tuple[Migration, ...] = (

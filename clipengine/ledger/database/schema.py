@@ -195,6 +195,7 @@ class ClipRow(Model):
     snap = JsonText(null=True)  # moments to which the cuts move; null if they stay
     start_time = BigIntegerField(null=True)  # by the clock of its recording; null if that is unknown
     end_time = BigIntegerField(null=True)
+    warnings = JsonText(null=True)  # known when it was created; null without any
 
     class Meta:
         table_name = "clips"
