@@ -5,9 +5,9 @@ ClipEngineError
 │   ├── MalformedRequest, Unauthorized, InvalidSignature, Forbidden, MethodNotAllowed, PayloadTooLarge,
 │   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with its problems in `errors`
-│   │   └── InvalidTimeRange, ClockUnknown, ClockAmbiguous, NothingRecorded, InvalidLabel, InvalidBucketPath,
-│   │       InvalidWebhookUrl, InvalidRecordingUrl, UnknownProfile, UnknownWatermark, InvalidTranscript,
-│   │       IdempotencyKeyReused
+│   │   └── InvalidTimeRange, ClockUnknown, ClockAmbiguous, NothingRecorded, InvalidLabel, PatternInvalid,
+│   │       InvalidBucketPath, InvalidWebhookUrl, InvalidRecordingUrl, UnknownProfile, UnknownWatermark,
+│   │       InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
 │   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
@@ -209,6 +209,12 @@ class InvalidLabel(InvalidRequest):
     code = "invalid_label"
     title = "Invalid label"
     default_hint = "Give a label of 1 to 200 characters without control characters."
+
+
+class PatternInvalid(InvalidRequest):
+    code = "pattern_invalid"
+    title = "Pattern invalid"
+    default_hint = "Write it like `%Y-%m-%d/%H/{camera}/%M.%S.mp4`."
 
 
 class InvalidBucketPath(InvalidRequest):

@@ -259,6 +259,7 @@ class Recording:
     found_clock: dict[str, Any] | None = None  # of a recording of many files
     given_start: int | None = None  # in ms since 1970, by a request
     series: str | None = None
+    folder: dict[str, Any] | None = None  # of a recording of a camera's files, see `FolderSource`
 
     @classmethod
     def local(

@@ -82,6 +82,7 @@ class Recordings:
         variant: dict[str, Any] | None = None,
         given_start: int | None = None,
         series: str | None = None,
+        folder: dict[str, Any] | None = None,
         recording_id: str | None = None,
         retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
@@ -89,13 +90,15 @@ class Recordings:
 
         An existing recording of the same path and ETag is returned, but one that has failed only without
         `retry_failed`; what describes a new one is then ignored. That of a playlist, which is rewritten with each
-        segment, is found by its path alone, and by the `variant` if one is asked for.
+        segment, is found by its path alone, and by the `variant` if one is asked for; that of a `folder` by its source.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
             known = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
-            if not is_playlist(bucket_path):
+            if folder is not None:
+                known = known.where(RecordingRow.folder == folder)
+            elif not is_playlist(bucket_path):
                 known = known.where(RecordingRow.etag == etag)
             elif variant is not None:
                 known = known.where(RecordingRow.variant == variant)
@@ -118,6 +121,7 @@ class Recordings:
                 variant=variant,
                 given_start=given_start,
                 series=series,
+                folder=folder,
             )
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)

@@ -87,6 +87,21 @@ class VariantObject(TypedDict, total=False):
     """The one with this `NAME`."""
 
 
+class FolderObject(TypedDict):
+    """The files of a camera that are one recording."""
+
+    folder: str
+    """What the keys of its files begin with, before the pattern; empty or with a slash at its end."""
+    pattern: str
+    """The pattern of their names."""
+    timezone: str
+    """Time zone of the times in names."""
+    camera: str | None
+    """Text in place of `{camera}`."""
+    day: str | None
+    """The day in that time zone; null for all files."""
+
+
 class ClockObject(TypedDict):
     """The time of day of a recording."""
 
@@ -148,6 +163,8 @@ class RecordingObject(JobObject):
     """Null if the time of day is unknown."""
     series: str | None = None
     """Recordings of one camera or programme have the same; null without one."""
+    folder: FolderObject | None = None
+    """Of a recording of a camera's files; null for others."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object}
 

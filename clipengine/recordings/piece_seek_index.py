@@ -112,6 +112,12 @@ class PieceSeekIndex(SeekIndex):
         runs = [run for track in range(len(self.kinds)) for run in self._numbers(track)]
         return self._only([number for run in runs for number in dict.fromkeys((run[0], run[-1]))], self.at_head)
 
+    def batches(self, runs: int) -> Iterator[PieceSeekIndex]:
+        """Yield the index in parts of so many runs, for a recording of one track."""
+        numbers = list(self._numbers(0))
+        for first in range(0, len(numbers), runs):
+            yield self._only([each for run in numbers[first : first + runs] for each in run], self.at_head)
+
     def runs(self, track: int) -> Iterator[PlacedRun]:
         """Yield the runs of a track in order."""
         for number, (first, count) in enumerate(zip(self._firsts(), self.run_counts, strict=True)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Collection
+from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
@@ -44,6 +45,7 @@ from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
 from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
 from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.clock import MAX_START
+from clipengine.recordings.folder_pattern import MAX_CAMERA_CHARACTERS, MAX_PATTERN_CHARACTERS
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.sign import check_secret
 
@@ -194,6 +196,13 @@ def _start(time: int) -> int:
     if not 0 <= time < MAX_START:
         raise PydanticCustomError("moment", "must be between 1970 and 2200")
     return time
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise PydanticCustomError("day", "must be a day such as 2025-04-05") from None
 
 
 StartOfRecording = Annotated[WrittenMoment, AfterValidator(_start)]
@@ -604,7 +613,8 @@ class RegisterRecording(Body):
     max_bytes = None  # as for a clip
     always_hashed = ("bucket_path", "name", "metadata")
     model_config = _like(
-        _one_of({"bucket_path": "string"}, {"url": "string"}), bucket_path="relay/recordings/h_01/recording.mp4"
+        _one_of({"bucket_path": "string"}, {"url": "string"}, {"folder": "string", "pattern": "string"}),
+        bucket_path="relay/recordings/h_01/recording.mp4",
     )
 
     bucket_path: str | None = Field(
@@ -612,6 +622,31 @@ class RegisterRecording(Body):
     )
     url: SourceAddress | None = Field(
         default=None, description="Instead of `bucket_path`: fetched into the store, under the rules of webhook URLs."
+    )
+    folder: Annotated[str, Field(max_length=1000, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)] | None = (
+        Field(
+            default=None,
+            description="Instead of `bucket_path`: the files of a camera below this key, which ends with a slash or is "
+            "empty, are one recording.",
+        )
+    )
+    pattern: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_PATTERN_CHARACTERS,
+        description="Names of the files below `folder`: `%Y %m %d %H %M %S %f %s`, `{camera}`, `{n}` and `*`, such as "
+        "`%Y-%m-%d/%H/{camera}/%M.%S.mp4`.",
+    )
+    timezone: str = Field(
+        default="UTC", min_length=1, max_length=60, description="Of the times in names, such as `Europe/Berlin`."
+    )
+    camera: Annotated[Line, Field(max_length=MAX_CAMERA_CHARACTERS)] | None = Field(
+        default=None, description="Text in place of `{camera}`."
+    )
+    day: Annotated[str, AfterValidator(_day)] | None = Field(
+        default=None,
+        description="Only the files of this day, in the time zone of the names.",
+        json_schema_extra={"format": "date"},
     )
     name: Line | None = None
     metadata: Metadata = {}
@@ -626,8 +661,13 @@ class RegisterRecording(Body):
 
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:
-        if (self.bucket_path is None) == (self.url is None):
-            raise PydanticCustomError("place", "must have either bucket_path or url", {"hint": "Give one of them."})
+        if sum(each is not None for each in (self.bucket_path, self.url, self.folder)) != 1:
+            text = "must have either bucket_path or url, or folder and pattern"
+            raise PydanticCustomError("place", text, {"hint": "Give one of them."})
+        if (self.folder is None) != (self.pattern is None):
+            raise PydanticCustomError("place", "must have folder and pattern together")
+        if self.folder is None and (self.camera is not None or self.day is not None):
+            raise PydanticCustomError("place", "camera and day need a folder")
         if self.variant is not None and self.bucket_path is None:
             raise PydanticCustomError("variant", "variant needs a bucket_path")
         return self

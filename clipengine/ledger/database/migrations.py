@@ -412,8 +412,18 @@ def migration_38(database: Database) -> None:
 
 
 def migration_39(database: Database) -> None:
-    """Add clocks of recordings, their series, and the times of clips. Older engines cut clips without these times."""
-    for column in ("found_clock TEXT", "given_start BIGINT", "series TEXT", "begins_at BIGINT", "ends_at BIGINT"):
+    """Add clocks of recordings, their series, folders of cameras, and the times of clips.
+
+    Older engines cut clips without these times.
+    """
+    for column in (
+        "found_clock TEXT",
+        "given_start BIGINT",
+        "series TEXT",
+        "folder TEXT",
+        "begins_at BIGINT",
+        "ends_at BIGINT",
+    ):
         database.run(f"ALTER TABLE recordings ADD COLUMN {column}")
     database.run("CREATE INDEX recordings_series ON recordings (series, begins_at) WHERE series IS NOT NULL")
     database.run("ALTER TABLE clips ADD COLUMN start_time BIGINT")

@@ -74,6 +74,7 @@ class RecordingRow(Model):
     found_clock = JsonText(null=True)  # of a recording of many files: source, accuracy and points
     given_start = BigIntegerField(null=True)  # when it began, by a request
     series = TextField(null=True)  # recordings of one camera or programme
+    folder = JsonText(null=True)  # of a camera's files: folder, pattern, time zone, camera and day
     begins_at = BigIntegerField(null=True)  # by its clock; null if that is unknown
     ends_at = BigIntegerField(null=True)
 

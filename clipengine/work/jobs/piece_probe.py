@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -10,15 +11,20 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import RecordingUnreadable
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
-from clipengine.recordings.piece_seek_index import seek_index_of
+from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.folder_placing import FolderFile, Mark, place_files
+from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.stores.base import ObjectReader, Store
+from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_pieces
 from clipengine.work.children.jobs import Job, Message
 from clipengine.work.jobs.piece_texts import read_texts
+
+_FILES_AT_ONCE = 1000  # of a job
 
 
 def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
@@ -60,6 +66,49 @@ def read_piece_facts(
     except BaseException:
         reader.close()
         raise
+
+
+def read_folder_facts(
+    store: Store, source: FolderSource, probe: Job, run: Callable[[Job, ObjectReader], Message]
+) -> ProbedPieces:
+    """Return what children find in the files of a folder, and their reader, which the caller closes.
+
+    Files that cannot be read are left out. Raises RequestError for a pattern, and as `read_piece_facts`.
+    """
+    listed = read_folder(store, source)
+    with closing(_reader_of(store, source, listed.index)) as reader:
+        reports = [run(_files_job(batch, probe), reader) for batch in _batches(listed.index)]
+    files = [each for each in _files(listed, reports) if each.scan.first.start is not None]
+    index = PieceIndex([Track("muxed", [each.run for each in files])])
+    head = next((report for report in reports if report["facts"] is not None), None)
+    if head is None or not files:
+        raise RecordingUnreadable("none of the files can be read")
+    origin = Extent.of([head["origins"][0], None, None, None]).video_start
+    duration, clock = place_files(files, origin=origin, resolution=listed.resolution, dated=listed.dated)
+    facts = SourceFacts.model_validate(head["facts"] | {"duration": str(duration)})
+    if clock is not None:
+        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
+    return ProbedPieces(index, facts, [], _reader_of(store, source, index), clock)
+
+
+def _reader_of(store: Store, source: FolderSource, index: PieceIndex) -> PiecesReader:
+    return PiecesReader(store, source.folder, index, etag=index.etag)
+
+
+def _batches(index: PieceIndex) -> Iterator[PieceSeekIndex]:
+    return seek_index_of(index).batches(_FILES_AT_ONCE)
+
+
+def _files_job(pieces: PieceSeekIndex, probe: Job) -> Job:
+    return replace(probe, message={"job": "probe_files", "pieces": pieces.model_dump(mode="json")})
+
+
+def _files(listed: FolderFiles, reports: Sequence[Message]) -> Iterator[FolderFile]:
+    """Yield the files with what children report. Raises ValueError."""
+    scans = [RunScan(*(Extent.of(values) for values in pair)) for report in reports for pair in report["scans"]]
+    marks = [None if each is None else Mark.of(each) for report in reports for each in report["marks"]]
+    for (_, run), name, scan, mark in zip(listed.index.runs(), listed.times, scans, marks, strict=True):
+        yield FolderFile(run, name, scan, mark)
 
 
 def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
