@@ -8,7 +8,6 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.stores.base import ObjectReader, Store
@@ -48,4 +47,4 @@ def probe_local(
         found, embedded = encoder.run(job, source, watch=lambda message: None, keep=True)
         return LocalProbe(*probe_result(found), probe_texts(embedded), source)
     gaps = [gap.to_object() for gap in probed.index.gaps]
-    return LocalProbe(probed.facts, seek_index_of(probed.index), probed.texts, probed.reader, gaps, probed.clock)
+    return LocalProbe(probed.facts, probed.seek_index, probed.texts, probed.reader, gaps, probed.clock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -35,13 +34,17 @@ def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
 
 @dataclass(frozen=True)
 class ProbedPieces:
-    """The index of a recording of many files, its facts, its texts, the reader of its pieces, and its clock."""
+    """The index of a recording of many files, its facts, its texts, the reader of its pieces, and its clock.
+
+    `seek_index` is for this reader, which also has the files that cannot be read.
+    """
 
     index: PieceIndex
     facts: SourceFacts
     texts: list[TextTrack]
     reader: PiecesReader
     clock: Clock | None
+    seek_index: PieceSeekIndex
 
 
 def read_piece_facts(
@@ -62,7 +65,8 @@ def read_piece_facts(
     reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
     try:
         facts = place_pieces(index, run(probe_pieces_job(index, probe), reader))
-        return ProbedPieces(index, facts, read_texts(store, index, read.texts), reader, clock_of_dates(index))
+        texts, clock = read_texts(store, index, read.texts), clock_of_dates(index)
+        return ProbedPieces(index, facts, texts, reader, clock, seek_index_of(index))
     except BaseException:
         reader.close()
         raise
@@ -76,27 +80,32 @@ def read_folder_facts(
     Files that cannot be read are left out. Raises RequestError for a pattern, and as `read_piece_facts`.
     """
     listed = read_folder(store, source)
-    with closing(_reader_of(store, source, listed.index)) as reader:
-        reports = [run(_files_job(batch, probe), reader) for batch in _batches(listed.index)]
-    files = [each for each in _files(listed, reports) if each.scan.first.start is not None]
-    index = PieceIndex([Track("muxed", [each.run for each in files])])
+    reader = PiecesReader(store, source.folder, listed.index, etag=listed.index.etag)
+    try:
+        reports = [
+            run(_files_job(batch, probe), reader) for batch in seek_index_of(listed.index).batches(_FILES_AT_ONCE)
+        ]
+        return _placed_files(listed, reports, reader)
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _placed_files(listed: FolderFiles, reports: Sequence[Message], reader: PiecesReader) -> ProbedPieces:
+    """Return the recording of the files that can be read. Raises RecordingUnreadable or ValueError."""
+    files = list(_files(listed, reports))
+    kept = [number for number, each in enumerate(files) if each.scan.first.start is not None]
     head = next((report for report in reports if report["facts"] is not None), None)
-    if head is None or not files:
+    if head is None or not kept:
         raise RecordingUnreadable("none of the files can be read")
+    readable = [files[number] for number in kept]
     origin = Extent.of([head["origins"][0], None, None, None]).video_start
-    duration, clock = place_files(files, origin=origin, resolution=listed.resolution, dated=listed.dated)
+    duration, clock = place_files(readable, origin=origin, resolution=listed.resolution, dated=listed.dated)
     facts = SourceFacts.model_validate(head["facts"] | {"duration": str(duration)})
     if clock is not None:
         facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
-    return ProbedPieces(index, facts, [], _reader_of(store, source, index), clock)
-
-
-def _reader_of(store: Store, source: FolderSource, index: PieceIndex) -> PiecesReader:
-    return PiecesReader(store, source.folder, index, etag=index.etag)
-
-
-def _batches(index: PieceIndex) -> Iterator[PieceSeekIndex]:
-    return seek_index_of(index).batches(_FILES_AT_ONCE)
+    index = PieceIndex([Track("muxed", [each.run for each in readable])])
+    return ProbedPieces(index, facts, [], reader, clock, seek_index_of(listed.index).only(kept))
 
 
 def _files_job(pieces: PieceSeekIndex, probe: Job) -> Job:
