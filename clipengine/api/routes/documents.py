@@ -40,6 +40,7 @@ _GROUPS = (
             "results",
             "recordings",
             "pieces",
+            "folders",
             "clock",
             "transcripts",
             "sharing",
