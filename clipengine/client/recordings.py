@@ -74,6 +74,29 @@ class RecordingCalls(Generic[R]):
         source = {"url": url, "started_at": format_time(started_at), "series": series}
         return self._register(source, name, metadata, tags, idempotency_key)
 
+    def add_folder(
+        self,
+        folder: str,
+        pattern: str,
+        *,
+        camera: str | None = None,
+        day: str | None = None,
+        timezone: str | None = None,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+        started_at: str | datetime | None = None,
+        series: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[R]:
+        """Register the files of a camera below a key as one recording, such as those of a `day`.
+
+        `pattern` is that of their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`.
+        """
+        source = {"folder": folder, "pattern": pattern, "camera": camera, "day": day, "timezone": timezone}
+        given = {"started_at": format_time(started_at), "series": series}
+        return self._register({**source, **given}, name, metadata, tags, idempotency_key)
+
     def _register(
         self,
         source: Object,
@@ -280,6 +303,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
 
     add = blocking(RecordingCalls[Recording].add)
     fetch = blocking(RecordingCalls[Recording].fetch)
+    add_folder = blocking(RecordingCalls[Recording].add_folder)
     upload = blocking(RecordingCalls[Recording].upload)
     get = blocking(RecordingCalls[Recording].get)
     update = blocking(RecordingCalls[Recording].update)
@@ -319,6 +343,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
 
     add = awaiting(RecordingCalls[AsyncRecording].add)
     fetch = awaiting(RecordingCalls[AsyncRecording].fetch)
+    add_folder = awaiting(RecordingCalls[AsyncRecording].add_folder)
     upload = awaiting(RecordingCalls[AsyncRecording].upload)
     get = awaiting(RecordingCalls[AsyncRecording].get)
     update = awaiting(RecordingCalls[AsyncRecording].update)

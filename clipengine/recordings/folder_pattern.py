@@ -110,8 +110,10 @@ class NamePattern:
             return "[^/]*", None
         if token["field"] is not None:
             if token["field"] == "camera":
+                if camera is None:
+                    return self._group("camera", "[^/]+")
                 self._fields["camera"] = 1
-                return (re.escape(camera), camera) if camera is not None else self._group("camera", "[^/]+")
+                return re.escape(camera), camera
             if token["field"] == "n":
                 return self._group("n", _VARIABLE["n"])
             raise InvalidPattern(f"{token[0]!r} is neither {{camera}} nor {{n}}")

@@ -60,6 +60,8 @@ ARGUMENTS: dict[str, Any] = {
     "at_seconds": 1.0,
     "to": "scene",
     "bucket_path": "x",
+    "folder": "x",
+    "pattern": "%H.mp4",
     "url": "http://example.org/",
 }
 
