@@ -12,7 +12,7 @@ from clipengine.recordings.folder_pattern import FolderSource, InvalidPattern, N
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.stores.base import Store, StoredObject
 
-MAX_FILES = 20_000  # of a recording: each is opened by the probe
+MAX_FILES = 50_000  # of a recording: each is opened by the probe
 MAX_LISTED = 500_000  # objects that begin like the files
 _SHRINK_HINT = "Give the day, so that each day is a recording."
 
