@@ -5,8 +5,9 @@ ClipEngineError
 │   ├── MalformedRequest, Unauthorized, InvalidSignature, Forbidden, MethodNotAllowed, PayloadTooLarge,
 │   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge
 │   ├── InvalidRequest      422 with its problems in `errors`
-│   │   └── InvalidTimeRange, InvalidLabel, InvalidBucketPath, InvalidWebhookUrl, InvalidRecordingUrl,
-│   │       UnknownProfile, UnknownWatermark, InvalidTranscript, IdempotencyKeyReused
+│   │   └── InvalidTimeRange, ClockUnknown, ClockAmbiguous, NothingRecorded, InvalidLabel, PatternInvalid,
+│   │       InvalidBucketPath, InvalidWebhookUrl, InvalidRecordingUrl, UnknownProfile, UnknownWatermark,
+│   │       InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
 │   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
@@ -186,10 +187,36 @@ class InvalidTimeRange(InvalidRequest):
     default_hint = "Give 0 <= start_seconds < end_seconds within the recording's duration."
 
 
+class ClockUnknown(InvalidRequest):
+    """A range is given by the time of day, of a recording that has no clock."""
+
+    code = "clock_unknown"
+    title = "Clock unknown"
+    default_hint = "Set `started_at` of the recording."
+
+
+class ClockAmbiguous(InvalidRequest):
+    code = "clock_ambiguous"
+    title = "Clock ambiguous"
+    default_hint = "Give start_seconds and end_seconds."
+
+
+class NothingRecorded(InvalidRequest):
+    code = "nothing_recorded"
+    title = "Nothing recorded"
+    default_hint = "`GET /v1/recordings?series=` lists the recordings of a series."
+
+
 class InvalidLabel(InvalidRequest):
     code = "invalid_label"
     title = "Invalid label"
     default_hint = "Give a label of 1 to 200 characters without control characters."
+
+
+class PatternInvalid(InvalidRequest):
+    code = "pattern_invalid"
+    title = "Pattern invalid"
+    default_hint = "Write it like `%Y-%m-%d/%H/{camera}/%M.%S.mp4`."
 
 
 class InvalidBucketPath(InvalidRequest):

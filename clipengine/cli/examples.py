@@ -63,6 +63,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine clips create rec_01j9x2… goal --from goals.edl --snap silence --snap-within 1",
         "clipengine clips create rec_01j9x2… goal --last 30 --download",
     ),
+    "clips by-time": (
+        "clipengine clips by-time parcel --series front --series yard --start 2026-11-28T23:59:50Z "
+        "--end 2026-11-29T00:00:20Z",
+    ),
     "clips export": (
         "clipengine clips export rec_01j9x2… > ranges.csv",
         "clipengine clips export rec_01j9x2… --format edl --output match.edl",

@@ -17,7 +17,7 @@ from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.clips.request import GapMode
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
-from clipengine.timecode import parse_time
+from clipengine.timecode import parse_rfc3339, parse_time
 
 if TYPE_CHECKING:
     from clipengine.client import Client
@@ -43,6 +43,23 @@ def time_value(text: str) -> Fraction:
         raise click.BadParameter(str(error)) from None
 
 
+class Moment(NamedTuple):
+    """A time of day, in ms since 1970."""
+
+    time: int
+
+
+def place_value(text: str) -> Fraction | Moment:
+    """Parse a time option, or a time of day with its UTC offset: `2025-04-05T11:00:00+02:00`."""
+    if not re.match(r"\d{4}-", text):
+        return time_value(text)
+    try:
+        return Moment(parse_rfc3339(text))
+    except (ValueError, OverflowError):
+        message = f"{text!r} is not a time of day with its UTC offset, such as 2025-04-05T11:00:00+02:00"
+        raise click.BadParameter(message) from None
+
+
 class PartValue(NamedTuple):
     """A value of `--part`. Without a recording it is of the clip's."""
 
@@ -64,7 +81,10 @@ def part_value(text: str) -> PartValue:
 
 
 def check_ranges(
-    start: Fraction | None, end: Fraction | None, parts: Sequence[PartValue], last: Fraction | None = None
+    start: Fraction | Moment | None,
+    end: Fraction | Moment | None,
+    parts: Sequence[PartValue],
+    last: Fraction | None = None,
 ) -> None:
     """Raise UsageError unless one of --start and --end, parts or --last is given. Ranges of --from are not checked."""
     given = [*(["--part"] if parts else []), *([] if last is None else ["--last"])]
@@ -74,6 +94,8 @@ def check_ranges(
         missing = "--start" if start is None else "--end"
         others = "'--part' for a clip of several ranges, '--from' for a list of ranges"
         raise click.UsageError(f"Missing option '{missing}' (or {others}).")
+    if not parts and isinstance(start, Moment) != isinstance(end, Moment):
+        raise click.UsageError("give both --start and --end in seconds, or both as times of day")
 
 
 def subtitles_value(ctx: click.Context, parameter: click.Parameter, text: str | None) -> dict[str, str] | None:
@@ -95,9 +117,19 @@ def port_value(text: str) -> int:
 
 
 start_option = click.option(
-    "-s", "--start", type=time_value, metavar="TIME", help="Start of the clip: seconds, or 1:02:03.5."
+    "-s",
+    "--start",
+    type=place_value,
+    metavar="TIME",
+    help="Start of the clip: seconds, 1:02:03.5, or the time of day by the recording's clock, 2025-04-05T11:00:00Z.",
 )
-end_option = click.option("-e", "--end", type=time_value, metavar="TIME", help="End of the clip, exclusive.")
+end_option = click.option("-e", "--end", type=place_value, metavar="TIME", help="End of the clip, exclusive.")
+started_option = click.option(
+    "--started-at",
+    metavar="TIME",
+    help="When the recording began, if its file does not state it: 2025-04-05T11:00:00Z.",
+)
+series_option = click.option("--series", help="The camera or programme, which its other recordings have as well.")
 part_option = click.option(
     "--part",
     "parts",

@@ -36,6 +36,8 @@ class ClipCalls(Generic[C]):
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         *,
+        start_time: str | datetime | None = None,
+        end_time: str | datetime | None = None,
         parts: Sequence[Mapping[str, Any]] | None = None,
         profile: str | None = None,
         render: Render | None = None,
@@ -56,7 +58,8 @@ class ClipCalls(Generic[C]):
     ) -> Steps[C]:
         """Create the clip `[start_seconds, end_seconds)`. The server has stored the job when this returns.
 
-        `parts` replaces the range: each has `start_seconds`, `end_seconds` and, for another recording, `recording_id`.
+        `start_time` and `end_time` give the range by the clock of the recording. `parts` replaces the range: each has
+        `start_seconds`, `end_seconds` (or the two times) and, for another recording, `recording_id`.
         With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's.
         `output` has the options of the API that change the picture and the audio. `subtitles` are
         `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, or
@@ -70,7 +73,7 @@ class ClipCalls(Generic[C]):
         """
         body: Object = {"label": label}
         optional: Object = {
-            **_ranges(start_seconds, end_seconds, parts),
+            **_ranges(start_seconds, end_seconds, start_time, end_time, parts),
             "last_seconds": last_seconds,
             "wait_until": format_time(wait_until),
             "on_timeout": on_timeout,
@@ -97,6 +100,8 @@ class ClipCalls(Generic[C]):
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         *,
+        start_time: str | datetime | None = None,
+        end_time: str | datetime | None = None,
         parts: Sequence[Mapping[str, Any]] | None = None,
         profile: str | None = None,
         render: Render | None = None,
@@ -106,7 +111,7 @@ class ClipCalls(Generic[C]):
         gaps: GapMode | None = None,
     ) -> Steps[ClipPlan]:
         """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
-        ranges = _ranges(start_seconds, end_seconds, parts)
+        ranges = _ranges(start_seconds, end_seconds, start_time, end_time, parts)
         optional = {"profile": profile, "render": render, "output": output, "subtitles": subtitles, "snap": snap}
         body = {"label": "plan", **without_none({**ranges, **optional, "gaps": gaps})}
         path = route("recordings", recording_id, "clips", "plan")
@@ -121,6 +126,25 @@ class ClipCalls(Generic[C]):
         """
         body: Object = {"clips": [dict(clip) for clip in clips]}
         answer = yield from self._api.create("/v1/clips/batch", body, idempotency_key=idempotency_key)
+        return [self._make(clip) for clip in answer["data"]]
+
+    def by_time(
+        self,
+        series: Sequence[str],
+        label: str,
+        start_time: str | datetime,
+        end_time: str | datetime,
+        *,
+        options: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[Sequence[C]]:
+        """Create a clip of each series in one range by the clock, or none, and return them in the same order.
+
+        Over midnight, a clip has a part of each recording. `options` has the other fields of a request for a clip.
+        """
+        times = {"start_time": format_time(start_time), "end_time": format_time(end_time)}
+        body: Object = {**(options or {}), "series": [*series], "label": label, **times}
+        answer = yield from self._api.create("/v1/clips/by-time", body, idempotency_key=idempotency_key)
         return [self._make(clip) for clip in answer["data"]]
 
     def update(
@@ -287,6 +311,7 @@ class Clips(Resource[ClipCalls[Clip]]):
     create = blocking(ClipCalls[Clip].create)
     plan = blocking(ClipCalls[Clip].plan)
     create_many = blocking(ClipCalls[Clip].create_many)
+    by_time = blocking(ClipCalls[Clip].by_time)
     update = blocking(ClipCalls[Clip].update)
     get = blocking(ClipCalls[Clip].get)
     list = blocking(ClipCalls[Clip].list)
@@ -336,6 +361,7 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     create = awaiting(ClipCalls[AsyncClip].create)
     plan = awaiting(ClipCalls[AsyncClip].plan)
     create_many = awaiting(ClipCalls[AsyncClip].create_many)
+    by_time = awaiting(ClipCalls[AsyncClip].by_time)
     update = awaiting(ClipCalls[AsyncClip].update)
     get = awaiting(ClipCalls[AsyncClip].get)
     list = awaiting(ClipCalls[AsyncClip].list)
@@ -356,5 +382,13 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     unshare = awaiting(ClipCalls[AsyncClip].unshare)
 
 
-def _ranges(start: float | None, end: float | None, parts: Sequence[Mapping[str, Any]] | None) -> Object:
-    return {"start_seconds": start, "end_seconds": end, "parts": None if parts is None else [dict(p) for p in parts]}
+def _ranges(
+    start: float | None,
+    end: float | None,
+    start_time: str | datetime | None,
+    end_time: str | datetime | None,
+    parts: Sequence[Mapping[str, Any]] | None,
+) -> Object:
+    times = {"start_time": format_time(start_time), "end_time": format_time(end_time)}
+    written = None if parts is None else [dict(part) for part in parts]
+    return {"start_seconds": start, "end_seconds": end, **times, "parts": written}

@@ -50,16 +50,23 @@ class RecordingCalls(Generic[R]):
         tags: Sequence[str] | None = None,
         variant: Mapping[str, Any] | None = None,
         live: bool | None = None,
+        started_at: str | datetime | None = None,
+        series: str | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[R]:
         """Register an object of the store. Registering an unchanged object again returns the same recording.
 
         `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`. A playlist that is
-        `live` may still be written: its recording has the status "recording" until it ends.
+        `live` may still be written: its recording has the status "recording" until it ends. `started_at` is for
+        a file that does not state it; recordings of one camera have the same `series`.
         """
-        optional = {"variant": variant and dict(variant), "live": live}
-        source = {"bucket_path": bucket_path, **without_none(optional)}
-        return self._register(source, name, metadata, tags, idempotency_key)
+        given = {
+            "variant": variant and dict(variant),
+            "live": live,
+            "started_at": format_time(started_at),
+            "series": series,
+        }
+        return self._register({"bucket_path": bucket_path, **given}, name, metadata, tags, idempotency_key)
 
     def fetch(
         self,
@@ -68,10 +75,36 @@ class RecordingCalls(Generic[R]):
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
+        started_at: str | datetime | None = None,
+        series: str | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[R]:
         """Register a recording that the server fetches from a URL into its store. `wait` waits for that as well."""
-        return self._register({"url": url}, name, metadata, tags, idempotency_key)
+        source = {"url": url, "started_at": format_time(started_at), "series": series}
+        return self._register(source, name, metadata, tags, idempotency_key)
+
+    def add_folder(
+        self,
+        folder: str,
+        pattern: str,
+        *,
+        camera: str | None = None,
+        day: str | None = None,
+        timezone: str | None = None,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+        started_at: str | datetime | None = None,
+        series: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[R]:
+        """Register the files of a camera below a key as one recording, such as those of a `day`.
+
+        `pattern` is that of their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`.
+        """
+        source = {"folder": folder, "pattern": pattern, "camera": camera, "day": day, "timezone": timezone}
+        given = {"started_at": format_time(started_at), "series": series}
+        return self._register({**source, **given}, name, metadata, tags, idempotency_key)
 
     def _register(
         self,
@@ -82,7 +115,7 @@ class RecordingCalls(Generic[R]):
         idempotency_key: str | None,
     ) -> Steps[R]:
         optional = {"name": name, "metadata": dict(metadata) if metadata else None, "tags": [*tags] if tags else None}
-        body = {**source, **without_none(optional)}
+        body = without_none({**source, **optional})
         return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
     def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:
@@ -105,11 +138,19 @@ class RecordingCalls(Generic[R]):
         name: str | None = None,
         metadata: Mapping[str, str | None] | None = None,
         tags: Sequence[str] | None = None,
+        started_at: str | datetime | None = None,
+        series: str | None = None,
         expires_at: str | datetime | None = None,
     ) -> Steps[R]:
         """Change the values that are not None. `metadata` is merged; None removes a key. `tags` replaces all tags."""
-        new_tags = None if tags is None else [*tags]
-        values = {"name": name, "metadata": metadata, "tags": new_tags, "expires_at": format_time(expires_at)}
+        values = {
+            "name": name,
+            "metadata": metadata,
+            "tags": None if tags is None else [*tags],
+            "started_at": format_time(started_at),
+            "series": series,
+            "expires_at": format_time(expires_at),
+        }
         body = without_none(values)
         return self._make((yield from self._api.send("PATCH", route("recordings", recording_id), json=body)))
 
@@ -126,6 +167,7 @@ class RecordingCalls(Generic[R]):
         status: str | None = None,
         name: str | None = None,
         recording_ids: Sequence[str] | None = None,
+        series: str | None = None,
         created_after: str | datetime | None = None,
         created_before: str | datetime | None = None,
         limit: int | None = None,
@@ -144,6 +186,7 @@ class RecordingCalls(Generic[R]):
             "status": status,
             "name": name,
             "recording_id": recording_ids,
+            "series": series,
             "created_after": format_time(created_after),
             "created_before": format_time(created_before),
             "limit": limit,
@@ -302,6 +345,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
 
     add = blocking(RecordingCalls[Recording].add)
     fetch = blocking(RecordingCalls[Recording].fetch)
+    add_folder = blocking(RecordingCalls[Recording].add_folder)
     upload = blocking(RecordingCalls[Recording].upload)
     end = blocking(RecordingCalls[Recording].end)
     get = blocking(RecordingCalls[Recording].get)
@@ -345,6 +389,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
 
     add = awaiting(RecordingCalls[AsyncRecording].add)
     fetch = awaiting(RecordingCalls[AsyncRecording].fetch)
+    add_folder = awaiting(RecordingCalls[AsyncRecording].add_folder)
     upload = awaiting(RecordingCalls[AsyncRecording].upload)
     end = awaiting(RecordingCalls[AsyncRecording].end)
     get = awaiting(RecordingCalls[AsyncRecording].get)

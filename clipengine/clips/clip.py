@@ -15,6 +15,7 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render, Rendered
 from clipengine.clips.options.snap import Snap, SnappedCut
 from clipengine.clips.texts.subtitles import SubtitleMode
+from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
@@ -152,7 +153,8 @@ class Clip:
     `request_id` and `traceparent` are those of the request that created it. A `render` or `output` of None is the
     profile's. `subtitles` of None, if the request has none, is "keep", without a `subtitle_language` for all;
     `subtitle_keys` are those of the attempt. A clip of one range has no `parts`; otherwise `start_seconds` and
-    `end_seconds` are the bounds of the parts of its recording.
+    `end_seconds` are the bounds of the parts of its recording. `start_time` and `end_time` are the range by the
+    recording's clock when it was created, in ms since 1970.
     """
 
     clip_id: str
@@ -188,6 +190,9 @@ class Clip:
     snap: Snap | None = None
     wait_until: int | None = None  # of a clip of what is not recorded yet; it is kept when the wait has ended
     on_timeout: OnTimeout | None = None
+    start_time: int | None = None
+    end_time: int | None = None
+    warnings: tuple[str, ...] = ()  # known when it was created
 
     @property
     def ranges(self) -> tuple[Part, ...]:
@@ -260,11 +265,18 @@ class Recording:
     revision: int | None = None  # of one that is, or was, still written
     safe_seconds: float | None = None  # up to here it is written; None if it has ended
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
+    found_clock: dict[str, Any] | None = None  # of a recording of many files
+    given_start: int | None = None  # in ms since 1970, by a request
+    series: str | None = None
+    folder: dict[str, Any] | None = None  # of a recording of a camera's files, see `FolderSource`
 
     @classmethod
-    def local(cls, source: str, facts: SourceFacts, gaps: list[dict[str, Any]] | None = None) -> Recording:
+    def local(
+        cls, source: str, facts: SourceFacts, gaps: list[dict[str, Any]] | None = None, clock: Clock | None = None
+    ) -> Recording:
         """Return a recording that is in no ledger."""
-        return cls(source, "complete", source, "", 0, 0, facts=facts, gaps=gaps)
+        found = None if clock is None else clock.to_object()
+        return cls(source, "complete", source, "", 0, 0, facts=facts, gaps=gaps, found_clock=found)
 
     @property
     def ended(self) -> bool:
@@ -278,7 +290,14 @@ class Recording:
         return round(float(self.facts.duration), 6) if self.facts else None
 
     @property
+    def clock(self) -> Clock | None:
+        """The clock, by the first that is known: a request, its pieces, its file."""
+        created = self.facts and self.facts.creation_time
+        found = Clock.from_object(self.found_clock) if self.found_clock else Clock.of_file(created) if created else None
+        return found if self.given_start is None else Clock.given(self.given_start, found)
+
+    @property
     def started_at(self) -> int | None:
-        """Start of the recording in ms since 1970, if its file or its playlist states it."""
-        start = self.facts and self.facts.creation_time
-        return round(start.timestamp() * 1000) if start else None
+        """Start of the recording in ms since 1970, if it is known."""
+        clock = self.clock
+        return None if clock is None else clock.time_at(0)

@@ -40,9 +40,9 @@ def clip_key(
 ) -> str:
     """Return the key of a clip, created at `created_at` (ms). No value but `$folder` contains a slash."""
     path = PurePosixPath(recording.bucket_path)
-    folder = str(path.parent)
+    folder = str(path if recording.folder is not None else path.parent)
     key = string.Template(template).substitute(
-        folder="" if folder == "." else folder,
+        folder="" if folder in (".", "/") else folder,
         label=slug(request.label),
         clip_id=clip_id,
         date=datetime.fromtimestamp(created_at / 1000, UTC).date().isoformat(),

@@ -27,13 +27,16 @@ GapMode = Literal["hold", "skip", "fail"]  # what becomes of gaps of a recording
 MAX_WAIT_MS = 7 * 24 * 3600 * 1000  # until a range is recorded
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
 _BOTH = ("start_seconds", "end_seconds")
+TimeRange = tuple[int, int]  # start and end in ms since 1970
 
 
 @dataclass(frozen=True)
 class ClipRequest:
     """A validated request. `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording.
 
-    With `parts`, these are the bounds of the parts of the clip's recording. A `render` or `output` of None is the
+    With `parts`, these are the bounds of the parts of the clip's recording. `start_time` and `end_time` (ms since 1970)
+    give the range by the clock of the recording instead, and `part_times` those parts that are given by it; resolution
+    turns times into seconds. The clip gets the `warnings`. A `render` or `output` of None is the
     profile's. `subtitles` of None are kept, without a `subtitle_language` all of them. At `expires_at` (ms since 1970)
     the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent` identify the
     request in logs and traces. `last_seconds` replaces the range with the end of the recording. A clip of what is not
@@ -57,6 +60,10 @@ class ClipRequest:
     request_id: str | None = None
     traceparent: str | None = None
     parts: tuple[Part, ...] = ()
+    part_times: tuple[TimeRange | None, ...] = ()
+    start_time: int | None = None
+    end_time: int | None = None
+    warnings: tuple[str, ...] = ()
     snap: Snap | None = None
     gaps: GapMode = "hold"
     last_seconds: float | None = None

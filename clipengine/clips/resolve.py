@@ -26,6 +26,7 @@ from clipengine.clips.options.watermarks import check_watermark
 from clipengine.clips.plan.frames import lacking_media
 from clipengine.clips.request import LENGTH_HINT, ClipRequest, GapMode, check_label, check_range
 from clipengine.clips.snapped import check_possible
+from clipengine.clips.timed import errors_by_clock, in_seconds, with_times
 from clipengine.errors import (
     InvalidRequest,
     InvalidTimeRange,
@@ -140,7 +141,14 @@ def resolve_clip(
 
     `sources` has the recording and those of the parts.
     """
-    source = sources[recording_id]
+    with errors_by_clock(request):
+        return _resolve(recording_id, in_seconds(recording_id, request, sources), sources, rules)
+
+
+def _resolve(
+    recording_id: str, request: ClipRequest, sources: Mapping[str, ClipSource], rules: ClipRules
+) -> ResolvedClip:
+    source, whole = sources[recording_id], not request.parts
     if request.last_seconds is not None:
         request = _up_to_the_end(request, source)
     profile = _profile(request, rules)
@@ -174,6 +182,8 @@ def resolve_clip(
     _check_media(request, profile, used)
     start, end = bounds(parts, recording_id)
     asked = replace(request, start_seconds=start, end_seconds=end, subtitle_language=language)
+    if whole:
+        asked = with_times(asked, source.recording.clock)
     return ResolvedClip(source.recording, profile, parts, language, asked, used, _lacking(parts, sources))
 
 

@@ -16,6 +16,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import MAX_CHANNELS, kept_tracks
 from clipengine.clips.texts.subtitles import TEXT_CODECS
 from clipengine.recordings.facts import AudioFacts, SourceFacts, StreamFacts
+from clipengine.timecode import rfc3339
 
 WarningCode = Literal[
     "stream_dropped",
@@ -39,6 +40,7 @@ WarningCode = Literal[
     "picture_missing",
     "picture_resized",
     "recording_cut_off",
+    "recordings_apart",
     "tags_dropped",
     "timestamps_joined",
     "video_gap",
@@ -226,3 +228,8 @@ def _dropped(stream: StreamFacts | AudioFacts, reason: str | None = None) -> str
     reason = reason or _REASONS.get(kind)
     text = f"{_KINDS.get(kind, f'{kind} stream')} {stream.index} ({details}) is not carried over"
     return warning("stream_dropped", f"{text}: {reason}" if reason else text)
+
+
+def recordings_apart(start: int, end: int) -> str:
+    """Return the warning of a stretch that no recording of a series covers, in ms since 1970."""
+    return warning("recordings_apart", f"no recording from {rfc3339(start)} to {rfc3339(end)}, which is left out")

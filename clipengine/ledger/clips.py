@@ -122,8 +122,9 @@ class Clips:
         """
         clip_id, now = new_id("clip"), now_ms()
         recordings = {recording.recording_id, *(part.recording_id for part in request.parts)}
-        # The range and the parts were resolved.
-        asked = {name: value for name, value in vars(request).items() if name not in ("gaps", "last_seconds")}
+        # Resolution has left out the gaps, and has turned times and last seconds into a range.
+        resolved = ("gaps", "last_seconds", "part_times")
+        asked = {name: value for name, value in vars(request).items() if name not in resolved}
         waits = request.wait_until is not None
         clip = Clip(
             clip_id=clip_id,
@@ -532,7 +533,7 @@ def _waiting_for(recording_id: str) -> Any:
 def _values(clip: Clip) -> dict[str, Any]:
     parts = [asdict(part) for part in clip.parts] or None
     output, snap = clip.output and clip.output.to_object(), clip.snap and clip.snap.model_dump()
-    return vars(clip) | {"output": output, "parts": parts, "snap": snap}
+    return vars(clip) | {"output": output, "parts": parts, "snap": snap, "warnings": [*clip.warnings] or None}
 
 
 def _next_key(clip: Clip) -> str:
@@ -547,6 +548,7 @@ def _clip(row: Row) -> Clip:
     if row["snap"] is not None:
         values["snap"] = Snap.model_validate(row["snap"])
     values["parts"] = tuple(Part(**part) for part in row["parts"] or ())
+    values["warnings"] = tuple(row["warnings"] or ())
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

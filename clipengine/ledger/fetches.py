@@ -63,6 +63,8 @@ class Fetches:
         metadata: dict[str, str] | None = None,
         tags: Sequence[str] = (),
         source_id: str | None = None,
+        given_start: int | None = None,
+        series: str | None = None,
     ) -> tuple[Recording, bool]:
         """Create a recording that will be fetched into the store as `file`. Return it, and True if it is new.
 
@@ -88,6 +90,8 @@ class Fetches:
                 metadata=metadata or {},
                 tags=[*tags],
                 fetched_bytes=0,
+                given_start=given_start,
+                series=series,
             )
             self._recordings.insert(recording, source_id=source_id)
             sealed = self._vault.seal(json.dumps(vars(origin)), recording.recording_id)

@@ -7,7 +7,7 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import peewee
@@ -33,6 +33,7 @@ from clipengine.ledger.live_row import new_live, safe_seconds
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
+from clipengine.recordings.clock import Clock
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import Growth
@@ -55,6 +56,7 @@ class RecordingFilter(ListFilter):
 
     recording_id: Sequence[str] = ()
     name: str | None = None
+    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,21 +91,26 @@ class Recordings:
         tags: Sequence[str] = (),
         variant: dict[str, Any] | None = None,
         live: bool = False,
+        given_start: int | None = None,
+        series: str | None = None,
+        folder: dict[str, Any] | None = None,
         recording_id: str | None = None,
         retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
         """Return the recording of this object, and True if it is new. A new one gets `recording_id` or a new id.
 
         An existing recording of the same path and ETag is returned, but one that has failed only without
-        `retry_failed`; `name`, `metadata` and `tags` are then ignored. That of a playlist, which is rewritten with
-        each segment, is found by its path alone, and by the `variant` if one is asked for. A `live` one may still be
-        written: it has another ETag at any time.
+        `retry_failed`; what describes a new one is then ignored. That of a playlist, which is rewritten with each
+        segment, is found by its path alone, and by the `variant` if one is asked for; that of a `folder` by its source.
+        A `live` one may still be written: it has another ETag at any time.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
             known = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
-            if not is_playlist(bucket_path):
+            if folder is not None:
+                known = known.where(RecordingRow.folder == folder)
+            elif not is_playlist(bucket_path):
                 known = known.where(RecordingRow.etag == etag)
             elif variant is not None:
                 known = known.where(RecordingRow.variant == variant)
@@ -125,6 +132,9 @@ class Recordings:
                 tags=[*tags],
                 variant=variant,
                 live=live,
+                given_start=given_start,
+                series=series,
+                folder=folder,
             )
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)
@@ -155,6 +165,26 @@ class Recordings:
         row = self._database.row(of_path.order_by(RecordingRow.created_at.desc()).limit(1))
         return None if row is None else as_recording(row)
 
+    def of_series(self, series: str, start: int, end: int, *, limit: int) -> Sequence[Recording]:
+        """Return the recordings of a series in a range of times, in ms since 1970, in the order of their starts."""
+        own = RecordingRow.series == series
+        known = own & (RecordingRow.state == "complete") & (RecordingRow.begins_at < end)
+        query = RecordingRow.select().where(known, RecordingRow.ends_at > start)
+        order = (RecordingRow.begins_at, RecordingRow.recording_id)
+        return [as_recording(row) for row in self._database.rows(query.order_by(*order).limit(limit))]
+
+    def unprobed_of(self, series: str) -> str | None:
+        """Return the id of a recording of a series that is still being probed, or None."""
+        query = RecordingRow.select().where(RecordingRow.series == series, RecordingRow.state == "processing")
+        row = self._database.row(query.limit(1))
+        return None if row is None else str(row["recording_id"])
+
+    def clocks(self, ids: Sequence[str]) -> dict[str, Clock]:
+        """Return the known clocks of recordings, by their ids."""
+        found = self._database.rows(RecordingRow.select().where(RecordingRow.recording_id.in_({*ids}))) if ids else ()
+        clocks = {row["recording_id"]: as_recording(row).clock for row in found}
+        return {id: clock for id, clock in clocks.items() if clock is not None}
+
     def of_other_etag(self, bucket_path: str, *, etag: str, size: int) -> Sequence[Recording]:
         """Return the probed recordings of a path that have this size, a digest and another ETag."""
         of_path = (RecordingRow.bucket_path == bucket_path) & (RecordingRow.state == "complete")
@@ -177,6 +207,8 @@ class Recordings:
             query = query.where(_has_status(wanted.status))
         if wanted.name is not None:
             query = query.where(RecordingRow.name == wanted.name)
+        if wanted.series is not None:
+            query = query.where(RecordingRow.series == wanted.series)
         if wanted.recording_id:
             query = query.where(RecordingRow.recording_id.in_(wanted.recording_id))
         return read_page(
@@ -235,6 +267,7 @@ class Recordings:
         digest: str | None = None,
         pieces: PieceIndex | None = None,
         growth: Growth | None = None,
+        clock: Clock | None = None,
     ) -> bool:
         """Set the recording `complete`, or `recording` if it grows, and write its event.
 
@@ -249,7 +282,9 @@ class Recordings:
             "digest": digest,
             "pieces": pieces and asdict(pieces.counts),
             "gaps": pieces and [gap.to_object() for gap in pieces.gaps],
+            "found_clock": clock and clock.to_object(),
         }
+        found |= _times(replace(probe.recording, facts=facts, found_clock=found["found_clock"]))
         with self._database.transaction(ordered=False):
             if seek_index is not None and self._is_held(probe):
                 columns = seek_index.model_dump(mode="json")
@@ -333,6 +368,7 @@ class Recordings:
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
             changed = {**values, "metadata": merged(row["metadata"], metadata)}
+            changed |= _times(as_recording(row | changed))
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
             self.documents.replace(row | changed)
             self._database.record_change("recording", id)
@@ -380,6 +416,14 @@ class Recordings:
         if row is None:
             raise RecordingNotFound.of(id)
         return row
+
+
+def _times(recording: Recording) -> dict[str, int | None]:
+    """Return the columns with the start and the end of a recording by its clock."""
+    clock, duration = recording.clock, recording.duration_seconds
+    if clock is None or duration is None:
+        return {"begins_at": None, "ends_at": None}
+    return {"begins_at": clock.time_at(0), "ends_at": clock.time_at(duration)}
 
 
 def _due_probes() -> Any:

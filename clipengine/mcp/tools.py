@@ -25,6 +25,7 @@ _MAX_CUES = 500
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_TIME = "By the recording's clock, if it has one (`started_at`): 2025-04-05T11:00:00+02:00."
 
 
 class _Arguments(BaseModel):
@@ -86,6 +87,8 @@ class PlanClip(_Arguments):
     recording_id: Id
     start_seconds: Seconds | None = None
     end_seconds: Seconds | None = Field(default=None, description="End of the clip, exclusive.")
+    start_time: str | None = Field(default=None, description=f"{_TIME} Instead of start_seconds.")
+    end_time: str | None = Field(default=None, description="The same, instead of end_seconds.")
     parts: list[Part] | None = Field(
         default=None,
         min_length=1,
@@ -112,6 +115,13 @@ class CreateClip(PlanClip):
         default=None, description="`clamp`: cut what is recorded, if a range in the future is not recorded in time."
     )
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT, description="Return after this time at the latest.")
+
+
+class CreateClipsByTime(_Arguments):
+    series: list[str] = Field(min_length=1, max_length=20, description="Cameras or programmes: one clip of each.")
+    start_time: str = Field(description="2025-04-05T11:00:00+02:00")
+    end_time: str
+    label: str = Field(min_length=1, max_length=200, description="Title of the clips.")
 
 
 class WaitForClip(_Arguments):
@@ -215,6 +225,10 @@ async def _create(client: AsyncClient, given: CreateClip) -> Any:
     return await _wait(client, WaitForClip(clip_id=clip.clip_id, wait_seconds=given.wait_seconds))
 
 
+async def _by_time(client: AsyncClient, given: CreateClipsByTime) -> Any:
+    return [each.raw for each in await client.clips.by_time(**given.model_dump())]
+
+
 async def _wait(client: AsyncClient, given: WaitForClip) -> Any:
     try:
         return (await client.clips.wait(given.clip_id, timeout=given.wait_seconds)).raw
@@ -270,6 +284,14 @@ TOOLS = (
     Tool("list_clips", "List clips, newest first.", ListClips, _json(_list_clips), _CLIPS),
     Tool("wait_for_clip", "Get a clip, when it is ready or after a time.", WaitForClip, _json(_wait), _CLIPS),
     Tool("create_clip", "Cut an exact clip out of a recording.", CreateClip, _json(_create), _RECORDINGS, "write"),
+    Tool(
+        "create_clips_by_time",
+        "Cut the same range of the time of day out of the recordings of several cameras.",
+        CreateClipsByTime,
+        _json(_by_time),
+        _RECORDINGS,
+        "write",
+    ),
     Tool(
         "share_clip",
         "Create a link that shows a finished clip to anyone who has it.",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.errors import RecordingUnreadable
+from clipengine.errors import RecordingError, RecordingUnreadable
 from clipengine.media.input.container import (
     audio_streams,
     is_presented,
@@ -19,27 +23,38 @@ from clipengine.media.input.container import (
     video_stream,
 )
 from clipengine.media.input.id3_clock import id3_clock
+from clipengine.media.input.mp4_boxes import boxes
 from clipengine.media.input.packet_timestamps import PacketTimestamps
 from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.tail import seek_to_tail
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.probe import ProbeResult, probe
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.recordings.folder_placing import Mark
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
 from clipengine.recordings.placing import Extent, RunScan
 
 Size = tuple[int, int]
+_NOTHING = Extent(None, None, None, None)
+_MARK = struct.Struct(">16sQqq")
+_LARGE_BYTES = 3 << 20
+_HEAD_PACKETS = 200  # more than frames are reordered, in which the first one is
 _RAW_CONTAINERS = ("aac", "mp3", "ac3", "eac3")  # without a clock of their own
 
 
 class PieceProbe(NamedTuple):
-    """The facts, without the duration, the scan of each run, and the first presentation time of each track."""
+    """The facts, without the duration, the scan of each run, and the first presentation time of each track.
 
-    facts: SourceFacts
+    `marks` are those of the runs of files, None for one without. None of the files could be read if `facts` is None.
+    """
+
+    facts: SourceFacts | None
     scans: list[RunScan]
     origins: list[Fraction | None]
     bytes_read: int
+    marks: Sequence[Mark | None] = ()
 
 
 def probe_pieces(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
@@ -58,6 +73,59 @@ def scan_pieces(source: ByteSource, index: PieceSeekIndex) -> tuple[list[RunScan
     """Return the scans of pieces that were added to a recording, and the sizes of their pictures."""
     scanned = [_scan(source, run) for track in range(len(index.kinds)) for run in index.runs(track)]
     return [scan for scan, _, _ in scanned], {size for _, sizes, _ in scanned for size in sizes}
+
+
+def probe_files(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
+    """Probe the files of a folder, each a run of the only track. One that cannot be read has no extent.
+
+    The facts are those of the first file that can be read.
+    """
+    runs = list(index.runs(0))
+    scanned = [_scan_file(source, run) for run in runs]
+    found = next(
+        (run for run, (scan, _, _, _) in zip(runs, scanned, strict=True) if scan.first.start is not None), None
+    )
+    if found is None:
+        return PieceProbe(None, [scan for scan, _, _, _ in scanned], [None], 0, [None] * len(runs))
+    head = _head(source, found)
+    facts = _facts(index.kinds, [head.facts], [size for _, sizes, _, _ in scanned for size in sizes])
+    read = head.bytes_read + sum(count for _, _, count, _ in scanned)
+    marks = [mark for _, _, _, mark in scanned]
+    return PieceProbe(facts, [scan for scan, _, _, _ in scanned], [_origin(source, found, head)], read, marks)
+
+
+def _scan_file(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int, Mark | None]:
+    try:
+        extent, sizes, read = _extent(source, run, 0, ends_only=True)
+        mark = _mark(source, run)
+    except RecordingError:  # it is still being written, or damaged: there is a gap
+        return RunScan(_NOTHING, _NOTHING), set(), 0, None
+    return RunScan(extent, extent), sizes, read, mark
+
+
+def _mark(source: ByteSource, run: PlacedRun) -> Mark | None:
+    """Return the box that MediaMTX writes into a file: `moov/udta/mtxi`."""
+    with MediaReader(PieceSource(source, run, 0, 0)) as reader:
+        content = _inner(reader, (b"moov", b"udta", b"mtxi"))
+        if content is None:
+            return None
+        reader.seek(content + 4)  # after version and flags
+        data = reader.read(_MARK.size)
+    if len(data) < _MARK.size:
+        return None
+    stream, number, dts, ntp = _MARK.unpack(data)
+    return Mark(stream.hex(), number, dts, ntp) if number < 1 << 62 else None
+
+
+def _inner(reader: MediaReader, path: tuple[bytes, ...]) -> int | None:
+    """Return the offset of the content of a box in a box, or None."""
+    start, end = 0, None
+    for kind in path:
+        found = next(((content, last) for each, content, last in boxes(reader, start, end) if each == kind), None)
+        if found is None:
+            return None
+        start, end = found
+    return start
 
 
 def _head(source: ByteSource, run: PlacedRun) -> ProbeResult:
@@ -83,18 +151,23 @@ def _scan(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int]:
     return RunScan(first, last), sizes, read + more
 
 
-def _extent(source: ByteSource, run: PlacedRun, number: int) -> tuple[Extent, set[Size], int]:
+def _extent(
+    source: ByteSource, run: PlacedRun, number: int, *, ends_only: bool = False
+) -> tuple[Extent, set[Size], int]:
+    """Return the extent of a piece. With `ends_only`, the middle of a large one is not read."""
     starts: dict[bool, Fraction] = {}
     arrived: dict[int, Fraction] = {}  # stream -> time up to which all of it is in this piece
     ends = {is_video: Timeline(Fraction(0), joins_discontinuities=False) for is_video in (True, False)}
     pieces = PieceSource(source, run, number, number)
     with MediaReader(pieces) as reader, open_recording(reader, pieces.splice) as container:
-        reader.expect([(0, reader.size)])
+        skips = ends_only and reader.size > _LARGE_BYTES
+        if not skips:
+            reader.expect([(0, reader.size)])
         video = video_stream(container)
         streams = [*([video] if video is not None else []), *audio_streams(container)]
         keep_only(container, streams)
         stamps = PacketTimestamps(id3_clock(container))
-        for packet in read_packets(container, streams, reader):
+        for packet in _read(container, streams, reader, skips=skips):
             found = stamps.of(packet)
             if found is None or not is_presented(packet):
                 continue
@@ -109,6 +182,24 @@ def _extent(source: ByteSource, run: PlacedRun, number: int) -> tuple[Extent, se
     safe_end = min(arrived.values(), default=None)
     extent = Extent(starts.get(True), known.get(True), starts.get(False), known.get(False), safe_end)
     return extent, sizes, reader.bytes_read
+
+
+def _read(
+    container: InputContainer, streams: list[Stream], reader: MediaReader, *, skips: bool
+) -> Iterator[Packet[Any]]:
+    """Yield the packets, or those of the first and the last seconds if the container can seek."""
+    if not skips:
+        yield from read_packets(container, streams, reader)
+        return
+    waiting = {stream.index for stream in streams}
+    for number, packet in enumerate(read_packets(container, streams, reader)):
+        yield packet
+        waiting.discard(packet.stream_index)
+        if not waiting and number > _HEAD_PACKETS and seek_to_tail(container, has_cues=True, whole_until=None):
+            break
+    else:
+        return
+    yield from read_packets(container, streams, reader)
 
 
 def _facts(kinds: Iterable[TrackKind], heads: list[SourceFacts], sizes: list[Size]) -> SourceFacts:

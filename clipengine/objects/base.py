@@ -94,7 +94,7 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 def _fields_and_times(kind: Any) -> tuple[tuple[str, bool], ...]:
     """Return the fields, and whether they are times."""
-    return tuple((name, name.endswith("_at")) for name in _names(kind))
+    return tuple((name, name.endswith(("_at", "_time"))) for name in _names(kind))
 
 
 _names: Callable[[Any], tuple[str, ...]] = cache(_fields)

@@ -118,6 +118,10 @@ class ClipObject(JobObject):
     """Of a queued clip, in GET and PATCH. Null otherwise, in events, and after the first 10,000 of the queue."""
     wait_until: MaybeTime = None
     """How long it waits, or has waited, for its recording, which is still written; null if it need not wait."""
+    start_time: MaybeTime = None
+    """Where it begins by the clock of its recording when the clip was created; null if that was unknown."""
+    end_time: MaybeTime = None
+    """Where it ends by that clock. Both are null for `parts`, unless these are of recordings of a series."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from clipengine.clips.clip import MAX_SHOWN_GAPS, Recording
 from clipengine.objects.base import ApiObject, JobObject, MaybeTime, RecordingStatus, Time, described
 from clipengine.objects.clip import ErrorObject
+from clipengine.recordings.clock import ClockSource
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 from clipengine.recordings.pieces import MICROSECONDS, GapReason, ListedPiece
 
@@ -86,6 +87,32 @@ class VariantObject(TypedDict, total=False):
     """The one with this `NAME`."""
 
 
+class FolderObject(TypedDict):
+    """The files of a camera that are one recording."""
+
+    folder: str
+    """What the keys of its files begin with, before the pattern; empty or with a slash at its end."""
+    pattern: str
+    """The pattern of their names."""
+    timezone: str
+    """Time zone of the times in names."""
+    camera: str | None
+    """Text in place of `{camera}`."""
+    day: str | None
+    """The day in that time zone; null for all files."""
+
+
+class ClockObject(TypedDict):
+    """The time of day of a recording."""
+
+    source: ClockSource
+    """`given` by a request, `mtxi` by MediaMTX, `playlist` by its dates, `name` by the names of files, `file` by its
+    creation time, which some programs set at the end.
+    """
+    accuracy_seconds: float | None
+    """How far off it may be by the resolution of its source; null if unknown."""
+
+
 class GapObject(TypedDict):
     """A range of a recording of many files without media."""
 
@@ -129,7 +156,7 @@ class RecordingObject(JobObject):
     pieces: PiecesObject | None = None
     """Null for one file."""
     started_at: MaybeTime = None
-    """When the recording began, by its file or its playlist; null if neither states it."""
+    """When the recording began, by its clock; null if that is unknown."""
     gaps: list[GapObject] = field(default_factory=list)
     """Ranges without media of a recording of many files. At most 1,000."""
     gaps_count: int = 0
@@ -138,11 +165,18 @@ class RecordingObject(JobObject):
     """Of a master playlist, as requested; null for the best one."""
     revision: int | None = None
     """Increases whenever a recording that is still written grows; null for others."""
+    clock: ClockObject | None = None
+    """Null if the time of day is unknown."""
+    series: str | None = None
+    """Recordings of one camera or programme have the same; null without one."""
+    folder: FolderObject | None = None
+    """Of a recording of a camera's files; null for others."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object}
 
     @classmethod
     def of(cls, recording: Recording, /, **given: Any) -> Self:
+        clock = recording.clock
         return super().of(
             recording,
             status=recording.state,
@@ -150,6 +184,7 @@ class RecordingObject(JobObject):
             media=recording.facts and _media(recording.facts),
             gaps=(recording.gaps or [])[:MAX_SHOWN_GAPS],
             gaps_count=len(recording.gaps or []),
+            clock=clock and ClockObject(source=clock.source, accuracy_seconds=clock.accuracy_seconds),
             **given,
         )
 

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal, Self
 from clipengine.clips.transcription import Transcriber
 from clipengine.objects.base import ApiObject, JobObject, MaybeTime, Status, Time
 from clipengine.objects.clip import ErrorObject
+from clipengine.recordings.clock import Clock
+from clipengine.timecode import rfc3339
 
 Source = Literal["upload", "sidecar", "embedded", "made"]
 
@@ -71,9 +73,15 @@ class SearchHitObject(ApiObject):
     speaker: str | None = None
     highlights: list[list[int]] = field(default_factory=list)
     """Start and end of each match in `text`, in code points."""
+    start_time: MaybeTime = None
+    """When it was said, by the clock of the recording; null if that is unknown."""
+    end_time: MaybeTime = None
+    """When that ended."""
 
     @classmethod
-    def of(cls, hit: Any, /, **given: Any) -> Self:
+    def of(cls, hit: Any, /, clock: Clock | None = None, **given: Any) -> Self:
         cue = hit.cue
-        times = {"start_seconds": cue.start_ms / 1000, "end_seconds": cue.end_ms / 1000}
+        times: dict[str, Any] = {"start_seconds": cue.start_ms / 1000, "end_seconds": cue.end_ms / 1000}
+        for each in ("start", "end"):
+            times[f"{each}_time"] = None if clock is None else rfc3339(clock.time_at(times[f"{each}_seconds"]))
         return super().of(hit, **times, text=cue.text, speaker=cue.speaker, **given)

@@ -112,6 +112,16 @@ class PieceSeekIndex(SeekIndex):
         runs = [run for track in range(len(self.kinds)) for run in self._numbers(track)]
         return self._only([number for run in runs for number in dict.fromkeys((run[0], run[-1]))], self.at_head)
 
+    def only(self, numbers: Sequence[int]) -> PieceSeekIndex:
+        """Return the index with only these pieces, for a reader of all of them. It may be too large for a job."""
+        return self._kept(numbers, self.at_head)
+
+    def batches(self, runs: int) -> Iterator[PieceSeekIndex]:
+        """Yield the index in parts of so many runs, for a recording of one track."""
+        numbers = list(self._numbers(0))
+        for first in range(0, len(numbers), runs):
+            yield self._only([each for run in numbers[first : first + runs] for each in run], self.at_head)
+
     def runs(self, track: int) -> Iterator[PlacedRun]:
         """Yield the runs of a track in order."""
         for number, (first, count) in enumerate(zip(self._firsts(), self.run_counts, strict=True)):
@@ -134,15 +144,19 @@ class PieceSeekIndex(SeekIndex):
                 yield range(first, first + count)
 
     def _only(self, numbers: Sequence[int], at_head: tuple[bool, ...]) -> PieceSeekIndex:
-        """Return the index with only these pieces. Raises TooManyPieces."""
+        """Return the index with only these pieces. Raises TooManyPieces if a job cannot have as many."""
+        found = self._kept(numbers, at_head)
+        if len(found.starts) > MAX_POINTS or len(found.run_counts) > MAX_RUNS:
+            raise TooManyPieces(f"the range has {len(found.starts)} pieces, and at most {MAX_POINTS} are read at once")
+        return found
+
+    def _kept(self, numbers: Sequence[int], at_head: tuple[bool, ...]) -> PieceSeekIndex:
         kept = set(numbers)
         counts = [
             sum(number in kept for number in range(first, first + count))
             for first, count in zip(self._firsts(), self.run_counts, strict=True)
         ]
         runs = [number for number, count in enumerate(counts) if count]
-        if len(kept) > MAX_POINTS or len(runs) > MAX_RUNS:
-            raise TooManyPieces(f"the range has {len(kept)} pieces, and at most {MAX_POINTS} are read at once")
         of_runs = ("run_tracks", "run_shifts", "head_offsets", "head_lengths", "after_gaps")
         columns: dict[str, Any] = {name: tuple(getattr(self, name)[number] for number in runs) for name in of_runs}
         order = sorted(kept)

@@ -174,12 +174,6 @@ class PieceIndex:
         return found
 
     @property
-    def started_at(self) -> int | None:
-        """The date of the recording's start by its playlist, in microseconds since 1970, or None."""
-        dates = (run.zero_date(run.first_dated) for _, run in self.runs() if run.first_dated is not None)
-        return next(dates, None)
-
-    @property
     def etag(self) -> str:
         """A hash over all pieces."""
         return continued_etag("", self.ranges())

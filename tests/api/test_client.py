@@ -54,11 +54,16 @@ ARGUMENTS: dict[str, Any] = {
     "source": [],
     "query": "x",
     "label": "x",
+    "series": ["x"],
+    "start_time": "2026-11-28T12:00:00Z",
+    "end_time": "2026-11-28T12:00:01Z",
     "start_seconds": 1.0,
     "end_seconds": 2.0,
     "at_seconds": 1.0,
     "to": "scene",
     "bucket_path": "x",
+    "folder": "x",
+    "pattern": "%H.mp4",
     "url": "http://example.org/",
 }
 

@@ -61,6 +61,8 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "snap": None,
         "subtitles": None,
         "queue": None,
+        "start_time": None,
+        "end_time": None,
         "tags": [],
     }
     assert '"start_seconds":120.0,' in answer.text

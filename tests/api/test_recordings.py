@@ -40,6 +40,8 @@ KEYS = [
     "gaps",
     "gaps_count",
     "variant",
+    "clock",
+    "series",
 ]
 
 

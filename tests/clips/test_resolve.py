@@ -15,7 +15,15 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.request import ClipRequest, GapMode
 from clipengine.clips.resolve import ClipRules, ClipSource, ResolvedClip, check_recordings, resolve_clip
-from clipengine.errors import InvalidRequest, NoMediaInRange, RecordingEncrypted, RecordingNotComplete, RequestError
+from clipengine.errors import (
+    ClockUnknown,
+    InvalidRequest,
+    InvalidTimeRange,
+    NoMediaInRange,
+    RecordingEncrypted,
+    RecordingNotComplete,
+    RequestError,
+)
 from tests.support.api import FACTS
 
 RULES = ClipRules(
@@ -148,3 +156,66 @@ def test_gaps_of_too_many_parts_are_rejected() -> None:
     with pytest.raises(InvalidRequest, match="100 parts") as raised:
         resolve(replace(REQUEST, end_seconds=40, gaps="skip"), gappy(gaps))
     assert raised.value.errors[0]["pointer"] == "/gaps"
+
+
+NOON = 1_795_867_200_000
+
+
+def timed_source(recording_id: str = "rec_a", given_start: int = NOON) -> ClipSource:
+    return ClipSource(replace(source(recording_id).recording, given_start=given_start))
+
+
+def test_times_become_seconds_of_the_recording() -> None:
+    clip = resolve(replace(REQUEST, start_time=NOON + 1500, end_time=NOON + 4000), timed_source())
+    assert clip.parts == (Part("rec_a", 1.5, 4.0),)
+    assert (clip.request.start_seconds, clip.request.start_time, clip.request.end_time) == (
+        1.5,
+        NOON + 1500,
+        NOON + 4000,
+    )
+
+
+def test_range_in_seconds_gets_the_times_of_a_known_clock() -> None:
+    clip = resolve(REQUEST, timed_source())
+    assert (clip.request.start_time, clip.request.end_time) == (NOON + 1000, NOON + 4000)
+    assert resolve(REQUEST).request.start_time is None
+
+
+def test_parts_may_be_given_by_the_clocks_of_their_recordings() -> None:
+    parts = (Part("rec_a", 1, 2), Part("rec_b", 0, 0))
+    times = (None, (NOON + 61_000, NOON + 62_000))
+    sources = timed_source(), timed_source("rec_b", NOON + 60_000)
+    clip = resolve(replace(REQUEST, parts=parts, part_times=times), *sources)
+    assert clip.parts == (Part("rec_a", 1, 2), Part("rec_b", 1.0, 2.0))
+    assert clip.request.start_time is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "pointers"),
+    [
+        (-2, 4, ["/start_time"]),
+        (100, 102, ["/start_time"]),
+        (1, 102, ["/end_time"]),
+        (4, 4, ["/start_time", "/end_time"]),
+        (1, 1.2, ["/start_time", "/end_time"]),  # shorter than the settings allow
+        (1, 90, ["/start_time", "/end_time"]),
+    ],
+)
+def test_fault_of_a_time_has_its_place(start: float, end: float, pointers: list[str]) -> None:
+    times = NOON + round(start * 1000), NOON + round(end * 1000)
+    with pytest.raises(InvalidTimeRange) as raised:
+        resolve(replace(REQUEST, start_time=times[0], end_time=times[1]), timed_source())
+    assert [each["pointer"] for each in raised.value.errors] == pointers
+    parts = {"parts": (Part("rec_a", 1, 2), Part("rec_a", 0, 0)), "part_times": (None, times)}
+    if len({*pointers}) == 1:
+        with pytest.raises(InvalidTimeRange) as raised:
+            resolve(replace(REQUEST, **parts), timed_source())
+        assert [each["pointer"] for each in raised.value.errors] == [f"/parts/1{each}" for each in pointers]
+
+
+def test_times_need_a_clock_and_a_complete_recording() -> None:
+    by_clock = replace(REQUEST, start_time=NOON, end_time=NOON + 4000)
+    with pytest.raises(ClockUnknown):
+        resolve(by_clock)
+    with pytest.raises(RecordingNotComplete):
+        resolve(by_clock, source(state="processing"))

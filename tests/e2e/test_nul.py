@@ -66,6 +66,9 @@ def _body(path: str, field: tuple[str, ...], ids: dict[str, str]) -> Any:
         return {"format": "csv", "ranges": [_SPAN]}
     if path.endswith("/segments"):
         return {"segments": []}
+    if path.endswith("/clips/by-time"):
+        times = {"start_time": "2026-11-28T12:00:00Z", "end_time": "2026-11-28T12:00:01Z"}
+        return {"label": "a", "series": ["a"], **times}
     return clip if path.endswith(("/clips", "/clips/plan")) else {}
 
 

@@ -33,7 +33,7 @@ def test_created_clip_is_queued_with_the_values_of_its_request(ledger: Ledger, r
     clip = ledger.clips.create(recording, request, extension="webm")
     assert clip.object_key == f"relay/h_01/clips/tor-{clip.clip_id}.webm"
     assert (clip.state, clip.step, clip.attempt, clip.progress) == ("queued", "queued", 0, 0.0)
-    resolved = {"gaps", "last_seconds"}  # which became parts and a range
+    resolved = {"gaps", "last_seconds", "part_times"}  # which became parts and a range
     stored = {name: value for name, value in vars(request).items() if name not in resolved}
     assert {name: getattr(clip, name) for name in stored} == stored
     assert ledger.clips.get(clip.clip_id) == clip

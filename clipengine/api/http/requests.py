@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Collection
+from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
@@ -31,7 +32,7 @@ from clipengine.clips.options.output import MAX_POINTS, Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
-from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode
+from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode, TimeRange
 from clipengine.clips.texts.cues import (
     MAX_CUE_CHARACTERS,
     MAX_CUE_SECONDS,
@@ -51,6 +52,8 @@ from clipengine.objects.key import Scope
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
 from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
 from clipengine.outbound.download import parse_source, worded
+from clipengine.recordings.clock import MAX_START
+from clipengine.recordings.folder_pattern import MAX_CAMERA_CHARACTERS, MAX_PATTERN_CHARACTERS
 from clipengine.timecode import parse_rfc3339
 from clipengine.webhooks.sign import check_secret
 
@@ -60,6 +63,7 @@ MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a 
 MAX_TOKENS = 20_000  # strings, brackets and commas of JSON
 MAX_BATCH = 100
 MAX_SEGMENTS = 1000
+MAX_SERIES = 20  # of one request
 MAX_PAGE = 100  # objects of a list
 # What the schema says about values that a validator checks.
 _UNIQUE: JsonDict = {"uniqueItems": True}
@@ -201,6 +205,22 @@ Moment = Annotated[int, BeforeValidator(_moment), Field(json_schema_extra=_MOMEN
 WrittenMoment = Annotated[int, BeforeValidator(_written_moment), Field(json_schema_extra=_MOMENT_SCHEMA)]
 
 
+def _start(time: int) -> int:
+    if not 0 <= time < MAX_START:
+        raise PydanticCustomError("moment", "must be between 1970 and 2200")
+    return time
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise PydanticCustomError("day", "must be a day such as 2025-04-05") from None
+
+
+StartOfRecording = Annotated[WrittenMoment, AfterValidator(_start)]
+
+
 class Body(BaseModel):
     """A JSON body of at most `max_bytes`; None means that only `server.max_body_bytes` limits it.
 
@@ -228,15 +248,18 @@ def _like(exclusive: JsonDict | None = None, /, **example: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"additionalProperties": False, "examples": [example], **(exclusive or {})})
 
 
-def _either(first: dict[str, str], second: dict[str, str]) -> JsonDict:
-    """Return the schema of a body with the fields of `first` or of `second`, given with their types, and not both.
+def _one_of(first: dict[str, str], *others: dict[str, str]) -> JsonDict:
+    """Return the schema of a body with the fields of exactly one of these, which are given with their types.
 
     It is written as a condition, which generators of clients ignore: `oneOf` would change their types.
     """
+    if not others:
+        return {"required": [*first], "properties": _typed(first)}
+    excluded = {name: "null" for each in others for name in each}
     return {
         "if": {"required": [*first], "properties": _typed(first)},
-        "then": {"properties": _typed(dict.fromkeys(second, "null"))},
-        "else": {"required": [*second], "properties": _typed(second)},
+        "then": {"properties": _typed(excluded)},
+        "else": _one_of(*others),
     }
 
 
@@ -244,12 +267,9 @@ def _typed(fields: dict[str, str]) -> JsonDict:
     return {name: {"type": kind} | ({"items": {}} if kind == "array" else {}) for name, kind in fields.items()}
 
 
-_RANGE_OR_PARTS = _either({"parts": "array"}, {"start_seconds": "number", "end_seconds": "number"})
-_ANY_RANGE: JsonDict = {
-    "if": {"required": ["last_seconds"], "properties": _typed({"last_seconds": "number"})},
-    "then": {"properties": _typed(dict.fromkeys(("parts", "start_seconds", "end_seconds"), "null"))},
-    "else": {**_RANGE_OR_PARTS},
-}
+_RANGE = {"start_seconds": "number", "end_seconds": "number"}
+_TIMES = {"start_time": "string", "end_time": "string"}
+_ANY_RANGE = _one_of({"last_seconds": "number"}, {"parts": "array"}, _TIMES, _RANGE)
 
 
 def _language(tag: str) -> str:
@@ -275,17 +295,74 @@ class SubtitlesOfClip(Body):
     )
 
 
+def _instead_of(*others: str) -> AfterValidator:
+    """Return the validator that requires a value without the fields `others`, and none with one of them."""
+
+    def check(value: float | None, info: ValidationInfo) -> float | None:
+        given = [name for name in others if info.data.get(name) is not None]
+        if given and value is not None:
+            other = "start_time and end_time" if given[0] in _TIMES else given[0]
+            raise PydanticCustomError("exclusive", "must not be given together with {other}", {"other": other})
+        if not given and value is None and all(name in info.data for name in others):
+            raise PydanticCustomError("missing", "is required")
+        return value
+
+    return AfterValidator(check)
+
+
+def _time_without_parts(value: int | None, info: ValidationInfo) -> int | None:
+    """Require both times or none, and none with `parts` or `last_seconds`."""
+    others = [name for name in ("parts", "last_seconds") if info.data.get(name) is not None]
+    if value is not None and others:
+        raise PydanticCustomError("exclusive", "must not be given together with {other}", {"other": others[0]})
+    if (
+        info.field_name == "end_time"
+        and "start_time" in info.data
+        and value is None
+        and info.data["start_time"] is not None
+    ):
+        raise PydanticCustomError("missing", "is required with start_time")
+    if info.field_name == "end_time" and value is not None and info.data.get("start_time", 0) is None:
+        raise PydanticCustomError("missing", "needs start_time")
+    return value
+
+
+WrittenTime = Annotated[
+    Annotated[int, BeforeValidator(_written_moment), Field(json_schema_extra=_MOMENT_SCHEMA)] | None,
+    AfterValidator(_time_without_parts),
+]
+PartSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, _instead_of("start_time", "end_time")]
+RangeSeconds = Annotated[
+    Annotated[float, BeforeValidator(_seconds)] | None, _instead_of("parts", "last_seconds", "start_time", "end_time")
+]
+_START_TIME = "By the clock of the recording, with a UTC offset. Replaces `start_seconds`."
+_END_TIME = "End by the clock of the recording, exclusive. Replaces `end_seconds`."
+
+
 class ClipPart(Body):
     """A range of a recording."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False, **_one_of(_TIMES, _RANGE)})
 
     recording_id: str | None = Field(
         default=None, min_length=1, max_length=200, description="Default: the recording of the clip."
     )
-    start_seconds: Seconds = Field(description="On the recording's timeline. The part begins on the nearest frame.")
-    end_seconds: Seconds = Field(description="End of the part, exclusive.")
+    start_time: WrittenTime = Field(default=None, description=_START_TIME)
+    end_time: WrittenTime = Field(default=None, validate_default=True, description=_END_TIME)
+    start_seconds: PartSeconds = Field(
+        default=None,
+        validate_default=True,
+        description="On the recording's timeline. The part begins on the nearest frame.",
+    )
+    end_seconds: PartSeconds = Field(default=None, validate_default=True, description="End of the part, exclusive.")
+
+    @property
+    def times(self) -> TimeRange | None:
+        return None if self.start_time is None or self.end_time is None else (self.start_time, self.end_time)
 
     def of(self, recording_id: str) -> Part:
-        return Part(self.recording_id or recording_id, self.start_seconds, self.end_seconds)
+        """Return the part. That of a part by times has no seconds yet."""
+        return Part(self.recording_id or recording_id, self.start_seconds or 0.0, self.end_seconds or 0.0)
 
 
 def _after_start(value: float, info: ValidationInfo) -> float:
@@ -318,26 +395,10 @@ class WriteRanges(Body):
     ranges: list[WrittenRange] = Field(min_length=1, max_length=MAX_ROWS, description="In the order of the file.")
 
 
-_OTHER_RANGES = ("parts", "last_seconds")  # instead of start_seconds and end_seconds
-
-
-def _range_or_parts(value: float | None, info: ValidationInfo) -> float | None:
-    """Require a value without `parts` and `last_seconds`, and none with one of them."""
-    others = [name for name in _OTHER_RANGES if info.data.get(name) is not None]
-    if value is not None and others:
-        raise PydanticCustomError("exclusive", "must not be given together with {other}", {"other": others[0]})
-    if value is None and not others and all(name in info.data for name in _OTHER_RANGES):
-        raise PydanticCustomError("missing", "is required")
-    return value
-
-
 def _without_parts(value: float | None, info: ValidationInfo) -> float | None:
     if value is not None and info.data.get("parts") is not None:
         raise PydanticCustomError("exclusive", "must not be given together with parts")
     return value
-
-
-RangeSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, AfterValidator(_range_or_parts)]
 
 
 LastSeconds = Annotated[Annotated[float, BeforeValidator(_seconds)] | None, AfterValidator(_without_parts)]
@@ -349,38 +410,16 @@ class FrameClip(Body):
     output: Output = Field(default=Output(), description="Options of the picture; others are ignored.")
 
 
-class CreateClip(Body):
+class ClipOptions(Body):
+    """What a clip is, but its range."""
+
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
     max_members, max_tokens = MAX_POINTS, MAX_TOKENS + _POINTS_TOKENS
-    always_hashed = (
-        *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
-        "expires_at",
-    )
-    model_config = _like(_ANY_RANGE, label="key-moment", start_seconds=5.0, end_seconds=12.5)
 
     label: str = Field(
         description="1 to 200 characters, no control characters. Part of the name of the object.",
         json_schema_extra={"minLength": 1, "maxLength": 200, **_LINE},
     )
-    parts: list[ClipPart] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=MAX_PARTS,
-        description=f"Ranges that are played one after the other, of at most {MAX_RECORDINGS} recordings. Replaces "
-        "`start_seconds` and `end_seconds`. The first part decides the size and the audio tracks.",
-    )
-    last_seconds: LastSeconds = Field(
-        default=None,
-        gt=0,
-        description="Instead of `start_seconds` and `end_seconds`: so many seconds up to the end of the recording, or "
-        "up to what is recorded now. The response has the range.",
-    )
-    start_seconds: RangeSeconds = Field(
-        default=None,
-        validate_default=True,
-        description="On the recording's timeline. The clip begins on the nearest frame.",
-    )
-    end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
     profile: str = Field(
         default="default", description="Name of a profile in the settings.", json_schema_extra={"minLength": 1}
     )
@@ -412,6 +451,54 @@ class CreateClip(Body):
         description="What becomes of gaps of a recording of many files. `hold`: the last frame is held, in silence. "
         "`skip`: they are left out, and the clip has a part for each unbroken stretch. `fail`: the request is refused.",
     )
+    poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
+    expires_at: WrittenMoment | None = Field(
+        default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
+    )
+
+    def of_ranges(self, ranges: dict[str, Any], *, request_id: str | None, traceparent: str | None) -> ClipRequest:
+        """Return the request for a clip of these `ranges`: what ClipRequest has of them."""
+        given = "subtitles" in self.model_fields_set
+        own = {*ClipOptions.model_fields} - {"output", "subtitles", "snap"}
+        return ClipRequest(
+            **{"start_seconds": 0.0, "end_seconds": 0.0, **self.model_dump(include=own), **ranges},
+            request_id=request_id,
+            traceparent=traceparent,
+            output=self.output,
+            subtitles=self.subtitles.mode if given else None,
+            subtitle_language=self.subtitles.language,
+            snap=self.snap,
+        )
+
+
+class CreateClip(ClipOptions):
+    always_hashed = (
+        *("label", "start_seconds", "end_seconds", "profile", "metadata", "priority", "webhook_url", "poster"),
+        "expires_at",
+    )
+    model_config = _like(_ANY_RANGE, label="key-moment", start_seconds=5.0, end_seconds=12.5)
+
+    parts: list[ClipPart] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_PARTS,
+        description=f"Ranges that are played one after the other, of at most {MAX_RECORDINGS} recordings. Replaces "
+        "`start_seconds` and `end_seconds`. The first part decides the size and the audio tracks.",
+    )
+    last_seconds: LastSeconds = Field(
+        default=None,
+        gt=0,
+        description="Instead of `start_seconds` and `end_seconds`: so many seconds up to the end of the recording, or "
+        "up to what is recorded now. The response has the range.",
+    )
+    start_time: WrittenTime = Field(default=None, description=_START_TIME)
+    end_time: WrittenTime = Field(default=None, validate_default=True, description=_END_TIME)
+    start_seconds: RangeSeconds = Field(
+        default=None,
+        validate_default=True,
+        description="On the recording's timeline. The clip begins on the nearest frame.",
+    )
+    end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
     wait_until: WrittenMoment | None = Field(
         default=None,
         description="Of a clip of what is not recorded yet: when it stops waiting, at most 7 days ahead. Default: 5 "
@@ -422,28 +509,44 @@ class CreateClip(Body):
         description="What becomes of the clip then. `fail`: it fails with `not_recorded_yet`. `clamp`: it is cut as "
         "far as the recording is written.",
     )
-    poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
-    expires_at: WrittenMoment | None = Field(
-        default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
-    )
 
     def request(self, recording_id: str, *, request_id: str | None, traceparent: str | None) -> ClipRequest:
         """Return the request for a clip of this recording. A part without a recording is of it."""
-        parts = tuple(each.of(recording_id) for each in self.parts or ())
-        given = "subtitles" in self.model_fields_set
-        own = {"recording_id", "parts", "output", "subtitles", "snap", "start_seconds", "end_seconds"}
-        return ClipRequest(
-            **self.model_dump(exclude=own),
-            request_id=request_id,
-            traceparent=traceparent,
-            start_seconds=self.start_seconds or 0.0,
-            end_seconds=self.end_seconds or 0.0,
-            parts=parts,
-            output=self.output,
-            subtitles=self.subtitles.mode if given else None,
-            subtitle_language=self.subtitles.language,
-            snap=self.snap,
-        )
+        times = tuple(each.times for each in self.parts or ())
+        ranges = {
+            "start_seconds": self.start_seconds or 0.0,
+            "end_seconds": self.end_seconds or 0.0,
+            "last_seconds": self.last_seconds,
+            "start_time": self.start_time,
+            "end_time": self.end_time,
+            "parts": tuple(each.of(recording_id) for each in self.parts or ()),
+            "part_times": times if any(times) else (),
+            "wait_until": self.wait_until,
+            "on_timeout": self.on_timeout,
+        }
+        return self.of_ranges(ranges, request_id=request_id, traceparent=traceparent)
+
+
+class CreateClipsByTime(ClipOptions):
+    """A clip of each series, in one range by the clocks of its recordings."""
+
+    model_config = _like(
+        series=["front", "yard"], start_time="2026-11-28T23:59:50Z", end_time="2026-11-29T00:00:20Z", label="parcel"
+    )
+
+    series: Annotated[
+        list[Line],
+        Field(
+            min_length=1,
+            max_length=MAX_SERIES,
+            description="One clip is made of each: a part of each recording of it in the range, of at most "
+            f"{MAX_RECORDINGS}.",
+            json_schema_extra=_UNIQUE,
+        ),
+        AfterValidator(_distinct),
+    ]
+    start_time: WrittenMoment = Field(description="By the clocks of the recordings, with a UTC offset.")
+    end_time: WrittenMoment = Field(description="End of the clips, exclusive.")
 
 
 class ListedSegment(WrittenRange):
@@ -529,17 +632,28 @@ class UpdateClip(Changes):
     )
 
 
+_SERIES = "Recordings of one camera or programme have the same; `clips/by-time` cuts from them."
+
+
 class UpdateRecording(Changes):
     """Changes of a recording. Omitted fields are not changed."""
 
     model_config = _like(name="Board meeting")
 
     name: Line | None = Field(default=None, description="Null removes the name.")
+    started_at: StartOfRecording | None = Field(
+        default=None, description="When the recording began; null for what its file or its playlist states."
+    )
+    series: Line | None = Field(default=None, description=f"{_SERIES} Null removes it.")
     expires_at: WrittenMoment | None = Field(
         default=None,
         description="When the recording and its finished clips are removed from the ledger, and its object from the "
         "store if it was uploaded; null for never.",
     )
+
+    def columns(self) -> dict[str, Any]:
+        names = {"started_at": "given_start"}
+        return {names.get(name, name): value for name, value in super().columns().items()}
 
 
 class CreateShare(Body):
@@ -562,7 +676,7 @@ class CreateKey(Body):
 
 
 class VariantOfPlaylist(Body):
-    model_config = _like(_either({"max_height": "integer"}, {"name": "string"}), max_height=720)
+    model_config = _like(_one_of({"max_height": "integer"}, {"name": "string"}), max_height=720)
 
     max_height: int | None = Field(default=None, ge=1, le=99_999, description="The largest one up to this height.")
     name: Line | None = Field(default=None, description="The one with this `NAME`.")
@@ -578,7 +692,8 @@ class RegisterRecording(Body):
     max_bytes = None  # as for a clip
     always_hashed = ("bucket_path", "name", "metadata")
     model_config = _like(
-        _either({"bucket_path": "string"}, {"url": "string"}), bucket_path="relay/recordings/h_01/recording.mp4"
+        _one_of({"bucket_path": "string"}, {"url": "string"}, {"folder": "string", "pattern": "string"}),
+        bucket_path="relay/recordings/h_01/recording.mp4",
     )
 
     bucket_path: str | None = Field(
@@ -586,6 +701,31 @@ class RegisterRecording(Body):
     )
     url: SourceAddress | None = Field(
         default=None, description="Instead of `bucket_path`: fetched into the store, under the rules of webhook URLs."
+    )
+    folder: Annotated[str, Field(max_length=1000, json_schema_extra=_NO_NUL), AfterValidator(_without_nul)] | None = (
+        Field(
+            default=None,
+            description="Instead of `bucket_path`: the files of a camera below this key, which ends with a slash or is "
+            "empty, are one recording.",
+        )
+    )
+    pattern: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_PATTERN_CHARACTERS,
+        description="Names of the files below `folder`: `%Y %m %d %H %M %S %f %s`, `{camera}`, `{n}` and `*`, such as "
+        "`%Y-%m-%d/%H/{camera}/%M.%S.mp4`.",
+    )
+    timezone: str = Field(
+        default="UTC", min_length=1, max_length=60, description="Of the times in names, such as `Europe/Berlin`."
+    )
+    camera: Annotated[Line, Field(max_length=MAX_CAMERA_CHARACTERS)] | None = Field(
+        default=None, description="Text in place of `{camera}`."
+    )
+    day: Annotated[str, AfterValidator(_day)] | None = Field(
+        default=None,
+        description="Only the files of this day, in the time zone of the names.",
+        json_schema_extra={"format": "date"},
     )
     name: Line | None = None
     metadata: Metadata = {}
@@ -598,11 +738,20 @@ class RegisterRecording(Body):
         description="A playlist may still be written: its `status` is `recording` until it ends. Otherwise one without "
         "an end fails with `recording_not_ready`.",
     )
+    started_at: StartOfRecording | None = Field(
+        default=None, description="When the recording began, if its file does not state it or is wrong."
+    )
+    series: Line | None = Field(default=None, description=_SERIES)
 
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:
-        if (self.bucket_path is None) == (self.url is None):
-            raise PydanticCustomError("place", "must have either bucket_path or url", {"hint": "Give one of them."})
+        if sum(each is not None for each in (self.bucket_path, self.url, self.folder)) != 1:
+            text = "must have either bucket_path or url, or folder and pattern"
+            raise PydanticCustomError("place", text, {"hint": "Give one of them."})
+        if (self.folder is None) != (self.pattern is None):
+            raise PydanticCustomError("place", "must have folder and pattern together")
+        if self.folder is None and (self.camera is not None or self.day is not None):
+            raise PydanticCustomError("place", "camera and day need a folder")
         if self.variant is not None and self.bucket_path is None:
             raise PydanticCustomError("variant", "variant needs a bucket_path")
         if self.live and self.bucket_path is None:
@@ -758,6 +907,7 @@ class ListRecordings(ListQuery):
     recording_id: list[Filter] = Field(
         default=[], max_length=MAX_IDS, description="One of these recordings. May be repeated."
     )
+    series: Filter | None = Field(default=None, description="Only those of this series.")
     sort: RecordingSort = Field(default="-created_at", description=_SORT)
 
 

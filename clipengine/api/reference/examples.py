@@ -166,6 +166,8 @@ _PYTHON = {
     "post_clips_batch": 'client.clips.create_many(\n    [{"recording_id": recording_id, "label": "key-moment", '
     '"start_seconds": 5.0, "end_seconds": 12.5}]\n)',
     "post_clips_archive": 'client.clips.archive([clip_id], "clips.zip")',
+    "post_clips_by_time": 'client.clips.by_time(\n    ["front", "yard"], "parcel", "2026-11-28T23:59:50Z", '
+    '"2026-11-29T00:00:20Z"\n)',
     "post_clips_delete": "client.clips.delete_many([clip_id])",
     "get_clips_clip_id": "client.clips.wait(clip_id, timeout=60)  # or get(clip_id), which answers at once",
     "patch_clips_clip_id": 'client.clips.update(clip_id, label="winning goal", metadata={"team": "blue"})',

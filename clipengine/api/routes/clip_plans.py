@@ -36,6 +36,8 @@ from clipengine.clips.warnings import (
     text_lost,
 )
 from clipengine.errors import (
+    ClockAmbiguous,
+    ClockUnknown,
     FontsMissing,
     InvalidLabel,
     InvalidWebhookUrl,
@@ -220,6 +222,8 @@ OPERATIONS = [
         (
             *PREVIEW_ERRORS,
             NotRecordedYet,
+            ClockUnknown,
+            ClockAmbiguous,
             UnknownProfile,
             UnknownWatermark,
             InvalidLabel,

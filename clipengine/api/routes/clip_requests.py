@@ -30,9 +30,15 @@ def resolved(call: Call[Any, Any], body: CreateClip, recording: Recording, *, se
 
     Raises the first fault that the ledger or the settings decide.
     """
-    recording_id = recording.recording_id
-    request = body.request(recording_id, request_id=call.request_id, traceparent=call.traceparent)
-    settings = call.engine.settings
+    request = body.request(recording.recording_id, request_id=call.request_id, traceparent=call.traceparent)
+    return resolved_request(call, request, recording, seeks=seeks)
+
+
+def resolved_request(
+    call: Call[Any, Any], request: ClipRequest, recording: Recording, *, seeks: bool = False
+) -> ResolvedClip:
+    """Return the clip of a request, see `resolved`."""
+    recording_id, settings = recording.recording_id, call.engine.settings
     check_recordings(request.parts)
     sources = {recording_id: _source(call, recording, request, seeks)}
     for number, part in enumerate(request.parts):
@@ -41,9 +47,9 @@ def resolved(call: Call[Any, Any], body: CreateClip, recording: Recording, *, se
                 other = call.ledger.recordings.get(part.recording_id)
             sources[part.recording_id] = _source(call, other, request, seeks)
     clip = resolve_clip(recording_id, request, sources, settings.clip_rules)
-    if body.webhook_url is not None:
-        check_address(body.webhook_url, settings, pointer="/webhook_url", look_up=False)
-    check_expiry(body.expires_at)
+    if request.webhook_url is not None:
+        check_address(request.webhook_url, settings, pointer="/webhook_url", look_up=False)
+    check_expiry(request.expires_at)
     return replace(clip, request=_waiting(clip))
 
 

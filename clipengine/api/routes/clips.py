@@ -16,6 +16,7 @@ from clipengine.api.http.requests import (
     BatchedClip,
     CreateClip,
     CreateClips,
+    CreateClipsByTime,
     DeleteClips,
     ListAllClips,
     ListClips,
@@ -26,21 +27,26 @@ from clipengine.api.http.requests import (
     WaitQuery,
 )
 from clipengine.api.http.validation import check_each, check_expiry
-from clipengine.api.routes.clip_requests import recording_of_path, resolved
+from clipengine.api.routes.clip_requests import recording_of_path, resolved, resolved_request
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhooks import delivery_object
+from clipengine.clips.by_time import cover
 from clipengine.clips.clip import Clip
+from clipengine.clips.edit import MAX_RECORDINGS
 from clipengine.clips.request import check_label
 from clipengine.clips.resolve import ResolvedClip
 from clipengine.errors import (
     ClipEnded,
     ClipNotFailed,
     ClipNotFound,
+    ClockAmbiguous,
+    ClockUnknown,
     DiskLow,
     InvalidLabel,
     InvalidTimeRange,
     InvalidWebhookUrl,
     NoMediaInRange,
+    NothingRecorded,
     QueueFull,
     RecordingEncrypted,
     RecordingNotComplete,
@@ -74,6 +80,34 @@ def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
         return StoredAnswer(202, {"data": [ClipObject.of(_create(call, clip)).to_object() for clip in clips]}, {})
 
     return once(call, work)
+
+
+def create_clips_by_time(call: Call[NoQuery, CreateClipsByTime]) -> Response:
+    """Create a clip of each series or none. The faults of all series are reported together."""
+
+    def work() -> StoredAnswer:
+        call.engine.admit()
+        clips = check_each(call.body.series, partial(_resolved_series, call), pointer="/series")
+        return StoredAnswer(202, {"data": [ClipObject.of(_create(call, clip)).to_object() for clip in clips]}, {})
+
+    return once(call, work)
+
+
+def _resolved_series(call: Call[Any, CreateClipsByTime], series: str) -> ResolvedClip:
+    body, recordings = call.body, call.ledger.recordings
+    times = (body.start_time, body.end_time)
+    if times[0] >= times[1]:
+        raise InvalidTimeRange("end_time must be after start_time")
+    found = recordings.of_series(series, *times, limit=MAX_RECORDINGS + 1)
+    covered = cover(found, times)
+    if covered.missing or not covered.parts:
+        if (unprobed := recordings.unprobed_of(series)) is not None:
+            raise RecordingNotComplete.of(unprobed, "processing")
+        if body.gaps == "fail" or not covered.parts:
+            raise NothingRecorded(f"the series {series!r} has no recording in the range, or only in a part of it")
+    request = body.of_ranges(covered.ranges(times), request_id=call.request_id, traceparent=call.traceparent)
+    by_id = {each.recording_id: each for each in found}
+    return resolved_request(call, request, by_id[covered.parts[0][0]])
 
 
 def _resolved_batched(call: Call[Any, Any], body: BatchedClip) -> ResolvedClip:
@@ -190,6 +224,8 @@ _CREATE_ERRORS = (
     UnknownProfile,
     UnknownWatermark,
     InvalidTimeRange,
+    ClockUnknown,
+    ClockAmbiguous,
     InvalidLabel,
     InvalidWebhookUrl,
     NoMediaInRange,
@@ -219,6 +255,17 @@ OPERATIONS = [
         [Answer(202, "All clips are queued, in the order of the request.", ClipsObject)],
         _CREATE_ERRORS,
         body=CreateClips,
+        creates=True,
+    ),
+    Operation(
+        "POST",
+        "/v1/clips/by-time",
+        "write",
+        create_clips_by_time,
+        "Create a clip of each series by the time of day, or none",
+        [Answer(202, "All clips are queued, in the order of the series.", ClipsObject)],
+        (*_CREATE_ERRORS, NothingRecorded),
+        body=CreateClipsByTime,
         creates=True,
     ),
     Operation(

@@ -41,6 +41,8 @@ _GROUPS = (
             "recordings",
             "pieces",
             "live",
+            "folders",
+            "clock",
             "transcripts",
             "sharing",
         ),

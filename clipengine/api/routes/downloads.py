@@ -209,8 +209,9 @@ def _made_by_the_engine() -> Iterator[None]:
 
 def download_recording(call: Call[NoQuery, NoBody]) -> Response:
     recording = call.ledger.recordings.get(call.path("recording_id"))
-    if recording.pieces is not None:
-        raise RecordingHasPieces(f"The recording consists of {recording.pieces['count']} files")
+    if recording.pieces is not None or recording.folder is not None:
+        number = "many" if recording.pieces is None else recording.pieces["count"]
+        raise RecordingHasPieces(f"The recording consists of {number} files")
     base = recording.bucket_path.rpartition("/")[2]
     extension = ending(base)
     title = recording.name or base

@@ -30,6 +30,7 @@ from clipengine.errors import (
     InvalidWebhookUrl,
     ObjectMissing,
     ObjectNotFound,
+    PatternInvalid,
     RecordingBusy,
     RecordingNotFound,
     StorageDenied,
@@ -43,10 +44,13 @@ from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.recording import ListedPiecesObject, RecordingObject
 from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.discovery import clean_name, file_name
+from clipengine.recordings.folder_pattern import UNREAD, FolderSource
 from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
+from clipengine.stores.folders import compiled
+from clipengine.stores.keys import check_key
 from clipengine.work.recording_files import adopt_copy
 
 
@@ -54,6 +58,8 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
     body = call.body
     if body.url is not None:
         return _fetch(call, body.url)
+    if body.folder is not None:
+        return _register_folder(call, body.folder)
     assert body.bucket_path is not None
     stored = _look_up(call, body.bucket_path)  # before the transaction: the store may be slow
     adopt_copy(call.engine.store, call.ledger.recordings, stored)
@@ -69,11 +75,49 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
             tags=body.tags,
             variant=None if body.variant is None else body.variant.model_dump(exclude_none=True),
             live=body.live,
+            given_start=body.started_at,
+            series=body.series,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
 
     return once(call, work)
+
+
+def _register_folder(call: Call[NoQuery, RegisterRecording], folder: str) -> Response:
+    """Register the files of a camera as a recording."""
+    body, source = call.body, folder_source(call.body, folder)
+
+    def work() -> StoredAnswer:
+        recording, created = call.ledger.recordings.register(
+            source.folder or "/",
+            etag=UNREAD,
+            size=0,
+            name=body.name or source.title,
+            metadata=body.metadata,
+            tags=body.tags,
+            given_start=body.started_at,
+            series=body.series or source.camera,
+            folder=source.to_object(),
+        )
+        headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
+        return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
+
+    return once(call, work)
+
+
+def folder_source(body: RegisterRecording, folder: str) -> FolderSource:
+    """Return the files that a body names. Raises InvalidBucketPath or PatternInvalid."""
+    folder = f"{folder.rstrip('/')}/" if folder.strip("/") else folder.strip("/")
+    with located(pointer="/folder"):
+        if folder:
+            check_key(folder.rstrip("/"))
+    source = FolderSource(folder, body.pattern or "", body.timezone, body.camera, body.day)
+    with located(pointer="/pattern"):
+        if "{camera}" in source.pattern and source.camera is None:
+            raise PatternInvalid("the pattern has {camera}: give the camera")
+        compiled(source)
+    return source
 
 
 def _fetch(call: Call[NoQuery, RegisterRecording], url: str) -> Response:
@@ -83,7 +127,14 @@ def _fetch(call: Call[NoQuery, RegisterRecording], url: str) -> Response:
 
     def work() -> StoredAnswer:
         recording, _ = fetch_recording(
-            call.engine, Origin(url), name=body.name, metadata=body.metadata, tags=body.tags, checked=True
+            call.engine,
+            Origin(url),
+            name=body.name,
+            metadata=body.metadata,
+            tags=body.tags,
+            given_start=body.started_at,
+            series=body.series,
+            checked=True,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202, RecordingObject.of(recording).to_object(), headers)
@@ -109,6 +160,8 @@ def fetch_recording(
     metadata: Mapping[str, str],
     tags: Sequence[str] = (),
     source_id: str | None = None,
+    given_start: int | None = None,
+    series: str | None = None,
     checked: bool = False,
 ) -> tuple[Recording, bool]:
     """Create a recording that is fetched from a URL. Return it, and True if it is new, see `Fetches.add`.
@@ -120,7 +173,16 @@ def fetch_recording(
     engine.admit()
     file = file or file_name(origin.url)
     name = name or clean_name(without_ending(file))
-    return engine.ledger.fetches.add(origin, file, name=name, metadata=dict(metadata), tags=tags, source_id=source_id)
+    return engine.ledger.fetches.add(
+        origin,
+        file,
+        name=name,
+        metadata=dict(metadata),
+        tags=tags,
+        source_id=source_id,
+        given_start=given_start,
+        series=series,
+    )
 
 
 def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:
@@ -179,7 +241,8 @@ def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
         if not recording.etag:  # it is being fetched; its object may be stored at this moment
             call.ledger.removals.add(recording.bucket_path, looks=2)
         elif call.query.object == "true":
-            call.ledger.removals.add(recording.bucket_path)
+            if recording.folder is None:
+                call.ledger.removals.add(recording.bucket_path)
             call.ledger.removals.add_all({each.key for each in pieces.ranges()} if pieces else ())
     return Response(status_code=204)
 
@@ -192,12 +255,20 @@ OPERATIONS = [
         "/v1/recordings",
         "write",
         register_recording,
-        "Register an object of the store, or a URL, as a recording",
+        "Register an object of the store, a URL, or the files of a camera as a recording",
         [
             Answer(202, "The recording is being fetched or read.", RecordingObject),
             Answer(200, "This object, unchanged, is a recording already.", RecordingObject),
         ],
-        (ObjectNotFound, InvalidBucketPath, InvalidRecordingUrl, StorageDenied, StorageUnavailable, DiskLow),
+        (
+            ObjectNotFound,
+            InvalidBucketPath,
+            PatternInvalid,
+            InvalidRecordingUrl,
+            StorageDenied,
+            StorageUnavailable,
+            DiskLow,
+        ),
         body=RegisterRecording,
         creates=True,
     ),
@@ -245,7 +316,7 @@ OPERATIONS = [
         "/v1/recordings/{recording_id}",
         "write",
         update_recording,
-        "Change the name, the metadata, the tags or the expiry of a recording",
+        "Change the name, the metadata, the tags, the start, the series or the expiry of a recording",
         [_RECORDING],
         (RecordingNotFound,),
         body=UpdateRecording,

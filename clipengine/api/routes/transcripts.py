@@ -101,7 +101,9 @@ def _search(call: Call[SearchText, NoBody], within: Transcript | None) -> Respon
     page: Page[SearchHit] = call.ledger.transcripts.search(
         query.q, within=within, limit=query.limit, cursor=query.cursor
     )
-    return page_response(call, [SearchHitObject.of(hit) for hit in page.data], page.next_cursor)
+    clocks = call.ledger.recordings.clocks([hit.recording_id for hit in page.data])
+    found = [SearchHitObject.of(hit, clock=clocks.get(hit.recording_id)) for hit in page.data]
+    return page_response(call, found, page.next_cursor)
 
 
 def _find(call: Call[GetTranscript, NoBody] | Call[NoQuery, NoBody] | Call[SearchText, NoBody]) -> Transcript:

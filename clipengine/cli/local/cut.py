@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -18,6 +18,7 @@ from clipengine.cli.local.making import LocalClip, cut_once, read_facts
 from clipengine.cli.local.subtitles import LocalSubtitles, local_subtitles
 from clipengine.cli.local.termination import end_by_exception
 from clipengine.cli.options import (
+    Moment,
     PartValue,
     check_ranges,
     config_option,
@@ -37,13 +38,13 @@ from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.request import GapMode
+from clipengine.clips.request import GapMode, TimeRange
 from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
 from clipengine.recordings.names import slug
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
-from clipengine.timecode import format_time
+from clipengine.timecode import format_time, rfc3339
 
 _FILE_HINTS = {
     "recording_unreadable": "Check that it is a complete video or audio file: play it.",
@@ -85,8 +86,8 @@ _Ranges = Sequence[tuple[Fraction, Fraction]]
 def cut(
     source: str,
     target: Path,
-    start: Fraction | None,
-    end: Fraction | None,
+    start: Fraction | Moment | None,
+    end: Fraction | Moment | None,
     parts: tuple[PartValue, ...],
     listed: FromFile | None,
     profile: str | None,
@@ -101,17 +102,15 @@ def cut(
 ) -> None:
     """Cut the range --start to --end of SOURCE, or several parts of it, and write it to the file OUTPUT.
 
-    SOURCE is a file, or s3://bucket/key in the store of the settings. OUTPUT is created or replaced only when the clip
-    is complete and verified; if it is a symbolic link, the file that it names is. With --from, OUTPUT is a folder that
-    gets a file for each range of a list.
+    SOURCE is a file, s3://bucket/key in the store of the settings, or the pattern of a camera's files. OUTPUT is
+    created or replaced only when the clip is complete and verified; if it is a symbolic link, the file that it names
+    is. With --from, OUTPUT is a folder that gets a file for each range of a list.
     """
     if listed is None:
         check_ranges(start, end, parts)
-    if start is not None and end is not None and end <= start:
-        raise click.BadParameter(f"{format_time(end)} is not after --start {format_time(start)}", param_hint="'--end'")
     if any(part.recording_id for part in parts):
         raise click.BadParameter("a part of `cut` is of SOURCE: give START-END", param_hint="'--part'")
-    ranges = [(part.start, part.end) for part in parts] or [(start or Fraction(0), end or Fraction(0))]
+    ranges, times = _ranges(start, end, parts)
     _check_source(source)
     several = listed is not None and not listed.as_parts
     with _writing(target.parent):
@@ -133,13 +132,32 @@ def cut(
     make = partial(cut_once, settings, source, start_child=children.start)
     made = []
     for path, wanted in jobs:
-        clip = LocalClip(wanted, profile, render, options, subtitles, snap, gaps or "hold", chosen)
+        clip = LocalClip(wanted, profile, render, options, subtitles, snap, gaps or "hold", chosen, times)
         made.append((path, _cut(make, source, path, clip)))
         if not as_json:
             _show(*made[-1])
     if as_json:
         objects = [{"output": str(path), **result.to_object()} for path, result in made]
         output.show_json(objects if several else objects[0])
+
+
+def _ranges(
+    start: Fraction | Moment | None, end: Fraction | Moment | None, parts: Sequence[PartValue]
+) -> tuple[_Ranges, TimeRange | None]:
+    """Return the ranges, or a placeholder and the range by the time of day. Raises BadParameter."""
+    if isinstance(start, Moment) and isinstance(end, Moment):
+        if end <= start:
+            _refuse_end(rfc3339(start.time), rfc3339(end.time))
+        return [(Fraction(0), Fraction(0))], (start.time, end.time)
+    if isinstance(start, Fraction) and isinstance(end, Fraction):
+        if end <= start:
+            _refuse_end(format_time(start), format_time(end))
+        return [(start, end)], None
+    return [(part.start, part.end) for part in parts] or [(Fraction(0), Fraction(0))], None
+
+
+def _refuse_end(start: str, end: str) -> NoReturn:
+    raise click.BadParameter(f"{end} is not after --start {start}", param_hint="'--end'")
 
 
 def _cut(make: Callable[..., ClipResult], source: str, target: Path, clip: LocalClip) -> ClipResult:

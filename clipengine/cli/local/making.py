@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +20,13 @@ from clipengine.clips.edit import Part, PlannedPart, bounds
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile, Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.request import ClipRequest, GapMode
+from clipengine.clips.request import ClipRequest, GapMode, TimeRange
 from clipengine.clips.resolve import ClipSource, resolve_clip
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import InvalidTimeRange, SettingsError
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.base import ObjectReader, Store
@@ -34,6 +36,8 @@ from clipengine.work.children.jobs import Job, Message, Program, probe_job, sear
 from clipengine.work.children.process import Child
 from clipengine.work.children.watermarks import WatermarkFile, read_watermark
 from clipengine.work.making.clip_maker import ClipMaker, Making
+
+_PATTERN = re.compile(r"%[a-zA-Z]|\{n\}|\*")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,14 @@ class LocalClip:
     snap: Snap | None = None
     gaps: GapMode = "hold"
     variant: VariantChoice = field(default_factory=VariantChoice)
+    times: TimeRange | None = None  # instead of the one range
+
+    @property
+    def seconds(self) -> float:
+        """The length of all ranges."""
+        if self.times is not None:
+            return max(0.0, (self.times[1] - self.times[0]) / 1000)
+        return float(sum(end - start for start, end in self.ranges))
 
     def request(self, source: str) -> ClipRequest:
         parts = tuple(Part(source, float(start), float(end)) for start, end in self.ranges)
@@ -62,11 +74,13 @@ class LocalClip:
             snap=self.snap,
             gaps=self.gaps,
             parts=parts if len(parts) > 1 else (),
+            start_time=self.times and self.times[0],
+            end_time=self.times and self.times[1],
         )
 
     def exact(self, planned: Sequence[PlannedPart]) -> list[PlannedPart]:
-        """Return the parts with the times as they were given, unless gaps are left out of them."""
-        if self.gaps == "skip":
+        """Return the parts with the seconds as they were given, unless gaps are left out of them."""
+        if self.gaps == "skip" or self.times is not None:
             return list(planned)
         return [replace(part, start=start, end=end) for part, (start, end) in zip(planned, self.ranges, strict=True)]
 
@@ -88,19 +102,21 @@ def cut_once(
     encoding, rules = settings.encoding, settings.clip_rules.unlimited
     with ExitStack() as stack:
         temporary = stack.enter_context(_replaced(output))
-        reader = stack.enter_context(closing(store.open(key)))
+        reader = None if isinstance(key, FolderSource) else stack.enter_context(closing(store.open(key)))
         # One child for all jobs, because its start costs as much as a second of encoding.
         program: Program = "burner" if clip.subtitles.burns else "maker"
         encoder = _Encoder(start_child(program, sandbox=encoding.sandbox), reader, on_progress)
         stack.callback(encoder.close)
-        probed = encoder.probe(store, clip, encoding)
+        probed = encoder.probe(store, key, clip, encoding)
         stack.enter_context(closing(probed.reader))
         texts = LocalTexts(clip.subtitles, clip.subtitles.choose(probed.texts), probed.texts)
         _check_starts(clip, probed.facts)
         # It starts while the clip is cut, and is ready when the clip is.
         inspector = stack.enter_context(closing(start_child("inspector", sandbox=encoding.sandbox)))
         languages = tuple(track.language for track in texts.sentences)
-        known = ClipSource(Recording.local(source, probed.facts, probed.gaps), languages, probed.seek_index)
+        known = ClipSource(
+            Recording.local(source, probed.facts, probed.gaps, probed.clock), languages, probed.seek_index
+        )
         resolved = resolve_clip(source, clip.request(source), {source: known}, rules)
         parts = clip.exact(resolved.planned)
         maker = ClipMaker(encoding, rules, _watermarks(settings, resolved.profile))
@@ -163,21 +179,24 @@ class LocalTexts:
 class _Encoder:
     """A child with SOURCE. As a context manager, it ends the child."""
 
-    def __init__(self, child: Child, reader: ObjectReader, on_progress: Callable[[float], None]) -> None:
+    def __init__(self, child: Child, reader: ObjectReader | None, on_progress: Callable[[float], None]) -> None:
         self._child = child
         self._reader = reader
         self._on_progress = on_progress
         self.close = child.close
 
-    def probe(self, store: Store, clip: LocalClip, encoding: Encoding) -> LocalProbe:
+    def probe(self, store: Store, key: str | FolderSource, clip: LocalClip, encoding: Encoding) -> LocalProbe:
         """Probe SOURCE. Further jobs get the reader of its file or its pieces."""
-        length = float(sum(end - start for start, end in clip.ranges))
+        length = clip.seconds
         length += 2 * searched_seconds(clip.snap, len(clip.ranges))
-        probed = probe_local(store, self._reader, probe_job(encoding, cut_seconds=length), self._child, clip.variant)
+        source = key if isinstance(key, FolderSource) else self._reader
+        assert source is not None
+        probed = probe_local(store, source, probe_job(encoding, cut_seconds=length), self._child, clip.variant)
         self._reader = probed.reader
         return probed
 
     def run(self, job: Job, *, output: int | None = None, keep: bool = False) -> tuple[Message, bytes]:
+        assert self._reader is not None
         return self._child.run(job, self._reader, output=output, watch=self._watch, keep=keep)
 
     def _watch(self, message: Message | None) -> None:
@@ -194,14 +213,25 @@ class _Encoder:
 def read_facts(settings: Settings, source: str, variant: VariantChoice | None = None) -> SourceFacts:
     """Return the facts of a file or an object. Raises RecordingError."""
     store, key = locate(settings, source)
-    with closing(store.open(key)) as reader, closing(Child(sandbox=settings.encoding.sandbox)) as encoder:
-        probed = probe_local(store, reader, probe_job(settings.encoding), encoder, variant or VariantChoice())
+    with ExitStack() as stack:
+        opened = key if isinstance(key, FolderSource) else stack.enter_context(closing(store.open(key)))
+        encoder = stack.enter_context(closing(Child(sandbox=settings.encoding.sandbox)))
+        probed = probe_local(store, opened, probe_job(settings.encoding), encoder, variant or VariantChoice())
         probed.reader.close()
     return probed.facts
 
 
-def locate(settings: Settings, source: str) -> tuple[Store, str]:
-    """Return the store and the key of a source."""
+def is_pattern(source: str) -> bool:
+    """Return True if SOURCE is the pattern of a camera's files, and no file."""
+    return _PATTERN.search(source) is not None and "://" not in source and not Path(source).exists()
+
+
+def locate(settings: Settings, source: str) -> tuple[Store, str | FolderSource]:
+    """Return the store, and the key or the folder of a source."""
+    if is_pattern(source):
+        parts = Path(source).absolute().parts
+        first = next(number for number, part in enumerate(parts) if _PATTERN.search(part))
+        return FolderStore(Path(*parts[:first]), ""), FolderSource("", "/".join(parts[first:]))
     if source.startswith("s3://"):
         bucket, _, key = source.removeprefix("s3://").partition("/")
         if settings.storage.kind != "s3":

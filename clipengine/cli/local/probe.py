@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.piece_seek_index import seek_index_of
+from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.playlists import names_pieces
 from clipengine.work.children.jobs import Job, Message, probe_result, probe_texts
 from clipengine.work.children.process import Child
-from clipengine.work.jobs.piece_probe import read_piece_facts
+from clipengine.work.jobs.piece_probe import read_folder_facts, read_piece_facts
 
 
 class LocalProbe(NamedTuple):
@@ -24,17 +25,26 @@ class LocalProbe(NamedTuple):
     texts: list[TextTrack]
     reader: ObjectReader
     gaps: list[dict[str, Any]] | None = None
+    clock: Clock | None = None
 
 
-def probe_local(store: Store, reader: ObjectReader, job: Job, encoder: Child, variant: VariantChoice) -> LocalProbe:
-    """Probe the recording whose file or playlist is open. The encoder is kept for a cut. Raises RecordingError."""
-    if not names_pieces(reader):
-        found, embedded = encoder.run(job, reader, watch=lambda message: None, keep=True)
-        return LocalProbe(*probe_result(found), probe_texts(embedded), reader)
+def probe_local(
+    store: Store, source: ObjectReader | FolderSource, job: Job, encoder: Child, variant: VariantChoice
+) -> LocalProbe:
+    """Probe the recording whose file or playlist is open, or that is in a folder. The encoder is kept for a cut.
+
+    Raises RecordingError.
+    """
 
     def run(job: Job, pieces: ObjectReader) -> Message:
         return encoder.run(job, pieces, watch=lambda message: None, keep=True)[0]
 
-    probed = read_piece_facts(store, reader, variant, job, run)
+    if isinstance(source, FolderSource):
+        probed = read_folder_facts(store, source, job, run)
+    elif names_pieces(source):
+        probed = read_piece_facts(store, source, variant, job, run)
+    else:
+        found, embedded = encoder.run(job, source, watch=lambda message: None, keep=True)
+        return LocalProbe(*probe_result(found), probe_texts(embedded), source)
     gaps = [gap.to_object() for gap in probed.index.gaps]
-    return LocalProbe(probed.facts, seek_index_of(probed.index), probed.texts, probed.reader, gaps)
+    return LocalProbe(probed.facts, probed.seek_index, probed.texts, probed.reader, gaps, probed.clock)

@@ -18,6 +18,7 @@ from clipengine.clips.texts.cues import WRITTEN_TYPES, Cue, WrittenFormat, forma
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import NoMediaInRange, TranscriptionOff
+from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Settings
 from clipengine.work.children.jobs import Job, probe_job
@@ -85,10 +86,10 @@ def _cues(settings: Settings, source: str, language: str | None, track: int) -> 
         raise TranscriptionOff("no transcriber is configured", hint=hint)
     with ExitStack() as stack:
         store, key = locate(settings, source)
-        reader = stack.enter_context(closing(store.open(key)))
+        opened = key if isinstance(key, FolderSource) else stack.enter_context(closing(store.open(key)))
         pool = stack.enter_context(closing(ChildPool(sandbox=settings.encoding.sandbox, ahead=0)))
         child = Child(sandbox=settings.encoding.sandbox)
-        probed = probe_local(store, reader, probe_job(settings.encoding), child, VariantChoice())
+        probed = probe_local(store, opened, probe_job(settings.encoding), child, VariantChoice())
         child.close()
         stack.enter_context(closing(probed.reader))
         speech = speech_sources(settings, pool, own_port=None)[names[0]]

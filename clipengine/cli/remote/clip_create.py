@@ -12,6 +12,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.options import (
+    Moment,
     PartValue,
     check_ranges,
     end_option,
@@ -41,7 +42,7 @@ from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSo
 from clipengine.clips.request import GapMode
 from clipengine.errors import RecordingNotComplete
 from clipengine.objects.clip import PartObject
-from clipengine.timecode import exact
+from clipengine.timecode import exact, rfc3339
 
 _GROUP = 100  # clips of one request
 
@@ -94,8 +95,8 @@ def create(
     client: Client,
     recording_id: str,
     label: str | None,
-    start: Fraction | None,
-    end: Fraction | None,
+    start: Fraction | Moment | None,
+    end: Fraction | Moment | None,
     parts: tuple[PartValue, ...],
     last: Fraction | None,
     listed: FromFile | None,
@@ -154,8 +155,7 @@ def create(
     clip = client.clips.create(
         recording_id,
         label,
-        None if start is None else float(start),
-        None if end is None else float(end),
+        **_range_fields(start, end),
         parts=[_part(part) for part in parts] or None,
         last_seconds=None if last is None else float(last),
         **fields,
@@ -166,6 +166,17 @@ def create(
     if target is not None and code == 0:
         output.say(clip_output.download(client, clip, target))
     return code
+
+
+def _range_fields(start: Fraction | Moment | None, end: Fraction | Moment | None) -> dict[str, Any]:
+    """Return the range as the client takes it, in seconds or as times of day."""
+    fields: dict[str, Any] = {}
+    for name, value in (("start", start), ("end", end)):
+        if isinstance(value, Moment):
+            fields[f"{name}_time"] = rfc3339(value.time)
+        elif value is not None:
+            fields[f"{name}_seconds"] = float(value)
+    return fields
 
 
 def _read(client: Client, recording_id: str, listed: FromFile, label: str | None) -> list[NamedRange]:
@@ -243,6 +254,40 @@ def _finish_each(client: Client, made: Sequence[Clip], target: str | None, *, wa
         assert clip.error is not None
         output.fail(f"{clip.label}: {clip.error.message}", clip.error.code, clip.error.hint)
     return 1 if failed else 0
+
+
+@click.command("by-time")
+@click.argument("label")
+@click.option("--series", required=True, multiple=True, help="Make a clip of the recordings of it; may be repeated.")
+@click.option("-s", "--start", metavar="TIME", required=True, help="A time of day, such as 2025-04-05T11:00:00+02:00.")
+@click.option("-e", "--end", metavar="TIME", required=True, help="The same, exclusive.")
+@click.option("--profile", help="A profile of the settings.")
+@render_option
+@gaps_option
+@metadata_option
+@tag_option
+@click.option("--wait", is_flag=True, help="Wait until the clips have ended.")
+@json_option
+@needs_server
+def by_time(
+    client: Client,
+    label: str,
+    series: tuple[str, ...],
+    start: str,
+    end: str,
+    profile: str | None,
+    render: Render | None,
+    gaps: GapMode | None,
+    meta: tuple[str, ...],
+    tags: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Create the clip LABEL of each series, such as several cameras, in one range by the time of day."""
+    fields = {"profile": profile, "render": render, "gaps": gaps, "metadata": metadata_of(meta), "tags": [*tags]}
+    given = {name: value for name, value in fields.items() if value}
+    made = client.clips.by_time(series, label, start, end, options=given)
+    return _finish_each(client, made, None, waits=wait, as_json=as_json)
 
 
 @click.command()

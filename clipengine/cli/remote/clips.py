@@ -19,7 +19,7 @@ from clipengine.cli.options import (
     replace_tags_option,
 )
 from clipengine.cli.remote import clip_output
-from clipengine.cli.remote.clip_create import create, export
+from clipengine.cli.remote.clip_create import by_time, create, export
 from clipengine.client import Client
 
 _DELETED_AT_ONCE = 100
@@ -225,5 +225,5 @@ def unshare(client: Client, clip_id: str, share_id: str) -> None:
     client.clips.unshare(clip_id, share_id)
 
 
-for _command in (create, export):
+for _command in (create, by_time, export):
     clips.add_command(_command)

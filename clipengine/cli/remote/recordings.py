@@ -21,7 +21,9 @@ from clipengine.cli.options import (
     needs_server,
     new_tags,
     replace_tags_option,
+    series_option,
     settings_of,
+    started_option,
     tag_option,
     variant_option,
 )
@@ -58,6 +60,8 @@ def recordings() -> None:
 @tag_option
 @variant_option
 @click.option("--live", is_flag=True, help="The playlist may still be written.")
+@started_option
+@series_option
 @click.option("--wait", is_flag=True, help="Wait until the recording has been probed.")
 @json_option
 @needs_server
@@ -70,24 +74,35 @@ def add(
     tags: tuple[str, ...],
     variant: dict[str, Any] | None,
     live: bool,
+    started_at: str | None,
+    series: str | None,
     wait: bool,
     as_json: bool,
 ) -> int:
     """Register the object BUCKET_PATH of the store, fetch it from a URL, or upload a file."""
     if (bucket_path is None) == (upload is None):
         raise click.UsageError("give either BUCKET_PATH or --upload FILE")
-    if upload is not None and (meta or tags):
-        raise click.UsageError("--meta and --tag cannot be used with --upload")
+    if upload is not None and (meta or tags or started_at or series):
+        raise click.UsageError("--meta, --tag, --started-at and --series cannot be used with --upload")
     if (variant is not None or live) and (bucket_path is None or _is_url(bucket_path)):
         raise click.UsageError("--variant and --live need a playlist in the store")
     if upload is not None:
         with output.transfer("uploading") as moved:
             recording = client.recordings.upload(upload, name=name, on_progress=moved)
     elif bucket_path is not None and _is_url(bucket_path):
-        recording = client.recordings.fetch(bucket_path, name=name, metadata=metadata_of(meta), tags=tags)
+        recording = client.recordings.fetch(
+            bucket_path, name=name, metadata=metadata_of(meta), tags=tags, started_at=started_at, series=series
+        )
     else:
         recording = client.recordings.add(
-            bucket_path or "", name=name, metadata=metadata_of(meta), tags=tags, variant=variant, live=live or None
+            bucket_path or "",
+            name=name,
+            metadata=metadata_of(meta),
+            tags=tags,
+            variant=variant,
+            live=live or None,
+            started_at=started_at,
+            series=series,
         )
     if wait:
         recording = client.recordings.wait(recording.recording_id)
@@ -167,6 +182,7 @@ def import_(
     help="Only recordings with this status.",
 )
 @click.option("--name", help="Only recordings with this name.")
+@click.option("--series", help="Only recordings of this series.")
 @filter_options("created_at", "name", "duration", "size")
 @limit_option
 @json_option
@@ -175,6 +191,7 @@ def list_(
     client: Client,
     status: str | None,
     name: str | None,
+    series: str | None,
     search: str | None,
     tags: tuple[str, ...],
     meta: tuple[str, ...],
@@ -186,6 +203,7 @@ def list_(
     found = client.recordings.each(
         status=status,
         name=name,
+        series=series,
         q=search,
         tags=tags,
         metadata=metadata_of(meta),
@@ -244,6 +262,8 @@ def end(client: Client, recording_id: str, as_json: bool) -> None:
 @click.option("--name", help="The new name.")
 @metadata_option
 @replace_tags_option
+@started_option
+@series_option
 @click.option("--expires-at", metavar="TIME", help="Remove the recording at this time, such as 2030-01-31T12:00:00Z.")
 @json_option
 @needs_server
@@ -253,15 +273,17 @@ def update(
     name: str | None,
     meta: tuple[str, ...],
     tags: tuple[str, ...],
+    started_at: str | None,
+    series: str | None,
     expires_at: str | None,
     as_json: bool,
 ) -> None:
-    """Change the name, the metadata, the tags or the expiry of a recording."""
-    if name is None and not meta and not tags and expires_at is None:
-        raise click.UsageError("nothing to change: give --name, --meta, --tag or --expires-at")
-    changed = client.recordings.update(
-        recording_id, name=name, metadata=metadata_of(meta), tags=new_tags(tags), expires_at=expires_at
-    )
+    """Change the name, the metadata, the tags, the start, the series or the expiry of a recording."""
+    given = {"name": name, "started_at": started_at, "series": series, "expires_at": expires_at}
+    if not meta and not tags and not any(given.values()):
+        options = "--name, --meta, --tag, --started-at, --series or --expires-at"
+        raise click.UsageError(f"nothing to change: give {options}")
+    changed = client.recordings.update(recording_id, metadata=metadata_of(meta), tags=new_tags(tags), **given)
     output.show_object(changed.raw, as_json=as_json)
 
 

@@ -411,6 +411,26 @@ def migration_38(database: Database) -> None:
     database.run("ALTER TABLE recordings ADD COLUMN variant TEXT")
 
 
+def migration_39(database: Database) -> None:
+    """Add clocks of recordings, their series, folders of cameras, and the times of clips.
+
+    Older engines cut clips without these times.
+    """
+    for column in (
+        "found_clock TEXT",
+        "given_start BIGINT",
+        "series TEXT",
+        "folder TEXT",
+        "begins_at BIGINT",
+        "ends_at BIGINT",
+    ):
+        database.run(f"ALTER TABLE recordings ADD COLUMN {column}")
+    database.run("CREATE INDEX recordings_series ON recordings (series, begins_at) WHERE series IS NOT NULL")
+    database.run("ALTER TABLE clips ADD COLUMN start_time BIGINT")
+    database.run("ALTER TABLE clips ADD COLUMN end_time BIGINT")
+    database.run("ALTER TABLE clips ADD COLUMN warnings TEXT")
+
+
 def migration_41(database: Database) -> None:
     """Add recordings that are still written, and clips that wait for them.
 
@@ -541,6 +561,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_36,
     migration_37,
     migration_38,
+    migration_39,
     migration_41,
     migration_43,
     migration_45,

@@ -74,6 +74,12 @@ class RecordingRow(Model):
     live = BooleanField(default=False)  # it may still be written; false when it has ended
     revision = IntegerField(null=True)  # of a recording that is, or was, still written
     safe_seconds = DoubleField(null=True)  # up to here it is written; null when it has ended
+    found_clock = JsonText(null=True)  # of a recording of many files: source, accuracy and points
+    given_start = BigIntegerField(null=True)  # when it began, by a request
+    series = TextField(null=True)  # recordings of one camera or programme
+    folder = JsonText(null=True)  # of a camera's files: folder, pattern, time zone, camera and day
+    begins_at = BigIntegerField(null=True)  # by its clock; null if that is unknown
+    ends_at = BigIntegerField(null=True)
 
     class Meta:
         table_name = "recordings"
@@ -259,6 +265,9 @@ class ClipRow(Model):
     snap = JsonText(null=True)  # moments to which the cuts move; null if they stay
     wait_until = BigIntegerField(null=True)  # of a clip of what is not recorded yet
     on_timeout = TextField(null=True)  # fail or clamp; null for fail
+    start_time = BigIntegerField(null=True)  # by the clock of its recording; null if that is unknown
+    end_time = BigIntegerField(null=True)
+    warnings = JsonText(null=True)  # known when it was created; null without any
 
     class Meta:
         table_name = "clips"

@@ -21,7 +21,7 @@ from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe
-from clipengine.media.probe_pieces import probe_pieces, scan_pieces
+from clipengine.media.probe_pieces import probe_files, probe_pieces, scan_pieces
 from clipengine.media.snap import snap_part
 from clipengine.media.versions import ffmpeg_version
 from clipengine.media.video.overlay import decode_watermark
@@ -57,10 +57,11 @@ def _probe(source: ByteSource) -> Result:
 
 
 def _probe_pieces(job: dict[str, Any], source: ByteSource) -> Result:
-    found = probe_pieces(source, PieceSeekIndex.model_validate(job["pieces"]))
+    probe = probe_files if job["job"] == "probe_files" else probe_pieces
+    found = probe(source, PieceSeekIndex.model_validate(job["pieces"]))
     times = [[_texts(scan.first), _texts(scan.last)] for scan in found.scans]
-    facts = found.facts.model_dump(mode="json")
-    result = {"type": "result", "facts": facts, "scans": times, "origins": _texts(found.origins)}
+    facts = None if found.facts is None else found.facts.model_dump(mode="json")
+    result = {"type": "result", "facts": facts, "scans": times, "origins": _texts(found.origins), "marks": found.marks}
     return result | {"bytes_read": found.bytes_read}, b""
 
 
@@ -127,7 +128,7 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
     """Do the job that the parent's message asks for and return the result message with its binary part."""
     if job["job"] == "probe":
         return _probe(sources[0])
-    if job["job"] == "probe_pieces":
+    if job["job"] in ("probe_pieces", "probe_files"):
         return _probe_pieces(job, sources[0])
     if job["job"] == "scan_pieces":
         return _scan_pieces(job, sources[0])

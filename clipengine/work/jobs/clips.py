@@ -230,6 +230,7 @@ class ClipRunner(Jobs[Clip]):
                 poster_path=clip.poster_key if made.poster else None,
                 subtitles=[ClipSubtitles(track.language, clip.subtitle_key(track.language)) for track in made.tracks],
             )
+            result = replace(result, warnings=[*clip.warnings, *result.warnings])
             manifest = None
             if self._settings.storage.manifests:
                 result = replace(result, manifest_path=clip.manifest_key)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import RecordingUnreadable
+from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
+from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.folder_placing import FolderFile, Mark, place_files
 from clipengine.recordings.growing import Growth, begun
-from clipengine.recordings.piece_seek_index import seek_index_of
-from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Track, track_of
+from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
+from clipengine.recordings.pieces import PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place_growing
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.stores.base import ObjectReader, Store
+from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_pieces
 from clipengine.work.children.jobs import Job, Message
 from clipengine.work.jobs.piece_texts import read_texts
+
+_FILES_AT_ONCE = 1000  # of a job
 
 
 def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
@@ -29,15 +35,18 @@ def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
 
 @dataclass(frozen=True)
 class ProbedPieces:
-    """The index of a recording of many files, its facts, its texts, and the reader of its pieces.
+    """The index of a recording of many files, its facts, its texts, the reader of its pieces, and its clock.
 
-    One that is still written has its `growth`.
+    `seek_index` is for this reader, which also has the files that cannot be read. A recording that is still written
+    has its `growth`.
     """
 
     index: PieceIndex
     facts: SourceFacts
     texts: list[TextTrack]
     reader: PiecesReader
+    clock: Clock | None
+    seek_index: PieceSeekIndex
     growth: Growth | None = None
 
 
@@ -62,10 +71,59 @@ def read_piece_facts(
     reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
     try:
         facts, growth = _place(index, run(probe_pieces_job(index, probe), reader), read.written)
-        return ProbedPieces(index, facts, read_texts(store, index, read.texts), reader, growth)
+        texts, clock = read_texts(store, index, read.texts), clock_of_dates(index)
+        return ProbedPieces(index, facts, texts, reader, clock, seek_index_of(index), growth)
     except BaseException:
         reader.close()
         raise
+
+
+def read_folder_facts(
+    store: Store, source: FolderSource, probe: Job, run: Callable[[Job, ObjectReader], Message]
+) -> ProbedPieces:
+    """Return what children find in the files of a folder, and their reader, which the caller closes.
+
+    Files that cannot be read are left out. Raises RequestError for a pattern, and as `read_piece_facts`.
+    """
+    listed = read_folder(store, source)
+    reader = PiecesReader(store, source.folder, listed.index, etag=listed.index.etag)
+    try:
+        reports = [
+            run(_files_job(batch, probe), reader) for batch in seek_index_of(listed.index).batches(_FILES_AT_ONCE)
+        ]
+        return _placed_files(listed, reports, reader)
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _placed_files(listed: FolderFiles, reports: Sequence[Message], reader: PiecesReader) -> ProbedPieces:
+    """Return the recording of the files that can be read. Raises RecordingUnreadable or ValueError."""
+    files = list(_files(listed, reports))
+    kept = [number for number, each in enumerate(files) if each.scan.first.start is not None]
+    head = next((report for report in reports if report["facts"] is not None), None)
+    if head is None or not kept:
+        raise RecordingUnreadable("none of the files can be read")
+    readable = [files[number] for number in kept]
+    origin = Extent.of([head["origins"][0], None, None, None, None]).video_start
+    duration, clock = place_files(readable, origin=origin, resolution=listed.resolution, dated=listed.dated)
+    facts = SourceFacts.model_validate(head["facts"] | {"duration": str(duration)})
+    if clock is not None:
+        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
+    index = PieceIndex([Track("muxed", [each.run for each in readable])])
+    return ProbedPieces(index, facts, [], reader, clock, seek_index_of(listed.index).only(kept))
+
+
+def _files_job(pieces: PieceSeekIndex, probe: Job) -> Job:
+    return replace(probe, message={"job": "probe_files", "pieces": pieces.model_dump(mode="json")})
+
+
+def _files(listed: FolderFiles, reports: Sequence[Message]) -> Iterator[FolderFile]:
+    """Yield the files with what children report. Raises ValueError."""
+    scans = [scan for report in reports for scan in scans_of(report)]
+    marks = [None if each is None else Mark.of(each) for report in reports for each in report["marks"]]
+    for (_, run), name, scan, mark in zip(listed.index.runs(), listed.times, scans, marks, strict=True):
+        yield FolderFile(run, name, scan, mark)
 
 
 def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
@@ -92,8 +150,8 @@ def _place(index: PieceIndex, report: Message, written: Sequence[tuple[str, int]
     if duration <= 0:
         raise RecordingUnreadable("the recording has no media in it")
     facts = SourceFacts.model_validate(report["facts"] | {"duration": str(duration)})
-    if (started := index.started_at) is not None:
-        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(started / MICROSECONDS, UTC)})
+    if (clock := clock_of_dates(index)) is not None:
+        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
     named = {number: track for number, track in enumerate(index.tracks) if track.kind == "audio"}
     return facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)}), growth
 

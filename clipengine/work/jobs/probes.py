@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from clipengine.errors import (
 )
 from clipengine.ledger.recordings import Probe
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store, StoredObject
@@ -36,7 +37,7 @@ from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
-from clipengine.work.jobs.piece_probe import ProbedPieces, read_piece_facts
+from clipengine.work.jobs.piece_probe import ProbedPieces, read_folder_facts, read_piece_facts
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
@@ -95,15 +96,15 @@ class Prober(Jobs[Probe]):
 
     def run(self, item: Probe) -> None:
         """Probe the recording, read its sidecars, and store its facts."""
+        if item.recording.folder is not None:
+            self._store_pieces(item, self._read_folder(FolderSource.from_object(item.recording.folder)))
+            return
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):
                 found = self._read_pieces(reader, item.recording)
                 self._store_texts(item.recording.recording_id, found.texts)
                 self._sidecars.attach_all(item.recording)
-                pieces, growth = found.index, found.growth
-                self._complete(
-                    item, found.facts, etag=pieces.etag, size=pieces.counts.bytes, pieces=pieces, growth=growth
-                )
+                self._store_pieces(item, found)
                 return
             result, texts = self._run(probe_job(self._encoding), reader)
             info, digest = reader.info, digest_of_file(reader)
@@ -157,22 +158,39 @@ class Prober(Jobs[Probe]):
             except (InvalidRequest, RecordingNotFound) as error:
                 log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
+    def _store_pieces(self, probe: Probe, found: ProbedPieces) -> None:
+        pieces, size = found.index, found.index.counts.bytes
+        self._complete(
+            probe, found.facts, etag=pieces.etag, size=size, pieces=pieces, growth=found.growth, clock=found.clock
+        )
+
+    def _read_folder(self, source: FolderSource) -> ProbedPieces:
+        """Return what is in the files of a folder. Raises DecoderCrashed for an invalid report of a child."""
+        with self._valid_reports(source.folder):
+            found = read_folder_facts(self._store, source, probe_job(self._encoding), self._report)
+        found.reader.close()
+        return found
+
+    def _report(self, job: Job, reader: ObjectReader) -> Message:
+        return self._run(job, reader)[0]
+
+    @contextmanager
+    def _valid_reports(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("the facts of %s cannot be stored: %s", key, error)
+            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
+
     def _read_pieces(self, playlist: ObjectReader, recording: Recording) -> ProbedPieces:
         """Return what is in a playlist. Raises DecoderCrashed for an invalid report of the child."""
         if "/" not in playlist.info.key:
             raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
-
-        def run(job: Job, reader: ObjectReader) -> Message:
-            return self._run(job, reader)[0]
-
-        try:
-            job, variant = probe_job(self._encoding), VariantChoice(**recording.variant or {})
+        job, variant = probe_job(self._encoding), VariantChoice(**recording.variant or {})
+        with self._valid_reports(playlist.info.key):
             found = read_piece_facts(
-                self._store, playlist, variant, job, run, base_url=self._base_url, live=recording.live
+                self._store, playlist, variant, job, self._report, base_url=self._base_url, live=recording.live
             )
-        except (KeyError, TypeError, ValueError) as error:
-            log.warning("the facts of %s cannot be stored: %s", playlist.info.key, error)
-            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
         found.reader.close()
         return found
 

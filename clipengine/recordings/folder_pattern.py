@@ -1,0 +1,205 @@
+"""Patterns of the names of a camera's files: `%Y-%m-%d/%H/{camera}/%M.%S.mp4`. Pure.
+
+A pattern becomes a regular expression that never backtracks over a path part: digits have fixed lengths or are taken
+possessively, and a path part has at most one text of any length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+MAX_PATTERN_CHARACTERS = 300
+MAX_CAMERA_CHARACTERS = 100
+UNREAD = "folder"  # the ETag of a folder that is not probed yet
+_DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
+_VARIABLE = {"f": r"\d{1,6}+", "s": r"\d{9,10}+", "n": r"\d{1,12}+"}
+_TOKEN = re.compile(r"%(?P<directive>.)|\{(?P<field>[^{}/]*)\}|(?P<star>\*)", re.DOTALL)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class InvalidPattern(ValueError):
+    """The pattern cannot be used. The message says why."""
+
+
+class Named(NamedTuple):
+    """What the name of a file says: its time in microseconds since 1970, its number in order, and its camera.
+
+    `day` is the day in the time zone of the names. `other` is the later time of a local time that occurs twice.
+    """
+
+    time: int | None
+    number: int | None
+    camera: str | None
+    day: date | None
+    other: int | None = None
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """The files of a folder that are one recording: those of a camera, of a day if that is given.
+
+    `folder` is empty or ends with a slash.
+    """
+
+    folder: str
+    pattern: str
+    timezone: str = "UTC"
+    camera: str | None = None
+    day: str | None = None
+
+    @classmethod
+    def from_object(cls, stored: dict[str, Any]) -> Self:
+        return cls(**stored)
+
+    def to_object(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def name_pattern(self) -> NamePattern:
+        """Return the pattern of the names. Raises InvalidPattern."""
+        day = None if self.day is None else date.fromisoformat(self.day)
+        return NamePattern(self.pattern, timezone=self.timezone, camera=self.camera, day=day)
+
+    @property
+    def title(self) -> str | None:
+        """The camera and the day, or None."""
+        return " ".join(each for each in (self.camera, self.day) if each is not None) or None
+
+
+class NamePattern:
+    """A pattern that is compiled. With `camera` and `day`, it matches only their files. Raises InvalidPattern."""
+
+    def __init__(
+        self, pattern: str, *, timezone: str = "UTC", camera: str | None = None, day: date | None = None
+    ) -> None:
+        if timezone not in available_timezones():
+            raise InvalidPattern(f"{timezone[:60]!r} is not a time zone, such as Europe/Berlin")
+        self._zone = ZoneInfo(timezone)
+        self._day = day
+        self._fields: dict[str, int] = {}
+        self.prefix = ""  # what all names begin with
+        self._expression = re.compile("".join(self._parts(pattern, camera)), re.ASCII)
+        self._check(pattern, camera)
+
+    def _parts(self, pattern: str, camera: str | None) -> Iterator[str]:
+        if not 0 < len(pattern) <= MAX_PATTERN_CHARACTERS or pattern.startswith("/") or "\\" in pattern:
+            raise InvalidPattern(f"must be a relative path of 1 to {MAX_PATTERN_CHARACTERS} characters")
+        if any(part in ("", ".", "..") for part in pattern.split("/")) or not pattern.isprintable():
+            raise InvalidPattern("must have no empty, '.' or '..' part, and no control characters")
+        literal, at = True, 0
+        for token in _TOKEN.finditer(pattern):
+            text = pattern[at : token.start()]
+            at = token.end()
+            part, known = self._token(token, camera)
+            if literal:
+                self.prefix += text + (known or "")
+            literal = literal and known is not None
+            yield re.escape(text) + part
+        if literal:
+            self.prefix += pattern[at:]
+        yield re.escape(pattern[at:])
+
+    def _token(self, token: re.Match[str], camera: str | None) -> tuple[str, str | None]:
+        """Return the expression of a token, and its text if that is known."""
+        if token["star"]:
+            return "[^/]*", None
+        if token["field"] is not None:
+            if token["field"] == "camera":
+                if camera is None:
+                    return self._group("camera", "[^/]+")
+                self._fields["camera"] = 1
+                return re.escape(camera), camera
+            if token["field"] == "n":
+                return self._group("n", _VARIABLE["n"])
+            raise InvalidPattern(f"{token[0]!r} is neither {{camera}} nor {{n}}")
+        name = token["directive"]
+        if name == "%":
+            return "%", "%"
+        if name in _VARIABLE and name != "n":
+            return self._group(name, _VARIABLE[name])
+        if name not in _DIGITS:
+            raise InvalidPattern(f"{token[0]!r} is none of %Y %m %d %H %M %S %f %s %%")
+        if self._day is not None and name in "Ymd":
+            self._fields[name] = 1
+            known = self._day.strftime(f"%{name}").zfill(_DIGITS[name])
+            return known, known
+        return self._group(name, rf"\d{{{_DIGITS[name]}}}")
+
+    def _group(self, name: str, expression: str) -> tuple[str, None]:
+        """Return a group, or a reference to it if the pattern has it already."""
+        seen = name in self._fields
+        self._fields[name] = 1
+        return (f"(?P={name})" if seen else f"(?P<{name}>{expression})"), None
+
+    def _check(self, pattern: str, camera: str | None) -> None:
+        for part in pattern.split("/"):
+            if part.count("*") + part.count("{camera}") * (camera is None) > 1:
+                raise InvalidPattern("must have at most one * or {camera} in a part of the path")
+        if re.search(r"(\*|\{camera\})(%[a-zA-Z]|\{n\})|(%[fs]|\{n\})(%[a-zA-Z]|\{n\}|\*|\{camera\})", pattern):
+            raise InvalidPattern("must have a separator between a text or a number of any length and what follows")
+        if camera is not None and ("camera" not in self._fields or "/" in camera or camera in (".", "..")):
+            raise InvalidPattern("has no {camera}, or the camera is no part of a path")
+        has_time = "s" in self._fields or "H" in self._fields
+        if not has_time and "n" not in self._fields:
+            raise InvalidPattern("must have a time (%H or %s) or a number ({n})")
+        days = [name for name in "Ymd" if name in self._fields]
+        if days and len(days) < 3:
+            raise InvalidPattern("must have all or none of %Y, %m and %d")
+        if ("S" in self._fields and "M" not in self._fields) or ("f" in self._fields and "S" not in self._fields):
+            raise InvalidPattern("must have %M with %S, and %S with %f")
+        if self._day is not None and not days and not self.has_time:
+            raise InvalidPattern("has no time for the day")
+
+    @property
+    def has_time(self) -> bool:
+        return "H" in self._fields or "s" in self._fields
+
+    @property
+    def has_date(self) -> bool:
+        """Whether the clock is known: from the names, or from the day that is given."""
+        return "s" in self._fields or (self.has_time and ("Y" in self._fields or self._day is not None))
+
+    @property
+    def resolution(self) -> int:
+        """By how many microseconds a name may be rounded down."""
+        for name, length in (("f", 1), ("s", 1_000_000), ("S", 1_000_000), ("M", 60_000_000)):
+            if name in self._fields:
+                return length
+        return 3_600_000_000
+
+    def match(self, name: str) -> Named | None:
+        """Return what a name says, or None if it does not match, or is no time."""
+        found = self._expression.fullmatch(name)
+        if found is None:
+            return None
+        values = found.groupdict()
+        number = int(values["n"]) if values.get("n") else None
+        camera = values.get("camera")
+        if not self.has_time:
+            return Named(None, number, camera, None)
+        try:
+            return self._timed(values, number, camera)
+        except (ValueError, OverflowError):
+            return None
+
+    def _timed(self, values: dict[str, str | None], number: int | None, camera: str | None) -> Named | None:
+        if values.get("s"):
+            utc = _EPOCH + timedelta(seconds=int(values["s"] or 0))
+            local = utc.astimezone(self._zone)
+            if self._day is not None and local.date() != self._day:
+                return None
+            return Named((utc - _EPOCH) // _MICROSECOND, number, camera, local.date())
+        day = self._day or date(*(int(values.get(each) or first) for each, first in (("Y", 1970), ("m", 1), ("d", 1))))
+        clock = (int(values.get("H") or 0), int(values.get("M") or 0), int(values.get("S") or 0))
+        local = datetime.combine(day, time(*clock, int((values.get("f") or "0").ljust(6, "0"))))
+        first, second = (self._microseconds(local.replace(tzinfo=self._zone, fold=fold)) for fold in (0, 1))
+        return Named(first, number, camera, day, second if second > first else None)
+
+    @staticmethod
+    def _microseconds(local: datetime) -> int:
+        return (local.astimezone(UTC) - _EPOCH) // _MICROSECOND

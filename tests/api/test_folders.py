@@ -1,0 +1,42 @@
+"""Registration of folders of cameras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.clip_requests import pointers, refused
+
+BODY = {"folder": "frigate", "pattern": "%Y-%m-%d/%H/{camera}/%M.%S.mp4", "camera": "front", "day": "2026-11-28"}
+
+
+def test_folder_is_registered_once_for_each_camera_and_day(http: httpx.Client) -> None:
+    made = http.post("/v1/recordings", json=BODY)
+    assert made.status_code == 202, made.text
+    found = made.json()
+    assert found["folder"] == {**BODY, "folder": "frigate/", "timezone": "UTC"}
+    assert (found["bucket_path"], found["name"], found["series"]) == ("frigate/", "front 2026-11-28", "front")
+    again = http.post("/v1/recordings", json={**BODY, "folder": "frigate/"})
+    assert (again.status_code, again.json()["recording_id"]) == (200, found["recording_id"])
+    other = http.post("/v1/recordings", json={**BODY, "day": "2026-11-29", "series": "door"})
+    assert (other.status_code, other.json()["series"]) == (202, "door")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "where"),
+    [
+        ({"pattern": "*.mp4"}, "pattern_invalid", ["/pattern"]),
+        ({"camera": None}, "pattern_invalid", ["/pattern"]),
+        ({"timezone": "Mars/Base"}, "pattern_invalid", ["/pattern"]),
+        ({"folder": "../etc"}, "invalid_bucket_path", ["/folder"]),
+        ({"folder": "a//b"}, "invalid_bucket_path", ["/folder"]),
+        ({"day": "2026-02-30"}, "invalid_request", ["/day"]),
+        ({"pattern": "%H" * 200}, "invalid_request", ["/pattern"]),
+        ({"pattern": None}, "invalid_request", [""]),
+        ({"bucket_path": "a.mp4"}, "invalid_request", [""]),
+    ],
+)
+def test_fault_of_a_folder_is_located(http: httpx.Client, changes: dict[str, Any], code: str, where: list[str]) -> None:
+    assert pointers(refused(http.post("/v1/recordings", json={**BODY, **changes}), 422, code)) == where

@@ -1,0 +1,196 @@
+"""Clips of the files of a camera are as exact as those of one file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from clipengine.cli.local.making import LocalClip, cut_once, read_facts
+from clipengine.clips.clip import ClipResult
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.request import TimeRange
+from clipengine.errors import RecordingMissing, RecordingUnreadable
+from clipengine.settings import Settings
+from tests.films.film import Film
+from tests.films.judge import judge
+from tests.films.parts import AudioPart, VideoPart, every
+from tests.films.reader import ClipReading, read_clip
+from tests.films.reel import film, write
+from tests.support.cameras import AUDIO, FRIGATE, MEDIAMTX, STARTED, VIDEO, frigate, mediamtx, segments
+
+F = Fraction
+FRONT = FRIGATE.replace("{camera}", "front")
+
+
+def cut(
+    source: Path, start: str, end: str, render: Render = "encode", times: TimeRange | None = None
+) -> tuple[ClipResult, ClipReading]:
+    output = Path(str(source).partition("%")[0].partition("{")[0]).parent / "clip.mp4"
+    clip = LocalClip([(F(start), F(end))], render=render, times=times)
+    made = cut_once(Settings(), str(source), output, clip, on_progress=lambda done: None)
+    return made, read_clip(output)
+
+
+def numbers(reading: ClipReading) -> list[int]:
+    return [seen.number for _, seen in reading.frames]
+
+
+def moved(source: Path) -> Film:
+    """Return the film as the recording has it: the first frame is not at 0, because audio or dts begin before it."""
+    facts = read_facts(Settings(), str(source))
+    assert facts.video is not None
+    lead = facts.video.first_frame
+    assert lead is not None
+    video = replace(VIDEO, times=tuple(time + lead for time in VIDEO.times))
+    return film(source, video=[video], audio=[replace(AUDIO, start=lead, lead=-lead)], grid=F(1, 12800))
+
+
+def check_exact(source: Path, start: str, end: str, render: Render = "encode") -> ClipResult:
+    made, reading = cut(source, start, end, render)
+    times = made.actual_start_seconds, made.actual_end_seconds
+    faults = judge(moved(source), reading, F(start), F(end), *times, copied=render == "smart")
+    assert not faults, "\n".join(faults)
+    assert made.warnings == []
+    return made
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("frigate")
+    frigate(folder)
+    return folder / FRONT
+
+
+def test_clip_over_the_files_of_frigate_is_exact(camera: Path) -> None:
+    check_exact(camera, "8", "24")
+    made, reading = cut(camera, "8", "24")
+    assert (numbers(reading)[0], numbers(reading)[-1], made.frames) == (199, 599, 401)
+
+
+def test_smart_render_copies_over_the_files_of_frigate(camera: Path) -> None:
+    assert check_exact(camera, "8", "24", "smart").copied_seconds > 15.9
+
+
+def test_last_file_is_cut_to_its_end(camera: Path) -> None:
+    check_exact(camera, "45.1", "59.5")
+
+
+def test_range_by_the_time_of_day_is_within_a_tenth_of_a_second(camera: Path) -> None:
+    start = round(STARTED.timestamp() * 1000) + 20_000
+    made, _ = cut(camera, "0", "0", times=(start, start + 4000))
+    assert made.actual_start_seconds == pytest.approx(20, abs=0.15)
+    assert made.duration_seconds == pytest.approx(4, abs=0.05)
+
+
+def test_missing_files_are_a_gap_as_long_as_the_names_say(tmp_path: Path) -> None:
+    frigate(tmp_path, missing=(2, 3))
+    made, reading = cut(tmp_path / FRONT, "15", "55")
+    found = numbers(reading)
+    after = next(number for number in found if number > 600)
+    assert found == [*range(374, 520), *range(1000, found[-1] + 1)]
+    times = dict(zip(found, (time for time, _ in reading.frames), strict=True))
+    assert float(times[after] - times[519]) == pytest.approx(19.24, abs=0.15)
+    assert [each.split(":")[0] for each in made.warnings] == ["video_gap", "audio_gap_filled"]
+
+
+@pytest.fixture(scope="module")
+def fragmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mediamtx")
+    mediamtx(folder)
+    return folder / MEDIAMTX
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "first", "last"),
+    [("8", "24", 198, 597), pytest.param("3", "55", 73, 1372, marks=pytest.mark.exhaustive)],
+)
+def test_files_of_mediamtx_follow_each_other_as_they_state(
+    fragmented: Path, start: str, end: str, first: int, last: int
+) -> None:
+    check_exact(fragmented, start, end)
+    _, reading = cut(fragmented, start, end)
+    assert numbers(reading) == [*range(first, last + 1)]
+
+
+def test_smart_render_copies_over_the_files_of_mediamtx(fragmented: Path) -> None:
+    assert check_exact(fragmented, "8", "24", "smart").copied_seconds > 12
+
+
+def test_file_of_mediamtx_after_a_restart_is_placed_by_its_clock(tmp_path: Path) -> None:
+    mediamtx(tmp_path, skipped=3, missing=(2,))
+    _, reading = cut(tmp_path / MEDIAMTX, "15", "55")
+    found = numbers(reading)
+    before = max(number for number in found if number < 600)
+    after = min(number for number in found if number > before + 1)
+    times = dict(zip(found, (time for time, _ in reading.frames), strict=True))
+    # Its clock states to which frame it belongs.
+    assert float(times[after] - times[before]) == pytest.approx((after - before) / 25, abs=0.09)
+    assert after - before > 200
+
+
+def test_parts_without_keyframes_are_decoded_through(tmp_path: Path) -> None:
+    video = replace(VIDEO, gop=250)
+    segments(tmp_path, video=video, form="matroska", segment_time="4", break_non_keyframes="1")
+    for path in tmp_path.glob("*.matroska"):
+        path.rename(path.with_suffix(".mkv"))
+    made, reading = cut(tmp_path / "{n}.mkv", "13.1", "23.3")
+    found = numbers(reading)
+    assert found == [*range(327, 583)]
+    assert made.warnings == []
+
+
+def test_codec_may_change_between_files(tmp_path: Path) -> None:
+    """H.264 with AAC, HEVC with other AAC, no audio, and H.264 with Opus: one track, with silence."""
+    kinds = [
+        (VIDEO.codec, AudioPart(seconds=F(10))),
+        ("libx265", AudioPart(seconds=F(10), rate=44100)),
+        (VIDEO.codec, None),
+        (VIDEO.codec, AudioPart(seconds=F(10), codec="libopus")),
+    ]
+    for number, (codec, audio) in enumerate(kinds):
+        video = VideoPart(every(25, 10), F(25), codec=codec, gop=50, first_number=250 * number)
+        write(tmp_path / f"{number}.mkv", "matroska", video=[video], audio=[audio] if audio else [])
+    made, reading = cut(tmp_path / "{n}.mkv", "1", "39")
+    found = numbers(reading)
+    assert found == [*range(found[0], found[-1] + 1)]
+    assert made.frames == pytest.approx(950, abs=3)
+    assert len(reading.tracks) == 1
+    (silence,) = (each for each in made.warnings if each.startswith("audio_gap_filled"))
+    seconds = re.search(r"([\d.]+) s of gaps", silence)
+    assert seconds is not None, made.warnings
+    assert float(seconds[1]) == pytest.approx(10, abs=0.2)
+
+
+def test_file_that_cannot_be_read_is_a_gap(tmp_path: Path) -> None:
+    frigate(tmp_path)
+    paths = sorted((tmp_path).glob("*/*/front/*.mp4"))
+    paths[2].write_bytes(paths[2].read_bytes()[:5000])
+    made, reading = cut(tmp_path / FRONT, "15", "45")
+    assert 375 in numbers(reading)
+    assert 1000 in numbers(reading)
+    assert [each.split(":")[0] for each in made.warnings] == ["video_gap", "audio_gap_filled"]
+    for path in paths:
+        path.write_bytes(b"nothing")
+    with pytest.raises(RecordingUnreadable):
+        cut(tmp_path / FRONT, "15", "45")
+    with pytest.raises(RecordingMissing):
+        cut(tmp_path / "%H/{n}.mp4", "15", "45")
+
+
+@pytest.mark.exhaustive
+def test_middle_of_large_files_is_not_read(tmp_path: Path) -> None:
+    """The probe reads the head and the tail of each file."""
+    video = replace(
+        VIDEO, width=1280, height=720, options={**VIDEO.options, "crf": "1", "qp": "1"}, times=every(25, 30)
+    )
+    segments(tmp_path, video=video, audio=replace(AUDIO, seconds=F(30)), segment_time="15")
+    sizes = [path.stat().st_size for path in tmp_path.glob("*.mp4")]
+    assert max(sizes) > 4 << 20, sizes
+    made, reading = cut(tmp_path / "{n}.mp4", "14", "17")
+    found = numbers(reading)
+    assert found == [*range(found[0], found[0] + len(found))]
+    assert made.duration_seconds == pytest.approx(3, abs=0.05)

@@ -1,0 +1,223 @@
+"""Patterns of names, and the places of a camera's files by names and marks."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from fractions import Fraction
+
+import pytest
+
+from clipengine.recordings.folder_pattern import (
+    MAX_PATTERN_CHARACTERS,
+    FolderSource,
+    InvalidPattern,
+    NamePattern,
+)
+from clipengine.recordings.folder_placing import FolderFile, Mark, place_files
+from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
+from clipengine.recordings.placing import Extent, RunScan
+
+F = Fraction
+SECOND = 1_000_000
+FRIGATE = "%Y-%m-%d/%H/{camera}/%M.%S.mp4"
+NOON = round(datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()) * SECOND
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        (FRIGATE, "2026-11-28/12/front/00.07.mp4", (NOON + 7 * SECOND, None, "front")),
+        ("cam/%Y-%m-%d_%H-%M-%S-%f.mp4", "cam/2026-11-28_12-00-00-250000.mp4", (NOON + 250_000, None, None)),
+        ("%Y-%m-%d %H-%M-%S.mkv", "2026-11-28 12-00-01.mkv", (NOON + SECOND, None, None)),
+        ("part{n}.mkv", "part0042.mkv", (None, 42, None)),
+        ("*_%Y%m%d_%H%M%S.mp4", "DVR_a_20261128_120002.mp4", (NOON + 2 * SECOND, None, None)),
+        ("%s.ts", str(NOON // SECOND + 3) + ".ts", (NOON + 3 * SECOND, None, None)),
+        ("%Y/%m/%Y-%m-%d/%H.mp4", "2026/11/2026-11-28/12.mp4", (NOON, None, None)),
+        ("100%%/%Y-%m-%d-%H.mp4", "100%/2026-11-28-12.mp4", (NOON, None, None)),
+    ],
+)
+def test_name_says_time_number_and_camera(
+    pattern: str, name: str, expected: tuple[int | None, int | None, str | None]
+) -> None:
+    found = NamePattern(pattern).match(name)
+    assert found is not None
+    assert (found.time, found.number, found.camera) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2026-11-28/12/front/00.7.mp4",
+        "2026-13-28/12/front/00.07.mp4",
+        "2026-11-28/12/a/b/00.07.mp4",
+        "2026-11-28/12//00.07.mp4",
+        "x/2026-11-28/12/front/00.07.mp4",
+        "2026-11-28/12/front/00.07.mp4.part",
+        "２026-11-28/12/front/00.07.mp4",
+    ],
+)
+def test_other_names_do_not_match(name: str) -> None:
+    assert NamePattern(FRIGATE).match(name) is None
+
+
+def test_repeated_directive_must_agree() -> None:
+    assert NamePattern("%Y/%m/%Y-%m-%d/%H.mp4").match("2025/11/2026-11-28/12.mp4") is None
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        "a" * (MAX_PATTERN_CHARACTERS + 1),
+        "/%H.mp4",
+        "../%H.mp4",
+        "a//%H.mp4",
+        "%q.mp4",
+        "{name}/%H.mp4",
+        "*.mp4",
+        "%Y-%H.mp4",
+        "%H.%S.mp4",
+        "*{camera}/%H.mp4",
+        "*%H.mp4",
+        "{n}%H.mp4",
+        "%f%H%M%S.mp4",
+        "a\\%H.mp4",
+        "%H\n.mp4",
+    ],
+)
+def test_unusable_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidPattern):
+        NamePattern(pattern)
+
+
+def test_time_zone_and_camera_are_checked() -> None:
+    with pytest.raises(InvalidPattern):
+        NamePattern(FRIGATE, timezone="../etc/passwd")
+    for camera in ("a/b", ".."):
+        with pytest.raises(InvalidPattern):
+            NamePattern(FRIGATE, camera=camera)
+    with pytest.raises(InvalidPattern):
+        NamePattern("%H.mp4", camera="front")
+
+
+def test_pattern_does_not_backtrack() -> None:
+    pattern = NamePattern("/".join(["*a-%H"] * 20))
+    began = time.monotonic()
+    for _ in range(20):
+        assert pattern.match("/".join(["a" * 40] * 19 + ["b"])) is None
+    assert time.monotonic() - began < 1
+
+
+def test_day_and_camera_narrow_what_is_listed() -> None:
+    pattern = NamePattern(FRIGATE, camera="front", day=date(2026, 11, 28))
+    assert pattern.prefix == "2026-11-28/"
+    assert pattern.match("2026-11-28/12/front/00.07.mp4") is not None
+    assert pattern.match("2026-11-28/12/yard/00.07.mp4") is None
+    assert pattern.match("2026-11-29/12/front/00.07.mp4") is None
+    assert NamePattern("{camera}/%H.mp4", camera="a.b").prefix == "a.b/"
+    assert NamePattern("cam/part{n}.mkv").prefix == "cam/part"
+    source = FolderSource("frigate/", FRIGATE, camera="front", day="2026-11-28")
+    assert FolderSource.from_object(source.to_object()) == source
+    assert source.title == "front 2026-11-28"
+
+
+def test_local_times_have_the_offset_of_their_day() -> None:
+    pattern = NamePattern("%Y-%m-%d_%H-%M-%S.mp4", timezone="Europe/Berlin")
+    summer, winter = pattern.match("2026-07-01_14-00-00.mp4"), pattern.match("2026-11-28_13-00-00.mp4")
+    assert summer is not None
+    assert winter is not None
+    assert (summer.time, winter.time) == (NOON - 150 * 86_400 * SECOND, NOON)
+    twice = pattern.match("2026-10-25_02-30-00.mp4")
+    assert twice is not None
+    assert twice.time is not None
+    assert twice.other == twice.time + 3600 * SECOND
+
+
+def files(
+    lengths: Sequence[float], *, begins: float = 0.7, drift: float = 0, missing: Sequence[int] = (), jump: float = 0
+) -> list[FolderFile]:
+    """Return files of these lengths, whose names are rounded down. The clock drifts, and jumps after the tenth file."""
+    found, at = [], begins
+    for number, length in enumerate(lengths):
+        name = int(at * (1 + drift) + (jump if number > 10 else 0))
+        extent = Extent(F(0), F(str(length)), F(0), F(str(length)))
+        run = Run(number, None, None, [Piece(ObjectRange(f"{number}", "e", 0, 1), number, 0)])
+        if number not in missing:
+            found.append(FolderFile(run, NOON + name * SECOND, RunScan(extent, extent)))
+        at += length
+    return found
+
+
+def placed(found: Sequence[FolderFile]) -> PieceIndex:
+    return PieceIndex([Track("muxed", [each.run for each in found])])
+
+
+def test_files_follow_each_other_although_names_are_rounded() -> None:
+    lengths = [random.Random(1).choice((9.6, 11.2)) for _ in range(200)]
+    found = files(lengths)
+    duration, clock = place_files(found, origin=F(0), resolution=SECOND, dated=True)
+    assert duration == sum(F(str(each)) for each in lengths)
+    assert placed(found).gaps == []
+    assert clock is not None
+    assert clock.accuracy_seconds is not None
+    assert clock.accuracy_seconds <= 0.25
+    assert abs(clock.time_at(0) - NOON // 1000 - 700) <= 250
+
+
+def test_day_of_files_on_a_clock_that_drifts_has_no_gap() -> None:
+    found = files([10.0] * 8640, drift=50e-6)
+    began = time.monotonic()
+    _, clock = place_files(found, origin=F(0), resolution=SECOND, dated=True)
+    assert time.monotonic() - began < 10
+    assert placed(found).gaps == []
+    assert clock is not None
+    assert clock.time_at(86_000) - NOON // 1000 - 700 == pytest.approx(86_004_300, abs=600)
+
+
+def test_missing_files_are_a_gap_of_their_length() -> None:
+    found = files([9.6, 11.2] * 10, missing=(4, 5))
+    place_files(found, origin=F(0), resolution=SECOND, dated=True)
+    (gap,) = placed(found).gaps
+    assert (gap.start, gap.reason) == (41_600_000, "missing")
+    assert (gap.end - gap.start) / SECOND == pytest.approx(20.8, abs=0.35)
+    assert [run.after_gap for _, run in placed(found).runs()].count(True) == 1
+
+
+def test_clock_that_was_set_back_makes_no_gap() -> None:
+    found = files([10.0] * 20, jump=-3600)
+    duration, clock = place_files(found, origin=F(0), resolution=SECOND, dated=True)
+    assert (duration, placed(found).gaps) == (200, [])
+    assert clock is not None
+    assert clock.time_at(150) < clock.time_at(50)
+
+
+def test_numbers_without_times_always_follow() -> None:
+    found = [each._replace(name=None) for each in files([10.0, 3.0, 10.0])]
+    duration, clock = place_files(found, origin=F(0), resolution=1, dated=False)
+    assert (duration, clock) == (23, None)
+
+
+def test_marks_place_files_exactly_and_after_a_restart_by_their_clock() -> None:
+    found = files([10.0] * 4)
+    marks = [("a", 0, 0, 0), ("a", 1, 10.04, 10.04), ("b", 0, 0, 42.5), ("b", 2, 30, 80)]
+    marked = [
+        each._replace(mark=Mark(stream * 32, number, int(dts * 1e9), NOON * 1000 + int(ntp * 1e9)))
+        for each, (stream, number, dts, ntp) in zip(found, marks, strict=True)
+    ]
+    _, clock = place_files(marked, origin=F(0), resolution=SECOND, dated=True)
+    assert [each.run.pieces[0].start / SECOND for each in marked] == [0, 10.04, 42.5, 80]
+    assert [run.gap for _, run in placed(marked).runs()] == [None, None, "missing", "missing"]
+    assert clock is not None
+    assert clock.source == "mtxi"
+    assert clock.time_at(45) == NOON // 1000 + 45_000
+
+
+@pytest.mark.parametrize(
+    "values", [["a", 1, 2, 3], ["a" * 32, 1, 2], ["a" * 32, 1, 2, 1 << 64], ["a" * 32, True, 0, 0]]
+)
+def test_invalid_mark_of_a_child_is_refused(values: list[object]) -> None:
+    with pytest.raises(ValueError, match="mark"):
+        Mark.of(values)
