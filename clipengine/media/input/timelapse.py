@@ -17,7 +17,7 @@ from clipengine.recordings.seek_index import SeekIndex
 class TimelapseDecoder:
     """Yields one BeginEvent, then a video frame event every `step` seconds of the recording, from `lead` on.
 
-    Frames over a second apart are the last keyframes within a `step` before their times, where there are such.
+    Of frames over a second apart, each is the last keyframe within a `step` before its time, or the exact frame.
     """
 
     def __init__(
