@@ -61,6 +61,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "snap": None,
         "subtitles": None,
         "queue": None,
+        "wait_until": None,
         "start_time": None,
         "end_time": None,
         "tags": [],

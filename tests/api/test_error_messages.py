@@ -58,7 +58,7 @@ def test_client_errors_name_the_argument(server: ApiServer, recording: Recording
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "The body must have either bucket_path or url. Give one of them."),
+        ({}, "The body must have either bucket_path or url, or folder and pattern. Give one of them."),
         (
             {"bucket_pth": "a.mp4", "url": "https://example.org/"},
             "bucket_pth: is not a known field. Did you mean `bucket_path`?",

@@ -177,9 +177,9 @@ class TestBodies:
             (b'{"a":' * 33 + b"1" + b"}" * 33, "deeper than 32"),
             (b"[" * 100_000, "deeper than 32"),
             (b'{"a":' * 100_000, "deeper than 32"),
-            (b"{" + b",".join(b'"%d":1' % number for number in range(201)) + b"}", "more than 200 members"),
-            (b'{"a":[' + b"1," * 200 + b"1]}", "more than 200 members"),
-            (b'{"a":[[' + b"],[".join([b"1," * 150 + b"1"] * 150) + b"]]}", "more than 20000 strings"),
+            (b"{" + b",".join(b'"%d":1' % number for number in range(1001)) + b"}", "more than 1000 members"),
+            (b'{"a":[' + b"1," * 1000 + b"1]}", "more than 1000 members"),
+            (b'{"a":[[' + b"],[".join([b"1," * 500 + b"1"] * 500) + b"]]}", " strings, brackets and commas"),
         ],
     )
     def test_body_that_is_no_json_object_is_rejected(

@@ -70,7 +70,7 @@ def _sub(number: int, *, count: int) -> Sequence[int]:
 
 # Without later ones.
 _STEPS = [each for each in get_args(Step) if each != "waiting"]
-_EVENTS = [each for each in get_args(EventType) if each != "recording.recording"]
+_EVENTS = [each for each in get_args(EventType) if each != "recording.recording" and not each.startswith("transcript.")]
 _OUTPUTS = (
     None,
     Output(),

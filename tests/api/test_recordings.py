@@ -40,8 +40,10 @@ KEYS = [
     "gaps",
     "gaps_count",
     "variant",
+    "revision",
     "clock",
     "series",
+    "folder",
 ]
 
 

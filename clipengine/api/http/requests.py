@@ -488,8 +488,8 @@ class CreateClip(ClipOptions):
     last_seconds: LastSeconds = Field(
         default=None,
         gt=0,
-        description="Instead of `start_seconds` and `end_seconds`: so many seconds up to the end of the recording, or "
-        "up to what is recorded now. The response has the range.",
+        description="Instead of `start_seconds` and `end_seconds`: so many seconds up to the end of what is recorded. "
+        "The response has the range.",
     )
     start_time: WrittenTime = Field(default=None, description=_START_TIME)
     end_time: WrittenTime = Field(default=None, validate_default=True, description=_END_TIME)
@@ -501,13 +501,11 @@ class CreateClip(ClipOptions):
     end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
     wait_until: WrittenMoment | None = Field(
         default=None,
-        description="Of a clip of what is not recorded yet: when it stops waiting, at most 7 days ahead. Default: 5 "
-        "minutes after its end.",
+        description="When a clip of what is not recorded yet stops waiting. Default: 5 minutes after its end.",
     )
     on_timeout: OnTimeout = Field(
         default="fail",
-        description="What becomes of the clip then. `fail`: it fails with `not_recorded_yet`. `clamp`: it is cut as "
-        "far as the recording is written.",
+        description="Then it fails with `not_recorded_yet` (`fail`), or is cut as far as it is recorded (`clamp`).",
     )
 
     def request(self, recording_id: str, *, request_id: str | None, traceparent: str | None) -> ClipRequest:

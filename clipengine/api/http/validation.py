@@ -292,7 +292,7 @@ def _common_hint(faults: Sequence[_Fault]) -> str | None:
 
 def _meant_field(name: str, known: Sequence[str]) -> str | None:
     """Return the field that a client probably meant: `start_seconds` for `start`, or the most similar one."""
-    longer = [each for each in known if each.startswith(f"{name}_")]
+    longer = sorted((each for each in known if each.startswith(f"{name}_")), key=lambda each: "_seconds" not in each)
     return next(iter(longer or difflib.get_close_matches(name, known, n=1)), None)
 
 

@@ -15,14 +15,14 @@ INDEX = "reference"
 _PAGES: tuple[tuple[str, str, str], ...] = (
     ("shares", "Shares", r"/shares"),
     ("deliveries", "Deliveries", r"/deliver"),
-    ("transcripts", "Transcripts", r"/transcripts|/search"),
+    ("transcripts", "Transcripts", r"/transcripts|/transcriptions|/search"),
     ("proxies", "Proxies", r"/proxy"),
     ("pieces", "Files of recordings", r"/pieces$"),
     ("previews", "Previews", r"/(frame|frames|filmstrip|waveform|moments)$"),
     ("ranges", "Lists of ranges", r"/(ranges|segments)"),
     ("clip-plans", "Plans of clips", r"/(clips/plan|framing)$"),
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
-    ("clip-batches", "Many clips", r"/clips/(batch|delete)"),
+    ("clip-batches", "Many clips", r"/clips/(batch|by-time|delete)"),
     ("clips", "Clips", r"/clips"),
     ("webhooks", "Webhook endpoints", r"/webhooks"),
     ("keys", "Keys", r"/keys"),
@@ -34,7 +34,12 @@ _ORDER: tuple[str, ...] = ("recordings", "pieces", "transcripts", "ranges", "pre
 _ORDER += ("clips", "clip-plans", "clip-batches", "clip-files", "shares")
 _ORDER += ("webhooks", "deliveries", "events", "keys", "installation")
 # Pages of the objects that several resources refer to.
-_OBJECTS = {"clip-options": "Options of clips", "clip-objects": "Clips as objects", "objects": "Other objects"}
+_OBJECTS = {
+    "clip-options": "Options of clips",
+    "clip-objects": "Clips as objects",
+    "recording-objects": "Recordings as objects",
+    "objects": "Other objects",
+}
 PAGES = tuple(f"{INDEX}/{name}" for name in (*_ORDER, *_OBJECTS))
 _TITLES = {name: title for name, title, _ in _PAGES} | _OBJECTS
 _INTRODUCTION = f"""\
@@ -101,6 +106,7 @@ class _Reference:
         for page, entries in self._entries.items():
             for name in self._referred([each.operation for each in entries]):
                 places[name] = "objects" if name in places else page
+        places |= dict.fromkeys(self._referred(["#/components/schemas/RecordingObject"]), "recording-objects")
         places |= dict.fromkeys(self._referred(["#/components/schemas/ClipObject"]), "clip-objects")
         return places | dict.fromkeys(self._referred(["#/components/schemas/CreateClip"]), "clip-options")
 

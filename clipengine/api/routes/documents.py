@@ -44,6 +44,7 @@ _GROUPS = (
             "folders",
             "clock",
             "transcripts",
+            "transcription",
             "sharing",
         ),
     ),
