@@ -50,6 +50,7 @@ def test_list_belongs_to_the_recording(browser: Any, server: RunningServer, inte
         with page.expect_response(lambda answer: answer.request.method == "PUT"):
             mark(page, frames=10, label="first")
         with studio(browser, server, interview) as other:  # as on another machine
+            other.get_by_role("tab", name="Segments").click()
             other.locator(RANGES).wait_for()
             assert listed(other) == [("first", "0:00.000 – 0:00.400")]
             other.get_by_role("textbox", name="Name of segment 1").fill("theirs")
@@ -81,6 +82,8 @@ def test_list_that_a_tab_holds_from_the_release_before_is_stored(
         page.evaluate("([key, held]) => sessionStorage.setItem(key, JSON.stringify(held))", [key, held])
         with page.expect_response(lambda answer: answer.request.method == "PUT"):
             page.reload()
+        page.get_by_role("tab", name="Segments").click()
+        page.locator(RANGES).first.wait_for()
         assert [label for label, _ in listed(page)] == ["theirs", "held"]
         until(page, f"sessionStorage.getItem({key!r}) === null")
     assert stored(server, interview) == [("theirs", 0.4, 0.8), ("held", 0.0, 0.4)]

@@ -115,7 +115,7 @@ def test_agent_finds_a_moment_and_shares_its_clip(
         async with session(server, server.key, transport) as agent:
             assert agent.agent.server_info is not None
             assert agent.agent.server_info.name == "clipengine"
-            assert len(await agent.tools()) == 12
+            assert len(await agent.tools()) == 13
             (listed,) = (await agent.call("list_recordings"))["data"]
             (hit,) = await agent.call("search_transcripts", query="budget")
             assert hit["recording_id"] == listed["recording_id"] == recording_id
@@ -176,7 +176,7 @@ def test_errors_reach_the_agent_with_their_hint(server: RunningServer, transport
         async with session(server, server.key, transport) as agent:
             assert "recording_not_found" in await agent.fails("get_recording", recording_id="rec_x")
             assert "is required" in await agent.fails("plan_clip", recording_id="rec_x", end_seconds=1)
-            said = await agent.fails("plan_clip", recording_id="rec_x", output={"speed": 99.0}, snap="scene")
+            said = await agent.fails("plan_clip", recording_id="rec_x", output={"speed": 99999.0}, snap="scene")
             assert said.startswith("invalid_request: /snap must be an object. ")
             assert "/output/speed must be less than or equal to" in said
             said = await agent.fails("plan_clip", recording_id="rec_x", output={"aspekt": "1:1"})

@@ -147,9 +147,13 @@ def track_samples(
 
 
 def pack(tracks: Sequence[TextTrack]) -> str:
-    """Return the tracks as one string of a message, whose number of values is limited."""
-    values = [[track.language, track.alpha3, [list(vars(cue).values()) for cue in track.cues]] for track in tracks]
+    """Return the tracks as one string of a message, whose number of values is limited, without the times of words."""
+    values = [[track.language, track.alpha3, [_packed(cue) for cue in track.cues]] for track in tracks]
     return base64.b64encode(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()).decode()
+
+
+def _packed(cue: Cue) -> list[Any]:
+    return [cue.start_ms, cue.end_ms, cue.text, cue.speaker]
 
 
 def unpack(packed: str) -> tuple[TextTrack, ...]:
