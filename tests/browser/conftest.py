@@ -74,6 +74,14 @@ def recording(server: RunningServer, film: Film) -> Recording:
     return client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
 
 
+@pytest.fixture(autouse=True)
+def _without_segments(request: pytest.FixtureRequest) -> None:
+    """Empty the list of segments of the recording that the tests share, which is stored with it."""
+    if "recording" in request.fixturenames:
+        server, recording = request.getfixturevalue("server"), request.getfixturevalue("recording")
+        server.client().recordings.put_segments(recording.recording_id, [])
+
+
 class Judge:
     """Collects the findings of axe-core on a screen.
 
