@@ -50,11 +50,13 @@ function figures({recordings, clips, previews, transcripts, ledger_bytes: ledger
  *
  * @param {StorageUse} use
  */
-function history({history: days}) {
-  const most = Math.max(1, ...days.map((day) => day.recordings.bytes + day.clips.bytes));
-  const size = bytesFormat(most);
-  const byDay = new Map(days.map((day) => [Date.parse(day.at), day]));
+function history({history: days, recordings, clips}) {
   const today = Math.floor(Date.now() / DAY_MS) * DAY_MS;
+  /** @type {Map<number, {recordings: {bytes: number}, clips: {bytes: number}}>} */
+  const byDay = new Map(days.map((day) => [Date.parse(day.at), day]));
+  byDay.set(today, {recordings, clips}); // the stored one is up to an hour old
+  const most = Math.max(1, ...[...byDay.values()].map((day) => day.recordings.bytes + day.clips.bytes));
+  const size = bytesFormat(most);
   const bars = [...Array(DAYS).keys()].map((back) => {
     const at = today - (DAYS - 1 - back) * DAY_MS;
     const day = byDay.get(at);
