@@ -71,13 +71,17 @@ class FolderSource:
         return " ".join(each for each in (self.camera, self.day) if each is not None) or None
 
 
+def is_time_zone(name: str) -> bool:
+    return name in available_timezones()
+
+
 class NamePattern:
     """A pattern that is compiled. With `camera` and `day`, it matches only their files. Raises InvalidPattern."""
 
     def __init__(
         self, pattern: str, *, timezone: str = "UTC", camera: str | None = None, day: date | None = None
     ) -> None:
-        if timezone not in available_timezones():
+        if not is_time_zone(timezone):
             raise InvalidPattern(f"{timezone[:60]!r} is not a time zone, such as Europe/Berlin")
         self._zone = ZoneInfo(timezone)
         self._day = day

@@ -29,7 +29,7 @@ def test_folder_is_registered_once_for_each_camera_and_day(http: httpx.Client) -
     [
         ({"pattern": "*.mp4"}, "pattern_invalid", ["/pattern"]),
         ({"camera": None}, "pattern_invalid", ["/pattern"]),
-        ({"timezone": "Mars/Base"}, "pattern_invalid", ["/pattern"]),
+        ({"timezone": "Mars/Base"}, "invalid_request", ["/timezone"]),
         ({"folder": "../etc"}, "invalid_bucket_path", ["/folder"]),
         ({"folder": "a//b"}, "invalid_bucket_path", ["/folder"]),
         ({"day": "2026-02-30"}, "invalid_request", ["/day"]),

@@ -250,7 +250,12 @@ class TestSecretUrls:
         _, key = engine.ledger.keys.create("reader", scopes=["read", scope])
         (delivery, *_) = engine.ledger.deliveries.list(limit=10).data
         ids = {"clip_id": clip.clip_id, "recording_id": clip.recording_id, "language": "en", "number": 0}
-        ids |= {"share_id": "shr_x", "transcript_id": "trn_x", "webhook_id": delivery.endpoint_id, "delivery_id": delivery.delivery_id}
+        ids |= {
+            "share_id": "shr_x",
+            "transcript_id": "trn_x",
+            "webhook_id": delivery.endpoint_id,
+            "delivery_id": delivery.delivery_id,
+        }
         with server.client(key) as http:
             paths = http.get("/v1/openapi.json").json()["paths"]
             gets = [path for path, methods in paths.items() if "get" in methods and path != "/v1/events"]

@@ -69,6 +69,8 @@ def _body(path: str, field: tuple[str, ...], ids: dict[str, str]) -> Any:
     if path.endswith("/clips/by-time"):
         times = {"start_time": "2026-11-28T12:00:00Z", "end_time": "2026-11-28T12:00:01Z"}
         return {"label": "a", "series": ["a"], **times}
+    if path.endswith("/recordings") and field[0] in ("folder", "pattern", "camera", "day", "timezone"):
+        return {"folder": "a/", "pattern": "%H.mp4"}
     return clip if path.endswith(("/clips", "/clips/plan")) else {}
 
 
@@ -82,6 +84,7 @@ def ids(server: RunningServer, hosts: Hosts, film: Path) -> dict[str, str]:
     """Return a value of each parameter of the paths."""
     with server.client() as api:
         recording = hosts.recording(api, film)
+        api.recordings.update(recording, series="a", started_at="2026-11-28T11:59:59Z")
         clip = api.clips.create(recording, "a", 1, 2).clip_id
         webhook = api.webhooks.create(hosts.receiver.url).webhook_id
         assert api.clips.wait(clip, timeout=SECONDS).status == "complete"

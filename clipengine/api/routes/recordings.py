@@ -27,6 +27,7 @@ from clipengine.errors import (
     DiskLow,
     InvalidBucketPath,
     InvalidRecordingUrl,
+    InvalidRequest,
     InvalidWebhookUrl,
     ObjectMissing,
     ObjectNotFound,
@@ -44,7 +45,7 @@ from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.recording import ListedPiecesObject, RecordingObject
 from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.discovery import clean_name, file_name
-from clipengine.recordings.folder_pattern import UNREAD, FolderSource
+from clipengine.recordings.folder_pattern import UNREAD, FolderSource, is_time_zone
 from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
 from clipengine.settings import Settings
@@ -112,6 +113,9 @@ def folder_source(body: RegisterRecording, folder: str) -> FolderSource:
     with located(pointer="/folder"):
         if folder:
             check_key(folder.rstrip("/"))
+    with located(pointer="/timezone"):
+        if not is_time_zone(body.timezone):
+            raise InvalidRequest(f"timezone {body.timezone!r} is not known", hint="Give a name such as Europe/Berlin.")
     source = FolderSource(folder, body.pattern or "", body.timezone, body.camera, body.day)
     with located(pointer="/pattern"):
         if "{camera}" in source.pattern and source.camera is None:
