@@ -82,7 +82,7 @@ class Ledger:
         self.recordings = Recordings(database, self.events)
         self.fetches = Fetches(database, self.recordings, self._vault)
         self.clips = Clips(database, self.events, self.removals, max_queued)
-        self.live = Live(database, self.recordings, self.clips, self.events)
+        self.live = Live(database, self.recordings, self.clips)
         self.uploads = Uploads(database, self.clips)
         self.shares = Shares(database, self._vault)
         self.transcripts = Transcripts(database)

@@ -16,7 +16,6 @@ from clipengine.errors import RecordingNotFound
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
-from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import safe_seconds
 from clipengine.ledger.recordings import Recordings
@@ -53,11 +52,10 @@ class Added:
 
 
 class Live:
-    def __init__(self, database: Database, recordings: Recordings, clips: Clips, events: Events) -> None:
+    def __init__(self, database: Database, recordings: Recordings, clips: Clips) -> None:
         self._database = database
         self._recordings = recordings
         self._clips = clips
-        self._events = events
         self._leases = Leases(database, LiveRow.recording_id, LiveRow.lease)
 
     def claim(self, owner: str) -> Refresh | None:
@@ -126,7 +124,7 @@ class Live:
                 return False
             self._add(refresh, added, safe_seconds=None, live=False, completed_at=now_ms())
             self._clips.queue_reached(id)
-            self._events.recording_ended(self._recordings.get(id))
+            self._recordings.record_end(id)
             return True
 
     def release_orphans(self, owner: str, *, in_flight: InFlight, living: Living) -> int:

@@ -314,18 +314,25 @@ class Recordings:
         values = {"state": "failed", "error": error.to_object(), "completed_at": now_ms()}
         self._database.change(RecordingRow.update(values).where(RecordingRow.recording_id == id))
         self._database.record_change("recording", id)
-        self._events.recording_ended(self.get(id))
+        self.record_end(id)
 
     def _end(self, probe: Probe, values: dict[str, Any], *, is_written: bool = False) -> bool:
         completed_at = None if is_written else now_ms()
         with self._database.transaction(ordered=False):
             if not self._settle(probe, {**values, "completed_at": completed_at, "engine_deaths": 0}):
                 return False
-            recording = self.get(probe.recording.recording_id)
-            self._events.recording_ended(recording)
-            if recording.state == "complete":
-                self.on_complete(recording)
+            self.record_end(probe.recording.recording_id)
         return True
+
+    def record_end(self, id: str) -> None:
+        """Write the event of a recording's new status, and call `on_complete` if that is `complete`.
+
+        Call it in the transaction that changes the status.
+        """
+        recording = self.get(id)
+        self._events.recording_ended(recording)
+        if recording.state == "complete":
+            self.on_complete(recording)
 
     def _is_held(self, probe: Probe) -> bool:
         row = self._database.by_key(RecordingRow, probe.recording.recording_id, lock=True)

@@ -13,6 +13,7 @@ from clipengine.errors import QueueFull, RecordingNotFound, TranscriberFailed, T
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
 from tests.ledger.conftest import Open
+from tests.support.live import added, refreshed, written
 
 CUE = Cue(1000, 2000, "Good morning.", "Ana", (TimedWord(1000, 1500, "Good"), TimedWord(1500, 2000, "morning.")))
 
@@ -148,3 +149,11 @@ def test_recording_with_a_transcript_is_not_transcribed_ahead(ledger: Ledger, re
     with ledger.transaction():
         ledger.transcriptions.add_ahead(recording.recording_id, source="local", language=None)
     assert not ledger.transcriptions.is_due(["local"])
+
+
+def test_live_recording_is_transcribed_ahead_when_it_has_ended(ledger: Ledger) -> None:
+    ledger.transcribe_ahead("local", None)
+    written(ledger)
+    assert not ledger.transcriptions.is_due(["local"])
+    assert ledger.live.complete(refreshed(ledger), added(10, 11, ended=True))
+    assert ledger.transcriptions.is_due(["local"])
