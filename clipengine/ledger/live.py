@@ -18,7 +18,7 @@ from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import safe_seconds
-from clipengine.ledger.recordings import Recordings
+from clipengine.ledger.recordings import Recordings, as_recording, times_of
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import Growth, unread
 from clipengine.recordings.pieces import PieceIndex, continued_etag
@@ -172,10 +172,12 @@ class Live:
         )
 
     def _update(self, refresh: Refresh, values: dict[str, Any]) -> None:
-        id, revision = refresh.recording.recording_id, RecordingRow.revision + 1
-        self._database.change(
-            RecordingRow.update({**values, "revision": revision}).where(RecordingRow.recording_id == id)
-        )
+        id = refresh.recording.recording_id
+        row = self._database.by_key(RecordingRow, id)
+        if row is None:
+            return
+        changed = {**values, **times_of(as_recording(row | values)), "revision": RecordingRow.revision + 1}
+        self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
         self._database.record_progress("recording", id)
 
 

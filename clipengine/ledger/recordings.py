@@ -284,7 +284,7 @@ class Recordings:
             "gaps": pieces and [gap.to_object() for gap in pieces.gaps],
             "found_clock": clock and clock.to_object(),
         }
-        found |= _times(replace(probe.recording, facts=facts, found_clock=found["found_clock"]))
+        found |= times_of(replace(probe.recording, facts=facts, found_clock=found["found_clock"]))
         with self._database.transaction(ordered=False):
             if seek_index is not None and self._is_held(probe):
                 columns = seek_index.model_dump(mode="json")
@@ -375,7 +375,7 @@ class Recordings:
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
             changed = {**values, "metadata": merged(row["metadata"], metadata)}
-            changed |= _times(as_recording(row | changed))
+            changed |= times_of(as_recording(row | changed))
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
             self.documents.replace(row | changed)
             self._database.record_change("recording", id)
@@ -425,7 +425,7 @@ class Recordings:
         return row
 
 
-def _times(recording: Recording) -> dict[str, int | None]:
+def times_of(recording: Recording) -> dict[str, int | None]:
     """Return the columns with the start and the end of a recording by its clock."""
     clock, duration = recording.clock, recording.duration_seconds
     if clock is None or duration is None:
