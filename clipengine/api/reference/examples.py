@@ -148,8 +148,9 @@ _PYTHON = {
     "post_recordings_recording_id_ranges_file": "client.recordings.write_ranges(\n    recording_id, "
     '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], "cut.edl"\n)',
     "get_recordings_recording_id_segments": "client.recordings.segments(recording_id).segments",
-    "put_recordings_recording_id_segments": "client.recordings.put_segments(\n    recording_id, "
-    '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], version=3\n)',
+    "put_recordings_recording_id_segments": "stored = client.recordings.segments(recording_id)\n"
+    "client.recordings.put_segments(\n    recording_id, "
+    '[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}], version=stored.version\n)',
     "get_status": 'client.installation.status()["queue"]',
     "get_storage": 'client.installation.storage()["clips"]["bytes"]',
     "get_settings": 'client.installation.settings()["limits"]',
