@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
@@ -36,7 +35,7 @@ from clipengine.tracing import bind
 from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.children.process import Child
+from clipengine.work.children.running import RunningChildren
 from clipengine.work.jobs.piece_probe import ProbedPieces, read_folder_facts, read_piece_facts
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.recording_files import digest_of_file
@@ -71,13 +70,11 @@ class Prober(Jobs[Probe]):
     ) -> None:
         super().__init__(context)
         self._store = store
-        self._pool = pool
         self._suspects_allowed = suspects_allowed
         self._encoding = encoding
         self._base_url = playlist_base_url
         self._sidecars = Sidecars(self._ledger, store)
-        self._lock = threading.Lock()
-        self._children: set[Child] = set()
+        self._children = RunningChildren(pool.take)
 
     def claim(self) -> Probe | None:
         return self._ledger.recordings.claim_probe(self._owner, suspects=self._suspects_allowed())
@@ -134,9 +131,7 @@ class Prober(Jobs[Probe]):
 
     def interrupt(self) -> None:
         """Kill the running children. Their recordings are probed again."""
-        with self._lock:
-            for child in self._children:
-                child.kill()
+        self._children.kill()
 
     def _store_facts(self, probe: Probe, result: Message, texts: bytes, info: StoredObject, digest: str | None) -> None:
         """Validate and store the report of the child. Raises DecoderCrashed if it cannot be stored."""
@@ -202,17 +197,11 @@ class Prober(Jobs[Probe]):
 
     def _run(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
         """Return the report of a child, and the texts that it found."""
-        child = self._pool.take()
-        with self._lock:
-            self._children.add(child)
         try:
-            return child.run(job, reader, watch=self._watch)
+            return self._children.run(job, reader, watch=self._watch)
         except LOST_CHILD:
             self._watch(None)
             raise
-        finally:
-            with self._lock:
-                self._children.discard(child)
 
     def _watch(self, message: Message | None) -> None:
         if self.stopping.is_set():

@@ -7,7 +7,6 @@ looks at it, and otherwise many at once.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
@@ -46,7 +45,7 @@ from clipengine.timecode import now_ms
 from clipengine.tracing import bind
 from clipengine.work.children.jobs import Message, probe_job, scan_job
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.children.process import Child
+from clipengine.work.children.running import RunningChildren
 from clipengine.work.jobs.piece_probe import scans_of
 from clipengine.work.jobs.piece_texts import read_texts
 from clipengine.work.retry import Stopping, retry_until_written
@@ -95,12 +94,10 @@ class Refresher(Jobs[Refresh]):
     ) -> None:
         super().__init__(context)
         self._store = store
-        self._pool = pool
         self._encoding = encoding
         self._base_url = playlist_base_url
         self._followed: dict[str, _Followed] = {}
-        self._lock = threading.Lock()
-        self._children: set[Child] = set()
+        self._children = RunningChildren(pool.take)
 
     def claim(self) -> Refresh | None:
         return self._ledger.live.claim(self._owner)
@@ -155,9 +152,7 @@ class Refresher(Jobs[Refresh]):
 
     def interrupt(self) -> None:
         """Kill the running children. Their recordings are refreshed again."""
-        with self._lock:
-            for child in self._children:
-                child.kill()
+        self._children.kill()
 
     # ---- reading of playlists
 
@@ -307,14 +302,9 @@ class Refresher(Jobs[Refresh]):
         return Added(tail, growth, facts.model_copy(update={"duration": duration}))
 
     def _scan(self, index: PieceIndex, reader: PiecesReader) -> Message:
-        child = self._pool.take()
-        with self._lock:
-            self._children.add(child)
         try:
-            return child.run(scan_job(index, probe_job(self._encoding)), reader, watch=self._watch)[0]
+            return self._children.run(scan_job(index, probe_job(self._encoding)), reader, watch=self._watch)[0]
         finally:
-            with self._lock:
-                self._children.discard(child)
             self._watch(None)
 
     def _watch(self, message: Message | None) -> None:

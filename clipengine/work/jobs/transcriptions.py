@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
@@ -29,7 +28,7 @@ from clipengine.tracing import bind
 from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.children.process import Child
+from clipengine.work.children.running import RunningChildren
 from clipengine.work.recording_files import open_recording
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.transcribers.passages import MAX_SECONDS, is_silent, read_passage, total_samples
@@ -61,12 +60,10 @@ class TranscriptionJobs(Jobs[Transcription]):
     ) -> None:
         super().__init__(context)
         self._store = store
-        self._pool = pool
         self._sources = sources
         self._encoding = encoding
         self._may_run = may_run
-        self._lock = threading.Lock()
-        self._children: set[Child] = set()
+        self._children = RunningChildren(pool.take)
 
     def claim(self) -> Transcription | None:
         return self._ledger.transcriptions.claim(self._owner, self._sources) if self._sources else None
@@ -125,9 +122,7 @@ class TranscriptionJobs(Jobs[Transcription]):
         """Kill the running children and end the requests. Finished passages are kept."""
         for source in self._sources.values():
             source.close()
-        with self._lock:
-            for child in self._children:
-                child.kill()
+        self._children.kill()
 
     def report(self, item: Transcription, progress: float) -> None:
         """Record the progress. Raises ClaimLost if the transcription was cancelled or deleted."""
@@ -180,19 +175,12 @@ class TranscriptionJobs(Jobs[Transcription]):
 
     def _decode(self, reader: ObjectReader, report: _Report, job: Job) -> bytes:
         """Return what a child reads from the recording."""
-        child = self._pool.take()
-        with self._lock:
-            self._children.add(child)
         try:
             with as_recording_errors():
-                return child.run(job, reader, watch=lambda message: report(None))[1]
+                return self._children.run(job, reader, watch=lambda message: report(None))[1]
         except LOST_CHILD:
             report(None)
             raise
-        finally:
-            with self._lock:
-                self._children.discard(child)
-            child.close()
 
 
 class _Report:

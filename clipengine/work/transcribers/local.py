@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import importlib.util
 import os
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from clipengine.settings import Encoding, Transcription
 from clipengine.stores.base import StoredObject
 from clipengine.work.children.jobs import Message, transcribe_job
 from clipengine.work.children.process import Child
+from clipengine.work.children.running import RunningChildren
 from clipengine.work.transcribers.transcriber import Report, length_of
 
 _NEEDED = ("model.bin", "config.json", "tokenizer.json")
@@ -45,9 +45,7 @@ class LocalTranscriber:
         self._encoding = encoding
         self._settings = settings
         self._folder = settings.model_folder
-        self._take_child = take_child
-        self._lock = threading.Lock()
-        self._children: set[Child] = set()
+        self._children = RunningChildren(take_child)
 
     def transcribe(self, samples: array.array[int], *, language: str | None, report: Report) -> Spoken:
         seconds, model = length_of(samples), model_files(self._folder)
@@ -56,12 +54,9 @@ class LocalTranscriber:
         def watch(message: Message | None) -> None:
             report(None if message is None else message["part"])
 
-        child = self._take_child()
-        with self._lock:
-            self._children.add(child)
         try:
             with _SamplesReader(samples) as reader:
-                _, answer = child.run(job, reader, watch=watch)
+                _, answer = self._children.run(job, reader, watch=watch)
             return parse_spoken(answer, seconds=seconds)
         except ValueError as error:
             raise TranscriberFailed(f"the model's answer is invalid: {error}") from error
@@ -72,15 +67,9 @@ class LocalTranscriber:
             raise
         except ClipEngineError as error:
             raise TranscriberFailed(f"the model cannot transcribe the audio: {error.message}") from error
-        finally:
-            with self._lock:
-                self._children.discard(child)
-            child.close()
 
     def close(self) -> None:
-        with self._lock:
-            for child in self._children:
-                child.kill()
+        self._children.kill()
 
 
 def _whisper_tag(language: str | None) -> str | None:

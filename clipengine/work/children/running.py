@@ -1,0 +1,37 @@
+"""Children that run a job at the moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from clipengine.stores.base import ObjectReader
+from clipengine.work.children.jobs import Job, Message
+from clipengine.work.children.process import Child, Watch
+
+
+class RunningChildren:
+    """Runs each job in a new child, which another thread can kill. Thread-safe."""
+
+    def __init__(self, take: Callable[[], Child]) -> None:
+        self._take = take
+        self._lock = threading.Lock()
+        self._running: set[Child] = set()
+
+    def run(self, job: Job, reader: ObjectReader, *, watch: Watch) -> tuple[Message, bytes]:
+        """Return the result of the job and its binary part, see `Child.run`."""
+        child = self._take()
+        with self._lock:
+            self._running.add(child)
+        try:
+            return child.run(job, reader, watch=watch)
+        finally:
+            with self._lock:
+                self._running.discard(child)
+
+    def kill(self) -> None:
+        """Kill the children. Their jobs raise DecoderKilled or the exception of their watch."""
+        with self._lock:
+            running = list(self._running)
+        for child in running:
+            child.kill()
