@@ -15,7 +15,7 @@ from clipengine.stores.base import StoredObject
 from clipengine.work.children.jobs import Message, transcribe_job
 from clipengine.work.children.process import Child
 from clipengine.work.children.running import RunningChildren
-from clipengine.work.transcribers.transcriber import Report, length_of
+from clipengine.work.transcribers.transcriber import Report, length_of, whisper_language
 
 _NEEDED = ("model.bin", "config.json", "tokenizer.json")
 _FILES = (*_NEEDED, "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
@@ -49,7 +49,8 @@ class LocalTranscriber:
 
     def transcribe(self, samples: array.array[int], *, language: str | None, report: Report) -> Spoken:
         seconds, model = length_of(samples), model_files(self._folder)
-        job = transcribe_job(self._encoding, self._settings, model, seconds=seconds, language=_whisper_tag(language))
+        tag = whisper_language(language)
+        job = transcribe_job(self._encoding, self._settings, model, seconds=seconds, language=tag)
 
         def watch(message: Message | None) -> None:
             report(None if message is None else message["part"])
@@ -70,11 +71,6 @@ class LocalTranscriber:
 
     def close(self) -> None:
         self._children.kill()
-
-
-def _whisper_tag(language: str | None) -> str | None:
-    """Return the tag as Whisper knows it: without script and region."""
-    return None if language is None or language == "und" else language.partition("-")[0]
 
 
 class _SamplesReader:

@@ -16,7 +16,7 @@ from clipengine.outbound.network import SenderClosed
 from clipengine.outbound.posts import PostAnswer, Poster, PostFailed
 from clipengine.settings import Transcription
 from clipengine.work.retry import Stopping
-from clipengine.work.transcribers.transcriber import Report, length_of
+from clipengine.work.transcribers.transcriber import Report, length_of, whisper_language
 
 _TRANSIENT = (408, 425, 429)
 _REPORT_SECONDS = 1.0
@@ -63,8 +63,8 @@ class ServerTranscriber:
         fields += [("timestamp_granularities[]", each) for each in ("word", "segment")]
         if self._settings.model:
             fields.append(("model", self._settings.model))
-        if language is not None and language != "und":
-            fields.append(("language", language.partition("-")[0]))
+        if (tag := whisper_language(language)) is not None:
+            fields.append(("language", tag))
         return fields
 
 

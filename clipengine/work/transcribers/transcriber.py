@@ -28,3 +28,8 @@ class SpeechSource(Protocol):
 
 def length_of(samples: array.array[int]) -> float:
     return len(samples) / SAMPLE_RATE
+
+
+def whisper_language(language: str | None) -> str | None:
+    """Return the tag as Whisper and its servers know it, without script and region; None has it detected."""
+    return None if language is None or language == "und" else language.partition("-")[0]
