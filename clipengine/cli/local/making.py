@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from clipengine.cli.local.children import StartChild
-from clipengine.cli.local.probe import LocalProbe, probe_local
+from clipengine.cli.local.probe import probe_local
 from clipengine.cli.local.subtitles import LocalSubtitles
 from clipengine.clips.clip import ClipResult, Recording
 from clipengine.clips.edit import Part, PlannedPart, bounds
@@ -28,7 +28,7 @@ from clipengine.errors import InvalidTimeRange, SettingsError
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
-from clipengine.settings import Encoding, Settings
+from clipengine.settings import Settings
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
@@ -98,17 +98,17 @@ def cut_once(
 
     `on_progress` receives the encoded fraction, 0 to 1. Raises the errors that a clip of the API fails with.
     """
-    store, key = locate(settings, source)
     encoding, rules = settings.encoding, settings.clip_rules.unlimited
     with ExitStack() as stack:
         temporary = stack.enter_context(_replaced(output))
-        reader = None if isinstance(key, FolderSource) else stack.enter_context(closing(store.open(key)))
+        store, opened = stack.enter_context(open_source(settings, source))
         # One child for all jobs, because its start costs as much as a second of encoding.
         program: Program = "burner" if clip.subtitles.burns else "maker"
-        encoder = _Encoder(start_child(program, sandbox=encoding.sandbox), reader, on_progress)
-        stack.callback(encoder.close)
-        probed = encoder.probe(store, key, clip, encoding)
+        child = stack.enter_context(closing(start_child(program, sandbox=encoding.sandbox)))
+        seconds = clip.seconds + 2 * searched_seconds(clip.snap, len(clip.ranges))
+        probed = probe_local(store, opened, probe_job(encoding, cut_seconds=seconds), child, clip.variant)
         stack.enter_context(closing(probed.reader))
+        encoder = _Encoder(child, probed.reader, on_progress)
         texts = LocalTexts(clip.subtitles, clip.subtitles.choose(probed.texts), probed.texts)
         _check_starts(clip, probed.facts)
         # It starts while the clip is cut, and is ready when the clip is.
@@ -179,24 +179,12 @@ class LocalTexts:
 class _Encoder:
     """A child with SOURCE. As a context manager, it ends the child."""
 
-    def __init__(self, child: Child, reader: ObjectReader | None, on_progress: Callable[[float], None]) -> None:
+    def __init__(self, child: Child, reader: ObjectReader, on_progress: Callable[[float], None]) -> None:
         self._child = child
         self._reader = reader
         self._on_progress = on_progress
-        self.close = child.close
-
-    def probe(self, store: Store, key: str | FolderSource, clip: LocalClip, encoding: Encoding) -> LocalProbe:
-        """Probe SOURCE. Further jobs get the reader of its file or its pieces."""
-        length = clip.seconds
-        length += 2 * searched_seconds(clip.snap, len(clip.ranges))
-        source = key if isinstance(key, FolderSource) else self._reader
-        assert source is not None
-        probed = probe_local(store, source, probe_job(encoding, cut_seconds=length), self._child, clip.variant)
-        self._reader = probed.reader
-        return probed
 
     def run(self, job: Job, *, output: int | None = None, keep: bool = False) -> tuple[Message, bytes]:
-        assert self._reader is not None
         return self._child.run(job, self._reader, output=output, watch=self._watch, keep=keep)
 
     def _watch(self, message: Message | None) -> None:
@@ -207,16 +195,16 @@ class _Encoder:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
+        self._child.close()
 
 
 def read_facts(settings: Settings, source: str, variant: VariantChoice | None = None) -> SourceFacts:
     """Return the facts of a file or an object. Raises RecordingError."""
-    store, key = locate(settings, source)
-    with ExitStack() as stack:
-        opened = key if isinstance(key, FolderSource) else stack.enter_context(closing(store.open(key)))
-        encoder = stack.enter_context(closing(Child(sandbox=settings.encoding.sandbox)))
-        probed = probe_local(store, opened, probe_job(settings.encoding), encoder, variant or VariantChoice())
+    with (
+        open_source(settings, source) as (store, opened),
+        closing(Child(sandbox=settings.encoding.sandbox)) as child,
+    ):
+        probed = probe_local(store, opened, probe_job(settings.encoding), child, variant or VariantChoice())
         probed.reader.close()
     return probed.facts
 
@@ -226,7 +214,18 @@ def is_pattern(source: str) -> bool:
     return _PATTERN.search(source) is not None and "://" not in source and not Path(source).exists()
 
 
-def locate(settings: Settings, source: str) -> tuple[Store, str | FolderSource]:
+@contextmanager
+def open_source(settings: Settings, source: str) -> Iterator[tuple[Store, ObjectReader | FolderSource]]:
+    """Yield the store of a source, and the open file or playlist, or the folder with a camera's files."""
+    store, key = _locate(settings, source)
+    if isinstance(key, FolderSource):
+        yield store, key
+        return
+    with closing(store.open(key)) as reader:
+        yield store, reader
+
+
+def _locate(settings: Settings, source: str) -> tuple[Store, str | FolderSource]:
     """Return the store, and the key or the folder of a source."""
     if is_pattern(source):
         parts = Path(source).absolute().parts

@@ -11,14 +11,13 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.local.making import locate
+from clipengine.cli.local.making import open_source
 from clipengine.cli.local.probe import LocalProbe, probe_local
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.clips.texts.cues import WRITTEN_TYPES, Cue, WrittenFormat, format_cues, moved
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import NoMediaInRange, TranscriptionOff
-from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Settings
 from clipengine.work.children.jobs import Job, probe_job
@@ -85,8 +84,7 @@ def _cues(settings: Settings, source: str, language: str | None, track: int) -> 
         hint = "Give --model-folder, or set transcription.url in the settings."
         raise TranscriptionOff("no transcriber is configured", hint=hint)
     with ExitStack() as stack:
-        store, key = locate(settings, source)
-        opened = key if isinstance(key, FolderSource) else stack.enter_context(closing(store.open(key)))
+        store, opened = stack.enter_context(open_source(settings, source))
         pool = stack.enter_context(closing(ChildPool(sandbox=settings.encoding.sandbox, ahead=0)))
         child = Child(sandbox=settings.encoding.sandbox)
         probed = probe_local(store, opened, probe_job(settings.encoding), child, VariantChoice())
