@@ -95,6 +95,21 @@ def test_timelapse_of_many_files_seeks_in_their_pieces(tmp_path: Path) -> None:
         assert at * 2 * 25 - 50 <= number <= at * 2 * 25, (at, number)
 
 
+def test_damage_in_the_pieces_of_a_timelapse_has_a_warning(tmp_path: Path) -> None:
+    video, audio = VideoPart(every(25, 60), F(25), gop=50, b_frames=2), AudioPart(seconds=F(60))
+    camera = ts_playlist(tmp_path / "camera.m3u8", video=video, audio=audio)
+    piece = sorted(tmp_path.glob("*.ts"))[2]
+    keyframe = b"\0\0\1\x65"
+    data = piece.read_bytes()
+    assert keyframe in data
+    at = data.index(keyframe) + len(keyframe)
+    piece.write_bytes(data[:at] + b"\1\x55" + data[at + 2 :])  # the slice begins after the end of the picture
+    clip = LocalClip([(F(0), F(60))], options=Output.model_validate({"speed": 20, "fps": 10}))
+    made = cut_once(Settings(), str(camera.path), tmp_path / "clip.mp4", clip, on_progress=lambda done: None)
+    assert made.frames == 30
+    assert made.warnings == ["packets_damaged: 1 damaged packets were skipped"]
+
+
 def test_parts_of_a_timelapse_keep_its_rate(tmp_path: Path) -> None:
     camera = _made(tmp_path, "mp4", 50)
     parts = [(camera.path, F(3), F(23)), (camera.path, F(30), F(51))]

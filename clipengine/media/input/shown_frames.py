@@ -66,7 +66,7 @@ def shown_frames(
     damage = Damage() if damage is None else damage
     frames: _PieceFrames | _SeekingReader | _SequentialReader
     if isinstance(seek_index, PieceSeekIndex):
-        frames = _PieceFrames(reader, facts, seek_index, threads)
+        frames = _PieceFrames(reader, facts, seek_index, threads, damage)
     elif can_seek(facts):
         frames = _SeekingReader(reader, facts, threads, damage)
     else:
@@ -75,12 +75,26 @@ def shown_frames(
 
 
 def events_at(
-    reader: MediaReader, facts: SourceFacts, at: Fraction, *, threads: int, seek_index: SeekIndex | None
+    reader: MediaReader,
+    facts: SourceFacts,
+    at: Fraction,
+    *,
+    threads: int,
+    seek_index: SeekIndex | None,
+    damage: Damage | None = None,
 ) -> Generator[Event]:
-    """Yield the events of the shortest range that shows the frame at a time."""
+    """Yield the events of the shortest range that shows the frame at a time.
+
+    `damage.packets` becomes at least the number of packets that do not decode.
+    """
     cut = _cut_at(facts.video, at)
     with open_seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker:
-        yield from ClipDecoder(seeker, cut, threads=threads).events()
+        decoder = ClipDecoder(seeker, cut, threads=threads)
+        try:
+            yield from decoder.events()
+        finally:
+            if damage is not None:
+                damage.packets = max(damage.packets, decoder.damage.packets)  # a packet may be read twice
 
 
 def can_seek(facts: SourceFacts) -> bool:
@@ -110,28 +124,33 @@ def _decoded_alone(packet: Packet[Any]) -> av.VideoFrame | None:
 class _PieceFrames:
     """Reads the frames at given times from the pieces of a recording."""
 
-    def __init__(self, reader: MediaReader, facts: SourceFacts, pieces: PieceSeekIndex, threads: int) -> None:
+    def __init__(
+        self, reader: MediaReader, facts: SourceFacts, pieces: PieceSeekIndex, threads: int, damage: Damage
+    ) -> None:
         self._reader = reader
         self._facts = facts
         self._pieces = pieces
         self._threads = threads
+        self._damage = damage
 
     def frames(self, moments: Sequence[Fraction]) -> Iterator[TimedFrame]:
         far_apart = _are_far_apart(moments)
         for moment in moments:
-            frame = self._keyframe(moment, moments[1] - moments[0]) if far_apart else None
+            damage = Damage()
+            frame = self._keyframe(moment, moments[1] - moments[0], damage) if far_apart else None
             if frame is None:
-                frame = self._exact(moment)
+                frame = self._exact(moment, damage)
+            self._damage.packets += damage.packets
             if frame is not None:
                 yield moment, frame
 
-    def _exact(self, moment: Fraction) -> av.VideoFrame | None:
-        for event in events_at(self._reader, self._facts, moment, threads=self._threads, seek_index=self._pieces):
-            if isinstance(event, VideoFrameEvent):
-                return event.frame
-        return None
+    def _exact(self, moment: Fraction, damage: Damage) -> av.VideoFrame | None:
+        facts, pieces, threads = self._facts, self._pieces, self._threads
+        events = events_at(self._reader, facts, moment, threads=threads, seek_index=pieces, damage=damage)
+        frames = [event.frame for event in events if isinstance(event, VideoFrameEvent)]  # all, to count the damage
+        return frames[0] if frames else None
 
-    def _keyframe(self, moment: Fraction, within: Fraction) -> av.VideoFrame | None:
+    def _keyframe(self, moment: Fraction, within: Fraction, damage: Damage) -> av.VideoFrame | None:
         """Return the keyframe at or at most `within` before a time, or None."""
         cut = _cut_at(self._facts.video, moment)
         with open_seeker(self._reader, self._facts, cut, video=True, audio=(), seek_index=self._pieces) as seeker:
@@ -139,7 +158,9 @@ class _PieceFrames:
             timed = next(seeker.packets(), None)
             if timed is None or not timed.packet.is_keyframe or not moment - within <= timed.time <= moment:
                 return None
-            return _decoded_alone(timed.packet)
+            frame = _decoded_alone(timed.packet)
+            damage.packets += frame is None
+            return frame
 
 
 class _SeekingReader:

@@ -39,7 +39,7 @@ class TimelapseDecoder:
         self._threads = threads
         self._seek_index = seek_index
         self.damage = Damage()
-        self.last_time: Fraction | None = None  # recording time of the last frame
+        self.last_time: Fraction | None = None  # recording time up to which the last frame is shown
 
     def events(self) -> Generator[Event]:
         start = self._cut.start + self._lead
@@ -56,7 +56,7 @@ class TimelapseDecoder:
             event = VideoFrameEvent(moment - self._cut.start, frame)
             if self.last_time is None:
                 yield BeginEvent(self._cut.start, frame)
-            self.last_time = moment
+            self.last_time = moment + self._step
             yield event
         if self.last_time is None:
             yield BeginEvent(self._cut.start, None)

@@ -1,8 +1,7 @@
 """JPEG previews of a recording: a single frame, and a filmstrip for a timeline.
 
-A frame is selected by the rule of a clip's first frame, so the preview shows the frame that a clip will begin with. If
-the tiles of a filmstrip are far apart, each shows the keyframe before its time: one frame is decoded instead of
-hundreds.
+A frame is selected by the rule of a clip's first frame, so the preview shows the frame that a clip will begin with. The
+tiles of a filmstrip show the frames of `shown_frames`.
 """
 
 from __future__ import annotations
@@ -18,9 +17,7 @@ from clipengine.clips.options.picture_size import unstated_ratio
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.preview_pyramid import tile_moments
 from clipengine.errors import NoMediaInRange
-from clipengine.media.input.container import (
-    media_errors,
-)
+from clipengine.media.input.container import media_errors
 from clipengine.media.input.events import VideoFrameEvent
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.shown_frames import events_at, shown_frames
@@ -34,9 +31,6 @@ from clipengine.media.video.rotate import rotation_of
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 from clipengine.recordings.seek_index import SeekIndex
 
-_MIN_SECONDS = Fraction(1, 25)
-# Closer tiles are decoded in one pass and exact; for others each keyframe is found by seeking.
-_SEEK_SECONDS = Fraction(1)
 _QUALITY = 5
 _MAX_SIDE = 65_500  # the limit of JPEG
 
