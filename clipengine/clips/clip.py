@@ -5,6 +5,7 @@ The first nine keys of the clip object are a contract of the hosted API: their o
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -290,14 +291,14 @@ class Recording:
         return round(float(self.facts.duration), 6) if self.facts else None
 
     @property
+    def known_end(self) -> float:
+        """The end for ranges; infinite while the recording is written or not probed, as it may have any."""
+        seconds = self.duration_seconds
+        return math.inf if seconds is None or self.state == "recording" else seconds
+
+    @property
     def clock(self) -> Clock | None:
         """The clock, by the first that is known: a request, its pieces, its file."""
         created = self.facts and self.facts.creation_time
         found = Clock.from_object(self.found_clock) if self.found_clock else Clock.of_file(created) if created else None
         return found if self.given_start is None else Clock.given(self.given_start, found)
-
-    @property
-    def started_at(self) -> int | None:
-        """Start of the recording in ms since 1970, if it is known."""
-        clock = self.clock
-        return None if clock is None else clock.time_at(0)

@@ -152,11 +152,11 @@ def _resolve(
     if request.last_seconds is not None:
         request = _up_to_the_end(request, source)
     profile = _profile(request, rules)
-    longest = rules.longest_range_of(profile)
+    longest_range = rules.longest_range_of(profile)
     seconds = (
-        _check_parts(request.parts, sources, rules.shortest, longest)
+        _check_parts(request.parts, sources, rules.shortest, longest_range)
         if request.parts
-        else _check_one_range(request, source.recording, rules.shortest, longest)
+        else _check_one_range(request, source.recording, rules.shortest, longest_range)
     )
     longest = profile.longest_clip(rules.longest)
     if profile.output.to_seconds is not None:
@@ -222,16 +222,10 @@ def _profile(request: ClipRequest, rules: ClipRules) -> Profile:
 
 def _check_one_range(request: ClipRequest, recording: Recording, shortest: float, longest: float) -> float:
     """Check the range of a clip without parts, and return its seconds."""
-    known = _known_end(recording)
+    known = recording.known_end
     start, end = request.start_seconds, request.end_seconds
     check_range(start, end, duration=known, shortest=shortest, longest=longest)
     return min(end, known) - start
-
-
-def _known_end(recording: Recording) -> float:
-    """Return the end of the recording; one that is still written, or not probed yet, may have any."""
-    seconds = recording.duration_seconds
-    return math.inf if seconds is None or recording.state == "recording" else seconds
 
 
 def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], shortest: float, longest: float) -> float:
@@ -242,7 +236,7 @@ def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], short
             recording = sources[part.recording_id].recording
             with located(pointer="/recording_id"):
                 sources[part.recording_id].facts  # noqa: B018 - raises RecordingNotComplete
-            durations[part.recording_id] = _known_end(recording)
+            durations[part.recording_id] = recording.known_end
             duration = durations[part.recording_id]
             check_range(part.start_seconds, part.end_seconds, duration=duration, shortest=0, longest=math.inf)
     total = total_seconds(parts, durations)

@@ -5,7 +5,6 @@ Nothing after the resolution of a request knows about times.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,9 +59,8 @@ def _placed_parts(request: ClipRequest, sources: Mapping[str, TimedSource]) -> I
 
 def _seconds_of(times: TimeRange, source: TimedSource) -> tuple[float, float]:
     """Return the range of these times on the timeline. Raises InvalidTimeRange if it is not in the recording."""
-    duration, clock = float(source.facts.duration), source.recording.clock
-    if source.recording.state == "recording":
-        duration = math.inf  # a clip waits for what is not recorded yet
+    source.facts  # noqa: B018 - raises RecordingNotComplete
+    duration, clock = source.recording.known_end, source.recording.clock
     if clock is None:
         raise ClockUnknown(f"the time of day of the recording {source.recording.recording_id} is not known")
     with located(pointer="/start_time"):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from typing_extensions import TypedDict
 
 from clipengine.clips.clip import MAX_SHOWN_GAPS, Recording
-from clipengine.objects.base import ApiObject, JobObject, MaybeTime, RecordingStatus, Time, described
+from clipengine.objects.base import ApiObject, JobObject, MaybeTime, RecordingStatus, Time, described, shown_time
 from clipengine.objects.clip import ErrorObject
 from clipengine.recordings.clock import ClockSource
 from clipengine.recordings.facts import SourceFacts, VideoFacts
@@ -184,6 +184,7 @@ class RecordingObject(JobObject):
             media=recording.facts and _media(recording.facts),
             gaps=(recording.gaps or [])[:MAX_SHOWN_GAPS],
             gaps_count=len(recording.gaps or []),
+            started_at=None if clock is None else shown_time(clock.time_at(0)),
             clock=clock and ClockObject(source=clock.source, accuracy_seconds=clock.accuracy_seconds),
             **given,
         )

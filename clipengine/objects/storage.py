@@ -19,12 +19,12 @@ class AmountObject(TypedDict):
 
 @described
 class LargeRecordingObject(TypedDict):
-    """One of the largest recordings. A recording of many files has the size of its playlist."""
+    """One of the largest recordings."""
 
     recording_id: str
     name: str
     bytes: int
-    """Its size."""
+    """Its size; of a recording of many files, that of all files."""
 
 
 @described
