@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import asyncio
 import socket
 import threading
 import time
@@ -272,6 +273,21 @@ def test_streams_opened_together_get_each_event_once(server: ApiServer, engine: 
             assert reader.until("clip.ready").data["data"]["clip_id"] == clip.clip_id
         time.sleep(0.4)
         assert not [told for reader in readers for told in list(reader.told.queue)]
+
+
+def test_client_with_the_headers_misses_no_event(
+    server: ApiServer, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_reader = events.Feed._start_reader
+
+    async def slowly(feed: events.Feed) -> None:
+        await asyncio.sleep(0.5)
+        await start_reader(feed)
+
+    monkeypatch.setattr(events.Feed, "_start_reader", slowly)
+    with server.client() as http, http.stream("GET", "/v1/events") as answer:
+        engine.finish(clip)
+        assert Reader(answer).until("clip.ready").data["data"]["clip_id"] == clip.clip_id
 
 
 def test_stream_survives_a_ledger_error(

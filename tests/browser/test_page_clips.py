@@ -76,6 +76,33 @@ class TestClips:
         client.clips.wait(doomed.clip_id)
         client.recordings.delete(victim.recording_id)  # its object is another one now: no list can show its frame
 
+    def test_clip_that_ends_while_the_list_is_loaded_appears(
+        self, browser: Any, server: RunningServer, recording: Recording
+    ) -> None:
+        with opened(browser, server) as page:
+            answers: list[Any] = []
+            page.route("**/v1/clips?*", lambda route: answers.append((route, route.fetch())), times=1)
+            page.goto(f"{server.url}/#/clips")
+            while not answers:
+                page.wait_for_timeout(30)
+            server.client().clips.create(recording.recording_id, "in between", 0.2, 0.6).wait()
+            page.wait_for_timeout(1000)  # its events arrive
+            for route, answer in answers:
+                route.fulfill(response=answer)
+            row(page, "in between").wait_for()
+
+    def test_clip_that_ends_before_the_stream_is_open_appears(
+        self, browser: Any, server: RunningServer, recording: Recording
+    ) -> None:
+        client = server.client()
+        client.clips.create(recording.recording_id, "early", 0.2, 0.6).wait()
+        with opened(browser, server) as page:
+            with held(page, "**/v1/events"):
+                page.goto(f"{server.url}/#/clips")
+                row(page, "early").wait_for()
+                client.clips.create(recording.recording_id, "between", 0.2, 0.6).wait()
+            row(page, "between").wait_for()
+
     @pytest.mark.exhaustive
     def test_queued_clip_is_cancelled_retried_and_deleted_by_keyboard(
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film

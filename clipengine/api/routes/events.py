@@ -13,7 +13,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -69,6 +69,7 @@ class Stream:
     key_id: str
     clip_id: str | None
     recording_id: str | None
+    begun: int = 0  # number of the last event before the stream joined the feed
     pending: deque[Message] = field(default_factory=deque)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     closed: bool = False
@@ -101,10 +102,19 @@ AppStatus.enable_automatic_graceful_drain = False
 
 
 class _Answer(EventSourceResponse):
-    """Ends the connection of a client that takes nothing for SEND_SECONDS."""
+    """The events of a stream.
+
+    The stream is in the feed before the headers are sent: a client that has them misses no later event. A client that
+    takes nothing for SEND_SECONDS is disconnected.
+    """
+
+    def __init__(self, feed: Feed, stream: Stream, last_seq: int | None) -> None:
+        super().__init__(feed.follow(stream, last_seq), ping=15, sep="\n")
+        self._joined = feed.joined(stream)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
+        async with self._joined:
+            await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
 
 
 def _of_event(event: Event) -> Message | None:
@@ -136,34 +146,40 @@ class Feed:
     def full(self) -> bool:
         return len(self._streams) >= MAX_STREAMS
 
-    async def follow(self, stream: Stream, last_seq: int | None) -> AsyncIterator[bytes]:
-        """Yield the events after `last_seq` (None: from now on) and all later ones.
-
-        Ends with the stream or the server.
-        """
+    @asynccontextmanager
+    async def joined(self, stream: Stream) -> AsyncIterator[None]:
+        """Offer the stream all events from now on, until the block ends."""
         self._streams.add(stream)
         try:
             await self._start_reader()
-            with self._changes.closing(stream.close):
-                seq = self._seq if last_seq is None else last_seq
-                # Sent first, so that a connection that breaks before any event can resume as well.
-                yield f"id: {seq}\n\n".encode()
-                while last_seq is not None:
-                    past = await run_in_threadpool(self._engine.ledger.events.after, seq)
-                    if not past:
-                        break
-                    seq = past[-1].seq
-                    for found in filter(None, map(_of_event, past)):
-                        if stream.wants(found):
-                            yield found.wire
-                while not stream.closed:
-                    while (message := stream.pop_after(seq)) is not None:
-                        yield message.wire
-                    stream.ready.clear()
-                    if not (stream.pending or stream.closed):
-                        await stream.ready.wait()
+            stream.begun = self._seq
+            yield
         finally:
             self._streams.discard(stream)
+
+    async def follow(self, stream: Stream, last_seq: int | None) -> AsyncIterator[bytes]:
+        """Yield the events after `last_seq` (None: since the stream joined) and all later ones.
+
+        Ends with the stream or the server.
+        """
+        with self._changes.closing(stream.close):
+            seq = stream.begun if last_seq is None else last_seq
+            # Sent first, so that a connection that breaks before any event can resume as well.
+            yield f"id: {seq}\n\n".encode()
+            while last_seq is not None:
+                past = await run_in_threadpool(self._engine.ledger.events.after, seq)
+                if not past:
+                    break
+                seq = past[-1].seq
+                for found in filter(None, map(_of_event, past)):
+                    if stream.wants(found):
+                        yield found.wire
+            while not stream.closed:
+                while (message := stream.pop_after(seq)) is not None:
+                    yield message.wire
+                stream.ready.clear()
+                if not (stream.pending or stream.closed):
+                    await stream.ready.wait()
 
     async def _start_reader(self) -> None:
         async with self._starting:
@@ -256,8 +272,7 @@ def operations(feed: Feed) -> list[Operation]:
         last_seq = _last_seq(call.request.headers.get("last-event-id"))
         await call.in_session(lambda: _check_exists(call))
         stream = Stream(call.key.key_id, query.clip_id, query.recording_id)
-        follow = feed.follow(stream, last_seq)
-        return _Answer(follow, ping=15, sep="\n")
+        return _Answer(feed, stream, last_seq)
 
     answer = Answer(
         200, "Server-sent events until one side ends the connection.", EventObject, media_type="text/event-stream"

@@ -23,7 +23,6 @@ const listeners = new Set();
 let stream = null;
 /** @type {number | undefined} */
 let timer;
-let lost = false;
 
 /**
  * Call the functions of `listener` for every event until `signal` aborts.
@@ -53,11 +52,9 @@ export function connect() {
   stream = new EventSource("/v1/events");
   stream.addEventListener("open", () => {
     setConnected(true);
-    if (lost) dispatch((listener) => listener.resync());
-    lost = false;
+    dispatch((listener) => listener.resync()); // also at first: a view may have been loaded before
   });
   stream.addEventListener("error", () => {
-    lost = true;
     setConnected(false);
     if (stream && stream.readyState === EventSource.CLOSED) {
       disconnect();

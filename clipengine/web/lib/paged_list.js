@@ -89,6 +89,8 @@ export class PagedList {
     this.asked = {};
     this.loaded = false; // whether the skeleton was replaced
     this.complete = false; // whether the page of the current query is shown
+    this.loading = false;
+    this.outdated = false; // whether an item has changed since the page was requested
     this.list = h("ul", {class: picks ? "list rows picking" : "list", "aria-label": name}, Array.from({length: 3}, skeleton));
     this.footer = h("div", {class: "more"});
     this.node = h("div", {class: "clips"}, picks ? picks.bind(this) : null, this.list, this.footer);
@@ -108,6 +110,8 @@ export class PagedList {
   async load() {
     const asked = {limit: this.limit, cursor: this.cursors.at(-1), ...(this.filters ? this.filters.values() : {})};
     this.asked = asked;
+    this.loading = true;
+    this.outdated = false;
     try {
       const page = /** @type {Page<any>} */ (await get(query(this.path, asked), {signal: this.signal}));
       if (this.asked !== asked) return; // the filters or the page have changed meanwhile
@@ -122,7 +126,16 @@ export class PagedList {
       this.list.replaceChildren();
       this.list.hidden = true;
       this.footer.replaceChildren(errorState(error, () => this.load()));
+    } finally {
+      if (this.asked === asked) this.loading = false;
     }
+    if (this.outdated && !this.loading) this.reloadSoon(); // the page may be older than an event that has arrived meanwhile
+  }
+
+  // Load the current page again, as events may have been missed.
+  resync() {
+    if (this.loading) this.outdated = true;
+    else this.load();
   }
 
   // Load the first page of a changed query.
@@ -163,6 +176,7 @@ export class PagedList {
    */
   put(item, {fresh = false} = {}) {
     const id = this.idOf(item);
+    this.outdated = true;
     if (this.items.has(id)) this.items.set(id, item);
     else if (fresh || this.plain) this.items = new Map([[id, item], ...this.items]);
     else {
@@ -176,6 +190,7 @@ export class PagedList {
   /** @param {string} id */
   remove(id) {
     this.picks?.forget(id);
+    this.outdated = true;
     if (!this.items.delete(id)) return;
     const row = this.rows.get(id);
     const focusNext = row ? focusNeighbour(row.node) : () => {};

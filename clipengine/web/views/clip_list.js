@@ -42,7 +42,7 @@ export class ClipList extends PagedList {
     });
     listen(
       {
-        resync: () => this.load(),
+        resync: () => this.resync(),
         deleted: (id) => this.remove(id),
         clip: (clip, name) => this.changed(clip, name),
       },

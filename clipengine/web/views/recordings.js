@@ -139,7 +139,7 @@ export function showRecordings(main, params, signal) {
   filters.field.bind(recordings.list, signal);
   listen(
     {
-      resync: () => recordings.load(),
+      resync: () => recordings.resync(),
       recording: (recording) => recordings.put({...recordings.items.get(recording.recording_id), ...recording}),
     },
     signal,
