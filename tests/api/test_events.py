@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
-import asyncio
 import socket
 import threading
 import time

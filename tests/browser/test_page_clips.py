@@ -56,25 +56,28 @@ class TestClips:
         stored = next(server.data.rglob("victim.mp4"))
         whole = stored.read_bytes()
         stored.write_bytes(b"something else")
-        with opened(browser, server) as page:
-            page.goto(f"{server.url}/#/clips")
-            page.get_by_role("heading", name="Clips", exact=True).wait_for()
-            doomed = client.clips.create(victim.recording_id, "doomed", 0.2, 1.2).wait()
-            assert doomed.error is not None
-            failed = row(page, "doomed")
-            failed.locator("summary").click()
-            failed.get_by_text("register it again").wait_for()
-            assert failed.locator(".why :is(summary, p)").all_text_contents() == [
-                doomed.error.message,
-                doomed.error.hint,
-            ]
-            stored.unlink()
-            stored.write_bytes(whole)
-            page.get_by_role("button", name="Failed", exact=True).click()
-            failed.get_by_role("button", name="Retry").click()
-            until(page, "!document.querySelector('.clip-row .pill.bad') || document.querySelector('.why')")
-        client.clips.wait(doomed.clip_id)
-        client.recordings.delete(victim.recording_id)  # its object is another one now: no list can show its frame
+        try:
+            with opened(browser, server) as page:
+                page.goto(f"{server.url}/#/clips")
+                page.get_by_role("heading", name="Clips", exact=True).wait_for()
+                doomed = client.clips.create(victim.recording_id, "doomed", 0.2, 1.2).wait()
+                assert doomed.error is not None
+                failed = row(page, "doomed")
+                failed.locator("summary").click()
+                failed.get_by_text("register it again").wait_for()
+                assert failed.locator(".why :is(summary, p)").all_text_contents() == [
+                    doomed.error.message,
+                    doomed.error.hint,
+                ]
+                stored.unlink()
+                stored.write_bytes(whole)
+                page.get_by_role("button", name="Failed", exact=True).click()
+                failed.get_by_role("button", name="Retry").click()
+                until(page, "!document.querySelector('.clip-row .pill.bad') || document.querySelector('.why')")
+            client.clips.wait(doomed.clip_id)
+        finally:
+            # Its object is another one: the lists of other tests would request a frame that cannot be read.
+            client.recordings.delete(victim.recording_id)
 
     def test_clip_that_ends_while_the_list_is_loaded_appears(
         self, browser: Any, server: RunningServer, recording: Recording
