@@ -160,6 +160,7 @@ def test_proxies_stream_uploads_and_events(proxy: object, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("proxy", [nginx, caddy], ids=["nginx", "caddy"])
+@pytest.mark.typical(1)
 def test_requests_through_a_proxy_cannot_fill_the_memory(proxy: object, tmp_path: Path) -> None:
     """Row 82 of the faults."""
     port = free_port()

@@ -36,6 +36,7 @@ def test_built_wheel_has_no_problems(wheel: Path) -> None:
     assert metadata_of(wheel)["Version"] == clipengine.__version__
 
 
+@pytest.mark.exhaustive
 def test_release_without_a_dated_section_in_the_changelog_is_rejected(wheel: Path) -> None:
     assert problems(wheel, "## [Unreleased]\n") == ["the changelog has no dated section"]
 

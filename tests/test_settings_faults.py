@@ -66,12 +66,14 @@ def settings_or_one_line(**sources: Any) -> Settings | None:
 
 @QUICK
 @given(name=st.sampled_from(NAMES), text=texts)
+@pytest.mark.exhaustive
 def test_any_text_in_a_variable_gives_settings_or_one_error(name: str, text: str) -> None:
     settings_or_one_line(environ={"CLIPENGINE_" + name.replace(".", "__").upper(): text})
 
 
 @QUICK
 @given(first=st.sampled_from(NAMES), second=st.sampled_from(NAMES), text=texts, other=texts)
+@pytest.mark.exhaustive
 def test_any_two_variables_give_settings_or_one_error(first: str, second: str, text: str, other: str) -> None:
     environ = {"CLIPENGINE_" + name.replace(".", "__").upper(): each for name, each in ((first, text), (second, other))}
     settings_or_one_line(environ=environ)
@@ -114,6 +116,7 @@ def _inline(value: Any) -> str:
 @given(
     content=st.one_of(st.binary(max_size=200), st.sampled_from([b"\xff", b"a = " + b"[" * 5000, b"\x00", b"a.b = 1"]))
 )
+@pytest.mark.exhaustive
 def test_any_bytes_in_the_file_or_a_secret_give_settings_or_one_error(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "file"
@@ -175,7 +178,7 @@ def test_boolean_is_not_accepted_as_a_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["config", "serve", "doctor", "keys list"])
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_every_command_reports_invalid_settings_and_exits_with_1(command: str, tmp_path: Path) -> None:
     environ = os.environ | {"CLIPENGINE_PROFILES": "text", "CLIPENGINE_SERVER__PORT": "a\nb"}
     arguments = [sys.executable, "-m", "clipengine.cli.main", *command.split()]

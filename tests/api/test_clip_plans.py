@@ -88,6 +88,7 @@ SPANS = [("mp4_bframes", 3.2, 5.0), ("mp4_bframes", 1.7, 3.1), ("mp4_25", 1.0, 1
 @pytest.mark.parametrize(
     "spans", cases([SPANS, SPANS[1:3], ONE_FRAME, [*SPANS[:1], ("rotated_90", 0.0, 1.0)]], [SPANS, ONE_FRAME])
 )
+@pytest.mark.typical(1)
 def test_plan_says_of_each_part_whether_it_is_copied(
     engine: RecordedEngine, http: httpx.Client, shelf: Shelf, tmp_path: Path, spans: list[tuple[str, float, float]]
 ) -> None:
@@ -135,6 +136,7 @@ def test_plan_says_why_nothing_can_be_copied(http: httpx.Client, path: str) -> N
         [("mp4_25", "video_only_mp4", "mp4_25")],
     ),
 )
+@pytest.mark.exhaustive
 def test_plan_has_the_warnings_of_the_clip(
     http: httpx.Client, engine: RecordedEngine, shelf: Shelf, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
@@ -205,6 +207,7 @@ def test_plan_has_the_frames_of_an_animation(
 
 
 @pytest.mark.parametrize("fps", cases([None, 10], [None]))
+@pytest.mark.exhaustive
 def test_plan_counts_the_frames_that_are_held_over_a_part_without_video(
     http: httpx.Client, engine: RecordedEngine, shelf: Shelf, tmp_path: Path, fps: int | None
 ) -> None:

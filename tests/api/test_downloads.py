@@ -233,6 +233,7 @@ class TestRanges:
 
 class TestFileNames:
     @pytest.mark.parametrize("label", HOSTILE)
+    @pytest.mark.typical(3)
     def test_label_is_encoded_in_the_header(
         self, http: httpx.Client, engine: RecordedEngine, recording: Recording, label: str
     ) -> None:

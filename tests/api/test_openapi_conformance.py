@@ -114,6 +114,7 @@ PLAN = settings(
         pytest.param(GenerationMode.NEGATIVE, 20, id="negative", marks=pytest.mark.exhaustive),
     ],
 )
+@pytest.mark.exhaustive
 def test_every_operation_conforms_to_the_document(described: Described, mode: GenerationMode, examples: int) -> None:
     server = described.server
     document = httpx.get(f"{server.url}/v1/openapi.json", trust_env=False).json()

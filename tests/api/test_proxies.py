@@ -127,6 +127,7 @@ def test_picture_before_the_first_frame_is_black(http: httpx.Client, engine: Rec
     assert first.to_ndarray(format="gray").max() < 24
 
 
+@pytest.mark.exhaustive
 def test_audio_has_no_seam_between_segments(http: httpx.Client, engine: RecordedEngine, shelf: Shelf) -> None:
     """The difference to the recording is not larger at a join than elsewhere."""
     film = shelf.get("audio_only_flac")
@@ -181,6 +182,7 @@ def test_last_segment_is_not_a_sliver(duration: str, count: int, last: str) -> N
     assert segment.end - segment.start == Fraction(last)
 
 
+@pytest.mark.exhaustive
 def test_segments_are_cached_within_the_limit(
     server: ApiServer, engine: RecordedEngine, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_open_downloads_of_a_link_are_limited(
         assert [http.get(download).status_code, archive.status_code] == [429, 429]
 
 
+@pytest.mark.exhaustive
 def test_downloads_that_are_not_read_use_little_memory(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     """Row 88 of the faults."""
     engine.finish(clip, bytes(30_000_000))

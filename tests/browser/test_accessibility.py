@@ -27,6 +27,7 @@ _JUMPS = (
 
 
 @THEMES
+@pytest.mark.exhaustive
 def test_every_screen_is_accessible(
     browser: Any, server: RunningServer, recording: Recording, judge: Judge, theme: str
 ) -> None:

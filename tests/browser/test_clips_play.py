@@ -54,6 +54,7 @@ def _cut(stage: Stage, film: Film, start: Fraction, end: Fraction, profile: Prof
 
 
 @pytest.mark.parametrize("name", cases(PICTURES, ("default",)))
+@pytest.mark.exhaustive
 def test_clip_of_each_profile_plays(name: str, stage: Stage, shelf: Shelf) -> None:
     profile, mime = PICTURES[name]
     film, player = shelf.get("audio_three_tracks"), stage.player

@@ -86,6 +86,7 @@ def test_code_is_copied_as_shown(browser: Any, server: RunningServer) -> None:
     context.close()
 
 
+@pytest.mark.exhaustive
 def test_documents_work_without_scripts(browser: Any, server: RunningServer) -> None:
     context = browser.new_context(viewport=PHONE, java_script_enabled=False)
     page = context.new_page()

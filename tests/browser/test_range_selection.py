@@ -72,6 +72,7 @@ def test_range_is_selected_by_mouse(browser: Any, server: RunningServer, recordi
         page.locator(".clip-row button.poster:enabled").first.wait_for()
 
 
+@pytest.mark.exhaustive
 def test_times_are_typed_and_handles_moved_by_keys(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         point(page, "In").fill("0:01.010")

@@ -163,6 +163,7 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
     assert (made["first"].start_seconds, made["first"].end_seconds, made["first"].output) == (0.0, 0.4, None)
 
 
+@pytest.mark.exhaustive
 def test_key_divides_the_segment_at_the_playhead(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         mark(page, frames=10, label="whole")

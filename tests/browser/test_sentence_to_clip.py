@@ -73,6 +73,7 @@ class Hands:
         self._page.mouse.up()
 
 
+@pytest.mark.exhaustive
 def test_sentence_in_two_hours_becomes_a_clip_in_few_actions(
     browser: Any, server: RunningServer, meeting: Recording
 ) -> None:

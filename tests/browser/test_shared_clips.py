@@ -35,6 +35,7 @@ def anonymous(browser: Any, server: RunningServer, **options: Any) -> Iterator[A
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.typical(1)
 def test_shared_clip_plays_on_a_phone(
     browser: Any,
     server: RunningServer,

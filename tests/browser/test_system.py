@@ -59,6 +59,7 @@ def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, 
             page.get_by_text("No clip is in progress.").wait_for()
 
 
+@pytest.mark.exhaustive
 def test_key_is_created_shown_once_and_revoked(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(f"{server.url}/#/system")

@@ -57,6 +57,7 @@ def drag(page: Any, node: Any, pixels: float) -> None:
     page.mouse.up()
 
 
+@pytest.mark.exhaustive
 def test_window_of_the_whole_recording_moves_the_view(browser: Any, server: RunningServer, talk: Recording) -> None:
     with studio(browser, server, talk) as page:
         longest = page.evaluate(LONGEST)

@@ -49,6 +49,7 @@ def test_json_output_describes_the_file(film: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("speed", [1, 2])
+@pytest.mark.typical(1)
 def test_parts_follow_each_other_in_the_clip(film: Path, tmp_path: Path, speed: int) -> None:
     target = tmp_path / "clip.mp4"
     parts = ["--part", "5-6", "--part", "0:01-2.5", "--speed", str(speed)]
@@ -249,6 +250,7 @@ def test_folder_that_cannot_be_written_is_named(film: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.typical(1)
 def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, tmp_path: Path) -> None:
     cut = [COMMAND, "cut", str(film), str(tmp_path / "clip.mp4"), "--start", "0", "--end", "5", "--speed", "0.25"]
     command = ["env", f"--default-signal={number.name}", *cut]  # nohup ignores SIGHUP, and the tests inherit that
@@ -395,6 +397,7 @@ def test_source_that_is_not_a_file_is_rejected(source: str, message: str, tmp_pa
 @pytest.mark.parametrize(
     ("source", "name"), [("live.mp4", "live.mp4"), ("/dev/stdin", "/dev/stdin"), ("-", "standard input")]
 )
+@pytest.mark.typical(1)
 def test_pipe_as_source_is_rejected(source: str, name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "live.mp4")
     command = [COMMAND, "cut", source, "clip.mp4", "--start", "1", "--end", "2"]
@@ -406,6 +409,7 @@ def test_pipe_as_source_is_rejected(source: str, name: str, tmp_path: Path) -> N
     assert not (tmp_path / "clip.mp4").exists()
 
 
+@pytest.mark.exhaustive
 def test_output_options_change_the_picture(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "clip.mp4"
     options = ["--start", "1", "--end", "2", "--crop", "0.5,0,0.5,1", "--aspect", "1:1", "--fit", "pad", "--fps", "10"]

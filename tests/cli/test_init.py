@@ -49,6 +49,7 @@ def test_paths_in_the_file_are_absolute(tmp_path: Path) -> None:
     assert found["storage"]["folder"] == str(tmp_path.parent / "films")
 
 
+@pytest.mark.exhaustive
 def test_end_of_input_is_an_error_that_suggests_yes(tmp_path: Path) -> None:
     command = [COMMAND, "init"]
     done = subprocess.run(command, env=clean_environ(), cwd=tmp_path, input="folder\n", capture_output=True, text=True)
@@ -75,6 +76,7 @@ def test_missing_store_keys_are_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.exhaustive
 def test_answers_are_written_and_the_store_is_checked(tmp_path: Path) -> None:
     with Receiver() as store:
         store.answer = lambda request: Answer(403, {"Content-Type": "application/xml"}, DENIED)

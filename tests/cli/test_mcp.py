@@ -220,6 +220,7 @@ def test_internal_errors_reveal_nothing(caplog: pytest.LogCaptureFixture) -> Non
     assert "the tool get_recording failed" in caplog.text
 
 
+@pytest.mark.exhaustive
 def test_message_over_stdin_that_is_too_long_is_rejected_and_the_session_continues(server: RunningServer) -> None:
     lines = [
         HELLO,
@@ -233,6 +234,7 @@ def test_message_over_stdin_that_is_too_long_is_rejected_and_the_session_continu
 
 
 @pytest.mark.parametrize("key", cases(["", "relay_live_x"], ["relay_live_x"]))
+@pytest.mark.exhaustive
 def test_key_that_the_server_rejects_is_reported_at_the_start(server: RunningServer, key: str) -> None:
     answers, code, stderr = exchange(server.url, key, [])
     assert (answers, code) == ([], 1)

@@ -173,7 +173,7 @@ def test_port_in_use_is_reported(tmp_path: Path) -> None:
         (["--host", "no such host", "--port", "0"], 1, "cannot listen on no such host"),
     ],
 )
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_invalid_options_are_reported(tmp_path: Path, options: list[str], code: int, message: str) -> None:
     done = run_command("serve", *options, "--data", str(tmp_path / "data"), cwd=tmp_path)
     assert done.returncode == code
@@ -181,6 +181,7 @@ def test_invalid_options_are_reported(tmp_path: Path, options: list[str], code: 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_options_override_the_file(tmp_path: Path) -> None:
     config = tmp_path / "own.toml"
     config.write_text('[server]\nport = 1\nlog_format = "json"\n')

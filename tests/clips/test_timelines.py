@@ -187,6 +187,7 @@ _VALUES = st.recursive(
 
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(st.dictionaries(st.sampled_from([*clip(), "effects", "media_reference", "media_references"]), _VALUES))
+@pytest.mark.exhaustive
 def test_any_timeline_is_read_or_refused(fields: dict[str, Any]) -> None:
     node = clip() | {"media_references": {}} | fields
     try:

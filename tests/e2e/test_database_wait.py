@@ -60,6 +60,7 @@ def _status(url: str) -> int | None:
 
 
 @pytest.mark.parametrize("command", ["serve", pytest.param("worker", marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
 def test_engine_waits_for_its_database(database: PostgresServer, command: str, tmp_path: Path) -> None:
     with database.database() as url:
         database.stop()

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from tests.support.memory import memory_growth_below
 from tests.support.postgres import database_url, postgres  # noqa: F401 - fixtures
@@ -14,6 +15,7 @@ from tests.support.raw_requests import answer_to, floods
 from tests.support.server import running_worker, shared_folder
 
 
+@pytest.mark.exhaustive
 def test_requests_to_a_worker_cannot_fill_its_memory(database_url: str, tmp_path: Path) -> None:  # noqa: F811
     """Row 82 of the faults."""
     (tmp_path / "store").mkdir()

@@ -119,6 +119,7 @@ def test_changes_and_deletions_are_followed(ledger: Ledger, queue: Queue) -> Non
         assert ledger.database.run("SELECT rowid FROM clip_document_words('foul OR goal')") == []
 
 
+@pytest.mark.typical(1)
 def test_largest_metadata_is_indexed(ledger: Ledger, queue: Queue) -> None:
     alphabet = [chr(0x12000 + number) for number in range(900)]
     values = random.Random(1)
@@ -277,6 +278,7 @@ def test_rows_of_an_older_version_are_found_and_sorted(place: Location, open_led
     assert len(again.recordings.list(RecordingFilter(limit=9, q="final")).data) == 2
 
 
+@pytest.mark.typical(1)
 def test_engines_that_index_older_rows_at_the_same_time_index_each_once(ledger: Ledger, open_ledger: Open) -> None:
     for number in range(1200):
         insert_old_rows(ledger.database, f"{number:04}", None)
@@ -319,6 +321,7 @@ def insert_old_rows(database: Database, number: str, result: str | None) -> None
 
 @pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("filters", [{"q": "goal"}, {"tag": ["all"]}])
+@pytest.mark.typical(1)
 def test_page_of_a_search_that_every_row_matches_costs_the_same_with_more_rows(
     ledger: Ledger, recording: Recording, filters: dict[str, Any]
 ) -> None:

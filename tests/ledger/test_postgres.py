@@ -200,6 +200,7 @@ def own_server() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.mark.exhaustive
 def test_connections_are_replaced_after_a_restart_of_the_server(own_server: PostgresServer, tmp_path: Path) -> None:
     with own_server.database() as url:
         ledger = _open(PostgresLocation(url, tmp_path / "secrets.key"))

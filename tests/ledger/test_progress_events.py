@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from clipengine.clips.clip import Clip
 from clipengine.ledger.ledger import Ledger
 
@@ -14,6 +16,7 @@ def events(ledger: Ledger) -> list[tuple[str, float]]:
     return [(each.type, each.payload["data"]["progress"]) for each in ledger.events.after(0) if each.clip_id]
 
 
+@pytest.mark.typical(1)
 def test_event_is_recorded_for_subscribers_only(ledger: Ledger, queue: Queue) -> None:
     queue(webhook_url="https://own.test/")
     ledger.endpoints.create("https://ready.test", ["clip.ready"], "s" * 16)

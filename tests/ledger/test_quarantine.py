@@ -95,6 +95,7 @@ def test_suspects_run_alone_and_one_at_a_time(ledger: Ledger, queue: Queue, resu
     assert _claim(ledger, engine) == ordinary
 
 
+@pytest.mark.typical(1)
 def test_suspects_wait_until_the_engine_has_been_up_for_a_while(ledger: Ledger, queue: Queue) -> None:
     suspect = queue(priority=9).clip_id
     _die_holding(ledger, 2)

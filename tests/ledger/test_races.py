@@ -130,6 +130,7 @@ for _ in range(3):
 
 
 @pytest.mark.parametrize("acknowledged", [1, 40, 150])
+@pytest.mark.typical(1)
 def test_kill_9_loses_nothing_that_was_acknowledged(
     ledger: Ledger,
     open_ledger: Callable[..., Ledger],

@@ -42,6 +42,7 @@ def test_object_is_registered_once(ledger: Ledger) -> None:
     assert ledger.recordings.get(first.recording_id) == first
 
 
+@pytest.mark.typical(1)
 def test_rewritten_playlist_is_one_recording_for_each_variant(ledger: Ledger) -> None:
     first, _ = _register(ledger, path="a/index.m3u8")
     for number in range(1000):

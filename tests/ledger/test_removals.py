@@ -49,6 +49,7 @@ def test_claims_of_two_engines_share_no_object(ledger: Ledger, open_ledger: Call
     assert not ledger.removals.claimed(["7"])
 
 
+@pytest.mark.typical(1)
 def test_large_batch_is_settled_as_a_whole(ledger: Ledger) -> None:
     with ledger.transaction():
         for number in range(1200):

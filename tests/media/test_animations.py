@@ -102,6 +102,7 @@ def test_picture_is_reframed_and_has_square_pixels(container: str, shelf: Shelf,
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.typical(1)
 def test_colors_are_those_of_the_recording(container: str, tmp_path: Path) -> None:
     """The squares of a BT.709 recording keep their colors, and a slow gradient of time does too."""
     colors = ((200, 40, 40), (40, 180, 60), (50, 60, 210), (235, 235, 235))
@@ -145,6 +146,7 @@ def _write_pictures(path: Path, pictures: list[npt.NDArray[np.uint8]]) -> None:
 
 
 @pytest.mark.parametrize("count", [32, 64, 100, 200])
+@pytest.mark.typical(1)
 def test_flat_colors_of_a_gif_are_those_of_the_recording(count: int, tmp_path: Path) -> None:
     """Each square of a chart has its color, beside the edges between them, which have many more."""
     colors = np.random.default_rng(2).integers(0, 256, (count, 3), dtype=np.uint8)
@@ -164,6 +166,7 @@ def test_flat_colors_of_a_gif_are_those_of_the_recording(count: int, tmp_path: P
         assert found == pytest.approx(color.astype(float), abs=6)
 
 
+@pytest.mark.exhaustive
 def test_noise_in_a_gif_is_as_near_as_with_the_ffmpeg_command(tmp_path: Path) -> None:
     """A natural picture with noise has hundreds of thousands of colors. FFmpeg's own palette counts each of them."""
     film, theirs = tmp_path / "film.mp4", tmp_path / "theirs.gif"

@@ -60,6 +60,7 @@ def _match(source: Samples, at: int, piece: Samples) -> tuple[int, float]:
         ("wma_test.wma", [("0.5", "1.5")]),
     ],
 )
+@pytest.mark.exhaustive
 def test_clips_hold_the_samples_of_a_continuous_decode(
     defects: Path, tmp_path: Path, name: str, ranges: list[tuple[str, str]]
 ) -> None:

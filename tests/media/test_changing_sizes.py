@@ -221,6 +221,7 @@ def _write_broadcast(path: Path, codec: str, ratios: tuple[Fraction, ...]) -> No
 
 
 @pytest.mark.parametrize(("codec", "ratios"), _BROADCASTS.values(), ids=_BROADCASTS)
+@pytest.mark.typical(1)
 def test_change_of_the_sample_aspect_ratio_at_one_size_keeps_the_shape(
     tmp_path: Path, codec: str, ratios: tuple[Fraction, ...]
 ) -> None:
@@ -238,6 +239,7 @@ def test_change_of_the_sample_aspect_ratio_at_one_size_keeps_the_shape(
 
 
 @pytest.mark.parametrize(("codec", "ratios"), _BROADCASTS.values(), ids=_BROADCASTS)
+@pytest.mark.typical(1)
 def test_previews_show_each_frame_with_its_own_sample_aspect_ratio(
     tmp_path: Path, codec: str, ratios: tuple[Fraction, ...]
 ) -> None:

@@ -23,6 +23,7 @@ _SPANS = ((Fraction(1, 5), Fraction(1)), (Fraction(1), Fraction(9, 5)), (Fractio
 
 @pytest.mark.parametrize("kind", cases(["mp4", "mpegts", "matroska"], ("mpegts",)))
 @pytest.mark.parametrize("sound", cases([0, 1], [1]))
+@pytest.mark.exhaustive
 def test_range_that_begins_or_ends_in_damage_has_a_gap_warning(kind: str, sound: int, tmp_path: Path) -> None:
     whole, holed = tmp_path / "whole", tmp_path / "holed"
     whole.write_bytes(film(kind, noise=True, size=256, seconds=2, sound=sound))

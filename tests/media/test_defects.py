@@ -56,6 +56,7 @@ def _faults(path: Path, ranges: tuple[str, ...], folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", cases(_RANGES, ("dance1.avi", "iphone_portrait.mov")))
+@pytest.mark.typical(1)
 def test_clip_equals_a_decode_from_the_head(defects: Path, tmp_path: Path, name: str) -> None:
     assert not _faults(defects / name, _RANGES[name], tmp_path)
 

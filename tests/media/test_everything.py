@@ -101,6 +101,7 @@ def _shown(path: Path) -> Any:
         pytest.param("matroska", "mkv", marks=pytest.mark.exhaustive),
     ],
 )
+@pytest.mark.typical(1)
 def test_clip_carries_what_it_can_and_names_the_rest(form: str, container: Any, tmp_path: Path) -> None:
     recording = _everything(tmp_path / ("film.mkv" if form == "matroska" else "film.mp4"), form)
     path = tmp_path / f"clip.{container}"

@@ -57,6 +57,7 @@ def test_named_cuts_are_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
+@pytest.mark.typical(2)
 def test_any_range_is_exact(shelf: Shelf, tmp_path: Path, name: str, data: st.DataObject) -> None:
     film = shelf.get(name)
     wanted = data.draw(ranges(film))
@@ -89,7 +90,7 @@ def test_only_a_changed_end_is_reported_as_clamped(shelf: Shelf, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["mp4_bframes", "webm_live_vp8", "ts_jumps_back", "audio_only_mp3"])
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_cut_in_a_child_process_is_identical(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)
     start, end, output = Fraction(2017, 1000), Fraction(3203, 1000), tmp_path / "clip.mp4"

@@ -45,6 +45,7 @@ def test_blended_frames_have_no_number() -> None:
 
 
 @pytest.mark.parametrize("rate", [48000, 44100, 16000, 8000])
+@pytest.mark.typical(1)
 def test_audio_is_located_to_a_fraction_of_a_sample(rate: int) -> None:
     at = _F(12345, 10007)
     found = locate(sound_from(1, rate, at, rate // 20), rate, float(at) + 0.05, seed=1)

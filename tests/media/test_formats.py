@@ -128,6 +128,7 @@ def test_opaque_frames_of_a_format_with_alpha_are_no_loss(tmp_path: Path) -> Non
         ("srs_avatar.h264", ["0 1", "4.1 5.9", "11 12.3"]),
     ],
 )
+@pytest.mark.exhaustive
 def test_clip_equals_a_decode_from_the_head(defects: Path, tmp_path: Path, name: str, ranges: list[str]) -> None:
     path, output = defects / name, tmp_path / "clip.mp4"
     seen = watch(path)

@@ -81,7 +81,7 @@ def test_muted_ranges_are_silent_and_nothing_else_is(recording: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("profile", [{}, {"audio": "opus", "container": "mkv"}, {"audio_tracks": "mix"}])
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_audio_fades_linearly_at_both_ends(profile: dict[str, Any], recording: Path, tmp_path: Path) -> None:
     _, tracks = _cut(recording, tmp_path, {"fade_seconds": 2.0}, **profile)
     _, plain = _cut(recording, tmp_path, {}, **profile)
@@ -175,6 +175,7 @@ def test_held_frame_fades_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.8, 3.0])
+@pytest.mark.typical(1)
 def test_speed_keeps_pitch_and_sync(speed: float, tmp_path: Path) -> None:
     time = np.arange(9 * _RATE) / _RATE
     low, high = np.sin(2 * np.pi * 440 * time), np.sin(2 * np.pi * 1760 * time)

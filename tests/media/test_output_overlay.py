@@ -235,6 +235,7 @@ def _logo(style: dict[str, Any]) -> WatermarkImage:
 @pytest.mark.parametrize(
     ("pixel_format", "codec"), [("yuv420p", "h264"), ("yuvj420p", "h264"), ("yuv420p10le", "hevc")]
 )
+@pytest.mark.typical(3)
 def test_watermark_has_its_place_colour_and_opacity(
     pixel_format: str, codec: Any, opacity: float, rotation: int, tmp_path: Path
 ) -> None:
@@ -333,6 +334,7 @@ def _ink(alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         ("hi", "नमस्ते दुनिया"),
     ],
 )
+@pytest.mark.typical(3)
 def test_every_script_is_drawn_with_its_glyphs(language: str, text: str) -> None:
     drawn = _ink(_paint(text, language=language))
     height, width = drawn.shape
@@ -360,6 +362,7 @@ def test_one_line_may_need_several_fonts() -> None:
     assert np.abs(backwards[:, :30].astype(int) - ink[:, :30]).mean() < 8  # the ideographs are at the left in both
 
 
+@pytest.mark.exhaustive
 def test_long_texts_have_limits() -> None:
     for text in ("word " * (MAX_CUE_CHARACTERS // 5), "W" * MAX_CUE_CHARACTERS, "\u0301" * MAX_CUE_CHARACTERS + "x"):
         fonts = _fonts(_track((0, 1000, text)))

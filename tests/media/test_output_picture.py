@@ -132,6 +132,7 @@ def test_focus_moves_on_over_the_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pixel_format", "codec"), [("yuv420p", "h264"), ("yuvj420p", "h264"), ("yuv420p10le", "hevc")]
 )
+@pytest.mark.typical(2)
 def test_pad_shows_all_between_black_bars(pixel_format: str, codec: Any, rotation: int, tmp_path: Path) -> None:
     write_ramp(tmp_path / "ramp.mp4", 320, 180, pixel_format=pixel_format, rotation=rotation)
     deep = {"pixel_format": "yuv420p10le"} if "10" in pixel_format else {}
@@ -284,6 +285,7 @@ def _poster(path: Path, output: Path, profile: Profile) -> bytes:
         ({"max_height": 48}, "the profile changes the size"),
     ],
 )
+@pytest.mark.typical(1)
 def test_changed_picture_is_encoded_instead_of_copied(
     options: dict[str, Any], reason: str, shelf: Shelf, tmp_path: Path
 ) -> None:
@@ -340,6 +342,7 @@ def test_clip_of_another_aspect_does_not_match_its_plan(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rotation", [0, 90])
 @pytest.mark.parametrize(("pixel_format", "codec"), [("yuv420p", "h264"), ("yuv420p10le", "hevc")])
+@pytest.mark.typical(2)
 def test_boxes_are_blurred_in_their_time_and_nothing_else_is(
     pixel_format: str, codec: Any, rotation: int, tmp_path: Path
 ) -> None:
@@ -385,6 +388,7 @@ def test_boxes_are_fractions_of_the_picture_before_it_is_cropped(tmp_path: Path)
 
 
 @pytest.mark.parametrize("speed", cases([0.25, 0.7, 1.5, 16], [0.7, 16]))
+@pytest.mark.typical(1)
 def test_speed_divides_the_times_of_frames_exactly(speed: float, shelf: Shelf, tmp_path: Path) -> None:
     film, start, end = shelf.get("mp4_25"), Fraction(1), Fraction(5)
     plain = read_clip(cut(film, start, end, tmp_path / "plain.mp4", Profile()).path)
@@ -418,6 +422,7 @@ def test_speed_with_a_frame_rate_drops_frames(shelf: Shelf, tmp_path: Path) -> N
         (["2-4"], {"fade_seconds": 0.5, "fps": 10}, 20),
     ],
 )
+@pytest.mark.typical(2)
 def test_held_pictures_fade(
     shelf: Shelf, tmp_path: Path, ranges: list[str], options: dict[str, Any], frames: int
 ) -> None:

@@ -65,6 +65,7 @@ def _profile(limit: int, **profile: Any) -> Profile:
         pytest.param(150_000, {"video": "av1", "preset": "ultrafast"}, marks=pytest.mark.exhaustive),
     ],
 )
+@pytest.mark.exhaustive
 def test_clip_fills_the_limit_and_is_never_larger(
     limit: int, profile: dict[str, Any], noisy: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_unreachable_size_fails(noisy: Path, tmp_path: Path) -> None:
         cut_file(noisy, _START, _END, tmp_path / "clip.mp4", _profile(60_000, audio_bitrate=32_000))
 
 
+@pytest.mark.exhaustive
 def test_smart_clip_that_is_too_large_is_encoded(shelf: Shelf, tmp_path: Path) -> None:
     film, start, end = shelf.get("mp4_bframes"), Fraction(1), Fraction(5)
     copied = cut(film, start, end, tmp_path / "copied.mp4", Profile(render="smart"))

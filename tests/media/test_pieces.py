@@ -82,6 +82,7 @@ def ts(tmp_path_factory: pytest.TempPathFactory) -> Film:
 @pytest.mark.parametrize(
     ("start", "end"), [pytest.param("0", "1.3", marks=pytest.mark.exhaustive), ("3.1", "8.9"), ("10.02", "12")]
 )
+@pytest.mark.typical(1)
 def test_clip_over_the_borders_of_segments_is_exact(ts: Film, start: str, end: str) -> None:
     check_exact(ts, start, end)
 
@@ -102,6 +103,7 @@ def test_wrong_durations_in_the_playlist_do_not_move_a_clip(ts: Film, change: ob
     check_exact(edited(ts, "wrong.m3u8", stated(change)), "7.1", "10.3")  # type: ignore[arg-type]
 
 
+@pytest.mark.exhaustive
 def test_gop_longer_than_a_segment_is_decoded_from_its_keyframe(tmp_path: Path) -> None:
     video = replace(VIDEO, gop=250)
     film = ts_playlist(tmp_path / "index.m3u8", video=video, options={"hls_flags": "split_by_time"})
@@ -114,6 +116,7 @@ def test_clock_that_wraps_between_segments_is_followed(tmp_path: Path) -> None:
     check_exact(film, "9.1", "11.3")
 
 
+@pytest.mark.exhaustive
 def test_counters_that_start_again_are_not_damage(tmp_path: Path) -> None:
     film = ts_playlist(tmp_path / "index.m3u8")
     restart_counters(tmp_path)
@@ -124,6 +127,7 @@ def test_fragmented_mp4_with_a_header_is_exact(tmp_path: Path) -> None:
     check_exact(fmp4_playlist(tmp_path / "index.m3u8"), "3.1", "9.9", "smart")
 
 
+@pytest.mark.exhaustive
 def test_byte_ranges_of_one_object_are_exact(tmp_path: Path) -> None:
     check_exact(fmp4_playlist(tmp_path / "index.m3u8", options={"hls_flags": "single_file"}), "3.1", "9.9")
 
@@ -136,6 +140,7 @@ def test_audio_of_a_separate_playlist_is_exact(tmp_path: Path) -> None:
     assert [track.language for track in facts.audio] == ["en"]
 
 
+@pytest.mark.exhaustive
 def test_variant_is_cut_instead_of_the_largest(tmp_path: Path) -> None:
     film = separate_audio(tmp_path / "master.m3u8")
     film.path.write_text(film.path.read_text().replace("80x44", "320x180"))
@@ -149,6 +154,7 @@ def numbers(reading: ClipReading) -> list[int]:
     return [seen.number if seen.number is not None else -1 for _, seen in reading.frames]
 
 
+@pytest.mark.exhaustive
 def test_discontinuity_to_another_size_loses_no_frame(tmp_path: Path) -> None:
     first = ts_playlist(tmp_path / "a.m3u8")
     second = replace(VIDEO, times=every(25, 4), width=240, height=136, first_number=25 * SECONDS)
@@ -173,6 +179,7 @@ def test_change_of_codec_and_sample_rate_opens_other_decoders(tmp_path: Path) ->
     assert len(found) == 113
 
 
+@pytest.mark.exhaustive
 def test_clear_part_of_a_partly_encrypted_recording_is_cut(ts: Film) -> None:
     film = edited(ts, "partly.m3u8", lambda text: _encrypt(text, 3))
     check_exact(film, "1.1", "3.5")
@@ -203,6 +210,7 @@ def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
     assert made.copied_seconds > 2
 
 
+@pytest.mark.exhaustive
 def test_missing_segment_is_left_out_if_gaps_are_skipped(tmp_path: Path) -> None:
     film = ts_playlist(tmp_path / "index.m3u8")
     (tmp_path / "index002.ts").unlink()
@@ -215,6 +223,7 @@ def test_missing_segment_is_left_out_if_gaps_are_skipped(tmp_path: Path) -> None
     assert [part.offset_seconds for part in made.parts] == [0, pytest.approx(0.96, abs=0.05)]
 
 
+@pytest.mark.exhaustive
 def test_pause_by_the_dates_of_a_playlist_is_held(tmp_path: Path) -> None:
     first = ts_playlist(tmp_path / "a.m3u8")
     second = replace(VIDEO, times=every(25, 4), first_number=25 * SECONDS)

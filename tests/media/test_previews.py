@@ -95,6 +95,7 @@ def test_frame_at_the_end_is_the_last_frame(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("name", ["hdr_hlg", "hdr_pq", "tagged_bt709", "tagged_bt601"])
+@pytest.mark.typical(1)
 def test_preview_has_the_colours_of_the_clip(shelf: Shelf, name: str) -> None:
     with opened(shelf.get(name)) as (source, facts, _):
         preview = picture(frame_at(source, facts, at=Fraction(0), width=1920, threads=1))
@@ -192,6 +193,7 @@ def test_waveform_is_the_same_with_the_seek_index(shelf: Shelf, name: str) -> No
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 48_000])
 @pytest.mark.parametrize("milliseconds", [-3, -1, 0, 1])
+@pytest.mark.typical(3)
 def test_peak_beside_the_seam_of_two_waveforms_is_in_one_of_them(rate: int, milliseconds: int, tmp_path: Path) -> None:
     """A sample of 30,000 before or after 2 s is in the part of its time, in a waveform of all and in one of a half."""
     samples = array.array("h", bytes(2 * 4 * rate))

@@ -230,6 +230,7 @@ def test_short_encoded_clips_have_decoding_times(shelf: Shelf, tmp_path: Path, f
 # ---- sound
 
 
+@pytest.mark.exhaustive
 def test_mix_has_every_track_and_does_not_clip(shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get("audio_three_tracks")
     clip = cut(recording, _START, _END, tmp_path / "clip.mp4", Profile(audio_tracks="mix"))
@@ -356,6 +357,7 @@ def test_impossible_profile_is_rejected_by_field(settings: dict[str, Any], named
 
 
 @pytest.mark.parametrize(("width", "height"), [(36, 64), (48, 64), (34, 128)])
+@pytest.mark.typical(1)
 def test_narrow_hevc_does_not_corrupt_memory(tmp_path: Path, width: int, height: int) -> None:
     """In a process of its own: the C library aborts it if its heap is damaged."""
     program = """

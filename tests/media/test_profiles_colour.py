@@ -84,6 +84,7 @@ def test_real_hdr_recordings_are_tone_mapped(name: str, recordings: Path, tmp_pa
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 @pytest.mark.parametrize("name", _FILMS)
+@pytest.mark.typical(2)
 def test_hdr_is_kept_if_the_profile_says_so(name: str, codec: Any, shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get(name)
     clip = cut(recording, Fraction(0), Fraction(1, 2), tmp_path / "clip.mp4", Profile(video=codec, hdr="keep"))
@@ -109,6 +110,7 @@ def test_poster_of_kept_hdr_is_tone_mapped(name: str, shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("name", _REAL)
+@pytest.mark.typical(1)
 def test_real_hdr_recordings_are_kept(name: str, recordings: Path, tmp_path: Path) -> None:
     recording = _film(recordings / name)
     profile = Profile(video="hevc", hdr="keep", max_height=360)
@@ -134,6 +136,7 @@ def test_colour_tags_and_levels_are_kept(name: str, tags: Tags, codec: Any, shel
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
+@pytest.mark.typical(1)
 def test_full_range_stays_full(codec: Any, shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get("full_range")
     clip = cut(recording, Fraction(1), Fraction(3, 2), tmp_path / "clip.mp4", Profile(video=codec))

@@ -312,6 +312,7 @@ def local_children(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, i
             parent.kill()
 
 
+@pytest.mark.exhaustive
 def test_children_of_the_command_are_forked_and_hold_no_environment(
     local_children: tuple[str, str, int, list[int], list[list[str]]],
 ) -> None:

@@ -50,6 +50,7 @@ def reason_of(clip: Clip) -> str:
         ("libx265", mutated.X265_REORDERED, HEVC),
     ],
 )
+@pytest.mark.typical(3)
 def test_recording_that_fulfils_all_rules_is_copied(
     tmp_path: Path, codec: str, params: str, profile: Profile, full_proof: bool
 ) -> None:
@@ -122,6 +123,7 @@ def test_keyframe_that_discards_frames_is_not_the_first_copied_one(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("codec", "params", "profile"), [("h264", mutated.X264, SMART), ("hevc", mutated.X265, HEVC)])
+@pytest.mark.typical(1)
 def test_message_before_the_first_copied_frame_must_be_repeated_there(
     tmp_path: Path, codec: str, params: str, profile: Profile
 ) -> None:
@@ -197,6 +199,7 @@ def _without_vui(unit: bytes) -> bytes:
     return unit[:1] + escape(reader.between(0, reader.position).u(1, 0).with_stop_bit())
 
 
+@pytest.mark.exhaustive
 def test_vp8_frame_that_uses_segments_of_the_gop_before_is_not_copied() -> None:
     film = mutated.encoded("libvpx", "")
     packets = mutated.packets_of(film)

@@ -59,6 +59,7 @@ def _check_order(path: Path) -> None:
 
 @pytest.mark.usefixtures("short_segments")
 @pytest.mark.parametrize("name", cases(FILMS, {"mp4_bframes", "ts_wraps"}))
+@pytest.mark.typical(1)
 def test_every_film_is_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)
     for wanted in cuts_of(film):
@@ -124,6 +125,7 @@ def test_parts_are_joined(shelf: Shelf, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("short_segments")
 @pytest.mark.parametrize("name", ["mp4_25", "mp4_vfr_jitter"])
+@pytest.mark.typical(1)
 def test_openh264_decodes_the_same_frames(shelf: Shelf, tmp_path: Path, name: str) -> None:
     need_elements("qtdemux", "h264parse", "openh264dec")
     film = shelf.get(name)

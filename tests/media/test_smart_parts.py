@@ -94,6 +94,7 @@ def reasons(clip: Clip) -> list[str]:
         ),
     ],
 )
+@pytest.mark.typical(1)
 def test_parts_of_one_recording_are_exact(
     shelf: Shelf, tmp_path: Path, name: str, profile: Profile, full_proof: bool
 ) -> None:
@@ -105,6 +106,7 @@ def test_parts_of_one_recording_are_exact(
         assert reasons(clip) == []
 
 
+@pytest.mark.exhaustive
 def test_part_that_cannot_be_copied_is_encoded(shelf: Shelf, tmp_path: Path) -> None:
     spans = [(F("1.01"), F("4.5")), (F("1.7"), F("3.1")), (F("3.2"), F("5.3"))]
     clip = joined(shelf, tmp_path / "clip.mp4", [("mp4_bframes", *span) for span in spans])
@@ -123,6 +125,7 @@ def test_first_part_that_cannot_be_copied_is_encoded_to_fit_the_others(shelf: Sh
     ("name", "profile", "reason"),
     [("mp4_bframes", SMART, None), ("ts_hevc", HEVC, "it begins with the frame with which the part before it ends")],
 )
+@pytest.mark.typical(1)
 def test_part_of_one_keyframe_is_repeated(
     shelf: Shelf, tmp_path: Path, name: str, profile: Profile, reason: str | None
 ) -> None:
@@ -135,6 +138,7 @@ def test_part_of_one_keyframe_is_repeated(
 
 
 @pytest.mark.parametrize("container", cases(["mp4", "mkv"], ["mp4"]))
+@pytest.mark.exhaustive
 def test_recording_of_keyframes_only_is_copied(tmp_path: Path, container: str) -> None:
     path = tmp_path / "recording.mp4"
     video = VideoPart(every(25, 6), F(25), gop=1)
@@ -156,6 +160,7 @@ def test_part_of_other_parameter_sets_is_encoded(shelf: Shelf, tmp_path: Path) -
     assert reasons(clip) == ["part 2: all of the part was encoded: its parameter sets are not those of the first part"]
 
 
+@pytest.mark.exhaustive
 def test_all_is_encoded_if_most_of_it_cannot_be_copied(shelf: Shelf, tmp_path: Path) -> None:
     parts = [("mp4_bframes", F("3.2"), F("5.3")), ("mp4_25", F("1"), F("4"))]
     clip = joined(shelf, tmp_path / "clip.mp4", parts)
@@ -175,6 +180,7 @@ def test_all_is_encoded_if_pictures_of_parts_have_different_sizes(shelf: Shelf, 
 
 
 @pytest.mark.parametrize("spans", [[("1", "2"), ("1", "2")], [("1", "2.04"), ("1", "2")], [("1", "1.04")] * 5])
+@pytest.mark.typical(1)
 def test_keyframes_that_meet_have_different_numbers(shelf: Shelf, tmp_path: Path, spans: list[tuple[str, str]]) -> None:
     """Decoders take the slices of two IDR frames of one number for those of one frame."""
     parts = [("mp4_all_are_keyframes", F(start), F(end)) for start, end in spans]
@@ -191,6 +197,7 @@ def keyframe_ids(path: Path) -> list[int | None]:
         return [bitstream.copied(bytes(packet)).keyframe_id for packet in file.demux(stream) if packet.size]
 
 
+@pytest.mark.exhaustive
 def test_long_part_that_is_encoded_has_keyframes(shelf: Shelf, tmp_path: Path) -> None:
     """Players need them to seek."""
     parts = [("mp4_25", F(0), F("5.9"))] * 3 + [("mp4_gop_10s", F(0), F("11.8"))]
@@ -200,6 +207,7 @@ def test_long_part_that_is_encoded_has_keyframes(shelf: Shelf, tmp_path: Path) -
     assert [number for number, each in enumerate(ids[-295:]) if each is not None] == [0, 250]
 
 
+@pytest.mark.exhaustive
 def test_copied_parts_have_chapters_and_texts(shelf: Shelf, tmp_path: Path) -> None:
     """The file is held to its plan, which has the cues of each part."""
     recording = with_chapters(shelf.get("mp4_bframes").path, tmp_path / "recording.mkv", CHAPTERS)

@@ -98,6 +98,7 @@ def is_h264(film: Film) -> bool:
 
 
 @pytest.mark.parametrize("name", cases(FILMS, ("mp4_bframes", "mkv_live_h264")))
+@pytest.mark.typical(1)
 def test_named_cuts_are_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)
     wanted = cuts_of(film) if is_h264(film) else [each for each in cuts_of(film) if each.name == "at_0"]
@@ -233,7 +234,7 @@ def test_rotated_recording_keeps_its_display_matrix(shelf: Shelf, tmp_path: Path
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_profile_that_changes_frames_encodes_all(shelf: Shelf, tmp_path: Path, profile: Profile, reason: str) -> None:
     clip = cut(shelf.get("mp4_bframes"), Fraction(1), Fraction(5), tmp_path / "clip", profile)
     assert reason in (reason_of(clip) or "")
@@ -271,6 +272,7 @@ def test_cut_in_a_child_process_copies_too(shelf: Shelf, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", cases(["interlaced_h264", "size_changes_ts"], ["size_changes_ts"]))
+@pytest.mark.exhaustive
 def test_sandboxed_child_encodes_what_it_cannot_copy(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film, output = shelf.get(name), tmp_path / "clip.mp4"
     arguments: dict[str, Any] = {"on_progress": lambda part: None}
@@ -299,6 +301,7 @@ def damaged(shelf: Shelf, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("full_proof", [True, False], ids=["full", "seams"])
+@pytest.mark.typical(1)
 def test_packets_with_a_damaged_header_are_not_copied(damaged: Path, tmp_path: Path, full_proof: bool) -> None:
     clip = cut_file(damaged, Fraction(0), Fraction(6), tmp_path / "clip.mp4", SMART, full_proof=full_proof)
     assert "a code has more than 32 bits" in (reason_of(clip) or "")

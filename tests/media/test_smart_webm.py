@@ -56,6 +56,7 @@ def smart(profile: dict[str, Any], **changes: Any) -> Profile:
 
 @pytest.mark.parametrize("container", cases(["webm", "mkv"], ("webm",)))
 @pytest.mark.parametrize("name", cases(FILMS, ("webm_vp8_hidden_frames", "webm_vp9")))
+@pytest.mark.typical(1)
 def test_named_cuts_are_as_exact_as_encoded_ones(shelf: Shelf, tmp_path: Path, name: str, container: str) -> None:
     film, (profile, reason) = shelf.get(name), FILMS[name]
     if container == "mkv" and name != "webm_vp9":
@@ -110,6 +111,7 @@ def test_copied_frames_of_real_recordings_are_equal(recordings: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(("name", "profile"), [("webm_live_vp8_keyframes", VP8), ("webm_vp9", VP9)])
+@pytest.mark.typical(1)
 def test_head_is_encoded_and_the_rest_is_copied(
     shelf: Shelf, tmp_path: Path, name: str, profile: dict[str, Any]
 ) -> None:
@@ -174,7 +176,7 @@ def test_packets_of_the_copied_part_are_the_recordings(
     ],
     ids=["codec", "container", "size", "av1", "no keyframe"],
 )
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_what_cannot_be_copied_is_encoded(
     shelf: Shelf, tmp_path: Path, name: str, profile: Profile, reason: str
 ) -> None:

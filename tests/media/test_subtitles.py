@@ -92,7 +92,7 @@ def read_texts(path: Path, track: int) -> list[tuple[float, float, str]]:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_every_transcript_with_a_cue_in_the_range_becomes_a_text_track(
     recording: Path, tmp_path: Path, name: str
 ) -> None:
@@ -143,7 +143,7 @@ def test_range_without_a_cue_has_no_text_track(recording: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["mp4", "mkv", "webm", "m4a"])
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_texts_of_several_parts_follow_each_other(recording: Path, tmp_path: Path, name: str) -> None:
     """Each part has its cues at its offset. A language of one part only has no cue in the others."""
     path = tmp_path / f"clip.{PROFILES[name].container}"
@@ -170,6 +170,7 @@ def test_texts_of_several_parts_in_mp3_are_dropped_with_one_warning_each(recordi
     assert len([each for each in made.warnings if code_of(each) == "subtitles_dropped"]) == 2
 
 
+@pytest.mark.exhaustive
 def test_two_tracks_of_one_language_stay_apart(recording: Path, tmp_path: Path) -> None:
     texts = numbered([*TRACKS, replace(TRACKS[0], cues=(Cue(1200, 1400, "sign"),))])
     parts = [(recording, Fraction(19, 5), Fraction(24, 5)), (recording, Fraction(1), Fraction(2))]
@@ -196,6 +197,7 @@ def test_language_that_no_part_can_hold_has_no_track(recording: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("change", ["text", "time", "missing", "added"])
+@pytest.mark.typical(1)
 def test_text_track_that_differs_from_the_transcripts_is_rejected(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
@@ -218,6 +220,7 @@ def test_text_track_that_differs_from_the_transcripts_is_rejected(
 
 
 @pytest.mark.parametrize("name", ["mp4", "mkv", "webm"])
+@pytest.mark.typical(1)
 def test_probe_reads_the_text_tracks_of_a_recording(recording: Path, tmp_path: Path, name: str) -> None:
     path = tmp_path / f"clip.{PROFILES[name].container}"
     cut_file(recording, Fraction(1), Fraction(4), path, PROFILES[name], texts=TRACKS)

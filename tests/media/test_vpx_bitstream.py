@@ -33,6 +33,7 @@ def packets_of(path: Path) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
+@pytest.mark.exhaustive
 def test_superframe_of_vp9_shows_its_last_frame(shelf: Shelf, tmp_path: Path) -> None:
     film, path = shelf.get("mp4_25"), tmp_path / "hidden.webm"
     encode_in_two_passes(film.path, path, "vp9")

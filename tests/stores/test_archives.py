@@ -30,6 +30,7 @@ async def body_of(response: ArchiveResponse) -> bytes:
     return b"".join([chunk async for chunk in chunks])
 
 
+@pytest.mark.typical(1)
 def test_archive_contains_the_objects_and_has_the_announced_size(store: Store) -> None:
     response = ArchiveResponse(store, [stored(store, key, body) for key, body in BODIES.items()])
     archive = asyncio.run(body_of(response))

@@ -116,6 +116,7 @@ def test_silent_store_times_out(make_s3: MakeS3) -> None:
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.exhaustive
 def test_slow_upload_fails_at_its_deadline(make_s3: MakeS3) -> None:
     """Each slice is sent in time, but the whole body is not."""
     stop = threading.Event()
@@ -158,6 +159,7 @@ def test_slow_upload_fails_at_its_deadline(make_s3: MakeS3) -> None:
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.exhaustive
 def test_upload_may_take_longer_than_the_connect_timeout(s3: S3Server, make_s3: MakeS3) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_slow_line, args=(server, s3.endpoint))

@@ -172,6 +172,7 @@ def test_object_without_an_etag_is_rejected(store: S3Store, direct: S3Store, fau
 
 
 @pytest.mark.parametrize("fault", [stall(after=1000), drip], ids=["stall", "drip"])
+@pytest.mark.typical(1)
 def test_stalled_response_is_abandoned_at_its_deadline(
     store: S3Store, direct: S3Store, faulty_s3: FaultyS3, fault: Callable[[object], None]
 ) -> None:

@@ -17,10 +17,7 @@ TYPICAL_FILMS = frozenset(
         "edit_two_parts",
         "audio_gap_webm",
         "audio_only_opus",
-        "odd_size_444",
-        "interlaced_h264",
         "mkv_live_h264",
-        "avi_h264_bframes",
         "ts_wraps",
         "still_with_sound",
     }

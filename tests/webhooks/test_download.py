@@ -159,6 +159,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
     ],
     ids=["headers", "header", "continues", "body", "chunks", "chunk_extension", "end_of_body"],
 )
+@pytest.mark.typical(2)
 def test_server_that_sends_slowly_is_left(start: bytes, piece: bytes) -> None:
     """Row 83 of the faults: neither a slow head nor a slow body holds a slot of the fetches."""
     began = time.monotonic()

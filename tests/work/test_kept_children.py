@@ -86,6 +86,7 @@ def test_child_is_kept_for_one_recording_and_one_kind_of_jobs(reading: Reading) 
     assert reading.read() is first
 
 
+@pytest.mark.exhaustive
 def test_child_does_more_jobs_than_it_may_have_descriptors(reading: Reading) -> None:
     first = reading.read()
     assert all(reading.read() is first for _ in range(MAX_DESCRIPTORS))

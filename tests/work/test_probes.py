@@ -44,6 +44,7 @@ def recording(ledger: Ledger, tmp_path: Path) -> Recording:
 
 
 @pytest.mark.parametrize("facts", UNSTORABLE.values(), ids=UNSTORABLE)
+@pytest.mark.typical(1)
 def test_report_that_cannot_be_stored_is_retried_twice_and_fails_its_recording(
     ledger: Ledger, recording: Recording, tmp_path: Path, facts: dict[str, Any]
 ) -> None:

@@ -137,6 +137,7 @@ def test_recording_replaced_during_the_cut_is_reported_as_changed(
                 pool.take().run(job, reader, output=output.fileno(), watch=lambda message: None)
 
 
+@pytest.mark.exhaustive
 def test_child_killed_during_a_range_request_leaves_no_thread(
     s3: S3Server,
     bucket: str,

@@ -126,6 +126,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 engine.stop(10)
 
 
+@pytest.mark.exhaustive
 def test_clip_of_the_planned_form_is_published(running: Running) -> None:
     """Control: the other modes fail only because of their form. The contents of frames are not verified."""
     clip = running.cut(RIGHT)
@@ -136,6 +137,7 @@ def test_clip_of_the_planned_form_is_published(running: Running) -> None:
 
 
 @pytest.mark.parametrize("mode", cases((each for each in MODES if each != RIGHT), ("zeros",)))
+@pytest.mark.exhaustive
 def test_file_that_differs_from_the_plan_is_not_published(running: Running, mode: str) -> None:
     clip = running.cut(mode)
     assert clip.error is not None, clip
@@ -147,6 +149,7 @@ def test_file_that_differs_from_the_plan_is_not_published(running: Running, mode
 
 
 @pytest.mark.parametrize("mode", cases(["zeros", "sparse", "one more track"], ["one more track"]))
+@pytest.mark.exhaustive
 def test_cut_command_deletes_a_file_that_differs_from_the_plan(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,7 @@ def test_copied_object_is_the_same_recording(engine: RecordedEngine) -> None:
     assert (found.recording_id, found.etag) == (recording.recording_id, etag)
 
 
+@pytest.mark.exhaustive
 def test_recordings_of_an_older_version_are_known_after_an_upgrade(engine: RecordedEngine) -> None:
     """Their rows have no digest, and their ETags are still those of their files."""
     for number in range(100):
