@@ -151,7 +151,7 @@ class Engine:
             link_base=settings.server.public_url.rstrip("/") if webhooks.links else None,
             on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
-        # At the lowest priority, and a pool of its own, like previews.
+        # At the lowest priority and in a separate pool, like previews.
         self._speech_pool = ChildPool(nice=_MAX_NICE, sandbox=encoding.sandbox, ahead=0, header_cache=header_cache)
         transcriptions = TranscriptionJobs(
             jobs,

@@ -25,7 +25,7 @@ from clipengine.recordings.pieces import PieceIndex, continued_etag
 from clipengine.timecode import now_ms
 
 _OVERDUE_MS = 10_000  # after which another engine does a refresh
-_WANTED_MS = 60_000  # for which a recording is measured at each refresh, after somebody has asked for it
+_WANTED_MS = 60_000  # for which a recording is measured at each refresh, after a request for it
 _ASKED_MS = 20_000  # at most so often a row is changed because of that
 
 

@@ -1,4 +1,4 @@
-"""Lists of segments: the ranges that somebody has marked in a recording, and the look of clips made of them."""
+"""Lists of segments: the ranges that users have marked in a recording, and the look of clips made of them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from clipengine.objects.clip import SubtitlesObject
 
 
 class ListedSegmentObject(TypedDict):
-    """A range of a recording that somebody has marked."""
+    """A range of a recording that a user has marked."""
 
     start_seconds: float
     end_seconds: float

@@ -92,7 +92,7 @@ class _Window:
 def place_files(
     files: Sequence[FolderFile], *, origin: Fraction | None, resolution: int, dated: bool
 ) -> tuple[Fraction, Clock | None]:
-    """Place the files, each a run of its own, and return the duration of the recording and its clock.
+    """Place the files, each as a separate run, and return the duration of the recording and its clock.
 
     `origin` is the first presentation time of the first file; `resolution` is that of the names. Without `dated`, the
     names have no day and give no clock.

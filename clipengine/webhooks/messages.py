@@ -89,7 +89,7 @@ def _slack(message: _Message) -> dict[str, Any]:
 
 
 def _slack_text(text: str) -> str:
-    """Escape as Slack requires: without `<`, a text has no link and mentions nobody."""
+    """Escape as Slack requires: without `<`, a text has no link and mentions no user."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -190,7 +190,7 @@ class _Query:
         return cls(forms, [_pattern([word]) for word in words], [_pattern(each) for each in forms.values()])
 
     def rank(self, page: Page, section: Section) -> tuple[int, float] | None:
-        """Return the number of words that the section has, and how well it fits; None if it has none of its own."""
+        """Return the number of words that the section has, and how well it fits; None if its text has none."""
         text = f"{_read_out(section.title)} {section.text}".casefold()
         if not _count(self.patterns, text):
             return None

@@ -117,7 +117,7 @@ class LiveRow(Model):
     owner = TextField(null=True)  # the engine that refreshes it
     lease = IntegerField()  # incremented by each claim, never decremented
     kept_by = TextField(null=True)  # the engine that knows its playlists, and refreshes it if it can
-    wanted_at = BigIntegerField()  # when somebody last asked for it
+    wanted_at = BigIntegerField()  # time of the last request for it
     ending = BooleanField()  # its end was announced or requested
 
     class Meta:

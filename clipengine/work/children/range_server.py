@@ -23,7 +23,7 @@ _LEAST_READ_BYTES = 16 << 10  # a smaller request counts as much
 
 
 class RangeServer:
-    """Answers the requests of one child in a thread of its own, until the child ends.
+    """Answers the requests of one child in a separate thread, until the child ends.
 
     `on_read` is called after each answer, `on_invalid` after an invalid request, which must end the child. `error` is
     the error of the store that the child received, `invalid` the reason why a request was.

@@ -1,6 +1,6 @@
 """Refreshes of recordings that are still written: read what was added to their playlists, and measure it if needed.
 
-A refresh is one request for each playlist. New pieces are measured by a child if somebody waits for the recording or
+A refresh is one request for each playlist. New pieces are measured by a child if a request waits for the recording or
 looks at it, and otherwise many at once.
 """
 
@@ -206,7 +206,7 @@ class Refresher(Jobs[Refresh]):
         return time.monotonic() - followed.grown_at > self.faults.scale_delay(round(longest * 1000)) / 1000
 
     def _next_at(self, item: Refresh, followed: _Followed) -> int:
-        """Return the time of the next refresh: after a target duration, or half of it if somebody waits."""
+        """Return the time of the next refresh: after a target duration, or half of it if a request waits."""
         target = min((each.target_seconds for each in followed.playlists), default=0) or _USUAL_TARGET_SECONDS
         return now_ms() + max(_SHORTEST_PAUSE_SECONDS * 1000, target * (500 if item.wanted else 1000))
 

@@ -20,7 +20,7 @@ _SEARCHED_SECONDS = 120  # of the end of a passage
 _BLOCK = SAMPLE_RATE // 50
 _SILENCE_BLOCKS = 15  # 0.3 s
 _QUIET = 583  # -35 dB, as in the search for silences
-_SILENT = 104  # -50 dB: nobody speaks in the whole passage
+_SILENT = 104  # -50 dB: the whole passage has no speech
 
 RunJob = Callable[[Job], bytes]
 
