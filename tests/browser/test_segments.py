@@ -71,6 +71,43 @@ def test_list_belongs_to_the_recording(browser: Any, server: RunningServer, inte
     assert (kept.title, kept.look, kept.segments) == ("Highlights", look, [])
 
 
+def test_title_and_look_belong_to_the_recording(browser: Any, server: RunningServer, interview: Recording) -> None:
+    client = server.client()
+    blur = [{"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2, "from_seconds": 0.0, "to_seconds": None}]
+    client.recordings.put_segments(interview.recording_id, [], look={"output": {"aspect": "4:5", "blur": blur}})
+
+    def is_stored(answer: Any) -> bool:
+        return answer.request.method == "PUT" and answer.ok
+
+    with studio(browser, server, interview) as page:
+        mark(page, frames=10)
+        mark(page, frames=5)
+        page.get_by_role("tab", name="Segments").click()
+        page.get_by_role("textbox", name="Title", exact=True).fill("Best of")
+        page.get_by_role("tab", name="Look").click()
+        assert page.get_by_role("button", name="4:5", exact=True).get_attribute("aria-pressed") == "true"
+        page.get_by_role("button", name="9:16", exact=True).click()
+        page.get_by_role("button", name="Right", exact=True).click()
+        page.get_by_role("combobox", name="Audio").select_option("mute")
+        page.get_by_role("combobox", name="Speed").select_option("2")
+        with page.expect_response(is_stored):
+            page.get_by_role("textbox", name="Largest size (MB)").fill("12.5")
+        with studio(browser, server, interview) as other:  # as on another machine
+            other.get_by_role("tab", name="Look").click()
+            assert other.get_by_role("button", name="9:16", exact=True).get_attribute("aria-pressed") == "true"
+            assert other.get_by_role("button", name="Right", exact=True).get_attribute("aria-pressed") == "true"
+            values = [other.get_by_role("combobox", name=name).input_value() for name in ("Audio", "Speed")]
+            assert values == ["mute", "2"]
+            assert other.get_by_role("textbox", name="Largest size (MB)").input_value() == "12.5"
+            other.get_by_role("tab", name="Segments").click()
+            assert other.get_by_role("textbox", name="Title", exact=True).input_value() == "Best of"
+            other.get_by_role("tab", name="Look").click()
+            with other.expect_response(is_stored):
+                other.get_by_role("button", name="Reset", exact=True).click()
+    kept = client.recordings.segments(interview.recording_id)
+    assert (kept.title, kept.look) == ("Best of", {"output": {"blur": blur}, "subtitles": None})  # what the page lacks
+
+
 def test_list_that_a_tab_holds_from_the_release_before_is_stored(
     browser: Any, server: RunningServer, interview: Recording
 ) -> None:
@@ -133,6 +170,8 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         page.get_by_role("tab", name="Segments").click()
         page.get_by_role("textbox", name="Title").fill("both")
         page.get_by_role("button", name="Make highlight").click()
+        page.get_by_role("button", name="Restore list").click()
+        assert listed(page) == kept
         page.get_by_role("tab", name="Clips").click()
         row(page, "both").get_by_role("button", name="Play both").wait_for()
         row(page, "both").get_by_text("2 parts · 0:00.8").wait_for()
@@ -142,9 +181,6 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         assert bands.all_text_contents() == ["both 2/2", "both 1/2"]
         sent = client.clips.list(recording_id=meeting.recording_id).data[0].raw
         assert page.evaluate(LENGTH, sent | {"status": "processing", "result": None}) == "0:00.8"
-        page.get_by_role("button", name="Restore list").click()
-        page.get_by_role("tab", name="Segments").click()
-        assert listed(page) == kept
         page.get_by_role("tab", name="Look").click()
         page.get_by_role("button", name="Reset").click()
         page.get_by_role("tab", name="Segments").click()

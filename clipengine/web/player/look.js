@@ -1,4 +1,4 @@
-// The look of new clips: shape and crop, captions, sound, speed and size. It stays until it is reset.
+// The look of new clips: shape and crop, captions, sound, speed and size. It is stored with the segments of the recording.
 
 import {findAll, h, setText} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
@@ -10,6 +10,7 @@ import {smartSwitch} from "./smart_switch.js";
 /** @typedef {Sent<"post", `/v1/recordings/${string}/clips`>} ClipRequest */
 /** @typedef {NonNullable<ClipRequest["output"]>} ClipOutput */
 /** @typedef {NonNullable<ClipRequest["subtitles"]>["mode"]} SubtitleMode */
+/** @typedef {import("./segments.js").StoredLook} StoredLook */
 /** @typedef {{x: number, y: number}} Focus in fractions of the picture */
 
 /** @type {[value: string, text: string][]} */
@@ -46,6 +47,8 @@ const SUBTITLES = [
 ]; // and "burn" with a language
 const MB = 1e6;
 const [LEAST_MB, MOST_MB] = [0.01, 1e6];
+const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes"]; // what the page replaces
+const ALL_SECONDS = 1e5; // longer than any clip with sound
 
 /**
  * @param {[value: string, text: string][]} options
@@ -65,7 +68,7 @@ const select = (options, chosen) =>
 const line = (text, control, shown = true) => h("label", {class: "line", hidden: !shown}, h("span", {}, text), control);
 
 /**
- * Event "change": an option has changed.
+ * Events: "change" when an option has changed, and "edit" when the user has changed it.
  */
 export class Look extends EventTarget {
   /**
@@ -83,6 +86,8 @@ export class Look extends EventTarget {
     /** @type {Focus | null} of the crop; null for the middle */
     this.focus = null;
     this.down = false; // true if the crop moves up and down
+    /** @type {ClipOutput} the stored options of other programs, which stay */
+    this.others = {};
     this.aspect = select(SHAPES, "");
     this.fit = select(FITS, "crop");
     this.speed = select(
@@ -210,6 +215,42 @@ export class Look extends EventTarget {
   changed() {
     this.draw();
     this.dispatchEvent(new Event("change"));
+    this.dispatchEvent(new Event("edit"));
+  }
+
+  /** @returns {StoredLook} */
+  get stored() {
+    const bytes = this.bytes >= LEAST_MB * MB && this.bytes <= MOST_MB * MB ? this.bytes : null;
+    const output = {...this.others, ...this.output(ALL_SECONDS, bytes)};
+    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles: this.texts});
+  }
+
+  /**
+   * Show a stored look. Options that the page does not have stay stored, and are not part of new clips.
+   *
+   * @param {StoredLook} look
+   */
+  restore(look) {
+    const output = /** @type {ClipOutput} */ (look.output ?? {});
+    this.others = Object.fromEntries(Object.entries(output).filter(([name]) => !SHOWN.includes(name)));
+    const {mode = "keep", language} = look.subtitles ?? {};
+    const {focus} = output;
+    this.focus = focus && !Array.isArray(focus) ? /** @type {Focus} */ (focus) : null;
+    /** @type {[HTMLInputElement | HTMLSelectElement, string][]} */
+    const values = [
+      [this.aspect, String(output.aspect ?? "")],
+      [this.fit, output.fit ?? "crop"],
+      [this.speed, String(output.speed ?? 1)],
+      [this.sound, output.mute ? "mute" : String(output.loudness_lufs ?? "")],
+      [this.size, output.max_bytes ? String(output.max_bytes / MB) : ""],
+      [this.subtitles, language ? `${mode} ${language}` : mode],
+    ];
+    for (const [control, value] of values) {
+      const possible = !(control instanceof HTMLSelectElement) || [...control.options].some((option) => option.value === value);
+      control.value = possible ? value : this.plain(control);
+    }
+    this.draw();
+    this.dispatchEvent(new Event("change"));
   }
 
   draw() {
@@ -246,28 +287,48 @@ export class Look extends EventTarget {
    * @returns {Pick<ClipRequest, "profile" | "render" | "output" | "subtitles">}
    */
   settings(seconds) {
+    const output = this.output(seconds, this.maxBytes());
+    const subtitles = this.texts;
+    return {
+      profile: this.profile.value,
+      ...this.smart.render(),
+      ...(Object.keys(output).length ? {output} : {}),
+      ...(subtitles ? {subtitles} : {}),
+    };
+  }
+
+  /**
+   * Return the output options of a clip of so many seconds of the recording.
+   *
+   * @param {number} seconds
+   * @param {number | null} bytes
+   * @returns {ClipOutput}
+   */
+  output(seconds, bytes) {
     const tempo = Number(this.speed.value);
     const sound = this.sound.value;
-    const bytes = this.maxBytes();
-    /** @type {ClipOutput} */
-    const output = {
+    return {
       ...this.picture,
       ...(tempo === 1 ? {} : {speed: tempo}),
       ...(sound === "mute" ? {mute: [[0, Math.ceil(seconds / tempo) + 1]]} : sound ? {loudness_lufs: Number(sound)} : {}),
       ...(bytes ? {max_bytes: bytes} : {}),
     };
+  }
+
+  /** @returns {ClipRequest["subtitles"] | null} null to keep them */
+  get texts() {
     const [mode, language] = /** @type {[SubtitleMode, string?]} */ (this.subtitles.value.split(" "));
-    return {
-      profile: this.profile.value,
-      ...this.smart.render(),
-      ...(Object.keys(output).length ? {output} : {}),
-      ...(mode === "keep" ? {} : {subtitles: {mode, ...(language ? {language} : {})}}),
-    };
+    return mode === "keep" ? null : {mode, ...(language ? {language} : {})};
+  }
+
+  // The largest size in bytes; NaN if it is not a number.
+  get bytes() {
+    return Math.round(Number(this.size.value.trim().replace(",", ".")) * MB);
   }
 
   maxBytes() {
     const limit = this.size.value.trim();
-    const megabytes = Number(limit.replace(",", "."));
+    const megabytes = this.bytes / MB;
     const wrong = Number.isNaN(megabytes)
       ? t("“{text}” is not a number", {text: limit})
       : limit && !(megabytes >= LEAST_MB && megabytes <= MOST_MB)
@@ -278,7 +339,7 @@ export class Look extends EventTarget {
       this.size.focus();
       throw new Error(t("Largest size: {problem}.", {problem: wrong}));
     }
-    return Math.round(megabytes * MB);
+    return this.bytes;
   }
 }
 

@@ -48,6 +48,7 @@ export function segmentPanel({recording, segments, selection, player, look, onop
   const one = h("button", {type: "button", onclick: () => setJoins(true)}, t("One highlight"));
   const many = h("button", {type: "button", onclick: () => setJoins(false)}, "");
   const title = h("input", {id: "highlight", maxlength: String(LIMITS.label), autocomplete: "off"});
+  title.addEventListener("input", () => segments.setTitle(title.value.trim()));
   const titleField = h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "highlight"}, t("Title")), title);
   const playing = playAll(player, segments);
   const makeText = h("span", {});
@@ -137,10 +138,10 @@ export function segmentPanel({recording, segments, selection, player, look, onop
   async function createOne() {
     const parts = segments.items.map(({start, end}) => ({start_seconds: seconds(start), end_seconds: seconds(end)}));
     const made = await create(() => {
-      const label = title.value.trim() || nextLabel([]);
+      const label = segments.title || nextLabel([]);
       return post(`/v1/recordings/${recording.recording_id}/clips`, {label, parts, ...look.settings(segments.seconds)});
     });
-    if (made) title.value = "";
+    if (made) segments.setTitle("");
   }
 
   async function createMany() {
@@ -203,6 +204,7 @@ export function segmentPanel({recording, segments, selection, player, look, onop
     choice.hidden = alone;
     titleField.hidden = alone || !joins;
     setText(makeText, joins && !alone ? t("Make highlight") : plural(items.length, "Make {count} clip", "Make {count} clips"));
+    if (title.value.trim() !== segments.title) title.value = segments.title;
     title.placeholder = nextLabel([]);
     problem.textContent = "";
   }

@@ -1,5 +1,5 @@
-// The list of segments of a recording: marked ranges that become one clip or several. The server stores it; the tab holds
-// what is not stored yet.
+// The list of segments of a recording: marked ranges that become one clip or several, the title of that clip, and the look
+// of both. The server stores it; the tab holds what is not stored yet.
 
 import {get, put} from "../lib/api.js";
 import {h} from "../lib/dom.js";
@@ -18,7 +18,8 @@ import {openDialog, toastError} from "../lib/ui.js";
 /**
  * A list that is not stored, and the version that it replaces. Version 0.1.0 has kept lists only in the tab, without one.
  *
- * @typedef {{items: Segment[], version?: number}} Held
+ * @typedef {{items: Segment[], version?: number, title?: string, look?: StoredLook | null}} Held
+ * @typedef {SegmentList["look"]} StoredLook
  */
 
 const SAVE_MS = 400; // after the last change
@@ -26,7 +27,8 @@ const RETRY_MS = 5000; // after a failure
 
 export const MAX_SEGMENTS = Math.min(LIMITS.parts, LIMITS.batch); // they become one clip, or a batch
 
-// Events: "change", and "first" when the list was empty and a segment was added.
+// Events: "change", "first" when the list was empty and a segment was added, and "loaded" when the title and the look are
+// those of the server or of the tab.
 export class Segments extends EventTarget {
   /**
    * @param {Recording} recording
@@ -42,6 +44,9 @@ export class Segments extends EventTarget {
     this.storageKey = `segments ${recording.recording_id}`;
     const held = heldIn(this.storageKey);
     this.items = held?.items ?? [];
+    this.title = held?.title ?? "";
+    /** @type {StoredLook | null} null until it is loaded or changed */
+    this.look = held?.look ?? null;
     /** @type {SegmentList | null} the list of the server that the items replace, once it is known */
     this.stored = null;
     this.edits = 0;
@@ -71,6 +76,11 @@ export class Segments extends EventTarget {
       const edited = this.edits !== before;
       if (held && held.version !== undefined && held.version !== stored.version) return this.resolve(stored);
       this.stored = stored;
+      if (held?.version === undefined) {
+        this.title ||= stored.title;
+        this.look ??= stored.look;
+      }
+      this.dispatchEvent(new Event("loaded"));
       if (held?.version === undefined && (held || edited)) {
         this.items = [...items, ...this.items.filter((mine) => !items.some((item) => same(item, mine)))];
       } else if (!held) this.items = items;
@@ -93,11 +103,12 @@ export class Segments extends EventTarget {
   async save(options = {}) {
     this.timer = undefined;
     if (this.saving || !this.stored) return;
-    const {title, look, version} = this.stored;
+    const {version} = this.stored;
     const saved = this.edits;
     this.saving = true;
     try {
-      const body = {title, look: /** @type {any} */ (look), segments: this.items.map(toServer)};
+      const look = /** @type {any} */ (this.look ?? this.stored.look);
+      const body = {title: this.title, look, segments: this.items.map(toServer)};
       this.stored = await put(this.path, body, {version, ...options});
       this.saving = false;
       if (this.edits === saved) forget(this.storageKey);
@@ -122,12 +133,16 @@ export class Segments extends EventTarget {
       this.stored = stored;
       this.changed();
     };
-    if (items.length === this.items.length && items.every((item, at) => same(item, this.items[at]))) return keep();
+    const alike = this.title === stored.title && JSON.stringify(this.look) === JSON.stringify(stored.look);
+    if (alike && items.length === this.items.length && items.every((item, at) => same(item, this.items[at]))) return keep();
     const load = () => {
       this.stored = stored;
       this.items = items;
+      this.title = stored.title;
+      this.look = stored.look;
       this.current = null;
       forget(this.storageKey);
+      this.dispatchEvent(new Event("loaded"));
       this.dispatchEvent(new Event("change"));
     };
     /** @param {() => void} then */
@@ -225,6 +240,18 @@ export class Segments extends EventTarget {
     this.changed();
   }
 
+  /** @param {string} title */
+  setTitle(title) {
+    this.title = title;
+    this.changed();
+  }
+
+  /** @param {StoredLook} look */
+  setLook(look) {
+    this.look = look;
+    this.changed();
+  }
+
   /**
    * @param {Segment} item
    * @param {number} to
@@ -265,7 +292,7 @@ export class Segments extends EventTarget {
   // Hold the list in the tab, and store it soon.
   hold() {
     /** @type {Held} */
-    const held = {items: this.items, version: this.stored?.version};
+    const held = {items: this.items, version: this.stored?.version, title: this.title, look: this.look};
     try {
       sessionStorage.setItem(this.storageKey, JSON.stringify(held));
     } catch {

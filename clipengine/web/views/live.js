@@ -1,6 +1,6 @@
 // The tools of a recording that is still written: a mark, and a clip of its last seconds.
 
-import {post} from "../lib/api.js";
+import {get, post} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {t} from "../lib/texts.js";
@@ -36,6 +36,7 @@ export function liveTools(recording, {label, oncreated, signal}) {
     mark.hidden = now.status !== "recording";
     last.hidden = mark.hidden;
   };
-  listen({recording: update, resync: () => {}}, signal);
+  const resync = () => get(`/v1/recordings/${recording.recording_id}`, {signal}).then(update, () => {}); // the rail says why
+  listen({recording: update, resync}, signal);
   return [mark, last];
 }

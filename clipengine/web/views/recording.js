@@ -175,6 +175,8 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
   };
   segments.addEventListener("change", showSegments);
   segments.addEventListener("first", () => transcript?.node.checkVisibility() || beside.select("segments")); // text is being picked
+  segments.addEventListener("loaded", () => segments.look && look.restore(segments.look));
+  look.addEventListener("edit", () => segments.setLook(look.stored));
   look.addEventListener("change", () => {
     changed.hidden = !look.isChanged;
   });
