@@ -18,6 +18,7 @@ from clipengine.clips.options.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark, check_watermark
 from clipengine.clips.resolve import ClipRules
+from clipengine.clips.suggested import MAX_KEYWORDS, check_keyword
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import InvalidTranscript, UnknownWatermark
@@ -249,6 +250,10 @@ class Transcription(SettingsTable):
         return (*local, "url") if self.url else local
 
 
+class Suggestions(SettingsTable):
+    keywords: Annotated[tuple[Annotated[str, AfterValidator(check_keyword)], ...], Field(max_length=MAX_KEYWORDS)] = ()
+
+
 class Watch(SettingsTable):
     prefixes: tuple[str, ...] = ()
     name: str = "$stem"
@@ -317,6 +322,7 @@ class Settings(SettingsTable):
     encoding: Encoding = Encoding()
     previews: Previews = Previews()
     transcription: Transcription = Transcription()
+    suggestions: Suggestions = Suggestions()
     watch: Watch = Watch()
     fetch: Fetching = Fetching()
     ingest: Ingest = Ingest()

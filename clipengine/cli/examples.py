@@ -43,6 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "clipengine recordings update rec_01j9x2… --name 'Board meeting' --tag board --tag 2025",
         "clipengine recordings update rec_01j9x2… --tag ''",
     ),
+    "recordings suggest": ("clipengine recordings suggest rec_01j9x2… --language en",),
     "recordings transcribe": ("clipengine recordings transcribe rec_01j9x2… --language en --wait",),
     "recordings rm": ("clipengine recordings rm rec_01j9x2… --object",),
     "transcripts put": (

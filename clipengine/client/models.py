@@ -21,6 +21,7 @@ from clipengine.objects.preview import FramingObject as Framing
 from clipengine.objects.preview import NextMomentObject as NextMoment
 from clipengine.objects.preview import ProxyObject as Proxy
 from clipengine.objects.preview import RangesObject as Ranges
+from clipengine.objects.preview import SuggestionsObject as Suggestions
 from clipengine.objects.preview import WaveformObject as Waveform
 from clipengine.objects.profile import ProfileObject as Profile
 from clipengine.objects.recording import ListedPiecesObject as ListedPieces
@@ -55,6 +56,7 @@ __all__ = [
     "Segments",
     "Share",
     "SharedLink",
+    "Suggestions",
     "Transcript",
     "Transcription",
     "Waveform",

@@ -24,6 +24,7 @@ from clipengine.client.models import (
     Ranges,
     RecordingData,
     Segments,
+    Suggestions,
     Waveform,
     format_time,
 )
@@ -299,6 +300,17 @@ class RecordingCalls(Generic[R]):
         path = route("recordings", recording_id, "moments")
         return NextMoment.from_object((yield from self._api.get(path, params, extra_time=_MOMENT_SECONDS)))
 
+    def suggestions(
+        self, recording_id: str, *, language: str | None = None, limit: int | None = None
+    ) -> Steps[Suggestions]:
+        """Return suggested moments, ranges that may be worth a clip, the best one first.
+
+        They are found in the transcript in this language, by default in the recording's first one with words. Raises
+        ApiError with the code `transcript_not_found` if the recording has none.
+        """
+        params = {"kind": "suggestion", "language": language, "limit": limit}
+        return Suggestions.from_object((yield from self._api.get(route("recordings", recording_id, "moments"), params)))
+
     def framing(self, recording_id: str, output: Mapping[str, Any] | None = None) -> Steps[Framing]:
         """Return the part of the picture that a clip with these options would show, and the size of the clip."""
         body = {"output": dict(output or {})}
@@ -360,6 +372,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     filmstrip = blocking(RecordingCalls[Recording].filmstrip)
     waveform = blocking(RecordingCalls[Recording].waveform)
     next_moment = blocking(RecordingCalls[Recording].next_moment)
+    suggestions = blocking(RecordingCalls[Recording].suggestions)
     framing = blocking(RecordingCalls[Recording].framing)
     ranges = blocking(RecordingCalls[Recording].ranges)
     write_ranges = blocking(RecordingCalls[Recording].write_ranges)
@@ -404,6 +417,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     filmstrip = awaiting(RecordingCalls[AsyncRecording].filmstrip)
     waveform = awaiting(RecordingCalls[AsyncRecording].waveform)
     next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)
+    suggestions = awaiting(RecordingCalls[AsyncRecording].suggestions)
     framing = awaiting(RecordingCalls[AsyncRecording].framing)
     ranges = awaiting(RecordingCalls[AsyncRecording].ranges)
     write_ranges = awaiting(RecordingCalls[AsyncRecording].write_ranges)

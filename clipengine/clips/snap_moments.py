@@ -62,7 +62,7 @@ def silence_moment(silence: Span, edge: Edge, duration: Fraction) -> Fraction | 
 def sentence_moments(cues: Sequence[Cue], edge: Edge, duration: Fraction) -> Iterator[Fraction]:
     """Yield the times at which sentences start or end. A sentence begins and ends with a cue, and may have several."""
     for before, after in pairwise((None, *cues, None)):
-        if not _separates(before, after):
+        if not separates(before, after):
             continue
         if edge == "start" and after is not None:
             yield Fraction(after.start_ms, 1000)
@@ -70,7 +70,7 @@ def sentence_moments(cues: Sequence[Cue], edge: Edge, duration: Fraction) -> Ite
             yield min(duration, Fraction(before.end_ms, 1000))
 
 
-def _separates(before: Cue | None, after: Cue | None) -> bool:
+def separates(before: Cue | None, after: Cue | None) -> bool:
     """Return True if a sentence ends with one cue and another one starts with the next."""
     if before is None or after is None or before.speaker != after.speaker:
         return True

@@ -43,8 +43,9 @@ log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 1024 * 1024  # of a message over stdin
 _INSTRUCTIONS = (
-    "Cuts exact clips out of recordings. Find a recording and the moment with search_transcripts, get_transcript and "
-    "get_frame, then create_clip with start and end in seconds on the recording's timeline, and share_clip for a link."
+    "Cuts exact clips out of recordings. Find a recording and the moment with search_transcripts, get_transcript, "
+    "suggest_moments and get_frame, then create_clip with start and end in seconds on the recording's timeline, and "
+    "share_clip for a link."
 )
 
 

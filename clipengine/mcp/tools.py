@@ -18,6 +18,7 @@ from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
+from clipengine.clips.suggested import MAX_SUGGESTIONS
 from clipengine.objects.base import RecordingStatus, Status
 
 _MAX_WAIT = 600
@@ -64,6 +65,12 @@ class GetTranscript(_Arguments):
     language: str | None = Field(default=None, description="Omit to list the languages.")
     start_seconds: Seconds = 0
     end_seconds: Seconds | None = None
+
+
+class SuggestMoments(_Arguments):
+    recording_id: Id
+    language: str | None = Field(default=None, description="BCP 47 tag of the transcript. Default: the first one.")
+    limit: int = Field(default=10, ge=1, le=MAX_SUGGESTIONS)
 
 
 class GetFrame(_Arguments):
@@ -194,6 +201,10 @@ async def _transcript(client: AsyncClient, given: GetTranscript) -> Any:
     return {"cues": cues[:_MAX_CUES], "more": more}
 
 
+async def _suggest(client: AsyncClient, given: SuggestMoments) -> Any:
+    return (await client.recordings.suggestions(**given.model_dump())).data
+
+
 async def _transcribe(client: AsyncClient, given: Transcribe) -> Any:
     made = await client.transcripts.transcribe(given.recording_id, language=given.language)
     waited = WaitForTranscript(transcript_id=made.transcript_id, wait_seconds=given.wait_seconds)
@@ -258,6 +269,13 @@ TOOLS = (
     Tool("get_recording", "Get a recording: length, tracks, status.", GetRecording, _json(_get_recording), _RECORDINGS),
     Tool("search_transcripts", "Find what was said, with its times.", SearchTranscripts, _json(_search), _RECORDINGS),
     Tool("get_transcript", "Get the text of a recording with times.", GetTranscript, _json(_transcript), _RECORDINGS),
+    Tool(
+        "suggest_moments",
+        "Find ranges of 15 to 90 s that may be worth a clip, with a reason each, in the transcript of a recording.",
+        SuggestMoments,
+        _json(_suggest),
+        _RECORDINGS,
+    ),
     Tool(
         "transcribe_recording",
         "Make the transcript of a recording that has none.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 from typing_extensions import TypedDict
 
+from clipengine.clips.suggested import Reason
 from clipengine.objects.base import ApiObject
 
 
@@ -35,6 +36,34 @@ class NextMomentObject(ApiObject):
     """The moment, or the end of the search."""
     more: bool
     """The recording goes on there: a search from `searched_to_seconds` may find more."""
+
+
+class SuggestionObject(TypedDict):
+    """A range of 15 to 90 s that may be worth a clip. It begins and ends with a sentence."""
+
+    start_seconds: float
+    end_seconds: float
+    reason: Reason
+    """Why it begins there: a question, a keyword of the settings, a chapter, or another speaker."""
+    about: str | None
+    """The keyword, the title of the chapter or the speaker; null for a question and for a chapter without a title."""
+    text: str
+    """The sentence with which it begins, at most 300 characters of it."""
+    score: float
+    """From 0 to 1; for the order of the suggestions of one recording."""
+
+
+@dataclass(frozen=True)
+class SuggestionsObject(ApiObject):
+    """The suggested moments of a recording, the best one first."""
+
+    language: str
+    """Language of the transcript in which they were found, as a BCP 47 tag."""
+    data: list[SuggestionObject]
+
+
+class MomentsObject(RootModel[NextMomentObject | SuggestionsObject]):
+    """The moment of `kind=next`, or the suggestions of `kind=suggestion`."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,16 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from clipengine.client import ApiError, AsyncClient, Client, ClientError, Event, NotClipengine, ServerUnreachable
+from clipengine.client import (
+    ApiError,
+    AsyncClient,
+    Client,
+    ClientError,
+    Event,
+    NotClipengine,
+    ServerUnreachable,
+    Suggestions,
+)
 from clipengine.client.clips import AsyncClips
 from clipengine.client.exchange import Api
 from clipengine.client.exchange import Request as Outgoing
@@ -27,6 +36,7 @@ from clipengine.client.transcripts import AsyncTranscripts
 from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.clip import Recording as LedgerRecording
 from clipengine.clips.plan.read_jobs import JUMP, WAVEFORM
+from clipengine.clips.texts.cues import Cue
 from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
 from tests.support.receiver import Answer, Receiver, Request
 
@@ -193,6 +203,21 @@ def test_wait_for_recording_is_one_long_poll(client: Client, engine: RecordedEng
     done()
     assert len(asked) == 1
     assert re.search(rf"/v1/recordings/{added.recording_id}\?wait=\d+", asked[0])
+
+
+def test_suggested_moments_are_returned(
+    client: Client, engine: RecordedEngine, recording: LedgerRecording, server: ApiServer
+) -> None:
+    cues = [Cue(0, 30_000, "What does the new office cost?"), Cue(30_000, 40_000, "Nobody knows it.")]
+    engine.ledger.transcripts.put(recording.recording_id, "en", cues)
+    found = client.recordings.suggestions(recording.recording_id, language="en", limit=5)
+    assert (found.language, [each["end_seconds"] for each in found.data]) == ("en", [40.0])
+
+    async def work() -> Suggestions:
+        async with AsyncClient(server.url, server.key, timeout=10) as client:
+            return await client.recordings.suggestions(recording.recording_id)
+
+    assert asyncio.run(work()) == found
 
 
 def test_profiles_deliveries_and_previews_are_returned(client: Client, recording: LedgerRecording) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import httpx
 import pytest
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.texts.cues import MAX_CUES
+from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
-from tests.support.api import RecordedEngine
+from clipengine.recordings.facts import ChapterFacts
+from clipengine.settings import Suggestions
+from tests.support.api import FACTS, RecordedEngine
 
 CUES = [
     {"start_seconds": 5.0, "end_seconds": 7.5, "text": "The annual budget & more"},
@@ -161,3 +164,84 @@ def test_search_finds_cues_with_times_and_highlights(http: httpx.Client, engine:
         answer = http.get("/v1/search", params={"q": query})
         assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "q")
     assert http.get(f"{url}/de/search?q=x").json()["code"] == "transcript_not_found"
+
+
+class TestSuggestedMoments:
+    def test_moments_are_suggested_in_a_transcript(
+        self, http: httpx.Client, url: str, recording: Recording, engine: RecordedEngine
+    ) -> None:
+        moments = f"/v1/recordings/{recording.recording_id}/moments?kind=suggestion"
+        missing = http.get(moments)
+        assert (missing.status_code, missing.json()["code"]) == (404, "transcript_not_found")
+        assert "make one" in missing.json()["hint"]
+        cues = [
+            {"start_seconds": 10.0, "end_seconds": 15.0, "text": "What does the new office cost?", "speaker": "Ana"},
+            {"start_seconds": 15.0, "end_seconds": 30.5, "text": "Less than the old one.", "speaker": "Ben"},
+            {"start_seconds": 50.0, "end_seconds": 70.0, "text": "The budget is smaller.", "speaker": "Ben"},
+        ]
+        assert http.put(f"{url}/de", json=[{**cues[0], "text": "Guten Morgen"}]).status_code == 201
+        assert http.get(moments).json() == {"language": "de", "data": []}
+        assert http.put(f"{url}/en", json=cues).status_code == 201
+        before = engine.settings
+        engine.settings = before.model_copy(update={"suggestions": Suggestions(keywords=("budget",))})
+        try:
+            found = http.get(f"{moments}&language=EN").json()
+            assert http.get(f"{moments}&language=en&limit=1").json()["data"] == found["data"][:1]
+        finally:
+            engine.settings = before
+        assert found["language"] == "en"
+        keys = ("start_seconds", "end_seconds", "reason", "about")
+        assert [tuple(each[key] for key in keys) for each in found["data"]] == [
+            (50.0, 70.0, "keyword", "budget"),
+            (10.0, 30.5, "question", None),
+        ]
+        assert http.get(f"{moments}&language=fr").json()["code"] == "transcript_not_found"
+
+    def test_chapters_open_moments_in_the_first_transcript_with_words(
+        self, http: httpx.Client, engine: RecordedEngine
+    ) -> None:
+        chapter = ChapterFacts(start=Fraction(20), end=Fraction(60), title="Budget")
+        facts = FACTS.model_copy(update={"chapters": 1, "chapter_list": (chapter,)})
+        recording_id = engine.make_recording("chapters.mp4", b"chapters", facts=facts).recording_id
+        engine.ledger.transcripts.put(recording_id, "de", [], source="made")
+        engine.ledger.transcripts.put(recording_id, "en", [Cue(0, 20_000, "We begin."), Cue(20_000, 50_000, "Well.")])
+        (found,) = http.get(f"/v1/recordings/{recording_id}/moments?kind=suggestion").json()["data"]
+        assert found == {
+            "start_seconds": 20.0,
+            "end_seconds": 50.0,
+            "reason": "chapter",
+            "about": "Budget",
+            "text": "Well.",
+            "score": 0.66,
+        }
+
+    @pytest.mark.parametrize(
+        ("query", "parameter"),
+        [
+            ("kind=suggestion&to=scene", "to"),
+            ("kind=suggestion&at_seconds=1", "at_seconds"),
+            ("kind=suggestion&within_seconds=1", "within_seconds"),
+            ("kind=suggestion&limit=51", "limit"),
+            ("kind=suggestion&language=no+language", "language"),
+            ("kind=other", "kind"),
+            ("to=scene", "at_seconds"),
+            ("at_seconds=1", "to"),
+            ("to=scene&at_seconds=1&language=en", "language"),
+            ("to=scene&at_seconds=1&limit=3", "limit"),
+        ],
+    )
+    def test_parameter_of_the_other_kind_or_a_missing_one_is_named(
+        self, http: httpx.Client, recording: Recording, query: str, parameter: str
+    ) -> None:
+        answer = http.get(f"/v1/recordings/{recording.recording_id}/moments?{query}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert [each["parameter"] for each in answer.json()["errors"]] == [parameter]
+
+    def test_recording_that_is_missing_or_not_complete_is_refused(
+        self, http: httpx.Client, engine: RecordedEngine
+    ) -> None:
+        engine.put("new.mp4", b"x")
+        made, _ = engine.ledger.recordings.register("new.mp4", etag="e", size=1)
+        for recording_id, code in ((made.recording_id, "recording_not_complete"), ("rec_x", "recording_not_found")):
+            answer = http.get(f"/v1/recordings/{recording_id}/moments?kind=suggestion")
+            assert answer.json()["code"] == code

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import wave
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +110,38 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         page.goto(f"{server.url}/#/recordings/{spoken.recording_id}?t=3.4")
         until(page, "document.querySelector('.now')?.value === '0:03.400'")
         assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
+
+
+def test_suggested_moment_is_selected_with_its_first_words_as_label(
+    browser: Any, server: RunningServer, judge: Judge, tmp_path: Path
+) -> None:
+    client = server.client()
+    path = tmp_path / "talk.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 1, 8000, 0, "NONE", ""))
+        file.writeframes(bytes([64, 192] * 4000 * 24))
+    recording = client.recordings.wait(client.recordings.upload(path).recording_id)
+    cues = [
+        {"start_seconds": 2, "end_seconds": 6, "text": "What does the new office cost us, Ben?", "speaker": "Ana"},
+        {"start_seconds": 6, "end_seconds": 22, "text": "Less than the old one.", "speaker": "Ben"},
+    ]
+    client.transcripts.put(recording.recording_id, "en", cues)
+    client.transcripts.put(recording.recording_id, "de", [{**cues[0], "text": "Guten Morgen."}])
+    with studio(browser, server, recording) as page:
+        page.keyboard.press("t")
+        page.get_by_role("combobox", name="Language").select_option("en")
+        page.get_by_text(cues[1]["text"]).wait_for()
+        page.get_by_text("Suggested moments", exact=True).click()
+        moment = page.get_by_role("group", name="Suggested moments").get_by_role("button")
+        assert moment.inner_text().split("\n") == ["0:02 – 0:22 · Question", cues[0]["text"]]
+        judge(page, "suggestions")
+        moment.click()
+        until(page, "document.querySelector('input[aria-label=\"In point\"]').value === '0:02.000'")
+        assert point(page, "Out").input_value() == "0:22.000"
+        assert page.locator("#label").input_value() == "What does the new office cost us, Ben"
+        page.get_by_role("combobox", name="Language").select_option("de")
+        page.get_by_text("None found").wait_for(timeout=30_000)
+    client.recordings.delete(recording.recording_id)
 
 
 @pytest.mark.exhaustive

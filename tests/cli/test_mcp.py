@@ -115,11 +115,12 @@ def test_agent_finds_a_moment_and_shares_its_clip(
         async with session(server, server.key, transport) as agent:
             assert agent.agent.server_info is not None
             assert agent.agent.server_info.name == "clipengine"
-            assert len(await agent.tools()) == 13
+            assert len(await agent.tools()) == 14
             (listed,) = (await agent.call("list_recordings"))["data"]
             (hit,) = await agent.call("search_transcripts", query="budget")
             assert hit["recording_id"] == listed["recording_id"] == recording_id
             assert "raw" not in hit
+            assert await agent.call("suggest_moments", recording_id=recording_id) == []  # it has one short sentence
             frame = await agent.call("get_frame", recording_id=recording_id, at_seconds=2, width=160)
             assert isinstance(frame, ImageContent)
             assert frame.mime_type == "image/jpeg"
@@ -162,6 +163,7 @@ READING = {
     "get_recording",
     "search_transcripts",
     "get_transcript",
+    "suggest_moments",
     "get_frame",
     "plan_clip",
     "list_clips",

@@ -151,6 +151,8 @@ def test_clip_carries_the_transcripts_of_its_recording(
     assert "de" in server.command("transcripts", "list", recording_id).stdout
     (hit,) = shown(server.command("transcripts", "search", "budg*", "--limit", "1", "--json"))
     assert (hit["text"], hit["start_seconds"]) == ("The budget", 1.0)
+    assert shown(server.command("recordings", "suggest", recording_id, "--language", "en", "--json")) == []  # too short
+    assert server.command("recordings", "suggest", recording_id).stdout.split()[:3] == ["START", "END", "REASON"]
     target = tmp_path / "got.vtt"
     assert server.command("transcripts", "get", recording_id, "en", str(target)).returncode == 0
     assert target.read_text().startswith("WEBVTT\n\n00:00:01.000 --> 00:00:03.500\nThe budget\n")

@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     RootModel,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic.config import JsonDict
@@ -33,6 +34,7 @@ from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
 from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode, TimeRange
+from clipengine.clips.suggested import MAX_SUGGESTIONS
 from clipengine.clips.texts.cues import (
     MAX_CUE_CHARACTERS,
     MAX_CUE_SECONDS,
@@ -279,6 +281,11 @@ def _language(tag: str) -> str:
         raise PydanticCustomError("language", "{reason}", {"reason": error.message, "hint": error.hint}) from None
 
 
+Language = Annotated[
+    str, Field(max_length=MAX_LANGUAGE_CHARACTERS, json_schema_extra=LANGUAGE), AfterValidator(_language)
+]
+
+
 class SubtitlesOfClip(Body):
     mode: SubtitleMode = Field(
         default="keep",
@@ -286,10 +293,7 @@ class SubtitlesOfClip(Body):
         "a WebVTT file beside the clip. `burn`: the transcript in one language is drawn into the picture, and nothing "
         "else is kept. `none`: no subtitles.",
     )
-    language: (
-        Annotated[str, Field(max_length=MAX_LANGUAGE_CHARACTERS, json_schema_extra=LANGUAGE), AfterValidator(_language)]
-        | None
-    ) = Field(
+    language: Language | None = Field(
         default=None,
         description="Only the transcript in this language. Default: all; `burn` needs a language if there are several.",
     )
@@ -1010,14 +1014,45 @@ class GetWaveform(PartQuery):
     points: int = Field(default=1000, ge=1, le=4000, description="Number of equal parts, with one peak each.")
 
 
-class GetNextMoment(Query):
-    to: Literal["keyframe", "silence", "scene"] = Field(
-        description="`keyframe`: a keyframe of the video. `silence`: 0.1 s after a silence has begun, and 0.1 s before "
-        "the sound that follows it. `scene`: the first frame of a scene."
+class GetMoments(Query):
+    kind: Literal["next", "suggestion"] = Field(
+        default="next",
+        description="`next`: the next or previous moment from `at_seconds` on. `suggestion`: ranges that may be worth "
+        "a clip, found in a transcript.",
     )
-    at_seconds: float = Field(ge=0, allow_inf_nan=False, description="Seconds on the recording's timeline.")
+    to: Literal["keyframe", "silence", "scene"] | None = Field(
+        default=None,
+        validate_default=True,
+        examples=["scene"],
+        description="`keyframe`: a keyframe of the video. `silence`: 0.1 s after a silence has begun, and 0.1 s before "
+        "the sound that follows it. `scene`: the first frame of a scene. Required with `kind=next`.",
+    )
+    at_seconds: float | None = Field(
+        default=None,
+        validate_default=True,
+        ge=0,
+        allow_inf_nan=False,
+        examples=[90.5],
+        description="Seconds on the recording's timeline. Required with `kind=next`.",
+    )
     direction: Literal["next", "previous"] = Field(default="next", description="Search after or before `at_seconds`.")
     within_seconds: float = Field(default=60, gt=0, le=300, description="Seconds to search at most.")
+    language: Language | None = Field(
+        default=None,
+        description="Transcript in which moments are suggested. Default: the recording's first one with words.",
+    )
+    limit: int = Field(default=10, ge=1, le=MAX_SUGGESTIONS, description="Number of suggestions at most.")
+
+    @field_validator("to", "at_seconds", "direction", "within_seconds", "language", "limit", mode="before")
+    @classmethod
+    def _fits_the_kind(cls, value: object, info: ValidationInfo) -> object:
+        """Reject a parameter of the other kind, and that one of `next` is missing."""
+        kind, of = info.data.get("kind"), "suggestion" if info.field_name in ("language", "limit") else "next"
+        if value is None and kind == "next":
+            raise PydanticCustomError("missing", "is required")
+        if value is not None and kind not in (None, of):
+            raise PydanticCustomError("kind", "is possible with `kind={kind}` only", {"kind": of})
+        return value
 
 
 B = TypeVar("B", bound=Body)

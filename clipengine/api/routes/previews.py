@@ -1,11 +1,13 @@
 """Previews of a recording: a frame, frame times, a filmstrip, a waveform, the next keyframe, silence or scene.
 
-Responses are immutable and cached on both sides. No thread is blocked while one is made.
+Their responses are immutable and cached on both sides. No thread is blocked while one is made. Suggested moments come
+from the ledger instead, and change with the transcript.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -14,11 +16,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from clipengine.api.http.operation import Answer, Call, Operation
+from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import matches
-from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetNextMoment, GetWaveform, NoBody, Q
+from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetMoments, GetWaveform, NoBody, Q
 from clipengine.clips.clip import Recording
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
+from clipengine.clips.suggested import suggest
 from clipengine.errors import (
     Busy,
     DecoderCrashed,
@@ -32,9 +35,11 @@ from clipengine.errors import (
     RecordingTruncated,
     RecordingUnreadable,
     StorageUnavailable,
+    TranscriptNotFound,
     UnsupportedMedia,
 )
-from clipengine.objects.preview import FramesObject, NextMomentObject, WaveformObject
+from clipengine.ledger.transcripts import Transcript
+from clipengine.objects.preview import FramesObject, MomentsObject, WaveformObject
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import exact
 from clipengine.work.previews.previews import Preview
@@ -78,16 +83,48 @@ async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
     return await preview_response(call, preview, _JSON)
 
 
-async def get_next_moment(call: Call[GetNextMoment, NoBody]) -> Response:
+async def get_moments(call: Call[GetMoments, NoBody]) -> Response:
+    to, at_seconds = call.query.to, call.query.at_seconds
+    if to is None or at_seconds is None:
+        return await _suggestions(call)
     recording, duration = await complete_recording(call)
-    to, backward = call.query.to, call.query.direction == "previous"
+    backward = call.query.direction == "previous"
     _check_has(recording, to)
-    at, within = _moment(call.query.at_seconds, duration), exact(call.query.within_seconds)
+    at, within = _moment(at_seconds, duration), exact(call.query.within_seconds)
     until = max(Fraction(0), at - within) if backward else min(duration, at + within)
     seek_index = await seek_index_of(call, recording)
     near = seek_index and seek_index.near(min(at, until), max(at, until))
     values: dict[str, str | int] = {"to": to, "at": str(at), "until": str(until)}
     return await preview_response(call, Preview(JUMP, recording, values, near), _JSON)
+
+
+async def _suggestions(call: Call[GetMoments, NoBody]) -> Response:
+    recording, duration = await complete_recording(call)
+
+    def work() -> Response:
+        transcript, facts = _transcript(call), recording.facts
+        found = suggest(
+            call.ledger.transcripts.cues(transcript),
+            duration_ms=int(duration * 1000),
+            chapters=facts.chapter_list if facts else (),
+            keywords=call.engine.settings.suggestions.keywords,
+            limit=call.query.limit,
+        )
+        return json_response({"language": transcript.language, "data": [asdict(each) for each in found]})
+
+    return await call.in_session(work)
+
+
+def _transcript(call: Call[GetMoments, NoBody]) -> Transcript:
+    """Return the transcript in the requested language, or the first one. Raises TranscriptNotFound."""
+    recording_id, language = call.path("recording_id"), call.query.language
+    if language is not None:
+        return call.ledger.transcripts.get(recording_id, language)
+    found = call.ledger.transcripts.preferred(recording_id, None)
+    if found is None:
+        hint = "PUT a transcript, or POST to the recording's transcripts to make one, and wait until it is complete."
+        raise TranscriptNotFound("the recording has no transcript in which moments can be found", hint=hint)
+    return found
 
 
 def _check_has(recording: Recording, to: str) -> None:
@@ -223,10 +260,14 @@ OPERATIONS = [
     ),
     _operation(
         "/v1/recordings/{recording_id}/moments",
-        handler=get_next_moment,
-        summary="Get the next or previous keyframe, silence or scene",
-        answers=[Answer(200, "The moment, or the end of the search that found none.", NextMomentObject), KNOWN],
-        query=GetNextMoment,
+        handler=get_moments,
+        summary="Get the next or previous keyframe, silence or scene, or suggested moments",
+        answers=[
+            Answer(200, "The moment or the end of the search that found none; or the suggestions.", MomentsObject),
+            KNOWN,
+        ],
+        errors=(*PREVIEW_ERRORS, TranscriptNotFound),
+        query=GetMoments,
     ),
     _operation(
         "/v1/recordings/{recording_id}/waveform",

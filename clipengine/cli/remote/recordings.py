@@ -28,6 +28,7 @@ from clipengine.cli.options import (
     variant_option,
 )
 from clipengine.client import Client, Recording
+from clipengine.clips.suggested import MAX_SUGGESTIONS
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import StartupError
 from clipengine.recordings.discovery import is_playlist, is_recording
@@ -42,6 +43,13 @@ _COLUMNS: dict[str, output.Column] = {
     "length": output.seconds("duration_seconds"),
     "created": "created_at",
     "bucket path": "bucket_path",
+}
+_SUGGESTIONS: dict[str, output.Column] = {
+    "start": output.seconds("start_seconds"),
+    "end": output.seconds("end_seconds"),
+    "reason": "reason",
+    "about": "about",
+    "text": "text",
 }
 
 
@@ -237,6 +245,18 @@ def transcribe(
             made = client.transcripts.wait(made.transcript_id, on_progress=lambda now: move(now.progress))
     output.show_object(made.raw, as_json=as_json)
     return 1 if made.status == "failed" else 0
+
+
+@recordings.command()
+@click.argument("recording_id")
+@click.option("--language", help="Of the transcript in which they are found. [default: the first one]")
+@click.option("--limit", type=click.IntRange(1, MAX_SUGGESTIONS), default=10, show_default=True)
+@json_option
+@needs_server
+def suggest(client: Client, recording_id: str, language: str | None, limit: int, as_json: bool) -> None:
+    """List ranges of 15 to 90 s that may be worth a clip, the best one first."""
+    found = client.recordings.suggestions(recording_id, language=language, limit=limit)
+    output.show_list(found.data, _SUGGESTIONS, as_json=as_json)
 
 
 @recordings.command()

@@ -126,7 +126,8 @@ export class Jumps {
     while (more && Math.abs(at - from) < REACH_SECONDS - 1e-3) {
       if (this.player.time !== from || this.player.playing) break;
       const within = Math.min(step, REACH_SECONDS - Math.abs(at - from));
-      const found = await get(query(this.path, {to, at_seconds: at, direction, within_seconds: within}), {signal: controller.signal});
+      const asked = query(this.path, {to, at_seconds: at, direction, within_seconds: within});
+      const found = /** @type {NextMoment} */ (await get(asked, {signal: controller.signal}));
       if (found.seconds !== null) return {seconds: found.seconds, reached: at};
       ({searched_to_seconds: at, more} = found);
       status.setReached(at);

@@ -7,6 +7,7 @@ import {markedText, typedQuery} from "../lib/search_query.js";
 import {plural, t} from "../lib/texts.js";
 import {errorState, errorText} from "../lib/ui.js";
 import {cueRow, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} from "./cue_rows.js";
+import {suggestedMoments} from "./suggestions.js";
 
 /** @import {Player} from "./player.js" */
 /** @import {Selection} from "./selection.js" */
@@ -70,15 +71,18 @@ export class Transcript {
       {"aria-label": t("Language"), hidden: transcripts.length < 2},
       transcripts.map(({language}) => h("option", {value: language, selected: language === this.language}, languageName(language))),
     );
+    const moments = suggestedMoments(recording, {language: () => this.language, onpick: (moment) => this.selectCues([moment]), signal});
     languages.addEventListener("change", () => {
       this.language = languages.value;
       this.load();
       this.find();
+      moments.load();
     });
     this.node = h(
       "div",
       {class: "transcript"},
       h("div", {class: "row tools"}, h("div", {class: "search grow"}, icon("search"), this.search, h("kbd", {"aria-hidden": "true"}, "/")), languages),
+      moments.node,
       h("div", {class: "row found"}, this.status, this.more),
       this.hits,
       this.list,

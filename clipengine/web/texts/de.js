@@ -364,6 +364,15 @@ export default {
   "Everything is encoded: {reason}.": "Alles wird encodiert: {reason}.",
   "Copies {part} of {whole} s, and saves about {percent} % of the time.": "Kopiert {part} von {whole} s und spart etwa {percent} % der Zeit.",
 
+  // player/suggestions.js
+  "Suggested moments": "Vorgeschlagene Stellen",
+  "None found: speakers, chapters and keywords of the settings help.": "Keine gefunden: Sprecher, Kapitel und Stichwörter der Einstellungen helfen.",
+  "Question": "Frage",
+  "Keyword {about}": "Stichwort {about}",
+  "Speaker {about}": "Sprecher {about}",
+  "Chapter {about}": "Kapitel {about}",
+  "Chapter": "Kapitel",
+
   // player/transcript.js
   "Transcript": "Transkript",
   "Matches": "Treffer",

@@ -54,6 +54,7 @@ declare global {
   type ErrorCode = Schemas["ErrorCode"];
   type Key = Schemas["KeyObject"];
   type Media = Schemas["MediaObject"];
+  type NextMoment = Schemas["NextMomentObject"];
   type Problem = Schemas["ProblemObject"];
   type Profile = Schemas["ProfileObject"];
   type ProxyDescription = Schemas["ProxyObject"];
@@ -65,6 +66,8 @@ declare global {
   type ShareLink = Schemas["NewShareObject"] | Schemas["SharedLinkObject"];
   type Status = Schemas["StatusObject"];
   type StorageUse = Schemas["StorageObject"];
+  type Suggestion = Schemas["SuggestionObject"];
+  type Suggestions = Schemas["SuggestionsObject"];
   type TranscriptObject = Schemas["TranscriptObject"];
   type Video = Schemas["VideoObject"];
   type Webhook = Schemas["WebhookObject"];

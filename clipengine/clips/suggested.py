@@ -1,0 +1,217 @@
+"""Suggested moments: ranges of a recording that may be worth a clip, found in its transcript and chapters. Pure.
+
+A range begins with a sentence that asks, that another speaker says, that opens a chapter or that contains a keyword,
+and ends with a sentence. The best ranges that do not overlap are suggested.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from clipengine.clips.snap_moments import separates
+from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.words import indexed_words
+from clipengine.recordings.facts import ChapterFacts
+
+MIN_SECONDS, MAX_SECONDS = 15, 90
+MAX_SUGGESTIONS = 50
+MAX_KEYWORDS = 100
+MAX_KEYWORD_CHARACTERS = 100
+MAX_TEXT_CHARACTERS = 300
+
+Reason = Literal["question", "keyword", "chapter", "speaker"]
+
+_IDEAL_SECONDS = 40
+_MAX_SENTENCES = 60  # of a range; faster ones are not speech
+_LONG_PAUSE_MS = 5000  # over which no range extends
+_END_PAUSE_MS = 1000  # after which the end of a range sounds like one
+_CHAPTER_LEAD_MS = 1000  # by which the first sentence of a chapter may begin before it
+_QUESTION_WORDS = 4  # fewer, such as "Right?", ask for nothing
+_STOP = re.compile(r"([.!?…؟⁇⁈](?=[\"'”’»›)\]\s]|$)|[。！？])")
+_QUESTION_MARKS = frozenset("?؟⁇⁈？")
+# Parts of a score, of which the largest ones are 1 together.
+_OF_REASON: dict[Reason, float] = {"question": 0.5, "keyword": 0.35, "chapter": 0.4, "speaker": 0.3}
+_OF_KEYWORD, _OF_LENGTH, _OF_END = 0.2, 0.2, 0.1
+_UNANSWERED = 0.35  # of a question after which no other speaker is known to speak
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A range and the reason for it. `about` is the keyword, the title of the chapter or the speaker.
+
+    `text` is how the range begins, and `score` is from 0 to 1.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    reason: Reason
+    about: str | None
+    text: str
+    score: float
+
+    def overlaps(self, other: Suggestion) -> bool:
+        return self.start_seconds < other.end_seconds and other.start_seconds < self.end_seconds
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    """`changes` is True if another speaker said the sentence before it."""
+
+    start_ms: int
+    end_ms: int
+    spoken_ms: int
+    text: str
+    speaker: str | None
+    changes: bool
+    keyword: str | None
+
+    @property
+    def asks(self) -> bool:
+        parts = _STOP.split(self.text)
+        asked = (part for part, stop in zip(parts[::2], parts[1::2], strict=False) if stop in _QUESTION_MARKS)
+        return any(len(indexed_words(part).split()) >= _QUESTION_WORDS for part in asked)
+
+
+@dataclass
+class _Section:
+    """Sentences without a long pause or the border of a chapter. `chapter` is the title if a chapter begins here."""
+
+    sentences: list[_Sentence]
+    chapter: str | None = None
+
+
+class _Opening(NamedTuple):
+    """A sentence of a section with which a range may begin."""
+
+    first: int
+    reason: Reason
+    about: str | None
+    weight: float
+
+
+def suggest(
+    cues: Sequence[Cue],
+    *,
+    duration_ms: int,
+    chapters: Sequence[ChapterFacts] = (),
+    keywords: Iterable[str] = (),
+    limit: int = MAX_SUGGESTIONS,
+) -> list[Suggestion]:
+    """Return the best ranges, the best one first, and the earlier one of two that are equal.
+
+    `cues` are sorted by time.
+    """
+    sections = _sections(_sentences(cues, duration_ms, keywords), chapters)
+    found = [best for section in sections for opening in _openings(section) if (best := _best(section, opening))]
+    found.sort(key=lambda each: (-each.score, each.start_seconds))
+    chosen: list[Suggestion] = []
+    for each in found:
+        if len(chosen) < limit and not any(map(each.overlaps, chosen)):
+            chosen.append(each)
+    return chosen
+
+
+def check_keyword(keyword: str) -> str:
+    """Return the keyword. Raises ValueError if it has no word or is too long."""
+    if len(keyword) > MAX_KEYWORD_CHARACTERS:
+        raise ValueError(f"{keyword[:20]!r}… has more than {MAX_KEYWORD_CHARACTERS} characters")
+    if not indexed_words(keyword):
+        raise ValueError(f"{keyword!r} has no word")
+    return keyword
+
+
+def _sentences(cues: Sequence[Cue], duration_ms: int, keywords: Iterable[str]) -> Iterator[_Sentence]:
+    """Yield the sentences within the recording. Like those to which cuts are snapped, they begin and end with a cue."""
+    known = {keyword: f" {indexed_words(keyword)}{'' if keyword.endswith('*') else ' '}" for keyword in keywords}
+    within = [cue for cue in cues if cue.start_ms < duration_ms]
+    group: list[Cue] = []
+    before: str | None = None
+    for cue, following in zip(within, [*within[1:], None], strict=False):
+        group.append(cue)
+        if not separates(cue, following):
+            continue
+        text = " ".join(" ".join(each.text for each in group).split())
+        words = f" {indexed_words(text)} " if known else ""
+        yield _Sentence(
+            start_ms=group[0].start_ms,
+            end_ms=min(duration_ms, max(each.end_ms for each in group)),
+            spoken_ms=sum(min(duration_ms, each.end_ms) - each.start_ms for each in group),
+            text=text,
+            speaker=cue.speaker,
+            changes=None not in (before, cue.speaker) and before != cue.speaker,
+            keyword=next((keyword for keyword, folded in known.items() if folded in words), None),
+        )
+        group, before = [], cue.speaker
+
+
+def _sections(sentences: Iterable[_Sentence], chapters: Sequence[ChapterFacts]) -> Iterator[_Section]:
+    starts = sorted(((round(each.start * 1000), each.title) for each in chapters), reverse=True)
+    section = _Section([])
+    for sentence in sentences:
+        chapter = None
+        while starts and starts[-1][0] <= sentence.start_ms + _CHAPTER_LEAD_MS:
+            chapter = starts.pop()[1]
+        paused = section.sentences and sentence.start_ms - section.sentences[-1].end_ms >= _LONG_PAUSE_MS
+        if chapter is not None or paused:
+            yield section
+            section = _Section([], chapter)
+        section.sentences.append(sentence)
+    yield section
+
+
+def _openings(section: _Section) -> Iterator[_Opening]:
+    sentences = section.sentences
+    if section.chapter is not None:
+        yield _Opening(0, "chapter", section.chapter or None, _OF_REASON["chapter"])
+    for number, sentence in enumerate(sentences):
+        if sentence.asks:
+            answered = any(each.changes for each in sentences[number + 1 : number + 2])
+            yield _Opening(number, "question", None, _OF_REASON["question"] if answered else _UNANSWERED)
+        if sentence.keyword is not None:
+            yield _Opening(number, "keyword", sentence.keyword, _OF_REASON["keyword"])
+        if sentence.changes:
+            yield _Opening(number, "speaker", sentence.speaker, _OF_REASON["speaker"])
+
+
+def _best(section: _Section, opening: _Opening) -> Suggestion | None:
+    """Return the best range with this opening, the shorter one of two that are equal, or None if it has none."""
+    first = section.sentences[opening.first]
+    found = max(_ends(section, opening), key=lambda each: (each[1], -each[0]), default=None)
+    if found is None:
+        return None
+    end_ms, score = found
+    return Suggestion(
+        first.start_ms / 1000, end_ms / 1000, opening.reason, opening.about, _shortened(first.text), score
+    )
+
+
+def _ends(section: _Section, opening: _Opening) -> Iterator[tuple[int, float]]:
+    """Yield the ends of the ranges with this opening, in ms, and their scores."""
+    sentences = section.sentences[opening.first : opening.first + _MAX_SENTENCES + 1]
+    start_ms, end_ms, spoken_ms, mentions = sentences[0].start_ms, 0, 0, False
+    for sentence, following in zip(sentences[:_MAX_SENTENCES], [*sentences[1:], None], strict=False):
+        if opening.reason == "speaker" and sentence.changes and sentence is not sentences[0]:
+            return  # the turn of the speaker ends
+        end_ms = max(end_ms, sentence.end_ms)
+        seconds = (end_ms - start_ms) / 1000
+        if seconds > MAX_SECONDS:
+            return
+        spoken_ms += sentence.spoken_ms
+        mentions = mentions or sentence.keyword is not None
+        if seconds >= MIN_SECONDS:
+            score = opening.weight + _OF_KEYWORD * mentions + _OF_END * _ends_well(end_ms, following)
+            score += _OF_LENGTH * (1 - abs(seconds - _IDEAL_SECONDS) / (MAX_SECONDS - _IDEAL_SECONDS))
+            yield end_ms, round(score * min(1.0, spoken_ms / 1000 / seconds), 3)
+
+
+def _ends_well(end_ms: int, following: _Sentence | None) -> bool:
+    return following is None or following.changes or following.start_ms - end_ms >= _END_PAUSE_MS
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_TEXT_CHARACTERS:
+        return text
+    return f"{text[: MAX_TEXT_CHARACTERS - 1].rsplit(' ', 1)[0]}…"
