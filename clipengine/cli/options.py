@@ -14,6 +14,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
+from clipengine.clips.options.without import Removable
 from clipengine.clips.request import GapMode
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
@@ -194,6 +195,22 @@ _SNAP_OPTIONS = (
         metavar="SECONDS",
         help="The largest distance for --snap. [default: 2]",
     ),
+)
+
+
+def _without_value(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[Removable, ...]:
+    """Parse `silence`, `fillers` or both, with a comma."""
+    names = tuple(dict.fromkeys(text.split(","))) if text is not None else ()
+    if unknown := [name for name in names if name not in get_args(Removable)]:
+        raise click.BadParameter(f"{unknown[0]!r} is not {' or '.join(get_args(Removable))}")
+    return names  # type: ignore[return-value]
+
+
+without_option = click.option(
+    "--without",
+    metavar="silence,fillers",
+    callback=_without_value,
+    help="Shorten pauses over 0.6 s to 0.2 s, and leave out words such as um, or one of both.",
 )
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -17,6 +17,7 @@ from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page,
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.clips.clip import OnTimeout
 from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.without import Removable
 from clipengine.clips.request import GapMode
 
 C = TypeVar("C", bound=ClipData)
@@ -44,6 +45,7 @@ class ClipCalls(Generic[C]):
         output: Mapping[str, Any] | None = None,
         subtitles: Mapping[str, str] | None = None,
         snap: Mapping[str, Any] | None = None,
+        without: Sequence[Removable] | None = None,
         gaps: GapMode | None = None,
         last_seconds: float | None = None,
         wait_until: str | datetime | None = None,
@@ -64,7 +66,8 @@ class ClipCalls(Generic[C]):
         `output` has the options of the API that change the picture and the audio. `subtitles` are
         `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, or
         `{"mode": "none"}`; by default all transcripts are kept. `snap`, such as
-        `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `gaps` says what becomes of gaps of a recording of
+        `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `without` leaves out pauses and filler words:
+        `["silence", "fillers"]`. `gaps` says what becomes of gaps of a recording of
         many files: "hold", "skip" or "fail". At `expires_at` the clip and its object are deleted.
 
         `last_seconds` replaces the range with the last seconds of the recording, which may still be written. Of one
@@ -82,6 +85,7 @@ class ClipCalls(Generic[C]):
             "output": dict(output) if output else None,
             "subtitles": dict(subtitles) if subtitles else None,
             "snap": dict(snap) if snap else None,
+            "without": [*without] if without else None,
             "gaps": gaps,
             "metadata": dict(metadata) if metadata else None,
             "tags": [*tags] if tags else None,
@@ -108,12 +112,20 @@ class ClipCalls(Generic[C]):
         output: Mapping[str, Any] | None = None,
         subtitles: Mapping[str, str] | None = None,
         snap: Mapping[str, Any] | None = None,
+        without: Sequence[Removable] | None = None,
         gaps: GapMode | None = None,
     ) -> Steps[ClipPlan]:
         """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
         ranges = _ranges(start_seconds, end_seconds, start_time, end_time, parts)
-        optional = {"profile": profile, "render": render, "output": output, "subtitles": subtitles, "snap": snap}
-        body = {"label": "plan", **without_none({**ranges, **optional, "gaps": gaps})}
+        optional: Object = {
+            "profile": profile,
+            "render": render,
+            "output": output,
+            "subtitles": subtitles,
+            "snap": snap,
+        }
+        optional |= {"without": [*without] if without else None, "gaps": gaps}
+        body = {"label": "plan", **without_none({**ranges, **optional})}
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))
 

@@ -15,6 +15,7 @@ from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render, Rendered
 from clipengine.clips.options.snap import Snap, SnappedCut
+from clipengine.clips.options.without import Removable
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
@@ -100,6 +101,7 @@ class ClipResult:
     snapped: Annotated[list[SnappedCut], Field(description="The cuts of all parts, if `snap` was requested.")] = field(
         default_factory=list
     )
+    removed_seconds: Annotated[float, Field(description="Seconds that `without` has left out.")] = 0.0
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:
@@ -194,6 +196,7 @@ class Clip:
     start_time: int | None = None
     end_time: int | None = None
     warnings: tuple[str, ...] = ()  # known when it was created
+    without: tuple[Removable, ...] = ()
 
     @property
     def ranges(self) -> tuple[Part, ...]:

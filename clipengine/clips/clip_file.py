@@ -47,7 +47,7 @@ _Pixels = Annotated[int, Field(ge=1, le=_SIDE)]
 
 
 class MadePart(BaseModel):
-    """The range of a part that the clip contains, on the recording's timeline."""
+    """The range of a part that the clip contains, on the recording's timeline without what is removed of it."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
 
@@ -217,7 +217,7 @@ class FilePlan:
         for part, made in zip(self.parts, cut.parts, strict=True):
             if abs(made.actual_start - part.start) > (part.frame_seconds / 2 if cut.frames else 0):
                 yield f"the clip begins at {float(made.actual_start):.3f} s, expected {float(part.start):.3f} s"
-            if made.actual_end != min(part.end, part.facts.duration) or made.seconds <= 0:
+            if made.actual_end != part.kept_end or made.seconds <= 0:
                 yield f"the clip ends at {float(made.actual_end):.3f} s of the recording"
 
     def _render_faults(self, cut: CutReport) -> Iterator[str]:
@@ -356,7 +356,8 @@ class FilePlan:
         holds = [Fraction(0)]
         for part, made in zip(self.parts, cut.parts, strict=True):
             if part.facts.video is not None and part.facts.video.last_frame is not None:
-                holds.append(made.actual_end - max(made.actual_start, part.facts.video.last_frame))
+                last = part.removed.place(part.facts.video.last_frame)
+                holds.append(made.actual_end - max(made.actual_start, last))
         return float(max(holds) / self.profile.output.tempo)
 
     def _audio_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.chapters import Chapter, cut_chapters, joined_chapters
 from clipengine.clips.texts.subtitles import (
     TEXT_CODECS,
@@ -20,7 +21,7 @@ from clipengine.clips.texts.subtitles import (
     track_samples,
     unpack,
 )
-from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.facts import ChapterFacts, SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
 
 MAX_PARTS = 100
@@ -43,7 +44,7 @@ class PlannedPart:
 
     `source` is the number of the recording among those of the clip. `seek_index` reduces the bytes read before the
     start; the clip is the same without it. `texts` are the transcripts of the recording that the clip carries, and
-    `burnt` is the one that is drawn into its picture.
+    `burnt` is the one that is drawn into its picture. If ranges are `removed`, both are on the timeline that is left.
     """
 
     facts: SourceFacts
@@ -53,6 +54,7 @@ class PlannedPart:
     seek_index: SeekIndex | None = None
     texts: tuple[TextTrack, ...] = ()
     burnt: TextTrack | None = None
+    removed: Removed = NOTHING
 
     def to_message(self) -> dict[str, Any]:
         """Return the part for the child, which gets the facts of each recording once."""
@@ -63,6 +65,7 @@ class PlannedPart:
             "seek_index": self.seek_index and self.seek_index.between(self.start, self.end).model_dump(mode="json"),
             "texts": pack(self.texts),
             "burnt": pack(() if self.burnt is None else (self.burnt,)),
+            "removed": self.removed.to_message(),
         }
 
     @classmethod
@@ -76,25 +79,37 @@ class PlannedPart:
             None if part["seek_index"] is None else SeekIndex.of_message(part["seek_index"]),
             unpack(part["texts"]),
             next(iter(unpack(part["burnt"])), None),
+            Removed.of_message(part["removed"]),
         )
 
     def with_texts(self, tracks: tuple[TextTrack, ...], *, burns: bool) -> PlannedPart:
         """Return the part with these tracks, or with the cues of the first one in its range drawn into its picture."""
+        tracks = self.removed.from_tracks(tracks)
         if not burns:
             return replace(self, texts=tracks)
-        drawn = (track.shown(self.start, min(self.end, self.facts.duration)) for track in tracks[:1])
+        drawn = (track.shown(self.start, self.kept_end) for track in tracks[:1])
         return replace(self, burnt=next((track for track in drawn if track.cues), None))
+
+    @property
+    def kept_end(self) -> Fraction:
+        """The end of the part on the timeline that is left, on which it begins at `start`."""
+        return min(self.end, self.facts.duration) - self.removed.seconds
+
+    @property
+    def chapters(self) -> list[ChapterFacts]:
+        """The chapters of the recording on this timeline."""
+        return self.removed.from_chapters(self.facts.chapter_list)
 
     @property
     def inner_text(self) -> TextRange:
         """The range that the clip contains wherever the part begins, up to half a frame after its start."""
         start = self.start + self.frame_seconds / 2
-        return TextRange(self.texts, start, max(start, min(self.end, self.facts.duration)))
+        return TextRange(self.texts, start, max(start, self.kept_end))
 
     @property
     def range(self) -> tuple[Fraction, Fraction]:
         """The range that the clip contains if it has no video, whose frames may move the start."""
-        return self.start, min(self.end, self.facts.duration)
+        return self.start, self.kept_end
 
     @property
     def frame_seconds(self) -> Fraction:
@@ -191,7 +206,10 @@ def chapters_of_parts(
     """Return the chapters of a clip in clip time. `made` has the actual start and end of each part."""
     return joined_chapters(
         [
-            (cut_chapters(part.facts.chapter_list, start, end, speed=speed), (end - start) / speed)
+            (
+                cut_chapters(part.chapters, start, end, speed=speed),
+                (end - start) / speed,
+            )
             for part, (start, end) in zip(parts, made, strict=True)
         ]
     )

@@ -78,6 +78,7 @@ def make_manifest(
         "render": result.render,
         "output": clip.output and clip.output.to_object(),
         "snap": clip.snap and clip.snap.model_dump(),
+        "without": [*clip.without],
         "subtitles": clip.subtitles_object(),
         "made_at": rfc3339(now_ms()),
         "made_with": {"clipengine": clipengine.__version__, "ffmpeg": ffmpeg},

@@ -25,6 +25,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import check_watermark
 from clipengine.clips.plan.frames import lacking_media
 from clipengine.clips.request import LENGTH_HINT, ClipRequest, GapMode, check_label, check_range
+from clipengine.clips.shortened import check_possible as check_removable
 from clipengine.clips.snapped import check_possible
 from clipengine.clips.timed import errors_by_clock, in_seconds, with_times
 from clipengine.errors import (
@@ -294,7 +295,7 @@ def _language(request: ClipRequest, source: ClipSource) -> str | None:
 
 
 def _check_media(request: ClipRequest, profile: Profile, sources: Sequence[ClipSource]) -> None:
-    """Raise InvalidRequest if a recording has nothing that the profile keeps, or no moments to snap to."""
+    """Raise InvalidRequest if a recording has nothing that the profile keeps, no moments to snap to, or no pauses."""
     for source in sources:
         if (lacking := lacking_media(profile, source.facts)) is not None:
             with located(pointer="/profile"):
@@ -305,3 +306,6 @@ def _check_media(request: ClipRequest, profile: Profile, sources: Sequence[ClipS
         for source in sources:
             with located(pointer="/snap/to"):
                 check_possible(request.snap, source.facts, has_transcript=bool(source.languages))
+    for source in sources if request.without else ():
+        with located(pointer="/without"):
+            check_removable(request.without, profile, source.facts, has_transcript=bool(source.languages))

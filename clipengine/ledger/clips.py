@@ -533,7 +533,8 @@ def _waiting_for(recording_id: str) -> Any:
 def _values(clip: Clip) -> dict[str, Any]:
     parts = [asdict(part) for part in clip.parts] or None
     output, snap = clip.output and clip.output.to_object(), clip.snap and clip.snap.model_dump()
-    return vars(clip) | {"output": output, "parts": parts, "snap": snap, "warnings": [*clip.warnings] or None}
+    lists = {"warnings": [*clip.warnings] or None, "without": [*clip.without] or None}
+    return vars(clip) | {"output": output, "parts": parts, "snap": snap, **lists}
 
 
 def _next_key(clip: Clip) -> str:
@@ -549,6 +550,7 @@ def _clip(row: Row) -> Clip:
         values["snap"] = Snap.model_validate(row["snap"])
     values["parts"] = tuple(Part(**part) for part in row["parts"] or ())
     values["warnings"] = tuple(row["warnings"] or ())
+    values["without"] = tuple(row["without"] or ())
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

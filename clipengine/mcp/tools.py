@@ -18,6 +18,7 @@ from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
+from clipengine.clips.options.without import Removable
 from clipengine.clips.suggested import MAX_SUGGESTIONS
 from clipengine.objects.base import RecordingStatus, Status
 
@@ -103,6 +104,9 @@ class PlanClip(_Arguments):
         description="Ranges that are played one after the other, instead of start_seconds and end_seconds.",
     )
     snap: Snap | None = Field(default=None, description="Move the cuts to moments near them.")
+    without: list[Removable] | None = Field(
+        default=None, max_length=2, description="Leave out long pauses (`silence`) and words such as um (`fillers`)."
+    )
     output: Output | None = Field(default=None, description="Changes of the picture and the audio.")
     subtitles: Subtitles | None = Field(default=None, description="Default: all transcripts as text tracks.")
     render: Render | None = Field(default=None, description="`smart` copies what it can, which is faster.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -14,6 +15,7 @@ from clipengine.clips.options.picture_size import Picture, PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.plan.segments import CannotCopy
+from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import picture_held, picture_resized, subtitles_not_drawn, text_lost, warning
 from clipengine.media.audio.loudness import Gains
@@ -35,6 +37,7 @@ from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.frame_durations import with_durations
 from clipengine.media.video.gaps import GapCounter
 from clipengine.media.video.overlay import WatermarkImage
+from clipengine.media.video.removed_frames import without_removed
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 
 if TYPE_CHECKING:  # it imports Pillow
@@ -60,7 +63,8 @@ class PictureSizeChanges(Exception):
 class ClipContents(NamedTuple):
     """The range of a clip and the streams that it contains.
 
-    The `picture` is the size that was chosen for the clip, or None if all pictures are taken to have one size.
+    The `picture` is the size that was chosen for the clip, or None if all pictures are taken to have one size. The
+    times of the texts are on the timeline without what is `removed` of the range.
     """
 
     cut: CutRange
@@ -69,6 +73,12 @@ class ClipContents(NamedTuple):
     texts: tuple[TextTrack, ...] = ()
     burnt: TextTrack | None = None
     picture: PictureSize | None = None
+    removed: Removed = NOTHING
+
+    @property
+    def kept(self) -> CutRange:
+        """The range on the timeline that is left of it."""
+        return replace(self.cut, end=self.cut.end - self.removed.seconds)
 
 
 class Drawing(NamedTuple):
@@ -97,6 +107,7 @@ class ClipBuilder:
         self._facts = facts
         self._clip = clip
         self._cut = cut = clip.cut
+        self._kept = clip.kept
         self._want_poster = poster
         self._on_progress = on_progress
         self._gains = gains
@@ -121,7 +132,7 @@ class ClipBuilder:
 
     def _set_origin(self, origin: Fraction) -> None:
         self.origin = origin
-        self.length = (self._cut.end - origin) / self._speed  # of the clip, in seconds
+        self.length = (self._kept.end - origin) / self._speed  # of the clip, in seconds
 
     @property
     def width(self) -> int | None:
@@ -133,7 +144,8 @@ class ClipBuilder:
 
     def run(self, events: Iterator[Event], resume_times: Mapping[int, Fraction]) -> None:
         """Write all events. After the last one, `resume_times` says when each stream continues after the clip."""
-        for event in with_durations(events, self._profile.fps, self._cut, speed=self._speed, seams=self._seams):
+        kept = events if not self._clip.removed.spans else without_removed(events, self._clip.removed, self._cut)
+        for event in with_durations(kept, self._profile.fps, self._kept, speed=self._speed, seams=self._seams):
             if isinstance(event, BeginEvent):
                 self._begin(event)
             elif isinstance(event, AudioFrameEvent):
@@ -147,7 +159,8 @@ class ClipBuilder:
                 self._write_frame(frame, duration)
         self._gaps.settle()
         if self._facts.video is not None and self._facts.video.index in resume_times:
-            following = (resume_times[self._facts.video.index] - self.origin) / self._speed
+            resumes = self._clip.removed.place(resume_times[self._facts.video.index])
+            following = (resumes - self.origin) / self._speed
             self._gaps.finish(following, self.length)
         if self.audio is not None:
             self.audio.finish(resume_times)
@@ -164,7 +177,7 @@ class ClipBuilder:
         if self._facts.creation_time is not None:
             self._writer.set_creation_time(self._facts.creation_time + timedelta(seconds=float(self.origin)))
         self._writer.set_tags(self._facts.tags)
-        self._writer.set_range(self.origin, self._cut.end)
+        self._writer.set_range(self.origin, self._kept.end)
         if begin.frame is not None and self._facts.video is not None:
             picture = self._clip.picture
             video = self._facts.video if picture is None else picture.applied_to(self._facts.video)
@@ -181,8 +194,9 @@ class ClipBuilder:
             origin=self.origin,
             end=self._cut.end,
             gains=self._gains.decibels,
+            removed=self._clip.removed,
         )
-        self._lost_texts = self._writer.write_texts(self._clip.texts, self.origin, self._cut.end)
+        self._lost_texts = self._writer.write_texts(self._clip.texts, self.origin, self._kept.end)
 
     def _make_converter(
         self, frame: av.VideoFrame, sample_aspect_ratio: Fraction, size: PictureSize | None = None

@@ -186,8 +186,8 @@ class _Cutter:
         self.made_poster = first.poster
         return CutReport(
             parts=tuple(
-                MadePart(actual_start=each.origin, actual_end=clip.cut.end)
-                for each, (_, clip) in zip(builders, self.parts, strict=True)
+                MadePart(actual_start=each.origin, actual_end=part.kept_end)
+                for each, (part, _) in zip(builders, self.parts, strict=True)
             ),
             frames=writer.frames,
             width=first.width,
@@ -218,7 +218,7 @@ class _Cutter:
 
     def _length(self) -> Fraction:
         """Return the length of the clip in seconds; the frames at its cuts may change it a little."""
-        seconds = sum((clip.cut.end - clip.cut.start for _, clip in self.parts), Fraction(0))
+        seconds = sum((part.kept_end - part.start for part, _ in self.parts), Fraction(0))
         return seconds / self.profile.output.tempo
 
     def _view(self, writer: ClipWriter) -> PartWriter:
@@ -232,7 +232,7 @@ class _Cutter:
             meter = LoudnessMeter(self.profile, len(self.parts))
             for part, clip in self.parts:
                 with self._reader(self.sources[part.source]) as reader, media_errors(reader):
-                    meter.add_part(reader, part.facts, clip.cut, clip.audio, seek_index=part.seek_index)
+                    meter.add_part(reader, part, clip.cut, clip.audio)
             self.gains = meter.finish(target)
         return self.gains or Gains((), ())
 
@@ -368,7 +368,12 @@ class _Cutter:
 def _planned(parts: Sequence[PlannedPart], profile: Profile) -> list[tuple[PlannedPart, ClipContents]]:
     """Return the parts with their contents. Without video in the first part, the others contain none."""
     planned = [
-        (part, _contents(part.facts, profile, part.start, part.end)._replace(texts=part.texts, burnt=part.burnt))
+        (
+            part,
+            _contents(part.facts, profile, part.start, part.end)._replace(
+                texts=part.texts, burnt=part.burnt, removed=part.removed
+            ),
+        )
         for part in parts
     ]
     if planned[0][1].video:

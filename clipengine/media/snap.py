@@ -1,4 +1,7 @@
-"""Keyframes, silences and scene changes near the cuts of a clip, or next to a time. Only what is near is read."""
+"""Keyframes, silences and scene changes near the cuts of a clip, or next to a time: only what is near is read.
+
+Also all silences of a range.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 from clipengine.clips.options.snap import Edge
 from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.shortened import written_silences
 from clipengine.clips.snap_moments import Found, Span, nearest, silence_moment, silence_moments
 from clipengine.media.audio.silence import LEAST_SECONDS, SilenceDetector
 from clipengine.media.audio.tracks import AudioTracks
@@ -46,6 +50,27 @@ def read_jump(request: ReadRequest) -> bytes:
             "more": 0 < until < request.facts.duration,
         }
     )
+
+
+def read_silences(request: ReadRequest) -> bytes:
+    """Return the JSON of the silences of a part."""
+    silences, _ = part_silences(request.source, request.facts, request.values, threads=request.threads)
+    return as_json(silences)
+
+
+def part_silences(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *, threads: int) -> tuple[str, int]:
+    """Return the silences of a part, in the form of `SilenceReport`, and the number of bytes that were read.
+
+    `part` has the values of `work.children.jobs.silence_values` and the `seek_index`. Raises RecordingError.
+    """
+    seek_index = None if part["seek_index"] is None else SeekIndex.of_message(part["seek_index"])
+    tracks = [int(each) for each in str(part["tracks"]).split(",") if each]
+    with MediaReader(source) as reader:
+        finder = _Finder(reader, facts, seek_index, threads, tracks)
+        with media_errors(reader):
+            found = written_silences(finder.silences(Fraction(part["start"]), Fraction(part["end"])))
+        reader.release()
+        return found, reader.bytes_read
 
 
 def snap_part(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *, threads: int) -> tuple[Found, int]:
@@ -109,7 +134,7 @@ class _Finder:
         """Return the moments between two times, and maybe some more. A silence has one at each of its ends."""
         duration = self._facts.duration
         if to == "silence":
-            silences = self._silences(low - 2 * LEAST_SECONDS, high + 2 * LEAST_SECONDS)
+            silences = self.silences(low - 2 * LEAST_SECONDS, high + 2 * LEAST_SECONDS)
             edges: tuple[Edge, ...] = ("end", "start")
             found = (silence_moment(silence, edge, duration) for silence in silences for edge in edges)
             moments = {moment for moment in found if moment is not None}
@@ -123,7 +148,7 @@ class _Finder:
         """Return the moments within the distance, and maybe some more."""
         low, high = at - within, at + within
         if to == "silence":
-            silences = self._silences(low - 2 * LEAST_SECONDS, high + 2 * LEAST_SECONDS)
+            silences = self.silences(low - 2 * LEAST_SECONDS, high + 2 * LEAST_SECONDS)
             return silence_moments(silences, edge, at, within, self._facts.duration)
         if to == "keyframe":
             found = self._keyframes(low, high)
@@ -162,7 +187,8 @@ class _Finder:
                 found.add(origin + event.time)
         return found
 
-    def _silences(self, low: Fraction, high: Fraction) -> list[Span]:
+    def silences(self, low: Fraction, high: Fraction) -> list[Span]:
+        """Return the times between two times in which all tracks are silent."""
         if not self._tracks:
             return []
         cut, detector = self._range(low, high), SilenceDetector()

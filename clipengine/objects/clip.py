@@ -15,6 +15,7 @@ from clipengine.clips.clip import Clip, ClipResult, QueuePlace, Step
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap, SnappedCut
+from clipengine.clips.options.without import Removable
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.objects.base import (
     ApiObject,
@@ -122,6 +123,8 @@ class ClipObject(JobObject):
     """Where it begins by the clock of its recording when the clip was created; null if that was unknown."""
     end_time: MaybeTime = None
     """Where it ends by that clock. Both are null for `parts`, unless these are of recordings of a series."""
+    without: list[Removable] = field(default_factory=list)
+    """As requested. `result.removed_seconds` says how much was left out."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 
@@ -140,6 +143,7 @@ class ClipObject(JobObject):
             subtitles=clip.subtitles_object(),
             queue=queue and _place(queue),
             wait_until=shown_time(clip.wait_until),
+            without=[*clip.without],
             **given,
         )
 
@@ -178,6 +182,15 @@ class SegmentObject(TypedDict):
     """Why all of the part is encoded; null if it is not."""
 
 
+class RemovedRangeObject(TypedDict):
+    """A range that the clip leaves out, on the timeline of its recording."""
+
+    part: int
+    """Number of the part, from 0."""
+    start_seconds: float
+    end_seconds: float
+
+
 @dataclass(frozen=True)
 class ClipPlanObject(ApiObject):
     """Plan of a clip. The frames at a variable rate, sizes and times are estimates."""
@@ -200,3 +213,5 @@ class ClipPlanObject(ApiObject):
     warnings: list[str]
     snapped: Annotated[list[Object], described_as(list[SnappedCut])] = field(default_factory=list)
     """The cuts of all parts, if `snap` was requested."""
+    removed: list[RemovedRangeObject] = field(default_factory=list)
+    """The ranges that are left out, at most 5,000, if `without` was requested."""

@@ -64,6 +64,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "wait_until": None,
         "start_time": None,
         "end_time": None,
+        "without": [],
         "tags": [],
     }
     assert '"start_seconds":120.0,' in answer.text

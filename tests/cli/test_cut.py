@@ -10,6 +10,8 @@ import re
 import signal
 import subprocess
 import sys
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +21,8 @@ import numpy as np
 import pytest
 
 from clipengine.cli.local.making import _replaced
+from tests.films.reader import read_clip
+from tests.support.moments_film import make_moments_film
 from tests.support.png import png
 from tests.support.selection import cases
 from tests.support.server import COMMAND, clean_environ, run_command
@@ -475,9 +479,25 @@ def test_cuts_are_snapped_to_keyframes(film: Path, tmp_path: Path) -> None:
     assert result["warnings"] == ["not_snapped: the end stays at 7 s: there is no keyframe within 0.5 s"]
 
 
+def test_pauses_are_left_out(tmp_path: Path) -> None:
+    film, target = make_moments_film(tmp_path / "film.mp4"), tmp_path / "clip.mp4"
+    options = ["--start", "1", "--end", "11", "--without", "silence", "--snap", "keyframe", "--render", "smart"]
+    done = run_command("cut", str(film), str(target), *options, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["actual_start_seconds"], result["actual_end_seconds"]) == (0.0, 10.0)  # two keyframes
+    assert (result["removed_seconds"], result["duration_seconds"], result["frames"]) == (3.04, 6.96, 174)
+    assert [each.partition(":")[0] for each in result["warnings"]] == ["encoded_instead"]
+    times = [time for time, _ in read_clip(target).frames]
+    assert max(later - time for time, later in pairwise(times)) <= Fraction(41, 1000)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--without", "noise"], "'noise' is not silence or fillers"),
+        (["--without", "silence,fillers"], "needs a transcript"),
+        (["--without", "silence", "--speed", "100"], "timelapse"),
         (["--snap-within", "1"], "--snap-within needs --snap"),
         (["--snap", "scene", "--snap-within", "0"], "0<x<=30"),
         (["--snap", "scene", "--snap-within", "31"], "0<x<=30"),

@@ -14,6 +14,7 @@ from clipengine.clips.clip_file import CutReport as Made
 from clipengine.clips.clip_file import FilePlan
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Profile
+from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.cut import cut_clip
@@ -63,6 +64,7 @@ def cut_file(
     texts: tuple[TextTrack, ...] = (),
     burnt: TextTrack | None = None,
     drawing: Drawing = Drawing(),
+    removed: Removed = NOTHING,
 ) -> Clip:
     """Cut a range of any recording into the file `output`. Raises the errors of the cutter."""
     return cut_parts(
@@ -74,6 +76,7 @@ def cut_file(
         texts=texts,
         burnt=burnt,
         drawing=drawing,
+        removed=removed,
     )
 
 
@@ -87,6 +90,7 @@ def cut_parts(
     texts: tuple[TextTrack, ...] = (),
     burnt: TextTrack | None = None,
     drawing: Drawing = Drawing(),
+    removed: Removed = NOTHING,
 ) -> Clip:
     """Cut ranges of recordings into the file `output`. Raises the errors of the cutter."""
     target = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -94,7 +98,7 @@ def cut_parts(
         with ExitStack() as stack:
             files = [stack.enter_context(path.open("rb")) for path, _, _ in parts]
             planned = [
-                PlannedPart(facts_of(path), start, end, number, probed(path).seek_index, texts, burnt)
+                PlannedPart(facts_of(path), start, end, number, probed(path).seek_index, texts, burnt, removed)
                 for number, (path, start, end) in enumerate(parts)
             ]
             made, _ = cut_clip(

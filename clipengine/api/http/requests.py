@@ -32,6 +32,7 @@ from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.options.output import MAX_POINTS, Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
+from clipengine.clips.options.without import Removable
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
 from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode, TimeRange
 from clipengine.clips.suggested import MAX_SUGGESTIONS
@@ -414,6 +415,9 @@ class FrameClip(Body):
     output: Output = Field(default=Output(), description="Options of the picture; others are ignored.")
 
 
+LeftOut = Annotated[list[Removable], Field(max_length=2, json_schema_extra=_UNIQUE), AfterValidator(_distinct)]
+
+
 class ClipOptions(Body):
     """What a clip is, but its range."""
 
@@ -447,13 +451,17 @@ class ClipOptions(Body):
     )
     snap: Snap | None = Field(
         default=None,
-        description="Move each cut, the start and the end of each part, to the nearest such moment. A cut without one "
-        "within the distance stays, with the warning `not_snapped`.",
+        description="Move the start and the end of each part to the nearest such moment. One without it stays, with "
+        "the warning `not_snapped`.",
+    )
+    without: LeftOut = Field(
+        default=[],
+        description="Leave out `silence` (pauses over 0.6 s become 0.2 s long) or `fillers` (words such as um).",
     )
     gaps: GapMode = Field(
         default="hold",
         description="What becomes of gaps of a recording of many files. `hold`: the last frame is held, in silence. "
-        "`skip`: they are left out, and the clip has a part for each unbroken stretch. `fail`: the request is refused.",
+        "`skip`: they are left out. `fail`: refuse the request.",
     )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(
@@ -463,7 +471,7 @@ class ClipOptions(Body):
     def of_ranges(self, ranges: dict[str, Any], *, request_id: str | None, traceparent: str | None) -> ClipRequest:
         """Return the request for a clip of these `ranges`: what ClipRequest has of them."""
         given = "subtitles" in self.model_fields_set
-        own = {*ClipOptions.model_fields} - {"output", "subtitles", "snap"}
+        own = {*ClipOptions.model_fields} - {"output", "subtitles", "snap", "without"}
         return ClipRequest(
             **{"start_seconds": 0.0, "end_seconds": 0.0, **self.model_dump(include=own), **ranges},
             request_id=request_id,
@@ -472,6 +480,7 @@ class ClipOptions(Body):
             subtitles=self.subtitles.mode if given else None,
             subtitle_language=self.subtitles.language,
             snap=self.snap,
+            without=tuple(self.without),
         )
 
 
@@ -492,8 +501,7 @@ class CreateClip(ClipOptions):
     last_seconds: LastSeconds = Field(
         default=None,
         gt=0,
-        description="Instead of `start_seconds` and `end_seconds`: so many seconds up to the end of what is recorded. "
-        "The response has the range.",
+        description="Instead of a range: so many seconds up to the end of what is recorded.",
     )
     start_time: WrittenTime = Field(default=None, description=_START_TIME)
     end_time: WrittenTime = Field(default=None, validate_default=True, description=_END_TIME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -19,10 +20,12 @@ from clipengine.clips.clip import Recording
 from clipengine.clips.edit import PlannedPart, lost_texts
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.plan.frame_count import joined_frames
-from clipengine.clips.plan.read_jobs import MOMENTS, PLAN
+from clipengine.clips.plan.frame_count import joined_frames, mean_rate
+from clipengine.clips.plan.read_jobs import MOMENTS, PLAN, SILENCES
 from clipengine.clips.plan.segments import CannotCopy, FoundPart, check_copyable, refused_parts
+from clipengine.clips.removed import Span
 from clipengine.clips.resolve import ResolvedClip
+from clipengine.clips.shortened import Shortened, SilenceReport, shorten
 from clipengine.clips.snap_moments import Found
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
 from clipengine.clips.warnings import (
@@ -49,7 +52,7 @@ from clipengine.errors import (
 from clipengine.objects.clip import ClipPlanObject
 from clipengine.timecode import exact
 from clipengine.work.children.fonts import choose_fonts
-from clipengine.work.children.jobs import snap_values
+from clipengine.work.children.jobs import silence_values, snap_values
 from clipengine.work.making.clip_texts import LedgerTexts
 from clipengine.work.making.snapping import sentences
 from clipengine.work.previews.previews import Preview
@@ -71,10 +74,11 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     ids = [recording.recording_id for recording in recordings]
     texts = LedgerTexts(call.ledger.transcripts, ids, clip.request.subtitles, clip.language)
     snapped = await _snap(call, clip, recordings, texts)
-    parts, lost = await call.in_session(lambda: texts.added(snapped.parts))
+    shortened = await _shorten(call, clip, snapped.parts, recordings, texts)
+    parts, lost = await call.in_session(lambda: texts.added(shortened.parts))
     folders = call.engine.settings.encoding.font_folders
     fonts = await run_in_threadpool(choose_fonts, [part.burnt for part in parts], folders)
-    warnings = [*snapped.warnings, *lost, *fonts.warnings()]
+    warnings = [*snapped.warnings, *shortened.warnings, *lost, *fonts.warnings()]
     plans, refused, reason = await _plan_parts(call, profile, parts, recordings)
     if reason is not None:
         warnings.append(encoded_instead(reason))
@@ -87,6 +91,11 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     )
     plan["warnings"] = asked_warnings([*plan["warnings"], *warnings], profile)
     plan["snapped"] = [asdict(cut) for cut in snapped.cuts]
+    plan["removed"] = [
+        {"part": number, "start_seconds": round(float(start), 6), "end_seconds": round(float(end), 6)}
+        for number, part in enumerate(parts)
+        for start, end in part.removed.spans
+    ]
     if profile.output.max_bytes is not None:
         plan["estimated_bytes"] = min(plan["estimated_bytes"], profile.output.max_bytes)
     return json_response(plan)
@@ -137,6 +146,36 @@ async def _snap(
     return snapped
 
 
+async def _shorten(
+    call: Call[NoQuery, CreateClip],
+    clip: ResolvedClip,
+    parts: Sequence[PlannedPart],
+    recordings: Sequence[Recording],
+    texts: LedgerTexts,
+) -> Shortened:
+    """Return the parts without their pauses and fillers if that is requested. Raises InvalidTimeRange."""
+    without = clip.request.without
+    if not without:
+        return Shortened(tuple(parts))
+    words = await call.in_session(lambda: [texts.spoken(part) for part in parts])
+    silences: Sequence[Sequence[Span]] = [()] * len(parts)
+    if "silence" in without:
+        found = [await _silences(call, clip.profile, part, recordings[part.source]) for part in parts]
+        silences = SilenceReport.of({"parts": found, "bytes_read": 0}, len(parts)).silences
+    shortened = shorten(without, parts, clip.profile, silences, words)
+    with located(pointer="/without"):
+        shortened.check(shortest=call.engine.settings.clip_rules.shortest)
+    return shortened
+
+
+async def _silences(
+    call: Call[NoQuery, CreateClip], profile: Profile, part: PlannedPart, recording: Recording
+) -> object:
+    seek_index = part.seek_index and part.seek_index.between(part.start, part.end)
+    preview = Preview(SILENCES, recording, silence_values(part, profile), seek_index)
+    return json.loads(await preview_bytes(call, preview))
+
+
 async def _moments(
     call: Call[NoQuery, CreateClip], snap: Snap, profile: Profile, part: PlannedPart, recording: Recording
 ) -> Found:
@@ -166,14 +205,31 @@ async def _plan_part(
         PLAN, recordings[part.source], values, part.seek_index and part.seek_index.between(part.start, part.end)
     )
     made: dict[str, Any] = json.loads(await preview_bytes(call, preview))
-    return made
+    return _without_removed(made, part, profile) if part.removed.spans else made
+
+
+def _without_removed(plan: dict[str, Any], part: PlannedPart, profile: Profile) -> dict[str, Any]:
+    """Return the plan of a part, made for all of it, without what is removed of it."""
+    removed, tempo = part.removed.seconds, profile.output.tempo
+    kept = 1 - float(removed) / max(plan["actual_end_seconds"] - plan["actual_start_seconds"], 1e-6)
+    rate = mean_rate(part.facts) if profile.fps is None else Fraction(str(profile.fps)) / tempo
+    return {
+        **plan,
+        "duration_seconds": round(plan["duration_seconds"] - float(removed / tempo), 6),
+        "frames": max(1, plan["frames"] - round(removed * rate)) if plan["frames"] else 0,
+        "estimated_bytes": round(plan["estimated_bytes"] * kept),
+        "estimated_seconds": round(plan["estimated_seconds"] * kept, 3),
+    }
 
 
 def _add_known_warnings(
     plans: Sequence[dict[str, Any]], refused: Mapping[int, str], profile: Profile, parts: Sequence[PlannedPart]
 ) -> None:
     """Add the warnings that follow from facts and transcripts, in the form in which the clip would have them."""
-    made = [(exact(plan["actual_start_seconds"]), exact(plan["actual_end_seconds"])) for plan in plans]
+    made = [
+        (exact(plan["actual_start_seconds"]), exact(plan["actual_end_seconds"]) - part.removed.seconds)
+        for plan, part in zip(plans, parts, strict=True)
+    ]
     lost = lost_texts(parts, made, profile.container, speed=profile.output.tempo)
     for number, (plan, part) in enumerate(zip(plans, parts, strict=True)):
         found = [*known_warnings(parts, number, profile)]

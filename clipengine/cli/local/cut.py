@@ -31,6 +31,7 @@ from clipengine.cli.options import (
     snap_options,
     start_option,
     variant_option,
+    without_option,
 )
 from clipengine.cli.output_options import named_options, output_options
 from clipengine.cli.range_files import FromFile, can_be_folder, from_options, parts_of
@@ -38,6 +39,7 @@ from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.options.snap import Snap
+from clipengine.clips.options.without import Removable
 from clipengine.clips.request import GapMode, TimeRange
 from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
 from clipengine.recordings.names import slug
@@ -70,6 +72,7 @@ _Ranges = Sequence[tuple[Fraction, Fraction]]
 )
 @render_option
 @snap_options
+@without_option
 @gaps_option
 @variant_option
 @output_options
@@ -93,6 +96,7 @@ def cut(
     profile: str | None,
     render: Render | None,
     snap: Snap | None,
+    without: tuple[Removable, ...],
     gaps: GapMode | None,
     variant: dict[str, Any] | None,
     options: Output | None,
@@ -132,7 +136,7 @@ def cut(
     make = partial(cut_once, settings, source, start_child=children.start)
     made = []
     for path, wanted in jobs:
-        clip = LocalClip(wanted, profile, render, options, subtitles, snap, gaps or "hold", chosen, times)
+        clip = LocalClip(wanted, profile, render, options, subtitles, snap, without, gaps or "hold", chosen, times)
         made.append((path, _cut(make, source, path, clip)))
         if not as_json:
             _show(*made[-1])

@@ -20,6 +20,7 @@ from clipengine.clips.edit import Part, PlannedPart, bounds
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile, Render
 from clipengine.clips.options.snap import Snap
+from clipengine.clips.options.without import Removable
 from clipengine.clips.request import ClipRequest, GapMode, TimeRange
 from clipengine.clips.resolve import ClipSource, resolve_clip
 from clipengine.clips.texts.cues import Cue
@@ -50,6 +51,7 @@ class LocalClip:
     options: Output | None = None
     subtitles: LocalSubtitles = field(default_factory=LocalSubtitles)
     snap: Snap | None = None
+    without: tuple[Removable, ...] = ()
     gaps: GapMode = "hold"
     variant: VariantChoice = field(default_factory=VariantChoice)
     times: TimeRange | None = None  # instead of the one range
@@ -72,6 +74,7 @@ class LocalClip:
             render=self.render,
             output=self.options,
             snap=self.snap,
+            without=self.without,
             gaps=self.gaps,
             parts=parts if len(parts) > 1 else (),
             start_time=self.times and self.times[0],
@@ -105,7 +108,7 @@ def cut_once(
         # One child for all jobs, because its start costs as much as a second of encoding.
         program: Program = "burner" if clip.subtitles.burns else "maker"
         child = stack.enter_context(closing(start_child(program, sandbox=encoding.sandbox)))
-        seconds = clip.seconds + 2 * searched_seconds(clip.snap, len(clip.ranges))
+        seconds = (2 if clip.without else 1) * clip.seconds + 2 * searched_seconds(clip.snap, len(clip.ranges))
         probed = probe_local(store, opened, probe_job(encoding, cut_seconds=seconds), child, clip.variant)
         stack.enter_context(closing(probed.reader))
         encoder = _Encoder(child, probed.reader, on_progress)
@@ -120,7 +123,7 @@ def cut_once(
         resolved = resolve_clip(source, clip.request(source), {source: known}, rules)
         parts = clip.exact(resolved.planned)
         maker = ClipMaker(encoding, rules, _watermarks(settings, resolved.profile))
-        making = Making(parts, resolved.profile, texts, clip.snap, clip.options)
+        making = Making(parts, resolved.profile, texts, clip.snap, clip.options, without=clip.without)
         made = maker.make(making, temporary, encoder, lambda: nullcontext((inspector, lambda message: None)))
         return made.result(resolved.request.parts)
 
@@ -169,6 +172,9 @@ class LocalTexts:
 
     def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
         return self.sentences[0].near(start, end).cues
+
+    def spoken(self, part: PlannedPart) -> TextTrack | None:
+        return self.sentences[0].near(part.start, part.end) if self.sentences else None
 
     def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
         near = [tuple(each.near(part.start, part.end) for each in self.chosen) for part in parts]

@@ -28,6 +28,7 @@ from clipengine.cli.options import (
     subtitles_value,
     tag_option,
     time_value,
+    without_option,
 )
 from clipengine.cli.output_options import output_options
 from clipengine.cli.range_files import FromFile, NamedRange, can_be_folder, from_options, parts_of, rate_option
@@ -37,6 +38,7 @@ from clipengine.clips.clip import OnTimeout
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
+from clipengine.clips.options.without import Removable
 from clipengine.clips.ranges.formats import FORMATS, format_ranges
 from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSource
 from clipengine.clips.request import GapMode
@@ -65,6 +67,7 @@ def _part(part: PartValue) -> dict[str, str | float]:
 @click.option("--profile", help="A profile of the settings.")
 @render_option
 @snap_options
+@without_option
 @gaps_option
 @output_options
 @click.option(
@@ -105,6 +108,7 @@ def create(
     profile: str | None,
     render: Render | None,
     snap: Snap | None,
+    without: tuple[Removable, ...],
     gaps: GapMode | None,
     options: Output | None,
     subtitles: dict[str, str] | None,
@@ -128,6 +132,7 @@ def create(
         "output": options.to_object() if options else None,
         "subtitles": subtitles,
         "snap": snap.model_dump() if snap else None,
+        "without": without,
         "gaps": gaps,
         "wait_until": wait_until,
         "on_timeout": on_timeout,

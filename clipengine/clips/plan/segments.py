@@ -38,6 +38,8 @@ def check_copyable(parts: Sequence[PlannedPart], profile: Profile) -> None:
     """Raise CannotCopy if the parts of a clip or the profile rule out that video packets are copied."""
     if any(part.burnt is not None for part in parts):
         raise CannotCopy("subtitles are drawn into the picture")
+    if any(part.removed.spans for part in parts):
+        raise CannotCopy("pauses or fillers are left out")
     videos = [part.facts.video for part in parts if part.facts.video is not None]
     if not videos or profile.video == "none":
         raise CannotCopy("the clip has no video")

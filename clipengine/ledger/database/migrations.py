@@ -522,6 +522,11 @@ def migration_46(database: Database) -> None:
     )
 
 
+def migration_47(database: Database) -> None:
+    """Store what a clip leaves out of its ranges."""
+    database.run("ALTER TABLE clips ADD COLUMN without TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -566,6 +571,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_43,
     migration_45,
     migration_46,
+    migration_47,
 )
 
 

@@ -268,6 +268,7 @@ class ClipRow(Model):
     start_time = BigIntegerField(null=True)  # by the clock of its recording; null if that is unknown
     end_time = BigIntegerField(null=True)
     warnings = JsonText(null=True)  # known when it was created; null without any
+    without = JsonText(null=True)  # silence and fillers that are left out; null if they are kept
 
     class Meta:
         table_name = "clips"

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import av
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.effects import effects_of
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import CutRange
@@ -25,8 +26,7 @@ from clipengine.media.input.decode import ClipDecoder
 from clipengine.media.input.events import AudioFrameEvent
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import MediaReader
-from clipengine.recordings.facts import AudioFacts, SourceFacts, TrackNames
-from clipengine.recordings.seek_index import SeekIndex
+from clipengine.recordings.facts import AudioFacts, TrackNames
 
 _SILENT = -69.0  # LUFS; the gate of the measurement is at -70
 # Encoders change peaks by some tenths of a decibel: with this margin the true peak stays below -1 dBTP.
@@ -69,22 +69,22 @@ class LoudnessMeter:
     def add_part(
         self,
         reader: MediaReader,
-        facts: SourceFacts,
+        part: PlannedPart,
         cut: CutRange,
         tracks: Sequence[AudioFacts],
-        *,
-        seek_index: SeekIndex | None,
     ) -> None:
-        """Read and measure the audio of the next part."""
+        """Read and measure the audio of the next part, whose range is `cut`."""
         joined, output = self._joined, self._profile.output
-        length = (cut.end - cut.start) / output.tempo
+        length = (part.kept_end - part.start) / output.tempo
         joined.begin_part(length)
         effects = effects_of(output, length, start=joined.start, first=joined.is_first, last=joined.is_last)
         mix = self._profile.audio_tracks == "mix"
-        audio = AudioTracks(joined, tuple(tracks), effects, mix=mix, origin=cut.start, end=cut.end)
+        audio = AudioTracks(
+            joined, tuple(tracks), effects, mix=mix, origin=cut.start, end=cut.end, removed=part.removed
+        )
         indexes = [track.index for track in tracks]
         if tracks:
-            with open_seeker(reader, facts, cut, video=False, audio=indexes, seek_index=seek_index) as seeker:
+            with open_seeker(reader, part.facts, cut, video=False, audio=indexes, seek_index=part.seek_index) as seeker:
                 with closing(ClipDecoder(seeker, cut, threads=1).events()) as events:
                     for event in events:
                         if isinstance(event, AudioFrameEvent):

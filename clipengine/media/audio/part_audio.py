@@ -5,19 +5,15 @@ Each boundary between parts is the exact sum of the lengths before it, rounded o
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from fractions import Fraction
 
 import av
 from av.audio.resampler import AudioResampler
 
-from clipengine.media.audio.samples import silence, slice_of
+from clipengine.media.audio.samples import FADE_SECONDS, scale, silence, slice_of
 from clipengine.media.audio.tracks import AudioWriter
 from clipengine.recordings.facts import TrackNames
-
-# Audio fades out before a boundary and fades in after it, so that no step of the waveform is heard as a click.
-_FADE_SECONDS = Fraction(1, 400)
 
 
 class PartAudio:
@@ -113,7 +109,7 @@ class _PartTrack:
         count = min(frame.samples, self._total - self._written)
         if count <= 0:
             return
-        fade = round(self.rate * _FADE_SECONDS)
+        fade = round(self.rate * FADE_SECONDS)
         faded = (self._fades[0] and self._written < fade) or (
             self._fades[1] and self._written + count > self._total - fade
         )
@@ -127,13 +123,7 @@ class _PartTrack:
         yield frame
 
     def _fade(self, frame: av.AudioFrame, fade: int) -> None:
-        gains = [self._gain(self._written + number, fade) for number in range(frame.samples)]
-        channels = 1 if frame.format.is_planar else frame.layout.nb_channels
-        for plane in frame.planes:
-            samples = array("f", bytes(plane)[: 4 * frame.samples * channels])
-            for number in range(len(samples)):
-                samples[number] *= gains[number // channels]
-            plane.update(samples.tobytes().ljust(plane.buffer_size, b"\0"))
+        scale(frame, [self._gain(self._written + number, fade) for number in range(frame.samples)])
 
     def _gain(self, sample: int, fade: int) -> float:
         fades_in, fades_out = self._fades

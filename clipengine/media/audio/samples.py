@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import av
 
+# Audio fades out before a seam and fades in after it, so that no step of the waveform is heard as a click.
+FADE_SECONDS = Fraction(1, 400)
 _SILENCE_SAMPLES = 8192
 
 
@@ -20,6 +24,16 @@ def slice_of(frame: av.AudioFrame, start: int, count: int) -> av.AudioFrame:
     if frame.pts is not None and frame.time_base is not None:
         part.pts, part.time_base = frame.pts + start, frame.time_base
     return part
+
+
+def scale(frame: av.AudioFrame, gains: Sequence[float]) -> None:
+    """Multiply the samples of a frame of floats by the gain of each."""
+    channels = 1 if frame.format.is_planar else frame.layout.nb_channels
+    for plane in frame.planes:
+        samples = array("f", bytes(plane)[: 4 * frame.samples * channels])
+        for number in range(len(samples)):
+            samples[number] *= gains[number // channels]
+        plane.update(samples.tobytes().ljust(plane.buffer_size, b"\0"))
 
 
 def silent_frame(format: str, layout: str, rate: int, samples: int) -> av.AudioFrame:

@@ -9,9 +9,11 @@ from typing import Protocol
 import av
 
 from clipengine.clips.options.effects import Effects
+from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.effects import AudioEffects
 from clipengine.media.audio.mix import AudioMix
+from clipengine.media.audio.removed_samples import RemovedSamples
 from clipengine.media.audio.timeline import AudioTimeline
 from clipengine.media.input.events import AudioFrameEvent
 from clipengine.recordings.facts import AudioFacts, TrackNames
@@ -28,7 +30,7 @@ class AudioWriter(Protocol):
 class AudioTracks:
     """Aligns, mixes (if requested), changes and writes the tracks. `written` is the number of tracks in the clip.
 
-    `gains` are those of the written tracks in decibels, if they have any.
+    `gains` are those of the written tracks in decibels, if they have any. What is `removed` is not written.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class AudioTracks:
         origin: Fraction,
         end: Fraction,
         gains: Sequence[float] = (),
+        removed: Removed = NOTHING,
     ) -> None:
         self._writer = writer
         self._mix = AudioMix([facts.sample_rate for facts in kept]) if mix and len(kept) > 1 else None
@@ -59,9 +62,12 @@ class AudioTracks:
                 end=end,
                 has_begun=facts.start is not None and facts.start < origin,
             )
-        self._effects: list[AudioEffects] = []  # of each written track
+        shapes: Sequence[AudioMix | AudioTimeline] = [self._mix] if self._mix else [*self._timelines.values()]
+        self._removed: list[RemovedSamples] = []  # of each written track
+        if removed.spans:
+            self._removed = [RemovedSamples(removed, origin, shape.rate) for shape in shapes]
+        self._effects: list[AudioEffects] = []  # the same
         if effects.changes_audio or any(gains):
-            shapes: Sequence[AudioMix | AudioTimeline] = [self._mix] if self._mix else [*self._timelines.values()]
             self._effects = [
                 AudioEffects(
                     effects,
@@ -121,5 +127,6 @@ class AudioTracks:
                 self._write_track(0, mixed)
 
     def _write_track(self, track: int, frame: av.AudioFrame) -> None:
-        for changed in self._effects[track].apply(frame) if self._effects else (frame,):
-            self._writer.write_audio(track, changed)
+        for kept in self._removed[track].apply(frame) if self._removed else (frame,):
+            for changed in self._effects[track].apply(kept) if self._effects else (kept,):
+                self._writer.write_audio(track, changed)

@@ -22,7 +22,7 @@ from clipengine.media.input.source import ByteSource
 from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe
 from clipengine.media.probe_pieces import probe_files, probe_pieces, scan_pieces
-from clipengine.media.snap import snap_part
+from clipengine.media.snap import part_silences, snap_part
 from clipengine.media.versions import ffmpeg_version
 from clipengine.media.video.overlay import decode_watermark
 from clipengine.media.worker.ipc import Channel
@@ -124,6 +124,18 @@ def _snap(job: dict[str, Any], sources: Sequence[JobSource]) -> Result:
     return {"type": "result", "snap": {"cuts": cuts, "bytes_read": max(0, bytes_read)}}, b""
 
 
+def _silences(job: dict[str, Any], sources: Sequence[JobSource]) -> Result:
+    facts = [SourceFacts.model_validate(each) for each in job["facts"]]
+    found, bytes_read = [], 0
+    for part in job["parts"]:
+        number = part["source"]
+        silences, read = part_silences(sources[number], facts[number], part, threads=job["threads"])
+        found.append(silences)
+        bytes_read += read
+    bytes_read -= sum(source.bytes_known for source in sources)
+    return {"type": "result", "silences": {"parts": found, "bytes_read": max(0, bytes_read)}}, b""
+
+
 def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:
     """Do the job that the parent's message asks for and return the result message with its binary part."""
     if job["job"] == "probe":
@@ -136,6 +148,8 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
         return {"type": "result"}, do_read_job(job, sources[0])
     if job["job"] == "snap":
         return _snap(job, sources)
+    if job["job"] == "part_silences":
+        return _silences(job, sources)
     return _cut(job, sources, descriptors, _Progress(control))
 
 

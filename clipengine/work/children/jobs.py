@@ -138,7 +138,8 @@ def probe_texts(blob: bytes) -> list[TextTrack]:
 def snap_job(encoding: Encoding, profile: Profile, snap: Snap, parts: Sequence[PlannedPart]) -> Job:
     """Return the job that finds the moments to which the cuts of the parts move.
 
-    The same child then cuts the clip: the limits leave room for that, because a child can only lower them.
+    The same child then cuts the clip, maybe without its silences: the limits leave room for that, because a child can
+    only lower them.
     """
     longest = float(_length(parts) + 2 * snap.within * len(parts)) / float(profile.output.tempo)
     return Job(
@@ -156,7 +157,8 @@ def snap_job(encoding: Encoding, profile: Profile, snap: Snap, parts: Sequence[P
             ],
             "threads": _threads(encoding),
         },
-        wall_seconds=searched_seconds(snap, len(parts)) * encoding.deadline_factor
+        wall_seconds=(searched_seconds(snap, len(parts)) + longest * float(profile.output.tempo))
+        * encoding.deadline_factor
         + _cut_wall_seconds(encoding, longest, profile),
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
@@ -168,6 +170,31 @@ def snap_job(encoding: Encoding, profile: Profile, snap: Snap, parts: Sequence[P
 def searched_seconds(snap: Snap | None, parts: int) -> float:
     """Return how much of the recordings is searched near the cuts of so many parts, and some seconds for each cut."""
     return 0.0 if snap is None else parts * 2 * (2 * snap.within_seconds + _SNAP_FLOOR_SECONDS)
+
+
+def silences_job(encoding: Encoding, profile: Profile, parts: Sequence[PlannedPart], *, searched: float = 0.0) -> Job:
+    """Return the job that finds the silences of the parts. The same child then cuts the clip, see `snap_job`."""
+    cut = cut_job(encoding, profile, parts, poster=False, searched=searched + float(_length(parts)))
+    values = [
+        {
+            "source": part.source,
+            "seek_index": part.seek_index and part.seek_index.between(part.start, part.end).model_dump(mode="json"),
+            **silence_values(part, profile),
+        }
+        for part in parts
+    ]
+    message = {"job": "part_silences", "facts": _facts(parts), "parts": values, "threads": cut.threads}
+    return replace(cut, message=message, file_bytes=_MAX_FILE_BYTES)
+
+
+def silence_values(part: PlannedPart, profile: Profile) -> dict[str, str | int]:
+    """Return the values with which a child finds the silences of a part: those of the tracks as in `snap_values`."""
+    tracks = kept_tracks(profile, part.facts.audio) or part.facts.audio
+    return {
+        "start": str(part.start),
+        "end": str(min(part.end, part.facts.duration)),
+        "tracks": ",".join(str(track.index) for track in tracks),
+    }
 
 
 def snap_values(snap: Snap, part: PlannedPart, profile: Profile) -> dict[str, str | int]:

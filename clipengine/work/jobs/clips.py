@@ -219,7 +219,8 @@ class ClipRunner(Jobs[Clip]):
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)
             path.touch(exist_ok=False)
-            making = Making(planned_parts(clip.ranges, sources), profile, texts, clip.snap, clip.output, clip.poster)
+            parts = planned_parts(clip.ranges, sources)
+            making = Making(parts, profile, texts, clip.snap, clip.output, clip.poster, clip.without)
             files: list[ObjectReader] = []
             made = self._maker.make(
                 making, path, self._encoder(clip, recordings, files), lambda: self._child(clip, "inspector")

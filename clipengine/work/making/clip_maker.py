@@ -1,4 +1,6 @@
-"""Maker of a clip's file: snap, texts, fonts, cut, verification and result, the same for `serve` and `clipengine cut`.
+"""Maker of a clip's file, the same for `serve` and `clipengine cut`.
+
+It snaps the cuts, leaves out pauses, adds texts and fonts, cuts, verifies, and returns the result.
 
 The callers find the recordings, start the children and keep the file; `Making` and `Encoder` are what they bring.
 """
@@ -20,7 +22,9 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.watermarks import check_watermark
+from clipengine.clips.options.without import Removable
 from clipengine.clips.resolve import ClipRules
+from clipengine.clips.shortened import Shortened
 from clipengine.clips.snapped import Snapped
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
@@ -29,6 +33,7 @@ from clipengine.work.children.fonts import choose_fonts
 from clipengine.work.children.jobs import Job, Message, cut_job, searched_seconds
 from clipengine.work.children.process import Child, Watch
 from clipengine.work.children.watermarks import WatermarkFile
+from clipengine.work.making.shortening import shorten_parts
 from clipengine.work.making.snapping import snap_parts
 from clipengine.work.making.verification import verify_clip
 
@@ -38,6 +43,9 @@ class ClipTexts(Protocol):
 
     def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
         """Return the cues of the part's recording from the first time to the second, to snap to."""
+
+    def spoken(self, part: PlannedPart) -> TextTrack | None:
+        """Return the transcript of the part's recording that times its words, or None."""
 
     def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
         """Return the parts with the transcripts of the clip, and warnings of those that it lacks."""
@@ -59,17 +67,21 @@ class Making:
     snap: Snap | None = None
     output: Output | None = None  # of the request: its limits hold after the cuts were snapped too
     poster: bool = False
+    without: Sequence[Removable] = ()
 
 
 @dataclass(frozen=True)
 class MadeClip:
     """The verified file of a clip. `tracks` are its transcripts, in clip time."""
 
+    parts: Sequence[PlannedPart]
+
     cut: CutReport
     profile: Profile
     poster: bytes
     sha256: str
     snapped: Snapped
+    searched_bytes: int  # that were read to find silences
     warnings: list[str]
     tracks: list[TextTrack]
 
@@ -85,7 +97,7 @@ class MadeClip:
 
         The `asked` parts are those of the request, empty for a clip of one range.
         """
-        cut, made, speed = self.cut, self.cut.ranges, self.profile.output.tempo
+        cut, made, speed = self.cut, self._ranges, self.profile.output.tempo
         own = [each for each, part in zip(made, asked, strict=False) if part.recording_id == recording_id] or made
         return ClipResult(
             actual_start_seconds=round(float(min(start for start, _ in own)), 6),
@@ -93,18 +105,26 @@ class MadeClip:
             duration_seconds=round(float(cut.seconds / speed), 6),
             sha256=self.sha256,
             poster_path=poster_path,
-            bytes_read=cut.bytes_read + self.snapped.bytes_read,
+            bytes_read=cut.bytes_read + self.snapped.bytes_read + self.searched_bytes,
             warnings=[*cut.warnings, *self.warnings],
             subtitles=[*subtitles],
             parts=self._parts(asked) or None,
             snapped=[*self.snapped.cuts],
+            removed_seconds=round(float(sum(part.removed.seconds for part in self.parts)), 6),
             **cut.result_fields,
         )
 
+    @property
+    def _ranges(self) -> list[tuple[Fraction, Fraction]]:
+        """The actual start and end of each part, on its recording's timeline."""
+        return [
+            (start, end + part.removed.seconds) for (start, end), part in zip(self.cut.ranges, self.parts, strict=True)
+        ]
+
     def _parts(self, asked: Sequence[Part]) -> list[ResultPart]:
         found, offset = [], Fraction(0)
-        for part, made in zip(asked, self.cut.parts, strict=bool(asked)):
-            start, end = (round(float(time), 6) for time in (made.actual_start, made.actual_end))
+        for part, made, times in zip(asked, self.cut.parts, self._ranges, strict=bool(asked)):
+            start, end = (round(float(time), 6) for time in times)
             offset_seconds = round(float(offset), 6)
             found.append(
                 ResultPart(
@@ -139,14 +159,15 @@ class ClipMaker:
         name = profile.output.watermark
         with encoder as child:
             snapped = self._snap(making, child)
-            parts, lost = making.texts.added(snapped.parts)
+            shortened = self._shorten(making, snapped, child)
+            parts, lost = making.texts.added(shortened.parts)
             fonts = choose_fonts((part.burnt for part in parts), self._encoding.font_folders)
             job = cut_job(
                 self._encoding,
                 profile,
                 parts,
                 poster=making.poster,
-                searched=searched_seconds(making.snap, len(parts)),
+                searched=self._searched(making, snapped),
                 watermark=None if name is None else self._watermarks[name],
                 fonts=fonts.fonts,
             )
@@ -160,12 +181,14 @@ class ClipMaker:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return MadeClip(
+            parts=parts,
             cut=cut,
             profile=profile,
             poster=poster if making.poster else b"",
             sha256=sha256,
             snapped=snapped,
-            warnings=[*snapped.warnings, *lost, *fonts.warnings()],
+            searched_bytes=shortened.bytes_read,
+            warnings=[*snapped.warnings, *shortened.warnings, *lost, *fonts.warnings()],
             tracks=clip_tracks(parts, cut.ranges, speed=profile.output.tempo),
         )
 
@@ -182,3 +205,21 @@ class ClipMaker:
         longest = self._rules.longest_range_of(making.profile)
         snapped.check(shortest=self._rules.shortest, longest=longest, output=making.output)
         return snapped
+
+    def _searched(self, making: Making, snapped: Snapped) -> float:
+        """Return how many seconds of the recordings are searched before the clip is cut."""
+        near = searched_seconds(making.snap, len(snapped.parts))
+        return near + float(sum(part.end - part.start for part in snapped.parts)) if making.without else near
+
+    def _shorten(self, making: Making, snapped: Snapped, encoder: Encoder) -> Shortened:
+        """Return the parts without their pauses and fillers if that was requested."""
+        shortened = shorten_parts(
+            making.without,
+            snapped.parts,
+            making.profile,
+            encoding=self._encoding,
+            spoken=making.texts.spoken,
+            run=lambda job: encoder.run(job, keep=True)[0],
+        )
+        shortened.check(shortest=self._rules.shortest)
+        return shortened

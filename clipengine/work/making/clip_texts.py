@@ -30,6 +30,15 @@ class LedgerTexts:
             return ()
         return self.transcripts.cues(transcript, start_ms=round(start * 1000), end_ms=round(end * 1000))
 
+    def spoken(self, part: PlannedPart) -> TextTrack | None:
+        """Return the same transcript as `cues` with the cues of the part."""
+        transcript = self.transcripts.preferred(self.ids[part.source], self.language)
+        if transcript is None:
+            return None
+        start_ms, end_ms = round(part.start * 1000), round(part.end * 1000)
+        cues = self.transcripts.cues(transcript, start_ms=start_ms, end_ms=end_ms)
+        return TextTrack(transcript.language, alpha3_of(transcript.language), tuple(cues))
+
     def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
         """Return the parts with the transcripts near their ranges, and a warning for each that exceeds the limits.
 

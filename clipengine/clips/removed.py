@@ -1,0 +1,87 @@
+"""Ranges that a clip leaves out of one of its parts, and the timeline that is left. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from itertools import accumulate
+
+from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.recordings.facts import ChapterFacts
+
+Span = tuple[Fraction, Fraction]
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Ranges of a recording that a part lacks, in order and apart from each other.
+
+    The part is one stretch of a shorter timeline, on which everything after a range is earlier by its length.
+    """
+
+    spans: tuple[Span, ...] = ()
+
+    @classmethod
+    def of_message(cls, text: str) -> Removed:
+        times = (each.split(":") for each in text.split())
+        return cls(tuple((Fraction(start), Fraction(end)) for start, end in times))
+
+    def to_message(self) -> str:
+        """Return the ranges as one string, because the number of values of a message is limited."""
+        return " ".join(f"{start}:{end}" for start, end in self.spans)
+
+    @cached_property
+    def _starts(self) -> list[Fraction]:
+        return [start for start, _ in self.spans]
+
+    @cached_property
+    def _before(self) -> list[Fraction]:
+        """The seconds that are removed before each range, and those of all."""
+        return [*accumulate((end - start for start, end in self.spans), initial=Fraction(0))]
+
+    @property
+    def seconds(self) -> Fraction:
+        return self._before[-1]
+
+    def number(self, time: Fraction) -> int:
+        """Return how many ranges begin at or before this time."""
+        return bisect_right(self._starts, time)
+
+    def has(self, time: Fraction) -> bool:
+        """Return True if the time is in a range."""
+        number = self.number(time)
+        return number > 0 and time < self.spans[number - 1][1]
+
+    def place(self, time: Fraction) -> Fraction:
+        """Return a time of the recording on the shorter timeline. All times of a range are at its start."""
+        number = self.number(time)
+        if not number:
+            return time
+        start, end = self.spans[number - 1]
+        return time - self._before[number - 1] - min(time - start, end - start)
+
+    def from_tracks(self, tracks: Iterable[TextTrack]) -> tuple[TextTrack, ...]:
+        """Return the tracks on the shorter timeline, without the cues of which nothing is left."""
+        return tuple(self._track(track) for track in tracks) if self.spans else tuple(tracks)
+
+    def _track(self, track: TextTrack) -> TextTrack:
+        cues = (replace(cue, start_ms=self._ms(cue.start_ms), end_ms=self._ms(cue.end_ms)) for cue in track.cues)
+        return replace(track, cues=tuple(cue for cue in cues if cue.start_ms < cue.end_ms))
+
+    def _ms(self, time: int) -> int:
+        return round(1000 * self.place(Fraction(time, 1000)))
+
+    def from_chapters(self, chapters: Iterable[ChapterFacts]) -> list[ChapterFacts]:
+        """Return the chapters on the shorter timeline, without those of which nothing is left."""
+        if not self.spans:
+            return [*chapters]
+        moved = (
+            each.model_copy(update={"start": self.place(each.start), "end": self.place(each.end)}) for each in chapters
+        )
+        return [each for each in moved if each.start < each.end]
+
+
+NOTHING = Removed()

@@ -1,0 +1,199 @@
+"""Parts of a clip without their pauses and fillers, and the validation of a child's report of silences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clipengine.clips.edit import MAX_PARTS, PlannedPart
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.without import Removable
+from clipengine.clips.removed import Removed, Span
+from clipengine.clips.texts.fillers import has_fillers, is_filler
+from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.clips.warnings import of_part, warning
+from clipengine.errors import InvalidRequest, InvalidTimeRange, VerificationFailed
+from clipengine.recordings.facts import Count, SourceFacts
+
+MAX_REMOVED = 5000  # ranges of a clip
+_MAX_SILENCES = 50_000  # of a part, in a report
+_PAUSE_SECONDS = Fraction(6, 10)  # longer ones are shortened
+_MARGIN_SECONDS = Fraction(1, 10)  # of a pause, kept on each side
+_MICROSECONDS = 1_000_000
+
+
+def written_silences(silences: Sequence[Span]) -> str:
+    """Return silences in the form of a report: the longest ones, as one string with their times in microseconds."""
+    longest = sorted(silences, key=lambda span: span[0] - span[1])[:_MAX_SILENCES]
+    return " ".join(f"{_us(start)}-{_us(end)}" for start, end in sorted(longest))
+
+
+def _us(seconds: Fraction) -> int:
+    return round(seconds * _MICROSECONDS)
+
+
+class SilenceReport(BaseModel):
+    """The report of the child that looked for silences: those of each part, see `written_silences`."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    parts: Annotated[
+        list[Annotated[str, Field(max_length=34 * _MAX_SILENCES, pattern=r"^(\d{1,16}-\d{1,16}( |$))*$")]],
+        Field(max_length=MAX_PARTS),
+    ]
+    bytes_read: Count
+
+    @classmethod
+    def of(cls, message: object, parts: int) -> SilenceReport:
+        """Parse the child's message. Raises VerificationFailed."""
+        try:
+            report = cls.model_validate(message)
+        except ValidationError as error:
+            raise VerificationFailed("the encoder's report of silences is not valid") from error
+        if len(report.parts) != parts:
+            raise VerificationFailed("the encoder's report of silences has another number of parts")
+        return report
+
+    @property
+    def silences(self) -> list[list[Span]]:
+        """The silences of each part."""
+        return [[_span(each) for each in part.split()] for part in self.parts]
+
+
+def _span(text: str) -> Span:
+    start, end = text.split("-")
+    return Fraction(int(start), _MICROSECONDS), Fraction(int(end), _MICROSECONDS)
+
+
+@dataclass(frozen=True)
+class Shortened:
+    """The parts of a clip after their pauses and fillers were removed."""
+
+    parts: tuple[PlannedPart, ...]
+    warnings: tuple[str, ...] = ()
+    bytes_read: int = 0
+
+    def check(self, *, shortest: float) -> None:
+        """Raise InvalidTimeRange if too little is left for a clip."""
+        if not any(part.removed.spans for part in self.parts):
+            return
+        total = float(sum(part.kept_end - part.start for part in self.parts))
+        if total < shortest:
+            fault = f"without its pauses and fillers, the clip is {total:g} s long; at least {shortest:g} s are needed"
+            raise InvalidTimeRange(fault, hint="Give a longer range, or leave `without` out.")
+
+
+def check_possible(without: Sequence[Removable], profile: Profile, facts: SourceFacts, *, has_transcript: bool) -> None:
+    """Raise InvalidRequest if a recording with these facts has no such ranges, or the profile cannot lack them."""
+    if profile.output.is_timelapse:
+        raise InvalidRequest("a timelapse cannot leave out pauses or fillers", hint="Leave out `without` or `speed`.")
+    if "silence" in without and not facts.audio:
+        hint = "Leave `without` out."
+        raise InvalidRequest("leaving out pauses needs audio, and the recording has none", hint=hint)
+    if "fillers" in without and not has_transcript:
+        hint = "Add a transcript with the times of words, or give `silence` only."
+        raise InvalidRequest("leaving out fillers needs a transcript, and the recording has none", hint=hint)
+
+
+def shorten(
+    without: Sequence[Removable],
+    parts: Sequence[PlannedPart],
+    profile: Profile,
+    silences: Sequence[Sequence[Span]],
+    spoken: Sequence[TextTrack | None],
+) -> Shortened:
+    """Return the parts without their pauses and fillers.
+
+    `silences` and `spoken`, the transcript that times the words, are those of each part. At most MAX_REMOVED ranges of
+    the clip are removed, the longest ones.
+    """
+    found, warnings = [], []
+    for number, (part, quiet, track) in enumerate(zip(parts, silences, spoken, strict=True)):
+        warnings += of_part(number, [*_filler_warnings(without, track)], of=len(parts))
+        found.append([*_removed(without, part, profile, quiet, track)])
+    longest = sorted((start - end, number, start) for number, spans in enumerate(found) for start, end in spans)
+    if len(longest) > MAX_REMOVED:
+        text = f"{len(longest) - MAX_REMOVED} of the shortest stay: a clip leaves out at most {MAX_REMOVED} ranges"
+        warnings.append(warning("pauses_kept", text))
+        chosen = {(number, start) for _, number, start in longest[:MAX_REMOVED]}
+        found = [[span for span in spans if (number, span[0]) in chosen] for number, spans in enumerate(found)]
+    kept = [replace(part, removed=Removed(tuple(spans))) for part, spans in zip(parts, found, strict=True)]
+    return Shortened(tuple(kept), tuple(warnings))
+
+
+def _filler_warnings(without: Sequence[Removable], track: TextTrack | None) -> Iterator[str]:
+    if "fillers" not in without:
+        return
+    if track is None or not any(cue.timed_words for cue in track.cues):
+        yield warning("fillers_kept", "the transcript does not have the times of words")
+    elif not has_fillers(track.language):
+        yield warning("fillers_kept", f"the fillers of the language {track.language} are not known")
+
+
+def _removed(
+    without: Sequence[Removable], part: PlannedPart, profile: Profile, silences: Sequence[Span], track: TextTrack | None
+) -> Iterator[Span]:
+    """Yield the ranges to remove from a part, in order. None is in a word that stays."""
+    words: list[Span] = []
+    fillers: list[Span] = []
+    for text, span in _timed_words(track):
+        is_left_out = "fillers" in without and track is not None and is_filler(text, track.language)
+        (fillers if is_left_out else words).append(span)
+    words, fillers = _merged(words), _merged(fillers)
+    removed = [*_between(fillers, words)]
+    if "silence" in without:
+        removed += _pauses([*_between(_merged([*silences, *fillers]), words)])
+    step = Fraction(0) if part.facts.video is None or profile.video == "none" else part.frame_seconds
+    steady = step if part.facts.video is not None and not part.facts.video.variable_rate else Fraction(0)
+    low, high = part.start + max(step, _MARGIN_SECONDS), min(part.end, part.facts.duration) - _MARGIN_SECONDS
+    for start, end in _merged(removed):
+        start, end = max(start, low), min(end, high)
+        if steady:  # whole frames, so that the rate goes on
+            end = start + (end - start) // steady * steady
+        if end > start:
+            yield start, end
+
+
+def _timed_words(track: TextTrack | None) -> Iterator[tuple[str, Span]]:
+    for cue in () if track is None else track.cues:
+        for word in cue.timed_words:
+            if word.start_ms < word.end_ms:
+                yield word.text, (Fraction(word.start_ms, 1000), Fraction(word.end_ms, 1000))
+
+
+def _pauses(quiet: Iterable[Span]) -> Iterator[Span]:
+    """Yield what is removed of long pauses."""
+    for start, end in quiet:
+        if end - start > _PAUSE_SECONDS:
+            yield start + _MARGIN_SECONDS, end - _MARGIN_SECONDS
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the union of the spans, in order."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _between(spans: Sequence[Span], others: Sequence[Span]) -> Iterator[Span]:
+    """Yield what of the spans is in none of the others. Both are in order and apart."""
+    following = 0
+    for start, end in spans:
+        while following < len(others) and others[following][1] <= start:
+            following += 1
+        number = following
+        while number < len(others) and others[number][0] < end:
+            if others[number][0] > start:
+                yield start, others[number][0]
+            start = max(start, others[number][1])
+            number += 1
+        if start < end:
+            yield start, end
