@@ -1,4 +1,4 @@
-"""What a clip leaves out of its ranges: the option of a request. Pure."""
+"""Option of a request to leave pauses and fillers out of a clip. Pure."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def shorten_parts(
     spoken: Callable[[PlannedPart], TextTrack | None],
     run: Callable[[Job], Message],
 ) -> Shortened:
-    """Return the parts without what was requested. `run` does a job in the child that will cut the clip.
+    """Return the parts without their pauses and fillers, if requested. `run` does a job in the child of the clip.
 
     Raises VerificationFailed if the child's report is not valid, and its other errors.
     """
