@@ -117,6 +117,8 @@ class Engine:
             on_finished=lambda: self._queues["uploads"].put(""),
         )
         self._publisher = Publisher(jobs, settings, store, self._scratch, on_uploaded=metrics.uploads.observe)
+        in_folder = settings.storage.kind == "folder"
+        settle_seconds = settings.watch.settle_seconds if in_folder else 0
         prober = Prober(
             jobs,
             store,
@@ -124,6 +126,7 @@ class Engine:
             suspects_allowed=self._is_steady,
             encoding=encoding,
             playlist_base_url=settings.storage.playlist_base_url,
+            settle_seconds=settle_seconds,
         )
         refresher = Refresher(
             jobs,
@@ -131,6 +134,7 @@ class Engine:
             self._pool,
             encoding=encoding,
             playlist_base_url=settings.storage.playlist_base_url,
+            settle_seconds=settle_seconds,
         )
         own_port = settings.server.port or None
         fetcher = Fetcher(
@@ -177,7 +181,6 @@ class Engine:
         self._own_endpoints = [ConfiguredEndpoint(*each) for each in configured_endpoints(webhooks)]
         self._queues = self._build_queues()
         self._sweep = Sweep(self._run_maintenance, lambda: self._queues["chores"].put("tidy"))
-        in_folder = settings.storage.kind == "folder"
         self._health = Health(
             ledger,
             store,
@@ -194,7 +197,7 @@ class Engine:
             prefixes=settings.watch.prefixes,
             rule=settings.watch.name,
             seconds=settings.watch.seconds,
-            settle_seconds=settings.watch.settle_seconds if in_folder else 0,
+            settle_seconds=settle_seconds,
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
             playlist_base_url=settings.storage.playlist_base_url,
             live=settings.watch.live,

@@ -92,6 +92,7 @@ class RecordingCalls(Generic[R]):
         camera: str | None = None,
         day: str | None = None,
         timezone: str | None = None,
+        live: bool | None = None,
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
         tags: Sequence[str] | None = None,
@@ -101,10 +102,11 @@ class RecordingCalls(Generic[R]):
     ) -> Steps[R]:
         """Register the files of a camera below a key as one recording, such as those of a `day`.
 
-        `pattern` is that of their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`.
+        `pattern` is that of their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`. Files may
+        be added to a `live` one: it has the status "recording" until the day is over.
         """
         source = {"folder": folder, "pattern": pattern, "camera": camera, "day": day, "timezone": timezone}
-        given = {"started_at": format_time(started_at), "series": series}
+        given = {"live": live, "started_at": format_time(started_at), "series": series}
         return self._register({**source, **given}, name, metadata, tags, idempotency_key)
 
     def _register(

@@ -19,6 +19,7 @@ from clipengine.ledger.database.schema import LiveRow, RecordingRow
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import safe_seconds
 from clipengine.ledger.recordings import Recordings, as_recording, times_of
+from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import Growth, unread
 from clipengine.recordings.pieces import PieceIndex, continued_etag
@@ -44,11 +45,12 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Added:
-    """What was added to the index of a recording: `tail` begins with its last pieces."""
+    """What was added to the index of a recording: `tail` begins with its last pieces. `clock` is None if unchanged."""
 
     tail: PieceIndex
     growth: Growth
     facts: SourceFacts
+    clock: Clock | None = None
 
 
 class Live:
@@ -157,7 +159,9 @@ class Live:
         new = unread(tail)
         if new.tracks:
             self._recordings.pieces.append(recording.recording_id, tail)
-        gaps = [gap.to_object() for gap in tail.gaps]
+        gaps = [gap.to_object() for gap in tail.gaps if gap.start > 0]  # the one before the last pieces is known
+        if added.clock is not None:
+            values["found_clock"] = added.clock.to_object()
         self._update(
             refresh,
             {

@@ -70,6 +70,14 @@ class FolderSource:
         """The camera and the day, or None."""
         return " ".join(each for each in (self.camera, self.day) if each is not None) or None
 
+    @property
+    def day_ends(self) -> int | None:
+        """The end of the day, in ms since 1970, or None without a day."""
+        if self.day is None:
+            return None
+        following = datetime.combine(date.fromisoformat(self.day) + timedelta(days=1), time(), ZoneInfo(self.timezone))
+        return (following.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
+
 
 def is_time_zone(name: str) -> bool:
     return name in available_timezones()
@@ -85,7 +93,8 @@ class NamePattern:
             raise InvalidPattern(f"{timezone[:60]!r} is not a time zone, such as Europe/Berlin")
         self._zone = ZoneInfo(timezone)
         self._day = day
-        self._fields: dict[str, int] = {}
+        self._fields: dict[str, int] = {}  # in the order of their places
+        self._has_text = False  # a text that may be any
         self.prefix = ""  # what all names begin with
         self._expression = re.compile("".join(self._parts(pattern, camera)), re.ASCII)
         self._check(pattern, camera)
@@ -111,10 +120,12 @@ class NamePattern:
     def _token(self, token: re.Match[str], camera: str | None) -> tuple[str, str | None]:
         """Return the expression of a token, and its text if that is known."""
         if token["star"]:
+            self._has_text = True
             return "[^/]*", None
         if token["field"] is not None:
             if token["field"] == "camera":
                 if camera is None:
+                    self._has_text = True
                     return self._group("camera", "[^/]+")
                 self._fields["camera"] = 1
                 return re.escape(camera), camera
@@ -167,6 +178,16 @@ class NamePattern:
     def has_date(self) -> bool:
         """Whether the clock is known: from the names, or from the day that is given."""
         return "s" in self._fields or (self.has_time and ("Y" in self._fields or self._day is not None))
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the names of one camera are in the order of their times.
+
+        In other time zones than UTC, daylight saving may repeat an hour.
+        """
+        fields = "".join(each for each in self._fields if each != "camera")
+        is_date = "YmdHMSf".startswith(fields) or "HMSf".startswith(fields)
+        return not self._has_text and (fields == "s" or (is_date and self._zone.key == "UTC"))
 
     @property
     def resolution(self) -> int:

@@ -4,20 +4,23 @@ The names of files are rounded down, and files are a little longer or shorter th
 file continues the one before it on the grid of its frames, unless its name is further off than its resolution allows.
 The names of 20 files together say within a tenth of a second when they began: that is the clock, and the length of a
 gap. Files of MediaMTX state both exactly.
+
+Files that are added to a recording that is still written continue the last ones, and move none of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
 from clipengine.recordings.clock import Clock, ClockPoint, ClockSource, straightened
-from clipengine.recordings.pieces import MICROSECONDS, Piece, Run
-from clipengine.recordings.placing import RunScan
+from clipengine.recordings.pieces import MICROSECONDS, ObjectRange, Piece, Run
+from clipengine.recordings.placing import Extent, RunScan
 
 _WINDOW = 20  # names that are taken together; over more, the drift of a clock empties their intersection
+_MOST_KEPT = 2 * _WINDOW  # of the last files, by which the next ones are placed
 _SLACK_US = 250_000
 _LEAST_ACCURACY = 0.05
 _MAX_NANOSECONDS = 1 << 63
@@ -64,6 +67,54 @@ class FolderFile(NamedTuple):
         """The length on the grid of the frames, in microseconds."""
         return _microseconds(self.end - self.first)
 
+    @property
+    def safe_end(self) -> Fraction | None:
+        """The end of the stream that ends first, on the timeline: the next file may begin with audio of this one."""
+        ends = [each for each in (self.scan.last.video_end, self.scan.last.audio_end) if each is not None]
+        return min(ends) + self.run.shift if ends else None
+
+
+FolderOrder = tuple[int, int, str]  # the time and the number of a name, or 0, and the key
+
+
+@dataclass(frozen=True)
+class FolderEnd:
+    """The last files of a folder's recording, which follow each other without a gap, the first of them at `place`.
+
+    Unless `trimmed`, the first one begins the recording, or follows a gap. `accuracy` is that of the clock before them,
+    and `order` that of the last file that was read.
+    """
+
+    place: int
+    files: tuple[FolderFile, ...]
+    trimmed: bool
+    accuracy: float
+    order: FolderOrder = (0, 0, "")
+
+    def to_object(self) -> dict[str, Any]:
+        files = [[each.name, str(each.first), str(each.end), each.mark and [*each.mark]] for each in self.files]
+        kept = {"place": self.place, "trimmed": self.trimmed, "accuracy": self.accuracy, "order": [*self.order]}
+        return {**kept, "files": files}
+
+    @classmethod
+    def from_object(cls, stored: dict[str, Any]) -> Self:
+        files = tuple(_kept_file(*each) for each in stored["files"])
+        return cls(stored["place"], files, stored["trimmed"], stored["accuracy"], tuple(stored["order"]))
+
+
+def _kept_file(name: int | None, first: str, end: str, mark: list[Any] | None) -> FolderFile:
+    extent = Extent(Fraction(first), Fraction(end), None, None)
+    run = Run(0, None, None, [Piece(ObjectRange("", "", 0, 0), 0, 0)])
+    return FolderFile(run, name, RunScan(extent, extent), None if mark is None else Mark(*mark))
+
+
+class PlacedFiles(NamedTuple):
+    """The end of the last frame or sound of files that are placed, their clock, and the last ones of them."""
+
+    end: Fraction
+    clock: Clock | None
+    last: FolderEnd
+
 
 @dataclass(frozen=True)
 class _Window:
@@ -89,41 +140,78 @@ class _Window:
         return (self.high - self.low) // 2
 
 
-def place_files(
-    files: Sequence[FolderFile], *, origin: Fraction | None, resolution: int, dated: bool
-) -> tuple[Fraction, Clock | None]:
-    """Place the files, each as a separate run, and return the duration of the recording and its clock.
+def place_files(files: Sequence[FolderFile], *, origin: Fraction | None, resolution: int, dated: bool) -> PlacedFiles:
+    """Place the files of a recording, each as a separate run.
 
     `origin` is the first presentation time of the first file; `resolution` is that of the names. Without `dated`, the
     names have no day and give no clock.
     """
     first = files[0]
-    begins = first.first - (first.first if origin is None else origin)
-    stretches = list(_stretches(files, resolution))
-    at = _microseconds(begins)
-    points: list[ClockPoint] = []
-    accuracy = 0.0
+    begins = _microseconds(first.first - (first.first if origin is None else origin))
+    start = FolderEnd(begins, (), trimmed=False, accuracy=0.0)
+    return place_more(start, None, files, resolution=resolution, dated=dated)
+
+
+def place_more(
+    end: FolderEnd, clock: Clock | None, files: Sequence[FolderFile], *, resolution: int, dated: bool
+) -> PlacedFiles:
+    """Place files that follow those of a recording with this end and this clock."""
+    stretches = list(_stretches([*end.files, *files], resolution))
+    readings, places = _place_stretches(stretches, end, resolution)
+    last = _last_files(stretches[-1], places[-1], end.trimmed and len(stretches) == 1)
+    earlier = [each for each in readings if each.point.place < last.place]
+    last = replace(last, accuracy=max([end.accuracy, *(each.accuracy for each in earlier)]), order=end.order)
+    known = () if clock is None else (each for each in clock.points if each.place < end.place)
+    points = [*known, *(each.point for each in readings)]
+    mark = stretches[0][0].file.mark
+    source: ClockSource = "name" if mark is None else "mtxi"
+    accuracy = max([_LEAST_ACCURACY if mark is None else 0.001, end.accuracy, *(each.accuracy for each in readings)])
+    found = Clock(source, round(accuracy, 3), straightened(points)) if points and dated else None
+    return PlacedFiles(max((_latest(each) for each in files), default=Fraction(0)), found, last)
+
+
+class _Reading(NamedTuple):
+    """A point of the clock, and its accuracy in seconds."""
+
+    point: ClockPoint
+    accuracy: float
+
+
+def _place_stretches(
+    stretches: Sequence[Sequence[_InStretch]], end: FolderEnd, resolution: int
+) -> tuple[list[_Reading], list[int]]:
+    """Place the files of stretches, the first of which may begin with those of `end`.
+
+    Return what their names say about the clock, and the places of the stretches.
+    """
+    readings: list[_Reading] = []
+    places: list[int] = []
+    at = end.place
     before: int | None = None  # the difference of clock and timeline at the end of the stretch before
-    for stretch in stretches:
-        windows = list(_windows(stretch, resolution))
+    for number, stretch in enumerate(stretches):
+        windows = list(_windows(stretch, resolution, is_start=number > 0 or not end.trimmed))
         gap = 0 if before is None or not windows else windows[0][1].middle - before - at  # by the clock
         if gap > 0:
             stretch[0].file.run.gap = "missing"
             at += gap
         for each in stretch:
             _place(each.file, at + each.offset)
-        points += [ClockPoint(at + place, place + window.middle) for place, window in windows]
-        last = stretch[-1]
-        end = last.offset + last.file.length
+        length = stretch[-1].offset + stretch[-1].file.length
         if windows:
-            accuracy = max(accuracy, *(window.slack / MICROSECONDS for _, window in windows))
-            points.append(ClockPoint(at + end, end + windows[-1][1].middle))
+            for place, window in [*windows, (length, windows[-1][1])]:
+                point = ClockPoint(at + place, place + window.middle)
+                readings.append(_Reading(point, window.slack / MICROSECONDS))
             before = windows[-1][1].middle - at
-        at += end
-    source: ClockSource = "mtxi" if first.mark is not None else "name"
-    least = 0.001 if first.mark is not None else _LEAST_ACCURACY
-    clock = Clock(source, round(max(accuracy, least), 3), straightened(points)) if points and dated else None
-    return max(_latest(each) for each in files), clock
+        places.append(at)
+        at += length
+    return readings, places
+
+
+def _last_files(stretch: Sequence[_InStretch], place: int, trimmed: bool) -> FolderEnd:
+    """Return the last files of a stretch; windows of names that are complete are left out."""
+    left = 0 if len(stretch) <= _MOST_KEPT else (len(stretch) // _WINDOW - 1) * _WINDOW
+    kept = tuple(each.file for each in stretch[left:])
+    return FolderEnd(place + stretch[left].offset, kept, trimmed or left > 0, 0.0)
 
 
 class _InStretch(NamedTuple):
@@ -177,7 +265,7 @@ def _time(file: FolderFile) -> int:
     return file.mark.ntp // 1000 if file.mark is not None else file.name or 0
 
 
-def _windows(stretch: Sequence[_InStretch], resolution: int) -> Iterator[tuple[int, _Window]]:
+def _windows(stretch: Sequence[_InStretch], resolution: int, *, is_start: bool) -> Iterator[tuple[int, _Window]]:
     """Yield the place of each window in the stretch: its start, later the middle of its files."""
     if stretch[0].file.name is None and stretch[0].file.mark is None:
         return
@@ -185,7 +273,7 @@ def _windows(stretch: Sequence[_InStretch], resolution: int) -> Iterator[tuple[i
     for first in range(0, max(1, len(stretch) - _WINDOW // 2), _WINDOW):
         last = len(stretch) if len(stretch) - first <= _WINDOW * 3 // 2 else first + _WINDOW
         taken = stretch[first:last]
-        yield (0 if first == 0 else taken[len(taken) // 2].offset), _Window.of(_offsets(taken), exact)
+        yield (0 if first == 0 and is_start else taken[len(taken) // 2].offset), _Window.of(_offsets(taken), exact)
 
 
 def _place(file: FolderFile, start: int) -> None:

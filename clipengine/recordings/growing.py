@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.recordings.assembly import StoredPiece, continued
+from clipengine.recordings.folder_placing import FolderEnd, FolderFile
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex
 from clipengine.recordings.placing import Extent, Placement, RunScan, place_growing
 from clipengine.recordings.playlist import Segment
@@ -29,25 +30,29 @@ class GrowingTrack:
 class Growth:
     """What the growth of an index depends on. All media up to `safe_end` has arrived; `end` is the end of all pieces.
 
-    `longest` are the seconds of the longest piece.
+    `longest` are the seconds of the longest piece. A folder of files has no playlists, and the `folder_end`.
     """
 
     tracks: tuple[GrowingTrack, ...]
     safe_end: Fraction
     end: Fraction
     longest: Fraction
+    folder_end: FolderEnd | None = None
 
     def to_object(self) -> dict[str, Any]:
         times = (self.safe_end, self.end, self.longest)
-        return {
+        stored = {
             "tracks": [[each.key, each.next_number, _texts(each.last)] for each in self.tracks],
             "times": [str(time) for time in times],
         }
+        return stored if self.folder_end is None else stored | {"folder_end": self.folder_end.to_object()}
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> Growth:
         tracks = tuple(GrowingTrack(key, number, Extent.of(last)) for key, number, last in stored["tracks"])
-        return cls(tracks, *(Fraction(time) for time in stored["times"]))
+        end = stored.get("folder_end")
+        safe_end, ended, longest = (Fraction(time) for time in stored["times"])
+        return cls(tracks, safe_end, ended, longest, None if end is None else FolderEnd.from_object(end))
 
 
 def _texts(extent: Extent) -> list[str | None]:
@@ -68,6 +73,20 @@ def begun(
 
 def _longest(index: PieceIndex) -> Fraction:
     return max(Fraction(piece.duration, MICROSECONDS) for _, run in index.runs() for piece in run.pieces)
+
+
+def grown_folder(growth: Growth | None, files: Sequence[FolderFile], end: Fraction, folder_end: FolderEnd) -> Growth:
+    """Return the growth of a folder's recording by files that are placed, the last of which ends at `end`.
+
+    Without `growth`, they are the first ones.
+    """
+    safe_end, longest = end, Fraction(max(each.length for each in files), MICROSECONDS) if files else Fraction(0)
+    if files and files[-1].safe_end is not None:
+        safe_end = min(end, files[-1].safe_end)
+    if growth is None:
+        return Growth((), safe_end, end, longest, folder_end)
+    ends = (max(growth.safe_end, safe_end), max(growth.end, end))
+    return Growth((), *ends, max(growth.longest, longest), folder_end)
 
 
 def continue_index(

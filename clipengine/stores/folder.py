@@ -125,17 +125,19 @@ class FolderStore:
         check_list_prefix(prefix)
         folder, slash, _ = prefix.rpartition("/")
         self._check_store()
-        found = self._walk(self._resolve(folder), folder + slash, prefix)
-        yield from (each for each in found if os.fsencode(each.key) > os.fsencode(after))
+        yield from self._walk(self._resolve(folder), folder + slash, prefix, os.fsencode(after))
         self._check_store()  # otherwise an outage looks like an empty folder
 
-    def _walk(self, folder: Path, parent: str, prefix: str) -> Iterator[StoredObject]:
+    def _walk(self, folder: Path, parent: str, prefix: str, after: bytes) -> Iterator[StoredObject]:
         for name in self._names(folder, parent):
             key = parent + name
             if folder / name == self._reserved or not (key.startswith(prefix) or prefix.startswith(key)):
                 continue
+            encoded = os.fsencode(key)
+            if encoded <= after and not (name.endswith("/") and after.startswith(encoded)):
+                continue
             if name.endswith("/"):
-                yield from self._walk(folder / name, key, prefix)
+                yield from self._walk(folder / name, key, prefix, after)
             elif is_key(key) and (found := self._stat_if_readable(key)):
                 yield found
 

@@ -2,46 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from clipengine.errors import PatternInvalid, RecordingMissing, TooManyPieces
 from clipengine.recordings.discovery import is_of_clip
 from clipengine.recordings.folder_pattern import FolderSource, InvalidPattern, Named, NamePattern
+from clipengine.recordings.folder_placing import FolderOrder
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.stores.base import Store, StoredObject
+from clipengine.timecode import now_ms
 
 MAX_FILES = 50_000  # of a recording: each is opened by the probe
 MAX_LISTED = 500_000  # objects that begin like the files
+_CLOSING_SECONDS = 2  # in which a recorder finishes a file after it has begun the next one
 _SHRINK_HINT = "Give the day, so that each day is a recording."
+
+_NamedFile = tuple[Named, StoredObject]
 
 
 @dataclass(frozen=True)
 class FolderFiles:
     """The index of a folder in the order of its names, whose files are not placed yet, and their times.
 
-    `resolution` is that of the names, in microseconds; they are `dated` if they have a day.
+    `resolution` is that of the names, in microseconds; they are `dated` if they have a day. `last` is the order of the
+    last file, and `modified` the time at which the newest one was stored, in ms since 1970.
     """
 
     index: PieceIndex
     times: list[int | None]
     resolution: int
     dated: bool
+    last: FolderOrder
+    modified: int
 
 
-def read_folder(store: Store, source: FolderSource) -> FolderFiles:
-    """Return the files of a folder. Raises RecordingMissing without any, PatternInvalid, TooManyPieces."""
+def read_folder(
+    store: Store, source: FolderSource, *, after: FolderOrder | None = None, settle_seconds: float | None = None
+) -> FolderFiles:
+    """Return the files of a folder, or those `after` the last one that was read before.
+
+    With `settle_seconds` the folder may still be written: the last file counts if it has not changed for so long, which
+    is 0 if files appear complete. Raises RecordingMissing without any file, PatternInvalid, TooManyPieces.
+    """
     pattern = compiled(source)
-    found = _sorted(_named(store, source, pattern))
-    if not found:
+    found = sorted(_named(store, source, pattern, after), key=_order)
+    if settle_seconds is not None:
+        found = _written(found, settle_seconds)
+    if not found and after is None:
         raise RecordingMissing("the folder has no files with such names", hint="Check the folder and the pattern.")
     runs = [
         Run(number, None, None, [Piece(ObjectRange(info.key, info.etag, 0, info.size), number, 0)])
         for number, (_, info) in enumerate(found)
     ]
     times = [named.time for named, _ in found]
-    return FolderFiles(PieceIndex([Track("muxed", runs)]), times, pattern.resolution, pattern.has_date)
+    modified = max((info.modified for _, info in found), default=0)
+    last = _order(found[-1]) if found else after or (0, 0, "")
+    return FolderFiles(PieceIndex([Track("muxed", runs)]), times, pattern.resolution, pattern.has_date, last, modified)
+
+
+def _written(found: Sequence[_NamedFile], settle_seconds: float) -> list[_NamedFile]:
+    """Return the files up to one that is probably still being written."""
+    now = now_ms()
+    for number, (_, info) in enumerate(found):
+        is_last = number == len(found) - 1
+        needed = settle_seconds if is_last else min(settle_seconds, _CLOSING_SECONDS)
+        if now - info.modified < needed * 1000:
+            return list(found[:number])
+    return list(found)
 
 
 def compiled(source: FolderSource) -> NamePattern:
@@ -52,9 +81,9 @@ def compiled(source: FolderSource) -> NamePattern:
         raise PatternInvalid(f"the pattern {error}") from None
 
 
-def matching(store: Store, folder: str, prefix: str, pattern: NamePattern) -> Iterator[tuple[Named, StoredObject]]:
+def matching(store: Store, folder: str, prefix: str, pattern: NamePattern, *, after: str = "") -> Iterator[_NamedFile]:
     """Yield the files whose names match, without our clips. Raises TooManyPieces."""
-    for number, info in enumerate(store.list(prefix)):
+    for number, info in enumerate(store.list(prefix, after=after)):
         if number == MAX_LISTED:
             raise TooManyPieces(f"more than {MAX_LISTED} objects begin with {prefix!r}", hint=_SHRINK_HINT)
         if info.size == 0 or is_of_clip(PurePosixPath(info.key)):
@@ -64,13 +93,16 @@ def matching(store: Store, folder: str, prefix: str, pattern: NamePattern) -> It
             yield named, info
 
 
-def _named(store: Store, source: FolderSource, pattern: NamePattern) -> list[tuple[Named, StoredObject]]:
-    found = []
-    for named, info in matching(store, source.folder, source.folder + pattern.prefix, pattern):
-        found.append((_settled(named, info), info))
-        if len(found) > MAX_FILES:
+def _named(store: Store, source: FolderSource, pattern: NamePattern, after: FolderOrder | None) -> Iterator[_NamedFile]:
+    count, last = 0, after[2] if after is not None and pattern.is_ordered else ""
+    for named, info in matching(store, source.folder, source.folder + pattern.prefix, pattern, after=last):
+        each = _settled(named, info), info
+        if after is not None and _order(each) <= after:
+            continue
+        yield each
+        count += 1
+        if count > MAX_FILES:
             raise TooManyPieces(f"the folder has more than {MAX_FILES} files", hint=_SHRINK_HINT)
-    return found
 
 
 def _settled(named: Named, info: StoredObject) -> Named:
@@ -80,5 +112,6 @@ def _settled(named: Named, info: StoredObject) -> Named:
     return named._replace(time=named.other)
 
 
-def _sorted(found: list[tuple[Named, StoredObject]]) -> list[tuple[Named, StoredObject]]:
-    return sorted(found, key=lambda each: (each[0].time or 0, each[0].number or 0, each[1].key))
+def _order(file: _NamedFile) -> FolderOrder:
+    named, info = file
+    return named.time or 0, named.number or 0, info.key

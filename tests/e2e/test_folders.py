@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from clipengine.client import Client
 from tests.films.reader import read_clip
 from tests.support.cameras import FRIGATE, frigate
 from tests.support.server import running_server
+from tests.support.waiting import until
 
 BEFORE_MIDNIGHT = datetime(2026, 11, 28, 23, 59, 33, 700_000, UTC)
 
@@ -53,3 +55,61 @@ def test_camera_is_cut_by_the_clock_over_midnight(tmp_path: Path) -> None:
         assert all(each["key"].startswith("frigate/2026-11-29/00/front/") for each in listed.pieces)
         api.recordings.delete(second.recording_id, object=True)
         assert all((store / each["key"]).exists() for each in listed.pieces)
+
+
+def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | None]]:
+    clip = api.clips.wait(clip_id, timeout=300)
+    assert clip.status == "complete", clip.error
+    api.clips.download(clip_id, path)
+    return [(float(time), seen.number) for time, seen in read_clip(path).frames]
+
+
+def test_folder_is_cut_while_it_is_written(tmp_path: Path) -> None:
+    store, today = tmp_path / "data" / "store", datetime.now(UTC).replace(hour=12, minute=0, second=0)
+    frigate(tmp_path / "made", started=today)
+    written = sorted((tmp_path / "made").glob("2*/*/front/*.mp4"))
+    env = {"CLIPENGINE_WATCH__SETTLE_SECONDS": "1", "CLIPENGINE_FAULT": "outage:pace=10"}
+
+    def write(count: int) -> None:
+        for path in written[:count]:
+            target = store / "frigate" / path.relative_to(tmp_path / "made")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                shutil.copyfile(path, target)
+
+    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
+        write(3)
+        day = today.strftime("%Y-%m-%d")
+        made = api.recordings.add_folder("frigate/", FRIGATE, camera="front", day=day, live=True)
+        id = made.recording_id
+        until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 3, seconds=60)
+        recording = api.recordings.get(id)
+        assert (recording.status, recording.error) == ("recording", None)
+        safe = recording.duration_seconds
+        assert safe is not None
+        live = [api.clips.create(id, "live", 8, safe), api.clips.create(id, "last", last_seconds=3)]
+        waiting = api.clips.create(id, "later", safe - 2, safe + 20)
+        assert waiting.step == "waiting"
+        first = [frames(api, each.clip_id, tmp_path / "a.mp4") for each in live]
+        (store / "frigate" / written[3].relative_to(tmp_path / "made")).write_bytes(b"begun")
+        write(5)
+        written_late = store / "frigate" / written[3].relative_to(tmp_path / "made")
+        written_late.write_bytes(written[3].read_bytes())
+        first.append(frames(api, waiting.clip_id, tmp_path / "a.mp4"))
+        write(6)
+        until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 6, seconds=60)
+        grown = api.recordings.get(id)
+        assert grown.status == "recording"
+        assert grown.gaps == []
+        assert grown.clock is not None
+        assert grown.clock["source"] == "name"
+        api.recordings.end(id)
+        until(lambda: api.recordings.get(id).status == "complete", seconds=60)
+
+        whole = api.recordings.wait(api.recordings.add_folder("frigate/", FRIGATE, camera="front").recording_id)
+        ended = api.recordings.get(id)
+        assert ended.duration_seconds == whole.duration_seconds
+        for clip, seen in zip([*live, waiting], first, strict=True):
+            for other in (id, whole.recording_id):
+                again = api.clips.create(other, "again", clip.start_seconds, clip.end_seconds)
+                assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen

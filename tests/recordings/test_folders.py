@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from clipengine.recordings.folder_pattern import (
     InvalidPattern,
     NamePattern,
 )
-from clipengine.recordings.folder_placing import FolderFile, Mark, place_files
+from clipengine.recordings.folder_placing import FolderEnd, FolderFile, Mark, PlacedFiles, place_files, place_more
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.placing import Extent, RunScan
 
@@ -158,7 +159,7 @@ def placed(found: Sequence[FolderFile]) -> PieceIndex:
 def test_files_follow_each_other_although_names_are_rounded() -> None:
     lengths = [random.Random(1).choice((9.6, 11.2)) for _ in range(200)]
     found = files(lengths)
-    duration, clock = place_files(found, origin=F(0), resolution=SECOND, dated=True)
+    duration, clock, _ = place_files(found, origin=F(0), resolution=SECOND, dated=True)
     assert duration == sum(F(str(each)) for each in lengths)
     assert placed(found).gaps == []
     assert clock is not None
@@ -170,7 +171,7 @@ def test_files_follow_each_other_although_names_are_rounded() -> None:
 def test_day_of_files_on_a_clock_that_drifts_has_no_gap() -> None:
     found = files([10.0] * 8640, drift=50e-6)
     began = time.monotonic()
-    _, clock = place_files(found, origin=F(0), resolution=SECOND, dated=True)
+    _, clock, _ = place_files(found, origin=F(0), resolution=SECOND, dated=True)
     assert time.monotonic() - began < 10
     assert placed(found).gaps == []
     assert clock is not None
@@ -188,7 +189,7 @@ def test_missing_files_are_a_gap_of_their_length() -> None:
 
 def test_clock_that_was_set_back_makes_no_gap() -> None:
     found = files([10.0] * 20, jump=-3600)
-    duration, clock = place_files(found, origin=F(0), resolution=SECOND, dated=True)
+    duration, clock, _ = place_files(found, origin=F(0), resolution=SECOND, dated=True)
     assert (duration, placed(found).gaps) == (200, [])
     assert clock is not None
     assert clock.time_at(150) < clock.time_at(50)
@@ -196,7 +197,7 @@ def test_clock_that_was_set_back_makes_no_gap() -> None:
 
 def test_numbers_without_times_always_follow() -> None:
     found = [each._replace(name=None) for each in files([10.0, 3.0, 10.0])]
-    duration, clock = place_files(found, origin=F(0), resolution=1, dated=False)
+    duration, clock, _ = place_files(found, origin=F(0), resolution=1, dated=False)
     assert (duration, clock) == (23, None)
 
 
@@ -207,7 +208,7 @@ def test_marks_place_files_exactly_and_after_a_restart_by_their_clock() -> None:
         each._replace(mark=Mark(stream * 32, number, int(dts * 1e9), NOON * 1000 + int(ntp * 1e9)))
         for each, (stream, number, dts, ntp) in zip(found, marks, strict=True)
     ]
-    _, clock = place_files(marked, origin=F(0), resolution=SECOND, dated=True)
+    _, clock, _ = place_files(marked, origin=F(0), resolution=SECOND, dated=True)
     assert [each.run.pieces[0].start / SECOND for each in marked] == [0, 10.04, 42.5, 80]
     assert [run.gap for _, run in placed(marked).runs()] == [None, None, "missing", "missing"]
     assert clock is not None
@@ -221,3 +222,74 @@ def test_marks_place_files_exactly_and_after_a_restart_by_their_clock() -> None:
 def test_invalid_mark_of_a_child_is_refused(values: list[object]) -> None:
     with pytest.raises(ValueError, match="mark"):
         Mark.of(values)
+
+
+def grown(found: Sequence[FolderFile], batches: Sequence[int]) -> PlacedFiles:
+    """Place files in batches, as they are written."""
+    placed, at = place_files(found[: batches[0]], origin=F(0), resolution=SECOND, dated=True), batches[0]
+    for count in batches[1:]:
+        end = FolderEnd.from_object(json.loads(json.dumps(placed.last.to_object())))
+        placed = place_more(end, placed.clock, found[at : at + count], resolution=SECOND, dated=True)
+        at += count
+    assert at == len(found)
+    return placed
+
+
+def places(found: Sequence[FolderFile]) -> list[int]:
+    return [each.run.pieces[0].start for each in found]
+
+
+@pytest.mark.parametrize("batches", [[1] * 200, [7, 33, 60, 100], [199, 1]])
+def test_files_that_are_added_are_placed_as_those_of_a_finished_folder(batches: list[int]) -> None:
+    lengths = [random.Random(2).choice((9.6, 11.2)) for _ in range(200)]
+    whole, written = files(lengths, drift=50e-6), files(lengths, drift=50e-6)
+    at_once = place_files(whole, origin=F(0), resolution=SECOND, dated=True)
+    placed_later = grown(written, batches)
+    assert places(written) == places(whole)
+    assert placed_later.end == at_once.end
+    assert placed(written).gaps == []
+    assert at_once.clock is not None
+    assert placed_later.clock is not None
+    assert len(placed_later.clock.points) <= len(at_once.clock.points) + 1
+    for second in (0, 100, 1000, float(at_once.end)):
+        assert placed_later.clock.time_at(second) == pytest.approx(at_once.clock.time_at(second), abs=150)
+    assert len(placed_later.last.files) <= 40
+
+
+def test_gap_before_added_files_has_their_clock() -> None:
+    found = files([9.6, 11.2] * 40, missing=(30, 31, 32))
+    clock = grown(found, [20, *[1] * 57]).clock
+    (gap,) = placed(found).gaps
+    assert (gap.end - gap.start) / SECOND == pytest.approx(30.4, abs=0.6)
+    assert clock is not None
+    for second in (100, 400, 800):
+        assert clock.time_at(second) - NOON // 1000 - 700 == pytest.approx(second * 1000, abs=600)
+
+
+def test_marks_place_added_files_exactly() -> None:
+    found = [
+        each._replace(mark=Mark("a" * 32, number, number * 10_040_000_000, (NOON + number * 10_040_000) * 1000))
+        for number, each in enumerate(files([10.0] * 50))
+    ]
+    clock = grown(found, [3, 30, 1, 16]).clock
+    assert places(found) == [number * 10_040_000 for number in range(50)]
+    assert clock is not None
+    assert (clock.source, clock.accuracy_seconds) == ("mtxi", 0.001)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "timezone", "is_ordered"),
+    [
+        (FRIGATE, "UTC", True),
+        (FRIGATE, "Europe/Berlin", False),
+        ("{camera}/%s.ts", "Europe/Berlin", True),
+        ("{camera}/%d-%m-%Y %H.mp4", "UTC", False),
+        ("{camera}/*-%H.mp4", "UTC", False),
+        ("{camera}/%H-{n}.mp4", "UTC", False),
+    ],
+)
+def test_names_of_a_camera_are_ordered_if_no_part_of_them_sorts_otherwise(
+    pattern: str, timezone: str, is_ordered: bool
+) -> None:
+    assert NamePattern(pattern, timezone=timezone, camera="front").is_ordered is is_ordered
+    assert not NamePattern(pattern, timezone=timezone).is_ordered

@@ -745,8 +745,8 @@ class RegisterRecording(Body):
     )
     live: bool = Field(
         default=False,
-        description="A playlist may still be written: its `status` is `recording` until it ends. Otherwise one without "
-        "an end fails with `recording_not_ready`.",
+        description="A playlist or a folder may still be written: its `status` is `recording` until it ends. Otherwise a "
+        "playlist without an end fails with `recording_not_ready`.",
     )
     started_at: StartOfRecording | None = Field(
         default=None, description="When the recording began, if its file does not state it or is wrong."
@@ -764,8 +764,8 @@ class RegisterRecording(Body):
             raise PydanticCustomError("place", "camera and day need a folder")
         if self.variant is not None and self.bucket_path is None:
             raise PydanticCustomError("variant", "variant needs a bucket_path")
-        if self.live and self.bucket_path is None:
-            raise PydanticCustomError("live", "live needs a bucket_path")
+        if self.live and self.url is not None:
+            raise PydanticCustomError("live", "live needs a bucket_path or a folder")
         return self
 
 

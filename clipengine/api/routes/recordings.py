@@ -97,6 +97,7 @@ def _register_folder(call: Call[NoQuery, RegisterRecording], folder: str) -> Res
             name=body.name or source.title,
             metadata=body.metadata,
             tags=body.tags,
+            live=body.live,
             given_start=body.started_at,
             series=body.series or source.camera,
             folder=source.to_object(),

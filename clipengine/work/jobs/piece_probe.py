@@ -11,8 +11,8 @@ from clipengine.errors import RecordingUnreadable
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.folder_placing import FolderFile, Mark, place_files
-from clipengine.recordings.growing import Growth, begun
+from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, place_files, place_more
+from clipengine.recordings.growing import Growth, begun, grown_folder
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place_growing
@@ -21,10 +21,12 @@ from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_pieces
+from clipengine.timecode import now_ms
 from clipengine.work.children.jobs import Job, Message
 from clipengine.work.jobs.piece_texts import read_texts
 
 _FILES_AT_ONCE = 1000  # of a job
+SILENCE_SECONDS = 60  # in which nothing is added: at least, and three pieces
 
 
 def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
@@ -79,25 +81,36 @@ def read_piece_facts(
 
 
 def read_folder_facts(
-    store: Store, source: FolderSource, probe: Job, run: Callable[[Job, ObjectReader], Message]
+    store: Store,
+    source: FolderSource,
+    probe: Job,
+    run: Callable[[Job, ObjectReader], Message],
+    *,
+    settle_seconds: float | None = None,
 ) -> ProbedPieces:
     """Return what children find in the files of a folder, and their reader, which the caller closes.
 
-    Files that cannot be read are left out. Raises RequestError for a pattern, and as `read_piece_facts`.
+    Files that cannot be read are left out. With `settle_seconds` the folder may still be written, see `read_folder`.
+    Raises RequestError for a pattern, and as `read_piece_facts`.
     """
-    listed = read_folder(store, source)
+    listed = read_folder(store, source, settle_seconds=settle_seconds)
     reader = PiecesReader(store, source.folder, listed.index, etag=listed.index.etag)
     try:
-        reports = [
-            run(_files_job(batch, probe), reader) for batch in seek_index_of(listed.index).batches(_FILES_AT_ONCE)
-        ]
-        return _placed_files(listed, reports, reader)
+        return _placed_files(listed, source, _reports(listed, probe, run, reader), reader, settle_seconds is not None)
     except BaseException:
         reader.close()
         raise
 
 
-def _placed_files(listed: FolderFiles, reports: Sequence[Message], reader: PiecesReader) -> ProbedPieces:
+def _reports(
+    listed: FolderFiles, probe: Job, run: Callable[[Job, ObjectReader], Message], reader: PiecesReader
+) -> list[Message]:
+    return [run(_files_job(batch, probe), reader) for batch in seek_index_of(listed.index).batches(_FILES_AT_ONCE)]
+
+
+def _placed_files(
+    listed: FolderFiles, source: FolderSource, reports: Sequence[Message], reader: PiecesReader, is_live: bool
+) -> ProbedPieces:
     """Return the recording of the files that can be read. Raises RecordingUnreadable or ValueError."""
     files = list(_files(listed, reports))
     kept = [number for number, each in enumerate(files) if each.scan.first.start is not None]
@@ -106,12 +119,75 @@ def _placed_files(listed: FolderFiles, reports: Sequence[Message], reader: Piece
         raise RecordingUnreadable("none of the files can be read")
     readable = [files[number] for number in kept]
     origin = Extent.of([head["origins"][0], None, None, None, None]).video_start
-    duration, clock = place_files(readable, origin=origin, resolution=listed.resolution, dated=listed.dated)
-    facts = SourceFacts.model_validate(head["facts"] | {"duration": str(duration)})
-    if clock is not None:
-        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
+    placed = place_files(readable, origin=origin, resolution=listed.resolution, dated=listed.dated)
+    first = grown_folder(None, readable, placed.end, replace(placed.last, order=listed.last))
+    is_written = is_live and not is_written_out(source, first, (now_ms() - listed.modified) / 1000)
+    growth = first if is_written else None
+    duration = placed.end if growth is None else growth.safe_end
+    facts = with_sizes(SourceFacts.model_validate(head["facts"] | {"duration": str(duration)}), _sizes(reports))
+    if placed.clock is not None:
+        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(placed.clock.time_at(0) / 1000, UTC)})
     index = PieceIndex([Track("muxed", [each.run for each in readable])])
-    return ProbedPieces(index, facts, [], reader, clock, seek_index_of(listed.index).only(kept))
+    return ProbedPieces(index, facts, [], reader, placed.clock, seek_index_of(listed.index).only(kept), growth)
+
+
+def is_written_out(source: FolderSource, growth: Growth, silent_for: float) -> bool:
+    """Return True if no more files are expected: the day is over, and none was added for a while."""
+    is_over = source.day_ends is None or now_ms() >= source.day_ends
+    return is_over and silent_for > max(SILENCE_SECONDS, float(3 * growth.longest))
+
+
+@dataclass(frozen=True)
+class AddedFiles:
+    """Files that were added to a folder's recording and can be read: the index of them, and the sizes of pictures."""
+
+    index: PieceIndex
+    growth: Growth
+    clock: Clock | None
+    sizes: Sequence[Sequence[int]]
+
+
+def read_added_files(
+    store: Store,
+    listed: FolderFiles,
+    growth: Growth,
+    clock: Clock | None,
+    probe: Job,
+    run: Callable[[Job, ObjectReader], Message],
+) -> AddedFiles:
+    """Return what children find in the files that were added to a recording. Raises as `read_folder_facts`."""
+    assert growth.folder_end is not None
+    reports: list[Message] = []
+    if listed.times:
+        reader = PiecesReader(store, "", listed.index, etag=listed.index.etag)
+        try:
+            reports = _reports(listed, probe, run, reader)
+        finally:
+            reader.close()
+    files = [each for each in _files(listed, reports) if each.scan.first.start is not None]
+    placed = PlacedFiles(growth.end, clock, growth.folder_end)
+    if files:
+        placed = place_more(growth.folder_end, clock, files, resolution=listed.resolution, dated=listed.dated)
+    grown = grown_folder(growth, files, placed.end, replace(placed.last, order=listed.last))
+    return AddedFiles(PieceIndex([Track("muxed", [each.run for each in files])]), grown, placed.clock, _sizes(reports))
+
+
+def _sizes(reports: Sequence[Message]) -> list[Sequence[int]]:
+    """Return the sizes of the pictures that children report with the facts of files."""
+    videos = [report["facts"]["video"] for report in reports if report["facts"] is not None]
+    return [video["largest"] or (video["width"], video["height"]) for video in videos if video is not None]
+
+
+def with_sizes(facts: SourceFacts, sizes: Sequence[Sequence[int]]) -> SourceFacts:
+    """Return the facts with the largest picture of the recording. Raises ValueError."""
+    video = facts.video
+    found = {(int(width), int(height)) for width, height in sizes}
+    if video is None or not found - {(video.width, video.height)}:
+        return facts
+    known = video.largest or (video.width, video.height)
+    largest = max([known, *found], key=lambda size: size[0] * size[1])
+    video = type(video).model_validate(video.model_dump() | {"largest": largest})
+    return facts.model_copy(update={"video": video})
 
 
 def _files_job(pieces: PieceSeekIndex, probe: Job) -> Job:

@@ -20,6 +20,7 @@ from clipengine.errors import (
     PlaylistOutside,
     RecordingMissing,
     RecordingNotFound,
+    RecordingUnreadable,
     StorageError,
     StorageUnavailable,
 )
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_MS = 10_000
 _BEGINNING_MS, _BEGINNING_FOR_MS = 2_000, 60_000
+_OF_BEGINNING = {False: (PlaylistInvalid, ObjectMissing), True: (RecordingMissing, RecordingUnreadable)}  # of a folder
 _ROOT_HINT = "Move the playlist and its files into a folder, so that it can name nothing else in the bucket."
 _MISSING_HINT = "Put the object back and register it again, or upload the recording."
 
@@ -53,7 +55,8 @@ _MISSING_HINT = "Put the object back and register it again, or upload the record
 class Prober(Jobs[Probe]):
     """The probes of recordings.
 
-    `suspects_allowed` returns True if recordings that may have killed an engine may be claimed.
+    `suspects_allowed` returns True if recordings that may have killed an engine may be claimed. Files of a folder that
+    is still written must not have changed for `settle_seconds`.
     """
 
     activity = "the recording was probed"
@@ -67,9 +70,11 @@ class Prober(Jobs[Probe]):
         suspects_allowed: Callable[[], bool],
         encoding: Encoding,
         playlist_base_url: str = "",
+        settle_seconds: float = 0,
     ) -> None:
         super().__init__(context)
         self._store = store
+        self._settle_seconds = settle_seconds
         self._suspects_allowed = suspects_allowed
         self._encoding = encoding
         self._base_url = playlist_base_url
@@ -94,7 +99,7 @@ class Prober(Jobs[Probe]):
     def run(self, item: Probe) -> None:
         """Probe the recording, read its sidecars, and store its facts."""
         if item.recording.folder is not None:
-            self._store_pieces(item, self._read_folder(FolderSource.from_object(item.recording.folder)))
+            self._store_pieces(item, self._read_folder(item.recording))
             return
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):
@@ -112,8 +117,8 @@ class Prober(Jobs[Probe]):
         attempts = self._ledger.recordings.probe_attempts(item.recording.recording_id)
         if isinstance(error, StorageUnavailable | ObjectChanged):
             return Retry(_RETRY_MS)
-        if item.recording.live and isinstance(error, PlaylistInvalid | ObjectMissing):
-            # A recorder may write the playlist before its first segment is there.
+        if item.recording.live and isinstance(error, _OF_BEGINNING[item.recording.folder is not None]):
+            # A recorder may write the playlist before its first segment is there, and the header of a file at its end.
             return Retry(_BEGINNING_MS) if now_ms() - item.recording.created_at < _BEGINNING_FOR_MS else None
         delay = retry_delay_ms(error, attempts - 1)
         return None if delay is None else Retry(delay, crashed=True)
@@ -159,10 +164,13 @@ class Prober(Jobs[Probe]):
             probe, found.facts, etag=pieces.etag, size=size, pieces=pieces, growth=found.growth, clock=found.clock
         )
 
-    def _read_folder(self, source: FolderSource) -> ProbedPieces:
+    def _read_folder(self, recording: Recording) -> ProbedPieces:
         """Return what is in the files of a folder. Raises DecoderCrashed for an invalid report of a child."""
+        source = FolderSource.from_object(recording.folder or {})
+        settle_seconds = self._settle_seconds if recording.live else None
         with self._valid_reports(source.folder):
-            found = read_folder_facts(self._store, source, probe_job(self._encoding), self._report)
+            job = probe_job(self._encoding)
+            found = read_folder_facts(self._store, source, job, self._report, settle_seconds=settle_seconds)
         found.reader.close()
         return found
 

@@ -1,15 +1,15 @@
 """Refreshes of recordings that are still written: read what was added to their playlists, and measure it if needed.
 
-A refresh is one request for each playlist. New pieces are measured by a child if a request waits for the recording or
-looks at it, and otherwise many at once.
+A refresh is one request for each playlist, or a listing of the files of a folder after the last one. New pieces are
+measured by a child if a request waits for the recording or looks at it, and otherwise many at once.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -26,7 +26,8 @@ from clipengine.errors import (
 )
 from clipengine.ledger.live import Added, Refresh
 from clipengine.recordings.assembly import StoredPiece, check_runs
-from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.clock import Clock
+from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.growing import continue_index, grown, unread
 from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import (
@@ -38,15 +39,22 @@ from clipengine.recordings.playlist import (
     VariantChoice,
 )
 from clipengine.settings import Encoding
-from clipengine.stores.base import Store
+from clipengine.stores.base import ObjectReader, Store
+from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of, stored_pieces
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
-from clipengine.work.children.jobs import Message, probe_job, scan_job
+from clipengine.work.children.jobs import Job, Message, probe_job, scan_job
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
-from clipengine.work.jobs.piece_probe import scans_of
+from clipengine.work.jobs.piece_probe import (
+    SILENCE_SECONDS,
+    is_written_out,
+    read_added_files,
+    scans_of,
+    with_sizes,
+)
 from clipengine.work.jobs.piece_texts import read_texts
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
@@ -55,7 +63,8 @@ log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 2
 _USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
-_SILENCE_SECONDS = 60  # at least; and three pieces
+_UNWATCHED_SECONDS = 60  # between the listings of a folder that nobody asks for
+_LONGEST_FILE_SECONDS = 20  # a folder is listed at least twice as often if somebody waits
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
 _MOST_LISTED = 200  # pieces that are not measured yet
 _MOST_FOLLOWED = 10_000  # recordings
@@ -90,10 +99,18 @@ class Refresher(Jobs[Refresh]):
     activity = "the recording was refreshed"
 
     def __init__(
-        self, context: JobContext, store: Store, pool: ChildPool, *, encoding: Encoding, playlist_base_url: str = ""
+        self,
+        context: JobContext,
+        store: Store,
+        pool: ChildPool,
+        *,
+        encoding: Encoding,
+        playlist_base_url: str = "",
+        settle_seconds: float = 0,
     ) -> None:
         super().__init__(context)
         self._store = store
+        self._settle_seconds = settle_seconds  # of files in a folder
         self._encoding = encoding
         self._base_url = playlist_base_url
         self._followed: dict[str, _Followed] = {}
@@ -117,6 +134,9 @@ class Refresher(Jobs[Refresh]):
     def run(self, item: Refresh) -> None:
         """Read the playlists. Append what was added, or set the recording complete if it has ended."""
         followed = self._follow(item)
+        if item.recording.folder is not None:
+            self._refresh_folder(item, followed, FolderSource.from_object(item.recording.folder))
+            return
         listed = self._read(item, followed)
         is_over = item.ending or self._is_silent(item, followed)
         has_ended = is_over or all(each.ended for each in followed.playlists)
@@ -153,6 +173,47 @@ class Refresher(Jobs[Refresh]):
     def interrupt(self) -> None:
         """Kill the running children. Their recordings are refreshed again."""
         self._children.kill()
+
+    # ---- folders of files
+
+    def _refresh_folder(self, item: Refresh, followed: _Followed, source: FolderSource) -> None:
+        """Append the files that follow those in the index, or set the recording complete if it has ended."""
+        assert item.growth.folder_end is not None
+        known, after = (item.recording.pieces or {}).get("count", 0), item.growth.folder_end.order
+        listed = read_folder(self._store, source, after=after, settle_seconds=self._settle_seconds)
+        new = len(listed.times)
+        if new:
+            followed.grown_at = time.monotonic()
+        silent_for = (time.monotonic() - followed.grown_at) / self.faults.scale_delay(1000) * 1000
+        if known + new > MAX_FILES:
+            self._warn(item, followed, f"it ends, because its folder has more than {MAX_FILES} files")
+        ended = item.ending or known + new > MAX_FILES or is_written_out(source, item.growth, silent_for)
+        if ended and known + new <= MAX_FILES:
+            listed = read_folder(self._store, source, after=after)  # also one that was still written
+        if not listed.times and not ended:
+            self._later(item, followed, [])
+            return
+        added = self._measure_files(item, listed, ended=ended)
+        if ended:
+            self._save(partial(self._ledger.live.complete, item, added))
+            log.info("recording %s: complete, %.3f s", item.recording.recording_id, added.facts.duration)
+        else:
+            self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
+
+    def _measure_files(self, item: Refresh, listed: FolderFiles, *, ended: bool) -> Added:
+        """Have a child read the new files, and place them. Raises RecordingError."""
+        recording = item.recording
+        assert recording.facts is not None
+        clock = None if recording.found_clock is None else Clock.from_object(recording.found_clock)
+        with self._valid_reports(recording.recording_id):
+            found = read_added_files(
+                self._store, listed, item.growth, clock, probe_job(self._encoding), self._run_watched
+            )
+            facts = with_sizes(recording.facts, found.sizes)
+        (end,) = self._ledger.recordings.pieces.end(recording.recording_id).tracks
+        tail = PieceIndex([Track(end.kind, [*end.runs, *found.index.tracks[0].runs])])
+        duration = found.growth.end if ended else found.growth.safe_end
+        return Added(tail, found.growth, facts.model_copy(update={"duration": duration}), found.clock)
 
     # ---- reading of playlists
 
@@ -202,12 +263,14 @@ class Refresher(Jobs[Refresh]):
         followed.warned = True
 
     def _is_silent(self, item: Refresh, followed: _Followed) -> bool:
-        longest = max(float(_SILENCE_SECONDS), float(3 * item.growth.longest))
+        longest = max(float(SILENCE_SECONDS), float(3 * item.growth.longest))
         return time.monotonic() - followed.grown_at > self.faults.scale_delay(round(longest * 1000)) / 1000
 
     def _next_at(self, item: Refresh, followed: _Followed) -> int:
         """Return the time of the next refresh: after a target duration, or half of it if a request waits."""
         target = min((each.target_seconds for each in followed.playlists), default=0) or _USUAL_TARGET_SECONDS
+        if item.recording.folder is not None:
+            target = min(int(item.growth.longest), _LONGEST_FILE_SECONDS) if item.wanted else _UNWATCHED_SECONDS
         return now_ms() + max(_SHORTEST_PAUSE_SECONDS * 1000, target * (500 if item.wanted else 1000))
 
     def _later(self, item: Refresh, followed: _Followed, listed: Sequence[Sequence[NumberedSegment]]) -> None:
@@ -290,20 +353,29 @@ class Refresher(Jobs[Refresh]):
             for segments, track in zip(ready, item.growth.tracks, strict=True)
         ]
         written = [not (ended or playlist.ended) for playlist in followed.playlists]
-        try:
+        with self._valid_reports(recording.recording_id):
             growth = grown(item.growth, tail, scans_of(report), numbers, written)
             assert recording.facts is not None
-            facts = _with_sizes(recording.facts, report["sizes"])
-        except (KeyError, TypeError, ValueError) as error:
-            log.warning("recording %s: its new pieces cannot be placed: %s", recording.recording_id, error)
-            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
+            facts = with_sizes(recording.facts, report["sizes"])
         duration = growth.end if ended else growth.safe_end
         followed.missing.clear()
         return Added(tail, growth, facts.model_copy(update={"duration": duration}))
 
-    def _scan(self, index: PieceIndex, reader: PiecesReader) -> Message:
+    @staticmethod
+    @contextmanager
+    def _valid_reports(recording_id: str) -> Iterator[None]:
         try:
-            return self._children.run(scan_job(index, probe_job(self._encoding)), reader, watch=self._watch)[0]
+            yield
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("recording %s: its new pieces cannot be placed: %s", recording_id, error)
+            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
+
+    def _scan(self, index: PieceIndex, reader: PiecesReader) -> Message:
+        return self._run_watched(scan_job(index, probe_job(self._encoding)), reader)
+
+    def _run_watched(self, job: Job, reader: ObjectReader) -> Message:
+        try:
+            return self._children.run(job, reader, watch=self._watch)[0]
         finally:
             self._watch(None)
 
@@ -349,18 +421,6 @@ def _keys(segment: Segment) -> list[str]:
     if segment.gap or segment.encrypted:
         return []
     return [segment.data.key, *([] if segment.init is None else [segment.init.key])]
-
-
-def _with_sizes(facts: SourceFacts, sizes: Sequence[Sequence[int]]) -> SourceFacts:
-    """Return the facts with the largest picture of the recording. Raises ValueError."""
-    video = facts.video
-    found = {(int(width), int(height)) for width, height in sizes}
-    if video is None or not found - {(video.width, video.height)}:
-        return facts
-    known = video.largest or (video.width, video.height)
-    largest = max([known, *found], key=lambda size: size[0] * size[1])
-    video = type(video).model_validate(video.model_dump() | {"largest": largest})
-    return facts.model_copy(update={"video": video})
 
 
 def _joined(index: PieceIndex, tail: PieceIndex) -> PieceIndex:
