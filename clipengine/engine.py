@@ -201,6 +201,7 @@ class Engine:
             folder=settings.store_folder / settings.storage.prefix if in_folder else None,
             playlist_base_url=settings.storage.playlist_base_url,
             live=settings.watch.live,
+            folders=settings.folder_rules,
         )
         self._maintenance = Maintenance(
             ledger, store, self._scratch, fetcher, metrics, self._workers, owner=self.instance_id

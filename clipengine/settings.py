@@ -23,6 +23,8 @@ from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import InvalidTranscript, UnknownWatermark
 from clipengine.recordings.discovery import check_name_rule
+from clipengine.recordings.folder_pattern import InvalidPattern
+from clipengine.recordings.folder_rules import MAX_RULES, FolderRule, FolderRules, overlap
 from clipengine.settings_ingest import Ingest
 from clipengine.settings_table import SettingsTable
 
@@ -270,9 +272,44 @@ class Watch(SettingsTable):
     @classmethod
     def _keys(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
         for prefix in prefixes:
-            if prefix.startswith("/") or not prefix.isprintable() or not {".", ".."}.isdisjoint(prefix.split("/")):
-                raise ValueError(f"{prefix!r} is not a valid prefix of a key")
+            _check_prefix(prefix)
         return prefixes
+
+
+def _check_prefix(prefix: str) -> None:
+    if prefix.startswith("/") or not prefix.isprintable() or not {".", ".."}.isdisjoint(prefix.split("/")):
+        raise ValueError(f"{prefix[:_SHOWN_CHARACTERS]!r} is not a valid prefix of a key")
+
+
+class Folder(SettingsTable):
+    """A rule for the files of cameras: each camera and each day is a recording."""
+
+    folder: Annotated[str, Field(max_length=1000)]
+    pattern: Annotated[str, Field(min_length=1)]
+    timezone: Annotated[str, Field(max_length=60)] = "UTC"
+    series: Annotated[str, Field(max_length=200)] = ""
+
+    @field_validator("folder")
+    @classmethod
+    def _ends_with_slash(cls, folder: str) -> str:
+        _check_prefix(folder)
+        if "//" in folder:
+            raise ValueError(f"{folder[:_SHOWN_CHARACTERS]!r} has an empty part")
+        return f"{folder.rstrip('/')}/" if folder else ""
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Folder:
+        try:
+            self.rule.names  # noqa: B018
+        except InvalidPattern as error:
+            raise ValueError(f"pattern {self.pattern[:_SHOWN_CHARACTERS]!r} {error}") from None
+        if "{camera}" in self.series and "{camera}" not in self.pattern:
+            raise ValueError("series has {camera}, and pattern has none")
+        return self
+
+    @property
+    def rule(self) -> FolderRule:
+        return FolderRule(self.folder, self.pattern, self.timezone, self.series)
 
 
 class Webhooks(SettingsTable):
@@ -324,6 +361,7 @@ class Settings(SettingsTable):
     transcription: Transcription = Transcription()
     suggestions: Suggestions = Suggestions()
     watch: Watch = Watch()
+    folders: Annotated[tuple[Folder, ...], Field(max_length=MAX_RULES)] = ()
     fetch: Fetching = Fetching()
     ingest: Ingest = Ingest()
     webhooks: Webhooks = Webhooks()
@@ -350,6 +388,14 @@ class Settings(SettingsTable):
         return self
 
     @model_validator(mode="after")
+    def _folders_are_apart(self) -> Settings:
+        found = overlap([each.rule for each in self.folders])
+        if found is not None:
+            first, second, key = found
+            raise ValueError(f"folders.{second}: it owns the same files as folders.{first}, such as {key!r}")
+        return self
+
+    @model_validator(mode="after")
     def _profiles_name_watermarks(self) -> Settings:
         for name, profile in self.profiles.items():
             try:
@@ -369,6 +415,10 @@ class Settings(SettingsTable):
             limits.max_clip_seconds,
             limits.max_range_seconds,
         )
+
+    @property
+    def folder_rules(self) -> FolderRules:
+        return FolderRules([each.rule for each in self.folders])
 
     @property
     def store_folder(self) -> Path:

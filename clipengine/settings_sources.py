@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
-from clipengine.settings import Settings, Webhooks
+from clipengine.settings import Folder, Settings, Webhooks
 from clipengine.settings_table import SettingsTable
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,8 @@ def _known(path: list[str]) -> Iterable[str]:
         return Watermark.model_fields
     if path[:2] == ["webhooks", "endpoints"]:
         return Webhooks.Endpoint.model_fields
+    if path[:1] == ["folders"]:
+        return Folder.model_fields
     table: SettingsTable = Settings()
     for part in path:
         table = getattr(table, part)

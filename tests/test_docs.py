@@ -25,7 +25,7 @@ from clipengine.clips.warnings import WARNING_CODES
 from clipengine.errors import ClipEngineError, StartupError, by_code
 from clipengine.media.input.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.objects.clip import ClipObject
-from clipengine.settings import Settings, Webhooks
+from clipengine.settings import Folder, Settings, Webhooks
 from clipengine.webhooks.sign import sign
 
 ROOT = Path(__file__).parent.parent
@@ -95,7 +95,8 @@ def test_documented_settings_are_the_settings_with_their_defaults() -> None:
     sections = {section: defaults[section] for section in defaults if section != "profiles"}
     wanted = {name: toml(value) for name, value in flattened(sections)}
     wanted |= {f"profiles.default.{key}": toml(value) for key, value in Profile().model_dump(mode="json").items()}
-    for table, fields in (("webhooks.endpoints", Webhooks.Endpoint), ("watermarks.logo", Watermark)):
+    tables = {"webhooks.endpoints": Webhooks.Endpoint, "watermarks.logo": Watermark, "folders": Folder}
+    for table, fields in tables.items():
         for key, field in fields.model_fields.items():
             wanted[f"{table}.{key}"] = "required" if field.is_required() else toml(field.default)
     assert documented_settings() == wanted

@@ -16,7 +16,7 @@ from clipengine.cli.options import port_value
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
-from clipengine.settings import Settings, Transcription, Webhooks
+from clipengine.settings import Folder, Settings, Transcription, Webhooks
 from clipengine.settings_sources import load
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +29,7 @@ def field_names() -> list[tuple[str, str]]:
     names = [(".".join(tables), key) for *tables, key in table_keys(Settings)]
     names += [("profiles.default", key) for key in Profile.model_fields]
     names += [("watermarks.logo", key) for key in Watermark.model_fields]
+    names += [("folders", key) for key in Folder.model_fields]
     return names + [("webhooks.endpoints", key) for key in Webhooks.Endpoint.model_fields]
 
 
@@ -61,6 +62,7 @@ def test_shipped_file_contains_every_default_that_toml_can_express() -> None:
     written = tomllib.loads(SHIPPED.read_text("utf-8"))
     defaults = Settings().model_dump(mode="json", exclude_none=True)
     del defaults["webhooks"]["endpoints"]  # a list of tables: its keys are in the file, commented out
+    del defaults["folders"]  # another one
     assert written == defaults
 
 
@@ -176,6 +178,48 @@ def test_invalid_setting_is_named(environ: dict[str, str], named: str) -> None:
         load(environ=environ)
     assert named in caught.value.message
     assert caught.value.hint
+
+
+def as_toml(tables: list[dict[str, str]]) -> str:
+    return "[" + ", ".join("{" + ", ".join(f'{key} = "{each[key]}"' for key in each) + "}" for each in tables) + "]"
+
+
+HOUR = {"folder": "a/", "pattern": "%H.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ([{**HOUR, "zone": "UTC"}], "folders.0.zone is not a known setting"),
+        ([{**HOUR, "pattern": "*.mp4"}], "folders.0: pattern '*.mp4' must have a time"),
+        ([{**HOUR, "pattern": "%H" * 200}], "of 1 to 300 characters"),
+        ([{**HOUR, "folder": "../a"}], "folders.0.folder: '../a' is not a valid prefix"),
+        ([{**HOUR, "folder": "a//b"}], "folders.0.folder: 'a//b' has an empty part"),
+        ([{**HOUR, "folder": "a" * 1001}], "folders.0.folder: must have at most 1000 characters"),
+        ([{**HOUR, "timezone": "Mars"}], "'Mars' is not a time zone"),
+        ([{**HOUR, "series": "{camera}"}], "folders.0: series has {camera}, and pattern has none"),
+        (
+            [HOUR, {**HOUR, "folder": "", "pattern": "{camera}/%H.mp4"}],
+            "folders.1: it owns the same files as folders.0",
+        ),
+        ([{**HOUR, "folder": str(number)} for number in range(101)], "folders: "),
+    ],
+)
+def test_invalid_rule_for_folders_is_named(rules: list[dict[str, str]], named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={"CLIPENGINE_FOLDERS": as_toml(rules)})
+    assert named in caught.value.message
+
+
+def test_rule_for_folders_names_cameras_and_their_series(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('[[folders]]\nfolder = "cams"\npattern = "{camera}/%Y-%m-%d/%H.ts"\nseries = "house-{camera}"\n')
+    rules = load(file, environ={}).folder_rules
+    found = rules.owner("cams/front/2026-11-28/12.ts")
+    assert found is not None
+    assert (found.series, found.key) == ("house-front", "cams/front/2026-11-28/%H.ts")
+    assert rules.owner("cams/front/2026-02-30/12.ts") is None
+    assert rules.owner("cameras/front/2026-11-28/12.ts") is None
 
 
 def test_all_invalid_settings_are_reported_together() -> None:

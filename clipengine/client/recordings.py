@@ -102,8 +102,8 @@ class RecordingCalls(Generic[R]):
     ) -> Steps[R]:
         """Register the files of a camera below a key as one recording, such as those of a `day`.
 
-        `pattern` is that of their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`. Files may
-        be added to a `live` one: it has the status "recording" until the day is over.
+        `pattern` is that of their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`. Files
+        may be added to a `live` one: it has the status "recording" until the day is over.
         """
         source = {"folder": folder, "pattern": pattern, "camera": camera, "day": day, "timezone": timezone}
         given = {"live": live, "started_at": format_time(started_at), "series": series}

@@ -36,6 +36,7 @@ from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine,
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.folder_pattern import UNREAD, FolderSource
 from clipengine.recordings.growing import Growth
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
@@ -139,6 +140,26 @@ class Recordings:
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)
         return recording, True
+
+    def register_folder(
+        self, source: FolderSource, *, name: str | None = None, series: str | None = None, **described: Any
+    ) -> tuple[Recording, bool]:
+        """Return the recording of a folder's files, and True if it is new, see `register`."""
+        return self.register(
+            source.folder or "/",
+            etag=UNREAD,
+            size=0,
+            name=name or source.title,
+            series=series or source.camera,
+            folder=source.to_object(),
+            **described,
+        )
+
+    def find_folder(self, source: FolderSource) -> Recording | None:
+        """Return a recording of a folder's files, or None."""
+        of_path = RecordingRow.select().where(RecordingRow.bucket_path == (source.folder or "/"))
+        row = self._database.row(of_path.where(RecordingRow.folder == source.to_object()).limit(1))
+        return None if row is None else as_recording(row)
 
     def insert(self, recording: Recording, *, source_id: str | None = None) -> None:
         """Insert a new recording. Call it in a transaction, which also queues its probe or its fetch."""

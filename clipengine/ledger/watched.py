@@ -20,6 +20,9 @@ class WatchedObjects:
         """Return the ETags by key."""
         return {row["bucket_path"]: row["etag"] for row in self._database.rows(WatchedRow.select())}
 
+    def has(self, bucket_path: str) -> bool:
+        return self._database.row(WatchedRow.select().where(WatchedRow.bucket_path == bucket_path)) is not None
+
     def mark(self, bucket_path: str, etag: str) -> None:
         with self._database.transaction():
             self.forget([bucket_path])

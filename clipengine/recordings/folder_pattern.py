@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -19,6 +20,8 @@ UNREAD = "folder"  # the ETag of a folder that is not probed yet
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
 _VARIABLE = {"f": r"\d{1,6}+", "s": r"\d{9,10}+", "n": r"\d{1,12}+"}
 _TOKEN = re.compile(r"%(?P<directive>.)|\{(?P<field>[^{}/]*)\}|(?P<star>\*)", re.DOTALL)
+_EXAMPLES = {"{camera}": "camera", "{n}": "1", "*": "x", "%%": "%", "%s": "1790000000", "%f": "250000"}
+_EXAMPLES |= {"%Y": "2026", "%m": "11", "%d": "28", "%H": "12", "%M": "30", "%S": "59"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -71,6 +74,15 @@ class FolderSource:
         return " ".join(each for each in (self.camera, self.day) if each is not None) or None
 
     @property
+    def shown(self) -> str:
+        """The pattern of the keys, with the camera and the day in it."""
+        known = {"{camera}": self.camera or "{camera}"}
+        if self.day is not None:
+            known |= dict(zip(("%Y", "%m", "%d"), self.day.split("-"), strict=True))
+        shown = _TOKEN.sub(lambda token: known.get(token[0], token[0]), self.pattern)
+        return f"{self.folder}{shown}" + (f" {self.day}" if self.day is not None and "%Y" not in self.pattern else "")
+
+    @property
     def day_ends(self) -> int | None:
         """The end of the day, in ms since 1970, or None without a day."""
         if self.day is None:
@@ -83,6 +95,14 @@ def is_time_zone(name: str) -> bool:
     return name in available_timezones()
 
 
+@lru_cache(maxsize=10_000)
+def _date_of(year: str, month: str, day: str) -> date | None:
+    try:
+        return date(int(year), int(month), int(day))
+    except ValueError:
+        return None
+
+
 class NamePattern:
     """A pattern that is compiled. With `camera` and `day`, it matches only their files. Raises InvalidPattern."""
 
@@ -92,6 +112,7 @@ class NamePattern:
         if not is_time_zone(timezone):
             raise InvalidPattern(f"{timezone[:60]!r} is not a time zone, such as Europe/Berlin")
         self._zone = ZoneInfo(timezone)
+        self._pattern = pattern
         self._day = day
         self._fields: dict[str, int] = {}  # in the order of their places
         self._has_text = False  # a text that may be any
@@ -196,6 +217,25 @@ class NamePattern:
             if name in self._fields:
                 return length
         return 3_600_000_000
+
+    @property
+    def example(self) -> str:
+        """A name that matches."""
+        return _TOKEN.sub(lambda token: _EXAMPLES[token[0]], self._pattern)
+
+    def group_of(self, name: str) -> tuple[str | None, date | None] | None:
+        """Return the camera and the day of a name, or None if it does not match. Its time is not checked."""
+        found = self._expression.fullmatch(name)
+        if found is None:
+            return None
+        values = found.groupdict()
+        if values.get("s"):
+            named = self.match(name)
+            return None if named is None else (named.camera, named.day)
+        if not values.get("Y"):
+            return values.get("camera"), None
+        day = _date_of(values["Y"], values["m"], values["d"])
+        return None if day is None else (values.get("camera"), day)
 
     def match(self, name: str) -> Named | None:
         """Return what a name says, or None if it does not match, or is no time."""

@@ -623,3 +623,29 @@ def test_prefix_of_the_store_is_removed_from_keys(tmp_path: Path) -> None:
             assert recording.bucket_path == "böard meeting+1.mp4"
             outside = recorded("s3-ceph").replace(b"calls/", b"other/")
             assert ignored(send(sender, "s3", outside, {})) == ["other_bucket"]
+
+
+def test_files_of_a_camera_are_one_recording_which_is_not_registered_again_when_it_was_deleted(tmp_path: Path) -> None:
+    rule = {"folder": "frigate/", "pattern": "%Y-%m-%d/%H/{camera}/%M.%S.mp4"}
+    keys = [f"frigate/2026-11-28/12/front/0{number}.00.mp4" for number in range(4)]
+    with recorded_engine(tmp_path / "data", ingest=events.SETTINGS, folders=[rule]) as engine:
+
+        def announce(key: str) -> httpx.Response:
+            place = {"bucket": {"name": "recordings"}, "object": {"key": key}}
+            body = json.dumps({"detail-type": "Object Created", "detail": place}).encode()
+            return send(sender, "s3", body, bearer(events.S3_SECRET))
+
+        with api_server(engine) as server, server.client("") as sender:
+            assert ignored(announce(keys[0])) == ["missing"]
+            for key in keys:
+                engine.put(key, b"media")
+            first, second = (registered(engine, announce(key)) for key in keys[:2])
+            assert first.recording_id == second.recording_id
+            assert (first.series, first.live, first.folder["day"]) == ("front", True, "2026-11-28")
+            claimed = engine.ledger.recordings.claim_probe("test")
+            assert claimed is not None
+            engine.ledger.recordings.probe_failed(claimed, DecoderCrashed("it crashed"))
+            assert registered(engine, announce(keys[2])).recording_id == first.recording_id
+            engine.ledger.recordings.delete(first.recording_id)
+            assert ignored(announce(keys[3])) == ["piece"]
+            assert count(engine) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,28 @@ def test_unusable_watermark_is_a_problem(tmp_path: Path) -> None:
     assert found["watermarks"]["status"] == "problem"
     assert "/nowhere/logo.png cannot be used: No such file" in found["watermarks"]["detail"]
     assert found["fonts"]["status"] == "ok"
+
+
+def test_rule_that_fits_no_files_of_its_folder_is_a_warning(tmp_path: Path) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=3)
+    keys = ["front/2026-01-31.mp4", f"mtx/front/{ahead:%Y-%m-%d_%H-%M-%S}.mp4", "obs/2026-01-31 12-00-00.mkv"]
+    for key in keys:
+        path = tmp_path / "data" / "store" / key
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"media")
+    rules = (
+        '{folder = "front/", pattern = "%Y-%m-%d/%H.mp4"}, {folder = "no/", pattern = "%H.mp4"}, '
+        '{folder = "mtx/", pattern = "{camera}/%Y-%m-%d_%H-%M-%S.mp4"}, '
+        '{folder = "obs/", pattern = "%Y-%m-%d %H-%M-%S.mkv"}'
+    )
+    code, found = findings(tmp_path / "data", {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_FOLDERS": f"[{rules}]"})
+    assert code == 0
+    assert found["folder obs/"]["status"] == "ok"
+    assert found["folder front/"]["detail"] == (
+        "no file has a name like front/2026-11-28/12.mp4; there is front/2026-01-31.mp4"
+    )
+    assert "before the time in its name, by the time zone UTC" in found["folder mtx/"]["detail"]
+    assert found["folder no/"]["detail"] == "no file has a name like no/12.mp4"
 
 
 @pytest.mark.exhaustive

@@ -66,6 +66,8 @@ def variables(table: dict[str, Any], prefix: str = "CLIPENGINE") -> dict[str, st
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return json.dumps(value).replace('": ', '" = ')  # tables of TOML
     return value if isinstance(value, str) else json.dumps(value)
 
 

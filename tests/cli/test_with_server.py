@@ -320,6 +320,28 @@ def test_import_registers_recordings_and_skips_clips(
     assert [each["recording_id"] for each in again] == [each["recording_id"] for each in first]
 
 
+def test_import_registers_the_folders_of_cameras(server: RunningServer, tmp_path: Path) -> None:
+    for name in ("31/12/front/00.00", "31/12/front/10.00", "31/12/yard/00.00", "30/23/front/59.50"):
+        path = server.data / "store" / "nvr" / f"2026-01-{name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"media")
+    (server.data / "store" / "nvr" / "export.mp4").write_bytes(b"media")
+    config = tmp_path / "own.toml"
+    config.write_text('[[folders]]\nfolder = "nvr/"\npattern = "%Y-%m-%d/%H/{camera}/%M.%S.mp4"\n')
+    where = ["nvr/", "--data", str(server.data), "--config", str(config), "--json"]
+    days = [
+        "nvr/2026-01-30/%H/front/%M.%S.mp4",
+        "nvr/2026-01-31/%H/front/%M.%S.mp4",
+        "nvr/2026-01-31/%H/yard/%M.%S.mp4",
+    ]
+    planned = shown(server.command("recordings", "import", *where, "--dry-run"))
+    assert [each["bucket_path"] for each in planned] == ["nvr/export.mp4", *days]
+    found = shown(server.command("recordings", "import", *where))
+    assert [each["name"] for each in found[1:]] == ["front 2026-01-30", "front 2026-01-31", "yard 2026-01-31"]
+    again = shown(server.command("recordings", "import", *where))
+    assert [each["recording_id"] for each in again[1:]] == [each["recording_id"] for each in found[1:]]
+
+
 def test_import_does_not_create_a_missing_folder(server: RunningServer, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     refused = server.command("recordings", "import", "", "--data", str(elsewhere))

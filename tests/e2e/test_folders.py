@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -12,6 +13,8 @@ import pytest
 from clipengine.client import Client
 from tests.films.reader import read_clip
 from tests.support.cameras import FRIGATE, frigate
+from tests.support.s3 import S3Server, s3_settings
+from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.waiting import until
 
@@ -64,24 +67,36 @@ def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | Non
     return [(float(time), seen.number) for time, seen in read_clip(path).frames]
 
 
-def test_folder_is_cut_while_it_is_written(tmp_path: Path) -> None:
-    store, today = tmp_path / "data" / "store", datetime.now(UTC).replace(hour=12, minute=0, second=0)
+@pytest.mark.parametrize("kind", cases(["folder", "s3"], ["folder"]))
+def test_folder_of_a_rule_is_cut_while_it_is_written(kind: str, tmp_path: Path, s3: S3Server, bucket: str) -> None:
+    today = datetime.now(UTC).replace(hour=12, minute=0, second=0)
     frigate(tmp_path / "made", started=today)
     written = sorted((tmp_path / "made").glob("2*/*/front/*.mp4"))
-    env = {"CLIPENGINE_WATCH__SETTLE_SECONDS": "1", "CLIPENGINE_FAULT": "outage:pace=10"}
+    keys = [f"frigate/{path.relative_to(tmp_path / 'made')}" for path in written]
+    env = {
+        "CLIPENGINE_WATCH__SETTLE_SECONDS": "1",
+        "CLIPENGINE_WATCH__SECONDS": "1",
+        "CLIPENGINE_FAULT": "outage:pace=10",
+        "CLIPENGINE_FOLDERS": f'[{{folder = "frigate/", pattern = "{FRIGATE}"}}]',
+    }
 
-    def write(count: int) -> None:
-        for path in written[:count]:
-            target = store / "frigate" / path.relative_to(tmp_path / "made")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
-                shutil.copyfile(path, target)
+    def put(number: int, data: bytes | None = None) -> None:
+        data = written[number].read_bytes() if data is None else data
+        if kind == "s3":
+            s3.client.put_object(bucket, keys[number], io.BytesIO(data), len(data))
+            return
+        path = tmp_path / "data" / "store" / keys[number]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
+    env |= s3_settings(s3, bucket) if kind == "s3" else {}
     with running_server(tmp_path / "data", env=env) as server, server.client() as api:
-        write(3)
-        day = today.strftime("%Y-%m-%d")
-        made = api.recordings.add_folder("frigate/", FRIGATE, camera="front", day=day, live=True)
+        for number in range(3):
+            put(number)
+        until(lambda: api.recordings.list(series="front").data, seconds=60)
+        (made,) = api.recordings.list().data
         id = made.recording_id
+        assert made.name == f"front {today:%Y-%m-%d}"
         until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 3, seconds=60)
         recording = api.recordings.get(id)
         assert (recording.status, recording.error) == ("recording", None)
@@ -91,21 +106,21 @@ def test_folder_is_cut_while_it_is_written(tmp_path: Path) -> None:
         waiting = api.clips.create(id, "later", safe - 2, safe + 20)
         assert waiting.step == "waiting"
         first = [frames(api, each.clip_id, tmp_path / "a.mp4") for each in live]
-        (store / "frigate" / written[3].relative_to(tmp_path / "made")).write_bytes(b"begun")
-        write(5)
-        written_late = store / "frigate" / written[3].relative_to(tmp_path / "made")
-        written_late.write_bytes(written[3].read_bytes())
+        if kind == "folder":
+            put(3, b"begun")
+        for number in (3, 4):
+            put(number)
         first.append(frames(api, waiting.clip_id, tmp_path / "a.mp4"))
-        write(6)
+        put(5)
         until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 6, seconds=60)
         grown = api.recordings.get(id)
-        assert grown.status == "recording"
-        assert grown.gaps == []
+        assert (grown.status, grown.gaps) == ("recording", [])
         assert grown.clock is not None
         assert grown.clock["source"] == "name"
         api.recordings.end(id)
         until(lambda: api.recordings.get(id).status == "complete", seconds=60)
 
+        assert len(api.recordings.list().data) == 1
         whole = api.recordings.wait(api.recordings.add_folder("frigate/", FRIGATE, camera="front").recording_id)
         ended = api.recordings.get(id)
         assert ended.duration_seconds == whole.duration_seconds
@@ -113,3 +128,13 @@ def test_folder_is_cut_while_it_is_written(tmp_path: Path) -> None:
             for other in (id, whole.recording_id):
                 again = api.clips.create(other, "again", clip.start_seconds, clip.end_seconds)
                 assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
+        clip = api.clips.get(again.clip_id)
+        assert clip.result is not None
+        assert clip.result.bytes_read < sum(path.stat().st_size for path in written)
+        if kind == "s3":
+            s3.client.remove_object(bucket, keys[1])
+            missed, kept = api.clips.create(id, "missed", 12, 14), api.clips.create(id, "kept", 2, 4)
+            failed = api.clips.wait(missed.clip_id, timeout=300).error
+            assert failed is not None
+            assert failed.code == "piece_missing"
+            assert len(frames(api, kept.clip_id, tmp_path / "b.mp4")) in (50, 51)

@@ -14,7 +14,7 @@ import pytest
 from clipengine.client import ApiError, Client
 from tests.films.reader import read_clip
 from tests.support.playlists import first_segments, separate_audio, ts_playlist
-from tests.support.s3 import S3Server
+from tests.support.s3 import S3Server, s3_settings
 from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.waiting import until
@@ -58,17 +58,6 @@ class Recorder:
 def engine(tmp_path: Path, **env: str) -> Iterator[tuple[Client, Recorder]]:
     with running_server(tmp_path / "data", env=env) as server, server.client() as api:
         yield api, Recorder(tmp_path / "made", tmp_path / "data" / "store")
-
-
-def s3_settings(s3: S3Server, bucket: str) -> dict[str, str]:
-    return {
-        "CLIPENGINE_STORAGE__KIND": "s3",
-        "CLIPENGINE_STORAGE__ENDPOINT": s3.endpoint,
-        "CLIPENGINE_STORAGE__BUCKET": bucket,
-        "CLIPENGINE_STORAGE__REGION": s3.region,
-        "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
-        "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
-    }
 
 
 def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | None]]:

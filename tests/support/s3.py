@@ -179,3 +179,15 @@ def deletions(proxy: FaultyS3) -> Counter[str]:
 
 def _is_key(tag: str) -> bool:
     return tag.rpartition("}")[2] == "Key"
+
+
+def s3_settings(s3: S3Server, bucket: str) -> dict[str, str]:
+    """Return the environment of an engine whose store is this bucket."""
+    return {
+        "CLIPENGINE_STORAGE__KIND": "s3",
+        "CLIPENGINE_STORAGE__ENDPOINT": s3.endpoint,
+        "CLIPENGINE_STORAGE__BUCKET": bucket,
+        "CLIPENGINE_STORAGE__REGION": s3.region,
+        "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
+        "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
+    }

@@ -7,13 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import watchfiles
 
 from clipengine.errors import RecordingUnreadable
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.recordings.discovery import check_name_rule, is_recording, is_upload, recording_name
+from clipengine.recordings.folder_rules import FolderRule, FolderRules
 from clipengine.work.upkeep.watch import Watch
 from tests.support.api import RecordedEngine, recorded_engine
 from tests.support.waiting import until
@@ -31,7 +34,13 @@ def store_of(engine: RecordedEngine) -> Path:
 
 @contextmanager
 def watching(
-    engine: RecordedEngine, *, events: bool = False, seconds: float = 0.05, settle: float = 0, live: bool = False
+    engine: RecordedEngine,
+    *,
+    events: bool = False,
+    seconds: float = 0.05,
+    settle: float = 0,
+    live: bool = False,
+    folders: tuple[FolderRule, ...] = (),
 ) -> Iterator[Watch]:
     watch = Watch(
         engine.ledger,
@@ -42,6 +51,7 @@ def watching(
         settle_seconds=settle,
         folder=store_of(engine) if events else None,
         live=live,
+        folders=FolderRules(folders),
     )
     watch.start()
     try:
@@ -200,3 +210,75 @@ def test_recordings_are_recognised_by_their_keys() -> None:
     assert not is_recording("a/clips/mine-clip_1.mp4")
     assert is_recording("a/b.bin", everything=True)
     assert not is_upload("recordings/rec_short/a.mp4")
+
+
+FRIGATE = FolderRule("in/frigate/", "%Y-%m-%d/%H/{camera}/%M.%S.mp4", series="house-{camera}")
+TODAY = datetime.now(UTC).strftime("%Y-%m-%d")
+
+
+def cameras(engine: RecordedEngine) -> list[tuple[str | None, str | None, bool]]:
+    """Return name, series and liveness of all recordings of folders."""
+    found = engine.ledger.recordings.list(RecordingFilter(limit=100)).data
+    return sorted((each.name, each.series, each.live) for each in found if each.folder is not None)
+
+
+def test_cameras_of_a_rule_are_a_recording_for_each_day(engine: RecordedEngine) -> None:
+    for day in ("2026-01-31", TODAY):
+        for name in ("front/00.00", "front/10.00", "yard/00.05"):
+            drop(engine, f"in/frigate/{day}/12/{name}.mp4")
+    drop(engine, "in/frigate/export.mp4")
+    drop(engine, f"in/frigate/{TODAY}/12/front/clips/x-clip_01m886xhz2erp9djh57vgmdagd.mp4")
+    expected = [(f"{each} {day}", f"house-{each}", True) for each in ("front", "yard") for day in ("2026-01-31", TODAY)]
+    with watching(engine, folders=(FRIGATE,)) as watch:
+        until(lambda: len(registered(engine)) == 5)
+        drop(engine, f"in/frigate/{TODAY}/12/front/20.00.mp4")
+        for _ in range(3):
+            watch._scan("in/")
+        drop(engine, "in/frigate/other.mp4")
+        until(lambda: len(registered(engine)) == 6)
+    assert cameras(engine) == sorted(expected)
+    assert [path for path, _, _ in registered(engine)] == ["in/frigate/"] * 4 + [
+        "in/frigate/export.mp4",
+        "in/frigate/other.mp4",
+    ]
+    first = engine.ledger.recordings.list(RecordingFilter(limit=100, series="house-front")).data[0]
+    read(engine)
+    engine.ledger.recordings.delete(first.recording_id)
+    with watching(engine, folders=(FRIGATE,)):
+        drop(engine, f"in/frigate/{TODAY}/13/new/00.00.mp4")
+        until(lambda: len(cameras(engine)) == 4)
+    assert (f"new {TODAY}", "house-new", True) in cameras(engine)
+
+
+def test_past_day_is_registered_when_it_is_no_longer_copied(engine: RecordedEngine) -> None:
+    day, old = "in/frigate/2026-01-31", time.time() - 1000
+    with watching(engine, seconds=3600, settle=3600, folders=(FRIGATE,)) as watch:
+        for number in range(3):
+            path = drop(engine, f"{day}/12/front/{number:02}.00.mp4")
+            os.utime(path, (old, old))
+            watch._scan("in/")
+        assert cameras(engine) == []
+    with watching(engine, folders=(FRIGATE,)):
+        until(lambda: len(cameras(engine)) == 1)
+    assert set(engine.ledger.watched.all()) == {f"{day}/%H/front/%M.%S.mp4"}
+
+
+def test_rule_beside_the_watched_prefixes_registers_only_its_own_files(engine: RecordedEngine) -> None:
+    rules = (FolderRule("cams/", "{camera}/part{n}.mkv"), FolderRule("dash/", "*_%Y%m%d_%H%M%S.mp4", series="car"))
+    for key in ("cams/a/part9.mkv", "cams/a/part10.mkv", "cams/film.mkv", "in/talk.mp4"):
+        drop(engine, key)
+    drop(engine, "dash/DVR_20260131_120000.mp4")
+    with watching(engine, folders=rules, events=True, seconds=60):
+        until(lambda: len(registered(engine)) == 3)
+        drop(engine, "cams/b/part1.mkv")  # the event of a new folder starts a scan
+        until(lambda: len(registered(engine)) == 4)
+    assert cameras(engine) == [("2026-01-31", "car", True), ("a", "a", True), ("b", "b", True)]
+
+
+def test_events_of_known_cameras_start_no_scan(engine: RecordedEngine) -> None:
+    part = drop(engine, f"in/frigate/{TODAY}/12/front/00.00.mp4")
+    with watching(engine, events=True, seconds=60, folders=(FRIGATE,)) as watch:
+        until(lambda: len(cameras(engine)) == 1)
+        assert not watch._is_relevant(watchfiles.Change.modified, str(part))
+        assert watch._is_relevant(watchfiles.Change.added, str(part).replace("front", "yard"))
+        assert watch._is_relevant(watchfiles.Change.added, str(store_of(engine) / "in" / "talk.mp4"))

@@ -72,6 +72,7 @@ _GROUPS = (
             "recipes/zoom",
             "recipes/obs",
             "recipes/frigate",
+            "recipes/mediamtx",
             "recipes/minio",
             "recipes/whisper",
             "recipes/vertical",

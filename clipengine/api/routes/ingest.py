@@ -37,6 +37,8 @@ from clipengine.recordings.discovery import (
     may_be_piece,
     recording_name,
 )
+from clipengine.recordings.folder_pattern import UNREAD
+from clipengine.recordings.folder_rules import RuledFolder
 from clipengine.stores.base import StoredObject
 from clipengine.stores.playlists import named_objects
 from clipengine.work.recording_files import adopt_copy
@@ -63,6 +65,7 @@ class _Ingest:
     def __init__(self, engine: Engine, counter: Counter) -> None:
         self._engine = engine
         self._sources = enabled_sources(engine.settings)
+        self._folders = engine.settings.folder_rules
         self._counter = counter
         self._bodies = BodyBudget(_BODY_BYTES)
         for name in self._sources:
@@ -130,7 +133,25 @@ class _Ingest:
         if (written := self._written(found)) is not None:
             return written, False
         stored = self._look_up(found)
+        if isinstance(stored, RuledFolder):
+            return self._register_folder(stored, found.keys[0])
         return stored if isinstance(stored, Ignored) else self._register_object(found, stored)
+
+    def _register_folder(self, folder: RuledFolder, key: str) -> tuple[Recording, bool] | Ignored:
+        """Return the recording of a camera's files, and True if it is new. It is read again now.
+
+        One that was deleted is not registered again, as by the watch.
+        """
+        ledger = self._engine.ledger
+        with ledger.transaction():
+            if ledger.recordings.find_folder(folder.source) is None and ledger.watched.has(folder.key):
+                return Ignored(key, "piece")
+            recording, new = ledger.recordings.register_folder(
+                folder.source, series=folder.series, live=True, retry_failed=False
+            )
+            ledger.watched.mark(folder.key, UNREAD)
+            ledger.live.want(recording.recording_id)
+        return recording, new
 
     def _written(self, arrival: Arrival) -> Recording | None:
         """Return the recording of the object if it is still written. It is read again now, or ends."""
@@ -144,17 +165,20 @@ class _Ingest:
                 return recording
         return None
 
-    def _look_up(self, arrival: Arrival) -> StoredObject | Ignored:
-        """Return the store's entry of the object."""
+    def _look_up(self, arrival: Arrival) -> StoredObject | RuledFolder | Ignored:
+        """Return the store's entry of the object, or the folder to which it belongs."""
         for key in arrival.keys:
             if not is_recording(key, everything=True) or is_upload(key):
                 return Ignored(key, "own_object")
-            if not is_recording(key, everything=arrival.any_suffix) and not is_playlist(key):
+            owner = self._folders.owner(key)
+            if owner is None and not is_recording(key, everything=arrival.any_suffix) and not is_playlist(key):
                 return Ignored(key, "not_media")
-            if not arrival.any_suffix and may_be_piece(key):
+            if owner is None and not arrival.any_suffix and may_be_piece(key):
                 return Ignored(key, "piece")
             try:
                 stored = self._engine.store.head(key)
+                if owner is not None:
+                    return owner
                 return self._playlist(stored) if is_playlist(key) else stored
             except (ObjectMissing, InvalidBucketPath):
                 continue

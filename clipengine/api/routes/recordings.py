@@ -45,7 +45,7 @@ from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.recording import ListedPiecesObject, RecordingObject
 from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.discovery import clean_name, file_name
-from clipengine.recordings.folder_pattern import UNREAD, FolderSource, is_time_zone
+from clipengine.recordings.folder_pattern import FolderSource, is_time_zone
 from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
 from clipengine.settings import Settings
@@ -90,17 +90,14 @@ def _register_folder(call: Call[NoQuery, RegisterRecording], folder: str) -> Res
     body, source = call.body, folder_source(call.body, folder)
 
     def work() -> StoredAnswer:
-        recording, created = call.ledger.recordings.register(
-            source.folder or "/",
-            etag=UNREAD,
-            size=0,
-            name=body.name or source.title,
+        recording, created = call.ledger.recordings.register_folder(
+            source,
+            name=body.name,
+            series=body.series,
             metadata=body.metadata,
             tags=body.tags,
             live=body.live,
             given_start=body.started_at,
-            series=body.series or source.camera,
-            folder=source.to_object(),
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)

@@ -23,6 +23,7 @@ _CHECKS: dict[str, Check] = {
     "data folder": doctor_machine.data_folder,
     "ledger": doctor_machine.ledger,
     "store": doctor_remote.store,
+    "folders": doctor_remote.folders,
     "sandbox": doctor_machine.sandbox,
     "drawing": doctor_machine.drawing,
     "transcription": doctor_machine.transcription,

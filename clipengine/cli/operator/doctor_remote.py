@@ -7,17 +7,21 @@ import io
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 
 from clipengine.cli.data_folder import can_be_opened, open_ledger, store_identity
 from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.errors import ObjectMissing
 from clipengine.ledger.endpoints import Endpoint
+from clipengine.recordings.folder_rules import FolderRule
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import build_store
 from clipengine.webhooks.send import Sender
 
 _SKEW_SECONDS = 60
+_MAX_LISTED = 10_000
+_AHEAD_MS = 600_000  # of a clock that is wrong, and not of another time zone
 _BODY = b"clipengine doctor was here\n"
 
 
@@ -70,6 +74,32 @@ def _check_clock(store: Store) -> Iterator[Finding]:
         yield Finding("clock", "warning", detail, "Synchronise the clocks of both machines with NTP.")
     elif ahead is not None:
         yield ok("clock", f"within {max(1, round(abs(ahead)))} s of the store's clock")
+
+
+def folders(settings: Settings) -> Iterator[Finding]:
+    """Check that each rule for the folders of cameras owns files, and that its time zone fits them."""
+    if not settings.folders or (settings.storage.kind == "folder" and not settings.store_folder.exists()):
+        return
+    with store_identity(settings) as known:
+        folder, journal = settings.store_folder, settings.data.folder / "uploads"
+        checked = build_store(settings.storage, folder=folder, journal=journal, identity=known)
+        for each in settings.folders:
+            yield _check_rule(checked, each.rule)
+
+
+def _check_rule(store: Store, rule: FolderRule) -> Finding:
+    name, other = f"folder {rule.folder}", ""
+    for found in islice(store.list(rule.folder), _MAX_LISTED):
+        named = rule.names.match(found.key[len(rule.folder) :])
+        if named is None:
+            other = other or found.key
+        elif named.time is not None and rule.names.has_date and named.time / 1000 > found.modified + _AHEAD_MS:
+            detail = f"{found.key} was stored before the time in its name, by the time zone {rule.timezone}"
+            return Finding(name, "warning", detail, "Set timezone to that of the names.")
+        else:
+            return ok(name, f"{found.key} is a file of a camera")
+    detail = f"no file has a name like {rule.example}" + (f"; there is {other}" if other else "")
+    return Finding(name, "warning", detail, "Check folder and pattern, unless the camera has not recorded yet.")
 
 
 def webhooks(settings: Settings) -> Iterator[Finding]:

@@ -32,7 +32,8 @@ from clipengine.clips.suggested import MAX_SUGGESTIONS
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import StartupError
 from clipengine.recordings.discovery import is_playlist, is_recording
-from clipengine.stores.base import Store
+from clipengine.recordings.folder_rules import FolderRules, RuledFolder
+from clipengine.stores.base import Store, StoredObject
 from clipengine.stores.build import build_store
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
 
@@ -122,18 +123,26 @@ def _is_url(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def _found(store: Store, prefix: str, *, everything: bool, base_url: str, live: bool) -> list[str]:
+def _found(
+    store: Store, prefix: str, rules: FolderRules, *, everything: bool, base_url: str, live: bool
+) -> tuple[list[str], list[RuledFolder]]:
     """Return the keys of the recordings under a prefix: finished playlists are some, and the files they name none.
 
-    With `live`, so are playlists that are still written.
+    With `live`, so are playlists that are still written. Files of cameras are not; their folders follow.
     """
-    listed = {found.key: found for found in store.list(prefix)}
+    listed: dict[str, StoredObject] = {}
+    folders: dict[str, RuledFolder] = {}
+    for found in store.list(prefix):
+        if (owner := rules.owner(found.key)) is None:
+            listed[found.key] = found
+        else:
+            folders[owner.key] = owner
     playlists = {key: found for key, found in listed.items() if is_playlist(key)}
     files = {
         key: found for key, found in listed.items() if key not in playlists and is_recording(key, everything=everything)
     }
     named = WatchedPlaylists(store, base_url=base_url, live=live)
-    return sorted(named.recordings(prefix, files, playlists, known={}))
+    return sorted(named.recordings(prefix, files, playlists, known={})), [folders[key] for key in sorted(folders)]
 
 
 @recordings.command("import")
@@ -157,6 +166,7 @@ def import_(
 ) -> None:
     """Register all recordings under PREFIX of the store. Clips are skipped.
 
+    Files that `[[folders]]` of the settings own are recordings of many files, one for each camera and day.
     Recordings that are already registered are not changed.
     """
     settings = settings_of(config, data)
@@ -170,16 +180,21 @@ def import_(
         folder, journal = settings.store_folder, settings.data.folder / "uploads"
         store = build_store(settings.storage, folder=folder, journal=journal, identity=known)
         live, base_url = settings.watch.live, settings.storage.playlist_base_url
-        keys = _found(store, prefix, everything=everything, base_url=base_url, live=live)
+        rules = settings.folder_rules
+        keys, folders = _found(store, prefix, rules, everything=everything, base_url=base_url, live=live)
     if dry_run:
-        output.show_list([{"bucket_path": key} for key in keys], {"bucket path": "bucket_path"}, as_json=as_json)
+        paths = [*keys, *(each.key for each in folders)]
+        output.show_list([{"bucket_path": path} for path in paths], {"bucket path": "bucket_path"}, as_json=as_json)
         return
     rows = []
     with output.progress("registering") as move:
         for key in keys:
             of_playlist: dict[str, Any] = {"variant": variant, "live": live or None} if is_playlist(key) else {}
             rows.append(client.recordings.add(key, **of_playlist).raw)
-            move(len(rows) / len(keys))
+            move(len(rows) / (len(keys) + len(folders)))
+        for each in folders:
+            rows.append(client.recordings.add_folder(**vars(each.source), live=True, series=each.series).raw)
+            move(len(rows) / (len(keys) + len(folders)))
     output.show_list(rows, _COLUMNS, as_json=as_json)
 
 

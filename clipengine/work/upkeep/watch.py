@@ -3,6 +3,8 @@
 A scan lists each prefix and compares it with the objects that were registered before. Scans run periodically, and in
 a folder store also after events of the file system. A slow scan is followed by a longer pause, and while many
 recordings wait for their probe no more are registered, so that requests do not wait behind a whole archive.
+
+Files that a rule of the settings owns are not recordings: those of a camera and a day are one, which grows by itself.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import logging
 import threading
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import watchfiles
 
@@ -29,6 +32,8 @@ from clipengine.recordings.discovery import (
     recording_name,
     sidecar_prefix,
 )
+from clipengine.recordings.folder_pattern import UNREAD
+from clipengine.recordings.folder_rules import FolderRules, RuledFolder
 from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
 from clipengine.work.jobs.sidecars import Sidecars
@@ -45,6 +50,9 @@ _SEGMENT_SECONDS = 30.0
 _EVENT_STEP_MS = 200  # how often watchfiles checks its stop event
 
 
+_Registered = TypeVar("_Registered")
+
+
 @dataclass(frozen=True)
 class _Unsettled:
     """An object that may still be growing, and the time at which it is settled if its ETag stays."""
@@ -53,14 +61,42 @@ class _Unsettled:
     settles: float
 
 
-def _is_relevant(change: watchfiles.Change, path: str) -> bool:
-    """Return True if an event requires a scan. The files that a new folder already contains cause no events."""
-    is_folder = change == watchfiles.Change.added and Path(path).is_dir()
-    return is_recording(path) or is_sidecar(path) or is_playlist(path) or is_folder
+@dataclass(frozen=True)
+class _CameraFolder:
+    """The files of a folder that a scan has found: their number, their bytes, and when the newest was stored."""
+
+    folder: RuledFolder
+    count: int
+    size: int
+    modified: int
+
+    def with_file(self, found: StoredObject) -> _CameraFolder:
+        if not found.size:  # it was just created
+            return self
+        return replace(
+            self, count=self.count + 1, size=self.size + found.size, modified=max(self.modified, found.modified)
+        )
+
+    @property
+    def is_over(self) -> bool:
+        day_ends = self.folder.source.day_ends
+        return day_ends is not None and now_ms() >= day_ends
+
+    def as_object(self) -> StoredObject:
+        """Return an entry that changes with each file. Those of a past day are copied, and may keep their times."""
+        modified = now_ms() if self.is_over else self.modified
+        return StoredObject(self.folder.key, self.size, f"{self.count} {self.modified}", modified)
+
+
+class _Listing(NamedTuple):
+    files: dict[str, StoredObject]
+    playlists: dict[str, StoredObject]
+    sidecars: list[StoredObject]
+    cameras: dict[str, _CameraFolder]
 
 
 class Watch:
-    """Scans the `prefixes` of the store until `stop`.
+    """Scans the `prefixes` of the store, and the folders of the rules `folders`, until `stop`.
 
     An object must not have changed for `settle_seconds`: 0 for S3, where objects appear complete. `folder` is the root
     of a folder store, whose events cause scans, or None. With `live`, playlists that are still written are registered.
@@ -78,10 +114,13 @@ class Watch:
         folder: Path | None,
         playlist_base_url: str = "",
         live: bool = False,
+        folders: FolderRules | None = None,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._prefixes = prefixes
+        self._folders = folders or FolderRules()
+        self._scanned = _outermost([*prefixes, *self._folders.folders])
         self._rule = rule
         self._seconds = seconds
         self._settle_seconds = settle_seconds
@@ -93,8 +132,8 @@ class Watch:
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()
         self._wake = threading.Event()
-        self._threads = [threading.Thread(target=self._run, name="watch", daemon=True)] if prefixes else []
-        if prefixes and folder is not None:
+        self._threads = [threading.Thread(target=self._run, name="watch", daemon=True)] if self._scanned else []
+        if self._scanned and folder is not None:
             self._threads.append(threading.Thread(target=self._listen, name="watch-events", daemon=True))
 
     def start(self) -> None:
@@ -115,7 +154,7 @@ class Watch:
             self._wake.clear()
             began = time.monotonic()
             try:
-                for prefix in self._prefixes:
+                for prefix in self._scanned:
                     self._scan(prefix)
                 failing = ""
             except ClipEngineError as error:
@@ -140,23 +179,37 @@ class Watch:
         if self._known is None:
             self._known = self._ledger.watched.all()
         known = self._known
-        listed: dict[str, StoredObject] = {}
-        playlists: dict[str, StoredObject] = {}
-        sidecars: list[StoredObject] = []
+        found = self._list(prefix)
+        if self._stopped.is_set():
+            return
+        sidecars, cameras = found.sidecars, found.cameras
+        listed = self._playlists.recordings(prefix, found.files, found.playlists, known)
+        self._forget_missing(prefix, {*listed, *cameras, *(each.key for each in sidecars)}, known)
+        new = (each for key, each in cameras.items() if key not in known and each.count)
+        for camera in self._throttled(sorted(new, key=lambda each: each.modified, reverse=True)):
+            self._register_camera(camera, known)
+        for each in self._throttled(self._settled(listed.values(), known)):
+            self._register(each, known)
+        self._attach(prefix, sidecars, listed)
+
+    def _list(self, prefix: str) -> _Listing:
+        """Return the objects below a prefix by kind. Of files of cameras, only their folders are kept."""
+        listing = _Listing({}, {}, [], {})
         for found in self._store.list(prefix):
             if self._stopped.is_set():
-                return
-            if is_recording(found.key) and not is_upload(found.key):
-                listed[found.key] = found
+                break
+            if (owner := self._folders.owner(found.key)) is not None:
+                camera = listing.cameras.get(owner.key) or _CameraFolder(owner, 0, 0, 0)
+                listing.cameras[owner.key] = camera.with_file(found)
+            elif not found.key.startswith(self._prefixes):
+                continue
+            elif is_recording(found.key) and not is_upload(found.key):
+                listing.files[found.key] = found
             elif is_sidecar(found.key):
-                sidecars.append(found)
+                listing.sidecars.append(found)
             elif is_playlist(found.key):
-                playlists[found.key] = found
-        listed = self._playlists.recordings(prefix, listed, playlists, known)
-        self._forget_missing(prefix, {*listed, *(each.key for each in sidecars)}, known)
-        for found in self._throttled(self._settled(listed.values(), known)):
-            self._register(found, known)
-        self._attach(prefix, sidecars, listed)
+                listing.playlists[found.key] = found
+        return listing
 
     def _attach(self, prefix: str, sidecars: Iterable[StoredObject], listed: Mapping[str, StoredObject]) -> None:
         """Read the sidecars that appeared or changed after the probe of their recording, which reads those it finds."""
@@ -210,7 +263,22 @@ class Watch:
         """Return how long an object must not have changed. A segment appears before the playlist that names it."""
         return max(self._settle_seconds, _SEGMENT_SECONDS) if is_segment(found.key) else self._settle_seconds
 
-    def _throttled(self, settled: list[StoredObject]) -> Iterator[StoredObject]:
+    def _register_camera(self, camera: _CameraFolder, known: dict[str, str]) -> None:
+        """Register a folder in which a file is complete. What is added later, the recording gets by itself."""
+        folder, is_growing = camera.folder, camera.count > 1 and not camera.is_over
+        if not is_growing and not self._has_settled(camera.as_object()):
+            return
+        with self._ledger.transaction():
+            recording, new = self._ledger.recordings.register_folder(
+                folder.source, series=folder.series, live=True, retry_failed=False
+            )
+            self._ledger.watched.mark(folder.key, UNREAD)
+        known[folder.key] = UNREAD
+        self._unsettled.pop(folder.key, None)
+        if new:
+            log.info("recording %s: %s appeared", recording.recording_id, folder.key)
+
+    def _throttled(self, settled: list[_Registered]) -> Iterator[_Registered]:
         for found in settled:
             while self._ledger.recordings.waiting(limit=_MAX_UNPROBED) >= _MAX_UNPROBED:
                 if self._stopped.wait(_RECHECK_SECONDS):
@@ -250,7 +318,7 @@ class Watch:
             try:
                 for _ in watchfiles.watch(
                     *self._event_folders(),
-                    watch_filter=_is_relevant,
+                    watch_filter=self._is_relevant,
                     step=_EVENT_STEP_MS,
                     stop_event=self._stopped,
                     raise_interrupt=False,
@@ -262,8 +330,25 @@ class Watch:
                 logged = True
             self._stopped.wait(self._seconds)
 
+    def _is_relevant(self, change: watchfiles.Change, path: str) -> bool:
+        """Return True if an event requires a scan. The files that a new folder already contains cause no events."""
+        owner = self._folders.owner(path[len(str(self._folder)) + 1 :])
+        if owner is not None:  # cameras write all the time
+            return owner.key not in (self._known or {})
+        is_folder = change == watchfiles.Change.added and Path(path).is_dir()
+        return is_recording(path) or is_sidecar(path) or is_playlist(path) or is_folder
+
     def _event_folders(self) -> list[Path]:
         """Return the folders of the prefixes, or the root of the store if one of them does not exist yet."""
         assert self._folder is not None
-        folders = {self._folder / prefix.rpartition("/")[0] for prefix in self._prefixes}
+        folders = {self._folder / prefix.rpartition("/")[0] for prefix in self._scanned}
         return sorted(folders) if all(each.is_dir() for each in folders) else [self._folder]
+
+
+def _outermost(prefixes: Iterable[str]) -> list[str]:
+    """Return the prefixes without those that begin with another one."""
+    kept: list[str] = []
+    for prefix in sorted(set(prefixes)):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept
