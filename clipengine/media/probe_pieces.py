@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from av.container import InputContainer
@@ -32,7 +35,7 @@ from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.probe import ProbeResult, probe
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.folder_placing import Mark
-from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedRun
+from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedPiece, PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
 from clipengine.recordings.placing import Extent, RunScan
 
@@ -41,6 +44,7 @@ _NOTHING = Extent(None, None, None, None)
 _MARK = struct.Struct(">16sQqq")
 _LARGE_BYTES = 3 << 20
 _HEAD_PACKETS = 200  # more than frames are reordered, in which the first one is
+_END_PACKETS = 50  # of each stream; at most 16 frames are reordered
 _RAW_CONTAINERS = ("aac", "mp3", "ac3", "eac3")  # without a clock of their own
 
 
@@ -94,8 +98,28 @@ def probe_files(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
     return PieceProbe(facts, [scan for scan, _, _, _ in scanned], [_origin(source, found, head)], read, marks)
 
 
+class _ReadPiece:
+    """A source of which one piece was read: its demuxer asks for many parts, each of which would be a request."""
+
+    remote = False
+
+    def __init__(self, source: ByteSource, piece: PlacedPiece) -> None:
+        self.size = source.size
+        self._source = source
+        self._offset = piece.offset
+        self._data = source.read_at(piece.offset, piece.length)
+
+    def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
+        start = offset - self._offset
+        if start >= 0 and start + length <= len(self._data):
+            return self._data[start : start + length]
+        return self._source.read_at(offset, length, keep=keep)
+
+
 def _scan_file(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int, Mark | None]:
     try:
+        if run.pieces[0].length <= _LARGE_BYTES:
+            source = _ReadPiece(source, run.pieces[0])
         extent, sizes, read = _extent(source, run, 0, ends_only=True)
         mark = _mark(source, run)
     except RecordingError:  # it is still being written, or damaged: there is a gap
@@ -154,7 +178,10 @@ def _scan(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int]:
 def _extent(
     source: ByteSource, run: PlacedRun, number: int, *, ends_only: bool = False
 ) -> tuple[Extent, set[Size], int]:
-    """Return the extent of a piece. With `ends_only`, the middle of a large one is not read."""
+    """Return the extent of a piece. With `ends_only`, only its first and last packets count.
+
+    The middle of a large one is then not read.
+    """
     starts: dict[bool, Fraction] = {}
     arrived: dict[int, Fraction] = {}  # stream -> time up to which all of it is in this piece
     ends = {is_video: Timeline(Fraction(0), joins_discontinuities=False) for is_video in (True, False)}
@@ -167,7 +194,8 @@ def _extent(
         streams = [*([video] if video is not None else []), *audio_streams(container)]
         keep_only(container, streams)
         stamps = PacketTimestamps(id3_clock(container))
-        for packet in _read(container, streams, reader, skips=skips):
+        packets = _read(container, streams, reader, skips=skips)
+        for packet in _ends_of(packets) if ends_only else packets:
             found = stamps.of(packet)
             if found is None or not is_presented(packet):
                 continue
@@ -200,6 +228,20 @@ def _read(
     else:
         return
     yield from read_packets(container, streams, reader)
+
+
+def _ends_of(packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
+    """Yield the first and the last packets of each stream in their order: arithmetic for all takes most of the time."""
+    counts: dict[int, int] = defaultdict(int)
+    lasts: dict[int, deque[tuple[int, Packet[Any]]]] = defaultdict(lambda: deque(maxlen=_END_PACKETS))
+    for number, packet in enumerate(packets):
+        counts[packet.stream_index] += 1
+        if counts[packet.stream_index] <= _END_PACKETS:
+            yield packet
+        else:
+            lasts[packet.stream_index].append((number, packet))
+    for _, packet in sorted(chain.from_iterable(lasts.values()), key=itemgetter(0)):
+        yield packet
 
 
 def _facts(kinds: Iterable[TrackKind], heads: list[SourceFacts], sizes: list[Size]) -> SourceFacts:

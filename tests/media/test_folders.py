@@ -14,6 +14,9 @@ from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.request import TimeRange
 from clipengine.errors import RecordingMissing, RecordingUnreadable
+from clipengine.media.probe_pieces import probe_files, scan_pieces
+from clipengine.recordings.piece_seek_index import seek_index_of
+from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.settings import Settings
 from tests.films.film import Film
 from tests.films.judge import judge
@@ -194,3 +197,31 @@ def test_middle_of_large_files_is_not_read(tmp_path: Path) -> None:
     found = numbers(reading)
     assert found == [*range(found[0], found[0] + len(found))]
     assert made.duration_seconds == pytest.approx(3, abs=0.05)
+
+
+class Counted:
+    """Files as one source, which counts the reads."""
+
+    remote = True
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._data = b"".join(path.read_bytes() for path in paths)
+        self.size = len(self._data)
+        self.reads = 0
+
+    def read_at(self, offset: int, length: int, *, keep: bool = False) -> bytes:
+        self.reads += 1
+        return self._data[offset : offset + length]
+
+
+@pytest.mark.parametrize("form", ["mp4", "matroska", "mpegts"])
+def test_probe_of_small_files_takes_one_read_of_each(form: str, tmp_path: Path) -> None:
+    paths = [written.path for written in segments(tmp_path, form=form)]
+    ranges = [ObjectRange(path.name, "e", 0, path.stat().st_size) for path in paths]
+    runs = [Run(number, None, None, [Piece(each, number, 0)]) for number, each in enumerate(ranges)]
+    index, source = seek_index_of(PieceIndex([Track("muxed", runs)])), Counted(paths)
+    found = probe_files(source, index)
+    reads, source.reads = source.reads, 0
+    assert found.scans == scan_pieces(Counted(paths), index)[0]
+    probe_files(source, index.only([0]))
+    assert reads == source.reads + len(paths) - 1
