@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import shutil
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from clipengine.client import Client
+from tests.films.parts import every
 from tests.films.reader import read_clip
-from tests.support.cameras import FRIGATE, frigate
+from tests.support.cameras import FRIGATE, VIDEO, frigate, segments
 from tests.support.s3 import S3Server, s3_settings
 from tests.support.selection import cases
 from tests.support.server import running_server
@@ -138,3 +141,30 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(kind: str, tmp_path: Path, 
             assert failed is not None
             assert failed.code == "piece_missing"
             assert len(frames(api, kept.clip_id, tmp_path / "b.mp4")) in (50, 51)
+
+
+@pytest.mark.exhaustive
+def test_day_of_8640_files_is_a_recording(tmp_path: Path) -> None:
+    made = segments(tmp_path / "made", video=replace(VIDEO, times=every(5, 60), fps=Fraction(5), gop=10))[1:5]
+    midnight = datetime(2026, 11, 28, tzinfo=UTC)
+    for number in range(8640):
+        name = (midnight + timedelta(seconds=10 * number)).strftime(FRIGATE.replace("{camera}", "front"))
+        path = tmp_path / "data" / "store" / "frigate" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.hardlink_to(made[number % 4].path)
+    rule = f'[{{folder = "frigate/", pattern = "{FRIGATE}"}}]'
+    env = {"CLIPENGINE_FOLDERS": rule, "CLIPENGINE_WATCH__SETTLE_SECONDS": "1"}
+    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
+        until(lambda: api.recordings.list().data, seconds=60)
+        recording = api.recordings.wait(api.recordings.list().data[0].recording_id, timeout=500)
+        assert recording.status == "complete", recording.error
+        assert (recording.pieces or {})["count"] == 8640
+        assert recording.gaps == []
+        assert recording.duration_seconds == pytest.approx(86_400, abs=20)
+        assert (tmp_path / "data" / "ledger.db").stat().st_size < 3 << 20
+        clip = api.clips.create(recording.recording_id, "evening", 80_000, 80_030)
+        seen = frames(api, clip.clip_id, tmp_path / "clip.mp4")
+        assert len(seen) == pytest.approx(150, abs=1)
+        result = api.clips.get(clip.clip_id).result
+        assert result is not None
+        assert result.bytes_read < 10 * max(each.path.stat().st_size for each in made)

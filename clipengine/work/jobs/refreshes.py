@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
@@ -190,15 +190,30 @@ class Refresher(Jobs[Refresh]):
         ended = item.ending or known + new > MAX_FILES or is_written_out(source, item.growth, silent_for)
         if ended and known + new <= MAX_FILES:
             listed = read_folder(self._store, source, after=after)  # also one that was still written
-        if not listed.times and not ended:
+        added = self._measure_if_any(item, followed, listed, ended=ended)
+        if added is None:
             self._later(item, followed, [])
-            return
-        added = self._measure_files(item, listed, ended=ended)
-        if ended:
+        elif ended:
             self._save(partial(self._ledger.live.complete, item, added))
             log.info("recording %s: complete, %.3f s", item.recording.recording_id, added.facts.duration)
         else:
             self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
+
+    def _measure_if_any(self, item: Refresh, followed: _Followed, listed: FolderFiles, *, ended: bool) -> Added | None:
+        """Return what was added, or None if that is nothing. Files that kill their children for long are left out."""
+        if not listed.times and not ended:
+            return None
+        try:
+            added = self._measure_files(item, listed, ended=ended)
+        except RecordingError as error:
+            self._warn(item, followed, f"its new files cannot be read: {error.message}")
+            since = followed.missing.setdefault("", time.monotonic())
+            if not ended and time.monotonic() - since < SILENCE_SECONDS:
+                return None
+            nothing = replace(listed, index=PieceIndex([Track("muxed", [])]), times=[])
+            added = self._measure_files(item, nothing, ended=ended)
+        followed.missing.clear()
+        return added
 
     def _measure_files(self, item: Refresh, listed: FolderFiles, *, ended: bool) -> Added:
         """Have a child read the new files, and place them. Raises RecordingError."""
