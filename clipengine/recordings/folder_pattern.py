@@ -204,11 +204,19 @@ class NamePattern:
     def is_ordered(self) -> bool:
         """Whether the names of one camera are in the order of their times.
 
-        In other time zones than UTC, daylight saving may repeat an hour.
+        They are not on a day on which daylight saving may repeat an hour.
         """
         fields = "".join(each for each in self._fields if each != "camera")
         is_date = "YmdHMSf".startswith(fields) or "HMSf".startswith(fields)
-        return not self._has_text and (fields == "s" or (is_date and self._zone.key == "UTC"))
+        return not self._has_text and (fields == "s" or (is_date and self._has_one_offset))
+
+    @property
+    def _has_one_offset(self) -> bool:
+        """Whether the time zone has the same offset at the start and at the end of the day; without a day, in UTC."""
+        if self._day is None:
+            return self._zone.key == "UTC"
+        ends = (datetime.combine(self._day + timedelta(days=days), time(), self._zone) for days in (0, 1))
+        return len({each.utcoffset() for each in ends}) == 1
 
     @property
     def resolution(self) -> int:

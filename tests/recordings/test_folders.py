@@ -293,3 +293,11 @@ def test_names_of_a_camera_are_ordered_if_no_part_of_them_sorts_otherwise(
 ) -> None:
     assert NamePattern(pattern, timezone=timezone, camera="front").is_ordered is is_ordered
     assert not NamePattern(pattern, timezone=timezone).is_ordered
+
+
+def test_names_in_local_time_are_ordered_unless_the_day_repeats_an_hour() -> None:
+    def is_ordered(day: date) -> bool:
+        return NamePattern(FRIGATE, timezone="Europe/Berlin", camera="front", day=day).is_ordered
+
+    assert is_ordered(date(2026, 11, 28))
+    assert not is_ordered(date(2026, 10, 25))
