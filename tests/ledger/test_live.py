@@ -171,3 +171,11 @@ def test_live_recording_is_found_by_the_times_that_it_has_reached(ledger: Ledger
     assert ledger.live.complete(refreshed(ledger), added(20, 21, ended=True))
     assert found(83.5, 90) == [id]
     assert found(84, 90) == []
+
+
+def test_gap_before_the_last_pieces_is_counted_once(ledger: Ledger) -> None:
+    id = written(ledger)
+    grown = added(10, 11)
+    grown.tail.tracks[0].runs[0].gap = "missing"  # that of the last run, which the tail begins with
+    assert ledger.live.append(refreshed(ledger), now_ms(), grown)
+    assert ledger.recordings.get(id).gaps == []
