@@ -54,6 +54,7 @@ def test_plan_says_what_would_be_copied(http: httpx.Client, path: str, engine: R
     assert engine.ledger.clips.counts()["queued"] == 0
 
 
+@pytest.mark.exhaustive
 def test_plan_of_auto_is_that_of_what_is_done(http: httpx.Client, path: str) -> None:
     assert _plan(http, path, 1.01, 5.3, render="auto") == _plan(http, path, 1.01, 5.3, render="smart")
     short = _plan(http, path, 1.01, 1.3, render="auto")
@@ -62,6 +63,7 @@ def test_plan_of_auto_is_that_of_what_is_done(http: httpx.Client, path: str) -> 
     assert [each[:15] for each in _plan(http, path, 1.01, 1.3, render="smart")["warnings"]] == ["encoded_instead"]
 
 
+@pytest.mark.exhaustive
 def test_plan_of_a_clip_that_begins_with_a_keyframe_is_one_copy(http: httpx.Client, path: str) -> None:
     assert _plan(http, path, 3.2, 5.0, render="smart")["segments"] == [
         {"part": 0, "kind": "copy", "start_seconds": 3.2, "end_seconds": 5.0, "reason": None}
@@ -119,6 +121,7 @@ def test_estimate_is_within_max_bytes(http: httpx.Client, path: str, count: int)
     assert answer.json()["estimated_bytes"] == 10_000
 
 
+@pytest.mark.exhaustive
 def test_plan_says_why_nothing_can_be_copied(http: httpx.Client, path: str) -> None:
     plan = _plan(http, path, 1.7, 3.1, render="smart")
     assert plan["segments"] == [
@@ -194,6 +197,7 @@ def test_plan_has_the_frames_of_the_clip(
     assert (answer.json()["frames"], made.frames) == (frames, frames)
 
 
+@pytest.mark.exhaustive
 def test_plan_has_the_frames_of_an_animation(
     http: httpx.Client, engine: RecordedEngine, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +231,7 @@ def test_plan_counts_the_frames_that_are_held_over_a_part_without_video(
 
 
 @pytest.mark.parametrize(("noise", "most"), [pytest.param(True, 5, marks=pytest.mark.exhaustive), (False, 6)])
+@pytest.mark.typical(2)
 def test_estimate_of_bytes_follows_those_of_the_recording(
     http: httpx.Client, engine: RecordedEngine, tmp_path: Path, noise: bool, most: int
 ) -> None:
@@ -238,6 +243,7 @@ def test_estimate_of_bytes_follows_those_of_the_recording(
     assert made.size_bytes / most < plan["estimated_bytes"] < made.size_bytes * most
 
 
+@pytest.mark.exhaustive
 def test_plan_knows_the_subtitles_of_the_clip(
     http: httpx.Client, path: str, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def test_document_has_no_former_address_or_name(http: httpx.Client) -> None:
     assert not names & {"start", "end", "at", "within"}
 
 
+@pytest.mark.exhaustive
 def test_former_name_of_a_parameter_is_accepted_but_not_twice(http: httpx.Client, recording: Recording) -> None:
     path = f"/v1/recordings/{recording.recording_id}/frames"
     current, former = http.get(f"{path}?start_seconds=0&end_seconds=1"), http.get(f"{path}?start=0&end=1")

@@ -47,6 +47,7 @@ def routes(http: httpx.Client) -> list[tuple[str, str]]:
     return [*found, ("GET", "/metrics"), ("HEAD", "/v1/events"), ("HEAD", "/v1/clips")]
 
 
+@pytest.mark.exhaustive
 def test_every_route_gives_the_same_response(
     server: ApiServer, wrong: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:

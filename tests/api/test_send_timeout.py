@@ -51,6 +51,7 @@ def test_unread_download_closes_the_connection(
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
+@pytest.mark.exhaustive
 def test_open_downloads_of_a_link_are_limited(
     server: ApiServer, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:

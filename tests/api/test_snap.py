@@ -83,6 +83,7 @@ def test_plan_says_what_each_cut_becomes(http: httpx.Client, film: Recording) ->
     assert _plan(http, film).json()["snapped"] == []
 
 
+@pytest.mark.exhaustive
 def test_plan_warns_of_a_cut_that_stays(http: httpx.Client, film: Recording) -> None:
     parts = [{"start_seconds": 1.3, "end_seconds": 2.4}, {"start_seconds": 3.0, "end_seconds": 4.0}]
     body = {"label": "parts", "parts": parts, "snap": KEYFRAME}
@@ -100,6 +101,7 @@ def test_plan_warns_of_a_cut_that_stays(http: httpx.Client, film: Recording) -> 
     assert (plan["actual_start_seconds"], plan["actual_end_seconds"]) == (1.6, 4.0)
 
 
+@pytest.mark.exhaustive
 def test_plan_is_refused_if_nothing_is_left_between_the_cuts(http: httpx.Client, film: Recording) -> None:
     problem = refused(_plan(http, film, end_seconds=1.9, snap=KEYFRAME), 422, "invalid_time_range")
     assert pointers(problem) == ["/snap"]

@@ -149,6 +149,7 @@ def test_shared_clip_plays_from_a_store_with_links(
             assert page.goto(share.video_url).status == 404
 
 
+@pytest.mark.exhaustive
 def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningServer, clip: Clip, judge: Judge) -> None:
     with opened(browser, server, permissions=["clipboard-read", "clipboard-write"]) as page:
         page.goto(f"{server.url}/#/clips")

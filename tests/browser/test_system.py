@@ -15,6 +15,7 @@ from tests.support.page import opened, row
 from tests.support.server import RunningServer, running_server
 
 
+@pytest.mark.exhaustive
 def test_operator_sees_the_installation(
     browser: Any, server: RunningServer, recording: Recording, judge: Judge
 ) -> None:

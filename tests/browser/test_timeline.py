@@ -135,6 +135,7 @@ def test_view_is_always_workable(browser: Any, server: RunningServer, talk: Reco
         assert start < out < end
 
 
+@pytest.mark.exhaustive
 def test_clips_are_named_bands(browser: Any, server: RunningServer, talk: Recording, judge: Judge) -> None:
     with studio(browser, server, talk, reduced_motion="reduce") as page:
         bands = page.get_by_role("group", name="Clips and segments on the timeline")

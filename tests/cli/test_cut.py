@@ -203,6 +203,7 @@ def test_extension_that_contradicts_the_profile_is_rejected(
 
 
 @pytest.mark.parametrize("name", cases(["out.gif", "OUT.WEBP"], ["OUT.WEBP"]))
+@pytest.mark.typical(1)
 def test_extension_of_an_animation_chooses_its_container(film: Path, tmp_path: Path, name: str) -> None:
     options = ["--start", "1", "--end", "2.5", "--max-height", "120", "--json"]
     done = run_command("cut", str(film), str(tmp_path / name), *options, cwd=tmp_path)
@@ -310,7 +311,7 @@ def _interrupted_at(line: int, folder: Path) -> bool:
         pytest.param("-n 15", False, marks=pytest.mark.exhaustive),
     ],
 )
-@pytest.mark.typical(2)
+@pytest.mark.typical(1)
 def test_limit_of_the_shell_is_not_blamed_on_the_recording(limit: str, burnt: bool, film: Path, tmp_path: Path) -> None:
     """The encoder is forked from the command, or started as a program, which burns subtitles."""
     texts = tmp_path / "texts.srt"
@@ -464,6 +465,7 @@ def test_option_that_an_animation_cannot_have_is_named(tmp_path: Path, options: 
     assert message in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_cuts_are_snapped_to_keyframes(film: Path, tmp_path: Path) -> None:
     """The only keyframe of the film is its first frame; the last GOP ends with the recording."""
     target = tmp_path / "clip.mp4"

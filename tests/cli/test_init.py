@@ -110,6 +110,7 @@ def test_keys_of_the_environment_are_not_written(tmp_path: Path) -> None:
     assert "secret" not in (tmp_path / "clipengine.toml").read_text()
 
 
+@pytest.mark.exhaustive
 def test_serve_logs_that_the_store_denies_access(tmp_path: Path) -> None:
     with Receiver() as store:
         store.answer = lambda request: Answer(403, {"Content-Type": "application/xml"}, DENIED)

@@ -244,6 +244,7 @@ def test_key_that_the_server_rejects_is_reported_at_the_start(server: RunningSer
     assert "CLIPENGINE_API_KEY" in stderr
 
 
+@pytest.mark.exhaustive
 def test_unreachable_server_is_reported_and_lists_no_tools() -> None:
     answers, _, stderr = exchange(
         "http://127.0.0.1:9", "x", [HELLO, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}]

@@ -60,6 +60,7 @@ def test_every_range_becomes_a_clip(server: RunningServer, recording_id: str, tm
     assert [(part["start_seconds"], part["end_seconds"]) for part in joined["parts"]][:2] == [(0.0, 0.52), (1.0, 2.0)]
 
 
+@pytest.mark.exhaustive
 def test_ranges_are_created_in_groups(server: RunningServer, recording_id: str, tmp_path: Path) -> None:
     file = tmp_path / "many.csv"
     rows = [f"range {number},{number / 100:.2f},{number / 100 + 0.01:.2f}" for number in range(101)]

@@ -87,6 +87,7 @@ def test_engine_waits_for_its_database(database: PostgresServer, command: str, t
 @pytest.mark.parametrize(
     "seconds", [0.0, pytest.param(BUSY_SECONDS + 2.0, marks=pytest.mark.exhaustive)], ids=["briefly", "for long"]
 )
+@pytest.mark.exhaustive
 def test_engine_answers_while_the_ledger_is_migrated(database: PostgresServer, seconds: float, tmp_path: Path) -> None:
     """Another engine migrates it, also for longer than an engine waits for a lock."""
     with (

@@ -164,6 +164,7 @@ def _stop_seconds(log: str) -> float:
     return (moments["stopped"] - moments["stopping"]).total_seconds()
 
 
+@pytest.mark.exhaustive
 def test_second_engine_is_rejected(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (

@@ -90,6 +90,7 @@ def test_parts_with_output_options_follow_each_other(container: str, shelf: Shel
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.exhaustive
 def test_picture_is_reframed_and_has_square_pixels(container: str, shelf: Shelf, tmp_path: Path) -> None:
     wide = shelf.get("sar_wide")
     target = tmp_path / f"clip.{container}"

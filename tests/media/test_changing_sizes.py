@@ -221,7 +221,7 @@ def _write_broadcast(path: Path, codec: str, ratios: tuple[Fraction, ...]) -> No
 
 
 @pytest.mark.parametrize(("codec", "ratios"), _BROADCASTS.values(), ids=_BROADCASTS)
-@pytest.mark.typical(1)
+@pytest.mark.exhaustive
 def test_change_of_the_sample_aspect_ratio_at_one_size_keeps_the_shape(
     tmp_path: Path, codec: str, ratios: tuple[Fraction, ...]
 ) -> None:

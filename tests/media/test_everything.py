@@ -140,6 +140,7 @@ def test_clip_carries_what_it_can_and_names_the_rest(form: str, container: Any, 
     assert len(made.warnings) == len(named), made.warnings
 
 
+@pytest.mark.exhaustive
 def test_tags_of_later_parts_and_of_animations_are_named(shelf: Shelf, tmp_path: Path) -> None:
     recording = _everything(tmp_path / "film.mkv", "matroska")
     spans = [(path, Fraction(1), Fraction(2)) for path in (shelf.get("mp4_25").path, recording.path)]

@@ -75,6 +75,7 @@ def test_clip_fills_the_limit_and_is_never_larger(
     assert len(read_clip(clip.path).frames) == clip.made.frames == 288
 
 
+@pytest.mark.exhaustive
 def test_small_clip_is_encoded_once_with_the_quality_of_its_profile(noisy: Path, tmp_path: Path) -> None:
     plain = cut_file(noisy, _START, _END, tmp_path / "plain.mp4", Profile(audio_bitrate=32_000))
     same = cut_file(noisy, _START, _END, tmp_path / "same.mp4", _profile(plain.made.size_bytes + 20_000))

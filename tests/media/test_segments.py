@@ -97,7 +97,7 @@ def _decibels(one: Any, other: Any) -> float:
         pytest.param("rotated_90", Profile(max_height=120), marks=pytest.mark.exhaustive),
     ],
 )
-@pytest.mark.typical(2)
+@pytest.mark.exhaustive
 def test_frames_are_those_of_one_encoder(shelf: Shelf, tmp_path: Path, name: str, profile: Profile) -> None:
     film = shelf.get(name)
     start, end = Fraction(1107, 1000), min(film.duration, Fraction(5))

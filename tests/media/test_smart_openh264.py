@@ -31,6 +31,7 @@ def _expected(path: Path) -> list[bytes]:
 
 @pytest.mark.usefixtures("openh264")
 @pytest.mark.parametrize("name", cases(FILMS, ("mp4_bframes",)))
+@pytest.mark.exhaustive
 def test_openh264_decodes_the_same_frames(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film, copied = shelf.get(name), 0
     seams = Cut("seams", Fraction(1107, 1000), min(film.duration, Fraction(1402, 100)))

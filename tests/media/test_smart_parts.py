@@ -154,6 +154,7 @@ def test_recording_of_keyframes_only_is_copied(tmp_path: Path, container: str) -
         assert all(packet.is_keyframe for packet in made.demux(video=0) if packet.size)
 
 
+@pytest.mark.exhaustive
 def test_part_of_other_parameter_sets_is_encoded(shelf: Shelf, tmp_path: Path) -> None:
     parts = [("mp4_bframes", F("1.01"), F("5")), ("mp4_25", F("1"), F("3")), ("mp4_bframes", F("0.3"), F("3.1"))]
     clip = joined(shelf, tmp_path / "clip.mp4", parts)
@@ -219,6 +220,7 @@ def test_copied_parts_have_chapters_and_texts(shelf: Shelf, tmp_path: Path) -> N
     assert shown(smart.path) == shown(encoded.path) != []
 
 
+@pytest.mark.exhaustive
 def test_sound_and_times_are_those_of_the_encoded_clip(shelf: Shelf, tmp_path: Path) -> None:
     parts = [(shelf.get("mp4_bframes").path, *span) for span in SPANS]
     smart, encoded = (cut_parts(parts, tmp_path / f"{each.render}.mp4", each) for each in (SMART, Profile()))

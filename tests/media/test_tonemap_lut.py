@@ -84,6 +84,7 @@ def _has_zscale() -> bool:
 
 
 @pytest.mark.parametrize("name", cases(_REAL, ["hevc_hlg10.mp4"]))
+@pytest.mark.exhaustive
 def test_clip_of_hdr_looks_like_zscale_would_show_it(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> None:
     path: Path = request.getfixturevalue(_REAL[name]) / name
     if not _has_zscale():

@@ -235,6 +235,7 @@ sys.exit(1)
 """
 
 
+@pytest.mark.exhaustive
 def test_both_ways_of_verification_give_the_same_clip(tmp_path: Path) -> None:
     """And in both ways a clip of a recording with sound is found to be sound."""
     make_sample(tmp_path / "sample.mp4", seconds=3)

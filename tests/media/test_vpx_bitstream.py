@@ -53,6 +53,7 @@ def test_superframe_of_vp9_shows_its_last_frame(shelf: Shelf, tmp_path: Path) ->
             read_vp9_packet(packet[:3] + packet[-index:])
 
 
+@pytest.mark.exhaustive
 def test_hidden_frames_of_vp8_are_rejected(shelf: Shelf, tmp_path: Path) -> None:
     path = tmp_path / "hidden.webm"
     encode_in_two_passes(shelf.get("mp4_25").path, path, "vp8")

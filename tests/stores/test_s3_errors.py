@@ -220,6 +220,7 @@ def _pump(source: socket.socket, sink: socket.socket, pause: float) -> None:
         (429, "TooManyRequests", StorageUnavailable, "cannot serve"),
     ],
 )
+@pytest.mark.typical(4)
 def test_error_codes_of_the_store_are_translated(
     faulty_s3: FaultyS3, make_s3: MakeS3, status: int, code: str, kind: type[StorageError], words: str
 ) -> None:

@@ -13,11 +13,9 @@ TYPICAL_FILMS = frozenset(
         "mp4_bframes",
         "mp4_vfr_gaps",
         "mp4_fragmented_edits",
-        "hevc_mp4",
         "edit_two_parts",
         "audio_gap_webm",
         "audio_only_opus",
-        "mkv_live_h264",
         "ts_wraps",
         "still_with_sound",
     }

@@ -92,6 +92,7 @@ def test_child_does_more_jobs_than_it_may_have_descriptors(reading: Reading) -> 
     assert all(reading.read() is first for _ in range(MAX_DESCRIPTORS))
 
 
+@pytest.mark.exhaustive
 def test_idle_children_end_in_time(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_children, "_IDLE_SECONDS", 0.05)
     first = reading.read()
@@ -99,6 +100,7 @@ def test_idle_children_end_in_time(reading: Reading, monkeypatch: pytest.MonkeyP
     assert reading.read() is not first
 
 
+@pytest.mark.exhaustive
 def test_few_children_are_idle(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_children, "_MAX_IDLE", 2)
     made = [reading.read(name) for name in ("a.mp4", "b.mp4", "c.mp4")]

@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from clipengine.errors import RecordingUnreadable
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
@@ -53,6 +55,7 @@ def test_playlist_is_registered_when_it_ends(engine: RecordedEngine) -> None:
     assert paths(engine) == ["in/film.mp4", "in/r1/index.m3u8"]
 
 
+@pytest.mark.exhaustive
 def test_a_thousand_rewrites_make_one_recording(engine: RecordedEngine) -> None:
     register = engine.ledger.recordings.register
     made = [register("a/index.m3u8", etag=f"e{number}", size=number) for number in range(1000)]
