@@ -107,6 +107,20 @@ class TestClips:
             row(page, "between").wait_for()
 
     @pytest.mark.exhaustive
+    def test_clip_is_made_without_pauses(self, browser: Any, server: RunningServer, recording: Recording) -> None:
+        with studio(browser, server, recording) as page:
+            page.get_by_role("tab", name="Look").click()
+            page.get_by_role("combobox", name="Pauses").select_option("Shorten")
+            for key in ("i", *["ArrowRight"] * 10, "o"):
+                page.keyboard.press(key)
+            page.locator("#label").fill("dense")
+            with page.expect_request(lambda request: request.method == "POST") as sent:
+                page.get_by_role("button", name="Make clip").click()
+            assert sent.value.post_data_json["without"] == ["silence"]
+            page.get_by_role("tab", name="Clips").click()
+            row(page, "dense").get_by_role("button", name="Play dense").wait_for()
+
+    @pytest.mark.exhaustive
     def test_queued_clip_is_cancelled_retried_and_deleted_by_keyboard(
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film
     ) -> None:

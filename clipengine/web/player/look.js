@@ -41,6 +41,12 @@ const AUDIO = [
   ["mute", t("Muted")],
 ];
 /** @type {[value: string, text: string][]} */
+const PAUSES = [
+  ["", t("Keep")],
+  ["silence", t("Shorten")],
+  ["silence fillers", t("Shorten, without fillers")],
+];
+/** @type {[value: string, text: string][]} */
 const SUBTITLES = [
   ["keep", t("Keep")],
   ["none", t("None")],
@@ -95,6 +101,7 @@ export class Look extends EventTarget {
       "1",
     );
     this.sound = select(AUDIO, "");
+    this.pauses = select(transcripts.length ? PAUSES : PAUSES.slice(0, 2), "");
     this.size = h("input", {inputmode: "decimal", autocomplete: "off", placeholder: t("No limit")});
     /** @type {[value: string, text: string][]} */
     const burnt = this.languages.map((language) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]);
@@ -127,6 +134,7 @@ export class Look extends EventTarget {
         {},
         h("header", {}, h("h2", {}, video ? t("Sound and file") : t("Sound"))),
         line(t("Audio"), this.sound, audio),
+        line(t("Pauses"), this.pauses, audio),
         line(t("Speed"), this.speed),
         line(t("Largest size (MB)"), this.size, video),
         line(t("Profile"), this.profile, profiles.length > 1),
@@ -139,7 +147,7 @@ export class Look extends EventTarget {
   }
 
   get controls() {
-    return [this.aspect, this.fit, this.speed, this.sound, this.size, this.subtitles];
+    return [this.aspect, this.fit, this.speed, this.sound, this.pauses, this.size, this.subtitles];
   }
 
   get shape() {
@@ -284,7 +292,7 @@ export class Look extends EventTarget {
    * used.
    *
    * @param {number} seconds
-   * @returns {Pick<ClipRequest, "profile" | "render" | "output" | "subtitles">}
+   * @returns {Pick<ClipRequest, "profile" | "render" | "output" | "subtitles" | "without">}
    */
   settings(seconds) {
     const output = this.output(seconds, this.maxBytes());
@@ -294,6 +302,7 @@ export class Look extends EventTarget {
       ...this.smart.render(),
       ...(Object.keys(output).length ? {output} : {}),
       ...(subtitles ? {subtitles} : {}),
+      ...(this.pauses.value ? {without: /** @type {ClipRequest["without"]} */ (this.pauses.value.split(" "))} : {}),
     };
   }
 
