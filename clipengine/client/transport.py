@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 # Proxies from the environment cannot reach this machine's loopback.
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+# The server closes idle connections after 5 s. A request sent at that moment would fail, and only some are repeated.
+_KEEPALIVE_SECONDS = 2.0
 
 
 class _Transport:
@@ -35,7 +37,8 @@ class _Transport:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         mounts = dict.fromkeys(_LOOPBACK)
-        return {"base_url": self.url, "headers": headers, "timeout": self.timeout, "mounts": mounts}
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEPALIVE_SECONDS)
+        return {"base_url": self.url, "headers": headers, "timeout": self.timeout, "mounts": mounts, "limits": limits}
 
     def _wire(self, request: Request) -> dict[str, Any]:
         headers = dict(request.headers)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,6 +112,31 @@ def test_id_of_dots_is_rejected(client: Client, part: str) -> None:
     for call in calls:
         with pytest.raises(ClientError, match="is not a valid id"):
             call()
+
+
+@pytest.mark.exhaustive
+def test_connection_that_was_idle_is_not_used_again() -> None:
+    """The server closes it after five seconds, maybe while a request is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_first_requests() -> None:
+            for _ in range(2):
+                connection, _address = listener.accept()
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                threading.Thread(target=close_at_the_second, args=(connection,), daemon=True).start()
+
+        def close_at_the_second(connection: socket.socket) -> None:
+            with connection:
+                connection.recv(65536)
+
+        answering = threading.Thread(target=answer_first_requests)
+        answering.start()
+        with Client(f"http://127.0.0.1:{listener.getsockname()[1]}", "key") as client:
+            client.recordings.delete("rec_1")
+            time.sleep(2.5)
+            client.recordings.delete("rec_1")
+        answering.join()
 
 
 def test_both_clients_have_the_same_methods() -> None:
