@@ -22,8 +22,9 @@ from clipengine.work.jobs.transcriptions import TranscriptionJobs
 from clipengine.work.transcribers.local import LocalTranscriber, model_files
 from clipengine.work.worker import JobContext, Worker
 from tests.support.ledgers import open_copied_ledger
-from tests.support.server import run_command
+from tests.support.server import run_command, running_server
 from tests.support.speech import RATE, speech_server
+from tests.support.waiting import until
 from tests.work.test_transcriptions import Bench
 
 pytestmark = pytest.mark.exhaustive
@@ -132,6 +133,36 @@ def test_passages_have_the_words_of_the_whole(
         assert errors(found, expected) <= 0.04 * len(expected)
         duration = recording.facts.duration if recording.facts else 0
         assert all(cue.end_ms <= duration * 1000 + 1 for cue in cues)
+
+
+@pytest.mark.outage
+def test_killed_engine_resumes_the_words_of_the_model(model: Path, speech: array.array[int], tmp_path: Path) -> None:
+    silence = array.array("h", [0]) * (RATE * 490)  # the second speech is in the second passage
+    with wave.open(str(tmp_path / "speech.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((speech + silence + speech).tobytes())
+    settings = {"CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER": str(model)}
+    with running_server(tmp_path / "data", env={"CLIPENGINE_FAULT": "transcribed:kill9", **settings}) as server:
+        client = server.client()
+        recording = client.recordings.upload(tmp_path / "speech.wav").wait()
+        made = client.transcripts.transcribe(recording.recording_id, language="en")
+        assert server.process.wait(300) == -9
+    with running_server(tmp_path / "data", env=settings) as server:  # killed in the second passage
+        client = server.client()
+        finished = client.transcripts.transcription(made.transcript_id).progress
+        assert finished > 0.5
+        until(lambda: client.transcripts.transcription(made.transcript_id).progress > finished)
+        server.process.kill()
+        server.process.wait()
+    with running_server(tmp_path / "data", env=settings) as server:
+        client = server.client()
+        assert client.transcripts.wait(made.transcript_id).status == "complete"
+        (transcript,) = client.transcripts.list(recording.recording_id).data
+        cues = client.transcripts.get(recording.recording_id, transcript.language)
+    expected = words(f"{TEXT} {TEXT}")
+    assert errors(words(" ".join(cue.text for cue in cues)), expected) <= 0.04 * len(expected)
 
 
 def test_noise_without_speech_gives_no_words(model: Path, pool: ChildPool) -> None:
