@@ -161,6 +161,7 @@ SHAPES: dict[str, tuple[float, float, tuple[float, ...]]] = {
 
 
 @pytest.mark.parametrize("name", cases(SHAPES, ("rotated_90",)))
+@pytest.mark.exhaustive
 def test_clip_of_each_kind_of_recording_plays(name: str, stage: Stage, shelf: Shelf) -> None:
     low, high, times = SHAPES[name]
     start, end = Fraction(str(low)), Fraction(str(high))

@@ -37,6 +37,7 @@ def test_picture_is_the_largest_thing_and_the_form_is_in_view(
         assert page.evaluate("document.scrollingElement.scrollWidth") <= size[0]
 
 
+@pytest.mark.exhaustive
 def test_panel_is_closed_and_opened(browser: Any, server: RunningServer, recording: Recording, judge: Judge) -> None:
     with studio(browser, server, recording, viewport={"width": 1280, "height": 720}) as page:
         panel, toggle = page.locator(".beside"), page.get_by_role("button", name="Side panel")

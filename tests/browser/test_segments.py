@@ -108,6 +108,7 @@ def test_title_and_look_belong_to_the_recording(browser: Any, server: RunningSer
     assert (kept.title, kept.look) == ("Best of", {"output": {"blur": blur}, "subtitles": None})  # what the page lacks
 
 
+@pytest.mark.exhaustive
 def test_list_that_a_tab_holds_from_the_release_before_is_stored(
     browser: Any, server: RunningServer, interview: Recording
 ) -> None:

@@ -137,6 +137,7 @@ def test_sentence_in_two_hours_becomes_a_shared_clip_with_captions(
     client.recordings.delete(meeting.recording_id)
 
 
+@pytest.mark.exhaustive
 def test_five_sentences_become_a_highlight_in_few_actions(browser: Any, server: RunningServer, film: Film) -> None:
     client = server.client()
     meeting = client.recordings.wait(client.recordings.upload(film.path, name="five sentences.mp4").recording_id)

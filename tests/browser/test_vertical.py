@@ -62,6 +62,7 @@ def test_frame_shows_what_the_clip_takes(
     assert found.region["x"] / found.recording["width"] == pytest.approx(taken, abs=0.005)
 
 
+@pytest.mark.exhaustive
 def test_ready_clip_offers_its_link(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -24,6 +24,7 @@ from tests.support.waiting import until
 BEFORE_MIDNIGHT = datetime(2026, 11, 28, 23, 59, 33, 700_000, UTC)
 
 
+@pytest.mark.exhaustive
 def test_camera_is_cut_by_the_clock_over_midnight(tmp_path: Path) -> None:
     store = tmp_path / "data" / "store"
     frigate(store / "frigate", started=BEFORE_MIDNIGHT)

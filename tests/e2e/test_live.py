@@ -108,6 +108,7 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path) -> None:
         assert caught.value.code == "invalid_time_range"
 
 
+@pytest.mark.exhaustive
 def test_clip_that_is_not_recorded_in_time_fails_or_is_clamped(tmp_path: Path) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     with engine(tmp_path) as (api, recorder):
@@ -144,6 +145,7 @@ def test_clip_that_is_not_recorded_in_time_fails_or_is_clamped(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", cases(["folder", "s3"], ["s3"]))
+@pytest.mark.exhaustive
 def test_tracks_of_a_master_playlist_grow_at_different_times(
     kind: str, tmp_path: Path, s3: S3Server, bucket: str
 ) -> None:
@@ -172,6 +174,7 @@ def test_tracks_of_a_master_playlist_grow_at_different_times(
         assert [number for _, number in seen] == list(range(100, 225))
 
 
+@pytest.mark.exhaustive
 def test_silence_ends_a_recording_without_its_missing_segments(tmp_path: Path) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     with engine(tmp_path, CLIPENGINE_FAULT="outage:pace=10") as (api, recorder):
