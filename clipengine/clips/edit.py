@@ -62,7 +62,7 @@ class PlannedPart:
             "source": self.source,
             "start": str(self.start),
             "end": str(self.end),
-            "seek_index": self.seek_index and self.seek_index.between(self.start, self.end).model_dump(mode="json"),
+            "seek_index": self.own_seek_index and self.own_seek_index.model_dump(mode="json"),
             "texts": pack(self.texts),
             "burnt": pack(() if self.burnt is None else (self.burnt,)),
             "removed": self.removed.to_message(),
@@ -89,6 +89,11 @@ class PlannedPart:
             return replace(self, texts=tracks)
         drawn = (track.shown(self.start, self.kept_end) for track in tracks[:1])
         return replace(self, burnt=next((track for track in drawn if track.cues), None))
+
+    @property
+    def own_seek_index(self) -> SeekIndex | None:
+        """What of the seek index is needed to decode the part."""
+        return self.seek_index and self.seek_index.between(self.start, self.end)
 
     @property
     def kept_end(self) -> Fraction:
@@ -206,10 +211,7 @@ def chapters_of_parts(
     """Return the chapters of a clip in clip time. `made` has the actual start and end of each part."""
     return joined_chapters(
         [
-            (
-                cut_chapters(part.chapters, start, end, speed=speed),
-                (end - start) / speed,
-            )
+            (cut_chapters(part.chapters, start, end, speed=speed), (end - start) / speed)
             for part, (start, end) in zip(parts, made, strict=True)
         ]
     )

@@ -171,8 +171,7 @@ async def _shorten(
 async def _silences(
     call: Call[NoQuery, CreateClip], profile: Profile, part: PlannedPart, recording: Recording
 ) -> object:
-    seek_index = part.seek_index and part.seek_index.between(part.start, part.end)
-    preview = Preview(SILENCES, recording, silence_values(part, profile), seek_index)
+    preview = Preview(SILENCES, recording, silence_values(part, profile), part.own_seek_index)
     return json.loads(await preview_bytes(call, preview))
 
 
@@ -201,9 +200,7 @@ async def _plan_part(
         "is_first": int(number == 0),
         "is_last": int(number == len(parts) - 1),
     }
-    preview = Preview(
-        PLAN, recordings[part.source], values, part.seek_index and part.seek_index.between(part.start, part.end)
-    )
+    preview = Preview(PLAN, recordings[part.source], values, part.own_seek_index)
     made: dict[str, Any] = json.loads(await preview_bytes(call, preview))
     return _without_removed(made, part, profile) if part.removed.spans else made
 

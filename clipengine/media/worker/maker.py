@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Profile
@@ -112,28 +112,32 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], descriptors: list[in
     return {"type": "result", "cut": report.model_dump(mode="json")}, poster or b""
 
 
+_Found = TypeVar("_Found")
+
+
 def _snap(job: dict[str, Any], sources: Sequence[JobSource]) -> Result:
-    facts = [SourceFacts.model_validate(each) for each in job["facts"]]
-    cuts, bytes_read = [], 0
-    for part in job["parts"]:
-        number = part["source"]
-        found, read = snap_part(sources[number], facts[number], part, threads=job["threads"])
-        cuts.append([None if moment is None else str(moment) for moment in found])
-        bytes_read += read
-    bytes_read -= sum(source.bytes_known for source in sources)
-    return {"type": "result", "snap": {"cuts": cuts, "bytes_read": max(0, bytes_read)}}, b""
+    found, bytes_read = _search_parts(job, sources, snap_part)
+    cuts = [[None if moment is None else str(moment) for moment in each] for each in found]
+    return {"type": "result", "snap": {"cuts": cuts, "bytes_read": bytes_read}}, b""
 
 
 def _silences(job: dict[str, Any], sources: Sequence[JobSource]) -> Result:
+    found, bytes_read = _search_parts(job, sources, part_silences)
+    return {"type": "result", "silences": {"parts": found, "bytes_read": bytes_read}}, b""
+
+
+def _search_parts(
+    job: dict[str, Any], sources: Sequence[JobSource], search: Callable[..., tuple[_Found, int]]
+) -> tuple[list[_Found], int]:
+    """Return what is found in each part, and the number of bytes that were read of the sources."""
     facts = [SourceFacts.model_validate(each) for each in job["facts"]]
     found, bytes_read = [], 0
     for part in job["parts"]:
         number = part["source"]
-        silences, read = part_silences(sources[number], facts[number], part, threads=job["threads"])
-        found.append(silences)
+        each, read = search(sources[number], facts[number], part, threads=job["threads"])
+        found.append(each)
         bytes_read += read
-    bytes_read -= sum(source.bytes_known for source in sources)
-    return {"type": "result", "silences": {"parts": found, "bytes_read": max(0, bytes_read)}}, b""
+    return found, max(0, bytes_read - sum(source.bytes_known for source in sources))
 
 
 def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:

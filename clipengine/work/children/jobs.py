@@ -172,13 +172,13 @@ def searched_seconds(snap: Snap | None, parts: int) -> float:
     return 0.0 if snap is None else parts * 2 * (2 * snap.within_seconds + _SNAP_FLOOR_SECONDS)
 
 
-def silences_job(encoding: Encoding, profile: Profile, parts: Sequence[PlannedPart], *, searched: float = 0.0) -> Job:
+def silences_job(encoding: Encoding, profile: Profile, parts: Sequence[PlannedPart], *, searched: float) -> Job:
     """Return the job that finds the silences of the parts. The same child then cuts the clip, see `snap_job`."""
-    cut = cut_job(encoding, profile, parts, poster=False, searched=searched + float(_length(parts)))
+    cut = cut_job(encoding, profile, parts, poster=False, searched=searched)
     values = [
         {
             "source": part.source,
-            "seek_index": part.seek_index and part.seek_index.between(part.start, part.end).model_dump(mode="json"),
+            "seek_index": part.own_seek_index and part.own_seek_index.model_dump(mode="json"),
             **silence_values(part, profile),
         }
         for part in parts
@@ -188,28 +188,25 @@ def silences_job(encoding: Encoding, profile: Profile, parts: Sequence[PlannedPa
 
 
 def silence_values(part: PlannedPart, profile: Profile) -> dict[str, str | int]:
-    """Return the values with which a child finds the silences of a part: those of the tracks as in `snap_values`."""
-    tracks = kept_tracks(profile, part.facts.audio) or part.facts.audio
-    return {
-        "start": str(part.start),
-        "end": str(min(part.end, part.facts.duration)),
-        "tracks": ",".join(str(track.index) for track in tracks),
-    }
+    """Return the values with which a child finds the silences of a part."""
+    end = min(part.end, part.facts.duration)
+    return {"start": str(part.start), "end": str(end), "tracks": _heard_tracks(part, profile)}
 
 
 def snap_values(snap: Snap, part: PlannedPart, profile: Profile) -> dict[str, str | int]:
-    """Return the values with which a child finds the moments near the cuts of a part.
-
-    Silence is that of the audio tracks that the clip keeps, or of all if it keeps none.
-    """
-    tracks = kept_tracks(profile, part.facts.audio) or part.facts.audio
+    """Return the values with which a child finds the moments near the cuts of a part."""
     return {
         "to": snap.to,
         "within": str(snap.within),
         "start": str(part.start),
         "end": str(part.end),
-        "tracks": ",".join(str(track.index) for track in tracks),
+        "tracks": _heard_tracks(part, profile),
     }
+
+
+def _heard_tracks(part: PlannedPart, profile: Profile) -> str:
+    """Return the audio tracks whose silences count: those that the clip keeps, or all if it keeps none."""
+    return ",".join(str(track.index) for track in kept_tracks(profile, part.facts.audio) or part.facts.audio)
 
 
 def cut_job(

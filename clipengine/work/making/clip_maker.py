@@ -75,7 +75,6 @@ class MadeClip:
     """The verified file of a clip. `tracks` are its transcripts, in clip time."""
 
     parts: Sequence[PlannedPart]
-
     cut: CutReport
     profile: Profile
     poster: bytes
@@ -218,6 +217,7 @@ class ClipMaker:
             snapped.parts,
             making.profile,
             encoding=self._encoding,
+            searched=self._searched(making, snapped),
             spoken=making.texts.spoken,
             run=lambda job: encoder.run(job, keep=True)[0],
         )

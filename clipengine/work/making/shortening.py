@@ -20,10 +20,13 @@ def shorten_parts(
     profile: Profile,
     *,
     encoding: Encoding,
+    searched: float,
     spoken: Callable[[PlannedPart], TextTrack | None],
     run: Callable[[Job], Message],
 ) -> Shortened:
     """Return the parts without their pauses and fillers, if requested. `run` does a job in the child of the clip.
+
+    `searched` are the seconds that the child searches before it cuts the clip.
 
     Raises VerificationFailed if the child's report is not valid, and its other errors.
     """
@@ -32,5 +35,7 @@ def shorten_parts(
     words = [spoken(part) for part in parts]
     if "silence" not in without:
         return shorten(without, parts, profile, [()] * len(parts), words)
-    report = SilenceReport.of(run(silences_job(encoding, profile, parts)).get("silences"), len(parts))
+    report = SilenceReport.of(
+        run(silences_job(encoding, profile, parts, searched=searched)).get("silences"), len(parts)
+    )
     return replace(shorten(without, parts, profile, report.silences, words), bytes_read=report.bytes_read)
