@@ -22,6 +22,7 @@ from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetM
 from clipengine.clips.clip import Recording
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
 from clipengine.clips.suggested import suggest
+from clipengine.clips.texts.cues import Cue
 from clipengine.errors import (
     Busy,
     DecoderCrashed,
@@ -101,18 +102,20 @@ async def get_moments(call: Call[GetMoments, NoBody]) -> Response:
 async def _suggestions(call: Call[GetMoments, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
 
-    def work() -> Response:
-        transcript, facts = _transcript(call), recording.facts
-        found = suggest(
-            call.ledger.transcripts.cues(transcript),
-            duration_ms=int(duration * 1000),
-            chapters=facts.chapter_list if facts else (),
-            keywords=call.engine.settings.suggestions.keywords,
-            limit=call.query.limit,
-        )
-        return json_response({"language": transcript.language, "data": [asdict(each) for each in found]})
+    def read() -> tuple[str, list[Cue]]:
+        transcript = _transcript(call)
+        return transcript.language, call.ledger.transcripts.cues(transcript)
 
-    return await call.in_session(work)
+    language, cues = await call.in_session(read)
+    found = await run_in_threadpool(
+        suggest,
+        cues,
+        duration_ms=int(duration * 1000),
+        chapters=recording.facts.chapter_list if recording.facts else (),
+        keywords=call.engine.settings.suggestions.keywords,
+        limit=call.query.limit,
+    )
+    return json_response({"language": language, "data": [asdict(each) for each in found]})
 
 
 def _transcript(call: Call[GetMoments, NoBody]) -> Transcript:
