@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 from clipengine.recordings.discovery import clean_name, is_of_clip
@@ -58,7 +58,6 @@ class FolderRules:
 
     def __init__(self, rules: Sequence[FolderRule] = ()) -> None:
         self._rules = rules
-        self._found: dict[tuple[int, str | None, date | None], RuledFolder] = {}
 
     @property
     def folders(self) -> list[str]:
@@ -66,7 +65,7 @@ class FolderRules:
 
     def owner(self, key: str) -> RuledFolder | None:
         """Return the folder to which a file belongs, or None. Clips of ours belong to none."""
-        for number, rule in enumerate(self._rules):
+        for rule in self._rules:
             if not key.startswith(rule.folder):
                 continue
             group = rule.names.group_of(key[len(rule.folder) :])
@@ -74,13 +73,11 @@ class FolderRules:
                 continue
             if "clip" in key and is_of_clip(PurePosixPath(key)):
                 continue
-            known = self._found.get((number, *group))
-            if known is None:
-                known = self._found[(number, *group)] = _ruled(rule, *group)
-            return known
+            return _ruled(rule, *group)
         return None
 
 
+@lru_cache(maxsize=10_000)
 def _ruled(rule: FolderRule, camera: str | None, day: date | None) -> RuledFolder:
     source = FolderSource(rule.folder, rule.pattern, rule.timezone, camera, None if day is None else day.isoformat())
     series = rule.series.replace("{camera}", camera or "") or camera or ""
