@@ -134,7 +134,12 @@ def _placed_files(
 def is_written_out(source: FolderSource, growth: Growth, silent_for: float) -> bool:
     """Return True if no more files are expected: the day is over, and none was added for a while."""
     is_over = source.day_ends is None or now_ms() >= source.day_ends
-    return is_over and silent_for > max(SILENCE_SECONDS, float(3 * growth.longest))
+    return is_over and silent_for > longest_silence(growth)
+
+
+def longest_silence(growth: Growth) -> float:
+    """Return the seconds without an addition after which a recording that is still written counts as ended."""
+    return max(float(SILENCE_SECONDS), float(3 * growth.longest))
 
 
 @dataclass(frozen=True)

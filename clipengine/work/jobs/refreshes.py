@@ -51,6 +51,7 @@ from clipengine.work.children.running import RunningChildren
 from clipengine.work.jobs.piece_probe import (
     SILENCE_SECONDS,
     is_written_out,
+    longest_silence,
     read_added_files,
     scans_of,
     with_sizes,
@@ -63,8 +64,8 @@ log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 2
 _USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
-_UNWATCHED_SECONDS = 60  # between the listings of a folder that nobody asks for
-_LONGEST_FILE_SECONDS = 20  # a folder is listed at least twice as often if somebody waits
+_UNWATCHED_SECONDS = 60  # between the listings of a folder without requests for it
+_LONGEST_FILE_SECONDS = 20  # a folder is listed at least twice as often if a request waits
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
 _MOST_LISTED = 200  # pieces that are not measured yet
 _MOST_FOLLOWED = 10_000  # recordings
@@ -184,10 +185,11 @@ class Refresher(Jobs[Refresh]):
         new = len(listed.times)
         if new:
             followed.grown_at = time.monotonic()
-        silent_for = (time.monotonic() - followed.grown_at) / self.faults.scale_delay(1000) * 1000
         if known + new > MAX_FILES:
             self._warn(item, followed, f"it ends, because its folder has more than {MAX_FILES} files")
-        ended = item.ending or known + new > MAX_FILES or is_written_out(source, item.growth, silent_for)
+        ended = (
+            item.ending or known + new > MAX_FILES or is_written_out(source, item.growth, self._silent_for(followed))
+        )
         if ended and known + new <= MAX_FILES:
             listed = read_folder(self._store, source, after=after)  # also one that was still written
         added = self._measure_if_any(item, followed, listed, ended=ended)
@@ -278,8 +280,11 @@ class Refresher(Jobs[Refresh]):
         followed.warned = True
 
     def _is_silent(self, item: Refresh, followed: _Followed) -> bool:
-        longest = max(float(SILENCE_SECONDS), float(3 * item.growth.longest))
-        return time.monotonic() - followed.grown_at > self.faults.scale_delay(round(longest * 1000)) / 1000
+        return self._silent_for(followed) > longest_silence(item.growth)
+
+    def _silent_for(self, followed: _Followed) -> float:
+        """Return the seconds since something was added, on the clock that tests speed up."""
+        return (time.monotonic() - followed.grown_at) / self.faults.scale_delay(1000) * 1000
 
     def _next_at(self, item: Refresh, followed: _Followed) -> int:
         """Return the time of the next refresh: after a target duration, or half of it if a request waits."""
