@@ -15,7 +15,7 @@ from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.file_server import serve_folder
 from tests.support.page import held, opened, row, until
-from tests.support.s3 import S3Server
+from tests.support.s3 import S3Server, s3_settings
 from tests.support.server import RunningServer, running_server
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
@@ -123,15 +123,7 @@ def test_shared_clip_plays_from_a_store_with_links(
     browser: Any, s3: S3Server, bucket: str, film: Film, tmp_path: Path
 ) -> None:
     """The policy of the page allows the origin of the store, and a revoked link leads nowhere."""
-    environ = {
-        "CLIPENGINE_STORAGE__KIND": "s3",
-        "CLIPENGINE_STORAGE__ENDPOINT": s3.endpoint,
-        "CLIPENGINE_STORAGE__BUCKET": bucket,
-        "CLIPENGINE_STORAGE__REGION": s3.region,
-        "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
-        "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
-    }
-    with running_server(tmp_path / "data", env=environ) as server:
+    with running_server(tmp_path / "data", env=s3_settings(s3, bucket)) as server:
         client = server.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
         clip = client.clips.create(meeting.recording_id, "stored elsewhere", 0.2, 1.7).wait().raise_for_error()

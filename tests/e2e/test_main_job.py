@@ -15,22 +15,15 @@ from minio import Minio
 from standardwebhooks import Webhook
 
 from tests.support.receiver import Receiver
-from tests.support.s3 import S3Server
+from tests.support.s3 import S3Server, s3_settings
 from tests.support.server import running_server
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def _settings(s3: S3Server, bucket: str, url: str) -> dict[str, str]:
-    return {
-        "CLIPENGINE_STORAGE__KIND": "s3",
-        "CLIPENGINE_STORAGE__ENDPOINT": s3.endpoint,
-        "CLIPENGINE_STORAGE__BUCKET": bucket,
-        "CLIPENGINE_STORAGE__REGION": s3.region,
-        "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
-        "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
-        "CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "{url}", secret = "{SECRET}"}}]',
-    }
+    endpoints = f'[{{url = "{url}", secret = "{SECRET}"}}]'
+    return s3_settings(s3, bucket) | {"CLIPENGINE_WEBHOOKS__ENDPOINTS": endpoints}
 
 
 def test_clip_is_cut_uploaded_and_announced(s3: S3Server, bucket: str, film: Path, tmp_path: Path) -> None:

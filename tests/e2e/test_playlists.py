@@ -15,7 +15,7 @@ from clipengine.client import ApiError, Client
 from tests.films.picture import read_number
 from tests.films.reader import read_clip
 from tests.support.playlists import pad_segments, ts_playlist
-from tests.support.s3 import S3Server
+from tests.support.s3 import S3Server, s3_settings
 from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.waiting import until
@@ -59,16 +59,7 @@ class Bucket:
 
 @contextmanager
 def engine(tmp_path: Path, s3: S3Server | None, bucket: str) -> Iterator[tuple[Client, Bucket]]:
-    env = {}
-    if s3 is not None:
-        env = {
-            "CLIPENGINE_STORAGE__KIND": "s3",
-            "CLIPENGINE_STORAGE__ENDPOINT": s3.endpoint,
-            "CLIPENGINE_STORAGE__BUCKET": bucket,
-            "CLIPENGINE_STORAGE__REGION": s3.region,
-            "CLIPENGINE_STORAGE__ACCESS_KEY": s3.access_key,
-            "CLIPENGINE_STORAGE__SECRET_KEY": s3.secret_key,
-        }
+    env = {} if s3 is None else s3_settings(s3, bucket)
     with running_server(tmp_path / "data", env=env) as server, server.client() as api:
         yield api, Bucket(tmp_path, s3, bucket)
 
