@@ -25,6 +25,7 @@ from tests.films.catalogue import Shelf
 from tests.films.cutting import cut, cut_file, cut_parts
 from tests.films.film import Film
 from tests.support.animations import AnimationReading, read_animation
+from tests.support.ffmpeg import run_ffmpeg
 
 CONTAINERS = ("gif", "webp")
 _START, _END = Fraction(1407, 1000), Fraction(4)
@@ -179,7 +180,7 @@ def test_noise_in_a_gif_is_as_near_as_with_the_ffmpeg_command(tmp_path: Path) ->
     cut_file(film, Fraction(0), Fraction(2, 5), tmp_path / "clip.gif", _profile("gif", fps=25))
     scaled = "scale=in_color_matrix=bt709:out_range=full:sws_flags=accurate_rnd+full_chroma_int,format=bgra"
     graph = f"{scaled},split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=none"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", str(film), "-filter_complex", graph, str(theirs)], check=True)
+    run_ffmpeg("-v", "error", "-i", film, "-filter_complex", graph, theirs)
 
     def error(path: Path) -> float:
         shown = read_animation(path).frames

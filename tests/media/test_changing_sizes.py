@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from clipengine.recordings.facts import SourceFacts
 from scripts.fuzz_bitstream import encode_with
 from tests.films.cutting import DEFAULT, SMART, Clip, cut_file, cut_parts, facts_of
 from tests.support.changing_sizes import Run, write_changing
+from tests.support.ffmpeg import run_ffmpeg
 from tests.support.patches import read_pixels
 from tests.support.selection import cases
 
@@ -214,9 +214,9 @@ def _write_broadcast(path: Path, codec: str, ratios: tuple[Fraction, ...]) -> No
             part = path.with_suffix(f".{number}.ts")
             box = f"drawbox=(iw-w)/2:(ih-h)/2:{round(72 / ratio)}:72:white:fill"
             picture = f"color=gray:180x144:25,{box},setsar={ratio}"
-            command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-t", "2", "-c:v", codec, "-bf", "2"]
+            command = ["-v", "error", "-f", "lavfi", "-i", picture, "-t", "2", "-c:v", codec, "-bf", "2"]
             command += ["-b:v", "2M", "-pix_fmt", "yuv420p", "-output_ts_offset", str(2 * number), str(part)]
-            subprocess.run(command, check=True, timeout=300)
+            run_ffmpeg(*command)
             joined.write(part.read_bytes())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from clipengine.media.output.writer import ClipWriter
 from clipengine.recordings.facts import MAX_CHAPTER_TITLE, MAX_CHAPTERS, ChapterFacts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, cut_parts, facts_of
+from tests.support.ffmpeg import run_ffprobe
 
 PROFILES = {
     "mp4": Profile(preset="ultrafast"),
@@ -56,8 +56,7 @@ def recording(shelf: Shelf, tmp_path: Path) -> Path:
 
 def shown(path: Path) -> list[tuple[float, float, str]]:
     """Return the chapters as ffprobe reads them."""
-    command = ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", path]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["chapters"]
+    found = json.loads(run_ffprobe("-show_chapters", path))["chapters"]
     return [
         (round(float(each["start_time"]), 3), round(float(each["end_time"]), 3), each["tags"]["title"])
         for each in found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.films.judge import judge_part
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.films.reader import read_clip
 from tests.films.reel import film, write
+from tests.support.ffmpeg import run_ffprobe
 
 _VIDEO = VideoPart(every(25, 4), Fraction(25), gop=50, width=90, height=160, metadata={"language": "fra"})
 _SECOND = VideoPart(every(25, 4), Fraction(25), gop=50, first_number=5000)
@@ -88,8 +88,7 @@ def _jpeg() -> bytes:
 
 
 def _shown(path: Path) -> Any:
-    command = ["ffprobe", "-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters", path]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return json.loads(run_ffprobe("-show_format", "-show_streams", "-show_chapters", path))
 
 
 @pytest.mark.parametrize(

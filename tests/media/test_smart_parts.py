@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.films.reel import film as read_film
 from tests.films.reel import write
 from tests.media.test_chapters import CHAPTERS, shown, with_chapters
 from tests.media.test_subtitles import TRACKS
+from tests.support.ffmpeg import run_ffmpeg
 from tests.support.selection import cases
 
 F = Fraction
@@ -54,8 +54,8 @@ def faults(parts: list[tuple[Film, Fraction, Fraction]], clip: Clip) -> list[str
 
 def complaints(path: Path) -> list[str]:
     """Return what FFmpeg says while it decodes the file strictly, without what its output cannot hold."""
-    command = ["ffmpeg", "-v", "warning", "-xerror", "-err_detect", "explode", "-i", path, "-f", "null", "-"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+    options = ["-v", "warning", "-xerror", "-err_detect", "explode"]
+    said = run_ffmpeg(*options, "-i", path, "-f", "null", "-", check=False).stderr.decode().splitlines()
     return [line for line in said if not line.startswith("[null @")]
 
 

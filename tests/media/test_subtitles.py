@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +33,7 @@ from clipengine.timecode import parse_time
 from clipengine.work.children.jobs import probe_texts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, cut_parts
+from tests.support.ffmpeg import run_ffmpeg, run_ffprobe
 
 CUES = (
     Cue(0, 900, "before the clip"),
@@ -73,14 +73,13 @@ def recording(shelf: Shelf) -> Path:
 
 
 def probed(path: Path, *entries: str) -> Any:
-    command = ["ffprobe", "-v", "error", "-of", "json", *entries, path]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return json.loads(run_ffprobe(*entries, path))
 
 
 def read_texts(path: Path, track: int) -> list[tuple[float, float, str]]:
     """Return the texts of a track as ffmpeg reads them, on the timeline of the clip."""
-    command = ["ffmpeg", "-v", "error", "-i", path, "-map", f"0:s:{track}", "-f", "srt", "-"]
-    text = subprocess.run(command, check=True, capture_output=True).stdout.decode().replace("\r\n", "\n")
+    printed = run_ffmpeg("-v", "error", "-i", path, "-map", f"0:s:{track}", "-f", "srt", "-").stdout
+    text = printed.decode().replace("\r\n", "\n")
     # ffmpeg moves everything by the priming samples of the audio, which precede 0.
     moved = max(0.0, -float(probed(path, "-show_entries", "format=start_time")["format"]["start_time"]))
     found = []

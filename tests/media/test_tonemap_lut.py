@@ -17,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 
 from clipengine.media.video.tonemap_lut import HLG, PIXEL_FORMAT, PQ, ToneMapper, light_to_pq
 from tests.films.cutting import cut_file
+from tests.support.ffmpeg import run_ffmpeg
 from tests.support.selection import cases
 
 _FULL = 2
@@ -94,8 +95,8 @@ def test_clip_of_hdr_looks_like_zscale_would_show_it(request: pytest.FixtureRequ
         frame = next(container.decode(video=0))
     width, height = 160, 160 * frame.height // frame.width
     shown = VideoReformatter().reformat(frame, width, height, "rgb24", interpolation=0x20).to_ndarray() / 255
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-vf", _ZSCALE.format(width=width, height=height)]
-    made = subprocess.run([*command, "-frames:v", "1", "-f", "rawvideo", "-"], capture_output=True, check=True).stdout
+    options = ["-vf", _ZSCALE.format(width=width, height=height), "-frames:v", "1", "-f", "rawvideo"]
+    made = run_ffmpeg("-v", "error", "-i", path, *options, "-").stdout
     reference = np.frombuffer(made, np.uint8).reshape(height, width, 3) / 255
     # Measured: means 0.01 to 0.03 apart, pictures 0.01 to 0.04. Before: 0.11 darker (PQ), 0.06 brighter (HLG).
     assert abs(shown.mean() - reference.mean()) < 0.04

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageSequence
 
 from tests.films.film import BT601, BT709, BT2020, HLG, PQ, Tags
+from tests.support.ffmpeg import run_ffmpeg
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -105,9 +105,9 @@ def read_pixels(path: Path, *, at: float = 0.0) -> Pixels:
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         width, height = video.width, video.height
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-vf", f"select=gte(t\\,{at - 0.001})", "-frames:v", "1"]
+    command = ["-v", "error", "-i", str(path), "-vf", f"select=gte(t\\,{at - 0.001})", "-frames:v", "1"]
     command += ["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    data = subprocess.run(command, check=True, capture_output=True, timeout=300).stdout
+    data = run_ffmpeg(*command).stdout
     return np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
