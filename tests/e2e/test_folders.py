@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,21 +14,22 @@ import pytest
 from clipengine.client import Client
 from tests.films.parts import every
 from tests.films.reader import read_clip
-from tests.support.cameras import FRIGATE, VIDEO, frigate, segments
-from tests.support.s3 import S3Server, s3_settings
-from tests.support.selection import cases
+from tests.support.cameras import AUDIO, FRIGATE, VIDEO, frigate, segments
 from tests.support.server import running_server
+from tests.support.stored import Objects, objects
 from tests.support.waiting import until
+
+__all__ = ["objects"]  # a fixture
 
 BEFORE_MIDNIGHT = datetime(2026, 11, 28, 23, 59, 33, 700_000, UTC)
 
 
 @pytest.mark.exhaustive
-def test_camera_is_cut_by_the_clock_over_midnight(tmp_path: Path) -> None:
-    store = tmp_path / "data" / "store"
-    frigate(store / "frigate", started=BEFORE_MIDNIGHT)
-    shutil.rmtree(store / "frigate" / "raw")
-    with running_server(tmp_path / "data") as server, server.client() as api:
+def test_camera_is_cut_by_the_clock_over_midnight(tmp_path: Path, objects: Objects) -> None:
+    frigate(tmp_path / "made", started=BEFORE_MIDNIGHT)
+    shutil.rmtree(tmp_path / "made" / "raw")
+    objects.put_files(tmp_path / "made", "frigate")
+    with running_server(tmp_path / "data", env=objects.env) as server, server.client() as api:
         days = [
             api.recordings.add_folder("frigate/", FRIGATE, camera="front", day=day)
             for day in ("2026-11-28", "2026-11-29")
@@ -61,7 +61,7 @@ def test_camera_is_cut_by_the_clock_over_midnight(tmp_path: Path) -> None:
         listed = api.recordings.pieces(second.recording_id)
         assert all(each["key"].startswith("frigate/2026-11-29/00/front/") for each in listed.pieces)
         api.recordings.delete(second.recording_id, object=True)
-        assert all((store / each["key"]).exists() for each in listed.pieces)
+        assert {each["key"] for each in listed.pieces} <= {*objects.keys("frigate")}
 
 
 def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | None]]:
@@ -71,8 +71,7 @@ def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | Non
     return [(float(time), seen.number) for time, seen in read_clip(path).frames]
 
 
-@pytest.mark.parametrize("kind", cases(["folder", "s3"], ["folder"]))
-def test_folder_of_a_rule_is_cut_while_it_is_written(kind: str, tmp_path: Path, s3: S3Server, bucket: str) -> None:
+def test_folder_of_a_rule_is_cut_while_it_is_written(tmp_path: Path, objects: Objects) -> None:
     today = datetime.now(UTC).replace(hour=12, minute=0, second=0)
     frigate(tmp_path / "made", started=today)
     written = sorted((tmp_path / "made").glob("2*/*/front/*.mp4"))
@@ -85,16 +84,9 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(kind: str, tmp_path: Path, 
     }
 
     def put(number: int, data: bytes | None = None) -> None:
-        data = written[number].read_bytes() if data is None else data
-        if kind == "s3":
-            s3.client.put_object(bucket, keys[number], io.BytesIO(data), len(data))
-            return
-        path = tmp_path / "data" / "store" / keys[number]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        objects.put(keys[number], written[number].read_bytes() if data is None else data)
 
-    env |= s3_settings(s3, bucket) if kind == "s3" else {}
-    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
+    with running_server(tmp_path / "data", env=env | objects.env) as server, server.client() as api:
         for number in range(3):
             put(number)
         until(lambda: api.recordings.list(series="front").data, seconds=60)
@@ -110,7 +102,7 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(kind: str, tmp_path: Path, 
         waiting = api.clips.create(id, "later", safe - 2, safe + 20)
         assert waiting.step == "waiting"
         first = [frames(api, each.clip_id, tmp_path / "a.mp4") for each in live]
-        if kind == "folder":
+        if objects.kind == "folder":
             put(3, b"begun")
         for number in (3, 4):
             put(number)
@@ -135,8 +127,8 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(kind: str, tmp_path: Path, 
         clip = api.clips.get(again.clip_id)
         assert clip.result is not None
         assert clip.result.bytes_read < sum(path.stat().st_size for path in written)
-        if kind == "s3":
-            s3.client.remove_object(bucket, keys[1])
+        if objects.kind == "s3":
+            objects.remove(keys[1])
             missed, kept = api.clips.create(id, "missed", 12, 14), api.clips.create(id, "kept", 2, 4)
             failed = api.clips.wait(missed.clip_id, timeout=300).error
             assert failed is not None
@@ -145,17 +137,17 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(kind: str, tmp_path: Path, 
 
 
 @pytest.mark.exhaustive
-def test_day_of_8640_files_is_a_recording(tmp_path: Path) -> None:
-    made = segments(tmp_path / "made", video=replace(VIDEO, times=every(5, 60), fps=Fraction(5), gop=10))[1:5]
+def test_day_of_8640_files_is_a_recording(tmp_path: Path, objects: Objects) -> None:
+    audio = replace(AUDIO, bit_rate=16_000, layout="mono")
+    video = replace(VIDEO, times=every(5, 60), fps=Fraction(5), gop=10)
+    made = segments(tmp_path / "made", video=video, audio=audio)[1:5]
     midnight = datetime(2026, 11, 28, tzinfo=UTC)
-    for number in range(8640):
-        name = (midnight + timedelta(seconds=10 * number)).strftime(FRIGATE.replace("{camera}", "front"))
-        path = tmp_path / "data" / "store" / "frigate" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.hardlink_to(made[number % 4].path)
+    times = [midnight + timedelta(seconds=10 * number) for number in range(8640)]
+    names = [time.strftime(FRIGATE.replace("{camera}", "front")) for time in times]
+    objects.put_many({f"frigate/{name}": made[number % 4].path for number, name in enumerate(names)})
     rule = f'[{{folder = "frigate/", pattern = "{FRIGATE}"}}]'
     env = {"CLIPENGINE_FOLDERS": rule, "CLIPENGINE_WATCH__SETTLE_SECONDS": "1"}
-    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
+    with running_server(tmp_path / "data", env=env | objects.env) as server, server.client() as api:
         until(lambda: api.recordings.list().data, seconds=60)
         recording = api.recordings.wait(api.recordings.list().data[0].recording_id, timeout=500)
         assert recording.status == "complete", recording.error

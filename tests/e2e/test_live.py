@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ import pytest
 from clipengine.client import ApiError, Client
 from tests.films.reader import read_clip
 from tests.support.playlists import first_segments, separate_audio, ts_playlist
-from tests.support.s3 import S3Server, s3_settings
-from tests.support.selection import cases
 from tests.support.server import running_server
+from tests.support.stored import Objects, objects
 from tests.support.waiting import until
+
+__all__ = ["objects"]  # a fixture
 
 KEY = "live/index.m3u8"
 
@@ -27,9 +27,7 @@ class Recorder:
     """A recorder that writes the segments of finished playlists, one after the other."""
 
     made: Path
-    store: Path
-    s3: S3Server | None = None
-    bucket: str = ""
+    objects: Objects
 
     def write(self, count: int, *, ended: bool = False, names: tuple[str, ...] = ("index",), late: str = "") -> None:
         """Store so many segments of each playlist, but the `late` one, and then the playlists that list them."""
@@ -43,21 +41,13 @@ class Recorder:
             self.put(f"{name}.m3u8", text.encode())
 
     def put(self, name: str, data: bytes | None = None) -> None:
-        data = (self.made / name).read_bytes() if data is None else data
-        if self.s3 is not None:
-            self.s3.client.put_object(self.bucket, f"live/{name}", io.BytesIO(data), len(data))
-            return
-        path = self.store / "live" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_bytes() != data:
-            path.with_suffix(".tmp").write_bytes(data)
-            path.with_suffix(".tmp").replace(path)
+        self.objects.put(f"live/{name}", (self.made / name).read_bytes() if data is None else data)
 
 
 @contextmanager
-def engine(tmp_path: Path, **env: str) -> Iterator[tuple[Client, Recorder]]:
-    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
-        yield api, Recorder(tmp_path / "made", tmp_path / "data" / "store")
+def engine(tmp_path: Path, objects: Objects, **env: str) -> Iterator[tuple[Client, Recorder]]:
+    with running_server(tmp_path / "data", env=env | objects.env) as server, server.client() as api:
+        yield api, Recorder(tmp_path / "made", objects)
 
 
 def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | None]]:
@@ -65,9 +55,9 @@ def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | Non
     return [(float(time), seen.number) for time, seen in read_clip(path).frames]
 
 
-def test_live_clip_equals_that_after_the_end(tmp_path: Path) -> None:
+def test_live_clip_equals_that_after_the_end(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
-    with engine(tmp_path) as (api, recorder):
+    with engine(tmp_path, objects) as (api, recorder):
         recorder.write(3)
         recording = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300)
         id = recording.recording_id
@@ -109,9 +99,9 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.exhaustive
-def test_clip_that_is_not_recorded_in_time_fails_or_is_clamped(tmp_path: Path) -> None:
+def test_clip_that_is_not_recorded_in_time_fails_or_is_clamped(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
-    with engine(tmp_path) as (api, recorder):
+    with engine(tmp_path, objects) as (api, recorder):
         recorder.write(3)
         id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
         soon = datetime.now(UTC) + timedelta(seconds=3)
@@ -144,16 +134,10 @@ def test_clip_that_is_not_recorded_in_time_fails_or_is_clamped(tmp_path: Path) -
             assert "end_clamped" in str(ended.result.warnings)
 
 
-@pytest.mark.parametrize("kind", cases(["folder", "s3"], ["s3"]))
 @pytest.mark.exhaustive
-def test_tracks_of_a_master_playlist_grow_at_different_times(
-    kind: str, tmp_path: Path, s3: S3Server, bucket: str
-) -> None:
+def test_tracks_of_a_master_playlist_grow_at_different_times(tmp_path: Path, objects: Objects) -> None:
     separate_audio(tmp_path / "made" / "index.m3u8")
-    env = s3_settings(s3, bucket) if kind == "s3" else {}
-    with engine(tmp_path, **env) as (api, recorder):
-        if kind == "s3":
-            recorder.s3, recorder.bucket = s3, bucket
+    with engine(tmp_path, objects) as (api, recorder):
         recorder.write(3, names=("video", "audio"))
         recorder.put("index.m3u8")
         id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
@@ -175,9 +159,9 @@ def test_tracks_of_a_master_playlist_grow_at_different_times(
 
 
 @pytest.mark.exhaustive
-def test_silence_ends_a_recording_without_its_missing_segments(tmp_path: Path) -> None:
+def test_silence_ends_a_recording_without_its_missing_segments(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
-    with engine(tmp_path, CLIPENGINE_FAULT="outage:pace=10") as (api, recorder):
+    with engine(tmp_path, objects, CLIPENGINE_FAULT="outage:pace=10") as (api, recorder):
         recorder.write(2)
         id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
         for name in ("index003.ts", "index005.ts"):
@@ -197,9 +181,9 @@ def test_silence_ends_a_recording_without_its_missing_segments(tmp_path: Path) -
 
 
 @pytest.mark.exhaustive
-def test_sliding_playlist_appends_and_a_shorter_one_is_ignored(tmp_path: Path) -> None:
+def test_sliding_playlist_appends_and_a_shorter_one_is_ignored(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
-    with engine(tmp_path) as (api, recorder):
+    with engine(tmp_path, objects) as (api, recorder):
         recorder.write(3)
         id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
         sliding = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{}\n"
@@ -221,17 +205,17 @@ def test_sliding_playlist_appends_and_a_shorter_one_is_ignored(tmp_path: Path) -
 
 
 @pytest.mark.outage
-def test_waiting_clips_survive_the_death_of_the_engine(tmp_path: Path) -> None:
+def test_waiting_clips_survive_the_death_of_the_engine(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
-    with running_server(tmp_path / "data") as server:
-        api, recorder = server.client(), Recorder(tmp_path / "made", tmp_path / "data" / "store")
+    with running_server(tmp_path / "data", env=objects.env) as server:
+        api, recorder = server.client(), Recorder(tmp_path / "made", objects)
         recorder.write(3)
         id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
         waiting = [api.clips.create(id, "x", 5.0, 9.0) for _ in range(3)]
         server.process.kill()
         server.process.wait()
     recorder.write(6)
-    with running_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data", env=objects.env) as server:
         api = server.client()
         for each in waiting:
             ended = api.clips.wait(each.clip_id, timeout=120)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,60 +14,25 @@ from clipengine.client import ApiError, Client
 from tests.films.picture import read_number
 from tests.films.reader import read_clip
 from tests.support.playlists import pad_segments, ts_playlist
-from tests.support.s3 import S3Server, s3_settings
-from tests.support.selection import cases
 from tests.support.server import running_server
+from tests.support.stored import Objects, objects
 from tests.support.waiting import until
+
+__all__ = ["objects"]  # a fixture
 
 KEY = "egress/r1/index.m3u8"
 
 
-class Bucket:
-    """Where the recordings of an engine are: a folder, or a bucket of S3."""
-
-    def __init__(self, folder: Path, s3: S3Server | None, bucket: str) -> None:
-        self._folder = folder / "data" / "store"
-        self._s3 = s3
-        self._bucket = bucket
-
-    def put(self, source: Path, prefix: str) -> None:
-        for path in sorted(source.iterdir()):
-            if self._s3 is not None:
-                self._s3.client.fput_object(self._bucket, f"{prefix}/{path.name}", str(path))
-            else:
-                target = self._folder / prefix
-                target.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, target / path.name)
-
-    def keys(self, prefix: str) -> list[str]:
-        if self._s3 is not None:
-            return [each.object_name for each in self._s3.client.list_objects(self._bucket, f"{prefix}/")]
-        return [f"{prefix}/{path.name}" for path in sorted((self._folder / prefix).iterdir())]
-
-    def read(self, key: str) -> bytes:
-        if self._s3 is not None:
-            return self._s3.client.get_object(self._bucket, key).read()
-        return (self._folder / key).read_bytes()
-
-    def remove(self, key: str) -> None:
-        if self._s3 is not None:
-            self._s3.client.remove_object(self._bucket, key)
-        else:
-            (self._folder / key).unlink()
-
-
 @contextmanager
-def engine(tmp_path: Path, s3: S3Server | None, bucket: str) -> Iterator[tuple[Client, Bucket]]:
-    env = {} if s3 is None else s3_settings(s3, bucket)
-    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
-        yield api, Bucket(tmp_path, s3, bucket)
+def engine(tmp_path: Path, objects: Objects) -> Iterator[Client]:
+    with running_server(tmp_path / "data", env=objects.env) as server, server.client() as api:
+        yield api
 
 
-@pytest.mark.parametrize("kind", cases(["folder", "s3"], ["folder"]))
-def test_playlist_is_registered_cut_and_deleted(kind: str, tmp_path: Path, s3: S3Server, bucket: str) -> None:
+def test_playlist_is_registered_cut_and_deleted(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
-    with engine(tmp_path, s3 if kind == "s3" else None, bucket) as (api, stored):
-        stored.put(tmp_path / "made", "egress/r1")
+    objects.put_files(tmp_path / "made", "egress/r1")
+    with engine(tmp_path, objects) as api:
         recording = api.recordings.wait(api.recordings.add(KEY).recording_id, timeout=300)
         assert recording.status == "complete", recording.error
         assert recording.media is not None
@@ -99,30 +63,29 @@ def test_playlist_is_registered_cut_and_deleted(kind: str, tmp_path: Path, s3: S
             api.clips.download(clip.clip_id, path)
             assert [seen.number for _, seen in read_clip(path).frames] == list(range(77, 203))
             assert clip.result.manifest_path is not None
-            manifest = json.loads(stored.read(clip.result.manifest_path))
+            manifest = json.loads(objects.read(clip.result.manifest_path))
             used = [each["key"] for each in manifest["recordings"][0]["pieces"]]
             assert {f"egress/r1/index00{number}.ts" for number in (1, 2, 3, 4)} <= set(used)
 
         with pytest.raises(ApiError, match="files") as caught:
             api.recordings.download(recording.recording_id, tmp_path / "whole.ts")
         assert caught.value.code == "recording_has_pieces"
-        assert len([key for key in stored.keys("egress/r1") if key.endswith(".ts")]) == 6
+        assert len([key for key in objects.keys("egress/r1") if key.endswith(".ts")]) == 6
         api.recordings.delete(recording.recording_id, object=True, pieces=True)
-        until(lambda: not [key for key in stored.keys("egress/r1") if key.endswith((".ts", ".m3u8"))])
+        until(lambda: not [key for key in objects.keys("egress/r1") if key.endswith((".ts", ".m3u8"))])
 
 
 @pytest.mark.exhaustive
-def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_path: Path) -> None:
+def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     pad_segments(tmp_path / "made")
-    with engine(tmp_path, None, "") as (api, stored):
-        stored.put(tmp_path / "made", "a")
+    objects.put_files(tmp_path / "made", "a")
+    with engine(tmp_path, objects) as api:
         recording = api.recordings.wait(api.recordings.add("a/index.m3u8").recording_id, timeout=300)
         assert recording.status == "complete", recording.error
         assert api.recordings.add("a/index.m3u8").recording_id == recording.recording_id
-        stored.remove("a/index001.ts")
-        (tmp_path / "made" / "index005.ts").write_bytes(b"other")
-        shutil.copy(tmp_path / "made" / "index005.ts", tmp_path / "data" / "store" / "a" / "index005.ts")
+        objects.remove("a/index001.ts")
+        objects.put("a/index005.ts", b"other")
         codes = []
         for start, end in ((4.5, 5.5), (1.0, 3.0), (10.2, 11.5)):
             made = api.clips.create(recording.recording_id, label="x", start_seconds=start, end_seconds=end)
@@ -132,10 +95,10 @@ def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_pat
 
 
 @pytest.mark.exhaustive
-def test_previews_show_the_pieces(tmp_path: Path) -> None:
+def test_previews_show_the_pieces(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
-    with engine(tmp_path, None, "") as (api, stored):
-        stored.put(tmp_path / "made", "a")
+    objects.put_files(tmp_path / "made", "a")
+    with engine(tmp_path, objects) as api:
         recording = api.recordings.wait(api.recordings.add("a/index.m3u8").recording_id, timeout=300)
         id = recording.recording_id
         api.recordings.frame(id, tmp_path / "frame.jpg", 7.1, width=160)
@@ -172,11 +135,11 @@ def numbers(path: Path, tiles: int) -> list[int | None]:
         ),
     ],
 )
-def test_playlist_that_cannot_be_used_fails_with_its_code(tmp_path: Path, key: str, text: str, code: str) -> None:
-    (tmp_path / "made").mkdir()
-    (tmp_path / "made" / Path(key).name).write_text(text)
-    with engine(tmp_path, None, "") as (api, stored):
-        stored.put(tmp_path / "made", str(Path(key).parent))
+def test_playlist_that_cannot_be_used_fails_with_its_code(
+    tmp_path: Path, objects: Objects, key: str, text: str, code: str
+) -> None:
+    objects.put(key, text.encode())
+    with engine(tmp_path, objects) as api:
         recording = api.recordings.wait(api.recordings.add(key).recording_id, timeout=300)
         assert recording.error is not None
         assert recording.error.code == code

@@ -17,7 +17,6 @@ from clipengine.errors import RecordingMissing, RecordingUnreadable
 from clipengine.media.probe_pieces import probe_files, scan_pieces
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
-from clipengine.settings import Settings
 from tests.films.film import Film
 from tests.films.judge import judge
 from tests.films.parts import AudioPart, VideoPart, every
@@ -25,9 +24,14 @@ from tests.films.reader import ClipReading, read_clip
 from tests.films.reel import film, write
 from tests.support.cameras import AUDIO, FRIGATE, MEDIAMTX, STARTED, VIDEO, frigate, mediamtx, segments
 from tests.support.selection import cases
+from tests.support.stored import store_kind, stored
+
+__all__ = ["store_kind"]  # a fixture
 
 F = Fraction
 FRONT = FRIGATE.replace("{camera}", "front")
+
+pytestmark = pytest.mark.usefixtures("store_kind")
 
 
 def cut(
@@ -35,7 +39,7 @@ def cut(
 ) -> tuple[ClipResult, ClipReading]:
     output = Path(str(source).partition("%")[0].partition("{")[0]).parent / "clip.mp4"
     clip = LocalClip([(F(start), F(end))], render=render, times=times)
-    made = cut_once(Settings(), str(source), output, clip, on_progress=lambda done: None)
+    made = cut_once(*stored(source), output, clip, on_progress=lambda done: None)
     return made, read_clip(output)
 
 
@@ -45,7 +49,7 @@ def numbers(reading: ClipReading) -> list[int]:
 
 def moved(source: Path) -> Film:
     """Return the film as the recording has it: the first frame is not at 0, because audio or dts begin before it."""
-    facts = read_facts(Settings(), str(source))
+    facts = read_facts(*stored(source))
     assert facts.video is not None
     lead = facts.video.first_frame
     assert lead is not None

@@ -19,7 +19,6 @@ from clipengine.clips.request import GapMode
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
 from clipengine.media.input.piece_run import _forgiven
 from clipengine.recordings.playlist import VariantChoice
-from clipengine.settings import Settings
 from tests.films.film import Film
 from tests.films.judge import judge
 from tests.films.parts import every
@@ -37,9 +36,14 @@ from tests.support.playlists import (
     stated,
     ts_playlist,
 )
+from tests.support.stored import store_kind, stored
+
+__all__ = ["store_kind"]  # a fixture
 
 F = Fraction
 WRAP = F(2**33, 90_000)
+
+pytestmark = pytest.mark.usefixtures("store_kind")
 
 
 def cut(
@@ -53,7 +57,7 @@ def cut(
 ) -> tuple[ClipResult, ClipReading]:
     output = path.with_name("clip.mp4")
     clip = LocalClip([(F(start), F(end))], render=render, gaps=gaps, variant=variant or VariantChoice())
-    made = cut_once(Settings(), str(path), output, clip, on_progress=lambda done: None)
+    made = cut_once(*stored(path), output, clip, on_progress=lambda done: None)
     return made, read_clip(output)
 
 
@@ -135,7 +139,7 @@ def test_byte_ranges_of_one_object_are_exact(tmp_path: Path) -> None:
 def test_audio_of_a_separate_playlist_is_exact(tmp_path: Path) -> None:
     film = separate_audio(tmp_path / "master.m3u8")
     check_exact(film, "3.1", "9.9", "smart")
-    facts = read_facts(Settings(), str(film.path))
+    facts = read_facts(*stored(film.path))
     assert (facts.container, facts.video is not None) == ("pieces", True)
     assert [track.language for track in facts.audio] == ["en"]
 
@@ -239,7 +243,7 @@ def test_pause_by_the_dates_of_a_playlist_is_held(tmp_path: Path) -> None:
     assert numbers(reading) == [*range(275, 300), *range(300, 326)]
     assert [text.split(":")[0] for text in made.warnings] == ["video_gap", "audio_gap_filled"]
     assert [float(reading.frames[number][0]) for number in (24, 25)] == [0.96, pytest.approx(6.0, abs=0.03)]
-    facts = read_facts(Settings(), str(tmp_path / "index.m3u8"))
+    facts = read_facts(*stored(tmp_path / "index.m3u8"))
     assert str(facts.creation_time) == "2026-11-28 12:00:00+00:00"
 
 

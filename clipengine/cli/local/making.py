@@ -25,7 +25,7 @@ from clipengine.clips.request import ClipRequest, GapMode, TimeRange
 from clipengine.clips.resolve import ClipSource, resolve_clip
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.errors import InvalidTimeRange, SettingsError
+from clipengine.errors import InvalidTimeRange, ObjectMissing, SettingsError
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
@@ -215,11 +215,6 @@ def read_facts(settings: Settings, source: str, variant: VariantChoice | None = 
     return probed.facts
 
 
-def is_pattern(source: str) -> bool:
-    """Return True if SOURCE is the pattern of a camera's files, and no file."""
-    return _PATTERN.search(source) is not None and "://" not in source and not Path(source).exists()
-
-
 @contextmanager
 def open_source(settings: Settings, source: str) -> Iterator[tuple[Store, ObjectReader | FolderSource]]:
     """Yield the store of a source, and the open file or playlist, or the folder with a camera's files."""
@@ -233,15 +228,30 @@ def open_source(settings: Settings, source: str) -> Iterator[tuple[Store, Object
 
 def _locate(settings: Settings, source: str) -> tuple[Store, str | FolderSource]:
     """Return the store, and the key or the folder of a source."""
-    if is_pattern(source):
-        parts = Path(source).absolute().parts
-        first = next(number for number, part in enumerate(parts) if _PATTERN.search(part))
-        return FolderStore(Path(*parts[:first]), ""), FolderSource("", "/".join(parts[first:]))
     if source.startswith("s3://"):
         bucket, _, key = source.removeprefix("s3://").partition("/")
         if settings.storage.kind != "s3":
             raise SettingsError('an s3:// source needs storage.kind = "s3" in the settings')
         storage = settings.storage.model_copy(update={"bucket": bucket, "prefix": ""})
-        return build_store(storage, folder=Path("/nonexistent"), journal=Path(tempfile.gettempdir())), key
+        store = build_store(storage, folder=Path("/nonexistent"), journal=Path(tempfile.gettempdir()))
+        return store, _folder_in(key) if _PATTERN.search(key) and not _is_stored(store, key) else key
+    if _PATTERN.search(source) and "://" not in source and not Path(source).exists():
+        folder = _folder_in(str(Path(source).absolute()))
+        return FolderStore(Path(folder.folder), ""), replace(folder, folder="")
     path = Path(source).resolve()
     return FolderStore(path.parent, ""), path.name
+
+
+def _folder_in(pattern: str) -> FolderSource:
+    """Return the folder of a camera's files, up to the first part of the path that varies."""
+    parts = pattern.split("/")
+    first = next(number for number, part in enumerate(parts) if _PATTERN.search(part))
+    return FolderSource("".join(f"{part}/" for part in parts[:first]), "/".join(parts[first:]))
+
+
+def _is_stored(store: Store, key: str) -> bool:
+    try:
+        store.head(key)
+    except ObjectMissing:
+        return False
+    return True
