@@ -69,6 +69,22 @@ def check_runs(count: int) -> None:
         raise TooManyPieces(f"the recording has more than {MAX_RUNS} discontinuities and gaps")
 
 
+def with_restarts(index: PieceIndex) -> PieceIndex:
+    """Return the index with a discontinuity before each piece. Raises PlaylistInvalid or TooManyPieces."""
+    if len({sum(len(run.pieces) for run in track.runs) for track in index.tracks}) > 1:
+        raise PlaylistInvalid("timestamps begin anew without EXT-X-DISCONTINUITY, and the tracks have other segments")
+    tracks = []
+    for track in index.tracks:
+        alone = [(run, piece) for run in track.runs for piece in run.pieces]
+        runs = [
+            Run(number, run.init, run.gap if piece is run.pieces[0] else None, [piece])
+            for number, (run, piece) in enumerate(alone)
+        ]
+        tracks.append(replace(track, runs=runs))
+    check_runs(sum(len(track.runs) for track in tracks))
+    return PieceIndex(tracks)
+
+
 def continued(end: Track, segments: Sequence[Segment], stored: Mapping[str, StoredPiece]) -> Track:
     """Return the runs of segments that follow a track, of which `end` has the last run with its last piece only.
 

@@ -18,6 +18,7 @@ from clipengine.timecode import bounded
 _WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
 # Two dates of a playlist that are so far apart are those of a pause.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
+_SHORTEST_RESTART_SECONDS = 1
 _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
 
 
@@ -69,6 +70,17 @@ class RunScan(NamedTuple):
 def near(time: Fraction, expected: Fraction) -> Fraction:
     """Return the time plus the multiple of the wrap of MPEG-TS that comes nearest to the expected time."""
     return time + round((expected - time) / _WRAP_SECONDS) * _WRAP_SECONDS
+
+
+def has_restarts(index: PieceIndex, scans: Sequence[RunScan]) -> bool:
+    """Return True if the clock of a run begins anew in it, although the playlist states no discontinuity."""
+    for (_, run), scan in zip(index.runs(), scans, strict=True):
+        stated = _seconds(run.pieces[-1].start - run.pieces[0].start)
+        if scan.first.start is not None and scan.last.start is not None:
+            true = near(scan.last.start - scan.first.start, stated)
+            if true < stated / 2 and stated - true > _SHORTEST_RESTART_SECONDS:
+                return True
+    return False
 
 
 class Placement(NamedTuple):

@@ -107,6 +107,29 @@ def test_wrong_durations_in_the_playlist_do_not_move_a_clip(ts: Film, change: ob
     check_exact(edited(ts, "wrong.m3u8", stated(change)), "7.1", "10.3")  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    """A playlist of 108 s, whose clock wraps at 72 s and whose segments end at keyframes: 3.44 or 5.16 s."""
+    video = replace(VIDEO, times=every(25, 108), gop=43)
+    path = tmp_path_factory.mktemp("long") / "index.m3u8"
+    audio = replace(AUDIO, seconds=F(108) - F(1, 10))
+    return ts_playlist(path, video=video, audio=audio, offset=WRAP - 72, options={"hls_time": "4"})
+
+
+@pytest.mark.parametrize(
+    ("change", "start", "end"),
+    [
+        (lambda seconds: seconds * 1.03, "86.5", "94.3"),
+        (lambda seconds: round(seconds), "43.1", "53.3"),
+        (lambda seconds: seconds, "66.5", "74.3"),
+        (lambda seconds: seconds, "2.1", "95.3"),
+    ],
+)
+@pytest.mark.exhaustive
+def test_errors_of_stated_durations_do_not_add_up(long: Film, change: object, start: str, end: str) -> None:
+    check_exact(edited(long, "stated.m3u8", stated(change)), start, end)  # type: ignore[arg-type]
+
+
 @pytest.mark.exhaustive
 def test_gop_longer_than_a_segment_is_decoded_from_its_keyframe(tmp_path: Path) -> None:
     video = replace(VIDEO, gop=250)
@@ -118,6 +141,23 @@ def test_clock_that_wraps_between_segments_is_followed(tmp_path: Path) -> None:
     film = ts_playlist(tmp_path / "index.m3u8", offset=WRAP - 5)
     check_exact(film, "3.1", "8.3", "smart")
     check_exact(film, "9.1", "11.3")
+
+
+@pytest.mark.exhaustive
+def test_segments_whose_clocks_begin_anew_follow_each_other(tmp_path: Path) -> None:
+    """The playlist lacks the discontinuities that it should state."""
+    lines = ["#EXTM3U"]
+    for number in range(4):
+        video = replace(VIDEO, times=every(25, 3), first_number=75 * number)
+        ts_playlist(
+            tmp_path / f"{number}.m3u8", video=video, audio=replace(AUDIO, seconds=F(3)), options={"hls_time": "9"}
+        )
+        lines.append(f"#EXTINF:3,\n{number}000.ts")
+    (tmp_path / "index.m3u8").write_text("\n".join([*lines, "#EXT-X-ENDLIST"]))
+    made, reading = cut(tmp_path / "index.m3u8", "1", "11")
+    found = numbers(reading)
+    assert found == [*range(found[0], found[0] + 250)]
+    assert made.duration_seconds == pytest.approx(10, abs=0.05)
 
 
 @pytest.mark.exhaustive

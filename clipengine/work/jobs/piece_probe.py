@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import RecordingUnreadable
+from clipengine.recordings.assembly import with_restarts
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
@@ -15,7 +16,7 @@ from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, 
 from clipengine.recordings.growing import Growth, begun, grown_folder
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import PieceIndex, Track, track_of
-from clipengine.recordings.placing import Extent, RunScan, place_growing
+from clipengine.recordings.placing import Extent, RunScan, has_restarts, place_growing
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import FolderFiles, read_folder
@@ -70,14 +71,24 @@ def read_piece_facts(
     """
     read = read_pieces(store, playlist, variant, base_url=base_url, live=live)
     index = read.index
-    reader = PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
+    reader = _reader(store, playlist, index)
     try:
-        facts, growth = _place(index, run(probe_pieces_job(index, probe), reader), read.written)
+        report = run(probe_pieces_job(index, probe), reader)
+        if not read.written and has_restarts(index, scans_of(report)):
+            reader.close()
+            index = with_restarts(index)
+            reader = _reader(store, playlist, index)
+            report = run(probe_pieces_job(index, probe), reader)
+        facts, growth = _place(index, report, read.written)
         texts, clock = read_texts(store, index, read.texts), clock_of_dates(index)
         return ProbedPieces(index, facts, texts, reader, clock, seek_index_of(index), growth)
     except BaseException:
         reader.close()
         raise
+
+
+def _reader(store: Store, playlist: ObjectReader, index: PieceIndex) -> PiecesReader:
+    return PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
 
 
 def read_folder_facts(
