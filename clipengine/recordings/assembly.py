@@ -38,6 +38,7 @@ class ListedTrack(NamedTuple):
     title: str | None = None
     language: str | None = None
     key: str = ""
+    own_clock: bool = False
 
 
 class ListedText(NamedTuple):
@@ -54,7 +55,8 @@ def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> Pi
     The places of the pieces are those that the playlist states. Raises PlaylistInvalid or TooManyPieces.
     """
     tracks = [
-        Track(each.kind, list(_runs(each.playlist.segments, stored)), each.title, each.language) for each in listed
+        Track(each.kind, list(_runs(each.playlist.segments, stored)), each.title, each.language, each.own_clock)
+        for each in listed
     ]
     tracks = [track for track in tracks if track.runs]
     if not tracks:

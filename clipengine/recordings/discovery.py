@@ -18,6 +18,7 @@ _AUDIO_SUFFIXES |= {".ogg", ".opus", ".w64", ".wav", ".wma"}
 _TEXT_SUFFIXES = {".srt", ".vtt"}
 _PLAYLIST_SUFFIXES = {".m3u8", ".m3u"}
 _SUFFIXES = _VIDEO_SUFFIXES | _AUDIO_SUFFIXES
+_AGORA_VIDEO, _AGORA_AUDIO = "__uid_e_video.m3u8", "__uid_e_audio.m3u8"
 
 NAME_FIELDS = ("path", "folder", "file", "stem")
 _MAX_NAME_CHARACTERS = 200
@@ -49,6 +50,12 @@ def is_playlist(key: str) -> bool:
     """Return True if the object may be the playlist of a recording of many files."""
     path = PurePosixPath(key)
     return path.suffix.lower() in _PLAYLIST_SUFFIXES and not is_of_clip(path) and not path.name.startswith(".")
+
+
+def audio_playlist_of(key: str) -> str | None:
+    """Return the key of the playlist with the audio of a user of Agora, if this is that of the picture."""
+    name = key.removesuffix(_AGORA_VIDEO)
+    return None if name == key else name + _AGORA_AUDIO
 
 
 def is_segment(key: str) -> bool:

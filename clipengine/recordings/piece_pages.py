@@ -39,6 +39,7 @@ def pack_head(index: PieceIndex) -> bytes:
             "title": track.title,
             "language": track.language,
             "runs": [_packed_run(run) for run in track.runs],
+            **({"own_clock": True} if track.own_clock else {}),
         }
         for track in index.tracks
     ]
@@ -89,7 +90,7 @@ def unpack_end(head: bytes, lasts: Sequence[PiecePage]) -> PieceIndex:
         place = None if dated is None else dated[0] - count + len(pieces)  # in the page
         if dated is not None and place is not None and place >= 0:
             run.last_dated = Dated(0, dated[1] + run.pieces[0].start - pieces[place].start)
-        tracks.append(Track(packed["kind"], [run], packed["title"], packed["language"]))
+        tracks.append(_track(packed, [run]))
     return PieceIndex(tracks)
 
 
@@ -104,8 +105,12 @@ def unpack(head: bytes, pages: Sequence[PiecePage]) -> PieceIndex:
             taken = [next(pieces) for _ in range(count)]
             first, last = (None if each is None else Dated(*each) for each in dates)
             runs.append(Run(discontinuity, init and ObjectRange(*init), gap, taken, Fraction(shift), first, last))
-        tracks.append(Track(packed["kind"], runs, packed["title"], packed["language"]))
+        tracks.append(_track(packed, runs))
     return PieceIndex(tracks)
+
+
+def _track(packed: dict[str, Any], runs: list[Run]) -> Track:
+    return Track(packed["kind"], runs, packed["title"], packed["language"], packed.get("own_clock", False))
 
 
 def _columns(pieces: Sequence[Piece]) -> list[list[Any]]:

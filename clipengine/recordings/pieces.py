@@ -97,12 +97,16 @@ class Run:
 
 @dataclass
 class Track:
-    """A track of a recording with its runs in order."""
+    """A track of a recording with its runs in order.
+
+    One with `own_clock` shares no discontinuities with the others: the dates of its runs give its place beside them.
+    """
 
     kind: TrackKind
     runs: list[Run] = field(default_factory=list)
     title: str | None = None
     language: str | None = None
+    own_clock: bool = False
 
 
 class ListedPiece(NamedTuple):

@@ -18,6 +18,7 @@ from clipengine.timecode import bounded
 _WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
 # Two dates of a playlist that are so far apart are those of a pause.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
+_DRIFT = Fraction(1, 100)  # the shortest pause of a track with a clock of its own, which others must not run away from
 _SHORTEST_RESTART_SECONDS = 1
 _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
 
@@ -122,6 +123,14 @@ class _Placed:
         self.safe_end = self.ends if safe is None else near(safe + self.run.shift, after)
         self._spread()
 
+    def move(self, by: int) -> None:
+        """Move the placed run by microseconds."""
+        seconds = _seconds(by)
+        self.run.shift += seconds
+        self.begins, self.ends, self.end = self.begins + seconds, self.ends + seconds, self.end + seconds
+        self.video_end, self.safe_end = self.video_end + seconds, self.safe_end + seconds
+        self.run.pieces = [each._replace(start=each.start + by) for each in self.run.pieces]
+
     def _spread(self) -> None:
         """Spread the error of the stated durations over the run, whose last piece gets its true duration."""
         begins, pieces = self.begins, self.run.pieces
@@ -150,24 +159,57 @@ def place_growing(
     If the index `continues` another one, the first run of each track begins with its last piece that was placed, and
     keeps its shift.
     """
-    placed = _place_runs(index, scans, origins, continues=continues)
+    placed = _place_tracks(index, scans, origins, continues=continues)
     last = {each.track: each.safe_end for each in placed}  # in the order of each track
     return Placement(max(each.end for each in placed), [last[track] for track in range(len(index.tracks))])
 
 
-def _place_runs(
+def _place_tracks(
     index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None], *, continues: bool
 ) -> list[_Placed]:
+    """Place the tracks that share a clock together, and each of the others by its dates."""
+    found: list[list[_Placed]] = [[] for _ in index.tracks]
+    for (number, run), scan in zip(index.runs(), scans, strict=True):
+        keeps = continues and run is index.tracks[number].runs[0]
+        found[number].append(_Placed(number, run, scan, keeps))
+    shared = [each for runs, track in zip(found, index.tracks, strict=True) if not track.own_clock for each in runs]
+    alone = [runs for runs, track in zip(found, index.tracks, strict=True) if track.own_clock]
+    for runs in ([shared] if shared else []) + alone:
+        _place_runs(runs, index.tracks, origins, shortest_pause=_SHORTEST_PAUSE if runs is shared else _DRIFT)
+    if alone and not continues:
+        _align(alone)
+    return [each for runs in found for each in runs]
+
+
+def _align(tracks: Sequence[Sequence[_Placed]]) -> None:
+    """Move tracks that begin at 0 to their places by their first dates. One without a date stays at 0."""
+    zeros = [_first_zero_date(runs) for runs in tracks]
+    first = min((zero for zero in zeros if zero is not None), default=0)
+    for runs, zero in zip(tracks, zeros, strict=True):
+        for each in runs:
+            each.move(0 if zero is None else zero - first)
+
+
+def _first_zero_date(runs: Sequence[_Placed]) -> int | None:
+    dates = (each.run.zero_date(each.run.first_dated) for each in runs if each.run.first_dated is not None)
+    return next(dates, None)
+
+
+def _place_runs(
+    runs: Sequence[_Placed],
+    tracks: Sequence[Track],
+    origins: Sequence[Fraction | None],
+    *,
+    shortest_pause: Fraction,
+) -> None:
     groups: defaultdict[int, list[_Placed]] = defaultdict(list)
     clocks: dict[int, Fraction] = {}
-    for (track, run), scan in zip(index.runs(), scans, strict=True):
-        keeps = continues and run is index.tracks[track].runs[0]
-        if keeps:
-            clocks.setdefault(run.discontinuity, run.shift)
-        groups[run.discontinuity].append(_Placed(track, run, scan, keeps))
+    for each in runs:
+        if each.keeps_clock:
+            clocks.setdefault(each.run.discontinuity, each.run.shift)
+        groups[each.run.discontinuity].append(each)
     before, stated_edge = None, 0  # the last run of the group before, and its stated end
     clock: int | None = None  # the date of the timeline's start by the dates of the group before
-    placed: list[_Placed] = []
     for number in sorted(groups):
         group = groups[number]
         stated_end = max(each.run.pieces[-1].end for each in group)
@@ -175,18 +217,16 @@ def _place_runs(
             expected, shift = _seconds(group[0].run.pieces[0].start), clocks[number]
         elif before is not None:
             reference = _reference(group)
-            pause = _pause(clock, before, reference.run)
+            pause = _pause(clock, before, reference.run, shortest_pause)
             if pause is not None:
                 _mark_pause(group)
             missing = max(Fraction(0), _seconds(reference.run.pieces[0].start - stated_edge))
             expected = before.video_end + (missing if pause is None else pause)
             shift = expected - (reference.scan.first.start or Fraction(0))
         else:
-            expected, shift = _first_shift(index.tracks, group, origins)
+            expected, shift = _first_shift(tracks, group, origins)
         _place_group(group, shift, expected)
         before, stated_edge, clock = _last(group), stated_end, _clock(group)
-        placed += group
-    return placed
 
 
 def _first_shift(
@@ -238,7 +278,7 @@ def _clock(group: Sequence[_Placed]) -> int | None:
     return dates[-1] if dates else None
 
 
-def _pause(clock: int | None, before: _Placed, after: Run) -> Fraction | None:
+def _pause(clock: int | None, before: _Placed, after: Run, shortest: Fraction) -> Fraction | None:
     """Return the length of the pause before a run by the dates of pieces, or None.
 
     Clocks that were set back, or forward by a day or more, are ignored.
@@ -247,7 +287,7 @@ def _pause(clock: int | None, before: _Placed, after: Run) -> Fraction | None:
         return None
     begins = after.zero_date(after.first_dated) + after.pieces[0].start
     pause = _seconds(begins - clock) - before.video_end
-    return pause if _SHORTEST_PAUSE <= pause < _LONGEST_PAUSE else None
+    return pause if shortest <= pause < _LONGEST_PAUSE else None
 
 
 def _mark_pause(group: Sequence[_Placed]) -> None:

@@ -47,6 +47,8 @@ _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]{1,40})=("[^"]*"|[^",]*)(?:,|$)')
 _UNSUPPORTED = ("#EXT-X-I-FRAMES-ONLY", "#EXT-X-SKIP", "#EXT-X-DEFINE")
+_AGORA_START = "#EXT-X-AGORA-TRACK-EVENT"  # before the first segment, and after an interruption
+_AGORA_TIME = "%Y%m%d%H%M%S%f"
 _NUMBERED = ("#EXT-X-MEDIA-SEQUENCE", "#EXT-X-TARGETDURATION", "#EXT-X-DISCONTINUITY-SEQUENCE")
 
 
@@ -239,6 +241,9 @@ class _MediaParser(_Parser):
             self._init = self._map(_attributes(value))
         elif tag == "#EXT-X-DISCONTINUITY" and self._count:
             self._discontinuity += 1
+        elif tag == _AGORA_START:
+            self._discontinuity += 1 if self._count else 0
+            self._date = _agora_date(_attributes(value).get("TIME", ""))
         elif tag == "#EXT-X-ENDLIST":
             self._playlist.ended = True
         elif tag in _NUMBERED:
@@ -473,6 +478,18 @@ def _date(value: str) -> int | None:
     except (ValueError, OverflowError):
         return None
     return since // timedelta(microseconds=1) if timedelta(0) < since < _MAX_AGE else None
+
+
+def _agora_date(text: str) -> int | None:
+    """Return a time of Agora in microseconds since 1970: milliseconds since 1970, or the digits of a date."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    if len(text) < 14:
+        return int(text) * 1000
+    try:
+        return (datetime.strptime(text, _AGORA_TIME).replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+    except ValueError:
+        return None
 
 
 def _whole_number(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingError, RecordingNotReady
 from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, assemble
-from clipengine.recordings.discovery import is_of_clip, is_recording
+from clipengine.recordings.discovery import audio_playlist_of, is_of_clip, is_recording
 from clipengine.recordings.pieces import PieceIndex, TrackKind
 from clipengine.recordings.playlist import (
     LARGEST,
@@ -109,7 +109,11 @@ def named_objects(store: Store, key: str, *, base_url: str = "") -> NamedObjects
         with closing(store.open(key)) as reader:
             found = playlists.parse(reader)
         if isinstance(found, MediaPlaylist):
-            return NamedObjects(frozenset(segment_keys(found)), found.ended)
+            audio = playlists.beside(key)
+            if audio is None:
+                return NamedObjects(frozenset(segment_keys(found)), found.ended)
+            named = {audio[0], *segment_keys(found), *segment_keys(audio[1])}
+            return NamedObjects(frozenset(named), found.ended and audio[1].ended)
         return playlists.all_named(found)
     except RecordingError:
         return NamedObjects(None, ended=True)  # it is registered, and fails with its code
@@ -130,7 +134,11 @@ class _Playlists:
     def tracks(self, playlist: MediaPlaylist | MasterPlaylist, choice: VariantChoice, key: str) -> list[ListedTrack]:
         """Return the tracks of the recording: the chosen variant, and the audio tracks beside it."""
         if isinstance(playlist, MediaPlaylist):
-            return [ListedTrack("muxed", playlist, key=key)]
+            beside_it = self.beside(key)
+            if beside_it is None:
+                return [ListedTrack("muxed", playlist, key=key)]
+            video = ListedTrack("video", playlist, key=key, own_clock=True)
+            return [video, ListedTrack("audio", beside_it[1], key=beside_it[0], own_clock=True)]
         variant = playlist.variant(choice)
         renditions = playlist.audio_of(variant)
         beside = [each for each in renditions if each.key is not None]
@@ -141,6 +149,14 @@ class _Playlists:
             if each.key is not None
         ]
         return [ListedTrack(kind, self._read(variant.key), key=variant.key), *audio]
+
+    def beside(self, key: str) -> tuple[str, MediaPlaylist] | None:
+        """Return the playlist with the audio of the picture in this one, and its key, if the store has it."""
+        audio = audio_playlist_of(key)
+        try:
+            return None if audio is None else (audio, self._stored(audio))
+        except (ObjectMissing, InvalidBucketPath):
+            return None
 
     def texts(self, master: MasterPlaylist, choice: VariantChoice) -> list[ListedText]:
         """Return the texts of the chosen variant, without those whose playlist cannot be used."""
@@ -165,10 +181,13 @@ class _Playlists:
 
     def _read(self, key: str) -> MediaPlaylist:
         try:
-            with closing(self._store.open(key)) as reader:
-                found = self.parse(reader)
+            return self._stored(key)
         except (ObjectMissing, InvalidBucketPath):
             raise PlaylistInvalid(f"the playlist {key}, which the master playlist names, is not in the store") from None
+
+    def _stored(self, key: str) -> MediaPlaylist:
+        with closing(self._store.open(key)) as reader:
+            found = self.parse(reader)
         if isinstance(found, MasterPlaylist):
             raise PlaylistInvalid(f"the playlist {key} is a master playlist in a master playlist")
         return found

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
 
 from clipengine.client import ApiError, Client
+from tests.films.parts import every
 from tests.films.picture import read_number
 from tests.films.reader import read_clip
-from tests.support.playlists import pad_segments, ts_playlist
+from tests.films.ts_bytes import move_clock
+from tests.support.playlists import AUDIO, VIDEO, pad_segments, ts_playlist
 from tests.support.server import running_server
 from tests.support.stored import Objects, objects
 from tests.support.waiting import until
@@ -92,6 +97,37 @@ def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_pat
             clip = api.clips.wait(made.clip_id, timeout=300)
             codes.append(clip.error and clip.error.code)
         assert codes == [None, "piece_missing", "recording_changed"]
+
+
+@pytest.mark.exhaustive
+def test_clip_of_a_day_reads_only_its_segments(tmp_path: Path, objects: Objects) -> None:
+    """Segments that nothing may read have one byte."""
+    count, first = 8640, 8280  # 8 s each; the first of a clip at hour 23 of 24
+    video, audio = replace(VIDEO, times=every(25, 24)), replace(AUDIO, seconds=Fraction(24))
+    ts_playlist(tmp_path / "made" / "index.m3u8", video=video, audio=audio, options={"hls_time": "8"})
+    data = (tmp_path / "made" / "index001.ts").read_bytes()
+    (tmp_path / "x").write_bytes(b"x")
+    real = {0, count - 1, *range(first - 4, first + 8)}
+    objects.put_many({f"day/{number:04d}.ts": tmp_path / "x" for number in range(count) if number not in real})
+    for number in real:
+        objects.put(f"day/{number:04d}.ts", move_clock(data, 0, 8 * 90_000 * number))
+    segments = [f"#EXTINF:8,\n{number:04d}.ts" for number in range(count)]
+    objects.put("day/index.m3u8", "\n".join(["#EXTM3U", *segments, "#EXT-X-ENDLIST"]).encode())
+    with engine(tmp_path, objects) as api:
+        recording = api.recordings.wait(api.recordings.add("day/index.m3u8").recording_id, timeout=300)
+        assert recording.status == "complete", recording.error
+        assert (recording.pieces or {})["count"] == count
+        assert recording.duration_seconds == pytest.approx(8 * count, abs=0.1)
+        start = 8 * first + 0.5
+        for render in ("encode", "smart"):
+            made = api.clips.create(recording.recording_id, render, start, start + 30, render=render)
+            clip = api.clips.wait(made.clip_id, timeout=300)
+            assert clip.result is not None, clip.error
+            assert (clip.result.frames, clip.result.warnings) == (pytest.approx(750, abs=1), [])
+            assert clip.result.bytes_read <= 1.1 * 30 / 8 * len(data) + 3 * len(data)
+        with sqlite3.connect(tmp_path / "data" / "ledger.db") as ledger:
+            ((size,),) = ledger.execute("SELECT sum(length(data)) FROM piece_pages")
+        assert size < 400_000
 
 
 @pytest.mark.exhaustive

@@ -27,6 +27,7 @@ from tests.support.playlists import (
     AUDIO,
     SECONDS,
     VIDEO,
+    agora,
     edited,
     fmp4_playlist,
     joined,
@@ -141,6 +142,16 @@ def test_clock_that_wraps_between_segments_is_followed(tmp_path: Path) -> None:
     film = ts_playlist(tmp_path / "index.m3u8", offset=WRAP - 5)
     check_exact(film, "3.1", "8.3", "smart")
     check_exact(film, "9.1", "11.3")
+
+
+def test_separate_audio_of_agora_is_placed_by_its_times(tmp_path: Path) -> None:
+    """The picture begins 1.5 s later, and the audio pauses for 3 s."""
+    film = agora(tmp_path)
+    made, reading = cut(film.path, "3.02", "11.02")
+    faults = judge(film, reading, F("3.02"), F("11.02"), made.actual_start_seconds, made.actual_end_seconds)
+    assert not faults, "\n".join(faults)
+    assert [text.partition(":")[0] for text in made.warnings] == ["audio_gap_filled"]
+    assert numbers(reading)[0] == 38  # at 1.52 s of the picture
 
 
 @pytest.mark.exhaustive

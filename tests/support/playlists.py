@@ -117,6 +117,36 @@ def restart_counters(folder: Path) -> None:
         segment.write_bytes(renumber(segment.read_bytes()))
 
 
+def agora(folder: Path, *, late: Fraction = Fraction(3, 2), silent: tuple[int, int] = (5, 8)) -> Film:
+    """Write a user's recording of Agora in individual mode, by its documented rules, and return the film.
+
+    The picture begins `late`, and there is no audio in the seconds `silent`, after which its clock begins anew. The
+    audio at a time of the recording is that of the film.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    started, name = 1_795_867_200_000, "sid7_room__uid_s_123__uid_e_{}.m3u8"
+    parts = [("video", late, VIDEO, None, 0)]
+    parts += [("audio", Fraction(0), None, replace(AUDIO, seconds=silent[0] - DELAY), 7)]
+    after = replace(AUDIO, seconds=Fraction(SECONDS - silent[1]), lead=Fraction(silent[1]))
+    parts += [("audio", Fraction(silent[1]), None, after, 9000)]
+    lines: dict[str, list[str]] = {"video": ["#EXTM3U"], "audio": ["#EXTM3U"]}
+    for number, (kind, begins, video, audio, offset) in enumerate(parts):
+        time = started + int(begins * 1000)
+        target = folder / f"part{number}.m3u8"
+        segments = str(folder / f"sid7_room__uid_s_123__uid_e_{kind}_{time}%03d.ts")
+        tracks = {"video": [video] if video else [], "audio": [audio] if audio else []}
+        options = {**_OPTIONS, "hls_segment_filename": segments}
+        write(target, "hls", **tracks, offset=Fraction(offset), options=options)
+        lines[kind].append(f"#EXT-X-AGORA-TRACK-EVENT:EVENT=START,TRACK_TYPE={kind.upper()},TIME={time}")
+        lines[kind] += re.findall(r"^(?:#EXTINF|[^#]).*", target.read_text(), re.MULTILINE)
+        target.unlink()
+    for kind, each in lines.items():
+        (folder / name.format(kind)).write_text("\n".join([*each, "#EXT-X-ENDLIST", ""]))
+    video = replace(VIDEO, times=tuple(time + late for time in VIDEO.times))
+    audio = replace(AUDIO, seconds=SECONDS - DELAY, gaps=((Fraction(silent[0]), silent[1] + DELAY),))
+    return film(folder / name.format("video"), video=[video], audio=[audio], grid=_90K)
+
+
 def raw_audio(path: Path, *, first: Fraction, seconds: int = 2) -> Film:
     """Write a playlist of raw AAC segments, whose clock begins at `first`, and return the film that it must read as."""
     write(path.with_suffix(".aac"), "adts", audio=[AUDIO])

@@ -107,6 +107,43 @@ def test_master_playlist_waits_for_all_of_its_playlists(tmp_path: Path) -> None:
     assert recordings(tmp_path, contents) == []
 
 
+def agora(kind: str, *times: int, ended: bool = True) -> bytes:
+    segments = (
+        f"#EXT-X-AGORA-TRACK-EVENT:EVENT=START,TRACK_TYPE=X,TIME={time}\n#EXTINF:4\n{kind}{time}.ts" for time in times
+    )
+    return "\n".join(["#EXTM3U", *segments, *(["#EXT-X-ENDLIST"] if ended else [])]).encode()
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "written", "finished"),
+    [
+        ("r/master.m3u8", "r/low.m3u8", playlist("low.mp4", ended=False), playlist("low.mp4")),
+        (
+            "r/s_c__uid_s_1__uid_e_video.m3u8",
+            "r/s_c__uid_s_1__uid_e_audio.m3u8",
+            agora("a", 1, ended=False),
+            agora("a", 1),
+        ),
+    ],
+)
+def test_playlist_is_registered_when_the_last_one_in_it_ends(
+    tmp_path: Path, outer: str, inner: str, written: bytes, finished: bytes
+) -> None:
+    contents = {outer: master("low.m3u8") if "master" in outer else agora("v", 1), inner: written}
+    watched = WatchedPlaylists(FolderStore(tmp_path))
+    (tmp_path / "r").mkdir()
+
+    def scan() -> list[str]:
+        found = {each.key: each for each in FolderStore(tmp_path).list("") if each.key.endswith(".m3u8")}
+        return sorted(watched.recordings("", {}, found, {}))
+
+    for key, body in contents.items():
+        (tmp_path / key).write_bytes(body)
+    assert scan() == []
+    (tmp_path / inner).write_bytes(finished)
+    assert scan() == [outer]
+
+
 class CountingStore(FolderStore):
     """A folder store that notes which objects are read."""
 

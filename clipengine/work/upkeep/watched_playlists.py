@@ -27,7 +27,7 @@ class WatchedPlaylists:
         self._base_url = base_url
         self._trusts_times = trusts_times
         self._live = live
-        self._named: dict[str, tuple[str, NamedObjects]] = {}  # by key, with the ETag
+        self._named: dict[str, tuple[str, NamedObjects]] = {}  # by key, with ETags: see _etags
 
     def recordings(
         self,
@@ -69,11 +69,19 @@ class WatchedPlaylists:
         for key in [key for key in self._named if key.startswith(prefix) and key not in playlists]:
             del self._named[key]
         for key, found in playlists.items():
-            if key not in self._named or self._named[key][0] != found.etag:
+            known = self._named.get(key)
+            if known is None or known[0] != _etags(found, known[1], playlists):
                 try:
-                    self._named[key] = found.etag, named_objects(self._store, key, base_url=self._base_url)
+                    named = named_objects(self._store, key, base_url=self._base_url)
+                    self._named[key] = _etags(found, named, playlists), named
                 except ObjectMissing:  # it was deleted meanwhile
                     self._named.pop(key, None)
+
+
+def _etags(found: StoredObject, named: NamedObjects, playlists: Mapping[str, StoredObject]) -> str:
+    """Return the ETag of a playlist and, unless it has ended, those of the playlists that it names."""
+    inner = set() if named.ended or named.keys is None else named.keys & playlists.keys()
+    return " ".join([found.etag, *(playlists[key].etag for key in sorted(inner))])
 
 
 def _settled(playlists: Mapping[str, StoredObject], new: Mapping[str, StoredObject]) -> dict[str, StoredObject]:
