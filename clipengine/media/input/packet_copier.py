@@ -292,7 +292,10 @@ class PacketCopier:
         self._note_refused(start, end, reason)
         if end is not None:
             yield NextKeyframeEvent(self._gops.keyframe_id)
-        yield from self._decode_refused(is_last=end is None)
+        try:
+            yield from self._decode_refused(is_last=end is None)
+        except CannotCopy:
+            raise CannotCopy(reason) from None
         return end is not None
 
     def _note_refused(self, start: Fraction, end: Fraction | None, reason: str) -> None:
