@@ -227,33 +227,6 @@ def test_end_of_a_hevc_sequence_is_not_copied(kind: int) -> None:
 # ---- a GOP that cannot be copied
 
 
-def _sets_of(film: bytes, codec: str) -> list[bytes]:
-    """Return the parameter sets in the codec header of a film."""
-    if codec == "libx265":
-        found = hevc.read_parameter_sets(mutated.extradata_of(film))
-        return [*found.vps, *found.sps, *found.pps]
-    sets = h264.read_parameter_sets(mutated.extradata_of(film))
-    return [*sets.sps, *sets.pps]
-
-
-def _changed(codec: str, params: str, *, at: Sequence[int], given: int = 0, restated: bool = True) -> mutated.Change:
-    """Take GOPs of a film with other parameter sets, as of a publisher that connected again for some time.
-
-    The sets are in packet number `given` of these GOPs. The next GOP gives its own sets again if they are `restated`.
-    """
-    film = mutated.encoded(codec, params)
-    other = mutated.encoded(codec, f"{params}:{'cbqpoffs' if codec == 'libx265' else 'chroma-qp-offset'}=12")
-    packets, sets, own = mutated.packets_of(other), _sets_of(other, codec), _sets_of(film, codec)
-
-    def change(number: int, data: bytes) -> bytes:
-        gop, place = divmod(number, mutated.GOP)
-        if gop in at:
-            return join_with_lengths(sets if place == given else []) + (packets[number] if place >= given else data)
-        return join_with_lengths(own if restated and gop - 1 in at and place == 0 else []) + data
-
-    return change
-
-
 def _pictures(clip: Clip, film: Path, copied: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
     """Return the numbers of the recording's frames, and of those that the clip shows with other samples.
 
@@ -280,7 +253,7 @@ _MAX_NOISE = 3.0  # other parameter sets give at least three times as much
 @pytest.mark.parametrize("full_proof", [False, True], ids=["seams", "full"])
 def test_clip_is_encoded_from_the_gop_on_after_which_none_can_be_copied(tmp_path: Path, full_proof: bool) -> None:
     """New parameter sets in a keyframe, as in a stream whose publisher connected again."""
-    change = _changed("libx264", mutated.X264, at=range(5, 9))
+    change = mutated.reconnected("libx264", mutated.X264, at=range(5, 9))
     path = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv", change)
     clip = cut(path, full_proof=full_proof)
     assert reason_of(clip) == "encoded_instead: from 4.48 s on, it was encoded: its parameter sets change"
@@ -303,7 +276,7 @@ def test_clip_is_encoded_from_the_gop_on_after_which_none_can_be_copied(tmp_path
 def test_copying_continues_after_a_gop_that_cannot_be_copied(
     tmp_path: Path, codec: str, params: str, given: int, full_proof: bool
 ) -> None:
-    change = _changed(codec, params, at=[3], given=given)
+    change = mutated.reconnected(codec, params, at=[3], given=given)
     path = mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv", change)
     clip = cut(path, HEVC if codec == "libx265" else SMART, full_proof=full_proof)
     assert reason_of(clip) == "encoded_instead: from 2.48 s to 3.48 s, it was encoded: its parameter sets change"
@@ -313,7 +286,10 @@ def test_copying_continues_after_a_gop_that_cannot_be_copied(
 
 def test_copying_continues_only_where_the_parameter_sets_are_given_again(tmp_path: Path) -> None:
     """The recording's decoder has the other sets until then, and the clip's has not."""
-    changes = [_changed("libx264", mutated.X264, at=[4], restated=False), _changed("libx264", mutated.X264, at=[5])]
+    changes = [
+        mutated.reconnected("libx264", mutated.X264, at=[4], restated=False),
+        mutated.reconnected("libx264", mutated.X264, at=[5]),
+    ]
     film = mutated.encoded("libx264", mutated.X264)
     path = mutated.write(
         film, tmp_path / "film.mkv", lambda number, data: changes[number >= 5 * mutated.GOP + 1](number, data)
@@ -322,7 +298,7 @@ def test_copying_continues_only_where_the_parameter_sets_are_given_again(tmp_pat
 
 
 def test_clip_of_which_less_than_half_can_be_copied_is_encoded(tmp_path: Path) -> None:
-    change = _changed("libx264", mutated.X264, at=[2, 4, 5])
+    change = mutated.reconnected("libx264", mutated.X264, at=[2, 4, 5])
     path = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv", change)
     clip = cut(path)
     assert (clip.made.render, clip.made.frames) == ("encode", 150)
@@ -330,7 +306,7 @@ def test_clip_of_which_less_than_half_can_be_copied_is_encoded(tmp_path: Path) -
 
 
 def test_every_stretch_that_is_encoded_is_named(tmp_path: Path) -> None:
-    change = _changed("libx264", mutated.X264, at=[2, 4])
+    change = mutated.reconnected("libx264", mutated.X264, at=[2, 4])
     path = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv", change)
     clip = cut(path)
     assert [each.split(",")[0] for each in reason_of(clip).split("; ")] == [
@@ -349,7 +325,7 @@ def test_many_encoded_stretches_are_counted() -> None:
 
 def test_message_in_a_gop_that_is_not_copied_must_be_repeated_after_it(tmp_path: Path) -> None:
     """Film grain that only the recording's decoder knows would be missing in the clip."""
-    change, grain = _changed("libx264", mutated.X264, at=[3]), mutated.film_grain("h264")
+    change, grain = mutated.reconnected("libx264", mutated.X264, at=[3]), mutated.film_grain("h264")
     film = mutated.encoded("libx264", mutated.X264)
     path = mutated.write(
         film, tmp_path / "film.mkv", lambda number, data: mutated.with_unit(grain, 80)(number, change(number, data))
