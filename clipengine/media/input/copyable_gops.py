@@ -29,7 +29,8 @@ class CopyableGops:
     """Packets of a recording in decoding order. Call `find`, read the packets of `head` and those of `copied`; repeat.
 
     The copied packets begin with `key`. The `leading` ones after it are not copied: they need packets before it. With
-    `full_proof`, packets that the container marks as damaged are not copied.
+    `full_proof`, packets that the container marks as damaged are not copied. With `only_first`, the first packets of
+    each GOP are checked, which is enough for a plan.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class CopyableGops:
         cut: CutRange,
         *,
         full_proof: bool,
+        only_first: bool,
     ) -> None:
         self._packets = packets
         self._video, self._header, self._bitstream = video, video.codec_context.extradata, bitstream
         self._cut = cut
-        self._full_proof = full_proof
+        self._full_proof, self._only_first = full_proof, only_first
         self._reordering = Reordering()  # of the copied packets
         self._proven_reordering = 0
         self._copies: dict[int, CopiedPacket] = {}  # of packets ahead, by their id()
@@ -212,6 +214,8 @@ class CopyableGops:
                 found = at
                 break
             if (timed.time >= self._cut.last_moment and timed is not self.key) or size > _CHECKED_BYTES:
+                break
+            if self._only_first and len(copies) > _CHECKED_PACKETS:
                 break
             if self._is_leading(timed):
                 self.leading.append(timed)

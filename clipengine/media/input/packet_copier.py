@@ -52,14 +52,16 @@ _CHECKED_PACKETS = 64
 class PacketCopier:
     """Yields one BeginEvent, then frames to encode, packets to copy and audio frames. Call `begin` and `plan` first.
 
-    With `full_proof` all copied packets are decoded too.
+    With `full_proof` all copied packets are decoded too. With `only_plans` nothing is copied, and less is read.
     """
 
-    def __init__(self, seeker: AnySeeker, cut: CutRange, *, threads: int, full_proof: bool = False) -> None:
+    def __init__(
+        self, seeker: AnySeeker, cut: CutRange, *, threads: int, full_proof: bool = False, only_plans: bool = False
+    ) -> None:
         self._seeker = seeker
         self._cut = cut
         self._threads = threads
-        self._full_proof = full_proof
+        self._full_proof, self._only_plans = full_proof, only_plans
         self._audio = AudioDecoder(seeker)
         self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
         self._begun = False
@@ -75,7 +77,12 @@ class PacketCopier:
         self._seeker.seek()
         self._open()
         self._gops = CopyableGops(
-            self._seeker.packets(), self._video, self._bitstream, self._cut, full_proof=self._full_proof
+            self._seeker.packets(),
+            self._video,
+            self._bitstream,
+            self._cut,
+            full_proof=self._full_proof,
+            only_first=self._only_plans,
         )
         try:
             self._gops.find()
