@@ -10,6 +10,7 @@ import av
 import pytest
 
 from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.plan.segments import RefusedStretch
 from clipengine.clips.warnings import code_of, stretches_encoded
 from clipengine.media.bitstream import h264_parameter_sets as h264
@@ -23,7 +24,12 @@ from clipengine.media.bitstream.lasting_messages import lasting_messages
 from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths, unescape
 from clipengine.media.bitstream.vp8_frames import read_vp8_packet
 from clipengine.media.bitstream.vpx_stream import VpxStream
+from clipengine.media.input.packet_copier import PacketCopier
+from clipengine.media.input.seekers import open_seeker
+from clipengine.media.input.source import DescriptorSource, MediaReader
 from clipengine.media.output.spliced_track import SplicedTrack
+from clipengine.media.probe import probe
+from tests.films.catalogue import Shelf
 from tests.films.cutting import SMART, Clip, cut_file
 from tests.media.test_smart_render import planes
 from tests.support import mutated
@@ -537,3 +543,20 @@ def _decoded(path: Path) -> Iterator[tuple[Fraction, bytes]]:
             for frame in frames:
                 assert frame.pts is not None
                 yield frame.pts * Fraction(stream.time_base or 1), planes(frame)
+
+
+def test_plan_reads_only_the_first_packets_of_a_long_gop(shelf: Shelf) -> None:
+    """Whether all of a GOP can be copied is known when it is copied."""
+    film = shelf.get("mp4_gop_10s")
+    read = []
+    for only_plans in (True, False):
+        with film.path.open("rb") as file, MediaReader(DescriptorSource(file.fileno())) as reader:
+            facts = probe(reader.source).facts
+            assert facts.video is not None
+            cut = CutRange(Fraction(1), Fraction(24), facts.video.frame_seconds, facts.video.tick)
+            with open_seeker(reader, facts, cut, video=True, audio=[]) as seeker:
+                copier = PacketCopier(seeker, cut, threads=1, only_plans=only_plans)
+                copier.begin()
+                assert [each.kind for each in copier.plan()] == ["encode", "copy"]
+                read.append(len(copier._gops.ahead))
+    assert read[1] - read[0] > 100  # packets

@@ -204,7 +204,8 @@ class CopyableGops:
 
         Return the number of the packet with which the next GOP begins, or None if it is not known.
         """
-        size, copies = 0, {}
+        size = 0
+        copies: dict[int, CopiedPacket] = {}
         found: int | None = None
         for at, timed in self._peek(number):
             size += timed.packet.size
