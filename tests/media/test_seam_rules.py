@@ -553,10 +553,10 @@ def test_plan_reads_only_the_first_packets_of_a_long_gop(shelf: Shelf) -> None:
         with film.path.open("rb") as file, MediaReader(DescriptorSource(file.fileno())) as reader:
             facts = probe(reader.source).facts
             assert facts.video is not None
-            cut = CutRange(Fraction(1), Fraction(24), facts.video.frame_seconds, facts.video.tick)
+            cut = CutRange(Fraction(0), facts.duration, facts.video.frame_seconds, facts.video.tick)
             with open_seeker(reader, facts, cut, video=True, audio=[]) as seeker:
                 copier = PacketCopier(seeker, cut, threads=1, only_plans=only_plans)
                 copier.begin()
-                assert [each.kind for each in copier.plan()] == ["encode", "copy"]
+                assert [each.kind for each in copier.plan()] == ["copy"]
                 read.append(len(copier._gops.ahead))
     assert read[1] - read[0] > 100  # packets
