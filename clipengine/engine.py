@@ -41,6 +41,7 @@ from clipengine.work.jobs.scratch import Scratch
 from clipengine.work.jobs.transcriptions import TranscriptionJobs
 from clipengine.work.jobs.uploads import Publisher
 from clipengine.work.previews.ahead import PreviewsAhead
+from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.previews.previews import Previews
 from clipengine.work.queue import WorkQueue
 from clipengine.work.transcribers.sources import speech_sources
@@ -89,6 +90,7 @@ class Engine:
             on_loss=lambda cause: lost.labels(cause).inc(),
         )
         # A second pool: previews run at a lower priority, and must not take a child that was started for a clip.
+        copies = LocalCopies(settings.data.folder / "copies")
         self.previews = Previews(
             encoding,
             store,
@@ -97,6 +99,7 @@ class Engine:
                 nice=min(encoding.nice + _PREVIEW_NICE, _MAX_NICE), sandbox=encoding.sandbox, header_cache=header_cache
             ),
             settings.data.folder / "previews",
+            copies,
             max_bytes=settings.previews.max_bytes,
         )
         self._previews_ahead = PreviewsAhead(ledger, self.previews, is_busy=self._is_reading)
@@ -142,6 +145,7 @@ class Engine:
             store,
             Downloader(webhooks.allow_cidrs, own_port=own_port),
             settings.data.folder / "fetches",
+            copies,
             settings=settings.fetch,
             check_disk=self._check_disk,
         )
@@ -288,6 +292,7 @@ class Engine:
             self.ledger.endpoints.sync_settings(self._own_endpoints)
         orphans = self._maintenance.release_orphans()
         self._scratch.prepare()
+        self.previews.copies.clear()
         self._maintenance.tidy_scratch()
         if orphans:
             self._metrics.rescues.inc(orphans)
@@ -302,6 +307,8 @@ class Engine:
         if leads:
             self._watch.start()
             if self.settings.previews.ahead:
+                if self.settings.storage.kind != "folder":
+                    self.previews.copies.enable()
                 self._previews_ahead.start()
         self._run_maintenance()
 

@@ -139,6 +139,7 @@ def run_hevc(corpus: list[Encoded], random: Random) -> bool:
         lambda: stream.starts_gop(packet),
         lambda: stream.is_leading(packet),
         lambda: stream.lasting(packet),
+        lambda: stream.has_all_sets(packet),
         lambda: stream.copied(packet, first=random.random() < 1 / 2),
         lambda: HevcRewriter(stream, extradata).rewritten(packet, number=random.randrange(9), keyframe_id=1),
     ]
@@ -191,6 +192,7 @@ def run_one(corpus: list[Encoded], random: Random) -> bool:
     calls: list[Callable[[], object]] = [
         lambda: stream.starts_gop(packet),
         lambda: stream.lasting(packet),
+        lambda: stream.has_all_sets(packet),
         lambda: stream.copied(packet, first=random.random() < 1 / 2),
         lambda: H264Rewriter(stream, extradata).rewritten(packet, number=random.randrange(9), keyframe_id=1),
     ]

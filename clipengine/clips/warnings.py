@@ -14,6 +14,7 @@ from clipengine.clips.options.output import MEDIA
 from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import MAX_CHANNELS, kept_tracks
+from clipengine.clips.plan.segments import RefusedStretch
 from clipengine.clips.texts.subtitles import TEXT_CODECS
 from clipengine.recordings.facts import AudioFacts, SourceFacts, StreamFacts
 from clipengine.timecode import rfc3339
@@ -53,6 +54,7 @@ GAP_CODES = frozenset({"video_gap", "packets_damaged", "errors_concealed", "pict
 
 _ROUNDED = Fraction(1, 1000)  # seconds by which a rounded end may exceed the recording's
 _SHOWN_SYMBOLS = 20
+_LISTED_STRETCHES = 5  # of a part
 _KINDS = {"picture": "attached picture", "attachment": "attachment"}
 _REASONS = {
     "video": "a clip has one video stream, the first",
@@ -93,9 +95,14 @@ def part_encoded(reason: str) -> str:
     return warning("encoded_instead", f"all of the part was encoded: {reason}")
 
 
-def rest_encoded(time: Fraction, reason: str) -> str:
-    """Return the warning that packets are copied only up to this time of the part."""
-    return warning("encoded_instead", f"from {float(time):.2f} s on, it was encoded: {reason}")
+def stretches_encoded(refused: Sequence[RefusedStretch]) -> Iterator[str]:
+    """Yield a warning for each stretch of a part that was encoded between copied packets, or after them."""
+    for start, end, reason in refused[:_LISTED_STRETCHES]:
+        until = "on" if end is None else f"to {float(end):.2f} s"
+        yield warning("encoded_instead", f"from {float(start):.2f} s {until}, it was encoded: {reason}")
+    more = len(refused) - _LISTED_STRETCHES
+    if more > 0:
+        yield warning("encoded_instead", f"{more} more stretches were encoded for such reasons")
 
 
 def picture_resized(size: PictureSize) -> str:

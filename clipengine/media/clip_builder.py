@@ -25,6 +25,7 @@ from clipengine.media.input.events import (
     AudioFrameEvent,
     BeginEvent,
     Event,
+    NextKeyframeEvent,
     SeamEvent,
     VideoFrameEvent,
     VideoPacketEvent,
@@ -154,6 +155,8 @@ class ClipBuilder:
                 self._write_packet(event)
             elif isinstance(event, SeamEvent):
                 self._writer.expect_picture(event)
+            elif isinstance(event, NextKeyframeEvent):
+                self._writer.expect_keyframe(event.keyframe_id)
             else:
                 frame, duration = event
                 self._write_frame(frame, duration)

@@ -30,7 +30,7 @@ from clipengine.clips.warnings import (
     known_warnings,
     of_part,
     part_encoded,
-    rest_encoded,
+    stretches_encoded,
 )
 from clipengine.errors import (
     NoMediaInRange,
@@ -283,8 +283,8 @@ class _Cutter:
         known = [*known_warnings([part for part, _ in self.parts], number, profile)]
         if number in self.refused:
             known.append(part_encoded(self.refused[number]))
-        if found is not None and found[0].rest_encoded is not None:
-            known.append(rest_encoded(*found[0].rest_encoded))
+        if found is not None:
+            known += stretches_encoded(found[0].refused)
         return builder, [*known, *builder.warnings(decoder), *flattener.warnings()]
 
     def _decoder(

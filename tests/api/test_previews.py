@@ -44,14 +44,20 @@ def registered(engine: RecordedEngine, film_file: Path, *, key: str = "film.mp4"
     """Return a complete recording: the file, or an MP3 made of many copies of it."""
     engine.put(key, film_file.read_bytes() * copies)
     stored = engine.store.head(key)
-    made, _ = engine.ledger.recordings.register(key, etag=stored.etag, size=stored.size)
+    engine.ledger.recordings.register(key, etag=stored.etag, size=stored.size)
+    return probed(engine, film_file, copies=copies)
+
+
+def probed(engine: RecordedEngine, film_file: Path, *, copies: int = 1) -> Recording:
+    """Probe the recording that waits for it, and return it."""
     probing = engine.ledger.recordings.claim_probe("test")
     assert probing
     with film_file.open("rb") as file:
         facts = probe(DescriptorSource(file.fileno())).facts
     facts = facts.model_copy(update={"duration": facts.duration * copies})
-    engine.ledger.recordings.probe_complete(probing, facts, etag=stored.etag, size=stored.size)
-    return engine.ledger.recordings.get(made.recording_id)
+    found = probing.recording
+    engine.ledger.recordings.probe_complete(probing, facts, etag=found.etag, size=found.file_size_bytes)
+    return engine.ledger.recordings.get(found.recording_id)
 
 
 def test_preview_is_made_once_and_cached(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:

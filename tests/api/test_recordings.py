@@ -259,10 +259,12 @@ class TestUpload:
             "PUT /v1/recordings/upload?name=a.mp4 HTTP/1.1\r\nHost: x\r\n"
             f"Authorization: Bearer {server.key}\r\nContent-Length: 10000000\r\n\r\n"
         )
+        engine.previews.copies.enable()
+        copies = engine.settings.data.folder / "copies"
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(request.encode() + bytes(3_000_000))
-            until(lambda: any(engine.settings.store_folder.rglob("*")))
-        until(lambda: not leftovers(engine))
+            until(lambda: any(engine.settings.store_folder.rglob("*")) and any(copies.glob("*")))
+        until(lambda: not leftovers(engine) and not any(copies.iterdir()))
         assert files(engine) == []
         assert engine.ledger.recordings.list(RecordingFilter(limit=10)).data == []
 

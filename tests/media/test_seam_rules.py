@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import av
 import pytest
 
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.warnings import code_of
+from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.plan.segments import RefusedStretch
+from clipengine.clips.warnings import code_of, stretches_encoded
 from clipengine.media.bitstream import h264_parameter_sets as h264
 from clipengine.media.bitstream import hevc_parameter_sets as hevc
 from clipengine.media.bitstream.bits import BitReader, BitstreamError
@@ -22,7 +24,12 @@ from clipengine.media.bitstream.lasting_messages import lasting_messages
 from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths, unescape
 from clipengine.media.bitstream.vp8_frames import read_vp8_packet
 from clipengine.media.bitstream.vpx_stream import VpxStream
+from clipengine.media.input.packet_copier import PacketCopier
+from clipengine.media.input.seekers import open_seeker
+from clipengine.media.input.source import DescriptorSource, MediaReader
 from clipengine.media.output.spliced_track import SplicedTrack
+from clipengine.media.probe import probe
+from tests.films.catalogue import Shelf
 from tests.films.cutting import SMART, Clip, cut_file
 from tests.media.test_smart_render import planes
 from tests.support import mutated
@@ -226,22 +233,110 @@ def test_end_of_a_hevc_sequence_is_not_copied(kind: int) -> None:
 # ---- a GOP that cannot be copied
 
 
+def _pictures(clip: Clip, film: Path, copied: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Return the numbers of the recording's frames, and of those that the clip shows with other samples.
+
+    `copied` are the frames that were copied, from and up to a number. Encoded ones may differ by some noise.
+    """
+    shown = {round((time + clip.made.actual_start) * mutated.FPS): samples for time, samples in _decoded(clip.path)}
+    source = {round(time * mutated.FPS): samples for time, samples in _decoded(film)}
+    is_copied = {number for first, end in copied for number in range(first, end)}
+    other = [
+        number
+        for number, samples in shown.items()
+        if (samples != source[number] if number in is_copied else _noise(samples, source[number]) > _MAX_NOISE)
+    ]
+    return sorted(shown), other
+
+
+def _noise(one: bytes, other: bytes) -> float:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+
+
+_MAX_NOISE = 3.0  # other parameter sets give at least three times as much
+
+
 @pytest.mark.parametrize("full_proof", [False, True], ids=["seams", "full"])
-def test_clip_is_encoded_from_the_gop_on_that_cannot_be_copied(tmp_path: Path, full_proof: bool) -> None:
+def test_clip_is_encoded_from_the_gop_on_after_which_none_can_be_copied(tmp_path: Path, full_proof: bool) -> None:
     """New parameter sets in a keyframe, as in a stream whose publisher connected again."""
-    film = mutated.encoded("libx264", mutated.X264)
-    other = mutated.encoded("libx264", mutated.X264 + ":chroma-qp-offset=12")
-    sets, changed = h264.read_parameter_sets(mutated.extradata_of(other)), mutated.packets_of(other)
-    first = 5 * mutated.GOP
-
-    def change(number: int, data: bytes) -> bytes:
-        units = [*sets.sps, *sets.pps] if number == first else []
-        return join_with_lengths(units) + changed[number] if number >= first else data
-
-    clip = cut(mutated.write(film, tmp_path / "film.mkv", change), full_proof=full_proof)
+    change = mutated.reconnected("libx264", mutated.X264, at=range(5, 9))
+    path = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv", change)
+    clip = cut(path, full_proof=full_proof)
     assert reason_of(clip) == "encoded_instead: from 4.48 s on, it was encoded: its parameter sets change"
     assert (clip.made.copied_seconds, clip.made.encoded_seconds) == (4, 2)
     assert clip.made.frames == 150
+
+
+@pytest.mark.parametrize("full_proof", [False, True], ids=["seams", "full"])
+@pytest.mark.parametrize(
+    ("codec", "params", "given"),
+    [
+        ("libx264", mutated.X264, 0),
+        ("libx265", mutated.X265, 0),
+        ("libx264", mutated.X264_REORDERED, 0),
+        ("libx264", mutated.X264, 12),  # in the middle of the GOP: all of it is encoded
+        ("libx265", mutated.X265, 24),
+    ],
+)
+@pytest.mark.typical(2)
+def test_copying_continues_after_a_gop_that_cannot_be_copied(
+    tmp_path: Path, codec: str, params: str, given: int, full_proof: bool
+) -> None:
+    change = mutated.reconnected(codec, params, at=[3], given=given)
+    path = mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv", change)
+    clip = cut(path, HEVC if codec == "libx265" else SMART, full_proof=full_proof)
+    assert reason_of(clip) == "encoded_instead: from 2.48 s to 3.48 s, it was encoded: its parameter sets change"
+    assert (clip.made.copied_seconds, clip.made.encoded_seconds) == pytest.approx((4.52, 1.48), abs=0.05)
+    assert _pictures(clip, path, [(25, 75), (100, 160)]) == ([*range(13, 163)], [])
+
+
+def test_copying_continues_only_where_the_parameter_sets_are_given_again(tmp_path: Path) -> None:
+    """The recording's decoder has the other sets until then, and the clip's has not."""
+    changes = [
+        mutated.reconnected("libx264", mutated.X264, at=[4], restated=False),
+        mutated.reconnected("libx264", mutated.X264, at=[5]),
+    ]
+    film = mutated.encoded("libx264", mutated.X264)
+    path = mutated.write(
+        film, tmp_path / "film.mkv", lambda number, data: changes[number >= 5 * mutated.GOP + 1](number, data)
+    )
+    assert "from 3.48 s to 5.48 s, it was encoded" in reason_of(cut(path, end=Fraction(175, 25)))
+
+
+def test_clip_of_which_less_than_half_can_be_copied_is_encoded(tmp_path: Path) -> None:
+    change = mutated.reconnected("libx264", mutated.X264, at=[2, 4, 5])
+    path = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv", change)
+    clip = cut(path)
+    assert (clip.made.render, clip.made.frames) == ("encode", 150)
+    assert "all of the clip was encoded: its parameter sets change" in reason_of(clip)
+
+
+def test_every_stretch_that_is_encoded_is_named(tmp_path: Path) -> None:
+    change = mutated.reconnected("libx264", mutated.X264, at=[2, 4])
+    path = mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv", change)
+    clip = cut(path)
+    assert [each.split(",")[0] for each in reason_of(clip).split("; ")] == [
+        "encoded_instead: from 1.48 s to 2.48 s",
+        "encoded_instead: from 3.48 s to 4.48 s",
+    ]
+    assert _pictures(clip, path, [(25, 50), (75, 100), (125, 163)]) == ([*range(13, 163)], [])
+
+
+def test_many_encoded_stretches_are_counted() -> None:
+    refused = [RefusedStretch(Fraction(2 * each), Fraction(2 * each + 1), "it ends") for each in range(8)]
+    found = list(stretches_encoded(refused))
+    assert len(found) == 6
+    assert found[-1] == "encoded_instead: 3 more stretches were encoded for such reasons"
+
+
+def test_message_in_a_gop_that_is_not_copied_must_be_repeated_after_it(tmp_path: Path) -> None:
+    """Film grain that only the recording's decoder knows would be missing in the clip."""
+    change, grain = mutated.reconnected("libx264", mutated.X264, at=[3]), mutated.film_grain("h264")
+    film = mutated.encoded("libx264", mutated.X264)
+    path = mutated.write(
+        film, tmp_path / "film.mkv", lambda number, data: mutated.with_unit(grain, 80)(number, change(number, data))
+    )
+    assert "on, it was encoded" in reason_of(cut(path)) or cut(path).made.render == "encode"
 
 
 # ---- proof by decoding
@@ -317,8 +412,27 @@ def test_missing_frame_between_the_seams_is_copied_with_a_warning(tmp_path: Path
     clip = cut(path)
     assert clip.made.render == "smart"
     assert any(code_of(each) == "video_gap" for each in clip.made.warnings)
+    assert "packets_damaged: frames are missing before 2.88 s, as in the recording" in clip.made.warnings
     with av.open(str(clip.path)) as container:
         assert sum(1 for packet in container.demux(video=0) if packet.size) == clip.made.frames == 149
+
+
+@pytest.mark.parametrize("params", [mutated.X264, mutated.X264_REORDERED, mutated.X264 + ":bframes=2"])
+@pytest.mark.typical(2)
+def test_gaps_of_frame_num_are_those_of_missing_references(params: str) -> None:
+    film = mutated.encoded("libx264", params)
+    packets = mutated.packets_of(film)
+
+    def gaps(packets: list[bytes]) -> list[int]:
+        stream = H264Stream(mutated.extradata_of(film))
+        return [number for number, each in enumerate(packets) if stream.copied(each).follows_gap]
+
+    assert gaps(packets) == []
+    references = [number for number, each in enumerate(packets) if split_by_lengths(each)[-1][0] >> 5 & 3]
+    for missing in references[30:33]:
+        found = gaps(packets[:missing] + packets[missing + 1 :])
+        assert found in ([], [missing]), missing  # a frame before a keyframe leaves none
+        assert found or missing % mutated.GOP in (0, mutated.GOP - 1)
 
 
 # ---- recordings with changes of all kinds
@@ -429,3 +543,20 @@ def _decoded(path: Path) -> Iterator[tuple[Fraction, bytes]]:
             for frame in frames:
                 assert frame.pts is not None
                 yield frame.pts * Fraction(stream.time_base or 1), planes(frame)
+
+
+def test_plan_reads_only_the_first_packets_of_a_long_gop(shelf: Shelf) -> None:
+    """Whether all of a GOP can be copied is known when it is copied."""
+    film = shelf.get("mp4_gop_10s")
+    read = []
+    for only_plans in (True, False):
+        with film.path.open("rb") as file, MediaReader(DescriptorSource(file.fileno())) as reader:
+            facts = probe(reader.source).facts
+            assert facts.video is not None
+            cut = CutRange(Fraction(0), facts.duration, facts.video.frame_seconds, facts.video.tick)
+            with open_seeker(reader, facts, cut, video=True, audio=[]) as seeker:
+                copier = PacketCopier(seeker, cut, threads=1, only_plans=only_plans)
+                copier.begin()
+                assert [each.kind for each in copier.plan()] == ["copy"]
+                read.append(len(copier._gops.ahead))
+    assert read[1] - read[0] > 100  # packets

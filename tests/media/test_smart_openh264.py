@@ -10,8 +10,9 @@ import pytest
 
 from tests.films.catalogue import Shelf
 from tests.films.cuts import Cut, cuts_of
-from tests.films.cutting import SMART, cut
+from tests.films.cutting import SMART, cut, cut_file
 from tests.media.test_smart_render import planes
+from tests.support import mutated
 from tests.support.gstreamer import decode_mp4, need_elements
 from tests.support.selection import cases
 
@@ -45,3 +46,15 @@ def test_openh264_decodes_the_same_frames(shelf: Shelf, tmp_path: Path, name: st
         assert len(decoded) == len(expected), str(each)
         assert decoded == expected, f"{each}: {[a == b for a, b in zip(decoded, expected, strict=True)].index(False)}"
     assert copied
+
+
+@pytest.mark.usefixtures("openh264")
+@pytest.mark.parametrize("params", [mutated.X264, mutated.X264_REORDERED])
+@pytest.mark.exhaustive
+def test_openh264_decodes_the_same_frames_around_a_gop_that_was_encoded(tmp_path: Path, params: str) -> None:
+    change = mutated.reconnected("libx264", params, at=[3])
+    path = mutated.write(mutated.encoded("libx264", params), tmp_path / "film.mkv", change)
+    clip = cut_file(path, Fraction(13, 25), Fraction(163, 25), tmp_path / "clip.mp4", SMART)
+    assert any("from 2.48 s to 3.48 s, it was encoded" in each for each in clip.made.warnings)
+    expected = _expected(clip.path)
+    assert decode_mp4(clip.path, len(expected[0]), *_ELEMENTS) == expected

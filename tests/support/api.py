@@ -34,6 +34,7 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
+from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.previews.previews import Previews
 from clipengine.work.recording_files import digest_of_file
 from tests.support.ledgers import copy_ledger
@@ -83,7 +84,13 @@ class RecordedEngine:
         folder, max_bytes = settings.data.folder / "previews", settings.previews.max_bytes
         self.ledger.on_message(lambda queue, id: self.calls.append((queue, id)))
         self.previews = Previews(
-            settings.encoding, self.store, self.ledger.recordings, ChildPool(), folder, max_bytes=max_bytes
+            settings.encoding,
+            self.store,
+            self.ledger.recordings,
+            ChildPool(),
+            folder,
+            LocalCopies(settings.data.folder / "copies"),
+            max_bytes=max_bytes,
         )
 
     def admit(self) -> None:
@@ -179,8 +186,10 @@ class RecordedEngine:
 
 
 @contextmanager
-def recorded_engine(folder: Path, **sections: Mapping[str, Any]) -> Iterator[RecordedEngine]:
-    """Yield an engine in `folder`; `sections` override the default settings."""
+def recorded_engine(
+    folder: Path, *, store: Store | None = None, **sections: Mapping[str, Any]
+) -> Iterator[RecordedEngine]:
+    """Yield an engine in `folder`, with a folder store unless one is given; `sections` override the settings."""
     settings = Settings.model_validate({"data": {"folder": folder}, **sections})
     copy_ledger(folder / "ledger.db")
     ledger = Ledger.open(
@@ -190,7 +199,7 @@ def recorded_engine(folder: Path, **sections: Mapping[str, Any]) -> Iterator[Rec
         max_queued=settings.limits.max_queued_clips,
     )
     try:
-        engine = RecordedEngine(settings, ledger, FolderStore(settings.store_folder))
+        engine = RecordedEngine(settings, ledger, store or FolderStore(settings.store_folder))
         yield engine
         engine.previews.stop()
     finally:

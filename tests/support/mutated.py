@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 import av
 
+from clipengine.media.bitstream import h264_parameter_sets as h264
+from clipengine.media.bitstream import hevc_parameter_sets as hevc
 from clipengine.media.bitstream.bits import Bits
 from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths
 
@@ -81,6 +83,33 @@ def packets_of(film: bytes) -> list[bytes]:
 def with_unit(unit: bytes, at: int) -> Change:
     """Return the change that puts a unit before those of one packet."""
     return lambda number, data: join_with_lengths([unit, *split_by_lengths(data)]) if number == at else data
+
+
+def _sets_of(film: bytes, codec: str) -> list[bytes]:
+    """Return the parameter sets in the codec header of a film."""
+    if codec == "libx265":
+        found = hevc.read_parameter_sets(extradata_of(film))
+        return [*found.vps, *found.sps, *found.pps]
+    sets = h264.read_parameter_sets(extradata_of(film))
+    return [*sets.sps, *sets.pps]
+
+
+def reconnected(codec: str, params: str, *, at: Sequence[int], given: int = 0, restated: bool = True) -> Change:
+    """Take GOPs of a film with other parameter sets, as of a publisher that connected again for some time.
+
+    The sets are in packet number `given` of these GOPs. The next GOP gives its own sets again if they are `restated`.
+    """
+    film = encoded(codec, params)
+    other = encoded(codec, f"{params}:{'cbqpoffs' if codec == 'libx265' else 'chroma-qp-offset'}=12")
+    packets, sets, own = packets_of(other), _sets_of(other, codec), _sets_of(film, codec)
+
+    def change(number: int, data: bytes) -> bytes:
+        gop, place = divmod(number, GOP)
+        if gop in at:
+            return join_with_lengths(sets if place == given else []) + (packets[number] if place >= given else data)
+        return join_with_lengths(own if restated and gop - 1 in at and place == 0 else []) + data
+
+    return change
 
 
 def film_grain(codec: str) -> bytes:

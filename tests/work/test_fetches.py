@@ -21,6 +21,7 @@ from clipengine.settings import Fetching
 from clipengine.stores.folder import FolderStore
 from clipengine.work.jobs.fetches import Fetcher
 from clipengine.work.jobs.partial_file import PartialFile
+from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.worker import JobContext, Worker
 from tests.support.api import recorded_engine
 from tests.support.origin_server import OriginServer, origin_server
@@ -42,11 +43,13 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.stopping = threading.Event()
+        self.copies = LocalCopies(self.folder.with_name("copies"))
         self.fetcher = Fetcher(
             JobContext(self.ledger, self.owner, self.stopping),
             self.store,
             Downloader(["127.0.0.0/8"], stall_seconds=10),
             self.folder,
+            self.copies,
             settings=Fetching(**self.settings),
             check_disk=self._check_disk,
         )
@@ -120,6 +123,19 @@ def test_recording_is_fetched_and_probed_only_then(bench: Bench) -> None:
     assert probe is not None
     assert (probe.recording.name, probe.recording.metadata) == ("Talk", {"team": "blue"})
     assert bench.run() == 0
+
+
+def test_fetched_file_is_kept_for_the_previews(bench: Bench) -> None:
+    bench.copies.enable()
+    with origin_server(BODY) as origin:
+        recording = bench.add(origin)
+        bench.run()
+    assert bench.stored(recording) == BODY
+    assert bench.parts() == []
+    reader = bench.copies.open(bench.state(recording))
+    assert reader is not None
+    assert reader.read_at(0, 2 * len(BODY)) == BODY
+    reader.close()
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import deque
 from functools import partial
+from typing import BinaryIO, cast
 
 import anyio
 import anyio.to_thread
@@ -131,7 +132,7 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
     recording_id = new_id("rec")
     key = upload_key(recording_id, call.query.name)
     # A declared length lets the store cut the upload into parts of the right size.
-    stored = await _store(slots, call, key, limit=declared_length(call.request) or limit)
+    stored = await _store(slots, call, key, recording_id, limit=declared_length(call.request) or limit)
 
     def register() -> Recording:
         try:
@@ -140,6 +141,7 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
             )
         except ClipEngineError:
             call.engine.store.delete(key)
+            call.engine.previews.copies.drop(recording_id)
             raise
         return recording
 
@@ -149,18 +151,18 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
 
 
 async def _store(
-    slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBody], key: str, *, limit: int
+    slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBody], key: str, recording_id: str, *, limit: int
 ) -> StoredObject:
     pipe = BodyPipe()
     stopping = StorageUnavailable("The server is stopping", hint="Send the upload again when it is back.")
     feeding = asyncio.create_task(_feed(call.request, pipe))
-    put = partial(
-        call.engine.store.put_stream,
-        key,
-        io.BufferedReader(pipe, 1024 * 1024),
-        content_type=media_type(key),
-        limit=limit,
-    )
+
+    def put() -> StoredObject:
+        with call.engine.previews.copies.copied(io.BufferedReader(pipe, 1024 * 1024)) as body:
+            stored = call.engine.store.put_stream(key, cast(BinaryIO, body), content_type=media_type(key), limit=limit)
+            body.keep(recording_id, stored)
+            return stored
+
     try:
         with call.changes.closing(lambda: pipe.fail(stopping)):
             return await anyio.to_thread.run_sync(put, limiter=slots)

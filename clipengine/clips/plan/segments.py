@@ -34,6 +34,14 @@ class Segment:
     end: Fraction
 
 
+class RefusedStretch(NamedTuple):
+    """A stretch of a smart clip that is encoded because a GOP in it cannot be copied; None is the end of the clip."""
+
+    start: Fraction
+    end: Fraction | None
+    reason: str
+
+
 def check_copyable(parts: Sequence[PlannedPart], profile: Profile) -> None:
     """Raise CannotCopy if the parts of a clip or the profile rule out that video packets are copied."""
     if any(part.burnt is not None for part in parts):

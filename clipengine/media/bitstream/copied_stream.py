@@ -54,6 +54,9 @@ class CopiedStream(Protocol):
     def check_sets(self, packet: bytes) -> None:
         """Raise BitstreamError if the packet has a parameter set that is not one of the stream's."""
 
+    def has_all_sets(self, packet: bytes) -> bool:
+        """Return True if the packet has all parameter sets of the stream, so that earlier ones do not matter."""
+
     def lasting(self, packet: bytes) -> dict[int, int]:
         """Return a checksum of each message in the packet that acts on later frames too; 0 is that of no message."""
 

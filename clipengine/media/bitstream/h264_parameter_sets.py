@@ -45,6 +45,7 @@ class Sps:
     lossless: bool
     has_scaling_matrix: bool
     frame_num_bits: int
+    frame_num_gaps: bool  # they are allowed, as if frames were left out on purpose
     poc_type: int  # how picture order counts are coded
     poc_lsb_bits: int
     reference_frames: int
@@ -172,7 +173,7 @@ def parse_sps(unit: bytes) -> Sps:
     frame_num_bits = reader.ue(12) + 4
     poc_type, poc_lsb_bits = _read_poc_coding(reader)
     references = reader.ue(16)
-    reader.flag()  # gaps in frame_num
+    frame_num_gaps = reader.flag()
     width, height = reader.ue(1 << 16) + 1, reader.ue(1 << 16) + 1
     frames_only = reader.flag()
     if not frames_only:
@@ -191,6 +192,7 @@ def parse_sps(unit: bytes) -> Sps:
         lossless,
         scaling,
         frame_num_bits,
+        frame_num_gaps,
         poc_type,
         poc_lsb_bits,
         references,

@@ -40,6 +40,18 @@ def read_idr_pic_id(unit: bytes, sps: Sps) -> int:
     return reader.ue(MAX_IDR_IDS - 1)
 
 
+def is_reference(unit: bytes) -> bool:
+    """Return True if later frames may need the frame of the slice."""
+    return bool(unit[0] >> 5 & 3)
+
+
+def read_frame_num(unit: bytes, sps: Sps) -> int:
+    """Return the frame_num of a slice. Raises BitstreamError."""
+    reader = BitReader(unescape(unit[1:_HEADER_BYTES]))
+    reader.skip_codes(3)
+    return reader.u(sps.frame_num_bits)
+
+
 def read_pps_id(unit: bytes) -> int:
     """Return the number of the picture parameter set that a slice uses. Raises BitstreamError."""
     reader = BitReader(unescape(unit[1:_HEADER_BYTES]))
@@ -133,7 +145,7 @@ def _skip_rest_of_header(reader: BitReader, unit: bytes, pps: Pps, *, is_p: bool
             reader.ue()  # number of references
         if reader.flag():
             raise BitstreamError("the slice reorders its references")
-    if not unit[0] >> 5 & 3:
+    if not is_reference(unit):
         raise BitstreamError("the slice is of a frame that is not a reference")
     if unit_type(unit) == IDR_UNIT:
         if reader.u(2):

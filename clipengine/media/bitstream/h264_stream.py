@@ -24,7 +24,9 @@ from clipengine.media.bitstream.h264_slices import (
     MAX_IDR_IDS,
     SLICE_UNIT,
     NewHeader,
+    is_reference,
     keeps_earlier_frames,
+    read_frame_num,
     read_idr_pic_id,
     read_pps_id,
     renumber_idr_slice,
@@ -77,6 +79,7 @@ class H264Stream:
             raise BitstreamError("no number is free for a further parameter set")
         self.free_pps_id = free
         self._known = frozenset((*self._sps_units, *self._pps_units))
+        self._frame_num: int | None = None  # of the latest copied packet whose frame is a reference
 
     def _check_kind(self) -> None:
         sps = self.sps
@@ -101,6 +104,9 @@ class H264Stream:
         if any(unit_type(unit) in (SPS_UNIT, PPS_UNIT) and unit not in self._known for unit in self._split(packet)):
             raise BitstreamError(SETS_CHANGE)
 
+    def has_all_sets(self, packet: bytes) -> bool:
+        return self._known.issubset(self._split(packet))
+
     def lasting(self, packet: bytes) -> dict[int, int]:
         from_build = _X264_BUILD_444 if self.sps.picture.chroma_format == _CHROMA_444 else _X264_BUILD
         units = (unit[1:] for unit in self._split(packet) if unit_type(unit) == _SEI_UNIT)
@@ -120,7 +126,18 @@ class H264Stream:
             data=packet if unchanged else join_with_lengths(kept),
             checksum=_checksum(kept),
             keyframe_id=read_idr_pic_id(slices[0], self.sps) if is_idr else None,
+            follows_gap=self._follows_gap(slices[0], is_idr=is_idr),
         )
+
+    def _follows_gap(self, unit: bytes, *, is_idr: bool) -> bool:
+        """Return True if a slice's frame_num says that references are missing since the packet copied before."""
+        number, before = read_frame_num(unit, self.sps), self._frame_num
+        step = 0 if is_idr or before is None else (number - before) % (1 << self.sps.frame_num_bits)
+        if is_reference(unit):
+            self._frame_num = number
+        elif step > 1:
+            self._frame_num = number - 1  # each gap is found once
+        return step > 1 and not self.sps.frame_num_gaps
 
     def _check_slices(self, slices: list[bytes], *, is_idr: bool, first: bool) -> None:
         """Raise BitstreamError unless the slices are of one kind and use the stream's parameter sets."""

@@ -108,6 +108,9 @@ class HevcStream:
         if any(unit_type(unit) in _SETS and unit not in self._known for unit in self._units(packet)):
             raise BitstreamError(SETS_CHANGE)
 
+    def has_all_sets(self, packet: bytes) -> bool:
+        return self._known.issubset(self._units(packet))
+
     def lasting(self, packet: bytes) -> dict[int, int]:
         return lasting_messages(
             unit[UNIT_HEADER_BYTES:] for unit in self._units(packet) if unit and unit_type(unit) in _SEI_UNITS

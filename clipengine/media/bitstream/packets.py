@@ -9,8 +9,10 @@ class CopiedPacket(NamedTuple):
     """A packet for a file, and the checksum that it must have there.
 
     `keyframe_id` is None if the packet does not start a GOP. Adjacent keyframes of H.264 have different ids.
+    `follows_gap` is True if the packet says that frames before it are missing.
     """
 
     data: bytes
     checksum: int
     keyframe_id: int | None
+    follows_gap: bool = False

@@ -71,6 +71,9 @@ class VpxStream:
     def check_sets(self, packet: bytes) -> None:
         """Accept every packet: the codecs have no parameter sets."""
 
+    def has_all_sets(self, packet: bytes) -> bool:
+        return True
+
     def lasting(self, packet: bytes) -> dict[int, int]:
         """Return nothing: keyframes reset everything but VP8's segments."""
         return {}

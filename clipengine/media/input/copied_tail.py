@@ -37,12 +37,9 @@ class CopiedTail:
         self._gop_bytes = 0
         self._after: list[TimedPacket] = []  # packets from the first one on that is not copied
 
-    def takes(self, timed: TimedPacket) -> bool:
-        """Return True if the packet is not copied, because it or one before it is shown after the clip."""
-        if self._after or timed.time >= self._cut.last_moment:
-            self._after.append(timed)
-            return True
-        return False
+    def add_after(self, timed: TimedPacket) -> None:
+        """Add a packet that is not copied, because it or one before it is shown after the clip."""
+        self._after.append(timed)
 
     def add_copied(self, timed: TimedPacket, *, starts_gop: bool, leading: bool) -> None:
         self._add_to_seam(timed, starts_gop=starts_gop, leading=leading)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 
 from clipengine.clips.warnings import warning
 from clipengine.errors import RecordingUnreadable
 
 # Damaged frames are skipped with a warning, unless they are more than nine tenths of the range.
 _MAX_LOST_PER_DECODED = 9
+_LISTED_GAPS = 5
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Damage:
     decoded_frames: int = 0
     concealed_frames: int = 0  # decoded with errors
     copied_packets: int = 0  # damaged, in a clip with copied packets
+    copied_gaps: list[Fraction] = field(default_factory=list)  # clip times of copied packets before which some miss
 
     def check(self) -> None:
         """Raise RecordingUnreadable if too little of the range was decoded."""
@@ -36,6 +39,11 @@ class Damage:
         if self.copied_packets:
             text = f"{self.copied_packets} damaged packets were copied as the recording has them"
             yield warning("packets_damaged", text)
+        if self.copied_gaps:
+            listed = ", ".join(f"{float(time):.2f}" for time in self.copied_gaps[:_LISTED_GAPS])
+            more = len(self.copied_gaps) - _LISTED_GAPS
+            also = f" and {more} more times" if more > 0 else ""
+            yield warning("packets_damaged", f"frames are missing before {listed} s{also}, as in the recording")
         if self.concealed_frames:
             text = f"{self.concealed_frames} frames decode with errors, which the decoder concealed"
             yield warning("errors_concealed", text)

@@ -62,6 +62,12 @@ class SeamEvent(NamedTuple):
     picture: int
 
 
+class NextKeyframeEvent(NamedTuple):
+    """The id of the keyframe that is copied after the frames which follow now."""
+
+    keyframe_id: int
+
+
 class AudioFrameEvent(NamedTuple):
     """An audio frame of a stream, presented at `time` (recording time)."""
 
@@ -70,7 +76,7 @@ class AudioFrameEvent(NamedTuple):
     frame: av.AudioFrame
 
 
-Event = BeginEvent | VideoFrameEvent | VideoPacketEvent | SeamEvent | AudioFrameEvent
+Event = BeginEvent | VideoFrameEvent | VideoPacketEvent | SeamEvent | NextKeyframeEvent | AudioFrameEvent
 
 
 class EventSizes:

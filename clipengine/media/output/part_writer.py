@@ -107,7 +107,7 @@ class PartWriter(PartAudio):
         elif self.format is None:
             raise NoMediaInRange("the first part has no video in its range, a later part has: begin with that one")
         elif copied is not None:
-            self._writer.begin_spliced_part(copied.keyframe_id)
+            self._writer.expect_keyframe(copied.keyframe_id)
 
     def end_part(self) -> None:
         super().end_part()
@@ -136,6 +136,10 @@ class PartWriter(PartAudio):
     def write_packet(self, event: VideoPacketEvent) -> None:
         """Copy a packet of the recording, whose time is that of the part."""
         self._writer.write_packet(replace(event, time=self.start + event.time))
+
+    def expect_keyframe(self, keyframe_id: int) -> None:
+        """Encode frames to be followed by a copied keyframe with this id."""
+        self._writer.expect_keyframe(keyframe_id)
 
     def expect_picture(self, event: SeamEvent) -> None:
         """Expect the picture of a copied packet, whose time is that of the part."""

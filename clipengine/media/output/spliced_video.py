@@ -108,8 +108,8 @@ class SplicedVideo:
         pts, duration = self.ticks(event.time), self.ticks(event.duration)
         yield from self._add(event.data, pts, duration, keyframe_id=event.keyframe_id, checksum=event.checksum)
 
-    def begin_part(self, keyframe_id: int) -> None:
-        """Begin a part whose first copied keyframe has this id."""
+    def expect_keyframe(self, keyframe_id: int) -> None:
+        """Encode frames to be followed by a copied keyframe with this id."""
         self._keyframe_id = keyframe_id
 
     def end_part(self, end: Fraction) -> Iterator[SplicedPacket]:
@@ -133,7 +133,9 @@ class SplicedVideo:
             other = self._stored.bitstream.renumbered(event.data, (keyframe_id + 2) % MAX_IDR_IDS)
         except BitstreamError as error:
             raise CannotCopy(f"its header cannot be written: {error}") from None
-        return event if other is None else replace(event, **other._asdict())
+        if other is None:
+            return event
+        return replace(event, data=other.data, checksum=other.checksum, keyframe_id=other.keyframe_id)
 
     def _free_id(self) -> int:
         """Return an id for an encoded keyframe, other than those of the keyframes beside it."""

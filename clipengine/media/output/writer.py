@@ -230,10 +230,10 @@ class ClipWriter:
     def last_keyframe(self) -> int | None:
         return None if self._spliced is None else self._spliced.last_keyframe
 
-    def begin_spliced_part(self, keyframe_id: int) -> None:
-        """Begin a later part of the clip whose first copied keyframe has this id."""
+    def expect_keyframe(self, keyframe_id: int) -> None:
+        """Encode frames to be followed by a copied keyframe with this id."""
         assert self._spliced is not None
-        self._spliced.begin_part(keyframe_id)
+        self._spliced.expect_keyframe(keyframe_id)
 
     def end_part(self, end: Fraction) -> None:
         """End the video of a part of the clip at `end` (clip time)."""

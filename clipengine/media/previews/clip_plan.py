@@ -152,7 +152,7 @@ def _copier(
         media_errors(reader),
         open_seeker(reader, facts, cut, video=True, audio=audio, seek_index=seek_index) as seeker,
     ):
-        yield PacketCopier(seeker, cut, threads=threads)
+        yield PacketCopier(seeker, cut, threads=threads, only_plans=True)
 
 
 def _misfit(copier: PacketCopier, profile: Profile) -> str | None:

@@ -14,7 +14,14 @@ from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.background_producer import produce_in_background
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import AudioFrameEvent, BeginEvent, EventSizes, SeamEvent, VideoPacketEvent
+from clipengine.media.input.events import (
+    AudioFrameEvent,
+    BeginEvent,
+    EventSizes,
+    NextKeyframeEvent,
+    SeamEvent,
+    VideoPacketEvent,
+)
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
@@ -90,7 +97,7 @@ def make_segment(
                     origin = event.origin
                 elif isinstance(event, AudioFrameEvent):
                     tracks.write_audio(event)
-                elif not isinstance(event, VideoPacketEvent | SeamEvent) and video is not None:
+                elif not isinstance(event, VideoPacketEvent | SeamEvent | NextKeyframeEvent) and video is not None:
                     frame, shown = event
                     video.add(frame.frame, origin + frame.time, origin + frame.time + shown)
     if video is not None:

@@ -13,7 +13,7 @@ import av
 from av.filter import Graph
 
 from clipengine.clips.warnings import warning
-from clipengine.media.input.events import AudioFrameEvent, Event, SeamEvent, VideoPacketEvent
+from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.video.filter_graph import FrameShape, linear_graph, pull_one, shape_of
 from clipengine.media.video.frame_format import FULL, Colors
 
@@ -34,11 +34,11 @@ class AlphaFlattener:
     def events(self, events: Generator[Event]) -> Generator[Event]:
         """Yield the events with opaque frames."""
         for event in events:
-            if isinstance(event, AudioFrameEvent | VideoPacketEvent | SeamEvent) or event.frame is None:
-                yield event
-            else:
+            if isinstance(event, BeginEvent | VideoFrameEvent) and event.frame is not None:
                 frame = self.apply(event.frame)
                 yield event if frame is event.frame else event._replace(frame=frame)
+            else:
+                yield event
 
     def warnings(self) -> Iterator[str]:
         if self.frames:

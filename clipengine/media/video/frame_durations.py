@@ -12,6 +12,7 @@ from clipengine.media.input.events import (
     AudioFrameEvent,
     BeginEvent,
     Event,
+    NextKeyframeEvent,
     SeamEvent,
     VideoFrameEvent,
     VideoPacketEvent,
@@ -39,7 +40,7 @@ def with_durations(
     *,
     speed: Fraction = Fraction(1),
     seams: Seams = Seams(),
-) -> Iterator[BeginEvent | AudioFrameEvent | VideoPacketEvent | SeamEvent | FrameWithDuration]:
+) -> Iterator[BeginEvent | AudioFrameEvent | VideoPacketEvent | SeamEvent | NextKeyframeEvent | FrameWithDuration]:
     """Yield the events, each video frame with its duration. The last frame lasts until the clip's end.
 
     The last frame before packets that are copied lasts until the first of them. Times of frames are divided by `speed`.

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 import av
+from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -44,8 +45,8 @@ _MATROSKA, _MOV = "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"
 _HEAD_BYTES = 64
 
 
-def inspect(source: ByteSource) -> dict[str, Any]:
-    """Return the contents of the file with the keys of `clips.clip_file.FileReport`.
+def inspect(source: ByteSource, *, threads: int = 1) -> dict[str, Any]:
+    """Return the contents of the file with the keys of `clips.clip_file.FileReport`. Video is decoded with `threads`.
 
     Raises VerificationFailed if the file cannot be read to its end.
     """
@@ -57,7 +58,7 @@ def inspect(source: ByteSource) -> dict[str, Any]:
             if is_webp(head):
                 return _inspect_webp(WebpStream(reader))
             with open_recording(reader) as container:
-                return _inspect(container, head, header_seconds)
+                return _inspect(container, head, header_seconds, threads)
     except (av.FFmpegError, IndexError, ValueError) as error:  # IndexError: a stream that appears after the header
         raise_if_out_of_memory()
         raise VerificationFailed(f"the file cannot be read to its end: {error}") from error
@@ -67,10 +68,10 @@ def inspect(source: ByteSource) -> dict[str, Any]:
         raise VerificationFailed(f"the file cannot be read: {error.message}") from error
 
 
-def _inspect(container: InputContainer, head: bytes, header_seconds: Fraction | None) -> dict[str, Any]:
+def _inspect(container: InputContainer, head: bytes, header_seconds: Fraction | None, threads: int) -> dict[str, Any]:
     if len(container.streams) > _MAX_TRACKS:
         raise VerificationFailed(f"the file has {len(container.streams)} tracks")
-    tracks = [_Track(stream) for stream in container.streams]
+    tracks = [_Track(stream, threads) for stream in container.streams]
     for packet in container.demux():
         if packet.size:
             tracks[packet.stream_index].add(packet)
@@ -130,7 +131,7 @@ def _stream_end(stream: Stream) -> Fraction:
 class _Track:
     """Counts the packets of one track and decodes the first and last of them."""
 
-    def __init__(self, stream: Stream | WebpStream) -> None:
+    def __init__(self, stream: Stream | WebpStream, threads: int = 1) -> None:
         self._stream: Any = stream
         self._context: Any = stream.codec_context  # None if there is no decoder
         self._is_video = stream.type == "video"
@@ -143,7 +144,9 @@ class _Track:
         self._rotation = 0  # of the first frame
         self._text = TextDigest() if stream.type == "subtitle" else None
         if self._context is not None:
-            self._context.thread_count = 1
+            if self._is_video:
+                self._context.thread_type = ThreadType.FRAME | ThreadType.SLICE
+            self._context.thread_count = threads if self._is_video else 1
             # The loop filter only filters decoded pixels and cannot fail.
             self._context.options = {**self._context.options, "skip_loop_filter": "all", "err_detect": "explode"}
 
@@ -231,7 +234,7 @@ class _Track:
 
 def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:
     """Inspect the clip file that the parent handed over and return the report as the result message."""
-    return {"type": "result", "file": inspect(sources[0])}, b""
+    return {"type": "result", "file": inspect(sources[0], threads=job["limits"]["threads"])}, b""
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ _FILE_FLOOR_BYTES = 64 * _MiB
 _MAX_FILE_BYTES = 1 << 62  # the maximum of setrlimit(2)
 _RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits, which is about the size of encoded noise
 _PREVIEW_THREADS = 2  # leaves cores to clips
+_INSPECT_THREADS = 2  # few frames are decoded
 # With more, H.264 is encoded in segments side by side, which no machine with so many cores has measured.
 _AUTOMATIC_THREADS = 15
 # Of a probe: the texts with the names of their speakers, escaped as JSON, as Base64.
@@ -255,7 +256,7 @@ def inspect_job(encoding: Encoding, seconds: float) -> Job:
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),
         file_bytes=0,
-        threads=1,
+        threads=min(_INSPECT_THREADS, _threads(encoding)),
     )
 
 

@@ -31,6 +31,7 @@ from clipengine.stores.base import Store
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
 from clipengine.work.jobs.partial_file import PartialFile, delete_part, recordings_with_parts
+from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
@@ -45,8 +46,8 @@ _LENGTH = re.compile(r"\d{1,19}\Z", re.ASCII)
 class Fetcher(Jobs[Fetch]):
     """The fetches of recordings.
 
-    Parts are kept in `folder`. `check_disk` raises DiskLow if its disk is nearly full, and StorageUnavailable if the
-    data folder was moved.
+    Parts are kept in `folder`, and `copies` takes the whole files. `check_disk` raises DiskLow if its disk is nearly
+    full, and StorageUnavailable if the data folder was moved.
     """
 
     activity = "the recording was fetched"
@@ -57,6 +58,7 @@ class Fetcher(Jobs[Fetch]):
         store: Store,
         downloader: Downloader,
         folder: Path,
+        copies: LocalCopies,
         *,
         settings: Fetching,
         check_disk: Callable[[], None],
@@ -65,6 +67,7 @@ class Fetcher(Jobs[Fetch]):
         self._store = store
         self._downloader = downloader
         self._folder = folder
+        self._copies = copies
         self._settings = settings
         self._check_disk = check_disk
 
@@ -100,6 +103,7 @@ class Fetcher(Jobs[Fetch]):
         complete = partial(self._ledger.fetches.complete, item, etag=stored.etag, size=stored.size)
         if not retry_until_written(complete, self.stopping):
             raise ClaimLost
+        self._copies.take(part.path, item.recording_id, stored)
         delete_part(self._folder, item.recording_id)
         log.info("recording %s: fetched, %d bytes", item.recording_id, stored.size)
 

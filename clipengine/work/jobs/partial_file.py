@@ -33,12 +33,12 @@ class PartialFile:
     def __init__(self, folder: Path, recording_id: str) -> None:
         self._folder = folder
         self._name = recording_id
-        self._part = folder / f"{recording_id}{_PART_SUFFIX}"
+        self.path = folder / f"{recording_id}{_PART_SUFFIX}"
         self._state_file = folder / f"{recording_id}{_STATE_SUFFIX}"
         with translate_os_errors(self._name):
             folder.mkdir(mode=0o700, exist_ok=True)
             state = self._read_state()
-            self._file: BinaryIO = open(self._part, "r+b" if self._part.exists() else "w+b")  # noqa: SIM115
+            self._file: BinaryIO = open(self.path, "r+b" if self.path.exists() else "w+b")  # noqa: SIM115
             if self._file.seek(0, os.SEEK_END) < state.received:
                 state = _State(0, 0, "")
             self._file.truncate(state.received)

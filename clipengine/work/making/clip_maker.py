@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -175,10 +176,11 @@ class ClipMaker:
         cut, plan = CutReport.of(message.get("cut")), FilePlan(parts, profile)
         if making.poster and poster:
             plan.check_poster(cut, poster)
-        with inspector() as (other, watch):
-            verify_clip(other, path, plan, cut, encoding=self._encoding, watch=watch)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with ThreadPoolExecutor(1) as pool:  # the encoder has ended, so the file does not change
+            digest = pool.submit(_sha256, path)
+            with inspector() as (other, watch):
+                verify_clip(other, path, plan, cut, encoding=self._encoding, watch=watch)
+            sha256 = digest.result()
         return MadeClip(
             parts=parts,
             cut=cut,
@@ -223,3 +225,8 @@ class ClipMaker:
         )
         shortened.check(shortest=self._rules.shortest)
         return shortened
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

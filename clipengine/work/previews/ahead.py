@@ -2,7 +2,8 @@
 
 They are the pieces that the page requests first. One is made at a time, while the engine has nothing else to do: it
 ends when a clip or a probe starts, or when a preview that a user waits for needs its place. What was not made, also
-because the engine was stopped, is made on demand.
+because the engine was stopped, is made on demand. An upload or a fetch leaves a local copy, which is read instead of a
+remote store.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fractions import Fraction
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.plan.preview_pyramid import TILE_WIDTH, coarse_filmstrips, whole_waveform
-from clipengine.errors import Busy, ClipEngineError, NoMediaInRange
+from clipengine.errors import Busy, ClipEngineError, NoMediaInRange, RecordingNotFound
 from clipengine.ledger.ledger import Ledger
 from clipengine.timecode import exact, now_ms
 from clipengine.work.previews.previews import Preview, Previews
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 MAX_RECORDINGS = 100  # in the queue; older ones are dropped
 _NEW_MS = 60_000  # later changes of a recording, such as of its name, make nothing
 _POLL_SECONDS = 1.0
+_PURGE_SECONDS = 60.0
 _MAX_TRIES = 5  # of all pieces of one recording: a piece that always takes too long does not run forever
 
 
@@ -60,8 +62,9 @@ class PreviewsAhead:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._wake.wait()
+            self._wake.wait(_PURGE_SECONDS)
             self._wake.clear()
+            self._previews.copies.purge()
             while self._changed and not self._stopped.is_set():
                 id, at = self._changed.pop()
                 try:
@@ -73,9 +76,25 @@ class PreviewsAhead:
                         log.exception("recording %s: previews could not be made", id)
 
     def _make_all(self, id: str, at: int) -> None:
-        recording = self._ledger.recordings.get(id)
-        if recording.facts is None or at - (recording.completed_at or 0) > _NEW_MS:
+        recording = self._find(id)
+        if recording is None or recording.facts is None or at - (recording.completed_at or 0) > _NEW_MS:
             return
+        try:
+            self._make_wanted(recording)
+        finally:
+            self._previews.copies.drop(id)
+
+    def _find(self, id: str) -> Recording | None:
+        """Return the recording, or None if it was deleted. Delete the copy of one that will have no previews."""
+        try:
+            recording = self._ledger.recordings.get(id)
+        except RecordingNotFound:
+            recording = None
+        if recording is None or recording.state == "failed":
+            self._previews.copies.drop(id)
+        return recording
+
+    def _make_wanted(self, recording: Recording) -> None:
         failures = 0
         wanted = deque(preview for preview in self._wanted(recording) if self._previews.find(preview) is None)
         while wanted and not self._stopped.is_set():
@@ -93,6 +112,7 @@ class PreviewsAhead:
         while self._is_busy() or (made := self._previews.make_ahead(preview, lambda: not self._is_busy())) is None:
             if self._stopped.wait(_POLL_SECONDS):
                 return
+            self._previews.copies.purge()
         made.result()
 
     def _wanted(self, recording: Recording) -> Iterator[Preview]:

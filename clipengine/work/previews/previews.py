@@ -17,7 +17,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 from clipengine.clips.clip import Recording
@@ -29,11 +28,12 @@ from clipengine.ledger.recordings import Recordings
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding
-from clipengine.stores.base import Store
+from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.work.children.jobs import read_job
 from clipengine.work.children.kept_children import KeptChildren, Key
 from clipengine.work.children.pool import ChildPool
+from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.previews.queue import Check, PreviewQueue
 from clipengine.work.recording_files import open_recording
 
@@ -87,10 +87,9 @@ class Preview:
         parts = [_VERSION, self.recording.bucket_path, self.recording.etag, self.kind.name, self.values]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
-    @property
-    def readers(self) -> Key:
-        """Key of the children that may make it."""
-        return self.recording.bucket_path, self.recording.etag, self.kind.name
+    def readers(self, etag: str) -> Key:
+        """Return the key of the children that may make it, if they read a file of this ETag."""
+        return self.recording.bucket_path, etag, self.kind.name
 
     @property
     def expected_seconds(self) -> float:
@@ -122,10 +121,12 @@ class Previews:
         recordings: Recordings,
         pool: ChildPool,
         folder: Path,
+        copies: LocalCopies,
         *,
         max_bytes: int,
     ) -> None:
-        """`stop` closes `pool` as well."""
+        """Cache previews in `folder`, of at most `max_bytes`. `stop` closes `pool` as well."""
+        self.copies = copies
         self._recordings = recordings
         self._encoding = encoding
         self._store = store
@@ -165,9 +166,10 @@ class Previews:
         )
 
     def stop(self) -> None:
-        """End the running children, and reject new requests."""
+        """End the running children, reject new requests, and delete the local copies."""
         self._queue.stop()
         self._children.close()
+        self.copies.clear()
 
     def _make(self, preview: Preview, check: Check) -> bytes:
         made = self._cache.read(preview.name)  # it may have been finished since the caller looked
@@ -176,10 +178,13 @@ class Previews:
         recording = preview.recording
         assert recording.facts is not None
         job = read_job(self._encoding, preview.kind, recording.facts, preview.values, seek_index=preview.seek_index)
-        open_reader = partial(open_recording, self._store, self._recordings, recording)
         check()
+        copy = self.copies.open(recording)
+        # A child that has read a file cannot read ranges of the store later.
+        readers = preview.readers(recording.etag if copy is None else copy.info.etag)
         try:
-            with as_recording_errors(), self._children.lent(preview.readers, open_reader) as (child, reader):
+            with as_recording_errors(), self._children.lent(readers, lambda: copy or self._open(recording)) as lent:
+                child, reader = lent
                 _, made = child.run(job, reader, watch=lambda message: check(), keep=True)
         except Timeout as error:
             raise Busy(f"This {preview.kind.name} takes too long to make now", retry_after=60) from error
@@ -189,6 +194,9 @@ class Previews:
             raise Internal(f"the child has returned a {preview.kind.name} of {len(made)} bytes")
         self._cache.write(preview.name, made)
         return made
+
+    def _open(self, recording: Recording) -> ObjectReader:
+        return open_recording(self._store, self._recordings, recording)
 
 
 class _Cache:
