@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,45 +11,14 @@ import pytest
 
 from clipengine.client import ApiError, Client
 from tests.films.reader import read_clip
-from tests.support.playlists import first_segments, separate_audio, ts_playlist
+from tests.support.playlists import separate_audio, ts_playlist
+from tests.support.recorder import Recorder
 from tests.support.s3 import S3Server, s3_settings
 from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.waiting import until
 
 KEY = "live/index.m3u8"
-
-
-@dataclass
-class Recorder:
-    """A recorder that writes the segments of finished playlists, one after the other."""
-
-    made: Path
-    store: Path
-    s3: S3Server | None = None
-    bucket: str = ""
-
-    def write(self, count: int, *, ended: bool = False, names: tuple[str, ...] = ("index",), late: str = "") -> None:
-        """Store so many segments of each playlist, but the `late` one, and then the playlists that list them."""
-        for name in names:
-            text = first_segments(self.made / f"{name}.m3u8", count) + ("#EXT-X-ENDLIST\n" if ended else "")
-            for line in text.splitlines():
-                if line.startswith("#EXT-X-MAP"):
-                    self.put(line.split('"')[1])
-                elif line and not line.startswith("#") and line != late:
-                    self.put(line)
-            self.put(f"{name}.m3u8", text.encode())
-
-    def put(self, name: str, data: bytes | None = None) -> None:
-        data = (self.made / name).read_bytes() if data is None else data
-        if self.s3 is not None:
-            self.s3.client.put_object(self.bucket, f"live/{name}", io.BytesIO(data), len(data))
-            return
-        path = self.store / "live" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_bytes() != data:
-            path.with_suffix(".tmp").write_bytes(data)
-            path.with_suffix(".tmp").replace(path)
 
 
 @contextmanager
@@ -79,6 +46,8 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path) -> None:
         live = [api.clips.create(id, "live", safe - 3, safe), api.clips.create(id, "last", last_seconds=2)]
         assert live[1].end_seconds == safe
         assert live[1].start_seconds == pytest.approx(safe - 2)
+        assert api.recordings.proxy(id).segments == 1
+        api.recordings.proxy_segment(id, tmp_path / "live.m4s", 0)
         waiting = api.clips.create(id, "later", 5.0, 9.0)
         assert (waiting.status, waiting.step) == ("processing", "waiting")
         assert all(api.clips.wait(each.clip_id, timeout=300).status == "complete" for each in live)
@@ -97,6 +66,9 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path) -> None:
         until(lambda: api.recordings.get(id).status == "complete")
         ended = api.recordings.get(id)
         assert ended.duration_seconds == pytest.approx(12, abs=0.05)
+        assert api.recordings.proxy(id).segments == 3
+        api.recordings.proxy_segment(id, tmp_path / "ended.m4s", 0)
+        assert (tmp_path / "ended.m4s").read_bytes() == (tmp_path / "live.m4s").read_bytes()
         assert ended.gaps_count == 0
         assert ended.pieces == {"count": 6, "runs": 1, "tracks": 1, "bytes": ended.file_size_bytes}
         for each in [*live, waiting]:
