@@ -372,6 +372,10 @@ export class Player extends EventTarget {
             lines: String(Math.min(width ?? 0, height ?? 0)),
           })
         : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording.");
+      if (this.following) {
+        this.follow();
+        return;
+      }
       this.seek(this.position);
       if (playing) this.play(rate);
     } catch (error) {

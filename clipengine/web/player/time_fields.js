@@ -32,6 +32,7 @@ import {t} from "../lib/texts.js";
  * @property {(why: string) => void} setProblem
  */
 
+const LONG_TEXT = 11; // characters that the usual width has room for
 const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ from the exact one
 
 /**
@@ -184,6 +185,7 @@ function timeField({id, key, name, label, set, meaning}, times, onedit, onset) {
       field.shown = time;
       displayed = time === null ? "" : times.format(time);
       input.value = displayed;
+      input.classList.toggle("long", displayed.length > LONG_TEXT);
       field.setProblem("");
     },
     /** @param {string} why */
