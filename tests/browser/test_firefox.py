@@ -13,7 +13,8 @@ from clipengine.client import Recording
 from tests.films.catalogue import Shelf
 from tests.support.server import RunningServer
 
-_MODULES = Path(__file__).parents[2] / "scripts" / "typescript"
+_ROOT = Path(__file__).parents[2]
+_MODULES = _ROOT / "scripts" / "typescript"
 _SECONDS = 600
 
 
@@ -27,7 +28,7 @@ def test_recording_is_clipped_and_shared_in_firefox(server: RunningServer, recor
         pytest.skip(reason)
     client = server.client()
     client.recordings.wait(client.recordings.upload(shelf.get("ts_hevc").path, name="camera.ts").recording_id)
-    script = Path(__file__).with_name("firefox.mjs")
+    script = _ROOT / "tests" / "typescript" / "firefox.mjs"
     command = [node, str(script), str(_MODULES / "package.json"), firefox, server.url, server.key]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -1,4 +1,4 @@
-// The page in Firefox: from signing in to a shared clip that plays. Run by test_firefox.py with the address and the key of a
+// The page in Firefox: from signing in to a shared clip that plays. Run by tests/browser/test_firefox.py with the address and the key of a
 // server with the recordings `meeting.mp4`, which Firefox plays, and `camera.ts`, which it plays as a proxy.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -54,15 +54,29 @@ async function useThePage() {
   await playing(shared, "video");
 }
 
+/** Try until it succeeds: rows of lists are replaced while they are used. */
+async function retried(what, action) {
+  for (const deadline = Date.now() + 120_000; ; ) {
+    let reason = "";
+    const done = await action().catch((error) => {
+      reason = String(error);
+    });
+    if (done) return;
+    assert.ok(Date.now() < deadline, `in vain: ${what} ${reason}`);
+  }
+}
+
 /** Click the first element of a selector that has this name. */
 async function press(page, selector, name) {
-  for (const deadline = Date.now() + 120_000; ; ) {
+  await retried(`${selector} ${name}`, async () => {
     for (const each of await page.$$(selector)) {
       const text = await each.evaluate((node) => node.getAttribute("aria-label") ?? node.textContent);
-      if (text.includes(name)) return each.click();
+      if (!text.includes(name)) continue;
+      await each.click();
+      return true;
     }
-    assert.ok(Date.now() < deadline, `in vain: ${selector} ${name}`);
-  }
+    return false;
+  });
 }
 
 /** Open a recording of the list, and wait until it can be played. */
@@ -101,7 +115,5 @@ async function playing(page, selector) {
 }
 
 async function until(page, selector, condition, ...values) {
-  const node = await page.waitForSelector(selector);
-  for (const deadline = Date.now() + 120_000; !(await node.evaluate(condition, ...values)); )
-    assert.ok(Date.now() < deadline, `in vain: ${selector} ${condition}`);
+  await retried(`${selector} ${condition}`, () => page.$eval(selector, condition, ...values));
 }
