@@ -122,7 +122,7 @@ class ProxyObject(ApiObject):
     segment_seconds: float
     """Segment `n` begins within a frame of `n` times this. The last one may be half a second longer."""
     segments: int
-    """Segments are numbered from 0."""
+    """Segments are numbered from 0. While the recording is written, those up to the last whole one are counted."""
 
 
 class RangeObject(TypedDict):

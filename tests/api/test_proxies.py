@@ -13,7 +13,14 @@ import httpx
 import numpy as np
 import pytest
 
-from clipengine.clips.plan.proxy import MAX_SEGMENTS, SEGMENT_SECONDS, playlist, proxy_segment, segment_count
+from clipengine.clips.plan.proxy import (
+    MAX_SEGMENTS,
+    SEGMENT_SECONDS,
+    finished_segments,
+    playlist,
+    proxy_segment,
+    segment_count,
+)
 from clipengine.errors import UnsupportedMedia
 from tests.api.test_previews import registered
 from tests.films.catalogue import Shelf
@@ -155,7 +162,7 @@ def test_segment_that_does_not_exist_is_rejected(
     recording = registered(engine, shelf.get("mp4_25").path)
     answer = http.get(f"/v1/recordings/{recording.recording_id}/proxy/{number}.m4s")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert "segments 0 to 1" in answer.json()["detail"]
+    assert "it has 2, counted from 0" in answer.json()["detail"]
 
 
 def test_proxy_of_incomplete_or_unknown_recording_is_rejected(http: httpx.Client, engine: RecordedEngine) -> None:
@@ -198,3 +205,23 @@ def test_segments_are_cached_within_the_limit(
         monkeypatch.setattr(engine.previews._cache, "_max_bytes", len(answer.content))
         http.get(path.replace("0.m4s", "1.m4s"))
         assert sum(file.stat().st_size for file in folder.iterdir()) <= len(answer.content)
+
+
+@pytest.mark.parametrize("seconds", ["0.3", "4.4", "4.6", "8.5", "8.51", "4003.2"])
+def test_segments_of_a_growing_recording_stay_as_they_are(seconds: str) -> None:
+    duration = Fraction(seconds)
+    count = finished_segments(duration, growing=True)
+    assert count == finished_segments(duration, growing=False) - 1
+    for later in (duration, duration + Fraction(1, 10), duration + 2, duration + 4000):
+        assert [proxy_segment(duration, number) for number in range(count)] == [
+            proxy_segment(later, number) for number in range(count)
+        ]
+    assert all(proxy_segment(duration, number).end <= duration - Fraction(1, 2) for number in range(count))
+
+
+def test_playlist_of_a_growing_recording_has_no_end() -> None:
+    growing, whole = playlist(Fraction(10), growing=True), playlist(Fraction(10))
+    assert "#EXT-X-PLAYLIST-TYPE:EVENT" in growing
+    assert "#EXT-X-ENDLIST" not in growing
+    assert (growing.count("#EXTINF"), whole.count("#EXTINF")) == (2, 3)
+    assert growing.partition("#EXTINF")[2] in whole

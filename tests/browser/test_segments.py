@@ -109,6 +109,46 @@ def test_title_and_look_belong_to_the_recording(browser: Any, server: RunningSer
 
 
 @pytest.mark.exhaustive
+def test_options_of_other_programs_stay_until_they_are_edited(
+    browser: Any, server: RunningServer, interview: Recording
+) -> None:
+    client = server.client()
+    moving = [{"at_seconds": 0.0, "x": 0.2, "y": 0.5}, {"at_seconds": 2.0, "x": 0.8, "y": 0.5}]
+    size = {"width": 540, "height": 960, "enlarge": False}
+    others = {"size": size, "focus": moving, "speed": 3.0, "mute": [[0.0, 1.0]]}
+    id = interview.recording_id
+    given = client.recordings.put_segments(
+        id, [], look={"output": others, "subtitles": {"mode": "burn", "language": "fr"}}
+    )
+
+    def looks(edit: Any) -> Any:
+        with studio(browser, server, interview) as page:
+            page.get_by_role("tab", name="Look").click()
+            with page.expect_response(lambda answer: answer.request.method == "PUT" and answer.ok):
+                edit(page)
+        kept = client.recordings.segments(id)
+        assert kept.look["subtitles"] == given.look["subtitles"]
+        return kept.look["output"]
+
+    before = given.look["output"]
+    assert looks(lambda page: page.get_by_role("textbox", name="Largest size (MB)").fill("9")) == {
+        **before,
+        "max_bytes": 9_000_000,
+    }
+    slower = looks(lambda page: page.get_by_role("combobox", name="Speed").select_option("0.5"))
+    assert slower == {**before, "max_bytes": 9_000_000, "speed": 0.5}
+    square = looks(lambda page: page.get_by_role("button", name="1:1", exact=True).click())
+    assert (square.get("size"), square["aspect"], square["focus"]) == (None, "1:1", before["focus"])
+    left = looks(lambda page: page.get_by_role("button", name="Left", exact=True).click())
+    assert left["focus"] == {"x": 0.0, "y": 0.5}
+    client.recordings.put_segments(
+        id, [], look={"output": before | {"aspect": "9:16"}, "subtitles": given.look["subtitles"]}
+    )
+    bars = looks(lambda page: page.get_by_role("combobox", name="Sides").select_option("pad"))
+    assert (bars["fit"], bars["size"], bars.get("focus")) == ("pad", before["size"], None)
+
+
+@pytest.mark.exhaustive
 def test_list_that_a_tab_holds_from_the_release_before_is_stored(
     browser: Any, server: RunningServer, interview: Recording
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import pytest
 
 from clipengine.client import ApiError, Client
 from tests.films.reader import read_clip
-from tests.support.playlists import first_segments, separate_audio, ts_playlist
+from tests.support.playlists import separate_audio, ts_playlist
+from tests.support.recorder import Recorder
 from tests.support.server import running_server
 from tests.support.stored import Objects, objects
 from tests.support.waiting import until
@@ -20,28 +20,6 @@ from tests.support.waiting import until
 __all__ = ["objects"]  # a fixture
 
 KEY = "live/index.m3u8"
-
-
-@dataclass
-class Recorder:
-    """A recorder that writes the segments of finished playlists, one after the other."""
-
-    made: Path
-    objects: Objects
-
-    def write(self, count: int, *, ended: bool = False, names: tuple[str, ...] = ("index",), late: str = "") -> None:
-        """Store so many segments of each playlist, but the `late` one, and then the playlists that list them."""
-        for name in names:
-            text = first_segments(self.made / f"{name}.m3u8", count) + ("#EXT-X-ENDLIST\n" if ended else "")
-            for line in text.splitlines():
-                if line.startswith("#EXT-X-MAP"):
-                    self.put(line.split('"')[1])
-                elif line and not line.startswith("#") and line != late:
-                    self.put(line)
-            self.put(f"{name}.m3u8", text.encode())
-
-    def put(self, name: str, data: bytes | None = None) -> None:
-        self.objects.put(f"live/{name}", (self.made / name).read_bytes() if data is None else data)
 
 
 @contextmanager
@@ -69,6 +47,8 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path, objects: Objects) -
         live = [api.clips.create(id, "live", safe - 3, safe), api.clips.create(id, "last", last_seconds=2)]
         assert live[1].end_seconds == safe
         assert live[1].start_seconds == pytest.approx(safe - 2)
+        assert api.recordings.proxy(id).segments == 1
+        api.recordings.proxy_segment(id, tmp_path / "live.m4s", 0)
         waiting = api.clips.create(id, "later", 5.0, 9.0)
         assert (waiting.status, waiting.step) == ("processing", "waiting")
         assert all(api.clips.wait(each.clip_id, timeout=300).status == "complete" for each in live)
@@ -87,6 +67,9 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path, objects: Objects) -
         until(lambda: api.recordings.get(id).status == "complete")
         ended = api.recordings.get(id)
         assert ended.duration_seconds == pytest.approx(12, abs=0.05)
+        assert api.recordings.proxy(id).segments == 3
+        api.recordings.proxy_segment(id, tmp_path / "ended.m4s", 0)
+        assert (tmp_path / "ended.m4s").read_bytes() == (tmp_path / "live.m4s").read_bytes()
         assert ended.gaps_count == 0
         assert ended.pieces == {"count": 6, "runs": 1, "tracks": 1, "bytes": ended.file_size_bytes}
         for each in [*live, waiting]:

@@ -18,6 +18,7 @@ from clipengine.clips.clip import Recording
 from clipengine.clips.plan.proxy import (
     SEGMENT_SECONDS,
     content_type,
+    finished_segments,
     playlist,
     proxy_segment,
     proxy_size,
@@ -47,14 +48,15 @@ async def get_proxy(call: Call[NoQuery, NoBody]) -> Response:
             height=size[1],
             duration_seconds=round(float(duration), 6),
             segment_seconds=SEGMENT_SECONDS,
-            segments=segment_count(duration),
+            segments=finished_segments(duration, growing=_grows(recording)),
         ).to_object()
     )
 
 
 async def get_proxy_playlist(call: Call[NoQuery, NoBody]) -> Response:
-    _, duration = await complete_recording(call)
-    return Response(playlist(duration), headers={"Cache-Control": _REVALIDATED}, media_type=_PLAYLIST)
+    recording, duration = await complete_recording(call)
+    text = playlist(duration, growing=_grows(recording))
+    return Response(text, headers={"Cache-Control": _REVALIDATED}, media_type=_PLAYLIST)
 
 
 async def get_proxy_init(call: Call[NoQuery, NoBody]) -> Response:
@@ -66,7 +68,7 @@ async def get_proxy_init(call: Call[NoQuery, NoBody]) -> Response:
 
 async def get_proxy_segment(call: Call[NoQuery, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
-    number = _number(call.path("number"), segment_count(duration))
+    number = _number(call.path("number"), finished_segments(duration, growing=_grows(recording)))
     seek_index = await seek_index_of(call, recording)
     start = max(Fraction(0), proxy_segment(duration, number).start - _MARGIN_SECONDS)
     return await _segment(call, recording, number, seek_index and seek_index.near(start))
@@ -80,11 +82,15 @@ async def _segment(
     return await preview_response(call, preview, _MP4, cache=_REVALIDATED)
 
 
+def _grows(recording: Recording) -> bool:
+    return recording.state == "recording"
+
+
 def _number(text: str, count: int) -> int:
     """Return the number of a segment. Raises NotFound if it is not one of `count`."""
     if not _NUMBER.fullmatch(text) or int(text) >= count:
         raise NotFound(
-            f"The proxy has no segment {text[:20]!r}: it has the segments 0 to {count - 1}",
+            f"The proxy has no segment {text[:20]!r}: it has {count}, counted from 0",
             hint="GET /v1/recordings/{recording_id}/proxy returns their number.",
         )
     return int(text)

@@ -47,6 +47,14 @@ def segment_count(duration: Fraction) -> int:
     return count
 
 
+def finished_segments(duration: Fraction, *, growing: bool) -> int:
+    """Return the number of segments that can be made: of a recording that still grows, those that stay as they are.
+
+    The last segment of a part would become another one. Raises UnsupportedMedia if there are too many.
+    """
+    return segment_count(duration) - growing
+
+
 def proxy_segment(duration: Fraction, number: int) -> ProxySegment:
     """Return a segment, counted from 0."""
     last = segment_count(duration) - 1
@@ -84,15 +92,20 @@ def content_type(facts: SourceFacts) -> str:
     return f'{"video" if facts.video is not None else "audio"}/mp4; codecs="{", ".join(codecs)}"'
 
 
-def playlist(duration: Fraction) -> str:
-    """Return the media playlist (RFC 8216), with paths relative to the recording's own."""
-    return "\n".join((*_playlist_lines(duration), ""))
+def playlist(duration: Fraction, *, growing: bool = False) -> str:
+    """Return the media playlist (RFC 8216), with paths relative to the recording's own.
+
+    That of a recording that still grows has no end.
+    """
+    return "\n".join((*_playlist_lines(duration, growing), ""))
 
 
-def _playlist_lines(duration: Fraction) -> Iterator[str]:
+def _playlist_lines(duration: Fraction, growing: bool) -> Iterator[str]:
     yield from ("#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{SEGMENT_SECONDS + 1}")
-    yield from ("#EXT-X-PLAYLIST-TYPE:VOD", "#EXT-X-INDEPENDENT-SEGMENTS", '#EXT-X-MAP:URI="proxy/init.mp4"')
-    for number in range(segment_count(duration)):
+    yield f"#EXT-X-PLAYLIST-TYPE:{'EVENT' if growing else 'VOD'}"
+    yield from ("#EXT-X-INDEPENDENT-SEGMENTS", '#EXT-X-MAP:URI="proxy/init.mp4"')
+    for number in range(finished_segments(duration, growing=growing)):
         segment = proxy_segment(duration, number)
         yield from (f"#EXTINF:{float(segment.end - segment.start):.6f},", f"proxy/{number}.m4s")
-    yield "#EXT-X-ENDLIST"
+    if not growing:
+        yield "#EXT-X-ENDLIST"

@@ -11,6 +11,7 @@ const ICONS = {
   check: "m3 8.5 3.5 3.5L13 4.5",
   chevron: "m6 3.5 4.5 4.5L6 12.5",
   clips: "M2.5 5.5h8v8h-8zM5.5 5.5v-3h8v8h-3M5.2 7.9v3.2l2.8-1.6z",
+  clock: "M8 1.8a6.2 6.2 0 1 1 0 12.4A6.2 6.2 0 0 1 8 1.8zM8 4.5V8l2.5 1.8",
   copy: "M6 6h7v7H6zM3 10V3h7",
   down: "M8 2.5v8M4.5 7.5 8 11l3.5-3.5M3 13.5h10",
   document: "M4 2h5l3 3v9H4zM9 2v3h3M6 8.5h4M6 11h4",

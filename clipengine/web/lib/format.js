@@ -216,6 +216,13 @@ export function placeInQueue(queue) {
   });
 }
 
+/**
+ * Return how long a clip waits for its recording at most.
+ *
+ * @param {Pick<Clip, "wait_until">} clip
+ */
+export const waitOf = ({wait_until: until}) => (until ? t("Until {time} at most", {time: formatMoment(until)}) : "");
+
 const STEP_WORDS = {
   waiting: t("Waiting for the recording"),
   queued: t("Queued"),

@@ -5,12 +5,13 @@ import {t} from "./texts.js";
 import {openDialog} from "./ui.js";
 
 /**
- * `words` are those of player/words.js.
+ * `words` are those of player/words.js. `live` adds the keys of a recording that is still written.
  *
  * @param {import("../player/words.js").Words} words
+ * @param {boolean} live
  * @returns {[keys: string, text: string][]}
  */
-const shortcuts = (words) => [
+const shortcuts = (words, live) => [
   [t("Space"), t("play or pause")],
   ["J K L", t("play backward, pause, play forward; press again to go faster")],
   ["← →", words.step],
@@ -25,6 +26,7 @@ const shortcuts = (words) => [
   ["B", t("divide the segment at the playhead")],
   words.jump,
   ["R", t("loop the selection")],
+  ...liveKeys(live),
   ...pictureKeys(words.pictured),
   ["1 2 3 4", t("transcript, clips, segments, look")],
   ["]", t("open or close the side panel")],
@@ -40,6 +42,18 @@ const shortcuts = (words) => [
   ["Esc", t("leave the focused control, so that shortcuts work again")],
   ["?", t("this list")],
 ];
+
+/**
+ * @param {boolean} live
+ * @returns {[keys: string, text: string][]}
+ */
+const liveKeys = (live) =>
+  live
+    ? [
+        ["E", t("follow the end of the recording")],
+        ["Q", t("make a clip of the last 30 seconds")],
+      ]
+    : [];
 
 /**
  * @param {boolean} pictured
@@ -86,14 +100,17 @@ export function bindShortcuts(actions, signal) {
   );
 }
 
-/** @param {import("../player/words.js").Words} words */
-export function showShortcuts(words) {
+/**
+ * @param {import("../player/words.js").Words} words
+ * @param {{live?: boolean}} [options]
+ */
+export function showShortcuts(words, {live = false} = {}) {
   openDialog(
     t("Shortcuts"),
     h(
       "dl",
       {class: "shortcuts", tabindex: "0"},
-      shortcuts(words).flatMap(([keys, text]) => [
+      shortcuts(words, live).flatMap(([keys, text]) => [
         h(
           "dt",
           {},

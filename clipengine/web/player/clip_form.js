@@ -2,7 +2,7 @@
 
 import {post} from "../lib/api.js";
 import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
-import {formatTime} from "../lib/format.js";
+import {formatMoment, formatTime} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {t} from "../lib/texts.js";
 import {errorText} from "../lib/ui.js";
@@ -24,6 +24,8 @@ import {wordsOf} from "./words.js";
  * @property {Selection} selection
  * @property {Segments} segments
  * @property {Player} player
+ * @property {import("./shown_times.js").ShownTimes} times
+ * @property {HTMLElement | null} live the button that selects the last seconds of a recording that is still written
  * @property {Timeline} timeline
  * @property {() => void} onlook shows the options of the look
  * @property {(clip: Clip) => void} oncreated
@@ -38,8 +40,15 @@ import {wordsOf} from "./words.js";
  *
  * @param {FormOptions} options
  */
-export function clipForm({recording, look, selection, segments, player, timeline, onlook, oncreated, nextLabel}) {
-  const times = timeFields({words: wordsOf(recording), selection, player, onvalidated: () => draw(), onapplied: () => timeline.revealSelection()});
+export function clipForm({recording, look, selection, segments, player, times: shown, live, timeline, onlook, oncreated, nextLabel}) {
+  const times = timeFields({
+    words: wordsOf(recording),
+    selection,
+    player,
+    times: shown,
+    onvalidated: () => draw(),
+    onapplied: () => timeline.revealSelection(),
+  });
   const length = h("output", {class: "time length", title: t("Length"), "aria-label": t("Length")}, "–");
   const label = h("input", {id: "label", maxlength: String(LIMITS.label), autocomplete: "off"});
   const shapes = shapeChoice(look, onlook);
@@ -56,6 +65,7 @@ export function clipForm({recording, look, selection, segments, player, timeline
   );
   const clear = iconButton("x", t("Clear the selection (X)"), () => selection.clear(), {class: "quiet square clear", hidden: true});
   const problem = h("p", {class: "why", role: "alert"});
+  const waits = h("p", {class: "waits", role: "status"});
 
   /** @type {Set<string>} */
   const pending = new Set(); // labels of requests without a response
@@ -67,10 +77,17 @@ export function clipForm({recording, look, selection, segments, player, timeline
     make.disabled = selection.empty || invalid;
     add.disabled = make.disabled;
     setText(addText, segments.current ? t("Update segment {number}", {number: segments.items.indexOf(segments.current) + 1}) : t("Add segment"));
+    drawWait();
     clear.hidden = selection.empty && !invalid;
     if (selection.empty) suggest("");
     rename();
     problem.textContent = "";
+  }
+  // A clip whose end is not recorded yet waits. The text changes by the minute, so that it is not read out all the time.
+  function drawWait() {
+    const {lacking} = selection;
+    const until = new Date(Date.now() + lacking * 1000);
+    setText(waits, lacking ? t("Not recorded yet. The clip waits for it, until about {time}.", {time: formatMoment(until.toISOString())}) : "");
   }
   function rename() {
     label.placeholder = selection.empty ? t("Drag on the timeline, or I and O") : nextLabel(pending);
@@ -179,7 +196,8 @@ export function clipForm({recording, look, selection, segments, player, timeline
     options,
     h("span", {class: "rule"}),
     add,
-    h("div", {class: "send"}, problem, make),
+    live,
+    h("div", {class: "send"}, waits, problem, make),
   );
   drawLook();
   draw();

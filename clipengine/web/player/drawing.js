@@ -1,12 +1,13 @@
 // Drawing of the lanes of the timeline on canvases: ruler, filmstrip, waveform, cues.
 
-import {formatTime} from "../lib/format.js";
-
+/** @import {ShownTimes} from "./shown_times.js" */
 /** @import {FilmPiece, WavePiece} from "./previews.js" */
 /** @import {Span} from "./selection.js" */
 
 const BAR_PIXELS = 2; // from one bar of the waveform to the next
 const TICK_STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+const HATCH_PIXELS = 8; // between two lines of a gap
+const GAP_PIXELS = 2; // of a gap, at least
 const TICK_PIXELS = 90;
 const CUE_PIXELS = 56; // narrower cues have no room for text
 
@@ -139,10 +140,71 @@ function shortened(context, text, width) {
 }
 
 /**
+ * Draw the parts of a recording without media, with what they are if there is room.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {Span[]} gaps
+ * @param {Span} view
+ * @param {(gap: Span) => string[]} linesOf returns the lines of the text of a gap
+ */
+export function drawGaps(canvas, gaps, view, linesOf) {
+  const context = prepare(canvas);
+  const {width, height} = canvas.getBoundingClientRect();
+  const style = getComputedStyle(canvas);
+  const scale = width / (view.end - view.start);
+  context.font = `12px ${style.fontFamily}`;
+  context.textBaseline = "middle";
+  context.textAlign = "center";
+  for (const gap of gaps) {
+    if (gap.end <= view.start || gap.start >= view.end) continue;
+    const left = Math.max(0, (gap.start - view.start) * scale);
+    const wide = Math.max(GAP_PIXELS, Math.min(width, (gap.end - view.start) * scale) - left);
+    context.save();
+    context.beginPath();
+    context.rect(left, 0, wide, height);
+    context.clip();
+    context.fillStyle = style.getPropertyValue("--sunken");
+    context.fillRect(left, 0, wide, height);
+    context.strokeStyle = style.getPropertyValue("--line-strong");
+    context.globalAlpha = 0.45;
+    context.beginPath();
+    for (let x = left - height - (left % HATCH_PIXELS); x < left + wide; x += HATCH_PIXELS) {
+      context.moveTo(x, height);
+      context.lineTo(x + height, 0);
+    }
+    context.stroke();
+    context.globalAlpha = 1;
+    drawLabel(context, linesOf(gap), {left, wide, height}, style);
+    context.restore();
+  }
+}
+
+/**
+ * Write lines in the middle of a place, or nothing if they do not fit.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {string[]} lines
+ * @param {{left: number, wide: number, height: number}} place
+ * @param {CSSStyleDeclaration} style
+ */
+function drawLabel(context, lines, {left, wide, height}, style) {
+  const broad = Math.max(...lines.map((line) => context.measureText(line).width)) + 16;
+  if (broad + 8 > wide) return;
+  const [middle, centre, high] = [left + wide / 2, height / 2, lines.length * 16 + 6];
+  context.fillStyle = style.getPropertyValue("--surface");
+  context.beginPath();
+  context.roundRect(middle - broad / 2, centre - high / 2, broad, high, 4);
+  context.fill();
+  context.fillStyle = style.color;
+  for (const [at, line] of lines.entries()) context.fillText(line, middle, centre + (at - (lines.length - 1) / 2) * 16);
+}
+
+/**
  * @param {HTMLCanvasElement} canvas
  * @param {Span} view
+ * @param {ShownTimes} times
  */
-export function drawRuler(canvas, view) {
+export function drawRuler(canvas, view, times) {
   const context = prepare(canvas);
   const {width, height} = canvas.getBoundingClientRect();
   const style = getComputedStyle(canvas);
@@ -152,15 +214,16 @@ export function drawRuler(canvas, view) {
   context.font = `12px ${style.fontFamily}`;
   context.fillStyle = style.color;
   context.textBaseline = "top";
-  for (let number = Math.floor(view.start / step); number * step <= view.end; number += 1) {
+  const origin = times.origin(view.start); // round times of day, or of the recording
+  for (let number = Math.floor((view.start - origin) / step); origin + number * step <= view.end; number += 1) {
     for (let part = 0; part < 5; part += 1) {
-      const x = Math.round((((number + part / 5) * step - view.start) / span) * width);
+      const x = Math.round(((origin + (number + part / 5) * step - view.start) / span) * width);
       context.globalAlpha = part ? 0.35 : 0.8;
       context.fillRect(x, height - (part ? 4 : 8), 1, part ? 4 : 8);
     }
     context.globalAlpha = 1;
-    const left = ((number * step - view.start) / span) * width + 4;
-    const text = formatTime(number * step, digits);
+    const left = ((origin + number * step - view.start) / span) * width + 4;
+    const text = times.format(origin + number * step, digits);
     if (left >= 0 && left + context.measureText(text).width <= width) context.fillText(text, left, 2);
   }
 }

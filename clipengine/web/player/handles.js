@@ -1,7 +1,6 @@
 // The two ends of the selection as sliders, moved by pointer or by keys.
 
 import {byKey, h} from "../lib/dom.js";
-import {formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {startTimeDrag} from "./drag.js";
 
@@ -75,7 +74,7 @@ export function handle({kind, meaning, selection, timeline, onmove}) {
   const show = (time) => {
     node.setAttribute("aria-valuemax", String(selection.duration));
     node.setAttribute("aria-valuenow", time.toFixed(3));
-    node.setAttribute("aria-valuetext", formatTime(time));
+    node.setAttribute("aria-valuetext", timeline.times.format(time));
   };
   return {node, show};
 }

@@ -1,7 +1,6 @@
 // The frame and the time under the mouse, above the timeline.
 
 import {debounce, h, setText} from "../lib/dom.js";
-import {formatTime} from "../lib/format.js";
 import {contextOf} from "./drawing.js";
 
 const WIDTH = 176;
@@ -11,6 +10,7 @@ const REST_MS = 250; // of the mouse, before the exact frame is loaded
 /**
  * @typedef {object} HoverOptions
  * @property {ReadyRecording} recording
+ * @property {import("./shown_times.js").ShownTimes} times
  * @property {import("./previews.js").Strips} strips
  * @property {[area: HTMLElement, timeAt: (clientX: number) => number][]} areas
  * @property {HTMLElement} container
@@ -22,7 +22,7 @@ const REST_MS = 250; // of the mouse, before the exact frame is loaded
  *
  * @param {HoverOptions} options
  */
-export function hoverPreview({recording, strips, areas, container, signal}) {
+export function hoverPreview({recording, times, strips, areas, container, signal}) {
   const strip = strips.film;
   const canvas = h("canvas", {width: WIDTH, height: 99});
   const image = h("img", {alt: "", hidden: true});
@@ -69,7 +69,7 @@ export function hoverPreview({recording, strips, areas, container, signal}) {
     time = at;
     node.hidden = false;
     image.hidden = true;
-    setText(text, formatTime(at));
+    setText(text, times.format(at));
     if (strip) {
       drawTile();
       strips.point(at, drawTile);

@@ -53,7 +53,7 @@ const SUBTITLES = [
 ]; // and "burn" with a language
 const MB = 1e6;
 const [LEAST_MB, MOST_MB] = [0.01, 1e6];
-const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes"]; // what the page replaces
+const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes", "subtitles"]; // what a reset replaces
 const ALL_SECONDS = 1e5; // longer than any clip with sound
 
 /**
@@ -92,8 +92,11 @@ export class Look extends EventTarget {
     /** @type {Focus | null} of the crop; null for the middle */
     this.focus = null;
     this.down = false; // true if the crop moves up and down
-    /** @type {ClipOutput} the stored options of other programs, which stay */
-    this.others = {};
+    /** @type {Record<string, unknown>} the stored options, which stay until they are edited here: other programs have more values */
+    this.kept = {};
+    this.keptTexts = /** @type {StoredLook["subtitles"]} */ (null);
+    /** @type {Set<string>} names of the options that were edited here */
+    this.edited = new Set();
     this.aspect = select(SHAPES, "");
     this.fit = select(FITS, "crop");
     this.speed = select(
@@ -142,7 +145,7 @@ export class Look extends EventTarget {
       ),
       h("section", {}, this.reset),
     );
-    for (const control of this.controls) control.addEventListener("input", () => this.changed());
+    for (const control of this.controls) control.addEventListener("input", () => this.changed(this.optionsOf(control)));
     this.draw();
   }
 
@@ -181,12 +184,12 @@ export class Look extends EventTarget {
   /** @param {string} aspect */
   setShape(aspect) {
     this.aspect.value = aspect;
-    this.changed();
+    this.changed(this.optionsOf(this.aspect));
   }
 
   toggleCaptions() {
     if (this.canCaption) this.subtitles.value = this.captioned ? "keep" : `burn ${this.languages[0]}`;
-    this.changed();
+    this.changed(this.optionsOf(this.subtitles));
   }
 
   /**
@@ -196,7 +199,7 @@ export class Look extends EventTarget {
    */
   setFocus(focus) {
     this.focus = focus;
-    this.changed();
+    this.changed(["focus"]);
   }
 
   /**
@@ -220,7 +223,21 @@ export class Look extends EventTarget {
     });
   }
 
-  changed() {
+  /**
+   * Return the names of the options that a control sets, and of those that are not allowed with its value.
+   *
+   * @param {HTMLInputElement | HTMLSelectElement} control
+   */
+  optionsOf(control) {
+    if (control === this.aspect) return ["aspect", "size", "fit", ...(this.shape ? [] : ["focus"])];
+    if (control === this.fit) return ["fit", ...(this.crops ? [] : ["focus"])];
+    if (control === this.sound) return ["mute", "loudness_lufs"];
+    return control === this.speed ? ["speed"] : control === this.size ? ["max_bytes"] : control === this.subtitles ? ["subtitles"] : [];
+  }
+
+  /** @param {string[]} options that were edited */
+  changed(options) {
+    for (const name of options) this.edited.add(name);
     this.draw();
     this.dispatchEvent(new Event("change"));
     this.dispatchEvent(new Event("edit"));
@@ -229,18 +246,26 @@ export class Look extends EventTarget {
   /** @returns {StoredLook} */
   get stored() {
     const bytes = this.bytes >= LEAST_MB * MB && this.bytes <= MOST_MB * MB ? this.bytes : null;
-    const output = {...this.others, ...this.output(ALL_SECONDS, bytes)};
-    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles: this.texts});
+    const made = Object.entries(this.output(ALL_SECONDS, bytes)).filter(([name]) => this.edited.has(name));
+    const output = {...this.unedited, ...Object.fromEntries(made)};
+    const subtitles = this.edited.has("subtitles") ? this.texts : this.keptTexts;
+    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles});
+  }
+
+  get unedited() {
+    return Object.fromEntries(Object.entries(this.kept).filter(([name]) => !this.edited.has(name)));
   }
 
   /**
-   * Show a stored look. Options that the page does not have stay stored, and are not part of new clips.
+   * Show a stored look. Options and values that the page does not have stay stored, and are not part of new clips.
    *
    * @param {StoredLook} look
    */
   restore(look) {
     const output = /** @type {ClipOutput} */ (look.output ?? {});
-    this.others = Object.fromEntries(Object.entries(output).filter(([name]) => !SHOWN.includes(name)));
+    this.kept = {...output};
+    this.keptTexts = look.subtitles;
+    this.edited.clear();
     const {mode = "keep", language} = look.subtitles ?? {};
     const {focus} = output;
     this.focus = focus && !Array.isArray(focus) ? /** @type {Focus} */ (focus) : null;
@@ -277,7 +302,7 @@ export class Look extends EventTarget {
     this.focus = null;
     this.fit.value = "crop";
     for (const control of this.controls) control.value = this.plain(control);
-    this.changed();
+    this.changed(SHOWN);
     this.controls.find((control) => control.checkVisibility())?.focus();
   }
 

@@ -1,27 +1,28 @@
 // The whole recording in the transport: waveform, marks of clips, and a window for the visible part.
 
 import {byKey, h} from "../lib/dom.js";
-import {formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {DRAG_PIXELS, startDrag} from "./drag.js";
 import {drawWave, prepare} from "./drawing.js";
 
 const KEY_STEP = 0.25; // of the window
-const MARKS = {clip: "--accent", segment: "--cut-line", selection: "--cut"}; // colours by kind
+const MARKS = {gap: "--line-strong", clip: "--accent", segment: "--cut-line", selection: "--cut"}; // colours by kind
 const MARK_PIXELS = 4; // the least width of a clip
 
 /** @import {Strips} from "./previews.js" */
 /** @import {Span} from "./selection.js" */
+/** @import {ShownTimes} from "./shown_times.js" */
 
 export class Overview {
   /**
    * `onview(start, span)` shows a part of the recording, `onseek(time)` goes to a time.
    *
    * @param {number} duration
-   * @param {{onview: (start: number, span: number) => void, onseek: (time: number) => void}} options
+   * @param {{times: ShownTimes, onview: (start: number, span: number) => void, onseek: (time: number) => void}} options
    */
-  constructor(duration, {onview, onseek}) {
+  constructor(duration, {times, onview, onseek}) {
     this.duration = duration;
+    this.times = times;
     this.onview = onview;
     this.onseek = onseek;
     /** @type {Span} */
@@ -48,6 +49,12 @@ export class Overview {
     this.node.addEventListener("pointerdown", (event) => this.pan(event));
     for (const [at, edge] of this.edges.entries()) edge.addEventListener("pointerdown", (event) => this.resize(event, at));
     this.window.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** @param {number} duration */
+  grow(duration) {
+    this.duration = duration;
+    this.window.setAttribute("aria-valuemax", duration.toFixed(3));
   }
 
   get span() {
@@ -132,11 +139,11 @@ export class Overview {
     this.window.style.setProperty("--from", this.percent(view.start));
     this.window.style.setProperty("--long", this.percent(this.span));
     this.window.setAttribute("aria-valuenow", view.start.toFixed(3));
-    this.window.setAttribute("aria-valuetext", t("{start} to {end}", {start: formatTime(view.start, 0), end: formatTime(view.end, 0)}));
+    this.window.setAttribute("aria-valuetext", t("{start} to {end}", {start: this.times.format(view.start, 0), end: this.times.format(view.end, 0)}));
   }
 
   /**
-   * Draw the ranges of clips, segments and the selection.
+   * Draw the ranges of gaps, clips, segments and the selection.
    *
    * @param {Record<keyof typeof MARKS, Span[]>} ranges
    */
@@ -147,6 +154,7 @@ export class Overview {
     for (const kind of /** @type {(keyof typeof MARKS)[]} */ (Object.keys(MARKS))) {
       context.fillStyle = style.getPropertyValue(MARKS[kind]);
       for (const {start, end} of ranges[kind]) {
+        if (start >= this.duration) continue; // not recorded yet
         const left = (start / this.duration) * width;
         const wide = Math.max(MARK_PIXELS, ((end - start) / this.duration) * width);
         context.fillRect(Math.min(left, width - wide), 0, wide, height);

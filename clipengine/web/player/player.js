@@ -13,6 +13,7 @@ const RATES = [1, 2, 4, 8];
 const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding does not show a neighbour
 const EPSILON = 0.0005; // seconds, the same for irregular frames: times are rounded to the millisecond
 const MEDIA_ERR_NETWORK = 2; // of MediaError
+const BEHIND_SECONDS = 6; // of the end, where playback of it begins, so that it does not wait for each segment
 const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
 /** @import {Selection} from "./selection.js" */
 
@@ -41,6 +42,8 @@ export class Player extends EventTarget {
     this.base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}`);
     this.selection = selection;
     this.duration = recording.duration_seconds;
+    this.growing = recording.status === "recording";
+    this.following = false; // true while the end of a recording that is still written is played or shown
     this.hasPicture = Boolean(recording.media.video);
     /** @type {ProxySource | null} what is played instead of the recording */
     this.proxy = null;
@@ -144,6 +147,37 @@ export class Player extends EventTarget {
     return presentedTime !== null && Math.abs(elapsed - presentedTime) < 2 * selection.frame ? presentedTime : elapsed;
   }
 
+  /**
+   * Take the end of a recording that has grown, or that has ended.
+   *
+   * @param {number} duration
+   * @param {boolean} growing
+   */
+  grow(duration, growing) {
+    this.duration = duration;
+    this.growing = growing;
+    this.proxy?.grow(growing);
+    if (this.following && !growing) this.setFollowing(false);
+    if (this.following && !this.playing) this.place(this.lastFrame);
+    this.emit("time");
+  }
+
+  // Play the end of a recording that is still written, or show its last frame if it cannot be played.
+  follow() {
+    if (!this.usesFrames && this.proxy?.opened) {
+      this.place(Math.max(0, this.proxy.end - BEHIND_SECONDS));
+      this.play();
+    } else this.place(this.lastFrame);
+    this.setFollowing(true);
+  }
+
+  /** @param {boolean} following */
+  setFollowing(following) {
+    if (this.following === following) return;
+    this.following = following;
+    this.emit("state");
+  }
+
   get lastFrame() {
     return Math.max(0, this.selection.snap(this.duration - this.selection.frame));
   }
@@ -154,7 +188,13 @@ export class Player extends EventTarget {
    * @param {number} time
    */
   seek(time) {
-    const at = this.selection.snap(time);
+    this.setFollowing(false);
+    this.place(time);
+  }
+
+  /** @param {number} time */
+  place(time) {
+    const at = Math.min(this.selection.snap(time), this.duration);
     this.position = at;
     if (this.proxy && this.hasPicture && !this.usesFrames && !this.preparing) this.note.hidden = true; // it would cover the picture
     if (this.usesFrames || this.frames.wanted !== null) this.showFrame();
@@ -194,7 +234,7 @@ export class Player extends EventTarget {
 
   play(rate = 1) {
     if (this.usesFrames) return;
-    if (this.time >= this.lastFrame && !this.looping) this.seek(0);
+    if (this.time >= this.lastFrame && !this.looping && !this.growing) this.seek(0);
     this.video.playbackRate = rate;
     this.rate = rate;
     this.video.play().catch(() => this.stopAtFrame());
@@ -319,6 +359,7 @@ export class Player extends EventTarget {
     const {playing, rate} = this;
     this.preparing = true;
     this.proxy = new ProxySource(this.video, this.base, this.signal, {
+      growing: this.growing,
       onbusy: (busy) => this.awaitProxy(busy),
       onfailed: (error) => this.useServerFrames(error),
     });
@@ -331,6 +372,10 @@ export class Player extends EventTarget {
             lines: String(Math.min(width ?? 0, height ?? 0)),
           })
         : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording.");
+      if (this.following) {
+        this.follow();
+        return;
+      }
       this.seek(this.position);
       if (playing) this.play(rate);
     } catch (error) {
@@ -344,7 +389,7 @@ export class Player extends EventTarget {
    * @param {boolean} busy
    */
   awaitProxy(busy) {
-    this.node.toggleAttribute("aria-busy", busy);
+    this.node.toggleAttribute("aria-busy", busy && (this.playing || !this.proxy?.beyond));
     clearTimeout(this.waitTimer);
     if (busy && !this.playing) this.waitTimer = setTimeout(() => this.proxy?.waiting && this.showFrame(), WAIT_MS);
   }

@@ -13,6 +13,7 @@ const WAVE_SECONDS = 1024; // longest piece of a waveform, so that it appears pa
 const MAX_WAVES = 64; // pieces of a whole waveform; of longer recordings they are longer
 const HOVER_SECONDS = 64; // shortest piece that hovering loads
 const HOVER_PIECES = 16; // into which hovering divides a long recording
+const TAIL_HALVES = 4; // times that the last piece of a growing recording is divided, so that most of it stays
 const MAX_KEPT = 48; // pieces that are not shown now
 
 /**
@@ -241,7 +242,8 @@ export class Strip {
  */
 export function strips(recording, signal, onchange) {
   const base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}`);
-  const {duration_seconds: duration, media} = recording;
+  const {media} = recording;
+  let [duration, growing] = [recording.duration_seconds, recording.status === "recording"];
   /** @type {Strip<{count: number, image: ImageBitmap}> | null} */
   const film = !media.video
     ? null
@@ -265,12 +267,12 @@ export function strips(recording, signal, onchange) {
         onchange,
         {parallel: 2},
       ); // the whole takes long unless it was made ahead
-  const longest = longestPiece(duration);
-  const longestWave = Math.min(longest, Math.max(WAVE_SECONDS, longest / MAX_WAVES));
+  const longestWave = () => Math.min(longestPiece(duration), Math.max(WAVE_SECONDS, longestPiece(duration) / MAX_WAVES));
   /** @type {(seconds: number, start: number, end: number) => PieceRange[]} */
-  const tiles = (seconds, start, end) => pieces(seconds, start, end, duration, (share) => ({count: Math.ceil(share * TILES), width: TILE_WIDTH}));
+  const tiles = (seconds, start, end) => pieces({seconds, start, end, duration, growing}, (share) => ({count: Math.ceil(share * TILES), width: TILE_WIDTH}));
   /** @type {(seconds: number, start: number, end: number) => PieceRange[]} */
-  const peaks = (seconds, start, end) => pieces(Math.min(seconds, longestWave), start, end, duration, (share) => ({points: Math.ceil(share * POINTS)}));
+  const peaks = (seconds, start, end) =>
+    pieces({seconds: Math.min(seconds, longestWave()), start, end, duration, growing}, (share) => ({points: Math.ceil(share * POINTS)}));
 
   /**
    * Load what a view of this range, `width` pixels wide, shows.
@@ -282,6 +284,7 @@ export function strips(recording, signal, onchange) {
   function load(start, end, width) {
     /** @param {number} span */
     const level = (span) => {
+      const longest = longestPiece(duration);
       const seconds = 2 ** Math.round(Math.log2((span / width) * TILE_PIXELS * TILES));
       return Math.min(longest, Math.max(SHORTEST_SECONDS, seconds));
     };
@@ -298,12 +301,21 @@ export function strips(recording, signal, onchange) {
    */
   function point(time, done) {
     if (!film) return;
+    const longest = longestPiece(duration);
     const seconds = Math.min(longest, Math.max(HOVER_SECONDS, longest / HOVER_PIECES));
     const known = film.finest(time);
     if (!known || known.seconds > seconds) film.setHint(tiles(seconds, time, time)[0], done);
   }
 
-  return {film, wave, load, point};
+  /**
+   * @param {number} seconds
+   * @param {boolean} stillGrowing
+   */
+  function grow(seconds, stillGrowing) {
+    [duration, growing] = [seconds, stillGrowing];
+  }
+
+  return {film, wave, load, point, grow};
 }
 
 /**
@@ -319,22 +331,45 @@ function longestPiece(duration) {
 
 /**
  * Return the pieces of this length that overlap a range. `values` gives the parameters of a piece of this share of the
- * length: the last one ends with the recording. That end is not named, because the server knows it exactly.
+ * length: the last one ends with the recording. That end is not named, because the server knows it exactly. While the
+ * recording grows, the last piece is divided into halves, of which those that are whole stay.
  *
- * @param {number} seconds
- * @param {number} start
- * @param {number} end
- * @param {number} duration
+ * @param {{seconds: number, start: number, end: number, duration: number, growing: boolean}} range
  * @param {(share: number) => Record<string, number>} values
  * @returns {PieceRange[]}
  */
-function pieces(seconds, start, end, duration, values) {
+function pieces({seconds, start, end, duration, growing}, values) {
   const first = Math.min(Math.floor(start / seconds), Math.ceil(duration / seconds) - 1);
   const count = Math.max(1, Math.ceil(Math.min(end, duration) / seconds) - first);
-  return Array.from({length: count}, (_, number) => {
-    const from = (first + number) * seconds;
-    const to = Math.min(duration, from + seconds);
-    const all = {start_seconds: from || undefined, end_seconds: to < duration ? to : undefined, ...values((to - from) / seconds)};
+  /**
+   * @param {number} from
+   * @param {number} to
+   */
+  const piece = (from, to) => {
+    const all = {start_seconds: from || undefined, end_seconds: growing || to < duration ? to : undefined, ...values((to - from) / seconds)};
     return {key: JSON.stringify(all), from, to, seconds, values: all};
-  });
+  };
+  const whole = Array.from({length: count}, (_, number) => (first + number) * seconds);
+  if (!growing) return whole.map((from) => piece(from, Math.min(duration, from + seconds)));
+  return whole.flatMap((from) => (from + seconds <= duration ? [piece(from, from + seconds)] : tail(from, seconds, duration, piece)));
+}
+
+/**
+ * Return the pieces from a time to the end of a growing recording, the longest ones first.
+ *
+ * @param {number} from
+ * @param {number} seconds the length of the piece in which the recording ends
+ * @param {number} duration
+ * @param {(from: number, to: number) => PieceRange} piece
+ */
+function tail(from, seconds, duration, piece) {
+  const found = [];
+  let [at, half] = [from, seconds / 2];
+  for (let number = 0; number < TAIL_HALVES; number += 1, half /= 2) {
+    if (at + half > duration) continue;
+    found.push(piece(at, at + half));
+    at += half;
+  }
+  if (duration > at) found.push(piece(at, duration));
+  return found;
 }

@@ -15,16 +15,17 @@ const RETRY_MS = 2000;
 
 export class ProxySource {
   /**
-   * `path` is that of the recording. `onbusy(busy)` is called when the position is waited for, and `onfailed(error)` if the
+   * `path` is that of the recording, which is `growing` while it is written. `onbusy(busy)` is called when the position is waited for, and `onfailed(error)` if the
    * proxy cannot be played.
    *
    * @param {HTMLMediaElement} video
    * @param {`/v1/recordings/${string}`} path
    * @param {AbortSignal} signal
-   * @param {{onbusy: (busy: boolean) => void, onfailed: (error: any) => void}} options
+   * @param {{growing: boolean, onbusy: (busy: boolean) => void, onfailed: (error: any) => void}} options
    */
-  constructor(video, path, signal, {onbusy, onfailed}) {
+  constructor(video, path, signal, {growing, onbusy, onfailed}) {
     this.video = video;
+    this.growing = growing;
     this.path = path;
     this.onbusy = onbusy;
     this.onfailed = onfailed;
@@ -36,6 +37,7 @@ export class ProxySource {
     this.url = "";
     /** @type {number | undefined} */
     this.retrying = undefined;
+    this.grown = false; // true if the recording has grown since its description was requested
     /** @type {Opened | null} */
     this.opened = null;
   }
@@ -68,6 +70,7 @@ export class ProxySource {
     this.opened = {source, description, buffer: source.addSourceBuffer(description.content_type)};
     source.duration = description.duration_seconds;
     await this.append(init);
+    if (this.grown) this.refresh();
     for (const name of ["seeking", "timeupdate", "play", "ratechange"]) video.addEventListener(name, () => this.fill(), {signal});
     this.fill();
   }
@@ -79,9 +82,48 @@ export class ProxySource {
     this.onbusy(false);
   }
 
+  /**
+   * Play what a recording has gained, or all of one that has ended.
+   *
+   * @param {boolean} growing
+   */
+  grow(growing) {
+    this.growing = growing;
+    this.grown = true;
+    if (this.opened) this.refresh();
+  }
+
+  async refresh() {
+    const {media} = this;
+    this.grown = false;
+    try {
+      media.description = await get(`${this.path}/proxy`, {signal: this.stopped.signal});
+      await this.fill();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  // The media source takes a duration only while nothing is appended.
+  extend() {
+    const {source, buffer, description} = this.media;
+    if (!buffer.updating && source.readyState === "open" && description.duration_seconds > source.duration) source.duration = description.duration_seconds;
+  }
+
   get media() {
     if (!this.opened) throw new TypeError("the proxy is not open");
     return this.opened;
+  }
+
+  // The end of the segments that can be played.
+  get end() {
+    const {segments, segment_seconds: seconds, duration_seconds: duration} = this.media.description;
+    return this.growing ? segments * seconds : duration;
+  }
+
+  // True if the position is in what is recorded, but not in a segment yet.
+  get beyond() {
+    return this.opened !== null && this.growing && this.video.currentTime >= this.end;
   }
 
   // True if the frame at the position is not there yet.
@@ -92,7 +134,8 @@ export class ProxySource {
   /** @param {number} time */
   numberAt(time) {
     const {segments, segment_seconds: seconds} = this.media.description;
-    return Math.min(Math.max(0, Math.floor(time / seconds)), segments - 1);
+    const number = Math.max(0, Math.floor(time / seconds));
+    return this.growing ? number : Math.min(number, segments - 1);
   }
 
   // The segment of the position, and its neighbour if the frame may belong to it.
@@ -106,14 +149,14 @@ export class ProxySource {
     const {description} = this.media;
     const last = this.numberAt(video.currentTime);
     const ahead = video.paused ? 1 : SEGMENTS_AHEAD * (1 + Math.log2(Math.max(1, video.playbackRate)));
-    return [...this.needed(), ...Array.from({length: ahead}, (_, at) => last + 1 + at).filter((number) => number < description.segments)];
+    return [...this.needed(), ...Array.from({length: ahead}, (_, at) => last + 1 + at)].filter((number) => number < description.segments);
   }
 
   /** @param {number} number */
   has(number) {
     const {segment_seconds: seconds, segments, duration_seconds: duration} = this.media.description;
     const start = number * seconds;
-    const end = number === segments - 1 ? duration : start + seconds;
+    const end = number === segments - 1 && !this.growing ? duration : start + seconds;
     const slack = Math.min(SLACK, (end - start) / 2);
     const {buffered} = this.media.buffer;
     return Array.from({length: buffered.length}, (_, at) => at).some((at) => buffered.start(at) <= start + slack && buffered.end(at) >= end - slack);
@@ -130,6 +173,7 @@ export class ProxySource {
     this.filling = true;
     try {
       for (;;) {
+        this.extend();
         const number = this.wanted().find((each) => !this.has(each));
         if (number === undefined) break;
         await this.load(number);
@@ -218,6 +262,7 @@ export class ProxySource {
   endStream() {
     const {source, description} = this.media;
     const last = description.segments - 1;
+    if (this.growing) return;
     if (source.readyState === "open" && this.numberAt(this.video.currentTime) === last && this.has(last)) source.endOfStream();
   }
 }

@@ -7,6 +7,7 @@ const FREE_RESOLUTION = 0.001; // resolution of times that do not snap
 const DEFAULT_SECONDS = 10; // length if only one end is set
 const ROUNDING = 1e-6; // of a frame: rounding error at half a frame
 const EPSILON = 5e-4; // seconds: times closer than this are equal
+const AHEAD_SECONDS = 24 * 3600; // of a recording that is still written, that can be selected before they are recorded
 
 /** @import {FrameTimes} from "./frame_times.js" */
 /** @typedef {{start: number, end: number}} Span in seconds */
@@ -18,10 +19,12 @@ export class Selection extends EventTarget {
    * @param {number} duration
    * @param {Video | null} video
    * @param {FrameTimes | null} [times]
+   * @param {boolean} [growing] the recording is still written
    */
-  constructor(duration, video, times = null) {
+  constructor(duration, video, times = null, growing = false) {
     super();
     this.duration = duration;
+    this.growing = growing;
     this.frameTimes = times;
     const [count, seconds = 1] = video?.frame_rate ? video.frame_rate.split("/").map(Number) : [1, FREE_STEP];
     this.rate = count / seconds;
@@ -31,6 +34,30 @@ export class Selection extends EventTarget {
     this.minLength = this.fixedRate ? this.frame : FREE_RESOLUTION;
     /** @type {Span | null} */
     this.range = null;
+  }
+
+  // The latest time that can be selected.
+  get limit() {
+    return this.duration + (this.growing ? AHEAD_SECONDS : 0);
+  }
+
+  // The seconds of the selection that are not recorded yet.
+  get lacking() {
+    return this.growing && this.range ? Math.max(0, this.range.end - this.duration) : 0;
+  }
+
+  /**
+   * Take the end of a recording that has grown, or that has ended. A selection stays, if it is within the limit.
+   *
+   * @param {number} duration
+   * @param {boolean} growing
+   */
+  grow(duration, growing) {
+    this.duration = duration;
+    this.growing = growing;
+    const {range} = this;
+    if (range && range.end > this.limit) this.set(range.start, range.end);
+    else this.dispatchEvent(new Event("change"));
   }
 
   get empty() {
@@ -58,7 +85,7 @@ export class Selection extends EventTarget {
   snap(time) {
     if (Math.abs(time - this.duration) < this.minLength / 2) return this.duration;
     const at = this.fixedRate ? this.snapToGrid(time) : this.snapToFrame(time);
-    return Math.round(Math.min(Math.max(0, at), this.duration) * 1e6) / 1e6;
+    return Math.round(Math.min(Math.max(0, at), this.limit) * 1e6) / 1e6;
   }
 
   /** @param {number} time */
@@ -105,8 +132,8 @@ export class Selection extends EventTarget {
   set(start, end) {
     const low = this.snap(Math.min(start, end));
     const high = this.snap(Math.max(start, end));
-    const from = Math.min(low, this.snap(this.duration - this.minLength));
-    this.range = {start: from, end: Math.min(this.duration, Math.max(high, this.snap(from + this.minLength)))};
+    const from = Math.min(low, this.snap(this.limit - this.minLength));
+    this.range = {start: from, end: Math.min(this.limit, Math.max(high, this.snap(from + this.minLength)))};
     this.dispatchEvent(new Event("change"));
   }
 
@@ -119,8 +146,8 @@ export class Selection extends EventTarget {
 
   /** @param {number} time */
   setStart(time) {
-    const end = !this.range || this.range.end <= time ? Math.min(this.duration, time + DEFAULT_SECONDS) : this.range.end;
-    this.set(Math.min(time, this.duration - this.minLength), end);
+    const end = !this.range || this.range.end <= time ? Math.min(this.limit, time + DEFAULT_SECONDS) : this.range.end;
+    this.set(Math.min(time, this.limit - this.minLength), end);
   }
 
   /** @param {number} time */
@@ -133,7 +160,7 @@ export class Selection extends EventTarget {
   move(by) {
     if (!this.range) return;
     const {start, end} = this.range;
-    const kept = Math.min(Math.max(by, -start), this.duration - end);
+    const kept = Math.min(Math.max(by, -start), this.limit - end);
     this.set(start + kept, end + kept);
   }
 

@@ -2,17 +2,19 @@
 // changed to make it fit. Valid values apply when both ends are consistent.
 
 import {h} from "../lib/dom.js";
-import {formatTime, parseTime} from "../lib/format.js";
+import {parseTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 
 /** @import {Player} from "./player.js" */
 /** @import {Selection} from "./selection.js" */
+/** @import {ShownTimes} from "./shown_times.js" */
 
 /**
  * @typedef {object} TimeFieldsOptions
  * @property {import("./words.js").Words} words
  * @property {Selection} selection
  * @property {Player} player
+ * @property {ShownTimes} times
  * @property {() => void} onvalidated
  * @property {() => void} onapplied
  */
@@ -30,6 +32,7 @@ import {t} from "../lib/texts.js";
  * @property {(why: string) => void} setProblem
  */
 
+const LONG_TEXT = 11; // characters that the usual width has room for
 const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ from the exact one
 
 /**
@@ -37,11 +40,11 @@ const DISPLAY_ERROR = 0.001; // seconds by which a displayed time may differ fro
  *
  * @param {TimeFieldsOptions} options
  */
-export function timeFields({words, selection, player, onvalidated, onapplied}) {
-  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: words.start}, edit, () =>
+export function timeFields({words, selection, player, times, onvalidated, onapplied}) {
+  const start = timeField({id: "in", key: "I", name: t("In"), label: t("In point"), set: t("Set the in point here"), meaning: words.start}, times, edit, () =>
     selection.setStart(player.shown),
   );
-  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: words.end}, edit, () =>
+  const end = timeField({id: "out", key: "O", name: t("Out"), label: t("Out point"), set: t("Set the out point here"), meaning: words.end}, times, edit, () =>
     selection.setEnd(player.shown),
   );
 
@@ -64,8 +67,8 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
     if (valid && to !== null && to <= (from || 0)) {
       changed.setProblem(
         changed === end
-          ? t("must be after the in point, {time}", {time: formatTime(from || 0)})
-          : t("must be before the out point, {time}", {time: formatTime(to)}),
+          ? t("must be after the in point, {time}", {time: times.format(from || 0)})
+          : t("must be before the out point, {time}", {time: times.format(to)}),
       );
     } else if (valid) {
       if (from !== null && to !== null) selection.set(from, to);
@@ -89,18 +92,27 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
     if (!field.typed) return current;
     if (text === "") return null;
     const relative = field === end && text.startsWith("+");
-    const time = parseTime(relative ? text.slice(1) : text);
+    const time = relative ? parseTime(text.slice(1)) : times.parse(text, current ?? player.time);
     if (time === null) {
-      field.setProblem(
-        field === end
-          ? t("“{text}” is not a time: write 90.5 or 1:02.500, or +10 for ten seconds after the in point", {text})
-          : t("“{text}” is not a time: write 90.5 or 1:02.500", {text}),
-      );
+      if (times.known && times.ofDay) field.setProblem(t("“{text}” is not a time of day: write 14:30 or 14:30:05.500, or +10 in the out point", {text}));
+      else
+        field.setProblem(
+          field === end
+            ? t("“{text}” is not a time: write 90.5 or 1:02.500, or +10 for ten seconds after the in point", {text})
+            : t("“{text}” is not a time: write 90.5 or 1:02.500", {text}),
+        );
     } else if (relative && from === null) field.setProblem(t("set the in point first"));
     else {
       const at = relative ? (from ?? 0) + time : time;
-      if (field === end ? at <= selection.duration + DISPLAY_ERROR : at < selection.duration) return Math.min(at, selection.duration);
-      field.setProblem(t("the recording ends at {time}", {time: formatTime(selection.duration)}));
+      const {limit} = selection;
+      if (at >= -DISPLAY_ERROR && (field === end ? at <= limit + DISPLAY_ERROR : at < limit)) return Math.min(Math.max(0, at), limit);
+      field.setProblem(
+        at < 0
+          ? t("the recording begins at {time}", {time: times.format(0)})
+          : selection.growing
+            ? t("at most {hours} hours that are not recorded yet can be selected", {hours: Math.round((limit - selection.duration) / 3600)})
+            : t("the recording ends at {time}", {time: times.format(limit)}),
+      );
     }
     return null;
   }
@@ -109,6 +121,8 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
     start.show(selection.start);
     end.show(selection.end);
   }
+
+  times.addEventListener("change", show);
 
   // After a change elsewhere, an end that did not move keeps its typed text, which may be valid now.
   selection.addEventListener("change", () => {
@@ -132,11 +146,12 @@ export function timeFields({words, selection, player, onvalidated, onapplied}) {
  * A field for `90.5`, `1:02.500` and, in the out point, `+10` after the in point.
  *
  * @param {{id: string, key: string, name: string, label: string, set: string, meaning: string}} texts
+ * @param {ShownTimes} times
  * @param {(field: TimeField) => void} onedit
  * @param {() => void} onset
  * @returns {TimeField}
  */
-function timeField({id, key, name, label, set, meaning}, onedit, onset) {
+function timeField({id, key, name, label, set, meaning}, times, onedit, onset) {
   const problem = h("p", {class: "why", id: `${id}-problem`, role: "alert"});
   const input = h("input", {
     class: "time",
@@ -168,8 +183,9 @@ function timeField({id, key, name, label, set, meaning}, onedit, onset) {
     /** @param {number | null} time */
     show(time) {
       field.shown = time;
-      displayed = time === null ? "" : formatTime(time);
+      displayed = time === null ? "" : times.format(time);
       input.value = displayed;
+      input.classList.toggle("long", displayed.length > LONG_TEXT);
       field.setProblem("");
     },
     /** @param {string} why */

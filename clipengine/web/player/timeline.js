@@ -6,7 +6,7 @@ import {debounce, h} from "../lib/dom.js";
 import {plural, t} from "../lib/texts.js";
 import {chapterBand, clipBands, segmentBand} from "./band_texts.js";
 import {Bands} from "./bands.js";
-import {drawCues, drawFilm, drawRuler, drawWave, readablePixels} from "./drawing.js";
+import {drawCues, drawFilm, drawGaps, drawRuler, drawWave, readablePixels} from "./drawing.js";
 import {handle} from "./handles.js";
 import {hoverPreview} from "./hover.js";
 import {Overview} from "./overview.js";
@@ -20,12 +20,14 @@ import {wordsOf} from "./words.js";
 /** @import {Player} from "./player.js" */
 /** @import {Segment} from "./segments.js" */
 /** @import {Selection, Span} from "./selection.js" */
+/** @import {ShownTimes} from "./shown_times.js" */
 
 /**
  * @typedef {object} TimelineOptions
  * @property {ReadyRecording} recording
  * @property {Selection} selection
  * @property {Player} player
+ * @property {ShownTimes} times
  * @property {boolean} hasCues allows the lane of the cues
  * @property {(item: Shown) => void} onopen is called for a chosen clip or segment
  * @property {AbortSignal} signal
@@ -37,9 +39,11 @@ const WORD_PIXELS = 12; // of a second, at least, for a lane of words that can b
 
 export class Timeline {
   /** @param {TimelineOptions} options */
-  constructor({recording, selection, player, hasCues, onopen, signal}) {
+  constructor({recording, selection, player, times, hasCues, onopen, signal}) {
     this.selection = selection;
     this.player = player;
+    this.times = times;
+    this.gaps = gapsOf(recording);
     /** @type {Band<Shown>[]} */
     this.clips = [];
     /** @type {Band<Shown>[]} */
@@ -90,6 +94,7 @@ export class Timeline {
     });
     this.chapters.node.hidden = !chapters.length;
     this.chapters.set(chapters.map(chapterBand));
+    this.gapLane = h("canvas", {class: "gaps", "aria-hidden": "true", hidden: !this.gaps.length});
     this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
     this.playhead = h("div", {class: "playhead", "aria-hidden": "true"});
@@ -108,12 +113,14 @@ export class Timeline {
       this.lanes.film.node,
       this.lanes.wave.node,
       this.cueLane,
+      this.gapLane,
       this.shades,
       this.range,
       this.handles.map((end) => end.node),
       this.playhead,
     );
     this.overview = new Overview(this.duration, {
+      times,
       onview: (start, span) => this.show(start, span),
       onseek: (time) => player.seek(time),
     });
@@ -128,6 +135,7 @@ export class Timeline {
     this.node.append(
       hoverPreview({
         recording,
+        times,
         signal,
         strips: this.strips,
         container: this.node,
@@ -155,8 +163,33 @@ export class Timeline {
     }).observe(this.node);
     this.selection.addEventListener("change", () => this.place(), {signal});
     this.player.addEventListener("time", () => this.follow(), {signal});
+    this.times.addEventListener("change", () => this.draw(), {signal});
     addEventListener("theme", () => requestAnimationFrame(() => this.draw()), {signal});
     bindSelecting({timeline: this, selection: this.selection, player: this.player});
+  }
+
+  /**
+   * Take the end and the gaps of a recording that has grown, or that has ended. A view of all of it, or of its end, stays one.
+   *
+   * @param {ReadyRecording} recording
+   */
+  grow(recording) {
+    const {view, span, duration} = this;
+    const atEnd = view.end >= duration - 1e-6;
+    const whole = atEnd && !this.zoomed;
+    this.duration = recording.duration_seconds;
+    this.gaps = gapsOf(recording);
+    this.gapLane.hidden = !this.gaps.length;
+    this.strips.grow(this.duration, recording.status === "recording");
+    this.overview.grow(this.duration);
+    if (whole) this.show(this.duration - this.longest, this.longest);
+    else if (atEnd) this.show(this.duration - span, span);
+    else this.draw();
+  }
+
+  // Show the end of the recording, and keep the zoom.
+  showEnd() {
+    this.show(this.duration - this.span, this.span);
   }
 
   get span() {
@@ -360,7 +393,7 @@ export class Timeline {
     this.drawWave();
     this.bands.place(view);
     this.chapters.place(view);
-    this.overview.mark({clip: this.clips, segment: this.segments, selection: selection.range ? [selection.range] : []});
+    this.overview.mark({gap: this.gaps, clip: this.clips, segment: this.segments, selection: selection.range ? [selection.range] : []});
     this.placePlayhead();
   }
 
@@ -374,7 +407,7 @@ export class Timeline {
   draw() {
     if (!this.tracks.clientWidth) return;
     if (this.span > this.longest) this.view.end = this.view.start + this.longest; // the page has become narrower
-    drawRuler(this.ruler, this.view);
+    drawRuler(this.ruler, this.view, this.times);
     this.overview.longest = this.longest;
     this.cueLane.hidden = !this.hasCues || this.tracks.clientWidth / this.span < this.wordPixels;
     this.drawStrips();
@@ -387,14 +420,26 @@ export class Timeline {
     if (wave) drawWave(this.wave, wave.pieces, this.view, this.selection.range);
   }
 
+  /** @param {Span} gap */
+  linesOf({start, end}) {
+    return [t("Nothing recorded"), `${this.times.format(start, 0)} – ${this.times.format(end, 0)}`];
+  }
+
   drawStrips() {
     const {film, wave} = this.strips;
     if (film) drawFilm(this.film, film.pieces, this.view);
     this.drawWave();
     if (film) this.lanes.film.show(this.view);
     if (wave) this.lanes.wave.show(this.view);
+    if (this.gaps.length) drawGaps(this.gapLane, this.gaps, this.view, (gap) => this.linesOf(gap));
     if (!this.cueLane.hidden) drawCues(this.cueLane, this.cues, this.view);
     this.overview.show(this.view, this.strips);
     this.node.setAttribute("aria-busy", String(!this.requested || [film, wave].some((strip) => strip?.busy)));
   }
 }
+
+/**
+ * @param {ReadyRecording} recording
+ * @returns {Span[]}
+ */
+const gapsOf = ({gaps}) => gaps.map(({start_seconds: start, end_seconds: end}) => ({start, end}));

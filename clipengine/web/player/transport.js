@@ -1,17 +1,20 @@
 // The row under the player: play, step, current time, the whole recording, jump, loop, mute, zoom.
 
 import {h, icon, iconButton, setText} from "../lib/dom.js";
-import {formatTime, parseTime} from "../lib/format.js";
+import {formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {wordsOf} from "./words.js";
 
 /** @import {Player} from "./player.js" */
+/** @import {ShownTimes} from "./shown_times.js" */
 /** @import {Timeline} from "./timeline.js" */
 
 /**
  * @typedef {object} TransportOptions
  * @property {Player} player
  * @property {Timeline} timeline
+ * @property {ShownTimes} times
+ * @property {HTMLElement | null} live the button that follows the end of a recording that is still written
  * @property {ReadyRecording} recording
  * @property {HTMLElement} loop
  * @property {import("./jumps.js").Jumps} jumps
@@ -19,7 +22,7 @@ import {wordsOf} from "./words.js";
  */
 
 /** @param {TransportOptions} options */
-export function transport({player, timeline, recording, loop, jumps, signal}) {
+export function transport({player, timeline, times, live, recording, loop, jumps, signal}) {
   const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square play"});
   const words = wordsOf(recording);
   const rate = h("span", {class: "muted small"});
@@ -38,22 +41,33 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
     mute.replaceChildren(icon(player.video.muted ? "muted" : "speaker"));
   };
   player.addEventListener("state", draw, {signal});
+  const clock = iconButton("clock", t("Show the time of day"), () => times.toggle(), {class: "quiet square", hidden: !times.known});
+  const whole = h("span", {class: "time muted whole"});
+  const drawTimes = () => {
+    clock.hidden = !times.known;
+    clock.setAttribute("aria-pressed", String(times.ofDay));
+    setText(whole, `/ ${formatTime(player.duration, 0)}`);
+  };
+  times.addEventListener("change", drawTimes, {signal});
+  drawTimes();
   return h(
     "div",
     {class: "transport"},
     iconButton("prev", words.previous, () => player.step(-1)),
     play,
     iconButton("next", words.next, () => player.step(1)),
-    timeField(player, timeline, signal),
-    h("span", {class: "time muted whole"}, `/ ${formatTime(recording.duration_seconds, 0)}`),
+    timeField(player, timeline, times, signal),
+    whole,
     rate,
     timeline.overview.node,
     h(
       "span",
       {class: "tools"},
+      live,
       jumps.button,
       loop,
       mute,
+      clock,
       iconButton("minus", t("Zoom out (−)"), () => timeline.zoom(2)),
       iconButton("plus", t("Zoom in (+)"), () => timeline.zoom(0.5)),
       iconButton("fit", t("Fit: show the selection, or all (0)"), () => timeline.fit()),
@@ -66,30 +80,38 @@ export function transport({player, timeline, recording, loop, jumps, signal}) {
  *
  * @param {Player} player
  * @param {Timeline} timeline
+ * @param {ShownTimes} times
  * @param {AbortSignal} signal
  */
-function timeField(player, timeline, signal) {
+function timeField(player, timeline, times, signal) {
   const field = h("input", {
     class: "time now",
     inputmode: "decimal",
     autocomplete: "off",
     spellcheck: "false",
-    value: formatTime(0),
     "aria-label": t("Current time"),
     title: t("Type a time to seek to (G)"),
   });
-  field.style.width = `calc(${formatTime(player.duration).length - 1}ch + 12px)`; // wide enough for the longest time
+  const fit = () => {
+    field.style.width = `calc(${times.format(player.duration).length - 1}ch + 12px)`; // wide enough for the longest time
+  };
   const showTime = () => {
-    if (document.activeElement !== field) field.value = formatTime(player.time);
+    if (document.activeElement !== field) field.value = times.format(player.time);
   };
   const applyTyped = () => {
-    const time = parseTime(field.value);
-    if (time === null || field.value === formatTime(player.time)) return;
+    const time = times.parse(field.value, player.time);
+    if (time === null || field.value === times.format(player.time)) return;
     player.pause();
     player.seek(time);
     timeline.reveal(player.time);
   };
   player.addEventListener("time", showTime, {signal});
+  const redraw = () => {
+    fit();
+    showTime();
+  };
+  times.addEventListener("change", redraw, {signal});
+  redraw();
   field.addEventListener("focus", () => {
     player.pause();
     field.select();

@@ -3,7 +3,7 @@
 import {patch} from "../lib/api.js";
 import {find, h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
-import {clipState, formatBytes, formatMoment, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi} from "../lib/format.js";
+import {clipState, formatBytes, formatMoment, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi, waitOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {posterImage} from "../lib/posters.js";
 import {t} from "../lib/texts.js";
@@ -89,7 +89,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     setText(pill, state.text + percent);
     pill.hidden = next.status === "complete"; // only what is not normal is said
     const queued = next.status === "processing" && idle;
-    setText(place, queued ? placeInQueue(next.queue) : "");
+    setText(place, queued ? (next.step === "waiting" ? waitOf(next) : placeInQueue(next.queue)) : "");
     place.hidden = !place.textContent;
     bar.hidden = queued || next.status !== "processing";
     bar.value = next.progress;

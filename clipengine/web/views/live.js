@@ -1,42 +1,104 @@
-// The tools of a recording that is still written: a mark, and a clip of its last seconds.
+// The parts of a view that follow the end of a recording that is still written: a mark, a button that plays the end, and one
+// that selects the last seconds.
 
 import {get, post} from "../lib/api.js";
-import {h, icon} from "../lib/dom.js";
+import {announce, h, icon, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {t} from "../lib/texts.js";
-import {asyncHandler} from "../lib/ui.js";
+import {toastError} from "../lib/ui.js";
+
+/** @import {Player} from "../player/player.js" */
+/** @import {Selection} from "../player/selection.js" */
+/** @import {ShownTimes} from "../player/shown_times.js" */
+/** @import {Timeline} from "../player/timeline.js" */
 
 const LAST_SECONDS = 30;
 
-/**
- * Return the tools for the heading. `oncreated` is called with a new clip.
- *
- * @param {ReadyRecording} recording
- * @param {{label: () => string, oncreated: (clip: Clip) => void, signal: AbortSignal}} options
- * @returns {HTMLElement[]}
- */
-export function liveTools(recording, {label, oncreated, signal}) {
-  if (recording.status !== "recording") return [];
-  const mark = h("span", {class: "pill bad", role: "status"}, t("Recording"));
-  const last = h(
-    "button",
-    {
-      type: "button",
-      onclick: asyncHandler(async () => {
-        const body = {label: label(), last_seconds: LAST_SECONDS};
-        oncreated(await post(`/v1/recordings/${recording.recording_id}/clips`, body));
-      }),
-    },
-    icon("film"),
-    t("Last {seconds} s", {seconds: LAST_SECONDS}),
-  );
+export class Live {
+  /** @param {{recording: ReadyRecording, selection: Selection, player: Player, times: ShownTimes, signal: AbortSignal}} options */
+  constructor({recording, selection, player, times, signal}) {
+    /** @type {Timeline | null} */
+    this.timeline = null;
+    this.recording = recording;
+    this.selection = selection;
+    this.player = player;
+    this.times = times;
+    this.mark = h("span", {class: "live"}, t("Live"));
+    this.goText = h("span", {});
+    this.go = h("button", {type: "button", class: "quiet go-live", title: t("Follow the end of the recording (E)"), onclick: () => this.follow()}, this.goText);
+    this.last = h(
+      "button",
+      {
+        type: "button",
+        class: "last",
+        title: t("Select the last {seconds} seconds; Q makes a clip of them at once", {seconds: LAST_SECONDS}),
+        onclick: () => this.selectLast(),
+      },
+      icon("film"),
+      h("span", {}, t("Last {seconds} s", {seconds: LAST_SECONDS})),
+    );
+    player.addEventListener("state", () => this.draw(), {signal});
+    const resync = () =>
+      get(`/v1/recordings/${recording.recording_id}`, {signal}).then(
+        (now) => this.update(now),
+        () => {},
+      ); // the rail says why
+    if (this.growing) listen({recording: (now) => this.update(now), resync}, signal);
+    this.draw();
+  }
+
+  get growing() {
+    return this.recording.status === "recording";
+  }
+
   /** @param {Recording} now */
-  const update = (now) => {
-    if (now.recording_id !== recording.recording_id) return;
-    mark.hidden = now.status !== "recording";
-    last.hidden = mark.hidden;
-  };
-  const resync = () => get(`/v1/recordings/${recording.recording_id}`, {signal}).then(update, () => {}); // the rail says why
-  listen({recording: update, resync}, signal);
-  return [mark, last];
+  update(now) {
+    const {recording} = this;
+    if (!this.growing || now.recording_id !== recording.recording_id || (now.revision ?? Infinity) <= (recording.revision ?? 0)) return;
+    if (now.status !== "recording" && now.status !== "complete") return; // the next request says why
+    Object.assign(recording, now);
+    const {duration_seconds: duration} = recording;
+    this.selection.grow(duration, this.growing);
+    this.player.grow(duration, this.growing);
+    this.timeline?.grow(recording);
+    this.times.setBegin(recording.started_at);
+    if (!this.growing) announce(t("The recording has ended"));
+    this.draw();
+  }
+
+  draw() {
+    for (const node of [this.mark, this.go, this.last]) node.hidden = !this.growing;
+    const {following} = this.player;
+    setText(this.goText, following ? t("At live") : t("Go live"));
+    this.go.setAttribute("aria-pressed", String(following));
+  }
+
+  follow() {
+    if (!this.growing) return;
+    this.player.follow();
+    this.timeline?.showEnd();
+  }
+
+  selectLast() {
+    if (!this.growing) return;
+    const end = this.player.duration;
+    this.selection.clear(); // a new range, not a change of the current segment
+    this.selection.set(Math.max(0, end - LAST_SECONDS), end);
+    this.timeline?.revealSelection();
+  }
+
+  /**
+   * Make a clip of the last seconds, without a change of the selection.
+   *
+   * @param {{label: string, settings: Partial<Sent<"post", `/v1/recordings/${string}/clips`>>, oncreated: (clip: Clip) => void}} options
+   */
+  async clipLast({label, settings, oncreated}) {
+    if (!this.growing) return;
+    try {
+      oncreated(await post(`/v1/recordings/${this.recording.recording_id}/clips`, {label, last_seconds: LAST_SECONDS, ...settings}));
+      announce(t("{label} is queued", {label}));
+    } catch (error) {
+      toastError(error);
+    }
+  }
 }

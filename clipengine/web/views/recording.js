@@ -17,11 +17,12 @@ import {Player} from "../player/player.js";
 import {segmentPanel} from "../player/segment_panel.js";
 import {Segments} from "../player/segments.js";
 import {Selection} from "../player/selection.js";
+import {ShownTimes} from "../player/shown_times.js";
 import {Timeline} from "../player/timeline.js";
 import {Transcript} from "../player/transcript.js";
 import {transport} from "../player/transport.js";
 import {ClipList} from "./clip_list.js";
-import {liveTools} from "./live.js";
+import {Live} from "./live.js";
 import {announceReady} from "./ready_toast.js";
 import {showPending} from "./recording_pending.js";
 import {head, studioHead} from "./studio_head.js";
@@ -81,7 +82,8 @@ const skeleton = () =>
 async function showStudio(main, recording, transcripts, profiles, signal, place) {
   const {video} = recording.media;
   const frameTimes = video?.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
-  const selection = new Selection(recording.duration_seconds, video, frameTimes);
+  const selection = new Selection(recording.duration_seconds, video, frameTimes, recording.status === "recording");
+  const times = new ShownTimes(recording);
   const player = new Player(recording, selection, signal);
   if (frameTimes) {
     frameTimes.load(0);
@@ -93,14 +95,17 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
     };
     selection.addEventListener("change", loadEnds, {signal});
   }
+  const live = new Live({recording, selection, player, times, signal});
   const timeline = new Timeline({
     recording,
     selection,
     player,
+    times,
     signal,
     hasCues: transcripts.length > 0,
     onopen: (item) => ("clip_id" in item ? locate(item) : openSegment(item)),
   });
+  live.timeline = timeline;
   const clips = new ClipList({
     path: `/v1/recordings/${recording.recording_id}/clips`,
     limit: 100,
@@ -154,6 +159,8 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
     selection,
     segments,
     player,
+    times,
+    live: live.growing ? live.last : null,
     timeline,
     onlook: () => showPanel("look"),
     oncreated,
@@ -188,6 +195,14 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
     if (player.looping && selection.range) {
       player.seek(selection.range.start);
       player.play();
+    }
+  }
+
+  function clipLast() {
+    try {
+      live.clipLast({label: nextLabel([]), settings: look.settings(player.duration), oncreated});
+    } catch {
+      // the look shows what is wrong
     }
   }
 
@@ -253,10 +268,13 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
   ]);
   if (!transcript) beside.select("clips");
 
-  const rows = [transport({player, timeline, recording, loop, jumps, signal}), timeline.node];
+  const rows = [transport({player, timeline, times, live: live.growing ? live.go : null, recording, loop, jumps, signal}), timeline.node];
   if (!video) rows.reverse(); // the waveform is in place of the picture
-  const tools = liveTools(recording, {label: () => nextLabel([]), oncreated, signal});
-  const top = studioHead(recording, {views: frame.views, tools, onpanel: () => togglePanel(studio.classList.contains("alone"))});
+  const top = studioHead(recording, {
+    views: frame.views,
+    marks: live.growing ? [live.mark] : [],
+    onpanel: () => togglePanel(studio.classList.contains("alone")),
+  });
   const studio = h(
     "div",
     {class: video ? "studio" : "studio sound"},
@@ -302,6 +320,8 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
       togglePanel: () => togglePanel(studio.classList.contains("alone")),
       jumps,
       toggleLoop,
+      live,
+      clipLast,
     },
     signal,
   );

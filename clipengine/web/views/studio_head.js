@@ -26,13 +26,15 @@ export const head = (title, ...tools) =>
  * Return the head of a recording that can be cut.
  *
  * @param {ReadyRecording} recording
- * @param {{views: HTMLElement, tools: HTMLElement[], onpanel: () => void}} parts `tools` are those of a recording that is still written
+ * @param {{views: HTMLElement, marks: HTMLElement[], onpanel: () => void}} parts `marks` stand beside the name
  */
-export function studioHead(recording, {views, tools, onpanel}) {
+export function studioHead(recording, {views, marks, onpanel}) {
   const file = !recording.pieces;
-  const facts = [formatTime(recording.duration_seconds, 0), formatDay(recording.started_at || recording.created_at)].filter(Boolean);
+  const facts = [recording.status !== "recording" && formatTime(recording.duration_seconds, 0), formatDay(recording.started_at || recording.created_at)].filter(
+    Boolean,
+  );
   const more = menuButton(t("More actions for this recording"), "more", () => [
-    {text: t("Shortcuts"), icon: "keys", keys: "?", run: () => showShortcuts(wordsOf(recording))},
+    {text: t("Shortcuts"), icon: "keys", keys: "?", run: () => showShortcuts(wordsOf(recording), {live: recording.status === "recording"})},
     {text: t("Details of the file"), icon: "info", run: () => showDetails(recording)},
     file && {
       text: t("Download the recording"),
@@ -44,10 +46,10 @@ export function studioHead(recording, {views, tools, onpanel}) {
   ]);
   const node = head(
     titleOf(recording),
+    ...marks,
     h("p", {class: "muted small clip facts"}, facts.join(" · ")),
     iconButton("info", t("Details of the file"), () => showDetails(recording), {class: "quiet square details"}),
     h("span", {class: "grow"}),
-    ...tools,
     views,
   );
   if (file)

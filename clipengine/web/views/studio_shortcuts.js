@@ -22,6 +22,8 @@ const TABS = ["transcript", "clips", "segments", "look"];
  * @property {{select: (id: string) => void}} beside
  * @property {import("../player/jumps.js").Jumps} jumps
  * @property {{submit: () => void}} panel
+ * @property {import("./live.js").Live} live
+ * @property {() => void} clipLast
  * @property {() => void} togglePanel
  * @property {() => void} toggleLoop
  */
@@ -59,6 +61,8 @@ export function bindStudioShortcuts(studio, signal) {
       "Shift+Enter": () => panel.submit(),
       a: () => form.addSegment(),
       b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
+      q: studio.clipLast,
+      e: () => studio.live.follow(),
       r: studio.toggleLoop,
       v: () => look.hasPicture && look.setShape(nextShape(look.shape)),
       "Shift+c": () => look.toggleCaptions(),
@@ -86,7 +90,7 @@ export function bindStudioShortcuts(studio, signal) {
       0: () => timeline.fit(),
       z: () => timeline.showSelection(),
       x: () => selection.clear(),
-      "?": () => showShortcuts(wordsOf(recording)),
+      "?": () => showShortcuts(wordsOf(recording), {live: studio.live.growing}),
     },
     signal,
   );

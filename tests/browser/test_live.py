@@ -1,0 +1,135 @@
+"""Recordings that are still written, on the page, with clips that wait, gaps and the time of day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipengine.client import Recording
+from tests.browser.test_proxy import number_shown, until_shown
+from tests.support.page import READY, STILL, opened, point, row, studio, until
+from tests.support.playlists import ts_playlist
+from tests.support.recorder import Recorder
+from tests.support.server import RunningServer
+from tests.support.stored import Objects
+
+pytestmark = pytest.mark.exhaustive
+
+_AFTER = "document.querySelector('.transport .whole').textContent === '/ {}'"
+_HATCHED = """() => {
+  const canvas = document.querySelector(".gaps");
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, 1);
+  return Array.from({length: canvas.width}, (_, x) => data[4 * x + 3] > 0);
+}"""
+
+
+def live(server: RunningServer, tmp_path: Path) -> tuple[Recorder, Recording]:
+    """Return a recorder that has written 6 seconds, and its recording."""
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    name = tmp_path.name
+    recorder = Recorder(tmp_path / "made", Objects(server.data / "store"), folder=name)
+    recorder.write(3)
+    client = server.client()
+    added = client.recordings.add(f"{name}/index.m3u8", live=True, started_at="2026-11-28T13:00:00Z", name=name)
+    return recorder, client.recordings.wait(added.recording_id, timeout=300)
+
+
+def test_page_follows_a_recording_until_its_end(browser: Any, server: RunningServer, tmp_path: Path) -> None:
+    recorder, recording = live(server, tmp_path)
+    with studio(browser, server, recording, timezone_id="Europe/Berlin") as page:
+        page.locator(".head .live").wait_for()
+        until(page, _AFTER.format("0:06"))
+        page.get_by_role("button", name="Last 30 s").click()
+        assert [point(page, name).input_value() for name in ("In", "Out")] == ["14:00:00.000", "14:00:05.880"]
+        point(page, "Out").fill("14:05")
+        point(page, "Out").press("Enter")
+        page.get_by_text("Not recorded yet. The clip waits for it").wait_for()
+        page.get_by_role("button", name="Make clip").click()
+        waiting = row(page, "Clip 1")
+        waiting.get_by_text("Waiting for the recording").wait_for()
+        assert "at most" in waiting.inner_text()
+        recorder.write(5)
+        until(page, _AFTER.format("0:10"))
+        waiting.get_by_role("button", name="Cancel").click()
+        waiting.get_by_text("Cancelled").wait_for()
+        recorder.write(6, ended=True)
+        page.locator(".head .live").wait_for(state="hidden")
+        until(page, _AFTER.format("0:12"))
+        assert page.get_by_role("button", name="Last 30 s").is_hidden()
+        point(page, "Out").fill("14:05")
+        point(page, "Out").press("Enter")
+        page.get_by_text("Out: the recording ends at 14:00:12").wait_for()
+
+
+def test_end_of_a_recording_is_played_while_it_grows(browser: Any, server: RunningServer, tmp_path: Path) -> None:
+    recorder, recording = live(server, tmp_path)
+    asked: list[str] = []
+    with opened(browser, server) as page:
+        page.on("requestfinished", lambda request: asked.append(request.url))
+        page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
+        until(page, READY)
+        until(page, STILL)
+        page.get_by_role("button", name="Go live").click()
+        page.get_by_role("button", name="At live").wait_for()
+        until(page, "document.querySelector('.stage video').currentTime >= 3.9")  # the end of what is whole
+        recorder.write(6)
+        until(page, "document.querySelector('.stage video').currentTime > 5")
+        page.keyboard.press("k")
+        page.get_by_role("button", name="Go live").wait_for()
+        page.keyboard.press("Home")
+        until_shown(page, 0)
+        page.get_by_role("textbox", name="Current time").fill("14:00:10.000")
+        recorder.write(6, ended=True)
+        page.locator(".head .live").wait_for(state="hidden")
+        page.keyboard.press("Escape")
+        page.keyboard.press("End")
+        until_shown(page, 299)
+        assert number_shown(page) == 299
+        until(page, STILL)
+    previews = [each for each in asked if "/filmstrip" in each or "/waveform" in each]
+    assert len(previews) == len(set(previews)) > 4
+
+
+def test_last_seconds_are_clipped_by_a_key(browser: Any, server: RunningServer, tmp_path: Path) -> None:
+    _, recording = live(server, tmp_path)
+    with studio(browser, server, recording) as page:
+        page.keyboard.press("q")
+        row(page, "Clip 1").locator(".poster:enabled").wait_for()
+        (clip,) = server.client().clips.list(recording_id=recording.recording_id).data
+        assert (clip.start_seconds, clip.end_seconds) == (0, recording.duration_seconds)
+        server.client().recordings.end(recording.recording_id)
+        page.locator(".head .live").wait_for(state="hidden")
+
+
+def test_gaps_and_the_time_of_day_are_shown(browser: Any, server: RunningServer, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, Objects(server.data / "store"), folder=tmp_path.name)
+    ts_playlist(tmp_path / "index.m3u8")
+    recorder.write(6, ended=True)
+    (server.data / "store" / tmp_path.name / "index002.ts").unlink()
+    client = server.client()
+    recording = client.recordings.wait(client.recordings.add(f"{tmp_path.name}/index.m3u8", name="gap").recording_id)
+    assert [(gap["start_seconds"], gap["end_seconds"]) for gap in recording.gaps] == [(4.0, 6.0)]
+    client.recordings.update(recording.recording_id, started_at="2026-11-28T23:59:55Z")
+    with studio(browser, server, recording, timezone_id="UTC") as page:
+        hatched = page.evaluate(_HATCHED)
+        for at in (0.1, 0.3, 0.55, 0.9):
+            assert not hatched[round(at * len(hatched))]
+        for at in (0.36, 0.42, 0.48):
+            assert hatched[round(at * len(hatched))]
+        time = page.get_by_role("textbox", name="Current time")
+        assert time.input_value() == "0:00.000"
+        page.get_by_role("button", name="Show the time of day").click()
+        assert time.input_value() == "23:59:55.000"
+        time.fill("0:00:03")  # of the next day
+        time.press("Enter")
+        assert time.input_value() == "00:00:03.000"
+        point(page, "In").fill("23:59:57")
+        point(page, "In").press("Enter")
+        point(page, "Out").fill("+4")
+        point(page, "Out").press("Enter")
+        assert [point(page, name).input_value() for name in ("In", "Out")] == ["23:59:57.000", "00:00:01.000"]
+        page.reload()
+        until(page, STILL)
+        assert time.input_value() == "23:59:55.000"  # the choice is kept
