@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 from clipengine.clips.clip import EventType, MessageFormat, OnTimeout
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import MAX_POINTS, Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
@@ -298,6 +299,10 @@ class SubtitlesOfClip(Body):
         default=None,
         description="Only the transcript in this language. Default: all; `burn` needs a language if there are several.",
     )
+    style: CaptionStyle | None = Field(
+        default=None,
+        description="How `burn` draws the text. Default: white letters with a dark outline, in as many lines as needed.",
+    )
 
 
 def _instead_of(*others: str) -> AfterValidator:
@@ -479,6 +484,7 @@ class ClipOptions(Body):
             output=self.output,
             subtitles=self.subtitles.mode if given else None,
             subtitle_language=self.subtitles.language,
+            caption_style=self.subtitles.style,
             snap=self.snap,
             without=tuple(self.without),
         )

@@ -33,7 +33,10 @@ def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
 
 
 def _response(stored: SegmentList) -> Response:
-    look = LookObject(output=stored.look.get("output"), subtitles=stored.look.get("subtitles"))
+    subtitles = stored.look.get("subtitles")
+    if subtitles is not None:
+        subtitles = {"style": None, **subtitles}  # lists of earlier versions have no style
+    look = LookObject(output=stored.look.get("output"), subtitles=subtitles)
     return json_response(SegmentsObject.of(stored, look=look).to_object(), headers={"ETag": _etag(stored)})
 
 
