@@ -236,9 +236,10 @@ without_option = click.option(
 )
 caption_style_option = click.option(
     "--caption-style",
-    metavar="outline|box|word[,size=N][,colour=#RRGGBB][,height=N][,speaker]",
+    metavar="STYLE",
     callback=_caption_style_value,
-    help="How --subtitles burn draws the text; word marks the spoken word. Size and height are parts of the picture.",
+    help="How --subtitles burn draws the text: outline, box, or word, which marks the spoken one; each may be followed "
+    "by ,size=0.06 ,height=0.2 (of the picture) ,colour=#ffc53d and ,speaker.",
 )
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

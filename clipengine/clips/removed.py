@@ -74,7 +74,9 @@ class Removed:
                 cue,
                 start_ms=self._ms(cue.start_ms),
                 end_ms=self._ms(cue.end_ms),
-                timed_words=tuple(TimedWord(self._ms(start), self._ms(end), text) for start, end, text in cue.timed_words),
+                timed_words=tuple(
+                    TimedWord(self._ms(start), self._ms(end), text) for start, end, text in cue.timed_words
+                ),
             )
             for cue in track.cues
         )

@@ -43,7 +43,10 @@ def _texts(*cues: Cue, width: int = 28) -> list[str]:
         ),
         (
             "今日はいい天気ですね。明日も晴れるといいのですが、みんなが見ている天気予報では明日は雨だそうですよ。",
-            ["今日はいい天気ですね。\n明日も晴れるといいのですが、", "みんなが見ている天気予報\nでは明日は雨だそうですよ。"],
+            [
+                "今日はいい天気ですね。\n明日も晴れるといいのですが、",
+                "みんなが見ている天気予報\nでは明日は雨だそうですよ。",
+            ],
         ),
         ("x" * 100, ["x" * 28 + "\n" + "x" * 28, "x" * 28 + "\n" + "x" * 16]),
     ],
@@ -103,7 +106,9 @@ def test_speaker_is_shown_only_if_the_style_says_so() -> None:
     assert plain == Caption(0, 1000, "Ana: Hello")
 
 
-@pytest.mark.parametrize("text", ["", " \n ", "x" * MAX_CUE_CHARACTERS, "漢" * MAX_CUE_CHARACTERS, "a b " * 500, "\u0301" * 9])
+@pytest.mark.parametrize(
+    "text", ["", " \n ", "x" * MAX_CUE_CHARACTERS, "漢" * MAX_CUE_CHARACTERS, "a b " * 500, "\u0301" * 9]
+)
 def test_hostile_texts_lose_nothing(text: str) -> None:
     found = _captions(Cue(0, 60_000, text), style=_WORD, width=10)
     shown = "".join(each.text for each in found)

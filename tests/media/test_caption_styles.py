@@ -167,7 +167,14 @@ def test_long_texts_have_two_lines_at_most_and_lose_no_word(name: Any, gray: Pat
 
 @pytest.mark.parametrize(
     ("aspect", "height", "bottom"),
-    [(None, None, 0.9), ("9:16", None, 0.8), ("1:1", None, 0.9), ("9:16", 0.5, 0.5), (None, 0.8, 0.2), (None, 0.0, 1.0)],
+    [
+        (None, None, 0.9),
+        ("9:16", None, 0.8),
+        ("1:1", None, 0.9),
+        ("9:16", 0.5, 0.5),
+        (None, 0.8, 0.2),
+        (None, 0.0, 1.0),
+    ],
 )
 def test_text_has_its_height(aspect: Any, height: Any, bottom: float, gray: Path, tmp_path: Path) -> None:
     profile = _PROFILE.rendered(None, Output(aspect=aspect) if aspect else None)
@@ -237,9 +244,7 @@ def test_words_of_every_script_are_marked_in_their_order(language: str, words: l
 
 def test_third_cue_at_the_same_time_has_no_room(gray: Path, tmp_path: Path) -> None:
     cues = [Cue(0, 1000, text) for text in ("one", "two", "three")]
-    clip = cut_file(
-        gray, Fraction(0), Fraction(2), tmp_path / "clip.mp4", _PROFILE, **_burning(CaptionStyle(), *cues)
-    )
+    clip = cut_file(gray, Fraction(0), Fraction(2), tmp_path / "clip.mp4", _PROFILE, **_burning(CaptionStyle(), *cues))
     assert [code_of(each) for each in clip.made.warnings] == ["subtitles_dropped"]
 
 

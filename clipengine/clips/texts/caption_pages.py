@@ -34,7 +34,9 @@ class _Word(NamedTuple):
     end_ms: int
 
 
-def captions_of(cues: Sequence[Cue], style: CaptionStyle | None, fits: Fits, *, lines: int = MAX_LINES) -> list[Caption]:
+def captions_of(
+    cues: Sequence[Cue], style: CaptionStyle | None, fits: Fits, *, lines: int = MAX_LINES
+) -> list[Caption]:
     """Return what is drawn of the cues, which are in order of time. `fits` says which texts have room in a line.
 
     Without a style, each cue is drawn as it is, and its lines are broken by the painter. With one, each has at most so
@@ -185,9 +187,7 @@ def _laid_out(text: str, fits: Fits, count: int) -> tuple[str, list[int]]:
     return shown, places
 
 
-def _times(
-    text: str, pages: Sequence[tuple[int, int]], words: Sequence[_Word], cue: Cue
-) -> Iterator[tuple[int, int]]:
+def _times(text: str, pages: Sequence[tuple[int, int]], words: Sequence[_Word], cue: Cue) -> Iterator[tuple[int, int]]:
     """Yield start and end of each page: by its first word, or else by its share of the text."""
     starts = []
     for start, end in pages:

@@ -78,9 +78,7 @@ class CaptionPainter:
     Without a `style`, they have as many lines as there is room for.
     """
 
-    def __init__(
-        self, fonts: Sequence[Font], canvas: Size, language: str, style: CaptionStyle | None = None
-    ) -> None:
+    def __init__(self, fonts: Sequence[Font], canvas: Size, language: str, style: CaptionStyle | None = None) -> None:
         size = min(_SIZE_OF_HEIGHT * canvas.height, _SIZE_OF_WIDTH * canvas.width)
         if style is not None and style.size is not None:
             size = style.size * min(canvas)

@@ -6,6 +6,7 @@ Started only for clips with burnt-in subtitles, as `python -I -m clipengine.medi
 
 from __future__ import annotations
 
+import clipengine.clips.texts.caption_pages
 import clipengine.media.video.caption_painter  # noqa: F401
 from clipengine.media.worker.maker import do_job
 from clipengine.media.worker.process import main
