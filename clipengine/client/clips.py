@@ -66,9 +66,9 @@ class ClipCalls(Generic[C]):
         `output` has the options of the API that change the picture and the audio. `subtitles` are
         `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, also
         with a style, such as `"style": {"name": "word"}`, or `{"mode": "none"}`; by default all transcripts are kept.
-        `snap`, such as `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `without` leaves out pauses and filler words:
-        `["silence", "fillers"]`. `gaps` says what becomes of gaps of a recording of
-        many files: "hold", "skip" or "fail". At `expires_at` the clip and its object are deleted.
+        `snap`, such as `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `without` leaves out pauses and
+        filler words: `["silence", "fillers"]`. `gaps` says what becomes of gaps of a recording of many files: "hold",
+        "skip" or "fail". At `expires_at` the clip and its object are deleted.
 
         `last_seconds` replaces the range with the last seconds of the recording, which may still be written. Of one
         that is, the range may lie in the future: the clip waits until `wait_until`, and then fails, or is cut as far as

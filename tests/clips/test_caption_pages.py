@@ -58,7 +58,7 @@ def test_pages_and_lines_end_with_phrases(text: str, pages: list[str]) -> None:
 def test_pages_follow_the_words_or_else_the_length_of_the_text() -> None:
     text = "So when you look at it, the whole thing is really about trust."
     timed = _captions(_spoken(text), style=_WORD)
-    assert [each.start_ms for each in timed if each.text.startswith("the whole")][0] == 1000 + 6 * 250
+    assert next(each.start_ms for each in timed if each.text.startswith("the whole")) == 1000 + 6 * 250
     plain = _captions(Cue(1000, 4000, text))
     assert [(each.start_ms, each.end_ms) for each in plain] == [(1000, 2161), (2161, 4000)]
     assert round(1000 + 3000 * 24 / len(text)) == 2161

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ def test_long_texts_have_two_lines_at_most_and_lose_no_word(name: Any, gray: Pat
     assert [*clip.made.warnings] == []
     counts = [len(_text_rows(luma[90:])) for _, luma, _ in _frames(clip.path)]
     # The dots of letters may be lines of their own.
-    assert 1 <= min(counts)
+    assert min(counts) >= 1
     highest = max(rows[-1][1] - rows[0][0] for _, luma, _ in _frames(clip.path) if (rows := _text_rows(luma)))
     assert highest <= 2 * 1.5 * 18
     pictures = {luma.tobytes() for _, luma, _ in _frames(clip.path)[::5]}
@@ -207,9 +208,9 @@ def test_every_size_of_picture_has_room_for_captions(canvas: Size, name: Any) ->
         found = _painted(CaptionStyle(name=name, size=size), Cue(0, 1000, "Words, and more words"), canvas=canvas)
         assert found is not None
         pixels, box = found
-        assert 0 <= box.x
+        assert box.x >= 0
         assert box.x + box.width <= canvas.width
-        assert 0 <= box.y
+        assert box.y >= 0
         assert box.y + box.height <= canvas.height
         assert pixels[:, :, 3].max() > 150
 
@@ -238,7 +239,7 @@ def test_words_of_every_script_are_marked_in_their_order(language: str, words: l
         places.append((columns.min(), columns.max()))
         alphas.add(pixels[:, :, 3].tobytes())
     ordered = places[::-1] if rtl else places
-    assert all(before[1] < after[0] for before, after in zip(ordered, ordered[1:], strict=False)), places
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ordered)), places
     assert len(alphas) == 1  # the letters do not move
 
 

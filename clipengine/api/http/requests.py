@@ -301,7 +301,7 @@ class SubtitlesOfClip(Body):
     )
     style: CaptionStyle | None = Field(
         default=None,
-        description="How `burn` draws the text. Default: white letters with a dark outline, in as many lines as needed.",
+        description="How `burn` draws the text. Default: white letters with a dark outline, in all lines that they need.",
     )
 
 

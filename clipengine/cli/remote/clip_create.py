@@ -12,9 +12,9 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.options import (
-    caption_style_option,
     Moment,
     PartValue,
+    caption_style_option,
     check_ranges,
     end_option,
     gaps_option,
