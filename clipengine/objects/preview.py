@@ -110,6 +110,36 @@ class FramingObject(ApiObject):
     """Height of the clip."""
 
 
+class CaptionObject(TypedDict):
+    """What is drawn into the picture of a clip from `start_seconds` on until `end_seconds`, and where."""
+
+    start_seconds: float
+    end_seconds: float
+    x: int
+    """Left edge in pixels of the clip."""
+    y: int
+    """Upper edge in pixels of the clip."""
+    width: int
+    height: int
+    image: str
+    """PNG with transparency, as a `data:` URL."""
+
+
+@dataclass(frozen=True)
+class CaptionsObject(ApiObject):
+    """Captions as the engine draws them into a clip. Times are those of the recording."""
+
+    start_seconds: float
+    end_seconds: float
+    """The end of the range, or earlier if it has too many captions: request the rest."""
+    width: int
+    """Width of the clip."""
+    height: int
+    """Height of the clip."""
+    captions: list[CaptionObject] = field(repr=False)
+    """In the order of time. Between them nothing is drawn."""
+
+
 @dataclass(frozen=True)
 class ProxyObject(ApiObject):
     """Proxy of a recording: an initialization segment and numbered ones, which are played one after the other."""

@@ -114,6 +114,7 @@ def test_spoken_word_is_marked_on_exactly_its_frames(options: Any, gray: Path, t
     assert all(len(found) == 1 for found in places.values()), places  # nothing else moves when a word is marked
 
 
+@pytest.mark.exhaustive
 def test_held_frame_is_repeated_for_each_word(shelf: Shelf, tmp_path: Path) -> None:
     words = (TimedWord(5300, 5800, "a"), TimedWord(6500, 7000, "slide"))
     burning = _burning(CaptionStyle(name="word"), Cue(5300, 7120, "a still slide", None, words))

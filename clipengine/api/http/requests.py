@@ -67,6 +67,7 @@ MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a 
 MAX_TOKENS = 20_000  # strings, brackets and commas of JSON
 MAX_BATCH = 100
 MAX_SEGMENTS = 1000
+MAX_PAINTED_SECONDS = 60  # of captions, in one request
 MAX_SERIES = 20  # of one request
 MAX_PAGE = 100  # objects of a list
 # What the schema says about values that a validator checks.
@@ -301,7 +302,7 @@ class SubtitlesOfClip(Body):
     )
     style: CaptionStyle | None = Field(
         default=None,
-        description="How `burn` draws the text. Default: white letters with a dark outline, in all lines that they need.",
+        description="How `burn` draws the text. Default: white letters with a dark outline.",
     )
 
 
@@ -381,6 +382,13 @@ def _after_start(value: float, info: ValidationInfo) -> float:
     return value
 
 
+def _near_start(value: float, info: ValidationInfo) -> float:
+    if value > info.data.get("start_seconds", 0.0) + MAX_PAINTED_SECONDS:
+        said = "must be at most {most} s after start_seconds"
+        raise PydanticCustomError("range_length", said, {"most": MAX_PAINTED_SECONDS})
+    return value
+
+
 class WrittenRange(Body):
     """A range in a file that is written."""
 
@@ -418,6 +426,18 @@ class FrameClip(Body):
     model_config = _like(output={"aspect": "9:16", "focus": {"x": 0.75, "y": 0.5}})
 
     output: Output = Field(default=Output(), description="Options of the picture; others are ignored.")
+
+
+class PaintCaptions(Body):
+    model_config = _like(language="en", start_seconds=5.0, end_seconds=12.5, style={"name": "word"})
+
+    language: Language = Field(description="Of the transcript.")
+    start_seconds: Seconds = Field(ge=0, allow_inf_nan=False, description="On the recording's timeline.")
+    end_seconds: Annotated[Seconds, AfterValidator(_after_start), AfterValidator(_near_start)] = Field(
+        allow_inf_nan=False, description=f"End of the range, at most {MAX_PAINTED_SECONDS} s after its start."
+    )
+    style: CaptionStyle | None = Field(default=None, description="As in the `subtitles` of a request for a clip.")
+    output: Output = Field(default=Output(), description="Options that decide the size of the clip.")
 
 
 LeftOut = Annotated[list[Removable], Field(max_length=2, json_schema_extra=_UNIQUE), AfterValidator(_distinct)]

@@ -161,6 +161,7 @@ _PYTHON = {
     "hit.text)",
     "post_recordings_recording_id_clips": 'client.clips.create(recording_id, "key-moment", 5.0, 12.5).wait()',
     "post_recordings_recording_id_framing": 'client.recordings.framing(recording_id, {"aspect": "9:16"}).region',
+    "post_recordings_recording_id_captions": 'client.recordings.captions(recording_id, "en", 5.0, 12.5).captions',
     "post_recordings_recording_id_clips_plan": "client.clips.plan(recording_id, 5.0, 12.5).segments",
     "get_recordings_recording_id_clips": "list(client.clips.each(recording_id=recording_id))",
     "get_clips": 'for clip in client.clips.each(status="failed"):\n    print(clip.clip_id, clip.error.code)',

@@ -20,7 +20,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("pieces", "Files of recordings", r"/pieces$"),
     ("previews", "Previews", r"/(frame|frames|filmstrip|waveform|moments)$"),
     ("ranges", "Lists of ranges", r"/(ranges|segments)"),
-    ("clip-plans", "Plans of clips", r"/(clips/plan|framing)$"),
+    ("clip-plans", "Plans of clips", r"/(clips/plan|framing|captions)$"),
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
     ("clip-batches", "Many clips", r"/clips/(batch|by-time|delete)"),
     ("clips", "Clips", r"/clips"),

@@ -82,9 +82,12 @@ class CaptionTimes(Generic[T]):
 
         A frame that is held for longer than the usual `step` is repeated when the captions change.
         """
-        low, high = (bisect_left(self._moments, self._millis(each)) for each in (time, time + duration))
-        changes = ((Fraction(moment, 1000) - self._origin) / self._speed for moment in self._moments[low:high])
-        return repeated_steps(changes, time, duration, step=step, shortest=_SHORTEST_STEP)
+        return repeated_steps(self.changes(time, time + duration), time, duration, step=step, shortest=_SHORTEST_STEP)
+
+    def changes(self, start: Fraction, end: Fraction) -> list[Fraction]:
+        """Return the times from `start` on and before `end` at which the captions change, in order."""
+        low, high = (bisect_left(self._moments, self._millis(each)) for each in (start, end))
+        return [(Fraction(moment, 1000) - self._origin) / self._speed for moment in self._moments[low:high]]
 
     def _millis(self, time: Fraction) -> Fraction:
         return (self._origin + time * self._speed) * 1000

@@ -9,19 +9,20 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from itertools import chain, groupby, repeat
 from typing import Any, NamedTuple
 
-import PIL.ImageFile  # noqa: F401 - Pillow imports it lazily, which the sandbox would prevent
+import PIL.ImageFile  # Pillow imports these lazily, which the sandbox would prevent
+import PIL.PngImagePlugin  # noqa: F401
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont, features
 
 from clipengine.clips.options.caption_style import MAX_LINES, CaptionStyle
 from clipengine.clips.options.framing import Size
 from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
-from clipengine.clips.texts.captions import is_ignorable
+from clipengine.clips.texts.captions import MAX_FONT_BYTES, is_ignorable
 from clipengine.errors import FontsMissing
 
 # Parts of the picture: the size of the text, the longest line and the highest caption.
@@ -30,6 +31,7 @@ _MAX_WIDTH, _MAX_HEIGHT = 0.9, 0.45
 _OUTLINE = 0.08  # of the size
 _BOX_PADDING, _BOX_RADIUS = (0.4, 0.15), 0.25  # of the size
 _BOX_ALPHA = 178
+_PNG_LEVEL = 4  # of the compression
 _WHITE, _SPOKEN = "#ffffff", "#ffc53d"
 _TOKEN = re.compile(r"\s*\S+\s*")
 _SHAPES = features.check("raqm")
@@ -43,12 +45,26 @@ class Font(NamedTuple):
     characters: frozenset[str]
 
 
+def read_fonts(fonts: Sequence[Mapping[str, Any]], descriptors: Sequence[int]) -> tuple[Font, ...]:
+    """Return the fonts of a message, whose files are behind the descriptors. These are closed."""
+    read = []
+    for font, descriptor in zip(fonts, descriptors, strict=True):
+        with open(descriptor, "rb") as file:
+            read.append(Font(file.read(MAX_FONT_BYTES), font["index"], frozenset(font["characters"])))
+    return tuple(read)
+
+
 class Painted(NamedTuple):
     """A picture in RGBA. `whole` is False if a part of the text had no room."""
 
     data: bytes
     size: Size
     whole: bool
+
+    def png(self) -> bytes:
+        written = BytesIO()
+        Image.frombytes("RGBA", self.size, self.data).save(written, "PNG", compress_level=_PNG_LEVEL)
+        return written.getvalue()
 
 
 class _Face(NamedTuple):

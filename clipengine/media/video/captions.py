@@ -17,7 +17,7 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import subtitles_cut
 
 if TYPE_CHECKING:  # it imports Pillow, which only the program for such clips has loaded
-    from clipengine.media.video.caption_painter import CaptionPainter, Font
+    from clipengine.media.video.caption_painter import CaptionPainter, Font, Painted
 
 _MARGIN = Fraction(5, 100)  # of the picture's height, below text without a style
 _STYLED_MARGIN, _STYLED_MARGIN_UPRIGHT = Fraction(10, 100), Fraction(20, 100)
@@ -64,23 +64,37 @@ class Captions:
         """Return the captions that are shown at a time of the part."""
         return self._times.shown(time)
 
+    def changes(self, start: Fraction, end: Fraction) -> list[Fraction]:
+        """Return the times from `start` on and before `end` at which other captions are shown, in order."""
+        return self._times.changes(start, end)
+
     def steps(self, time: Fraction, duration: Fraction, *, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
         """Yield time and duration of each frame to write for one that is shown at `time`."""
         return self._times.steps(time, duration, step=step)
 
     def image(self, captions: Sequence[Caption]) -> CaptionImage | None:
         """Return the picture of captions that are shown together. Raises FontsMissing."""
-        canvas, shown = self._canvas, captions[:MAX_TOGETHER]
-        painted = self._painter.paint([each.text for each in shown], [each.spoken for each in shown])
+        painted = self.paint(captions)
         if painted is None:
             return None
-        if not painted.whole or len(captions) > MAX_TOGETHER:
-            self._lost.update(each.cue for each in captions)
         frame = av.VideoFrame.from_bytes(painted.data, *painted.size, format="rgba")
+        return CaptionImage(frame, self.place(painted))
+
+    def paint(self, captions: Sequence[Caption]) -> Painted | None:
+        """Return the pixels of captions that are shown together, or None if they have none. Raises FontsMissing."""
+        shown = captions[:MAX_TOGETHER]
+        painted = self._painter.paint([each.text for each in shown], [each.spoken for each in shown])
+        if painted is not None and (not painted.whole or len(captions) > MAX_TOGETHER):
+            self._lost.update(each.cue for each in captions)
+        return painted
+
+    def place(self, painted: Painted) -> Box:
+        """Return the pixels of the frames on which a painted caption is drawn."""
+        canvas = self._canvas
         width = min(canvas.width, max(2, 2 * round(painted.size.width / self._ratio / 2)))
         height = min(canvas.height, painted.size.height)
         down = 2 * round((canvas.height * (1 - self._margin) - height) / 2)
-        return CaptionImage(frame, Box((canvas.width - width) // 4 * 2, max(0, down), width, height))
+        return Box((canvas.width - width) // 4 * 2, max(0, down), width, height)
 
     @property
     def _margin(self) -> Fraction:

@@ -31,6 +31,7 @@ from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding
 from clipengine.stores.base import Store
 from clipengine.stores.object_errors import as_recording_errors
+from clipengine.work.children.fonts import ChosenFont
 from clipengine.work.children.jobs import read_job
 from clipengine.work.children.kept_children import KeptChildren, Key
 from clipengine.work.children.pool import ChildPool
@@ -57,6 +58,7 @@ class Preview:
     recording: Recording = field(repr=False)
     values: dict[str, str | int]
     seek_index: SeekIndex | None = field(default=None, repr=False)
+    fonts: tuple[ChosenFont, ...] = ()  # of captions
 
     @classmethod
     def filmstrip(
@@ -85,6 +87,7 @@ class Preview:
     def name(self) -> str:
         """File name and ETag, which depend on the request and on the bytes of the recording."""
         parts = [_VERSION, self.recording.bucket_path, self.recording.etag, self.kind.name, self.values]
+        parts += [[str(font.path), font.index] for font in self.fonts]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
     @property
@@ -175,11 +178,21 @@ class Previews:
             return made
         recording = preview.recording
         assert recording.facts is not None
-        job = read_job(self._encoding, preview.kind, recording.facts, preview.values, seek_index=preview.seek_index)
+        job = read_job(
+            self._encoding,
+            preview.kind,
+            recording.facts,
+            preview.values,
+            seek_index=preview.seek_index,
+            fonts=preview.fonts,
+        )
         open_reader = partial(open_recording, self._store, self._recordings, recording)
         check()
         try:
-            with as_recording_errors(), self._children.lent(preview.readers, open_reader) as (child, reader):
+            with (
+                as_recording_errors(),
+                self._children.lent(preview.readers, open_reader, preview.kind.program) as (child, reader),
+            ):
                 _, made = child.run(job, reader, watch=lambda message: check(), keep=True)
         except Timeout as error:
             raise Busy(f"This {preview.kind.name} takes too long to make now", retry_after=60) from error
