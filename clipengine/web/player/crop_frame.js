@@ -89,6 +89,7 @@ export class CropFrame {
     this.views.hidden = !part;
     if (!part) {
       this.showResult(false);
+      for (const name of ["x", "y", "width", "height"]) this.picture.style.removeProperty(`--part-${name}`);
       return;
     }
     const down = part.width > 0.999;

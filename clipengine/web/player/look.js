@@ -51,6 +51,25 @@ const SUBTITLES = [
   ["keep", t("Keep")],
   ["none", t("None")],
 ]; // and "burn" with a language
+/** @typedef {NonNullable<NonNullable<ClipRequest["subtitles"]>["style"]>} CaptionStyle */
+/** @type {[value: NonNullable<CaptionStyle["name"]>, text: string][]} */
+const STYLES = [
+  ["outline", t("Outline")],
+  ["box", t("Box")],
+  ["word", t("Word")],
+];
+/** @type {[value: string, text: string][]} */
+const TEXT_SIZES = [
+  ["0.04", t("Small")],
+  ["", t("Medium")],
+  ["0.08", t("Large")],
+];
+/** @type {[value: string, text: string][]} */
+const HEIGHTS = [
+  ["", t("Above the buttons")],
+  ["0.03", t("At the bottom")],
+  ["0.4", t("In the middle")],
+];
 const MB = 1e6;
 const [LEAST_MB, MOST_MB] = [0.01, 1e6];
 const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes"]; // what the page replaces
@@ -106,6 +125,18 @@ export class Look extends EventTarget {
     /** @type {[value: string, text: string][]} */
     const burnt = this.languages.map((language) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]);
     this.subtitles = select([...SUBTITLES, ...burnt], "keep");
+    this.style = h("input", {type: "hidden", value: STYLES[0][0]});
+    this.textSize = select(TEXT_SIZES, "");
+    this.height = select(HEIGHTS, "");
+    /** @type {CaptionStyle} what other programs have stored of it, which stays */
+    this.styleOthers = {};
+    this.styles = h(
+      "div",
+      {class: "styles", role: "group", "aria-label": t("Style of the captions")},
+      STYLES.map(([value, text]) => this.styleButton(value, text)),
+    );
+    this.sizeLine = line(t("Text"), this.textSize);
+    this.heightLine = line(t("Height"), this.height);
     this.profile = select(
       profiles.map((each) => [each.name, describe(each)]),
       "",
@@ -128,7 +159,15 @@ export class Look extends EventTarget {
       "div",
       {class: "look"},
       h("section", {hidden: !video}, h("header", {}, h("h2", {class: "grow"}, t("Crop"))), line(t("Shape"), this.aspect), this.fitLine, this.places),
-      h("section", {hidden: !(video || transcripts.length)}, h("header", {}, h("h2", {}, t("Captions"))), line(t("Subtitles"), this.subtitles)),
+      h(
+        "section",
+        {hidden: !(video || transcripts.length)},
+        h("header", {}, h("h2", {}, t("Captions"))),
+        line(t("Subtitles"), this.subtitles),
+        this.styles,
+        this.sizeLine,
+        this.heightLine,
+      ),
       h(
         "section",
         {},
@@ -147,7 +186,7 @@ export class Look extends EventTarget {
   }
 
   get controls() {
-    return [this.aspect, this.fit, this.speed, this.sound, this.pauses, this.size, this.subtitles];
+    return [this.aspect, this.fit, this.speed, this.sound, this.pauses, this.size, this.subtitles, this.style, this.textSize, this.height];
   }
 
   get shape() {
@@ -175,6 +214,7 @@ export class Look extends EventTarget {
   /** @param {HTMLInputElement | HTMLSelectElement} control */
   plain(control) {
     if (control === this.fit) return this.shape ? "crop" : this.fit.value;
+    if (control === this.style) return STYLES[0][0];
     return control === this.speed ? "1" : control === this.subtitles ? "keep" : "";
   }
 
@@ -209,6 +249,26 @@ export class Look extends EventTarget {
     this.draw();
   }
 
+  /**
+   * @param {string} value
+   * @param {string} text
+   */
+  styleButton(value, text) {
+    return h(
+      "button",
+      {
+        type: "button",
+        value,
+        class: value,
+        onclick: () => {
+          this.style.value = value;
+          this.changed();
+        },
+      },
+      h("span", {}, text),
+    );
+  }
+
   /** @param {number} at */
   placeButton(at) {
     return h("button", {
@@ -241,7 +301,10 @@ export class Look extends EventTarget {
   restore(look) {
     const output = /** @type {ClipOutput} */ (look.output ?? {});
     this.others = Object.fromEntries(Object.entries(output).filter(([name]) => !SHOWN.includes(name)));
-    const {mode = "keep", language} = look.subtitles ?? {};
+    const {mode = "keep", language, style} = look.subtitles ?? {};
+    const {name, size, height, ...styleOthers} = /** @type {CaptionStyle} */ (style ?? {});
+    this.styleOthers = styleOthers;
+    this.style.value = name ?? STYLES[0][0];
     const {focus} = output;
     this.focus = focus && !Array.isArray(focus) ? /** @type {Focus} */ (focus) : null;
     /** @type {[HTMLInputElement | HTMLSelectElement, string][]} */
@@ -252,6 +315,8 @@ export class Look extends EventTarget {
       [this.sound, output.mute ? "mute" : String(output.loudness_lufs ?? "")],
       [this.size, output.max_bytes ? String(output.max_bytes / MB) : ""],
       [this.subtitles, language ? `${mode} ${language}` : mode],
+      [this.textSize, String(size ?? "")],
+      [this.height, String(height ?? "")],
     ];
     for (const [control, value] of values) {
       const possible = !(control instanceof HTMLSelectElement) || [...control.options].some((option) => option.value === value);
@@ -265,6 +330,8 @@ export class Look extends EventTarget {
     this.fitLine.hidden = !this.shape;
     this.places.hidden = !this.crops;
     this.reset.hidden = !this.isChanged;
+    for (const node of [this.styles, this.sizeLine, this.heightLine]) node.hidden = !this.captioned;
+    for (const button of findAll(this.styles, "button")) button.setAttribute("aria-pressed", String(button.getAttribute("value") === this.style.value));
     const focus = this.focus ?? {x: 0.5, y: 0.5};
     for (const [at, button] of findAll(this.places, "button").entries()) {
       const [x, y, text] = (this.down ? DOWN : ACROSS)[at];
@@ -327,7 +394,22 @@ export class Look extends EventTarget {
   /** @returns {ClipRequest["subtitles"] | null} null to keep them */
   get texts() {
     const [mode, language] = /** @type {[SubtitleMode, string?]} */ (this.subtitles.value.split(" "));
-    return mode === "keep" ? null : {mode, ...(language ? {language} : {})};
+    return mode === "keep" ? null : {mode, ...(language ? {language} : {}), ...(mode === "burn" ? {style: this.captionStyle} : {})};
+  }
+
+  /** @returns {CaptionStyle} */
+  get captionStyle() {
+    const name = /** @type {CaptionStyle["name"]} */ (this.style.value);
+    const [size, height] = [this.textSize.value, this.height.value];
+    return {...this.styleOthers, name, ...(size ? {size: Number(size)} : {}), ...(height ? {height: Number(height)} : {})};
+  }
+
+  // What decides how the captions look: a request for their pictures, without its range. Null if none are drawn.
+  get caption() {
+    const language = this.texts?.mode === "burn" ? this.texts.language : null;
+    if (!language) return null;
+    const {focus, ...output} = this.picture; // it moves the captions with the picture
+    return {language, style: this.captionStyle, output};
   }
 
   // The largest size in bytes; NaN if it is not a number.

@@ -10,6 +10,7 @@ import {errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
 import {ClipRanges} from "../player/clip_ranges.js";
 import {CropFrame} from "../player/crop_frame.js";
+import {DrawnCaptions} from "../player/drawn_captions.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Jumps} from "../player/jumps.js";
 import {Look} from "../player/look.js";
@@ -148,6 +149,7 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
   };
   const look = new Look({recording, transcripts, profiles, selection, onproblem: () => showPanel("look"), signal});
   const frame = new CropFrame({recording, look, player, signal});
+  if (video) new DrawnCaptions({recording, look, player, signal});
   const form = clipForm({
     recording,
     look,
