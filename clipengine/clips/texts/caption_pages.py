@@ -44,7 +44,7 @@ def captions_of(
     """
     if style is None:
         return [Caption(cue.start_ms, cue.end_ms, plain_payload(cue), number) for number, cue in enumerate(cues)]
-    found = []
+    found: list[Caption] = []
     for number, (cue, together) in enumerate(zip(cues, _overlaps(cues), strict=True)):
         found += _captions(cue, number, fits, 1 if together else lines)
     return found

@@ -3,6 +3,7 @@
 import {post} from "../lib/api.js";
 import {debounce, h} from "../lib/dom.js";
 import {toastError} from "../lib/ui.js";
+import {placeIn} from "./drawn_effects.js";
 
 /** @import {Look} from "./look.js" */
 /** @import {Player} from "./player.js" */
@@ -49,23 +50,10 @@ export class DrawnCaptions {
     this.node.hidden = !caption;
     if (!caption) return;
     const at = this.player.shown;
-    this.place();
     const span = this.spanAt(at);
     const image = span?.images.find(({start, end}) => start <= at && at < end)?.node;
     if (image !== (this.node.firstChild ?? undefined)) this.node.replaceChildren(...(image ? [image] : []));
     if (this.wanted !== null) this.askSoon();
-  }
-
-  // With bars, the clip is larger than the picture, which is in the middle of it.
-  place() {
-    const {look, node, player} = this;
-    const shown = player.picture.clientWidth / player.picture.clientHeight;
-    const [wide, high] = look.shape.split(":").map(Number);
-    const more = look.shape && !look.crops ? shown / (wide / high) : 1;
-    const [width, height] = [Math.max(1, 1 / more), Math.max(1, more)];
-    node.classList.toggle("whole", !look.crops);
-    node.style.setProperty("--wide", String(width));
-    node.style.setProperty("--high", String(height));
   }
 
   /** @param {number} at */
@@ -114,12 +102,7 @@ function spanOf({start_seconds: start, end_seconds: end, width, height, captions
     .map((each) => {
       const node = h("img", {src: each.image, alt: "", draggable: "false"});
       node.decoding = "sync"; // else the picture before it would be seen in between
-      Object.assign(node.style, {
-        left: `${(each.x / width) * 100}%`,
-        top: `${(each.y / height) * 100}%`,
-        width: `${(each.width / width) * 100}%`,
-        height: `${(each.height / height) * 100}%`,
-      });
+      placeIn(node, each, {width, height});
       return {start: each.start_seconds, end: each.end_seconds, node};
     });
   return {start, end, images};

@@ -73,6 +73,7 @@ const HEIGHTS = [
 const MB = 1e6;
 const [LEAST_MB, MOST_MB] = [0.01, 1e6];
 const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes"]; // what the page replaces
+const FRAMED = ["max_height", "crop", "aspect", "size", "fit", "focus", "blur", "watermark", "fade_seconds"];
 const ALL_SECONDS = 1e5; // longer than any clip with sound
 
 /**
@@ -142,9 +143,12 @@ export class Look extends EventTarget {
       "",
     );
     this.smart = smartSwitch({recording, selection, signal});
+    /** @type {Profile | undefined} */
+    this.chosenProfile = undefined;
     const choose = () => {
-      const chosen = profiles.find((each) => each.name === this.profile.value);
-      if (chosen) this.smart.show(chosen);
+      this.chosenProfile = profiles.find((each) => each.name === this.profile.value);
+      if (this.chosenProfile) this.smart.show(this.chosenProfile);
+      this.dispatchEvent(new Event("change"));
     };
     this.profile.addEventListener("change", choose);
     choose();
@@ -408,8 +412,23 @@ export class Look extends EventTarget {
   get caption() {
     const language = this.texts?.mode === "burn" ? this.texts.language : null;
     if (!language) return null;
-    const {focus, ...output} = this.picture; // it moves the captions with the picture
+    const {focus, ...output} = this.drawn; // it moves the captions with the picture
     return {language, style: this.captionStyle, output};
+  }
+
+  get tempo() {
+    return this.drawn.speed ?? 1;
+  }
+
+  /** @returns {ClipOutput} the options that clips have: those chosen here, or else all of the profile */
+  get drawn() {
+    const own = this.output(ALL_SECONDS, this.bytes || null);
+    return Object.keys(own).length ? own : /** @type {ClipOutput} */ (this.chosenProfile?.output ?? {});
+  }
+
+  /** @returns {ClipOutput} those of them that are drawn in the player */
+  get framed() {
+    return Object.fromEntries(Object.entries(this.drawn).filter(([name]) => FRAMED.includes(name)));
   }
 
   // The largest size in bytes; NaN if it is not a number.
