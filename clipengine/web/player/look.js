@@ -3,6 +3,8 @@
 import {findAll, h, setText} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
 import {t} from "../lib/texts.js";
+import {CaptionChoice} from "./caption_choice.js";
+import {line, select} from "./look_controls.js";
 import {SHAPES} from "./shapes.js";
 import {smartSwitch} from "./smart_switch.js";
 
@@ -51,47 +53,11 @@ const SUBTITLES = [
   ["keep", t("Keep")],
   ["none", t("None")],
 ]; // and "burn" with a language
-/** @typedef {NonNullable<NonNullable<ClipRequest["subtitles"]>["style"]>} CaptionStyle */
-/** @type {[value: NonNullable<CaptionStyle["name"]>, text: string][]} */
-const STYLES = [
-  ["outline", t("Outline")],
-  ["box", t("Box")],
-  ["word", t("Word")],
-];
-/** @type {[value: string, text: string][]} */
-const TEXT_SIZES = [
-  ["0.04", t("Small")],
-  ["", t("Medium")],
-  ["0.08", t("Large")],
-];
-/** @type {[value: string, text: string][]} */
-const HEIGHTS = [
-  ["", t("Above the buttons")],
-  ["0.03", t("At the bottom")],
-  ["0.4", t("In the middle")],
-];
 const MB = 1e6;
 const [LEAST_MB, MOST_MB] = [0.01, 1e6];
 const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes"]; // what the page replaces
 const FRAMED = ["max_height", "crop", "aspect", "size", "fit", "focus", "blur", "watermark", "fade_seconds"];
 const ALL_SECONDS = 1e5; // longer than any clip with sound
-
-/**
- * @param {[value: string, text: string][]} options
- * @param {string} chosen
- */
-const select = (options, chosen) =>
-  h(
-    "select",
-    {},
-    options.map(([value, text]) => h("option", {value, selected: value === chosen}, text)),
-  );
-/**
- * @param {string} text
- * @param {HTMLElement} control
- * @param {boolean} [shown]
- */
-const line = (text, control, shown = true) => h("label", {class: "line", hidden: !shown}, h("span", {}, text), control);
 
 /**
  * Events: "change" when an option has changed, and "edit" when the user has changed it.
@@ -126,18 +92,7 @@ export class Look extends EventTarget {
     /** @type {[value: string, text: string][]} */
     const burnt = this.languages.map((language) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]);
     this.subtitles = select([...SUBTITLES, ...burnt], "keep");
-    this.style = h("input", {type: "hidden", value: STYLES[0][0]});
-    this.textSize = select(TEXT_SIZES, "");
-    this.height = select(HEIGHTS, "");
-    /** @type {CaptionStyle} what other programs have stored of it, which stays */
-    this.styleOthers = {};
-    this.styles = h(
-      "div",
-      {class: "styles", role: "group", "aria-label": t("Style of the captions")},
-      STYLES.map(([value, text]) => this.styleButton(value, text)),
-    );
-    this.sizeLine = line(t("Text"), this.textSize);
-    this.heightLine = line(t("Height"), this.height);
+    this.captions = new CaptionChoice(() => this.changed());
     this.profile = select(
       profiles.map((each) => [each.name, describe(each)]),
       "",
@@ -168,9 +123,7 @@ export class Look extends EventTarget {
         {hidden: !(video || transcripts.length)},
         h("header", {}, h("h2", {}, t("Captions"))),
         line(t("Subtitles"), this.subtitles),
-        this.styles,
-        this.sizeLine,
-        this.heightLine,
+        this.captions.nodes,
       ),
       h(
         "section",
@@ -190,7 +143,7 @@ export class Look extends EventTarget {
   }
 
   get controls() {
-    return [this.aspect, this.fit, this.speed, this.sound, this.pauses, this.size, this.subtitles, this.style, this.textSize, this.height];
+    return [this.aspect, this.fit, this.speed, this.sound, this.pauses, this.size, this.subtitles, ...this.captions.controls];
   }
 
   get shape() {
@@ -218,8 +171,8 @@ export class Look extends EventTarget {
   /** @param {HTMLInputElement | HTMLSelectElement} control */
   plain(control) {
     if (control === this.fit) return this.shape ? "crop" : this.fit.value;
-    if (control === this.style) return STYLES[0][0];
-    return control === this.speed ? "1" : control === this.subtitles ? "keep" : "";
+    if (control === this.speed) return "1";
+    return control === this.subtitles ? "keep" : this.captions.plain(control);
   }
 
   /** @param {string} aspect */
@@ -251,26 +204,6 @@ export class Look extends EventTarget {
   setDirection(down) {
     this.down = down;
     this.draw();
-  }
-
-  /**
-   * @param {string} value
-   * @param {string} text
-   */
-  styleButton(value, text) {
-    return h(
-      "button",
-      {
-        type: "button",
-        value,
-        class: value,
-        onclick: () => {
-          this.style.value = value;
-          this.changed();
-        },
-      },
-      h("span", {}, text),
-    );
   }
 
   /** @param {number} at */
@@ -306,9 +239,7 @@ export class Look extends EventTarget {
     const output = /** @type {ClipOutput} */ (look.output ?? {});
     this.others = Object.fromEntries(Object.entries(output).filter(([name]) => !SHOWN.includes(name)));
     const {mode = "keep", language, style} = look.subtitles ?? {};
-    const {name, size, height, ...styleOthers} = /** @type {CaptionStyle} */ (style ?? {});
-    this.styleOthers = styleOthers;
-    this.style.value = name ?? STYLES[0][0];
+    this.captions.restore(style);
     const {focus} = output;
     this.focus = focus && !Array.isArray(focus) ? /** @type {Focus} */ (focus) : null;
     /** @type {[HTMLInputElement | HTMLSelectElement, string][]} */
@@ -319,8 +250,6 @@ export class Look extends EventTarget {
       [this.sound, output.mute ? "mute" : String(output.loudness_lufs ?? "")],
       [this.size, output.max_bytes ? String(output.max_bytes / MB) : ""],
       [this.subtitles, language ? `${mode} ${language}` : mode],
-      [this.textSize, String(size ?? "")],
-      [this.height, String(height ?? "")],
     ];
     for (const [control, value] of values) {
       const possible = !(control instanceof HTMLSelectElement) || [...control.options].some((option) => option.value === value);
@@ -334,8 +263,7 @@ export class Look extends EventTarget {
     this.fitLine.hidden = !this.shape;
     this.places.hidden = !this.crops;
     this.reset.hidden = !this.isChanged;
-    for (const node of [this.styles, this.sizeLine, this.heightLine]) node.hidden = !this.captioned;
-    for (const button of findAll(this.styles, "button")) button.setAttribute("aria-pressed", String(button.getAttribute("value") === this.style.value));
+    this.captions.draw(this.captioned);
     const focus = this.focus ?? {x: 0.5, y: 0.5};
     for (const [at, button] of findAll(this.places, "button").entries()) {
       const [x, y, text] = (this.down ? DOWN : ACROSS)[at];
@@ -347,6 +275,7 @@ export class Look extends EventTarget {
   clear() {
     this.focus = null;
     this.fit.value = "crop";
+    this.captions.clear();
     for (const control of this.controls) control.value = this.plain(control);
     this.changed();
     this.controls.find((control) => control.checkVisibility())?.focus();
@@ -398,14 +327,7 @@ export class Look extends EventTarget {
   /** @returns {ClipRequest["subtitles"] | null} null to keep them */
   get texts() {
     const [mode, language] = /** @type {[SubtitleMode, string?]} */ (this.subtitles.value.split(" "));
-    return mode === "keep" ? null : {mode, ...(language ? {language} : {}), ...(mode === "burn" ? {style: this.captionStyle} : {})};
-  }
-
-  /** @returns {CaptionStyle} */
-  get captionStyle() {
-    const name = /** @type {CaptionStyle["name"]} */ (this.style.value);
-    const [size, height] = [this.textSize.value, this.height.value];
-    return {...this.styleOthers, name, ...(size ? {size: Number(size)} : {}), ...(height ? {height: Number(height)} : {})};
+    return mode === "keep" ? null : {mode, ...(language ? {language} : {}), ...(mode === "burn" ? {style: this.captions.value} : {})};
   }
 
   // What decides how the captions look: a request for their pictures, without its range. Null if none are drawn.
@@ -413,7 +335,7 @@ export class Look extends EventTarget {
     const language = this.texts?.mode === "burn" ? this.texts.language : null;
     if (!language) return null;
     const {focus, ...output} = this.drawn; // it moves the captions with the picture
-    return {language, style: this.captionStyle, output};
+    return {language, style: this.captions.value, output};
   }
 
   get tempo() {
