@@ -22,6 +22,7 @@ from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
     archives,
+    captions,
     clip_plans,
     clips,
     documents,
@@ -72,6 +73,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *proxies.OPERATIONS,
         *profiles.OPERATIONS,
         *clip_plans.OPERATIONS,
+        *captions.OPERATIONS,
         *framing.OPERATIONS,
         *clips.OPERATIONS,
         *downloads.OPERATIONS,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import click
+from pydantic import ValidationError
 
 from clipengine.cli import output
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.clips.options.without import Removable
 from clipengine.clips.request import GapMode
@@ -107,6 +109,26 @@ def subtitles_value(ctx: click.Context, parameter: click.Parameter, text: str | 
     if mode not in ("keep", "burn", "none") or (mode == "none" and language):
         raise click.BadParameter(f"{text!r} is not none, keep, keep:LANGUAGE or burn:LANGUAGE")
     return {"mode": mode, "language": language} if language else {"mode": mode}
+
+
+def _caption_style_value(ctx: click.Context, parameter: click.Parameter, text: str | None) -> CaptionStyle | None:
+    """Parse the style of captions: `word`, or `box,size=0.06,colour=#ffc53d,height=0.2,speaker`."""
+    if text is None:
+        return None
+    name, *given = text.split(",")
+    values: dict[str, Any] = {"name": name}
+    for each in given:
+        key, separator, value = each.partition("=")
+        values[key] = value if separator else True
+    for key in ("size", "height"):
+        with suppress(ValueError):
+            values |= {key: float(values[key])} if key in values else {}
+    try:
+        return CaptionStyle.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise click.BadParameter(f"{place} {fault['msg'].replace('Input should', 'must')}") from None
 
 
 def port_value(text: str) -> int:
@@ -211,6 +233,13 @@ without_option = click.option(
     metavar="silence,fillers",
     callback=_without_value,
     help="Shorten pauses over 0.6 s to 0.2 s, and leave out words such as um, or one of both.",
+)
+caption_style_option = click.option(
+    "--caption-style",
+    metavar="STYLE",
+    callback=_caption_style_value,
+    help="How --subtitles burn draws the text: outline, box, or word, which marks the spoken one; each may be followed "
+    "by ,size=0.06 ,height=0.2 (of the picture) ,colour=#ffc53d and ,speaker.",
 )
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -25,6 +25,7 @@ from clipengine.client.errors import (
 from clipengine.client.events import Event
 from clipengine.client.models import (
     ApiKey,
+    Captions,
     ClipError,
     ClipPlan,
     Cue,
@@ -55,6 +56,7 @@ __all__ = [
     "AsyncClient",
     "AsyncClip",
     "AsyncRecording",
+    "Captions",
     "Client",
     "ClientError",
     "Clip",

@@ -43,7 +43,7 @@ class ClipCalls(Generic[C]):
         profile: str | None = None,
         render: Render | None = None,
         output: Mapping[str, Any] | None = None,
-        subtitles: Mapping[str, str] | None = None,
+        subtitles: Mapping[str, Any] | None = None,
         snap: Mapping[str, Any] | None = None,
         without: Sequence[Removable] | None = None,
         gaps: GapMode | None = None,
@@ -64,11 +64,11 @@ class ClipCalls(Generic[C]):
         `start_seconds`, `end_seconds` (or the two times) and, for another recording, `recording_id`.
         With the `render` "smart" whole GOPs of the recording are copied if that is possible; None is the profile's.
         `output` has the options of the API that change the picture and the audio. `subtitles` are
-        `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, or
-        `{"mode": "none"}`; by default all transcripts are kept. `snap`, such as
-        `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `without` leaves out pauses and filler words:
-        `["silence", "fillers"]`. `gaps` says what becomes of gaps of a recording of
-        many files: "hold", "skip" or "fail". At `expires_at` the clip and its object are deleted.
+        `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, also
+        with a style, such as `"style": {"name": "word"}`, or `{"mode": "none"}`; by default all transcripts are kept.
+        `snap`, such as `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `without` leaves out pauses and
+        filler words: `["silence", "fillers"]`. `gaps` says what becomes of gaps of a recording of many files: "hold",
+        "skip" or "fail". At `expires_at` the clip and its object are deleted.
 
         `last_seconds` replaces the range with the last seconds of the recording, which may still be written. Of one
         that is, the range may lie in the future: the clip waits until `wait_until`, and then fails, or is cut as far as
@@ -110,7 +110,7 @@ class ClipCalls(Generic[C]):
         profile: str | None = None,
         render: Render | None = None,
         output: Mapping[str, Any] | None = None,
-        subtitles: Mapping[str, str] | None = None,
+        subtitles: Mapping[str, Any] | None = None,
         snap: Mapping[str, Any] | None = None,
         without: Sequence[Removable] | None = None,
         gaps: GapMode | None = None,

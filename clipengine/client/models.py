@@ -16,6 +16,7 @@ from clipengine.objects.clip import ClipObject
 from clipengine.objects.clip import ClipPlanObject as ClipPlan
 from clipengine.objects.clip import ErrorObject as ClipError
 from clipengine.objects.key import NewKeyObject as ApiKey
+from clipengine.objects.preview import CaptionsObject as Captions
 from clipengine.objects.preview import FramesObject as Frames
 from clipengine.objects.preview import FramingObject as Framing
 from clipengine.objects.preview import NextMomentObject as NextMoment
@@ -37,6 +38,7 @@ from clipengine.objects.webhook import NewWebhookObject as Webhook
 
 __all__ = [
     "ApiKey",
+    "Captions",
     "ClipData",
     "ClipError",
     "ClipPlan",

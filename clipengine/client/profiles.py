@@ -1,8 +1,11 @@
-"""Encoding profiles, as configured by the operator."""
+"""Encoding profiles and watermarks, as configured by the operator."""
 
 from __future__ import annotations
 
-from clipengine.client.exchange import Api, Steps
+from pathlib import Path
+
+from clipengine.client.exchange import Api, Steps, route
+from clipengine.client.files import save
 from clipengine.client.methods import AsyncResource, Resource, awaiting, blocking
 from clipengine.client.models import Page, Profile
 from clipengine.client.transport import AsyncTransport, Transport
@@ -18,12 +21,17 @@ class ProfileCalls:
         """Return all profiles, `default` first."""
         return Page.of((yield from self._api.get("/v1/profiles")), Profile.from_object)
 
+    def watermark(self, name: str, path: str | Path) -> Steps[int]:
+        """Write the PNG of a watermark of the settings to the file `path`."""
+        return save(route("watermarks", name), path, None)
+
 
 class Profiles(Resource[ProfileCalls]):
     def __init__(self, transport: Transport, api: Api) -> None:
         super().__init__(transport, ProfileCalls(api))
 
     list = blocking(ProfileCalls.list)
+    watermark = blocking(ProfileCalls.watermark)
 
 
 class AsyncProfiles(AsyncResource[ProfileCalls]):
@@ -31,3 +39,4 @@ class AsyncProfiles(AsyncResource[ProfileCalls]):
         super().__init__(transport, ProfileCalls(api))
 
     list = awaiting(ProfileCalls.list)
+    watermark = awaiting(ProfileCalls.watermark)

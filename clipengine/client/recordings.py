@@ -14,6 +14,7 @@ from clipengine.client.files import Progress, read_chunks, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import (
+    Captions,
     Frames,
     Framing,
     ListedPieces,
@@ -319,6 +320,22 @@ class RecordingCalls(Generic[R]):
         path = route("recordings", recording_id, "framing")
         return Framing.from_object((yield from self._api.send("POST", path, json=body)))
 
+    def captions(
+        self,
+        recording_id: str,
+        language: str,
+        start_seconds: float,
+        end_seconds: float,
+        *,
+        style: Mapping[str, Any] | None = None,
+        output: Mapping[str, Any] | None = None,
+    ) -> Steps[Captions]:
+        """Return pictures of the captions of a range, of at most a minute, as a clip with these options shows them."""
+        body = {"language": language, "start_seconds": start_seconds, "end_seconds": end_seconds}
+        body |= without_none({"style": style and dict(style), "output": output and dict(output)})
+        path = route("recordings", recording_id, "captions")
+        return Captions.from_object((yield from self._api.send("POST", path, json=body)))
+
     def proxy(self, recording_id: str) -> Steps[Proxy]:
         """Return the number of segments of the recording's proxy, which every browser plays. None of them is made."""
         return Proxy.from_object((yield from self._api.get(route("recordings", recording_id, "proxy"))))
@@ -376,6 +393,7 @@ class Recordings(Resource[RecordingCalls[Recording]]):
     next_moment = blocking(RecordingCalls[Recording].next_moment)
     suggestions = blocking(RecordingCalls[Recording].suggestions)
     framing = blocking(RecordingCalls[Recording].framing)
+    captions = blocking(RecordingCalls[Recording].captions)
     ranges = blocking(RecordingCalls[Recording].ranges)
     write_ranges = blocking(RecordingCalls[Recording].write_ranges)
     segments = blocking(RecordingCalls[Recording].segments)
@@ -421,6 +439,7 @@ class AsyncRecordings(AsyncResource[RecordingCalls[AsyncRecording]]):
     next_moment = awaiting(RecordingCalls[AsyncRecording].next_moment)
     suggestions = awaiting(RecordingCalls[AsyncRecording].suggestions)
     framing = awaiting(RecordingCalls[AsyncRecording].framing)
+    captions = awaiting(RecordingCalls[AsyncRecording].captions)
     ranges = awaiting(RecordingCalls[AsyncRecording].ranges)
     write_ranges = awaiting(RecordingCalls[AsyncRecording].write_ranges)
     segments = awaiting(RecordingCalls[AsyncRecording].segments)

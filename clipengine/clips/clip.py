@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from clipengine.clips.edit import Part
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render, Rendered
 from clipengine.clips.options.snap import Snap, SnappedCut
@@ -187,6 +188,7 @@ class Clip:
     output: Output | None = None
     subtitles: SubtitleMode | None = None
     subtitle_language: str | None = None
+    caption_style: CaptionStyle | None = None  # of subtitles that are burnt in
     subtitle_keys: list[str] | None = None
     parts: tuple[Part, ...] = ()
     tags: list[str] = field(default_factory=list)
@@ -239,9 +241,12 @@ class Clip:
         """The keys of all objects of the clip."""
         return (self.object_key, self.poster_key, *(self.subtitle_keys or ()))
 
-    def subtitles_object(self) -> dict[str, str | None] | None:
+    def subtitles_object(self) -> dict[str, Any] | None:
         """Return the `subtitles` of the request, or None if it has none."""
-        return {"mode": self.subtitles, "language": self.subtitle_language} if self.subtitles else None
+        if not self.subtitles:
+            return None
+        style = self.caption_style and self.caption_style.to_object()
+        return {"mode": self.subtitles, "language": self.subtitle_language, "style": style}
 
 
 @dataclass(frozen=True)

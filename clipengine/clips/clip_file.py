@@ -326,7 +326,7 @@ class FilePlan:
     @property
     def _drawn_changes(self) -> int:
         """Number of times at which boxes, movements and burnt subtitles begin or end, and held frames are repeated."""
-        cues = sum(len(part.burnt.cues) for part in self.parts if part.burnt is not None)
+        cues = sum(part.caption_changes for part in self.parts)
         moves = sum(map(len, self.profile.output.paths))
         return 2 * (len(self.profile.output.blur or ()) + moves + cues)
 

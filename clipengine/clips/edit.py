@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.removed import NOTHING, Removed
+from clipengine.clips.texts.captions import drawn_cues
 from clipengine.clips.texts.chapters import Chapter, cut_chapters, joined_chapters
 from clipengine.clips.texts.subtitles import (
     TEXT_CODECS,
@@ -44,7 +46,8 @@ class PlannedPart:
 
     `source` is the number of the recording among those of the clip. `seek_index` reduces the bytes read before the
     start; the clip is the same without it. `texts` are the transcripts of the recording that the clip carries, and
-    `burnt` is the one that is drawn into its picture. If ranges are `removed`, both are on the timeline that is left.
+    `burnt` is the one that is drawn into its picture, in the `caption_style`. If ranges are `removed`, both are on the
+    timeline that is left.
     """
 
     facts: SourceFacts
@@ -55,6 +58,7 @@ class PlannedPart:
     texts: tuple[TextTrack, ...] = ()
     burnt: TextTrack | None = None
     removed: Removed = NOTHING
+    caption_style: CaptionStyle | None = None
 
     def to_message(self) -> dict[str, Any]:
         """Return the part for the child, which gets the facts of each recording once."""
@@ -66,6 +70,7 @@ class PlannedPart:
             "texts": pack(self.texts),
             "burnt": pack(() if self.burnt is None else (self.burnt,)),
             "removed": self.removed.to_message(),
+            "caption_style": self.caption_style and self.caption_style.to_object(),
         }
 
     @classmethod
@@ -80,15 +85,27 @@ class PlannedPart:
             unpack(part["texts"]),
             next(iter(unpack(part["burnt"])), None),
             Removed.of_message(part["removed"]),
+            None if part["caption_style"] is None else CaptionStyle.model_validate(part["caption_style"]),
         )
 
-    def with_texts(self, tracks: tuple[TextTrack, ...], *, burns: bool) -> PlannedPart:
-        """Return the part with these tracks, or with the cues of the first one in its range drawn into its picture."""
-        tracks = self.removed.from_tracks(tracks)
-        if not burns:
-            return replace(self, texts=tracks)
-        drawn = (track.shown(self.start, self.kept_end) for track in tracks[:1])
-        return replace(self, burnt=next((track for track in drawn if track.cues), None))
+    def with_texts(self, tracks: tuple[TextTrack, ...]) -> PlannedPart:
+        """Return the part with these tracks."""
+        return replace(self, texts=self.removed.from_tracks(tracks))
+
+    def with_captions(self, tracks: tuple[TextTrack, ...], style: CaptionStyle | None) -> PlannedPart:
+        """Return the part with the cues of the first track in its range drawn into its picture."""
+        shown = (track.shown(self.start, self.kept_end) for track in self.removed.from_tracks(tracks[:1]))
+        track = next((each for each in shown if each.cues), None)
+        burnt = track and replace(track, cues=drawn_cues(track.cues, style))
+        return replace(self, burnt=burnt, caption_style=style)
+
+    @property
+    def caption_changes(self) -> int:
+        """The largest number of texts, and of marked words, that are drawn into the picture."""
+        cues = () if self.burnt is None else self.burnt.cues
+        if self.caption_style is None:
+            return len(cues)
+        return sum(1 + len(cue.text) + 2 * len(cue.timed_words) for cue in cues)
 
     @property
     def own_seek_index(self) -> SeekIndex | None:

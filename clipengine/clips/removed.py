@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 
+from clipengine.clips.texts.cues import TimedWord
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.recordings.facts import ChapterFacts
 
@@ -68,7 +69,17 @@ class Removed:
         return tuple(self._track(track) for track in tracks) if self.spans else tuple(tracks)
 
     def _track(self, track: TextTrack) -> TextTrack:
-        cues = (replace(cue, start_ms=self._ms(cue.start_ms), end_ms=self._ms(cue.end_ms)) for cue in track.cues)
+        cues = (
+            replace(
+                cue,
+                start_ms=self._ms(cue.start_ms),
+                end_ms=self._ms(cue.end_ms),
+                timed_words=tuple(
+                    TimedWord(self._ms(start), self._ms(end), text) for start, end, text in cue.timed_words
+                ),
+            )
+            for cue in track.cues
+        )
         return replace(track, cues=tuple(cue for cue in cues if cue.start_ms < cue.end_ms))
 
     def _ms(self, time: int) -> int:

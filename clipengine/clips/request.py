@@ -11,6 +11,7 @@ from typing import Literal
 
 from clipengine.clips.clip import OnTimeout
 from clipengine.clips.edit import Part
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
@@ -57,6 +58,7 @@ class ClipRequest:
     output: Output | None = None
     subtitles: SubtitleMode | None = None
     subtitle_language: str | None = None
+    caption_style: CaptionStyle | None = None
     expires_at: int | None = None
     request_id: str | None = None
     traceparent: str | None = None

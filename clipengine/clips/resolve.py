@@ -170,6 +170,9 @@ def _resolve(
     if request.subtitles == "burn" and profile.video == "none":
         with located(pointer="/subtitles/mode"):
             raise InvalidRequest("burn would have no effect, as the profile makes clips without video")
+    if request.caption_style is not None and request.subtitles != "burn":
+        with located(pointer="/subtitles/style"):
+            raise InvalidRequest("is only for subtitles that are drawn into the picture", hint="Give the mode `burn`.")
     with located(pointer="/subtitles/language"):
         language = _language(request, source)
     source.facts  # noqa: B018 - raises RecordingNotComplete

@@ -47,6 +47,7 @@ WarningCode = Literal[
     "tags_dropped",
     "timestamps_joined",
     "video_gap",
+    "words_not_marked",
 ]
 WARNING_CODES: tuple[str, ...] = get_args(WarningCode)
 # Warnings of missing frames.
@@ -137,6 +138,16 @@ def glyphs_missing(symbols: str) -> str:
 def subtitles_cut(language: str, count: int) -> str:
     """Return the warning that so many cues have no room in the picture into which they are drawn."""
     return warning("subtitles_dropped", f"{count} cues in {language} were not drawn as a whole: they have no room")
+
+
+def words_not_marked(parts: Iterable[PlannedPart]) -> list[str]:
+    """Return the warning that cues are drawn without marking their words, because their times are not known."""
+    drawn = [part.burnt for part in parts if part.burnt and part.caption_style and part.caption_style.name == "word"]
+    count = sum(not cue.timed_words for track in drawn for cue in track.cues)
+    if not count:
+        return []
+    text = f"the transcript in {drawn[0].language} has no times of words in {count} cues, whose words are not marked"
+    return [warning("words_not_marked", text)]
 
 
 def subtitles_not_drawn(language: str) -> str:

@@ -27,6 +27,7 @@ from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
 from clipengine.clips.clip_key import CLIP_KEY, clip_key, next_clip_key
 from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.request import ClipRequest
@@ -534,7 +535,8 @@ def _values(clip: Clip) -> dict[str, Any]:
     parts = [asdict(part) for part in clip.parts] or None
     output, snap = clip.output and clip.output.to_object(), clip.snap and clip.snap.model_dump()
     lists = {"warnings": [*clip.warnings] or None, "without": [*clip.without] or None}
-    return vars(clip) | {"output": output, "parts": parts, "snap": snap, **lists}
+    style = clip.caption_style and clip.caption_style.to_object()
+    return vars(clip) | {"output": output, "parts": parts, "snap": snap, "caption_style": style, **lists}
 
 
 def _next_key(clip: Clip) -> str:
@@ -548,6 +550,8 @@ def _clip(row: Row) -> Clip:
         values["output"] = Output.model_validate(row["output"])
     if row["snap"] is not None:
         values["snap"] = Snap.model_validate(row["snap"])
+    if row["caption_style"] is not None:
+        values["caption_style"] = CaptionStyle.model_validate(row["caption_style"])
     values["parts"] = tuple(Part(**part) for part in row["parts"] or ())
     values["warnings"] = tuple(row["warnings"] or ())
     values["without"] = tuple(row["without"] or ())

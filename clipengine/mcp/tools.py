@@ -15,6 +15,7 @@ from clipengine.api.http.access import Action, Object
 from clipengine.client import AsyncClient, ClientError
 from clipengine.clips.clip import OnTimeout
 from clipengine.clips.edit import MAX_PARTS
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
@@ -89,6 +90,7 @@ class Part(_Arguments):
 class Subtitles(_Arguments):
     mode: Literal["keep", "burn", "none"] = "keep"
     language: str | None = Field(default=None, description="BCP 47 tag of one transcript.")
+    style: CaptionStyle | None = Field(default=None, description="How `burn` draws them: `word` marks spoken words.")
 
 
 class PlanClip(_Arguments):

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import av
 
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.effects import Effects, effect_steps, effects_of
+from clipengine.clips.options.framing import Size
 from clipengine.clips.options.picture_size import Picture, PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import CutRange
@@ -36,6 +39,7 @@ from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.convert import FrameConverter, jpeg
 from clipengine.media.video.frame_durations import with_durations
+from clipengine.media.video.frame_format import FrameFormat
 from clipengine.media.video.gaps import GapCounter
 from clipengine.media.video.overlay import WatermarkImage
 from clipengine.media.video.removed_frames import without_removed
@@ -73,6 +77,7 @@ class ClipContents(NamedTuple):
     audio: tuple[AudioFacts, ...]
     texts: tuple[TextTrack, ...] = ()
     burnt: TextTrack | None = None
+    caption_style: CaptionStyle | None = None
     picture: PictureSize | None = None
     removed: Removed = NOTHING
 
@@ -204,8 +209,6 @@ class ClipBuilder:
     def _make_converter(
         self, frame: av.VideoFrame, sample_aspect_ratio: Fraction, size: PictureSize | None = None
     ) -> FrameConverter:
-        if self._clip.burnt is not None and self._captions is None:
-            self._captions = Captions(self._clip.burnt, self._drawing.fonts, self.origin, self._speed)
         return FrameConverter(
             self._profile,
             frame,
@@ -214,8 +217,22 @@ class ClipBuilder:
             target=self._writer.format,
             effects=self._effects,
             watermark=self._drawing.watermark,
-            captions=self._captions,
+            captions=None if self._clip.burnt is None else partial(self._captions_in, self._clip.burnt),
         )
+
+    def _captions_in(self, burnt: TextTrack, format: FrameFormat) -> Captions:
+        """Return the captions of the part, all of whose frames have this format."""
+        if self._captions is None:
+            self._captions = Captions(
+                burnt,
+                self._drawing.fonts,
+                self.origin,
+                self._speed,
+                canvas=Size(format.width, format.height),
+                sample_aspect_ratio=format.sample_aspect_ratio,
+                style=self._clip.caption_style,
+            )
+        return self._captions
 
     def _add_video(self, frame: av.VideoFrame, converter: FrameConverter, facts: VideoFacts) -> None:
         if self._writer.is_spliced:

@@ -371,7 +371,7 @@ def _planned(parts: Sequence[PlannedPart], profile: Profile) -> list[tuple[Plann
         (
             part,
             _contents(part.facts, profile, part.start, part.end)._replace(
-                texts=part.texts, burnt=part.burnt, removed=part.removed
+                texts=part.texts, burnt=part.burnt, caption_style=part.caption_style, removed=part.removed
             ),
         )
         for part in parts

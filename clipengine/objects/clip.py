@@ -12,6 +12,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from clipengine.clips.clip import Clip, ClipResult, QueuePlace, Step
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap, SnappedCut
@@ -55,6 +56,8 @@ class SubtitlesObject(TypedDict):
     mode: SubtitleMode
     """What becomes of the transcripts."""
     language: str | None
+    style: Annotated[Object | None, described_as(CaptionStyle | None)]
+    """How they are drawn into the picture, as requested; null for white letters with an outline."""
 
 
 class QueuePlaceObject(TypedDict):

@@ -94,6 +94,41 @@ class BoxObject(TypedDict):
     height: int
 
 
+class BlurPlaceObject(TypedDict):
+    """Where a blurred box is at a time of the clip, in pixels of the recording's upright picture."""
+
+    at_seconds: float
+    """Seconds of the clip."""
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class BlurObject(TypedDict):
+    """A box that is blurred. Between the places of its path, it moves at a constant speed."""
+
+    from_seconds: float
+    """Seconds of the clip."""
+    to_seconds: float | None
+    """Null for the end of the clip."""
+    path: list[BlurPlaceObject]
+    """One place, or those of a box that moves."""
+
+
+class WatermarkPlaceObject(TypedDict):
+    """A watermark, and its place in pixels of the clip."""
+
+    name: str
+    """`GET /v1/watermarks/{name}` has its picture."""
+    opacity: float
+    """From 0 to 1."""
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True)
 class FramingObject(ApiObject):
     """The part of the picture that a clip shows. A variable picture size of the recording is not known to it."""
@@ -108,6 +143,42 @@ class FramingObject(ApiObject):
     """Width of the clip."""
     height: int
     """Height of the clip."""
+    blur: list[BlurObject] = field(default_factory=list)
+    """What is blurred, before the picture is cropped."""
+    watermark: WatermarkPlaceObject | None = None
+    """What is drawn over the clip; null if it has none."""
+    fade_seconds: float | None = None
+    """How long the clip fades in and out; null if it does not."""
+
+
+class CaptionObject(TypedDict):
+    """What is drawn into the picture of a clip from `start_seconds` on until `end_seconds`, and where."""
+
+    start_seconds: float
+    end_seconds: float
+    x: int
+    """Left edge in pixels of the clip."""
+    y: int
+    """Upper edge in pixels of the clip."""
+    width: int
+    height: int
+    image: str
+    """PNG with transparency, as a `data:` URL."""
+
+
+@dataclass(frozen=True)
+class CaptionsObject(ApiObject):
+    """Captions as the engine draws them into a clip. Times are those of the recording."""
+
+    start_seconds: float
+    end_seconds: float
+    """The end of the range, or earlier if it has too many captions: request the rest."""
+    width: int
+    """Width of the clip."""
+    height: int
+    """Height of the clip."""
+    captions: list[CaptionObject] = field(repr=False)
+    """In the order of time. Between them nothing is drawn."""
 
 
 @dataclass(frozen=True)

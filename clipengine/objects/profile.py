@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
 
+from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
-from clipengine.objects.base import ApiObject
+from clipengine.objects.base import ApiObject, Object, described_as
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,5 @@ class ProfileObject(ApiObject):
     fps: float | None = None
     """Frames a second; null for those of the recording."""
     render: Render = "encode"
+    output: Annotated[Object, described_as(Output)] = field(default_factory=dict)
+    """Output options of clips whose requests have none."""

@@ -9,12 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.clips.options.output import Output
+from clipengine.clips.options.framing import Size, covering_pixels
+from clipengine.clips.options.output import Output, Region
 from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.watermarks import Watermark
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_parts
 from tests.support.api import RecordedEngine
+from tests.support.png import png
 from tests.support.selection import cases
 
 __all__ = ["shelf"]  # a fixture
@@ -76,3 +79,35 @@ def test_invalid_options_are_rejected(
     answer = http.post(f"/v1/recordings/{id}/framing", json={"output": output})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"][0]["pointer"].startswith("/output/")
+
+
+def test_framing_says_what_is_drawn_over_the_clip(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf, tmp_path: Path
+) -> None:
+    id = registered(engine, shelf.get("mp4_25").path).recording_id
+    assert {name: _framing(http, id, {})[name] for name in ("blur", "watermark", "fade_seconds")} == {
+        "blur": [],
+        "watermark": None,
+        "fade_seconds": None,
+    }
+    (tmp_path / "logo.png").write_bytes(png(20, 10, bytes(20 * 10 * 4)))
+    mark = Watermark(path=tmp_path / "logo.png", position="top-left", width=0.25, opacity=0.5, margin=0.1)
+    engine.settings = engine.settings.model_copy(update={"watermarks": {"logo": mark}})
+    box = {"x": 0.5, "y": 0.25, "width": 0.25, "height": 0.5}
+    moving = {"box": [{"at_seconds": 1.0, **box}, {"at_seconds": 2.0, **box, "x": 0.0}], "to_seconds": 3.0}
+    output = {"aspect": "1:1", "watermark": "logo", "fade_seconds": 0.5, "blur": [{**box, "from_seconds": 1.5}, moving]}
+    found = _framing(http, id, output)
+    whole, canvas = found["recording"], Size(found["width"], found["height"])
+    place = covering_pixels(Region(**box), whole["width"], whole["height"])._asdict()
+    still, moved = found["blur"]
+    assert still == {"from_seconds": 1.5, "to_seconds": None, "path": [{"at_seconds": 0.0, **place}]}
+    assert (moved["from_seconds"], moved["to_seconds"]) == (0.0, 3.0)
+    assert moved["path"] == [{"at_seconds": 1.0, **place}, {"at_seconds": 2.0, **place, "x": 0}]
+    expected = mark.box(Size(20, 10), canvas, Fraction(1))
+    assert found["watermark"] == {"name": "logo", "opacity": 0.5, **expected._asdict()}
+    assert found["fade_seconds"] == 0.5
+    answer = http.get("/v1/watermarks/logo")
+    assert (answer.headers["content-type"], answer.content) == ("image/png", (tmp_path / "logo.png").read_bytes())
+    assert http.get("/v1/watermarks/other").json()["code"] == "unknown_watermark"
+    problem = http.post(f"/v1/recordings/{id}/framing", json={"output": {"watermark": "other"}}).json()
+    assert [each["pointer"] for each in problem["errors"]] == ["/output/watermark"]

@@ -10,6 +10,7 @@ import pytest
 
 from clipengine.client import Client
 from clipengine.clips.clip import Recording
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import MAX_POINTS, Output, OutputLimits
 from clipengine.clips.options.profiles import Container, Profile
 from clipengine.clips.options.watermarks import Watermark
@@ -253,13 +254,36 @@ def test_burnt_subtitles_have_one_language(http: httpx.Client, recording: Record
     made = create()
     assert made.status_code == 202
     stored = engine.ledger.clips.get(made.json()["clip_id"])
-    assert ClipObject.of(stored).subtitles == {"mode": "burn", "language": "en"}
+    assert ClipObject.of(stored).subtitles == {"mode": "burn", "language": "en", "style": None}
     assert post(http, recording.recording_id, BODY).json()["subtitles"] is None
     assert http.put(f"{address}/pt-BR", json=cues).status_code == 201
     problem = refused(create(), 422, "invalid_request")
     assert "en, pt-BR" in problem["detail"]
     assert create(language="pt-br").status_code == 202
     assert create(language="fr").json()["code"] == "transcript_not_found"
+
+
+def test_style_of_captions_is_checked_and_stored(
+    http: httpx.Client, recording: Recording, engine: RecordedEngine
+) -> None:
+    def create(style: Any, mode: str = "burn") -> httpx.Response:
+        return post(http, recording.recording_id, BODY | {"subtitles": {"mode": mode, "style": style}})
+
+    address = f"/v1/recordings/{recording.recording_id}/transcripts"
+    cues = [{"start_seconds": 0, "end_seconds": 1, "text": "x"}]
+    assert http.put(f"{address}/en", json=cues).status_code == 201
+    made = create({"name": "word", "colour": "#00ff00", "height": 0.2})
+    assert made.status_code == 202
+    style = {"name": "word", "colour": "#00ff00", "height": 0.2, "speaker": False}
+    assert made.json()["subtitles"] == {"mode": "burn", "language": "en", "style": style}
+    stored = engine.ledger.clips.get(made.json()["clip_id"])
+    assert stored.caption_style == CaptionStyle(name="word", colour="#00ff00", height=0.2)
+    assert create({}).json()["subtitles"]["style"] == {"name": "outline", "speaker": False}
+    problem = refused(create({"name": "box"}, "keep"), 422, "invalid_request")
+    assert pointers(problem) == ["/subtitles/style"]
+    wrong = {"name": "neon", "size": 0.2, "height": 1, "colour": "red", "speaker": "yes", "font": "x"}
+    problem = refused(create(wrong), 422, "invalid_request")
+    assert sorted(pointers(problem)) == sorted(f"/subtitles/style/{name}" for name in wrong)
     profiles = engine.settings.profiles | {"sound": Profile(container="m4a", video="none")}
     engine.settings = engine.settings.model_copy(update={"profiles": profiles})
     body = BODY | {"profile": "sound", "subtitles": {"mode": "burn", "language": "en"}}

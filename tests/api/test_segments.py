@@ -19,7 +19,7 @@ SEGMENTS = [
 ]
 LOOK = {
     "output": {"aspect": "9:16", "fit": "crop", "focus": {"x": 0.25, "y": 0.5}},
-    "subtitles": {"mode": "burn", "language": "en"},
+    "subtitles": {"mode": "burn", "language": "en", "style": {"name": "word", "size": 0.06, "speaker": False}},
 }
 
 

@@ -102,10 +102,27 @@ def test_subtitles_and_watermark_are_drawn_in_the_sandbox(film: Path, tmp_path: 
     assert (np.abs(_levels(tmp_path / "chosen.mp4") - _levels(tmp_path / "plain.mp4")) > 60)[310:350].sum() > 200
     with av.open(str(tmp_path / "chosen.mp4")) as container:
         assert not container.streams.subtitles
+    words = [{"start_seconds": 1, "end_seconds": 3.5, "text": "The BUDGET", "words": [[1, 2, "The"], [2, 3, "BUDGET"]]}]
+    (tmp_path / "talk.en.json").write_text(json.dumps(words))
+    marked = made("marked.mp4", "--subtitles", "burn:talk.en.json", "--caption-style", "word,colour=#000000,size=0.1")
+    assert marked["warnings"] == []
+    light = _levels(tmp_path / "marked.mp4")[280:330] > 200
+    assert light[:, 200:300].any()  # The
+    assert not light[:, 330:440].any()  # BUDGET is spoken, and black
     kept = made("kept.mp4", "--subtitles", "talk.en.vtt", "--subtitles", "talk.de.vtt", "--subtitles", "keep:de")
     assert kept["warnings"] == []
     with av.open(str(tmp_path / "kept.mp4")) as container:
         assert [stream.language for stream in container.streams.subtitles] == ["deu"]
+
+
+def test_invalid_transcript_in_json_is_rejected(film: Path, tmp_path: Path) -> None:
+    path = tmp_path / "words.json"
+    path.write_text('[{"start_seconds": 1, "end_seconds": "2", "text": "x"}]')
+    options = ["--start", "1", "--end", "2", "--subtitles", str(path)]
+    done = run_command("cut", str(film), str(tmp_path / "clip.mp4"), *options, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "words.json: " in done.stderr
+    assert "end_seconds" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -118,6 +135,10 @@ def test_subtitles_and_watermark_are_drawn_in_the_sandbox(film: Path, tmp_path: 
         (["--subtitles", "none", "--subtitles", "keep"], "none and keep exclude each other"),
         (["--subtitles", "none:en"], "none excludes files and languages"),
         (["--subtitles", "burn:en", "--profile", "sound"], "burn would have no effect"),
+        (["--caption-style", "word"], "--caption-style needs --subtitles burn"),
+        (["--subtitles", "burn", "--caption-style", "neon"], "name must be 'outline', 'box' or 'word'"),
+        (["--subtitles", "burn", "--caption-style", "box,size=big"], "size must be a valid number"),
+        (["--subtitles", "burn", "--caption-style", "box,height=2"], "height must be less than or equal to 0.9"),
         (["--watermark", "logo"], "There is no watermark 'logo': the settings have none"),
     ],
 )

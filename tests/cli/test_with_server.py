@@ -169,7 +169,8 @@ def test_clip_carries_the_transcripts_of_its_recording(
     assert [each["language"] for each in one["result"]["subtitles"]] == ["de"]
     none = create(server, recording, "without", "--wait", "--subtitles", "none")
     assert none["result"]["subtitles"] == []
-    burnt = create(server, recording, "burnt", "--wait", "--subtitles", "burn:de")
+    burnt = create(server, recording, "burnt", "--wait", "--subtitles", "burn:de", "--caption-style", "box,size=0.1")
+    assert burnt["subtitles"]["style"] == {"name": "box", "size": 0.1, "speaker": False}
     assert (burnt["status"], burnt["result"]["subtitles"], burnt["result"]["warnings"]) == ("complete", [], [])
     options = ["--part", "6-7.5", "--part", "1-2", "--subtitles", "keep:en", "--wait", "--json"]
     joined = shown(server.command("clips", "create", recording_id, "joined", *options))

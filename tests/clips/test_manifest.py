@@ -61,7 +61,7 @@ def test_manifest_describes_source_ranges_and_file(manifest: bytes) -> None:
     (part,) = content["parts"]
     assert (part["start_seconds"], part["actual_start_seconds"]) == (120.0, 119.96)
     assert (content["render"], content["made_with"]["ffmpeg"]) == ("smart", "8.1")
-    assert content["subtitles"] == {"mode": "none", "language": None}
+    assert content["subtitles"] == {"mode": "none", "language": None, "style": None}
     check_file(content, sha256="ab" * 32, size=4)
 
 

@@ -154,7 +154,7 @@ def test_times_move_to_the_timeline_that_is_left() -> None:
 def test_texts_and_chapters_move_with_their_part() -> None:
     removed = Removed(tuple(_spans((2, 3), (5, 9))))
     track = TextTrack("en", "eng", (Cue(1000, 4000, "a"), Cue(5500, 8000, "gone"), Cue(8000, 9500, "b")))
-    part = replace(_part(), removed=removed).with_texts((track,), burns=False)
+    part = replace(_part(), removed=removed).with_texts((track,))
     assert [(cue.start_ms, cue.end_ms, cue.text) for cue in part.texts[0].cues] == [
         (1000, 3000, "a"),
         (4000, 4500, "b"),

@@ -67,6 +67,13 @@ def test_clips_show_subtitles_and_watermark(film: Path, tmp_path: Path) -> None:
         assert changed[: height // 20, : width // 8].mean() > 0.5  # the watermark
         assert changed[height // 5 : height // 2].sum() == 0
 
+        styled = made(subtitles={**burning, "style": {"name": "word", "size": 0.1, "height": 0.5}})
+        assert styled.result is not None, styled.error
+        assert [each.partition(":")[0] for each in styled.result.warnings] == ["words_not_marked"]
+        changed = np.abs(_luma(styled, tmp_path) - _luma(plain, tmp_path)) > 60
+        assert changed[height // 4 : height // 2].sum() > 200
+        assert changed[int(0.6 * height) :].sum() == 0
+
         failed = made(subtitles={"mode": "burn", "language": "und"})
         if failed.status == "failed":  # no font of the machine has the letter
             assert failed.error is not None

@@ -13,6 +13,7 @@ from pathlib import Path
 from clipengine.clips.clip_file import CutReport as Made
 from clipengine.clips.clip_file import FilePlan
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.subtitles import TextTrack
@@ -65,6 +66,7 @@ def cut_file(
     burnt: TextTrack | None = None,
     drawing: Drawing = Drawing(),
     removed: Removed = NOTHING,
+    caption_style: CaptionStyle | None = None,
 ) -> Clip:
     """Cut a range of any recording into the file `output`. Raises the errors of the cutter."""
     return cut_parts(
@@ -77,6 +79,7 @@ def cut_file(
         burnt=burnt,
         drawing=drawing,
         removed=removed,
+        caption_style=caption_style,
     )
 
 
@@ -91,6 +94,7 @@ def cut_parts(
     burnt: TextTrack | None = None,
     drawing: Drawing = Drawing(),
     removed: Removed = NOTHING,
+    caption_style: CaptionStyle | None = None,
 ) -> Clip:
     """Cut ranges of recordings into the file `output`. Raises the errors of the cutter."""
     target = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -98,7 +102,9 @@ def cut_parts(
         with ExitStack() as stack:
             files = [stack.enter_context(path.open("rb")) for path, _, _ in parts]
             planned = [
-                PlannedPart(facts_of(path), start, end, number, probed(path).seek_index, texts, burnt, removed)
+                PlannedPart(
+                    facts_of(path), start, end, number, probed(path).seek_index, texts, burnt, removed, caption_style
+                )
                 for number, (path, start, end) in enumerate(parts)
             ]
             made, _ = cut_clip(

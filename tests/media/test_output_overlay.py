@@ -421,7 +421,7 @@ def test_only_cues_of_the_range_need_glyphs(ramp: Path, monkeypatch: pytest.Monk
 
     def drawn(start: str, end: str) -> TextTrack | None:
         part = PlannedPart(facts_of(ramp), Fraction(start), Fraction(end))
-        return part.with_texts((track,), burns=True).burnt
+        return part.with_captions((track,), None).burnt
 
     chosen = choose_fonts([drawn("1", "2")], ())
     assert "".join(font.characters for font in chosen.fonts) == "hnosw"

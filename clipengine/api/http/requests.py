@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 from clipengine.clips.clip import EventType, MessageFormat, OnTimeout
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import MAX_POINTS, Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
@@ -66,6 +67,7 @@ MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a 
 MAX_TOKENS = 20_000  # strings, brackets and commas of JSON
 MAX_BATCH = 100
 MAX_SEGMENTS = 1000
+MAX_PAINTED_SECONDS = 60  # of captions, in one request
 MAX_SERIES = 20  # of one request
 MAX_PAGE = 100  # objects of a list
 # What the schema says about values that a validator checks.
@@ -298,6 +300,10 @@ class SubtitlesOfClip(Body):
         default=None,
         description="Only the transcript in this language. Default: all; `burn` needs a language if there are several.",
     )
+    style: CaptionStyle | None = Field(
+        default=None,
+        description="How `burn` draws the text. Default: white letters with a dark outline.",
+    )
 
 
 def _instead_of(*others: str) -> AfterValidator:
@@ -376,6 +382,13 @@ def _after_start(value: float, info: ValidationInfo) -> float:
     return value
 
 
+def _near_start(value: float, info: ValidationInfo) -> float:
+    if value > info.data.get("start_seconds", 0.0) + MAX_PAINTED_SECONDS:
+        said = "must be at most {most} s after start_seconds"
+        raise PydanticCustomError("range_length", said, {"most": MAX_PAINTED_SECONDS})
+    return value
+
+
 class WrittenRange(Body):
     """A range in a file that is written."""
 
@@ -413,6 +426,18 @@ class FrameClip(Body):
     model_config = _like(output={"aspect": "9:16", "focus": {"x": 0.75, "y": 0.5}})
 
     output: Output = Field(default=Output(), description="Options of the picture; others are ignored.")
+
+
+class PaintCaptions(Body):
+    model_config = _like(language="en", start_seconds=5.0, end_seconds=12.5, style={"name": "word"})
+
+    language: Language = Field(description="Of the transcript.")
+    start_seconds: Seconds = Field(ge=0, allow_inf_nan=False, description="On the recording's timeline.")
+    end_seconds: Annotated[Seconds, AfterValidator(_after_start), AfterValidator(_near_start)] = Field(
+        allow_inf_nan=False, description=f"End of the range, at most {MAX_PAINTED_SECONDS} s after its start."
+    )
+    style: CaptionStyle | None = Field(default=None, description="As in the `subtitles` of a request for a clip.")
+    output: Output = Field(default=Output(), description="Options that decide the size of the clip.")
 
 
 LeftOut = Annotated[list[Removable], Field(max_length=2, json_schema_extra=_UNIQUE), AfterValidator(_distinct)]
@@ -479,6 +504,7 @@ class ClipOptions(Body):
             output=self.output,
             subtitles=self.subtitles.mode if given else None,
             subtitle_language=self.subtitles.language,
+            caption_style=self.subtitles.style,
             snap=self.snap,
             without=tuple(self.without),
         )

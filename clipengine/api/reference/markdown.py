@@ -20,7 +20,8 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("pieces", "Files of recordings", r"/pieces$"),
     ("previews", "Previews", r"/(frame|frames|filmstrip|waveform|moments)$"),
     ("ranges", "Lists of ranges", r"/(ranges|segments)"),
-    ("clip-plans", "Plans of clips", r"/(clips/plan|framing)$"),
+    ("clip-plans", "Plans of clips", r"/clips/plan$"),
+    ("clip-pictures", "Pictures of clips", r"/(framing|captions)$|/watermarks/"),
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
     ("clip-batches", "Many clips", r"/clips/(batch|by-time|delete)"),
     ("clips", "Clips", r"/clips"),
@@ -31,7 +32,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("recordings", "Recordings", r"/"),
 )
 _ORDER: tuple[str, ...] = ("recordings", "pieces", "transcripts", "ranges", "previews", "proxies")
-_ORDER += ("clips", "clip-plans", "clip-batches", "clip-files", "shares")
+_ORDER += ("clips", "clip-plans", "clip-pictures", "clip-batches", "clip-files", "shares")
 _ORDER += ("webhooks", "deliveries", "events", "keys", "installation")
 # Pages of the objects that several resources refer to.
 _OBJECTS = {

@@ -72,7 +72,8 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     clip = await call.in_session(lambda: _resolved(call))
     profile, recordings = clip.profile, [source.recording for source in clip.sources]
     ids = [recording.recording_id for recording in recordings]
-    texts = LedgerTexts(call.ledger.transcripts, ids, clip.request.subtitles, clip.language)
+    asked = clip.request
+    texts = LedgerTexts(call.ledger.transcripts, ids, asked.subtitles, clip.language, asked.caption_style)
     snapped = await _snap(call, clip, recordings, texts)
     shortened = await _shorten(call, clip, snapped.parts, recordings, texts)
     parts, lost = await call.in_session(lambda: texts.added(shortened.parts))

@@ -11,7 +11,7 @@ from clipengine.objects.profile import ProfileObject
 
 def list_profiles(call: Call[NoQuery, NoBody]) -> Response:
     profiles = sorted(call.engine.settings.profiles.items(), key=lambda item: item[0] != "default")
-    shown = [ProfileObject.of(profile, name=name) for name, profile in profiles]
+    shown = [ProfileObject.of(profile, name=name, output=profile.output.to_object()) for name, profile in profiles]
     return page_response(call, shown, None)
 
 

@@ -11,6 +11,7 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import NoBody, NoQuery, PutSegments
 from clipengine.errors import PreconditionMissing, RecordingNotFound, SegmentsChanged
 from clipengine.ledger.segment_lists import SegmentList
+from clipengine.objects.clip import SubtitlesObject
 from clipengine.objects.segments import LookObject, SegmentsObject
 
 
@@ -33,7 +34,10 @@ def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
 
 
 def _response(stored: SegmentList) -> Response:
-    look = LookObject(output=stored.look.get("output"), subtitles=stored.look.get("subtitles"))
+    subtitles: SubtitlesObject | None = stored.look.get("subtitles")
+    if subtitles is not None:
+        subtitles.setdefault("style", None)  # lists of earlier versions have none
+    look = LookObject(output=stored.look.get("output"), subtitles=subtitles)
     return json_response(SegmentsObject.of(stored, look=look).to_object(), headers={"ETag": _etag(stored)})
 
 

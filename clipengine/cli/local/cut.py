@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from clipengine.cli.local.termination import end_by_exception
 from clipengine.cli.options import (
     Moment,
     PartValue,
+    caption_style_option,
     check_ranges,
     config_option,
     end_option,
@@ -36,6 +38,7 @@ from clipengine.cli.options import (
 from clipengine.cli.output_options import named_options, output_options
 from clipengine.cli.range_files import FromFile, can_be_folder, from_options, parts_of
 from clipengine.clips.clip import ClipResult
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.options.snap import Snap
@@ -81,9 +84,11 @@ _Ranges = Sequence[tuple[Fraction, Fraction]]
     multiple=True,
     metavar="FILE|none|keep[:LANGUAGE]|burn[:LANGUAGE|:FILE]",
     callback=local_subtitles,
-    help="A .vtt or .srt file of SOURCE whose cues become a text track; may be repeated. talk.en.vtt is in English. "
+    help="A .vtt, .srt or .json file of SOURCE whose cues become a text track; may be repeated. talk.en.vtt is in "
+    "English, and .json may have the times of words. "
     "burn:en or burn:FILE draws them into the picture. [default: keep]",
 )
+@caption_style_option
 @config_option
 @json_option
 def cut(
@@ -101,6 +106,7 @@ def cut(
     variant: dict[str, Any] | None,
     options: Output | None,
     subtitles: LocalSubtitles,
+    caption_style: CaptionStyle | None,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -114,6 +120,9 @@ def cut(
         check_ranges(start, end, parts)
     if any(part.recording_id for part in parts):
         raise click.BadParameter("a part of `cut` is of SOURCE: give START-END", param_hint="'--part'")
+    if caption_style is not None and not subtitles.burns:
+        raise click.UsageError("--caption-style needs --subtitles burn")
+    subtitles = replace(subtitles, style=caption_style)
     ranges, times = _ranges(start, end, parts)
     _check_source(source)
     several = listed is not None and not listed.as_parts

@@ -25,6 +25,7 @@ from clipengine.clips.request import ClipRequest, GapMode, TimeRange
 from clipengine.clips.resolve import ClipSource, resolve_clip
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.clips.warnings import words_not_marked
 from clipengine.errors import InvalidTimeRange, ObjectMissing, SettingsError
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
@@ -178,8 +179,11 @@ class LocalTexts:
 
     def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
         near = [tuple(each.near(part.start, part.end) for each in self.chosen) for part in parts]
-        burns = self.subtitles.burns
-        return [part.with_texts(texts, burns=burns) for part, texts in zip(parts, near, strict=True)], []
+        if not self.subtitles.burns:
+            return [part.with_texts(texts) for part, texts in zip(parts, near, strict=True)], []
+        style = self.subtitles.style
+        drawn = [part.with_captions(texts, style) for part, texts in zip(parts, near, strict=True)]
+        return drawn, words_not_marked(drawn)
 
 
 class _Encoder:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
-from clipengine.clips.texts.cues import TextFormat
+from clipengine.clips.options.caption_style import CaptionStyle
+from clipengine.clips.texts.cues import Cue, TextFormat
 from clipengine.clips.texts.subtitles import MAX_TEXT_TRACKS, SubtitleMode, TextTrack, numbered
-from clipengine.errors import InvalidTranscript, TranscriptNotFound
+from clipengine.errors import InvalidTranscript, RequestError, TranscriptNotFound
 
+_KINDS: dict[str, TextFormat] = {".srt": "srt", ".json": "json"}  # others are read as WebVTT
 _MODES: tuple[SubtitleMode, ...] = ("keep", "burn", "none")
 
 
@@ -22,6 +24,7 @@ class LocalSubtitles:
     mode: SubtitleMode = "keep"
     language: str | None = None
     texts: tuple[TextTrack, ...] = ()
+    style: CaptionStyle | None = None  # of those that are burnt in
 
     @property
     def burns(self) -> bool:
@@ -77,7 +80,7 @@ def _language(tag: str) -> str | None:
 
 
 def _read_files(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
-    """Return the cues of WebVTT and SubRip files. Raises InvalidTranscript with the name of the file."""
+    """Return the cues of WebVTT, SubRip and JSON files. Raises InvalidTranscript with the name of the file."""
     if len(paths) > MAX_TEXT_TRACKS:
         raise InvalidTranscript(f"a clip has at most {MAX_TEXT_TRACKS} text tracks, not {len(paths)}")
     if not paths:
@@ -92,12 +95,19 @@ def _read_files(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
 
     tracks = []
     for path in paths:
-        kind: TextFormat = "srt" if path.suffix.lower() == ".srt" else "vtt"
+        kind = _KINDS.get(path.suffix.lower(), "vtt")
         try:
             with path.open("rb") as file:
-                cues = parse_transcript(file.read(MAX_TRANSCRIPT_BYTES + 1), kind)
-        except InvalidTranscript as error:
+                body = file.read(MAX_TRANSCRIPT_BYTES + 1)
+            cues = _json_cues(body) if kind == "json" else parse_transcript(body, kind)
+        except RequestError as error:
             raise InvalidTranscript(f"{path}: {error.message}", errors=error.errors, hint=error.hint) from None
         language = language_in_name(path.name)
         tracks.append(TextTrack(language, alpha3_of(language), tuple(cues)))
     return numbered(tracks)
+
+
+def _json_cues(body: bytes) -> list[Cue]:
+    from clipengine.api.routes.transcripts import json_cues
+
+    return json_cues(body)

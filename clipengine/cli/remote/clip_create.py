@@ -14,6 +14,7 @@ from clipengine.cli import output
 from clipengine.cli.options import (
     Moment,
     PartValue,
+    caption_style_option,
     check_ranges,
     end_option,
     gaps_option,
@@ -35,6 +36,7 @@ from clipengine.cli.range_files import FromFile, NamedRange, can_be_folder, from
 from clipengine.cli.remote import clip_output
 from clipengine.client import ApiError, Client, ClientError, Clip, Recording
 from clipengine.clips.clip import OnTimeout
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
@@ -76,6 +78,7 @@ def _part(part: PartValue) -> dict[str, str | float]:
     callback=subtitles_value,
     help="keep:en keeps only the transcript in that language, burn:en draws it into the picture. [default: keep]",
 )
+@caption_style_option
 @click.option("--priority", type=click.IntRange(-10, 10), help="Higher values run first. [default: 0]")
 @metadata_option
 @tag_option
@@ -111,7 +114,8 @@ def create(
     without: tuple[Removable, ...],
     gaps: GapMode | None,
     options: Output | None,
-    subtitles: dict[str, str] | None,
+    subtitles: dict[str, Any] | None,
+    caption_style: CaptionStyle | None,
     priority: int | None,
     meta: tuple[str, ...],
     tags: tuple[str, ...],
@@ -126,6 +130,10 @@ def create(
 
     With --from, each range of a file becomes a clip; LABEL is that of ranges without one.
     """
+    if caption_style is not None:
+        if subtitles is None or subtitles["mode"] != "burn":
+            raise click.UsageError("--caption-style needs --subtitles burn")
+        subtitles = {**subtitles, "style": caption_style.to_object()}
     fields: dict[str, Any] = {
         "profile": profile,
         "render": render,

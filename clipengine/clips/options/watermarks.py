@@ -91,6 +91,11 @@ def check_watermark(output: Output | None, watermarks: Mapping[str, object]) -> 
         raise UnknownWatermark(f"There is no watermark {name!r}: {known}")
 
 
+def png_size(data: bytes) -> Size:
+    """Return the size of the image of a PNG file that `check_png` has accepted."""
+    return Size(*struct.unpack_from(">II", data, len(_PNG_SIGNATURE) + _CHUNK_HEAD.size))
+
+
 def check_png(data: bytes) -> None:
     """Raise ValueError unless `data` is a complete PNG file within the limits. The image is not decompressed."""
     if len(data) > MAX_PNG_BYTES:

@@ -5,20 +5,21 @@ A new one is a row here and the function that the row names.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class ReadJob(NamedTuple):
     """One kind of read job. `lanes` of them run at the same time, each for at most `deadline_seconds`.
 
     `function` is `module:name` in `clipengine.media`. The child imports it before it locks itself in, and calls it with
-    a `ReadRequest`.
+    a `ReadRequest`. Only the children of the `program` have it.
     """
 
     name: str
     deadline_seconds: int
     lanes: int
     function: str
+    program: Literal["maker", "burner"] = "maker"
 
 
 # Frames, times, plans, moments near cuts and jumps do not share lanes with the other kinds: they are short, and a user
@@ -33,4 +34,5 @@ SILENCES = ReadJob("silences", 900, 1, "snap:read_silences")
 JUMP = ReadJob("jump", 300, 2, "snap:read_jump")
 PROXY = ReadJob("proxy", 120, 2, "previews.proxy:read_segment")
 SPEECH = ReadJob("speech", 3600, 1, "audio.speech:read_speech")  # of transcriptions, which have their own queue
-READ_JOBS = (FRAME, TIMES, FILMSTRIP, WAVEFORM, PLAN, MOMENTS, SILENCES, JUMP, PROXY, SPEECH)
+CAPTIONS = ReadJob("captions", 60, 1, "previews.captions:read_captions", "burner")
+READ_JOBS = (FRAME, TIMES, FILMSTRIP, WAVEFORM, PLAN, MOMENTS, SILENCES, JUMP, PROXY, SPEECH, CAPTIONS)

@@ -22,7 +22,7 @@ def wrap(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
     """Yield the lines of a text, each as long as `fits` allows but of at least one character."""
     for paragraph in text.split("\n"):
         line = ""
-        for piece in _pieces(paragraph):
+        for piece in pieces_of(paragraph):
             if fits((line + piece).rstrip()):
                 line += piece
                 continue
@@ -48,7 +48,7 @@ def _longest(text: str, fits: Callable[[str], bool]) -> int:
     return end
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces_of(text: str) -> Iterator[str]:
     """Yield the parts of a text between which a line may break. Spaces follow the part before them."""
     start = 0
     for at in range(1, len(text)):
@@ -56,6 +56,15 @@ def _pieces(text: str) -> Iterator[str]:
             yield text[start:at]
             start = at
     yield text[start:]
+
+
+def breakable_parts(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the parts of a text between which a line may break, with those that do not fit in a line cut further."""
+    for piece in pieces_of(text):
+        while not fits(piece.strip()) and (end := _longest(piece, fits)) < len(piece):
+            yield piece[:end]
+            piece = piece[end:]
+        yield piece
 
 
 def _may_break(before: str, after: str) -> bool:

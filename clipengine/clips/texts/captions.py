@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.effects import repeated_steps
 from clipengine.clips.texts.cues import Cue
 
@@ -16,39 +20,91 @@ MAX_FONT_BYTES = 64 << 20
 _SHORTEST_STEP = Fraction(1, 200)  # seconds between two frames with the same picture
 
 
-class CaptionTimes:
-    """The cues of a part of a clip, in recording time, by the time of the part.
+class Caption(NamedTuple):
+    """A text that is drawn for a time: that of a cue, or a page of it. `cue` is the number of the cue in its track.
 
-    The part begins at `origin` and is played with this speed. Times are exact: a cue is shown on each frame whose time
-    is from its start on and before its end.
+    `spoken` is the range of characters, if any, that are spoken at that time.
     """
 
-    def __init__(self, cues: Sequence[Cue], origin: Fraction, speed: Fraction) -> None:
-        self._cues = cues
+    start_ms: int
+    end_ms: int
+    text: str
+    cue: int = 0
+    spoken: tuple[int, int] | None = None
+
+
+class _Timed(Protocol):
+    @property
+    def start_ms(self) -> int: ...
+    @property
+    def end_ms(self) -> int: ...
+
+
+T = TypeVar("T", bound=_Timed)
+
+
+class CaptionTimes(Generic[T]):
+    """The captions of a part of a clip, in recording time, by the time of the part.
+
+    The part begins at `origin` and is played with this speed. Times are exact: a caption is shown on each frame whose
+    time is from its start on and before its end.
+    """
+
+    def __init__(self, captions: Sequence[T], origin: Fraction, speed: Fraction) -> None:
+        self._captions = captions
         self._origin = origin
         self._speed = speed
-        self._moments = sorted({moment for cue in cues for moment in (cue.start_ms, cue.end_ms)})
-        self._found: tuple[int, tuple[Cue, ...]] = (0, ())  # number of the last interval, and its cues
+        self._moments = sorted({moment for each in captions for moment in (each.start_ms, each.end_ms)})
+        self._by_start = sorted(range(len(captions)), key=lambda number: captions[number].start_ms)
+        self._starts = [captions[number].start_ms for number in self._by_start]
+        # The latest end up to each of them: before a caption whose latest end has passed, none is shown.
+        self._latest = [*accumulate((captions[number].end_ms for number in self._by_start), max)]
+        self._found: tuple[int, tuple[T, ...]] = (0, ())  # number of the last interval, and its captions
 
-    def shown(self, time: Fraction) -> tuple[Cue, ...]:
-        """Return all cues that are shown at a time of the part."""
+    def shown(self, time: Fraction) -> tuple[T, ...]:
+        """Return all captions that are shown at a time of the part, in their order."""
         millis = self._millis(time)
         number = bisect_right(self._moments, millis)
         if number != self._found[0]:
-            self._found = number, tuple(cue for cue in self._cues if cue.start_ms <= millis < cue.end_ms)
+            self._found = number, tuple(self._captions[each] for each in sorted(self._at(millis)))
         return self._found[1]
+
+    def _at(self, millis: Fraction) -> Iterator[int]:
+        """Yield the numbers of the captions that are shown at this time."""
+        for place in range(bisect_right(self._starts, millis) - 1, -1, -1):
+            if self._latest[place] <= millis:
+                return
+            if self._captions[self._by_start[place]].end_ms > millis:
+                yield self._by_start[place]
 
     def steps(self, time: Fraction, duration: Fraction, *, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
         """Return time and duration of each frame to write for one that is shown at `time`.
 
         A frame that is held for longer than the usual `step` is repeated when the captions change.
         """
-        low, high = (bisect_left(self._moments, self._millis(each)) for each in (time, time + duration))
-        changes = ((Fraction(moment, 1000) - self._origin) / self._speed for moment in self._moments[low:high])
-        return repeated_steps(changes, time, duration, step=step, shortest=_SHORTEST_STEP)
+        return repeated_steps(self.changes(time, time + duration), time, duration, step=step, shortest=_SHORTEST_STEP)
+
+    def changes(self, start: Fraction, end: Fraction) -> list[Fraction]:
+        """Return the times from `start` on and before `end` at which the captions change, in order."""
+        low, high = (bisect_left(self._moments, self._millis(each)) for each in (start, end))
+        return [(Fraction(moment, 1000) - self._origin) / self._speed for moment in self._moments[low:high]]
 
     def _millis(self, time: Fraction) -> Fraction:
         return (self._origin + time * self._speed) * 1000
+
+
+def drawn_cues(cues: Iterable[Cue], style: CaptionStyle | None) -> tuple[Cue, ...]:
+    """Return the cues with what is drawn of them: speakers and times of words only if the style shows them."""
+    if style is None:
+        return tuple(replace(cue, timed_words=()) for cue in cues)
+    return tuple(
+        replace(
+            cue,
+            speaker=cue.speaker if style.speaker else None,
+            timed_words=cue.timed_words if style.name == "word" else (),
+        )
+        for cue in cues
+    )
 
 
 def is_ignorable(character: str) -> bool:

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from clipengine.clips.texts.cues import Cue, cut_cues, format_cues, plain_payload, vtt_payload
+from clipengine.clips.texts.cues import Cue, TimedWord, cut_cues, format_cues, plain_payload, vtt_payload
 
 SubtitleMode = Literal["keep", "burn", "none"]
 TextCodec = Literal["mov_text", "subrip", "webvtt"]
@@ -147,19 +147,24 @@ def track_samples(
 
 
 def pack(tracks: Sequence[TextTrack]) -> str:
-    """Return the tracks as one string of a message, whose number of values is limited, without the times of words."""
+    """Return the tracks as one string of a message, whose number of values is limited."""
     values = [[track.language, track.alpha3, [_packed(cue) for cue in track.cues]] for track in tracks]
     return base64.b64encode(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()).decode()
 
 
 def _packed(cue: Cue) -> list[Any]:
-    return [cue.start_ms, cue.end_ms, cue.text, cue.speaker]
+    return [cue.start_ms, cue.end_ms, cue.text, cue.speaker, *([cue.timed_words] if cue.timed_words else [])]
 
 
 def unpack(packed: str) -> tuple[TextTrack, ...]:
     """Return the tracks of `pack`."""
     values: list[Any] = json.loads(base64.b64decode(packed))
-    return numbered(TextTrack(language, alpha3, tuple(Cue(*cue) for cue in cues)) for language, alpha3, cues in values)
+    return numbered(TextTrack(language, alpha3, tuple(map(_unpacked, cues))) for language, alpha3, cues in values)
+
+
+def _unpacked(values: list[Any]) -> Cue:
+    start_ms, end_ms, text, speaker, *words = values
+    return Cue(start_ms, end_ms, text, speaker, tuple(TimedWord(*word) for each in words for word in each))
 
 
 class TextDigest:

@@ -527,6 +527,11 @@ def migration_47(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN without TEXT")
 
 
+def migration_52(database: Database) -> None:
+    """Store how subtitles are drawn into the picture of a clip."""
+    database.run("ALTER TABLE clips ADD COLUMN caption_style TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -572,6 +577,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_45,
     migration_46,
     migration_47,
+    migration_52,
 )
 
 

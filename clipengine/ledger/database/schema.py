@@ -255,7 +255,7 @@ class ClipRow(Model):
     traceparent = TextField(null=True)  # the same, in its trace (W3C Trace Context)
     render = TextField(null=True)  # encode or smart; null for the profile's
     output = JsonText(null=True)  # the output options that are given; null for the profile's
-    subtitles = TextField(null=True)  # keep or none; null for keep
+    subtitles = TextField(null=True)  # keep, burn or none; null for keep
     subtitle_language = TextField(null=True)  # null for all
     subtitle_keys = JsonText(null=True)  # of the objects of the attempt besides clip and poster, also the manifest
     parts = JsonText(null=True)  # ranges of recordings; null for a clip of one range
@@ -269,6 +269,7 @@ class ClipRow(Model):
     end_time = BigIntegerField(null=True)
     warnings = JsonText(null=True)  # known when it was created; null without any
     without = JsonText(null=True)  # silence and fillers that are left out; null if they are kept
+    caption_style = JsonText(null=True)  # of subtitles that are burnt in; null for white letters with an outline
 
     class Meta:
         table_name = "clips"

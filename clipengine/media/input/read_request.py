@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -22,12 +22,13 @@ class ReadRequest:
     seek_index: SeekIndex | None
     threads: int
     values: Mapping[str, Any]
+    descriptors: Sequence[int] = ()  # of the files that the job needs besides the recording
 
     @classmethod
-    def of_message(cls, job: Mapping[str, Any], source: ByteSource) -> ReadRequest:
+    def of_message(cls, job: Mapping[str, Any], source: ByteSource, descriptors: Sequence[int] = ()) -> ReadRequest:
         facts = SourceFacts.model_validate(job["facts"])
         seek_index = None if job["seek_index"] is None else SeekIndex.of_message(job["seek_index"])
-        return cls(source, facts, seek_index, job["threads"], job)
+        return cls(source, facts, seek_index, job["threads"], job, descriptors)
 
     def seconds(self, name: str) -> Fraction:
         """Return a value that is a time or a length in seconds."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from clipengine.clips.plan.read_jobs import READ_JOBS, ReadJob
+from clipengine.clips.plan.read_jobs import CAPTIONS, READ_JOBS, ReadJob
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.source import ByteSource
 
@@ -17,9 +17,17 @@ def _imported(kind: ReadJob) -> Callable[[ReadRequest], bytes]:
     return function
 
 
-READERS = {kind.name: _imported(kind) for kind in READ_JOBS}
+READERS = {kind.name: _imported(kind) for kind in READ_JOBS if kind.program == "maker"}
 
 
-def do_read_job(job: dict[str, Any], source: ByteSource) -> bytes:
-    """Do the job and return a JPEG, JSON or the bytes of a proxy. Raises RecordingError."""
-    return READERS[job["job"]](ReadRequest.of_message(job, source))
+def add_captions() -> None:
+    """Import the job that paints captions too, and Pillow with it. Call it before the child locks itself in."""
+    READERS[CAPTIONS.name] = _imported(CAPTIONS)
+
+
+def do_read_job(job: dict[str, Any], source: ByteSource, descriptors: Sequence[int]) -> bytes:
+    """Do the job and return a JPEG, JSON or the bytes of a proxy. Raises RecordingError.
+
+    The `descriptors` are those of the fonts of captions, which are closed.
+    """
+    return READERS[job["job"]](ReadRequest.of_message(job, source, descriptors))

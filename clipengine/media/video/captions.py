@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 import av
 
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.framing import Box, Size
-from clipengine.clips.texts.captions import MAX_TOGETHER, CaptionTimes
-from clipengine.clips.texts.cues import Cue, plain_payload
+from clipengine.clips.texts.captions import MAX_TOGETHER, Caption, CaptionTimes
+from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import subtitles_cut
 
 if TYPE_CHECKING:  # it imports Pillow, which only the program for such clips has loaded
-    from clipengine.media.video.caption_painter import CaptionPainter, Font
+    from clipengine.media.video.caption_painter import CaptionPainter, Font, Painted
 
-_MARGIN = Fraction(5, 100)  # of the picture's height, below the text
+_MARGIN = Fraction(5, 100)  # of the picture's height, below text without a style
+_STYLED_MARGIN, _STYLED_MARGIN_UPRIGHT = Fraction(10, 100), Fraction(20, 100)
 
 
 class CaptionImage(NamedTuple):
@@ -28,41 +31,87 @@ class CaptionImage(NamedTuple):
 
 
 class Captions:
-    """The cues of a track that are shown during a part, which begins at `origin` and is played with this speed."""
+    """The cues of a track that are shown during a part, which begins at `origin` and is played with this speed.
 
-    def __init__(self, track: TextTrack, fonts: Sequence[Font], origin: Fraction, speed: Fraction) -> None:
-        self._track = track
-        self._fonts = fonts
-        self._times = CaptionTimes(track.cues, origin, speed)
-        self._painter: CaptionPainter | None = None
-        self._lost: set[Cue] = set()
+    They are laid out for frames of the size `canvas`, as `style` says.
+    """
 
-    def shown(self, time: Fraction) -> tuple[Cue, ...]:
-        """Return the cues that are shown at a time of the part."""
+    def __init__(
+        self,
+        track: TextTrack,
+        fonts: Sequence[Font],
+        origin: Fraction,
+        speed: Fraction,
+        *,
+        canvas: Size,
+        sample_aspect_ratio: Fraction,
+        style: CaptionStyle | None = None,
+    ) -> None:
+        from clipengine.clips.texts.caption_pages import captions_of
+        from clipengine.media.video.caption_painter import CaptionPainter
+
+        self._language = track.language
+        self._canvas = canvas
+        self._ratio = sample_aspect_ratio
+        self._style = style
+        square = Size(round(canvas.width * sample_aspect_ratio), canvas.height)
+        self._painter = painter = CaptionPainter(fonts, square, track.language, style)
+        cues = track.cues if style is None else [_drawable(cue, painter) for cue in track.cues]
+        self._times = CaptionTimes(captions_of(cues, style, painter.fits, lines=painter.lines), origin, speed)
+        self._lost: set[int] = set()
+
+    def shown(self, time: Fraction) -> tuple[Caption, ...]:
+        """Return the captions that are shown at a time of the part."""
         return self._times.shown(time)
+
+    def changes(self, start: Fraction, end: Fraction) -> list[Fraction]:
+        """Return the times from `start` on and before `end` at which other captions are shown, in order."""
+        return self._times.changes(start, end)
 
     def steps(self, time: Fraction, duration: Fraction, *, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
         """Yield time and duration of each frame to write for one that is shown at `time`."""
         return self._times.steps(time, duration, step=step)
 
-    def image(self, cues: Sequence[Cue], canvas: Size, sample_aspect_ratio: Fraction) -> CaptionImage | None:
-        """Return the picture of cues that are shown together on frames of the size `canvas`. Raises FontsMissing."""
-        if self._painter is None:
-            from clipengine.media.video.caption_painter import CaptionPainter
-
-            square = Size(round(canvas.width * sample_aspect_ratio), canvas.height)
-            self._painter = CaptionPainter(self._fonts, square, self._track.language)
-        painted = self._painter.paint([plain_payload(cue) for cue in cues[:MAX_TOGETHER]])
+    def image(self, captions: Sequence[Caption]) -> CaptionImage | None:
+        """Return the picture of captions that are shown together. Raises FontsMissing."""
+        painted = self.paint(captions)
         if painted is None:
             return None
-        if not painted.whole or len(cues) > MAX_TOGETHER:
-            self._lost.update(cues)
         frame = av.VideoFrame.from_bytes(painted.data, *painted.size, format="rgba")
-        width = min(canvas.width, max(2, 2 * round(painted.size.width / sample_aspect_ratio / 2)))
+        return CaptionImage(frame, self.place(painted))
+
+    def paint(self, captions: Sequence[Caption]) -> Painted | None:
+        """Return the pixels of captions that are shown together, or None if they have none. Raises FontsMissing."""
+        shown = captions[:MAX_TOGETHER]
+        painted = self._painter.paint([each.text for each in shown], [each.spoken for each in shown])
+        if painted is not None and (not painted.whole or len(captions) > MAX_TOGETHER):
+            self._lost.update(each.cue for each in captions)
+        return painted
+
+    def place(self, painted: Painted) -> Box:
+        """Return the pixels of the frames on which a painted caption is drawn."""
+        canvas = self._canvas
+        width = min(canvas.width, max(2, 2 * round(painted.size.width / self._ratio / 2)))
         height = min(canvas.height, painted.size.height)
-        down = 2 * round((canvas.height * (1 - _MARGIN) - height) / 2)
-        return CaptionImage(frame, Box((canvas.width - width) // 4 * 2, max(0, down), width, height))
+        down = 2 * round((canvas.height * (1 - self._margin) - height) / 2)
+        return Box((canvas.width - width) // 4 * 2, max(0, down), width, height)
+
+    @property
+    def _margin(self) -> Fraction:
+        if self._style is None:
+            return _MARGIN
+        if self._style.height is not None:
+            return Fraction(str(self._style.height))
+        upright = self._canvas.height > self._canvas.width * self._ratio
+        return _STYLED_MARGIN_UPRIGHT if upright else _STYLED_MARGIN
 
     def warnings(self) -> Iterator[str]:
         if self._lost:
-            yield subtitles_cut(self._track.language, len(self._lost))
+            yield subtitles_cut(self._language, len(self._lost))
+
+
+def _drawable(cue: Cue, painter: CaptionPainter) -> Cue:
+    """Return the cue as it is painted. The characters of its words are found in it."""
+    words = (TimedWord(start, end, painter.drawable(text)) for start, end, text in cue.timed_words)
+    speaker = None if cue.speaker is None else painter.drawable(cue.speaker)
+    return replace(cue, text=painter.drawable(cue.text), speaker=speaker, timed_words=tuple(words))

@@ -92,7 +92,7 @@ class FrameConverter:
         target: FrameFormat | None = None,
         effects: Effects = Effects(),
         watermark: WatermarkImage | None = None,
-        captions: Captions | None = None,
+        captions: Callable[[FrameFormat], Captions] | None = None,
     ) -> None:
         self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
@@ -129,7 +129,8 @@ class FrameConverter:
         if target is not None:
             self._check_joined(target.colors, colors)
             self._changes += reframing_filters(_fitted(width, height, ratio, target), width, height, None)
-        self._overlay = Overlay(self.format, watermark, captions) if watermark or captions else None
+        drawn = captions and captions(self.format)
+        self._overlay = Overlay(self.format, watermark, drawn) if watermark or drawn else None
         # Captions fade in a second graph: one that is made again for each caption would begin the fade again.
         self._fader = FrameFader(effects)
         if self._overlay is None:

@@ -11,7 +11,7 @@ from av.video.reformatter import VideoReformatter
 
 from clipengine.clips.options.framing import Box, Size
 from clipengine.clips.options.watermarks import MAX_PNG_SIDE, WatermarkStyle
-from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.captions import Caption
 from clipengine.errors import EncoderFailed
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.filter_graph import TIME_BASE, OverlayGraph, Still, linear_graph, pull_one, still_format
@@ -56,16 +56,16 @@ class Overlay:
             size = Size(watermark.frame.width, watermark.frame.height)
             box = watermark.style.box(size, self._canvas, format.sample_aspect_ratio)
             self._watermark = (self._still(watermark.frame, box, watermark.style.opacity),)
-        self._cues: tuple[Cue, ...] = ()
+        self._shown: tuple[Caption, ...] = ()
         self._stills: tuple[Still, ...] = self._watermark
         self._graph: OverlayGraph | None = None
 
     def apply(self, frame: av.VideoFrame, time: Fraction) -> av.VideoFrame:
         """Return the frame with all that is shown at `time`, in seconds from the start of the part."""
-        cues = () if self._captions is None else self._captions.shown(time)
-        if cues != self._cues:
-            self._cues, self._graph = cues, None
-            self._stills = (*self._watermark, *self._captioned(cues))
+        captions = () if self._captions is None else self._captions.shown(time)
+        if captions != self._shown:
+            self._shown, self._graph = captions, None
+            self._stills = (*self._watermark, *self._captioned(captions))
         if not self._stills:
             return frame
         if self._graph is None:
@@ -73,9 +73,9 @@ class Overlay:
         frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
         return self._graph.apply(frame)
 
-    def _captioned(self, cues: tuple[Cue, ...]) -> Iterator[Still]:
-        if cues and self._captions is not None:
-            image = self._captions.image(cues, self._canvas, self._format.sample_aspect_ratio)
+    def _captioned(self, captions: tuple[Caption, ...]) -> Iterator[Still]:
+        if captions and self._captions is not None:
+            image = self._captions.image(captions)
             if image is not None:
                 yield self._still(image.frame, image.box, 1.0)
 

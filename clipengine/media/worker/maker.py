@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import WatermarkStyle
-from clipengine.clips.texts.captions import MAX_FONT_BYTES
 from clipengine.clips.texts.subtitles import pack
 from clipengine.media.clip_builder import CutStep, Drawing
 from clipengine.media.cut import cut_clip
@@ -84,13 +83,9 @@ def _drawing(job: dict[str, Any], fonts: Sequence[int]) -> Drawing:
     if not fonts:
         return Drawing(watermark)
     # Only the program `media.worker.burner` can import this: the sandbox denies all files.
-    from clipengine.media.video.caption_painter import Font
+    from clipengine.media.video.caption_painter import read_fonts
 
-    read = []
-    for font, descriptor in zip(job["fonts"], fonts, strict=True):
-        with open(descriptor, "rb") as file:
-            read.append(Font(file.read(MAX_FONT_BYTES), font["index"], frozenset(font["characters"])))
-    return Drawing(watermark, tuple(read))
+    return Drawing(watermark, read_fonts(job["fonts"], fonts))
 
 
 def _cut(job: dict[str, Any], sources: Sequence[JobSource], descriptors: list[int], progress: _Progress) -> Result:
@@ -149,7 +144,7 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
     if job["job"] == "scan_pieces":
         return _scan_pieces(job, sources[0])
     if job["job"] in READERS:
-        return {"type": "result"}, do_read_job(job, sources[0])
+        return {"type": "result"}, do_read_job(job, sources[0], descriptors)
     if job["job"] == "snap":
         return _snap(job, sources)
     if job["job"] == "part_silences":

@@ -18,10 +18,13 @@ const FAR = 10; // steps, with Shift
 
 export class CropFrame {
   /**
-   * @param {{recording: ReadyRecording, look: Look, player: Player, signal: AbortSignal}} options
+   * `onframing` gets what the server says about the clip's picture, or null while nothing is changed.
+   *
+   * @param {{recording: ReadyRecording, look: Look, player: Player, onframing: (framing: Framing | null) => void, signal: AbortSignal}} options
    */
-  constructor({recording, look, player, signal}) {
+  constructor({recording, look, player, onframing, signal}) {
     this.look = look;
+    this.onframing = onframing;
     this.picture = player.picture;
     this.signal = signal;
     this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/framing`);
@@ -45,31 +48,53 @@ export class CropFrame {
     this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
     look.addEventListener("change", () => this.update(), {signal});
     this.showResult(false);
+    this.update();
   }
 
   update() {
-    if (!this.look.crops) {
+    const changes = this.look.hasPicture && Object.keys(this.look.framed).length > 0;
+    if (!this.look.crops || !changes) {
       this.part = null;
-      this.asked = "";
       this.draw();
-    } else this.askSoon();
+    }
+    if (changes) this.askSoon();
+    else {
+      this.asked = "";
+      this.setRegion({x: 0, y: 0, width: 1, height: 1}, 1, 1);
+      this.onframing(null);
+    }
+  }
+
+  /**
+   * Place what is drawn over the picture: in this part of it, or in a larger area around it if the clip has bars.
+   *
+   * @param {Part} part
+   * @param {number} wide
+   * @param {number} high
+   */
+  setRegion(part, wide, high) {
+    for (const [name, value] of Object.entries({...part, wide, high})) this.picture.style.setProperty(`--part-${name}`, String(value));
   }
 
   async ask() {
-    const picture = this.look.picture;
+    const picture = this.look.framed;
     const asked = JSON.stringify(picture);
     if (asked === this.asked) return;
     this.asked = asked;
     try {
-      const {recording, region} = await post(this.path, {output: picture}, {signal: this.signal});
+      const framing = await post(this.path, {output: picture}, {signal: this.signal});
       if (asked !== this.asked) return;
-      this.part = {
+      const {recording, region, inner} = framing;
+      const part = {
         x: region.x / recording.width,
         y: region.y / recording.height,
         width: region.width / recording.width,
         height: region.height / recording.height,
       };
+      this.setRegion(part, framing.width / inner.width, framing.height / inner.height);
+      this.part = this.look.crops ? part : null;
       this.draw();
+      this.onframing(framing);
     } catch (error) {
       if (asked === this.asked) this.asked = "";
       toastError(error);
@@ -102,8 +127,7 @@ export class CropFrame {
       height: `${part.height * 100}%`,
     });
     const {style} = this.picture;
-    for (const [name, value] of Object.entries({x: part.x, y: part.y, width: part.width, height: part.height}))
-      style.setProperty(`--part-${name}`, String(value));
+    this.setRegion(part, 1, 1);
     const [wide, high] = look.shape.split(":").map(Number);
     style.setProperty("--part-ratio", String(wide / high));
     setText(this.ratio, look.shape);

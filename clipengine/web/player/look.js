@@ -3,6 +3,8 @@
 import {findAll, h, setText} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
 import {t} from "../lib/texts.js";
+import {CaptionChoice} from "./caption_choice.js";
+import {line, select} from "./look_controls.js";
 import {SHAPES} from "./shapes.js";
 import {smartSwitch} from "./smart_switch.js";
 
@@ -54,24 +56,8 @@ const SUBTITLES = [
 const MB = 1e6;
 const [LEAST_MB, MOST_MB] = [0.01, 1e6];
 const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes", "subtitles"]; // what a reset replaces
+const FRAMED = ["max_height", "crop", "aspect", "size", "fit", "focus", "blur", "watermark", "fade_seconds"];
 const ALL_SECONDS = 1e5; // longer than any clip with sound
-
-/**
- * @param {[value: string, text: string][]} options
- * @param {string} chosen
- */
-const select = (options, chosen) =>
-  h(
-    "select",
-    {},
-    options.map(([value, text]) => h("option", {value, selected: value === chosen}, text)),
-  );
-/**
- * @param {string} text
- * @param {HTMLElement} control
- * @param {boolean} [shown]
- */
-const line = (text, control, shown = true) => h("label", {class: "line", hidden: !shown}, h("span", {}, text), control);
 
 /**
  * Events: "change" when an option has changed, and "edit" when the user has changed it.
@@ -109,14 +95,18 @@ export class Look extends EventTarget {
     /** @type {[value: string, text: string][]} */
     const burnt = this.languages.map((language) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]);
     this.subtitles = select([...SUBTITLES, ...burnt], "keep");
+    this.captions = new CaptionChoice(() => this.changed(["subtitles"]));
     this.profile = select(
       profiles.map((each) => [each.name, describe(each)]),
       "",
     );
     this.smart = smartSwitch({recording, selection, signal});
+    /** @type {Profile | undefined} */
+    this.chosenProfile = undefined;
     const choose = () => {
-      const chosen = profiles.find((each) => each.name === this.profile.value);
-      if (chosen) this.smart.show(chosen);
+      this.chosenProfile = profiles.find((each) => each.name === this.profile.value);
+      if (this.chosenProfile) this.smart.show(this.chosenProfile);
+      this.dispatchEvent(new Event("change"));
     };
     this.profile.addEventListener("change", choose);
     choose();
@@ -131,7 +121,13 @@ export class Look extends EventTarget {
       "div",
       {class: "look"},
       h("section", {hidden: !video}, h("header", {}, h("h2", {class: "grow"}, t("Crop"))), line(t("Shape"), this.aspect), this.fitLine, this.places),
-      h("section", {hidden: !(video || transcripts.length)}, h("header", {}, h("h2", {}, t("Captions"))), line(t("Subtitles"), this.subtitles)),
+      h(
+        "section",
+        {hidden: !(video || transcripts.length)},
+        h("header", {}, h("h2", {}, t("Captions"))),
+        line(t("Subtitles"), this.subtitles),
+        this.captions.nodes,
+      ),
       h(
         "section",
         {},
@@ -150,7 +146,7 @@ export class Look extends EventTarget {
   }
 
   get controls() {
-    return [this.aspect, this.fit, this.speed, this.sound, this.pauses, this.size, this.subtitles];
+    return [this.aspect, this.fit, this.speed, this.sound, this.pauses, this.size, this.subtitles, ...this.captions.controls];
   }
 
   get shape() {
@@ -178,7 +174,8 @@ export class Look extends EventTarget {
   /** @param {HTMLInputElement | HTMLSelectElement} control */
   plain(control) {
     if (control === this.fit) return this.shape ? "crop" : this.fit.value;
-    return control === this.speed ? "1" : control === this.subtitles ? "keep" : "";
+    if (control === this.speed) return "1";
+    return control === this.subtitles ? "keep" : this.captions.plain(control);
   }
 
   /** @param {string} aspect */
@@ -232,7 +229,7 @@ export class Look extends EventTarget {
     if (control === this.aspect) return ["aspect", "size", "fit", ...(this.shape ? [] : ["focus"])];
     if (control === this.fit) return ["fit", ...(this.crops ? [] : ["focus"])];
     if (control === this.sound) return ["mute", "loudness_lufs"];
-    return control === this.speed ? ["speed"] : control === this.size ? ["max_bytes"] : control === this.subtitles ? ["subtitles"] : [];
+    return control === this.speed ? ["speed"] : control === this.size ? ["max_bytes"] : control === this.pauses ? [] : ["subtitles"];
   }
 
   /** @param {string[]} options that were edited */
@@ -266,7 +263,8 @@ export class Look extends EventTarget {
     this.kept = {...output};
     this.keptTexts = look.subtitles;
     this.edited.clear();
-    const {mode = "keep", language} = look.subtitles ?? {};
+    const {mode = "keep", language, style} = look.subtitles ?? {};
+    this.captions.restore(style);
     const {focus} = output;
     this.focus = focus && !Array.isArray(focus) ? /** @type {Focus} */ (focus) : null;
     /** @type {[HTMLInputElement | HTMLSelectElement, string][]} */
@@ -290,6 +288,7 @@ export class Look extends EventTarget {
     this.fitLine.hidden = !this.shape;
     this.places.hidden = !this.crops;
     this.reset.hidden = !this.isChanged;
+    this.captions.draw(this.captioned);
     const focus = this.focus ?? {x: 0.5, y: 0.5};
     for (const [at, button] of findAll(this.places, "button").entries()) {
       const [x, y, text] = (this.down ? DOWN : ACROSS)[at];
@@ -301,6 +300,7 @@ export class Look extends EventTarget {
   clear() {
     this.focus = null;
     this.fit.value = "crop";
+    this.captions.clear();
     for (const control of this.controls) control.value = this.plain(control);
     this.changed(SHOWN);
     this.controls.find((control) => control.checkVisibility())?.focus();
@@ -352,7 +352,30 @@ export class Look extends EventTarget {
   /** @returns {ClipRequest["subtitles"] | null} null to keep them */
   get texts() {
     const [mode, language] = /** @type {[SubtitleMode, string?]} */ (this.subtitles.value.split(" "));
-    return mode === "keep" ? null : {mode, ...(language ? {language} : {})};
+    return mode === "keep" ? null : {mode, ...(language ? {language} : {}), ...(mode === "burn" ? {style: this.captions.value} : {})};
+  }
+
+  // What decides how the captions look: a request for their pictures, without its range. Null if none are drawn.
+  get caption() {
+    const language = this.texts?.mode === "burn" ? this.texts.language : null;
+    if (!language) return null;
+    const {focus, ...output} = this.drawn; // it moves the captions with the picture
+    return {language, style: this.captions.value, output};
+  }
+
+  get tempo() {
+    return this.drawn.speed ?? 1;
+  }
+
+  /** @returns {ClipOutput} the options that clips have: those chosen here, or else all of the profile */
+  get drawn() {
+    const own = this.output(ALL_SECONDS, this.bytes || null);
+    return Object.keys(own).length ? own : /** @type {ClipOutput} */ (this.chosenProfile?.output ?? {});
+  }
+
+  /** @returns {ClipOutput} those of them that are drawn in the player */
+  get framed() {
+    return Object.fromEntries(Object.entries(this.drawn).filter(([name]) => FRAMED.includes(name)));
   }
 
   // The largest size in bytes; NaN if it is not a number.

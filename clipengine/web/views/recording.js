@@ -10,6 +10,8 @@ import {errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
 import {ClipRanges} from "../player/clip_ranges.js";
 import {CropFrame} from "../player/crop_frame.js";
+import {DrawnCaptions} from "../player/drawn_captions.js";
+import {DrawnEffects} from "../player/drawn_effects.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Jumps} from "../player/jumps.js";
 import {Look} from "../player/look.js";
@@ -152,7 +154,10 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
     beside.select(id);
   };
   const look = new Look({recording, transcripts, profiles, selection, onproblem: () => showPanel("look"), signal});
-  const frame = new CropFrame({recording, look, player, signal});
+  const effects = new DrawnEffects({look, player, selection, signal});
+  const frame = new CropFrame({recording, look, player, onframing: (framing) => effects.show(framing), signal});
+  if (video) new DrawnCaptions({recording, look, player, signal});
+  effects.addFades();
   const form = clipForm({
     recording,
     look,

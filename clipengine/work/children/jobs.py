@@ -237,7 +237,7 @@ def cut_job(
             "poster": poster,
             "verify": encoding.verify,
             "watermark": watermark and watermark.to_message(),
-            "fonts": [{"index": font.index, "characters": font.characters} for font in fonts],
+            "fonts": _font_values(fonts),
         },
         files=tuple(font.path for font in fonts),
         wall_seconds=searched * encoding.deadline_factor + _cut_wall_seconds(encoding, length, profile),
@@ -246,6 +246,10 @@ def cut_job(
         file_bytes=_max_bytes([part.facts for part in parts], profile, length),
         threads=threads,
     )
+
+
+def _font_values(fonts: Sequence[ChosenFont]) -> list[Message]:
+    return [{"index": font.index, "characters": font.characters} for font in fonts]
 
 
 def inspect_job(encoding: Encoding, seconds: float) -> Job:
@@ -267,16 +271,19 @@ def read_job(
     values: Mapping[str, str | int],
     *,
     seek_index: SeekIndex | None = None,
+    fonts: Sequence[ChosenFont] = (),
 ) -> Job:
-    """Return the job that reads a part of a recording."""
+    """Return the job that reads a part of a recording, or paints its captions with the `fonts`."""
     return Job(
         {
             "job": kind.name,
             "facts": facts.model_dump(mode="json"),
             "seek_index": seek_index and seek_index.model_dump(mode="json"),
             "threads": _PREVIEW_THREADS,
+            "fonts": _font_values(fonts),
             **values,
         },
+        files=tuple(font.path for font in fonts),
         wall_seconds=kind.deadline_seconds,
         stall_seconds=encoding.stall_seconds,
         memory_bytes=_memory(encoding),

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from clipengine.stores.base import ObjectReader
+from clipengine.work.children.jobs import Program
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
 
@@ -49,8 +50,10 @@ class KeptChildren:
         self._closed = False
 
     @contextmanager
-    def lent(self, key: Key, open_reader: Callable[[], ObjectReader]) -> Iterator[tuple[Child, ObjectReader]]:
-        """Lend a child and a reader of the recording, for one job that is run with `keep`."""
+    def lent(
+        self, key: Key, open_reader: Callable[[], ObjectReader], program: Program = "maker"
+    ) -> Iterator[tuple[Child, ObjectReader]]:
+        """Lend a child of the program and a reader of the recording, for one job that is run with `keep`."""
         with ExitStack() as stack:
             process, reader = self._take(key)
             if process is not None:
@@ -59,7 +62,7 @@ class KeptChildren:
                 reader = open_reader()
             stack.callback(reader.close)
             if process is None:
-                process = self._pool.take()
+                process = self._pool.take(program)
                 stack.callback(process.close)
             yield process, reader
             if process.alive and process.cpu_seconds < _MAX_CPU_SECONDS:

@@ -214,7 +214,7 @@ class ClipRunner(Jobs[Clip]):
             raise UnknownProfile(f"the profile {clip.profile!r} is no longer in the settings")
         profile = self._settings.profiles[clip.profile].rendered(clip.render, clip.output)
         ids = [recording.recording_id for recording in recordings]
-        texts = LedgerTexts(self._ledger.transcripts, ids, clip.subtitles, clip.subtitle_language)
+        texts = LedgerTexts(self._ledger.transcripts, ids, clip.subtitles, clip.subtitle_language, clip.caption_style)
         with self._scratch_errors():
             folder = self._scratch.make(clip.clip_id, clip.attempt)
             path = clip_file(folder, clip)

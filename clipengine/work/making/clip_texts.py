@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, SubtitleMode, TextTrack
 from clipengine.clips.texts.transcript_file import alpha3_of
-from clipengine.clips.warnings import subtitles_dropped
+from clipengine.clips.warnings import subtitles_dropped, words_not_marked
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcripts
 
 
 @dataclass(frozen=True)
 class LedgerTexts:
-    """The transcripts in the ledger of a clip's recordings, see `ClipTexts`. The `ids` are those of the recordings."""
+    """The transcripts in the ledger of a clip's recordings, see `ClipTexts`. The `ids` are those of the recordings.
+
+    With the mode "burn", the transcript is drawn in the `style`.
+    """
 
     transcripts: Transcripts
     ids: Sequence[str]
     mode: SubtitleMode | None
     language: str | None
+    style: CaptionStyle | None = None
 
     def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
         """Return cues in the language, if the recording has it, otherwise those of its first transcript."""
@@ -47,8 +52,11 @@ class LedgerTexts:
         if self.mode == "none":
             return list(parts), []
         chosen = _ChosenTexts(self.transcripts, self.language, self.ids)
-        found = [part.with_texts(tuple(chosen.tracks(part)), burns=self.mode == "burn") for part in parts]
-        return found, chosen.warnings()
+        tracks = [(part, tuple(chosen.tracks(part))) for part in parts]
+        if self.mode != "burn":
+            return [part.with_texts(each) for part, each in tracks], chosen.warnings()
+        drawn = [part.with_captions(each, self.style) for part, each in tracks]
+        return drawn, [*chosen.warnings(), *words_not_marked(drawn)]
 
 
 class _ChosenTexts:

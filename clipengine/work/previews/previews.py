@@ -30,6 +30,7 @@ from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
+from clipengine.work.children.fonts import ChosenFont
 from clipengine.work.children.jobs import read_job
 from clipengine.work.children.kept_children import KeptChildren, Key
 from clipengine.work.children.pool import ChildPool
@@ -57,6 +58,7 @@ class Preview:
     recording: Recording = field(repr=False)
     values: dict[str, str | int]
     seek_index: SeekIndex | None = field(default=None, repr=False)
+    fonts: tuple[ChosenFont, ...] = ()  # of captions
 
     @classmethod
     def filmstrip(
@@ -85,6 +87,7 @@ class Preview:
     def name(self) -> str:
         """File name and ETag, which depend on the request and on the bytes of the recording."""
         parts = [_VERSION, self.recording.bucket_path, self.recording.etag, self.kind.name, self.values]
+        parts += [[str(font.path), font.index] for font in self.fonts]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
     def readers(self, etag: str) -> Key:
@@ -177,13 +180,23 @@ class Previews:
             return made
         recording = preview.recording
         assert recording.facts is not None
-        job = read_job(self._encoding, preview.kind, recording.facts, preview.values, seek_index=preview.seek_index)
+        job = read_job(
+            self._encoding,
+            preview.kind,
+            recording.facts,
+            preview.values,
+            seek_index=preview.seek_index,
+            fonts=preview.fonts,
+        )
         check()
         copy = self.copies.open(recording)
         # A child that has read a file cannot read ranges of the store later.
         readers = preview.readers(recording.etag if copy is None else copy.info.etag)
         try:
-            with as_recording_errors(), self._children.lent(readers, lambda: copy or self._open(recording)) as lent:
+            with (
+                as_recording_errors(),
+                self._children.lent(readers, lambda: copy or self._open(recording), preview.kind.program) as lent,
+            ):
                 child, reader = lent
                 _, made = child.run(job, reader, watch=lambda message: check(), keep=True)
         except Timeout as error:

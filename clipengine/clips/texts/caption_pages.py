@@ -1,0 +1,222 @@
+"""Pages of captions: a cue whose text is too long for two lines is shown as texts that follow each other. Pure.
+
+Lines and pages end at the ends of phrases if that is possible: after punctuation, or where the speaker pauses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from clipengine.clips.options.caption_style import MAX_LINES, CaptionStyle
+from clipengine.clips.texts.caption_layout import breakable_parts
+from clipengine.clips.texts.captions import Caption
+from clipengine.clips.texts.cues import Cue, plain_payload
+
+_SENTENCE = frozenset(".?!…。！？؟।")
+_CLAUSE = frozenset(",;:–—、，；：،؛")
+_QUOTES = "\"'”’»)]}）」』"
+_PAUSE_MS = 300  # between two words: a phrase ends there, and the mark of a word stays no longer than that
+_SHORT = 0.4  # part of the longest page, below which a page is short; also what that costs
+_UNRANKED = (1.3, 0.2, 0.0)  # what the end of a page costs by its rank, as a part of a page
+_RANKED = 0.3  # what the end of a clause is worth, as a part of the length of a line
+
+Fits = Callable[[str], bool]
+
+
+class _Word(NamedTuple):
+    """A word of a cue: its characters in the text, and its time."""
+
+    start: int
+    end: int
+    start_ms: int
+    end_ms: int
+
+
+def captions_of(
+    cues: Sequence[Cue], style: CaptionStyle | None, fits: Fits, *, lines: int = MAX_LINES
+) -> list[Caption]:
+    """Return what is drawn of the cues, which are in order of time. `fits` says which texts have room in a line.
+
+    Without a style, each cue is drawn as it is, and its lines are broken by the painter. With one, each has at most so
+    many `lines`, or one if others are shown meanwhile.
+    """
+    if style is None:
+        return [Caption(cue.start_ms, cue.end_ms, plain_payload(cue), number) for number, cue in enumerate(cues)]
+    found: list[Caption] = []
+    for number, (cue, together) in enumerate(zip(cues, _overlaps(cues), strict=True)):
+        found += _captions(cue, number, fits, 1 if together else lines)
+    return found
+
+
+def _overlaps(cues: Sequence[Cue]) -> list[bool]:
+    """Return for each cue whether another one is shown during its time."""
+    latest = [0, *accumulate((cue.end_ms for cue in cues), max)]
+    following = [cue.start_ms for cue in cues[1:]]
+    return [
+        latest[number] > cue.start_ms or (number < len(following) and following[number] < cue.end_ms)
+        for number, cue in enumerate(cues)
+    ]
+
+
+def _captions(cue: Cue, number: int, fits: Fits, lines: int) -> Iterator[Caption]:
+    text = plain_payload(cue)
+    words = _words_in(text, cue)
+    pages = _pages(text, words, fits, lines)
+    if not pages:
+        return
+    for (start, end), (first_ms, last_ms) in zip(pages, _times(text, pages, words, cue), strict=True):
+        shown, places = _laid_out(text[start:end], fits, lines)
+        spoken = [word for word in words if start <= word.start < end]
+        after = next((word for word in words if word.start >= end), None)
+        for start_ms, end_ms, word in _marks(spoken, after, first_ms, last_ms):
+            marked = None if word is None else (places[word.start - start], places[min(word.end, end) - 1 - start] + 1)
+            yield Caption(start_ms, end_ms, shown, number, marked)
+
+
+def _words_in(text: str, cue: Cue) -> list[_Word]:
+    """Return the timed words of a cue that are in its text, in order. Others are left out."""
+    found: list[_Word] = []
+    at = 0
+    for start_ms, end_ms, word in cue.timed_words:
+        wanted = word.strip()
+        place = text.find(wanted, at) if wanted else -1
+        if place >= 0 and cue.start_ms <= start_ms < cue.end_ms:
+            at = place + len(wanted)
+            found.append(_Word(place, at, start_ms, min(end_ms, cue.end_ms)))
+    return found
+
+
+def _pages(text: str, words: Sequence[_Word], fits: Fits, lines: int) -> list[tuple[int, int]]:
+    """Return the ranges of characters of the pages: few ones, which end with phrases."""
+    ends = [0, *accumulate(map(len, breakable_parts(text, fits)))]
+    pauses = {each.end for each, after in pairwise(words) if after.start_ms - each.end_ms >= _PAUSE_MS}
+    # The best way to each end that pages can have: its cost, and the end before it. Ways only go forward.
+    ways: dict[int, tuple[float, int]] = {0: (0.0, 0)}
+    for first in range(len(ends) - 1):
+        if first in ways:
+            longest = _longest_page(text, ends, first, fits, lines)
+            for last in _possible_ends(text, ends, first, longest, pauses):
+                cost = ways[first][0] + _cost(text, ends, first, last, longest, pauses)
+                if last not in ways or cost < ways[last][0]:
+                    ways[last] = cost, first
+    found, last = [], len(ends) - 1
+    while last:
+        first = ways[last][1]
+        found.append((ends[first], ends[last]))
+        last = first
+    return [(start, end) for start, end in reversed(found) if text[start:end].strip()]
+
+
+def _possible_ends(text: str, ends: Sequence[int], first: int, longest: int, pauses: Set[int]) -> Iterator[int]:
+    """Yield the ends of a page that are worth a look: the longest page, ends of phrases, and half of a short rest."""
+    yield longest
+    if longest == len(ends) - 1:
+        return
+    rest, page = ends[-1] - ends[first], ends[longest] - ends[first]
+    for last in range(first + 1, longest):
+        halves = rest < 2 * page and ends[last] - ends[first] >= rest / 2 > ends[last - 1] - ends[first]
+        if halves or _rank(text[ends[first] : ends[last]], ends[first], pauses):
+            yield last
+
+
+def _cost(text: str, ends: Sequence[int], first: int, last: int, longest: int, pauses: Set[int]) -> float:
+    """Return what a page costs: one of any kind, more if it does not end with a phrase or is short."""
+    rank = 2 if last == len(ends) - 1 else _rank(text[ends[first] : ends[last]], ends[first], pauses)
+    short = ends[last] - ends[first] < _SHORT * (ends[longest] - ends[first])
+    is_sentence = rank == 2 and (first == 0 or _rank(text[: ends[first]]) == 2)
+    return 1 + _UNRANKED[rank] + (_SHORT if short and not is_sentence else 0)
+
+
+def _longest_page(text: str, ends: Sequence[int], first: int, fits: Fits, lines: int) -> int:
+    """Return the number of the last end up to which the text has room in so many lines."""
+    last = first
+    for _ in range(lines):
+        begin = last
+        while last < len(ends) - 1 and (last == first or fits(_plain(text[ends[begin] : ends[last + 1]]))):
+            last += 1
+    return last
+
+
+def _rank(said: str, start: int = 0, pauses: Set[int] = frozenset()) -> int:
+    """Return how well a page or a line ends after this text: 2 after a sentence, 1 after a clause or before a pause."""
+    said = said.rstrip()
+    last = said.rstrip(_QUOTES)[-1:]
+    if last in _SENTENCE:
+        return 2
+    return int(last in _CLAUSE or start + len(said) in pauses)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _lines(text: str, fits: Fits, count: int) -> list[str]:
+    """Return the lines of a page: those of the cue if they fit, or broken where a phrase ends or near the middle."""
+    whole = _plain(text)
+    authored = [_plain(line) for line in text.split("\n") if line.strip()]
+    if 1 < len(authored) <= count and all(map(fits, authored)):
+        return authored
+    if count < 2 or fits(whole):
+        return [whole]
+    ends = [*accumulate(map(len, breakable_parts(whole, fits)))]
+    choices = [end for end in ends if fits(whole[:end].rstrip()) and fits(whole[end:])]
+    if not choices:
+        return [whole]
+
+    def cost(end: int) -> float:
+        return abs(2 * end - len(whole)) / len(whole) - _RANKED * _rank(whole[:end])
+
+    end = min(choices, key=cost)
+    return [whole[:end].rstrip(), whole[end:]]
+
+
+def _laid_out(text: str, fits: Fits, count: int) -> tuple[str, list[int]]:
+    """Return the text with its line breaks, and the place of each of its characters in that."""
+    shown = "\n".join(_lines(text, fits, count))
+    places, at = [], 0
+    for character in text:
+        if not character.isspace():
+            while at < len(shown) and shown[at].isspace():
+                at += 1
+            places.append(at)
+            at += 1
+        else:
+            places.append(min(at, len(shown)))
+    return shown, places
+
+
+def _times(text: str, pages: Sequence[tuple[int, int]], words: Sequence[_Word], cue: Cue) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each page: by its first word, or else by its share of the text."""
+    starts = []
+    for start, end in pages:
+        first = next((word.start_ms for word in words if start <= word.start < end), None)
+        share = cue.start_ms + round((cue.end_ms - cue.start_ms) * start / max(1, len(text)))
+        starts.append(share if first is None else first)
+    starts = [cue.start_ms, *starts[1:], cue.end_ms]
+    for number in range(1, len(starts) - 1):  # each begins later than the one before it, as long as the cue is shown
+        starts[number] = min(cue.end_ms, max(starts[number - 1] + 1, starts[number]))
+    yield from pairwise(starts)
+
+
+def _marks(
+    words: Sequence[_Word], after: _Word | None, start_ms: int, end_ms: int
+) -> Iterator[tuple[int, int, _Word | None]]:
+    """Yield the stretches of a page, each with the word that is spoken then. Short pauses belong to the word before.
+
+    `after` is the first word after the page.
+    """
+    at = start_ms
+    for word, following in zip(words, [*words[1:], after] if words else [], strict=True):
+        begin, end = max(at, word.start_ms), min(end_ms, word.end_ms)
+        if following is not None and following.start_ms - word.end_ms < _PAUSE_MS:
+            end = min(end_ms, following.start_ms)
+        if end <= begin:
+            continue
+        if at < begin:
+            yield at, begin, None
+        yield begin, end, word
+        at = end
+    if at < end_ms:
+        yield at, end_ms, None

@@ -1,0 +1,109 @@
+// Captions over the player as the clip will show them: pictures that the engine paints, in the place that it says.
+
+import {post} from "../lib/api.js";
+import {debounce, h} from "../lib/dom.js";
+import {toastError} from "../lib/ui.js";
+import {placeIn} from "./drawn_effects.js";
+
+/** @import {Look} from "./look.js" */
+/** @import {Player} from "./player.js" */
+/** @typedef {Reply<"post", `/v1/recordings/${string}/captions`>} Captions */
+/** @typedef {{start: number, end: number, images: {start: number, end: number, node: HTMLImageElement}[]}} Span of painted captions */
+
+const SPAN_SECONDS = 20; // of one request
+const AHEAD_SECONDS = 5; // the next span is requested so long before it is shown
+const ASK_MS = 120; // after the last movement
+const MAX_SPANS = 10;
+
+export class DrawnCaptions {
+  /** @param {{recording: ReadyRecording, look: Look, player: Player, signal: AbortSignal}} options */
+  constructor({recording, look, player, signal}) {
+    this.look = look;
+    this.player = player;
+    this.signal = signal;
+    this.duration = recording.duration_seconds;
+    this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/captions`);
+    /** @type {Span[]} */
+    this.spans = [];
+    this.style = ""; // what the spans were painted with
+    this.asking = false;
+    this.failed = ""; // the style and the place for which an error was shown
+    this.node = h("div", {class: "drawn", "aria-hidden": "true", hidden: true});
+    player.picture.append(this.node);
+    this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
+    look.addEventListener("change", () => this.restyle(), {signal});
+    player.addEventListener("time", () => this.draw());
+  }
+
+  restyle() {
+    const style = JSON.stringify(this.look.caption);
+    if (style !== this.style) {
+      this.style = style;
+      this.spans = [];
+      this.failed = "";
+    }
+    this.draw();
+  }
+
+  draw() {
+    const {caption} = this.look;
+    this.node.hidden = !caption;
+    if (!caption) return;
+    const at = this.player.shown;
+    const span = this.spanAt(at);
+    const image = span?.images.find(({start, end}) => start <= at && at < end)?.node;
+    if (image !== (this.node.firstChild ?? undefined)) this.node.replaceChildren(...(image ? [image] : []));
+    if (this.wanted !== null) this.askSoon();
+  }
+
+  /** @param {number} at */
+  spanAt(at) {
+    return this.spans.find(({start, end}) => start <= at && at < end);
+  }
+
+  // The time from which captions are missing: now or soon. Null if none are.
+  get wanted() {
+    const at = this.player.shown;
+    const here = this.spanAt(at);
+    if (!here) return at < this.duration ? at : null;
+    const soon = here.end;
+    return this.player.playing && soon - at < AHEAD_SECONDS && soon < this.duration && !this.spanAt(soon) ? soon : null;
+  }
+
+  async ask() {
+    const {caption} = this.look;
+    const at = this.wanted;
+    if (!caption || at === null || this.asking) return;
+    const asked = this.style;
+    const start = this.spanAt(at - 0.001) ? at : Math.floor(at / SPAN_SECONDS) * SPAN_SECONDS;
+    const place = `${asked} ${start}`;
+    if (place === this.failed) return;
+    this.asking = true;
+    try {
+      const end = Math.min((Math.floor(start / SPAN_SECONDS) + 1) * SPAN_SECONDS, this.duration);
+      const found = await post(this.path, {...caption, start_seconds: start, end_seconds: end}, {signal: this.signal});
+      if (asked === this.style) this.spans = [...this.spans.slice(1 - MAX_SPANS), spanOf(found)];
+    } catch (error) {
+      this.failed = place;
+      toastError(error);
+    }
+    this.asking = false;
+    if (!this.signal.aborted) this.draw();
+  }
+}
+
+/**
+ * @param {Captions} found
+ * @returns {Span}
+ */
+function spanOf({start_seconds: start, end_seconds: end, width, height, captions}) {
+  const images = captions
+    .filter(({image}) => image.startsWith("data:image/png;base64,"))
+    .map((each) => {
+      const node = h("img", {src: each.image, alt: "", draggable: "false"});
+      node.decoding = "sync"; // else the picture before it would be seen in between
+      placeIn(node, each, {width, height});
+      return {start: each.start_seconds, end: each.end_seconds, node};
+    });
+  return {start, end, images};
+}

@@ -1,0 +1,21 @@
+// Rows and lists of choices of the Look panel.
+
+import {h} from "../lib/dom.js";
+
+/**
+ * @param {[value: string, text: string][]} options
+ * @param {string} chosen
+ */
+export const select = (options, chosen) =>
+  h(
+    "select",
+    {},
+    options.map(([value, text]) => h("option", {value, selected: value === chosen}, text)),
+  );
+
+/**
+ * @param {string} text
+ * @param {HTMLElement} control
+ * @param {boolean} [shown]
+ */
+export const line = (text, control, shown = true) => h("label", {class: "line", hidden: !shown}, h("span", {}, text), control);
