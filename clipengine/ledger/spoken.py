@@ -86,20 +86,20 @@ class Spoken:
 
     def _read_batch(self, documents: Sequence[Row]) -> int:
         until = time.monotonic() + _BATCH_SECONDS
-        ids = [document["clip_id"] for document in documents]
-        rows = self._database.rows(ClipRow.select().where(ClipRow.clip_id.in_(ids)))
-        clips = {row["clip_id"]: as_clip(row) for row in rows}
-        of_recording: dict[str, list[Row]] = {}
-        for document in documents:
-            of_recording.setdefault(clips[document["clip_id"]].recording_id, []).append(document)
+        of_clip = {document["clip_id"]: document for document in documents}
+        of_recording: dict[str, list[str]] = {}
+        clips = ClipRow.select(ClipRow.clip_id, ClipRow.recording_id).where(ClipRow.clip_id.in_([*of_clip]))
+        for row in self._database.rows(clips):
+            of_recording.setdefault(row["recording_id"], []).append(row["clip_id"])
         number = 0
-        for group in of_recording.values():
-            said = self._said([clips[document["clip_id"]] for document in group])
-            for document in group:
-                words = said.get(document["clip_id"], "")
+        for ids in of_recording.values():
+            found = self._database.rows(ClipRow.select().where(ClipRow.clip_id.in_(ids)))
+            said = self._said([as_clip(row) for row in found])
+            for clip_id in ids:
+                document, words = of_clip[clip_id], said.get(clip_id, "")
                 whole = f"{words} {document['words']}"[:MAX_CHARACTERS] if words else ""
                 self._database.change(_WRITE, said=whole, document_id=document["document_id"])
-            number += len(group)
+            number += len(ids)
             if time.monotonic() > until:
                 break
         return number
@@ -117,8 +117,9 @@ class Spoken:
             transcripts = self._database.rows(_TRANSCRIPTS, recording_id=recording_id)
             for transcript in transcripts:
                 for clip_id, text in self._texts(transcript, own).items():
-                    found.setdefault(clip_id, []).append(_first_words(text, MAX_SAID_WORDS // len(transcripts)))
-        return {clip_id: _first_words(" ".join(texts), MAX_SAID_WORDS) for clip_id, texts in found.items()}
+                    words = _first(indexed_words(text), MAX_SAID_WORDS // len(transcripts))
+                    found.setdefault(clip_id, []).append(words)
+        return {clip_id: _first(" ".join(texts), MAX_SAID_WORDS).strip() for clip_id, texts in found.items()}
 
     def _texts(self, transcript: Row, spans: Sequence[_Span]) -> dict[str, str]:
         """Return what a transcript has in the spans, by the ids of their clips."""
@@ -151,5 +152,5 @@ class Spoken:
         return " ".join(said) if words else cue.text
 
 
-def _first_words(text: str, most: int) -> str:
-    return " ".join(indexed_words(text).split(" ", most)[:most])[:MAX_SAID_CHARACTERS]
+def _first(words: str, most: int) -> str:
+    return " ".join(words.split(" ", most)[:most])[:MAX_SAID_CHARACTERS]
