@@ -47,7 +47,7 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
 
     def work() -> Response:
         language = parse_language(call.path("language"))
-        cues = _json_cues(body) if kind == "json" else parse_transcript(body, kind)
+        cues = json_cues(body) if kind == "json" else parse_transcript(body, kind)
         made, created = call.ledger.transcripts.put(call.path("recording_id"), language, cues)
         location = {"Location": f"/v1/recordings/{made.recording_id}/transcripts/{language}"}
         return json_response(TranscriptObject.of(made).to_object(), 201 if created else 200, location)
@@ -55,7 +55,8 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
     return await call.in_session(work)
 
 
-def _json_cues(body: bytes) -> list[Cue]:
+def json_cues(body: bytes) -> list[Cue]:
+    """Return the cues of a transcript in JSON, sorted by time. Raises RequestError with a pointer to each fault."""
     value = parse_json(body, members=MAX_CUES, tokens=_TOKENS)
     return check_cues(
         [

@@ -1,4 +1,7 @@
-"""Option `--subtitles` of `clipengine cut`: which texts a clip gets, as tracks or drawn into its picture."""
+"""Options `--subtitles` and `--transcript` of `clipengine cut`.
+
+Subtitles are the texts that a clip gets, as tracks or drawn into its picture. A transcript times the words of SOURCE.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,8 @@ from pathlib import Path
 
 import click
 
-from clipengine.clips.texts.cues import TextFormat
 from clipengine.clips.texts.subtitles import MAX_TEXT_TRACKS, SubtitleMode, TextTrack, numbered
-from clipengine.errors import InvalidTranscript, TranscriptNotFound
+from clipengine.errors import InvalidTranscript, RequestError, TranscriptNotFound
 
 _MODES: tuple[SubtitleMode, ...] = ("keep", "burn", "none")
 
@@ -76,12 +78,25 @@ def _language(tag: str) -> str | None:
         raise click.BadParameter(f"{error.message}, and there is no such file") from None
 
 
+def local_transcript(ctx: click.Context, parameter: click.Parameter, value: str | None) -> TextTrack | None:
+    """Parse `talk.en.json` and `en:talk.json`. Raises InvalidTranscript with the name of the file."""
+    if value is None:
+        return None
+    tag, _, name = ("", "", value) if Path(value).is_file() else value.partition(":")
+    if not Path(name).is_file():
+        raise click.BadParameter(f"{value!r} is not a file or LANGUAGE:FILE")
+    return _read_file(Path(name), _language(tag))
+
+
 def _read_files(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
-    """Return the cues of WebVTT and SubRip files. Raises InvalidTranscript with the name of the file."""
+    """Return the cues of files. Raises InvalidTranscript with the name of the file."""
     if len(paths) > MAX_TEXT_TRACKS:
         raise InvalidTranscript(f"a clip has at most {MAX_TEXT_TRACKS} text tracks, not {len(paths)}")
-    if not paths:
-        return ()
+    return numbered(_read_file(path) for path in paths)
+
+
+def _read_file(path: Path, language: str | None = None) -> TextTrack:
+    """Return the cues of a WebVTT, SubRip or JSON file, in the language of its name unless one is given."""
     # Imported here, because most clips have no subtitles, and it imports slow modules.
     from clipengine.clips.texts.transcript_file import (
         MAX_TRANSCRIPT_BYTES,
@@ -90,14 +105,17 @@ def _read_files(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
         parse_transcript,
     )
 
-    tracks = []
-    for path in paths:
-        kind: TextFormat = "srt" if path.suffix.lower() == ".srt" else "vtt"
-        try:
-            with path.open("rb") as file:
-                cues = parse_transcript(file.read(MAX_TRANSCRIPT_BYTES + 1), kind)
-        except InvalidTranscript as error:
-            raise InvalidTranscript(f"{path}: {error.message}", errors=error.errors, hint=error.hint) from None
-        language = language_in_name(path.name)
-        tracks.append(TextTrack(language, alpha3_of(language), tuple(cues)))
-    return numbered(tracks)
+    with path.open("rb") as file:
+        body = file.read(MAX_TRANSCRIPT_BYTES + 1)
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".json" and len(body) <= MAX_TRANSCRIPT_BYTES:
+            from clipengine.api.routes.transcripts import json_cues
+
+            cues = json_cues(body)
+        else:
+            cues = parse_transcript(body, "srt" if suffix == ".srt" else "vtt")
+    except RequestError as error:
+        raise InvalidTranscript(f"{path}: {error.message}", errors=error.errors, hint=error.hint) from None
+    language = language or language_in_name(path.name)
+    return TextTrack(language, alpha3_of(language), tuple(cues))
