@@ -399,6 +399,8 @@ class Engine:
         elif id == "tidy":
             self._maintenance.run_hourly()
             self._cleanup.index_missing()
+        elif id == "speech":
+            self._cleanup.read_speech()
         else:
             self._cleanup.run()
 
@@ -418,6 +420,8 @@ class Engine:
             queue.alive()  # restarts dead threads
         if self._cleanup.is_due():
             self._queues["chores"].put("clean")
+        if self._cleanup.is_speech_unread():
+            self._queues["chores"].put("speech")
         self._maintenance.run()
 
     def _replace_messages(self) -> None:

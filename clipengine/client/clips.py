@@ -194,8 +194,8 @@ class ClipCalls(Generic[C]):
     ) -> Steps[Page[C]]:
         """Return one page of clips of one recording or of all, newest first unless `sort` is given.
 
-        They have the words of `q`, all `tags` and all pairs of `metadata`. `sort` is `created_at`,
-        `label`, `duration` or `size`, after a `-` if descending.
+        They have the words of `q`, or some of them are said in them, all `tags` and all pairs of `metadata`. `sort` is
+        `created_at`, `label`, `duration` or `size`, after a `-` if descending.
         """
         params = {
             "status": status,

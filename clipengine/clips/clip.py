@@ -206,6 +206,16 @@ class Clip:
         return self.parts or (Part(self.recording_id, self.start_seconds, self.end_seconds),)
 
     @property
+    def contained(self) -> tuple[Part, ...]:
+        """The ranges of a complete clip, which may have moved, or else those that are requested."""
+        if self.result is None:
+            return self.ranges
+        made = self.result.parts
+        if made:
+            return tuple(Part(each.recording_id, each.actual_start_seconds, each.actual_end_seconds) for each in made)
+        return (Part(self.recording_id, self.result.actual_start_seconds, self.result.actual_end_seconds),)
+
+    @property
     def requested_seconds(self) -> float:
         return sum(part.end_seconds - part.start_seconds for part in self.ranges)
 

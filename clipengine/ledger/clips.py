@@ -162,7 +162,7 @@ class Clips:
     def queue_reached(self, recording_id: str) -> None:
         """Queue the clips that waited for this recording and are recorded now. Call it in a transaction."""
         for row in self._database.rows(_waiting_for(recording_id)):
-            self._queue_if_reached(_clip(row))
+            self._queue_if_reached(as_clip(row))
 
     def end_waits(self) -> int:
         """End the waits of the clips that were not recorded in time, and return their number."""
@@ -172,7 +172,7 @@ class Clips:
             for each in self._database.rows(over.limit(_WAITS_AT_ONCE)):
                 with self._database.transaction(ordered=False):
                     row = self._database.by_key(ClipRow, each["clip_id"], lock=True)
-                    ended += row is not None and row["step"] == "waiting" and self._end_wait(_clip(row))
+                    ended += row is not None and row["step"] == "waiting" and self._end_wait(as_clip(row))
             return ended
 
     def _end_wait(self, clip: Clip) -> bool:
@@ -227,12 +227,14 @@ class Clips:
 
     def get(self, id: str) -> Clip:
         """Return a clip. Raises ClipNotFound."""
-        return _clip(self._row(id))
+        return as_clip(self._row(id))
 
     def list(self, wanted: ClipFilter) -> Page[Clip]:
-        """Return a page of clips, newest first unless it is sorted by one of CLIP_SORTS."""
-        query, search = self.documents.filter(ClipRow.select(), wanted)
-        recording_id = wanted.recording_id
+        """Return a page of clips, newest first unless it is sorted by one of CLIP_SORTS.
+
+        Those in which words of `q` are only said follow those that have all of them.
+        """
+        query, recording_id = ClipRow.select(), wanted.recording_id
         if recording_id is not None:
             query = query.where(ClipRow.recording_id == recording_id)
         if wanted.status is not None:
@@ -242,9 +244,10 @@ class Clips:
             # faster than reading all clips of the label.
             label = ClipRow.label if recording_id is None else ClipRow.label.concat("")
             query = query.where(label == wanted.label)
+        found, search = self.documents.filter(query, wanted)
         return read_page(
             self._database,
-            query,
+            found,
             of="clips" if recording_id is None else f"clips/{recording_id}",
             created_at=ClipRow.created_at,
             ident=ClipRow.clip_id,
@@ -254,7 +257,8 @@ class Clips:
             before=wanted.created_before,
             sort=sort_by(CLIP_SORTS, wanted.sort),
             search=search,
-            make=_clip,
+            then=None if wanted.q is None else lambda: self.documents.filter(query, wanted, only_said=True),
+            make=as_clip,
         )
 
     def claim(
@@ -277,7 +281,7 @@ class Clips:
         claimed = self.leases.claim(
             lambda: self._due(owner, workers, suspects), owner, values=entering("cutting"), accept=accept, notify=True
         )
-        return _clip(claimed[0]) if claimed else None
+        return as_clip(claimed[0]) if claimed else None
 
     def _due(self, owner: str, workers: int, suspects: bool) -> Any:
         """Return the query of the next clip that `owner` may start, or None if it may start none."""
@@ -326,7 +330,11 @@ class Clips:
         values = entering("complete", result=result.to_object(), completed_at=now_ms(), **known)
         with self._database.transaction(ordered=False):
             state = self._active_state(id, attempt)
-            return state is not None and self._end(id, state, attempt, values)
+            if state is None:
+                return False
+            if result.snapped:  # its ranges have moved
+                self.documents.forget_said(id)
+            return self._end(id, state, attempt, values)
 
     def fail(self, id: str, attempt: int, error: ClipEngineError) -> bool:
         """Set a clip `failed`, write its event and remove its objects. Return False if the claim was lost."""
@@ -369,7 +377,7 @@ class Clips:
         Raises ClipNotFound, and ClipEnded if it is complete or failed.
         """
         with self._database.transaction(ordered=False):
-            clip = _clip(self._row(id, lock=True))
+            clip = as_clip(self._row(id, lock=True))
             if clip.ended:
                 raise ClipEnded(f"the clip {id} is {clip.state}")
             self._fail(id, clip.state, clip.attempt, Cancelled("The clip was cancelled."))
@@ -380,7 +388,7 @@ class Clips:
         now = now_ms()
         values = entering("queued", error=None, completed_at=None, crashes=0, outage_ms=0, next_at=now)
         with self._database.transaction(ordered=False):
-            clip = _clip(self._row(id, lock=True))
+            clip = as_clip(self._row(id, lock=True))
             if clip.wait_until is not None:  # it waits as long as before
                 wait_until = now + clip.wait_until - clip.created_at
                 values |= {"step": "waiting", "next_at": _NEVER, "wait_until": wait_until}
@@ -404,7 +412,7 @@ class Clips:
         Returns its last state. Raises ClipNotFound.
         """
         with self._database.transaction(ordered=False):
-            clip = _clip(self._row(id, lock=True))
+            clip = as_clip(self._row(id, lock=True))
             if not clip.ended:
                 clip = self.cancel(id)
             self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
@@ -418,7 +426,7 @@ class Clips:
         Clips that another transaction has locked are skipped. Queues the objects for removal; the caller writes events.
         """
         with self._database.transaction(ordered=False):
-            clips = [_clip(row) for row in self._database.rows(self._database.unlocked(query))]
+            clips = [as_clip(row) for row in self._database.rows(self._database.unlocked(query))]
             if not clips:
                 return []
             self._database.change(ClipRow.delete().where(ClipRow.clip_id.in_([clip.clip_id for clip in clips])))
@@ -477,7 +485,7 @@ class Clips:
             row = self._database.by_key(ClipRow, id, lock=True)
             if row is None or row["state"] != "uploading":
                 return False
-            clip = _clip(row)
+            clip = as_clip(row)
             values = entering("queued", next_at=now_ms(), object_key=_next_key(clip))
             if not self.transition(id, "uploading", attempt, values):
                 return False
@@ -544,7 +552,8 @@ def _next_key(clip: Clip) -> str:
     return next_clip_key(clip.object_key, clip.clip_id, clip.attempt + 1)
 
 
-def _clip(row: Row) -> Clip:
+def as_clip(row: Row) -> Clip:
+    """Return the clip of a row."""
     values = {name: row[name] for name in Clip.__dataclass_fields__}
     if row["output"] is not None:
         values["output"] = Output.model_validate(row["output"])

@@ -1,5 +1,7 @@
 """Words of clips and recordings, and the filters of their lists by words, tags and metadata.
 
+The words of what is said in clips are beside them, see `spoken`.
+
 The index of words finds the candidates of each filter, so that it does not read all rows. Tags and metadata are then
 compared exactly, in their JSON text.
 """
@@ -13,10 +15,11 @@ import peewee
 
 from clipengine.clips.texts.words import Phrase, indexed_words, parse_query
 from clipengine.ledger.database.database import Database, Row, compact_json, insert_statement
+from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow
 from clipengine.ledger.pages import ListFilter, Search
 
 # More than a valid row has. It fits into a tsvector, whose limit is a megabyte.
-_MAX_CHARACTERS = 250_000
+MAX_CHARACTERS = 250_000
 _MAX_WORDS = 20  # of tags and metadata that are looked up in the index
 _FEW = 1000
 _NEWER = 5000  # matches that are read to find those among the first rows of a list
@@ -32,9 +35,12 @@ class Documents:
         self._database = database
         self._table = model._meta.table_name
         self._model, self._key, self._title = model, key, title
-        self._insert = insert_statement(model, without=("document_id",))
-        self._insert_missing = insert_statement(model, without=("document_id",))
+        self._insert, self._insert_missing, self._put = (
+            insert_statement(model, without=("document_id", "said")) for _ in range(3)
+        )
         self._insert_missing.sql += " ON CONFLICT DO NOTHING"
+        unread = ", said = NULL" if "said" in model._meta.fields else ""
+        self._put.sql += f" ON CONFLICT ({key.name}) DO UPDATE SET words = excluded.words{unread}"
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Index the words of a new row. Call it in the transaction that inserts the row."""
@@ -42,9 +48,12 @@ class Documents:
 
     def replace(self, row: Mapping[str, Any]) -> None:
         """Index the words of a changed row. Call it in the transaction that changes the row."""
+        self._database.insert(self._put, **self._document(row))
+
+    def forget_said(self, id: str) -> None:
+        """Have what is said in this row read again."""
         column = self._model._meta.fields[self._key.name]
-        self._database.change(self._model.delete().where(column == row[self._key.name]))
-        self.add(row)
+        self._database.change(self._model.update(said=None).where(column == id))
 
     def add_missing(self) -> Iterator[int]:
         """Index the rows that an older version wrote, in batches, and yield the number of rows of each batch.
@@ -74,13 +83,14 @@ class Documents:
     def _document(self, row: Mapping[str, Any]) -> Row:
         pairs = [text for pair in row["metadata"].items() for text in pair]
         text = "\n".join([row[self._title.name] or "", *row["tags"], *pairs])
-        return {self._key.name: row[self._key.name], "words": indexed_words(text[:_MAX_CHARACTERS])}
+        return {self._key.name: row[self._key.name], "words": indexed_words(text[:MAX_CHARACTERS])}
 
-    def filter(self, query: Any, wanted: ListFilter) -> tuple[Any, Search | None]:
+    def filter(self, query: Any, wanted: ListFilter, *, only_said: bool = False) -> tuple[Any, Search | None]:
         """Return the query of the rows that have the words, tags and metadata of a filter.
 
-        If many rows have the words, return the query without these conditions, and the search for `read_page`. Raises
-        InvalidRequest if `q` has no words.
+        With `only_said`, these are the rows of which some of the words are only said. If many rows have the words,
+        return the query without these conditions, and the search for `read_page`. Raises InvalidRequest if `q` has no
+        words.
         """
         phrases = [] if wanted.q is None else [*parse_query(wanted.q)]
         exact = [*wanted.tag, *(text for pair in wanted.metadata.items() for text in pair)]
@@ -91,13 +101,18 @@ class Documents:
         if not phrases:
             return query.where(*conditions) if conditions else query, None
         index = self._database.backend.word_index(self._table, "document_id")
-        words, select = index.query(phrases), f"SELECT c.{self._key.name} FROM {index.tables} WHERE {index.match}"
-        found = [ident for (ident,) in self._database.run(f"{select} LIMIT {_FEW + 1}", (words,))]
+        words: tuple[str, ...] = (index.query(phrases),)
+        match = index.match
+        if only_said:
+            differs, index = index.differs, self._database.backend.word_index(self._table, "document_id", "said")
+            match, words = f"{index.match} AND {differs}", words * 2
+        select = f"SELECT c.{self._key.name} FROM {index.tables} WHERE {match}"
+        found = [ident for (ident,) in self._database.run(f"{select} LIMIT {_FEW + 1}", words)]
         if len(found) <= _FEW:
             return query.where(self._key.in_(found), *conditions), None
         # The database would look up and sort all rows. If many match, the first ones are found sooner in the order of
         # the list: an expression prevents that the rows are looked up by their key.
-        matches = self._database.any_of(self._key.concat(""), select, words)
+        matches = self._database.any_of(self._key.concat(""), select, *words)
         if self._database.shared:
             return query.where(matches, *conditions), None
 
@@ -107,7 +122,7 @@ class Documents:
             oldest = f"SELECT MIN(document_id) FROM {self._table} WHERE {these}"
             ((since,),) = self._database.run(oldest, (compact_json(idents),))
             newer = f"{select} AND {index.key} >= ? LIMIT {_NEWER + 1}"
-            found = {ident for (ident,) in self._database.run(newer, (words, since or 0))}
+            found = {ident for (ident,) in self._database.run(newer, (*words, since or 0))}
             return [ident for ident in idents if ident in found] if len(found) <= _NEWER else []
 
         return query, Search(among, conditions, matches)
@@ -120,3 +135,16 @@ class Documents:
         """
         position = peewee.fn.strpos if self._database.shared else peewee.fn.instr
         return position(self._key.model._meta.fields[column], part) > 0
+
+
+def forget_said(database: Database, recording_id: str) -> None:
+    """Have what is said in the clips of a recording read again. They are found by their other words meanwhile.
+
+    Call it in the transaction that changes the transcripts, which has locked the recording.
+    """
+    database.turn("said")  # two recordings may have clips in common
+    of_part = peewee.Expression(ClipRow.parts, peewee.OP.ILIKE, peewee.Value(f'%"{recording_id}"%', converter=False))
+    for condition in (ClipRow.recording_id == recording_id, ClipRow.parts.is_null(False) & of_part):
+        # Also of those that are not read: another engine may be reading the former transcripts.
+        clips = ClipRow.select(ClipRow.clip_id).where(condition)
+        database.change(ClipDocumentRow.update(said=None).where(ClipDocumentRow.clip_id.in_(clips)))

@@ -42,6 +42,7 @@ from clipengine.ledger.retention import Retention
 from clipengine.ledger.segment_lists import SegmentLists
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.shares import Shares
+from clipengine.ledger.spoken import Spoken
 from clipengine.ledger.stats import Stats
 from clipengine.ledger.storage_use import StorageUse
 from clipengine.ledger.store_identity import StoreIdentityRecord
@@ -86,6 +87,7 @@ class Ledger:
         self.uploads = Uploads(database, self.clips)
         self.shares = Shares(database, self._vault)
         self.transcripts = Transcripts(database)
+        self.spoken = Spoken(database)
         self.transcriptions = Transcriptions(database, self.events, self.transcripts, max_queued=max_queued)
         self.segment_lists = SegmentLists(database)
         self.watched = WatchedObjects(database)

@@ -95,6 +95,13 @@ def decode_cursor(cursor: str, of: str | None = None, kind: Callable[[str], Any]
 
     Raises InvalidRequest if it is not a cursor of the list `of`, or, for None, of any list.
     """
+    name, value, ident = _decoded(cursor, kind)
+    if of is not None and name != of:
+        raise _refused("cursor belongs to another list")
+    return value, ident
+
+
+def _decoded(cursor: str, kind: Callable[[str], Any]) -> tuple[str, Any, str]:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
@@ -106,9 +113,7 @@ def decode_cursor(cursor: str, of: str | None = None, kind: Callable[[str], Any]
     out_of_range = not isinstance(value, str) and not 0 <= value < 2**63
     if not name or not ident or "\0" in text or out_of_range:
         raise _invalid()
-    if of is not None and name != of:
-        raise _refused("cursor belongs to another list")
-    return value, ident
+    return name, value, ident
 
 
 def _invalid() -> InvalidRequest:
@@ -135,16 +140,52 @@ def read_page(
     before: int | None = None,
     sort: Sort | None = None,
     search: Search | None = None,
+    then: Callable[[], tuple[Any, Search | None]] | None = None,
 ) -> Page[T]:
     """Return the page of `query` after `cursor`, at most `limit` rows, newest first unless `sort` is given.
 
-    `of` names the list: a cursor of another one is refused. `after` is inclusive, `before` is not (ms).
+    `of` names the list: a cursor of another one is refused. `after` is inclusive, `before` is not (ms). The rows of
+    `then`, another query and its search, follow those of `query`.
     """
     order = sort or Sort("", created_at, int)
+    of = of if sort is None else f"{of}+{sort.name}"
+
+    def first() -> tuple[Any, Search | None]:
+        return query, search
+
+    lists = [(of, first), *([] if then is None else [(f"{of}+then", then)])]
+    if cursor is not None and _decoded(cursor, order.kind)[0] == lists[-1][0]:
+        del lists[:-1]
+    found: list[tuple[str, Row]] = []
+    for name, ask in lists:
+        chosen, its_search = ask()
+        last = None if cursor is None else decode_cursor(cursor, name, order.kind)
+        chosen = _placed(chosen, sort, created_at, ident, last=last, after=after, before=before)
+        # One more row than requested shows if there is another page.
+        found += [(name, row) for row in _read(database, chosen, ident, limit + 1 - len(found), its_search)]
+        if len(found) > limit:
+            break
+        cursor = None
+    column = created_at.name if sort is None else "sorted_by"
+    name, row = found[limit - 1] if len(found) > limit else ("", {})
+    next_cursor = encode_cursor(name, row[column], row[ident.name]) if row else None
+    return Page([make(row) for _, row in found[:limit]], next_cursor)
+
+
+def _placed(
+    query: Any,
+    sort: Sort | None,
+    created_at: Any,
+    ident: Any,
+    *,
+    last: tuple[Any, str] | None,
+    after: int | None,
+    before: int | None,
+) -> Any:
+    """Return the sorted query of the rows after `last`, within the times."""
+    order = sort or Sort("", created_at, int)
     if sort is not None:
-        of = f"{of}+{sort.name}"
         query = query.select_extend(sort.value.alias("sorted_by"))
-    last = None if cursor is None else decode_cursor(cursor, of, order.kind)
     if before is not None and sort is None:
         # A single upper bound, so that the other conditions decide which index is used.
         last = min([(before, ""), *([] if last is None else [last])])
@@ -156,13 +197,7 @@ def read_page(
     if after is not None:
         query = query.where(created_at >= after)
     keys = [key.desc() if order.descending else key.asc() for key in (order.value, ident)]
-    # One more row than requested shows if there is another page.
-    rows = _read(database, query.order_by(*keys), ident, limit + 1, search)
-    more = len(rows) > limit
-    rows = rows[:limit]
-    column = created_at.name if sort is None else "sorted_by"
-    next_cursor = encode_cursor(of, rows[-1][column], rows[-1][ident.name]) if more else None
-    return Page([make(row) for row in rows], next_cursor)
+    return query.order_by(*keys)
 
 
 def _read(database: Database, query: Any, ident: Any, limit: int, search: Search | None) -> list[Row]:

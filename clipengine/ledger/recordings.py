@@ -26,7 +26,7 @@ from clipengine.ledger.database.schema import (
     RecordingDocumentRow,
     RecordingRow,
 )
-from clipengine.ledger.documents import Documents
+from clipengine.ledger.documents import Documents, forget_said
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import new_live, safe_seconds
@@ -416,6 +416,7 @@ class Recordings:
             if self._database.row(active) is not None:
                 raise RecordingBusy(f"clips of {id} are queued or running")
             self._database.change(ClipRow.delete().where(clips))
+            forget_said(self._database, id)
             self._database.change(RecordingRow.delete().where(RecordingRow.recording_id == id))
             self._database.record_change("recording", id)
         return recording

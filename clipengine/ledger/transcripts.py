@@ -12,6 +12,7 @@ from clipengine.errors import InvalidRequest, RecordingNotFound, TranscriptNotFo
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, insert_statement
 from clipengine.ledger.database.schema import CueRow, RecordingRow, TranscriptRow
+from clipengine.ledger.documents import forget_said
 from clipengine.ledger.pages import Page, decode_cursor, encode_cursor, read_page
 from clipengine.objects.transcript import Source
 from clipengine.timecode import now_ms
@@ -93,6 +94,7 @@ class Transcripts:
                 )
             self._database.insert(TranscriptRow.insert(vars(made)))
             self._database.insert_many(_INSERT_CUES, rows)
+            forget_said(self._database, recording_id)
         return made, not replaced
 
     def find(self, recording_id: str, language: str) -> Transcript | None:
@@ -143,7 +145,9 @@ class Transcripts:
     def delete(self, recording_id: str, language: str) -> None:
         """Delete a transcript. Raises RecordingNotFound or TranscriptNotFound."""
         with self._database.transaction(ordered=False):
+            self._database.by_key(RecordingRow, recording_id, lock=True)
             found = self.get(recording_id, language)
+            forget_said(self._database, recording_id)
             self._database.change(TranscriptRow.delete().where(TranscriptRow.transcript_id == found.transcript_id))
 
     def search(

@@ -49,6 +49,9 @@ class ListClips(_List):
     status: Status | None = None
     recording_id: Id | None = None
     label: str | None = Field(default=None, max_length=200, description="Exact label.")
+    q: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Words of its label, tags or metadata, or said in it."
+    )
 
 
 class GetRecording(_Arguments):

@@ -515,6 +515,50 @@ def test_pauses_are_left_out(tmp_path: Path) -> None:
     assert max(later - time for time, later in pairwise(times)) <= Fraction(41, 1000)
 
 
+_WORDS = [[1.5, 1.9, "Um,"], [1.9, 2.4, "this"], [2.4, 2.9, "stays"], [6.6, 7.0, "Uh."]]
+_CUES = [{"start_seconds": 1.5, "end_seconds": 7.0, "text": "Um, this stays. Uh.", "words": _WORDS}]
+
+
+@pytest.mark.parametrize(("name", "given"), [("talk.en.json", "talk.en.json"), ("talk.json", "en:talk.json")])
+@pytest.mark.typical(1)
+def test_fillers_of_a_transcript_are_left_out(film: Path, tmp_path: Path, name: str, given: str) -> None:
+    (tmp_path / name).write_text(json.dumps(_CUES))
+    target = tmp_path / "clip.mp4"
+    options = ["--start", "1", "--end", "8", "--without", "fillers", "--transcript", given, "--json"]
+    done = run_command("cut", str(film), str(target), *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["warnings"] == []
+    assert result["subtitles"] == []
+    assert 0.7 <= result["removed_seconds"] <= 0.8
+    assert result["duration_seconds"] == pytest.approx(7 - result["removed_seconds"], abs=0.001)
+    times = [time for time, _ in read_clip(target).frames]
+    steps = {later - time for time, later in pairwise(times)}
+    assert max(steps) - min(steps) <= Fraction(1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "message"),
+    [
+        ("talk.en.vtt", "WEBVTT\n\n00:01.000 --> 00:05.000\nUm, this.\n", "does not have the times of words"),
+        ("talk.json", json.dumps(_CUES), "fillers of the language und are not known"),
+        ("talk.en.json", "[", "talk.en.json: The body is not JSON"),
+        ("talk.en.json", "[{}]", "talk.en.json: "),
+        ("talk.en.json", " " * (2 << 20) + "[]", "talk.en.json: the transcript has more than 2097152 bytes"),
+        ("talk.en.json", None, "'talk.en.json' is not a file or LANGUAGE:FILE"),
+    ],
+)
+@pytest.mark.typical(3)
+def test_transcript_that_cannot_time_words_is_named(
+    film: Path, tmp_path: Path, name: str, body: str | None, message: str
+) -> None:
+    if body is not None:
+        (tmp_path / name).write_text(body)
+    options = ["--start", "1", "--end", "2", "--without", "fillers", "--transcript", name]
+    done = run_command("cut", str(film), str(tmp_path / "clip.mp4"), *options, cwd=tmp_path)
+    assert message in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -916,16 +916,18 @@ class PageQuery(Query):
     )
 
 
+_Words = Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS), AfterValidator(_has_word)]
+_SYNTAX = '`"two words"` must follow each other; `bud*` is the beginning of a word.'
+
+
 class ListQuery(PageQuery):
     """Filters of clips and recordings. An item meets all of them."""
 
     status: Status | None = Field(default=None, description="Only those with this status.")
     created_after: Moment | None = Field(default=None, description="Only those created after this time.")
     created_before: Moment | None = Field(default=None, description="Only those created before this time.")
-    q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS), AfterValidator(_has_word)] | None = Field(
-        default=None,
-        description="All words, in any case, are in its label or name, its tags or its metadata. "
-        '`"two words"` must follow each other; `bud*` is the beginning of a word.',
+    q: _Words | None = Field(
+        default=None, description=f"All words, in any case, are in its name, its tags or its metadata. {_SYNTAX}"
     )
     tag: list[Tag] = Field(default=[], max_length=MAX_TAGS, description="A tag. May be repeated.")
     metadata: dict[MetadataName, Filter] = Field(
@@ -949,6 +951,11 @@ class ListRecordings(ListQuery):
 
 class ListClips(ListQuery):
     label: Filter | None = Field(default=None, description="Only those with exactly this label.")
+    q: _Words | None = Field(
+        default=None,
+        description="All words, in any case, are in its label, its tags, its metadata or what is said in it, in a "
+        f"transcript in any language. Those in which words are only said come last. {_SYNTAX}",
+    )
     sort: ClipSort = Field(default="-created_at", description=_SORT)
 
 

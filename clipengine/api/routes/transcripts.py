@@ -56,7 +56,7 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
 
 
 def json_cues(body: bytes) -> list[Cue]:
-    """Return the cues of a transcript in JSON, sorted by time. Raises RequestError."""
+    """Return the cues of a transcript in JSON, sorted by time. Raises RequestError with a pointer to each fault."""
     value = parse_json(body, members=MAX_CUES, tokens=_TOKENS)
     return check_cues(
         [

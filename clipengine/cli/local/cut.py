@@ -16,7 +16,7 @@ import click
 from clipengine.cli import output
 from clipengine.cli.local.children import LocalChildren
 from clipengine.cli.local.making import LocalClip, cut_once, read_facts
-from clipengine.cli.local.subtitles import LocalSubtitles, local_subtitles
+from clipengine.cli.local.subtitles import LocalSubtitles, local_subtitles, local_transcript
 from clipengine.cli.local.termination import end_by_exception
 from clipengine.cli.options import (
     Moment,
@@ -44,6 +44,7 @@ from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import Removable
 from clipengine.clips.request import GapMode, TimeRange
+from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
 from clipengine.recordings.names import slug
 from clipengine.recordings.playlist import VariantChoice
@@ -85,8 +86,14 @@ _Ranges = Sequence[tuple[Fraction, Fraction]]
     metavar="FILE|none|keep[:LANGUAGE]|burn[:LANGUAGE|:FILE]",
     callback=local_subtitles,
     help="A .vtt, .srt or .json file of SOURCE whose cues become a text track; may be repeated. talk.en.vtt is in "
-    "English, and .json may have the times of words. "
-    "burn:en or burn:FILE draws them into the picture. [default: keep]",
+    "English. burn:en or burn:FILE draws them into the picture. [default: keep]",
+)
+@click.option(
+    "--transcript",
+    metavar="[LANGUAGE:]FILE",
+    callback=local_transcript,
+    help="What is said in SOURCE, for --without and --snap sentence: a .json, .vtt or .srt file. Fillers need the "
+    "times of words, as `transcribe` writes them to .json. talk.en.json is in English.",
 )
 @caption_style_option
 @config_option
@@ -107,6 +114,7 @@ def cut(
     options: Output | None,
     subtitles: LocalSubtitles,
     caption_style: CaptionStyle | None,
+    transcript: TextTrack | None,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -145,7 +153,9 @@ def cut(
     make = partial(cut_once, settings, source, start_child=children.start)
     made = []
     for path, wanted in jobs:
-        clip = LocalClip(wanted, profile, render, options, subtitles, snap, without, gaps or "hold", chosen, times)
+        clip = LocalClip(
+            wanted, profile, render, options, subtitles, transcript, snap, without, gaps or "hold", chosen, times
+        )
         made.append((path, _cut(make, source, path, clip)))
         if not as_json:
             _show(*made[-1])

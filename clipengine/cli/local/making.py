@@ -51,6 +51,7 @@ class LocalClip:
     render: Render | None = None
     options: Output | None = None
     subtitles: LocalSubtitles = field(default_factory=LocalSubtitles)
+    transcript: TextTrack | None = None  # of SOURCE; it times the words, and is not in the clip
     snap: Snap | None = None
     without: tuple[Removable, ...] = ()
     gaps: GapMode = "hold"
@@ -113,7 +114,7 @@ def cut_once(
         probed = probe_local(store, opened, probe_job(encoding, cut_seconds=seconds), child, clip.variant)
         stack.enter_context(closing(probed.reader))
         encoder = _Encoder(child, probed.reader, on_progress)
-        texts = LocalTexts(clip.subtitles, clip.subtitles.choose(probed.texts), probed.texts)
+        texts = LocalTexts(clip.subtitles, clip.subtitles.choose(probed.texts), probed.texts, clip.transcript)
         _check_starts(clip, probed.facts)
         # It starts while the clip is cut, and is ready when the clip is.
         inspector = stack.enter_context(closing(start_child("inspector", sandbox=encoding.sandbox)))
@@ -166,10 +167,11 @@ class LocalTexts:
     subtitles: LocalSubtitles
     chosen: Sequence[TextTrack]
     embedded: Sequence[TextTrack]
+    transcript: TextTrack | None = None
 
     @property
     def sentences(self) -> Sequence[TextTrack]:
-        return self.chosen or self.embedded
+        return self.chosen or self.embedded if self.transcript is None else [self.transcript]
 
     def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
         return self.sentences[0].near(start, end).cues

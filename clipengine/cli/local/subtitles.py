@@ -1,4 +1,7 @@
-"""Option `--subtitles` of `clipengine cut`: which texts a clip gets, as tracks or drawn into its picture."""
+"""Options `--subtitles` and `--transcript` of `clipengine cut`.
+
+Subtitles are the texts that a clip gets, as tracks or drawn into its picture. A transcript times the words of SOURCE.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,9 @@ from pathlib import Path
 import click
 
 from clipengine.clips.options.caption_style import CaptionStyle
-from clipengine.clips.texts.cues import Cue, TextFormat
 from clipengine.clips.texts.subtitles import MAX_TEXT_TRACKS, SubtitleMode, TextTrack, numbered
 from clipengine.errors import InvalidTranscript, RequestError, TranscriptNotFound
 
-_KINDS: dict[str, TextFormat] = {".srt": "srt", ".json": "json"}  # others are read as WebVTT
 _MODES: tuple[SubtitleMode, ...] = ("keep", "burn", "none")
 
 
@@ -79,12 +80,25 @@ def _language(tag: str) -> str | None:
         raise click.BadParameter(f"{error.message}, and there is no such file") from None
 
 
+def local_transcript(ctx: click.Context, parameter: click.Parameter, value: str | None) -> TextTrack | None:
+    """Parse `talk.en.json` and `en:talk.json`. Raises InvalidTranscript with the name of the file."""
+    if value is None:
+        return None
+    tag, _, name = ("", "", value) if Path(value).is_file() else value.partition(":")
+    if not Path(name).is_file():
+        raise click.BadParameter(f"{value!r} is not a file or LANGUAGE:FILE")
+    return _read_file(Path(name), _language(tag))
+
+
 def _read_files(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
-    """Return the cues of WebVTT, SubRip and JSON files. Raises InvalidTranscript with the name of the file."""
+    """Return the cues of files. Raises InvalidTranscript with the name of the file."""
     if len(paths) > MAX_TEXT_TRACKS:
         raise InvalidTranscript(f"a clip has at most {MAX_TEXT_TRACKS} text tracks, not {len(paths)}")
-    if not paths:
-        return ()
+    return numbered(_read_file(path) for path in paths)
+
+
+def _read_file(path: Path, language: str | None = None) -> TextTrack:
+    """Return the cues of a WebVTT, SubRip or JSON file, in the language of its name unless one is given."""
     # Imported here, because most clips have no subtitles, and it imports slow modules.
     from clipengine.clips.texts.transcript_file import (
         MAX_TRANSCRIPT_BYTES,
@@ -93,21 +107,17 @@ def _read_files(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
         parse_transcript,
     )
 
-    tracks = []
-    for path in paths:
-        kind = _KINDS.get(path.suffix.lower(), "vtt")
-        try:
-            with path.open("rb") as file:
-                body = file.read(MAX_TRANSCRIPT_BYTES + 1)
-            cues = _json_cues(body) if kind == "json" else parse_transcript(body, kind)
-        except RequestError as error:
-            raise InvalidTranscript(f"{path}: {error.message}", errors=error.errors, hint=error.hint) from None
-        language = language_in_name(path.name)
-        tracks.append(TextTrack(language, alpha3_of(language), tuple(cues)))
-    return numbered(tracks)
+    with path.open("rb") as file:
+        body = file.read(MAX_TRANSCRIPT_BYTES + 1)
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".json" and len(body) <= MAX_TRANSCRIPT_BYTES:
+            from clipengine.api.routes.transcripts import json_cues
 
-
-def _json_cues(body: bytes) -> list[Cue]:
-    from clipengine.api.routes.transcripts import json_cues
-
-    return json_cues(body)
+            cues = json_cues(body)
+        else:
+            cues = parse_transcript(body, "srt" if suffix == ".srt" else "vtt")
+    except RequestError as error:
+        raise InvalidTranscript(f"{path}: {error.message}", errors=error.errors, hint=error.hint) from None
+    language = language or language_in_name(path.name)
+    return TextTrack(language, alpha3_of(language), tuple(cues))

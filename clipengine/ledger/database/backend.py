@@ -36,13 +36,20 @@ Location = Path | PostgresLocation  # an SQLite file, or a PostgreSQL database
 
 
 class WordIndex(Protocol):
-    """Full-text index over the column `words` of a table with an integer key. `tables` contains that table as `c`."""
+    """Full-text index over a column of a table with an integer key. `tables` contains that table as `c`.
+
+    `match` and `differs`, its opposite, have the result of `query` as their parameter.
+    """
 
     tables: str
     key: str
-    match: str  # with the result of `query` as its parameter
+    match: str
+    differs: str  # needs no other table than `c`
 
     def create(self, run: Run) -> None: ...
+
+    def follow_updates(self, run: Run) -> None:
+        """Keep the index true when rows are updated, not only when they are added and deleted."""
 
     def query(self, phrases: Sequence[Phrase]) -> str: ...
 
@@ -62,8 +69,8 @@ class Backend(Protocol):
     busy_hint: str
     key_hint: str | None  # for an error about a missing secrets key
 
-    def word_index(self, table: str, key: str) -> WordIndex:
-        """Return the index of the column `words` of a table with this integer key."""
+    def word_index(self, table: str, key: str, column: str = "words") -> WordIndex:
+        """Return the index of a column of words of a table with this integer key."""
 
     def dialect(self, sql: str) -> str:
         """Translate SQLite's SQL, with `?` for each parameter."""

@@ -527,7 +527,20 @@ def migration_47(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN without TEXT")
 
 
-def migration_52(database: Database) -> None:
+def migration_48(database: Database) -> None:
+    """Add what is said in clips to their documents, and let words of documents be updated.
+
+    The engines read what is said, beside their other work. The documents that an older engine writes are without it.
+    """
+    database.run("ALTER TABLE clip_documents ADD COLUMN said TEXT")
+    database.run("CREATE INDEX clip_documents_unread ON clip_documents (document_id) WHERE said IS NULL")
+    database.run("CREATE INDEX clips_of_parts ON clips (clip_id) WHERE parts IS NOT NULL")
+    database.backend.word_index("clip_documents", "document_id", "said").create(database.run)
+    for table, column in (("clip_documents", "said"), ("clip_documents", "words"), ("recording_documents", "words")):
+        database.backend.word_index(table, "document_id", column).follow_updates(database.run)
+
+
+def migration_49(database: Database) -> None:
     """Store how subtitles are drawn into the picture of a clip."""
     database.run("ALTER TABLE clips ADD COLUMN caption_style TEXT")
 
@@ -577,7 +590,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_45,
     migration_46,
     migration_47,
-    migration_52,
+    migration_48,
+    migration_49,
 )
 
 

@@ -214,8 +214,8 @@ class Postgres:
         self._sender = f"{time.time_ns():x}{threading.get_ident():x}"
         self._stopped = threading.Event()
 
-    def word_index(self, table: str, key: str) -> WordIndex:
-        return Tsvector(table, key)
+    def word_index(self, table: str, key: str, column: str = "words") -> WordIndex:
+        return Tsvector(table, key, column)
 
     def dialect(self, sql: str) -> str:
         return _to_postgres(sql)

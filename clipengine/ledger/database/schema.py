@@ -279,6 +279,7 @@ class ClipDocumentRow(Model):
     document_id = AutoField()
     clip_id = TextField()
     words = TextField()
+    said = TextField(null=True)  # the words of its ranges, then `words`; empty without any, null until they are read
 
     class Meta:
         table_name = "clip_documents"

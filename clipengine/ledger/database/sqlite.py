@@ -122,8 +122,8 @@ class Sqlite:
         self._connections = _Connections(path, busy_seconds)
         self.connections: peewee.Database = self._connections
 
-    def word_index(self, table: str, key: str) -> WordIndex:
-        return Fts5(table, key)
+    def word_index(self, table: str, key: str, column: str = "words") -> WordIndex:
+        return Fts5(table, key, column)
 
     def dialect(self, sql: str) -> str:
         return sql

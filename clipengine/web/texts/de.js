@@ -471,7 +471,7 @@ export default {
   "By label": "Nach Bezeichnung",
   "Longest first": "Längste zuerst",
   "Largest first": "Größte zuerst",
-  "Search clips by label, tags and metadata": "Clips nach Bezeichnung, Schlagwörtern und Metadaten durchsuchen",
+  "Search clips by label, tags, metadata and what is said": "Clips nach Bezeichnung, Schlagwörtern, Metadaten und Gesagtem durchsuchen",
   "Download ZIP": "ZIP herunterladen",
   "No clips yet": "Noch keine Clips",
   "Open a recording, select a range and press Enter.": "Eine Aufnahme öffnen, einen Zeitbereich auswählen und die Eingabetaste drücken.",

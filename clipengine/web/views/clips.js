@@ -38,7 +38,7 @@ export function showClips(main, params, signal) {
     sorts: SORTS,
     params,
     placeholder: t("Search clips"),
-    label: t("Search clips by label, tags and metadata"),
+    label: t("Search clips by label, tags, metadata and what is said"),
     opens: ".clip-row .poster:enabled",
     onchange: () => clips.reload(),
   });

@@ -25,6 +25,7 @@ class Cleanup:
         self._keep_clips_ms = retention.keep_clips_ms
         self._keep_events_ms = retention.keep_events_ms
         self._running = threading.Lock()
+        self._reading = threading.Lock()
         self._stopped = threading.Event()
         self._due_at = 0.0
 
@@ -57,8 +58,26 @@ class Cleanup:
         if rows:
             log.info("the words of %d rows of an older version were indexed", rows)
 
+    def is_speech_unread(self) -> bool:
+        """Return True if what is said in some clips is not indexed yet, and no thread of this engine does it."""
+        return not self._reading.locked() and self._ledger.spoken.is_unread()
+
+    def read_speech(self) -> None:
+        """Index what is said in new clips, and in those of recordings with new transcripts.
+
+        Returns at once if another thread of this engine does it.
+        """
+        if not self._reading.acquire(blocking=False):
+            return
+        try:
+            for _ in self._ledger.spoken.read():
+                if self._stopped.wait(_PAUSE_SECONDS):
+                    break
+        finally:
+            self._reading.release()
+
     def stop(self) -> None:
-        """End `run` and `index_missing` after their current batch."""
+        """End `run` and the indexing after their current batch."""
         self._stopped.set()
 
     def _drain(self, delete_batch: Callable[[], int]) -> int:
