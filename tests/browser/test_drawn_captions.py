@@ -119,8 +119,8 @@ def test_look_stores_the_style_and_the_clip_has_it(
         page.keyboard.press("Shift+C")
         page.get_by_role("tab", name="Look").click()
         page.get_by_role("button", name="Box", exact=True).click()
-        page.get_by_label("Text", exact=True).select_option("Large")
-        page.get_by_label("Height", exact=True).select_option("In the middle")
+        page.get_by_role("combobox", name="Text").select_option("Large")
+        page.get_by_role("combobox", name="Height").select_option("In the middle")
         judge(page, "look")
         style = {"name": "box", "size": 0.08, "height": 0.4, "speaker": False}
         stored = {"mode": "burn", "language": "en", "style": style}

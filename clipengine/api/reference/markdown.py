@@ -58,7 +58,7 @@ The examples take the key from `KEY` and ids from variables such as `CLIP_ID`. I
 _INTRODUCTIONS = {"keys": "[Replace a key](../api.md#replace-a-key) has the steps for a change without an outage.\n"}
 # Ends of the names of schemas that are described as objects.
 _SHOWN: tuple[str, ...] = ("Object", "Result", "ResultPart", "ClipPart", "BatchedClip", "ClipSubtitles", "SnappedCut")
-_SHOWN += ("SubtitlesOfClip", "Output", "Snap", "Caption", "TranscriptCue")
+_SHOWN += ("SubtitlesOfClip", "CaptionStyle", "Output", "Snap", "Caption", "TranscriptCue")
 
 
 def reference(openapi: Mapping[str, Any]) -> dict[str, str]:

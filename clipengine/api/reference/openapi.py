@@ -64,6 +64,7 @@ _TAGS = {
     "search": "Search in all transcripts.",
     "transcriptions": "Jobs that make the transcript of a recording.",
     "profiles": "Profiles of the settings.",
+    "watermarks": "Watermarks of the settings.",
     "webhooks": "Endpoints for events.",
     "deliveries": "Attempts to send an event to an endpoint.",
     "events": "A stream of events.",

@@ -34,5 +34,5 @@ SILENCES = ReadJob("silences", 900, 1, "snap:read_silences")
 JUMP = ReadJob("jump", 300, 2, "snap:read_jump")
 PROXY = ReadJob("proxy", 120, 2, "previews.proxy:read_segment")
 SPEECH = ReadJob("speech", 3600, 1, "audio.speech:read_speech")  # of transcriptions, which have their own queue
-CAPTIONS = ReadJob("captions", 60, 1, "previews.captions:read_captions", "burner")
+CAPTIONS = ReadJob("captions", 120, 1, "previews.captions:read_captions", "burner")
 READ_JOBS = (FRAME, TIMES, FILMSTRIP, WAVEFORM, PLAN, MOMENTS, SILENCES, JUMP, PROXY, SPEECH, CAPTIONS)

@@ -83,7 +83,7 @@ export class CropFrame {
     this.asked = asked;
     try {
       const framing = await post(this.path, {output: picture}, {signal: this.signal});
-      if (asked !== this.asked) return;
+      if (asked !== JSON.stringify(this.look.framed)) return; // it was moved meanwhile
       const {recording, region, inner} = framing;
       const part = {
         x: region.x / recording.width,

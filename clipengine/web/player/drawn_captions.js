@@ -14,6 +14,7 @@ const SPAN_SECONDS = 20; // of one request
 const AHEAD_SECONDS = 5; // the next span is requested so long before it is shown
 const ASK_MS = 120; // after the last movement
 const MAX_SPANS = 10;
+const RETRY_MS = 5000; // after an error of a busy server
 
 export class DrawnCaptions {
   /** @param {{recording: ReadyRecording, look: Look, player: Player, signal: AbortSignal}} options */
@@ -70,6 +71,13 @@ export class DrawnCaptions {
     return this.player.playing && soon - at < AHEAD_SECONDS && soon < this.duration && !this.spanAt(soon) ? soon : null;
   }
 
+  /** @param {string} place */
+  retry(place) {
+    if (this.signal.aborted || this.failed !== place) return;
+    this.failed = "";
+    this.draw();
+  }
+
   async ask() {
     const {caption} = this.look;
     const at = this.wanted;
@@ -85,7 +93,8 @@ export class DrawnCaptions {
       if (asked === this.style) this.spans = [...this.spans.slice(1 - MAX_SPANS), spanOf(found)];
     } catch (error) {
       this.failed = place;
-      toastError(error);
+      if (error.retryable) setTimeout(() => this.retry(place), RETRY_MS);
+      else toastError(error);
     }
     this.asking = false;
     if (!this.signal.aborted) this.draw();
