@@ -38,6 +38,37 @@ def spoken(server: RunningServer, film: Film) -> Recording:
     return recording
 
 
+@pytest.mark.exhaustive
+def test_sentence_is_edited_and_the_transcript_downloaded(browser: Any, server: RunningServer, film: Film) -> None:
+    client = server.client()
+    recording = client.recordings.wait(client.recordings.upload(film.path, name="edited.mp4").recording_id)
+    words = [[0.4, 0.8, "Good"], [0.8, 1.2, "mourning."]]
+    cues = [
+        {"start_seconds": 0.4, "end_seconds": 1.2, "text": "Good mourning.", "words": words},
+        {"start_seconds": 1.4, "end_seconds": 2.2, "text": "Kept", "words": [[1.4, 2.2, "Kept"]]},
+    ]
+    client.transcripts.put(recording.recording_id, "en", cues)
+    with studio(browser, server, recording) as page:
+        page.get_by_text("Good mourning.").wait_for()
+        page.keyboard.press("t")
+        page.keyboard.press("F2")
+        field = page.get_by_role("textbox", name="Text of the sentence")
+        field.fill("Good morning.")
+        field.press("Enter")
+        page.locator(".cues p", has_text="Good morning.").wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download VTT").click()
+        assert "Good morning." in Path(download.value.path()).read_text()
+        assert download.value.suggested_filename == "transcript.en.vtt"
+        client.transcripts.put(recording.recording_id, "en", [cues[0]])  # by somebody else
+        page.locator(".cues p", has_text="Kept").hover()
+        page.get_by_role("button", name="Edit this sentence").click()
+        field.fill("Lost")
+        field.press("Enter")
+        page.get_by_text("The transcript was changed meanwhile").wait_for()
+    assert [each.text for each in client.transcripts.get(recording.recording_id, "en")] == ["Good mourning."]
+
+
 def test_transcript_follows_playback_and_selects_by_text(
     browser: Any, server: RunningServer, spoken: Recording, judge: Judge
 ) -> None:

@@ -14,6 +14,7 @@ const ICONS = {
   clock: "M8 1.8a6.2 6.2 0 1 1 0 12.4A6.2 6.2 0 0 1 8 1.8zM8 4.5V8l2.5 1.8",
   copy: "M6 6h7v7H6zM3 10V3h7",
   down: "M8 2.5v8M4.5 7.5 8 11l3.5-3.5M3 13.5h10",
+  pencil: "M3 13l.8-3L11 2.8 13.2 5 6 12.2zM9.6 4.2l2.2 2.2",
   document: "M4 2h5l3 3v9H4zM9 2v3h3M6 8.5h4M6 11h4",
   film: "M2.5 3.5h11v9h-11zM5.5 3.5v9M10.5 3.5v9M2.5 8h3M10.5 8h3",
   filter: "M2.5 4h11M4.5 8h7M6.5 12h3",

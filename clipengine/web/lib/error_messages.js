@@ -21,6 +21,8 @@ const MESSAGES = {
   unreachable: t("Check that the server is running. The page continues when it is back."), // by the page itself, as the next ones
   upload_interrupted: t("The connection to the server was lost."),
   empty_file: t("This file is empty, so there is nothing to upload."),
+  empty_text: t("Give a text."),
+  transcript_changed: t("The transcript was changed meanwhile: load the page again."),
 };
 
 /**

@@ -1,7 +1,8 @@
 // The transcript of a recording: it follows playback, is searched, and selected text selects its range.
 
-import {get, query} from "../lib/api.js";
+import {ApiError, get, query, request} from "../lib/api.js";
 import {addArrowNavigation, announce, debounce, find, findAll, h, icon, iconButton, setText, targetOf} from "../lib/dom.js";
+import {editInPlace} from "../lib/edit_in_place.js";
 import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
 import {plural, t} from "../lib/texts.js";
@@ -29,6 +30,8 @@ const READING_MS = 4000; // after the last scroll by hand, before the text follo
 const SEARCH_MS = 250;
 const HITS = 100; // of a page of results
 const SAME_SECONDS = 0.001;
+const MAX_TEXT = 2000; // characters of a sentence
+const EXPORTS = ["vtt", "srt", "txt"];
 
 export class Transcript {
   /**
@@ -41,6 +44,8 @@ export class Transcript {
     this.onselect = onselect;
     this.onadd = onadd;
     this.add = iconButton("plus", t("Add this sentence to the segments"), () => this.addSentence(), {class: "add-sentence", tabindex: "-1"});
+    this.edit = iconButton("pencil", t("Edit this sentence (F2)"), () => this.editRow(this.edit.closest("li")), {class: "edit-sentence", tabindex: "-1"});
+    this.exports = h("p", {class: "row exports small"});
     this.onloaded = onloaded;
     /** @type {number | null} whose sentence is selected when the text is there */
     this.wanted = null;
@@ -83,6 +88,7 @@ export class Transcript {
       {class: "transcript"},
       h("div", {class: "row tools"}, h("div", {class: "search grow"}, icon("search"), this.search, h("kbd", {"aria-hidden": "true"}, "/")), languages),
       moments.node,
+      this.exports,
       h("div", {class: "row found"}, this.status, this.more),
       this.hits,
       this.list,
@@ -110,9 +116,15 @@ export class Transcript {
     }
     this.list.addEventListener("pointerover", (event) => {
       const text = targetOf(event).closest("p");
-      if (text && event.pointerType === "mouse") text.after(this.add);
+      if (text && event.pointerType === "mouse") text.after(this.add, this.edit);
     });
-    this.list.addEventListener("pointerleave", () => this.add.remove());
+    this.list.addEventListener("pointerleave", () => {
+      this.add.remove();
+      this.edit.remove();
+    });
+    this.list.addEventListener("keydown", (event) => {
+      if (event.key === "F2" && targetOf(event).matches("button.time")) this.editRow(targetOf(event).closest("li"));
+    });
     this.list.addEventListener("dblclick", (event) => {
       const row = targetOf(event).closest("p")?.closest("li");
       const cue = row && this.cueOf.get(row);
@@ -152,6 +164,15 @@ export class Transcript {
   async load() {
     const {language} = this;
     this.list.setAttribute("aria-busy", "true");
+    this.exports.replaceChildren(
+      ...EXPORTS.map((format) =>
+        h(
+          "a",
+          {href: query(`${this.base}/${language}`, {format}), download: `transcript.${language}.${format}`},
+          t("Download {format}", {format: format.toUpperCase()}),
+        ),
+      ),
+    );
     try {
       const cues = /** @type {Cue[]} */ (await get(query(`${this.base}/${language}`, {format: "json"}), {signal: this.signal}));
       if (language === this.language) this.show(cues);
@@ -302,6 +323,38 @@ export class Transcript {
     const row = this.add.closest("li");
     const cue = row && this.cueOf.get(row);
     if (cue) this.onadd(cue, nameOf([cue]));
+  }
+
+  /** @param {HTMLElement | null} row of a sentence, whose text is edited in place */
+  editRow(row) {
+    const cue = row && this.cueOf.get(row);
+    const text = row?.querySelector("p");
+    const restore = row?.querySelector("button");
+    if (!cue || !text || !restore) return;
+    const value = cue.text.replaceAll("\n", " ");
+    /** @param {string} changed */
+    const save = async (changed) => {
+      await this.saveText(cue, changed);
+      setText(text, changed);
+    };
+    editInPlace(text, {value, label: t("Text of the sentence"), maxlength: MAX_TEXT, restore, save});
+  }
+
+  /**
+   * Store the new text of a sentence in the transcript as it is now. The times of its words are not those of the new ones.
+   *
+   * @param {Cue} cue
+   * @param {string} text
+   */
+  async saveText(cue, text) {
+    if (!text) throw new ApiError(400, {code: "empty_text"});
+    const path = /** @type {const} */ (`${this.base}/${this.language}`);
+    const cues = /** @type {Cue[]} */ (await get(query(path, {format: "json"})));
+    const at = cues.findIndex((each) => each.start_seconds === cue.start_seconds && each.end_seconds === cue.end_seconds && each.text === cue.text);
+    if (at < 0) throw new ApiError(409, {code: "transcript_changed"});
+    await request("PUT", path, {body: cues.map((each, number) => (number === at ? {...each, text, words: []} : each))});
+    cue.text = text;
+    this.onloaded(this.cues);
   }
 
   /** @param {Cue[]} cues that follow each other */

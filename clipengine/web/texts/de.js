@@ -41,6 +41,11 @@ export default {
 
   // the recording view and the lists
   "Add this sentence to the segments": "Diesen Satz zu den Segmenten hinzufügen",
+  "Edit this sentence (F2)": "Diesen Satz ändern (F2)",
+  "Text of the sentence": "Text des Satzes",
+  "Give a text.": "Geben Sie einen Text ein.",
+  "The transcript was changed meanwhile: load the page again.": "Das Transkript wurde inzwischen geändert: Laden Sie die Seite neu.",
+  "Download {format}": "{format} herunterladen",
   "Shape of the clip": "Form des Clips",
   "Account {name}: language, theme, documents, sign out": "Konto {name}: Sprache, Design, Hilfe, Abmelden",
   "Today": "Heute",
@@ -113,7 +118,7 @@ export default {
   "Details of the file": "Einzelheiten der Datei",
   "Side panel ( ] )": "Seitenleiste ( ] )",
   "{name} was not added.": "{name} wurde nicht hinzugefügt.",
-  "A transcript is a file in WebVTT (.vtt) or SubRip (.srt).": "Ein Transkript ist eine Datei in WebVTT (.vtt) oder SubRip (.srt).",
+  "A transcript is a file in WebVTT (.vtt), SubRip (.srt) or JSON (.json).": "Ein Transkript ist eine Datei in WebVTT (.vtt), SubRip (.srt) oder JSON (.json).",
   "Add {name}": "{name} hinzufügen",
   "Add transcript": "Transkript hinzufügen",
   "Drop a VTT or SRT to add it as the transcript": "VTT oder SRT ablegen, um es als Transkript hinzuzufügen",

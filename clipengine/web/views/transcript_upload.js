@@ -8,8 +8,8 @@ import {asyncHandler, errorText, openDialog, toast} from "../lib/ui.js";
 import {acceptDrops} from "./uploads.js";
 
 const COMMON = ["ar", "cs", "da", "de", "en", "es", "fi", "fr", "hi", "it", "ja", "ko", "nl", "no", "pl", "pt", "ru", "sv", "tr", "uk", "zh"];
-const SUFFIX = /\.(?:([a-z]{2,3}(?:-[a-z0-9]{2,8})*)\.)?(vtt|srt)$/i; // as in "talk.en.vtt"
-const TYPES = {vtt: "text/vtt", srt: "application/x-subrip"};
+const SUFFIX = /\.(?:([a-z]{2,3}(?:-[a-z0-9]{2,8})*)\.)?(vtt|srt|json)$/i; // as in "talk.en.vtt"
+const TYPES = {vtt: "text/vtt", srt: "application/x-subrip", json: "application/json"};
 
 /**
  * Ask for the language of a transcript's file and store it. `ondone()` is called when it is stored.
@@ -21,7 +21,7 @@ const TYPES = {vtt: "text/vtt", srt: "application/x-subrip"};
 function addTranscript(recording, file, ondone) {
   const [, found, kind] = SUFFIX.exec(file.name) ?? [];
   if (!kind) {
-    toast(t("{name} was not added.", {name: file.name}), t("A transcript is a file in WebVTT (.vtt) or SubRip (.srt)."), {bad: true});
+    toast(t("{name} was not added.", {name: file.name}), t("A transcript is a file in WebVTT (.vtt), SubRip (.srt) or JSON (.json)."), {bad: true});
     return;
   }
   const guess = found?.toLowerCase() || language;
@@ -70,7 +70,7 @@ export function acceptTranscripts(recording, signal, ondone) {
  * @param {() => unknown} ondone
  */
 export function noTranscript(recording, ondone) {
-  const field = h("input", {type: "file", hidden: true, accept: ".vtt,.srt"});
+  const field = h("input", {type: "file", hidden: true, accept: ".vtt,.srt,.json"});
   field.addEventListener("change", () => {
     const file = field.files?.[0];
     field.value = "";
