@@ -545,6 +545,7 @@ def _decoded(path: Path) -> Iterator[tuple[Fraction, bytes]]:
                 yield frame.pts * Fraction(stream.time_base or 1), planes(frame)
 
 
+@pytest.mark.exhaustive
 def test_plan_reads_only_the_first_packets_of_a_long_gop(shelf: Shelf) -> None:
     """Whether all of a GOP can be copied is known when it is copied."""
     film = shelf.get("mp4_gop_10s")
