@@ -55,7 +55,7 @@ class PacketCopier:
         self._threads = threads
         self._full_proof = full_proof
         self._reordering = Reordering()  # of the copied packets
-        self._audio = AudioDecoder(seeker)
+        self._audio = AudioDecoder(seeker, cut.end)
         self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
         self._ahead: deque[TimedPacket] = deque()  # packets that were read before the head is decoded
         self._leading: list[TimedPacket] = []  # those after the first copied one that are decoded for the head
