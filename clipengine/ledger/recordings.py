@@ -398,6 +398,17 @@ class Recordings:
             self._database.record_change("recording", id)
             return self.get(id)
 
+    def set_left_out(self, id: str, count: int) -> bool:
+        """Store the number of files that the recording of a folder lacks. Return True if it was another one."""
+        with self._database.transaction(ordered=False):
+            row = self._database.by_key(RecordingRow, id, lock=True)
+            if row is None or row["pieces"] is None or row["pieces"].get("left_out", 0) == count:
+                return False
+            pieces = {**row["pieces"], "left_out": count}
+            self._database.change(RecordingRow.update(pieces=pieces).where(RecordingRow.recording_id == id))
+            self._database.record_change("recording", id)
+            return True
+
     def delete(self, id: str) -> Recording:
         """Delete the recording and its ended clips; the objects stay in the store.
 

@@ -203,3 +203,11 @@ def test_file_that_was_closed_becomes_a_recording_of_one_file(ledger: Ledger) ->
     assert ledger.clips.get(clip.clip_id).step == "queued"
     assert ledger.recordings.register("live/a.mkv", etag="e2", size=77)[0].recording_id == id
     assert ledger.recordings.register("live/a.mkv", etag="e3", size=78)[0].recording_id != id
+
+
+def test_files_that_are_left_out_are_counted_once(ledger: Ledger) -> None:
+    id = written(ledger)
+    assert ledger.recordings.set_left_out(id, 2)
+    assert not ledger.recordings.set_left_out(id, 2)
+    assert (ledger.recordings.get(id).pieces or {})["left_out"] == 2
+    assert not ledger.recordings.set_left_out("rec_none", 1)

@@ -40,6 +40,7 @@ from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
 from clipengine.work.jobs.piece_probe import ProbedPieces, read_file_facts, read_folder_facts, read_piece_facts
 from clipengine.work.jobs.sidecars import Sidecars
+from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.worker import JobContext, Jobs, Retry
@@ -103,7 +104,11 @@ class Prober(Jobs[Probe]):
     def run(self, item: Probe) -> None:
         """Probe the recording, read its sidecars, and store its facts."""
         if item.recording.folder is not None:
-            self._store_pieces(item, self._read_folder(item.recording))
+            found = self._read_folder(item.recording)
+            self._store_pieces(item, found)
+            if found.growth is None:
+                source = FolderSource.from_object(item.recording.folder)
+                report_left_out(self._store, self._ledger.recordings, item.recording.recording_id, source)
             return
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):

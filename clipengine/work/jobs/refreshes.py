@@ -61,6 +61,7 @@ from clipengine.work.jobs.piece_probe import (
     with_sizes,
 )
 from clipengine.work.jobs.piece_texts import read_texts
+from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
@@ -213,6 +214,7 @@ class Refresher(Jobs[Refresh]):
         elif ended:
             self._save(partial(self._ledger.live.complete, item, added))
             self._log_end(item, added.facts)
+            report_left_out(self._store, self._ledger.recordings, item.recording.recording_id, source)
         else:
             self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
 
