@@ -58,9 +58,9 @@ class RecordingCalls(Generic[R]):
     ) -> Steps[R]:
         """Register an object of the store. Registering an unchanged object again returns the same recording.
 
-        `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`. A playlist that is
-        `live` may still be written: its recording has the status "recording" until it ends. `started_at` is for
-        a file that does not state it; recordings of one camera have the same `series`.
+        `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`. A playlist, or a
+        file, that is `live` may still be written: its recording has the status "recording" until it ends. `started_at`
+        is for a file that does not state it; recordings of one camera have the same `series`.
         """
         given = {
             "variant": variant and dict(variant),

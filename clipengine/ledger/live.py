@@ -18,11 +18,12 @@ from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import safe_seconds
-from clipengine.ledger.recordings import Recordings, as_recording, times_of
+from clipengine.ledger.recordings import Recordings, as_recording, probed_columns, times_of
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import Growth, unread
 from clipengine.recordings.pieces import PieceIndex, continued_etag
+from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import now_ms
 
 _OVERDUE_MS = 10_000  # after which another engine does a refresh
@@ -51,6 +52,17 @@ class Added:
     growth: Growth
     facts: SourceFacts
     clock: Clock | None = None
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What the probe of a file has found that is written no more."""
+
+    facts: SourceFacts
+    etag: str
+    size: int
+    digest: str | None
+    seek_index: SeekIndex | None
 
 
 class Live:
@@ -125,6 +137,21 @@ class Live:
             if not self._database.change(LiveRow.delete().where(held)):
                 return False
             self._add(refresh, added, safe_seconds=None, live=False, completed_at=now_ms())
+            self._clips.queue_reached(id)
+            self._recordings.record_end(id)
+            return True
+
+    def close(self, refresh: Refresh, closed: Closed) -> bool:
+        """Set the recording of a file `complete`, as if it had been registered now. Return False for a lost claim."""
+        id = refresh.recording.recording_id
+        with self._locked(refresh):
+            held = self._leases.held([id], fence=refresh.lease, owner=refresh.owner)
+            if not self._database.change(LiveRow.delete().where(held)):
+                return False
+            self._recordings.pieces.remove(id)
+            self._recordings.put_seek_index(id, closed.seek_index)
+            found = probed_columns(closed.facts, etag=closed.etag, size=closed.size, digest=closed.digest)
+            self._update(refresh, {**found, "safe_seconds": None, "live": False, "completed_at": now_ms()})
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
             return True

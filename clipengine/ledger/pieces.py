@@ -35,6 +35,11 @@ class Pieces:
         for first in range(0, len(rows), _ROWS_AT_ONCE):
             self._database.insert(PiecePageRow.insert_many(rows[first : first + _ROWS_AT_ONCE]))
 
+    def remove(self, recording_id: str) -> None:
+        """Delete the index of a recording. Call it in a transaction."""
+        for row in (PieceIndexRow, PiecePageRow):
+            self._database.change(row.delete().where(row.recording_id == recording_id))
+
     def end(self, recording_id: str) -> PieceIndex:
         """Return the index of a recording with the last piece of each track only. Raises RecordingNotFound."""
         return unpack_end(*self._end(recording_id))

@@ -101,9 +101,9 @@ class Recordings:
         """Return the recording of this object, and True if it is new. A new one gets `recording_id` or a new id.
 
         An existing recording of the same path and ETag is returned, but one that has failed only without
-        `retry_failed`; what describes a new one is then ignored. That of a playlist, which is rewritten with each
-        segment, is found by its path alone, and by the `variant` if one is asked for; that of a `folder` by its source.
-        A `live` one may still be written: it has another ETag at any time.
+        `retry_failed`; what describes a new one is then ignored. That of a file that is still written is found by its
+        path, and so is that of a playlist, which is rewritten with each segment, also by the `variant` if one is asked
+        for; that of a `folder` is found by its source. A `live` one may still be written.
         """
         now = now_ms()
         with self._database.transaction(ordered=False):
@@ -112,7 +112,7 @@ class Recordings:
             if folder is not None:
                 known = known.where(RecordingRow.folder == folder)
             elif not is_playlist(bucket_path):
-                known = known.where(RecordingRow.etag == etag)
+                known = known.where((RecordingRow.etag == etag) | RecordingRow.live)
             elif variant is not None:
                 known = known.where(RecordingRow.variant == variant)
             first = known.order_by(RecordingRow.created_at).limit(1)
@@ -181,7 +181,7 @@ class Recordings:
         return None if row is None else as_recording(row)
 
     def written(self, bucket_path: str) -> Recording | None:
-        """Return the recording of this playlist that is still written, or None."""
+        """Return the recording of this playlist or file that is still written, or None."""
         of_path = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path, _has_status("recording"))
         row = self._database.row(of_path.order_by(RecordingRow.created_at.desc()).limit(1))
         return None if row is None else as_recording(row)
@@ -294,22 +294,12 @@ class Recordings:
 
         Return False if the lease was lost.
         """
-        found: dict[str, Any] = {
-            "state": "complete",
-            "facts": facts.model_dump(mode="json"),
-            "duration_seconds": float(facts.duration),
-            "etag": etag,
-            "file_size_bytes": size,
-            "digest": digest,
-            "pieces": pieces and asdict(pieces.counts),
-            "gaps": pieces and [gap.to_object() for gap in pieces.gaps],
-            "found_clock": clock and clock.to_object(),
-        }
+        found = probed_columns(facts, etag=etag, size=size, digest=digest, pieces=pieces, clock=clock)
+        found["state"] = "complete"
         found |= times_of(replace(probe.recording, facts=facts, found_clock=found["found_clock"]))
         with self._database.transaction(ordered=False):
-            if seek_index is not None and self._is_held(probe):
-                columns = seek_index.model_dump(mode="json")
-                self._database.insert(LandmarksRow.insert(recording_id=probe.recording.recording_id, landmarks=columns))
+            if self._is_held(probe):
+                self.put_seek_index(probe.recording.recording_id, seek_index)
             if pieces is not None and self._is_held(probe):
                 self.pieces.put(probe.recording.recording_id, pieces)
             if growth is None:
@@ -317,6 +307,12 @@ class Recordings:
             if self._is_held(probe):
                 self._database.insert(LiveRow.insert(new_live(probe.recording.recording_id, growth)))
             return self._end(probe, found | {"safe_seconds": safe_seconds(growth), "revision": 1}, is_written=True)
+
+    def put_seek_index(self, id: str, seek_index: SeekIndex | None) -> None:
+        """Store the seek index of a recording, if it has one. Call it in a transaction, once."""
+        if seek_index is not None:
+            columns = seek_index.model_dump(mode="json")
+            self._database.insert(LandmarksRow.insert(recording_id=id, landmarks=columns))
 
     def seek_index(self, id: str) -> SeekIndex | None:
         """Return the seek index that the probe has stored, or None."""
@@ -402,6 +398,17 @@ class Recordings:
             self._database.record_change("recording", id)
             return self.get(id)
 
+    def set_left_out(self, id: str, count: int) -> bool:
+        """Store the number of files that the recording of a folder lacks. Return True if it was another one."""
+        with self._database.transaction(ordered=False):
+            row = self._database.by_key(RecordingRow, id, lock=True)
+            if row is None or row["pieces"] is None or row["pieces"].get("left_out", 0) == count:
+                return False
+            pieces = {**row["pieces"], "left_out": count}
+            self._database.change(RecordingRow.update(pieces=pieces).where(RecordingRow.recording_id == id))
+            self._database.record_change("recording", id)
+            return True
+
     def delete(self, id: str) -> Recording:
         """Delete the recording and its ended clips; the objects stay in the store.
 
@@ -445,6 +452,28 @@ class Recordings:
         if row is None:
             raise RecordingNotFound.of(id)
         return row
+
+
+def probed_columns(
+    facts: SourceFacts,
+    *,
+    etag: str,
+    size: int,
+    digest: str | None = None,
+    pieces: PieceIndex | None = None,
+    clock: Clock | None = None,
+) -> dict[str, Any]:
+    """Return the columns of what a probe has found."""
+    return {
+        "facts": facts.model_dump(mode="json"),
+        "duration_seconds": float(facts.duration),
+        "etag": etag,
+        "file_size_bytes": size,
+        "digest": digest,
+        "pieces": pieces and asdict(pieces.counts),
+        "gaps": pieces and [gap.to_object() for gap in pieces.gaps],
+        "found_clock": clock and clock.to_object(),
+    }
 
 
 def times_of(recording: Recording) -> dict[str, int | None]:

@@ -26,13 +26,13 @@ from clipengine.media.input.container import (
     video_stream,
 )
 from clipengine.media.input.id3_clock import id3_clock
-from clipengine.media.input.mp4_boxes import boxes
 from clipengine.media.input.packet_timestamps import PacketTimestamps
 from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.tail import seek_to_tail
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.probe import ProbeResult, probe
+from clipengine.recordings.containers import boxes
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.folder_placing import Mark
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedPiece, PlacedRun
@@ -194,14 +194,16 @@ def _extent(
         streams = [*([video] if video is not None else []), *audio_streams(container)]
         keep_only(container, streams)
         stamps = PacketTimestamps(id3_clock(container))
-        packets = _read(container, streams, reader, skips=skips)
+        packets = filter(pieces.has, _read(container, streams, reader, skips=skips))
         for packet in _ends_of(packets) if ends_only else packets:
             found = stamps.of(packet)
             if found is None or not is_presented(packet):
                 continue
             is_video = isinstance(packet.stream, VideoStream)
             duration = (packet.duration or 0) * as_fraction(packet.time_base)
-            until = found[1] if is_video else found[0] + duration
+            # The last frame of MPEG-TS that is still written may lack its end, and is not always marked as corrupt.
+            may_be_cut = packet.is_corrupt or container.format.name == "mpegts"
+            until = found[1] if is_video else found[0] + (0 if may_be_cut else duration)
             arrived[packet.stream_index] = max(until, arrived.get(packet.stream_index, until))
             starts[is_video] = min(found[0], starts.get(is_video, found[0]))
             ends[is_video].add(packet.stream_index, *found, duration)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NotRequired, Self
 
 from typing_extensions import TypedDict
 
@@ -76,6 +76,8 @@ class PiecesObject(TypedDict):
     """Playlists."""
     bytes: int
     """Of all segments."""
+    left_out: NotRequired[int]
+    """Files of a camera that are not in the recording: stored after its end or out of order, or unreadable."""
 
 
 class VariantObject(TypedDict, total=False):

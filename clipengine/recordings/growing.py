@@ -9,6 +9,7 @@ from typing import Any
 
 from clipengine.recordings.assembly import StoredPiece, continued
 from clipengine.recordings.folder_placing import FolderEnd, FolderFile
+from clipengine.recordings.growing_file import FileEnd
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex
 from clipengine.recordings.placing import Extent, Placement, RunScan, place_growing
 from clipengine.recordings.playlist import Segment
@@ -16,9 +17,9 @@ from clipengine.recordings.playlist import Segment
 
 @dataclass(frozen=True)
 class GrowingTrack:
-    """A track whose playlist is `key`. `next_number` is the media sequence number of its next piece.
+    """A track whose playlist, or file, is `key`. `last` is the extent of its last piece.
 
-    `last` is the extent of its last piece.
+    `next_number` is the media sequence number of its next piece; of a file, the offset of that.
     """
 
     key: str
@@ -30,7 +31,8 @@ class GrowingTrack:
 class Growth:
     """What the growth of an index depends on. All media up to `safe_end` has arrived; `end` is the end of all pieces.
 
-    `longest` are the seconds of the longest piece. A folder of files has no playlists, and the `folder_end`.
+    `longest` are the seconds of the longest piece. A folder of files has no playlists, and the `folder_end`. A file
+    that is still written is the only track, and has the `file_end`.
     """
 
     tracks: tuple[GrowingTrack, ...]
@@ -38,6 +40,7 @@ class Growth:
     end: Fraction
     longest: Fraction
     folder_end: FolderEnd | None = None
+    file_end: FileEnd | None = None
 
     def to_object(self) -> dict[str, Any]:
         times = (self.safe_end, self.end, self.longest)
@@ -45,14 +48,16 @@ class Growth:
             "tracks": [[each.key, each.next_number, _texts(each.last)] for each in self.tracks],
             "times": [str(time) for time in times],
         }
-        return stored if self.folder_end is None else stored | {"folder_end": self.folder_end.to_object()}
+        ends = {"folder_end": self.folder_end and self.folder_end.to_object(), "file_end": self.file_end}
+        return stored | {name: end for name, end in ends.items() if end is not None}
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> Growth:
         tracks = tuple(GrowingTrack(key, number, Extent.of(last)) for key, number, last in stored["tracks"])
-        end = stored.get("folder_end")
+        end, file = stored.get("folder_end"), stored.get("file_end")
         safe_end, ended, longest = (Fraction(time) for time in stored["times"])
-        return cls(tracks, safe_end, ended, longest, None if end is None else FolderEnd.from_object(end))
+        folder_end = None if end is None else FolderEnd.from_object(end)
+        return cls(tracks, safe_end, ended, longest, folder_end, None if file is None else FileEnd(*file))
 
 
 def _texts(extent: Extent) -> list[str | None]:

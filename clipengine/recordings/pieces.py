@@ -21,6 +21,7 @@ MAX_AUDIO_STREAMS = 63  # of a track
 MAX_RUNS = 2000  # of a recording: two pieces of each are probed
 MAX_INIT_BYTES = 1 << 20
 MICROSECONDS = 1_000_000
+MIN_DISTANCE = 16  # bytes of a filler behind a header
 TRACK_BYTES = 1 << 46  # of the virtual object, for each track
 
 
@@ -90,6 +91,14 @@ class Run:
     def after_gap(self) -> bool:
         return self.gap is not None
 
+    @property
+    def distance(self) -> int:
+        """The bytes between the header and the first piece that are no part of the run, if both are of one object."""
+        if self.init is None or self.init.key != self.pieces[0].data.key:
+            return 0
+        found = self.pieces[0].data.offset - self.init.offset - self.init.length
+        return found if found >= MIN_DISTANCE else 0
+
     def zero_date(self, dated: Dated) -> int:
         """Return the date of the start of the timeline by the date of a piece."""
         return dated.date - self.pieces[dated.number].start
@@ -132,7 +141,8 @@ class PieceIndex:
     """All pieces of a recording.
 
     The bytes of its runs, each with its header, follow each other in one virtual object, which children read. Each
-    track begins at a fixed offset, so that no byte moves when pieces are added to a track that is still written.
+    track begins at a fixed offset, so that no byte moves when pieces are added to a track that is still written. Pieces
+    of the object that has their header keep their distance from it, because fragments may state byte offsets.
     """
 
     tracks: list[Track]
@@ -152,9 +162,12 @@ class PieceIndex:
         for number, track in enumerate(self.tracks):
             at = number * TRACK_BYTES
             for run in track.runs:
-                for data in (*([] if run.init is None else [run.init]), *(piece.data for piece in run.pieces)):
-                    yield at, data
-                    at += data.length
+                if run.init is not None:
+                    yield at, run.init
+                    at += run.init.length + run.distance
+                for piece in run.pieces:
+                    yield at, piece.data
+                    at += piece.data.length
 
     def listed(self, start: int) -> list[ListedPiece]:
         """Return the pieces of all tracks that end after a time in microseconds, in the order of their starts."""

@@ -371,8 +371,16 @@ class GrowingPlaylist:
         return self._parser.playlist.first + len(self._parser.playlist.segments)
 
     def take(self, number: int) -> list[tuple[int, Segment]]:
-        """Return the segments from a number on, each with its number, and forget those before it."""
-        return self._parser.take(number)
+        """Return the segments from a number on, each with its number, and forget those before it.
+
+        Those that a sliding playlist has dropped before they were read are gaps.
+        """
+        found = self._parser.take(number)
+        if not found or found[0][0] <= number:
+            return found
+        first, segment = found[0]
+        lost = segment._replace(data=ByteRange(""), gap=True, date=None)
+        return [*((each, lost) for each in range(max(number, first - MAX_GAPS), first)), *found]
 
 
 def _complete_lines(data: bytes, *, at_start: bool) -> list[str]:

@@ -54,6 +54,12 @@ class Store(Protocol):
     def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
         """Open an object for ranged reads. Raises ObjectChanged if `etag` is given and does not match."""
 
+    def growing(self, key: str) -> StoredObject | None:
+        """Return the metadata of an object that other programs may still write, or None if all objects are complete.
+
+        With its ETag, the object can be opened as long as it is only appended to. Raises ObjectMissing.
+        """
+
     def read(self, key: str, *, limit: int, unless: str | None = None) -> tuple[StoredObject, bytes] | None:
         """Return an object and its first `limit` bytes, or None if its ETag is still `unless`. Raises ObjectMissing.
 

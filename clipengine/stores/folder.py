@@ -38,6 +38,7 @@ from clipengine.fsync import fsync
 from clipengine.stores.base import Disposition, ObjectReader, StoredObject, delete_each
 from clipengine.stores.body import Body
 from clipengine.stores.folder_reader import FolderReader, etag_of
+from clipengine.stores.growing_etag import check_growing, growing_etag, is_growing
 from clipengine.stores.keys import RESERVED, check_key, check_list_prefix, clean_prefix, is_key
 from clipengine.stores.locked_files import LockedFile, create_locked, lock_abandoned
 from clipengine.stores.object_errors import check_etag
@@ -101,14 +102,23 @@ class FolderStore:
         with self._operation(key):
             return self._with_metadata(key, self._resolve(key).stat())
 
+    def growing(self, key: str) -> StoredObject:
+        with closing(self._open(check_key(key))) as reader:
+            return replace(reader.info, etag=growing_etag(reader.fileno()))
+
     def open(self, key: str, *, etag: str | None = None) -> ObjectReader:
-        check_key(key)
+        return self._open(check_key(key), etag)
+
+    def _open(self, key: str, etag: str | None = None) -> FolderReader:
         with self._operation(key):
             # O_NONBLOCK: opening a pipe must not block until it has a writer.
             fd = os.open(self._resolve(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             with translate_os_errors(key):
                 info = self._with_metadata(key, os.fstat(fd))
+                if etag is not None and is_growing(etag):
+                    check_growing(fd, key, etag)
+                    info = replace(info, etag=etag)
             check_etag(info, etag)
             return FolderReader(info, fd, self._base / key, self._check_store)
         except BaseException:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clipengine.errors import ObjectChanged, ObjectMissing
 from clipengine.stores.base import StoredObject
+from clipengine.stores.growing_etag import check_growing, is_growing
 from clipengine.stores.os_errors import translate_os_errors
 
 
@@ -18,7 +19,8 @@ def etag_of(found: os.stat_result) -> str:
 class FolderReader:
     """Reader that uses `pread`, so that threads and a child process can share the descriptor.
 
-    `check_store` raises StorageUnavailable if the whole store is missing, not only the file.
+    `check_store` raises StorageUnavailable if the whole store is missing, not only the file. A file whose ETag is that
+    of one that is still written may grow.
     """
 
     def __init__(self, info: StoredObject, fd: int, path: Path, check_store: Callable[[], None]) -> None:
@@ -39,6 +41,9 @@ class FolderReader:
         return b"".join(chunks)
 
     def _check_unchanged(self, found: os.stat_result) -> None:
+        if found.st_nlink and is_growing(self.info.etag) and found.st_size >= self.info.size:
+            check_growing(self._fd, self.info.key, self.info.etag)
+            return
         if found.st_nlink and etag_of(found) == self.info.etag:
             return
         self._check_store()
@@ -46,7 +51,7 @@ class FolderReader:
             raise ObjectMissing(f"{self.info.key} was deleted while it was read")
         raise ObjectChanged(f"{self.info.key} was replaced while it was read")
 
-    def fileno(self) -> int | None:
+    def fileno(self) -> int:
         return self._fd
 
     def close(self) -> None:

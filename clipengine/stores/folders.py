@@ -62,6 +62,15 @@ def read_folder(
     return FolderFiles(PieceIndex([Track("muxed", runs)]), times, pattern.resolution, pattern.has_date, last, modified)
 
 
+def files_left_out(store: Store, source: FolderSource, index: PieceIndex) -> list[str]:
+    """Return the keys of the files of a folder that are not in the index of its recording.
+
+    Raises as `read_folder`.
+    """
+    known = {data.key for data in index.ranges()}
+    return [data.key for data in read_folder(store, source).index.ranges() if data.key not in known]
+
+
 def _written(found: Sequence[_NamedFile], settle_seconds: float) -> list[_NamedFile]:
     """Return the files up to one that is probably still being written."""
     now = now_ms()

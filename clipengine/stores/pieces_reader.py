@@ -6,7 +6,7 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 
-from clipengine.errors import ObjectMissing, PieceMissing
+from clipengine.errors import ObjectChanged, ObjectMissing, PieceMissing
 from clipengine.recordings.pieces import ObjectRange, PieceIndex
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 
@@ -45,9 +45,12 @@ class PiecesReader:
     def _read(self, piece: ObjectRange, offset: int, length: int) -> bytes:
         try:
             with self._lock:
-                return self._opened(piece).read_at(offset, length)
+                data = self._opened(piece).read_at(offset, length)
         except ObjectMissing as error:
             raise PieceMissing(f"{piece.key}, a file of the recording, is missing") from error
+        if len(data) < length:
+            raise ObjectChanged(f"{piece.key} was shortened")
+        return data
 
     def _opened(self, piece: ObjectRange) -> ObjectReader:
         known = self._open.pop((piece.key, piece.etag), None)

@@ -52,6 +52,10 @@ class S3Store:
         check_etag(info, etag)
         return S3Reader(self._client, info)
 
+    def growing(self, key: str) -> StoredObject | None:
+        check_key(key)
+        return None
+
     def read(self, key: str, *, limit: int, unless: str | None = None) -> tuple[StoredObject, bytes] | None:
         return read_whole(self._client, check_key(key), limit=limit, unless=unless)
 

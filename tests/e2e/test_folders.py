@@ -126,6 +126,12 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(tmp_path: Path, objects: Ob
                 assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
         clip = api.clips.get(again.clip_id)
         assert clip.result is not None
+        keys.append(f"{keys[0].rpartition('/')[0]}/59.59.mp4")  # of the same hour
+        written.append(written[1])
+        put(6)
+        until(lambda: (api.recordings.get(id).pieces or {}).get("left_out") == 1, seconds=60)
+        assert (api.recordings.get(id).pieces or {})["count"] == 6
+        assert f"the last of them {keys[6]}" in server.log.read_text()
         assert clip.result.bytes_read < sum(path.stat().st_size for path in written)
         if objects.kind == "s3":
             objects.remove(keys[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,8 +13,11 @@ from clipengine.clips.request import ClipRequest
 from clipengine.errors import RecordingBusy
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.live import Closed
 from clipengine.ledger.recordings import RecordingFilter
+from clipengine.recordings.seek_index import KeyframeIndex
 from clipengine.timecode import now_ms
+from tests.support.api import FACTS
 from tests.support.live import added, refreshed, written
 
 LATER = now_ms() + 86_400_000
@@ -179,3 +183,31 @@ def test_gap_before_the_last_pieces_is_counted_once(ledger: Ledger) -> None:
     grown.tail.tracks[0].runs[0].gap = "missing"  # that of the last run, which the tail begins with
     assert ledger.live.append(refreshed(ledger), now_ms(), grown)
     assert ledger.recordings.get(id).gaps == []
+
+
+def test_file_that_was_closed_becomes_a_recording_of_one_file(ledger: Ledger) -> None:
+    id = written(ledger, "live/a.mkv")
+    assert ledger.recordings.register("live/a.mkv", etag="other", size=9)[0].recording_id == id
+    clip = waiting(ledger, id, 60)
+    refresh = refreshed(ledger)
+    columns = {"offsets": (0, 10), "stamps": (0, 2), "parts": (0, 0)}
+    points = KeyframeIndex(tick=Fraction(1), shifts=(Fraction(0),), head_bytes=0, exact=True, **columns)
+    closed = Closed(FACTS, "e2", 77, "digest", points)
+    assert ledger.live.close(refresh, closed)
+    assert not ledger.live.close(refresh, closed)
+    ended = ledger.recordings.get(id)
+    assert (ended.state, ended.etag, ended.file_size_bytes, ended.digest) == ("complete", "e2", 77, "digest")
+    assert (ended.pieces, ended.gaps, ended.duration_seconds) == (None, None, float(FACTS.duration))
+    assert ledger.recordings.pieces.get(id) is None
+    assert ledger.recordings.seek_index(id) == points
+    assert ledger.clips.get(clip.clip_id).step == "queued"
+    assert ledger.recordings.register("live/a.mkv", etag="e2", size=77)[0].recording_id == id
+    assert ledger.recordings.register("live/a.mkv", etag="e3", size=78)[0].recording_id != id
+
+
+def test_files_that_are_left_out_are_counted_once(ledger: Ledger) -> None:
+    id = written(ledger)
+    assert ledger.recordings.set_left_out(id, 2)
+    assert not ledger.recordings.set_left_out(id, 2)
+    assert (ledger.recordings.get(id).pieces or {})["left_out"] == 2
+    assert not ledger.recordings.set_left_out("rec_none", 1)

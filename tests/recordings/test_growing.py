@@ -68,7 +68,9 @@ def test_sliding_playlist_is_parsed_anew() -> None:
     playlist.read(text(0, 3))
     playlist.read(text(7, 2, sequence=7))
     assert playlist.next_number == 9
-    assert keys(playlist.take(3)) == [(7, "a/7.ts"), (8, "a/8.ts")]
+    found = playlist.take(3)
+    assert keys(found[-2:]) == [(7, "a/7.ts"), (8, "a/8.ts")]
+    assert [(number, segment.gap) for number, segment in found[:-2]] == [(3, True), (4, True), (5, True), (6, True)]
 
 
 def test_numbers_stay_after_a_playlist_became_shorter() -> None:

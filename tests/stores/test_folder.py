@@ -255,3 +255,44 @@ def test_folder_without_write_permission_is_reported(folder: FolderStore, root: 
             folder.check()
     finally:
         root.chmod(0o700)
+
+
+def test_file_that_grows_is_read_under_one_etag_until_it_is_written_anew(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"a" * 5000)
+    found = store.growing("a.ts")
+    with path.open("ab") as file:
+        file.write(b"b" * 5000)
+    reader = store.open("a.ts", etag=found.etag)
+    assert (reader.info.size, reader.read_at(4999, 10)) == (10_000, b"a" + b"b" * 9)
+    with path.open("ab") as file:
+        file.write(b"c")
+    assert reader.read_at(9_990, 100) == b"b" * 10  # of the size that it had when it was opened
+    with path.open("r+b") as file:
+        file.write(b"x")
+    for read in (lambda: reader.read_at(0, 1), lambda: store.open("a.ts", etag=found.etag)):
+        with pytest.raises(ObjectChanged):
+            read()
+    reader.close()
+
+
+@pytest.mark.parametrize("change", ["shortened", "replaced"])
+def test_growing_file_that_is_another_one_is_refused(change: str, tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"a" * 5000)
+    etag = store.growing("a.ts").etag
+    reader = store.open("a.ts", etag=etag)
+    if change == "shortened":
+        path.write_bytes(b"a" * 4900)
+    else:
+        path.rename(tmp_path / "b.ts")
+        path.write_bytes(b"a" * 5000)
+        with pytest.raises(ObjectChanged):
+            store.open("a.ts", etag=etag)
+        assert reader.read_at(0, 1) == b"a"  # the one that was opened still has a name
+        (tmp_path / "b.ts").unlink()
+    with pytest.raises(ObjectChanged):
+        reader.read_at(0, 1)
+    reader.close()

@@ -14,8 +14,8 @@ import av
 import numpy as np
 
 from clipengine.media.input.matroska import cues_span, head_end
-from clipengine.media.input.mp4_boxes import boxes
 from clipengine.media.input.source import ByteSource, DescriptorSource, MediaReader
+from clipengine.recordings.containers import boxes
 
 PREROLL_SECONDS = Fraction(3, 20)
 _UNIT_SECONDS = 5

@@ -771,8 +771,8 @@ class RegisterRecording(Body):
     )
     live: bool = Field(
         default=False,
-        description="A playlist or a folder may still be written: its `status` is `recording` until it ends. Otherwise "
-        "a playlist without an end fails with `recording_not_ready`.",
+        description="A playlist, a folder, or a file in a folder store may still be written: its `status` is "
+        "`recording` until it ends. Otherwise a playlist without an end fails with `recording_not_ready`.",
     )
     started_at: StartOfRecording | None = Field(
         default=None, description="When the recording began, if its file does not state it or is wrong."

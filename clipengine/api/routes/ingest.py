@@ -156,7 +156,7 @@ class _Ingest:
     def _written(self, arrival: Arrival) -> Recording | None:
         """Return the recording of the object if it is still written. It is read again now, or ends."""
         ledger = self._engine.ledger
-        for key in filter(is_playlist, arrival.keys):
+        for key in arrival.keys:
             recording = ledger.recordings.written(key)
             if recording is not None and arrival.has_ended:
                 return ledger.live.end(recording.recording_id)

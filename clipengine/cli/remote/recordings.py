@@ -68,7 +68,7 @@ def recordings() -> None:
 @metadata_option
 @tag_option
 @variant_option
-@click.option("--live", is_flag=True, help="The playlist may still be written.")
+@click.option("--live", is_flag=True, help="The playlist or the file may still be written.")
 @started_option
 @series_option
 @click.option("--wait", is_flag=True, help="Wait until the recording has been probed.")
@@ -94,7 +94,7 @@ def add(
     if upload is not None and (meta or tags or started_at or series):
         raise click.UsageError("--meta, --tag, --started-at and --series cannot be used with --upload")
     if (variant is not None or live) and (bucket_path is None or _is_url(bucket_path)):
-        raise click.UsageError("--variant and --live need a playlist in the store")
+        raise click.UsageError("--variant and --live need an object of the store")
     if upload is not None:
         with output.transfer("uploading") as moved:
             recording = client.recordings.upload(upload, name=name, on_progress=moved)

@@ -28,8 +28,9 @@ def raise_if_memory_ran_out(error: av.FFmpegError, seeker: AnySeeker) -> None:
 class AudioDecoder:
     """Decodes the seeker's audio streams. Packets that are read before the clip's origin is known are held."""
 
-    def __init__(self, seeker: AnySeeker) -> None:
+    def __init__(self, seeker: AnySeeker, end: Fraction) -> None:
         self._seeker = seeker
+        self._end = end  # of the clip: damage after it does not concern it
         self._damage = Damage()
         self._held: list[TimedPacket] | None = []  # None if they were decoded
         self._ends: dict[int, Fraction] = {}  # number of a stream -> end of its latest frame
@@ -60,7 +61,7 @@ class AudioDecoder:
             frames = stream.codec_context.decode(timed.packet)
         except av.FFmpegError as error:
             raise_if_memory_ran_out(error, self._seeker)
-            self._damage.packets += 1
+            self._damage.packets += timed.time < self._end
             return
         if timed.packet.is_discard:  # pre-roll
             return

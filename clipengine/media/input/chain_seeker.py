@@ -216,9 +216,8 @@ class _Chain:
 
 
 def _certain_bytes(run: PlacedRun, begin: int, last: int, end: Fraction) -> int:
-    """Return the byte, in the joined pieces, up to which a clip with this end reads."""
-    read = [piece for piece in run.pieces[begin : last + 1] if piece.start < end - _SLACK_SECONDS]
-    return run.head[1] + sum(piece.length for piece in read)
+    """Return how many bytes of the pieces a clip with this end certainly reads."""
+    return sum(piece.length for piece in run.pieces[begin : last + 1] if piece.start < end - _SLACK_SECONDS)
 
 
 def _format(stream: Stream) -> tuple[Any, ...]:

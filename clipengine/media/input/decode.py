@@ -45,7 +45,7 @@ class ClipDecoder:
         self._video: VideoStream | None = None  # whose decoder is open
         self._skips = False
         self._begun = False
-        self._audio = AudioDecoder(seeker)
+        self._audio = AudioDecoder(seeker, cut.end)
         self.damage = Damage()
         self.last_time: Fraction | None = None  # recording time of the last decoded frame
 

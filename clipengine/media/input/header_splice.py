@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_MIN_HOLE = 16
+from clipengine.recordings.pieces import MIN_DISTANCE
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class HeaderSplice:
 def splice_at(container: str, head_end: int, offset: int) -> HeaderSplice | None:
     """Return the splice that starts at a byte offset, or None if the container (FFmpeg's first name) needs none."""
     hole = offset - head_end
-    if hole < _MIN_HOLE:
+    if hole < MIN_DISTANCE:
         return None
     if container == "mov":
         return HeaderSplice(head_end, offset, b"\0\0\0\1free" + hole.to_bytes(8, "big"))

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from clipengine.media.input.source import MediaReader, Span
+from clipengine.recordings.containers import Element, element_at, element_number
 
 _EBML, _SEGMENT, _CLUSTER, _CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B
 _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 _MAX_ELEMENTS = 100
-
-
-class Element(NamedTuple):
-    """Offsets of an element, its content and its end; `end` is None if its size is unknown."""
-
-    id: int
-    start: int
-    content: int
-    end: int | None
 
 
 def cues_span(reader: MediaReader) -> Span | None:
@@ -42,24 +33,6 @@ def head_end(reader: MediaReader) -> int | None:
     return next((element.start for element in _head(reader) if element.id == _CLUSTER), None)
 
 
-def element_at(reader: MediaReader, offset: int) -> Element | None:
-    """Return the element at the offset, or None if there is no valid element."""
-    if offset < 0 or offset >= reader.size:
-        return None
-    reader.seek(offset)
-    header = reader.read(12)
-    length = 9 - header[0].bit_length() if header[0] else 0
-    if not 0 < length <= 4 or len(header) <= length or not header[length]:
-        return None
-    id, rest = int.from_bytes(header[:length], "big"), header[length:]
-    width = 9 - rest[0].bit_length()
-    if len(rest) < width:
-        return None
-    size = int.from_bytes(rest[:width], "big") & ((1 << 7 * width) - 1)
-    content = offset + length + width
-    return Element(id, offset, content, None if size == (1 << 7 * width) - 1 else content + size)
-
-
 def _head(reader: MediaReader) -> Iterator[Element]:
     """Yield the EBML header, the segment, and the segment's elements up to the first cluster."""
     offset: int | None = 0
@@ -78,7 +51,7 @@ def _seek_position(reader: MediaReader, seek_head: Element, id: int) -> int | No
     for seek in _inside(reader, seek_head):
         if seek.id != _SEEK:
             continue
-        values = {field.id: _number(reader, field) for field in _inside(reader, seek)}
+        values = {field.id: element_number(reader, field) for field in _inside(reader, seek)}
         if values.get(_SEEK_ID) == id:
             return values.get(_SEEK_POSITION)
     return None
@@ -92,8 +65,3 @@ def _inside(reader: MediaReader, outer: Element) -> Iterator[Element]:
             return
         yield element
         offset = element.end
-
-
-def _number(reader: MediaReader, element: Element) -> int:
-    reader.seek(element.content)
-    return int.from_bytes(reader.read(min((element.end or 0) - element.content, 8)), "big")

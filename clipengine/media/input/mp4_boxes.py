@@ -1,36 +1,12 @@
-"""Parser for the MP4 boxes that FFmpeg's demuxer does not expose (ISO/IEC 14496-12, sections 4.2 and 8.2.2)."""
+"""Parser for the MP4 boxes that FFmpeg's demuxer does not expose (ISO/IEC 14496-12, section 8.2.2)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from fractions import Fraction
 
 from clipengine.media.input.source import MediaReader
-
-_MAX_BOXES = 1000
-
-
-def boxes(
-    reader: MediaReader, start: int = 0, end: int | None = None, *, limit: int = _MAX_BOXES
-) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the type, content offset and stated end of each box between two offsets."""
-    end = reader.seek(0, os.SEEK_END) if end is None else end
-    offset = start
-    for _ in range(limit):
-        if offset + 8 > end:
-            return
-        reader.seek(offset)
-        header = reader.read(16)
-        length, content = int.from_bytes(header[:4], "big"), offset + 8
-        if length == 1:
-            length, content = int.from_bytes(header[8:16], "big"), offset + 16
-        elif length == 0:
-            length = end - offset
-        yield header[4:8], content, offset + length
-        if length < 8:
-            return
-        offset += length
+from clipengine.recordings.containers import boxes
 
 
 def is_truncated(reader: MediaReader) -> bool:

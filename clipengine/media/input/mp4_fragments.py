@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 
-from clipengine.media.input.mp4_boxes import boxes
 from clipengine.media.input.source import MediaReader
+from clipengine.recordings.containers import boxes, time_scales
 
 _FIRST_BOXES = 8
 _MEDIA_BOXES = (b"moof", b"mdat")
@@ -39,7 +39,7 @@ def read_fragments(reader: MediaReader) -> Fragments | None:
     if movie is None or movie[0] != b"moov":
         return None
     _, content, head_end = movie
-    scales = _time_scales(reader, content, head_end)
+    scales = time_scales(reader, content, head_end)
     if not scales:
         return None
     if found := _by_first_sidx(reader, head_end) or list(_by_mfra(reader, scales)):
@@ -67,33 +67,6 @@ def _moof_offsets(reader: MediaReader, offset: int) -> Iterator[int]:
         if kind == b"moof":
             yield offset
         offset = end
-
-
-def _time_scales(reader: MediaReader, start: int, end: int) -> dict[int, int]:
-    """Return the time scale of each track by its id; empty if the file is not fragmented."""
-    scales: dict[int, int] = {}
-    fragmented = False
-    for kind, content, after in boxes(reader, start, end):
-        fragmented = fragmented or kind == b"mvex"
-        if kind == b"trak":
-            track = scale = 0
-            for inner, at, past in boxes(reader, content, after):
-                if inner == b"tkhd":
-                    track = _field(reader, at, 12, 20)
-                elif inner == b"mdia":
-                    scale = next(
-                        (_field(reader, on, 12, 20) for each, on, _ in boxes(reader, at, past) if each == b"mdhd"), 0
-                    )
-            scales[track] = scale
-    return scales if fragmented else {}
-
-
-def _field(reader: MediaReader, content: int, short: int, long: int) -> int:
-    """Return the u32 of a full box at offset `short` in version 0 or `long` in version 1."""
-    reader.seek(content)
-    header = reader.read(long + 4)
-    at = long if header[:1] == b"\x01" else short
-    return int.from_bytes(header[at : at + 4], "big")
 
 
 def _by_first_sidx(reader: MediaReader, offset: int) -> list[tuple[int, Fraction]]:

@@ -62,7 +62,7 @@ class PacketCopier:
         self._cut = cut
         self._threads = threads
         self._full_proof, self._only_plans = full_proof, only_plans
-        self._audio = AudioDecoder(seeker)
+        self._audio = AudioDecoder(seeker, cut.end)
         self._selector: FrameSelector[av.VideoFrame | TimedPacket] = FrameSelector(cut)
         self._begun = False
         self._refusal: CannotCopy | None = None  # why no packet can be copied

@@ -32,7 +32,7 @@ _MOST_WAITING = 1000  # packets of all streams, if that stream has no more
 class OpenRun:
     """Opens the pieces `first` to `last` of a run. `numbers` are those of the streams that are read.
 
-    `certain` is the byte up to which reading is certain.
+    `certain` are the bytes of the pieces whose reading is certain.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class OpenRun:
         self._container = self._stack.enter_context(open_recording(self._reader, self._source.splice))
         self.streams = {number: stream for number, stream in self._numbered() if number in numbers}
         keep_only(self._container, list(self.streams.values()))
-        self._reader.expect([(0, certain)])
+        self._reader.expect(self._source.certain(certain))
 
     def _numbered(self) -> Iterator[tuple[int, Stream]]:
         """Yield the streams with their numbers in the facts of the recording."""
@@ -75,7 +75,7 @@ class OpenRun:
         stamps = PacketTimestamps(self._run.shift + id3_clock(self._container))
         last = dict.fromkeys(numbers, self._starts)
         read = read_packets(self._container, list(self.streams.values()), self._reader)
-        for packet in _forgiven(read, self._source.ends):
+        for packet in _forgiven(filter(self._source.has, read), self._source.ends):
             found = stamps.of(packet)
             if found is None:
                 continue

@@ -15,9 +15,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from clipengine.media.input.matroska import cues_span
-from clipengine.media.input.mp4_boxes import boxes
 from clipengine.media.input.source import MediaReader, Span
 from clipengine.media.input.timeline import as_fraction
+from clipengine.recordings.containers import boxes
 
 if TYPE_CHECKING:  # they import pydantic, which would slow down the start of the inspector
     from clipengine.clips.plan.frames import CutRange

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import RecordingUnreadable
-from clipengine.recordings.assembly import with_restarts
+from clipengine.recordings.assembly import ListedTrack, assemble, with_restarts
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, place_files, place_more
 from clipengine.recordings.growing import Growth, begun, grown_folder
+from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, has_restarts, place_growing
-from clipengine.recordings.playlist import VariantChoice
-from clipengine.stores.base import ObjectReader, Store
+from clipengine.recordings.playlist import MediaPlaylist, VariantChoice
+from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
-from clipengine.stores.playlists import read_pieces
+from clipengine.stores.playlists import ReadPlaylist, read_pieces
 from clipengine.timecode import now_ms
 from clipengine.work.children.jobs import Job, Message
 from clipengine.work.jobs.piece_texts import read_texts
@@ -70,14 +72,57 @@ def read_piece_facts(
     `run` has a child do a job. Raises RecordingError, StorageError, or ValueError if the child's report is invalid.
     """
     read = read_pieces(store, playlist, variant, base_url=base_url, live=live)
+    return _probed(store, playlist.info, read, probe, run)
+
+
+def read_file_facts(
+    store: Store, key: str, probe: Job, run: Callable[[Job, ObjectReader], Message]
+) -> ProbedPieces | None:
+    """Return what a child finds in a file that is still written, and its reader, which the caller closes.
+
+    Return None for a file that is closed, has not changed for a while, or cannot be read while it grows.
+    Raises as `GrowingFile.read`, and as `read_piece_facts`.
+    """
+    stored = store.growing(key)
+    if stored is None or is_silent(stored):
+        return None
+    file = GrowingFile(key, stored.etag)
+    read_growing(store, file)
+    if not file.grows:
+        return None
+    playlist = MediaPlaylist(file.first_pieces())
+    index = assemble([ListedTrack("muxed", playlist, key=key)], file.stored())
+    found = _probed(store, stored, ReadPlaylist(index, [], [(key, file.next_number)]), probe, run)
+    assert found.growth is not None
+    return replace(found, growth=replace(found.growth, file_end=file.end))
+
+
+def read_growing(store: Store, file: GrowingFile) -> None:
+    """Find what was added to a file. Raises ObjectChanged if it was closed or replaced, and as `GrowingFile.read`."""
+    with closing(store.open(file.key, etag=file.end.etag)) as reader:
+        file.read(reader, reader.info.size)
+
+
+def is_silent(stored: StoredObject, seconds: float = SILENCE_SECONDS) -> bool:
+    """Return True if an object has not changed for so long."""
+    return now_ms() - stored.modified > seconds * 1000
+
+
+def _probed(
+    store: Store,
+    info: StoredObject,
+    read: ReadPlaylist,
+    probe: Job,
+    run: Callable[[Job, ObjectReader], Message],
+) -> ProbedPieces:
     index = read.index
-    reader = _reader(store, playlist, index)
+    reader = _reader(store, info, index)
     try:
         report = run(probe_pieces_job(index, probe), reader)
         if not read.written and has_restarts(index, scans_of(report)):
             reader.close()
             index = with_restarts(index)
-            reader = _reader(store, playlist, index)
+            reader = _reader(store, info, index)
             report = run(probe_pieces_job(index, probe), reader)
         facts, growth = _place(index, report, read.written)
         texts, clock = read_texts(store, index, read.texts), clock_of_dates(index)
@@ -87,8 +132,8 @@ def read_piece_facts(
         raise
 
 
-def _reader(store: Store, playlist: ObjectReader, index: PieceIndex) -> PiecesReader:
-    return PiecesReader(store, playlist.info.key, index, etag=index.etag, modified=playlist.info.modified)
+def _reader(store: Store, info: StoredObject, index: PieceIndex) -> PiecesReader:
+    return PiecesReader(store, info.key, index, etag=index.etag, modified=info.modified)
 
 
 def read_folder_facts(

@@ -20,6 +20,7 @@ from clipengine.errors import (
     PlaylistOutside,
     RecordingMissing,
     RecordingNotFound,
+    RecordingTruncated,
     RecordingUnreadable,
     StorageError,
     StorageUnavailable,
@@ -37,8 +38,9 @@ from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
-from clipengine.work.jobs.piece_probe import ProbedPieces, read_folder_facts, read_piece_facts
+from clipengine.work.jobs.piece_probe import ProbedPieces, read_file_facts, read_folder_facts, read_piece_facts
 from clipengine.work.jobs.sidecars import Sidecars
+from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.worker import JobContext, Jobs, Retry
@@ -47,7 +49,10 @@ log = logging.getLogger(__name__)
 
 _RETRY_MS = 10_000
 _BEGINNING_MS, _BEGINNING_FOR_MS = 2_000, 60_000
-_OF_BEGINNING = {False: (PlaylistInvalid, ObjectMissing), True: (RecordingMissing, RecordingUnreadable)}  # of a folder
+_OF_BEGINNING = {
+    False: (PlaylistInvalid, RecordingTruncated, ObjectMissing),
+    True: (RecordingMissing, RecordingUnreadable),
+}  # of a folder
 _ROOT_HINT = "Move the playlist and its files into a folder, so that it can name nothing else in the bucket."
 _MISSING_HINT = "Put the object back and register it again, or upload the recording."
 
@@ -99,7 +104,11 @@ class Prober(Jobs[Probe]):
     def run(self, item: Probe) -> None:
         """Probe the recording, read its sidecars, and store its facts."""
         if item.recording.folder is not None:
-            self._store_pieces(item, self._read_folder(item.recording))
+            found = self._read_folder(item.recording)
+            self._store_pieces(item, found)
+            if found.growth is None:
+                source = FolderSource.from_object(item.recording.folder)
+                report_left_out(self._store, self._ledger.recordings, item.recording.recording_id, source)
             return
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):
@@ -107,6 +116,9 @@ class Prober(Jobs[Probe]):
                 self._store_texts(item.recording.recording_id, found.texts)
                 self._sidecars.attach_all(item.recording)
                 self._store_pieces(item, found)
+                return
+            if item.recording.live and (found_file := self._read_file(item.recording)) is not None:
+                self._store_pieces(item, found_file)
                 return
             result, texts = self._run(probe_job(self._encoding), reader)
             info, digest = reader.info, digest_of_file(reader)
@@ -118,7 +130,7 @@ class Prober(Jobs[Probe]):
         if isinstance(error, StorageUnavailable | ObjectChanged):
             return Retry(_RETRY_MS)
         if item.recording.live and isinstance(error, _OF_BEGINNING[item.recording.folder is not None]):
-            # A recorder may write the playlist before its first segment is there, and the header of a file at its end.
+            # A recorder may write the playlist before its first segment is there, and a file in large steps.
             return Retry(_BEGINNING_MS) if now_ms() - item.recording.created_at < _BEGINNING_FOR_MS else None
         delay = retry_delay_ms(error, attempts - 1)
         return None if delay is None else Retry(delay, crashed=True)
@@ -195,6 +207,14 @@ class Prober(Jobs[Probe]):
                 self._store, playlist, variant, job, self._report, base_url=self._base_url, live=recording.live
             )
         found.reader.close()
+        return found
+
+    def _read_file(self, recording: Recording) -> ProbedPieces | None:
+        """Return what is in a file that is still written, or None. Raises DecoderCrashed for an invalid report."""
+        with self._valid_reports(recording.bucket_path):
+            found = read_file_facts(self._store, recording.bucket_path, probe_job(self._encoding), self._report)
+        if found is not None:
+            found.reader.close()
         return found
 
     def _complete(self, probe: Probe, facts: SourceFacts, **found: Any) -> None:

@@ -1,6 +1,7 @@
 """Refreshes of recordings that are still written: read what was added to their playlists, and measure it if needed.
 
-A refresh is one request for each playlist, or a listing of the files of a folder after the last one. New pieces are
+A refresh is one request for each playlist, a listing of the files of a folder after the last one, or a look at what was
+added to a file. New pieces are
 measured by a child if a request waits for the recording or looks at it, and otherwise many at once.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -19,21 +20,22 @@ from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
     InvalidRequest,
+    ObjectChanged,
     ObjectMissing,
     RecordingError,
     RecordingNotFound,
     StorageError,
 )
-from clipengine.ledger.live import Added, Refresh
+from clipengine.ledger.live import Added, Closed, Refresh
 from clipengine.recordings.assembly import StoredPiece, check_runs
 from clipengine.recordings.clock import Clock
+from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.growing import continue_index, grown, unread
+from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import (
-    MAX_GAPS,
     MAX_PLAYLIST_BYTES,
-    ByteRange,
     GrowingPlaylist,
     Segment,
     VariantChoice,
@@ -45,18 +47,22 @@ from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of, stored_pieces
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
-from clipengine.work.children.jobs import Job, Message, probe_job, scan_job
+from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts, scan_job
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
 from clipengine.work.jobs.piece_probe import (
     SILENCE_SECONDS,
+    is_silent,
     is_written_out,
     longest_silence,
     read_added_files,
+    read_growing,
     scans_of,
     with_sizes,
 )
 from clipengine.work.jobs.piece_texts import read_texts
+from clipengine.work.left_out_files import report_left_out
+from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
@@ -66,6 +72,7 @@ _SHORTEST_PAUSE_SECONDS = 2
 _USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
 _UNWATCHED_SECONDS = 60  # between the listings of a folder without requests for it
 _LONGEST_FILE_SECONDS = 20  # a folder is listed at least twice as often if a request waits
+_CLOSING_SECONDS = 2  # in which a program finishes a file after its last bytes
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
 _MOST_LISTED = 200  # pieces that are not measured yet
 _MOST_FOLLOWED = 10_000  # recordings
@@ -75,14 +82,20 @@ NumberedSegment = tuple[int, Segment]
 
 @dataclass
 class _Followed:
-    """The playlists of a recording, as far as this engine has read them."""
+    """The playlists of a recording, or its file, as far as this engine has read them."""
 
-    playlists: list[GrowingPlaylist]
+    playlists: list[GrowingPlaylist | GrowingFile]
     etags: list[str | None]
-    seen: int  # segments of all playlists
+    seen: int  # segments of all playlists, or bytes of the file
     grown_at: float  # monotonic
     missing: dict[str, float] = field(default_factory=dict)  # key of a listed piece -> since when it is missed
     warned: bool = False
+
+    @property
+    def file(self) -> GrowingFile | None:
+        """The file, if the recording is one."""
+        found = next(iter(self.playlists), None)
+        return found if isinstance(found, GrowingFile) else None
 
 
 @dataclass(frozen=True)
@@ -145,8 +158,11 @@ class Refresher(Jobs[Refresh]):
         if not has_ended and (not count or not (item.wanted or count >= _MOST_LISTED)):
             self._later(item, followed, listed)
             return
+        if followed.file is not None and has_ended and not count:
+            self._close_file(item, followed, followed.file)
+            return
         found = self._find(followed, listed, is_over=is_over)
-        ended = has_ended and not found.is_late
+        ended = has_ended and not found.is_late and followed.file is None
         added = self._measure(item, followed, found, ended=ended)
         if added is None:
             self._later(item, followed, [])
@@ -197,7 +213,8 @@ class Refresher(Jobs[Refresh]):
             self._later(item, followed, [])
         elif ended:
             self._save(partial(self._ledger.live.complete, item, added))
-            log.info("recording %s: complete, %.3f s", item.recording.recording_id, added.facts.duration)
+            self._log_end(item, added.facts)
+            report_left_out(self._store, self._ledger.recordings, item.recording.recording_id, source)
         else:
             self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
 
@@ -223,9 +240,7 @@ class Refresher(Jobs[Refresh]):
         assert recording.facts is not None
         clock = None if recording.found_clock is None else Clock.from_object(recording.found_clock)
         with self._valid_reports(recording.recording_id):
-            found = read_added_files(
-                self._store, listed, item.growth, clock, probe_job(self._encoding), self._run_watched
-            )
+            found = read_added_files(self._store, listed, item.growth, clock, probe_job(self._encoding), self._report)
             facts = with_sizes(recording.facts, found.sizes)
         (end,) = self._ledger.recordings.pieces.end(recording.recording_id).tracks
         tail = PieceIndex([Track(end.kind, [*end.runs, *found.index.tracks[0].runs])])
@@ -238,8 +253,7 @@ class Refresher(Jobs[Refresh]):
         id, tracks = item.recording.recording_id, item.growth.tracks
         found = self._followed.pop(id, None)
         if found is None:
-            folder = item.recording.bucket_path.rpartition("/")[0] + "/"
-            playlists = [GrowingPlaylist(each.key, folder, base_url=self._base_url) for each in tracks]
+            playlists = self._new_playlists(item)
             seen = sum(each.next_number for each in tracks)
             found = _Followed(playlists, [None] * len(tracks), seen, time.monotonic())
         self._followed[id] = found
@@ -247,12 +261,23 @@ class Refresher(Jobs[Refresh]):
             del self._followed[next(iter(self._followed))]
         return found
 
+    def _new_playlists(self, item: Refresh) -> list[GrowingPlaylist | GrowingFile]:
+        tracks, end = item.growth.tracks, item.growth.file_end
+        if end is not None:
+            (track,) = tracks
+            return [GrowingFile(track.key, end.etag, offset=track.next_number, digest=end.digest)]
+        folder = item.recording.bucket_path.rpartition("/")[0] + "/"
+        return [GrowingPlaylist(each.key, folder, base_url=self._base_url) for each in tracks]
+
     def _read(self, item: Refresh, followed: _Followed) -> list[list[NumberedSegment]]:
         """Return the segments of each track that are not in the index yet."""
         for number, (track, playlist) in enumerate(zip(item.growth.tracks, followed.playlists, strict=True)):
             if playlist.ended:
                 continue
             try:
+                if isinstance(playlist, GrowingFile):
+                    self._read_file(item, followed, playlist)
+                    continue
                 found = self._store.read(track.key, limit=MAX_PLAYLIST_BYTES + 1, unless=followed.etags[number])
                 if found is not None:
                     followed.etags[number] = found[0].etag
@@ -264,9 +289,18 @@ class Refresher(Jobs[Refresh]):
         if seen > followed.seen:
             followed.seen, followed.grown_at = seen, time.monotonic()
         return [
-            _without_gap(track.next_number, playlist.take(track.next_number))
+            playlist.take(track.next_number)
             for track, playlist in zip(item.growth.tracks, followed.playlists, strict=True)
         ]
+
+    def _read_file(self, item: Refresh, followed: _Followed, file: GrowingFile) -> None:
+        """Find what was added to the file. It has ended if its header was written again: a program has closed it."""
+        try:
+            read_growing(self._store, file)
+        except ObjectChanged:
+            file.ended = True
+        if file.jumps:
+            self._warn(item, followed, "the clock of its file jumps: what follows can be cut when it has ended")
 
     @staticmethod
     def _check_length(known: int, playlist: GrowingPlaylist) -> None:
@@ -311,7 +345,7 @@ class Refresher(Jobs[Refresh]):
     def _find(self, followed: _Followed, listed: Sequence[Sequence[NumberedSegment]], *, is_over: bool) -> _Found:
         """Look up the listed segments in the store, up to one that is late; if it `is_over`, none is."""
         keys = [key for segments in listed for _, segment in segments for key in _keys(segment)]
-        stored = stored_pieces(self._store, keys) if keys else {}
+        stored = followed.file.stored() if followed.file is not None else stored_pieces(self._store, keys)
         ready = []
         is_late = False
         for segments in listed:
@@ -375,6 +409,7 @@ class Refresher(Jobs[Refresh]):
         written = [not (ended or playlist.ended) for playlist in followed.playlists]
         with self._valid_reports(recording.recording_id):
             growth = grown(item.growth, tail, scans_of(report), numbers, written)
+            growth = replace(growth, file_end=None if followed.file is None else followed.file.end)
             assert recording.facts is not None
             facts = with_sizes(recording.facts, report["sizes"])
         duration = growth.end if ended else growth.safe_end
@@ -391,11 +426,14 @@ class Refresher(Jobs[Refresh]):
             raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
 
     def _scan(self, index: PieceIndex, reader: PiecesReader) -> Message:
-        return self._run_watched(scan_job(index, probe_job(self._encoding)), reader)
+        return self._report(scan_job(index, probe_job(self._encoding)), reader)
 
-    def _run_watched(self, job: Job, reader: ObjectReader) -> Message:
+    def _report(self, job: Job, reader: ObjectReader) -> Message:
+        return self._run_watched(job, reader)[0]
+
+    def _run_watched(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
         try:
-            return self._children.run(job, reader, watch=self._watch)[0]
+            return self._children.run(job, reader, watch=self._watch)
         finally:
             self._watch(None)
 
@@ -405,12 +443,50 @@ class Refresher(Jobs[Refresh]):
 
     def _complete(self, item: Refresh, added: Added | None) -> None:
         assert added is not None
-        for track in self._texts(item, added):
+        self._put_texts(item, self._texts(item, added) if item.growth.file_end is None else [])
+        self._save(partial(self._ledger.live.complete, item, added))
+        self._log_end(item, added.facts)
+
+    def _put_texts(self, item: Refresh, tracks: Sequence[TextTrack]) -> None:
+        for track in tracks:
             with suppress(InvalidRequest, RecordingNotFound):
                 self._ledger.transcripts.put(item.recording.recording_id, track.language, track.cues, source="embedded")
-        self._save(partial(self._ledger.live.complete, item, added))
+
+    def _log_end(self, item: Refresh, facts: SourceFacts) -> None:
         self._followed.pop(item.recording.recording_id, None)
-        log.info("recording %s: complete, %.3f s", item.recording.recording_id, added.facts.duration)
+        log.info("recording %s: complete, %.3f s", item.recording.recording_id, facts.duration)
+
+    # ---- the end of a file
+
+    def _close_file(self, item: Refresh, followed: _Followed, file: GrowingFile) -> None:
+        """Probe a file that is written no more as a whole, and set the recording complete.
+
+        If it was replaced, deleted or cannot be read, the recording ends with the pieces that are in its index.
+        """
+        try:
+            stored = self._store.head(file.key)
+            if not is_silent(stored, _CLOSING_SECONDS):
+                self._later(item, followed, [])
+                return
+            with closing(self._store.open(file.key, etag=stored.etag)) as reader:
+                if not file.is_same(reader, stored.size):
+                    raise ObjectChanged(f"{file.key} was replaced, or written anew")
+                result, texts = self._run_watched(probe_job(self._encoding), reader)
+                digest = digest_of_file(reader)
+            with self._valid_reports(item.recording.recording_id):
+                facts, seek_index = probe_result(result)
+                tracks = probe_texts(texts)
+        except (RecordingError, ObjectMissing, ObjectChanged) as error:
+            log.warning("recording %s: its file is not read as a whole: %s", item.recording.recording_id, error.message)
+            end = self._ledger.recordings.pieces.end(item.recording.recording_id)
+            assert item.recording.facts is not None
+            facts = item.recording.facts.model_copy(update={"duration": item.growth.safe_end})
+            self._complete(item, Added(end, item.growth, facts))
+            return
+        self._put_texts(item, tracks)
+        closed = Closed(facts, stored.etag, stored.size, digest, seek_index)
+        self._save(partial(self._ledger.live.close, item, closed))
+        self._log_end(item, facts)
 
     def _texts(self, item: Refresh, added: Added) -> list[TextTrack]:
         """Return the texts of the recording, which are read when it has ended."""
@@ -426,15 +502,6 @@ class Refresher(Jobs[Refresh]):
     def _save(self, write: partial[bool]) -> None:
         if not retry_until_written(write, self.stopping):
             raise ClaimLost
-
-
-def _without_gap(number: int, segments: list[NumberedSegment]) -> list[NumberedSegment]:
-    """Return the segments, after gaps for those that a sliding playlist has dropped before they were read."""
-    if not segments or segments[0][0] <= number:
-        return segments
-    first, segment = segments[0]
-    lost = segment._replace(data=ByteRange(""), gap=True, date=None)
-    return [*((each, lost) for each in range(max(number, first - MAX_GAPS), first)), *segments]
 
 
 def _keys(segment: Segment) -> list[str]:

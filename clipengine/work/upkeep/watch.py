@@ -37,6 +37,7 @@ from clipengine.recordings.folder_rules import FolderRules, RuledFolder
 from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
 from clipengine.work.jobs.sidecars import Sidecars
+from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import adopt_copy
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
 
@@ -127,6 +128,7 @@ class Watch:
         self._folder = folder
         self._known: dict[str, str] | None = None
         self._unsettled: dict[str, _Unsettled] = {}
+        self._compared: dict[str, dict[str, int]] = {}  # by prefix: files of each camera's folder
         self._playlists = WatchedPlaylists(store, base_url=playlist_base_url, trusts_times=folder is None, live=live)
         self._sidecars = Sidecars(ledger, store)
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
@@ -188,6 +190,7 @@ class Watch:
         new = (each for key, each in cameras.items() if key not in known and each.count)
         for camera in self._throttled(sorted(new, key=lambda each: each.modified, reverse=True)):
             self._register_camera(camera, known)
+        self._report_left_out(prefix, cameras, known)
         for each in self._throttled(self._settled(listed.values(), known)):
             self._register(each, known)
         self._attach(prefix, sidecars, listed)
@@ -277,6 +280,19 @@ class Watch:
         self._unsettled.pop(folder.key, None)
         if new:
             log.info("recording %s: %s appeared", recording.recording_id, folder.key)
+
+    def _report_left_out(self, prefix: str, cameras: Mapping[str, _CameraFolder], known: Mapping[str, str]) -> None:
+        """Report files that were stored after the end of their recording, once for each change of a folder."""
+        compared, self._compared[prefix] = self._compared.get(prefix, {}), {}
+        for key, camera in cameras.items():
+            if compared.get(key) != camera.count and key in known:
+                recording = self._ledger.recordings.find_folder(camera.folder.source)
+                if recording is None or recording.state != "complete":
+                    continue
+                pieces = recording.pieces or {}
+                if camera.count != pieces.get("count", 0) + pieces.get("left_out", 0):
+                    report_left_out(self._store, self._ledger.recordings, recording.recording_id, camera.folder.source)
+            self._compared[prefix][key] = camera.count
 
     def _throttled(self, settled: list[_Registered]) -> Iterator[_Registered]:
         for found in settled:

@@ -1,0 +1,169 @@
+"""A file that a program is still writing: its whole packets, fragments or clusters, as pieces of one run. Pure.
+
+MPEG-TS, fragmented MP4 and Matroska can be read while they grow. Hybrid MP4 is fragmented until it is closed. The times
+that packets, fragments and clusters state are hints, as the durations of a playlist are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple, Protocol
+
+from clipengine.errors import ObjectChanged, RecordingTruncated
+from clipengine.recordings.assembly import StoredPiece
+from clipengine.recordings.growing_formats import Format, Unit, format_of
+from clipengine.recordings.playlist import MAX_SEGMENT_SECONDS, ByteRange, Segment
+
+TARGET_SECONDS = 6  # between two looks at a file
+_PIECE_SECONDS = 4
+_MOST_PIECES = 10_000  # in the part of a file before the next piece, so that a year has fewer than 100,000
+_TAIL_BYTES = 64 * 1024  # whose digest shows that the file was only appended to
+_WINDOW_BYTES = 16 * 1024
+_LEAST_SECONDS = 1  # of the first look: all streams should be there
+
+
+class RangeReader(Protocol):
+    """A file of which ranges are read."""
+
+    def read_at(self, offset: int, length: int) -> bytes: ...
+
+
+class FileEnd(NamedTuple):
+    """The ETag under which a growing file is opened, and the digest of the last bytes that are in the index."""
+
+    etag: str
+    digest: str
+
+
+class GrowingFile:
+    """A file with this key that is still written. It is used as a `GrowingPlaylist`, whose pieces are its ranges.
+
+    `next_number` is the offset after its whole units. `end` describes what is in an index already, up to `offset`.
+    """
+
+    target_seconds = TARGET_SECONDS
+
+    def __init__(self, key: str, etag: str, *, offset: int = 0, digest: str = "") -> None:
+        self.key = key
+        self.ended = False
+        self.jumps = False
+        self.size = 0
+        self.next_number = offset
+        self.end = FileEnd(etag, digest)
+        self._format: Format | None = None
+        self._units: list[Unit] = []
+        self._last_seconds = Fraction(0)  # of the last unit, which are those of the one before
+
+    @property
+    def grows(self) -> bool:
+        """Return True if the file can be read while it grows, and has no end yet. Call it after `read`."""
+        return self._format is not None and not self.ended
+
+    def read(self, source: RangeReader, size: int) -> None:
+        """Find what was added to a file of this size.
+
+        Raises ObjectChanged if it was not only appended to, RecordingNotReady for an MP4 file whose index is written at
+        its end, and RecordingTruncated if nothing is whole yet.
+        """
+        reader = _Window(source, size)
+        if self.end.digest:
+            self._check(reader)
+        if self._format is None:
+            self._format = format_of(reader)
+        if self._format is None:
+            return
+        self.size = size
+        begin = max(self.next_number, self._format.head_end)
+        for unit in self._format.units(reader, begin):
+            if self._units:
+                self._last_seconds = _bounded(unit.start - self._units[-1].start)
+            self._units.append(unit)
+            self.next_number = unit.end
+        self.ended = self._format.closed
+        self.jumps = self._format.jumps
+        self.end = self.end._replace(digest=_digest(reader, self.next_number))
+
+    def _check(self, reader: _Window) -> None:
+        """Raise ObjectChanged if the last bytes that were read before are not the same."""
+        if reader.size < self.next_number or _digest(reader, self.next_number) != self.end.digest:
+            raise ObjectChanged(f"{self.key} was shortened or written anew")
+
+    def is_same(self, source: RangeReader, size: int) -> bool:
+        """Return True if the file still has the bytes that are in the index."""
+        try:
+            self._check(_Window(source, size))
+        except ObjectChanged:
+            return False
+        return True
+
+    def stored(self) -> dict[str, StoredPiece]:
+        """Return the file as the object that has its pieces."""
+        return {self.key: StoredPiece(self.end.etag, self.size)}
+
+    def first_pieces(self) -> list[Segment]:
+        """Return the pieces of a file that was read once. Raises RecordingTruncated if that is too little."""
+        found = [segment for _, segment in self.take(0)]
+        if sum((each.seconds for each in found), Fraction(0)) < _LEAST_SECONDS:
+            raise RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+        return found
+
+    def take(self, number: int) -> list[tuple[int, Segment]]:
+        """Return the pieces from an offset on, each with that of its last byte, and forget those before it."""
+        self._units = [unit for unit in self._units if unit.end > number]
+        if self._format is None or not self._units:
+            return []
+        begin = max(number, self._format.head_end)
+        init = ByteRange(self.key, 0, self._format.head_end) if self._format.head_end else None
+        found: list[tuple[int, Segment]] = []
+        for end, seconds in self._groups(begin):
+            found.append((end - 1, Segment(ByteRange(self.key, begin, end - begin), init, _bounded(seconds), 0, False)))
+            begin = end
+        return found
+
+    def _groups(self, begin: int) -> Iterator[tuple[int, Fraction]]:
+        """Yield the end and the stated seconds of each piece: some seconds, and more the larger the file is."""
+        first = last = self._units[0]
+        for unit in self._units[1:]:
+            seconds = unit.start - first.start
+            if seconds >= _PIECE_SECONDS and last.end - begin >= begin // _MOST_PIECES:
+                yield last.end, seconds
+                first, begin = unit, last.end
+            last = unit
+        yield last.end, last.start - first.start + self._last_seconds
+
+
+def _bounded(seconds: Fraction) -> Fraction:
+    return min(max(seconds, Fraction(0)), Fraction(MAX_SEGMENT_SECONDS))
+
+
+class _Window:
+    """A SeekableReader of a file, which is read in blocks."""
+
+    def __init__(self, source: RangeReader, size: int) -> None:
+        self.size = size
+        self._source = source
+        self._position = self._begin = 0
+        self._data = b""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        return self._position
+
+    def read(self, length: int) -> bytes:
+        offset, length = self._position, max(0, min(length, self.size - self._position))
+        at = offset - self._begin
+        if at < 0 or at + length > len(self._data):
+            self._data = self._source.read_at(offset, min(max(length, _WINDOW_BYTES), self.size - offset))
+            self._begin, at = offset, 0
+        self._position += length
+        return self._data[at : at + length]
+
+
+def _digest(reader: _Window, end: int) -> str:
+    """Return a digest of the bytes before an offset."""
+    begin = max(0, end - _TAIL_BYTES)
+    reader.seek(begin)
+    return hashlib.sha256(reader.read(end - begin)).hexdigest()

@@ -1,0 +1,250 @@
+"""Formats of files that can be read while a program writes them: what is whole in them, and when it begins. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple, Protocol, Self
+
+from clipengine.errors import RecordingNotReady, RecordingTruncated
+from clipengine.recordings.containers import (
+    EBML_MAGIC,
+    SeekableReader,
+    boxes,
+    element_at,
+    element_number,
+    time_scales,
+)
+
+_MAX_UNITS = 1_000_000  # boxes or elements of one look
+_TS_PACKET, _TS_UNIT = 188, 188 * 100
+_TS_WRAP, _TS_HZ = 1 << 33, 90_000
+_JUMP_SECONDS = 10  # of the clock: the probe of a finished file joins what is further apart
+_MOST_UNSEEN = 2  # fragments of a track without one of another track, which has then ended
+_SEGMENT, _CLUSTER, _INFO = 0x18538067, 0x1F43B675, 0x1549A966
+_TIMESTAMP_SCALE, _TIMESTAMP = 0x2AD7B1, 0xE7
+_MAX_HEAD = 100  # elements
+_IN_CLUSTER = {_TIMESTAMP, 0xA3, 0xA0, 0xAB, 0xA7, 0x5854, 0xAF, 0xEC, 0xBF}
+_HINT = (
+    "Register it again when it is closed, or record MPEG-TS, Matroska or fragmented MP4 (`-movflags "
+    "frag_keyframe+empty_moov`, or hybrid MP4)."
+)
+
+
+class Format(Protocol):
+    """What is whole in a file of a format. `head_end` is the end of its header, `closed` is True if it has its end.
+
+    If its clock `jumps`, nothing after that is a unit.
+    """
+
+    head_end: int
+    closed: bool
+    jumps: bool
+
+    def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
+        """Yield the whole units from an offset on, at which one begins."""
+
+
+class Unit(NamedTuple):
+    """A whole packet, fragment or cluster, or several: its end in the file, and its start by the file's clock."""
+
+    end: int
+    start: Fraction
+
+
+def format_of(reader: SeekableReader) -> Format | None:
+    """Return the format of a file, or None if it cannot be read while it grows.
+
+    Raises RecordingTruncated if the header is not complete, and RecordingNotReady.
+    """
+    reader.seek(0)
+    head = reader.read(_TS_PACKET + 1)
+    if len(head) <= _TS_PACKET:
+        raise RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+    if head[0] == head[_TS_PACKET] == 0x47:
+        return _TransportStream()
+    if head[4:8] == b"ftyp":
+        return _FragmentedMp4.of(reader)
+    return _Matroska.of(reader) if head.startswith(EBML_MAGIC) else None
+
+
+@dataclass
+class _TransportStream:
+    """MPEG-TS: packets of 188 bytes. It has no end. Its clock is the first PCR of some packets."""
+
+    head_end: int = 0
+    closed: bool = False
+    jumps: bool = False
+    _last: Fraction | None = None
+
+    def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
+        whole = reader.size // _TS_PACKET * _TS_PACKET
+        while offset < whole and not self.jumps:
+            reader.seek(offset)
+            data = reader.read(min(_TS_UNIT, whole - offset))
+            synchronous = 0
+            while data[synchronous : synchronous + 1] == b"\x47":
+                synchronous += _TS_PACKET
+            time = self._clock(data[:synchronous])
+            if not synchronous or self.jumps:
+                return
+            offset += synchronous
+            yield Unit(offset, time)
+            if synchronous < len(data):  # space that was allocated, or damage
+                return
+
+    def _clock(self, data: bytes) -> Fraction:
+        """Return the first PCR of the packets, or the last one before them. Set `jumps` if it is far from that."""
+        found = None
+        for at in range(0, len(data), _TS_PACKET):
+            has_clock = data[at + 3] & 0x20 and data[at + 4] >= 7 and data[at + 5] & 0x10
+            if not has_clock:
+                continue
+            ticks = int.from_bytes(data[at + 6 : at + 11], "big") >> 7
+            time = Fraction(ticks, _TS_HZ)
+            last = time if self._last is None else self._last
+            time += round((last - time) * _TS_HZ / _TS_WRAP) * Fraction(_TS_WRAP, _TS_HZ)
+            if abs(time - last) > _JUMP_SECONDS:
+                self.jumps = True
+            self._last = time
+            found = time if found is None else found
+        return found if found is not None else self._last or Fraction(0)
+
+
+@dataclass
+class _FragmentedMp4:
+    """Fragmented MP4: `moof` and `mdat`, until all tracks have a fragment. Its end is `mfra`, or another `moov`."""
+
+    head_end: int
+    scales: dict[int, int]
+    closed: bool = False
+    jumps: bool = False
+    _tracks: set[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tracks = set(self.scales)
+
+    @classmethod
+    def of(cls, reader: SeekableReader) -> Self | None:
+        """Return None for an MP4 file with its index, and raise RecordingNotReady if that comes at its end."""
+        kinds: set[bytes] = set()
+        for kind, content, end in boxes(reader):
+            kinds.add(kind)
+            if kind == b"moov" and end <= reader.size:
+                scales = time_scales(reader, content, end)
+                return cls(end, scales) if scales and b"mdat" not in kinds else None
+        if b"mdat" in kinds:
+            raise RecordingNotReady("the recording is an MP4 file whose index is written at its end", hint=_HINT)
+        raise RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+
+    def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
+        start: Fraction | None = None
+        pending: list[int] = []  # tracks of the fragments since the last unit
+        media = 0
+        if offset == self.head_end:  # the first media may be described by the header
+            pending, media = [*self.scales], len(self.scales)
+        for kind, content, end in boxes(reader, offset, limit=_MAX_UNITS):
+            if end > reader.size or end <= content:
+                return
+            if kind in (b"mfra", b"moov"):
+                self.closed = True
+                return
+            if kind == b"moof":
+                found = self._fragment(reader, content, end)
+                pending = [*(pending if start is not None else ()), *(track for track, _ in found)]
+                media = len(found)
+                start = next((time for _, time in found), None) if start is None else start
+            elif kind == b"mdat" and media:
+                media = 0
+                if self._is_complete(pending):
+                    yield Unit(end, start or Fraction(0))
+                    start, pending = None, []
+
+    def _is_complete(self, pending: list[int]) -> bool:
+        """Return True if all tracks have a fragment. A track of which others have several without it has ended."""
+        found = set(pending)
+        if max(map(pending.count, found)) > _MOST_UNSEEN:
+            self._tracks = found
+        self._tracks |= found
+        return self._tracks == found
+
+    def _fragment(self, reader: SeekableReader, content: int, end: int) -> list[tuple[int, Fraction]]:
+        """Return the tracks of a fragment with their times."""
+        found = []
+        for kind, inner, last in boxes(reader, content, end):
+            track = time = None
+            for each, at, _ in boxes(reader, inner, last) if kind == b"traf" else ():
+                reader.seek(at)
+                data = reader.read(12)
+                if each == b"tfhd":
+                    track = int.from_bytes(data[4:8], "big")
+                elif each == b"tfdt":
+                    time = int.from_bytes(data[4:12] if data[:1] == b"\x01" else data[4:8], "big")
+            if track is not None:
+                found.append((track, Fraction(time or 0, self.scales.get(track, 0) or 1)))
+        return found
+
+
+@dataclass
+class _Matroska:
+    """Matroska: clusters. One of unknown size ends where the next element begins. A closed segment states its size."""
+
+    head_end: int
+    scale: int  # nanoseconds
+    closed: bool = False
+    jumps: bool = False
+
+    @classmethod
+    def of(cls, reader: SeekableReader) -> Self | None:
+        offset, scale, closed = 0, 1_000_000, False
+        for _ in range(_MAX_HEAD):
+            element = element_at(reader, offset)
+            if element is None or (element.end is None and element.id not in (_SEGMENT, _CLUSTER)):
+                break
+            if element.id == _CLUSTER:
+                return cls(offset, scale, closed)
+            if element.id == _INFO:
+                scale = _number_in(reader, element.content, element.end or 0, _TIMESTAMP_SCALE) or scale
+            closed = closed or (element.id == _SEGMENT and element.end is not None)
+            offset = element.content if element.id == _SEGMENT else element.end or 0
+        raise RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+
+    def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
+        for _ in range(_MAX_UNITS):
+            element = element_at(reader, offset)
+            if element is None:
+                return
+            end = element.end if element.id != _CLUSTER or element.end is not None else _end_of(reader, element.content)
+            if end is None or end > reader.size:
+                return
+            if element.id == _CLUSTER:
+                time = _number_in(reader, element.content, end, _TIMESTAMP) or 0
+                yield Unit(end, Fraction(time * self.scale, 10**9))
+            offset = end
+
+
+def _end_of(reader: SeekableReader, offset: int) -> int | None:
+    """Return the end of a cluster of unknown size, or None if the next element is not there yet."""
+    for _ in range(_MAX_UNITS):
+        element = element_at(reader, offset)
+        if element is None:
+            return None
+        if element.id not in _IN_CLUSTER:
+            return offset
+        if element.end is None:
+            return None
+        offset = element.end
+    return None
+
+
+def _number_in(reader: SeekableReader, offset: int, end: int, id: int) -> int | None:
+    """Return the number of an element between two offsets, or None."""
+    for _ in range(_MAX_HEAD):
+        element = element_at(reader, offset) if offset < end else None
+        if element is None or element.end is None:
+            return None
+        if element.id == id:
+            return element_number(reader, element)
+        offset = element.end
+    return None
