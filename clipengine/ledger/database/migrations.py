@@ -527,6 +527,14 @@ def migration_47(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN without TEXT")
 
 
+def migration_55(database: Database) -> None:
+    """Let the indexes of expiring rows have their sizes, so that a sum of many rows reads the index only."""
+    for index in ("clips_expires", "clips_completed", "recordings_expires"):
+        database.run(f"DROP INDEX {index}")
+    for statement in _INDEXES_55:
+        database.run(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -572,6 +580,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_45,
     migration_46,
     migration_47,
+    migration_55,
 )
 
 
@@ -838,6 +847,13 @@ _INDEXES_27 = (
     "CREATE INDEX recordings_by_name ON recordings (SUBSTR(LOWER(COALESCE(name, '')), 1, 60), recording_id)",
     "CREATE INDEX recordings_by_duration ON recordings (duration_seconds, recording_id)",
     "CREATE INDEX recordings_by_size ON recordings (file_size_bytes, recording_id)",
+)
+
+_INDEXES_55 = (
+    "CREATE INDEX clips_expires ON clips (expires_at, completed_at, size_bytes) WHERE expires_at IS NOT NULL",
+    "CREATE INDEX clips_completed ON clips (completed_at, size_bytes, expires_at)"
+    " WHERE completed_at IS NOT NULL AND expires_at IS NULL",
+    "CREATE INDEX recordings_expires ON recordings (expires_at, file_size_bytes) WHERE expires_at IS NOT NULL",
 )
 
 _FENCES_35 = (
