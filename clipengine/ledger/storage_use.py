@@ -139,5 +139,5 @@ class StorageUse:
         """Return the amounts of the rows whose `time` is at most each of `ends`, read once."""
         sums = ", ".join(_UNTIL.format(time, size) for _ in ends)
         values = [end for each in ends for end in (each, each)]
-        found = [int(each) for each in self._database.run(query.format(sums), [*values, ends[-1]])[0]]
+        found = [int(each) for each in self._database.run(query.format(sums), (*values, ends[-1]))[0]]
         return [Amount(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
