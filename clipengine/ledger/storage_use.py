@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,10 +25,13 @@ _LARGEST_CLIPS = (
     "SELECT clip_id, label, size_bytes FROM clips WHERE size_bytes > 0 "
     f"ORDER BY size_bytes DESC, clip_id DESC LIMIT {LARGEST}"
 )
-_OWN = "expires_at <= ? AND completed_at IS NOT NULL"
-_KEPT = "expires_at IS NULL AND completed_at <= ?"
-_EXPIRING = "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0) FROM clips WHERE {}"
-_RECORDINGS_EXPIRING = "SELECT COUNT(*), COALESCE(SUM(file_size_bytes), 0) FROM recordings WHERE expires_at <= ?"
+# {} are the sums of each period, of which the last one, the longest, limits the rows.
+_OWN = "SELECT {} FROM clips WHERE expires_at <= ? AND completed_at IS NOT NULL"
+_KEPT = "SELECT {} FROM clips WHERE expires_at IS NULL AND completed_at <= ?"
+_RECORDINGS_EXPIRING = "SELECT {} FROM recordings WHERE expires_at <= ?"
+_UNTIL = (
+    "COALESCE(SUM(CASE WHEN {0} <= ? THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN {0} <= ? THEN {1} ELSE 0 END), 0)"
+)
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,21 @@ class StorageUse:
     def largest_clips(self) -> list[Large]:
         return [Large(*row) for row in self._database.run(_LARGEST_CLIPS)]
 
-    def removed(self, within_days: int, *, keep_ms: int | None) -> Removed:
-        """Return the clips and recordings that expire soon.
+    def removed(self, days: Sequence[int], *, keep_ms: int | None) -> list[Removed]:
+        """Return the clips and recordings that expire within each of these periods, which increase.
 
         Clips without `expires_at` expire `keep_ms` after their end, or never if it is None.
         """
-        until = now_ms() + within_days * _DAY_MS
-        own = self._amount(_EXPIRING.format(_OWN), until)
-        kept = Amount(0, 0) if keep_ms is None else self._amount(_EXPIRING.format(_KEPT), until - keep_ms)
-        clips = Amount(own.count + kept.count, own.bytes + kept.bytes)
-        return Removed(within_days, clips, self._amount(_RECORDINGS_EXPIRING, until))
+        ends = [now_ms() + each * _DAY_MS for each in days]
+        own = self._amounts(_OWN, "expires_at", "size_bytes", ends)
+        kept = [Amount(0, 0) for _ in days]
+        if keep_ms is not None:
+            kept = self._amounts(_KEPT, "completed_at", "size_bytes", [each - keep_ms for each in ends])
+        recordings = self._amounts(_RECORDINGS_EXPIRING, "expires_at", "file_size_bytes", ends)
+        return [
+            Removed(within, Amount(one.count + other.count, one.bytes + other.bytes), of_recordings)
+            for within, one, other, of_recordings in zip(days, own, kept, recordings, strict=True)
+        ]
 
     def note_day(self) -> None:
         """Store the use of today, and delete days that are too old."""
@@ -122,6 +131,13 @@ class StorageUse:
             for row in self._database.rows(StorageDayRow.select().order_by(StorageDayRow.day))
         ]
 
-    def _amount(self, query: str, *values: int) -> Amount:
-        count, size = self._database.run(query, values)[0]
+    def _amount(self, query: str) -> Amount:
+        count, size = self._database.run(query)[0]
         return Amount(int(count), int(size))
+
+    def _amounts(self, query: str, time: str, size: str, ends: Sequence[int]) -> list[Amount]:
+        """Return the amounts of the rows whose `time` is at most each of `ends`, read once."""
+        sums = ", ".join(_UNTIL.format(time, size) for _ in ends)
+        values = [end for each in ends for end in (each, each)]
+        found = [int(each) for each in self._database.run(query.format(sums), (*values, ends[-1]))[0]]
+        return [Amount(*pair) for pair in zip(found[::2], found[1::2], strict=True)]

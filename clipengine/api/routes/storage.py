@@ -22,7 +22,7 @@ _WITHIN_DAYS = (1, 7, 30)
 
 def get_storage(call: Call[NoQuery, NoBody]) -> Response:
     use, keep_ms = call.ledger.storage_use, call.engine.settings.retention.keep_clips_ms
-    removed = [use.removed(days, keep_ms=keep_ms) for days in _WITHIN_DAYS]
+    removed = use.removed(_WITHIN_DAYS, keep_ms=keep_ms)
     found = StorageObject(
         recordings=_amount(use.recordings()),
         clips=_amount(use.clips()),
