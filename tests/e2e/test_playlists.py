@@ -155,12 +155,12 @@ def test_master_playlist_with_urls_has_the_variant_and_the_texts(tmp_path: Path,
         assert [each.error and each.error.code for each in found] == ["playlist_invalid", None, None]
         assert [each.variant for each in found] == [None, {"name": "low"}, {"max_height": 90}]
         id = found[1].recording_id
-        cue = api.recordings.transcript(id, "en")["cues"][0]
-        assert (cue["text"], cue["start_seconds"]) == ("said", pytest.approx(4.92, abs=0.01))
+        (cue,) = api.transcripts.get(id, "en")
+        assert (cue.text, cue.start_seconds) == ("said", pytest.approx(4.92, abs=0.01))
         clip = api.clips.wait(api.clips.create(id, "x", 3.1, 8.1).clip_id, timeout=300)
         assert clip.result is not None, clip.error
         assert (clip.result.frames, clip.result.warnings) == (126, [])
-        assert clip.result.subtitles == ["en"]
+        assert [each.language for each in clip.result.subtitles] == ["en"]
 
 
 @pytest.mark.exhaustive
