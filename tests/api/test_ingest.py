@@ -138,13 +138,14 @@ class TestBuckets:
         assert ignored(answer) == [reason]
         assert count(engine) == 0
 
+    @pytest.mark.parametrize("rewrites", [20, pytest.param(1000, marks=pytest.mark.exhaustive)])
     def test_rewritten_playlist_is_one_recording_when_it_has_ended(
-        self, engine: RecordedEngine, sender: httpx.Client
+        self, engine: RecordedEngine, sender: httpx.Client, rewrites: int
     ) -> None:
         key, secret = "calls/r1/index.m3u8", bearer(events.S3_SECRET)
         event = {"detail-type": "Object Created", "detail": {"bucket": {"name": "recordings"}, "object": {"key": key}}}
         body, lines = json.dumps(event).encode(), ["#EXTM3U"]
-        for number in range(20):
+        for number in range(rewrites):
             lines.append(f"#EXTINF:4,\n{number}.ts")
             engine.put(key, "\n".join(lines).encode())
             assert ignored(send(sender, "s3", body, secret)) == ["not_ended"]
@@ -154,18 +155,28 @@ class TestBuckets:
         assert send(sender, "s3", body, secret).json() == first
         assert count(engine) == 1
 
-    def test_playlist_that_a_master_playlist_names_is_no_recording(
-        self, engine: RecordedEngine, sender: httpx.Client
+    @pytest.mark.parametrize(
+        ("outer", "inner", "text"),
+        [
+            ("all.m3u8", "low.m3u8", b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n"),
+            ("s__uid_e_video.m3u8", "s__uid_e_audio.m3u8", b"#EXTM3U\n#EXTINF:4\n1.ts\n#EXT-X-ENDLIST\n"),
+        ],
+    )
+    def test_playlist_that_another_names_registers_that_one_when_it_ends(
+        self, engine: RecordedEngine, sender: httpx.Client, outer: str, inner: str, text: bytes
     ) -> None:
-        engine.put("calls/r1/low.m3u8", b"#EXTM3U\n#EXTINF:4,\n0.ts\n#EXT-X-ENDLIST\n")
-        engine.put("calls/r1/all.m3u8", b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n")
-        answers = []
-        for key in ("calls/r1/low.m3u8", "calls/r1/all.m3u8"):
-            place = {"bucket": {"name": "recordings"}, "object": {"key": key}}
+        def notify(name: str) -> httpx.Response:
+            place = {"bucket": {"name": "recordings"}, "object": {"key": f"calls/r1/{name}"}}
             body = json.dumps({"detail-type": "Object Created", "detail": place}).encode()
-            answers.append(send(sender, "s3", body, bearer(events.S3_SECRET)))
-        assert ignored(answers[0]) == ["piece"]
-        assert registered(engine, answers[1]).bucket_path == "calls/r1/all.m3u8"
+            return send(sender, "s3", body, bearer(events.S3_SECRET))
+
+        engine.put(f"calls/r1/{inner}", b"#EXTM3U\n#EXTINF:4,\n0.ts\n")
+        engine.put(f"calls/r1/{outer}", text)
+        assert ignored(notify(outer)) == ignored(notify(inner)) == ["not_ended"]
+        engine.put(f"calls/r1/{inner}", b"#EXTM3U\n#EXTINF:4,\n0.ts\n#EXT-X-ENDLIST\n")
+        answers = [notify(inner), notify(outer)]
+        assert {registered(engine, answer).bucket_path for answer in answers} == {f"calls/r1/{outer}"}
+        assert count(engine) == 1
 
     def test_other_buckets_and_events_are_ignored_and_counted(
         self, server: ApiServer, engine: RecordedEngine, sender: httpx.Client

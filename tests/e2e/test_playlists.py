@@ -131,6 +131,39 @@ def test_clip_of_a_day_reads_only_its_segments(tmp_path: Path, objects: Objects)
 
 
 @pytest.mark.exhaustive
+def test_master_playlist_with_urls_has_the_variant_and_the_texts(tmp_path: Path, objects: Objects) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    url = "https://cdn.example.org/v/"
+    index = (tmp_path / "made" / "index.m3u8").read_text().replace("index0", f"{url}a/index0")
+    master = (
+        f'#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="English",LANGUAGE="en",URI="{url}a/text.m3u8"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=2,RESOLUTION=1280x720,NAME="high"\ngone.m3u8\n'
+        f'#EXT-X-STREAM-INF:BANDWIDTH=1,RESOLUTION=160x90,SUBTITLES="s",NAME="low"\n{url}a/index.m3u8\n'
+    )
+    text = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\n00:05.000 --> 00:06.000\nsaid\n"
+    objects.put_files(tmp_path / "made", "a")
+    objects.put("a/index.m3u8", index.encode())
+    objects.put("a/all.m3u8", master.encode())
+    objects.put("a/text.m3u8", b"#EXTM3U\n#EXTINF:12,\n0.vtt\n#EXT-X-ENDLIST\n")
+    objects.put("a/0.vtt", text.encode())
+    env = objects.env | {"CLIPENGINE_STORAGE__PLAYLIST_BASE_URL": url}
+    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
+        found = [
+            api.recordings.wait(api.recordings.add("a/all.m3u8", variant=variant).recording_id, timeout=300)
+            for variant in (None, {"name": "low"}, {"max_height": 90})
+        ]
+        assert [each.error and each.error.code for each in found] == ["playlist_invalid", None, None]
+        assert [each.variant for each in found] == [None, {"name": "low"}, {"max_height": 90}]
+        id = found[1].recording_id
+        (cue,) = api.transcripts.get(id, "en")
+        assert (cue.text, cue.start_seconds) == ("said", pytest.approx(4.92, abs=0.01))
+        clip = api.clips.wait(api.clips.create(id, "x", 3.1, 8.1).clip_id, timeout=300)
+        assert clip.result is not None, clip.error
+        assert (clip.result.frames, clip.result.warnings) == (126, [])
+        assert [each.language for each in clip.result.subtitles] == ["en"]
+
+
+@pytest.mark.exhaustive
 def test_previews_show_the_pieces(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     objects.put_files(tmp_path / "made", "a")

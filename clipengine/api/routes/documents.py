@@ -67,6 +67,7 @@ _GROUPS = (
         "Recipes",
         (
             "recipes/livekit",
+            "recipes/agora",
             "recipes/jitsi",
             "recipes/bigbluebutton",
             "recipes/zoom",

@@ -185,7 +185,7 @@ class _Ingest:
         return Ignored(arrival.keys[0], "missing")
 
     def _playlist(self, stored: StoredObject) -> StoredObject | Ignored:
-        """Return a playlist if it has ended, or may be live. One that another playlist names is no recording.
+        """Return a playlist if it has ended, or may be live; instead of one that another names, that one.
 
         Raises ObjectMissing and StorageError.
         """
@@ -195,8 +195,10 @@ class _Ingest:
             return Ignored(stored.key, "not_ended")
         beside = islice(store.list(folder), _MAX_BESIDE) if folder != "/" else ()
         masters = [found.key for found in beside if is_playlist(found.key) and found.key != stored.key][:_MAX_MASTERS]
-        if any(stored.key in (read(master).keys or ()) for master in masters):
-            return Ignored(stored.key, "piece")
+        for master in masters:
+            named = read(master)
+            if stored.key in (named.keys or ()):
+                return store.head(master) if named.ended else Ignored(stored.key, "piece")
         return stored
 
     def _register_object(self, arrival: Arrival, stored: StoredObject) -> tuple[Recording, bool]:

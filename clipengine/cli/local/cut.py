@@ -120,8 +120,8 @@ def cut(
 ) -> None:
     """Cut the range --start to --end of SOURCE, or several parts of it, and write it to the file OUTPUT.
 
-    SOURCE is a file, s3://bucket/key in the store of the settings, or the pattern of a camera's files. OUTPUT is
-    created or replaced only when the clip is complete and verified; if it is a symbolic link, the file that it names
+    SOURCE is a file, s3://bucket/key in the store of the settings, or the pattern of a camera's files in either. OUTPUT
+    is created or replaced only when the clip is complete and verified; if it is a symbolic link, the file that it names
     is. With --from, OUTPUT is a folder that gets a file for each range of a list.
     """
     if listed is None:

@@ -111,7 +111,8 @@ def cut_once(
         program: Program = "burner" if clip.subtitles.burns else "maker"
         child = stack.enter_context(closing(start_child(program, sandbox=encoding.sandbox)))
         seconds = (2 if clip.without else 1) * clip.seconds + 2 * searched_seconds(clip.snap, len(clip.ranges))
-        probed = probe_local(store, opened, probe_job(encoding, cut_seconds=seconds), child, clip.variant)
+        job, base_url = probe_job(encoding, cut_seconds=seconds), settings.storage.playlist_base_url
+        probed = probe_local(store, opened, job, child, clip.variant, base_url=base_url)
         stack.enter_context(closing(probed.reader))
         encoder = _Encoder(child, probed.reader, on_progress)
         texts = LocalTexts(clip.subtitles, clip.subtitles.choose(probed.texts), probed.texts, clip.transcript)
@@ -216,7 +217,8 @@ def read_facts(settings: Settings, source: str, variant: VariantChoice | None = 
         open_source(settings, source) as (store, opened),
         closing(Child(sandbox=settings.encoding.sandbox)) as child,
     ):
-        probed = probe_local(store, opened, probe_job(settings.encoding), child, variant or VariantChoice())
+        job, base_url = probe_job(settings.encoding), settings.storage.playlist_base_url
+        probed = probe_local(store, opened, job, child, variant or VariantChoice(), base_url=base_url)
         probed.reader.close()
     return probed.facts
 

@@ -8,7 +8,7 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.playlist import VariantChoice
+from clipengine.recordings.playlist import LARGEST, VariantChoice
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.playlists import names_pieces
@@ -29,11 +29,18 @@ class LocalProbe(NamedTuple):
 
 
 def probe_local(
-    store: Store, source: ObjectReader | FolderSource, job: Job, encoder: Child, variant: VariantChoice
+    store: Store,
+    source: ObjectReader | FolderSource,
+    job: Job,
+    encoder: Child,
+    variant: VariantChoice = LARGEST,
+    *,
+    base_url: str = "",
 ) -> LocalProbe:
     """Probe the recording whose file or playlist is open, or that is in a folder. The encoder is kept for a cut.
 
-    Raises RecordingError.
+    URLs of the playlist that begin with `base_url`, unless it is empty, name objects of the store. Raises
+    RecordingError.
     """
 
     def run(job: Job, pieces: ObjectReader) -> Message:
@@ -42,7 +49,7 @@ def probe_local(
     if isinstance(source, FolderSource):
         probed = read_folder_facts(store, source, job, run)
     elif names_pieces(source):
-        probed = read_piece_facts(store, source, variant, job, run)
+        probed = read_piece_facts(store, source, variant, job, run, base_url=base_url)
     else:
         found, embedded = encoder.run(job, source, watch=lambda message: None, keep=True)
         return LocalProbe(*probe_result(found), probe_texts(embedded), source)

@@ -18,7 +18,6 @@ from clipengine.clips.texts.cues import WRITTEN_TYPES, Cue, WrittenFormat, forma
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import NoMediaInRange, TranscriptionOff
-from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Settings
 from clipengine.work.children.jobs import Job, probe_job
 from clipengine.work.children.pool import ChildPool
@@ -87,7 +86,8 @@ def _cues(settings: Settings, source: str, language: str | None, track: int) -> 
         store, opened = stack.enter_context(open_source(settings, source))
         pool = stack.enter_context(closing(ChildPool(sandbox=settings.encoding.sandbox, ahead=0)))
         child = Child(sandbox=settings.encoding.sandbox)
-        probed = probe_local(store, opened, probe_job(settings.encoding), child, VariantChoice())
+        job, base_url = probe_job(settings.encoding), settings.storage.playlist_base_url
+        probed = probe_local(store, opened, job, child, base_url=base_url)
         child.close()
         stack.enter_context(closing(probed.reader))
         speech = speech_sources(settings, pool, own_port=None)[names[0]]
