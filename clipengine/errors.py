@@ -596,11 +596,11 @@ class NotRecordedYet(RecordingError):
     code = "not_recorded_yet"
     retryable = True
     title = "Not recorded yet"
-    default_hint = "Try again later, with a later `wait_until`, or with `on_timeout`: `clamp`."
+    default_hint = "Ask again later: what is shown, planned or cut must be recorded."
 
     @classmethod
-    def of(cls, end_seconds: float) -> NotRecordedYet:
-        return cls(f"the recording is still written, and has not reached {end_seconds:g} s yet")
+    def of(cls, end_seconds: float, *, hint: str | None = None) -> NotRecordedYet:
+        return cls(f"the recording is still written, and has not reached {end_seconds:g} s yet", hint=hint)
 
 
 class PieceMissing(RecordingError):

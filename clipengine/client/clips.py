@@ -152,7 +152,8 @@ class ClipCalls(Generic[C]):
     ) -> Steps[Sequence[C]]:
         """Create a clip of each series in one range by the clock, or none, and return them in the same order.
 
-        Over midnight, a clip has a part of each recording. `options` has the other fields of a request for a clip.
+        Over midnight, a clip has a part of each recording. The range may end in the future: a clip waits for a
+        recording that is still written. `options` has the other fields of a request for a clip, such as `on_timeout`.
         """
         times = {"start_time": format_time(start_time), "end_time": format_time(end_time)}
         body: Object = {**(options or {}), "series": [*series], "label": label, **times}

@@ -64,6 +64,7 @@ CLIP_SORTS = {
 _NO_ROOM_MS = 5_000
 _NEVER = 1 << 62  # a clip that waits for its recording is not due
 _WAITS_AT_ONCE = 100
+_WAIT_HINT = "Try again later, with a later `wait_until`, or with `on_timeout`: `clamp`."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +179,8 @@ class Clips:
     def _end_wait(self, clip: Clip) -> bool:
         if clip.on_timeout == "clamp" and all(part.start_seconds < self._written(part)[0] for part in clip.ranges):
             return self._queue_waiting(clip)
-        return self._fail(clip.clip_id, "queued", clip.attempt, NotRecordedYet.of(clip.ranges[-1].end_seconds))
+        error = NotRecordedYet.of(clip.ranges[-1].end_seconds, hint=_WAIT_HINT)
+        return self._fail(clip.clip_id, "queued", clip.attempt, error)
 
     def _queue_if_reached(self, clip: Clip) -> None:
         """Queue a waiting clip whose ranges are recorded, or as far as they are if the recordings have ended."""

@@ -187,10 +187,13 @@ class Recordings:
         return None if row is None else as_recording(row)
 
     def of_series(self, series: str, start: int, end: int, *, limit: int) -> Sequence[Recording]:
-        """Return the recordings of a series in a range of times, in ms since 1970, in the order of their starts."""
+        """Return the recordings of a series in a range of times, in ms since 1970, in the order of their starts.
+
+        One that is still written may have any end after its start.
+        """
         own = RecordingRow.series == series
         known = own & (RecordingRow.state == "complete") & (RecordingRow.begins_at < end)
-        query = RecordingRow.select().where(known, RecordingRow.ends_at > start)
+        query = RecordingRow.select().where(known, (RecordingRow.ends_at > start) | RecordingRow.live)
         order = (RecordingRow.begins_at, RecordingRow.recording_id)
         return [as_recording(row) for row in self._database.rows(query.order_by(*order).limit(limit))]
 

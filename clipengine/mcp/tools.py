@@ -122,14 +122,18 @@ class PlanClip(_Arguments):
         return self.model_dump(exclude={"wait_seconds"}, exclude_none=True)
 
 
+_OnTimeout = Annotated[
+    OnTimeout | None,
+    Field(description="`clamp`: cut what is recorded, if a range in the future is not recorded in time."),
+]
+
+
 class CreateClip(PlanClip):
     label: str = Field(min_length=1, max_length=200, description="Title of the clip.")
     last_seconds: Seconds | None = Field(
         default=None, description="Instead of a range: so many seconds up to the end, or up to what is recorded now."
     )
-    on_timeout: OnTimeout | None = Field(
-        default=None, description="`clamp`: cut what is recorded, if a range in the future is not recorded in time."
-    )
+    on_timeout: _OnTimeout = None
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT, description="Return after this time at the latest.")
 
 
@@ -138,6 +142,7 @@ class CreateClipsByTime(_Arguments):
     start_time: str = Field(description="2025-04-05T11:00:00+02:00")
     end_time: str
     label: str = Field(min_length=1, max_length=200, description="Title of the clips.")
+    on_timeout: _OnTimeout = None
 
 
 class WaitForClip(_Arguments):
@@ -246,7 +251,9 @@ async def _create(client: AsyncClient, given: CreateClip) -> Any:
 
 
 async def _by_time(client: AsyncClient, given: CreateClipsByTime) -> Any:
-    return [each.raw for each in await client.clips.by_time(**given.model_dump())]
+    values = given.model_dump(exclude={"on_timeout"})
+    options = given.model_dump(include={"on_timeout"}, exclude_none=True)
+    return [each.raw for each in await client.clips.by_time(**values, options=options)]
 
 
 async def _wait(client: AsyncClient, given: WaitForClip) -> Any:

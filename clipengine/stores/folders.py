@@ -16,6 +16,7 @@ from clipengine.timecode import now_ms
 
 MAX_FILES = 50_000  # of a recording: each is opened by the probe
 MAX_LISTED = 500_000  # objects that begin like the files
+_GLANCED = 1000  # of them while a request waits: those of one page of S3
 _CLOSING_SECONDS = 2  # in which a recorder finishes a file after it has begun the next one
 _SHRINK_HINT = "Give the day, so that each day is a recording."
 
@@ -100,6 +101,18 @@ def matching(store: Store, folder: str, prefix: str, pattern: NamePattern, *, af
         named = pattern.match(info.key.removeprefix(folder))
         if named is not None:
             yield named, info
+
+
+def lacks_files(store: Store, source: FolderSource) -> bool:
+    """Return True if the folder has no files with such names, False if its first objects do not say. Fast.
+
+    Raises PatternInvalid.
+    """
+    pattern = compiled(source)
+    for number, info in enumerate(store.list(source.folder + pattern.prefix)):
+        if number == _GLANCED or pattern.match(info.key.removeprefix(source.folder)) is not None:
+            return False
+    return True
 
 
 def _named(store: Store, source: FolderSource, pattern: NamePattern, after: FolderOrder | None) -> Iterator[_NamedFile]:

@@ -9,10 +9,12 @@ import httpx
 import pytest
 
 from clipengine.clips.clip import Recording
-from clipengine.timecode import now_ms, parse_rfc3339
+from clipengine.timecode import now_ms, parse_rfc3339, rfc3339
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import pointers, post, refused
-from tests.support.live import refreshed, written
+from tests.support.live import added, refreshed, written
+
+STARTED = 1_795_910_400_000
 
 
 def in_days(days: float) -> str:
@@ -43,7 +45,84 @@ def test_clip_of_what_is_not_recorded_yet_waits(http: httpx.Client, engine: Reco
     answer = post(http, id, {"label": "x", "start_seconds": 90, "end_seconds": 99, "wait_until": until})
     assert answer.json()["wait_until"] == until.replace("Z", ".000Z")
     plan = http.post(f"/v1/recordings/{id}/clips/plan", json={"label": "x", "start_seconds": 30, "end_seconds": 60})
-    assert refused(plan, 422, "not_recorded_yet")
+    assert "Ask again later" in str(refused(plan, 422, "not_recorded_yet"))
+
+
+def series(http: httpx.Client, engine: RecordedEngine) -> str:
+    """Return a recording of the series front that is still written, and has reached 39.9 s."""
+    id = written(engine.ledger)
+    changed = http.patch(f"/v1/recordings/{id}", json={"series": "front", "started_at": rfc3339(STARTED)})
+    assert changed.status_code == 200, changed.text
+    return id
+
+
+def by_time(http: httpx.Client, start: float, end: float, **fields: Any) -> httpx.Response:
+    """Request a clip of the series front between two times, in seconds after its start."""
+    times = (rfc3339(STARTED + round(each * 1000)) for each in (start, end))
+    body = {"label": "x", "series": ["front"], **dict(zip(("start_time", "end_time"), times, strict=True)), **fields}
+    return http.post("/v1/clips/by-time", json=body)
+
+
+@pytest.mark.parametrize(("start", "end"), [(10, 40), (20, 50), (60, 80)])
+def test_clip_by_time_of_a_series_that_is_still_written_waits(
+    http: httpx.Client, engine: RecordedEngine, start: float, end: float
+) -> None:
+    id = series(http, engine)
+    answer = by_time(http, start, end, on_timeout="clamp", gaps="fail")
+    assert answer.status_code == 202, answer.text
+    (clip,) = answer.json()["data"]
+    assert (clip["recording_id"], clip["start_seconds"], clip["end_seconds"]) == (id, start, end)
+    assert (clip["parts"], clip["step"]) == (None, "waiting")
+    kept = engine.ledger.clips.get(clip["clip_id"])
+    assert (kept.on_timeout, kept.warnings) == ("clamp", ())
+    same = post(http, id, {"label": "x", "start_seconds": start, "end_seconds": end}).json()
+    assert parse_rfc3339(clip["wait_until"]) == pytest.approx(parse_rfc3339(same["wait_until"]), abs=60_000)
+    assert refreshed(engine.ledger).wanted
+
+
+def test_clip_by_time_waits_as_long_as_requested(http: httpx.Client, engine: RecordedEngine) -> None:
+    series(http, engine)
+    until = in_days(6)
+    (clip,) = by_time(http, 20, 50, wait_until=until).json()["data"]
+    assert clip["wait_until"] == until.replace("Z", ".000Z")
+    (clip,) = by_time(http, 10, 30, wait_until=until).json()["data"]
+    assert (clip["step"], clip["wait_until"]) == ("queued", None)
+    assert pointers(refused(by_time(http, 20, 50, wait_until=in_days(8)), 422, "invalid_request")) == [
+        "/series/0/wait_until"
+    ]
+
+
+def test_range_that_the_next_recording_of_a_series_may_have_is_refused_with_a_hint(
+    http: httpx.Client, engine: RecordedEngine
+) -> None:
+    id = series(http, engine)
+    assert engine.ledger.live.complete(refreshed(engine.ledger), added(10, 11, ended=True))
+    ahead = (now_ms() - STARTED) / 1000 + 3600
+    assert "recordings?series=" in refused(by_time(http, 30, ahead), 422, "not_recorded_yet")["detail"]
+    assert "recordings?series=" in refused(by_time(http, ahead, ahead + 10), 422, "nothing_recorded")["detail"]
+    for end, fields in ((60, {}), (ahead, {"on_timeout": "clamp"})):
+        (clip,) = by_time(http, 30, end, **fields).json()["data"]
+        assert (clip["recording_id"], clip["step"], clip["end_seconds"]) == (id, "queued", 44)
+
+
+@pytest.mark.parametrize(
+    "preview",
+    [
+        "frame?at_seconds=50",
+        "moments?to=scene&at_seconds=50",
+        "filmstrip?start_seconds=50",
+        "waveform?start_seconds=50",
+    ],
+)
+def test_preview_of_what_is_not_recorded_yet_is_worth_a_retry(
+    http: httpx.Client, engine: RecordedEngine, recording: Recording, preview: str
+) -> None:
+    id = written(engine.ledger)
+    problem = refused(http.get(f"/v1/recordings/{id}/{preview}"), 422, "not_recorded_yet")
+    assert "Ask again later" in str(problem)
+    assert refreshed(engine.ledger).wanted
+    ended = preview.replace("50", "5500")
+    refused(http.get(f"/v1/recordings/{recording.recording_id}/{ended}"), 422, "invalid_time_range")
 
 
 @pytest.mark.parametrize(

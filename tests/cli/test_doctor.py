@@ -90,6 +90,22 @@ def test_rule_that_fits_no_files_of_its_folder_is_a_warning(tmp_path: Path) -> N
     assert found["folder no/"]["detail"] == "no file has a name like no/12.mp4"
 
 
+def test_series_of_cameras_of_two_rules_is_a_warning(tmp_path: Path) -> None:
+    for key in ("frigate/front/12.mp4", "frigate/yard/12.mp4", "mtx/front/1.mp4", "mtx/yard/1.mp4", "b/front/1.mp4"):
+        path = tmp_path / "data" / "store" / key
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"media")
+    rules = (
+        '{folder = "frigate/", pattern = "{camera}/%H.mp4"}, {folder = "mtx/front/", pattern = "{n}.mp4", '
+        'series = "front"}, {folder = "b/", pattern = "{camera}/{n}.mp4", series = "b-{camera}"}'
+    )
+    code, found = findings(tmp_path / "data", {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_FOLDERS": f"[{rules}]"})
+    assert code == 0
+    assert {name for name in found if name.startswith("series")} == {"series front"}
+    assert found["series front"]["status"] == "warning"
+    assert "frigate/{camera}/%H.mp4 and mtx/front/{n}.mp4" in found["series front"]["detail"]
+
+
 @pytest.mark.exhaustive
 def test_source_of_the_settings_is_shown(tmp_path: Path) -> None:
     env = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_API_KEY": "a client's"}

@@ -142,6 +142,26 @@ def test_agent_finds_a_moment_and_shares_its_clip(
     run(work)
 
 
+def test_agent_and_command_line_cut_by_time_with_the_options_of_waiting_clips(
+    server: RunningServer, recording_id: str
+) -> None:
+    began, ends = "2026-11-28T12:00:00.000Z", "2100-01-01T00:00:00Z"  # far ahead: only with clamp, there is a clip
+    with server.client() as api:
+        api.recordings.update(recording_id, started_at=began, series="front")
+    values = {"series": ["front"], "start_time": began, "end_time": ends, "label": "parcel"}
+
+    async def work() -> None:
+        async with session(server, server.key, "http") as agent:
+            assert "not_recorded_yet" in await agent.fails("create_clips_by_time", **values)
+            (clip,) = await agent.call("create_clips_by_time", **values, on_timeout="clamp")
+            assert clip["recording_id"] == recording_id
+
+    run(work)
+    span = ("--series", "front", "--start", began, "--end", ends, "--wait-until", ends)
+    made = server.command("clips", "by-time", "parcel", *span, "--on-timeout", "clamp", "--json")
+    assert "wait_until must be in the next 7 days" in made.stderr
+
+
 @one
 def test_key_without_the_scope_write_gets_reading_tools_only(server: RunningServer, transport: Transport) -> None:
     key = reading_key(server)

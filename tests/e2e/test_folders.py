@@ -101,12 +101,16 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(tmp_path: Path, objects: Ob
         live = [api.clips.create(id, "live", 8, safe), api.clips.create(id, "last", last_seconds=3)]
         waiting = api.clips.create(id, "later", safe - 2, safe + 20)
         assert waiting.step == "waiting"
+        assert (waiting.start_time, waiting.end_time) != (None, None)
+        (timed,) = api.clips.by_time(["front"], "timed", waiting.start_time or "", waiting.end_time or "")
+        assert (timed.step, timed.parts) == ("waiting", None)
         first = [frames(api, each.clip_id, tmp_path / "a.mp4") for each in live]
         if objects.kind == "folder":
             put(3, b"begun")
         for number in (3, 4):
             put(number)
         first.append(frames(api, waiting.clip_id, tmp_path / "a.mp4"))
+        assert frames(api, timed.clip_id, tmp_path / "a.mp4") == first[-1]
         put(5)
         until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 6, seconds=60)
         grown = api.recordings.get(id)

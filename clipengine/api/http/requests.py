@@ -492,6 +492,14 @@ class ClipOptions(Body):
     expires_at: WrittenMoment | None = Field(
         default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
     )
+    wait_until: WrittenMoment | None = Field(
+        default=None,
+        description="When a clip of what is not recorded yet stops waiting. Default: 5 minutes after its end.",
+    )
+    on_timeout: OnTimeout = Field(
+        default="fail",
+        description="Then it fails with `not_recorded_yet` (`fail`), or is cut as far as it is recorded (`clamp`).",
+    )
 
     def of_ranges(self, ranges: dict[str, Any], *, request_id: str | None, traceparent: str | None) -> ClipRequest:
         """Return the request for a clip of these `ranges`: what ClipRequest has of them."""
@@ -537,14 +545,6 @@ class CreateClip(ClipOptions):
         description="On the recording's timeline. The clip begins on the nearest frame.",
     )
     end_seconds: RangeSeconds = Field(default=None, validate_default=True, description="End of the clip, exclusive.")
-    wait_until: WrittenMoment | None = Field(
-        default=None,
-        description="When a clip of what is not recorded yet stops waiting. Default: 5 minutes after its end.",
-    )
-    on_timeout: OnTimeout = Field(
-        default="fail",
-        description="Then it fails with `not_recorded_yet` (`fail`), or is cut as far as it is recorded (`clamp`).",
-    )
 
     def request(self, recording_id: str, *, request_id: str | None, traceparent: str | None) -> ClipRequest:
         """Return the request for a clip of this recording. A part without a recording is of it."""
@@ -557,8 +557,6 @@ class CreateClip(ClipOptions):
             "end_time": self.end_time,
             "parts": tuple(each.of(recording_id) for each in self.parts or ()),
             "part_times": times if any(times) else (),
-            "wait_until": self.wait_until,
-            "on_timeout": self.on_timeout,
         }
         return self.of_ranges(ranges, request_id=request_id, traceparent=traceparent)
 

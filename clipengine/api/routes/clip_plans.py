@@ -275,7 +275,6 @@ OPERATIONS = [
         [Answer(200, "What would be copied and encoded, with estimates of size and time.", ClipPlanObject)],
         (
             *PREVIEW_ERRORS,
-            NotRecordedYet,
             ClockUnknown,
             ClockAmbiguous,
             UnknownProfile,

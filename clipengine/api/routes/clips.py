@@ -30,7 +30,7 @@ from clipengine.api.http.validation import check_each, check_expiry
 from clipengine.api.routes.clip_requests import recording_of_path, resolved, resolved_request
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhooks import delivery_object
-from clipengine.clips.by_time import cover
+from clipengine.clips.by_time import Covered, cover
 from clipengine.clips.clip import Clip
 from clipengine.clips.edit import MAX_RECORDINGS
 from clipengine.clips.request import check_label
@@ -47,6 +47,7 @@ from clipengine.errors import (
     InvalidWebhookUrl,
     NoMediaInRange,
     NothingRecorded,
+    NotRecordedYet,
     QueueFull,
     RecordingEncrypted,
     RecordingNotComplete,
@@ -60,6 +61,12 @@ from clipengine.ledger.events import origin_of
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.objects.clip import ClipObject, ClipsObject, DeletedClipsObject
 from clipengine.objects.webhook import DeliveryObject
+from clipengine.timecode import now_ms
+
+_NEXT_HINT = (
+    "A clip waits only for a recording that has begun: ask again when `GET /v1/recordings?series=` lists it, or cut "
+    "what is there with `on_timeout`: `clamp`."
+)
 
 
 def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
@@ -100,14 +107,27 @@ def _resolved_series(call: Call[Any, CreateClipsByTime], series: str) -> Resolve
         raise InvalidTimeRange("end_time must be after start_time")
     found = recordings.of_series(series, *times, limit=MAX_RECORDINGS + 1)
     covered = cover(found, times)
-    if covered.missing or not covered.parts:
-        if (unprobed := recordings.unprobed_of(series)) is not None:
-            raise RecordingNotComplete.of(unprobed, "processing")
-        if body.gaps == "fail" or not covered.parts:
-            raise NothingRecorded(f"the series {series!r} has no recording in the range, or only in a part of it")
+    _check_covered(call, series, covered)
     request = body.of_ranges(covered.ranges(times), request_id=call.request_id, traceparent=call.traceparent)
     by_id = {each.recording_id: each for each in found}
     return resolved_request(call, request, by_id[covered.parts[0][0]])
+
+
+def _check_covered(call: Call[Any, CreateClipsByTime], series: str, covered: Covered) -> None:
+    """Raise RecordingNotComplete, NotRecordedYet or NothingRecorded if too little of the range is covered."""
+    body = call.body
+    if covered.parts and not covered.missing:
+        return
+    if (unprobed := call.ledger.recordings.unprobed_of(series)) is not None:
+        raise RecordingNotComplete.of(unprobed, "processing")
+    is_ahead = body.end_time > now_ms()
+    awaits_next = covered.is_cut_short and (covered.may_follow or (bool(covered.parts) and is_ahead))
+    if awaits_next and not (covered.parts and body.on_timeout == "clamp"):
+        fault = f"the range ends after the recordings of the series {series!r}, and the next one has not begun"
+        raise NotRecordedYet(fault, hint=_NEXT_HINT)
+    if body.gaps == "fail" or not covered.parts:
+        fault = f"the series {series!r} has no recording in the range, or only in a part of it"
+        raise NothingRecorded(fault, hint=_NEXT_HINT if is_ahead else None)
 
 
 def _resolved_batched(call: Call[Any, Any], body: BatchedClip) -> ResolvedClip:
@@ -264,7 +284,7 @@ OPERATIONS = [
         create_clips_by_time,
         "Create a clip of each series by the time of day, or none",
         [Answer(202, "All clips are queued, in the order of the series.", ClipsObject)],
-        (*_CREATE_ERRORS, NothingRecorded),
+        (*_CREATE_ERRORS, NothingRecorded, NotRecordedYet),
         body=CreateClipsByTime,
         creates=True,
     ),

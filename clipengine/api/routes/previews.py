@@ -25,9 +25,11 @@ from clipengine.clips.suggested import suggest
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import (
     Busy,
+    ClipEngineError,
     DecoderCrashed,
     InvalidTimeRange,
     NoMediaInRange,
+    NotRecordedYet,
     RecordingChanged,
     RecordingEncrypted,
     RecordingMissing,
@@ -51,16 +53,16 @@ _MOST_TIMES_SECONDS = 600  # per response: every packet of the range is read
 
 
 async def get_frame(call: Call[GetFrame, NoBody]) -> Response:
-    recording, duration = await complete_recording(call)
-    at = _moment(call.query.at_seconds, duration)
+    recording, _ = await complete_recording(call)
+    at = await _moment(call, recording, call.query.at_seconds)
     seek_index = await seek_index_of(call, recording)
     values: dict[str, str | int] = {"at": str(at), "width": call.query.width}
     return await preview_response(call, Preview(FRAME, recording, values, seek_index and seek_index.near(at)), _JPEG)
 
 
 async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
-    recording, duration = await complete_recording(call)
-    start, end = _part(call.query.start_seconds, call.query.end_seconds, duration)
+    recording, _ = await complete_recording(call)
+    start, end = await _part(call, recording, call.query.start_seconds, call.query.end_seconds)
     end = min(end, start + _MOST_TIMES_SECONDS)
     seek_index = await seek_index_of(call, recording)
     near = seek_index and seek_index.between(start, end)
@@ -68,8 +70,8 @@ async def get_frames(call: Call[GetFrames, NoBody]) -> Response:
 
 
 async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
-    recording, duration = await complete_recording(call)
-    start, end = _part(call.query.start_seconds, call.query.end_seconds, duration)
+    recording, _ = await complete_recording(call)
+    start, end = await _part(call, recording, call.query.start_seconds, call.query.end_seconds)
     seek_index = await seek_index_of(call, recording)
     size = {"count": call.query.count, "width": call.query.width}
     preview = Preview.filmstrip(recording, start, end, **size, seek_index=seek_index)
@@ -77,8 +79,8 @@ async def get_filmstrip(call: Call[GetFilmstrip, NoBody]) -> Response:
 
 
 async def get_waveform(call: Call[GetWaveform, NoBody]) -> Response:
-    recording, duration = await complete_recording(call)
-    start, end = _part(call.query.start_seconds, call.query.end_seconds, duration)
+    recording, _ = await complete_recording(call)
+    start, end = await _part(call, recording, call.query.start_seconds, call.query.end_seconds)
     seek_index = await seek_index_of(call, recording)
     preview = Preview.waveform(recording, start, end, points=call.query.points, seek_index=seek_index)
     return await preview_response(call, preview, _JSON)
@@ -91,7 +93,7 @@ async def get_moments(call: Call[GetMoments, NoBody]) -> Response:
     recording, duration = await complete_recording(call)
     backward = call.query.direction == "previous"
     _check_has(recording, to)
-    at, within = _moment(at_seconds, duration), exact(call.query.within_seconds)
+    at, within = await _moment(call, recording, at_seconds), exact(call.query.within_seconds)
     until = max(Fraction(0), at - within) if backward else min(duration, at + within)
     seek_index = await seek_index_of(call, recording)
     near = seek_index and seek_index.near(min(at, until), max(at, until))
@@ -145,31 +147,42 @@ async def seek_index_of(call: Call[Q, NoBody], recording: Recording) -> SeekInde
 async def complete_recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction]:
     """Return the recording and its duration. Raises RecordingNotFound or RecordingNotComplete."""
     recording = await call.in_session(lambda: call.ledger.recordings.get(call.path("recording_id")))
+    return recording, _duration(recording)
+
+
+def _duration(recording: Recording) -> Fraction:
     if recording.facts is None:
         raise RecordingNotComplete(f"The recording's status is `{recording.state}`")
-    return recording, recording.facts.duration
+    return recording.facts.duration
 
 
-def _moment(seconds: float, duration: Fraction) -> Fraction:
+async def _moment(call: Call[Q, NoBody], recording: Recording, seconds: float) -> Fraction:
     at = exact(seconds)
-    if at > duration:
-        raise _outside("at_seconds", duration)
+    if at > _duration(recording):
+        raise await _outside(call, recording, "at_seconds", at)
     return at
 
 
-def _part(first: float, last: float | None, duration: Fraction) -> tuple[Fraction, Fraction]:
+async def _part(
+    call: Call[Q, NoBody], recording: Recording, first: float, last: float | None
+) -> tuple[Fraction, Fraction]:
     """Return the requested range: the whole recording by default, with the end clamped."""
-    start = exact(first)
+    start, duration = exact(first), _duration(recording)
     end = duration if last is None else min(exact(last), duration)
     if start >= duration:
-        raise _outside("start_seconds", duration)
+        raise await _outside(call, recording, "start_seconds", start)
     if start >= end:
         raise _invalid("end_seconds", f"end_seconds must be greater than start_seconds, which is {first:g}")
     return start, end
 
 
-def _outside(parameter: str, duration: Fraction) -> InvalidTimeRange:
-    return _invalid(parameter, f"{parameter} lies outside the recording, which has {float(duration):.3f} s")
+async def _outside(call: Call[Q, NoBody], recording: Recording, parameter: str, at: Fraction) -> ClipEngineError:
+    """Return the error of a moment after the end. A recording that is still written is soon read again."""
+    if recording.state == "recording":
+        await call.in_session(lambda: call.ledger.live.want(recording.recording_id, at_once=True))
+        return NotRecordedYet.of(float(at))
+    duration = float(_duration(recording))
+    return _invalid(parameter, f"{parameter} lies outside the recording, which has {duration:.3f} s")
 
 
 def _invalid(parameter: str, said: str) -> InvalidTimeRange:
@@ -225,6 +238,7 @@ PREVIEW_ERRORS = (
     RecordingNotFound,
     RecordingNotComplete,
     InvalidTimeRange,
+    NotRecordedYet,
     NoMediaInRange,
     RecordingMissing,
     RecordingChanged,

@@ -50,9 +50,11 @@ from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
-from clipengine.stores.folders import compiled
+from clipengine.stores.folders import compiled, lacks_files
 from clipengine.stores.keys import check_key
 from clipengine.work.recording_files import adopt_copy
+
+_NO_FILES_HINT = "Check folder, pattern, camera and day; a rule of the settings registers a camera when it has a file."
 
 
 def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
@@ -88,6 +90,9 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
 def _register_folder(call: Call[NoQuery, RegisterRecording], folder: str) -> Response:
     """Register the files of a camera as a recording."""
     body, source = call.body, folder_source(call.body, folder)
+    with located(pointer="/folder"):
+        if lacks_files(call.engine.store, source):
+            raise ObjectNotFound(f"The store has no object like {source.shown!r}", hint=_NO_FILES_HINT)
 
     def work() -> StoredAnswer:
         recording, created = call.ledger.recordings.register_folder(

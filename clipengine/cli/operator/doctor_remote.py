@@ -85,6 +85,8 @@ def folders(settings: Settings) -> Iterator[Finding]:
         checked = build_store(settings.storage, folder=folder, journal=journal, identity=known)
         for each in settings.folders:
             yield _check_rule(checked, each.rule)
+        if len(settings.folders) > 1:
+            yield from _check_series(checked, settings)
 
 
 def _check_rule(store: Store, rule: FolderRule) -> Finding:
@@ -100,6 +102,23 @@ def _check_rule(store: Store, rule: FolderRule) -> Finding:
             return ok(name, f"{found.key} is a file of a camera")
     detail = f"no file has a name like {rule.example}" + (f"; there is {other}" if other else "")
     return Finding(name, "warning", detail, "Check folder and pattern, unless the camera has not recorded yet.")
+
+
+def _check_series(store: Store, settings: Settings) -> Iterator[Finding]:
+    """Find cameras of several rules that share a series, by the first files of each rule."""
+    rules = settings.folder_rules
+    owners: dict[str, set[str]] = {}
+    for folder in rules.folders:
+        for found in islice(store.list(folder), _MAX_LISTED):
+            if (owner := rules.owner(found.key)) is not None and owner.series is not None:
+                owners.setdefault(owner.series, set()).add(f"{owner.source.folder}{owner.source.pattern}")
+    for series, patterns in sorted(owners.items()):
+        if len(patterns) > 1:
+            detail = (
+                f"is shared by the cameras of {' and '.join(sorted(patterns))}: a clip of it may have parts of each"
+            )
+            hint = 'If these are different cameras, set folders.series, such as "house-{camera}", in one of the rules.'
+            yield Finding(f"series {series}", "warning", detail, hint)
 
 
 def webhooks(settings: Settings) -> Iterator[Finding]:

@@ -56,6 +56,14 @@ def _part(part: PartValue) -> dict[str, str | float]:
     return times if part.recording_id is None else {"recording_id": part.recording_id, **times}
 
 
+_wait_until = click.option(
+    "--wait-until", metavar="TIME", help="Fail if the range is not recorded by then. [default: end + 5 min]"
+)
+_on_timeout = click.option(
+    "--on-timeout", type=click.Choice(["fail", "clamp"]), help="clamp: then cut what is recorded."
+)
+
+
 @click.command()
 @click.argument("recording_id")
 @click.argument("label", required=False)
@@ -64,8 +72,8 @@ def _part(part: PartValue) -> dict[str, str | float]:
 @part_option
 @click.option("--last", type=time_value, metavar="TIME", help="The last seconds of the recording, or up to now.")
 @from_options
-@click.option("--wait-until", metavar="TIME", help="Fail if the range is not recorded by then. [default: end + 5 min]")
-@click.option("--on-timeout", type=click.Choice(["fail", "clamp"]), help="clamp: then cut what is recorded.")
+@_wait_until
+@_on_timeout
 @click.option("--profile", help="A profile of the settings.")
 @render_option
 @snap_options
@@ -274,6 +282,8 @@ def _finish_each(client: Client, made: Sequence[Clip], target: str | None, *, wa
 @click.option("--series", required=True, multiple=True, help="Make a clip of the recordings of it; may be repeated.")
 @click.option("-s", "--start", metavar="TIME", required=True, help="A time of day, such as 2025-04-05T11:00:00+02:00.")
 @click.option("-e", "--end", metavar="TIME", required=True, help="The same, exclusive.")
+@_wait_until
+@_on_timeout
 @click.option("--profile", help="A profile of the settings.")
 @render_option
 @gaps_option
@@ -288,6 +298,8 @@ def by_time(
     series: tuple[str, ...],
     start: str,
     end: str,
+    wait_until: str | None,
+    on_timeout: OnTimeout | None,
     profile: str | None,
     render: Render | None,
     gaps: GapMode | None,
@@ -297,7 +309,15 @@ def by_time(
     as_json: bool,
 ) -> int:
     """Create the clip LABEL of each series, such as several cameras, in one range by the time of day."""
-    fields = {"profile": profile, "render": render, "gaps": gaps, "metadata": metadata_of(meta), "tags": [*tags]}
+    fields = {
+        "wait_until": wait_until,
+        "on_timeout": on_timeout,
+        "profile": profile,
+        "render": render,
+        "gaps": gaps,
+        "metadata": metadata_of(meta),
+        "tags": [*tags],
+    }
     given = {name: value for name, value in fields.items() if value}
     made = client.clips.by_time(series, label, start, end, options=given)
     return _finish_each(client, made, None, waits=wait, as_json=as_json)
