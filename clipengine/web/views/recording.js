@@ -346,7 +346,9 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
   showSegments();
   timeline.draw();
   showPlace(place, {selection, player, timeline, transcript});
-  addEventListener("language", () => setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? "", language: transcript?.language ?? ""}), {signal});
+  addEventListener("language", () => setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? "", language: transcript?.language ?? ""}), {
+    signal,
+  });
 }
 
 /**
