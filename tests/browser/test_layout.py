@@ -45,10 +45,14 @@ def test_overlapping_clips_have_the_room_of_a_tall_window(
     client = server.client()
     upload = client.recordings.upload(shelf.get("mp4_25").path, name="overlapping.mp4")
     recording = client.recordings.wait(upload.recording_id)
-    with studio(browser, server, recording, viewport={"width": size[0], "height": size[1]}) as page:
+    clips = [client.clips.create(recording.recording_id, "clip 0", 0, 1.5)]
+    viewport = {"width": size[0], "height": size[1]}
+    with studio(browser, server, recording, viewport=viewport) as page:
+        until(page, "document.querySelector('.clip-bands').clientHeight === 24")
         before = page.locator(".picture").bounding_box()
-    clips = [client.clips.create(recording.recording_id, f"clip {number}", number / 10, 1.5) for number in range(6)]
-    with studio(browser, server, recording, viewport={"width": size[0], "height": size[1]}) as page:
+    for number in range(1, 6):
+        clips.append(client.clips.create(recording.recording_id, f"clip {number}", number / 10, 1.5))
+    with studio(browser, server, recording, viewport=viewport) as page:
         until(page, f"document.querySelector('.clip-bands').clientHeight === {lanes * 26 - 2}")
         until(page, "document.querySelector('.clip-bands').scrollHeight === 128")
         assert page.locator(".picture").bounding_box() == before

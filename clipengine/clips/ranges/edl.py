@@ -1,7 +1,7 @@
 """Edit decision lists: CMX 3600, which editing programs export, and the EDL of MPlayer and Kodi. Pure.
 
-The source times of CMX 3600 count the frames of the recording, from 0 for the first one. An EDL of MPlayer lists what a player skips, so
-its ranges are those in between.
+The source times of CMX 3600 count the frames of the recording, from 0 for the first one. An EDL of MPlayer lists what a
+player skips, so its ranges are those in between.
 """
 
 from __future__ import annotations

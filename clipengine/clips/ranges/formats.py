@@ -48,7 +48,8 @@ def parse_ranges(
 ) -> RangeFile:
     """Return the ranges of a file in any format that can be read: CSV, EDL or OpenTimelineIO.
 
-    `duration`, frame `rate` and the time of the `first_frame` are those of the recording. Raises InvalidRequest, which names the line or the clip.
+    `duration`, frame `rate` and the time of the `first_frame` are those of the recording. Raises InvalidRequest, which
+    names the line or the clip.
     """
     text = file_text(data)
     if text.lstrip().startswith("{"):

@@ -1,7 +1,7 @@
 """Timelines as XML: FCPXML of Final Cut Pro and Resolve, and the XML of Final Cut Pro 7, which Premiere reads. Pure.
 
-Times count the frames of the recording, from 0 for the first one. The adapter of OpenTimelineIO for FCPXML cannot read its own files of
-29.97 frames per second, so both are written here, by
+Times count the frames of the recording, from 0 for the first one. The adapter of OpenTimelineIO for FCPXML cannot read
+its own files of 29.97 frames per second, so both are written here, by
 https://developer.apple.com/documentation/professional-video-applications/fcpxml-reference and Apple's reference of the
 Final Cut Pro 7 XML Interchange Format.
 """
