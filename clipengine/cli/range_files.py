@@ -34,8 +34,10 @@ class FromFile(NamedTuple):
     as_parts: bool
     rate: Fraction | None
 
-    def read(self, *, duration: Fraction, rate: Fraction | None, label: str | None) -> list[NamedRange]:
-        """Return the ranges of a recording with this duration and frame rate. Raises InvalidRequest.
+    def read(
+        self, *, duration: Fraction, rate: Fraction | None, first_frame: Fraction, label: str | None
+    ) -> list[NamedRange]:
+        """Return the ranges of a recording with this duration, frame rate and first frame. Raises InvalidRequest.
 
         A range without a label gets `label`, or the name of the file, with its number.
         """
@@ -47,7 +49,7 @@ class FromFile(NamedTuple):
         with self.path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
         try:
-            found = parse_ranges(data, duration=duration, rate=self.rate or rate)
+            found = parse_ranges(data, duration=duration, rate=self.rate or rate, first_frame=first_frame)
         except InvalidRequest as error:
             raise InvalidRequest(f"{self.path}: {error.message}", hint=error.hint) from None
         for note in found.notes:

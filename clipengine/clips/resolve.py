@@ -291,7 +291,7 @@ def _language(request: ClipRequest, source: ClipSource) -> str | None:
         return source.languages[0]
     known = ", ".join(sorted(source.languages))
     raise InvalidRequest(
-        f"is required for burn: the recording has transcripts in {known}"
+        f"subtitles.language is required for burn: the recording has transcripts in {known}"
         if known
         else "The recording has no transcript to burn in"
     )

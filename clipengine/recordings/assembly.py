@@ -60,7 +60,7 @@ def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> Pi
     ]
     tracks = [track for track in tracks if track.runs]
     if not tracks:
-        raise PlaylistInvalid("none of the objects that the playlist names is in the store")
+        raise PlaylistInvalid(_why_unusable([each for one in listed for each in one.playlist.segments], stored))
     check_runs(sum(len(track.runs) for track in tracks))
     return PieceIndex(tracks)
 
@@ -127,6 +127,27 @@ def _init(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | 
     if init is not None and init.length > MAX_INIT_BYTES:
         raise PlaylistInvalid(f"a header of the playlist has more than {MAX_INIT_BYTES >> 20} MiB")
     return init
+
+
+def _why_unusable(segments: Iterable[Segment], stored: Mapping[str, StoredPiece]) -> str:
+    """Return why no segment makes a piece: the first cause of those whose objects are stored at least in part."""
+    for segment in segments:
+        known = None if segment.gap or segment.encrypted else stored.get(segment.data.key)
+        if known is None:
+            continue
+        for found, name in ((segment.data, "a segment of the playlist"), (segment.init, "the header (EXT-X-MAP)")):
+            if found is not None and _range(found, stored) is None:
+                return _why_missing(found, stored.get(found.key), name)
+    return "none of the objects that the playlist names is in the store"
+
+
+def _why_missing(found: ByteRange, known: StoredPiece | None, name: str) -> str:
+    if known is None:
+        return f"{name} is not in the store: {found.key}"
+    if found.length is None or known.size == 0:
+        return f"{name} is empty: {found.key}"
+    last = found.offset + found.length - 1
+    return f"{name} is incomplete: {found.key} has {known.size} bytes, and its byte range is {found.offset} to {last}"
 
 
 def _range(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | None:

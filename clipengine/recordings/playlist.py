@@ -10,7 +10,7 @@ import hashlib
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -39,6 +39,7 @@ _MAX_SEQUENCE = 1 << 53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_AGE = timedelta(days=230 * 365)  # as that of a creation time
 
+_MAX_DESCRIBED = 10
 _VARIANT_HINT = "Delete the recording and register the playlist again, with another variant or without one."
 
 _MARK = "#EXTM3U"
@@ -132,6 +133,10 @@ class Rendition(NamedTuple):
     language: str | None
 
 
+def _first(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:_MAX_DESCRIBED]) + ", …" * (len(texts) > _MAX_DESCRIBED)
+
+
 @dataclass
 class MasterPlaylist:
     """The versions, the audio tracks and the texts of a recording."""
@@ -146,8 +151,17 @@ class MasterPlaylist:
         """
         fitting = [each for each in self.variants if choice.fits(each)]
         if not fitting:
-            raise PlaylistInvalid(f"the playlist has no variant with {choice}", hint=_VARIANT_HINT)
+            raise PlaylistInvalid(
+                f"the playlist has no variant with {choice}: {self._described_variants()}", hint=_VARIANT_HINT
+            )
         return max(fitting, key=lambda each: (each.pixels, each.bandwidth))
+
+    def _described_variants(self) -> str:
+        """Return the names and heights of the variants as text, at most ten of each."""
+        names = list(dict.fromkeys(repr(each.name[:_MAX_NAME]) for each in self.variants if each.name is not None))
+        heights = [str(each) for each in sorted({each.size[1] for each in self.variants}, reverse=True) if each]
+        named = f"the names are {_first(names)}" if names else "none has a name"
+        return f"{named}; the heights are {_first(heights)}" if heights else named
 
     def audio_of(self, variant: Variant) -> list[Rendition]:
         """Return the audio tracks of a variant."""

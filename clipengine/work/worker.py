@@ -105,6 +105,10 @@ class Jobs(ABC, Generic[T]):
     def lost(self, item: T) -> None:
         """Delete what the item has made: its claim was lost."""
 
+    def was_cancelled(self, item: T) -> bool:
+        """Return True if the claim was lost because the item was cancelled or deleted. May raise not found."""
+        return False
+
     def interrupt(self) -> None:
         """Interrupt all running items, because the engine stops."""
 
@@ -204,5 +208,13 @@ class Worker(Generic[T]):
             self._lose(item)
 
     def _lose(self, item: T) -> None:
-        log.info("%s: the claim was lost", self._jobs.label(item))
+        log.info("%s: %s", self._jobs.label(item), "cancelled" if self._was_cancelled(item) else "the claim was lost")
         self._jobs.lost(item)
+
+    def _was_cancelled(self, item: T) -> bool:
+        try:
+            return self._jobs.was_cancelled(item)
+        except (ClipNotFound, RecordingNotFound, TranscriptNotFound):
+            return True  # deleted
+        except ClipEngineError:
+            return False  # the ledger cannot be read

@@ -289,6 +289,10 @@ def test_style_of_captions_is_checked_and_stored(
     body = BODY | {"profile": "sound", "subtitles": {"mode": "burn", "language": "en"}}
     problem = refused(post(http, recording.recording_id, body), 422, "invalid_request")
     assert pointers(problem) == ["/subtitles/mode"]
+    assert http.put(f"{address}/nl", json=cues).status_code == 201
+    problem = refused(create(), 422, "invalid_request")
+    assert pointers(problem) == ["/subtitles/language"]
+    assert problem["detail"].startswith("subtitles.language is required for burn: the recording has transcripts in")
 
 
 def test_plan_says_why_a_clip_with_drawn_subtitles_is_encoded(

@@ -38,6 +38,31 @@ def test_picture_is_the_largest_thing_and_the_form_is_in_view(
 
 
 @pytest.mark.exhaustive
+@pytest.mark.parametrize(("size", "lanes"), [((1280, 720), 1), ((1440, 1100), 5)])
+def test_overlapping_clips_have_the_room_of_a_tall_window(
+    browser: Any, server: RunningServer, shelf: Shelf, size: tuple[int, int], lanes: int
+) -> None:
+    client = server.client()
+    upload = client.recordings.upload(shelf.get("mp4_25").path, name="overlapping.mp4")
+    recording = client.recordings.wait(upload.recording_id)
+    clips = [client.clips.create(recording.recording_id, "clip 0", 0, 1.5)]
+    viewport = {"width": size[0], "height": size[1]}
+    with studio(browser, server, recording, viewport=viewport) as page:
+        until(page, "document.querySelector('.clip-bands').clientHeight === 24")
+        before = page.locator(".picture").bounding_box()
+    for number in range(1, 6):
+        clips.append(client.clips.create(recording.recording_id, f"clip {number}", number / 10, 1.5))
+    with studio(browser, server, recording, viewport=viewport) as page:
+        until(page, f"document.querySelector('.clip-bands').clientHeight === {lanes * 26 - 2}")
+        until(page, "document.querySelector('.clip-bands').scrollHeight === 128")
+        assert page.locator(".picture").bounding_box() == before
+        assert page.evaluate("document.scrollingElement.scrollHeight") <= size[1]
+    for clip in clips:
+        clip.wait()
+    client.recordings.delete(recording.recording_id)
+
+
+@pytest.mark.exhaustive
 def test_panel_is_closed_and_opened(browser: Any, server: RunningServer, recording: Recording, judge: Judge) -> None:
     with studio(browser, server, recording, viewport={"width": 1280, "height": 720}) as page:
         panel, toggle = page.locator(".beside"), page.get_by_role("button", name="Side panel")

@@ -138,6 +138,36 @@ def test_sentence_in_two_hours_becomes_a_shared_clip_with_captions(
 
 
 @pytest.mark.exhaustive
+def test_match_opens_the_transcript_in_its_language(browser: Any, server: RunningServer, film: Film) -> None:
+    """Without a language, page and API use the transcript that was made first."""
+    client = server.client()
+    meeting = client.recordings.wait(client.recordings.upload(film.path, name="languages.mp4").recording_id)
+    texts = {"en": "The annual gizmo budget.", "de": "Das jährliche Dingsbudget.", "nl": "Het jaarlijkse dingbudget."}
+    for at, (language, text) in enumerate(texts.items()):
+        cue = {"start_seconds": 1.2 + at / 10, "end_seconds": 2.4, "text": text}
+        client.transcripts.put(meeting.recording_id, language, [cue])
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/recordings")
+        page.get_by_role("link", name="languages.mp4").wait_for()
+        for words, language in (("annual gizmo", "en"), ("dingsbudget", "de"), ("dingbudget", "nl")):
+            page.goto(f"{server.url}/#/recordings")
+            page.keyboard.press("/")
+            page.keyboard.type(words)
+            page.get_by_role("link", name="Open at 0:01").click()
+            page.locator(".cues > li.in").get_by_text(texts[language]).wait_for()
+            until(page, "document.querySelector('.make').disabled === false")
+            assert page.get_by_role("combobox", name="Language").input_value() == language
+        page.get_by_role("button", name="Captions in the picture").click()
+        page.get_by_role("tab", name="Look").click()
+        assert page.get_by_role("combobox", name="Subtitles").input_value() == "burn nl"
+        page.get_by_role("button", name="Captions in the picture").click()
+        page.goto(f"{server.url}/#/recordings/{meeting.recording_id}")
+        page.locator(".cues").get_by_text(texts["en"]).wait_for()
+    assert client.recordings.suggestions(meeting.recording_id).language == "en"
+    client.recordings.delete(meeting.recording_id)
+
+
+@pytest.mark.exhaustive
 def test_five_sentences_become_a_highlight_in_few_actions(browser: Any, server: RunningServer, film: Film) -> None:
     client = server.client()
     meeting = client.recordings.wait(client.recordings.upload(film.path, name="five sentences.mp4").recording_id)

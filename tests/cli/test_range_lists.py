@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.ffmpeg import run_ffmpeg
 from tests.support.server import RunningServer, run_command
 
 
@@ -58,6 +59,44 @@ def test_every_range_becomes_a_clip(server: RunningServer, recording_id: str, tm
     joined = _shown(server.command("clips", "create", recording_id, *options))
     assert joined["label"] == "list"
     assert [(part["start_seconds"], part["end_seconds"]) for part in joined["parts"]][:2] == [(0.0, 0.52), (1.0, 2.0)]
+
+
+def test_failed_clips_are_exported_only_by_their_status(server: RunningServer, recording_id: str) -> None:
+    client = server.client()
+    clips = [client.clips.create(recording_id, name, start_seconds=0, end_seconds=1) for name in ("kept", "gone")]
+    client.clips.cancel(clips[1].clip_id)
+    client.clips.wait(clips[0].clip_id)
+    exported = server.command("clips", "export", recording_id)
+    assert "kept,0.0,1.0" in exported.stdout
+    assert "gone" not in exported.stdout
+    assert "clips that have failed or were cancelled are left out: 1" in exported.stderr
+    failed = server.command("clips", "export", recording_id, "--status", "failed")
+    assert failed.stdout.splitlines()[1:] == ["gone,0.0,1.0"]
+    assert failed.stderr == ""
+    for clip in clips:
+        client.clips.delete(clip.clip_id)
+
+
+@pytest.mark.exhaustive
+def test_lists_count_frames_from_the_first_one(server: RunningServer, tmp_path: Path) -> None:
+    """In an MP4 that was copied from Matroska, the audio begins 21 ms before the video: the priming of AAC."""
+    matroska, path = tmp_path / "late.mkv", tmp_path / "late.mp4"
+    picture, tone = "testsrc2=r=25:s=320x180:d=3", "sine=r=48000:d=3"
+    codecs = ["-c:v", "libx264", "-bf", "2", "-g", "25", "-c:a", "aac"]
+    run_ffmpeg("-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, *codecs, matroska)
+    run_ffmpeg("-v", "error", "-i", matroska, "-c", "copy", path)
+    client = server.client()
+    recording = client.recordings.wait(client.recordings.upload(path).recording_id)
+    assert recording.raw["media"]["video"]["first_frame_seconds"] == pytest.approx(0.021, abs=0.001)
+    client.clips.wait(client.clips.create(recording.recording_id, "two", 1.021, 2.021).clip_id)
+    edl = server.command("clips", "export", recording.recording_id, "--format", "edl").stdout
+    assert "  00:00:01:00 00:00:02:00 " in edl  # frames 25 to 49
+    (tmp_path / "list.edl").write_text(edl)
+    options = ["--from", str(tmp_path / "list.edl"), "--json"]
+    (again,) = _shown(server.command("clips", "create", recording.recording_id, *options))
+    assert again["start_seconds"] == pytest.approx(1.021, abs=0.001)
+    client.clips.wait(again["clip_id"])
+    client.recordings.delete(recording.recording_id)
 
 
 @pytest.mark.exhaustive

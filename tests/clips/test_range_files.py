@@ -9,13 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clipengine.clips.ranges.edl import format_edl
-from clipengine.clips.ranges.formats import parse_ranges
+from clipengine.clips.ranges.formats import format_ranges, parse_ranges
 from clipengine.clips.ranges.range_file import (
     MAX_FILE_BYTES,
     MAX_LINE_CHARACTERS,
     MAX_ROWS,
     ListedRange,
     RangeFile,
+    RangeFormat,
+    RangeSource,
     format_csv,
     format_losslesscut,
 )
@@ -29,6 +31,10 @@ DURATION = F(4000)
 def parse(text: str | bytes, *, rate: Fraction | None = F(25)) -> RangeFile:
     data = text.encode() if isinstance(text, str) else text
     return parse_ranges(data, duration=DURATION, rate=rate)
+
+
+def source(title: str, rate: Fraction, first_frame: Fraction = F(0)) -> RangeSource:
+    return RangeSource(title, "match.mp4", DURATION, rate, 1920, 1080, 2, 48000, first_frame=first_frame)
 
 
 def notes(file: RangeFile) -> tuple[str, ...]:
@@ -190,7 +196,7 @@ def test_written_lists_are_read_as_the_same_ranges(rate: Fraction) -> None:
         ListedRange(0, 90_000 / rate, 90_001 / rate),
     ]
     expected = [(each.start, each.end, each.label) for each in ranges]
-    assert found(format_edl(ranges, "A\nB", rate), rate=rate) == expected
+    assert found(format_edl(ranges, source("A\nB", rate)), rate=rate) == expected
     for write in (format_csv, format_losslesscut):
         read = found(write(ranges), rate=None)
         assert [label for _, _, label in read] == [label for _, _, label in expected]
@@ -218,7 +224,7 @@ def test_any_labels_are_read_as_they_were_written(labels: list[str]) -> None:
 
 
 def test_edl_has_one_event_for_each_range() -> None:
-    text = format_edl([ListedRange(0, F(10), F("12.5"), "Goal"), ListedRange(0, F(60), F(61))], "match", F(25))
+    text = format_edl([ListedRange(0, F(10), F("12.5"), "Goal"), ListedRange(0, F(60), F(61))], source("match", F(25)))
     assert text == (
         "TITLE: match\nFCM: NON-DROP FRAME\n"
         "\n001  AX       AA/V  C        00:00:10:00 00:00:12:13 00:00:00:00 00:00:02:13\n* FROM CLIP NAME: Goal\n"
@@ -237,7 +243,32 @@ def test_edl_has_one_event_for_each_range() -> None:
     ],
 )
 def test_event_has_the_frames_of_the_clip(start: str, end: str, codes: str) -> None:
-    assert f"  {codes} " in format_edl([ListedRange(0, F(start), F(end))], "", F(25))
+    assert f"  {codes} " in format_edl([ListedRange(0, F(start), F(end))], source("", F(25)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("edl", "  00:00:05:00 00:00:09:00 "),
+        ("otio", '"value": 125.0'),
+        ("fcpxml", 'start="5s" duration="4s"'),
+        ("xmeml", "<in>125</in>"),
+    ],
+)
+def test_frames_are_counted_from_the_first_one(kind: RangeFormat, text: str) -> None:
+    """As editing programs do with a file whose audio begins 1024 samples before its video."""
+    late = F(1024, 48000)
+    ranges = [ListedRange(1, 5 + late, 9 + late, "two"), ListedRange(2, F(0), F(1, 2), "before the first frame")]
+    written = format_ranges(kind, ranges, source("match", F(25), late))
+    assert text in written
+    if kind in ("edl", "otio"):
+        read = parse_ranges(written.encode(), duration=DURATION, rate=F(25), first_frame=late)
+        assert [(each.start, each.end, each.label) for each in read.ranges] == [
+            (5 + late, 9 + late, "two"),
+            (late, F(12, 25) + late, "before the first frame"),
+        ]
+    skipped = parse_ranges(b"#25 #50 0", duration=DURATION, rate=F(25), first_frame=late)
+    assert skipped.ranges[0].end == 1 + late
 
 
 def test_short_times_are_written_without_an_exponent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
@@ -70,9 +71,36 @@ def test_range_beyond_its_object_is_a_gap() -> None:
     assert starts(found) == [0, 8]
 
 
-def test_playlist_without_any_stored_object_is_refused() -> None:
-    with pytest.raises(PlaylistInvalid):
-        index_of(*segments(1), lacking=("a/0.ts",))
+_RANGE = ("#EXTINF:4,", "#EXT-X-BYTERANGE:800@300", "b.ts")
+_HEADER = '#EXT-X-MAP:URI="i.mp4"'
+
+
+@pytest.mark.parametrize(
+    ("lines", "lacking", "size", "message"),
+    [
+        (segments(1), ("a/0.ts",), 1000, "none of the objects that the playlist names is in the store"),
+        (
+            _RANGE,
+            (),
+            1000,
+            "a segment of the playlist is incomplete: a/b.ts has 1000 bytes, and its byte range is 300 to 1099",
+        ),
+        (segments(1), (), 0, "a segment of the playlist is empty: a/0.ts"),
+        ([_HEADER, *segments(1)], ("a/i.mp4",), 1000, "the header (EXT-X-MAP) is not in the store: a/i.mp4"),
+        (
+            [f'{_HEADER},BYTERANGE="2000@0"', *segments(1)],
+            (),
+            1000,
+            "the header (EXT-X-MAP) is incomplete: a/i.mp4 has 1000 bytes, and its byte range is 0 to 1999",
+        ),
+    ],
+)
+def test_playlist_without_any_usable_object_is_refused(
+    lines: Sequence[str], lacking: tuple[str, ...], size: int, message: str
+) -> None:
+    with pytest.raises(PlaylistInvalid) as caught:
+        index_of(*lines, lacking=lacking, size=size)
+    assert caught.value.message == message
 
 
 def test_index_beyond_its_limits_is_refused() -> None:

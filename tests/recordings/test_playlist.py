@@ -118,6 +118,17 @@ def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
     ]
 
 
+def test_error_about_a_variant_lists_only_the_first_names() -> None:
+    names = [f"{each:02d}{'x' * 900}" for each in range(64)]
+    found = master(*(line for each in names for line in (f'#EXT-X-STREAM-INF:BANDWIDTH=1,NAME="{each}"', "a.m3u8")))
+    with pytest.raises(PlaylistInvalid, match=r"'09x+', …$") as caught:
+        found.variant(VariantChoice(name="zzz"))
+    assert len(caught.value.message) < 4000
+    nameless = master("#EXT-X-STREAM-INF:BANDWIDTH=1", "a.m3u8")
+    with pytest.raises(PlaylistInvalid, match=r"none has a name$"):
+        nameless.variant(VariantChoice(name="zzz"))
+
+
 @pytest.mark.parametrize(
     ("choice", "key"),
     [
@@ -136,8 +147,10 @@ def test_variant_is_chosen_by_height_or_name(choice: VariantChoice, key: str | N
         *("#EXT-X-STREAM-INF:BANDWIDTH=1", "sound.m3u8"),
     )
     if key is None:
-        with pytest.raises(PlaylistInvalid, match="no variant"):
+        with pytest.raises(PlaylistInvalid, match="no variant") as caught:
             found.variant(choice)
+        known = "the names are 'low', 'medium', 'high'; the heights are 1080, 720, 360"
+        assert caught.value.message.endswith(f": {known}")
     else:
         assert found.variant(choice).key == key
 

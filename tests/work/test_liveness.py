@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,18 +14,19 @@ import pytest
 from clipengine.settings import Encoding
 from clipengine.work.children import liveness as liveness_module
 from clipengine.work.children.jobs import Job, probe_job
-from clipengine.work.children.liveness import Liveness, cpu_seconds
+from clipengine.work.children.liveness import Liveness, cpu_seconds, is_runnable
 from tests.support.waiting import until
 
 TICK = 0.25
 
 
 class Machine:
-    """A simulated clock, and the simulated CPU time of a child."""
+    """A simulated clock, and the simulated CPU time of a child, which sleeps or is ready to run."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.cpu = 0.0
+        self.runnable = False
 
 
 @pytest.fixture
@@ -31,6 +34,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
     monkeypatch.setattr(liveness_module.time, "monotonic", lambda: made.now)
     monkeypatch.setattr(liveness_module, "cpu_seconds", lambda pid: made.cpu)
+    monkeypatch.setattr(liveness_module, "is_runnable", lambda pid: made.runnable)
     return made
 
 
@@ -90,6 +94,32 @@ def test_small_delays_are_counted(liveness: Liveness, machine: Machine) -> None:
     assert liveness.check() == "deadline"
 
 
+@pytest.mark.parametrize("touch", [False, True])
+def test_child_that_gets_little_cpu_time_on_a_busy_machine_is_not_overdue(
+    liveness: Liveness, machine: Machine, touch: bool
+) -> None:
+    """Its limits count the time in which it can run: here a thousandth of the time."""
+    machine.runnable = True
+    assert _run(liveness, machine, 2000, cpu=0.001, touch=touch) is None
+    machine.runnable = False
+    assert _run(liveness, machine, 300, touch=touch) == ("deadline" if touch else "suspended")
+
+
+@pytest.mark.parametrize(("touch", "verdict"), [(False, "stuck"), (True, "deadline")])
+def test_child_that_loops_on_a_busy_machine_is_overdue(
+    liveness: Liveness, machine: Machine, touch: bool, verdict: str
+) -> None:
+    machine.runnable = True
+    assert _run(liveness, machine, 580 if touch else 110, cpu=0.5, touch=touch) is None
+    assert _run(liveness, machine, 40, cpu=0.5, touch=touch) == verdict
+
+
+def test_child_with_many_threads_is_not_starved(liveness: Liveness, machine: Machine) -> None:
+    machine.runnable = True
+    assert _run(liveness, machine, 300, cpu=2.0, touch=True) is None
+    assert _run(liveness, machine, 1, cpu=2.0, touch=True) == "deadline"
+
+
 @pytest.fixture
 def spinning() -> Iterator[int]:
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
@@ -104,3 +134,10 @@ def test_cpu_time_of_a_process_is_measured(spinning: int) -> None:
 
 def test_cpu_time_of_a_missing_process_is_zero() -> None:
     assert cpu_seconds(2**22 + 1) == 0.0
+
+
+def test_process_that_computes_is_runnable_until_it_is_stopped(spinning: int) -> None:
+    until(lambda: is_runnable(spinning))
+    os.kill(spinning, signal.SIGSTOP)
+    until(lambda: not is_runnable(spinning))
+    assert not is_runnable(2**22 + 1)

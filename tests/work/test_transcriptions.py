@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from clipengine.clips.clip import Recording
 from clipengine.clips.transcription import Transcription
-from clipengine.errors import ClipEngineError
+from clipengine.errors import ClipEngineError, Timeout
 from clipengine.ledger.ledger import Ledger
 from clipengine.outbound.posts import Poster
 from clipengine.settings import Encoding
@@ -25,7 +26,7 @@ from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.transcriptions import TranscriptionJobs
 from clipengine.work.transcribers import passages
 from clipengine.work.transcribers.server import ServerTranscriber
-from clipengine.work.worker import JobContext, Worker
+from clipengine.work.worker import JobContext, Retry, Worker
 from tests.support.ledgers import open_copied_ledger
 from tests.support.speech import RATE, SpeechServer, speech_server, write_wav
 from tests.support.waiting import until
@@ -230,7 +231,8 @@ def test_slow_server_is_given_up_within_its_deadline(bench: Bench) -> None:
     assert slow.state(made).attempts == 1
 
 
-def test_cancelled_transcription_ends_its_request(bench: Bench) -> None:
+def test_cancelled_transcription_ends_its_request(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     bench.server.waits = True
     made = bench.add(bench.record("talk.wav", 3))
     thread = threading.Thread(target=bench.run)
@@ -241,6 +243,8 @@ def test_cancelled_transcription_ends_its_request(bench: Bench) -> None:
     assert not thread.is_alive()
     assert (cancelled.state, cancelled.owner) == ("failed", None)
     assert bench.code(made) == "cancelled"
+    assert "claim was lost" not in caplog.text
+    assert f"transcription {made.transcript_id}: cancelled" in caplog.messages
     assert bench.events() == ["transcript.failed"]
     assert bench.ledger.transcripts.find(made.recording_id, "en") is None
 
@@ -305,6 +309,24 @@ def test_missing_track_fails_the_transcription(bench: Bench) -> None:
     made = bench.add(bench.record("talk.wav", 3), track=1)
     bench.run()
     assert bench.code(made) == "no_media_in_range"
+    error = bench.state(made).error
+    assert error is not None
+    assert error["hint"] == "It has one audio track: 0; set track to one of them."
+
+
+def test_transcription_waits_for_a_machine_that_is_busy(bench: Bench) -> None:
+    """A child that could not run counts like a server that cannot be reached; one that is stuck fails at once."""
+    made = bench.add(bench.record("talk.wav", 3))
+    busy, stuck = (Timeout("no progress was made", suspended=suspended) for suspended in (True, False))
+    for _ in range(10):
+        claimed = bench.jobs.claim()
+        assert claimed is not None
+        assert bench.jobs.retry(claimed, stuck) is None
+        retry = bench.jobs.retry(claimed, busy)
+        assert retry is not None
+        assert bench.jobs.later(claimed, busy, Retry(0))
+    bench.run()
+    assert bench.state(made).state == "complete"
 
 
 def test_deleted_recording_takes_its_transcription_along(bench: Bench) -> None:

@@ -39,7 +39,8 @@ async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
 
     def work() -> Response:
         facts = ClipSource(recording_of_path(call)).facts
-        found = parse_ranges(body, duration=facts.duration, rate=facts.video.rate if facts.video else None)
+        rate, first = (facts.video.rate, facts.video.first_frame) if facts.video else (None, None)
+        found = parse_ranges(body, duration=facts.duration, rate=rate, first_frame=first or Fraction(0))
         notes = [{"line": note.line, "detail": note.text} for note in found.notes]
         return json_response({"data": [_object(each, facts.duration) for each in found.ranges], "notes": notes})
 
@@ -65,6 +66,7 @@ def _source(recording: Recording) -> RangeSource:
     source = RangeSource(title, file, facts.duration)
     if (video := facts.video) is not None:
         source = replace(source, rate=video.rate, width=video.width, height=video.height, rotation=video.rotation)
+        source = replace(source, first_frame=video.first_frame or source.first_frame)
     if facts.audio:
         source = replace(source, channels=facts.audio[0].channels, sample_rate=facts.audio[0].sample_rate)
     return source

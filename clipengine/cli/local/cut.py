@@ -231,7 +231,8 @@ def _listed(
     with _reading(source):
         facts = read_facts(settings, source, variant)
     video = facts.video
-    found = listed.read(duration=facts.duration, rate=video.rate if video else None, label=None)
+    rate, first = (video.rate, video.first_frame) if video else (None, None)
+    found = listed.read(duration=facts.duration, rate=rate, first_frame=first or Fraction(0), label=None)
     if listed.as_parts:
         return [(target, [(part.start, part.end) for part in parts_of(found)])]
     extension, digits = settings.profiles[profile].container, max(2, len(str(len(found))))

@@ -205,13 +205,21 @@ def _read(client: Client, recording_id: str, listed: FromFile, label: str | None
     recording = client.recordings.get(recording_id)
     if recording.duration_seconds is None:
         raise RecordingNotComplete.of(recording_id, recording.status)
-    return listed.read(duration=exact(recording.duration_seconds), rate=_rate_of(recording), label=label)
+    rate, first = _rate_of(recording), _first_frame_of(recording)
+    return listed.read(duration=exact(recording.duration_seconds), rate=rate, first_frame=first, label=label)
 
 
 def _rate_of(recording: Recording) -> Fraction | None:
-    video = (recording.raw.get("media") or {}).get("video") or {}
-    rate = video.get("frame_rate")
+    rate = _video_of(recording).get("frame_rate")
     return None if rate is None else Fraction(rate)
+
+
+def _first_frame_of(recording: Recording) -> Fraction:
+    return exact(_video_of(recording).get("first_frame_seconds") or 0)
+
+
+def _video_of(recording: Recording) -> dict[str, Any]:
+    return (recording.raw.get("media") or {}).get("video") or {}
 
 
 def _create_each(
@@ -335,10 +343,20 @@ def by_time(
 @click.option(
     "--output", "target", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
 )
+@click.option(
+    "--status",
+    type=click.Choice(["processing", "complete", "failed"]),
+    help="Only clips with this status. [default: all but failed]",
+)
 @rate_option
 @needs_server
 def export(
-    client: Client, recording_id: str, kind: RangeFormat | None, target: Path | None, edl_rate: Fraction | None
+    client: Client,
+    recording_id: str,
+    kind: RangeFormat | None,
+    target: Path | None,
+    status: str | None,
+    edl_rate: Fraction | None,
 ) -> None:
     """Print the ranges of a recording's clips as a list that `clips create --from` and editing programs read."""
     kind = kind or _format_of(target)
@@ -348,7 +366,7 @@ def export(
     source = _range_source(recording, edl_rate or _rate_of(recording))
     if FORMATS[kind].counts_frames and source.rate is None:
         raise click.UsageError("the recording has no frame rate: give --edl-rate, such as 25")
-    ranges = sorted(_ranges(client, recording_id), key=lambda each: (each.start, each.end))
+    ranges = sorted(_ranges(client, recording_id, status), key=lambda each: (each.start, each.end))
     text = format_ranges(kind, ranges, source)
     if target is None:
         click.echo(text, nl=False)
@@ -375,13 +393,20 @@ def _range_source(recording: Recording, rate: Fraction | None) -> RangeSource:
     picture = {name: video.get(name) or 0 for name in ("width", "height", "rotation")}
     sound = {name: audio.get(name) or 0 for name in ("channels", "sample_rate")}
     duration, file = exact(recording.duration_seconds or 0), PurePosixPath(recording.bucket_path or "").name
-    return RangeSource(recording.name or recording.recording_id, file, duration, rate, **picture, **sound)
+    title, first = recording.name or recording.recording_id, _first_frame_of(recording)
+    return RangeSource(title, file, duration, rate, **picture, **sound, first_frame=first)
 
 
-def _ranges(client: Client, recording_id: str) -> Iterator[ListedRange]:
-    """Yield the ranges of the clips of a recording: those of its parts that are of this recording."""
-    others = 0
-    for clip in client.clips.each(recording_id=recording_id, limit=100):
+def _ranges(client: Client, recording_id: str, status: str | None) -> Iterator[ListedRange]:
+    """Yield the ranges of the clips of a recording: those of its parts that are of this recording.
+
+    Without a status, clips that have failed or were cancelled are left out.
+    """
+    others = failed = 0
+    for clip in client.clips.each(recording_id=recording_id, status=status, limit=100):
+        if status is None and clip.status == "failed":
+            failed += 1
+            continue
         whole = PartObject(
             recording_id=clip.recording_id, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds
         )
@@ -390,5 +415,7 @@ def _ranges(client: Client, recording_id: str) -> Iterator[ListedRange]:
                 others += 1
                 continue
             yield ListedRange(0, exact(part["start_seconds"]), exact(part["end_seconds"]), clip.label)
+    if failed:
+        output.say(f"warning: clips that have failed or were cancelled are left out: {failed} (see --status)")
     if others:
         output.say(f"warning: parts of clips that are of other recordings are left out: {others}")

@@ -1,7 +1,7 @@
 """Edit decision lists: CMX 3600, which editing programs export, and the EDL of MPlayer and Kodi. Pure.
 
-The source times of CMX 3600 count the frames of the recording from 0. An EDL of MPlayer lists what a player skips, so
-its ranges are those in between.
+The source times of CMX 3600 count the frames of the recording, from 0 for the first one. An EDL of MPlayer lists what a
+player skips, so its ranges are those in between.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from clipengine.clips.plan.frames import begun_frames
-from clipengine.clips.ranges.range_file import ListedRange, Note, RangeFile, fault, seconds, without_copies
+from clipengine.clips.ranges.range_file import (
+    ListedRange,
+    Note,
+    RangeFile,
+    RangeSource,
+    fault,
+    later,
+    seconds,
+    without_copies,
+)
 from clipengine.errors import InvalidRequest
 
 _CODE = r"(\d{1,2}:\d\d:\d\d[:;.,]\d{2,3})"
@@ -48,13 +57,16 @@ class _Event:
         return self.track.upper().startswith("A") and "V" not in self.track.upper()
 
 
-def parse_edl(lines: Sequence[str], duration: Fraction, rate: Fraction | None) -> RangeFile | None:
-    """Return the ranges of an EDL, or None if it is none. Raises InvalidRequest, which names the line."""
+def parse_edl(lines: Sequence[str], duration: Fraction, rate: Fraction | None, first: Fraction) -> RangeFile | None:
+    """Return the ranges of an EDL, or None if it is none. Raises InvalidRequest, which names the line.
+
+    `first` is the time of the first frame, from which frames are counted.
+    """
     written = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("##")]
     if any(_EVENT.match(line) for _, line in written):
-        return _parse_cmx(lines, rate)
+        return later(_parse_cmx(lines, rate), first)
     if written and all("," not in line and ";" not in line and _is_skip(line) for _, line in written):
-        return _parse_mplayer(written, duration, rate)
+        return _parse_mplayer(written, duration, rate, first)
     return None
 
 
@@ -104,17 +116,21 @@ def _seconds_of(code: str, rate: Fraction, line: int, *, drop: bool) -> Fraction
     return ((60 * passed + whole) * nominal + frames - skipped * (passed - passed // 10)) / rate
 
 
-def frames_of(each: ListedRange, rate: Fraction) -> tuple[int, int]:
-    """Return the number of the first frame of a clip of the range, and that of the first one after it."""
-    start = math.ceil(each.start * rate - Fraction(1, 2))  # the nearest frame; of two, the earlier
-    return start, max(start + 1, begun_frames(each.end * rate))
+def frames_of(each: ListedRange, rate: Fraction, first: Fraction) -> tuple[int, int]:
+    """Return the number of the first frame of a clip of the range, and that of the first one after it.
+
+    Frames are counted from 0, the frame at the time `first`.
+    """
+    start = max(0, math.ceil((each.start - first) * rate - Fraction(1, 2)))  # the nearest frame; of two, the earlier
+    return start, max(start + 1, begun_frames((each.end - first) * rate))
 
 
-def format_edl(ranges: Iterable[ListedRange], title: str, rate: Fraction) -> str:
+def format_edl(ranges: Iterable[ListedRange], source: RangeSource) -> str:
     """Return the ranges as CMX 3600 without drop frame: the first frame of each clip, and the first one after it."""
-    text, recorded = f"TITLE: {' '.join(title.split())}\nFCM: NON-DROP FRAME\n", 0
+    rate = source.frame_rate()
+    text, recorded = f"TITLE: {' '.join(source.title.split())}\nFCM: NON-DROP FRAME\n", 0
     for number, each in enumerate(ranges, 1):
-        start, end = frames_of(each, rate)
+        start, end = frames_of(each, rate, source.first_frame)
         codes = (_timecode(frames, rate) for frames in (start, end, recorded, recorded + end - start))
         recorded += end - start
         text += f"\n{number:03d}  AX       AA/V  C        {' '.join(codes)}\n"
@@ -135,12 +151,14 @@ def _is_skip(line: str) -> bool:
     return found is not None and all(re.match(r"#?[\d:.]+\Z", text, re.A) for text in found.groups()[:2])
 
 
-def _parse_mplayer(lines: Iterable[tuple[int, str]], duration: Fraction, rate: Fraction | None) -> RangeFile:
+def _parse_mplayer(
+    lines: Iterable[tuple[int, str]], duration: Fraction, rate: Fraction | None, first: Fraction
+) -> RangeFile:
     skipped, notes = [], []
     for line, text in lines:
         found = _SKIP.match(text)
         assert found is not None
-        start, end = (_skip_time(line, each, rate) for each in found.groups()[:2])
+        start, end = (_skip_time(line, each, rate, first) for each in found.groups()[:2])
         action = found[3] or _CUT
         if action in _IGNORED:
             notes.append(Note(line, f"action {action} ({_IGNORED[action]}) makes no range"))
@@ -151,12 +169,12 @@ def _parse_mplayer(lines: Iterable[tuple[int, str]], duration: Fraction, rate: F
     return RangeFile(tuple(_between(skipped, duration)), tuple(notes))
 
 
-def _skip_time(line: int, text: str, rate: Fraction | None) -> Fraction:
+def _skip_time(line: int, text: str, rate: Fraction | None, first: Fraction) -> Fraction:
     if not text.startswith("#"):
         return seconds(line, text)
     if rate is None or rate <= 0:
         raise fault(line, f"{text} counts frames, and the frame rate is not known: give --edl-rate")
-    return seconds(line, text[1:]) / rate
+    return seconds(line, text[1:]) / rate + first
 
 
 def _between(skipped: Sequence[ListedRange], duration: Fraction) -> Iterator[ListedRange]:

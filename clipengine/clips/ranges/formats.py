@@ -17,6 +17,7 @@ from clipengine.clips.ranges.range_file import (
     file_text,
     format_csv,
     format_losslesscut,
+    later,
     parse_csv,
     text_lines,
 )
@@ -35,25 +36,26 @@ class WrittenFormat(NamedTuple):
 FORMATS: dict[RangeFormat, WrittenFormat] = {
     "csv": WrittenFormat("csv", "text/csv", lambda ranges, source: format_csv(ranges)),
     "losslesscut": WrittenFormat("llc.csv", "text/csv", lambda ranges, source: format_losslesscut(ranges)),
-    "edl": WrittenFormat(
-        "edl", "text/plain", lambda ranges, source: format_edl(ranges, source.title, source.frame_rate()), True
-    ),
+    "edl": WrittenFormat("edl", "text/plain", format_edl, True),
     "otio": WrittenFormat("otio", "application/json", format_otio),
     "fcpxml": WrittenFormat("fcpxml", "application/xml", format_fcpxml, True),
     "xmeml": WrittenFormat("xml", "application/xml", format_xmeml, True),
 }
 
 
-def parse_ranges(data: bytes, *, duration: Fraction, rate: Fraction | None) -> RangeFile:
+def parse_ranges(
+    data: bytes, *, duration: Fraction, rate: Fraction | None, first_frame: Fraction = Fraction(0)
+) -> RangeFile:
     """Return the ranges of a file in any format that can be read: CSV, EDL or OpenTimelineIO.
 
-    `duration` and frame `rate` are those of the recording. Raises InvalidRequest, which names the line or the clip.
+    `duration`, frame `rate` and the time of the `first_frame` are those of the recording. Raises InvalidRequest, which
+    names the line or the clip.
     """
     text = file_text(data)
     if text.lstrip().startswith("{"):
-        return checked(parse_otio(text), duration)
+        return checked(later(parse_otio(text), first_frame), duration)
     lines = text_lines(text)
-    return checked(parse_edl(lines, duration, rate) or parse_csv(lines, duration), duration)
+    return checked(parse_edl(lines, duration, rate, first_frame) or parse_csv(lines, duration), duration)
 
 
 def format_ranges(kind: RangeFormat, ranges: Sequence[ListedRange], source: RangeSource) -> str:

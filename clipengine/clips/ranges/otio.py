@@ -28,18 +28,18 @@ def format_otio(ranges: Sequence[ListedRange], source: RangeSource) -> str:
     rate = source.rate or Fraction(source.sample_rate or 1000)
     kinds = [kind for kind, given in (("Video", source.rate), ("Audio", source.channels)) if given]
     media = _object("ExternalReference.1", "", target_url=quote(source.file_name))
-    media["available_range"] = _time_range(0, round(source.duration * rate), rate)
+    media["available_range"] = _time_range(0, round((source.duration - source.first_frame) * rate), rate)
     tracks = []
     for kind in kinds or ["Video"]:
-        clips = [_clip(each, media, rate) for each in ranges]
+        clips = [_clip(each, media, rate, source.first_frame) for each in ranges]
         tracks.append(_object("Track.1", kind, children=clips, kind=kind, source_range=None))
     stack = _object("Stack.1", "tracks", children=tracks, source_range=None)
     timeline = _object("Timeline.1", source.title, global_start_time=None, tracks=stack)
     return json.dumps(timeline, indent=1, ensure_ascii=False) + "\n"
 
 
-def _clip(each: ListedRange, media: _Object, rate: Fraction) -> _Object:
-    start, end = frames_of(each, rate)
+def _clip(each: ListedRange, media: _Object, rate: Fraction, first: Fraction) -> _Object:
+    start, end = frames_of(each, rate, first)
     references = {"DEFAULT_MEDIA": media}
     made = _object("Clip.2", each.label, media_references=references, active_media_reference_key="DEFAULT_MEDIA")
     return made | {"source_range": _time_range(start, end - start, rate)}

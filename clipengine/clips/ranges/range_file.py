@@ -61,7 +61,9 @@ class RangeFile:
 class RangeSource:
     """The recording of the ranges in a file, with its first tracks. Without video, `rate` is None and sizes are 0.
 
-    `width` and `height` are those of the stored picture, which players rotate by `rotation` degrees.
+    `width` and `height` are those of the stored picture, which players rotate by `rotation` degrees. `first_frame` is
+    the time of the first frame: frames are counted from it, because editing programs ignore the edit list of a file
+    whose audio begins before its video.
     """
 
     title: str
@@ -73,6 +75,7 @@ class RangeSource:
     channels: int = 0
     sample_rate: int = 0
     rotation: int = 0
+    first_frame: Fraction = Fraction(0)
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -85,6 +88,12 @@ class RangeSource:
             hint = "Choose another format."
             raise InvalidRequest("times in this format count frames, and the recording has no frame rate", hint=hint)
         return self.rate
+
+
+def later(found: RangeFile, delay: Fraction) -> RangeFile:
+    """Return the file with all of its ranges moved by a delay, that of the first frame."""
+    ranges = tuple(replace(each, start=each.start + delay, end=each.end + delay) for each in found.ranges)
+    return replace(found, ranges=ranges)
 
 
 class Row(NamedTuple):

@@ -1,7 +1,7 @@
 """Timelines as XML: FCPXML of Final Cut Pro and Resolve, and the XML of Final Cut Pro 7, which Premiere reads. Pure.
 
-Times count the frames of the recording from 0. The adapter of OpenTimelineIO for FCPXML cannot read its own files of
-29.97 frames per second, so both are written here, by
+Times count the frames of the recording, from 0 for the first one. The adapter of OpenTimelineIO for FCPXML cannot read
+its own files of 29.97 frames per second, so both are written here, by
 https://developer.apple.com/documentation/professional-video-applications/fcpxml-reference and Apple's reference of the
 Final Cut Pro 7 XML Interchange Format.
 """
@@ -38,7 +38,7 @@ class _Placed(NamedTuple):
 def _placed(ranges: Iterable[ListedRange], source: RangeSource, rate: Fraction) -> list[_Placed]:
     found, at = [], 0
     for each in ranges:
-        start, end = frames_of(each, rate)
+        start, end = frames_of(each, rate, source.first_frame)
         found.append(_Placed(_text(" ".join(each.label.split()) or source.title), start, end, at))
         at += end - start
     return found
@@ -71,7 +71,7 @@ def format_fcpxml(ranges: Sequence[ListedRange], source: RangeSource) -> str:
     sound = {"hasAudio": "1", "audioSources": "1", "audioChannels": str(source.channels)} if source.channels else {}
     if source.channels and source.sample_rate:
         sound["audioRate"] = str(source.sample_rate)
-    length = time(round(source.duration * rate))
+    length = time(round((source.duration - source.first_frame) * rate))
     told = {"id": _ASSET, "name": _text(source.title), "start": "0s", "duration": length, "hasVideo": "1"}
     asset = SubElement(resources, "asset", {**told, "format": _FORMAT, **sound})
     SubElement(asset, "media-rep", {"kind": "original-media", "src": f"./{quote(source.file_name)}"})
@@ -151,7 +151,7 @@ def _clip_item(name: str, each: _Placed, rate: Fraction) -> Element:
 def _file(source: RangeSource, rate: Fraction) -> Element:
     file = _elements(Element("file", id="file-1"), name=_text(source.file_name), pathurl=quote(source.file_name))
     file.append(_rate(rate))
-    _elements(file, duration=round(source.duration * rate))
+    _elements(file, duration=round((source.duration - source.first_frame) * rate))
     media = SubElement(file, "media")
     video = SubElement(media, "video")
     if source.width:

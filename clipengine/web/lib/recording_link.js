@@ -1,6 +1,6 @@
 // Links to recordings by id. Their titles are loaded once per view, those of all rows that are drawn at once together.
 
-import {get} from "./api.js";
+import {get, query} from "./api.js";
 import {h} from "./dom.js";
 import {stripBidi, titleParts} from "./format.js";
 import {LIMITS} from "./limits.js";
@@ -11,11 +11,20 @@ const MOST = LIMITS.ids;
 /** @typedef {Pick<Recording, "name" | "bucket_path">} Titled */
 
 /**
- * Return a function that returns a link for an id, and optionally a time in seconds. If a recording has no name: the last
+ * Return the address of a recording in the page, and optionally of a time in seconds and a language of its transcripts.
+ *
+ * @param {string} id
+ * @param {number | null} [time]
+ * @param {string | null} [language]
+ */
+export const recordingAddress = (id, time = null, language = null) => query(`#/recordings/${id}`, {t: time, language});
+
+/**
+ * Return a function that returns a link for an id, and optionally a time in seconds and a language of the transcript. If a recording has no name: the last
  * two parts of its key, the folder shortened first.
  *
  * @param {AbortSignal} signal
- * @returns {(id: string, time?: number | null) => HTMLAnchorElement}
+ * @returns {(id: string, time?: number | null, language?: string | null) => HTMLAnchorElement}
  */
 export function recordingLinks(signal) {
   /** @type {Map<string, Titled | Promise<Titled>>} */
@@ -48,10 +57,10 @@ export function recordingLinks(signal) {
       return recording;
     });
 
-  return (id, time = null) => {
+  return (id, time = null, language = null) => {
     const folder = h("span", {class: "folder"});
     const file = h("span", {class: "file"}, "…");
-    const link = h("a", {href: `#/recordings/${id}${time === null ? "" : `?t=${time}`}`, class: "path"}, folder, file);
+    const link = h("a", {href: recordingAddress(id, time, language), class: "path"}, folder, file);
     /** @param {Titled} recording */
     const show = (recording) => {
       [folder.textContent, file.textContent] = titleParts(recording);

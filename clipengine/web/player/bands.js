@@ -3,7 +3,7 @@
 
 import {byKey, h, setChildren, setText, targetOf} from "../lib/dom.js";
 
-const LANES = 5; // for ranges that overlap; more than that cover each other. Two are shown, the others by scrolling
+const LANES = 5; // for ranges that overlap; more than that cover each other
 const LANE_PIXELS = 26;
 const MIN_PIXELS = 24; // the least size of a target, between the starts of two ranges of a lane that have buttons of their own
 
@@ -96,6 +96,7 @@ export class Bands {
       ends[lane] = Math.max(ends[lane], range.end);
       return {...range, lane};
     });
+    this.node.style.setProperty("--lanes", String(Math.max(1, ...this.ranges.map(({lane}) => lane + 1))));
     let latest = -Infinity;
     this.reach = this.ranges.map(({end}) => {
       latest = Math.max(latest, end);

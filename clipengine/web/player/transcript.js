@@ -16,7 +16,7 @@ import {suggestedMoments} from "./suggestions.js";
 /**
  * @typedef {object} TranscriptOptions
  * @property {Recording} recording
- * @property {TranscriptObject[]} transcripts at least one
+ * @property {TranscriptObject[]} transcripts at least one; the first one is shown
  * @property {Player} player
  * @property {Selection} selection
  * @property {(time: number) => void} onseek shows a time
@@ -63,7 +63,7 @@ export class Transcript {
     this.anchor = null; // the cue that was shown last: the next selection with Shift begins there
     this.selecting = false; // while this transcript changes the selection
     /** @type {string} */
-    this.language = (transcripts.find(({cues}) => cues) || transcripts[0]).language;
+    this.language = transcripts[0].language;
     this.list = h("ol", {class: "cues text", "aria-label": t("Transcript"), "aria-busy": "true"});
     this.hits = h("ol", {class: "cues found-cues", "aria-label": t("Matches"), hidden: true});
     this.status = h("p", {class: "muted small", role: "status"});

@@ -36,7 +36,8 @@ import {acceptTranscripts, noTranscript} from "./transcript_upload.js";
 const CLIPS_MS = 800; // until the view is shown without its clips
 
 /**
- * The parameter `t` is the time to show; `in` and `out` are the ends of the selection.
+ * The parameter `t` is the time to show; `in` and `out` are the ends of the selection. `language` is that of the
+ * transcript.
  *
  * @param {HTMLElement} main
  * @param {Record<string, string>} params
@@ -51,7 +52,7 @@ export async function showRecording(main, {id, ...place}, signal) {
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;
     if (recording.status === "complete" || recording.status === "recording") {
       const [transcripts, profiles] = await Promise.all([get(`/v1/recordings/${id}/transcripts?limit=100`, {signal}), get("/v1/profiles", {signal})]);
-      await showStudio(main, /** @type {ReadyRecording} */ (recording), transcripts.data, profiles.data, signal, place);
+      await showStudio(main, /** @type {ReadyRecording} */ (recording), preferredFirst(transcripts.data, place.language), profiles.data, signal, place);
     } else showPending(main, recording, signal, showRecording);
   } catch (error) {
     if (error.name !== "AbortError")
@@ -61,6 +62,22 @@ export async function showRecording(main, {id, ...place}, signal) {
       );
   }
 }
+
+/**
+ * Return the transcripts in the order in which the API prefers them: the one in this language, then those with cues, the
+ * oldest first.
+ *
+ * @param {TranscriptObject[]} transcripts
+ * @param {string} [language]
+ */
+const preferredFirst = (transcripts, language) =>
+  [...transcripts].sort(
+    (a, b) =>
+      Number(b.language === language) - Number(a.language === language) ||
+      Number(b.cues > 0) - Number(a.cues > 0) ||
+      a.created_at.localeCompare(b.created_at) ||
+      (a.language < b.language ? -1 : 1),
+  );
 
 // As high as the content that replaces it.
 const skeleton = () =>
@@ -334,7 +351,9 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
   showSegments();
   timeline.draw();
   showPlace(place, {selection, player, timeline, transcript});
-  addEventListener("language", () => setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? ""}), {signal});
+  addEventListener("language", () => setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? "", language: transcript?.language ?? ""}), {
+    signal,
+  });
 }
 
 /**

@@ -3,7 +3,7 @@
 import {get, query} from "../lib/api.js";
 import {addArrowNavigation, h, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
-import {recordingLinks} from "../lib/recording_link.js";
+import {recordingAddress, recordingLinks} from "../lib/recording_link.js";
 import {markedText} from "../lib/search_query.js";
 import {t} from "../lib/texts.js";
 import {toastError} from "../lib/ui.js";
@@ -72,7 +72,7 @@ export function transcriptHits(signal, onchange) {
         "a",
         {
           class: "time",
-          href: `#/recordings/${hit.recording_id}?t=${hit.start_seconds}`,
+          href: recordingAddress(hit.recording_id, hit.start_seconds, hit.language),
           "aria-label": t("Open at {time}", {time: formatTime(hit.start_seconds, 0)}),
         },
         formatTime(hit.start_seconds, 0),
@@ -81,7 +81,7 @@ export function transcriptHits(signal, onchange) {
         "div",
         {class: "grow"},
         h("p", {dir: "auto"}, hit.speaker ? h("strong", {}, hit.speaker, " ") : null, markedText(hit)),
-        h("p", {class: "small"}, link(hit.recording_id, hit.start_seconds)),
+        h("p", {class: "small"}, link(hit.recording_id, hit.start_seconds, hit.language)),
       ),
     );
   return {node, find};

@@ -18,6 +18,7 @@ from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
 from clipengine.clips.manifest import ReadRecording, make_manifest
 from clipengine.clips.resolve import ClipSource, planned_parts
 from clipengine.errors import (
+    Cancelled,
     ClipEngineError,
     DiskFull,
     RecordingChanged,
@@ -206,6 +207,10 @@ class ClipRunner(Jobs[Clip]):
 
     def fail(self, item: Clip, error: ClipEngineError) -> bool:
         return self._ledger.clips.fail(item.clip_id, item.attempt, error)
+
+    def was_cancelled(self, item: Clip) -> bool:
+        error = self._ledger.clips.get(item.clip_id).error
+        return error is not None and error["code"] == Cancelled.code
 
     def release(self, item: Clip) -> None:
         self._ledger.clips.requeue(item.clip_id, item.attempt)

@@ -14,11 +14,13 @@ from clipengine.clips.texts.cues import moved
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE, Passage, Transcriber, Transcription
 from clipengine.errors import (
+    Cancelled,
     ClipEngineError,
     InvalidTranscript,
     NoMediaInRange,
     RecordingNotFound,
     StorageError,
+    Timeout,
     TranscriberUnavailable,
 )
 from clipengine.settings import Encoding
@@ -104,7 +106,8 @@ class TranscriptionJobs(Jobs[Transcription]):
 
     def retry(self, item: Transcription, error: ClipEngineError) -> Retry | None:
         attempts = self._ledger.transcriptions.get(item.transcript_id).attempts
-        if isinstance(error, TranscriberUnavailable | StorageError) and error.retryable:
+        busy = isinstance(error, Timeout) and error.suspended
+        if busy or (isinstance(error, TranscriberUnavailable | StorageError) and error.retryable):
             return Retry(round(_BACKOFF_MS.after(attempts))) if attempts < _MAX_ATTEMPTS else None
         delay = retry_delay_ms(error, attempts - 1)
         return None if delay is None else Retry(delay, crashed=True)
@@ -114,6 +117,10 @@ class TranscriptionJobs(Jobs[Transcription]):
 
     def fail(self, item: Transcription, error: ClipEngineError) -> bool:
         return self._ledger.transcriptions.fail(item, error)
+
+    def was_cancelled(self, item: Transcription) -> bool:
+        error = self._ledger.transcriptions.get(item.transcript_id).error
+        return error is not None and error["code"] == Cancelled.code
 
     def release(self, item: Transcription) -> None:
         self._ledger.transcriptions.later(item, delay_ms=0, counts=False)
@@ -139,7 +146,7 @@ class TranscriptionJobs(Jobs[Transcription]):
         except RecordingNotFound:
             raise ClaimLost from None
         if recording.facts is None or item.track >= len(recording.facts.audio):
-            raise NoMediaInRange(f"the recording has no audio track {item.track}")
+            raise _no_track(item.track, 0 if recording.facts is None else len(recording.facts.audio))
         return recording
 
     def _opened(self, recording: Recording) -> AbstractContextManager[ObjectReader]:
@@ -204,6 +211,15 @@ class _Report:
         if time.monotonic() - self._reported >= _REPORT_SECONDS:
             self._reported = time.monotonic()
             self._jobs.report(self._item, min(1.0, self._done + self._share * self._part))
+
+
+def _no_track(track: int, count: int) -> NoMediaInRange:
+    if count == 0:
+        return NoMediaInRange("the recording has no audio", hint="Only recordings with audio can be transcribed.")
+    tracks = "one audio track: 0" if count == 1 else f"audio tracks 0 to {count - 1}"
+    return NoMediaInRange(
+        f"the recording has no audio track {track}", hint=f"It has {tracks}; set track to one of them."
+    )
 
 
 def _tag(language: str | None) -> str | None:

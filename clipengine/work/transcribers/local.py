@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clipengine.clips.texts.spoken import Spoken, parse_spoken
-from clipengine.errors import ClipEngineError, DecoderKilled, TranscriberFailed, TranscriberUnavailable
+from clipengine.errors import ClipEngineError, DecoderKilled, Timeout, TranscriberFailed, TranscriberUnavailable
 from clipengine.settings import Encoding, Transcription
 from clipengine.stores.base import StoredObject
 from clipengine.work.children.jobs import Message, transcribe_job
@@ -66,6 +66,10 @@ class LocalTranscriber:
             raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
         except TranscriberFailed:
             raise
+        except Timeout as error:
+            if error.suspended:  # the machine was busy or suspended, so that the model did not run
+                raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
+            raise TranscriberFailed(f"the model cannot transcribe the audio: {error.message}") from error
         except ClipEngineError as error:
             raise TranscriberFailed(f"the model cannot transcribe the audio: {error.message}") from error
 
