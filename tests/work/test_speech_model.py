@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import os
 import re
+import signal
 import threading
 import wave
 from collections.abc import Iterator
@@ -14,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from clipengine.errors import TranscriberFailed
+from clipengine.errors import TranscriberFailed, TranscriberUnavailable
 from clipengine.settings import Encoding, Transcription
+from clipengine.work.children import jobs
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
 from clipengine.work.jobs.transcriptions import TranscriptionJobs
@@ -185,6 +188,22 @@ def test_damaged_model_is_an_error(model: Path, speech: array.array[int], pool: 
         source.transcribe(speech, language=None, report=lambda part: None)
     (tmp_path / "model.bin").unlink()
     with pytest.raises(TranscriberFailed, match=r"no file model\.bin"):
+        source.transcribe(speech, language=None, report=lambda part: None)
+
+
+def test_model_that_did_not_run_is_tried_again(
+    model: Path, speech: array.array[int], pool: ChildPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_WINDOW_SECONDS", 1.0)
+
+    def suspended() -> Child:
+        child = pool.take("transcriber")
+        child.wait_until_ready()
+        os.kill(child._process.pid, signal.SIGSTOP)
+        return child
+
+    source = LocalTranscriber(Encoding(stall_seconds=1), Transcription(model_folder=model), suspended)
+    with pytest.raises(TranscriberUnavailable, match=r"the model did not finish: .* no progress was made"):
         source.transcribe(speech, language=None, report=lambda part: None)
 
 
