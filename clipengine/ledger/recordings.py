@@ -6,7 +6,7 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -108,17 +108,19 @@ class Recordings:
         now = now_ms()
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
-            known = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
+            of_path = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
             if folder is not None:
-                known = known.where(RecordingRow.folder == folder)
-            elif not is_playlist(bucket_path):
-                known = known.where((RecordingRow.etag == etag) | RecordingRow.live)
-            elif variant is not None:
-                known = known.where(RecordingRow.variant == variant)
-            first = known.order_by(RecordingRow.created_at).limit(1)
-            row = self._database.row(first.where(RecordingRow.state != "failed"))
+                of_path = of_path.where(RecordingRow.folder == folder)
+            elif is_playlist(bucket_path) and variant is not None:
+                of_path = of_path.where(RecordingRow.variant == variant)
+            if folder is not None or is_playlist(bucket_path):
+                known = [of_path.order_by(RecordingRow.created_at).limit(1)]
+            else:  # two queries, because no index has the rows of both in their order
+                of_etag = of_path.where(RecordingRow.etag == etag)
+                known = [of_etag.order_by(RecordingRow.created_at).limit(1), of_path.where(RecordingRow.live).limit(1)]
+            row = self._first(each.where(RecordingRow.state != "failed") for each in known)
             if row is None and not retry_failed:
-                row = self._database.row(first if live else first.where(RecordingRow.etag == etag))
+                row = self._first(each if live else each.where(RecordingRow.etag == etag) for each in known)
             if row is not None:
                 return as_recording(row), False
             recording = Recording(
@@ -140,6 +142,10 @@ class Recordings:
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)
         return recording, True
+
+    def _first(self, queries: Iterable[Any]) -> Row | None:
+        """Return the first row that one of the queries has, or None."""
+        return next((row for row in map(self._database.row, queries) if row is not None), None)
 
     def register_folder(
         self, source: FolderSource, *, name: str | None = None, series: str | None = None, **described: Any

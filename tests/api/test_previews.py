@@ -278,5 +278,5 @@ def test_profiles_are_listed(server: ApiServer) -> None:
         listed = http.get("/v1/profiles").json()
     assert listed["data"][0] == {
         "name": "default", "container": "mp4", "video": "h264", "audio": "aac", "max_height": None, "fps": None,
-        "render": "encode",
+        "render": "encode", "output": {},
     }  # fmt: skip

@@ -251,6 +251,7 @@ class TestSecretUrls:
         (delivery, *_) = engine.ledger.deliveries.list(limit=10).data
         ids = {"clip_id": clip.clip_id, "recording_id": clip.recording_id, "language": "en", "number": 0}
         ids |= {
+            "name": "logo",
             "share_id": "shr_x",
             "transcript_id": "trn_x",
             "webhook_id": delivery.endpoint_id,

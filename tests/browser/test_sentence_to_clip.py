@@ -133,7 +133,7 @@ def test_sentence_in_two_hours_becomes_a_shared_clip_with_captions(
     assert (clip.start_seconds, clip.end_seconds) == (1.0, 1.8)
     assert clip.output is not None
     assert (clip.output["aspect"], clip.output["focus"]) == ("9:16", {"x": 1, "y": 0.5})
-    assert clip.subtitles == {"mode": "burn", "language": "en"}
+    assert clip.subtitles == {"mode": "burn", "language": "en", "style": {"name": "outline", "speaker": False}}
     client.recordings.delete(meeting.recording_id)
 
 

@@ -951,8 +951,7 @@ class ListClips(ListQuery):
     label: Filter | None = Field(default=None, description="Only those with exactly this label.")
     q: _Words | None = Field(
         default=None,
-        description="All words, in any case, are in its label, its tags, its metadata or what is said in it, in a "
-        f"transcript in any language. Those in which words are only said come last. {_SYNTAX}",
+        description=f"All words are in its label, tags or metadata, or, listed last, are said in it. {_SYNTAX}",
     )
     sort: ClipSort = Field(default="-created_at", description=_SORT)
 

@@ -3,12 +3,12 @@
 // lane of the whole recording stands in the transport.
 
 import {debounce, h} from "../lib/dom.js";
-import {plural, t} from "../lib/texts.js";
-import {chapterBand, clipBands, segmentBand} from "./band_texts.js";
-import {Bands} from "./bands.js";
-import {drawCues, drawFilm, drawGaps, drawRuler, drawWave, readablePixels} from "./drawing.js";
+import {t} from "../lib/texts.js";
+import {clipBands, segmentBand} from "./band_texts.js";
+import {drawFilm, drawRuler, drawWave} from "./drawing.js";
 import {handle} from "./handles.js";
 import {hoverPreview} from "./hover.js";
+import {chapterLane, CueLane, clipLane, GapLane} from "./lanes.js";
 import {Overview} from "./overview.js";
 import {strips} from "./previews.js";
 import {bindSelecting} from "./selecting.js";
@@ -16,7 +16,7 @@ import {lane} from "./track.js";
 import {wordsOf} from "./words.js";
 
 /** @import {Band} from "./bands.js" */
-/** @import {Chapter, Shown} from "./band_texts.js" */
+/** @import {Shown} from "./band_texts.js" */
 /** @import {Player} from "./player.js" */
 /** @import {Segment} from "./segments.js" */
 /** @import {Selection, Span} from "./selection.js" */
@@ -35,7 +35,6 @@ import {wordsOf} from "./words.js";
 
 const MIN_FRAMES = 12; // minimum length of the view
 const SECONDS_PER_PIXEL = 0.25; // at most: a range of ten seconds is 40 pixels wide
-const WORD_PIXELS = 12; // of a second, at least, for a lane of words that can be read
 
 export class Timeline {
   /** @param {TimelineOptions} options */
@@ -43,7 +42,6 @@ export class Timeline {
     this.selection = selection;
     this.player = player;
     this.times = times;
-    this.gaps = gapsOf(recording);
     /** @type {Band<Shown>[]} */
     this.clips = [];
     /** @type {Band<Shown>[]} */
@@ -59,42 +57,15 @@ export class Timeline {
       film: lane({loading: t("Loading filmstrip…"), failed: t("The filmstrip could not be loaded:")}, this.film, this.strips.film),
       wave: lane({loading: t("Loading waveform…"), failed: t("The waveform could not be loaded:")}, this.wave, this.strips.wave),
     };
-    /** @type {Cue[]} */
-    this.cues = [];
-    this.hasCues = hasCues;
-    this.wordPixels = WORD_PIXELS; // of a second, at which most cues can be read
-    this.cueLane = h("canvas", {class: "cue-lane", "aria-hidden": "true", hidden: true});
-    /** @param {Span} range */
-    const reveal = ({start, end}) => this.revealRange(start, end);
-    /** @param {Span} range */
-    const zoom = ({start, end}) => this.show(start - (end - start) * 0.1, (end - start) * 1.2);
-    /** @type {Bands<Shown>} */
-    this.bands = new Bands({
-      name: t("Clips and segments on the timeline"),
-      className: "clip-bands",
-      onopen,
-      reveal,
-      zoom,
-      many: (count) => plural(count, "{count} clip: zoom in", "{count} clips and segments: zoom in"),
-    });
-    const chapters = recording.media.chapters || [];
-    this.bands.node.hidden = true;
-    /** @type {Bands<Chapter>} */
-    this.chapters = new Bands({
-      name: t("Chapters"),
-      className: "chapter-bands",
-      lanes: 1,
-      reveal,
-      zoom,
-      many: (count) => plural(count, "{count} chapter: zoom in", "{count} chapters: zoom in"),
-      onopen: (chapter) => {
-        player.pause();
-        player.seek(chapter.start_seconds);
-      },
-    });
-    this.chapters.node.hidden = !chapters.length;
-    this.chapters.set(chapters.map(chapterBand));
-    this.gapLane = h("canvas", {class: "gaps", "aria-hidden": "true", hidden: !this.gaps.length});
+    this.cueLane = new CueLane(hasCues);
+    /** @type {import("./lanes.js").Moves} */
+    const moves = {
+      reveal: ({start, end}) => this.revealRange(start, end),
+      zoom: ({start, end}) => this.show(start - (end - start) * 0.1, (end - start) * 1.2),
+    };
+    this.bands = clipLane(moves, onopen);
+    this.chapters = chapterLane(moves, recording.media.chapters || [], player);
+    this.gapLane = new GapLane(recording, times);
     this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
     this.playhead = h("div", {class: "playhead", "aria-hidden": "true"});
@@ -104,16 +75,14 @@ export class Timeline {
       player.pause();
       player.seek(time); // for the out point this is the first frame after the clip
     };
-    /** @type {("start" | "end")[]} */
-    const ends = ["start", "end"];
-    this.handles = ends.map((kind) => handle({kind, meaning: wordsOf(recording)[kind], selection, timeline: this, onmove}));
+    this.handles = /** @type {const} */ (["start", "end"]).map((kind) => handle({kind, meaning: wordsOf(recording)[kind], selection, timeline: this, onmove}));
     this.tracks = h(
       "div",
       {class: "tracks"},
       this.lanes.film.node,
       this.lanes.wave.node,
-      this.cueLane,
-      this.gapLane,
+      this.cueLane.node,
+      this.gapLane.node,
       this.shades,
       this.range,
       this.handles.map((end) => end.node),
@@ -178,8 +147,7 @@ export class Timeline {
     const atEnd = view.end >= duration - 1e-6;
     const whole = atEnd && !this.zoomed;
     this.duration = recording.duration_seconds;
-    this.gaps = gapsOf(recording);
-    this.gapLane.hidden = !this.gaps.length;
+    this.gapLane.set(recording);
     this.strips.grow(this.duration, recording.status === "recording");
     this.overview.grow(this.duration);
     if (whole) this.show(this.duration - this.longest, this.longest);
@@ -343,8 +311,7 @@ export class Timeline {
 
   /** @param {Cue[]} cues */
   setCues(cues) {
-    this.cues = cues;
-    this.wordPixels = Math.max(WORD_PIXELS, readablePixels(cues));
+    this.cueLane.set(cues);
     this.draw();
   }
 
@@ -393,7 +360,7 @@ export class Timeline {
     this.drawWave();
     this.bands.place(view);
     this.chapters.place(view);
-    this.overview.mark({gap: this.gaps, clip: this.clips, segment: this.segments, selection: selection.range ? [selection.range] : []});
+    this.overview.mark({gap: this.gapLane.gaps, clip: this.clips, segment: this.segments, selection: selection.range ? [selection.range] : []});
     this.placePlayhead();
   }
 
@@ -409,7 +376,6 @@ export class Timeline {
     if (this.span > this.longest) this.view.end = this.view.start + this.longest; // the page has become narrower
     drawRuler(this.ruler, this.view, this.times);
     this.overview.longest = this.longest;
-    this.cueLane.hidden = !this.hasCues || this.tracks.clientWidth / this.span < this.wordPixels;
     this.drawStrips();
     this.place();
     this.loadPreviews();
@@ -420,26 +386,15 @@ export class Timeline {
     if (wave) drawWave(this.wave, wave.pieces, this.view, this.selection.range);
   }
 
-  /** @param {Span} gap */
-  linesOf({start, end}) {
-    return [t("Nothing recorded"), `${this.times.format(start, 0)} – ${this.times.format(end, 0)}`];
-  }
-
   drawStrips() {
     const {film, wave} = this.strips;
     if (film) drawFilm(this.film, film.pieces, this.view);
     this.drawWave();
     if (film) this.lanes.film.show(this.view);
     if (wave) this.lanes.wave.show(this.view);
-    if (this.gaps.length) drawGaps(this.gapLane, this.gaps, this.view, (gap) => this.linesOf(gap));
-    if (!this.cueLane.hidden) drawCues(this.cueLane, this.cues, this.view);
+    this.gapLane.draw(this.view);
+    this.cueLane.draw(this.view, this.tracks.clientWidth);
     this.overview.show(this.view, this.strips);
     this.node.setAttribute("aria-busy", String(!this.requested || [film, wave].some((strip) => strip?.busy)));
   }
 }
-
-/**
- * @param {ReadyRecording} recording
- * @returns {Span[]}
- */
-const gapsOf = ({gaps}) => gaps.map(({start_seconds: start, end_seconds: end}) => ({start, end}));
