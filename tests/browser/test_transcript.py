@@ -61,7 +61,7 @@ def test_sentence_is_edited_and_the_transcript_downloaded(browser: Any, server: 
         assert "Good morning." in Path(download.value.path()).read_text()
         assert download.value.suggested_filename == "transcript.en.vtt"
         client.transcripts.put(recording.recording_id, "en", [cues[0]])  # by somebody else
-        page.locator(".cues p", has_text="Kept").hover()
+        page.locator(".cues p", has_text="Kept").dblclick()
         page.get_by_role("button", name="Edit this sentence").click()
         field.fill("Lost")
         field.press("Enter")

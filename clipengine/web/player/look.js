@@ -4,7 +4,7 @@ import {findAll, h, setText} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {CaptionChoice} from "./caption_choice.js";
-import {line, select} from "./look_controls.js";
+import {describe, line, select} from "./look_controls.js";
 import {SHAPES} from "./shapes.js";
 import {smartSwitch} from "./smart_switch.js";
 
@@ -53,8 +53,7 @@ const SUBTITLES = [
   ["keep", t("Keep")],
   ["none", t("None")],
 ]; // and "burn" with a language
-const MB = 1e6;
-const [LEAST_MB, MOST_MB] = [0.01, 1e6];
+const [MB, LEAST_MB, MOST_MB] = [1e6, 0.01, 1e6];
 const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes", "subtitles"]; // what a reset replaces
 const FRAMED = ["max_height", "crop", "aspect", "size", "fit", "focus", "blur", "watermark", "fade_seconds"];
 const ALL_SECONDS = 1e5; // longer than any clip with sound
@@ -398,13 +397,4 @@ export class Look extends EventTarget {
     }
     return this.bytes;
   }
-}
-
-/** @param {Profile} profile */
-function describe(profile) {
-  const parts = [profile.name];
-  if (profile.container !== "mp4") parts.push(profile.container);
-  if (profile.video !== "h264" && profile.video !== "none") parts.push(profile.video);
-  if (profile.max_height) parts.push(`${profile.max_height}p`);
-  return [...new Set(parts)].join(" · ");
 }

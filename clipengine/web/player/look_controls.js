@@ -19,3 +19,12 @@ export const select = (options, chosen) =>
  * @param {boolean} [shown]
  */
 export const line = (text, control, shown = true) => h("label", {class: "line", hidden: !shown}, h("span", {}, text), control);
+
+/** @param {Profile} profile */
+export function describe(profile) {
+  const parts = [profile.name];
+  if (profile.container !== "mp4") parts.push(profile.container);
+  if (profile.video !== "h264" && profile.video !== "none") parts.push(profile.video);
+  if (profile.max_height) parts.push(`${profile.max_height}p`);
+  return [...new Set(parts)].join(" · ");
+}

@@ -5,9 +5,11 @@
 import {h, setText} from "../lib/dom.js";
 import {displaySize} from "../lib/format.js";
 import {t} from "../lib/texts.js";
+import {playBackward} from "./backward.js";
 import {FrameImage} from "./frame_image.js";
 import {isUnplayable} from "./playable.js";
 import {ProxySource} from "./proxy_source.js";
+import {roleLabel} from "./role_label.js";
 
 const RATES = [1, 2, 4, 8];
 const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding does not show a neighbour
@@ -16,13 +18,6 @@ const MEDIA_ERR_NETWORK = 2; // of MediaError
 const BEHIND_SECONDS = 6; // of the end, where playback of it begins, so that it does not wait for each segment
 const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
 /** @import {Selection} from "./selection.js" */
-
-const ROLE_TEXTS = {
-  first: t("In: the clip’s first frame"),
-  last: t("The clip’s last frame"),
-  after: t("Out: the first frame after the clip"),
-  end: t("Out: the recording’s end"),
-};
 
 /** @param {Video | null} video */
 function stageShape(video) {
@@ -66,8 +61,7 @@ export class Player extends EventTarget {
     this.video = this.hasPicture ? h("video", {...shared, playsinline: true, disablepictureinpicture: true, tabindex: "-1"}) : h("audio", shared);
     this.frames = new FrameImage(this.base, signal, (busy) => this.usesFrames && this.node.toggleAttribute("aria-busy", busy));
     this.note = h("p", {class: "note", role: "status", hidden: true});
-    this.roleLabel = h("p", {class: "role", hidden: true});
-    this.picture = h("div", {class: "picture"}, this.video, this.frames.node, this.roleLabel);
+    this.picture = h("div", {class: "picture"}, this.video, this.frames.node, roleLabel(this));
     this.node = h("div", {class: `stage ${stageShape(recording.media.video)}`}, this.picture, this.note);
     this.bindEvents(signal);
     if (isUnplayable(recording.media, this.video)) this.useProxy();
@@ -105,8 +99,6 @@ export class Player extends EventTarget {
       this.seek(this.duration);
     });
     if (this.hasPicture) for (const node of [video, this.frames.node]) node.addEventListener("click", () => this.toggle(), {signal});
-    this.addEventListener("time", () => this.updateRole());
-    this.selection.addEventListener("change", () => this.updateRole(), {signal});
     addEventListener("connection", ({detail}) => detail && this.resume(), {signal});
     if (video instanceof HTMLVideoElement && "requestVideoFrameCallback" in video) {
       /** @type {VideoFrameRequestCallback} */
@@ -256,31 +248,7 @@ export class Player extends EventTarget {
     const rate = Math.sign(this.rate) === direction ? faster : 1;
     if (this.usesFrames) this.seek(this.position + direction);
     else if (direction > 0) this.play(rate);
-    else this.reverse(rate);
-  }
-
-  /** @param {number} rate */
-  reverse(rate) {
-    const from = this.time;
-    this.video.pause();
-    this.position = from;
-    const running = this.rate < 0;
-    this.rate = -rate;
-    this.emit("state");
-    if (running) return;
-    let before = performance.now();
-    /** @param {number} now */
-    const back = (now) => {
-      if (this.rate >= 0) return;
-      const passed = ((now - before) / 1000) * -this.rate;
-      if (!this.video.seeking && passed >= this.selection.frame) {
-        before = now;
-        this.seek(this.position - passed);
-      }
-      if (this.position <= 0) this.stopAtFrame();
-      else requestAnimationFrame(back);
-    };
-    requestAnimationFrame(back);
+    else playBackward(this, rate);
   }
 
   // Started by the page or by the audio element's own controls.
@@ -313,12 +281,6 @@ export class Player extends EventTarget {
     if (stopped !== null && this.video.readyState) this.seek(stopped);
     this.emit("state");
     this.emit("time");
-  }
-
-  updateRole() {
-    const role = this.hasPicture && !this.playing ? this.selection.roleOf(this.position) : "";
-    this.roleLabel.hidden = !role;
-    if (role) setText(this.roleLabel, ROLE_TEXTS[role]);
   }
 
   mute() {

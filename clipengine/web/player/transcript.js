@@ -1,13 +1,13 @@
 // The transcript of a recording: it follows playback, is searched, and selected text selects its range.
 
-import {ApiError, get, query, request} from "../lib/api.js";
+import {get, query} from "../lib/api.js";
 import {addArrowNavigation, announce, debounce, find, findAll, h, icon, iconButton, setText, targetOf} from "../lib/dom.js";
-import {editInPlace} from "../lib/edit_in_place.js";
 import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
 import {plural, t} from "../lib/texts.js";
 import {errorState, errorText} from "../lib/ui.js";
 import {cueRow, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} from "./cue_rows.js";
+import {editSentence} from "./sentence_edit.js";
 import {suggestedMoments} from "./suggestions.js";
 
 /** @import {Player} from "./player.js" */
@@ -30,7 +30,6 @@ const READING_MS = 4000; // after the last scroll by hand, before the text follo
 const SEARCH_MS = 250;
 const HITS = 100; // of a page of results
 const SAME_SECONDS = 0.001;
-const MAX_TEXT = 2000; // characters of a sentence
 const EXPORTS = ["vtt", "srt", "txt"];
 
 export class Transcript {
@@ -325,36 +324,10 @@ export class Transcript {
     if (cue) this.onadd(cue, nameOf([cue]));
   }
 
-  /** @param {HTMLElement | null} row of a sentence, whose text is edited in place */
+  /** @param {HTMLElement | null} row */
   editRow(row) {
-    const cue = row && this.cueOf.get(row);
-    const text = row?.querySelector("p");
-    const restore = row?.querySelector("button");
-    if (!cue || !text || !restore) return;
-    const value = cue.text.replaceAll("\n", " ");
-    /** @param {string} changed */
-    const save = async (changed) => {
-      await this.saveText(cue, changed);
-      setText(text, changed);
-    };
-    editInPlace(text, {value, label: t("Text of the sentence"), maxlength: MAX_TEXT, restore, save});
-  }
-
-  /**
-   * Store the new text of a sentence in the transcript as it is now. The times of its words are not those of the new ones.
-   *
-   * @param {Cue} cue
-   * @param {string} text
-   */
-  async saveText(cue, text) {
-    if (!text) throw new ApiError(400, {code: "empty_text"});
     const path = /** @type {const} */ (`${this.base}/${this.language}`);
-    const cues = /** @type {Cue[]} */ (await get(query(path, {format: "json"})));
-    const at = cues.findIndex((each) => each.start_seconds === cue.start_seconds && each.end_seconds === cue.end_seconds && each.text === cue.text);
-    if (at < 0) throw new ApiError(409, {code: "transcript_changed"});
-    await request("PUT", path, {body: cues.map((each, number) => (number === at ? {...each, text, words: []} : each))});
-    cue.text = text;
-    this.onloaded(this.cues);
+    editSentence(row, row && this.cueOf.get(row), {path, onsaved: () => this.onloaded(this.cues)});
   }
 
   /** @param {Cue[]} cues that follow each other */

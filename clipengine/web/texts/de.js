@@ -755,7 +755,7 @@ export default {
   "Recording not ready": "Aufnahme noch nicht fertig",
   "The playlist has no EXT-X-ENDLIST: register it with live, or again when the recording has ended.": "Die Playlist hat kein EXT-X-ENDLIST: mit live registrieren, oder nach dem Ende der Aufnahme noch einmal.",
   "Not recorded yet": "Noch nicht aufgenommen",
-  "Try again later, with a later `wait_until`, or with `on_timeout`: `clamp`.": "Später noch einmal versuchen, mit einem späteren `wait_until` oder mit `on_timeout`: `clamp`.",
+  "Ask again later: what is shown, planned or cut must be recorded.": "Später erneut anfragen: Was gezeigt, geplant oder geschnitten wird, muss schon aufgenommen sein.",
   "Too many pieces": "Zu viele Teilstücke",
   "Write a plain media playlist: without variables, skipped segments and I-frames only.": "Eine einfache Playlist schreiben: ohne Variablen, ausgelassene Segmente und reine I-Bilder.",
   "Recording encrypted": "Aufnahme verschlüsselt",
