@@ -290,7 +290,7 @@ def test_style_of_captions_is_checked_and_stored(
     problem = refused(post(http, recording.recording_id, body), 422, "invalid_request")
     assert pointers(problem) == ["/subtitles/mode"]
     assert http.put(f"{address}/nl", json=cues).status_code == 201
-    problem = refused(create(), 422, "invalid_request")
+    problem = refused(create({}), 422, "invalid_request")
     assert pointers(problem) == ["/subtitles/language"]
     assert problem["detail"].startswith("subtitles.language is required for burn: the recording has transcripts in")
 
