@@ -19,8 +19,10 @@ from schemathesis import GenerationMode, checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 
+from clipengine.clips.options.watermarks import Watermark
 from clipengine.clips.texts.cues import Cue
 from tests.support.api import ApiServer, api_server, recorded_engine
+from tests.support.png import png
 
 RESPONSE_CHECKS = [
     checks.not_a_server_error,
@@ -72,6 +74,9 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
     folder: Path = tmp_path_factory.mktemp("described")
     with recorded_engine(folder / "data") as engine, api_server(engine) as server:
         recording = engine.make_recording()
+        (folder / "logo.png").write_bytes(png(20, 10, bytes(20 * 10 * 4)))
+        marks = {"logo": Watermark(path=folder / "logo.png")}
+        engine.settings = engine.settings.model_copy(update={"watermarks": marks})
         webhook = engine.ledger.endpoints.create("https://example.org/hook", ["clip.failed"], "x" * 16)
         clip = engine.finish(engine.make_clip(recording))
         engine.fail(engine.make_clip(recording))
@@ -87,6 +92,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "share_id": share.share_id,
                 "transcript_id": transcription.transcript_id,
                 "language": "en",
+                "name": "logo",
                 "key_id": engine.ledger.keys.create("described")[0].key_id,
                 "webhook_id": webhook.webhook_id,
                 "delivery_id": delivery.delivery_id,

@@ -68,6 +68,14 @@ def test_list_that_was_replaced_meanwhile_is_kept(http: httpx.Client, path: str)
     assert http.get(path).json()["version"] == 5
 
 
+def test_if_match_is_limited(http: httpx.Client, path: str) -> None:
+    longest = ", ".join(['"0"'] * 40)
+    assert put(http, path, longest).status_code == 200
+    answer = put(http, path, longest + ', "0000"')
+    assert code(answer) == (422, "invalid_request")
+    assert [each["header"] for each in answer.json()["errors"]] == ["If-Match"]
+
+
 def test_if_match_may_be_missing_only_while_there_is_no_list(http: httpx.Client, path: str) -> None:
     assert put(http, path).status_code == 200
     assert code(put(http, path, segments=[])) == (428, "precondition_missing")

@@ -140,6 +140,7 @@ def test_clips_end_once_if_the_writer_and_the_engine_are_killed(kind: str, tmp_p
         until(lambda: api.recordings.get(id).status == "complete")
         length = api.recordings.get(id).duration_seconds or 0
         assert 4 < length < 12.2
+        written = [seen.number for _, seen in read_clip(target).frames]
         for (start, end), clip in zip(ranges, ended, strict=True):
             if start >= length:
                 assert clip.error is not None
@@ -151,7 +152,8 @@ def test_clips_end_once_if_the_writer_and_the_engine_are_killed(kind: str, tmp_p
             codes = {each.partition(":")[0] for each in clip.result.warnings}
             assert codes <= ({"end_clamped", "video_gap", "audio_gap_filled"} if end > length else set())
             seen = [number for _, number in frames(api, clip.clip_id, tmp_path / "a.mp4")]
-            assert seen == list(range(seen[0], seen[0] + len(seen)))
+            assert seen == [number for number in written if number is not None and seen[0] <= number <= seen[-1]]
+            assert len(seen) > 25 * (min(end, length) - start) - 8  # a killed writer lacks the last B-frames
 
 
 def _added(api: Client, path: Path) -> Recording:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import NoBody, NoQuery, PutSegments
-from clipengine.errors import PreconditionMissing, RecordingNotFound, SegmentsChanged
+from clipengine.errors import InvalidRequest, PreconditionMissing, RecordingNotFound, SegmentsChanged
 from clipengine.ledger.segment_lists import SegmentList
 from clipengine.objects.clip import SubtitlesObject
 from clipengine.objects.segments import LookObject, SegmentsObject
@@ -21,6 +21,9 @@ def get_segments(call: Call[NoQuery, NoBody]) -> Response:
 
 def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
     if_match = call.request.headers.get("if-match")
+    if if_match is not None and len(if_match) > _MAX_IF_MATCH:
+        detail = f"has more than {_MAX_IF_MATCH} characters"
+        raise InvalidRequest(f"If-Match {detail}", errors=[{"detail": detail, "header": "If-Match"}])
     values = call.body.model_dump(mode="json")
     values["look"] = {name: value for name, value in values["look"].items() if value is not None}
 
@@ -28,7 +31,7 @@ def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
         if if_match is None and stored.version:
             raise PreconditionMissing("If-Match is missing, and the recording has a list of segments")
         if if_match is not None and not matches(if_match, _etag(stored)):
-            raise SegmentsChanged(f"The list of segments is now version {stored.version}, not {if_match[:100]}")
+            raise SegmentsChanged(f"The list of segments is now version {stored.version}, not {if_match}")
 
     return _response(call.ledger.segment_lists.put(call.path("recording_id"), **values, check=check))
 
@@ -46,9 +49,10 @@ def _etag(stored: SegmentList) -> str:
 
 
 _PATH = "/v1/recordings/{recording_id}/segments"
+_MAX_IF_MATCH = 200  # characters
 _IF_MATCH: dict[str, Any] = {
     "type": "string",
-    "maxLength": 200,
+    "maxLength": _MAX_IF_MATCH,
     "description": "The `ETag` of the list that this one replaces, or `*` for whatever is stored. It may be missing "
     "only while the recording has no list.",
     "examples": ['"3"'],
