@@ -65,6 +65,7 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
         "webhook_id": webhook.webhook_id,
         "delivery_id": delivery.delivery_id,
         "language": "en",
+        "name": "logo",
         "key_id": server.client().installation.create_key("example").key_id,
         "share_id": server.client().clips.share(clip.clip_id).share_id,
         "transcript_id": "trn_x",
