@@ -1,6 +1,6 @@
 """Words of clips and recordings, and the filters of their lists by words, tags and metadata.
 
-The words of what is said in clips are beside them, see `spoken`.
+The words of the speech in clips are beside them, see `spoken`.
 
 The index of words finds the candidates of each filter, so that it does not read all rows. Tags and metadata are then
 compared exactly, in their JSON text.
@@ -51,7 +51,7 @@ class Documents:
         self._database.insert(self._put, **self._document(row))
 
     def forget_said(self, id: str) -> None:
-        """Have what is said in this row read again."""
+        """Let the engines read the speech of this clip again."""
         column = self._model._meta.fields[self._key.name]
         self._database.change(self._model.update(said=None).where(column == id))
 
@@ -138,7 +138,7 @@ class Documents:
 
 
 def forget_said(database: Database, recording_id: str) -> None:
-    """Have what is said in the clips of a recording read again. They are found by their other words meanwhile.
+    """Let the engines read the speech of a recording's clips again. Other words find them meanwhile.
 
     Call it in the transaction that changes the transcripts, which has locked the recording.
     """

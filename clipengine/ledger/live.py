@@ -46,7 +46,7 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Added:
-    """What was added to the index of a recording: `tail` begins with its last pieces. `clock` is None if unchanged."""
+    """Additions to the index of a recording: `tail` begins with its last pieces. `clock` is None if unchanged."""
 
     tail: PieceIndex
     growth: Growth
@@ -56,7 +56,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Closed:
-    """What the probe of a file has found that is written no more."""
+    """Results of the probe of a file that is no longer written."""
 
     facts: SourceFacts
     etag: str
@@ -173,7 +173,7 @@ class Live:
             yield
 
     def _release(self, refresh: Refresh, next_at: int, values: dict[str, Any]) -> bool:
-        """Release the claim. Somebody who has asked meanwhile gets another refresh at once."""
+        """Release the claim. A request that came meanwhile gets another refresh at once."""
         id = refresh.recording.recording_id
         row = self._database.by_key(LiveRow, id)
         if row is not None and (row["wanted_at"], row["ending"]) != (refresh.wanted_at, refresh.ending):

@@ -1,4 +1,4 @@
-"""Words that are said in clips, for the search: those of all transcripts of their recordings, in their ranges.
+"""Speech of clips, for the search: the words of all transcripts of their recordings, in their ranges.
 
 A document without them is read later, beside the engine's other work: a new or changed clip has one, and the clips of a
 recording whose transcripts change.
@@ -21,7 +21,7 @@ from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, CueRow, TranscriptRow
 from clipengine.ledger.documents import MAX_CHARACTERS
 
-# Of what is said in one clip: about 100 minutes. PostgreSQL finds phrases among 16,383 words.
+# Of the speech of one clip: about 100 minutes. PostgreSQL finds phrases among 16,383 words.
 MAX_SAID_WORDS = 16_000
 MAX_SAID_CHARACTERS = 100_000
 _BATCH = 100
@@ -68,11 +68,11 @@ class Spoken:
         self._database = database
 
     def is_unread(self) -> bool:
-        """Return True if what is said in a clip was not read yet."""
+        """Return True if the speech of a clip was not read yet."""
         return self._database.row(_UNREAD.limit(1)) is not None
 
     def read(self) -> Iterator[int]:
-        """Read what is said in clips, the newest first, and yield the number of clips of each short transaction.
+        """Read the speech of clips, the newest first, and yield the number of clips of each short transaction.
 
         Engines share the work: documents that another transaction has locked are left.
         """
@@ -105,7 +105,7 @@ class Spoken:
         return number
 
     def _said(self, clips: Iterable[Clip]) -> dict[str, str]:
-        """Return the words that are said in clips, by their ids."""
+        """Return the speech of clips by their ids."""
         spans: dict[str, list[_Span]] = {}
         for clip in clips:
             if clip.output is None or not clip.output.is_timelapse:  # which has no audio
@@ -122,7 +122,7 @@ class Spoken:
         return {clip_id: _first(" ".join(texts), MAX_SAID_WORDS).strip() for clip_id, texts in found.items()}
 
     def _texts(self, transcript: Row, spans: Sequence[_Span]) -> dict[str, str]:
-        """Return what a transcript has in the spans, by the ids of their clips."""
+        """Return the text of a transcript in the spans, by the ids of their clips."""
         first, last = min(span.start for span in spans), max(span.end for span in spans)
         cues = [_Cue(*row) for row in self._database.run(_CUES, (transcript["transcript_id"], first, last))]
         starts = [cue.start for cue in cues]
@@ -137,7 +137,7 @@ class Spoken:
         return texts
 
     def _text(self, cue: _Cue, language: str, span: _Span) -> str:
-        """Return the text of a cue, as far as it is in the span if the times of its words are known."""
+        """Return the text of a cue: only its words in the span if the times of words are known."""
         without_fillers = "fillers" in span.clip.without
         if span.start <= cue.start and cue.end <= span.end and not without_fillers:
             return cue.text

@@ -95,7 +95,7 @@ class BoxObject(TypedDict):
 
 
 class BlurPlaceObject(TypedDict):
-    """Where a blurred box is at a time of the clip, in pixels of the recording's upright picture."""
+    """The place of a blurred box at a time of the clip, in pixels of the recording's upright picture."""
 
     at_seconds: float
     """Seconds of the clip."""
@@ -144,15 +144,15 @@ class FramingObject(ApiObject):
     height: int
     """Height of the clip."""
     blur: list[BlurObject] = field(default_factory=list)
-    """What is blurred, before the picture is cropped."""
+    """The boxes that are blurred before the picture is cropped."""
     watermark: WatermarkPlaceObject | None = None
-    """What is drawn over the clip; null if it has none."""
+    """The image that is drawn over the clip; null without one."""
     fade_seconds: float | None = None
     """How long the clip fades in and out; null if it does not."""
 
 
 class CaptionObject(TypedDict):
-    """What is drawn into the picture of a clip from `start_seconds` on until `end_seconds`, and where."""
+    """A picture that is drawn into a clip from `start_seconds` on until `end_seconds`, and its place."""
 
     start_seconds: float
     end_seconds: float

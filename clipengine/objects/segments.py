@@ -22,7 +22,7 @@ class ListedSegmentObject(TypedDict):
 
 
 class LookObject(TypedDict):
-    """What clips of the segments look like. The fields of a request for a clip have the same names."""
+    """The look of clips of the segments. The fields of a request for a clip have the same names."""
 
     output: Annotated[Object | None, described_as(Output | None)]
     """Output options; null for the profile's."""

@@ -80,7 +80,7 @@ class Element(NamedTuple):
 
 
 def element_at(reader: SeekableReader, offset: int) -> Element | None:
-    """Return the element at the offset, or None if there is no valid element."""
+    """Return the element at the offset, or None if it is not valid."""
     if offset < 0 or offset >= reader.size:
         return None
     reader.seek(offset)

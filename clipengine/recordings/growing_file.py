@@ -41,7 +41,8 @@ class FileEnd(NamedTuple):
 class GrowingFile:
     """A file with this key that is still written. It is used as a `GrowingPlaylist`, whose pieces are its ranges.
 
-    `next_number` is the offset after its whole units. `end` describes what is in an index already, up to `offset`.
+    `next_number` is the offset after its whole units. `end` describes the bytes up to `offset`, which are in an index
+    already.
     """
 
     target_seconds = TARGET_SECONDS
@@ -63,7 +64,7 @@ class GrowingFile:
         return self._format is not None and not self.ended
 
     def read(self, source: RangeReader, size: int) -> None:
-        """Find what was added to a file of this size.
+        """Find the units that were added to a file of this size.
 
         Raises ObjectChanged if it was not only appended to, RecordingNotReady for an MP4 file whose index is written at
         its end, and RecordingTruncated if nothing is whole yet.

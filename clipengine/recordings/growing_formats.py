@@ -1,4 +1,4 @@
-"""Formats of files that can be read while a program writes them: what is whole in them, and when it begins. Pure."""
+"""Formats of files that can be read while a program writes them: the parts that are whole, and their times. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clipengine.recordings.containers import (
 _MAX_UNITS = 1_000_000  # boxes or elements of one look
 _TS_PACKET, _TS_UNIT = 188, 188 * 100
 _TS_WRAP, _TS_HZ = 1 << 33, 90_000
-_JUMP_SECONDS = 10  # of the clock: the probe of a finished file joins what is further apart
+_JUMP_SECONDS = 10  # of the clock: the probe of a finished file joins times that are further apart
 _MOST_UNSEEN = 2  # fragments of a track without one of another track, which has then ended
 _SEGMENT, _CLUSTER, _INFO = 0x18538067, 0x1F43B675, 0x1549A966
 _TIMESTAMP_SCALE, _TIMESTAMP = 0x2AD7B1, 0xE7
@@ -33,7 +33,7 @@ _HINT = (
 
 
 class Format(Protocol):
-    """What is whole in a file of a format. `head_end` is the end of its header, `closed` is True if it has its end.
+    """The whole parts of a file of one format. `head_end` is the end of its header, `closed` is True if it has its end.
 
     If its clock `jumps`, nothing after that is a unit.
     """

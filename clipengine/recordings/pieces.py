@@ -93,7 +93,7 @@ class Run:
 
     @property
     def distance(self) -> int:
-        """The bytes between the header and the first piece that are no part of the run, if both are of one object."""
+        """The bytes between the header and the first piece, outside the run, if both are of one object."""
         if self.init is None or self.init.key != self.pieces[0].data.key:
             return 0
         found = self.pieces[0].data.offset - self.init.offset - self.init.length

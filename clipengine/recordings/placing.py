@@ -18,7 +18,7 @@ from clipengine.timecode import bounded
 _WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
 # Two dates of a playlist that are so far apart are those of a pause.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
-_DRIFT = Fraction(1, 100)  # the shortest pause of a track with a clock of its own, which others must not run away from
+_DRIFT = Fraction(1, 100)  # the shortest pause of a track with another clock, from which the others must not drift
 _SHORTEST_RESTART_SECONDS = 1
 _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
 

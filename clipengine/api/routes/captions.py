@@ -1,4 +1,4 @@
-"""Captions of a recording as the engine draws them into a clip, for players that show what a clip will be."""
+"""Captions of a recording as the engine draws them into a clip, for players that preview a clip."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from clipengine.work.previews.previews import Preview
 
 
 def _found(call: Call[NoQuery, PaintCaptions]) -> tuple[Recording, TextTrack]:
-    """Return the recording and the cues of the range, with what is drawn of them."""
+    """Return the recording, and the cues of the range with the texts and times that the style shows."""
     recording = recording_of_path(call)
     body, transcripts = call.body, call.ledger.transcripts
     transcript = transcripts.get(recording.recording_id, body.language)

@@ -51,7 +51,7 @@ def _why_not_at_once(location: Location) -> str | None:
     try:
         return None if is_current(location) else "migrating the ledger"
     except (ClipEngineError, sqlite3.Error):
-        return None  # there is no ledger yet, or `Engine.build` says what is wrong
+        return None  # the ledger does not exist yet, or `Engine.build` raises the error
 
 
 def _build(settings: Settings, stopped: threading.Event) -> Engine | None:

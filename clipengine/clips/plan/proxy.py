@@ -48,7 +48,7 @@ def segment_count(duration: Fraction) -> int:
 
 
 def finished_segments(duration: Fraction, *, growing: bool) -> int:
-    """Return the number of segments that can be made: of a recording that still grows, those that stay as they are.
+    """Return the number of segments that can be made: of a recording that still grows, those that do not change.
 
     The last segment of a part would become another one. Raises UnsupportedMedia if there are too many.
     """

@@ -58,7 +58,7 @@ class _Event:
 
 
 def parse_edl(lines: Sequence[str], duration: Fraction, rate: Fraction | None, first: Fraction) -> RangeFile | None:
-    """Return the ranges of an EDL, or None if it is none. Raises InvalidRequest, which names the line.
+    """Return the ranges of an EDL, or None for another format. Raises InvalidRequest, which names the line.
 
     `first` is the time of the first frame, from which frames are counted.
     """

@@ -18,9 +18,9 @@ _SENTENCE = frozenset(".?!…。！？؟।")
 _CLAUSE = frozenset(",;:–—、，；：،؛")
 _QUOTES = "\"'”’»)]}）」』"
 _PAUSE_MS = 300  # between two words: a phrase ends there, and the mark of a word stays no longer than that
-_SHORT = 0.4  # part of the longest page, below which a page is short; also what that costs
-_UNRANKED = (1.3, 0.2, 0.0)  # what the end of a page costs by its rank, as a part of a page
-_RANKED = 0.3  # what the end of a clause is worth, as a part of the length of a line
+_SHORT = 0.4  # part of the longest page, below which a page is short; also the cost of that
+_UNRANKED = (1.3, 0.2, 0.0)  # cost of the end of a page by its rank, as a part of a page
+_RANKED = 0.3  # credit for the end of a clause, as a part of the length of a line
 
 Fits = Callable[[str], bool]
 
@@ -37,9 +37,9 @@ class _Word(NamedTuple):
 def captions_of(
     cues: Sequence[Cue], style: CaptionStyle | None, fits: Fits, *, lines: int = MAX_LINES
 ) -> list[Caption]:
-    """Return what is drawn of the cues, which are in order of time. `fits` says which texts have room in a line.
+    """Return the captions of cues, which are in order of time. `fits` says which texts have room in a line.
 
-    Without a style, each cue is drawn as it is, and its lines are broken by the painter. With one, each has at most so
+    Without a style, each cue is one caption, and its lines are broken by the painter. With one, each has at most so
     many `lines`, or one if others are shown meanwhile.
     """
     if style is None:
@@ -89,10 +89,10 @@ def _words_in(text: str, cue: Cue) -> list[_Word]:
 
 
 def _pages(text: str, words: Sequence[_Word], fits: Fits, lines: int) -> list[tuple[int, int]]:
-    """Return the ranges of characters of the pages: few ones, which end with phrases."""
+    """Return the ranges of characters of the pages: as few as possible, which end with phrases."""
     ends = [0, *accumulate(map(len, breakable_parts(text, fits)))]
     pauses = {each.end for each, after in pairwise(words) if after.start_ms - each.end_ms >= _PAUSE_MS}
-    # The best way to each end that pages can have: its cost, and the end before it. Ways only go forward.
+    # For each end that pages can have: the least cost up to it, and the end before it.
     ways: dict[int, tuple[float, int]] = {0: (0.0, 0)}
     for first in range(len(ends) - 1):
         if first in ways:
@@ -110,7 +110,7 @@ def _pages(text: str, words: Sequence[_Word], fits: Fits, lines: int) -> list[tu
 
 
 def _possible_ends(text: str, ends: Sequence[int], first: int, longest: int, pauses: Set[int]) -> Iterator[int]:
-    """Yield the ends of a page that are worth a look: the longest page, ends of phrases, and half of a short rest."""
+    """Yield the candidates for the end of a page: that of the longest page, ends of phrases, half of a short rest."""
     yield longest
     if longest == len(ends) - 1:
         return
@@ -122,7 +122,7 @@ def _possible_ends(text: str, ends: Sequence[int], first: int, longest: int, pau
 
 
 def _cost(text: str, ends: Sequence[int], first: int, last: int, longest: int, pauses: Set[int]) -> float:
-    """Return what a page costs: one of any kind, more if it does not end with a phrase or is short."""
+    """Return the cost of a page: at least 1, more if it does not end with a phrase or is short."""
     rank = 2 if last == len(ends) - 1 else _rank(text[ends[first] : ends[last]], ends[first], pauses)
     short = ends[last] - ends[first] < _SHORT * (ends[longest] - ends[first])
     is_sentence = rank == 2 and (first == 0 or _rank(text[: ends[first]]) == 2)

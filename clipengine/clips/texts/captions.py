@@ -94,7 +94,7 @@ class CaptionTimes(Generic[T]):
 
 
 def drawn_cues(cues: Iterable[Cue], style: CaptionStyle | None) -> tuple[Cue, ...]:
-    """Return the cues with what is drawn of them: speakers and times of words only if the style shows them."""
+    """Return the cues without the speakers and the times of words that the style does not show."""
     if style is None:
         return tuple(replace(cue, timed_words=()) for cue in cues)
     return tuple(

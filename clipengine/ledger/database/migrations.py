@@ -528,9 +528,9 @@ def migration_47(database: Database) -> None:
 
 
 def migration_48(database: Database) -> None:
-    """Add what is said in clips to their documents, and let words of documents be updated.
+    """Add the speech of clips to their documents, and let words of documents be updated.
 
-    The engines read what is said, beside their other work. The documents that an older engine writes are without it.
+    The engines read the speech beside their other work. The documents that an older engine writes are without it.
     """
     database.run("ALTER TABLE clip_documents ADD COLUMN said TEXT")
     database.run("CREATE INDEX clip_documents_unread ON clip_documents (document_id) WHERE said IS NULL")

@@ -1,4 +1,4 @@
-"""Packets that are copied."""
+"""Copied packets."""
 
 from __future__ import annotations
 

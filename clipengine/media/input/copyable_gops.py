@@ -22,7 +22,7 @@ from clipengine.media.input.skipped_packets import SkippedPackets
 # Packets after the first copied one that are checked before anything is decoded.
 _CHECKED_PACKETS = 64
 _CHECKED_BYTES = 32 << 20  # of one GOP; the rest of a larger one is checked while it is copied
-_MAX_REFUSED = 2  # GOPs at the start of a clip, of which all is encoded then: what was read is read again
+_MAX_REFUSED = 2  # GOPs at the start of a clip; with more, the whole clip is encoded, because they are read again
 
 
 class CopyableGops:
@@ -60,7 +60,7 @@ class CopyableGops:
     def find(self, *, after_copied: bool = False) -> None:
         """Find the first GOP ahead that can be copied, and not the one that was refused `after_copied` packets.
 
-        Raises CannotCopy if there is none; then `head` has all packets.
+        Raises CannotCopy if no GOP can; then `head` has all packets.
         """
         self._is_found = False
         if after_copied and self._bitstream.stated_reordering is None:
@@ -165,7 +165,7 @@ class CopyableGops:
             number += 1
 
     def _next(self) -> TimedPacket | None:
-        """Return the first packet ahead, or None if there is none."""
+        """Return the first packet ahead, or None at the end."""
         return self.ahead[0] if self.ahead or self._read() else None
 
     def _read(self) -> bool:

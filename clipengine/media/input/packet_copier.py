@@ -290,7 +290,7 @@ class PacketCopier:
             yield from (self._seam(time) for time in tail.rest)
 
     def _encode_refused(self, start: Fraction, reason: str) -> Generator[Event, None, bool]:
-        """Decode the frames from a refused GOP on, up to one that can be copied. Return False if there is none."""
+        """Decode the frames from a refused GOP on, up to one that can be copied. Return False if no GOP can."""
         try:
             self._gops.find(after_copied=True)
             end = self._gops.key.time

@@ -122,12 +122,12 @@ class CaptionPainter:
 
     @property
     def lines(self) -> int:
-        """How many lines of a styled caption have room."""
+        """The largest number of lines of a styled caption."""
         height = max((sum(face.font.getmetrics()) for face in self._faces), default=1)
         return max(1, min(MAX_LINES, int(self._highest // height)))
 
     def drawable(self, text: str) -> str:
-        """Return the text without the symbols for which there is no glyph."""
+        """Return the text without the symbols that the fonts lack."""
         shown = self._known | {"\n"}
         return "".join(
             each for each in unicodedata.normalize("NFC", text) if each in shown or (_SHAPES and is_ignorable(each))

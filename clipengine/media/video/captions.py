@@ -111,7 +111,7 @@ class Captions:
 
 
 def _drawable(cue: Cue, painter: CaptionPainter) -> Cue:
-    """Return the cue as it is painted. The characters of its words are found in it."""
+    """Return the cue with the characters that the painter draws, so that its words are found in its text."""
     words = (TimedWord(start, end, painter.drawable(text)) for start, end, text in cue.timed_words)
     speaker = None if cue.speaker is None else painter.drawable(cue.speaker)
     return replace(cue, text=painter.drawable(cue.text), speaker=speaker, timed_words=tuple(words))

@@ -98,7 +98,10 @@ def read_file_facts(
 
 
 def read_growing(store: Store, file: GrowingFile) -> None:
-    """Find what was added to a file. Raises ObjectChanged if it was closed or replaced, and as `GrowingFile.read`."""
+    """Find the units that were added to a file.
+
+    Raises ObjectChanged if it was closed or replaced, and as `GrowingFile.read`.
+    """
     with closing(store.open(file.key, etag=file.end.etag)) as reader:
         file.read(reader, reader.info.size)
 

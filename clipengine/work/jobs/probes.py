@@ -210,7 +210,7 @@ class Prober(Jobs[Probe]):
         return found
 
     def _read_file(self, recording: Recording) -> ProbedPieces | None:
-        """Return what is in a file that is still written, or None. Raises DecoderCrashed for an invalid report."""
+        """Return the pieces of a file that is still written, or None. Raises DecoderCrashed for an invalid report."""
         with self._valid_reports(recording.bucket_path):
             found = read_file_facts(self._store, recording.bucket_path, probe_job(self._encoding), self._report)
         if found is not None:

@@ -1,8 +1,8 @@
-"""Refreshes of recordings that are still written: read what was added to their playlists, and measure it if needed.
+"""Refreshes of recordings that are still written: read the additions to their playlists, and measure them if needed.
 
-A refresh is one request for each playlist, a listing of the files of a folder after the last one, or a look at what was
-added to a file. New pieces are
-measured by a child if a request waits for the recording or looks at it, and otherwise many at once.
+A refresh is one request for each playlist, a listing of the files of a folder after the last one, or a read of the new
+bytes of a file. New pieces are measured by a child if a request waits for the recording or looks at it, and otherwise
+many at once.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Refresher(Jobs[Refresh]):
         return bind(recording_id=item.recording.recording_id, attempt=item.lease, engine=self._owner)
 
     def run(self, item: Refresh) -> None:
-        """Read the playlists. Append what was added, or set the recording complete if it has ended."""
+        """Read the playlists. Append the additions, or set the recording complete if it has ended."""
         followed = self._follow(item)
         if item.recording.folder is not None:
             self._refresh_folder(item, followed, FolderSource.from_object(item.recording.folder))
@@ -219,7 +219,7 @@ class Refresher(Jobs[Refresh]):
             self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
 
     def _measure_if_any(self, item: Refresh, followed: _Followed, listed: FolderFiles, *, ended: bool) -> Added | None:
-        """Return what was added, or None if that is nothing. Files that kill their children for long are left out."""
+        """Return the additions, or None without any. Files that kill their children for long are left out."""
         if not listed.times and not ended:
             return None
         try:
@@ -294,7 +294,7 @@ class Refresher(Jobs[Refresh]):
         ]
 
     def _read_file(self, item: Refresh, followed: _Followed, file: GrowingFile) -> None:
-        """Find what was added to the file. It has ended if its header was written again: a program has closed it."""
+        """Find the units that were added to the file. It has ended if a program has written its header again."""
         try:
             read_growing(self._store, file)
         except ObjectChanged:
@@ -328,7 +328,7 @@ class Refresher(Jobs[Refresh]):
         return now_ms() + max(_SHORTEST_PAUSE_SECONDS * 1000, target * (500 if item.wanted else 1000))
 
     def _later(self, item: Refresh, followed: _Followed, listed: Sequence[Sequence[NumberedSegment]]) -> None:
-        """Release the refresh. What is listed and not measured yet counts by its stated durations."""
+        """Release the refresh. Pieces that are listed and not measured yet count by their stated durations."""
         written = [
             sum((segment.seconds for _, segment in segments), Fraction(0))
             for segments, playlist in zip(listed, followed.playlists, strict=False)
@@ -360,7 +360,7 @@ class Refresher(Jobs[Refresh]):
         return _Found(ready, stored, is_late)
 
     def _measure(self, item: Refresh, followed: _Followed, found: _Found, *, ended: bool) -> Added | None:
-        """Return what was added, or None if that is nothing, or cannot be read: at the end, it is left out."""
+        """Return the additions, or None without any, or if they cannot be read: at the end, they are left out."""
         end = self._ledger.recordings.pieces.end(item.recording.recording_id)
         try:
             segments = [[segment for _, segment in each] for each in found.ready]

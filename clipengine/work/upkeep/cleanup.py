@@ -59,11 +59,11 @@ class Cleanup:
             log.info("the words of %d rows of an older version were indexed", rows)
 
     def is_speech_unread(self) -> bool:
-        """Return True if what is said in some clips is not indexed yet, and no thread of this engine does it."""
+        """Return True if the speech of some clips is not indexed yet, and no thread of this engine does it."""
         return not self._reading.locked() and self._ledger.spoken.is_unread()
 
     def read_speech(self) -> None:
-        """Index what is said in new clips, and in those of recordings with new transcripts.
+        """Index the speech of new clips, and of those whose recordings have new transcripts.
 
         Returns at once if another thread of this engine does it.
         """
