@@ -20,8 +20,8 @@ const MOST = LIMITS.ids;
 export const recordingAddress = (id, time = null, language = null) => query(`#/recordings/${id}`, {t: time, language});
 
 /**
- * Return a function that returns a link for an id, and optionally a time in seconds and a language of the transcript. If a recording has no name: the last
- * two parts of its key, the folder shortened first.
+ * Return a function that returns a link for an id, and optionally a time in seconds and a language of the transcript. If a
+ * recording has no name: the last two parts of its key, the folder shortened first.
  *
  * @param {AbortSignal} signal
  * @returns {(id: string, time?: number | null, language?: string | null) => HTMLAnchorElement}

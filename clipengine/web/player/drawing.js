@@ -19,8 +19,7 @@ const CUE_PIXELS = 56; // narrower cues have no room for text
  * @param {Span} view
  */
 export function drawFilm(canvas, strips, view) {
-  const context = prepare(canvas);
-  const {width, height} = canvas.getBoundingClientRect();
+  const {context, width, height} = prepare(canvas);
   const scale = width / (view.end - view.start);
   for (const {from, to, count, image} of strips) {
     const part = (to - from) / count;
@@ -66,9 +65,7 @@ function drawTile(context, image, x, tile, left, wide, height) {
  * @param {Span | null} chosen is drawn in the colour of the accent
  */
 export function drawWave(canvas, waves, view, chosen = null) {
-  const context = prepare(canvas);
-  const {width, height} = canvas.getBoundingClientRect();
-  const style = getComputedStyle(canvas);
+  const {context, width, height, style} = prepare(canvas);
   const [plain, on] = [style.color, style.getPropertyValue("--wave-on")];
   const seconds = (view.end - view.start) / width; // per pixel
   for (let x = 0; x < width; x += BAR_PIXELS) {
@@ -93,9 +90,7 @@ export function drawWave(canvas, waves, view, chosen = null) {
  * @param {Span} view
  */
 export function drawCues(canvas, cues, view) {
-  const context = prepare(canvas);
-  const {width, height} = canvas.getBoundingClientRect();
-  const style = getComputedStyle(canvas);
+  const {context, width, height, style} = prepare(canvas);
   const scale = width / (view.end - view.start);
   context.font = `12px ${style.fontFamily}`;
   context.textBaseline = "middle";
@@ -148,9 +143,7 @@ function shortened(context, text, width) {
  * @param {(gap: Span) => string[]} linesOf returns the lines of the text of a gap
  */
 export function drawGaps(canvas, gaps, view, linesOf) {
-  const context = prepare(canvas);
-  const {width, height} = canvas.getBoundingClientRect();
-  const style = getComputedStyle(canvas);
+  const {context, width, height, style} = prepare(canvas);
   const scale = width / (view.end - view.start);
   context.font = `12px ${style.fontFamily}`;
   context.textBaseline = "middle";
@@ -205,9 +198,7 @@ function drawLabel(context, lines, {left, wide, height}, style) {
  * @param {ShownTimes} times
  */
 export function drawRuler(canvas, view, times) {
-  const context = prepare(canvas);
-  const {width, height} = canvas.getBoundingClientRect();
-  const style = getComputedStyle(canvas);
+  const {context, width, height, style} = prepare(canvas);
   const span = view.end - view.start;
   const step = TICK_STEPS.find((each) => (each / span) * width >= TICK_PIXELS) || 7200;
   const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
@@ -236,7 +227,7 @@ export function contextOf(canvas) {
 }
 
 /**
- * Return the cleared context of a canvas, with as many pixels as the screen has there.
+ * Return the cleared context of a canvas, with as many pixels as the screen has there, its size on the page and its style.
  *
  * @param {HTMLCanvasElement} canvas
  */
@@ -250,5 +241,5 @@ export function prepare(canvas) {
   const context = contextOf(canvas);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  return context;
+  return {context, width, height, style: getComputedStyle(canvas)};
 }

@@ -22,7 +22,6 @@ export class DrawnCaptions {
     this.look = look;
     this.player = player;
     this.signal = signal;
-    this.duration = recording.duration_seconds;
     this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/captions`);
     /** @type {Span[]} */
     this.spans = [];
@@ -66,9 +65,9 @@ export class DrawnCaptions {
   get wanted() {
     const at = this.player.shown;
     const here = this.spanAt(at);
-    if (!here) return at < this.duration ? at : null;
+    if (!here) return at < this.player.duration ? at : null;
     const soon = here.end;
-    return this.player.playing && soon - at < AHEAD_SECONDS && soon < this.duration && !this.spanAt(soon) ? soon : null;
+    return this.player.playing && soon - at < AHEAD_SECONDS && soon < this.player.duration && !this.spanAt(soon) ? soon : null;
   }
 
   /** @param {string} place */
@@ -88,7 +87,7 @@ export class DrawnCaptions {
     if (place === this.failed) return;
     this.asking = true;
     try {
-      const end = Math.min((Math.floor(start / SPAN_SECONDS) + 1) * SPAN_SECONDS, this.duration);
+      const end = Math.min((Math.floor(start / SPAN_SECONDS) + 1) * SPAN_SECONDS, this.player.duration);
       const found = await post(this.path, {...caption, start_seconds: start, end_seconds: end}, {signal: this.signal});
       if (asked === this.style) this.spans = [...this.spans.slice(1 - MAX_SPANS), spanOf(found)];
     } catch (error) {

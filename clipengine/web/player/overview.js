@@ -148,9 +148,7 @@ export class Overview {
    * @param {Record<keyof typeof MARKS, Span[]>} ranges
    */
   mark(ranges) {
-    const context = prepare(this.marks);
-    const {width, height} = this.marks.getBoundingClientRect();
-    const style = getComputedStyle(this.marks);
+    const {context, width, height, style} = prepare(this.marks);
     for (const kind of /** @type {(keyof typeof MARKS)[]} */ (Object.keys(MARKS))) {
       context.fillStyle = style.getPropertyValue(MARKS[kind]);
       for (const {start, end} of ranges[kind]) {

@@ -15,8 +15,8 @@ const RETRY_MS = 2000;
 
 export class ProxySource {
   /**
-   * `path` is that of the recording, which is `growing` while it is written. `onbusy(busy)` is called when the position is waited for, and `onfailed(error)` if the
-   * proxy cannot be played.
+   * `path` is that of the recording, which is `growing` while it is written. `onbusy(busy)` is called when the position is
+   * waited for, and `onfailed(error)` if the proxy cannot be played.
    *
    * @param {HTMLMediaElement} video
    * @param {`/v1/recordings/${string}`} path

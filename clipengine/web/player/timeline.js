@@ -143,7 +143,7 @@ export class Timeline {
    * @param {ReadyRecording} recording
    */
   grow(recording) {
-    const {view, span, duration} = this;
+    const {view, duration} = this;
     const atEnd = view.end >= duration - 1e-6;
     const whole = atEnd && !this.zoomed;
     this.duration = recording.duration_seconds;
@@ -151,13 +151,13 @@ export class Timeline {
     this.strips.grow(this.duration, recording.status === "recording");
     this.overview.grow(this.duration);
     if (whole) this.show(this.duration - this.longest, this.longest);
-    else if (atEnd) this.show(this.duration - span, span);
+    else if (atEnd) this.showEnd();
     else this.draw();
   }
 
   // Show the end of the recording, and keep the zoom.
   showEnd() {
-    this.show(this.duration - this.span, this.span);
+    this.show(this.duration - this.span);
   }
 
   get span() {
