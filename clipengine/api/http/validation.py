@@ -350,9 +350,13 @@ def idempotency_key(header: str | None) -> str | None:
     if quoted := _QUOTED.match(text):
         text = re.sub(r"\\(.)", r"\1", quoted[1])
     if not _VISIBLE.match(text):
-        detail = "must be 1 to 255 visible ASCII characters"
-        raise InvalidRequest(f"Idempotency-Key {detail}", errors=[{"detail": detail, "header": "Idempotency-Key"}])
+        raise invalid_header("Idempotency-Key", "must be 1 to 255 visible ASCII characters")
     return text
+
+
+def invalid_header(name: str, detail: str) -> InvalidRequest:
+    """Return the error of a header."""
+    return InvalidRequest(f"{name} {detail}", errors=[{"detail": detail, "header": name}])
 
 
 def collected(found: list[RequestError], check: Callable[[], T]) -> T | None:

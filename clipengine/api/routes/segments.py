@@ -9,7 +9,8 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import NoBody, NoQuery, PutSegments
-from clipengine.errors import InvalidRequest, PreconditionMissing, RecordingNotFound, SegmentsChanged
+from clipengine.api.http.validation import invalid_header
+from clipengine.errors import PreconditionMissing, RecordingNotFound, SegmentsChanged
 from clipengine.ledger.segment_lists import SegmentList
 from clipengine.objects.clip import SubtitlesObject
 from clipengine.objects.segments import LookObject, SegmentsObject
@@ -22,8 +23,7 @@ def get_segments(call: Call[NoQuery, NoBody]) -> Response:
 def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
     if_match = call.request.headers.get("if-match")
     if if_match is not None and len(if_match) > _MAX_IF_MATCH:
-        detail = f"has more than {_MAX_IF_MATCH} characters"
-        raise InvalidRequest(f"If-Match {detail}", errors=[{"detail": detail, "header": "If-Match"}])
+        raise invalid_header("If-Match", f"has more than {_MAX_IF_MATCH} characters")
     values = call.body.model_dump(mode="json")
     values["look"] = {name: value for name, value in values["look"].items() if value is not None}
 
