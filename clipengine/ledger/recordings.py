@@ -109,15 +109,14 @@ class Recordings:
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
             of_path = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
+            first = of_path.order_by(RecordingRow.created_at).limit(1)
             if folder is not None:
-                of_path = of_path.where(RecordingRow.folder == folder)
-            elif is_playlist(bucket_path) and variant is not None:
-                of_path = of_path.where(RecordingRow.variant == variant)
-            if folder is not None or is_playlist(bucket_path):
-                known = [of_path.order_by(RecordingRow.created_at).limit(1)]
-            else:  # two queries, because no index has the rows of both in their order
-                of_etag = of_path.where(RecordingRow.etag == etag)
-                known = [of_etag.order_by(RecordingRow.created_at).limit(1), of_path.where(RecordingRow.live).limit(1)]
+                known = [first.where(RecordingRow.folder == folder)]
+            elif not is_playlist(bucket_path):
+                # Two queries, because no index has the rows of both in their order.
+                known = [first.where(RecordingRow.etag == etag), of_path.where(RecordingRow.live).limit(1)]
+            else:
+                known = [first if variant is None else first.where(RecordingRow.variant == variant)]
             row = self._first(each.where(RecordingRow.state != "failed") for each in known)
             if row is None and not retry_failed:
                 row = self._first(each if live else each.where(RecordingRow.etag == etag) for each in known)

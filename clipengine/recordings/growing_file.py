@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
-from clipengine.errors import ObjectChanged, RecordingTruncated
+from clipengine.errors import ObjectChanged
 from clipengine.recordings.assembly import StoredPiece
-from clipengine.recordings.growing_formats import Format, Unit, format_of
+from clipengine.recordings.growing_formats import Format, Unit, format_of, just_begun
 from clipengine.recordings.playlist import MAX_SEGMENT_SECONDS, ByteRange, Segment
 
 TARGET_SECONDS = 6  # between two looks at a file
@@ -108,7 +108,7 @@ class GrowingFile:
         """Return the pieces of a file that was read once. Raises RecordingTruncated if that is too little."""
         found = [segment for _, segment in self.take(0)]
         if sum((each.seconds for each in found), Fraction(0)) < _LEAST_SECONDS:
-            raise RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+            raise just_begun()
         return found
 
     def take(self, number: int) -> list[tuple[int, Segment]]:

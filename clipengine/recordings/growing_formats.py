@@ -32,6 +32,11 @@ _HINT = (
 )
 
 
+def just_begun() -> RecordingTruncated:
+    """Return the error of a file that has too little for a recording."""
+    return RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+
+
 class Format(Protocol):
     """The whole parts of a file of one format. `head_end` is the end of its header, `closed` is True if it has its end.
 
@@ -61,7 +66,7 @@ def format_of(reader: SeekableReader) -> Format | None:
     reader.seek(0)
     head = reader.read(_TS_PACKET + 1)
     if len(head) <= _TS_PACKET:
-        raise RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+        raise just_begun()
     if head[0] == head[_TS_PACKET] == 0x47:
         return _TransportStream()
     if head[4:8] == b"ftyp":
@@ -136,7 +141,7 @@ class _FragmentedMp4:
                 return cls(end, scales) if scales and b"mdat" not in kinds else None
         if b"mdat" in kinds:
             raise RecordingNotReady("the recording is an MP4 file whose index is written at its end", hint=_HINT)
-        raise RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+        raise just_begun()
 
     def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
         start: Fraction | None = None
@@ -208,7 +213,7 @@ class _Matroska:
                 scale = _number_in(reader, element.content, element.end or 0, _TIMESTAMP_SCALE) or scale
             closed = closed or (element.id == _SEGMENT and element.end is not None)
             offset = element.content if element.id == _SEGMENT else element.end or 0
-        raise RecordingTruncated("the recording has only just begun", hint="Register it again a little later.")
+        raise just_begun()
 
     def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
         for _ in range(_MAX_UNITS):

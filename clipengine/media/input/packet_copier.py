@@ -45,9 +45,6 @@ from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seekers import AnySeeker
 from clipengine.media.input.timeline import as_fraction
 
-# Packets after the first copied one that are checked before anything is decoded.
-_CHECKED_PACKETS = 64
-
 
 class PacketCopier:
     """Yields one BeginEvent, then frames to encode, packets to copy and audio frames. Call `begin` and `plan` first.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.errors import RecordingUnreadable
+from clipengine.errors import DecoderCrashed, RecordingUnreadable
 from clipengine.recordings.assembly import ListedTrack, assemble, with_restarts
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
@@ -38,6 +39,9 @@ def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
     return replace(probe, message={"job": "probe_pieces", "pieces": pieces})
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
 class ProbedPieces:
     """The index of a recording of many files, its facts, its texts, the reader of its pieces, and its clock.
@@ -53,6 +57,16 @@ class ProbedPieces:
     clock: Clock | None
     seek_index: PieceSeekIndex
     growth: Growth | None = None
+
+
+@contextmanager
+def valid_reports(recording_id: str) -> Iterator[None]:
+    """Raise DecoderCrashed if the report of a child is invalid: the recording is placed and described by it."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        log.warning("recording %s: the report of a child cannot be stored: %s", recording_id, error)
+        raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
 
 
 def read_piece_facts(

@@ -1,4 +1,4 @@
-"""Texts of a recording of many files: the text renditions of its playlist become transcripts."""
+"""Texts of recordings that become transcripts, also the text renditions of a playlist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from clipengine.clips.texts.cues import Cue, check_cues
 from clipengine.clips.texts.segmented import joined_cues, segment_cues
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, canonical_language
-from clipengine.errors import InvalidBucketPath, InvalidTranscript, ObjectMissing
+from clipengine.errors import InvalidBucketPath, InvalidRequest, InvalidTranscript, ObjectMissing, RecordingNotFound
+from clipengine.ledger.transcripts import Transcripts
 from clipengine.recordings.assembly import ListedText
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
 from clipengine.recordings.playlist import ByteRange, Segment
@@ -21,6 +22,15 @@ log = logging.getLogger(__name__)
 
 _MAX_SEGMENTS = 20_000  # of all texts: each is a request
 _MAX_SEGMENT_BYTES = 256 << 10
+
+
+def store_texts(transcripts: Transcripts, recording_id: str, tracks: Sequence[TextTrack]) -> None:
+    """Store the texts of a recording as transcripts. One that cannot be stored is logged and left out."""
+    for track in tracks:
+        try:
+            transcripts.put(recording_id, track.language, track.cues, source="embedded")
+        except (InvalidRequest, RecordingNotFound) as error:
+            log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
 
 def read_texts(store: Store, index: PieceIndex, listed: Sequence[ListedText]) -> list[TextTrack]:

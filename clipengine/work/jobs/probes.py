@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any
 
 from clipengine.clips.clip import Recording
-from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
-    InvalidRequest,
     ObjectChanged,
     ObjectMissing,
     PlaylistInvalid,
     PlaylistOutside,
     RecordingMissing,
-    RecordingNotFound,
     RecordingTruncated,
     RecordingUnreadable,
     StorageError,
@@ -38,7 +35,14 @@ from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
-from clipengine.work.jobs.piece_probe import ProbedPieces, read_file_facts, read_folder_facts, read_piece_facts
+from clipengine.work.jobs.piece_probe import (
+    ProbedPieces,
+    read_file_facts,
+    read_folder_facts,
+    read_piece_facts,
+    valid_reports,
+)
+from clipengine.work.jobs.piece_texts import store_texts
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import digest_of_file
@@ -113,7 +117,7 @@ class Prober(Jobs[Probe]):
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):
                 found = self._read_pieces(reader, item.recording)
-                self._store_texts(item.recording.recording_id, found.texts)
+                store_texts(self._ledger.transcripts, item.recording.recording_id, found.texts)
                 self._sidecars.attach_all(item.recording)
                 self._store_pieces(item, found)
                 return
@@ -155,20 +159,13 @@ class Prober(Jobs[Probe]):
         id = probe.recording.recording_id
         try:
             facts, seek_index = probe_result(result)
-            self._store_texts(id, probe_texts(texts))
+            store_texts(self._ledger.transcripts, id, probe_texts(texts))
             self._complete(probe, facts, etag=info.etag, size=info.size, seek_index=seek_index, digest=digest)
         except (Stopping, StorageError):
             raise
         except Exception as error:  # such as an infinite duration or a lone surrogate
             log.warning("recording %s: its facts cannot be stored: %s", id, error)
             raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
-
-    def _store_texts(self, recording_id: str, tracks: Sequence[TextTrack]) -> None:
-        for track in tracks:
-            try:
-                self._ledger.transcripts.put(recording_id, track.language, track.cues, source="embedded")
-            except (InvalidRequest, RecordingNotFound) as error:
-                log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
     def _store_pieces(self, probe: Probe, found: ProbedPieces) -> None:
         pieces, size = found.index, found.index.counts.bytes
@@ -180,7 +177,7 @@ class Prober(Jobs[Probe]):
         """Return what is in the files of a folder. Raises DecoderCrashed for an invalid report of a child."""
         source = FolderSource.from_object(recording.folder or {})
         settle_seconds = self._settle_seconds if recording.live else None
-        with self._valid_reports(source.folder):
+        with valid_reports(recording.recording_id):
             job = probe_job(self._encoding)
             found = read_folder_facts(self._store, source, job, self._report, settle_seconds=settle_seconds)
         found.reader.close()
@@ -189,20 +186,12 @@ class Prober(Jobs[Probe]):
     def _report(self, job: Job, reader: ObjectReader) -> Message:
         return self._run(job, reader)[0]
 
-    @contextmanager
-    def _valid_reports(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except (KeyError, TypeError, ValueError) as error:
-            log.warning("the facts of %s cannot be stored: %s", key, error)
-            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
-
     def _read_pieces(self, playlist: ObjectReader, recording: Recording) -> ProbedPieces:
         """Return what is in a playlist. Raises DecoderCrashed for an invalid report of the child."""
         if "/" not in playlist.info.key:
             raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
         job, variant = probe_job(self._encoding), VariantChoice(**recording.variant or {})
-        with self._valid_reports(playlist.info.key):
+        with valid_reports(recording.recording_id):
             found = read_piece_facts(
                 self._store, playlist, variant, job, self._report, base_url=self._base_url, live=recording.live
             )
@@ -211,7 +200,7 @@ class Prober(Jobs[Probe]):
 
     def _read_file(self, recording: Recording) -> ProbedPieces | None:
         """Return the pieces of a file that is still written, or None. Raises DecoderCrashed for an invalid report."""
-        with self._valid_reports(recording.bucket_path):
+        with valid_reports(recording.recording_id):
             found = read_file_facts(self._store, recording.bucket_path, probe_job(self._encoding), self._report)
         if found is not None:
             found.reader.close()

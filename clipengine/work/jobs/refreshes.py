@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -18,12 +18,9 @@ from functools import partial
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import (
     ClipEngineError,
-    DecoderCrashed,
-    InvalidRequest,
     ObjectChanged,
     ObjectMissing,
     RecordingError,
-    RecordingNotFound,
     StorageError,
 )
 from clipengine.ledger.live import Added, Closed, Refresh
@@ -58,9 +55,10 @@ from clipengine.work.jobs.piece_probe import (
     read_added_files,
     read_growing,
     scans_of,
+    valid_reports,
     with_sizes,
 )
-from clipengine.work.jobs.piece_texts import read_texts
+from clipengine.work.jobs.piece_texts import read_texts, store_texts
 from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
@@ -239,7 +237,7 @@ class Refresher(Jobs[Refresh]):
         recording = item.recording
         assert recording.facts is not None
         clock = None if recording.found_clock is None else Clock.from_object(recording.found_clock)
-        with self._valid_reports(recording.recording_id):
+        with valid_reports(recording.recording_id):
             found = read_added_files(self._store, listed, item.growth, clock, probe_job(self._encoding), self._report)
             facts = with_sizes(recording.facts, found.sizes)
         (end,) = self._ledger.recordings.pieces.end(recording.recording_id).tracks
@@ -407,7 +405,7 @@ class Refresher(Jobs[Refresh]):
             for segments, track in zip(ready, item.growth.tracks, strict=True)
         ]
         written = [not (ended or playlist.ended) for playlist in followed.playlists]
-        with self._valid_reports(recording.recording_id):
+        with valid_reports(recording.recording_id):
             growth = grown(item.growth, tail, scans_of(report), numbers, written)
             growth = replace(growth, file_end=None if followed.file is None else followed.file.end)
             assert recording.facts is not None
@@ -415,15 +413,6 @@ class Refresher(Jobs[Refresh]):
         duration = growth.end if ended else growth.safe_end
         followed.missing.clear()
         return Added(tail, growth, facts.model_copy(update={"duration": duration}))
-
-    @staticmethod
-    @contextmanager
-    def _valid_reports(recording_id: str) -> Iterator[None]:
-        try:
-            yield
-        except (KeyError, TypeError, ValueError) as error:
-            log.warning("recording %s: its new pieces cannot be placed: %s", recording_id, error)
-            raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
 
     def _scan(self, index: PieceIndex, reader: PiecesReader) -> Message:
         return self._report(scan_job(index, probe_job(self._encoding)), reader)
@@ -443,14 +432,10 @@ class Refresher(Jobs[Refresh]):
 
     def _complete(self, item: Refresh, added: Added | None) -> None:
         assert added is not None
-        self._put_texts(item, self._texts(item, added) if item.growth.file_end is None else [])
+        texts = self._texts(item, added) if item.growth.file_end is None else []
+        store_texts(self._ledger.transcripts, item.recording.recording_id, texts)
         self._save(partial(self._ledger.live.complete, item, added))
         self._log_end(item, added.facts)
-
-    def _put_texts(self, item: Refresh, tracks: Sequence[TextTrack]) -> None:
-        for track in tracks:
-            with suppress(InvalidRequest, RecordingNotFound):
-                self._ledger.transcripts.put(item.recording.recording_id, track.language, track.cues, source="embedded")
 
     def _log_end(self, item: Refresh, facts: SourceFacts) -> None:
         self._followed.pop(item.recording.recording_id, None)
@@ -473,7 +458,7 @@ class Refresher(Jobs[Refresh]):
                     raise ObjectChanged(f"{file.key} was replaced, or written anew")
                 result, texts = self._run_watched(probe_job(self._encoding), reader)
                 digest = digest_of_file(reader)
-            with self._valid_reports(item.recording.recording_id):
+            with valid_reports(item.recording.recording_id):
                 facts, seek_index = probe_result(result)
                 tracks = probe_texts(texts)
         except (RecordingError, ObjectMissing, ObjectChanged) as error:
@@ -483,7 +468,7 @@ class Refresher(Jobs[Refresh]):
             facts = item.recording.facts.model_copy(update={"duration": item.growth.safe_end})
             self._complete(item, Added(end, item.growth, facts))
             return
-        self._put_texts(item, tracks)
+        store_texts(self._ledger.transcripts, item.recording.recording_id, tracks)
         closed = Closed(facts, stored.etag, stored.size, digest, seek_index)
         self._save(partial(self._ledger.live.close, item, closed))
         self._log_end(item, facts)

@@ -61,16 +61,14 @@ class LocalTranscriber:
             return parse_spoken(answer, seconds=seconds)
         except ValueError as error:
             raise TranscriberFailed(f"the model's answer is invalid: {error}") from error
-        except DecoderKilled as error:
-            report(None)  # raises an exception if the engine has killed it
-            raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
         except TranscriberFailed:
             raise
-        except Timeout as error:
-            if error.suspended:  # the machine was busy or suspended, so that the model did not run
-                raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
-            raise TranscriberFailed(f"the model cannot transcribe the audio: {error.message}") from error
         except ClipEngineError as error:
+            if isinstance(error, DecoderKilled):
+                report(None)  # raises an exception if the engine has killed it
+            # A suspended model did not run, because the machine was busy or suspended.
+            if isinstance(error, DecoderKilled) or (isinstance(error, Timeout) and error.suspended):
+                raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
             raise TranscriberFailed(f"the model cannot transcribe the audio: {error.message}") from error
 
     def close(self) -> None:
