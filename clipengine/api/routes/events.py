@@ -29,7 +29,8 @@ from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests import NoBody, StreamEvents
 from clipengine.api.http.send_timeout import with_send_timeout
-from clipengine.errors import Busy, ClipNotFound, InvalidRequest, RecordingNotFound, TranscriptNotFound, located
+from clipengine.api.http.validation import invalid_header
+from clipengine.errors import Busy, ClipNotFound, RecordingNotFound, TranscriptNotFound, located
 from clipengine.ledger.events import Event, origin_of
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.event import EventObject
@@ -317,6 +318,5 @@ def _last_seq(header: str | None) -> int | None:
     if not header:
         return None
     if not (header.isascii() and header.isdigit() and len(header) < 19):
-        fault = {"detail": "is not the id of an event", "header": "Last-Event-ID"}
-        raise InvalidRequest("Last-Event-ID is not the id of an event", errors=[fault])
+        raise invalid_header("Last-Event-ID", "is not the id of an event")
     return int(header)
