@@ -578,3 +578,11 @@ def test_invalid_snap_is_refused(film: Path, tmp_path: Path, options: list[str],
     assert done.returncode in (1, 2)
     assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_command_starts_without_the_ledger() -> None:
+    """The command needs no database, and loading its packages takes longer than the smallest clips."""
+    code = (
+        "import sys, clipengine.cli.local.making; sys.exit(bool({'peewee', 'psycopg', 'starlette'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-I", "-c", code], check=True)

@@ -6,17 +6,20 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from clipengine.clips.texts.cues import Cue, check_cues
 from clipengine.clips.texts.segmented import joined_cues, segment_cues
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, canonical_language
 from clipengine.errors import InvalidBucketPath, InvalidRequest, InvalidTranscript, ObjectMissing, RecordingNotFound
-from clipengine.ledger.transcripts import Transcripts
 from clipengine.recordings.assembly import ListedText
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
 from clipengine.recordings.playlist import ByteRange, Segment
 from clipengine.stores.base import Store
+
+if TYPE_CHECKING:  # the command `cut` reads texts too, and starts sooner without the ledger
+    from clipengine.ledger.transcripts import Transcripts
 
 log = logging.getLogger(__name__)
 
