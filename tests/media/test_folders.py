@@ -140,6 +140,7 @@ def test_file_of_mediamtx_after_a_restart_is_placed_by_its_clock(tmp_path: Path)
     assert after - before > 200
 
 
+@pytest.mark.exhaustive
 def test_parts_without_keyframes_are_decoded_through(tmp_path: Path) -> None:
     video = replace(VIDEO, gop=250)
     segments(tmp_path, video=video, form="matroska", segment_time="4", break_non_keyframes="1")
@@ -151,6 +152,7 @@ def test_parts_without_keyframes_are_decoded_through(tmp_path: Path) -> None:
     assert made.warnings == []
 
 
+@pytest.mark.exhaustive
 def test_codec_may_change_between_files(tmp_path: Path) -> None:
     """H.264 with AAC, HEVC with other AAC, no audio, and H.264 with Opus: one track, with silence."""
     kinds = [
@@ -173,6 +175,7 @@ def test_codec_may_change_between_files(tmp_path: Path) -> None:
     assert float(seconds[1]) == pytest.approx(10, abs=0.2)
 
 
+@pytest.mark.exhaustive
 def test_file_that_cannot_be_read_is_a_gap(tmp_path: Path) -> None:
     frigate(tmp_path)
     paths = sorted((tmp_path).glob("*/*/front/*.mp4"))

@@ -172,6 +172,7 @@ def test_overloaded_server_is_asked_again(bench: Bench, status: int) -> None:
     assert bench.state(made).state == "complete"
 
 
+@pytest.mark.exhaustive
 def test_unreachable_server_ends_after_many_attempts(bench: Bench) -> None:
     bench.server.statuses = [503] * 100
     made = bench.add(bench.record("talk.wav", 3))
@@ -204,6 +205,7 @@ HOSTILE: dict[str, Any] = {
 }
 
 
+@pytest.mark.typical(4)
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
 def test_invalid_answer_fails_the_transcription(bench: Bench, answer: Any) -> None:
     bench.server.answer = answer
