@@ -19,7 +19,6 @@ _WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
 # Two dates of a playlist that are so far apart are those of a pause.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
 _DRIFT = Fraction(1, 100)  # the shortest pause of a track with another clock, from which the others must not drift
-_SHORTEST_RESTART_SECONDS = 1
 _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
 
 
@@ -71,17 +70,6 @@ class RunScan(NamedTuple):
 def near(time: Fraction, expected: Fraction) -> Fraction:
     """Return the time plus the multiple of the wrap of MPEG-TS that comes nearest to the expected time."""
     return time + round((expected - time) / _WRAP_SECONDS) * _WRAP_SECONDS
-
-
-def has_restarts(index: PieceIndex, scans: Sequence[RunScan]) -> bool:
-    """Return True if the clock of a run begins anew in it, although the playlist states no discontinuity."""
-    for (_, run), scan in zip(index.runs(), scans, strict=True):
-        stated = _seconds(run.pieces[-1].start - run.pieces[0].start)
-        if scan.first.start is not None and scan.last.start is not None:
-            true = near(scan.last.start - scan.first.start, stated)
-            if true < stated / 2 and stated - true > _SHORTEST_RESTART_SECONDS:
-                return True
-    return False
 
 
 class Placement(NamedTuple):
@@ -202,12 +190,12 @@ def _place_runs(
     *,
     shortest_pause: Fraction,
 ) -> None:
-    groups: defaultdict[int, list[_Placed]] = defaultdict(list)
-    clocks: dict[int, Fraction] = {}
+    groups: defaultdict[tuple[int, int], list[_Placed]] = defaultdict(list)
+    clocks: dict[tuple[int, int], Fraction] = {}
     for each in runs:
         if each.keeps_clock:
-            clocks.setdefault(each.run.discontinuity, each.run.shift)
-        groups[each.run.discontinuity].append(each)
+            clocks.setdefault(each.run.clock, each.run.shift)
+        groups[each.run.clock].append(each)
     before, stated_edge = None, 0  # the last run of the group before, and its stated end
     clock: int | None = None  # the date of the timeline's start by the dates of the group before
     for number in sorted(groups):
@@ -258,7 +246,8 @@ def _place_group(group: Sequence[_Placed], shift: Fraction, expected: Fraction) 
             expected_here = known[0].video_end + gap
             first = each.scan.first.start
             found = expected_here if first is None else near(first + shift, expected_here)
-            if abs(found - expected_here) > _SAME_CLOCK_SECONDS + gap / 10:
+            overlaps = found < (known[0].ends + known[0].video_end) / 2
+            if overlaps or abs(found - expected_here) > _SAME_CLOCK_SECONDS + gap / 10:
                 own = expected_here - (first or Fraction(0))  # the writer began another clock without saying so
         else:
             expected_here = expected

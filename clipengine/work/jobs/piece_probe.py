@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
-from clipengine.recordings.assembly import ListedTrack, assemble, with_restarts
+from clipengine.recordings.assembly import ListedTrack, assemble
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
@@ -18,15 +18,16 @@ from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, 
 from clipengine.recordings.growing import Growth, begun, grown_folder
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
-from clipengine.recordings.pieces import PieceIndex, Track, track_of
-from clipengine.recordings.placing import Extent, RunScan, has_restarts, place_growing
+from clipengine.recordings.pieces import MAX_RUNS, PieceIndex, Track, track_of
+from clipengine.recordings.placing import Extent, RunScan, place_growing
 from clipengine.recordings.playlist import MediaPlaylist, VariantChoice
+from clipengine.recordings.restarts import check_restarts, extents_of, split_at_restarts
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import ReadPlaylist, read_pieces
 from clipengine.timecode import now_ms
-from clipengine.work.children.jobs import Job, Message
+from clipengine.work.children.jobs import Job, Message, scan_job
 from clipengine.work.jobs.piece_texts import read_texts
 
 _FILES_AT_ONCE = 1000  # of a job
@@ -136,17 +137,44 @@ def _probed(
     reader = _reader(store, info, index)
     try:
         report = run(probe_pieces_job(index, probe), reader)
-        if not read.written and has_restarts(index, scans_of(report)):
-            reader.close()
-            index = with_restarts(index)
-            reader = _reader(store, info, index)
-            report = run(probe_pieces_job(index, probe), reader)
-        facts, growth = _place(index, report, read.written)
+        measuring = Measuring(index, reader, probe, run)
+        known = [extents_of(each, scan) for (_, each), scan in zip(index.runs(), scans_of(report), strict=True)]
+        index, scans = split_at_restarts(index, known, measuring.extents)
+        if not read.written:
+            check_restarts(index)
+        facts, growth = _place(index, scans, report, read.written)
+        facts = with_sizes(facts, measuring.sizes)
         texts, clock = read_texts(store, index, read.texts), clock_of_dates(index)
         return ProbedPieces(index, facts, texts, reader, clock, seek_index_of(index), growth)
     except BaseException:
         reader.close()
         raise
+
+
+class Measuring:
+    """Measures pieces of an index by having a child read them. `sizes` are those of their pictures."""
+
+    def __init__(
+        self, index: PieceIndex, reader: ObjectReader, probe: Job, run: Callable[[Job, ObjectReader], Message]
+    ) -> None:
+        self._pieces = seek_index_of(index)
+        self._reader = reader
+        self._probe = probe
+        self._run = run
+        self.sizes: list[Sequence[int]] = []
+
+    def extents(self, places: Sequence[tuple[int, int]]) -> list[Extent]:
+        """Return the extents of pieces, given by the numbers of their runs and theirs.
+
+        Raises RecordingError, or ValueError for an invalid report.
+        """
+        found: list[Extent] = []
+        for first in range(0, len(places), MAX_RUNS):
+            job = scan_job(self._pieces.single(places[first : first + MAX_RUNS]), self._probe)
+            report = self._run(job, self._reader)
+            found += [scan.first for scan in scans_of(report)]
+            self.sizes += report["sizes"]
+        return found
 
 
 def _reader(store: Store, info: StoredObject, index: PieceIndex) -> PiecesReader:
@@ -280,18 +308,14 @@ def _files(listed: FolderFiles, reports: Sequence[Message]) -> Iterator[FolderFi
         yield FolderFile(run, name, scan, mark)
 
 
-def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
-    """Place the pieces by the report of the child, and return the facts. Raises ValueError or RecordingUnreadable."""
-    return _place(index, report, [])[0]
-
-
 def scans_of(report: Message) -> list[RunScan]:
     """Return the scans of runs that a child reports. Raises ValueError."""
     return [RunScan(*(Extent.of(values) for values in pair)) for pair in report["scans"]]
 
 
-def _place(index: PieceIndex, report: Message, written: Sequence[tuple[str, int]]) -> tuple[SourceFacts, Growth | None]:
-    scans = scans_of(report)
+def _place(
+    index: PieceIndex, scans: Sequence[RunScan], report: Message, written: Sequence[tuple[str, int]]
+) -> tuple[SourceFacts, Growth | None]:
     origins = [Extent.of([each, None, None, None, None]).video_start for each in report["origins"]]
     if len(origins) != len(index.tracks):
         raise ValueError("the report has another number of tracks")
