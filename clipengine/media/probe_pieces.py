@@ -183,6 +183,7 @@ def _extent(
     The middle of a large one is then not read.
     """
     starts: dict[bool, Fraction] = {}
+    began: Fraction | None = None
     arrived: dict[int, Fraction] = {}  # stream -> time up to which all of it is in this piece
     ends = {is_video: Timeline(Fraction(0), joins_discontinuities=False) for is_video in (True, False)}
     pieces = PieceSource(source, run, number, number)
@@ -199,6 +200,7 @@ def _extent(
             found = stamps.of(packet)
             if found is None or not is_presented(packet):
                 continue
+            began = found[0] if began is None else began
             is_video = isinstance(packet.stream, VideoStream)
             duration = (packet.duration or 0) * as_fraction(packet.time_base)
             # The last frame of MPEG-TS that is still written may lack its end, and is not always marked as corrupt.
@@ -210,7 +212,7 @@ def _extent(
         sizes = set() if video is None else {(video.codec_context.width, video.codec_context.height)}
     known = {is_video: ends[is_video].end for is_video in starts}
     safe_end = min(arrived.values(), default=None)
-    extent = Extent(starts.get(True), known.get(True), starts.get(False), known.get(False), safe_end)
+    extent = Extent(starts.get(True), known.get(True), starts.get(False), known.get(False), safe_end, began)
     return extent, sizes, reader.bytes_read
 
 

@@ -147,7 +147,8 @@ def grown(
     `written` says of each track whether its playlist may get more pieces.
     """
     lasts = {track: scan.last for (track, _), scan in zip(tail.runs(), scans, strict=True)}
-    placement = place_growing(tail, scans, [None] * len(tail.tracks), continues=True)
+    file_end = None if growth.file_end is None else growth.end
+    placement = place_growing(tail, scans, [None] * len(tail.tracks), continues=True, file_end=file_end)
     end = max(growth.end, placement.end)
     safe = [time for time, more in zip(placement.safe_ends, written, strict=True) if more]
     keys = (each.key for each in growth.tracks)

@@ -26,7 +26,8 @@ class Extent(NamedTuple):
     """Start and end of the video and the audio of a piece, in container time. None for media that is absent.
 
     `safe_end` is the time up to which all media has arrived with the piece: the least of the decoding time of the last
-    frame, before which no later one is shown, and the ends of the audio streams.
+    frame, before which no later one is shown, and the ends of the audio streams. `first` is the time of the first
+    packet.
     """
 
     video_start: Fraction | None
@@ -34,12 +35,13 @@ class Extent(NamedTuple):
     audio_start: Fraction | None
     audio_end: Fraction | None
     safe_end: Fraction | None = None
+    first: Fraction | None = None
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Self:
         """Return the extent that a child reports. Raises ValueError."""
-        if len(values) != 5:
-            raise ValueError("an extent has five times")
+        if len(values) not in (5, 6):  # five in a ledger of an older version
+            raise ValueError("an extent has six times")
         return cls(*(None if each is None else bounded(each) for each in values))
 
     @property
@@ -140,20 +142,31 @@ def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fractio
 
 
 def place_growing(
-    index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None], *, continues: bool = False
+    index: PieceIndex,
+    scans: Sequence[RunScan],
+    origins: Sequence[Fraction | None],
+    *,
+    continues: bool = False,
+    file_end: Fraction | None = None,
 ) -> Placement:
     """Set the shifts of all runs and the starts of all pieces.
 
     If the index `continues` another one, the first run of each track begins with its last piece that was placed, and
-    keeps its shift.
+    keeps its shift. In a file, of which all media up to `file_end` is placed, the first packet of a clock follows the
+    end of all media, as `Timeline` joins those of a file that is finished.
     """
-    placed = _place_tracks(index, scans, origins, continues=continues)
+    placed = _place_tracks(index, scans, origins, continues=continues, file_end=file_end)
     last = {each.track: each.safe_end for each in placed}  # in the order of each track
     return Placement(max(each.end for each in placed), [last[track] for track in range(len(index.tracks))])
 
 
 def _place_tracks(
-    index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None], *, continues: bool
+    index: PieceIndex,
+    scans: Sequence[RunScan],
+    origins: Sequence[Fraction | None],
+    *,
+    continues: bool,
+    file_end: Fraction | None,
 ) -> list[_Placed]:
     """Place the tracks that share a clock together, and each of the others by its dates."""
     found: list[list[_Placed]] = [[] for _ in index.tracks]
@@ -163,7 +176,8 @@ def _place_tracks(
     shared = [each for runs, track in zip(found, index.tracks, strict=True) if not track.own_clock for each in runs]
     alone = [runs for runs, track in zip(found, index.tracks, strict=True) if track.own_clock]
     for runs in ([shared] if shared else []) + alone:
-        _place_runs(runs, index.tracks, origins, shortest_pause=_SHORTEST_PAUSE if runs is shared else _DRIFT)
+        shortest_pause = _SHORTEST_PAUSE if runs is shared else _DRIFT
+        _place_runs(runs, index.tracks, origins, shortest_pause=shortest_pause, file_end=file_end)
     if alone and not continues:
         _align(alone)
     return [each for runs in found for each in runs]
@@ -189,6 +203,7 @@ def _place_runs(
     origins: Sequence[Fraction | None],
     *,
     shortest_pause: Fraction,
+    file_end: Fraction | None,
 ) -> None:
     groups: defaultdict[tuple[int, int], list[_Placed]] = defaultdict(list)
     clocks: dict[tuple[int, int], Fraction] = {}
@@ -203,6 +218,9 @@ def _place_runs(
         stated_end = max(each.run.pieces[-1].end for each in group)
         if number in clocks:
             expected, shift = _seconds(group[0].run.pieces[0].start), clocks[number]
+        elif before is not None and file_end is not None:
+            expected = max(before.end, file_end)
+            shift = expected - (group[0].scan.first.first or Fraction(0))
         elif before is not None:
             reference = _reference(group)
             pause = _pause(clock, before, reference.run, shortest_pause)

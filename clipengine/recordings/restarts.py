@@ -47,14 +47,15 @@ class _Range(NamedTuple):
 
 
 def split_at_restarts(
-    index: PieceIndex, known: Sequence[Extents], measure: Measure
+    index: PieceIndex, known: Sequence[Extents], measure: Measure | None
 ) -> tuple[PieceIndex, list[RunScan]]:
     """Return the index with another run where the clock of one begins anew, and the scans of all runs.
 
-    `known` has the extents of some pieces of each run, the first and the last one among them. Raises TooManyPieces.
+    `known` has the extents of some pieces of each run, the first and the last one among them. Without `measure`, there
+    are no restarts: the parts of a file are known. Raises TooManyPieces.
     """
     extents = [dict(each) for each in known]
-    found = _find(index, extents, measure)
+    found = [set() for _ in known] if measure is None else _find(index, extents, measure)
     scans: list[RunScan] = []
     tracks: list[Track] = []
     numbers = iter(range(len(known)))

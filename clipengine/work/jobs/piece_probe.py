@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fractions import Fraction
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
@@ -16,7 +17,7 @@ from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, place_files, place_more
 from clipengine.recordings.growing import Growth, begun, grown_folder
-from clipengine.recordings.growing_file import GrowingFile
+from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import MAX_RUNS, PieceIndex, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place_growing
@@ -101,13 +102,14 @@ def read_file_facts(
     stored = store.growing(key)
     if stored is None or is_silent(stored):
         return None
-    file = GrowingFile(key, stored.etag)
+    file = GrowingFile(key, FileEnd(stored.etag, ""))
     read_growing(store, file)
     if not file.grows:
         return None
     playlist = MediaPlaylist(file.first_pieces())
     index = assemble([ListedTrack("muxed", playlist, key=key)], file.stored())
-    found = _probed(store, stored, ReadPlaylist(index, [], [(key, file.next_number)]), probe, run)
+    read = ReadPlaylist(index, [], [(key, file.next_number)])
+    found = _probed(store, stored, read, probe, run, is_file=True)
     assert found.growth is not None
     return replace(found, growth=replace(found.growth, file_end=file.end))
 
@@ -132,6 +134,8 @@ def _probed(
     read: ReadPlaylist,
     probe: Job,
     run: Callable[[Job, ObjectReader], Message],
+    *,
+    is_file: bool = False,
 ) -> ProbedPieces:
     index = read.index
     reader = _reader(store, info, index)
@@ -139,10 +143,10 @@ def _probed(
         report = run(probe_pieces_job(index, probe), reader)
         measuring = Measuring(index, reader, probe, run)
         known = [extents_of(each, scan) for (_, each), scan in zip(index.runs(), scans_of(report), strict=True)]
-        index, scans = split_at_restarts(index, known, measuring.extents)
+        index, scans = split_at_restarts(index, known, None if is_file else measuring.extents)
         if not read.written:
             check_restarts(index)
-        facts, growth = _place(index, scans, report, read.written)
+        facts, growth = _place(index, scans, report, read.written, file_end=Fraction(0) if is_file else None)
         facts = with_sizes(facts, measuring.sizes)
         texts, clock = read_texts(store, index, read.texts), clock_of_dates(index)
         return ProbedPieces(index, facts, texts, reader, clock, seek_index_of(index), growth)
@@ -314,13 +318,18 @@ def scans_of(report: Message) -> list[RunScan]:
 
 
 def _place(
-    index: PieceIndex, scans: Sequence[RunScan], report: Message, written: Sequence[tuple[str, int]]
+    index: PieceIndex,
+    scans: Sequence[RunScan],
+    report: Message,
+    written: Sequence[tuple[str, int]],
+    *,
+    file_end: Fraction | None,
 ) -> tuple[SourceFacts, Growth | None]:
     origins = [Extent.of([each, None, None, None, None]).video_start for each in report["origins"]]
     if len(origins) != len(index.tracks):
         raise ValueError("the report has another number of tracks")
     growth = None
-    placement = place_growing(index, scans, origins)
+    placement = place_growing(index, scans, origins, file_end=file_end)
     duration = placement.end
     if written:
         growth = begun(index, scans, placement, written)

@@ -265,7 +265,7 @@ class Refresher(Jobs[Refresh]):
         tracks, end = item.growth.tracks, item.growth.file_end
         if end is not None:
             (track,) = tracks
-            return [GrowingFile(track.key, end.etag, offset=track.next_number, digest=end.digest)]
+            return [GrowingFile(track.key, end, offset=track.next_number)]
         folder = item.recording.bucket_path.rpartition("/")[0] + "/"
         return [GrowingPlaylist(each.key, folder, base_url=self._base_url) for each in tracks]
 
@@ -404,7 +404,7 @@ class Refresher(Jobs[Refresh]):
         with closing(reader), valid_reports(recording.recording_id):
             measuring = Measuring(tail, reader, probe_job(self._encoding), self._report)
             known = known_extents(item.growth, tail, measuring.extents)
-            tail, scans = split_at_restarts(tail, known, measuring.extents)
+            tail, scans = split_at_restarts(tail, known, measuring.extents if followed.file is None else None)
             self._check_runs(recording, tail)
             growth = grown(item.growth, tail, scans, numbers, written)
             growth = replace(growth, file_end=None if followed.file is None else followed.file.end)
