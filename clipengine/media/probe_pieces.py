@@ -33,7 +33,7 @@ from clipengine.media.input.tail import seek_to_tail
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.probe import ProbeResult, probe
 from clipengine.recordings.containers import boxes
-from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.folder_placing import Mark
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedPiece, PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
@@ -261,7 +261,7 @@ def _facts(kinds: Iterable[TrackKind], heads: list[SourceFacts], sizes: list[Siz
     warnings = tuple(dict.fromkeys(text for facts in heads for text in facts.warnings))
     return heads[0].model_copy(
         update={
-            "container": "pieces",
+            "container": PIECES,
             "origin": Fraction(0),
             "video": video,
             "audio": audio,

@@ -164,6 +164,22 @@ def test_master_playlist_with_urls_has_the_variant_and_the_texts(tmp_path: Path,
 
 
 @pytest.mark.exhaustive
+@pytest.mark.exhaustive
+def test_plan_and_clip_name_a_gap_at_the_start(tmp_path: Path, objects: Objects) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    (tmp_path / "made" / "index000.ts").unlink()
+    objects.put_files(tmp_path / "made", "egress/r1")
+    with engine(tmp_path, objects) as api:
+        id = api.recordings.wait(api.recordings.add(KEY).recording_id, timeout=300).recording_id
+        plan = api.clips.plan(id, start_seconds=1, end_seconds=5)
+        assert [text.partition(":")[0] for text in plan.warnings] == ["video_gap", "audio_gap_filled"]
+        made = api.clips.wait(api.clips.create(id, "start", 1, 5).clip_id, timeout=300)
+        assert made.result is not None
+        assert made.result.warnings == plan.warnings
+        assert made.result.frames == plan.frames
+        assert api.clips.plan(id, start_seconds=1, end_seconds=5, gaps="skip").warnings == []
+
+
 def test_previews_show_the_pieces(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     objects.put_files(tmp_path / "made", "a")

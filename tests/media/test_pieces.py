@@ -260,6 +260,42 @@ def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
     assert made.copied_seconds > 2
 
 
+VIDEO_LATE = "video_gap: the video begins 2.0"
+AUDIO_LATE = "audio_gap_filled: audio track 0: it begins 2.0"
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("index000.ts", [VIDEO_LATE, AUDIO_LATE]),
+        pytest.param("a tag", [VIDEO_LATE, AUDIO_LATE], marks=pytest.mark.exhaustive),
+        pytest.param("audio000.m4s", [AUDIO_LATE], marks=pytest.mark.exhaustive),
+        pytest.param("video000.m4s", [VIDEO_LATE], marks=pytest.mark.exhaustive),
+    ],
+)
+def test_gap_at_the_start_is_named(missing: str, expected: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "index.m3u8"
+    if missing.endswith(".m4s"):
+        separate_audio(path)
+    else:
+        ts_playlist(path)
+    if missing == "a tag":
+        path.write_text(path.read_text().replace("#EXTINF", "#EXT-X-GAP\n#EXTINF", 1))
+    else:
+        (tmp_path / missing).unlink()
+    made, reading = cut(path, "0", "5.02")
+    assert [text[: len(each)] for text, each in zip(made.warnings, expected, strict=True)] == expected
+    assert made.duration_seconds == pytest.approx(5.02, abs=0.05)
+    begins = 2 if VIDEO_LATE in expected else 0
+    assert float(reading.frames[0][0]) == pytest.approx(begins, abs=0.1)
+    assert numbers(reading)[0] == 25 * begins
+    later, _ = cut(path, "2.2", "5.02")
+    assert later.warnings == []
+    facts = read_facts(*stored(path))
+    assert facts.video is not None
+    assert float(facts.video.first_frame or 0) == pytest.approx(begins, abs=0.1)
+
+
 @pytest.mark.exhaustive
 def test_missing_segment_is_left_out_if_gaps_are_skipped(tmp_path: Path) -> None:
     film = ts_playlist(tmp_path / "index.m3u8")

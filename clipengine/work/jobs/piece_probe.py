@@ -340,7 +340,27 @@ def _place(
     if (clock := clock_of_dates(index)) is not None:
         facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
     named = {number: track for number, track in enumerate(index.tracks) if track.kind == "audio"}
-    return facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)}), growth
+    facts = facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)})
+    return _at_their_places(facts, index, origins), growth
+
+
+def _at_their_places(facts: SourceFacts, index: PieceIndex, origins: Sequence[Fraction | None]) -> SourceFacts:
+    """Return the facts with the times at which streams begin, which a child states from the start of each track."""
+    begins = [
+        Fraction(0) if origin is None else origin + track.runs[0].shift
+        for origin, track in zip(origins, index.tracks, strict=True)
+    ]
+    video = facts.video
+    if video is not None and video.first_frame is not None:
+        first_frame = max(Fraction(0), video.first_frame + begins[track_of(video.index)])
+        video = video.model_copy(update={"first_frame": first_frame})
+    audio = tuple(
+        each
+        if each.start is None
+        else each.model_copy(update={"start": max(Fraction(0), each.start + begins[track_of(each.index)])})
+        for each in facts.audio
+    )
+    return facts.model_copy(update={"video": video, "audio": audio})
 
 
 def _named(audio: AudioFacts, tracks: Mapping[int, Track]) -> AudioFacts:
