@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cached_property
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
@@ -161,11 +162,15 @@ class Measuring:
     def __init__(
         self, index: PieceIndex, reader: ObjectReader, probe: Job, run: Callable[[Job, ObjectReader], Message]
     ) -> None:
-        self._pieces = seek_index_of(index)
+        self._index = index
         self._reader = reader
         self._probe = probe
         self._run = run
         self.sizes: list[Sequence[int]] = []
+
+    @cached_property
+    def _pieces(self) -> PieceSeekIndex:
+        return seek_index_of(self._index)
 
     def extents(self, places: Sequence[tuple[int, int]]) -> list[Extent]:
         """Return the extents of pieces, given by the numbers of their runs and theirs.
