@@ -16,7 +16,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import MAX_CHANNELS, kept_tracks
 from clipengine.clips.plan.segments import RefusedStretch
 from clipengine.clips.texts.subtitles import TEXT_CODECS
-from clipengine.recordings.facts import AudioFacts, SourceFacts, StreamFacts
+from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, StreamFacts
 from clipengine.timecode import rfc3339
 
 WarningCode = Literal[
@@ -54,6 +54,7 @@ WARNING_CODES: tuple[str, ...] = get_args(WarningCode)
 GAP_CODES = frozenset({"video_gap", "packets_damaged", "errors_concealed", "picture_missing"})
 
 _ROUNDED = Fraction(1, 1000)  # seconds by which a rounded end may exceed the recording's
+_LATE_SECONDS = Fraction(1, 4)  # as a pause
 _SHOWN_SYMBOLS = 20
 _LISTED_STRETCHES = 5  # of a part
 _KINDS = {"picture": "attached picture", "attachment": "attachment"}
@@ -169,8 +170,34 @@ def known_warnings(parts: Sequence[PlannedPart], number: int, profile: Profile) 
     if isinstance(chosen, int) and chosen >= tracks:
         text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
         yield warning("audio_track_missing", text)
+    yield from _late_warnings(parts[number], profile, is_first=number == 0)
     yield from _joining_warnings(facts, profile, first)
     yield from _downmixing_warnings(facts, profile, first)
+
+
+def _late_warnings(part: PlannedPart, profile: Profile, *, is_first: bool) -> Iterator[str]:
+    """Yield the warnings of media that begins late in a recording of many files: earlier files may be missing.
+
+    A later part shows the frame before it, of which `picture_held` warns.
+    """
+    facts = part.facts
+    if facts.container != PIECES:
+        return
+    video = facts.video if is_first and profile.video != "none" else None
+    if video is not None and (late := _late_by(video.first_frame, part)):
+        text = f"the video begins {float(late):.3f} s after the start: there is no picture before its first frame"
+        yield warning("video_gap", text)
+    for number, track in enumerate(kept_tracks(profile, facts.audio)):
+        if late := _late_by(track.start, part):
+            text = f"audio track {number}: it begins {float(late):.3f} s after the start: there is silence before it"
+            yield warning("audio_gap_filled", text)
+
+
+def _late_by(begins: Fraction | None, part: PlannedPart) -> Fraction:
+    """Return the seconds of the part before a stream that begins late, or 0."""
+    if begins is None or begins <= _LATE_SECONDS or begins >= part.end:
+        return Fraction(0)
+    return max(Fraction(0), begins - part.start)
 
 
 def _joining_warnings(facts: SourceFacts, profile: Profile, first: SourceFacts) -> Iterator[str]:

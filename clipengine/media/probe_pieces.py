@@ -33,7 +33,7 @@ from clipengine.media.input.tail import seek_to_tail
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.probe import ProbeResult, probe
 from clipengine.recordings.containers import boxes
-from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.folder_placing import Mark
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedPiece, PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
@@ -183,6 +183,7 @@ def _extent(
     The middle of a large one is then not read.
     """
     starts: dict[bool, Fraction] = {}
+    began: Fraction | None = None
     arrived: dict[int, Fraction] = {}  # stream -> time up to which all of it is in this piece
     ends = {is_video: Timeline(Fraction(0), joins_discontinuities=False) for is_video in (True, False)}
     pieces = PieceSource(source, run, number, number)
@@ -199,6 +200,7 @@ def _extent(
             found = stamps.of(packet)
             if found is None or not is_presented(packet):
                 continue
+            began = found[0] if began is None else began
             is_video = isinstance(packet.stream, VideoStream)
             duration = (packet.duration or 0) * as_fraction(packet.time_base)
             # The last frame of MPEG-TS that is still written may lack its end, and is not always marked as corrupt.
@@ -210,7 +212,7 @@ def _extent(
         sizes = set() if video is None else {(video.codec_context.width, video.codec_context.height)}
     known = {is_video: ends[is_video].end for is_video in starts}
     safe_end = min(arrived.values(), default=None)
-    extent = Extent(starts.get(True), known.get(True), starts.get(False), known.get(False), safe_end)
+    extent = Extent(starts.get(True), known.get(True), starts.get(False), known.get(False), safe_end, began)
     return extent, sizes, reader.bytes_read
 
 
@@ -259,7 +261,7 @@ def _facts(kinds: Iterable[TrackKind], heads: list[SourceFacts], sizes: list[Siz
     warnings = tuple(dict.fromkeys(text for facts in heads for text in facts.warnings))
     return heads[0].model_copy(
         update={
-            "container": "pieces",
+            "container": PIECES,
             "origin": Fraction(0),
             "video": video,
             "audio": audio,

@@ -71,29 +71,14 @@ def check_runs(count: int) -> None:
         raise TooManyPieces(f"the recording has more than {MAX_RUNS} discontinuities and gaps")
 
 
-def with_restarts(index: PieceIndex) -> PieceIndex:
-    """Return the index with a discontinuity before each piece. Raises PlaylistInvalid or TooManyPieces."""
-    if len({sum(len(run.pieces) for run in track.runs) for track in index.tracks}) > 1:
-        raise PlaylistInvalid("timestamps begin anew without EXT-X-DISCONTINUITY, and the tracks have other segments")
-    tracks = []
-    for track in index.tracks:
-        alone = [(run, piece) for run in track.runs for piece in run.pieces]
-        runs = [
-            Run(number, run.init, run.gap if piece is run.pieces[0] else None, [piece])
-            for number, (run, piece) in enumerate(alone)
-        ]
-        tracks.append(replace(track, runs=runs))
-    check_runs(sum(len(track.runs) for track in tracks))
-    return PieceIndex(tracks)
-
-
 def continued(end: Track, segments: Sequence[Segment], stored: Mapping[str, StoredPiece]) -> Track:
     """Return the runs of segments that follow a track, of which `end` has the last run with its last piece only.
 
     The first run begins with that piece. Raises PlaylistInvalid.
     """
     (last,) = end.runs
-    first = replace(last, gap=None, pieces=[*last.pieces])
+    dates = [] if last.last_dated is None else [last.last_dated]
+    first = replace(last, gap=None, pieces=[*last.pieces], dates=dates)
     return replace(end, runs=list(_runs(segments, stored, first)))
 
 
@@ -109,12 +94,15 @@ def _runs(segments: Iterable[Segment], stored: Mapping[str, StoredPiece], run: R
             gap = "encrypted" if segment.encrypted else gap or "missing"
         else:
             if run is None or gap or (run.discontinuity, run.init) != (segment.discontinuity, init):
+                restarts = 0
                 if run is not None:
+                    restarts = run.restarts if run.discontinuity == segment.discontinuity else 0
                     yield run
-                run = Run(segment.discontinuity, init, gap)
+                run = Run(segment.discontinuity, init, gap, restarts=restarts)
             run.pieces.append(Piece(data, at, duration))
             if segment.date is not None:
                 run.last_dated = Dated(len(run.pieces) - 1, segment.date)
+                run.dates.append(run.last_dated)
                 run.first_dated = run.first_dated or run.last_dated
             gap = None
         at += duration

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from clipengine.timecode import MAX_DIGITS, bounded
 
+PIECES = "pieces"  # the container of a recording of many files
 MAX_NAME = 80
 MAX_LANGUAGE = 40  # the longest registered tag has 35 characters (RFC 5646)
 MAX_CHAPTERS = 500

@@ -13,6 +13,7 @@ from clipengine.recordings.growing_file import FileEnd
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex
 from clipengine.recordings.placing import Extent, Placement, RunScan, place_growing
 from clipengine.recordings.playlist import Segment
+from clipengine.recordings.restarts import Measure
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,24 @@ def unread(tail: PieceIndex) -> PieceIndex:
     return PieceIndex(tracks)
 
 
+def known_extents(growth: Growth, tail: PieceIndex, measure: Measure) -> list[dict[int, Extent]]:
+    """Measure the first and the last new piece of each run of a continued index.
+
+    Return the extents that are known of each run: also those of the last pieces that were there before.
+    """
+    found: list[dict[int, Extent]] = []
+    new: list[tuple[int, int]] = []
+    for each, track in zip(growth.tracks, tail.tracks, strict=True):
+        for run in track.runs:
+            is_first = run is track.runs[0]
+            ends = dict.fromkeys((int(is_first), len(run.pieces) - 1))
+            new += [(len(found), piece) for piece in ends if not (is_first and piece == 0) and piece < len(run.pieces)]
+            found.append({0: each.last} if is_first else {})
+    for (number, piece), extent in zip(new, measure(new) if new else (), strict=True):
+        found[number][piece] = extent
+    return found
+
+
 def grown(
     growth: Growth,
     tail: PieceIndex,
@@ -123,25 +142,18 @@ def grown(
     next_numbers: Sequence[int],
     written: Sequence[bool],
 ) -> Growth:
-    """Place the pieces of a continued index by the scans of those that are `unread`, and return its growth.
+    """Place the pieces of a continued index by the scans of its runs, and return its growth.
 
-    `written` says of each track whether its playlist may get more pieces. Raises ValueError for an invalid report.
+    `written` says of each track whether its playlist may get more pieces.
     """
-    all_scans: list[RunScan] = []
-    lasts: list[Extent] = []
-    found = iter(scans)
-    if len(scans) != len(list(unread(tail).runs())):
-        raise ValueError("the report has another number of scans")
-    for each, track in zip(growth.tracks, tail.tracks, strict=True):
-        first, *others = track.runs
-        last = each.last if len(first.pieces) == 1 else next(found).last
-        all_scans += [RunScan(each.last, last), *(next(found) for _ in others)]
-        lasts.append(all_scans[-1].last)
-    placement = place_growing(tail, all_scans, [None] * len(tail.tracks), continues=True)
+    lasts = {track: scan.last for (track, _), scan in zip(tail.runs(), scans, strict=True)}
+    file_end = None if growth.file_end is None else growth.end
+    placement = place_growing(tail, scans, [None] * len(tail.tracks), continues=True, file_end=file_end)
     end = max(growth.end, placement.end)
     safe = [time for time, more in zip(placement.safe_ends, written, strict=True) if more]
+    keys = (each.key for each in growth.tracks)
     return Growth(
-        tuple(map(GrowingTrack, (each.key for each in growth.tracks), next_numbers, lasts)),
+        tuple(map(GrowingTrack, keys, next_numbers, (lasts[number] for number in range(len(tail.tracks))))),
         max(growth.safe_end, min(safe, default=end)),
         end,
         max(growth.longest, _longest(tail)),

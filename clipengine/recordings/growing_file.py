@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from fractions import Fraction
+from itertools import groupby, pairwise
 from typing import NamedTuple, Protocol
 
 from clipengine.errors import ObjectChanged
 from clipengine.recordings.assembly import StoredPiece
-from clipengine.recordings.growing_formats import Format, Unit, format_of, just_begun
+from clipengine.recordings.growing_formats import Format, Place, Unit, format_of, just_begun
 from clipengine.recordings.playlist import MAX_SEGMENT_SECONDS, ByteRange, Segment
 
 TARGET_SECONDS = 6  # between two looks at a file
@@ -32,10 +33,15 @@ class RangeReader(Protocol):
 
 
 class FileEnd(NamedTuple):
-    """The ETag under which a growing file is opened, and the digest of the last bytes that are in the index."""
+    """The ETag under which a growing file is opened, and the digest of the last bytes that are in the index.
+
+    `part` and `clock` are the place of the last unit.
+    """
 
     etag: str
     digest: str
+    part: int = 0
+    clock: int | None = None
 
 
 class GrowingFile:
@@ -47,13 +53,13 @@ class GrowingFile:
 
     target_seconds = TARGET_SECONDS
 
-    def __init__(self, key: str, etag: str, *, offset: int = 0, digest: str = "") -> None:
+    def __init__(self, key: str, end: FileEnd, *, offset: int = 0) -> None:
         self.key = key
         self.ended = False
         self.jumps = False
         self.size = 0
         self.next_number = offset
-        self.end = FileEnd(etag, digest)
+        self.end = end
         self._format: Format | None = None
         self._units: list[Unit] = []
         self._last_seconds = Fraction(0)  # of the last unit, which are those of the one before
@@ -76,16 +82,17 @@ class GrowingFile:
             self._format = format_of(reader)
         if self._format is None:
             return
+        self._format.place = Place(self.end.part, self.end.clock)
         self.size = size
         begin = max(self.next_number, self._format.head_end)
         for unit in self._format.units(reader, begin):
-            if self._units:
+            if self._units and self._units[-1].place.part == unit.place.part:
                 self._last_seconds = _bounded(unit.start - self._units[-1].start)
             self._units.append(unit)
             self.next_number = unit.end
         self.ended = self._format.closed
         self.jumps = self._format.jumps
-        self.end = self.end._replace(digest=_digest(reader, self.next_number))
+        self.end = FileEnd(self.end.etag, _digest(reader, self.next_number), *self._format.place)
 
     def _check(self, reader: _Window) -> None:
         """Raise ObjectChanged if the last bytes that were read before are not the same."""
@@ -119,21 +126,28 @@ class GrowingFile:
         begin = max(number, self._format.head_end)
         init = ByteRange(self.key, 0, self._format.head_end) if self._format.head_end else None
         found: list[tuple[int, Segment]] = []
-        for end, seconds in self._groups(begin):
-            found.append((end - 1, Segment(ByteRange(self.key, begin, end - begin), init, _bounded(seconds), 0, False)))
-            begin = end
+        for part, units in groupby(self._units, key=lambda unit: unit.place.part):
+            groups = self._groups(begin, list(units))
+            starts = [*(group[0].start for group in groups), groups[-1][-1].start + self._last_seconds]
+            for group, (start, until) in zip(groups, pairwise(starts), strict=True):
+                end = group[-1].end
+                data = ByteRange(self.key, begin, end - begin)
+                found.append((end - 1, Segment(data, init, _bounded(until - start), part, False)))
+                begin = end
         return found
 
-    def _groups(self, begin: int) -> Iterator[tuple[int, Fraction]]:
-        """Yield the end and the stated seconds of each piece: some seconds, and more the larger the file is."""
-        first = last = self._units[0]
-        for unit in self._units[1:]:
-            seconds = unit.start - first.start
-            if seconds >= _PIECE_SECONDS and last.end - begin >= begin // _MOST_PIECES:
-                yield last.end, seconds
-                first, begin = unit, last.end
-            last = unit
-        yield last.end, last.start - first.start + self._last_seconds
+    def _groups(self, begin: int, units: Sequence[Unit]) -> list[list[Unit]]:
+        """Return the units of each piece of a part: some seconds, and more the larger the file is."""
+        groups = [[units[0]]]
+        for unit in units[1:]:
+            group = groups[-1]
+            is_large = group[-1].end - begin >= begin // _MOST_PIECES
+            is_last = unit.place.part != self._units[-1].place.part and units[-1].start - unit.start < _LEAST_SECONDS
+            if unit.start - group[0].start >= _PIECE_SECONDS and is_large and not is_last:
+                begin = group[-1].end
+                groups.append([])
+            groups[-1].append(unit)
+        return groups
 
 
 def _bounded(seconds: Fraction) -> Fraction:

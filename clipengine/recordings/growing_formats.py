@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple, Protocol, Self
 
 from clipengine.errors import RecordingNotReady, RecordingTruncated
+from clipengine.recordings import ts_clock
 from clipengine.recordings.containers import (
     EBML_MAGIC,
     SeekableReader,
@@ -18,9 +19,8 @@ from clipengine.recordings.containers import (
 )
 
 _MAX_UNITS = 1_000_000  # boxes or elements of one look
-_TS_PACKET, _TS_UNIT = 188, 188 * 100
-_TS_WRAP, _TS_HZ = 1 << 33, 90_000
-_JUMP_SECONDS = 10  # of the clock: the probe of a finished file joins times that are further apart
+_TS_UNIT = 100 * ts_clock.PACKET_BYTES
+_PART_SECONDS = 1
 _MOST_UNSEEN = 2  # fragments of a track without one of another track, which has then ended
 _SEGMENT, _CLUSTER, _INFO = 0x18538067, 0x1F43B675, 0x1549A966
 _TIMESTAMP_SCALE, _TIMESTAMP = 0x2AD7B1, 0xE7
@@ -40,22 +40,35 @@ def just_begun() -> RecordingTruncated:
 class Format(Protocol):
     """The whole parts of a file of one format. `head_end` is the end of its header, `closed` is True if it has its end.
 
-    If its clock `jumps`, nothing after that is a unit.
+    If its clock `jumps` so that nothing can be said about its parts, nothing after that is a unit. `place` is that of
+    the last unit; before the first one, set it to go on there.
     """
 
     head_end: int
     closed: bool
     jumps: bool
+    place: Place
 
     def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
         """Yield the whole units from an offset on, at which one begins."""
 
 
+class Place(NamedTuple):
+    """The part of a file in which a unit lies, and the last time of its clock: another part has another clock."""
+
+    part: int = 0
+    clock: int | None = None
+
+
+_FIRST = Place()
+
+
 class Unit(NamedTuple):
-    """A whole packet, fragment or cluster, or several: its end in the file, and its start by the file's clock."""
+    """A whole packet, fragment or cluster, or several: its end in the file, and its start by the clock of its place."""
 
     end: int
     start: Fraction
+    place: Place = _FIRST
 
 
 def format_of(reader: SeekableReader) -> Format | None:
@@ -64,10 +77,10 @@ def format_of(reader: SeekableReader) -> Format | None:
     Raises RecordingTruncated if the header is not complete, and RecordingNotReady.
     """
     reader.seek(0)
-    head = reader.read(_TS_PACKET + 1)
-    if len(head) <= _TS_PACKET:
+    head = reader.read(ts_clock.PACKET_BYTES + 1)
+    if len(head) <= ts_clock.PACKET_BYTES:
         raise just_begun()
-    if head[0] == head[_TS_PACKET] == 0x47:
+    if head[0] == head[ts_clock.PACKET_BYTES] == 0x47:
         return _TransportStream()
     if head[4:8] == b"ftyp":
         return _FragmentedMp4.of(reader)
@@ -76,45 +89,52 @@ def format_of(reader: SeekableReader) -> Format | None:
 
 @dataclass
 class _TransportStream:
-    """MPEG-TS: packets of 188 bytes. It has no end. Its clock is the first PCR of some packets."""
+    """MPEG-TS: packets up to the last one with a clock reference. It has no end.
+
+    Another part begins where its clock jumps, as soon as it has a second of media: then all of its streams are there.
+    """
 
     head_end: int = 0
     closed: bool = False
     jumps: bool = False
-    _last: Fraction | None = None
+    place: Place = _FIRST
 
     def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
-        whole = reader.size // _TS_PACKET * _TS_PACKET
-        while offset < whole and not self.jumps:
-            reader.seek(offset)
-            data = reader.read(min(_TS_UNIT, whole - offset))
-            synchronous = 0
-            while data[synchronous : synchronous + 1] == b"\x47":
-                synchronous += _TS_PACKET
-            time = self._clock(data[:synchronous])
-            if not synchronous or self.jumps:
-                return
-            offset += synchronous
-            yield Unit(offset, time)
-            if synchronous < len(data):  # space that was allocated, or damage
-                return
-
-    def _clock(self, data: bytes) -> Fraction:
-        """Return the first PCR of the packets, or the last one before them. Set `jumps` if it is far from that."""
-        found = None
-        for at in range(0, len(data), _TS_PACKET):
-            has_clock = data[at + 3] & 0x20 and data[at + 4] >= 7 and data[at + 5] & 0x10
-            if not has_clock:
+        held: list[Unit] = []  # of a part that has just begun
+        for unit in self._units(reader, offset):
+            if unit.place.part == self.place.part:
+                self.place, offset = unit.place, unit.end
+                yield unit
                 continue
-            ticks = int.from_bytes(data[at + 6 : at + 11], "big") >> 7
-            time = Fraction(ticks, _TS_HZ)
-            last = time if self._last is None else self._last
-            time += round((last - time) * _TS_HZ / _TS_WRAP) * Fraction(_TS_WRAP, _TS_HZ)
-            if abs(time - last) > _JUMP_SECONDS:
-                self.jumps = True
-            self._last = time
-            found = time if found is None else found
-        return found if found is not None else self._last or Fraction(0)
+            held.append(unit)
+            clock = unit.place.clock or 0
+            self.jumps = unit.place.part != held[0].place.part
+            if self.jumps:
+                return
+            if Fraction(clock, ts_clock.HZ) - held[0].start >= _PART_SECONDS:
+                self.jumps = ts_clock.has_other_clock(reader, offset, unit.end, clock)
+                if self.jumps:
+                    return
+                self.place, offset = unit.place, unit.end
+                yield from held
+                held = []
+
+    def _units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
+        """Yield the units of all parts."""
+        place, begin, known = self.place, offset, offset
+        start = place.clock
+        for at, reference in ts_clock.references(reader, offset):
+            time = place.clock if reference is None else ts_clock.nearest(reference, place.clock)
+            if place.clock is not None and time is not None and ts_clock.is_jump(place.clock, time):
+                split = ts_clock.begin_of_clock(reader, known, at, place.clock, time)
+                if split > begin:
+                    yield Unit(split, Fraction(start or 0, ts_clock.HZ), place)
+                place, begin, start = Place(place.part + 1), split, time
+            place, known = place._replace(clock=time), at + ts_clock.PACKET_BYTES
+            start = time if start is None else start
+            if known - begin >= _TS_UNIT:
+                yield Unit(known, Fraction(start or 0, ts_clock.HZ), place)
+                begin, start = known, time
 
 
 @dataclass
@@ -125,6 +145,7 @@ class _FragmentedMp4:
     scales: dict[int, int]
     closed: bool = False
     jumps: bool = False
+    place: Place = _FIRST
     _tracks: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -199,6 +220,7 @@ class _Matroska:
     scale: int  # nanoseconds
     closed: bool = False
     jumps: bool = False
+    place: Place = _FIRST
 
     @classmethod
     def of(cls, reader: SeekableReader) -> Self | None:

@@ -76,17 +76,20 @@ def _add_to_run(packed: list[Any], run: Run) -> None:
 
 
 def _packed_run(run: Run) -> list[Any]:
-    return [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), run.first_dated, run.last_dated]
+    dates = run.first_dated, run.last_dated
+    restarts = [run.restarts] if run.restarts else []  # few have one
+    return [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), *dates, *restarts]
 
 
 def unpack_end(head: bytes, lasts: Sequence[PiecePage]) -> PieceIndex:
     """Return the last run of each track with its last piece only, dated as the last one that has a date."""
     tracks = []
     for number, packed in enumerate(_unpacked(head)):
-        discontinuity, init, gap, count, shift, _, dated = packed["runs"][-1]
+        discontinuity, init, gap, count, shift, _, dated, *restarts = packed["runs"][-1]
         page = next(each for each in lasts if each.track == number)
         pieces = [*_pieces(_unpacked(page.data))]
         run = Run(discontinuity, init and ObjectRange(*init), gap, pieces[-1:], Fraction(shift))
+        run.restarts = sum(restarts)
         place = None if dated is None else dated[0] - count + len(pieces)  # in the page
         if dated is not None and place is not None and place >= 0:
             run.last_dated = Dated(0, dated[1] + run.pieces[0].start - pieces[place].start)
@@ -101,10 +104,11 @@ def unpack(head: bytes, pages: Sequence[PiecePage]) -> PieceIndex:
         own = sorted(page for page in pages if page.track == number)
         pieces = (piece for page in own for piece in _pieces(_unpacked(page.data)))
         runs = []
-        for discontinuity, init, gap, count, shift, *dates in packed["runs"]:
+        for discontinuity, init, gap, count, shift, first_dated, last_dated, *restarts in packed["runs"]:
             taken = [next(pieces) for _ in range(count)]
-            first, last = (None if each is None else Dated(*each) for each in dates)
-            runs.append(Run(discontinuity, init and ObjectRange(*init), gap, taken, Fraction(shift), first, last))
+            first, last = (None if each is None else Dated(*each) for each in (first_dated, last_dated))
+            header = init and ObjectRange(*init)
+            runs.append(Run(discontinuity, header, gap, taken, Fraction(shift), first, last, sum(restarts)))
         tracks.append(_track(packed, runs))
     return PieceIndex(tracks)
 

@@ -112,6 +112,18 @@ class PieceSeekIndex(SeekIndex):
         runs = [run for track in range(len(self.kinds)) for run in self._numbers(track)]
         return self._only([number for run in runs for number in dict.fromkeys((run[0], run[-1]))], self.at_head)
 
+    def single(self, places: Sequence[tuple[int, int]]) -> PieceSeekIndex:
+        """Return pieces, given by the numbers of their runs and theirs, each as a run. They are at most `MAX_RUNS`."""
+        firsts, runs = self._firsts(), [run for run, _ in places]
+        of_runs = ("run_tracks", "run_shifts", "head_offsets", "head_lengths", "after_gaps")
+        columns: dict[str, Any] = {name: tuple(getattr(self, name)[run] for run in runs) for name in of_runs}
+        numbers = [firsts[run] + piece for run, piece in places]
+        columns |= {
+            name: tuple(getattr(self, name)[each] for each in numbers) for name in ("offsets", "lengths", "starts")
+        }
+        counts = (1,) * len(places)
+        return PieceSeekIndex.model_construct(run_counts=counts, kinds=self.kinds, at_head=self.at_head, **columns)
+
     def only(self, numbers: Sequence[int]) -> PieceSeekIndex:
         """Return the index with only these pieces, for a reader of all of them. It may be too large for a job."""
         return self._kept(numbers, self.at_head)
@@ -170,12 +182,16 @@ class PieceSeekIndex(SeekIndex):
 def seek_index_of(index: PieceIndex) -> PieceSeekIndex:
     """Return the seek index of all pieces. It may be too large for a job: `between` returns a part of it."""
     located, runs, pieces = index.located(), [], []
-    for track, run in index.runs():
-        head = 0 if run.init is None else next(located)[0]
-        places = [(next(located)[0], piece.data.length, piece.start) for piece in run.pieces]
-        length = 0 if run.init is None else run.init.length
-        runs.append((track, len(run.pieces), run.shift, head, length, run.after_gap))
-        pieces += places
+    for number, track in enumerate(index.tracks):
+        head, before = 0, None
+        for run in track.runs:
+            if run.init is not None and not run.shares_header(before):
+                head = next(located)[0]
+            places = [(next(located)[0], piece.data.length, piece.start) for piece in run.pieces]
+            length = 0 if run.init is None else run.init.length
+            runs.append((number, len(run.pieces), run.shift, head, length, run.after_gap))
+            pieces += places
+            before = run
     names = ("run_tracks", "run_counts", "run_shifts", "head_offsets", "head_lengths", "after_gaps")
     columns: dict[str, Any] = dict(zip(names, zip(*runs, strict=True), strict=True))
     columns |= dict(zip(("offsets", "lengths", "starts"), zip(*pieces, strict=True), strict=True))

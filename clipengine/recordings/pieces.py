@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
@@ -75,8 +75,9 @@ class Dated(NamedTuple):
 class Run:
     """Pieces that continue one byte stream. Recording time is container time plus `shift`.
 
-    Runs of one `discontinuity` share a clock, in all tracks. `gap` says why media before the run is missing.
-    `first_dated` and `last_dated` are pieces whose date the playlist states.
+    Runs of one `clock` share it, in all tracks: `restarts` counts how often it began anew since the last discontinuity
+    without another one. `gap` says why media before the run is missing. `first_dated` and `last_dated` are pieces whose
+    date the playlist states; `dates` are all of them, as long as the run is not stored.
     """
 
     discontinuity: int
@@ -86,6 +87,12 @@ class Run:
     shift: Fraction = Fraction(0)
     first_dated: Dated | None = None
     last_dated: Dated | None = None
+    restarts: int = 0
+    dates: list[Dated] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def clock(self) -> tuple[int, int]:
+        return self.discontinuity, self.restarts
 
     @property
     def after_gap(self) -> bool:
@@ -98,6 +105,22 @@ class Run:
             return 0
         found = self.pieces[0].data.offset - self.init.offset - self.init.length
         return found if found >= MIN_DISTANCE else 0
+
+    def shares_header(self, before: Run | None) -> bool:
+        """Return True if the run begins with a restart: its bytes continue those of the run before in the track."""
+        return before is not None and self.discontinuity == before.discontinuity and self.restarts > before.restarts
+
+    def part(self, first: int, last: int) -> Run:
+        """Return the pieces with the numbers `first` to `last` as a run. The later ones do not follow a gap."""
+        dates = [Dated(each.number - first, each.date) for each in self.dates if first <= each.number <= last]
+        return replace(
+            self,
+            gap=None if first else self.gap,
+            pieces=self.pieces[first : last + 1],
+            first_dated=dates[0] if dates else None,
+            last_dated=dates[-1] if dates else None,
+            dates=dates,
+        )
 
     def zero_date(self, dated: Dated) -> int:
         """Return the date of the start of the timeline by the date of a piece."""
@@ -160,11 +183,12 @@ class PieceIndex:
     def located(self) -> Iterator[tuple[int, ObjectRange]]:
         """Yield the ranges of the virtual object in order, each with its offset."""
         for number, track in enumerate(self.tracks):
-            at = number * TRACK_BYTES
+            at, before = number * TRACK_BYTES, None
             for run in track.runs:
-                if run.init is not None:
+                if run.init is not None and not run.shares_header(before):
                     yield at, run.init
                     at += run.init.length + run.distance
+                before = run
                 for piece in run.pieces:
                     yield at, piece.data
                     at += piece.data.length

@@ -19,7 +19,6 @@ _WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
 # Two dates of a playlist that are so far apart are those of a pause.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
 _DRIFT = Fraction(1, 100)  # the shortest pause of a track with another clock, from which the others must not drift
-_SHORTEST_RESTART_SECONDS = 1
 _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
 
 
@@ -27,7 +26,8 @@ class Extent(NamedTuple):
     """Start and end of the video and the audio of a piece, in container time. None for media that is absent.
 
     `safe_end` is the time up to which all media has arrived with the piece: the least of the decoding time of the last
-    frame, before which no later one is shown, and the ends of the audio streams.
+    frame, before which no later one is shown, and the ends of the audio streams. `first` is the time of the first
+    packet.
     """
 
     video_start: Fraction | None
@@ -35,12 +35,13 @@ class Extent(NamedTuple):
     audio_start: Fraction | None
     audio_end: Fraction | None
     safe_end: Fraction | None = None
+    first: Fraction | None = None
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Self:
         """Return the extent that a child reports. Raises ValueError."""
-        if len(values) != 5:
-            raise ValueError("an extent has five times")
+        if len(values) not in (5, 6):  # five in a ledger of an older version
+            raise ValueError("an extent has six times")
         return cls(*(None if each is None else bounded(each) for each in values))
 
     @property
@@ -71,17 +72,6 @@ class RunScan(NamedTuple):
 def near(time: Fraction, expected: Fraction) -> Fraction:
     """Return the time plus the multiple of the wrap of MPEG-TS that comes nearest to the expected time."""
     return time + round((expected - time) / _WRAP_SECONDS) * _WRAP_SECONDS
-
-
-def has_restarts(index: PieceIndex, scans: Sequence[RunScan]) -> bool:
-    """Return True if the clock of a run begins anew in it, although the playlist states no discontinuity."""
-    for (_, run), scan in zip(index.runs(), scans, strict=True):
-        stated = _seconds(run.pieces[-1].start - run.pieces[0].start)
-        if scan.first.start is not None and scan.last.start is not None:
-            true = near(scan.last.start - scan.first.start, stated)
-            if true < stated / 2 and stated - true > _SHORTEST_RESTART_SECONDS:
-                return True
-    return False
 
 
 class Placement(NamedTuple):
@@ -152,20 +142,31 @@ def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fractio
 
 
 def place_growing(
-    index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None], *, continues: bool = False
+    index: PieceIndex,
+    scans: Sequence[RunScan],
+    origins: Sequence[Fraction | None],
+    *,
+    continues: bool = False,
+    file_end: Fraction | None = None,
 ) -> Placement:
     """Set the shifts of all runs and the starts of all pieces.
 
     If the index `continues` another one, the first run of each track begins with its last piece that was placed, and
-    keeps its shift.
+    keeps its shift. In a file, of which all media up to `file_end` is placed, the first packet of a clock follows the
+    end of all media, as `Timeline` joins those of a file that is finished.
     """
-    placed = _place_tracks(index, scans, origins, continues=continues)
+    placed = _place_tracks(index, scans, origins, continues=continues, file_end=file_end)
     last = {each.track: each.safe_end for each in placed}  # in the order of each track
     return Placement(max(each.end for each in placed), [last[track] for track in range(len(index.tracks))])
 
 
 def _place_tracks(
-    index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None], *, continues: bool
+    index: PieceIndex,
+    scans: Sequence[RunScan],
+    origins: Sequence[Fraction | None],
+    *,
+    continues: bool,
+    file_end: Fraction | None,
 ) -> list[_Placed]:
     """Place the tracks that share a clock together, and each of the others by its dates."""
     found: list[list[_Placed]] = [[] for _ in index.tracks]
@@ -175,7 +176,8 @@ def _place_tracks(
     shared = [each for runs, track in zip(found, index.tracks, strict=True) if not track.own_clock for each in runs]
     alone = [runs for runs, track in zip(found, index.tracks, strict=True) if track.own_clock]
     for runs in ([shared] if shared else []) + alone:
-        _place_runs(runs, index.tracks, origins, shortest_pause=_SHORTEST_PAUSE if runs is shared else _DRIFT)
+        shortest_pause = _SHORTEST_PAUSE if runs is shared else _DRIFT
+        _place_runs(runs, index.tracks, origins, shortest_pause=shortest_pause, file_end=file_end)
     if alone and not continues:
         _align(alone)
     return [each for runs in found for each in runs]
@@ -201,13 +203,14 @@ def _place_runs(
     origins: Sequence[Fraction | None],
     *,
     shortest_pause: Fraction,
+    file_end: Fraction | None,
 ) -> None:
-    groups: defaultdict[int, list[_Placed]] = defaultdict(list)
-    clocks: dict[int, Fraction] = {}
+    groups: defaultdict[tuple[int, int], list[_Placed]] = defaultdict(list)
+    clocks: dict[tuple[int, int], Fraction] = {}
     for each in runs:
         if each.keeps_clock:
-            clocks.setdefault(each.run.discontinuity, each.run.shift)
-        groups[each.run.discontinuity].append(each)
+            clocks.setdefault(each.run.clock, each.run.shift)
+        groups[each.run.clock].append(each)
     before, stated_edge = None, 0  # the last run of the group before, and its stated end
     clock: int | None = None  # the date of the timeline's start by the dates of the group before
     for number in sorted(groups):
@@ -215,6 +218,9 @@ def _place_runs(
         stated_end = max(each.run.pieces[-1].end for each in group)
         if number in clocks:
             expected, shift = _seconds(group[0].run.pieces[0].start), clocks[number]
+        elif before is not None and file_end is not None:
+            expected = max(before.end, file_end)
+            shift = expected - (group[0].scan.first.first or Fraction(0))
         elif before is not None:
             reference = _reference(group)
             pause = _pause(clock, before, reference.run, shortest_pause)
@@ -258,7 +264,8 @@ def _place_group(group: Sequence[_Placed], shift: Fraction, expected: Fraction) 
             expected_here = known[0].video_end + gap
             first = each.scan.first.start
             found = expected_here if first is None else near(first + shift, expected_here)
-            if abs(found - expected_here) > _SAME_CLOCK_SECONDS + gap / 10:
+            overlaps = found < (known[0].ends + known[0].video_end) / 2
+            if overlaps or abs(found - expected_here) > _SAME_CLOCK_SECONDS + gap / 10:
                 own = expected_here - (first or Fraction(0))  # the writer began another clock without saying so
         else:
             expected_here = expected

@@ -1,18 +1,29 @@
-"""Mutated playlists: each is read, assembled and placed, or refused with a code."""
+"""Mutated playlists: each is read, assembled and placed, finished and still written, or refused with a code."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from random import Random
+from resource import RUSAGE_SELF, getrusage
 
 from clipengine.errors import ClipEngineError
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
+from clipengine.recordings.growing import Growth, begun, continue_index, grown, known_extents
+from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack_end
 from clipengine.recordings.piece_seek_index import seek_index_of
-from clipengine.recordings.placing import Extent, RunScan, place
-from clipengine.recordings.playlist import MasterPlaylist, VariantChoice, parse_playlist, segment_keys
+from clipengine.recordings.placing import Extent, RunScan, place, place_growing
+from clipengine.recordings.playlist import (
+    GrowingPlaylist,
+    MasterPlaylist,
+    MediaPlaylist,
+    VariantChoice,
+    parse_playlist,
+    segment_keys,
+)
+from clipengine.recordings.restarts import extents_of, split_at_restarts
 
 SLOW_SECONDS = 5.0
 _SEEDS = (
@@ -71,20 +82,42 @@ def outcome(data: bytes, random: Random) -> str:
             return "read"
         stored = {key: StoredPiece("e", 10_000) for key in segment_keys(found) if random.random() < 0.95}
         index = assemble([ListedTrack("muxed", found)], stored)
-        scans = [RunScan(_extent(random), _extent(random)) for _ in index.runs()]
+        known = [extents_of(run, RunScan(_extent(random), _extent(random))) for _, run in index.runs()]
+        index, scans = split_at_restarts(index, known, lambda places: [_extent(random) for _ in places])
         place(index, scans, [Fraction(random.randrange(100))])
         seek_index_of(index).ends()
         assert all(gap.start < gap.end for gap in index.gaps), "a gap ends before it begins"
+        _grow(data, stored, random)
     except ClipEngineError as error:
         return error.code
     return "read"
+
+
+def _grow(data: bytes, stored: Mapping[str, StoredPiece], random: Random) -> None:
+    """Read a playlist as one that is still written, at first a part of it, and add its segments to an index."""
+    playlist = GrowingPlaylist("a/index.m3u8", "a/")
+    playlist.read(data[: random.randrange(len(data) + 1)])
+    segments = [segment for _, segment in playlist.take(0)]
+    index = assemble([ListedTrack("muxed", MediaPlaylist(segments))], stored)
+    scans = [RunScan(_extent(random), _extent(random)) for _ in index.runs()]
+    count = playlist.next_number
+    growth = begun(index, scans, place_growing(index, scans, [None]), [("a/index.m3u8", count)])
+    head, pages = pack_head(index), list(pack_pages(index))[-1:]
+    playlist.read(data)
+    tail = continue_index(unpack_end(head, pages), [[segment for _, segment in playlist.take(count)]], stored)
+    known = known_extents(growth, tail, lambda places: [_extent(random) for _ in places])
+    tail, scans = split_at_restarts(tail, known, lambda places: [_extent(random) for _ in places])
+    growth = grown(growth, tail, scans, [playlist.next_number], [True])
+    assert Growth.from_object(growth.to_object()) == growth, "the growth is stored as another one"
+    head, changed = pack_added(head, pages, tail)
+    unpack_end(head, changed[-1:] or pages)
 
 
 def _extent(random: Random) -> Extent:
     """Return the extent of a piece, as damaged as a child may report it."""
     start = Fraction(random.choice((0, 4, 95443, random.randrange(-(10**6), 10**6))))
     end = start + random.choice((4, 4, 0, -5, 100))
-    return Extent(*random.choice(((start, end, start, end), (None, None, start, end), (None,) * 4)))
+    return Extent(*random.choice(((start, end, start, end), (None, None, start, end), (None,) * 4)), start, start)
 
 
 def fuzz(count: int, seed: int) -> int:
@@ -95,5 +128,6 @@ def fuzz(count: int, seed: int) -> int:
         began = time.monotonic()
         outcomes[outcome(data, Random(number))] += 1
         slowest = max(slowest, time.monotonic() - began)
-    print(f"{count} playlists, the slowest in {slowest:.2f} s: {dict(outcomes.most_common())}")
+    memory = getrusage(RUSAGE_SELF).ru_maxrss >> 10
+    print(f"{count} playlists, the slowest in {slowest:.2f} s, {memory} MiB: {dict(outcomes.most_common())}")
     return int(slowest > SLOW_SECONDS)

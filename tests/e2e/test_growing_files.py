@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from clipengine.client import Client, Recording
 from tests.films.reader import read_clip
 from tests.support.ffmpeg import run_ffmpeg
-from tests.support.growing import FORMATS, Writer, writer
+from tests.support.growing import FORMATS, Writer, started_again, writer
 from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.waiting import until
@@ -60,6 +61,33 @@ def test_clip_of_a_growing_file_equals_that_after_the_end(kind: str, tmp_path: P
             again = api.clips.create(id, "again", each.start_seconds, each.end_seconds)
             assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
         assert api.recordings.add(writing.path.name).recording_id == id
+
+
+@pytest.mark.parametrize("offset", cases([0, 4900], [4900]))
+def test_clips_over_a_jump_of_the_clock_equal_those_after_the_end(offset: int, tmp_path: Path) -> None:
+    writing = started_again(tmp_path / "data" / "store", offset=Fraction(offset))
+    with running_server(tmp_path / "data") as server, server.client() as api:
+        writing.write_until(0.4)
+        id = register(api, writing)
+        writing.write_until(0.55)
+        until(lambda: (api.recordings.get(id).duration_seconds or 0) > 5)
+        waiting = api.clips.create(id, "over", 4.5, 8.5)
+        assert waiting.step == "waiting"
+        writing.write_until(0.95)
+        before = [frames(api, waiting.clip_id, tmp_path / "a.mp4")]
+        live = [waiting, api.clips.create(id, "after", 7.02, 9.02), api.clips.create(id, "before", 1.0, 6.1)]
+        before += [frames(api, each.clip_id, tmp_path / "a.mp4") for each in live[1:]]
+        grown = api.recordings.get(id)
+        assert (grown.status, (grown.pieces or {})["runs"]) == ("recording", 2)
+        writing.write_until(1)
+        api.recordings.end(id)
+        until(lambda: api.recordings.get(id).status == "complete")
+        assert api.recordings.get(id).pieces is None
+        for each, seen in zip(live, before, strict=True):
+            numbers = [number for _, number in seen]
+            assert numbers == list(range(numbers[0] or 0, (numbers[0] or 0) + len(numbers)))
+            again = api.clips.create(id, "again", each.start_seconds, each.end_seconds)
+            assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
 
 
 def test_plain_mp4_is_refused_while_it_is_written(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from clipengine.client import ApiError, Client
 from tests.films.reader import read_clip
-from tests.support.playlists import separate_audio, ts_playlist
+from tests.support.playlists import restarting, separate_audio, ts_playlist
 from tests.support.recorder import Recorder
+from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.stored import Objects, objects
 from tests.support.waiting import until
@@ -79,6 +80,39 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path, objects: Objects) -
         with pytest.raises(ApiError) as caught:
             api.clips.create(id, "x", 5, 20)
         assert caught.value.code == "invalid_time_range"
+
+
+@pytest.mark.parametrize("kind", cases(["ts", "fmp4"], ["ts"]))
+def test_live_clips_over_clocks_that_begin_anew_equal_those_after_the_end(
+    kind: str, tmp_path: Path, objects: Objects
+) -> None:
+    """The clock begins anew with the segments 1 and 3, of which the playlist says nothing."""
+    restarting(tmp_path / "made" / "index.m3u8", (2, 4, 6), fmp4=kind == "fmp4")
+    with engine(tmp_path, objects) as (api, recorder):
+        recorder.write(1)
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        made = []
+        for count, ranges in ((2, [(0.5, 3.5)]), (5, [(1.02, 9.02), (5.5, 7.0)])):
+            recorder.write(count)
+            until(lambda count=count: (api.recordings.get(id).pieces or {})["count"] == count)
+            made += [api.clips.create(id, "live", start, end) for start, end in ranges]
+            assert all(api.clips.wait(each.clip_id, timeout=300).status == "complete" for each in made)
+        assert api.recordings.get(id).status == "recording"
+        recorder.write(6, ended=True)
+        until(lambda: api.recordings.get(id).status == "complete")
+        ended = api.recordings.get(id)
+        assert (ended.pieces or {})["runs"] == 3
+        objects.put("live/ended.m3u8", objects.read(KEY))
+        anew = api.recordings.wait(api.recordings.add("live/ended.m3u8").recording_id, timeout=300)
+        assert anew.duration_seconds == pytest.approx(ended.duration_seconds, abs=0.0001)
+        for each in made:
+            seen = frames(api, each.clip_id, tmp_path / "a.mp4")
+            first = seen[0][1] or 0
+            assert [number for _, number in seen] == list(range(first, first + len(seen)))
+            for recording_id in (id, anew.recording_id):
+                again = api.clips.create(recording_id, "again", each.start_seconds, each.end_seconds)
+                assert api.clips.wait(again.clip_id, timeout=300).status == "complete"
+                assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
 
 
 @pytest.mark.exhaustive

@@ -14,11 +14,12 @@ import av
 import pytest
 
 from clipengine.client import ApiError, Client
+from tests.films.judge import judge
 from tests.films.parts import every
 from tests.films.picture import read_number
 from tests.films.reader import read_clip
 from tests.films.ts_bytes import move_clock
-from tests.support.playlists import AUDIO, VIDEO, pad_segments, ts_playlist
+from tests.support.playlists import AUDIO, VIDEO, agora, pad_segments, ts_playlist
 from tests.support.server import running_server
 from tests.support.stored import Objects, objects
 from tests.support.waiting import until
@@ -164,6 +165,54 @@ def test_master_playlist_with_urls_has_the_variant_and_the_texts(tmp_path: Path,
 
 
 @pytest.mark.exhaustive
+@pytest.mark.exhaustive
+def test_plan_and_clip_name_a_gap_at_the_start(tmp_path: Path, objects: Objects) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    (tmp_path / "made" / "index000.ts").unlink()
+    objects.put_files(tmp_path / "made", "egress/r1")
+    with engine(tmp_path, objects) as api:
+        id = api.recordings.wait(api.recordings.add(KEY).recording_id, timeout=300).recording_id
+        plan = api.clips.plan(id, start_seconds=1, end_seconds=5)
+        assert [text.partition(":")[0] for text in plan.warnings] == ["video_gap", "audio_gap_filled"]
+        made = api.clips.wait(api.clips.create(id, "start", 1, 5).clip_id, timeout=300)
+        assert made.result is not None
+        assert made.result.warnings == plan.warnings
+        assert made.result.frames == plan.frames
+        assert api.clips.plan(id, start_seconds=1, end_seconds=5, gaps="skip").warnings == []
+
+
+@pytest.mark.exhaustive
+def test_recording_of_agora_has_the_picture_and_the_separate_sound(tmp_path: Path, objects: Objects) -> None:
+    film = agora(tmp_path / "made")
+    objects.put_files(tmp_path / "made", "agora")
+    with engine(tmp_path, objects) as api:
+        added = api.recordings.add(f"agora/{film.path.name}")
+        recording = api.recordings.wait(added.recording_id, timeout=300)
+        assert recording.status == "complete", recording.error
+        assert recording.media is not None
+        assert (recording.pieces or {})["tracks"] == 2
+        assert recording.media["video"]["first_frame_seconds"] == pytest.approx(1.5, abs=0.1)
+        assert recording.started_at is not None
+        made = api.clips.wait(api.clips.create(recording.recording_id, "x", 3.02, 11.02).clip_id, timeout=300)
+        assert made.result is not None, made.error
+        assert [text.partition(":")[0] for text in made.result.warnings] == ["audio_gap_filled"]
+        api.clips.download(made.clip_id, tmp_path / "clip.mp4")
+        reading = read_clip(tmp_path / "clip.mp4")
+        result = made.result
+        faults = judge(
+            film,
+            reading,
+            Fraction("3.02"),
+            Fraction("11.02"),
+            result.actual_start_seconds,
+            result.actual_end_seconds,
+        )
+        assert not faults, "\n".join(faults)
+        start = api.clips.wait(api.clips.create(recording.recording_id, "start", 0, 4).clip_id, timeout=300)
+        assert start.result is not None, start.error
+        assert [text.partition(":")[0] for text in start.result.warnings] == ["video_gap"]
+
+
 def test_previews_show_the_pieces(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     objects.put_files(tmp_path / "made", "a")

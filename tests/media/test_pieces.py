@@ -33,10 +33,12 @@ from tests.support.playlists import (
     joined,
     raw_audio,
     restart_counters,
+    restarting,
     separate_audio,
     stated,
     ts_playlist,
 )
+from tests.support.selection import cases
 from tests.support.stored import store_kind, stored
 
 __all__ = ["store_kind"]  # a fixture
@@ -154,21 +156,14 @@ def test_separate_audio_of_agora_is_placed_by_its_times(tmp_path: Path) -> None:
     assert numbers(reading)[0] == 38  # at 1.52 s of the picture
 
 
-@pytest.mark.exhaustive
-def test_segments_whose_clocks_begin_anew_follow_each_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fmp4", [False, pytest.param(True, marks=pytest.mark.exhaustive)], ids=["ts", "fmp4"])
+@pytest.mark.parametrize("parts", cases([(2, 10), (2, 2, 2, 2, 2, 2), (10, 2)], [(2, 10)]))
+def test_segments_whose_clocks_begin_anew_follow_each_other(parts: tuple[int, ...], fmp4: bool, tmp_path: Path) -> None:
     """The playlist lacks the discontinuities that it should state."""
-    lines = ["#EXTM3U"]
-    for number in range(4):
-        video = replace(VIDEO, times=every(25, 3), first_number=75 * number)
-        ts_playlist(
-            tmp_path / f"{number}.m3u8", video=video, audio=replace(AUDIO, seconds=F(3)), options={"hls_time": "9"}
-        )
-        lines.append(f"#EXTINF:3,\n{number}000.ts")
-    (tmp_path / "index.m3u8").write_text("\n".join([*lines, "#EXT-X-ENDLIST"]))
-    made, reading = cut(tmp_path / "index.m3u8", "1", "11")
-    found = numbers(reading)
-    assert found == [*range(found[0], found[0] + 250)]
-    assert made.duration_seconds == pytest.approx(10, abs=0.05)
+    film = restarting(tmp_path / "index.m3u8", parts, fmp4=fmp4)
+    made, reading = cut(film.path, "1.02", "11.02")
+    faults = judge(film, reading, F("1.02"), F("11.02"), made.actual_start_seconds, made.actual_end_seconds)
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.exhaustive
@@ -263,6 +258,42 @@ def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
     assert kept == numbers(reading) == [*range(kept[0], 100), *range(150, kept[-1] + 1)]
     assert made.duration_seconds == pytest.approx(5, abs=0.05)
     assert made.copied_seconds > 2
+
+
+VIDEO_LATE = "video_gap: the video begins 2.0"
+AUDIO_LATE = "audio_gap_filled: audio track 0: it begins 2.0"
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("index000.ts", [VIDEO_LATE, AUDIO_LATE]),
+        pytest.param("a tag", [VIDEO_LATE, AUDIO_LATE], marks=pytest.mark.exhaustive),
+        pytest.param("audio000.m4s", [AUDIO_LATE], marks=pytest.mark.exhaustive),
+        pytest.param("video000.m4s", [VIDEO_LATE], marks=pytest.mark.exhaustive),
+    ],
+)
+def test_gap_at_the_start_is_named(missing: str, expected: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "index.m3u8"
+    if missing.endswith(".m4s"):
+        separate_audio(path)
+    else:
+        ts_playlist(path)
+    if missing == "a tag":
+        path.write_text(path.read_text().replace("#EXTINF", "#EXT-X-GAP\n#EXTINF", 1))
+    else:
+        (tmp_path / missing).unlink()
+    made, reading = cut(path, "0", "5.02")
+    assert [text[: len(each)] for text, each in zip(made.warnings, expected, strict=True)] == expected
+    assert made.duration_seconds == pytest.approx(5.02, abs=0.05)
+    begins = 2 if VIDEO_LATE in expected else 0
+    assert float(reading.frames[0][0]) == pytest.approx(begins, abs=0.1)
+    assert numbers(reading)[0] == 25 * begins
+    later, _ = cut(path, "2.2", "5.02")
+    assert later.warnings == []
+    facts = read_facts(*stored(path))
+    assert facts.video is not None
+    assert float(facts.video.first_frame or 0) == pytest.approx(begins, abs=0.1)
 
 
 @pytest.mark.exhaustive

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from clipengine.errors import ObjectChanged, RecordingNotReady, RecordingTruncated
-from clipengine.recordings.growing_file import GrowingFile
+from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.playlist import Segment
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.support.growing import FORMATS, writer
@@ -54,11 +55,11 @@ def growing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_what_is_whole_is_found_at_any_length(growing: tuple[str, bytes]) -> None:
     kind, data = growing
     all_ends = set(range(0, len(data), 188)) if kind == "ts" else None
-    whole = read(GrowingFile("f", "e"), data)
+    whole = read(GrowingFile("f", FileEnd("e", "")), data)
     head = segments(whole)[0].data.offset
     seen: set[int] = set()
     for size in range(head, len(data), max(1, (len(data) - head) // 150)):
-        file = GrowingFile("f", "e")
+        file = GrowingFile("f", FileEnd("e", ""))
         try:
             read(file, data[:size])
         except RecordingTruncated:
@@ -77,9 +78,9 @@ def test_what_is_whole_is_found_at_any_length(growing: tuple[str, bytes]) -> Non
 
 def test_growth_continues_where_another_engine_has_stopped(growing: tuple[str, bytes]) -> None:
     _, data = growing
-    first = read(GrowingFile("f", "e"), data[: len(data) // 2])
+    first = read(GrowingFile("f", FileEnd("e", "")), data[: len(data) // 2])
     check_contiguous(segments(first), segments(first)[0].data.offset, first.next_number)
-    other = GrowingFile("f", "e", offset=first.next_number, digest=first.end.digest)
+    other = GrowingFile("f", first.end, offset=first.next_number)
     read(other, data)
     check_contiguous(segments(other, first.next_number), first.next_number, other.next_number)
     assert other.next_number == read(first, data).next_number
@@ -89,7 +90,7 @@ def test_growth_continues_where_another_engine_has_stopped(growing: tuple[str, b
 
 def test_file_that_was_shortened_or_written_anew_is_refused(growing: tuple[str, bytes]) -> None:
     _, data = growing
-    file = read(GrowingFile("f", "e"), data)
+    file = read(GrowingFile("f", FileEnd("e", "")), data)
     end = file.next_number
     for changed in (data[: end - 1], data[: end - 2000] + bytes(2000) + data, b""):
         assert not file.is_same(Bytes(changed), len(changed))
@@ -99,15 +100,15 @@ def test_file_that_was_shortened_or_written_anew_is_refused(growing: tuple[str, 
 
 def test_space_that_was_allocated_ahead_is_not_media(growing: tuple[str, bytes]) -> None:
     _, data = growing
-    end = read(GrowingFile("f", "e"), data).next_number
-    assert read(GrowingFile("f", "e"), data[:end] + bytes(100_000)).next_number == end
+    end = read(GrowingFile("f", FileEnd("e", "")), data).next_number
+    assert read(GrowingFile("f", FileEnd("e", "")), data[:end] + bytes(100_000)).next_number == end
 
 
 @pytest.mark.parametrize("kind", ["fmp4", "hybrid", "mkv"])
 def test_closed_file_does_not_grow(kind: str, tmp_path: Path) -> None:
     written = writer(kind, tmp_path, video=VIDEO, audio=AUDIO)
     written.write_until(1)
-    assert not read(GrowingFile("f", "e"), written.path.read_bytes()).grows
+    assert not read(GrowingFile("f", FileEnd("e", "")), written.path.read_bytes()).grows
 
 
 def test_fragments_count_when_all_tracks_have_one(tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_fragments_count_when_all_tracks_have_one(tmp_path: Path) -> None:
     )
     written.write_until(0.9)
     data = written.path.read_bytes()
-    file = read(GrowingFile("f", "e"), data)
+    file = read(GrowingFile("f", FileEnd("e", "")), data)
     assert segments(file)
     fragments = [at for at in range(len(data)) if data[at + 4 : at + 8] == b"moof"]
     assert file.next_number in fragments
@@ -128,7 +129,7 @@ def test_track_that_has_ended_does_not_stop_the_others(tmp_path: Path) -> None:
     flags = "frag_keyframe+empty_moov+separate_moof+default_base_moof"
     written = writer("fmp4", tmp_path, video=VIDEO, audio=short, movflags=flags)
     written.write_until(0.9)
-    file = read(GrowingFile("f", "e"), written.path.read_bytes())
+    file = read(GrowingFile("f", FileEnd("e", "")), written.path.read_bytes())
     assert sum((each.seconds for each in segments(file)), Fraction(0)) > 9
 
 
@@ -141,31 +142,73 @@ def test_cluster_of_unknown_size_ends_with_the_next_one(growing: tuple[str, byte
     for at in places:
         width = 9 - data[at + 4].bit_length()
         unknown[at + 4 : at + 4 + width] = ((1 << 7 * width + 1) - 1).to_bytes(width, "big")
-    file = read(GrowingFile("f", "e"), bytes(unknown))
+    file = read(GrowingFile("f", FileEnd("e", "")), bytes(unknown))
     assert file.next_number == places[-1]
 
 
+def parts(file: GrowingFile, number: int = 0) -> list[tuple[int, int, int]]:
+    """Return the part of the file, the begin and the end of each piece."""
+    ranges = [(each.discontinuity, each.data.offset, each.data.length or 0) for each in segments(file, number)]
+    return [(part, offset, offset + length) for part, offset, length in ranges]
+
+
 @pytest.mark.parametrize("growing", ["ts"], indirect=True)
-def test_clock_that_jumps_ends_what_can_be_read(growing: tuple[str, bytes]) -> None:
+@pytest.mark.parametrize("cut_seconds", [0, 0.4])
+def test_clock_that_jumps_begins_another_part(growing: tuple[str, bytes], cut_seconds: float) -> None:
+    """The writer was started again, maybe after it was killed; the other clock is another engine's at some lengths."""
     _, data = growing
-    file = read(GrowingFile("f", "e"), data)
-    both = read(GrowingFile("f", "e"), data[: file.next_number] * 2)
-    assert (file.jumps, both.jumps) == (False, True)
-    assert file.next_number - 20_000 < both.next_number <= file.next_number
+    first = data[: len(data) // 188 * 188 - round(cut_seconds * 100) * 188]
+    both = first + data
+    whole = read(GrowingFile("f", FileEnd("e", "")), both)
+    assert not whole.jumps
+    found = parts(whole)
+    assert [part for part, _, _ in found] == sorted(part for part, _, _ in found)
+    assert {part for part, _, _ in found} == {0, 1}
+    assert [(begin, end) for _, begin, end in found] == [
+        (begin, end) for begin, end in pairwise([0, *(end for _, _, end in found)])
+    ]
+    (border,) = {begin for part, begin, _ in found if part} & {end for part, _, end in found if not part}
+    assert len(first) - 3 * 188 <= border <= len(first)  # tables before it are of either part
+    for size in range(len(first) - 20_000, len(first) + 60_000, 4_000):
+        taken = read(GrowingFile("f", FileEnd("e", "")), both[:size])
+        assert taken.next_number <= border or len(first) + 4_000 < taken.next_number  # a second, at least
+        other = GrowingFile("f", taken.end, offset=taken.next_number)
+        read(other, both)
+        assert other.end == whole.end
+        seen = parts(taken) + parts(other, taken.next_number)
+        assert {(part, begin < border) for part, begin, _ in seen} == {(0, True), (1, False)}
+        assert border in {begin for _, begin, _ in seen}
+
+
+@pytest.mark.parametrize("growing", ["ts"], indirect=True)
+@pytest.mark.parametrize("packets", [10_000, 60], ids=["for good", "in turns"])
+def test_clock_that_is_not_that_of_the_streams_ends_what_can_be_read(growing: tuple[str, bytes], packets: int) -> None:
+    """The clock references jump, and the timestamps of the packets do not."""
+    _, data = growing
+    changed = bytearray(data[: len(data) // 188 * 188])
+    half = len(changed) // 376
+    for number in range(half, len(changed) // 188):
+        at = number * 188
+        is_other = (number - half) // packets % 2 == 0
+        if is_other and changed[at + 3] & 0x20 and changed[at + 4] >= 7 and changed[at + 5] & 0x10:
+            changed[at + 6] = 0x40
+    file = read(GrowingFile("f", FileEnd("e", "")), bytes(changed))
+    assert file.jumps
+    assert abs(half * 188 - file.next_number) < 20_000
 
 
 def test_plain_mp4_is_refused(tmp_path: Path) -> None:
     written = writer("fmp4", tmp_path, video=VIDEO, audio=AUDIO, movflags="disable_chpl")
     written.write_until(0.5)
     with pytest.raises(RecordingNotReady):
-        read(GrowingFile("f", "e"), written.path.read_bytes())
+        read(GrowingFile("f", FileEnd("e", "")), written.path.read_bytes())
     written.write_until(1)
-    assert not read(GrowingFile("f", "e"), written.path.read_bytes()).grows
+    assert not read(GrowingFile("f", FileEnd("e", "")), written.path.read_bytes()).grows
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF" + bytes(500), b"\x1a\x45\xdf\xa3" + bytes(500), bytes(5000)])
 def test_other_files_do_not_grow(data: bytes) -> None:
     try:
-        assert not read(GrowingFile("f", "e"), data).grows
+        assert not read(GrowingFile("f", FileEnd("e", "")), data).grows
     except RecordingTruncated:
         assert len(data) < 1000

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from tests.films.film import Film
-from tests.films.parts import AudioPart, VideoPart
+from tests.films.parts import AudioPart, VideoPart, every
 from tests.films.reel import film, write
 from tests.support.playlists import AUDIO, VIDEO
 
@@ -86,11 +86,36 @@ class Writer:
                     self._number, self._skipped = self._number + 1, 0
 
 
-def writer(kind: str, folder: Path, *, video: VideoPart = VIDEO, audio: AudioPart = AUDIO, **options: str) -> Writer:
+def writer(
+    kind: str,
+    folder: Path,
+    *,
+    video: VideoPart = VIDEO,
+    audio: AudioPart = AUDIO,
+    offset: Fraction = Fraction(0),
+    **options: str,
+) -> Writer:
     """Return the program that writes a film of 12 seconds in one of the FORMATS."""
     form, suffix, usual = FORMATS[kind]
     journal = _Journal()
     path = folder / f"{kind}.{suffix}"
-    write(path, form, video=[video], audio=[audio], options=usual | options, target=journal)
+    write(path, form, video=[video], audio=[audio], offset=offset, options=usual | options, target=journal)
     made = film(path, video=[video], audio=[audio], grid=Fraction(1, 90000) if kind == "ts" else Fraction(1, 1000))
     return Writer(made, path, journal.writes)
+
+
+def started_again(folder: Path, *, offset: Fraction) -> Writer:
+    """Return the program that writes 12 seconds of MPEG-TS, and that was started again after 6 with another clock."""
+    parts = [
+        writer(
+            "ts",
+            folder,
+            video=replace(VIDEO, times=every(25, 6), first_number=150 * number),
+            audio=replace(AUDIO, seconds=Fraction(6)),
+            offset=offset * number,
+        )
+        for number in range(2)
+    ]
+    first, second = parts
+    writes = [*first.writes, *((first.total + at, data) for at, data in second.writes)]
+    return replace(first, writes=writes)

@@ -26,8 +26,7 @@ from clipengine.clips.plan.size_limit import MAX_ATTEMPTS
 from clipengine.clips.texts.cues import Cue, check_cues, clean_text
 from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, TextTrack
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.piece_seek_index import seek_index_of
-from clipengine.recordings.pieces import PieceIndex
+from clipengine.recordings.piece_seek_index import PieceSeekIndex
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding, Transcription
 from clipengine.work.children.fonts import ChosenFont
@@ -103,10 +102,9 @@ def probe_job(encoding: Encoding, *, cut_seconds: float | None = None) -> Job:
     )
 
 
-def scan_job(index: PieceIndex, probe: Job) -> Job:
-    """Return the job that reads the first and the last piece of each run, with the limits of the `probe` of a file."""
-    pieces = seek_index_of(index).ends().model_dump(mode="json")
-    return replace(probe, message={"job": "scan_pieces", "pieces": pieces})
+def scan_job(pieces: PieceSeekIndex, probe: Job) -> Job:
+    """Return the job that reads pieces, each of which is a run, with the limits of the `probe` of a file."""
+    return replace(probe, message={"job": "scan_pieces", "pieces": pieces.model_dump(mode="json")})
 
 
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:

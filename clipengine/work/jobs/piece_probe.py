@@ -7,26 +7,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cached_property
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
-from clipengine.recordings.assembly import ListedTrack, assemble, with_restarts
+from clipengine.recordings.assembly import ListedTrack, assemble
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, place_files, place_more
 from clipengine.recordings.growing import Growth, begun, grown_folder
-from clipengine.recordings.growing_file import GrowingFile
+from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
-from clipengine.recordings.pieces import PieceIndex, Track, track_of
-from clipengine.recordings.placing import Extent, RunScan, has_restarts, place_growing
+from clipengine.recordings.pieces import MAX_RUNS, PieceIndex, Track, track_of
+from clipengine.recordings.placing import Extent, RunScan, place_growing
 from clipengine.recordings.playlist import MediaPlaylist, VariantChoice
+from clipengine.recordings.restarts import check_restarts, extents_of, split_at_restarts
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import ReadPlaylist, read_pieces
 from clipengine.timecode import now_ms
-from clipengine.work.children.jobs import Job, Message
+from clipengine.work.children.jobs import Job, Message, scan_job
 from clipengine.work.jobs.piece_texts import read_texts
 
 _FILES_AT_ONCE = 1000  # of a job
@@ -100,13 +103,14 @@ def read_file_facts(
     stored = store.growing(key)
     if stored is None or is_silent(stored):
         return None
-    file = GrowingFile(key, stored.etag)
+    file = GrowingFile(key, FileEnd(stored.etag, ""))
     read_growing(store, file)
     if not file.grows:
         return None
     playlist = MediaPlaylist(file.first_pieces())
     index = assemble([ListedTrack("muxed", playlist, key=key)], file.stored())
-    found = _probed(store, stored, ReadPlaylist(index, [], [(key, file.next_number)]), probe, run)
+    read = ReadPlaylist(index, [], [(key, file.next_number)])
+    found = _probed(store, stored, read, probe, run, is_file=True)
     assert found.growth is not None
     return replace(found, growth=replace(found.growth, file_end=file.end))
 
@@ -131,22 +135,55 @@ def _probed(
     read: ReadPlaylist,
     probe: Job,
     run: Callable[[Job, ObjectReader], Message],
+    *,
+    is_file: bool = False,
 ) -> ProbedPieces:
     index = read.index
     reader = _reader(store, info, index)
     try:
         report = run(probe_pieces_job(index, probe), reader)
-        if not read.written and has_restarts(index, scans_of(report)):
-            reader.close()
-            index = with_restarts(index)
-            reader = _reader(store, info, index)
-            report = run(probe_pieces_job(index, probe), reader)
-        facts, growth = _place(index, report, read.written)
+        measuring = Measuring(index, reader, probe, run)
+        known = [extents_of(each, scan) for (_, each), scan in zip(index.runs(), scans_of(report), strict=True)]
+        index, scans = split_at_restarts(index, known, None if is_file else measuring.extents)
+        if not read.written:
+            check_restarts(index)
+        facts, growth = _place(index, scans, report, read.written, file_end=Fraction(0) if is_file else None)
+        facts = with_sizes(facts, measuring.sizes)
         texts, clock = read_texts(store, index, read.texts), clock_of_dates(index)
         return ProbedPieces(index, facts, texts, reader, clock, seek_index_of(index), growth)
     except BaseException:
         reader.close()
         raise
+
+
+class Measuring:
+    """Measures pieces of an index by having a child read them. `sizes` are those of their pictures."""
+
+    def __init__(
+        self, index: PieceIndex, reader: ObjectReader, probe: Job, run: Callable[[Job, ObjectReader], Message]
+    ) -> None:
+        self._index = index
+        self._reader = reader
+        self._probe = probe
+        self._run = run
+        self.sizes: list[Sequence[int]] = []
+
+    @cached_property
+    def _pieces(self) -> PieceSeekIndex:
+        return seek_index_of(self._index)
+
+    def extents(self, places: Sequence[tuple[int, int]]) -> list[Extent]:
+        """Return the extents of pieces, given by the numbers of their runs and theirs.
+
+        Raises RecordingError, or ValueError for an invalid report.
+        """
+        found: list[Extent] = []
+        for first in range(0, len(places), MAX_RUNS):
+            job = scan_job(self._pieces.single(places[first : first + MAX_RUNS]), self._probe)
+            report = self._run(job, self._reader)
+            found += [scan.first for scan in scans_of(report)]
+            self.sizes += report["sizes"]
+        return found
 
 
 def _reader(store: Store, info: StoredObject, index: PieceIndex) -> PiecesReader:
@@ -280,23 +317,24 @@ def _files(listed: FolderFiles, reports: Sequence[Message]) -> Iterator[FolderFi
         yield FolderFile(run, name, scan, mark)
 
 
-def place_pieces(index: PieceIndex, report: Message) -> SourceFacts:
-    """Place the pieces by the report of the child, and return the facts. Raises ValueError or RecordingUnreadable."""
-    return _place(index, report, [])[0]
-
-
 def scans_of(report: Message) -> list[RunScan]:
     """Return the scans of runs that a child reports. Raises ValueError."""
     return [RunScan(*(Extent.of(values) for values in pair)) for pair in report["scans"]]
 
 
-def _place(index: PieceIndex, report: Message, written: Sequence[tuple[str, int]]) -> tuple[SourceFacts, Growth | None]:
-    scans = scans_of(report)
+def _place(
+    index: PieceIndex,
+    scans: Sequence[RunScan],
+    report: Message,
+    written: Sequence[tuple[str, int]],
+    *,
+    file_end: Fraction | None,
+) -> tuple[SourceFacts, Growth | None]:
     origins = [Extent.of([each, None, None, None, None]).video_start for each in report["origins"]]
     if len(origins) != len(index.tracks):
         raise ValueError("the report has another number of tracks")
     growth = None
-    placement = place_growing(index, scans, origins)
+    placement = place_growing(index, scans, origins, file_end=file_end)
     duration = placement.end
     if written:
         growth = begun(index, scans, placement, written)
@@ -307,7 +345,27 @@ def _place(index: PieceIndex, report: Message, written: Sequence[tuple[str, int]
     if (clock := clock_of_dates(index)) is not None:
         facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
     named = {number: track for number, track in enumerate(index.tracks) if track.kind == "audio"}
-    return facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)}), growth
+    facts = facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)})
+    return _at_their_places(facts, index, origins), growth
+
+
+def _at_their_places(facts: SourceFacts, index: PieceIndex, origins: Sequence[Fraction | None]) -> SourceFacts:
+    """Return the facts with the times at which streams begin, which a child states from the start of each track."""
+    begins = [
+        Fraction(0) if origin is None else origin + track.runs[0].shift
+        for origin, track in zip(origins, index.tracks, strict=True)
+    ]
+    video = facts.video
+    if video is not None and video.first_frame is not None:
+        first_frame = max(Fraction(0), video.first_frame + begins[track_of(video.index)])
+        video = video.model_copy(update={"first_frame": first_frame})
+    audio = tuple(
+        each
+        if each.start is None
+        else each.model_copy(update={"start": max(Fraction(0), each.start + begins[track_of(each.index)])})
+        for each in facts.audio
+    )
+    return facts.model_copy(update={"video": video, "audio": audio})
 
 
 def _named(audio: AudioFacts, tracks: Mapping[int, Track]) -> AudioFacts:

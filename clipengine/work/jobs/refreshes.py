@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
+from clipengine.clips.clip import Recording
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import (
     ClipEngineError,
@@ -28,7 +29,7 @@ from clipengine.recordings.assembly import StoredPiece, check_runs
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.growing import continue_index, grown, unread
+from clipengine.recordings.growing import continue_index, grown, known_extents, unread
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import (
@@ -37,6 +38,7 @@ from clipengine.recordings.playlist import (
     Segment,
     VariantChoice,
 )
+from clipengine.recordings.restarts import split_at_restarts
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
@@ -44,17 +46,17 @@ from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of, stored_pieces
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
-from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts, scan_job
+from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
 from clipengine.work.jobs.piece_probe import (
     SILENCE_SECONDS,
+    Measuring,
     is_silent,
     is_written_out,
     longest_silence,
     read_added_files,
     read_growing,
-    scans_of,
     valid_reports,
     with_sizes,
 )
@@ -263,7 +265,7 @@ class Refresher(Jobs[Refresh]):
         tracks, end = item.growth.tracks, item.growth.file_end
         if end is not None:
             (track,) = tracks
-            return [GrowingFile(track.key, end.etag, offset=track.next_number, digest=end.digest)]
+            return [GrowingFile(track.key, end, offset=track.next_number)]
         folder = item.recording.bucket_path.rpartition("/")[0] + "/"
         return [GrowingPlaylist(each.key, folder, base_url=self._base_url) for each in tracks]
 
@@ -363,7 +365,7 @@ class Refresher(Jobs[Refresh]):
         try:
             segments = [[segment for _, segment in each] for each in found.ready]
             tail = continue_index(end, segments, found.stored)
-            check_runs((item.recording.pieces or {}).get("runs", 0) + len(list(tail.runs())) - len(tail.tracks))
+            self._check_runs(item.recording, tail)
             if not unread(tail).tracks and not ended:
                 return None
             return self._scanned(item, followed, tail, found.ready, ended=ended)
@@ -392,30 +394,30 @@ class Refresher(Jobs[Refresh]):
         ended: bool,
     ) -> Added:
         """Have a child read the new pieces, and place them. Raises RecordingError."""
-        recording, new = item.recording, unread(tail)
-        report: Message = {"scans": [], "sizes": []}
-        if new.tracks:
-            reader = PiecesReader(self._store, recording.bucket_path, new, etag=new.etag)
-            try:
-                report = self._scan(new, reader)
-            finally:
-                reader.close()
+        recording = item.recording
         numbers = [
             segments[-1][0] + 1 if segments else track.next_number
             for segments, track in zip(ready, item.growth.tracks, strict=True)
         ]
         written = [not (ended or playlist.ended) for playlist in followed.playlists]
-        with valid_reports(recording.recording_id):
-            growth = grown(item.growth, tail, scans_of(report), numbers, written)
+        reader = PiecesReader(self._store, recording.bucket_path, tail, etag=tail.etag)
+        with closing(reader), valid_reports(recording.recording_id):
+            measuring = Measuring(tail, reader, probe_job(self._encoding), self._report)
+            known = known_extents(item.growth, tail, measuring.extents)
+            tail, scans = split_at_restarts(tail, known, measuring.extents if followed.file is None else None)
+            self._check_runs(recording, tail)
+            growth = grown(item.growth, tail, scans, numbers, written)
             growth = replace(growth, file_end=None if followed.file is None else followed.file.end)
             assert recording.facts is not None
-            facts = with_sizes(recording.facts, report["sizes"])
+            facts = with_sizes(recording.facts, measuring.sizes)
         duration = growth.end if ended else growth.safe_end
         followed.missing.clear()
         return Added(tail, growth, facts.model_copy(update={"duration": duration}))
 
-    def _scan(self, index: PieceIndex, reader: PiecesReader) -> Message:
-        return self._report(scan_job(index, probe_job(self._encoding)), reader)
+    @staticmethod
+    def _check_runs(recording: Recording, tail: PieceIndex) -> None:
+        """Raise TooManyPieces if a recording must not have the runs of a continued index."""
+        check_runs((recording.pieces or {}).get("runs", 0) + len(list(tail.runs())) - len(tail.tracks))
 
     def _report(self, job: Job, reader: ObjectReader) -> Message:
         return self._run_watched(job, reader)[0]

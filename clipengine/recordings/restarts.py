@@ -1,0 +1,170 @@
+"""Restarts: pieces with which the clock of a run begins anew, although the playlist states no discontinuity. Pure.
+
+The stated durations show that a clock went back between two pieces whose times are known. Pieces between them are then
+measured, up to the one that begins before the middle of the piece before it. If a clock goes back to where it began,
+the pieces 1, 3, 7, 15 … after its beginning show that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+from clipengine.errors import PlaylistInvalid, TooManyPieces
+from clipengine.recordings.assembly import check_runs
+from clipengine.recordings.pieces import MAX_RUNS, MICROSECONDS, PieceIndex, Run, Track
+from clipengine.recordings.placing import Extent, RunScan, near
+
+_MAX_MEASURED = 3 * MAX_RUNS  # of a recording
+_LEAST_SECONDS = Fraction(1)  # by which a clock goes back over several pieces: less is an error of the stated durations
+
+_USUAL_ERROR = Fraction(21, 20)  # of stated durations that are too short
+
+# The extents of pieces, by their numbers in a run; and a function that measures pieces, by the numbers of their runs in
+# the index and theirs.
+Extents = Mapping[int, Extent]
+Measure = Callable[[Sequence[tuple[int, int]]], Sequence[Extent]]
+
+
+def extents_of(run: Run, scan: RunScan) -> dict[int, Extent]:
+    """Return the extents of a run's pieces that its scan has."""
+    return {0: scan.first, len(run.pieces) - 1: scan.last}
+
+
+class _Range(NamedTuple):
+    """Two pieces of a run whose times are known, by its number and theirs."""
+
+    run: int
+    first: int
+    last: int
+
+    @property
+    def is_border(self) -> bool:
+        return self.last == self.first + 1
+
+
+def split_at_restarts(
+    index: PieceIndex, known: Sequence[Extents], measure: Measure | None
+) -> tuple[PieceIndex, list[RunScan]]:
+    """Return the index with another run where the clock of one begins anew, and the scans of all runs.
+
+    `known` has the extents of some pieces of each run, the first and the last one among them. Without `measure`, there
+    are no restarts: the parts of a file are known. Raises TooManyPieces.
+    """
+    extents = [dict(each) for each in known]
+    found = [set() for _ in known] if measure is None else _find(index, extents, measure)
+    scans: list[RunScan] = []
+    tracks: list[Track] = []
+    numbers = iter(range(len(known)))
+    for track in index.tracks:
+        runs: list[Run] = []
+        for run in track.runs:
+            number = next(numbers)
+            begins = [0, *sorted(found[number]), len(run.pieces)]
+            for first, last in pairwise(begins):
+                runs.append(_part(run, first, last - 1, runs))
+                scans.append(RunScan(extents[number][first], extents[number][last - 1]))
+        tracks.append(replace(track, runs=runs))
+    return PieceIndex(tracks), scans
+
+
+def check_restarts(index: PieceIndex) -> None:
+    """Raise PlaylistInvalid if the tracks of a finished recording do not begin anew as often as each other."""
+    counts = {_count(track) for track in index.tracks if not track.own_clock}
+    if len(counts - {0}) > 1:
+        raise PlaylistInvalid("timestamps begin anew without EXT-X-DISCONTINUITY, and not as often in each track")
+
+
+def _count(track: Track) -> int:
+    return sum(after.restarts > before.restarts for before, after in pairwise(track.runs))
+
+
+def _part(run: Run, first: int, last: int, before: Sequence[Run]) -> Run:
+    """Return a part of a run, which follows the runs before it in the track."""
+    part = run.part(first, last)
+    if before and before[-1].discontinuity == run.discontinuity:
+        part.restarts = before[-1].restarts + (first > 0)
+    return part
+
+
+def _find(index: PieceIndex, extents: list[dict[int, Extent]], measure: Measure) -> list[set[int]]:
+    """Return the numbers of the pieces with which clocks begin anew, for each run, and add the extents of others."""
+    runs = [run for _, run in index.runs()]
+    found: list[set[int]] = [set() for _ in runs]
+    known = [_Range(number, *pair) for number, each in enumerate(extents) for pair in pairwise(sorted(each))]
+    ranges = [each for each in known if _may_go_back(runs[each.run], extents[each.run], each)]
+    measured = 0
+    while ranges:
+        steps = [list(_steps(each)) for each in ranges]
+        missing = {(each.run, each.last) for some in steps for each in some if each.last not in extents[each.run]}
+        measured += len(missing)
+        if measured > _MAX_MEASURED:
+            raise TooManyPieces("the timestamps of too many segments go back without EXT-X-DISCONTINUITY")
+        for (number, piece), extent in zip(sorted(missing), measure(sorted(missing)) if missing else (), strict=True):
+            extents[number][piece] = extent
+        ranges = []
+        for some in steps:
+            back = [each for each in some if _goes_back(runs[each.run], extents[each.run], each)]
+            found[some[0].run].update(each.last for each in back if each.is_border)
+            ranges += _unclear(some, back)
+        check_runs(len(runs) + sum(map(len, found)))
+    return found
+
+
+def _unclear(steps: Sequence[_Range], back: Sequence[_Range]) -> Iterator[_Range]:
+    """Yield the ranges in which the clock goes back, and those after them: it goes back there to a later piece."""
+    ends = [each.first for each in back[1:]] + [steps[-1].last]
+    for each, end in zip(back, ends, strict=False):
+        if not each.is_border:
+            yield each
+        if each.last < end:
+            yield _Range(each.run, each.last, end)
+
+
+def _steps(found: _Range) -> Iterator[_Range]:
+    """Yield the ranges between a piece and those 1, 3, 7, 15 … later."""
+    first, step = found.first, 1
+    while first < found.last:
+        last = min(first + step, found.last)
+        yield _Range(found.run, first, last)
+        first, step = last, step * 2
+
+
+def _may_go_back(run: Run, extents: Extents, found: _Range) -> bool:
+    """Return True if the clock of a run may begin anew in a range."""
+    length, (true, stated) = _length(extents[found.first]), _distances(run, extents, found)
+    if found.is_border or length is None or true is None:
+        return found.is_border
+    scale = _scale(run, found.first, length)
+    return stated * (scale if scale > _USUAL_ERROR else 1) - true > min(length / 2, _LEAST_SECONDS)
+
+
+def _goes_back(run: Run, extents: Extents, found: _Range) -> bool:
+    """Return True if the clock of a run begins anew in a range."""
+    length, (true, stated) = _length(extents[found.first]), _distances(run, extents, found)
+    if length is None or true is None:
+        return False
+    if found.is_border:  # a single timestamp that is far off does not make the piece long
+        own = Fraction(run.pieces[found.first].duration, MICROSECONDS)
+        return true < min(length, own * 3 / 2 or length) / 2
+    return true < stated * min(_scale(run, found.first, length), Fraction(1)) / 2
+
+
+def _length(extent: Extent) -> Fraction | None:
+    return None if extent.start is None or extent.end is None else extent.end - extent.start
+
+
+def _scale(run: Run, number: int, length: Fraction) -> Fraction:
+    """Return the length of a piece in relation to its stated duration."""
+    stated = Fraction(run.pieces[number].duration, MICROSECONDS)
+    return length / stated if stated else Fraction(1)
+
+
+def _distances(run: Run, extents: Extents, found: _Range) -> tuple[Fraction | None, Fraction]:
+    """Return the true and the stated distance of the pieces of a range."""
+    pieces, first, last = run.pieces, extents[found.first].start, extents[found.last].start
+    stated = Fraction(pieces[found.last].start - pieces[found.first].start, MICROSECONDS)
+    return None if first is None or last is None else near(last - first, stated), stated

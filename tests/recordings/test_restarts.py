@@ -1,0 +1,189 @@
+"""Clocks that begin anew without a discontinuity: the pieces with which they do are found, finished and live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from random import Random
+
+import pytest
+
+from clipengine.errors import PlaylistInvalid, TooManyPieces
+from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
+from clipengine.recordings.growing import begun, continue_index, grown, known_extents
+from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack, unpack_end
+from clipengine.recordings.pieces import PieceIndex
+from clipengine.recordings.placing import Extent, RunScan, place, place_growing
+from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
+from clipengine.recordings.restarts import Measure, check_restarts, extents_of, split_at_restarts
+
+F = Fraction
+SECONDS, ONE, BEGINS = F(4), F(1), F(10)
+
+
+@dataclass
+class Recorder:
+    """Segments of 4 s, stated as `stated` times as long. The clock begins anew with those of `restarts`."""
+
+    count: int
+    restarts: Sequence[int] = ()
+    stated: Fraction = ONE
+    begins: Fraction = BEGINS
+    dates: dict[int, int] = field(default_factory=dict)
+    measured: int = 0
+
+    @property
+    def segments(self) -> list[Segment]:
+        return [
+            Segment(ByteRange(f"a/{number}.ts"), None, SECONDS * self.stated, 0, False, self.dates.get(number))
+            for number in range(self.count)
+        ]
+
+    @property
+    def stored(self) -> dict[str, StoredPiece]:
+        return {f"a/{number}.ts": StoredPiece("e", 100) for number in range(self.count)}
+
+    def extent(self, number: int) -> Extent:
+        start = self.begins + SECONDS * (number - max((each for each in self.restarts if each <= number), default=0))
+        return Extent(start, start + SECONDS, start, start + SECONDS, start + SECONDS - F(1, 10))
+
+    def measure(self, index: PieceIndex) -> Measure:
+        runs = [run for _, run in index.runs()]
+
+        def extents(places: Sequence[tuple[int, int]]) -> list[Extent]:
+            self.measured += len(places)
+            return [self.extent(int(runs[run].pieces[piece].data.key[2:-3])) for run, piece in places]
+
+        return extents
+
+    def scans(self, index: PieceIndex) -> list[RunScan]:
+        ends = [(run.pieces[0], run.pieces[-1]) for _, run in index.runs()]
+        return [RunScan(*(self.extent(int(piece.data.key[2:-3])) for piece in pair)) for pair in ends]
+
+
+def finished(recorder: Recorder) -> PieceIndex:
+    """Return the placed index of a finished playlist."""
+    index = assemble([ListedTrack("muxed", MediaPlaylist(recorder.segments))], recorder.stored)
+    known = [extents_of(run, scan) for (_, run), scan in zip(index.runs(), recorder.scans(index), strict=True)]
+    index, scans = split_at_restarts(index, known, recorder.measure(index))
+    check_restarts(index)
+    place(index, scans, [recorder.begins])
+    return index
+
+
+def live(recorder: Recorder, batches: Sequence[int]) -> PieceIndex:
+    """Return the placed index of a playlist that grows by so many segments at a time."""
+    segments, stored = recorder.segments, recorder.stored
+    count = batches[0]
+    index = assemble([ListedTrack("muxed", MediaPlaylist(segments[:count]))], stored)
+    known = [extents_of(run, scan) for (_, run), scan in zip(index.runs(), recorder.scans(index), strict=True)]
+    index, scans = split_at_restarts(index, known, recorder.measure(index))
+    growth = begun(index, scans, place_growing(index, scans, [recorder.begins]), [("a/index.m3u8", count)])
+    head, pages = pack_head(index), {page.first: page for page in pack_pages(index)}
+    for added in batches[1:]:
+        last = [pages[max(pages)]]
+        tail = continue_index(unpack_end(head, last), [segments[count : count + added]], stored)
+        measure = recorder.measure(tail)
+        tail, scans = split_at_restarts(tail, known_extents(growth, tail, measure), measure)
+        count += added
+        growth = grown(growth, tail, scans, [count], [True])
+        head, changed = pack_added(head, last, tail)
+        pages |= {page.first: page for page in changed}
+    return unpack(head, list(pages.values()))
+
+
+def firsts(index: PieceIndex) -> list[int]:
+    return [int(run.pieces[0].data.key[2:-3]) for _, run in index.runs()]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_all_restarts_are_found_and_live_pieces_lie_where_finished_ones_do(seed: int) -> None:
+    random = Random(seed)
+    count = random.choice((3, 40, 300))
+    restarts = sorted(random.sample(range(1, count), random.randint(1, min(count - 1, 20))))
+    recorder = Recorder(count, restarts, stated=random.choice((F(1), F(103, 100), F(9, 10), F(5, 4))))
+    index = finished(recorder)
+    assert firsts(index) == [0, *restarts]
+    pieces = [piece for _, run in index.runs() for piece in run.pieces]
+    assert [piece.start for piece in pieces] == [4_000_000 * number for number in range(count)]
+    batches = []
+    while sum(batches) < count:
+        batches.append(min(random.randint(1, 30), count - sum(batches)))
+    growing = live(recorder, batches)
+    assert firsts(growing) == firsts(index)
+    placed = [piece.start for _, run in growing.runs() for piece in run.pieces]
+    assert placed == pytest.approx([piece.start for piece in pieces], abs=1_000_000)  # hints of the stated durations
+    assert [(run.shift, run.clock) for _, run in growing.runs()] == [(run.shift, run.clock) for _, run in index.runs()]
+
+
+@pytest.mark.parametrize("restart", [1, 2, 100, 4320, 8639])
+def test_few_pieces_are_measured_to_find_a_restart(restart: int) -> None:
+    recorder = Recorder(8640, [restart])
+    assert firsts(finished(recorder)) == [0, restart]
+    assert recorder.measured < 100
+
+
+@pytest.mark.parametrize("stated", [F(1), F(103, 100), F(5, 2)])
+def test_wrong_durations_are_no_restarts(stated: Fraction) -> None:
+    recorder = Recorder(8640, stated=stated)
+    assert firsts(finished(recorder)) == [0]
+    assert recorder.measured < 20
+
+
+def test_pause_before_a_restart_is_that_of_its_date() -> None:
+    dates = {number: 1_795_867_200_000_000 + 4_000_000 * number for number in range(10)}
+    dates |= {number: date + 30_000_000 for number, date in dates.items() if number >= 6}
+    recorder = Recorder(10, [3, 6], dates=dates)
+    for index in (finished(recorder), live(recorder, [1, 1, 1, 1, 1, 2, 3]), live(recorder, [7, 3])):
+        assert [(gap.start, gap.end, gap.reason) for gap in index.gaps] == [(24_000_000, 54_000_000, "paused")]
+
+
+def test_short_segments_with_other_headers_are_not_laid_over_each_other() -> None:
+    segments = [Segment(ByteRange(f"a/{n}.m4s"), ByteRange(f"a/{n}.mp4"), F(2), 0, False) for n in range(3)]
+    stored = {each.key: StoredPiece("e", 100) for segment in segments for each in (segment.data, segment.init) if each}
+    index = assemble([ListedTrack("muxed", MediaPlaylist(segments))], stored)
+    extent = Extent(F(0), F(2), F(0), F(2), F(2))
+    assert place(index, [RunScan(extent, extent)] * 3, [F(0)]) == 6
+
+
+def test_tracks_whose_clocks_begin_anew_at_other_times_are_refused() -> None:
+    recorder = Recorder(20, [5, 9])
+    other = Recorder(20, [5])
+    tracks = [
+        ListedTrack("video", MediaPlaylist(recorder.segments)),
+        ListedTrack("audio", MediaPlaylist(other.segments)),
+    ]
+    index = assemble(tracks, recorder.stored)
+    whole = [{number: each.extent(number) for number in range(20)} for each in (recorder, other)]
+    index, _ = split_at_restarts(index, whole, lambda _: [])
+    with pytest.raises(PlaylistInvalid, match="begin anew"):
+        check_restarts(index)
+
+
+def test_too_many_restarts_are_refused() -> None:
+    with pytest.raises(TooManyPieces):
+        finished(Recorder(2100, range(1, 2100)))
+
+
+def test_too_many_pieces_are_not_measured() -> None:
+    """Timestamps advance by little more than half of what is stated, so that no piece is the one."""
+    count = 60_000
+    segments = [
+        Segment(ByteRange(f"a/{number}.ts"), None, F(23, 5) if number % 3 == 2 else F(4), 0, False)
+        for number in range(count)
+    ]
+    index = assemble([ListedTrack("muxed", MediaPlaylist(segments))], Recorder(count).stored)
+    asked: list[int] = []
+
+    def extent(number: int) -> Extent:
+        start = F(20_001, 10_000) * number
+        return Extent(start, start + 4, None, None)
+
+    def extents(places: Sequence[tuple[int, int]]) -> list[Extent]:
+        asked.extend(number for _, number in places)
+        return [extent(number) for _, number in places]
+
+    with pytest.raises(TooManyPieces, match="go back"):
+        split_at_restarts(index, [{0: extent(0), count - 1: extent(count - 1)}], extents)
+    assert len(asked) <= 6000
