@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from clipengine.api.http.json_cues import json_cues
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
-from clipengine.api.http.requests import GetTranscript, NoBody, NoQuery, PageQuery, SearchText, TranscriptCues
-from clipengine.api.http.validation import content_type, parse_json, read_bytes, validate_list
-from clipengine.clips.texts.cues import (
-    MAX_CUES,
-    MEDIA_TYPES,
-    WRITTEN_TYPES,
-    Cue,
-    TextFormat,
-    TimedWord,
-    check_cues,
-    clean_line,
-    clean_text,
-    format_cues,
-)
+from clipengine.api.http.requests import GetTranscript, NoBody, NoQuery, PageQuery, SearchText
+from clipengine.api.http.validation import content_type, read_bytes
+from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, TextFormat, format_cues
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
 from clipengine.errors import (
     InvalidRequest,
@@ -34,7 +24,6 @@ from clipengine.ledger.transcripts import SearchHit, Transcript
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 
 _FORMATS: dict[str, TextFormat] = {media_type: kind for kind, media_type in MEDIA_TYPES.items()}
-_TOKENS = 400_000  # of a transcript of 2 MiB: strings, brackets and commas, also of the times of its words
 
 
 async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
@@ -53,23 +42,6 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
         return json_response(TranscriptObject.of(made).to_object(), 201 if created else 200, location)
 
     return await call.in_session(work)
-
-
-def json_cues(body: bytes) -> list[Cue]:
-    """Return the cues of a transcript in JSON, sorted by time. Raises RequestError with a pointer to each fault."""
-    value = parse_json(body, members=MAX_CUES, tokens=_TOKENS)
-    return check_cues(
-        [
-            Cue(
-                each.start_ms,
-                each.end_ms,
-                clean_text(each.text),
-                clean_line(each.speaker or "") or None,
-                tuple(TimedWord(start, end, word) for start, end, text in each.words if (word := clean_line(text))),
-            )
-            for each in validate_list(TranscriptCues, value)
-        ]
-    )
 
 
 def get_transcript(call: Call[GetTranscript, NoBody]) -> Response:
