@@ -13,7 +13,7 @@ ClipEngineError
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
 │   │                       ClipNotComplete, RequestInProgress, TranscriptionEnded, TranscriptionOff,
 │   │                       TranscriptExists
-│   ├── SegmentsChanged, PreconditionMissing
+│   ├── SegmentsChanged, TranscriptChanged, PreconditionMissing
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
 ├── RecordingError          the recording causes the error (fault "recording")
 │   └── RecordingMissing, FetchFailed, FetchInterrupted, RecordingChanged, RecordingUnreadable, RecordingTruncated,
@@ -438,6 +438,13 @@ class SegmentsChanged(RequestError):
     status = 412
     title = "Segments changed"
     default_hint = "GET the list again, merge your changes, and send it with its ETag; `If-Match: *` replaces any list."
+
+
+class TranscriptChanged(RequestError):
+    code = "transcript_changed"
+    status = 412
+    title = "Transcript changed"
+    default_hint = "GET the transcript again, merge your changes, and send it with its ETag."
 
 
 class PreconditionMissing(RequestError):

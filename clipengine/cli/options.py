@@ -241,6 +241,14 @@ caption_style_option = click.option(
     help="How --subtitles burn draws the text: outline, box, or word, which marks the spoken one; each may be followed "
     "by ,size=0.06 ,height=0.2 (of the picture) ,colour=#ffc53d and ,speaker.",
 )
+
+
+def check_caption_style(style: CaptionStyle | None, *, burns: bool) -> None:
+    """Raise UsageError if a style is given for subtitles that are not burnt in."""
+    if style is not None and not burns:
+        raise click.UsageError("--caption-style needs --subtitles burn")
+
+
 data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(

@@ -24,17 +24,25 @@ class TranscriptCalls:
         self._api = api
 
     def put(
-        self, recording_id: str, language: str, source: str | Path | Sequence[Mapping[str, Any]]
+        self,
+        recording_id: str,
+        language: str,
+        source: str | Path | Sequence[Mapping[str, Any]],
+        *,
+        version: str | None = None,
     ) -> Steps[Transcript]:
         """Create or replace a transcript from a `.vtt`, `.srt` or `.json` file, or from a list of cues.
 
-        A cue has `start_seconds`, `end_seconds`, `text` and, if known, `speaker`.
+        A cue has `start_seconds`, `end_seconds`, `text` and, if known, `speaker`. With a `version`, only that one is
+        replaced: raises ApiError with the code `transcript_changed` if the stored transcript has another version.
         """
         path = _route(recording_id, language)
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
         if not isinstance(source, str | Path):
-            return Transcript.from_object((yield from self._api.send("PUT", path, json=[dict(cue) for cue in source])))
+            cues = [dict(cue) for cue in source]
+            return Transcript.from_object((yield from self._api.send("PUT", path, headers=headers, json=cues)))
         source = Path(source)
-        headers = {"Content-Type": MEDIA_TYPES[format_of(source)], "Content-Length": str(source.stat().st_size)}
+        headers |= {"Content-Type": MEDIA_TYPES[format_of(source)], "Content-Length": str(source.stat().st_size)}
         answer = yield from self._api.send("PUT", path, headers=headers, content=read_chunks(source, None))
         return Transcript.from_object(answer)
 

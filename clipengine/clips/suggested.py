@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from typing_extensions import TypedDict
+
 from clipengine.clips.snap_moments import separates
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.words import indexed_words
@@ -38,22 +40,19 @@ _OF_KEYWORD, _OF_LENGTH, _OF_END = 0.2, 0.2, 0.1
 _UNANSWERED = 0.35  # of a question after which no other speaker is known to speak
 
 
-@dataclass(frozen=True)
-class Suggestion:
-    """A range and the reason for it. `about` is the keyword, the title of the chapter or the speaker.
-
-    `text` is how the range begins, and `score` is from 0 to 1.
-    """
+class SuggestionObject(TypedDict):
+    """A range of 15 to 90 s that may be worth a clip. It begins and ends with a sentence."""
 
     start_seconds: float
     end_seconds: float
     reason: Reason
+    """Why it begins there: a question, a keyword of the settings, a chapter, or another speaker."""
     about: str | None
+    """The keyword, the title of the chapter or the speaker; null for a question and for a chapter without a title."""
     text: str
+    """The sentence with which it begins, at most 300 characters of it."""
     score: float
-
-    def overlaps(self, other: Suggestion) -> bool:
-        return self.start_seconds < other.end_seconds and other.start_seconds < self.end_seconds
+    """From 0 to 1; for the order of the suggestions of one recording."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +98,23 @@ def suggest(
     chapters: Sequence[ChapterFacts] = (),
     keywords: Iterable[str] = (),
     limit: int = MAX_SUGGESTIONS,
-) -> list[Suggestion]:
+) -> list[SuggestionObject]:
     """Return the best ranges, the best one first, and the earlier one of two that are equal.
 
     `cues` are sorted by time.
     """
     sections = _sections(_sentences(cues, duration_ms, keywords), chapters)
     found = [best for section in sections for opening in _openings(section) if (best := _best(section, opening))]
-    found.sort(key=lambda each: (-each.score, each.start_seconds))
-    chosen: list[Suggestion] = []
+    found.sort(key=lambda each: (-each["score"], each["start_seconds"]))
+    chosen: list[SuggestionObject] = []
     for each in found:
-        if len(chosen) < limit and not any(map(each.overlaps, chosen)):
+        if len(chosen) < limit and not any(_overlap(each, other) for other in chosen):
             chosen.append(each)
     return chosen
+
+
+def _overlap(one: SuggestionObject, other: SuggestionObject) -> bool:
+    return one["start_seconds"] < other["end_seconds"] and other["start_seconds"] < one["end_seconds"]
 
 
 def check_keyword(keyword: str) -> str:
@@ -176,16 +179,21 @@ def _openings(section: _Section) -> Iterator[_Opening]:
             yield _Opening(number, "speaker", sentence.speaker, _OF_REASON["speaker"])
 
 
-def _best(section: _Section, opening: _Opening) -> Suggestion | None:
+def _best(section: _Section, opening: _Opening) -> SuggestionObject | None:
     """Return the best range with this opening, the shorter one of two that are equal, or None if it has none."""
     first = section.sentences[opening.first]
     found = max(_ends(section, opening), key=lambda each: (each[1], -each[0]), default=None)
     if found is None:
         return None
     end_ms, score = found
-    return Suggestion(
-        first.start_ms / 1000, end_ms / 1000, opening.reason, opening.about, _shortened(first.text), score
-    )
+    return {
+        "start_seconds": first.start_ms / 1000,
+        "end_seconds": end_ms / 1000,
+        "reason": opening.reason,
+        "about": opening.about,
+        "text": _shortened(first.text),
+        "score": score,
+    }
 
 
 def _ends(section: _Section, opening: _Opening) -> Iterator[tuple[int, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,10 @@ class Transcript:
     created_at: int
     etag: str | None = None  # of the sidecar
 
+    @property
+    def version(self) -> str:
+        return self.transcript_id
+
 
 @dataclass(frozen=True)
 class SearchHit:
@@ -59,12 +63,13 @@ class Transcripts:
         source: Source = "upload",
         etag: str | None = None,
         transcript_id: str | None = None,
+        check: Callable[[Transcript | None], None] = lambda stored: None,
     ) -> tuple[Transcript, bool]:
         """Create or replace the transcript in this language, and return it with True if it is new.
 
         One of a better source, such as an upload, is not replaced, but returned. `transcript_id` is the id of the new
-        one, if it has one already. Raises RecordingNotFound, and InvalidRequest if the recording has too many
-        transcripts.
+        one, if it has one already. `check` raises if the stored one, or None, must not be replaced. Raises
+        RecordingNotFound, and InvalidRequest if the recording has too many transcripts.
         """
         made = Transcript(transcript_id or new_id("trn"), recording_id, language, source, len(cues), now_ms(), etag)
         rows = [
@@ -80,9 +85,10 @@ class Transcripts:
             if self._database.by_key(RecordingRow, recording_id, lock=True) is None:
                 raise RecordingNotFound.of(recording_id)
             others = self._database.rows(_of(recording_id))
-            for row in others:
-                if row["language"] == language and _RANK[row["source"]] > _RANK[source]:
-                    return _transcript(row), False
+            stored = next((_transcript(row) for row in others if row["language"] == language), None)
+            check(stored)
+            if stored is not None and _RANK[stored.source] > _RANK[source]:
+                return stored, False
             replaced = self._database.change(
                 TranscriptRow.delete().where(
                     TranscriptRow.recording_id == recording_id, TranscriptRow.language == language

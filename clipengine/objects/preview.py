@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, RootModel
 from typing_extensions import TypedDict
 
-from clipengine.clips.suggested import Reason
+from clipengine.clips.suggested import SuggestionObject
 from clipengine.objects.base import ApiObject
 
 
@@ -36,21 +36,6 @@ class NextMomentObject(ApiObject):
     """The moment, or the end of the search."""
     more: bool
     """The recording goes on there: a search from `searched_to_seconds` may find more."""
-
-
-class SuggestionObject(TypedDict):
-    """A range of 15 to 90 s that may be worth a clip. It begins and ends with a sentence."""
-
-    start_seconds: float
-    end_seconds: float
-    reason: Reason
-    """Why it begins there: a question, a keyword of the settings, a chapter, or another speaker."""
-    about: str | None
-    """The keyword, the title of the chapter or the speaker; null for a question and for a chapter without a title."""
-    text: str
-    """The sentence with which it begins, at most 300 characters of it."""
-    score: float
-    """From 0 to 1; for the order of the suggestions of one recording."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class TranscriptObject(ApiObject):
     """Where it comes from."""
     cues: int = 0
     """Number of cues."""
+    version: str = ""
+    """One that replaces it has another version, which is the `ETag` of the transcript in quotes."""
     created_at: Time = ""
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from clipengine.client import ApiError, Client
 from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 from clipengine.recordings.facts import ChapterFacts
 from clipengine.settings import Suggestions
-from tests.support.api import FACTS, RecordedEngine
+from tests.support.api import FACTS, ApiServer, RecordedEngine
 
 CUES = [
     {"start_seconds": 5.0, "end_seconds": 7.5, "text": "The annual budget & more"},
@@ -135,6 +137,43 @@ def test_invalid_transcript_is_rejected_with_its_place(
     if pointer is not None:
         assert answer.json()["errors"][0]["pointer"] == pointer
     assert http.get(url).json()["data"] == []
+
+
+def test_transcript_that_was_replaced_meanwhile_is_kept(http: httpx.Client, url: str) -> None:
+    def store(text: str, if_match: str | None = None) -> httpx.Response:
+        headers = {} if if_match is None else {"If-Match": if_match}
+        return http.put(f"{url}/en", json=[CUES[0] | {"text": text}], headers=headers)
+
+    assert store("none is stored", "*").json()["code"] == "transcript_changed"
+    first = store("first")
+    etag = first.headers["etag"]
+    assert etag == f'"{first.json()["version"]}"' == http.get(f"{url}/en?format=srt").headers["etag"]
+    assert [each["version"] for each in http.get(url).json()["data"]] == [first.json()["version"]]
+    second = store("second", etag)
+    assert (second.status_code, second.headers["etag"]) == (200, http.get(f"{url}/en").headers["etag"])
+    assert second.headers["etag"] != etag
+    for stale in (etag, '""', f"{etag}, {etag}", etag.strip('"')):
+        answer = store("stale", stale)
+        assert (answer.status_code, answer.json()["code"]) == (412, "transcript_changed")
+    too_long = store("long", second.headers["etag"].ljust(201, ","))
+    assert (too_long.status_code, too_long.json()["errors"][0]["header"]) == (422, "If-Match")
+    assert [each["text"] for each in http.get(f"{url}/en?format=json").json()] == ["second"]
+    for current in (f"{etag}, W/{second.headers['etag']}", "*", None):
+        assert store("third", current).status_code == 200
+    assert [each["text"] for each in http.get(f"{url}/en?format=json").json()] == ["third"]
+
+
+def test_client_replaces_the_version_that_it_names(server: ApiServer, recording: Recording, tmp_path: Path) -> None:
+    file = tmp_path / "talk.vtt"
+    file.write_text(VTT)
+    with Client(server.url, server.key) as client:
+        first = client.transcripts.put(recording.recording_id, "en", CUES)
+        second = client.transcripts.put(recording.recording_id, "en", file, version=first.version)
+        for source in (file, CUES):
+            with pytest.raises(ApiError, match=second.version) as caught:
+                client.transcripts.put(recording.recording_id, "en", source, version=first.version)
+            assert caught.value.code == "transcript_changed"
+        assert [each.version for each in client.transcripts.list(recording.recording_id).data] == [second.version]
 
 
 def test_invalid_languages_and_unknown_recordings_are_rejected(http: httpx.Client, url: str) -> None:

@@ -15,6 +15,7 @@ from tests.films.catalogue import Shelf
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import pointers, post, refused
 from tests.support.moments_film import make_moments_film
+from tests.support.speech import write_wav
 
 __all__ = ["shelf"]  # a fixture
 BODY = {"label": "short", "start_seconds": 0.3, "end_seconds": 11.5}
@@ -85,6 +86,15 @@ def test_plan_lists_what_is_left_out_and_has_the_length_of_the_rest(http: httpx.
     assert (plan["actual_start_seconds"], plan["actual_end_seconds"]) == (0.28, 11.5)
     assert plan["estimated_bytes"] < whole["estimated_bytes"]
     assert whole["removed"] == []
+
+
+def test_plan_of_a_recording_without_video_has_no_frames(
+    http: httpx.Client, engine: RecordedEngine, tmp_path: Path
+) -> None:
+    talk = registered(engine, write_wav(tmp_path / "talk.wav", 12, silences=[(2, 3), (7, 9.5)]), key="talk.wav")
+    plan = _plan(http, talk, without=["silence"]).json()
+    assert [(round(start, 1), round(end, 1)) for _, start, end in _removed(plan)] == [(2.1, 2.9), (7.1, 9.4)]
+    assert (plan["frames"], round(plan["duration_seconds"], 1)) == (0, 8.1)
 
 
 def test_plan_of_smart_render_says_that_all_is_encoded(http: httpx.Client, film: Recording) -> None:

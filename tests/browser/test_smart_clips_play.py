@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 
+import av
+import numpy as np
 import pytest
 
 from clipengine.clips.options.profiles import Profile
@@ -13,6 +16,7 @@ from tests.films.catalogue import Shelf
 from tests.films.cutting import SMART, Clip, cut, cut_file
 from tests.films.film import Film
 from tests.films.judge import expectations
+from tests.support import mutated
 from tests.support.player import Stage
 
 pytestmark = pytest.mark.exhaustive
@@ -61,6 +65,38 @@ def test_random_seeks_in_segments_paint_the_right_frames(
     start, end = Fraction("1.007"), Fraction("5.02")
     clip = cut_file(film.path, start, end, stage.folder / "clip.mp4", threads=16)
     _seek(stage, film, clip, (start, end), [0, 6, 7, 8, 13, 14, -1])
+
+
+def _scaled(number: int, data: bytes) -> bytes:
+    """Let the keyframe of a middle GOP of VP8 ask for scaling, which is not copied."""
+    return data[:7] + bytes([data[7] | 0x40]) + data[8:] if number == 3 * mutated.GOP else data
+
+
+@pytest.mark.parametrize(
+    ("codec", "params", "change", "profile"),
+    [
+        ("libx264", mutated.X264, mutated.reconnected("libx264", mutated.X264, at=[3]), SMART),
+        ("libx264", mutated.X264_REORDERED, mutated.reconnected("libx264", mutated.X264_REORDERED, at=[3]), SMART),
+        ("libvpx", "", _scaled, PROFILES["webm_live_vp8_keyframes"]),
+    ],
+    ids=["h264", "reordered", "vp8"],
+)
+def test_frames_around_a_gop_that_was_encoded_are_painted(
+    stage: Stage, tmp_path: Path, codec: str, params: str, change: mutated.Change, profile: Profile
+) -> None:
+    path = mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv", change)
+    clip = cut_file(path, Fraction(13, 25), Fraction(163, 25), stage.folder / f"clip.{profile.container}", profile)
+    assert any("s to 3.48 s, it was encoded" in each for each in clip.made.warnings), clip.made.warnings
+    with av.open(str(clip.path)) as container:
+        frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+    stage.player.load(clip.path.name)
+    last = len(frames) - 1
+    for place in (0, 11, 12, 13, 36, 37, 60, 61, 62, 63, 74, 85, 86, 87, 88, 111, 112, last - 1, last):
+        pixels = stage.player.paint((place + 0.5) / mutated.FPS).pixels
+        differences = [float(np.abs(frame - pixels).mean()) for frame in frames]
+        others = min(differences[:place] + differences[place + 1 :])
+        assert differences[place] < others / 2, (place, differences[place], others)
+    assert stage.player.play(2.2, seconds=1.6) >= 3.8
 
 
 def _seek(stage: Stage, film: Film, clip: Clip, span: tuple[Fraction, Fraction], places: list[int]) -> None:

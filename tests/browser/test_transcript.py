@@ -48,10 +48,9 @@ def test_sentence_is_edited_and_the_transcript_downloaded(browser: Any, server: 
         {"start_seconds": 1.4, "end_seconds": 2.2, "text": "Kept", "words": [[1.4, 2.2, "Kept"]]},
     ]
     client.transcripts.put(recording.recording_id, "en", cues)
-    with studio(browser, server, recording) as page:
-        page.get_by_text("Good mourning.").wait_for()
-        page.keyboard.press("t")
-        page.keyboard.press("F2")
+    with studio(browser, server, recording, expected="412") as page:
+        page.locator(".cues p", has_text="Good mourning.").dblclick()
+        page.get_by_role("button", name="Edit this sentence").click()
         field = page.get_by_role("textbox", name="Text of the sentence")
         field.fill("Good morning.")
         field.press("Enter")
@@ -60,9 +59,27 @@ def test_sentence_is_edited_and_the_transcript_downloaded(browser: Any, server: 
             page.get_by_role("link", name="Download VTT").click()
         assert "Good morning." in Path(download.value.path()).read_text()
         assert download.value.suggested_filename == "transcript.en.vtt"
+
+        def edit_the_other(route: Any) -> None:
+            """Let another person store a change between the page's GET and its PUT."""
+            answer = route.fetch()
+            changed = [
+                {**cue, "text": text, "words": []}
+                for cue, text in zip(cues, ["Good morning.", "Kept too"], strict=True)
+            ]
+            client.transcripts.put(recording.recording_id, "en", changed)
+            route.fulfill(response=answer)
+
+        page.route("**/transcripts/en?format=json", edit_the_other, times=1)
+        page.keyboard.press("t")
+        page.keyboard.press("F2")
+        field.fill("Good morning!")
+        field.press("Enter")
+        page.locator(".cues p", has_text="Good morning!").wait_for()
+        edited = client.transcripts.get(recording.recording_id, "en")
+        assert [each.text for each in edited] == ["Good morning!", "Kept too"]
         client.transcripts.put(recording.recording_id, "en", [cues[0]])  # by somebody else
-        page.locator(".cues p", has_text="Kept").dblclick()
-        page.get_by_role("button", name="Edit this sentence").click()
+        page.locator(".cues button.time").nth(1).press("F2")
         field.fill("Lost")
         field.press("Enter")
         page.get_by_text("The transcript was changed meanwhile").wait_for()

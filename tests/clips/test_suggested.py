@@ -16,7 +16,7 @@ from clipengine.clips.suggested import (
     MAX_SUGGESTIONS,
     MAX_TEXT_CHARACTERS,
     MIN_SECONDS,
-    Suggestion,
+    SuggestionObject,
     suggest,
 )
 from clipengine.clips.texts.cues import MAX_CUES, Cue
@@ -33,8 +33,8 @@ def said(*texts: str, start: int = 0, each: int = 10, pause_ms: int = 0, speaker
     return [Cue(at, at + 1000 * each, text, speaker) for at, text in zip(starts, texts, strict=True)]
 
 
-def ranges(found: list[Suggestion]) -> list[tuple[float, float, str, str | None]]:
-    return [(each.start_seconds, each.end_seconds, each.reason, each.about) for each in found]
+def ranges(found: list[SuggestionObject]) -> list[tuple[float, float, str, str | None]]:
+    return [(each["start_seconds"], each["end_seconds"], each["reason"], each["about"]) for each in found]
 
 
 def test_question_and_its_answer_are_found() -> None:
@@ -43,10 +43,10 @@ def test_question_and_its_answer_are_found() -> None:
     answer = said("Less than the old one.", "It is smaller.", "And it is out of town.", start=30, speaker="Ben")
     (found,) = suggest([*before, *asked, *answer, *after], duration_ms=HOUR_MS)
     assert ranges([found]) == [(20, 60, "question", None)]
-    assert (found.text, found.score) == (QUESTION, 0.8)
+    assert (found["text"], found["score"]) == (QUESTION, 0.8)
     # Nobody is known to answer, so the same range counts less.
     (unknown,) = suggest([Cue(cue.start_ms, cue.end_ms, cue.text) for cue in [*asked, *answer]], duration_ms=HOUR_MS)
-    assert (*ranges([unknown]), unknown.score) == ((20, 60, "question", None), 0.65)
+    assert (*ranges([unknown]), unknown["score"]) == ((20, 60, "question", None), 0.65)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_question_and_its_answer_are_found() -> None:
 )
 def test_sentences_that_ask_are_told_apart(text: str, asks: bool) -> None:
     found = suggest(said(text, "It depends.", "Indeed."), duration_ms=HOUR_MS)
-    assert [each.reason for each in found] == ["question"] * asks
+    assert [each["reason"] for each in found] == ["question"] * asks
 
 
 def test_turn_of_another_speaker_is_found() -> None:
@@ -94,8 +94,8 @@ def test_keyword_is_found_in_any_case_and_raises_the_score() -> None:
     assert ranges(later) == [(16, 48, "keyword", "next step*")]
     asked = said(QUESTION, "It is the budget that counts.", "Yes.")
     plain, raised = (suggest(asked, duration_ms=HOUR_MS, keywords=each)[0] for each in ((), ("budget",)))
-    assert (plain.reason, raised.reason) == ("question", "question")
-    assert raised.score == pytest.approx(plain.score + 0.2)
+    assert (plain["reason"], raised["reason"]) == ("question", "question")
+    assert raised["score"] == pytest.approx(plain["score"] + 0.2)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_keyword_is_found_in_any_case_and_raises_the_score() -> None:
 )
 def test_range_has_a_length_within_the_limits(each: int, count: int, expected: list[tuple[int, int]]) -> None:
     found = suggest(said(QUESTION, *["We see."] * (count - 1), each=each), duration_ms=HOUR_MS)
-    assert [(one.start_seconds, one.end_seconds) for one in found] == expected
+    assert [(one["start_seconds"], one["end_seconds"]) for one in found] == expected
 
 
 def test_range_does_not_extend_over_a_long_pause_or_the_end_of_the_recording() -> None:
@@ -116,7 +116,7 @@ def test_range_does_not_extend_over_a_long_pause_or_the_end_of_the_recording() -
 
 def test_silence_in_a_range_lowers_its_score() -> None:
     full, paused = (suggest(said(QUESTION, "So.", "Yes.", pause_ms=ms), duration_ms=HOUR_MS)[0] for ms in (0, 4000))
-    assert paused.score < full.score
+    assert paused["score"] < full["score"]
 
 
 def test_best_ranges_come_first_without_overlaps_and_at_most_so_many() -> None:
@@ -124,23 +124,23 @@ def test_best_ranges_come_first_without_overlaps_and_at_most_so_many() -> None:
     cues = [cue for text, cue in zip(texts, said(*texts, each=6), strict=True)]
     found = suggest(cues, duration_ms=HOUR_MS, keywords=["answer"])
     assert len(found) == MAX_SUGGESTIONS
-    assert found == sorted(found, key=lambda each: (-each.score, each.start_seconds))
-    by_time = sorted(found, key=lambda each: each.start_seconds)
-    assert all(one.end_seconds <= other.start_seconds for one, other in pairwise(by_time))
-    assert all(MIN_SECONDS <= each.end_seconds - each.start_seconds <= MAX_SECONDS for each in found)
+    assert found == sorted(found, key=lambda each: (-each["score"], each["start_seconds"]))
+    by_time = sorted(found, key=lambda each: each["start_seconds"])
+    assert all(one["end_seconds"] <= other["start_seconds"] for one, other in pairwise(by_time))
+    assert all(MIN_SECONDS <= each["end_seconds"] - each["start_seconds"] <= MAX_SECONDS for each in found)
     assert suggest(cues, duration_ms=HOUR_MS, keywords=["answer"], limit=3) == found[:3]
 
 
 def test_sentence_of_several_cues_is_not_cut() -> None:
     cues = [Cue(0, 8000, "What does the new"), Cue(8000, 16_000, "office cost us?"), Cue(16_000, 30_000, "Much\nless.")]
     (found,) = suggest(cues, duration_ms=HOUR_MS)
-    assert (found.start_seconds, found.end_seconds, found.text) == (0, 30, QUESTION)
+    assert (found["start_seconds"], found["end_seconds"], found["text"]) == (0, 30, QUESTION)
 
 
 def test_text_is_shortened_between_words() -> None:
     (found,) = suggest(said("So what is " * 100 + "it?", "Well."), duration_ms=HOUR_MS)
-    assert len(found.text) <= MAX_TEXT_CHARACTERS
-    assert found.text.endswith("is…") or found.text.endswith("what…") or found.text.endswith("So…")
+    assert len(found["text"]) <= MAX_TEXT_CHARACTERS
+    assert found["text"].endswith("is…") or found["text"].endswith("what…") or found["text"].endswith("So…")
 
 
 def test_largest_transcript_is_read_in_seconds() -> None:

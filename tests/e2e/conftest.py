@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from clipengine.client import Client
 from scripts.sample import make_sample
 from tests.support.hosts import hosts  # noqa: F401 - fixture
+from tests.support.moments_film import make_moments_film
 from tests.support.outage import Outage
 from tests.support.s3 import S3Server, faulty_s3  # noqa: F401 - fixture
 from tests.support.s3_faults import FaultyS3
+from tests.support.server import RunningServer, running_server
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +23,24 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("film") / "meeting.mp4"
     make_sample(path, seconds=12)
     return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: RunningServer) -> Client:
+    return server.client()
+
+
+@pytest.fixture(scope="module")
+def moments_id(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the id of a film with keyframes, changes of scene and silences at known times."""
+    film = make_moments_film(tmp_path_factory.mktemp("film") / "film.mp4")
+    return client.recordings.wait(client.recordings.upload(film).recording_id, timeout=300).recording_id
 
 
 @pytest.fixture

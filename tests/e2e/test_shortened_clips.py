@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from clipengine.client import Client
 from clipengine.timecode import exact
 from tests.films.reader import read_clip
 from tests.films.sound import locate
-from tests.support.moments_film import FPS, RATE, make_moments_film
-from tests.support.server import RunningServer, running_server
+from tests.support.moments_film import FPS, RATE
+from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.exhaustive
 
@@ -25,24 +24,9 @@ RANGE = {"start_seconds": 0.2, "end_seconds": 11.0}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("server") / "data") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: RunningServer) -> Client:
-    return server.client()
-
-
-@pytest.fixture(scope="module")
-def recording_id(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
-    film = make_moments_film(tmp_path_factory.mktemp("film") / "film.mp4")
-    recording = client.recordings.wait(client.recordings.upload(film).recording_id, timeout=300)
-    transcript = film.with_suffix(".json")
-    transcript.write_text(json.dumps(CUES))
-    client.transcripts.put(recording.recording_id, "en", transcript)
-    return recording.recording_id
+def recording_id(client: Client, moments_id: str) -> str:
+    client.transcripts.put(moments_id, "en", CUES)
+    return moments_id
 
 
 @pytest.mark.parametrize(

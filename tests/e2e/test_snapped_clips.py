@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +10,22 @@ import pytest
 
 from clipengine.client import Client
 from tests.films.reader import read_clip
-from tests.support.moments_film import FPS, make_moments_film
-from tests.support.server import RunningServer, running_server
+from tests.support.moments_film import FPS
+from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.exhaustive
 
-VTT = b"""WEBVTT
-
-00:00.500 --> 00:02.000
-Not this one.
-
-00:03.400 --> 00:05.000
-But this one,
-
-00:05.000 --> 00:06.800
-in two cues.
-"""
+CUES = [
+    {"start_seconds": 0.5, "end_seconds": 2.0, "text": "Not this one."},
+    {"start_seconds": 3.4, "end_seconds": 5.0, "text": "But this one,"},
+    {"start_seconds": 5.0, "end_seconds": 6.8, "text": "in two cues."},
+]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("server") / "data") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: RunningServer) -> Client:
-    return server.client()
-
-
-@pytest.fixture(scope="module")
-def recording_id(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
-    film = make_moments_film(tmp_path_factory.mktemp("film") / "film.mp4")
-    recording = client.recordings.wait(client.recordings.upload(film).recording_id, timeout=300)
-    transcript = film.with_suffix(".vtt")
-    transcript.write_bytes(VTT)
-    client.transcripts.put(recording.recording_id, "en", transcript)
-    return recording.recording_id
+def recording_id(client: Client, moments_id: str) -> str:
+    client.transcripts.put(moments_id, "en", CUES)
+    return moments_id
 
 
 @pytest.mark.parametrize(

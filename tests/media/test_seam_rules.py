@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import av
@@ -19,15 +21,18 @@ from clipengine.media.bitstream.bits import BitReader, BitstreamError
 from clipengine.media.bitstream.h264_slices import NewHeader, rewrite_slice, unit_type
 from clipengine.media.bitstream.h264_stream import H264Rewriter, H264Stream
 from clipengine.media.bitstream.hevc_slices import rewrite_slice as rewrite_hevc_slice
-from clipengine.media.bitstream.hevc_stream import HevcStream
+from clipengine.media.bitstream.hevc_stream import HevcRewriter, HevcStream
 from clipengine.media.bitstream.lasting_messages import lasting_messages
 from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths, unescape
 from clipengine.media.bitstream.vp8_frames import read_vp8_packet
 from clipengine.media.bitstream.vpx_stream import VpxStream
+from clipengine.media.input.events import VideoPacketEvent
 from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import DescriptorSource, MediaReader
 from clipengine.media.output.spliced_track import SplicedTrack
+from clipengine.media.output.spliced_video import SplicedPacket, SplicedVideo
+from clipengine.media.output.writer import ClipWriter
 from clipengine.media.probe import probe
 from tests.films.catalogue import Shelf
 from tests.films.cutting import SMART, Clip, cut_file
@@ -370,6 +375,127 @@ def test_clip_that_shows_other_pictures_at_a_seam_is_rejected(
     clip = cut(mutated.write(mutated.encoded("libx264", mutated.X264), tmp_path / "film.mkv"))
     assert "copied frames and those at the cuts did not decode together" in reason_of(clip)
     assert clip.made.render == "encode"
+
+
+def _other_hevc_sets(patch: pytest.MonkeyPatch) -> None:
+    made, sets_of = HevcRewriter.__init__, hevc.read_parameter_sets
+    [other] = sets_of(mutated.extradata_of(mutated.encoded("libx265", mutated.X265 + ":cbqpoffs=12"))).pps
+
+    def fail(self: HevcRewriter, stream: HevcStream, encoder_extradata: bytes) -> None:
+        made(self, stream, encoder_extradata)
+        sets = sets_of(self.extradata)
+        self.extradata = hevc.write_hvcc(stream.sps, sets.vps, sets.sps, (other, *sets.pps[1:]))
+
+    patch.setattr(HevcRewriter, "__init__", fail)
+
+
+def _unstated_reordering(patch: pytest.MonkeyPatch) -> None:
+    made = H264Rewriter.__init__
+
+    def fail(self: H264Rewriter, stream: H264Stream, encoder_extradata: bytes) -> None:
+        made(self, stream, encoder_extradata)
+        sets = h264.read_parameter_sets(self.extradata)
+        unit = _without_vui(sets.sps[0])
+        self.extradata = h264.write_avcc(h264.parse_sps(unit), (unit,), sets.pps)
+
+    patch.setattr(H264Rewriter, "__init__", fail)
+
+
+def _other_encoded_frames(patch: pytest.MonkeyPatch) -> None:
+    """Write the second frame of an encoder again and again, with the right numbers."""
+    rewritten, second = H264Rewriter.rewritten, [b""]
+
+    def fail(self: H264Rewriter, packet: bytes, *, number: int, keyframe_id: int) -> bytes:
+        second[0] = packet if number == 1 else second[0]
+        return rewritten(self, second[0] if number else packet, number=number, keyframe_id=keyframe_id)
+
+    patch.setattr(H264Rewriter, "rewritten", fail)
+
+
+def _without_packet(missing: int) -> Callable[[pytest.MonkeyPatch], None]:
+    """Leave out a packet of the video after it was given to the verifier."""
+
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        numbers = count()
+
+        def fail(self: ClipWriter, packets: Iterable[SplicedPacket]) -> None:
+            for packet, checksum, original in packets:
+                assert self._verifier is not None
+                self._verifier.add_spliced(packet, checksum=checksum, original=original)
+                if next(numbers) != missing:
+                    self._container.mux_one(packet)
+
+        patch.setattr(ClipWriter, "_mux_spliced", fail)
+
+    return apply
+
+
+def _other_copied_packets(change: Callable[[int, list[bytes]], bytes]) -> Callable[[pytest.MonkeyPatch], None]:
+    """Write other data of copied packets than the recording's."""
+
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        copy, numbers = SplicedVideo.copy, count(mutated.GOP)
+        packets = mutated.packets_of(mutated.encoded("libx264", mutated.X264))
+
+        def fail(self: SplicedVideo, event: VideoPacketEvent) -> Iterator[SplicedPacket]:
+            return copy(self, replace(event, data=change(next(numbers), packets)))
+
+        patch.setattr(SplicedVideo, "copy", fail)
+
+    return apply
+
+
+def _flipped(number: int, packets: list[bytes]) -> bytes:
+    data = packets[number]
+    return data[:-9] + bytes([data[-9] ^ 0x5A]) + data[-8:] if number == 84 else data
+
+
+def _swapped(number: int, packets: list[bytes]) -> bytes:
+    return packets[{84: 85, 85: 84}.get(number, number)]
+
+
+_MATROSKA = Profile(render="smart", container="mkv")  # which does not state the reordering, unlike MP4
+_VP9 = Profile(render="smart", container="webm", video="vp9", audio="opus")
+
+
+@pytest.mark.parametrize(
+    ("codec", "params", "profile", "fault"),
+    [
+        ("libx264", mutated.X264, SMART, _other_encoded_frames),
+        ("libx264", mutated.X264, SMART, _other_copied_packets(_flipped)),
+        ("libx265", mutated.X265, HEVC, _other_hevc_sets),
+        ("libx264", mutated.X264_REORDERED, _MATROSKA, _unstated_reordering),
+        ("libx264", mutated.X264, SMART, _other_copied_packets(_swapped)),
+        ("libx264", mutated.X264, SMART, _without_packet(84)),
+        ("libvpx-vp9", "", _VP9, _without_packet(3)),
+    ],
+    ids=["encoded frames", "copied bytes", "hevc sets", "reordering", "swapped", "left out", "vp9 left out"],
+)
+@pytest.mark.typical(2)
+def test_clip_with_a_fault_of_the_engine_is_rejected(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    codec: str,
+    params: str,
+    profile: Profile,
+    fault: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    path = mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv")
+    fault(monkeypatch)
+    clip = cut_file(path, _START, _END, tmp_path / f"clip.{profile.container}", profile)
+    assert "copied frames and those at the cuts did not decode together" in reason_of(clip)
+    assert clip.made.render == "encode"
+
+
+@pytest.mark.exhaustive
+def test_first_copied_picture_may_keep_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its leading pictures are left out anyway, so that decoders show the same if it is not made a BLA picture."""
+    monkeypatch.setattr("clipengine.media.bitstream.hevc_stream.without_leading", lambda unit: unit)
+    path = mutated.write(mutated.encoded("libx265", mutated.X265_REORDERED), tmp_path / "film.mkv")
+    clip = cut(path, HEVC)
+    first = mutated.GOP + round((1 - clip.made.actual_start - clip.made.encoded_seconds) * mutated.FPS)
+    assert (clip.made.render, reason_of(clip)) == ("smart", "")
+    assert _pictures(clip, path, [(first, 150)])[1] == []
 
 
 def test_few_packets_of_a_long_copy_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

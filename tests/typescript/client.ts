@@ -134,6 +134,11 @@ async function errors(recordingId: string) {
   const missing = await rejected(client.waitForClip("clip_x"), ApiError);
   assert.equal(missing.code, "clip_not_found");
   assert.equal((await rejected(new Client({ baseUrl }).GET("/v1/clips"), ApiError)).status, 401);
+  const stale = client.PUT("/v1/recordings/{recording_id}/transcripts/{language}", {
+    params: { path: { recording_id: recordingId, language: "en" }, header: { "If-Match": '"trn_replaced"' } },
+    body: [{ start_seconds: 1, end_seconds: 2, text: "Good morning." }],
+  });
+  assert.equal((await rejected(stale, ApiError)).code, "transcript_changed");
   const closed = await serve(() => {});
   closed.close();
   const nowhere = new Client({ baseUrl: closed.url, retries: 0 });

@@ -1,12 +1,17 @@
-"""Range and If-None-Match headers (RFC 9110, sections 13 and 14)."""
+"""Range, If-Match and If-None-Match headers (RFC 9110, sections 13 and 14)."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from starlette.requests import Request
+
+from clipengine.api.http.validation import invalid_header
 from clipengine.errors import RangeNotSatisfiable
 
 _ONE = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*\Z", re.ASCII | re.IGNORECASE)
+MAX_IF_MATCH = 200  # characters
 _MOST_DIGITS = 19  # of a number that is read; a longer one is past the end of any object
 
 
@@ -41,7 +46,20 @@ def _number(digits: str) -> int:
     return int(digits or "0") if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
-def matches(if_none_match: str | None, etag: str) -> bool:
-    """Return True if a client that sent this If-None-Match has the representation with this ETag."""
-    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+def if_match(request: Request) -> str | None:
+    """Return the If-Match of a request. Raises RequestError if it is too long."""
+    given = request.headers.get("if-match")
+    if given is not None and len(given) > MAX_IF_MATCH:
+        raise invalid_header("If-Match", f"has more than {MAX_IF_MATCH} characters")
+    return given
+
+
+def matches(tags_of_client: str | None, etag: str) -> bool:
+    """Return True if this ETag is among those of an If-Match or If-None-Match."""
+    tags = [tag.strip().removeprefix("W/") for tag in (tags_of_client or "").split(",")]
     return "*" in tags or etag in tags
+
+
+def if_match_schema(description: str, example: str) -> dict[str, Any]:
+    """Return the schema of an If-Match for the API's description."""
+    return {"type": "string", "maxLength": MAX_IF_MATCH, "description": description, "examples": [f'"{example}"']}

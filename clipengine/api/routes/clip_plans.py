@@ -210,11 +210,14 @@ def _without_removed(plan: dict[str, Any], part: PlannedPart, profile: Profile) 
     """Return the plan of a part, made for all of it, without what is removed of it."""
     removed, tempo = part.removed.seconds, profile.output.tempo
     kept = 1 - float(removed) / max(plan["actual_end_seconds"] - plan["actual_start_seconds"], 1e-6)
-    rate = mean_rate(part.facts) if profile.fps is None else Fraction(str(profile.fps)) / tempo
+    frames = plan["frames"]
+    if frames:
+        rate = mean_rate(part.facts) if profile.fps is None else Fraction(str(profile.fps)) / tempo
+        frames = max(1, frames - round(removed * rate))
     return {
         **plan,
         "duration_seconds": round(plan["duration_seconds"] - float(removed / tempo), 6),
-        "frames": max(1, plan["frames"] - round(removed * rate)) if plan["frames"] else 0,
+        "frames": frames,
         "estimated_bytes": round(plan["estimated_bytes"] * kept),
         "estimated_seconds": round(plan["estimated_seconds"] * kept, 3),
     }

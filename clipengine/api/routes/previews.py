@@ -7,7 +7,6 @@ from the ledger instead, and change with the transcript.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -42,7 +41,7 @@ from clipengine.errors import (
     UnsupportedMedia,
 )
 from clipengine.ledger.transcripts import Transcript
-from clipengine.objects.preview import FramesObject, MomentsObject, WaveformObject
+from clipengine.objects.preview import FramesObject, MomentsObject, SuggestionsObject, WaveformObject
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import exact
 from clipengine.work.previews.previews import Preview
@@ -117,7 +116,7 @@ async def _suggestions(call: Call[GetMoments, NoBody]) -> Response:
         keywords=call.engine.settings.suggestions.keywords,
         limit=call.query.limit,
     )
-    return json_response({"language": language, "data": [asdict(each) for each in found]})
+    return json_response(SuggestionsObject(language, found).to_object())
 
 
 def _transcript(call: Call[GetMoments, NoBody]) -> Transcript:

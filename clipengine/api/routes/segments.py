@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
-from clipengine.api.http.ranges import matches
+from clipengine.api.http.ranges import if_match, if_match_schema, matches
 from clipengine.api.http.requests import NoBody, NoQuery, PutSegments
-from clipengine.api.http.validation import invalid_header
 from clipengine.errors import PreconditionMissing, RecordingNotFound, SegmentsChanged
 from clipengine.ledger.segment_lists import SegmentList
 from clipengine.objects.clip import SubtitlesObject
@@ -21,17 +18,15 @@ def get_segments(call: Call[NoQuery, NoBody]) -> Response:
 
 
 def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
-    if_match = call.request.headers.get("if-match")
-    if if_match is not None and len(if_match) > _MAX_IF_MATCH:
-        raise invalid_header("If-Match", f"has more than {_MAX_IF_MATCH} characters")
+    given = if_match(call.request)
     values = call.body.model_dump(mode="json")
     values["look"] = {name: value for name, value in values["look"].items() if value is not None}
 
     def check(stored: SegmentList) -> None:
-        if if_match is None and stored.version:
+        if given is None and stored.version:
             raise PreconditionMissing("If-Match is missing, and the recording has a list of segments")
-        if if_match is not None and not matches(if_match, _etag(stored)):
-            raise SegmentsChanged(f"The list of segments is now version {stored.version}, not {if_match}")
+        if given is not None and not matches(given, _etag(stored)):
+            raise SegmentsChanged(f"The list of segments is now version {stored.version}, not {given}")
 
     return _response(call.ledger.segment_lists.put(call.path("recording_id"), **values, check=check))
 
@@ -49,14 +44,11 @@ def _etag(stored: SegmentList) -> str:
 
 
 _PATH = "/v1/recordings/{recording_id}/segments"
-_MAX_IF_MATCH = 200  # characters
-_IF_MATCH: dict[str, Any] = {
-    "type": "string",
-    "maxLength": _MAX_IF_MATCH,
-    "description": "The `ETag` of the list that this one replaces, or `*` for whatever is stored. It may be missing "
-    "only while the recording has no list.",
-    "examples": ['"3"'],
-}
+_IF_MATCH = if_match_schema(
+    "The `ETag` of the list that this one replaces, or `*` for whatever is stored. It may be missing only while the "
+    "recording has no list.",
+    "3",
+)
 _ANSWER = Answer(200, "The list, and its version as `ETag`.", SegmentsObject)
 
 OPERATIONS = [

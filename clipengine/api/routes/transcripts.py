@@ -1,24 +1,18 @@
-"""Transcripts of a recording, one per language, and the search in them."""
+"""Transcripts of a recording, one per language, and the search in them.
+
+Several people may correct a transcript: If-Match keeps them from undoing each other.
+"""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
+from clipengine.api.http.json_cues import json_cues
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
-from clipengine.api.http.requests import GetTranscript, NoBody, NoQuery, PageQuery, SearchText, TranscriptCues
-from clipengine.api.http.validation import content_type, parse_json, read_bytes, validate_list
-from clipengine.clips.texts.cues import (
-    MAX_CUES,
-    MEDIA_TYPES,
-    WRITTEN_TYPES,
-    Cue,
-    TextFormat,
-    TimedWord,
-    check_cues,
-    clean_line,
-    clean_text,
-    format_cues,
-)
+from clipengine.api.http.ranges import if_match, if_match_schema, matches
+from clipengine.api.http.requests import GetTranscript, NoBody, NoQuery, PageQuery, SearchText
+from clipengine.api.http.validation import content_type, read_bytes
+from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, TextFormat, format_cues
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
 from clipengine.errors import (
     InvalidRequest,
@@ -26,6 +20,7 @@ from clipengine.errors import (
     MalformedRequest,
     PayloadTooLarge,
     RecordingNotFound,
+    TranscriptChanged,
     TranscriptNotFound,
     UnsupportedContentType,
 )
@@ -34,7 +29,6 @@ from clipengine.ledger.transcripts import SearchHit, Transcript
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 
 _FORMATS: dict[str, TextFormat] = {media_type: kind for kind, media_type in MEDIA_TYPES.items()}
-_TOKENS = 400_000  # of a transcript of 2 MiB: strings, brackets and commas, also of the times of its words
 
 
 async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
@@ -43,38 +37,32 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
         raise UnsupportedContentType(
             f"Content-Type is {content_type(call.request) or 'missing'}", hint=f"Send {', '.join(_FORMATS)}."
         )
+    given = if_match(call.request)
     body = bytes(await read_bytes(call.request, limit=MAX_TRANSCRIPT_BYTES))
+
+    def check(stored: Transcript | None) -> None:
+        if given is not None and (stored is None or not matches(given, _etag(stored))):
+            found = "the recording has none in this language" if stored is None else f"it is now {_etag(stored)}"
+            raise TranscriptChanged(f"The transcript is not {given}: {found}")
 
     def work() -> Response:
         language = parse_language(call.path("language"))
         cues = json_cues(body) if kind == "json" else parse_transcript(body, kind)
-        made, created = call.ledger.transcripts.put(call.path("recording_id"), language, cues)
-        location = {"Location": f"/v1/recordings/{made.recording_id}/transcripts/{language}"}
-        return json_response(TranscriptObject.of(made).to_object(), 201 if created else 200, location)
+        made, created = call.ledger.transcripts.put(call.path("recording_id"), language, cues, check=check)
+        headers = {"Location": f"/v1/recordings/{made.recording_id}/transcripts/{language}", "ETag": _etag(made)}
+        return json_response(TranscriptObject.of(made).to_object(), 201 if created else 200, headers)
 
     return await call.in_session(work)
 
 
-def json_cues(body: bytes) -> list[Cue]:
-    """Return the cues of a transcript in JSON, sorted by time. Raises RequestError with a pointer to each fault."""
-    value = parse_json(body, members=MAX_CUES, tokens=_TOKENS)
-    return check_cues(
-        [
-            Cue(
-                each.start_ms,
-                each.end_ms,
-                clean_text(each.text),
-                clean_line(each.speaker or "") or None,
-                tuple(TimedWord(start, end, word) for start, end, text in each.words if (word := clean_line(text))),
-            )
-            for each in validate_list(TranscriptCues, value)
-        ]
-    )
-
-
 def get_transcript(call: Call[GetTranscript, NoBody]) -> Response:
-    body = format_cues(call.ledger.transcripts.cues(_find(call)), call.query.format)
-    return Response(body, media_type=WRITTEN_TYPES[call.query.format])
+    found = _find(call)
+    body = format_cues(call.ledger.transcripts.cues(found), call.query.format)
+    return Response(body, media_type=WRITTEN_TYPES[call.query.format], headers={"ETag": _etag(found)})
+
+
+def _etag(stored: Transcript) -> str:
+    return f'"{stored.version}"'
 
 
 def list_transcripts(call: Call[PageQuery, NoBody]) -> Response:
@@ -115,6 +103,11 @@ _PATH = "/v1/recordings/{recording_id}/transcripts"
 _HIT = Answer(
     200, "One page of cues: those of the newest transcript first, in order of time.", SearchHitObject, page=True
 )
+_IF_MATCH = if_match_schema(
+    "The `ETag` or `version` of the transcript that this one replaces, or `*` for any. Without it, whatever is stored "
+    "is replaced.",
+    "trn_01j9xzk3v8e5qtrb2m7c4n6wfd",
+)
 _MISSING = (RecordingNotFound, TranscriptNotFound, InvalidTranscript)
 
 OPERATIONS = [
@@ -135,7 +128,7 @@ OPERATIONS = [
         put_transcript,
         "Create or replace the transcript in a language",
         [
-            Answer(201, "The transcript.", TranscriptObject),
+            Answer(201, "The transcript, and its version as `ETag`.", TranscriptObject),
             Answer(200, "The transcript, which replaces an earlier one.", TranscriptObject),
         ],
         (
@@ -145,8 +138,10 @@ OPERATIONS = [
             PayloadTooLarge,
             UnsupportedContentType,
             InvalidRequest,
+            TranscriptChanged,
         ),
         uploads=tuple(_FORMATS),
+        headers={"If-Match": _IF_MATCH},
     ),
     Operation(
         "GET",
@@ -154,7 +149,13 @@ OPERATIONS = [
         "read",
         get_transcript,
         "Get a transcript as WebVTT, SubRip, JSON or plain text",
-        [Answer(200, "The cues, sorted by time.", media_type=", ".join(WRITTEN_TYPES.values()))],
+        [
+            Answer(
+                200,
+                "The cues, sorted by time, and their version as `ETag`.",
+                media_type=", ".join(WRITTEN_TYPES.values()),
+            )
+        ],
         _MISSING,
         query=GetTranscript,
     ),

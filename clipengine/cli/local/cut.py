@@ -22,6 +22,7 @@ from clipengine.cli.options import (
     Moment,
     PartValue,
     caption_style_option,
+    check_caption_style,
     check_ranges,
     config_option,
     end_option,
@@ -128,8 +129,7 @@ def cut(
         check_ranges(start, end, parts)
     if any(part.recording_id for part in parts):
         raise click.BadParameter("a part of `cut` is of SOURCE: give START-END", param_hint="'--part'")
-    if caption_style is not None and not subtitles.burns:
-        raise click.UsageError("--caption-style needs --subtitles burn")
+    check_caption_style(caption_style, burns=subtitles.burns)
     subtitles = replace(subtitles, style=caption_style)
     ranges, times = _ranges(start, end, parts)
     _check_source(source)

@@ -112,7 +112,7 @@ def _read_file(path: Path, language: str | None = None) -> TextTrack:
     suffix = path.suffix.lower()
     try:
         if suffix == ".json" and len(body) <= MAX_TRANSCRIPT_BYTES:
-            from clipengine.api.routes.transcripts import json_cues
+            from clipengine.api.http.json_cues import json_cues
 
             cues = json_cues(body)
         else:

@@ -15,6 +15,7 @@ from clipengine.cli.options import (
     Moment,
     PartValue,
     caption_style_option,
+    check_caption_style,
     check_ranges,
     end_option,
     gaps_option,
@@ -138,9 +139,8 @@ def create(
 
     With --from, each range of a file becomes a clip; LABEL is that of ranges without one.
     """
-    if caption_style is not None:
-        if subtitles is None or subtitles["mode"] != "burn":
-            raise click.UsageError("--caption-style needs --subtitles burn")
+    check_caption_style(caption_style, burns=subtitles is not None and subtitles["mode"] == "burn")
+    if subtitles is not None and caption_style is not None:
         subtitles = {**subtitles, "style": caption_style.to_object()}
     fields: dict[str, Any] = {
         "profile": profile,

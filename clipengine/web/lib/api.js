@@ -43,7 +43,7 @@ export function newIdempotencyKey() {
 /**
  * @param {string} method
  * @param {string} path
- * @param {RequestOptions & {body?: unknown, text?: Blob, type?: string, version?: number}} [options] `type` is that of `text`, `version` that of the replaced object
+ * @param {RequestOptions & {body?: unknown, text?: Blob, type?: string, version?: number | string}} [options] `type` is that of `text`, `version` that of the replaced object
  * @returns {Promise<any>} for `get`, `post`, `put`, `patch` and `remove`, which have the types of the API
  */
 export async function request(method, path, {body, text, type = "text/plain", version, signal, keepalive, quiet = false, as = "json"} = {}) {

@@ -18,11 +18,11 @@ const MESSAGES = {
   request_in_progress: t("The same request is already running."),
   unauthorized: t("You are signed out. Sign in again."),
   forbidden: t("The key that you signed in with does not allow this. Sign in with one that does."),
+  transcript_changed: t("The transcript was changed meanwhile: load the page again."),
   unreachable: t("Check that the server is running. The page continues when it is back."), // by the page itself, as the next ones
   upload_interrupted: t("The connection to the server was lost."),
   empty_file: t("This file is empty, so there is nothing to upload."),
   empty_text: t("Give a text."),
-  transcript_changed: t("The transcript was changed meanwhile: load the page again."),
 };
 
 /**

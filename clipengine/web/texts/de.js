@@ -732,6 +732,7 @@ export default {
   "Clip not complete": "Clip noch nicht bereit",
   "Request in progress": "Anfrage läuft schon",
   "Segments changed": "Segmente verändert",
+  "Transcript changed": "Transkript verändert",
   "Precondition missing": "Bedingung fehlt",
   "Busy": "Ausgelastet",
   "Queue full": "Warteschlange voll",
