@@ -279,6 +279,25 @@ export default {
   "set the in point first": "zuerst den In-Punkt setzen",
   "the recording ends at {time}": "die Aufnahme endet bei {time}",
 
+  // player/look_drawing.js, player/blur_boxes.js
+  "In the picture": "Im Bild",
+  "No watermark": "Kein Wasserzeichen",
+  "No fade": "Keine Blende",
+  "{seconds} s": "{seconds} s",
+  "Add a box": "Feld hinzufügen",
+  "Blurred boxes": "Unscharfe Felder",
+  "Blur": "Unschärfe",
+  "Watermark": "Wasserzeichen",
+  "Fade in and out": "Ein- und Ausblenden",
+  "The box was removed": "Das Feld wurde entfernt",
+  "Box {number}": "Feld {number}",
+  "Box {number}, moving": "Feld {number}, bewegt",
+  "Remove box {number}": "Feld {number} entfernen",
+  "Blurred boxes in the picture": "Unscharfe Felder im Bild",
+  "Blurred box {number}: {place}": "Unscharfes Feld {number}: {place}",
+  "Drag to move. Arrow keys move it, with Alt they change its size, Delete removes it.": "Ziehen verschiebt es. Pfeiltasten verschieben es, mit Alt ändern sie die Größe, Entf entfernt es.",
+  "{left} % from the left, {top} % from the top, {wide} × {high} % of the picture": "{left} % von links, {top} % von oben, {wide} × {high} % des Bildes",
+
   // player/output_options.js
   "As recorded": "Original",
   "16:9 wide": "16:9 quer",
