@@ -230,6 +230,8 @@ export default {
   "play backward, pause, play forward; press again to go faster": "rückwärts abspielen, Pause, vorwärts abspielen; noch einmal drücken für mehr Tempo",
   "Home End": "Pos1 Ende",
   "go to the start or the end": "zum Anfang oder zum Ende",
+  "Ctrl+Z": "Strg+Z",
+  "undo the last change of what is left out": "die letzte Änderung an dem, was entfällt, rückgängig machen",
   "Shift+I Shift+O": "Umschalt+I Umschalt+O",
   "go to the in or the out point": "zum In-Punkt oder zum Out-Punkt",
   "Enter": "Eingabe",
@@ -297,6 +299,20 @@ export default {
   "Blurred box {number}: {place}": "Unscharfes Feld {number}: {place}",
   "Drag to move. Arrow keys move it, with Alt they change its size, Delete removes it.": "Ziehen verschiebt es. Pfeiltasten verschieben es, mit Alt ändern sie die Größe, Entf entfernt es.",
   "{left} % from the left, {top} % from the top, {wide} × {high} % of the picture": "{left} % von links, {top} % von oben, {wide} × {high} % des Bildes",
+
+  // player/removed_marks.js
+  "Put all back": "Alles behalten",
+  "Undo (Ctrl+Z)": "Rückgängig (Strg+Z)",
+  "Looking for pauses…": "Pausen werden gesucht…",
+  "“{word}” at {time}": "„{word}“ bei {time}",
+  "Pause of {length} at {time}": "Pause von {length} bei {time}",
+  "{name}: left out": "{name}: entfällt",
+  "{name}: put back": "{name}: bleibt",
+  "Left out of the clip. Click to put it back.": "Entfällt im Clip. Ein Klick behält es.",
+  "Put back. Click to leave it out.": "Bleibt im Clip. Ein Klick lässt es weg.",
+  "Nothing is left out here.": "Hier entfällt nichts.",
+  "{count} ranges are left out: {seconds} s": {"one": "{count} Stelle entfällt: {seconds} s", "other": "{count} Stellen entfallen: {seconds} s"},
+  "Length, without what is left out": "Länge ohne das, was entfällt",
 
   // player/output_options.js
   "As recorded": "Original",

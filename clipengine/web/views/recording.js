@@ -15,8 +15,10 @@ import {DrawnCaptions} from "../player/drawn_captions.js";
 import {DrawnEffects} from "../player/drawn_effects.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Jumps} from "../player/jumps.js";
+import {LeftOut} from "../player/left_out.js";
 import {Look} from "../player/look.js";
 import {Player} from "../player/player.js";
+import {RemovedMarks} from "../player/removed_marks.js";
 import {segmentPanel} from "../player/segment_panel.js";
 import {Segments} from "../player/segments.js";
 import {Selection} from "../player/selection.js";
@@ -181,9 +183,11 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   if (video) new DrawnCaptions({recording, look, player, signal});
   effects.addFades();
   if (video) new BlurBoxes({look, picture: player.picture, signal});
+  const left = new LeftOut({recording, look, selection, signal});
   const form = clipForm({
     recording,
     look,
+    left,
     selection,
     segments,
     player,
@@ -281,8 +285,12 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
           form.suggest(text);
           form.addSegment();
         },
-        onloaded: (cues) => timeline.setCues(cues),
+        onloaded: (cues) => {
+          timeline.setCues(cues);
+          marks?.redraw();
+        },
       });
+  const marks = transcript && new RemovedMarks({transcript, left, signal});
   const beside = tabList(t("Side panel"), [
     {
       id: "transcript",
