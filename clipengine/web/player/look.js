@@ -7,6 +7,7 @@ import {t} from "../lib/texts.js";
 import {CaptionChoice} from "./caption_choice.js";
 import {describe, line, select} from "./look_controls.js";
 import {DrawingChoice} from "./look_drawing.js";
+import {SizeChoice} from "./look_size.js";
 import {SoundChoice} from "./look_sound.js";
 import {SHAPES} from "./shapes.js";
 import {smartSwitch} from "./smart_switch.js";
@@ -76,6 +77,7 @@ export class Look extends EventTarget {
     this.keptRanges = [];
     this.aspect = select(SHAPES, "");
     this.fit = select(FITS, "crop");
+    this.size = new SizeChoice(() => this.changed(["size"]));
     this.sound = new SoundChoice({hasAudio: audio, hasPicture: video, hasText: transcripts.length > 0});
     this.drawing = new DrawingChoice({
       watermarks,
@@ -110,7 +112,15 @@ export class Look extends EventTarget {
     this.node = h(
       "div",
       {class: "look"},
-      h("section", {hidden: !video}, h("header", {}, h("h2", {class: "grow"}, t("Crop"))), line(t("Shape"), this.aspect), this.fitLine, this.places),
+      h(
+        "section",
+        {hidden: !video},
+        h("header", {}, h("h2", {class: "grow"}, t("Crop"))),
+        line(t("Shape"), this.aspect),
+        this.fitLine,
+        this.places,
+        this.size.nodes,
+      ),
       h(
         "section",
         {hidden: !(video || transcripts.length)},
@@ -134,7 +144,7 @@ export class Look extends EventTarget {
   }
 
   get controls() {
-    return [this.aspect, this.fit, this.subtitles, ...this.captions.controls, ...this.drawing.controls, ...this.sound.controls];
+    return [this.aspect, this.fit, this.size.control, this.subtitles, ...this.captions.controls, ...this.drawing.controls, ...this.sound.controls];
   }
 
   get shape() {
@@ -215,6 +225,7 @@ export class Look extends EventTarget {
    */
   optionsOf(control) {
     if (control === this.aspect) return ["aspect", "size", "fit", ...(this.shape ? [] : ["focus"])];
+    if (control === this.size.control) return ["size"];
     if (control === this.fit) return ["fit", ...(this.crops ? [] : ["focus"])];
     const part = [this.sound, this.drawing].find(({controls}) => controls.includes(/** @type {any} */ (control)));
     return part ? part.optionsOf(control) : ["subtitles"];
@@ -258,6 +269,7 @@ export class Look extends EventTarget {
     const values = [
       [this.aspect, String(output.aspect ?? "")],
       [this.fit, output.fit ?? "crop"],
+      [this.size.control, this.size.valueOf(output)],
       [this.subtitles, language ? `${mode} ${language}` : mode],
       ...this.drawing.restore(output),
       ...this.sound.valuesOf(output),
@@ -274,6 +286,7 @@ export class Look extends EventTarget {
     this.fitLine.hidden = !this.shape;
     this.places.hidden = !this.crops;
     this.reset.hidden = !this.isChanged;
+    this.size.draw(this.shape);
     this.captions.draw(this.captioned);
     this.drawing.draw();
     const focus = this.focus ?? {x: 0.5, y: 0.5};
@@ -297,7 +310,12 @@ export class Look extends EventTarget {
   /** @returns {ClipOutput} of the crop alone */
   get crop() {
     if (!this.shape) return {};
-    return {aspect: this.shape, fit: /** @type {ClipOutput["fit"]} */ (this.fit.value), ...(this.crops && this.focus ? {focus: this.focus} : {})};
+    return {
+      aspect: this.shape,
+      ...this.size.output(this.shape),
+      fit: /** @type {ClipOutput["fit"]} */ (this.fit.value),
+      ...(this.crops && this.focus ? {focus: this.focus} : {}),
+    };
   }
 
   /**

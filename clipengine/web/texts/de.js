@@ -281,6 +281,10 @@ export default {
   "set the in point first": "zuerst den In-Punkt setzen",
   "the recording ends at {time}": "die Aufnahme endet bei {time}",
 
+  // player/look_size.js
+  "Not scaled up": "Nicht vergrößert",
+  "Scaled up from {size}. Sharper: {choice}": "Vergrößert von {size}. Schärfer: {choice}",
+
   // player/look_drawing.js, player/blur_boxes.js
   "In the picture": "Im Bild",
   "No watermark": "Kein Wasserzeichen",

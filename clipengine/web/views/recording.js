@@ -179,7 +179,16 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   };
   const look = new Look({recording, transcripts, profiles, watermarks, selection, onproblem: () => showPanel("look"), signal});
   const effects = new DrawnEffects({look, player, selection, signal});
-  const frame = new CropFrame({recording, look, player, onframing: (framing) => effects.show(framing), signal});
+  const frame = new CropFrame({
+    recording,
+    look,
+    player,
+    onframing: (framing) => {
+      effects.show(framing);
+      look.size.show(framing);
+    },
+    signal,
+  });
   if (video) new DrawnCaptions({recording, look, player, signal});
   effects.addFades();
   if (video) new BlurBoxes({look, picture: player.picture, signal});
