@@ -8,8 +8,9 @@ import pytest
 
 from clipengine.client import ClipPlan, Recording
 from tests.browser.conftest import Judge
+from tests.support import waiting
 from tests.support.moments_film import make_moments_film
-from tests.support.page import point, row, studio, until
+from tests.support.page import STILL, point, row, studio, until
 from tests.support.server import RunningServer
 
 _WORDS = [[0.5, 0.9, "Um,"], [0.9, 1.4, "this"], [1.4, 1.9, "stays."]]
@@ -72,6 +73,15 @@ def test_words_are_struck_through_and_put_back(
         page.keyboard.press("Enter")  # leave the pause out again
         until(page, _length(plan((3.8, 4.2))))
         page.keyboard.press("Control+z")
+        until(page, _length(kept))
+        stored = client.recordings.segments(meeting.recording_id).look
+        waiting.until(lambda: len(client.recordings.segments(meeting.recording_id).look["keep_ranges"]) == 2)
+        assert stored["without"] == _BOTH
+        page.reload()
+        until(page, STILL)
+        point(page, "In").fill("0.2")
+        point(page, "Out").fill("11")
+        page.keyboard.press("Enter")
         until(page, _length(kept))
         page.locator("#label").fill("kept")
         page.get_by_role("button", name="Make clip").click()

@@ -599,11 +599,16 @@ class Look(Body):
 
     output: Output | None = Field(default=None, description="Output options, as in the request for a clip.")
     subtitles: SubtitlesOfClip | None = Field(default=None, description="As in the request for a clip.")
+    without: LeftOut = Field(default=[], description="As in the request for a clip.")
+    keep_ranges: list[KeptRange] = Field(
+        default=[], max_length=MAX_REMOVED, description="As in the request for a clip."
+    )
 
 
 class PutSegments(Body):
     max_bytes = None  # a label may have 800 bytes
-    max_members, max_tokens = MAX_SEGMENTS, MAX_TOKENS + MAX_SEGMENTS * _RANGE_TOKENS + _POINTS_TOKENS
+    max_members = MAX_REMOVED
+    max_tokens = MAX_TOKENS + MAX_SEGMENTS * _RANGE_TOKENS + _POINTS_TOKENS + _KEPT_TOKENS
     model_config = _like(segments=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
 
     title: Annotated[

@@ -103,6 +103,7 @@ export class LeftOut extends EventTarget {
     this.look.keptRanges = kept;
     this.removed = removed;
     this.update();
+    this.look.dispatchEvent(new Event("edit")); // it is stored with the look
   }
 
   /** @param {RangeOfTime} range that is left out */

@@ -244,7 +244,7 @@ export class Look extends EventTarget {
     const made = Object.entries(this.output(ALL_SECONDS, this.sound.possibleBytes)).filter(([name]) => this.edited.has(name));
     const output = {...this.unedited, ...Object.fromEntries(made)};
     const subtitles = this.edited.has("subtitles") ? this.texts : this.keptTexts;
-    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles});
+    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles, ...this.left});
   }
 
   get unedited() {
@@ -263,6 +263,7 @@ export class Look extends EventTarget {
     this.edited.clear();
     const {mode = "keep", language, style} = look.subtitles ?? {};
     this.captions.restore(style);
+    this.keptRanges = (look.keep_ranges ?? []).map(({start_seconds: start, end_seconds: end}) => ({start, end}));
     const {focus} = output;
     this.focus = focus && !Array.isArray(focus) ? /** @type {Focus} */ (focus) : null;
     /** @type {[HTMLInputElement | HTMLSelectElement, string][]} */
@@ -272,7 +273,7 @@ export class Look extends EventTarget {
       [this.size.control, this.size.valueOf(output)],
       [this.subtitles, language ? `${mode} ${language}` : mode],
       ...this.drawing.restore(output),
-      ...this.sound.valuesOf(output),
+      ...this.sound.valuesOf(output, look.without ?? []),
     ];
     for (const [control, value] of values) {
       const possible = !(control instanceof HTMLSelectElement) || [...control.options].some((option) => option.value === value);

@@ -20,7 +20,13 @@ const PAUSES = [
   ["", t("Keep")],
   ["silence", t("Shorten")],
   ["silence fillers", t("Shorten, without fillers")],
+  ["fillers", t("Keep, without fillers")],
 ];
+/**
+ * @param {string} value of an option
+ * @param {string[]} words
+ */
+const sameWords = (value, words) => value === ["silence", "fillers"].filter((word) => words.includes(word)).join(" ");
 const [MB, LEAST_MB, MOST_MB] = [1e6, 0.01, 1e6];
 
 export class SoundChoice {
@@ -69,10 +75,12 @@ export class SoundChoice {
    * Return the controls with the values of stored options.
    *
    * @param {ClipOutput} output
+   * @param {string[]} without
    * @returns {[HTMLInputElement | HTMLSelectElement, string][]}
    */
-  valuesOf(output) {
+  valuesOf(output, without) {
     return [
+      [this.pauses, PAUSES.map(([value]) => value).find((value) => sameWords(value, without)) ?? ""],
       [this.speed, String(output.speed ?? 1)],
       [this.sound, output.mute ? "mute" : String(output.loudness_lufs ?? "")],
       [this.size, output.max_bytes ? String(output.max_bytes / MB) : ""],

@@ -338,6 +338,7 @@ export default {
   "Pauses": "Pausen",
   "Shorten": "Kürzen",
   "Shorten, without fillers": "Kürzen, ohne Füllwörter",
+  "Keep, without fillers": "Behalten, ohne Füllwörter",
   "Speed": "Tempo",
   "Audio": "Ton",
   "Largest size (MB)": "Maximale Größe (MB)",
