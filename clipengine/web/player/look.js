@@ -5,7 +5,7 @@ import {findAll, h, setText} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {CaptionChoice} from "./caption_choice.js";
-import {describe, line, select} from "./look_controls.js";
+import {describe, line, section, select} from "./look_controls.js";
 import {DrawingChoice} from "./look_drawing.js";
 import {SizeChoice} from "./look_size.js";
 import {SoundChoice} from "./look_sound.js";
@@ -109,36 +109,14 @@ export class Look extends EventTarget {
     );
     this.reset = h("button", {type: "button", class: "link small", onclick: () => this.clear()}, t("Reset"));
     this.fitLine = line(t("Sides"), this.fit);
-    this.node = h(
-      "div",
-      {class: "look"},
-      h(
-        "section",
-        {hidden: !video},
-        h("header", {}, h("h2", {class: "grow"}, t("Crop"))),
-        line(t("Shape"), this.aspect),
-        this.fitLine,
-        this.places,
-        this.size.nodes,
-      ),
-      h(
-        "section",
-        {hidden: !(video || transcripts.length)},
-        h("header", {}, h("h2", {}, t("Captions"))),
-        line(t("Subtitles"), this.subtitles),
-        this.captions.nodes,
-      ),
-      h("section", {hidden: !video}, h("header", {}, h("h2", {}, t("In the picture"))), this.drawing.nodes),
-      h(
-        "section",
-        {},
-        h("header", {}, h("h2", {}, video ? t("Sound and file") : t("Sound"))),
-        this.sound.nodes,
-        line(t("Profile"), this.profile, profiles.length > 1),
-        this.smart.node,
-      ),
-      h("section", {}, this.reset),
-    );
+    const parts = [
+      section(t("Crop"), video, line(t("Shape"), this.aspect), this.fitLine, this.places, this.size.nodes),
+      section(t("Captions"), video || transcripts.length > 0, line(t("Subtitles"), this.subtitles), this.captions.nodes),
+      section(t("In the picture"), video, this.drawing.nodes),
+      section(video ? t("Sound and file") : t("Sound"), true, this.sound.nodes, line(t("Profile"), this.profile, profiles.length > 1), this.smart.node),
+    ];
+    parts.find(({hidden}) => !hidden)?.firstElementChild?.append(this.reset);
+    this.node = h("div", {class: "look"}, parts);
     for (const control of this.controls) control.addEventListener("input", () => this.changed(this.optionsOf(control)));
     this.draw();
   }

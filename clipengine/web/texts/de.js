@@ -519,7 +519,8 @@ export default {
   "Search clips by label, tags, metadata and what is said": "Clips nach Bezeichnung, Schlagwörtern, Metadaten und Gesagtem durchsuchen",
   "Download ZIP": "ZIP herunterladen",
   "No clips yet": "Noch keine Clips",
-  "Open a recording, select a range and press Enter.": "Eine Aufnahme öffnen, einen Zeitbereich auswählen und die Eingabetaste drücken.",
+  "Open a recording, drag across the timeline or across what is said, and press Enter.": "Eine Aufnahme öffnen, über die Zeitleiste oder über das Gesagte ziehen und die Eingabetaste drücken.",
+  "Open the latest recording": "Neueste Aufnahme öffnen",
   "Try other words or filters.": "Andere Wörter oder Filter versuchen.",
 
   // views/recording.js
@@ -573,9 +574,8 @@ export default {
   "More actions for this recording": "Weitere Aktionen für diese Aufnahme",
   "Name": "Name",
   "No recording has these words in its name, tags or metadata.": "Keine Aufnahme hat diese Wörter in Name, Schlagwörtern oder Metadaten.",
-  "No recordings yet": "Noch keine Aufnahmen",
-  "Drop a video or audio file anywhere on this page, or add an object that is already in the store.": "Eine Video- oder Audiodatei irgendwo auf dieser Seite ablegen oder ein Objekt hinzufügen, das schon im Speicher liegt.",
-  "Choose files": "Dateien auswählen",
+  "Drop a recording here": "Eine Aufnahme hier ablegen",
+  "Video or sound, of any length. What is already in the store can be added.": "Video oder Ton, beliebig lang. Was schon im Speicher liegt, kann hinzugefügt werden.",
   "Add from the store": "Aus dem Speicher hinzufügen",
 
   // views/share_dialog.js
