@@ -73,9 +73,10 @@ export class DrawnEffects {
     const inside = at >= 0 && at < length;
     for (const [number, blur] of framing.blur.entries()) {
       const node = /** @type {HTMLElement} */ (this.boxes.children[number]);
-      node.hidden = !inside || at < blur.from_seconds || (blur.to_seconds !== null && at >= blur.to_seconds);
+      const time = Math.min(Math.max(0, at), length); // outside of the clip, a box is where it is at its nearer end
+      node.hidden = time < blur.from_seconds || (blur.to_seconds !== null && time >= blur.to_seconds);
       if (node.hidden) continue;
-      const place = placeAt(blur.path, at);
+      const place = placeAt(blur.path, time);
       placeIn(node, place, framing.recording);
       const pixels = this.boxes.clientWidth / framing.recording.width; // of the page for one of the recording
       node.style.backdropFilter = `blur(${((Math.max(place.width, place.height) * pixels) / CELLS / 2).toFixed(1)}px)`;

@@ -46,7 +46,7 @@ export class DrawingChoice {
       h("div", {class: "line"}, h("span", {}, t("Blur")), this.add),
       this.list,
       line(t("Watermark"), this.watermark, watermarks.length > 0),
-      line(t("Fade in and out"), this.fade),
+      line(t("Fade"), this.fade),
     ];
   }
 

@@ -18,14 +18,14 @@ export class RemovedMarks {
   constructor({transcript, left, signal}) {
     this.transcript = transcript;
     this.left = left;
-    /** @type {Set<number>} numbers of the rows that have marks */
-    this.marked = new Set();
+    /** @type {Map<number, string>} what is marked in the rows, by their numbers */
+    this.marked = new Map();
     this.text = h("span", {class: "grow"});
     const button = {type: /** @type {const} */ ("button"), class: "link"};
     this.all = h("button", {...button, onclick: () => left.putAllBack()}, t("Put all back"));
     this.undo = h("button", {...button, title: t("Undo (Ctrl+Z)"), onclick: () => left.undo()}, t("Undo"));
     this.summary = h("p", {class: "row left-out-summary small", role: "status", hidden: true}, this.text, this.undo, this.all);
-    transcript.exports.after(this.summary);
+    transcript.hits.before(this.summary);
     left.addEventListener("change", () => this.draw(), {signal});
     transcript.list.addEventListener("keydown", (event) => this.key(event));
     transcript.list.addEventListener("dblclick", (event) => targetOf(event).closest(".left-out") && event.stopImmediatePropagation(), {capture: true});
@@ -41,9 +41,14 @@ export class RemovedMarks {
     const {transcript, left} = this;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.at : undefined;
     const items = this.items();
-    for (const number of this.marked) if (!items.has(number)) setText(this.textOf(number), transcript.cues[number].text);
-    for (const [number, found] of items) this.textOf(number).replaceChildren(...this.marks(transcript.cues[number].text, found));
-    this.marked = new Set(items.keys());
+    for (const number of this.marked.keys()) if (!items.has(number)) setText(this.textOf(number), transcript.cues[number].text);
+    const shown = this.marked;
+    this.marked = new Map();
+    for (const [number, found] of items) {
+      const key = found.map(({start, end, out}) => `${start} ${end} ${out}`).join();
+      if (shown.get(number) !== key) this.textOf(number).replaceChildren(...this.marks(transcript.cues[number].text, found));
+      this.marked.set(number, key);
+    }
     const marks = findAll(transcript.list, ".left-out");
     if (marks.length) marks[0].tabIndex = 0;
     if (focused !== undefined) marks.find((mark) => mark.dataset.at === focused)?.focus({preventScroll: true});
@@ -160,7 +165,7 @@ export class RemovedMarks {
         "data-at": start.toFixed(2),
         onclick: () => (out ? this.left.putBack({start, end}) : this.left.leaveOut({start, end})),
       },
-      h(out ? "del" : "span", {}, word || seconds),
+      h(out && word ? "del" : "span", {}, word || seconds),
     );
   }
 

@@ -294,7 +294,7 @@ export default {
   "Blurred boxes": "Unscharfe Felder",
   "Blur": "Unschärfe",
   "Watermark": "Wasserzeichen",
-  "Fade in and out": "Ein- und Ausblenden",
+  "Fade": "Blende",
   "The box was removed": "Das Feld wurde entfernt",
   "Box {number}": "Feld {number}",
   "Box {number}, moving": "Feld {number}, bewegt",
