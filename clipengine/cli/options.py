@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from clipengine.cli import output
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
 from clipengine.clips.request import GapMode
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
@@ -228,11 +228,22 @@ def _without_value(ctx: click.Context, parameter: click.Parameter, text: str | N
     return names  # type: ignore[return-value]
 
 
-without_option = click.option(
-    "--without",
-    metavar="silence,fillers",
-    callback=_without_value,
-    help="Shorten pauses over 0.6 s to 0.2 s, and leave out words such as um, or one of both.",
+_WITHOUT_OPTIONS = (
+    click.option(
+        "--without",
+        "kinds",
+        metavar="silence,fillers",
+        callback=_without_value,
+        help="Shorten pauses over 0.6 s to 0.2 s, and leave out words such as um, or one of both.",
+    ),
+    click.option(
+        "--keep",
+        "kept",
+        type=part_value,
+        multiple=True,
+        metavar="START-END",
+        help="A range of the recording of which --without leaves nothing out; may be repeated.",
+    ),
 )
 caption_style_option = click.option(
     "--caption-style",
@@ -296,6 +307,25 @@ def snap_options(function: F) -> F:
         return function(*args, snap=None if snap_to is None else Snap(to=snap_to, **within), **values)
 
     for option in reversed(_SNAP_OPTIONS):
+        command = option(command)
+    return command  # type: ignore[return-value]
+
+
+def without_options(function: F) -> F:
+    """Add the options that leave pauses and fillers out to a command, which receives them as `without`, a Without."""
+
+    @functools.wraps(function)
+    def command(*args: Any, kinds: tuple[Removable, ...], kept: tuple[PartValue, ...], **values: Any) -> Any:
+        if kept and not kinds:
+            raise click.UsageError("--keep needs --without")
+        if any(part.recording_id for part in kept):
+            raise click.BadParameter("a range to keep is of each part: give START-END", param_hint="'--keep'")
+        if len(kept) > MAX_REMOVED:
+            raise click.BadParameter(f"at most {MAX_REMOVED} ranges can be kept", param_hint="'--keep'")
+        keep = tuple(KeptRange(start_seconds=float(part.start), end_seconds=float(part.end)) for part in kept)
+        return function(*args, without=Without(kinds, keep), **values)
+
+    for option in reversed(_WITHOUT_OPTIONS):
         command = option(command)
     return command  # type: ignore[return-value]
 

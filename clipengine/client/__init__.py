@@ -44,6 +44,7 @@ from clipengine.client.models import (
     Suggestions,
     Transcript,
     Transcription,
+    Watermark,
     Waveform,
     Webhook,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "Transcript",
     "Transcription",
     "WaitTimeout",
+    "Watermark",
     "Waveform",
     "Webhook",
 ]

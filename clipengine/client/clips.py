@@ -46,6 +46,7 @@ class ClipCalls(Generic[C]):
         subtitles: Mapping[str, Any] | None = None,
         snap: Mapping[str, Any] | None = None,
         without: Sequence[Removable] | None = None,
+        keep_ranges: Sequence[Mapping[str, Any]] | None = None,
         gaps: GapMode | None = None,
         last_seconds: float | None = None,
         wait_until: str | datetime | None = None,
@@ -67,8 +68,9 @@ class ClipCalls(Generic[C]):
         `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, also
         with a style, such as `"style": {"name": "word"}`, or `{"mode": "none"}`; by default all transcripts are kept.
         `snap`, such as `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `without` leaves out pauses and
-        filler words: `["silence", "fillers"]`. `gaps` says what becomes of gaps of a recording of many files: "hold",
-        "skip" or "fail". At `expires_at` the clip and its object are deleted.
+        filler words, `["silence", "fillers"]`, except in the `keep_ranges`, such as some of the `removed` of a plan.
+        `gaps` says what becomes of gaps of a recording of many files: "hold", "skip" or "fail". At `expires_at` the
+        clip and its object are deleted.
 
         `last_seconds` replaces the range with the last seconds of the recording, which may still be written. Of one
         that is, the range may lie in the future: the clip waits until `wait_until`, and then fails, or is cut as far as
@@ -86,6 +88,7 @@ class ClipCalls(Generic[C]):
             "subtitles": dict(subtitles) if subtitles else None,
             "snap": dict(snap) if snap else None,
             "without": [*without] if without else None,
+            "keep_ranges": [*keep_ranges] if keep_ranges else None,
             "gaps": gaps,
             "metadata": dict(metadata) if metadata else None,
             "tags": [*tags] if tags else None,
@@ -113,6 +116,7 @@ class ClipCalls(Generic[C]):
         subtitles: Mapping[str, Any] | None = None,
         snap: Mapping[str, Any] | None = None,
         without: Sequence[Removable] | None = None,
+        keep_ranges: Sequence[Mapping[str, Any]] | None = None,
         gaps: GapMode | None = None,
     ) -> Steps[ClipPlan]:
         """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
@@ -124,7 +128,11 @@ class ClipCalls(Generic[C]):
             "subtitles": subtitles,
             "snap": snap,
         }
-        optional |= {"without": [*without] if without else None, "gaps": gaps}
+        optional |= {
+            "without": [*without] if without else None,
+            "keep_ranges": [*keep_ranges] if keep_ranges else None,
+            "gaps": gaps,
+        }
         body = {"label": "plan", **without_none({**ranges, **optional})}
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))

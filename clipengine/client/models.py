@@ -25,6 +25,7 @@ from clipengine.objects.preview import RangesObject as Ranges
 from clipengine.objects.preview import SuggestionsObject as Suggestions
 from clipengine.objects.preview import WaveformObject as Waveform
 from clipengine.objects.profile import ProfileObject as Profile
+from clipengine.objects.profile import WatermarkObject as Watermark
 from clipengine.objects.recording import ListedPiecesObject as ListedPieces
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.segments import SegmentsObject as Segments
@@ -61,6 +62,7 @@ __all__ = [
     "Suggestions",
     "Transcript",
     "Transcription",
+    "Watermark",
     "Waveform",
     "Webhook",
     "format_time",

@@ -278,7 +278,7 @@ class RecordingCalls(Generic[R]):
     ) -> Steps[Segments]:
         """Replace the list of `version`, of segments with `start_seconds`, `end_seconds` and, if given, `label`.
 
-        `look` has the `output` and the `subtitles` of clips. Raises ApiError with the code `segments_changed` if the
+        `look` has the options of clips, such as `output`. Raises ApiError with the code `segments_changed` if the
         stored list has another version. Without a version, whatever is stored is replaced.
         """
         body = {"title": title, "segments": [dict(each) for each in segments], "look": dict(look or {})}

@@ -16,7 +16,7 @@ from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render, Rendered
 from clipengine.clips.options.snap import Snap, SnappedCut
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
@@ -198,7 +198,7 @@ class Clip:
     start_time: int | None = None
     end_time: int | None = None
     warnings: tuple[str, ...] = ()  # known when it was created
-    without: tuple[Removable, ...] = ()
+    without: Without = NOTHING
 
     @property
     def ranges(self) -> tuple[Part, ...]:

@@ -15,7 +15,7 @@ from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.texts.subtitles import SubtitleMode
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
@@ -68,7 +68,7 @@ class ClipRequest:
     end_time: int | None = None
     warnings: tuple[str, ...] = ()
     snap: Snap | None = None
-    without: tuple[Removable, ...] = ()
+    without: Without = NOTHING
     gaps: GapMode = "hold"
     last_seconds: float | None = None
     wait_until: int | None = None
@@ -78,7 +78,9 @@ class ClipRequest:
     def needs_transcripts(self) -> bool:
         """Whether the languages of the recordings' transcripts decide if the request is valid."""
         snaps = self.snap is not None and self.snap.to == "sentence"
-        return snaps or "fillers" in self.without or self.subtitles == "burn" or self.subtitle_language is not None
+        return (
+            snaps or "fillers" in self.without.kinds or self.subtitles == "burn" or self.subtitle_language is not None
+        )
 
 
 def lone_surrogate(text: str) -> str | None:

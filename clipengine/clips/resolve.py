@@ -182,6 +182,7 @@ def _resolve(
     else:
         parts = _unbroken(request.gaps, parts, sources, rules.shortest)
         request = replace(request, parts=parts if request.parts or len(parts) > 1 else ())
+    _check_kept(request, parts)
     used = tuple(sources[each] for each in dict.fromkeys(part.recording_id for part in parts))
     _check_media(request, profile, used)
     start, end = bounds(parts, recording_id)
@@ -297,6 +298,17 @@ def _language(request: ClipRequest, source: ClipSource) -> str | None:
     )
 
 
+def _check_kept(request: ClipRequest, parts: Sequence[Part]) -> None:
+    """Raise InvalidRequest if nothing is left out of the ranges to keep anyway."""
+    if request.without.keep and not request.without.kinds:
+        with located(pointer="/keep_ranges"):
+            raise InvalidRequest("is only for clips without pauses or fillers", hint="Give `without` too.")
+    for number, each in enumerate(request.without.keep):
+        if each.part is not None and each.part >= len(parts):
+            with located(pointer=f"/keep_ranges/{number}/part"):
+                raise InvalidRequest(f"is {each.part}, but the last part of the clip has the number {len(parts) - 1}")
+
+
 def _check_media(request: ClipRequest, profile: Profile, sources: Sequence[ClipSource]) -> None:
     """Raise InvalidRequest if a recording has nothing that the profile keeps, no moments to snap to, or no pauses."""
     for source in sources:
@@ -309,6 +321,6 @@ def _check_media(request: ClipRequest, profile: Profile, sources: Sequence[ClipS
         for source in sources:
             with located(pointer="/snap/to"):
                 check_possible(request.snap, source.facts, has_transcript=bool(source.languages))
-    for source in sources if request.without else ():
+    for source in sources if request.without.kinds else ():
         with located(pointer="/without"):
             check_removable(request.without, profile, source.facts, has_transcript=bool(source.languages))

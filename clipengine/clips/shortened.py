@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clipengine.clips.edit import MAX_PARTS, PlannedPart
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import MAX_REMOVED, Without
 from clipengine.clips.removed import Removed, Span
 from clipengine.clips.texts.fillers import has_fillers, is_filler
 from clipengine.clips.texts.subtitles import TextTrack
@@ -19,10 +19,10 @@ from clipengine.clips.warnings import of_part, warning
 from clipengine.errors import InvalidRequest, InvalidTimeRange, VerificationFailed
 from clipengine.recordings.facts import Count, SourceFacts
 
-MAX_REMOVED = 5000  # ranges of a clip
 _MAX_SILENCES = 50_000  # of a part, in a report
 _PAUSE_SECONDS = Fraction(6, 10)  # longer ones are shortened
 _MARGIN_SECONDS = Fraction(1, 10)  # of a pause, kept on each side
+_LEAST_SECONDS = Fraction(1, 1000)  # of a range: less is a rounding error at the end of one that is kept
 _MICROSECONDS = 1_000_000
 
 
@@ -87,20 +87,20 @@ class Shortened:
             raise InvalidTimeRange(fault, hint="Give a longer range, or leave `without` out.")
 
 
-def check_possible(without: Sequence[Removable], profile: Profile, facts: SourceFacts, *, has_transcript: bool) -> None:
+def check_possible(without: Without, profile: Profile, facts: SourceFacts, *, has_transcript: bool) -> None:
     """Raise InvalidRequest if a recording with these facts has no such ranges, or the profile cannot lack them."""
     if profile.output.is_timelapse:
         raise InvalidRequest("a timelapse cannot leave out pauses or fillers", hint="Leave out `without` or `speed`.")
-    if "silence" in without and not facts.audio:
+    if "silence" in without.kinds and not facts.audio:
         hint = "Leave `without` out."
         raise InvalidRequest("leaving out pauses needs audio, and the recording has none", hint=hint)
-    if "fillers" in without and not has_transcript:
+    if "fillers" in without.kinds and not has_transcript:
         hint = "Add a transcript with the times of words, or give `silence` only."
         raise InvalidRequest("leaving out fillers needs a transcript, and the recording has none", hint=hint)
 
 
 def shorten(
-    without: Sequence[Removable],
+    without: Without,
     parts: Sequence[PlannedPart],
     profile: Profile,
     silences: Sequence[Sequence[Span]],
@@ -114,7 +114,7 @@ def shorten(
     found, warnings = [], []
     for number, (part, quiet, track) in enumerate(zip(parts, silences, spoken, strict=True)):
         warnings += of_part(number, [*_filler_warnings(without, track)], of=len(parts))
-        found.append([*_removed(without, part, profile, quiet, track)])
+        found.append([*_removed(without, part, profile, quiet, track, [*without.kept_in(number)])])
     longest = sorted((start - end, number, start) for number, spans in enumerate(found) for start, end in spans)
     if len(longest) > MAX_REMOVED:
         text = f"{len(longest) - MAX_REMOVED} of the shortest stay: a clip leaves out at most {MAX_REMOVED} ranges"
@@ -125,8 +125,8 @@ def shorten(
     return Shortened(tuple(kept), tuple(warnings))
 
 
-def _filler_warnings(without: Sequence[Removable], track: TextTrack | None) -> Iterator[str]:
-    if "fillers" not in without:
+def _filler_warnings(without: Without, track: TextTrack | None) -> Iterator[str]:
+    if "fillers" not in without.kinds:
         return
     if track is None or not any(cue.timed_words for cue in track.cues):
         yield warning("fillers_kept", "the transcript does not have the times of words")
@@ -135,17 +135,22 @@ def _filler_warnings(without: Sequence[Removable], track: TextTrack | None) -> I
 
 
 def _removed(
-    without: Sequence[Removable], part: PlannedPart, profile: Profile, silences: Sequence[Span], track: TextTrack | None
+    without: Without,
+    part: PlannedPart,
+    profile: Profile,
+    silences: Sequence[Span],
+    track: TextTrack | None,
+    kept: list[Span],
 ) -> Iterator[Span]:
-    """Yield the ranges to remove from a part, in order. None is in a word that stays."""
-    words: list[Span] = []
+    """Yield the ranges to remove from a part, in order. None is in a word that stays, nor in a range that is kept."""
+    words = kept
     fillers: list[Span] = []
     for text, span in _timed_words(track):
-        is_left_out = "fillers" in without and track is not None and is_filler(text, track.language)
+        is_left_out = "fillers" in without.kinds and track is not None and is_filler(text, track.language)
         (fillers if is_left_out else words).append(span)
     words, fillers = _merged(words), _merged(fillers)
     removed = [*_between(fillers, words)]
-    if "silence" in without:
+    if "silence" in without.kinds:
         removed += _pauses([*_between(_merged([*silences, *fillers]), words)])
     step = Fraction(0) if part.facts.video is None or profile.video == "none" else part.frame_seconds
     steady = step if part.facts.video is not None and not part.facts.video.variable_rate else Fraction(0)
@@ -154,7 +159,7 @@ def _removed(
         start, end = max(start, low), min(end, high)
         if steady:  # whole frames, so that the rate goes on
             end = start + (end - start) // steady * steady
-        if end > start:
+        if end - start >= _LEAST_SECONDS:
             yield start, end
 
 

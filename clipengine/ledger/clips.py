@@ -30,6 +30,7 @@ from clipengine.clips.metadata import merged
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.snap import Snap
+from clipengine.clips.options.without import Without
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import (
     Cancelled,
@@ -544,7 +545,7 @@ def _waiting_for(recording_id: str) -> Any:
 def _values(clip: Clip) -> dict[str, Any]:
     parts = [asdict(part) for part in clip.parts] or None
     output, snap = clip.output and clip.output.to_object(), clip.snap and clip.snap.model_dump()
-    lists = {"warnings": [*clip.warnings] or None, "without": [*clip.without] or None}
+    lists = {"warnings": [*clip.warnings] or None, "without": clip.without.to_object()}
     style = clip.caption_style and clip.caption_style.to_object()
     return vars(clip) | {"output": output, "parts": parts, "snap": snap, "caption_style": style, **lists}
 
@@ -565,7 +566,7 @@ def as_clip(row: Row) -> Clip:
         values["caption_style"] = CaptionStyle.model_validate(row["caption_style"])
     values["parts"] = tuple(Part(**part) for part in row["parts"] or ())
     values["warnings"] = tuple(row["warnings"] or ())
-    values["without"] = tuple(row["without"] or ())
+    values["without"] = Without.from_object(row["without"])
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

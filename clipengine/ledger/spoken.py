@@ -138,7 +138,7 @@ class Spoken:
 
     def _text(self, cue: _Cue, language: str, span: _Span) -> str:
         """Return the text of a cue: only its words in the span if the times of words are known."""
-        without_fillers = "fillers" in span.clip.without
+        without_fillers = "fillers" in span.clip.without.kinds
         if span.start <= cue.start and cue.end <= span.end and not without_fillers:
             return cue.text
         (row,) = self._database.rows(_TIMED_WORDS, cue_id=cue.cue_id)
@@ -148,6 +148,7 @@ class Spoken:
             for word in words
             if word.start_ms < span.end and word.end_ms > span.start
             if not (without_fillers and is_filler(word.text, language))
+            or span.clip.without.keeps(word.start_ms, word.end_ms)
         ]
         return " ".join(said) if words else cue.text
 

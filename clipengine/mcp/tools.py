@@ -19,7 +19,7 @@ from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable
 from clipengine.clips.suggested import MAX_SUGGESTIONS
 from clipengine.objects.base import RecordingStatus, Status
 
@@ -111,6 +111,9 @@ class PlanClip(_Arguments):
     snap: Snap | None = Field(default=None, description="Move the cuts to moments near them.")
     without: list[Removable] | None = Field(
         default=None, max_length=2, description="Leave out long pauses (`silence`) and words such as um (`fillers`)."
+    )
+    keep_ranges: list[KeptRange] | None = Field(
+        default=None, max_length=MAX_REMOVED, description="Some of the `removed` of a plan, which then stay."
     )
     output: Output | None = Field(default=None, description="Changes of the picture and the audio.")
     subtitles: Subtitles | None = Field(default=None, description="Default: all transcripts as text tracks.")

@@ -146,7 +146,7 @@ class ClipObject(JobObject):
             subtitles=clip.subtitles_object(),
             queue=queue and _place(queue),
             wait_until=shown_time(clip.wait_until),
-            without=[*clip.without],
+            without=[*clip.without.kinds],
             **given,
         )
 

@@ -1,4 +1,4 @@
-"""Profiles of the settings."""
+"""Profiles and watermarks of the settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.watermarks import Position
 from clipengine.objects.base import ApiObject, Object, described_as
 
 
@@ -27,3 +28,12 @@ class ProfileObject(ApiObject):
     render: Render = "encode"
     output: Annotated[Object, described_as(Output)] = field(default_factory=dict)
     """Output options of clips whose requests have none."""
+
+
+@dataclass(frozen=True)
+class WatermarkObject(ApiObject):
+    """A watermark of the settings, selected by `output.watermark` of a clip."""
+
+    name: str
+    position: Position = "bottom-right"
+    """Where clips show it."""

@@ -8,6 +8,7 @@ from typing import Annotated
 from typing_extensions import TypedDict
 
 from clipengine.clips.options.output import Output
+from clipengine.clips.options.without import KeptRange, Removable
 from clipengine.objects.base import ApiObject, MaybeTime, Object, described_as
 from clipengine.objects.clip import SubtitlesObject
 
@@ -28,6 +29,10 @@ class LookObject(TypedDict):
     """Output options; null for the profile's."""
     subtitles: SubtitlesObject | None
     """Null if not given, which keeps all transcripts."""
+    without: list[Removable]
+    """What clips leave out."""
+    keep_ranges: Annotated[list[Object], described_as(list[KeptRange])]
+    """Ranges of which they leave nothing out."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,9 @@ class SegmentsObject(ApiObject):
     """Title of the list; empty if it has none."""
     segments: list[ListedSegmentObject] = field(default_factory=list)
     """In the order of the list, which need not be that of time."""
-    look: LookObject = field(default_factory=lambda: LookObject(output=None, subtitles=None))
+    look: LookObject = field(
+        default_factory=lambda: LookObject(output=None, subtitles=None, without=[], keep_ranges=[])
+    )
     """What clips of the segments look like."""
     updated_at: MaybeTime = None
     """When it was stored; null if none is."""

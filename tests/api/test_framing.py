@@ -106,6 +106,7 @@ def test_framing_says_what_is_drawn_over_the_clip(
     expected = mark.box(Size(20, 10), canvas, Fraction(1))
     assert found["watermark"] == {"name": "logo", "opacity": 0.5, **expected._asdict()}
     assert found["fade_seconds"] == 0.5
+    assert http.get("/v1/watermarks").json()["data"] == [{"name": "logo", "position": "top-left"}]
     answer = http.get("/v1/watermarks/logo")
     assert (answer.headers["content-type"], answer.content) == ("image/png", (tmp_path / "logo.png").read_bytes())
     assert http.get("/v1/watermarks/other").json()["code"] == "unknown_watermark"

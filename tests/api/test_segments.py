@@ -11,6 +11,7 @@ import pytest
 from clipengine.api.http.requests import MAX_SEGMENTS
 from clipengine.client import ApiError, Client
 from clipengine.clips.clip import Recording
+from clipengine.clips.options.without import MAX_REMOVED
 from tests.support.api import ApiServer
 
 SEGMENTS = [
@@ -20,6 +21,8 @@ SEGMENTS = [
 LOOK = {
     "output": {"aspect": "9:16", "fit": "crop", "focus": {"x": 0.25, "y": 0.5}},
     "subtitles": {"mode": "burn", "language": "en", "style": {"name": "word", "size": 0.06, "speaker": False}},
+    "without": ["silence", "fillers"],
+    "keep_ranges": [{"start_seconds": 1.5, "end_seconds": 2.25, "part": None}],
 }
 
 
@@ -40,7 +43,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 def test_list_is_empty_at_first(http: httpx.Client, path: str, recording: Recording) -> None:
     answer = http.get(path)
     assert (answer.status_code, answer.headers["etag"]) == (200, '"0"')
-    look = {"output": None, "subtitles": None}
+    look = {"output": None, "subtitles": None, "without": [], "keep_ranges": []}
     empty = {"version": 0, "title": "", "segments": [], "look": look, "updated_at": None}
     assert answer.json() == {"recording_id": recording.recording_id, **empty}
 
@@ -95,8 +98,15 @@ def test_largest_list_is_stored(http: httpx.Client, path: str) -> None:
     assert answer.status_code == 200, answer.text
     assert http.get(path).json()["segments"] == longest
     answer = put(http, path, "*", segments=[*longest, SEGMENTS[0]])
+    assert code(answer) == (422, "invalid_request")
+    assert [each["pointer"] for each in answer.json()["errors"]] == ["/segments"]
+    kept = [{"start_seconds": number, "end_seconds": number + 0.5, "part": 0} for number in range(MAX_REMOVED)]
+    look = {**LOOK, "keep_ranges": kept}
+    answer = put(http, path, "*", segments=longest, look=look)
+    assert answer.json()["look"]["keep_ranges"] == kept
+    answer = put(http, path, "*", segments=longest, look={**LOOK, "keep_ranges": [*kept, kept[0]]})
     assert code(answer) == (400, "malformed_request")
-    assert f"more than {MAX_SEGMENTS} members" in answer.json()["detail"]
+    assert f"more than {MAX_REMOVED} members" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +120,8 @@ def test_largest_list_is_stored(http: httpx.Client, path: str) -> None:
         ({"segments": [], "title": "x" * 201}, "/title"),
         ({"segments": [], "look": {"output": {"aspect": "9x16"}}}, "/look/output/aspect"),
         ({"segments": [], "look": {"size": 1}}, "/look/size"),
+        ({"segments": [], "look": {"without": ["noise"]}}, "/look/without/0"),
+        ({"segments": [], "look": {"keep_ranges": [{"start_seconds": 2}]}}, "/look/keep_ranges/0/end_seconds"),
         ({}, "/segments"),
     ],
 )

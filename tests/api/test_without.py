@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from clipengine.clips.clip import Recording
+from clipengine.clips.options.without import Without
 from clipengine.clips.texts.cues import Cue, TimedWord
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
@@ -42,7 +43,7 @@ def _removed(plan: dict[str, Any]) -> list[tuple[int, float, float]]:
 def test_without_is_kept_as_requested(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
     clip = post(http, film.recording_id, BODY | {"without": ["silence"]}).json()
     assert clip["without"] == ["silence"]
-    assert engine.ledger.clips.get(clip["clip_id"]).without == ("silence",)
+    assert engine.ledger.clips.get(clip["clip_id"]).without == Without(("silence",))
     assert post(http, film.recording_id, BODY).json()["without"] == []
 
 
@@ -59,6 +60,41 @@ def test_without_is_kept_as_requested(http: httpx.Client, film: Recording, engin
 def test_fault_of_without_is_located(http: httpx.Client, film: Recording, without: object, where: str) -> None:
     answer = post(http, film.recording_id, BODY | {"without": without})
     assert pointers(refused(answer, 422, "invalid_request")) == [where]
+
+
+def test_ranges_of_a_plan_can_be_kept(http: httpx.Client, film: Recording, engine: RecordedEngine) -> None:
+    first, second = _plan(http, film, without=["silence"]).json()["removed"]
+    plan = _plan(http, film, without=["silence"], keep_ranges=[first]).json()
+    assert plan["removed"] == [second]
+    assert _plan(http, film, without=["silence"], keep_ranges=[first, second]).json()["removed"] == []
+    clip = post(http, film.recording_id, BODY | {"without": ["silence"], "keep_ranges": [first]}).json()
+    kept = engine.ledger.clips.get(clip["clip_id"]).without.keep
+    assert [each.model_dump() for each in kept] == [first]
+    assert "keep_ranges" not in clip
+
+
+@pytest.mark.parametrize(
+    ("keep", "where"),
+    [
+        ([{"start_seconds": 2}], "/keep_ranges/0/end_seconds"),
+        ([{"start_seconds": 2, "end_seconds": 2}], "/keep_ranges/0/end_seconds"),
+        ([{"start_seconds": -1, "end_seconds": 2}], "/keep_ranges/0/start_seconds"),
+        ([{"start_seconds": 1, "end_seconds": 2, "part": 1}], "/keep_ranges/0/part"),
+        ([{"start_seconds": 1, "end_seconds": 2, "part": -1}], "/keep_ranges/0/part"),
+        ([[1, 2]], "/keep_ranges/0"),
+    ],
+)
+def test_fault_of_ranges_to_keep_is_located(http: httpx.Client, film: Recording, keep: object, where: str) -> None:
+    problem = refused(_plan(http, film, without=["silence"], keep_ranges=keep), 422, "invalid_request")
+    assert pointers(problem) == [where]
+
+
+def test_as_many_ranges_can_be_kept_as_are_removed(http: httpx.Client, film: Recording) -> None:
+    keep = [{"part": 0, "start_seconds": 7.1 + each / 10_000, "end_seconds": 7.9} for each in range(5000)]
+    assert len(_plan(http, film, without=["silence"], keep_ranges=keep).json()["removed"]) == 2
+    refused(_plan(http, film, without=["silence"], keep_ranges=[*keep, keep[0]]), 400, "malformed_request")
+    problem = refused(_plan(http, film, keep_ranges=keep[:1]), 422, "invalid_request")
+    assert pointers(problem) == ["/keep_ranges"]
 
 
 def test_what_cannot_be_left_out_is_refused(

@@ -192,7 +192,7 @@ def test_page_without_a_server_is_accessible(
         opened(browser, server, expected=away, color_scheme=theme) as page,
     ):
         page.goto(f"{server.url}/#/recordings")
-        page.get_by_role("heading", name="No recordings yet").wait_for()
+        page.get_by_role("heading", name="Drop a recording here").wait_for()
         judge(page, "nothing yet")
         with slow_line(page):
             choose(page, "meeting.mp4", film.path.read_bytes())

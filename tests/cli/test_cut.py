@@ -519,18 +519,27 @@ _WORDS = [[1.5, 1.9, "Um,"], [1.9, 2.4, "this"], [2.4, 2.9, "stays"], [6.6, 7.0,
 _CUES = [{"start_seconds": 1.5, "end_seconds": 7.0, "text": "Um, this stays. Uh.", "words": _WORDS}]
 
 
-@pytest.mark.parametrize(("name", "given"), [("talk.en.json", "talk.en.json"), ("talk.json", "en:talk.json")])
+@pytest.mark.parametrize(
+    ("name", "given", "keep", "removed"),
+    [
+        ("talk.en.json", "talk.en.json", [], 0.76),
+        ("talk.json", "en:talk.json", [], 0.76),
+        ("talk.en.json", "talk.en.json", ["--keep", "0:06.5-7"], 0.4),
+    ],
+)
 @pytest.mark.typical(1)
-def test_fillers_of_a_transcript_are_left_out(film: Path, tmp_path: Path, name: str, given: str) -> None:
+def test_fillers_of_a_transcript_are_left_out(
+    film: Path, tmp_path: Path, name: str, given: str, keep: list[str], removed: float
+) -> None:
     (tmp_path / name).write_text(json.dumps(_CUES))
     target = tmp_path / "clip.mp4"
-    options = ["--start", "1", "--end", "8", "--without", "fillers", "--transcript", given, "--json"]
+    options = ["--start", "1", "--end", "8", "--without", "fillers", *keep, "--transcript", given, "--json"]
     done = run_command("cut", str(film), str(target), *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["warnings"] == []
     assert result["subtitles"] == []
-    assert 0.7 <= result["removed_seconds"] <= 0.8
+    assert result["removed_seconds"] == pytest.approx(removed, abs=0.041)
     assert result["duration_seconds"] == pytest.approx(7 - result["removed_seconds"], abs=0.001)
     times = [time for time, _ in read_clip(target).frames]
     steps = {later - time for time, later in pairwise(times)}
@@ -565,6 +574,8 @@ def test_transcript_that_cannot_time_words_is_named(
         (["--without", "noise"], "'noise' is not silence or fillers"),
         (["--without", "silence,fillers"], "needs a transcript"),
         (["--without", "silence", "--speed", "100"], "timelapse"),
+        (["--keep", "1-2"], "--keep needs --without"),
+        (["--without", "silence", "--keep", "1-2@rec_1"], "a range to keep is of each part"),
         (["--snap-within", "1"], "--snap-within needs --snap"),
         (["--snap", "scene", "--snap-within", "0"], "0<x<=30"),
         (["--snap", "scene", "--snap-within", "31"], "0<x<=30"),

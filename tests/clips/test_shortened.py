@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -11,9 +12,9 @@ import pytest
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
 from clipengine.clips.removed import Removed, Span
-from clipengine.clips.shortened import MAX_REMOVED, Shortened, SilenceReport, check_possible, shorten, written_silences
+from clipengine.clips.shortened import Shortened, SilenceReport, check_possible, shorten, written_silences
 from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.texts.fillers import has_fillers, is_filler
 from clipengine.clips.texts.subtitles import TextTrack
@@ -21,6 +22,7 @@ from clipengine.errors import InvalidRequest, InvalidTimeRange, VerificationFail
 from clipengine.recordings.facts import AudioFacts, ChapterFacts, SourceFacts, VideoFacts
 
 F = Fraction
+SILENCE, FILLERS = Without(("silence",)), Without(("fillers",))
 SOUND = AudioFacts(index=1, codec="aac", sample_rate=48_000, channels=2)
 VIDEO = VideoFacts(
     index=0,
@@ -55,9 +57,10 @@ def _removed(
     track: TextTrack | None = None,
     *,
     without: Sequence[Removable] = ("silence",),
+    keep: Sequence[KeptRange] = (),
     video: VideoFacts | None = None,
 ) -> list[tuple[float, float]]:
-    shortened = shorten(without, [_part(video=video)], Profile(), [silences], [track])
+    shortened = shorten(Without(tuple(without), tuple(keep)), [_part(video=video)], Profile(), [silences], [track])
     return [(float(start), float(end)) for start, end in shortened.parts[0].removed.spans]
 
 
@@ -86,6 +89,48 @@ def test_fillers_are_removed_with_the_pauses_around_them() -> None:
     quiet = _spans((2, "2.3"), ("2.6", 3))
     assert _removed(quiet, words, without=["silence", "fillers"]) == [(2.1, 2.9), (4.0, 4.35)]
     assert _removed(quiet, words) == []  # the filler stays, and is a word
+
+
+def _kept(start: float, end: float, part: int | None = None) -> KeptRange:
+    return KeptRange(start_seconds=start, end_seconds=end, part=part)
+
+
+def test_ranges_to_keep_stay_whole() -> None:
+    quiet = _spans((2, 3), (5, "5.9"), (7, 9))
+    assert _removed(quiet, keep=[_kept(2.1, 2.9), _kept(7.1, 8.9)]) == [(5.1, 5.8)]
+    assert _removed(quiet, keep=[_kept(7, 8)]) == [(2.1, 2.9), (5.1, 5.8), (8.1, 8.9)]
+    words = _track((1, 2, "Well,"), (2.3, 2.6, "Um,"), (3.6, 4, "yes"), (4, 4.4, "uh"))
+    both = _removed(_spans((2, "2.3"), ("2.6", "3.6")), words, without=["silence", "fillers"], keep=[_kept(2.3, 2.6)])
+    assert both == [(2.7, 3.5), (4.0, 4.4)]  # without the pause after the filler that stays
+
+
+@pytest.mark.parametrize("video", [None, VIDEO, VIDEO.model_copy(update={"variable_rate": True})])
+def test_each_range_of_a_plan_can_be_kept(video: VideoFacts | None) -> None:
+    words = _track((1, 2, "Well,"), (2.313, 2.6, "um"), (3, 4, "yes"), (4, 4.4, "uh"), (4.357, 5, "no."))
+    quiet = _spans((2, "2.313"), ("2.6", 3), ("5.000001", "6.7654321"), (99, 100))
+    found = _removed(quiet, words, without=["silence", "fillers"], video=video)
+    assert len(found) == 4
+    for number, (start, end) in enumerate(found):
+        keep = [_kept(round(start, 6), round(end, 6))]
+        others = [*found[:number], *found[number + 1 :]]
+        assert _removed(quiet, words, without=["silence", "fillers"], keep=keep, video=video) == others
+    keep = [_kept(round(start, 6), round(end, 6)) for start, end in found]
+    assert _removed(quiet, words, without=["silence", "fillers"], keep=keep, video=video) == []
+
+
+def test_range_to_keep_is_of_its_part_or_of_all() -> None:
+    parts, quiet = [_part(video=None)] * 2, [_spans((2, 3))] * 2
+    one = shorten(Without(("silence",), (_kept(2, 3, part=1),)), parts, Profile(), quiet, [None, None])
+    assert [len(part.removed.spans) for part in one.parts] == [1, 0]
+    both = shorten(Without(("silence",), (_kept(2, 3),)), parts, Profile(), quiet, [None, None])
+    assert [len(part.removed.spans) for part in both.parts] == [0, 0]
+
+
+@pytest.mark.parametrize("keep", [(), (_kept(2.1, 2.9), _kept(0, 1e6, part=3))])
+def test_stored_choice_is_read_again(keep: tuple[KeptRange, ...]) -> None:
+    without = Without(("silence", "fillers"), keep)
+    assert Without.from_object(json.loads(json.dumps(without.to_object()))) == without
+    assert Without.from_object(None) == Without.from_object(Without().to_object()) == Without()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +162,7 @@ def test_fillers_are_those_of_the_language(word: str, language: str, expected: b
     ],
 )
 def test_fillers_that_cannot_be_found_stay_with_a_warning(track: TextTrack | None, reason: str) -> None:
-    shortened = shorten(["fillers"], [_part()], Profile(), [()], [track])
+    shortened = shorten(FILLERS, [_part()], Profile(), [()], [track])
     assert [text.startswith("fillers_kept: ") and reason in text for text in shortened.warnings] == [True]
     assert not shortened.parts[0].removed.spans
 
@@ -125,7 +170,7 @@ def test_fillers_that_cannot_be_found_stay_with_a_warning(track: TextTrack | Non
 def test_longest_pauses_are_removed_if_there_are_too_many() -> None:
     part = _part(seconds=20_000, video=None)
     silences = [(F(2 * number), F(2 * number + 1) + F(number, 100_000)) for number in range(MAX_REMOVED + 3)]
-    shortened = shorten(["silence"], [part], Profile(), [silences], [None])
+    shortened = shorten(SILENCE, [part], Profile(), [silences], [None])
     spans = shortened.parts[0].removed.spans
     assert len(spans) == MAX_REMOVED
     assert spans[0][0] == F(6) + F(1, 10)  # the first three are the shortest
@@ -137,7 +182,7 @@ def test_longest_pauses_are_removed_if_there_are_too_many() -> None:
 def test_limit_holds_for_all_parts_together() -> None:
     part = _part(seconds=10_000, video=None)
     silences = [(F(2 * number), F(2 * number + 1)) for number in range(3000)]
-    shortened = shorten(["silence"], [part, part], Profile(), [silences, silences], [None, None])
+    shortened = shorten(SILENCE, [part, part], Profile(), [silences, silences], [None, None])
     assert [len(each.removed.spans) for each in shortened.parts] == [3000, 2000]
     assert len(shortened.warnings) == 1
 
@@ -186,7 +231,7 @@ def test_report_has_the_longest_silences() -> None:
 def test_silences_of_a_lying_child_stay_in_the_range() -> None:
     lies = _spans((90, 200), (50, 40), (0, 20))
     part = replace(_part(video=None), start=F(10), end=F(95))
-    spans = shorten(["silence"], [part], Profile(), [lies], [None]).parts[0].removed.spans
+    spans = shorten(SILENCE, [part], Profile(), [lies], [None]).parts[0].removed.spans
     assert [(float(start), float(end)) for start, end in spans] == [(10.1, 19.9), (90.1, 94.9)]
 
 
@@ -200,9 +245,9 @@ def test_clip_of_which_too_little_is_left_is_refused() -> None:
 def test_what_a_recording_cannot_lack_is_refused() -> None:
     silent = _part().facts.model_copy(update={"audio": ()})
     with pytest.raises(InvalidRequest, match="needs audio"):
-        check_possible(["silence"], Profile(), silent, has_transcript=True)
+        check_possible(SILENCE, Profile(), silent, has_transcript=True)
     with pytest.raises(InvalidRequest, match="needs a transcript"):
-        check_possible(["fillers"], Profile(), silent, has_transcript=False)
+        check_possible(FILLERS, Profile(), silent, has_transcript=False)
     with pytest.raises(InvalidRequest, match="timelapse"):
-        check_possible(["silence"], Profile(output=Output(speed=100)), _part().facts, has_transcript=True)
-    check_possible(["fillers"], Profile(), silent, has_transcript=True)
+        check_possible(SILENCE, Profile(output=Output(speed=100)), _part().facts, has_transcript=True)
+    check_possible(FILLERS, Profile(), silent, has_transcript=True)

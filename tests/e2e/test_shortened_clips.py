@@ -35,6 +35,7 @@ def recording_id(client: Client, moments_id: str) -> str:
         RANGE | {"without": ["silence"]},
         RANGE | {"without": ["fillers"]},
         RANGE | {"without": ["silence", "fillers"], "render": "smart"},
+        RANGE | {"without": ["silence", "fillers"], "keep_ranges": [{"start_seconds": 0.5, "end_seconds": 2.5}]},
         RANGE | {"without": ["silence", "fillers"], "output": {"speed": 1.5, "fade_seconds": 0.2}},
         RANGE | {"without": ["silence", "fillers"], "subtitles": {"mode": "burn", "language": "en"}},
         RANGE | {"without": ["silence"], "snap": {"to": "keyframe"}},
@@ -43,7 +44,7 @@ def recording_id(client: Client, moments_id: str) -> str:
             "without": ["silence", "fillers"],
         },
     ],
-    ids=["silence", "fillers", "smart", "speed", "burnt", "snapped", "parts"],
+    ids=["silence", "fillers", "smart", "kept", "speed", "burnt", "snapped", "parts"],
 )
 def test_clip_is_as_long_as_its_plan_and_keeps_all_words(
     client: Client, recording_id: str, tmp_path: Path, request_: dict[str, Any]
@@ -76,8 +77,9 @@ def test_clip_is_as_long_as_its_plan_and_keeps_all_words(
 
 def test_commands_take_without(server: RunningServer, recording_id: str) -> None:
     options = ["--start", "0.2", "--end", "11", "--without", "silence,fillers", "--wait", "--json"]
+    options += ["--keep", "2-3"]
     done = server.command("clips", "create", recording_id, "short", *options)
     assert done.returncode == 0, done.stderr
     clip = json.loads(done.stdout)
     assert clip["without"] == ["silence", "fillers"]
-    assert clip["result"]["removed_seconds"] > 2
+    assert 1.5 < clip["result"]["removed_seconds"] < 2  # 2.5 without --keep

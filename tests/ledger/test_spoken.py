@@ -14,6 +14,7 @@ from clipengine.clips.clip import Clip, ClipResult, Recording, ResultPart
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.snap import SnappedCut
+from clipengine.clips.options.without import KeptRange, Without
 from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.ledger import documents, pages, spoken
 from clipengine.ledger.clips import CLIP_SORTS, ClipFilter
@@ -150,12 +151,13 @@ def test_all_parts_of_all_recordings_count(
 
 def test_what_the_clip_lacks_is_not_found(ledger: Ledger, queue: Queue, say: Say) -> None:
     say(cue("um budget", timed=True), cue("um plan", 128))
-    queue("shortened", without=("fillers",))
+    queue("shortened", without=Without(("fillers",)))
+    queue("kept", without=Without(("fillers",), (KeptRange(start_seconds=120, end_seconds=127),)))
     queue("timelapse", output=Output(speed=20))
     queue("fast", output=Output(speed=2))
-    assert found(ledger, "budget plan") == ["fast", "shortened"]
-    assert found(ledger, '"um budget"') == ["fast"]
-    assert found(ledger, '"um plan"') == ["fast", "shortened"]  # the times of its words are not known
+    assert found(ledger, "budget plan") == ["fast", "kept", "shortened"]
+    assert found(ledger, '"um budget"') == ["fast", "kept"]
+    assert found(ledger, '"um plan"') == ["fast", "kept", "shortened"]  # the times of its words are not known
 
 
 @pytest.mark.parametrize("has_parts", [False, True])

@@ -33,7 +33,7 @@ from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import MAX_POINTS, Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
 from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode, TimeRange
 from clipengine.clips.suggested import MAX_SUGGESTIONS
@@ -79,6 +79,7 @@ _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
 _CURSOR: JsonDict = {"pattern": "^[A-Za-z0-9_-]+={0,2}$"}
 _RANGE_TOKENS = 10  # with all fields: its braces, names, label, and commas
+_KEPT_TOKENS = MAX_REMOVED * 8
 _POINTS_TOKENS = 2 * MAX_POINTS * 12  # of a moving focus and of boxes: names, braces and commas
 MAX_PARAMETERS = 50  # of a query
 MAX_IDS = 40  # of a query, which has other parameters as well
@@ -447,7 +448,7 @@ class ClipOptions(Body):
     """What a clip is, but its range."""
 
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
-    max_members, max_tokens = MAX_POINTS, MAX_TOKENS + _POINTS_TOKENS
+    max_members, max_tokens = MAX_REMOVED, MAX_TOKENS + _POINTS_TOKENS + _KEPT_TOKENS
 
     label: str = Field(
         description="1 to 200 characters, no control characters. Part of the name of the object.",
@@ -464,9 +465,8 @@ class ClipOptions(Body):
     )
     render: Render | None = Field(
         default=None,
-        description="`smart` copies whole GOPs of the recording and encodes only the frames at the cuts, if that is "
-        "possible. `auto` does the same, and warns of nothing if all is encoded. `encode` encodes all. Default: the "
-        "profile's.",
+        description="`smart` copies whole GOPs of the recording and encodes only the frames at the cuts, if possible. "
+        "`auto` does the same without a warning. `encode` encodes all. Default: the profile's.",
     )
     output: Output | None = Field(
         default=None, description="Changes of the picture and the audio. Default: the profile's."
@@ -476,17 +476,20 @@ class ClipOptions(Body):
     )
     snap: Snap | None = Field(
         default=None,
-        description="Move the start and the end of each part to the nearest such moment. One without it stays, with "
-        "the warning `not_snapped`.",
+        description="Move the start and the end of each part to the nearest such moment, or warn (`not_snapped`).",
     )
     without: LeftOut = Field(
         default=[],
         description="Leave out `silence` (pauses over 0.6 s become 0.2 s long) or `fillers` (words such as um).",
     )
+    keep_ranges: list[KeptRange] = Field(
+        default=[],
+        max_length=MAX_REMOVED,
+        description="Ranges of which `without` leaves nothing out, as in `removed` of a plan.",
+    )
     gaps: GapMode = Field(
         default="hold",
-        description="What becomes of gaps of a recording of many files. `hold`: the last frame is held, in silence. "
-        "`skip`: they are left out. `fail`: refuse the request.",
+        description="Gaps of a recording of many files: `hold` the last frame, in silence, `skip` them, or `fail`.",
     )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
     expires_at: WrittenMoment | None = Field(
@@ -504,7 +507,7 @@ class ClipOptions(Body):
     def of_ranges(self, ranges: dict[str, Any], *, request_id: str | None, traceparent: str | None) -> ClipRequest:
         """Return the request for a clip of these `ranges`: what ClipRequest has of them."""
         given = "subtitles" in self.model_fields_set
-        own = {*ClipOptions.model_fields} - {"output", "subtitles", "snap", "without"}
+        own = {*ClipOptions.model_fields} - {"output", "subtitles", "snap", "without", "keep_ranges"}
         return ClipRequest(
             **{"start_seconds": 0.0, "end_seconds": 0.0, **self.model_dump(include=own), **ranges},
             request_id=request_id,
@@ -514,7 +517,7 @@ class ClipOptions(Body):
             subtitle_language=self.subtitles.language,
             caption_style=self.subtitles.style,
             snap=self.snap,
-            without=tuple(self.without),
+            without=Without(tuple(self.without), tuple(self.keep_ranges)),
         )
 
 
@@ -596,11 +599,16 @@ class Look(Body):
 
     output: Output | None = Field(default=None, description="Output options, as in the request for a clip.")
     subtitles: SubtitlesOfClip | None = Field(default=None, description="As in the request for a clip.")
+    without: LeftOut = Field(default=[], description="As in the request for a clip.")
+    keep_ranges: list[KeptRange] = Field(
+        default=[], max_length=MAX_REMOVED, description="As in the request for a clip."
+    )
 
 
 class PutSegments(Body):
     max_bytes = None  # a label may have 800 bytes
-    max_members, max_tokens = MAX_SEGMENTS, MAX_TOKENS + MAX_SEGMENTS * _RANGE_TOKENS + _POINTS_TOKENS
+    max_members = MAX_REMOVED
+    max_tokens = MAX_TOKENS + MAX_SEGMENTS * _RANGE_TOKENS + _POINTS_TOKENS + _KEPT_TOKENS
     model_config = _like(segments=[{"start_seconds": 5.0, "end_seconds": 12.5, "label": "key-moment"}])
 
     title: Annotated[

@@ -185,6 +185,7 @@ _PYTHON = {
     "get_clips_clip_id_shares_share_id_qr.svg": 'client.clips.share_code(clip_id, share_id, "link.svg")',
     "delete_clips_clip_id_shares_share_id": "client.clips.unshare(clip_id, share_id)",
     "get_profiles": "client.profiles.list().data",
+    "get_watermarks": "client.profiles.watermarks().data",
     "get_watermarks_name": 'client.profiles.watermark(name, "logo.png")',
     "get_events": "for event in client.events():\n    print(event.event, event.data)",
     "post_webhooks": 'client.webhooks.create("https://example.org/hooks").secret',

@@ -21,7 +21,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("previews", "Previews", r"/(frame|frames|filmstrip|waveform|moments)$"),
     ("ranges", "Lists of ranges", r"/(ranges|segments)"),
     ("clip-plans", "Plans of clips", r"/clips/plan$"),
-    ("clip-pictures", "Pictures of clips", r"/(framing|captions)$|/watermarks/"),
+    ("clip-pictures", "Pictures of clips", r"/(framing|captions)$|/watermarks"),
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
     ("clip-batches", "Many clips", r"/clips/(batch|by-time|delete)"),
     ("clips", "Clips", r"/clips"),

@@ -156,11 +156,11 @@ async def _shorten(
 ) -> Shortened:
     """Return the parts without their pauses and fillers if that is requested. Raises InvalidTimeRange."""
     without = clip.request.without
-    if not without:
+    if not without.kinds:
         return Shortened(tuple(parts))
     words = await call.in_session(lambda: [texts.spoken(part) for part in parts])
     silences: Sequence[Sequence[Span]] = [()] * len(parts)
-    if "silence" in without:
+    if "silence" in without.kinds:
         found = [await _silences(call, clip.profile, part, recordings[part.source]) for part in parts]
         silences = SilenceReport.of({"parts": found, "bytes_read": 0}, len(parts)).silences
     shortened = shorten(without, parts, clip.profile, silences, words)

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.http.operation import Answer, Call, Operation, json_response
+from clipengine.api.http.operation import Answer, Call, Operation, json_response, page_response
 from clipengine.api.http.requests import FrameClip, NoBody, NoQuery
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.clips.options.framing import Framing, Size, covering_pixels, upright_framing
@@ -22,6 +22,7 @@ from clipengine.errors import (
     located,
 )
 from clipengine.objects.preview import BlurObject, FramingObject, WatermarkPlaceObject
+from clipengine.objects.profile import WatermarkObject
 from clipengine.work.children.watermarks import read_watermark
 
 
@@ -60,6 +61,11 @@ def _watermark(call: Call[NoQuery, FrameClip], output: Output, found: Framing) -
     )
 
 
+def list_watermarks(call: Call[NoQuery, NoBody]) -> Response:
+    watermarks = sorted(call.engine.settings.watermarks.items())
+    return page_response(call, [WatermarkObject(name, watermark.position) for name, watermark in watermarks], None)
+
+
 def get_watermark(call: Call[NoQuery, NoBody]) -> Response:
     name, watermarks = call.path("name"), call.engine.settings.watermarks
     if name not in watermarks:
@@ -78,6 +84,14 @@ OPERATIONS = [
         [Answer(200, "The part in pixels of the upright picture, and the size of the clip.", FramingObject)],
         (RecordingNotFound, RecordingNotComplete, InvalidRequest, NoMediaInRange, UnknownWatermark),
         body=FrameClip,
+    ),
+    Operation(
+        "GET",
+        "/v1/watermarks",
+        "read",
+        list_watermarks,
+        "List watermarks",
+        [Answer(200, "Every watermark of the settings, by name.", WatermarkObject, page=True)],
     ),
     Operation(
         "GET",

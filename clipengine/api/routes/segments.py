@@ -20,7 +20,7 @@ def get_segments(call: Call[NoQuery, NoBody]) -> Response:
 def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
     given = if_match(call.request)
     values = call.body.model_dump(mode="json")
-    values["look"] = {name: value for name, value in values["look"].items() if value is not None}
+    values["look"] = {name: value for name, value in values["look"].items() if value not in (None, [])}
 
     def check(stored: SegmentList) -> None:
         if given is None and stored.version:
@@ -35,7 +35,12 @@ def _response(stored: SegmentList) -> Response:
     subtitles: SubtitlesObject | None = stored.look.get("subtitles")
     if subtitles is not None:
         subtitles.setdefault("style", None)  # lists of earlier versions have none
-    look = LookObject(output=stored.look.get("output"), subtitles=subtitles)
+    look = LookObject(
+        output=stored.look.get("output"),
+        subtitles=subtitles,
+        without=stored.look.get("without", []),
+        keep_ranges=stored.look.get("keep_ranges", []),
+    )
     return json_response(SegmentsObject.of(stored, look=look).to_object(), headers={"ETag": _etag(stored)})
 
 

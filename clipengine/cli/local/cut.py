@@ -34,7 +34,7 @@ from clipengine.cli.options import (
     snap_options,
     start_option,
     variant_option,
-    without_option,
+    without_options,
 )
 from clipengine.cli.output_options import named_options, output_options
 from clipengine.cli.range_files import FromFile, can_be_folder, from_options, parts_of
@@ -43,7 +43,7 @@ from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import ANIMATION_TICKS, Profile, Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import Without
 from clipengine.clips.request import GapMode, TimeRange
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
@@ -77,7 +77,7 @@ _Ranges = Sequence[tuple[Fraction, Fraction]]
 )
 @render_option
 @snap_options
-@without_option
+@without_options
 @gaps_option
 @variant_option
 @output_options
@@ -109,7 +109,7 @@ def cut(
     profile: str | None,
     render: Render | None,
     snap: Snap | None,
-    without: tuple[Removable, ...],
+    without: Without,
     gaps: GapMode | None,
     variant: dict[str, Any] | None,
     options: Output | None,

@@ -20,7 +20,7 @@ from clipengine.clips.edit import Part, PlannedPart, bounds
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile, Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.request import ClipRequest, GapMode, TimeRange
 from clipengine.clips.resolve import ClipSource, resolve_clip
 from clipengine.clips.texts.cues import Cue
@@ -53,7 +53,7 @@ class LocalClip:
     subtitles: LocalSubtitles = field(default_factory=LocalSubtitles)
     transcript: TextTrack | None = None  # of SOURCE; it times the words, and is not in the clip
     snap: Snap | None = None
-    without: tuple[Removable, ...] = ()
+    without: Without = NOTHING
     gaps: GapMode = "hold"
     variant: VariantChoice = field(default_factory=VariantChoice)
     times: TimeRange | None = None  # instead of the one range
@@ -110,7 +110,7 @@ def cut_once(
         # One child for all jobs, because its start costs as much as a second of encoding.
         program: Program = "burner" if clip.subtitles.burns else "maker"
         child = stack.enter_context(closing(start_child(program, sandbox=encoding.sandbox)))
-        seconds = (2 if clip.without else 1) * clip.seconds + 2 * searched_seconds(clip.snap, len(clip.ranges))
+        seconds = (2 if clip.without.kinds else 1) * clip.seconds + 2 * searched_seconds(clip.snap, len(clip.ranges))
         job, base_url = probe_job(encoding, cut_seconds=seconds), settings.storage.playlist_base_url
         probed = probe_local(store, opened, job, child, clip.variant, base_url=base_url)
         stack.enter_context(closing(probed.reader))

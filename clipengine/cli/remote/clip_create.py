@@ -30,7 +30,7 @@ from clipengine.cli.options import (
     subtitles_value,
     tag_option,
     time_value,
-    without_option,
+    without_options,
 )
 from clipengine.cli.output_options import output_options
 from clipengine.cli.range_files import FromFile, NamedRange, can_be_folder, from_options, parts_of, rate_option
@@ -41,7 +41,7 @@ from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import Without
 from clipengine.clips.ranges.formats import FORMATS, format_ranges
 from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSource
 from clipengine.clips.request import GapMode
@@ -78,7 +78,7 @@ _on_timeout = click.option(
 @click.option("--profile", help="A profile of the settings.")
 @render_option
 @snap_options
-@without_option
+@without_options
 @gaps_option
 @output_options
 @click.option(
@@ -120,7 +120,7 @@ def create(
     profile: str | None,
     render: Render | None,
     snap: Snap | None,
-    without: tuple[Removable, ...],
+    without: Without,
     gaps: GapMode | None,
     options: Output | None,
     subtitles: dict[str, Any] | None,
@@ -148,7 +148,8 @@ def create(
         "output": options.to_object() if options else None,
         "subtitles": subtitles,
         "snap": snap.model_dump() if snap else None,
-        "without": without,
+        "without": without.kinds,
+        "keep_ranges": [each.model_dump(exclude_none=True) for each in without.keep],
         "gaps": gaps,
         "wait_until": wait_until,
         "on_timeout": on_timeout,

@@ -1,7 +1,72 @@
-"""Option of a request to leave pauses and fillers out of a clip. Pure."""
+"""Options of a request to leave pauses and fillers out of a clip, and to keep some of them. Pure."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from clipengine.settings_table import Options
+from clipengine.timecode import exact
 
 Removable = Literal["silence", "fillers"]
+MAX_REMOVED = 5000  # ranges of a clip
+_Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+def _after_the_start(end: float, info: ValidationInfo) -> float:
+    if end <= info.data.get("start_seconds", end - 1):
+        raise PydanticCustomError("range_order", "must be greater than start_seconds")
+    return end
+
+
+class KeptRange(Options):
+    """A range of a recording of which nothing is left out. Those in `removed` of a plan have this form."""
+
+    start_seconds: _Seconds = Field(description="On the recording's timeline.")
+    end_seconds: Annotated[_Seconds, AfterValidator(_after_the_start)]
+    part: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Number of the part, from 0. Default: each part that contains it."
+    )
+
+
+@dataclass(frozen=True)
+class Without:
+    """What a clip leaves out of its parts, except in the ranges to `keep`."""
+
+    kinds: tuple[Removable, ...] = ()
+    keep: tuple[KeptRange, ...] = ()
+
+    def kept_in(self, part: int) -> Iterator[tuple[Fraction, Fraction]]:
+        """Yield the ranges to keep of a part."""
+        for each in self.keep:
+            if each.part in (None, part):
+                yield exact(each.start_seconds), exact(each.end_seconds)
+
+    def keeps(self, start_ms: int, end_ms: int) -> bool:
+        """Return True if the middle of a word with these times is in a range to keep."""
+        middle = (start_ms + end_ms) / 2000
+        return any(each.start_seconds <= middle < each.end_seconds for each in self.keep)
+
+    def to_object(self) -> Any:
+        """Return the value for the ledger: the kinds alone, as before 0.2.0, if all of them are left out."""
+        if not self.keep:
+            return [*self.kinds] or None
+        return {
+            "kinds": [*self.kinds],
+            "keep": [[each.start_seconds, each.end_seconds, each.part] for each in self.keep],
+        }
+
+    @classmethod
+    def from_object(cls, stored: Any) -> Without:
+        if not isinstance(stored, dict):
+            return cls(tuple(stored or ()))
+        ranges = (KeptRange(start_seconds=start, end_seconds=end, part=part) for start, end, part in stored["keep"])
+        return cls(tuple(stored["kinds"]), tuple(ranges))
+
+
+NOTHING = Without()

@@ -13,6 +13,8 @@ export const LIMITS: {
   parts: number;
   /** Characters of a search. */
   query: number;
+  /** Ranges that a clip leaves out, or that are put back. */
+  removed: number;
   /** Characters of a tag. */
   tag: number;
   /** Characters of all tags of an object, with commas between them. */

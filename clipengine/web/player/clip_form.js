@@ -21,6 +21,7 @@ import {wordsOf} from "./words.js";
  * @typedef {object} FormOptions
  * @property {ReadyRecording} recording
  * @property {Look} look
+ * @property {import("./left_out.js").LeftOut} left
  * @property {Selection} selection
  * @property {Segments} segments
  * @property {Player} player
@@ -40,7 +41,7 @@ import {wordsOf} from "./words.js";
  *
  * @param {FormOptions} options
  */
-export function clipForm({recording, look, selection, segments, player, times: shown, live, timeline, onlook, oncreated, nextLabel}) {
+export function clipForm({recording, look, left, selection, segments, player, times: shown, live, timeline, onlook, oncreated, nextLabel}) {
   const times = timeFields({
     words: wordsOf(recording),
     selection,
@@ -73,7 +74,7 @@ export function clipForm({recording, look, selection, segments, player, times: s
 
   function draw() {
     const invalid = Boolean(times.firstInvalid());
-    setText(length, selection.empty || invalid ? "–" : formatTime(selection.length));
+    drawLength();
     make.disabled = selection.empty || invalid;
     add.disabled = make.disabled;
     setText(addText, segments.current ? t("Update segment {number}", {number: segments.items.indexOf(segments.current) + 1}) : t("Add segment"));
@@ -82,6 +83,10 @@ export function clipForm({recording, look, selection, segments, player, times: s
     if (selection.empty) suggest("");
     rename();
     problem.textContent = "";
+  }
+  function drawLength() {
+    setText(length, selection.empty || times.firstInvalid() ? "–" : formatTime(selection.length - left.seconds));
+    length.title = left.removed.length ? t("Length, without what is left out") : t("Length");
   }
   // A clip whose end is not recorded yet waits. The text changes by the minute, so that it is not read out all the time.
   function drawWait() {
@@ -101,6 +106,7 @@ export function clipForm({recording, look, selection, segments, player, times: s
   selection.addEventListener("change", draw);
   segments.addEventListener("change", draw);
   look.addEventListener("change", drawLook);
+  left.addEventListener("change", drawLength);
 
   /**
    * Name the clip after what is said in it, unless a name was typed.

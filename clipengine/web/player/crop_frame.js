@@ -5,6 +5,7 @@ import {post} from "../lib/api.js";
 import {byKey, debounce, h, setText} from "../lib/dom.js";
 import {t} from "../lib/texts.js";
 import {toastError} from "../lib/ui.js";
+import {BlurredBars} from "./blurred_bars.js";
 import {startDrag} from "./drag.js";
 
 /** @import {Look} from "./look.js" */
@@ -42,6 +43,7 @@ export class CropFrame {
     this.frameButton = h("button", {type: "button", onclick: () => this.showResult(false)}, t("Frame"));
     this.resultButton = h("button", {type: "button", onclick: () => this.showResult(true)}, t("Result"));
     this.views = h("div", {class: "choice", role: "group", "aria-label": t("View of the crop"), hidden: true}, this.frameButton, this.resultButton);
+    this.bars = new BlurredBars({player, signal});
     this.picture.append(this.node);
     this.node.addEventListener("pointerdown", (event) => this.drag(event));
     this.node.addEventListener("keydown", (event) => this.key(event));
@@ -61,6 +63,7 @@ export class CropFrame {
     else {
       this.asked = "";
       this.setRegion({x: 0, y: 0, width: 1, height: 1}, 1, 1);
+      this.setBars(null);
       this.onframing(null);
     }
   }
@@ -74,6 +77,18 @@ export class CropFrame {
    */
   setRegion(part, wide, high) {
     for (const [name, value] of Object.entries({...part, wide, high})) this.picture.style.setProperty(`--part-${name}`, String(value));
+  }
+
+  /**
+   * Show the picture with its bars, if the clip has some, as there is no frame then that shows what the clip takes.
+   *
+   * @param {Framing | null} framing
+   */
+  setBars(framing) {
+    const has = framing !== null && (framing.width > framing.inner.width || framing.height > framing.inner.height);
+    this.picture.classList.toggle("bars", has);
+    if (has) this.picture.style.setProperty("--part-ratio", String(framing.width / framing.height));
+    this.bars.show(has && this.look.drawn.fit === "blur" ? framing : null);
   }
 
   async ask() {
@@ -92,6 +107,7 @@ export class CropFrame {
         height: region.height / recording.height,
       };
       this.setRegion(part, framing.width / inner.width, framing.height / inner.height);
+      this.setBars(framing);
       this.part = this.look.crops ? part : null;
       this.draw();
       this.onframing(framing);

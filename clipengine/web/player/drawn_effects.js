@@ -6,6 +6,7 @@ import {h} from "../lib/dom.js";
 /** @import {Player} from "./player.js" */
 /** @import {Selection} from "./selection.js" */
 /** @import {Framing} from "./crop_frame.js" */
+const CELLS = 6; // of a box along its longer side, of which the engine keeps the colours
 /** @typedef {Framing["blur"][number]} Blur */
 /** @typedef {Blur["path"][number]} Place of a box, in pixels of the recording */
 
@@ -72,8 +73,13 @@ export class DrawnEffects {
     const inside = at >= 0 && at < length;
     for (const [number, blur] of framing.blur.entries()) {
       const node = /** @type {HTMLElement} */ (this.boxes.children[number]);
-      node.hidden = !inside || at < blur.from_seconds || (blur.to_seconds !== null && at >= blur.to_seconds);
-      if (!node.hidden) placeIn(node, placeAt(blur.path, at), framing.recording);
+      const time = Math.min(Math.max(0, at), length); // outside of the clip, a box is where it is at its nearer end
+      node.hidden = time < blur.from_seconds || (blur.to_seconds !== null && time >= blur.to_seconds);
+      if (node.hidden) continue;
+      const place = placeAt(blur.path, time);
+      placeIn(node, place, framing.recording);
+      const pixels = this.boxes.clientWidth / framing.recording.width; // of the page for one of the recording
+      node.style.backdropFilter = `blur(${((Math.max(place.width, place.height) * pixels) / CELLS / 2).toFixed(1)}px)`;
     }
     const fade = Math.min(framing.fade_seconds ?? 0, length / 2);
     this.dark.hidden = !range || !inside || !fade;

@@ -1,10 +1,14 @@
-// The look of new clips: shape and crop, captions, sound, speed and size. It is stored with the segments of the recording.
+// The look of new clips: shape and crop, captions, what is drawn, sound, speed and size. It is stored with the segments of
+// the recording.
 
 import {findAll, h, setText} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {CaptionChoice} from "./caption_choice.js";
-import {describe, line, select} from "./look_controls.js";
+import {describe, line, section, select} from "./look_controls.js";
+import {DrawingChoice} from "./look_drawing.js";
+import {SizeChoice} from "./look_size.js";
+import {SoundChoice} from "./look_sound.js";
 import {SHAPES} from "./shapes.js";
 import {smartSwitch} from "./smart_switch.js";
 
@@ -14,6 +18,7 @@ import {smartSwitch} from "./smart_switch.js";
 /** @typedef {NonNullable<ClipRequest["subtitles"]>["mode"]} SubtitleMode */
 /** @typedef {import("./segments.js").StoredLook} StoredLook */
 /** @typedef {{x: number, y: number}} Focus in fractions of the picture */
+/** @typedef {{start: number, end: number}} RangeOfTime in seconds */
 
 /** @type {[value: string, text: string][]} */
 const FITS = [
@@ -33,41 +38,27 @@ const DOWN = [
   [0.5, 0.5, t("Middle")],
   [0.5, 1, t("Bottom")],
 ];
-const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4, 8, 16];
-/** @type {[value: string, text: string][]} */
-const AUDIO = [
-  ["", t("As recorded")],
-  ["-14", t("−14 LUFS, online video")],
-  ["-16", t("−16 LUFS, podcast")],
-  ["-23", t("−23 LUFS, broadcast")],
-  ["mute", t("Muted")],
-];
-/** @type {[value: string, text: string][]} */
-const PAUSES = [
-  ["", t("Keep")],
-  ["silence", t("Shorten")],
-  ["silence fillers", t("Shorten, without fillers")],
-];
 /** @type {[value: string, text: string][]} */
 const SUBTITLES = [
   ["keep", t("Keep")],
   ["none", t("None")],
 ]; // and "burn" with a language
-const [MB, LEAST_MB, MOST_MB] = [1e6, 0.01, 1e6];
-const SHOWN = ["aspect", "size", "fit", "focus", "speed", "mute", "loudness_lufs", "max_bytes", "subtitles"]; // what a reset replaces
-const FRAMED = ["max_height", "crop", "aspect", "size", "fit", "focus", "blur", "watermark", "fade_seconds"];
+const DRAWN = ["blur", "watermark", "fade_seconds"];
+const SHOWN = ["aspect", "size", "fit", "focus", ...DRAWN, "speed", "mute", "loudness_lufs", "max_bytes", "subtitles"]; // what a reset replaces
+const FRAMED = ["max_height", "crop", "aspect", "size", "fit", "focus", ...DRAWN];
 const ALL_SECONDS = 1e5; // longer than any clip with sound
 
 /**
- * Events: "change" when an option has changed, and "edit" when the user has changed it.
+ * Events: "change" when an option has changed, "edit" when the user has changed it, and "box" with the number of a blurred box
+ * that the user has added.
  */
 export class Look extends EventTarget {
   /**
    * `onproblem()` shows the options when one of them cannot be used.
    *
-   * @param {{recording: ReadyRecording, transcripts: TranscriptObject[], profiles: Profile[], selection: Selection, onproblem: () => void, signal: AbortSignal}} options
+   * @param {{recording: ReadyRecording, transcripts: TranscriptObject[], profiles: Profile[], watermarks: Watermark[], selection: Selection, onproblem: () => void, signal: AbortSignal}} options
    */
-  constructor({recording, transcripts, profiles, selection, onproblem, signal}) {
+  constructor({recording, transcripts, profiles, watermarks, selection, onproblem, signal}) {
     super();
     const {media} = recording;
     const [video, audio] = [Boolean(media.video), media.audio.length > 0];
@@ -82,15 +73,17 @@ export class Look extends EventTarget {
     this.keptTexts = /** @type {StoredLook["subtitles"]} */ (null);
     /** @type {Set<string>} names of the options that were edited here */
     this.edited = new Set();
+    /** @type {RangeOfTime[]} of the recording, which stay although pauses are left out */
+    this.keptRanges = [];
     this.aspect = select(SHAPES, "");
     this.fit = select(FITS, "crop");
-    this.speed = select(
-      SPEEDS.map((each) => [String(each), `${each}×`]),
-      "1",
-    );
-    this.sound = select(AUDIO, "");
-    this.pauses = select(transcripts.length ? PAUSES : PAUSES.slice(0, 2), "");
-    this.size = h("input", {inputmode: "decimal", autocomplete: "off", placeholder: t("No limit")});
+    this.size = new SizeChoice(() => this.changed(["size"]));
+    this.sound = new SoundChoice({hasAudio: audio, hasPicture: video, hasText: transcripts.length > 0});
+    this.drawing = new DrawingChoice({
+      watermarks,
+      onchange: (name) => this.changed([name]),
+      onadded: (number) => this.dispatchEvent(new CustomEvent("box", {detail: number})),
+    });
     /** @type {[value: string, text: string][]} */
     const burnt = this.languages.map((language) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]);
     this.subtitles = select([...SUBTITLES, ...burnt], "keep");
@@ -116,36 +109,20 @@ export class Look extends EventTarget {
     );
     this.reset = h("button", {type: "button", class: "link small", onclick: () => this.clear()}, t("Reset"));
     this.fitLine = line(t("Sides"), this.fit);
-    this.node = h(
-      "div",
-      {class: "look"},
-      h("section", {hidden: !video}, h("header", {}, h("h2", {class: "grow"}, t("Crop"))), line(t("Shape"), this.aspect), this.fitLine, this.places),
-      h(
-        "section",
-        {hidden: !(video || transcripts.length)},
-        h("header", {}, h("h2", {}, t("Captions"))),
-        line(t("Subtitles"), this.subtitles),
-        this.captions.nodes,
-      ),
-      h(
-        "section",
-        {},
-        h("header", {}, h("h2", {}, video ? t("Sound and file") : t("Sound"))),
-        line(t("Audio"), this.sound, audio),
-        line(t("Pauses"), this.pauses, audio),
-        line(t("Speed"), this.speed),
-        line(t("Largest size (MB)"), this.size, video),
-        line(t("Profile"), this.profile, profiles.length > 1),
-        this.smart.node,
-      ),
-      h("section", {}, this.reset),
-    );
+    const parts = [
+      section(t("Crop"), video, line(t("Shape"), this.aspect), this.fitLine, this.places, this.size.nodes),
+      section(t("Captions"), video || transcripts.length > 0, line(t("Subtitles"), this.subtitles), this.captions.nodes),
+      section(t("In the picture"), video, this.drawing.nodes),
+      section(video ? t("Sound and file") : t("Sound"), true, this.sound.nodes, line(t("Profile"), this.profile, profiles.length > 1), this.smart.node),
+    ];
+    parts.find(({hidden}) => !hidden)?.firstElementChild?.append(this.reset);
+    this.node = h("div", {class: "look"}, parts);
     for (const control of this.controls) control.addEventListener("input", () => this.changed(this.optionsOf(control)));
     this.draw();
   }
 
   get controls() {
-    return [this.aspect, this.fit, this.speed, this.sound, this.pauses, this.size, this.subtitles, ...this.captions.controls];
+    return [this.aspect, this.fit, this.size.control, this.subtitles, ...this.captions.controls, ...this.drawing.controls, ...this.sound.controls];
   }
 
   get shape() {
@@ -167,14 +144,14 @@ export class Look extends EventTarget {
 
   // True if clips differ from the recording's look.
   get isChanged() {
-    return this.controls.some((control) => control.value !== this.plain(control));
+    return this.drawing.boxes.length > 0 || this.controls.some((control) => control.value !== this.plain(control));
   }
 
   /** @param {HTMLInputElement | HTMLSelectElement} control */
   plain(control) {
     if (control === this.fit) return this.shape ? "crop" : this.fit.value;
-    if (control === this.speed) return "1";
-    return control === this.subtitles ? "keep" : this.captions.plain(control);
+    if (control === this.subtitles) return "keep";
+    return [this.captions, this.sound].find(({controls}) => controls.includes(/** @type {any} */ (control)))?.plain(/** @type {any} */ (control)) ?? "";
   }
 
   /** @param {string} aspect */
@@ -226,9 +203,10 @@ export class Look extends EventTarget {
    */
   optionsOf(control) {
     if (control === this.aspect) return ["aspect", "size", "fit", ...(this.shape ? [] : ["focus"])];
+    if (control === this.size.control) return ["size"];
     if (control === this.fit) return ["fit", ...(this.crops ? [] : ["focus"])];
-    if (control === this.sound) return ["mute", "loudness_lufs"];
-    return control === this.speed ? ["speed"] : control === this.size ? ["max_bytes"] : control === this.pauses ? [] : ["subtitles"];
+    const part = [this.sound, this.drawing].find(({controls}) => controls.includes(/** @type {any} */ (control)));
+    return part ? part.optionsOf(control) : ["subtitles"];
   }
 
   /** @param {string[]} options that were edited */
@@ -241,11 +219,10 @@ export class Look extends EventTarget {
 
   /** @returns {StoredLook} */
   get stored() {
-    const bytes = this.bytes >= LEAST_MB * MB && this.bytes <= MOST_MB * MB ? this.bytes : null;
-    const made = Object.entries(this.output(ALL_SECONDS, bytes)).filter(([name]) => this.edited.has(name));
+    const made = Object.entries(this.output(ALL_SECONDS, this.sound.possibleBytes)).filter(([name]) => this.edited.has(name));
     const output = {...this.unedited, ...Object.fromEntries(made)};
     const subtitles = this.edited.has("subtitles") ? this.texts : this.keptTexts;
-    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles});
+    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles, ...this.left});
   }
 
   get unedited() {
@@ -264,16 +241,17 @@ export class Look extends EventTarget {
     this.edited.clear();
     const {mode = "keep", language, style} = look.subtitles ?? {};
     this.captions.restore(style);
+    this.keptRanges = (look.keep_ranges ?? []).map(({start_seconds: start, end_seconds: end}) => ({start, end}));
     const {focus} = output;
     this.focus = focus && !Array.isArray(focus) ? /** @type {Focus} */ (focus) : null;
     /** @type {[HTMLInputElement | HTMLSelectElement, string][]} */
     const values = [
       [this.aspect, String(output.aspect ?? "")],
       [this.fit, output.fit ?? "crop"],
-      [this.speed, String(output.speed ?? 1)],
-      [this.sound, output.mute ? "mute" : String(output.loudness_lufs ?? "")],
-      [this.size, output.max_bytes ? String(output.max_bytes / MB) : ""],
+      [this.size.control, this.size.valueOf(output)],
       [this.subtitles, language ? `${mode} ${language}` : mode],
+      ...this.drawing.restore(output),
+      ...this.sound.valuesOf(output, look.without ?? []),
     ];
     for (const [control, value] of values) {
       const possible = !(control instanceof HTMLSelectElement) || [...control.options].some((option) => option.value === value);
@@ -287,7 +265,9 @@ export class Look extends EventTarget {
     this.fitLine.hidden = !this.shape;
     this.places.hidden = !this.crops;
     this.reset.hidden = !this.isChanged;
+    this.size.draw(this.shape);
     this.captions.draw(this.captioned);
+    this.drawing.draw();
     const focus = this.focus ?? {x: 0.5, y: 0.5};
     for (const [at, button] of findAll(this.places, "button").entries()) {
       const [x, y, text] = (this.down ? DOWN : ACROSS)[at];
@@ -300,15 +280,21 @@ export class Look extends EventTarget {
     this.focus = null;
     this.fit.value = "crop";
     this.captions.clear();
+    this.drawing.clear();
     for (const control of this.controls) control.value = this.plain(control);
     this.changed(SHOWN);
     this.controls.find((control) => control.checkVisibility())?.focus();
   }
 
-  /** @returns {ClipOutput} of the picture alone */
-  get picture() {
+  /** @returns {ClipOutput} of the crop alone */
+  get crop() {
     if (!this.shape) return {};
-    return {aspect: this.shape, fit: /** @type {ClipOutput["fit"]} */ (this.fit.value), ...(this.crops && this.focus ? {focus: this.focus} : {})};
+    return {
+      aspect: this.shape,
+      ...this.size.output(this.shape),
+      fit: /** @type {ClipOutput["fit"]} */ (this.fit.value),
+      ...(this.crops && this.focus ? {focus: this.focus} : {}),
+    };
   }
 
   /**
@@ -316,7 +302,7 @@ export class Look extends EventTarget {
    * used.
    *
    * @param {number} seconds
-   * @returns {Pick<ClipRequest, "profile" | "render" | "output" | "subtitles" | "without">}
+   * @returns {Pick<ClipRequest, "profile" | "render" | "output" | "subtitles" | "without" | "keep_ranges">}
    */
   settings(seconds) {
     const output = this.output(seconds, this.maxBytes());
@@ -326,7 +312,7 @@ export class Look extends EventTarget {
       ...this.smart.render(),
       ...(Object.keys(output).length ? {output} : {}),
       ...(subtitles ? {subtitles} : {}),
-      ...(this.pauses.value ? {without: /** @type {ClipRequest["without"]} */ (this.pauses.value.split(" "))} : {}),
+      ...this.left,
     };
   }
 
@@ -338,14 +324,15 @@ export class Look extends EventTarget {
    * @returns {ClipOutput}
    */
   output(seconds, bytes) {
-    const tempo = Number(this.speed.value);
-    const sound = this.sound.value;
-    return {
-      ...this.picture,
-      ...(tempo === 1 ? {} : {speed: tempo}),
-      ...(sound === "mute" ? {mute: [[0, Math.ceil(seconds / tempo) + 1]]} : sound ? {loudness_lufs: Number(sound)} : {}),
-      ...(bytes ? {max_bytes: bytes} : {}),
-    };
+    return {...this.crop, ...this.drawing.output, ...this.sound.output(seconds, bytes)};
+  }
+
+  /** @returns {Pick<ClipRequest, "without" | "keep_ranges">} what is left out of a clip */
+  get left() {
+    const {without} = this.sound;
+    if (!without.length) return {};
+    const ranges = this.keptRanges.map(({start, end}) => ({start_seconds: start, end_seconds: end}));
+    return {without, ...(ranges.length ? {keep_ranges: ranges} : {})};
   }
 
   /** @returns {ClipRequest["subtitles"] | null} null to keep them */
@@ -368,7 +355,7 @@ export class Look extends EventTarget {
 
   /** @returns {ClipOutput} the options that clips have: those chosen here, or else all of the profile */
   get drawn() {
-    const own = this.output(ALL_SECONDS, this.bytes || null);
+    const own = this.output(ALL_SECONDS, this.sound.bytes || null);
     return Object.keys(own).length ? own : /** @type {ClipOutput} */ (this.chosenProfile?.output ?? {});
   }
 
@@ -377,24 +364,13 @@ export class Look extends EventTarget {
     return Object.fromEntries(Object.entries(this.drawn).filter(([name]) => FRAMED.includes(name)));
   }
 
-  // The largest size in bytes; NaN if it is not a number.
-  get bytes() {
-    return Math.round(Number(this.size.value.trim().replace(",", ".")) * MB);
-  }
-
   maxBytes() {
-    const limit = this.size.value.trim();
-    const megabytes = this.bytes / MB;
-    const wrong = Number.isNaN(megabytes)
-      ? t("“{text}” is not a number", {text: limit})
-      : limit && !(megabytes >= LEAST_MB && megabytes <= MOST_MB)
-        ? t("it must be between {least} and {most} MB", {least: LEAST_MB, most: MOST_MB})
-        : "";
+    const wrong = this.sound.problem;
     if (wrong) {
       this.onproblem();
-      this.size.focus();
+      this.sound.size.focus();
       throw new Error(t("Largest size: {problem}.", {problem: wrong}));
     }
-    return this.bytes;
+    return this.sound.bytes;
   }
 }

@@ -20,6 +20,13 @@ export const select = (options, chosen) =>
  */
 export const line = (text, control, shown = true) => h("label", {class: "line", hidden: !shown}, h("span", {}, text), control);
 
+/**
+ * @param {string} title
+ * @param {boolean} shown
+ * @param {Children[]} nodes
+ */
+export const section = (title, shown, ...nodes) => h("section", {hidden: !shown}, h("header", {}, h("h2", {class: "grow"}, title)), ...nodes);
+
 /** @param {Profile} profile */
 export function describe(profile) {
   const parts = [profile.name];

@@ -21,6 +21,7 @@ export function editSentence(row, cue, {path, onsaved}) {
   const save = async (changed) => {
     await saveText(path, cue, changed);
     setText(text, changed);
+    cue.words = [];
     onsaved();
   };
   editInPlace(text, {value: cue.text.replaceAll("\n", " "), label: t("Text of the sentence"), maxlength: MAX_TEXT, restore, save});

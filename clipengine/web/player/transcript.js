@@ -87,10 +87,10 @@ export class Transcript {
       {class: "transcript"},
       h("div", {class: "row tools"}, h("div", {class: "search grow"}, icon("search"), this.search, h("kbd", {"aria-hidden": "true"}, "/")), languages),
       moments.node,
-      this.exports,
       h("div", {class: "row found"}, this.status, this.more),
       this.hits,
       this.list,
+      this.exports,
     );
     this.bindEvents(debounce(SEARCH_MS, () => this.find()));
     this.load();

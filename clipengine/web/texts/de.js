@@ -230,6 +230,8 @@ export default {
   "play backward, pause, play forward; press again to go faster": "rückwärts abspielen, Pause, vorwärts abspielen; noch einmal drücken für mehr Tempo",
   "Home End": "Pos1 Ende",
   "go to the start or the end": "zum Anfang oder zum Ende",
+  "Ctrl+Z": "Strg+Z",
+  "undo the last change of what is left out": "die letzte Änderung an dem, was entfällt, rückgängig machen",
   "Shift+I Shift+O": "Umschalt+I Umschalt+O",
   "go to the in or the out point": "zum In-Punkt oder zum Out-Punkt",
   "Enter": "Eingabe",
@@ -279,6 +281,43 @@ export default {
   "set the in point first": "zuerst den In-Punkt setzen",
   "the recording ends at {time}": "die Aufnahme endet bei {time}",
 
+  // player/look_size.js
+  "Not scaled up": "Nicht vergrößert",
+  "Scaled up from {size}. Sharper: {choice}": "Vergrößert von {size}. Schärfer: {choice}",
+
+  // player/look_drawing.js, player/blur_boxes.js
+  "In the picture": "Im Bild",
+  "No watermark": "Kein Wasserzeichen",
+  "No fade": "Keine Blende",
+  "{seconds} s": "{seconds} s",
+  "Add a box": "Feld hinzufügen",
+  "Blurred boxes": "Unscharfe Felder",
+  "Blur": "Unschärfe",
+  "Watermark": "Wasserzeichen",
+  "Fade": "Blende",
+  "The box was removed": "Das Feld wurde entfernt",
+  "Box {number}": "Feld {number}",
+  "Box {number}, moving": "Feld {number}, bewegt",
+  "Remove box {number}": "Feld {number} entfernen",
+  "Blurred boxes in the picture": "Unscharfe Felder im Bild",
+  "Blurred box {number}: {place}": "Unscharfes Feld {number}: {place}",
+  "Drag to move. Arrow keys move it, with Alt they change its size, Delete removes it.": "Ziehen verschiebt es. Pfeiltasten verschieben es, mit Alt ändern sie die Größe, Entf entfernt es.",
+  "{left} % from the left, {top} % from the top, {wide} × {high} % of the picture": "{left} % von links, {top} % von oben, {wide} × {high} % des Bildes",
+
+  // player/removed_marks.js
+  "Put all back": "Alles behalten",
+  "Undo (Ctrl+Z)": "Rückgängig (Strg+Z)",
+  "Looking for pauses…": "Pausen werden gesucht…",
+  "“{word}” at {time}": "„{word}“ bei {time}",
+  "Pause of {length} at {time}": "Pause von {length} bei {time}",
+  "{name}: left out": "{name}: entfällt",
+  "{name}: put back": "{name}: bleibt",
+  "Left out of the clip. Click to put it back.": "Entfällt im Clip. Ein Klick behält es.",
+  "Put back. Click to leave it out.": "Bleibt im Clip. Ein Klick lässt es weg.",
+  "Nothing is left out here.": "Hier entfällt nichts.",
+  "{count} ranges are left out: {seconds} s": {"one": "{count} Stelle entfällt: {seconds} s", "other": "{count} Stellen entfallen: {seconds} s"},
+  "Length, without what is left out": "Länge ohne das, was entfällt",
+
   // player/output_options.js
   "As recorded": "Original",
   "16:9 wide": "16:9 quer",
@@ -299,6 +338,7 @@ export default {
   "Pauses": "Pausen",
   "Shorten": "Kürzen",
   "Shorten, without fillers": "Kürzen, ohne Füllwörter",
+  "Keep, without fillers": "Behalten, ohne Füllwörter",
   "Speed": "Tempo",
   "Audio": "Ton",
   "Largest size (MB)": "Maximale Größe (MB)",
@@ -479,7 +519,8 @@ export default {
   "Search clips by label, tags, metadata and what is said": "Clips nach Bezeichnung, Schlagwörtern, Metadaten und Gesagtem durchsuchen",
   "Download ZIP": "ZIP herunterladen",
   "No clips yet": "Noch keine Clips",
-  "Open a recording, select a range and press Enter.": "Eine Aufnahme öffnen, einen Zeitbereich auswählen und die Eingabetaste drücken.",
+  "Open a recording, drag across the timeline or across what is said, and press Enter.": "Eine Aufnahme öffnen, über die Zeitleiste oder über das Gesagte ziehen und die Eingabetaste drücken.",
+  "Open the latest recording": "Neueste Aufnahme öffnen",
   "Try other words or filters.": "Andere Wörter oder Filter versuchen.",
 
   // views/recording.js
@@ -533,9 +574,8 @@ export default {
   "More actions for this recording": "Weitere Aktionen für diese Aufnahme",
   "Name": "Name",
   "No recording has these words in its name, tags or metadata.": "Keine Aufnahme hat diese Wörter in Name, Schlagwörtern oder Metadaten.",
-  "No recordings yet": "Noch keine Aufnahmen",
-  "Drop a video or audio file anywhere on this page, or add an object that is already in the store.": "Eine Video- oder Audiodatei irgendwo auf dieser Seite ablegen oder ein Objekt hinzufügen, das schon im Speicher liegt.",
-  "Choose files": "Dateien auswählen",
+  "Drop a recording here": "Eine Aufnahme hier ablegen",
+  "Video or sound, of any length. What is already in the store can be added.": "Video oder Ton, beliebig lang. Was schon im Speicher liegt, kann hinzugefügt werden.",
   "Add from the store": "Aus dem Speicher hinzufügen",
 
   // views/share_dialog.js

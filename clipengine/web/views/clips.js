@@ -1,11 +1,13 @@
 // Clips of all recordings: searched, filtered and sorted by the server, and selected for an archive or to be deleted.
 
+import {get} from "../lib/api.js";
 import {editTags} from "../lib/bulk_tags.js";
 import {h, icon} from "../lib/dom.js";
 import {dayGroup} from "../lib/format.js";
 import {listFilters} from "../lib/list_filters.js";
 import {Picks} from "../lib/picks.js";
 import {recordingLinks} from "../lib/recording_link.js";
+import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/ui.js";
 import {downloadArchive, deleteClips} from "./clip_actions.js";
@@ -80,11 +82,11 @@ export function showClips(main, params, signal) {
       filters.empty
         ? h(
             "div",
-            {class: "empty"},
-            icon("film"),
+            {class: "empty first"},
+            icon("clips"),
             h("h2", {}, t("No clips yet")),
-            h("p", {}, t("Open a recording, select a range and press Enter.")),
-            h("a", {class: "button", href: "#/recordings"}, t("Recordings")),
+            h("p", {}, t("Open a recording, drag across the timeline or across what is said, and press Enter.")),
+            h("button", {type: "button", class: "primary", onclick: asyncHandler(openLatest)}, t("Open the latest recording")),
           )
         : h("div", {class: "empty"}, h("h2", {}, t("No matches")), h("p", {}, t("Try other words or filters."))),
     clips: {linkToRecording: recordingLinks(signal), ontag: (tag) => filters.setTag(tag)},
@@ -93,4 +95,10 @@ export function showClips(main, params, signal) {
   main.append(h("div", {class: "head"}, h("h1", {}, t("Clips")), filters.search), filters.bar(picks.everything), filters.details, clips.node);
   filters.field.bind(clips.list, signal);
   clips.load();
+}
+
+// Without recordings, their list says what to do.
+async function openLatest() {
+  const {data} = await get("/v1/recordings?limit=1&status=complete");
+  navigate(data.length ? `/recordings/${data[0].recording_id}` : "/recordings");
 }

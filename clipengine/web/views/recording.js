@@ -7,6 +7,7 @@ import {setQuery, showCurrent} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {errorState} from "../lib/ui.js";
+import {BlurBoxes} from "../player/blur_boxes.js";
 import {clipForm} from "../player/clip_form.js";
 import {ClipRanges} from "../player/clip_ranges.js";
 import {CropFrame} from "../player/crop_frame.js";
@@ -14,8 +15,10 @@ import {DrawnCaptions} from "../player/drawn_captions.js";
 import {DrawnEffects} from "../player/drawn_effects.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Jumps} from "../player/jumps.js";
+import {LeftOut} from "../player/left_out.js";
 import {Look} from "../player/look.js";
 import {Player} from "../player/player.js";
+import {RemovedMarks} from "../player/removed_marks.js";
 import {segmentPanel} from "../player/segment_panel.js";
 import {Segments} from "../player/segments.js";
 import {Selection} from "../player/selection.js";
@@ -51,8 +54,13 @@ export async function showRecording(main, {id, ...place}, signal) {
     const recording = await get(`/v1/recordings/${id}`, {signal});
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;
     if (recording.status === "complete" || recording.status === "recording") {
-      const [transcripts, profiles] = await Promise.all([get(`/v1/recordings/${id}/transcripts?limit=100`, {signal}), get("/v1/profiles", {signal})]);
-      await showStudio(main, /** @type {ReadyRecording} */ (recording), preferredFirst(transcripts.data, place.language), profiles.data, signal, place);
+      const [transcripts, profiles, watermarks] = await Promise.all([
+        get(`/v1/recordings/${id}/transcripts?limit=100`, {signal}),
+        get("/v1/profiles", {signal}),
+        get("/v1/watermarks", {signal}),
+      ]);
+      const choices = {transcripts: preferredFirst(transcripts.data, place.language), profiles: profiles.data, watermarks: watermarks.data};
+      await showStudio(main, /** @type {ReadyRecording} */ (recording), choices, signal, place);
     } else showPending(main, recording, signal, showRecording);
   } catch (error) {
     if (error.name !== "AbortError")
@@ -93,12 +101,11 @@ const skeleton = () =>
 /**
  * @param {HTMLElement} main
  * @param {ReadyRecording} recording
- * @param {TranscriptObject[]} transcripts
- * @param {Profile[]} profiles
+ * @param {{transcripts: TranscriptObject[], profiles: Profile[], watermarks: Watermark[]}} choices
  * @param {AbortSignal} signal
  * @param {Record<string, string>} place
  */
-async function showStudio(main, recording, transcripts, profiles, signal, place) {
+async function showStudio(main, recording, {transcripts, profiles, watermarks}, signal, place) {
   const {video} = recording.media;
   const frameTimes = video?.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
   const selection = new Selection(recording.duration_seconds, video, frameTimes, recording.status === "recording");
@@ -170,14 +177,26 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
     togglePanel(true);
     beside.select(id);
   };
-  const look = new Look({recording, transcripts, profiles, selection, onproblem: () => showPanel("look"), signal});
+  const look = new Look({recording, transcripts, profiles, watermarks, selection, onproblem: () => showPanel("look"), signal});
   const effects = new DrawnEffects({look, player, selection, signal});
-  const frame = new CropFrame({recording, look, player, onframing: (framing) => effects.show(framing), signal});
+  const frame = new CropFrame({
+    recording,
+    look,
+    player,
+    onframing: (framing) => {
+      effects.show(framing);
+      look.size.show(framing);
+    },
+    signal,
+  });
   if (video) new DrawnCaptions({recording, look, player, signal});
   effects.addFades();
+  if (video) new BlurBoxes({look, picture: player.picture, signal});
+  const left = new LeftOut({recording, look, selection, signal});
   const form = clipForm({
     recording,
     look,
+    left,
     selection,
     segments,
     player,
@@ -275,8 +294,12 @@ async function showStudio(main, recording, transcripts, profiles, signal, place)
           form.suggest(text);
           form.addSegment();
         },
-        onloaded: (cues) => timeline.setCues(cues),
+        onloaded: (cues) => {
+          timeline.setCues(cues);
+          marks?.redraw();
+        },
       });
+  const marks = transcript && new RemovedMarks({transcript, left, signal});
   const beside = tabList(t("Side panel"), [
     {
       id: "transcript",

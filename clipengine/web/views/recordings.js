@@ -284,15 +284,15 @@ function noMatches(inTranscripts) {
 function emptyState(choose) {
   return h(
     "div",
-    {class: "empty"},
-    icon("film"),
-    h("h2", {}, t("No recordings yet")),
-    h("p", {}, t("Drop a video or audio file anywhere on this page, or add an object that is already in the store.")),
+    {class: "empty first drop"},
+    icon("camera"),
+    h("h2", {}, t("Drop a recording here")),
+    h("p", {}, t("Video or sound, of any length. What is already in the store can be added.")),
     h(
       "div",
       {class: "row wrap"},
-      h("button", {type: "button", class: "primary", onclick: choose}, icon("up"), t("Choose files")),
-      h("button", {type: "button", onclick: registerFromStore}, t("Add from the store")),
+      h("button", {type: "button", class: "primary", onclick: choose}, icon("up"), t("Upload")),
+      h("button", {type: "button", onclick: registerFromStore}, icon("server"), t("Add from the store")),
     ),
   );
 }

@@ -23,7 +23,7 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.watermarks import check_watermark
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.resolve import ClipRules
 from clipengine.clips.shortened import Shortened
 from clipengine.clips.snapped import Snapped
@@ -68,7 +68,7 @@ class Making:
     snap: Snap | None = None
     output: Output | None = None  # of the request: its limits hold after the cuts were snapped too
     poster: bool = False
-    without: Sequence[Removable] = ()
+    without: Without = NOTHING
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class ClipMaker:
     def _searched(self, making: Making, snapped: Snapped) -> float:
         """Return how many seconds of the recordings are searched before the clip is cut."""
         near = searched_seconds(making.snap, len(snapped.parts))
-        return near + float(sum(part.end - part.start for part in snapped.parts)) if making.without else near
+        return near + float(sum(part.end - part.start for part in snapped.parts)) if making.without.kinds else near
 
     def _shorten(self, making: Making, snapped: Snapped, encoder: Encoder) -> Shortened:
         """Return the parts without their pauses and fillers if that was requested."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.options.without import Removable
+from clipengine.clips.options.without import Without
 from clipengine.clips.shortened import Shortened, SilenceReport, shorten
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.settings import Encoding
@@ -15,7 +15,7 @@ from clipengine.work.children.jobs import Job, Message, silences_job
 
 
 def shorten_parts(
-    without: Sequence[Removable],
+    without: Without,
     parts: Sequence[PlannedPart],
     profile: Profile,
     *,
@@ -30,10 +30,10 @@ def shorten_parts(
 
     Raises VerificationFailed if the child's report is not valid, and its other errors.
     """
-    if not without:
+    if not without.kinds:
         return Shortened(tuple(parts))
     words = [spoken(part) for part in parts]
-    if "silence" not in without:
+    if "silence" not in without.kinds:
         return shorten(without, parts, profile, [()] * len(parts), words)
     report = SilenceReport.of(
         run(silences_job(encoding, profile, parts, searched=searched)).get("silences"), len(parts)

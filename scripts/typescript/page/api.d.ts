@@ -57,6 +57,7 @@ declare global {
   type NextMoment = Schemas["NextMomentObject"];
   type Problem = Schemas["ProblemObject"];
   type Profile = Schemas["ProfileObject"];
+  type RemovedRange = Schemas["RemovedRangeObject"];
   type ProxyDescription = Schemas["ProxyObject"];
   type QueuePlace = Schemas["QueuePlaceObject"];
   type Recording = Schemas["RecordingObject"];
@@ -70,6 +71,7 @@ declare global {
   type Suggestions = Schemas["SuggestionsObject"];
   type TranscriptObject = Schemas["TranscriptObject"];
   type Video = Schemas["VideoObject"];
+  type Watermark = Schemas["WatermarkObject"];
   type Webhook = Schemas["WebhookObject"];
 
   /** A clip with its file. */
@@ -77,7 +79,9 @@ declare global {
   /** A recording that can be played and cut. */
   type ReadyRecording = Recording & { status: "complete" | "recording"; duration_seconds: number; media: Media };
   /** A cue of a transcript. */
-  type Cue = { start_seconds: number; end_seconds: number; text: string; speaker?: string | null };
+  type Cue = { start_seconds: number; end_seconds: number; text: string; speaker?: string | null; words?: TimedWord[] };
+  /** Start and end of a word in seconds, and its text. */
+  type TimedWord = [start: number, end: number, text: string];
   /** A page of a list. */
   type Page<Item> = { data: Item[]; next_cursor: string | null };
 }

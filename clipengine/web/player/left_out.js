@@ -1,0 +1,165 @@
+// What the clip of the selection leaves out: pauses and fillers, which the server's plan finds, without those that were put
+// back. Event: "change".
+
+import {post} from "../lib/api.js";
+import {debounce, targetOf} from "../lib/dom.js";
+import {LIMITS} from "../lib/limits.js";
+
+/** @import {Look, RangeOfTime} from "./look.js" */
+/** @import {Selection} from "./selection.js" */
+
+const ASK_MS = 400; // after the last change
+const SAME_SECONDS = 1e-5;
+
+export class LeftOut extends EventTarget {
+  /** @param {{recording: ReadyRecording, look: Look, selection: Selection, signal: AbortSignal}} options */
+  constructor({recording, look, selection, signal}) {
+    super();
+    this.look = look;
+    this.selection = selection;
+    this.signal = signal;
+    this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/clips/plan`);
+    /** @type {RangeOfTime[]} in order */
+    this.removed = [];
+    this.busy = false;
+    /** @type {any} why there is no plan */
+    this.error = null;
+    /** @type {RangeOfTime[][]} what was put back before each change */
+    this.history = [];
+    this.asked = ""; // the request whose plan is shown or expected
+    this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
+    selection.addEventListener("change", () => this.update(), {signal});
+    look.addEventListener("change", () => this.update(), {signal});
+    document.addEventListener("keydown", (event) => this.key(event), {signal});
+  }
+
+  // True if the look leaves something out of the selection.
+  get active() {
+    return this.selection.range !== null && this.look.sound.without.length > 0;
+  }
+
+  // The ranges of the selection that were put back.
+  get kept() {
+    const {range} = this.selection;
+    return range && this.active ? this.look.keptRanges.filter(({start, end}) => start < range.end && end > range.start) : [];
+  }
+
+  get seconds() {
+    return this.removed.reduce((sum, {start, end}) => sum + end - start, 0);
+  }
+
+  get body() {
+    const {selection, look} = this;
+    const {range} = selection;
+    if (!range || !this.active) return null;
+    const language = look.texts?.language;
+    return {
+      label: "plan",
+      start_seconds: Number(range.start.toFixed(6)),
+      end_seconds: Number(range.end.toFixed(6)),
+      profile: look.profile.value,
+      render: /** @type {const} */ ("encode"),
+      ...(language ? {subtitles: {mode: /** @type {const} */ ("keep"), language}} : {}), // whose words stay
+      ...look.left,
+    };
+  }
+
+  update() {
+    const {body} = this;
+    const {range} = this.selection;
+    const asked = JSON.stringify(body);
+    if (asked === this.asked) return;
+    this.asked = asked;
+    this.error = null;
+    this.busy = body !== null;
+    this.removed = range && body ? this.removed.filter(({start, end}) => start >= range.start && end <= range.end) : [];
+    if (body) this.askSoon();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  async ask() {
+    const {body, asked} = this;
+    if (!body) return;
+    try {
+      const plan = await post(this.path, body, {signal: this.signal});
+      if (asked !== this.asked) return;
+      this.removed = plan.removed.map(({start_seconds: start, end_seconds: end}) => ({start, end}));
+    } catch (error) {
+      if (asked !== this.asked || error.name === "AbortError") return;
+      this.removed = [];
+      this.error = error;
+    }
+    this.busy = false;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /**
+   * Set what is put back, and show `removed` until the plan arrives.
+   *
+   * @param {RangeOfTime[]} kept
+   * @param {RangeOfTime[]} removed
+   */
+  keep(kept, removed) {
+    this.look.keptRanges = kept;
+    this.removed = removed;
+    this.update();
+    this.look.dispatchEvent(new Event("edit")); // it is stored with the look
+  }
+
+  /** @param {RangeOfTime} range that is left out */
+  putBack(range) {
+    const {keptRanges} = this.look;
+    if (keptRanges.length >= LIMITS.removed) return;
+    this.history.push(keptRanges);
+    this.keep(
+      [...keptRanges, range],
+      this.removed.flatMap((each) => without(each, range)),
+    );
+  }
+
+  /** @param {RangeOfTime} range that was put back */
+  leaveOut(range) {
+    const {keptRanges} = this.look;
+    this.history.push(keptRanges);
+    this.keep(
+      keptRanges.flatMap((each) => without(each, range)),
+      [...this.removed, range].sort((one, other) => one.start - other.start),
+    );
+  }
+
+  putAllBack() {
+    const {keptRanges} = this.look;
+    const room = LIMITS.removed - keptRanges.length;
+    this.history.push(keptRanges);
+    this.keep([...keptRanges, ...this.removed.slice(0, room)], this.removed.slice(room));
+  }
+
+  // Returns false if there is nothing to undo.
+  undo() {
+    const before = this.history.pop();
+    if (!before) return false;
+    this.keep(before, this.removed);
+    return true;
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (!(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey || event.key.toLowerCase() !== "z") return;
+    if (targetOf(event).closest("input, select, textarea, dialog, [role=menu]") || !this.active) return;
+    if (this.undo()) event.preventDefault();
+  }
+}
+
+/**
+ * Return what is left of a range without another one.
+ *
+ * @param {RangeOfTime} range
+ * @param {RangeOfTime} other
+ */
+function without({start, end}, other) {
+  if (other.end <= start || other.start >= end) return [{start, end}];
+  return [
+    {start, end: Math.min(end, other.start)},
+    {start: Math.max(start, other.end), end},
+  ].filter((each) => each.end - each.start > SAME_SECONDS);
+}
