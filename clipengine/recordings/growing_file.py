@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
@@ -22,6 +21,9 @@ _PIECE_SECONDS = 4
 _MOST_PIECES = 10_000  # in the part of a file before the next piece, so that a year has fewer than 100,000
 _TAIL_BYTES = 64 * 1024  # whose digest shows that the file was only appended to
 _WINDOW_BYTES = 16 * 1024
+# Of one look, so that it takes some tenths of a second: a file may be large already when it is registered.
+_LOOK_BYTES = 64 << 20
+_READ_COST = 1024  # bytes as which each header counts that is read, beside its own
 _LEAST_SECONDS = 1  # of the first look: all streams should be there
 
 
@@ -38,11 +40,32 @@ class FileEnd(NamedTuple):
     digest: str
 
 
+class _Group:
+    """Units that follow each other, and become a piece that begins at the offset `begin`."""
+
+    def __init__(self, begin: int, unit: Unit) -> None:
+        self.begin, self.end = begin, unit.end
+        self.first = self.last = unit.start
+
+    def add(self, unit: Unit) -> None:
+        self.end, self.last = unit.end, unit.start
+
+    def is_whole(self, after: Unit) -> bool:
+        """Return True if the unit `after` it begins another piece: after seconds, and more the larger the file is."""
+        enough = self.end - self.begin >= self.begin // _MOST_PIECES
+        return enough and after.start - self.first >= _PIECE_SECONDS
+
+    def segment(self, key: str, init: ByteRange | None, seconds: Fraction) -> tuple[int, Segment]:
+        """Return the piece with the offset of its last byte."""
+        data = ByteRange(key, self.begin, self.end - self.begin)
+        return self.end - 1, Segment(data, init, _bounded(seconds), 0, False)
+
+
 class GrowingFile:
     """A file with this key that is still written. It is used as a `GrowingPlaylist`, whose pieces are its ranges.
 
     `next_number` is the offset after its whole units. `end` describes the bytes up to `offset`, which are in an index
-    already.
+    already. It `is_behind` if a look has not reached the end of the file, and another one continues there.
     """
 
     target_seconds = TARGET_SECONDS
@@ -54,8 +77,13 @@ class GrowingFile:
         self.size = 0
         self.next_number = offset
         self.end = FileEnd(etag, digest)
+        self.is_behind = False
+        self.taken_seconds = Fraction(0)  # stated by the pieces that were taken last
         self._format: Format | None = None
-        self._units: list[Unit] = []
+        self._pieces: list[tuple[int, Segment]] = []
+        self._pieces_seconds = Fraction(0)
+        self._open: _Group | None = None
+        self._last: Fraction | None = None  # start of the last unit
         self._last_seconds = Fraction(0)  # of the last unit, which are those of the one before
 
     @property
@@ -78,11 +106,14 @@ class GrowingFile:
             return
         self.size = size
         begin = max(self.next_number, self._format.head_end)
-        for unit in self._format.units(reader, begin):
-            if self._units:
-                self._last_seconds = _bounded(unit.start - self._units[-1].start)
-            self._units.append(unit)
-            self.next_number = unit.end
+        reader.limit = _LOOK_BYTES
+        self.is_behind = False
+        try:
+            for unit in self._format.units(reader, begin):
+                self._add(unit, self._format.head_end)
+        except _LookEnds:
+            self.is_behind = self.next_number > begin
+        reader.limit = None
         self.ended = self._format.closed
         self.jumps = self._format.jumps
         self.end = self.end._replace(digest=_digest(reader, self.next_number))
@@ -113,40 +144,60 @@ class GrowingFile:
 
     def take(self, number: int) -> list[tuple[int, Segment]]:
         """Return the pieces from an offset on, each with that of its last byte, and forget those before it."""
-        self._units = [unit for unit in self._units if unit.end > number]
-        if self._format is None or not self._units:
-            return []
-        begin = max(number, self._format.head_end)
-        init = ByteRange(self.key, 0, self._format.head_end) if self._format.head_end else None
-        found: list[tuple[int, Segment]] = []
-        for end, seconds in self._groups(begin):
-            found.append((end - 1, Segment(ByteRange(self.key, begin, end - begin), init, _bounded(seconds), 0, False)))
-            begin = end
-        return found
+        self.forget(number)
+        if self._open is None:
+            self.taken_seconds = self._pieces_seconds
+            return [*self._pieces]
+        seconds = self._open.last - self._open.first + self._last_seconds
+        found = self._open.segment(self.key, self._init(), seconds)
+        self.taken_seconds = self._pieces_seconds + found[1].seconds
+        return [*self._pieces, found]
 
-    def _groups(self, begin: int) -> Iterator[tuple[int, Fraction]]:
-        """Yield the end and the stated seconds of each piece: some seconds, and more the larger the file is."""
-        first = last = self._units[0]
-        for unit in self._units[1:]:
-            seconds = unit.start - first.start
-            if seconds >= _PIECE_SECONDS and last.end - begin >= begin // _MOST_PIECES:
-                yield last.end, seconds
-                first, begin = unit, last.end
-            last = unit
-        yield last.end, last.start - first.start + self._last_seconds
+    def forget(self, number: int) -> None:
+        """Forget the pieces before an offset, which are in an index. Units that follow become other pieces."""
+        before = sum(last < number for last, _ in self._pieces)
+        self._pieces_seconds -= sum((piece.seconds for _, piece in self._pieces[:before]), Fraction(0))
+        del self._pieces[:before]
+        if self._open is not None:
+            self._open.begin = max(self._open.begin, number)
+            if self._open.end <= number:
+                self._open = None
+
+    def _add(self, unit: Unit, head_end: int) -> None:
+        if self._open is not None and self._open.is_whole(unit):
+            piece = self._open.segment(self.key, self._init(), unit.start - self._open.first)
+            self._pieces.append(piece)
+            self._pieces_seconds += piece[1].seconds
+            self._open = None
+        if self._open is None:
+            self._open = _Group(max(self.next_number, head_end), unit)
+        else:
+            self._open.add(unit)
+        if self._last is not None:
+            self._last_seconds = _bounded(unit.start - self._last)
+        self._last, self.next_number = unit.start, unit.end
+
+    def _init(self) -> ByteRange | None:
+        head_end = 0 if self._format is None else self._format.head_end
+        return ByteRange(self.key, 0, head_end) if head_end else None
 
 
 def _bounded(seconds: Fraction) -> Fraction:
     return min(max(seconds, Fraction(0)), Fraction(MAX_SEGMENT_SECONDS))
 
 
+class _LookEnds(Exception):
+    """A look has read as much as it may."""
+
+
 class _Window:
-    """A SeekableReader of a file, which is read in blocks."""
+    """A SeekableReader of a file, which is read in blocks. With a `limit`, it raises _LookEnds after so many bytes."""
 
     def __init__(self, source: RangeReader, size: int) -> None:
         self.size = size
+        self.limit: int | None = None
         self._source = source
-        self._position = self._begin = 0
+        self._position = self._begin = self._spent = 0
         self._data = b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -156,11 +207,20 @@ class _Window:
     def read(self, length: int) -> bytes:
         offset, length = self._position, max(0, min(length, self.size - self._position))
         at = offset - self._begin
+        self._spend(_READ_COST)
         if at < 0 or at + length > len(self._data):
             self._data = self._source.read_at(offset, min(max(length, _WINDOW_BYTES), self.size - offset))
             self._begin, at = offset, 0
+            self._spend(len(self._data))
         self._position += length
         return self._data[at : at + length]
+
+    def _spend(self, cost: int) -> None:
+        if self.limit is None:
+            return
+        if self._spent >= self.limit:
+            raise _LookEnds
+        self._spent += cost
 
 
 def _digest(reader: _Window, end: int) -> str:

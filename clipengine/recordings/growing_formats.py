@@ -18,7 +18,7 @@ from clipengine.recordings.containers import (
 )
 
 _MAX_UNITS = 1_000_000  # boxes or elements of one look
-_TS_PACKET, _TS_UNIT = 188, 188 * 100
+_TS_PACKET, _TS_UNIT, _TS_BLOCK = 188, 188 * 100, 188 * 100 * 50
 _TS_WRAP, _TS_HZ = 1 << 33, 90_000
 _JUMP_SECONDS = 10  # of the clock: the probe of a finished file joins times that are further apart
 _MOST_UNSEEN = 2  # fragments of a track without one of another track, which has then ended
@@ -81,40 +81,42 @@ class _TransportStream:
     head_end: int = 0
     closed: bool = False
     jumps: bool = False
-    _last: Fraction | None = None
+    _last: int | None = None  # the last PCR, without the wraps
 
     def units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
         whole = reader.size // _TS_PACKET * _TS_PACKET
-        while offset < whole and not self.jumps:
+        while offset < whole:
             reader.seek(offset)
-            data = reader.read(min(_TS_UNIT, whole - offset))
-            synchronous = 0
-            while data[synchronous : synchronous + 1] == b"\x47":
-                synchronous += _TS_PACKET
-            time = self._clock(data[:synchronous])
-            if not synchronous or self.jumps:
+            block = reader.read(min(_TS_BLOCK, whole - offset))
+            if not block:
                 return
-            offset += synchronous
-            yield Unit(offset, time)
-            if synchronous < len(data):  # space that was allocated, or damage
-                return
+            for at in range(0, len(block), _TS_UNIT):
+                data = block[at : at + _TS_UNIT]
+                marks = data[::_TS_PACKET]
+                packets = len(marks) - len(marks.lstrip(b"\x47"))
+                time = self._clock(data, packets)
+                if not packets or self.jumps:
+                    return
+                offset += packets * _TS_PACKET
+                yield Unit(offset, time)
+                if packets < len(marks):  # space that was allocated, or damage
+                    return
 
-    def _clock(self, data: bytes) -> Fraction:
+    def _clock(self, data: bytes, packets: int) -> Fraction:
         """Return the first PCR of the packets, or the last one before them. Set `jumps` if it is far from that."""
         found = None
-        for at in range(0, len(data), _TS_PACKET):
-            has_clock = data[at + 3] & 0x20 and data[at + 4] >= 7 and data[at + 5] & 0x10
-            if not has_clock:
+        for number, flags in enumerate(data[3 : packets * _TS_PACKET : _TS_PACKET]):
+            at = number * _TS_PACKET
+            if not (flags & 0x20 and data[at + 4] >= 7 and data[at + 5] & 0x10):
                 continue
             ticks = int.from_bytes(data[at + 6 : at + 11], "big") >> 7
-            time = Fraction(ticks, _TS_HZ)
-            last = time if self._last is None else self._last
-            time += round((last - time) * _TS_HZ / _TS_WRAP) * Fraction(_TS_WRAP, _TS_HZ)
-            if abs(time - last) > _JUMP_SECONDS:
+            last = ticks if self._last is None else self._last
+            ticks += (last - ticks + _TS_WRAP // 2) // _TS_WRAP * _TS_WRAP
+            if abs(ticks - last) > _JUMP_SECONDS * _TS_HZ:
                 self.jumps = True
-            self._last = time
-            found = time if found is None else found
-        return found if found is not None else self._last or Fraction(0)
+            self._last = ticks
+            found = ticks if found is None else found
+        return Fraction(found if found is not None else self._last or 0, _TS_HZ)
 
 
 @dataclass

@@ -27,6 +27,38 @@ class Bytes:
         return self.data[offset : offset + length]
 
 
+class LargeTs:
+    """An MPEG-TS file of any size, which is made while it is read: 18,800 bytes for each tenth of a second."""
+
+    UNIT = 18_800
+
+    def __init__(self) -> None:
+        self.bytes_read = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.bytes_read += length
+        first, last = offset // self.UNIT, (offset + length) // self.UNIT
+        begin = offset - first * self.UNIT
+        return b"".join(map(self._unit, range(first, last + 1)))[begin : begin + length]
+
+    def _unit(self, number: int) -> bytes:
+        clock = b"\x47\x00\x00\x30\x07\x10" + (number * 9000 << 7).to_bytes(5, "big")
+        return clock.ljust(188, b"\xff") + b"\x47".ljust(188, b"\0") * 99
+
+
+@dataclass
+class CountedBytes(Bytes):
+    """Bytes that are the beginning of a larger file, whose rest is one element after the other."""
+
+    element: bytes
+    bytes_read: int = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.bytes_read += length
+        head = self.data[offset : offset + length]
+        return head + (self.element * (length // len(self.element) + 1))[: length - len(head)]
+
+
 def read(file: GrowingFile, data: bytes) -> GrowingFile:
     file.read(Bytes(data), len(data))
     return file
@@ -143,6 +175,38 @@ def test_cluster_of_unknown_size_ends_with_the_next_one(growing: tuple[str, byte
         unknown[at + 4 : at + 4 + width] = ((1 << 7 * width + 1) - 1).to_bytes(width, "big")
     file = read(GrowingFile("f", "e"), bytes(unknown))
     assert file.next_number == places[-1]
+
+
+def test_large_file_is_read_in_looks() -> None:
+    size, source, file = 10_000 * LargeTs.UNIT, LargeTs(), GrowingFile("f", "e")
+    found: list[Segment] = []
+    looks = taken = 0
+    while looks == 0 or file.is_behind:
+        source.bytes_read = 0
+        file.forget(taken)
+        file.read(source, size)
+        assert source.bytes_read < 70_000_000
+        found += segments(file, taken)
+        looks, taken = looks + 1, file.next_number
+    assert looks == 3
+    assert file.next_number == size
+    check_contiguous(found, 0, size)
+    assert sum((each.seconds for each in found), Fraction(0)) == 1000
+    assert {each.seconds for each in found[:100]} == {4}
+
+
+@pytest.mark.parametrize("growing", ["mkv"], indirect=True)
+@pytest.mark.parametrize("element", [b"\xec\x80", b"\xec\x40\xff" + bytes(255), b"\xa3\x10\x01\x00\x00"])
+def test_cluster_without_an_end_is_not_read_for_ever(growing: tuple[str, bytes], element: bytes) -> None:
+    _, data = growing
+    whole = read(GrowingFile("f", "e"), data)
+    start = data.index(b"\x1f\x43\xb6\x75")
+    head = data[:start] + b"\x1f\x43\xb6\x75\x01" + b"\xff" * 7 + b"\xe7\x81\x00"
+    source, file = CountedBytes(head, element), GrowingFile("f", "e")
+    file.read(source, 1 << 40)
+    assert (file.next_number, file.is_behind, file.take(0)) == (0, False, [])
+    assert source.bytes_read < 70_000_000
+    assert whole.next_number > len(head)
 
 
 @pytest.mark.parametrize("growing", ["ts"], indirect=True)
