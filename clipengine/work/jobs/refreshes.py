@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -42,6 +42,7 @@ from clipengine.stores.playlists import read_texts_of
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts, scan_job
+from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
 from clipengine.work.jobs.followed import USUAL_TARGET_SECONDS, Followed, FollowedRecordings, Found, NumberedSegment
@@ -67,6 +68,8 @@ _SHORTEST_PAUSE_SECONDS = 2
 _UNWATCHED_SECONDS = 60  # between the listings of a folder without requests for it
 _LONGEST_FILE_SECONDS = 20  # a folder is listed at least twice as often if a request waits
 _CLOSING_SECONDS = 2  # in which a program finishes a file after its last bytes
+_KEPT_SECONDS = 15.0  # for which a child waits for more pieces: longer than most segments
+_MOST_KEPT = 8
 _MOST_LISTED = 600  # pieces that are not measured yet
 
 
@@ -92,6 +95,7 @@ class Refresher(Jobs[Refresh]):
         self._base_url = playlist_base_url
         self._followed = FollowedRecordings(playlist_base_url)
         self._children = RunningChildren(pool.take)
+        self._kept = KeptChildren(pool, idle_seconds=_KEPT_SECONDS, most_idle=_MOST_KEPT)
 
     def claim(self) -> Refresh | None:
         return self._ledger.live.claim(self._owner)
@@ -153,6 +157,7 @@ class Refresher(Jobs[Refresh]):
 
     def interrupt(self) -> None:
         """Kill the running children. Their recordings are refreshed again."""
+        self._kept.close()
         self._children.kill()
 
     # ---- folders of files
@@ -266,11 +271,7 @@ class Refresher(Jobs[Refresh]):
         recording, new = item.recording, unread(tail)
         report: Message = {"scans": [], "sizes": []}
         if new.tracks:
-            reader = PiecesReader(self._store, recording.bucket_path, new, etag=new.etag)
-            try:
-                report = self._scan(new, reader)
-            finally:
-                reader.close()
+            report = self._scan(item, new)
         numbers = [
             segments[-1][0] + 1 if segments else track.next_number
             for segments, track in zip(ready, item.growth.tracks, strict=True)
@@ -285,8 +286,20 @@ class Refresher(Jobs[Refresh]):
         followed.missing.clear()
         return Added(tail, growth, facts.model_copy(update={"duration": duration}))
 
-    def _scan(self, index: PieceIndex, reader: PiecesReader) -> Message:
-        return self._report(scan_job(index, probe_job(self._encoding)), reader)
+    def _scan(self, item: Refresh, index: PieceIndex) -> Message:
+        """Have a child read pieces. That of a recording that is looked at is kept for the pieces that follow soon."""
+        job = scan_job(index, probe_job(self._encoding))
+        id, key = item.recording.recording_id, item.recording.bucket_path
+        with ExitStack() as stack:
+            if not item.wanted:
+                return self._report(job, stack.enter_context(closing(self._reader(key, index))))
+            lent = self._kept.lent((id, "", "scan"), lambda: self._reader(key, index), keeps_reader=False)
+            child, reader = stack.enter_context(lent)
+            stack.enter_context(self._children.running(child))
+            return child.run(job, reader, watch=self._watch, keep=True)[0]
+
+    def _reader(self, key: str, index: PieceIndex) -> PiecesReader:
+        return PiecesReader(self._store, key, index, etag=index.etag)
 
     def _report(self, job: Job, reader: ObjectReader) -> Message:
         return self._run_watched(job, reader)[0]
