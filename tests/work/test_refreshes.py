@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -50,9 +51,10 @@ class Live:
     def count(self) -> int:
         return (self.recording.pieces or {})["count"]
 
-    def write(self, count: int) -> None:
-        """List so many segments."""
-        self._path.write_text(first_segments(self._made, count))
+    def write(self, count: int, *, stated: float = 2) -> None:
+        """List so many segments, whose stated durations may be wrong."""
+        text = first_segments(self._made, count)
+        self._path.write_text(re.sub(r"#EXTINF:[\d.]+", f"#EXTINF:{stated}", text))
 
     def refresh(self, *, wanted: bool) -> None:
         """Do one refresh, as soon after a request for the recording, or long after it."""
@@ -99,3 +101,14 @@ def test_what_nobody_looks_at_counts_by_its_stated_durations(live: Live) -> None
     assert not set(working(os.getpid())) - others
     live.refresh(wanted=True)
     assert live.count == 5
+
+
+def test_stated_durations_are_corrected_by_those_that_were_measured(live: Live) -> None:
+    live.write(4, stated=2.5)
+    live.refresh(wanted=True)
+    before = live.recording.duration_seconds or 0
+    assert before == pytest.approx(8, abs=0.2)
+    live.write(6, stated=2.5)
+    live.refresh(wanted=False)
+    assert live.count == 4
+    assert live.recording.duration_seconds == pytest.approx(before + 4, abs=0.2)

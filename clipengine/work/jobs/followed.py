@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
+_LEAST_PACE, _MOST_PACE = 0.5, 2.0  # of measured durations, relative to those that playlists state
 _MOST_FOLLOWED = 10_000  # recordings
 
 NumberedSegment = tuple[int, Segment]
@@ -46,6 +47,8 @@ class Followed:
     grown_at: float  # monotonic
     missing: dict[str, float] = field(default_factory=dict)  # key of a listed piece -> since when it is missed
     warned: bool = False
+    measured_seconds: float = 0  # of the pieces that this engine has measured
+    stated_seconds: float = 0  # of the same
 
     @classmethod
     def begin(cls, item: Refresh, base_url: str) -> Followed:
@@ -82,8 +85,20 @@ class Followed:
 
     @property
     def listed_seconds(self) -> Fraction:
-        """The stated durations of the segments that `read` returned last, of the track that is behind."""
-        return min((each.taken_seconds for each in self.playlists if not each.ended), default=Fraction(0))
+        """The duration of the segments that `read` returned last, of the track that is behind.
+
+        It is as much longer or shorter than what the playlist states as that of the segments that were measured.
+        """
+        stated = min((each.taken_seconds for each in self.playlists if not each.ended), default=Fraction(0))
+        if not self.stated_seconds:
+            return stated
+        pace = min(max(self.measured_seconds / self.stated_seconds, _LEAST_PACE), _MOST_PACE)
+        return stated * Fraction(pace).limit_denominator(1000)
+
+    def note(self, found: Found, seconds: Fraction) -> None:
+        """Note by how many seconds the recording has grown with segments that were found."""
+        self.measured_seconds += float(seconds)
+        self.stated_seconds += float(sum((segment.seconds for _, segment in found.ready[0]), Fraction(0)))
 
     def warn(self, text: str) -> None:
         if not self.warned:  # once, not at each refresh

@@ -137,6 +137,7 @@ class Refresher(Jobs[Refresh]):
         elif ended:
             self._complete(item, added)
         else:
+            followed.note(found, added.growth.safe_end - item.growth.safe_end)
             self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
 
     def retry(self, item: Refresh, error: ClipEngineError) -> Retry | None:
@@ -233,7 +234,7 @@ class Refresher(Jobs[Refresh]):
         return now_ms() + max(_SHORTEST_PAUSE_SECONDS * 1000, target * (500 if item.wanted else 1000))
 
     def _later(self, item: Refresh, followed: Followed, listed: Fraction = Fraction(0)) -> None:
-        """Release the refresh. Pieces that are listed and not measured yet count by their stated durations."""
+        """Release the refresh. Pieces that are listed and not measured yet count as they were stated."""
         seconds = float((item.growth.safe_end + listed) * 1000 // 1) / 1000 if listed else None
         next_at = self._next_at(item, followed)
         self._save(partial(self._ledger.live.later, item, next_at, listed_seconds=seconds))
