@@ -105,6 +105,13 @@ _PROGRESS = Statement(
         ClipRow.attempt == param(ClipRow.attempt),
     )
 )
+_WAITS = (ClipRow.step == "waiting") & (
+    (ClipRow.recording_id == param(ClipRow.recording_id))
+    # Peewee's name of LIKE: its own LIKE is GLOB in SQLite.
+    | peewee.Expression(ClipRow.parts, OP.ILIKE, param(ClipRow.recording_id, "of_part"))
+)
+_WAITING = Statement(ClipRow.select().where(_WAITS))
+_IS_WAITED_FOR = Statement(ClipRow.select(ClipRow.clip_id).where(_WAITS).limit(1))
 
 
 class Clips:
@@ -159,11 +166,11 @@ class Clips:
 
     def is_waiting_for(self, recording_id: str) -> bool:
         """Return True if a clip waits until more of this recording is written."""
-        return self._database.row(_waiting_for(recording_id).limit(1)) is not None
+        return self._database.row(_IS_WAITED_FOR, **_waiting_values(recording_id)) is not None
 
     def queue_reached(self, recording_id: str) -> None:
         """Queue the clips that waited for this recording and are recorded now. Call it in a transaction."""
-        for row in self._database.rows(_waiting_for(recording_id)):
+        for row in self._database.rows(_WAITING, **_waiting_values(recording_id)):
             self._queue_if_reached(as_clip(row))
 
     def end_waits(self) -> int:
@@ -536,10 +543,9 @@ class Clips:
         return row
 
 
-def _waiting_for(recording_id: str) -> Any:
-    """Return the query of the clips that wait for a recording."""
-    of_part = peewee.Expression(ClipRow.parts, OP.ILIKE, peewee.Value(f'%"{recording_id}"%', converter=False))
-    return ClipRow.select().where(ClipRow.step == "waiting", (ClipRow.recording_id == recording_id) | of_part)
+def _waiting_values(recording_id: str) -> dict[str, str]:
+    """Return the parameters of the queries of the clips that wait for a recording."""
+    return {"recording_id": recording_id, "of_part": f'%"{recording_id}"%'}
 
 
 def _values(clip: Clip) -> dict[str, Any]:

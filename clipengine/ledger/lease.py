@@ -18,6 +18,7 @@ from typing import Any
 import peewee
 
 from clipengine.ledger.database.database import Database, Kind, Row
+from clipengine.ledger.database.updates import Updates
 
 _IDS_PER_STATEMENT = 500
 
@@ -45,6 +46,7 @@ class Leases:
         self._state = state
         self._model: Any = key.model
         self._owner: peewee.Field = self._model.owner
+        self._updates = Updates(self._model, key)
 
     def claim(
         self,
@@ -70,12 +72,10 @@ class Leases:
                 rows = [] if (query := due()) is None else self._database.rows(self._database.unlocked(query))
                 ids = [row[self._key.name] for row in rows if accept(row)]
                 claimed: dict[Any, Row] = {}
+                changes, increments = {"owner": owner, **(values or {})}, [self._fence.name] if new_fence else []
                 for chunk in _chunks(ids):
-                    changes: dict[str, Any] = {"owner": owner, **(values or {})}
-                    if new_fence:
-                        changes[self._fence.name] = self._fence + 1
-                    update = self._model.update(changes)
-                    for row in self._database.rows(update.where(self._key.in_(chunk)).returning(self._model)):
+                    update = self._updates.of(chunk, changes, increments=increments, returns=True)
+                    for row in self._database.rows(update):
                         claimed[row[self._key.name]] = row
                         if notify and self._kind is not None:
                             self._database.record_progress(self._kind, str(row[self._key.name]))
@@ -102,8 +102,11 @@ class Leases:
         notify: bool = True,
     ) -> bool:
         """Change a row that is still held. Return False if it is not. Only local listeners learn it if not `notify`."""
-        held = self.held([id], fence=fence, owner=owner, state=state)
-        if not self._database.change(self._model.update(dict(values)).where(held)):
+        held = {self._fence.name: fence, self._owner.name: owner}
+        if self._state is not None:
+            held[self._state.name] = state
+        known = {name: value for name, value in held.items() if value is not None}
+        if not self._database.change(self._updates.of([id], values, held=known)):
             return False
         if self._kind is not None:
             (self._database.record_change if notify else self._database.record_progress)(self._kind, id)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from clipengine.clips.clip import Recording
 from clipengine.errors import RecordingNotFound
 from clipengine.ledger.clips import Clips
-from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.database import Bound, Database, Row, Statement, param
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
+from clipengine.ledger.database.updates import Updates
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import safe_seconds
-from clipengine.ledger.recordings import Recordings, as_recording, probed_columns, times_of
+from clipengine.ledger.recordings import Recordings, probed_columns, times_of
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import Growth, unread
@@ -29,6 +30,18 @@ from clipengine.timecode import now_ms
 _OVERDUE_MS = 10_000  # after which another engine does a refresh
 _WANTED_MS = 60_000  # for which a recording is measured at each refresh, after a request for it
 _ASKED_MS = 20_000  # at most so often a row is changed because of that
+_DUE = Statement(
+    LiveRow.select(LiveRow.recording_id)
+    .where(
+        LiveRow.owner.is_null(),
+        LiveRow.next_at <= param(LiveRow.next_at, "now"),
+        (LiveRow.kept_by == param(LiveRow.kept_by, "owner"))
+        | LiveRow.kept_by.is_null()
+        | (LiveRow.next_at <= param(LiveRow.next_at, "overdue")),
+    )
+    .order_by(LiveRow.next_at, LiveRow.recording_id)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True)
@@ -71,10 +84,11 @@ class Live:
         self._recordings = recordings
         self._clips = clips
         self._leases = Leases(database, LiveRow.recording_id, LiveRow.lease)
+        self._updates = Updates(RecordingRow, RecordingRow.recording_id)
 
     def claim(self, owner: str) -> Refresh | None:
         """Claim the refresh that is longest due, or return None."""
-        claimed = self._leases.claim(lambda: _due(owner).limit(1), owner, values={"kept_by": owner})
+        claimed = self._leases.claim(lambda: _due(owner), owner, values={"kept_by": owner})
         if not claimed:
             return None
         row = claimed[0]
@@ -87,7 +101,7 @@ class Live:
         return Refresh(recording, growth, owner, row["lease"], wanted_at, row["ending"], wanted)
 
     def is_due(self, owner: str) -> bool:
-        return self._database.row(_due(owner).limit(1)) is not None
+        return self._database.row(_due(owner)) is not None
 
     def want(self, recording_id: str, *, at_once: bool = False) -> None:
         """Have the recording measured at each refresh for a minute, and now if it is wanted `at_once`."""
@@ -113,30 +127,30 @@ class Live:
 
         With its listed pieces, the recording is probably written up to `listed_seconds`.
         """
-        with self._locked(refresh, durable=False):
+        with self._locked(refresh, durable=False) as row:
             if not self._release(refresh, next_at, {}):
                 return False
             if listed_seconds is not None and listed_seconds != refresh.recording.safe_seconds:
-                self._update(refresh, {"safe_seconds": listed_seconds})
+                self._update(refresh, row, {"safe_seconds": listed_seconds})
             return True
 
     def append(self, refresh: Refresh, next_at: int, added: Added) -> bool:
         """Add pieces, release the refresh, and queue the clips that waited for them. Return False for a lost claim."""
-        with self._locked(refresh):
+        with self._locked(refresh) as row:
             if not self._release(refresh, next_at, {"growth": added.growth.to_object()}):
                 return False
-            self._add(refresh, added, safe_seconds=safe_seconds(added.growth))
+            self._add(refresh, row, added, safe_seconds=safe_seconds(added.growth))
             self._clips.queue_reached(refresh.recording.recording_id)
             return True
 
     def complete(self, refresh: Refresh, added: Added) -> bool:
         """Set the recording `complete`, write its event and queue its clips. Return False for a lost claim."""
         id = refresh.recording.recording_id
-        with self._locked(refresh):
+        with self._locked(refresh) as row:
             held = self._leases.held([id], fence=refresh.lease, owner=refresh.owner)
             if not self._database.change(LiveRow.delete().where(held)):
                 return False
-            self._add(refresh, added, safe_seconds=None, live=False, completed_at=now_ms())
+            self._add(refresh, row, added, safe_seconds=None, live=False, completed_at=now_ms())
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
             return True
@@ -144,14 +158,15 @@ class Live:
     def close(self, refresh: Refresh, closed: Closed) -> bool:
         """Set the recording of a file `complete`, as if it had been registered now. Return False for a lost claim."""
         id = refresh.recording.recording_id
-        with self._locked(refresh):
+        with self._locked(refresh) as row:
             held = self._leases.held([id], fence=refresh.lease, owner=refresh.owner)
             if not self._database.change(LiveRow.delete().where(held)):
                 return False
             self._recordings.pieces.remove(id)
             self._recordings.put_seek_index(id, closed.seek_index)
             found = probed_columns(closed.facts, etag=closed.etag, size=closed.size, digest=closed.digest)
-            self._update(refresh, {**found, "safe_seconds": None, "live": False, "completed_at": now_ms()})
+            ended = {"safe_seconds": None, "live": False, "completed_at": now_ms()}
+            self._update(refresh, row, found | ended, closed.facts)
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
             return True
@@ -166,11 +181,10 @@ class Live:
             return self._leases.release_all(claims, {"next_at": now_ms(), "kept_by": None})
 
     @contextmanager
-    def _locked(self, refresh: Refresh, *, durable: bool = True) -> Iterator[None]:
-        """Begin a transaction that locks the recording first, as those do that create clips of it."""
+    def _locked(self, refresh: Refresh, *, durable: bool = True) -> Iterator[Row | None]:
+        """Begin a transaction that locks the recording first, as those do that create clips of it. Yield its row."""
         with self._database.transaction(durable=durable, ordered=False):
-            self._database.by_key(RecordingRow, refresh.recording.recording_id, lock=True)
-            yield
+            yield self._database.by_key(RecordingRow, refresh.recording.recording_id, lock=True)
 
     def _release(self, refresh: Refresh, next_at: int, values: dict[str, Any]) -> bool:
         """Release the claim. A request that came meanwhile gets another refresh at once."""
@@ -181,7 +195,7 @@ class Live:
         values = {**values, "owner": None, "next_at": next_at}
         return self._leases.transition(id, values, fence=refresh.lease, owner=refresh.owner)
 
-    def _add(self, refresh: Refresh, added: Added, **values: Any) -> None:
+    def _add(self, refresh: Refresh, row: Row | None, added: Added, **values: Any) -> None:
         recording, tail = refresh.recording, added.tail
         new = unread(tail)
         if new.tracks:
@@ -191,6 +205,7 @@ class Live:
             values["found_clock"] = added.clock.to_object()
         self._update(
             refresh,
+            row,
             {
                 **values,
                 "facts": added.facts.model_dump(mode="json"),
@@ -200,23 +215,27 @@ class Live:
                 "pieces": _counts(recording, tail, new),
                 "gaps": [*(recording.gaps or []), *gaps],
             },
+            added.facts,
         )
 
-    def _update(self, refresh: Refresh, values: dict[str, Any]) -> None:
-        id = refresh.recording.recording_id
-        row = self._database.by_key(RecordingRow, id)
+    def _update(
+        self, refresh: Refresh, row: Row | None, values: dict[str, Any], facts: SourceFacts | None = None
+    ) -> None:
+        """Change the locked `row` of the recording, unless it was deleted. `facts` are those of the values, if any."""
         if row is None:
             return
-        changed = {**values, **times_of(as_recording(row | values)), "revision": RecordingRow.revision + 1}
-        self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
+        recording = refresh.recording
+        given = {name: (row | values)[name] for name in ("safe_seconds", "found_clock", "given_start")}
+        changed = values | times_of(replace(recording, facts=facts or recording.facts, **given))
+        id = recording.recording_id
+        self._database.change(self._updates.of([id], changed, increments=["revision"]))
         self._database.record_progress("recording", id)
 
 
-def _due(owner: str) -> Any:
+def _due(owner: str) -> Bound:
+    """Return the query of the refresh that is longest due."""
     now = now_ms()
-    kept = (LiveRow.kept_by == owner) | LiveRow.kept_by.is_null() | (LiveRow.next_at <= now - _OVERDUE_MS)
-    query = LiveRow.select(LiveRow.recording_id).where(LiveRow.owner.is_null(), LiveRow.next_at <= now, kept)
-    return query.order_by(LiveRow.next_at, LiveRow.recording_id)
+    return _DUE.bind(owner=owner, now=now, overdue=now - _OVERDUE_MS)
 
 
 def _counts(recording: Recording, tail: PieceIndex, new: PieceIndex) -> dict[str, int]:

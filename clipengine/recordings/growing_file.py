@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
 from fractions import Fraction
-from itertools import groupby, pairwise
 from typing import NamedTuple, Protocol
 
 from clipengine.errors import ObjectChanged
@@ -23,7 +21,10 @@ _PIECE_SECONDS = 4
 _MOST_PIECES = 10_000  # in the part of a file before the next piece, so that a year has fewer than 100,000
 _TAIL_BYTES = 64 * 1024  # whose digest shows that the file was only appended to
 _WINDOW_BYTES = 16 * 1024
-_LEAST_SECONDS = 1  # of the first look: all streams should be there
+# Of one look, so that it takes some tenths of a second: a file may be large already when it is registered.
+_LOOK_BYTES = 64 << 20
+_READ_COST = 1024  # bytes as which each header counts that is read, beside its own
+_LEAST_SECONDS = 1  # of the first look, and of the last piece of a part: all streams should be there
 
 
 class RangeReader(Protocol):
@@ -44,11 +45,37 @@ class FileEnd(NamedTuple):
     clock: int | None = None
 
 
+class _Group:
+    """Units of one part that follow each other, and become a piece that begins at the offset `begin`."""
+
+    def __init__(self, begin: int, unit: Unit) -> None:
+        self.begin, self.end = begin, unit.end
+        self.first = self.last = unit.start
+        self.part = unit.place.part
+
+    def add(self, unit: Unit) -> None:
+        self.end, self.last = unit.end, unit.start
+
+    def put_before(self, piece: Segment) -> None:
+        """Begin with the piece before."""
+        self.begin, self.first = piece.data.offset, self.first - piece.seconds
+
+    def is_whole(self, after: Unit) -> bool:
+        """Return True if the unit `after` it begins another piece: after seconds, and more the larger the file is."""
+        enough = self.end - self.begin >= self.begin // _MOST_PIECES
+        return enough and after.start - self.first >= _PIECE_SECONDS
+
+    def segment(self, key: str, init: ByteRange | None, until: Fraction) -> tuple[int, Segment]:
+        """Return the piece, which lasts until the next one starts, with the offset of its last byte."""
+        data = ByteRange(key, self.begin, self.end - self.begin)
+        return self.end - 1, Segment(data, init, _bounded(until - self.first), self.part, False)
+
+
 class GrowingFile:
     """A file with this key that is still written. It is used as a `GrowingPlaylist`, whose pieces are its ranges.
 
     `next_number` is the offset after its whole units. `end` describes the bytes up to `offset`, which are in an index
-    already.
+    already. It `is_behind` if a look has not reached the end of the file, and another one continues there.
     """
 
     target_seconds = TARGET_SECONDS
@@ -60,8 +87,13 @@ class GrowingFile:
         self.size = 0
         self.next_number = offset
         self.end = end
+        self.is_behind = False
+        self.taken_seconds = Fraction(0)  # stated by the pieces that were taken last
         self._format: Format | None = None
-        self._units: list[Unit] = []
+        self._pieces: list[tuple[int, Segment]] = []
+        self._pieces_seconds = Fraction(0)
+        self._open: _Group | None = None
+        self._last: Unit | None = None
         self._last_seconds = Fraction(0)  # of the last unit, which are those of the one before
 
     @property
@@ -85,11 +117,14 @@ class GrowingFile:
         self._format.place = Place(self.end.part, self.end.clock)
         self.size = size
         begin = max(self.next_number, self._format.head_end)
-        for unit in self._format.units(reader, begin):
-            if self._units and self._units[-1].place.part == unit.place.part:
-                self._last_seconds = _bounded(unit.start - self._units[-1].start)
-            self._units.append(unit)
-            self.next_number = unit.end
+        reader.limit = _LOOK_BYTES
+        self.is_behind = False
+        try:
+            for unit in self._format.units(reader, begin):
+                self._add(unit, self._format.head_end)
+        except _LookEnds:
+            self.is_behind = self.next_number > begin
+        reader.limit = None
         self.ended = self._format.closed
         self.jumps = self._format.jumps
         self.end = FileEnd(self.end.etag, _digest(reader, self.next_number), *self._format.place)
@@ -120,47 +155,75 @@ class GrowingFile:
 
     def take(self, number: int) -> list[tuple[int, Segment]]:
         """Return the pieces from an offset on, each with that of its last byte, and forget those before it."""
-        self._units = [unit for unit in self._units if unit.end > number]
-        if self._format is None or not self._units:
-            return []
-        begin = max(number, self._format.head_end)
-        init = ByteRange(self.key, 0, self._format.head_end) if self._format.head_end else None
-        found: list[tuple[int, Segment]] = []
-        for part, units in groupby(self._units, key=lambda unit: unit.place.part):
-            groups = self._groups(begin, list(units))
-            starts = [*(group[0].start for group in groups), groups[-1][-1].start + self._last_seconds]
-            for group, (start, until) in zip(groups, pairwise(starts), strict=True):
-                end = group[-1].end
-                data = ByteRange(self.key, begin, end - begin)
-                found.append((end - 1, Segment(data, init, _bounded(until - start), part, False)))
-                begin = end
+        self.forget(number)
+        found = [*self._pieces]
+        self.taken_seconds = self._pieces_seconds
+        if self._open is not None:
+            found.append(self._open.segment(self.key, self._init(), self._open.last + self._last_seconds))
+            self.taken_seconds += found[-1][1].seconds
         return found
 
-    def _groups(self, begin: int, units: Sequence[Unit]) -> list[list[Unit]]:
-        """Return the units of each piece of a part: some seconds, and more the larger the file is."""
-        groups = [[units[0]]]
-        for unit in units[1:]:
-            group = groups[-1]
-            is_large = group[-1].end - begin >= begin // _MOST_PIECES
-            is_last = unit.place.part != self._units[-1].place.part and units[-1].start - unit.start < _LEAST_SECONDS
-            if unit.start - group[0].start >= _PIECE_SECONDS and is_large and not is_last:
-                begin = group[-1].end
-                groups.append([])
-            groups[-1].append(unit)
-        return groups
+    def forget(self, number: int) -> None:
+        """Forget the pieces before an offset, which are in an index. Units that follow become other pieces."""
+        before = sum(last < number for last, _ in self._pieces)
+        self._pieces_seconds -= sum((piece.seconds for _, piece in self._pieces[:before]), Fraction(0))
+        del self._pieces[:before]
+        if self._open is not None:
+            self._open.begin = max(self._open.begin, number)
+            if self._open.end <= number:
+                self._open = None
+
+    def _add(self, unit: Unit, head_end: int) -> None:
+        """Add a unit to the last piece, or begin another one with it."""
+        part, group = unit.place.part, self._open
+        if group is not None and group.part != part:
+            self._end_part(group)
+        elif group is not None and group.is_whole(unit):
+            self._end_piece(group, unit.start)
+        if self._open is None:
+            self._open = _Group(max(self.next_number, head_end), unit)
+        else:
+            self._open.add(unit)
+        if self._last is not None and self._last.place.part == part:
+            self._last_seconds = _bounded(unit.start - self._last.start)
+        self._last, self.next_number = unit, unit.end
+
+    def _end_part(self, group: _Group) -> None:
+        """End the last piece of a part. A short one may lack some streams: it is joined to the piece before."""
+        is_short = group.last - group.first < _LEAST_SECONDS
+        if is_short and self._pieces and self._pieces[-1][1].discontinuity == group.part:
+            _, before = self._pieces.pop()
+            self._pieces_seconds -= before.seconds
+            group.put_before(before)
+        self._end_piece(group, group.last + self._last_seconds)
+
+    def _end_piece(self, group: _Group, until: Fraction) -> None:
+        piece = group.segment(self.key, self._init(), until)
+        self._pieces.append(piece)
+        self._pieces_seconds += piece[1].seconds
+        self._open = None
+
+    def _init(self) -> ByteRange | None:
+        head_end = 0 if self._format is None else self._format.head_end
+        return ByteRange(self.key, 0, head_end) if head_end else None
 
 
 def _bounded(seconds: Fraction) -> Fraction:
     return min(max(seconds, Fraction(0)), Fraction(MAX_SEGMENT_SECONDS))
 
 
+class _LookEnds(Exception):
+    """A look has read as much as it may."""
+
+
 class _Window:
-    """A SeekableReader of a file, which is read in blocks."""
+    """A SeekableReader of a file, which is read in blocks. With a `limit`, it raises _LookEnds after so many bytes."""
 
     def __init__(self, source: RangeReader, size: int) -> None:
         self.size = size
+        self.limit: int | None = None
         self._source = source
-        self._position = self._begin = 0
+        self._position = self._begin = self._spent = 0
         self._data = b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -170,11 +233,20 @@ class _Window:
     def read(self, length: int) -> bytes:
         offset, length = self._position, max(0, min(length, self.size - self._position))
         at = offset - self._begin
+        self._spend(_READ_COST)
         if at < 0 or at + length > len(self._data):
             self._data = self._source.read_at(offset, min(max(length, _WINDOW_BYTES), self.size - offset))
             self._begin, at = offset, 0
+            self._spend(len(self._data))
         self._position += length
         return self._data[at : at + length]
+
+    def _spend(self, cost: int) -> None:
+        if self.limit is None:
+            return
+        if self._spent >= self.limit:
+            raise _LookEnds
+        self._spent += cost
 
 
 def _digest(reader: _Window, end: int) -> str:

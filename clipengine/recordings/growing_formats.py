@@ -17,6 +17,7 @@ from clipengine.recordings.containers import (
     element_number,
     time_scales,
 )
+from clipengine.recordings.pieces import MAX_RUNS
 
 _MAX_UNITS = 1_000_000  # boxes or elements of one look
 _TS_UNIT = 100 * ts_clock.PACKET_BYTES
@@ -107,33 +108,35 @@ class _TransportStream:
                 yield unit
                 continue
             held.append(unit)
-            clock = unit.place.clock or 0
-            self.jumps = unit.place.part != held[0].place.part
+            clock, part = unit.place.clock or 0, unit.place.part
+            self.jumps = (
+                part != held[0].place.part
+                or part >= MAX_RUNS
+                or ts_clock.has_other_clock(reader, offset, unit.end, clock)
+            )
             if self.jumps:
                 return
+            offset = unit.end
             if Fraction(clock, ts_clock.HZ) - held[0].start >= _PART_SECONDS:
-                self.jumps = ts_clock.has_other_clock(reader, offset, unit.end, clock)
-                if self.jumps:
-                    return
-                self.place, offset = unit.place, unit.end
+                self.place = unit.place
                 yield from held
                 held = []
 
     def _units(self, reader: SeekableReader, offset: int) -> Iterator[Unit]:
         """Yield the units of all parts."""
-        place, begin, known = self.place, offset, offset
-        start = place.clock
+        (part, clock), begin, known = self.place, offset, offset
+        start = clock
         for at, reference in ts_clock.references(reader, offset):
-            time = place.clock if reference is None else ts_clock.nearest(reference, place.clock)
-            if place.clock is not None and time is not None and ts_clock.is_jump(place.clock, time):
-                split = ts_clock.begin_of_clock(reader, known, at, place.clock, time)
+            time = clock if reference is None else ts_clock.nearest(reference, clock)
+            if clock is not None and time is not None and ts_clock.is_jump(clock, time):
+                split = ts_clock.begin_of_clock(reader, known, at, clock, time)
                 if split > begin:
-                    yield Unit(split, Fraction(start or 0, ts_clock.HZ), place)
-                place, begin, start = Place(place.part + 1), split, time
-            place, known = place._replace(clock=time), at + ts_clock.PACKET_BYTES
+                    yield Unit(split, Fraction(start or 0, ts_clock.HZ), Place(part, clock))
+                part, begin, start = part + 1, split, time
+            clock, known = time, at + ts_clock.PACKET_BYTES
             start = time if start is None else start
             if known - begin >= _TS_UNIT:
-                yield Unit(known, Fraction(start or 0, ts_clock.HZ), place)
+                yield Unit(known, Fraction(start or 0, ts_clock.HZ), Place(part, clock))
                 begin, start = known, time
 
 

@@ -232,6 +232,7 @@ class _MediaParser(_Parser):
         self._init: ByteRange | None = None
         self._discontinuity = 0
         self._count = 0  # of all segments, also those that were taken
+        self.seconds = Fraction(0)  # of the segments that were not taken yet
         self._gaps = 0
         self._encryption: str | None = None
         self._begin_segment()
@@ -300,6 +301,7 @@ class _MediaParser(_Parser):
         data = self._data(self.resolve(uri))
         encrypted = self._encryption is not None
         segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap, self._date, encrypted))
+        self.seconds += self._seconds
         self._begin_segment()
 
     def _data(self, key: str) -> ByteRange:
@@ -330,6 +332,7 @@ class _MediaParser(_Parser):
         """Return the segments from a media sequence number on, each with its number, and forget those before it."""
         playlist = self._playlist
         before = min(max(0, number - playlist.first), len(playlist.segments))
+        self.seconds -= sum((each.seconds for each in playlist.segments[:before]), Fraction(0))
         del playlist.segments[:before]
         playlist.first += before
         return list(enumerate(playlist.segments, playlist.first))
@@ -354,13 +357,14 @@ class GrowingPlaylist:
         self._parsed = 0  # bytes
         self._digest = hashlib.sha256().digest()  # of these bytes
         self.ended = False
+        self.taken_seconds = Fraction(0)  # stated by the segments that were taken last
 
     def read(self, data: bytes) -> None:
         """Parse the bytes of the playlist, as far as its lines are complete. Raises RecordingError."""
         if len(data) > MAX_PLAYLIST_BYTES:
             raise PlaylistInvalid(f"the playlist has more than {MAX_PLAYLIST_BYTES >> 20} MiB")
-        parser, begin = self._parser, self._parsed
-        known = hashlib.sha256(data[:begin])
+        parser, begin, whole = self._parser, self._parsed, memoryview(data)
+        known = hashlib.sha256(whole[:begin])
         if known.digest() != self._digest:
             parser, begin, known = _MediaParser(self._place), 0, hashlib.sha256()
         end = data.rfind(b"\n") + 1
@@ -373,7 +377,7 @@ class GrowingPlaylist:
         except BaseException:
             self._parser, self._parsed, self._digest = _MediaParser(self._place), 0, hashlib.sha256().digest()
             raise
-        known.update(data[begin:end])
+        known.update(whole[begin:end])
         self._parser, self._parsed, self._digest, self.ended = parser, end, known.digest(), ended
 
     @property
@@ -391,11 +395,14 @@ class GrowingPlaylist:
         Those that a sliding playlist has dropped before they were read are gaps.
         """
         found = self._parser.take(number)
+        self.taken_seconds = self._parser.seconds
         if not found or found[0][0] <= number:
             return found
         first, segment = found[0]
         lost = segment._replace(data=ByteRange(""), gap=True, date=None)
-        return [*((each, lost) for each in range(max(number, first - MAX_GAPS), first)), *found]
+        numbers = range(max(number, first - MAX_GAPS), first)
+        self.taken_seconds += lost.seconds * len(numbers)
+        return [*((each, lost) for each in numbers), *found]
 
 
 def _complete_lines(data: bytes, *, at_start: bool) -> list[str]:

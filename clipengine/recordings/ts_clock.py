@@ -12,8 +12,7 @@ from clipengine.recordings.containers import SeekableReader
 PACKET_BYTES = 188
 HZ = 90_000
 _WRAP = 1 << 33
-_BLOCK_BYTES = 100 * PACKET_BYTES
-_MOST_WITHOUT = 4_000  # packets without a reference, which come every tenth of a second
+_BLOCK_BYTES = 5_000 * PACKET_BYTES  # several references, which come every tenth of a second
 _FORWARD, _BACKWARD = 10 * HZ, 1 * HZ  # farther is a jump, as in a file that is finished
 _TABLES = 0x20  # PIDs below it are those of tables
 _NULL = 0x1FFF
@@ -21,7 +20,7 @@ _NULL = 0x1FFF
 
 def nearest(ticks: int, expected: int | None) -> int:
     """Return the time plus the multiple of the wrap that comes nearest to the expected time."""
-    return ticks if expected is None else ticks + round((expected - ticks) / _WRAP) * _WRAP
+    return ticks if expected is None else ticks + (expected - ticks + _WRAP // 2) // _WRAP * _WRAP
 
 
 def is_jump(before: int, time: int) -> bool:
@@ -32,23 +31,21 @@ def is_jump(before: int, time: int) -> bool:
 def references(reader: SeekableReader, offset: int) -> Iterator[tuple[int, int | None]]:
     """Yield the packets with a clock reference, as their offset and its time, up to the first one without sync byte.
 
-    Of many packets without a reference, yield some, with None.
+    Of a whole block without a reference, yield the last packet, with None.
     """
-    whole = offset + (reader.size - offset) // PACKET_BYTES * PACKET_BYTES
-    since = offset
-    while offset < whole:
-        reader.seek(offset)
-        data = reader.read(min(_BLOCK_BYTES, whole - offset))
-        for at in range(0, len(data), PACKET_BYTES):
-            if data[at] != 0x47:  # space that was allocated, or damage
-                return
-            if data[at + 3] & 0x20 and data[at + 4] >= 7 and data[at + 5] & 0x10:
-                yield offset + at, int.from_bytes(data[at + 6 : at + 11], "big") >> 7
-                since = offset + at
-            elif offset + at - since >= _MOST_WITHOUT * PACKET_BYTES:
-                yield offset + at, None
-                since = offset + at
-        offset += len(data)
+    for begin, data in _blocks(reader, offset, reader.size):
+        marks = data[::PACKET_BYTES]
+        count = len(marks) - len(marks.lstrip(b"\x47"))
+        found = False
+        for number, flags in enumerate(data[3 : count * PACKET_BYTES : PACKET_BYTES]):
+            at = number * PACKET_BYTES
+            if flags & 0x20 and data[at + 4] >= 7 and data[at + 5] & 0x10:
+                yield begin + at, int.from_bytes(data[at + 6 : at + 11], "big") >> 7
+                found = True
+        if count < len(marks):  # space that was allocated, or damage
+            return
+        if not found and len(data) == _BLOCK_BYTES:
+            yield begin + len(data) - PACKET_BYTES, None
 
 
 def begin_of_clock(reader: SeekableReader, begin: int, end: int, before: int, after: int) -> int:
@@ -72,9 +69,17 @@ def has_other_clock(reader: SeekableReader, begin: int, end: int, clock: int) ->
 
 
 def _packets(reader: SeekableReader, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
-    for offset in range(begin, end, PACKET_BYTES):
+    for offset, data in _blocks(reader, begin, end):
+        for at in range(0, len(data), PACKET_BYTES):
+            yield offset + at, data[at : at + PACKET_BYTES]
+
+
+def _blocks(reader: SeekableReader, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the whole packets between two offsets in blocks, each with its offset."""
+    whole = begin + (end - begin) // PACKET_BYTES * PACKET_BYTES
+    for offset in range(begin, whole, _BLOCK_BYTES):
         reader.seek(offset)
-        yield offset, reader.read(PACKET_BYTES)
+        yield offset, reader.read(min(_BLOCK_BYTES, whole - offset))
 
 
 def _distance(time: int, other: int) -> int:

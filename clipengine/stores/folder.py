@@ -126,10 +126,8 @@ class FolderStore:
             raise
 
     def read(self, key: str, *, limit: int, unless: str | None = None) -> tuple[StoredObject, bytes] | None:
-        if self.head(key).etag == unless:
-            return None
         with closing(self.open(key)) as reader:
-            return reader.info, reader.read_at(0, limit)
+            return None if reader.info.etag == unless else (reader.info, reader.read_at(0, limit))
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
         check_list_prefix(prefix)

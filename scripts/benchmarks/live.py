@@ -1,30 +1,33 @@
 """Cost of fifty recordings that are still written: EVENT playlists with segments of 6 s, of an hour and of a day.
 
-CPU is that of the server and its children in parts of one core, beside the same reads of the playlists without an
-engine. Nobody asks for the recordings, so that their segments are measured 200 at a time: the measurement of one
-segment of each is timed too, and counts for 200 of them.
+CPU is that of the server and its children in parts of one core, without that of an idle server. Beside it are the bare
+requests: each playlist is read once in a target duration. Nobody asks for the recordings, so that their segments are
+measured many at a time: one measurement of each recording is timed, and counts for as many segments. Playlists and
+ledger are changed by this program, so that neither waiting nor requests of the API are part of it.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from clipengine.client import Client
+from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES
 from clipengine.stores.folder import FolderStore
 from scripts.benchmarks import sources
 from scripts.benchmarks.figures import Bench, Figure
-from scripts.benchmarks.measuring import run
-from tests.support.server import RunningServer, running_server
+from scripts.benchmarks.measuring import resident_bytes, run
+from tests.support.server import running_server
 
 _RECORDINGS = 50
 _SEGMENT_SECONDS = 6
-_MEASURED_AT_ONCE = 200  # segments, see clipengine.work.jobs.refreshes
-_LOOK_SECONDS = 60  # for which a recording is measured at each refresh after a request for it
+_MEASURED_AT_ONCE = 600  # segments, see clipengine.work.jobs.refreshes
+_SETTLING_SECONDS = 3 * _SEGMENT_SECONDS
+_BARE_PASSES = 20
 _HOUR = 3600
 _AIMS = {_HOUR: 2, 24 * _HOUR: 5}  # percent of a core
 _HEAD = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{_SEGMENT_SECONDS}\n#EXT-X-PLAYLIST-TYPE:EVENT\n"
@@ -34,7 +37,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    seconds = 30 if bench.quick else 120
+    seconds = 24 if bench.quick else 60
     made = _segments(bench.cache, (1 if bench.quick else 24) * _HOUR + 2 * _HOUR)
     for length in (_HOUR,) if bench.quick else (_HOUR, 24 * _HOUR):
         with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
@@ -98,46 +101,64 @@ def _cost(folder: Path, made: Path, length: int, seconds: float) -> Iterator[Fig
     recorder = _Recorder(data / "store", made, length // _SEGMENT_SECONDS)
     name = f"{_RECORDINGS} live recordings of {length // _HOUR} h"
     with running_server(data) as server, server.client() as api:
-        idle = _spent(server, recorder, seconds / 2)
+        pid = server.process.pid
+        began_bytes = resident_bytes(pid)
         ids = [api.recordings.add(key, live=True).recording_id for key in recorder.keys]
         while any(api.recordings.get(id).status == "processing" for id in ids):
             recorder.record(1)
-        recorder.record(_LOOK_SECONDS + 2 * _SEGMENT_SECONDS)  # nobody asks for them any more
-        refreshing = _spent(server, recorder, seconds) - idle
-        measuring = _measurement(server, recorder, api, ids)
+        with closing(sqlite3.connect(data / "ledger.db", isolation_level=None, timeout=60)) as ledger:
+            ledger.execute("UPDATE live_recordings SET wanted_at = 0")  # as a minute after the last request
+            recorder.record(_SETTLING_SECONDS)
+            used, grown_bytes = _spent(pid, recorder, seconds), resident_bytes(pid)
+            for _ in range(2):  # a refresh that runs meanwhile changes it
+                ledger.execute("UPDATE live_recordings SET next_at = ?", [round((time.time() + 5 * seconds) * 1000)])
+                recorder.record(2)
+            idle = _spent(pid, recorder, seconds / 2)  # not earlier: the server starts children ahead
+            ledger.execute("UPDATE live_recordings SET next_at = ?", [round(time.time() * 1000)])
+            recorder.record(_SETTLING_SECONDS)
+            measuring = _measurement(pid, recorder, ledger, used=used)
+    refreshing = used - idle
     amortised = 100 * measuring / (_MEASURED_AT_ONCE * _SEGMENT_SECONDS)
     bare = _bare(data / "store", recorder)
     yield Figure(f"{name}: refreshes", refreshing, "% of a core", beside=bare)
     yield Figure(f"{name}: measurements", amortised, "% of a core")
-    yield Figure(f"{name}: beside the bare reads", refreshing + amortised - bare, "% of a core", at_most=_AIMS[length])
+    yield Figure(
+        f"{name}: beside the bare requests", refreshing + amortised - bare, "% of a core", at_most=_AIMS[length]
+    )
+    yield Figure(f"{name}: memory / without recordings", grown_bytes / 1e6, "MB", beside=began_bytes / 1e6)
 
 
-def _spent(server: RunningServer, recorder: _Recorder, seconds: float) -> float:
+def _spent(pid: int, recorder: _Recorder, seconds: float) -> float:
     """Return the percents of a core that the server uses while the recordings grow."""
-    began, before = time.monotonic(), _cpu_seconds(server.process.pid)
+    began, before = time.monotonic(), _cpu_seconds(pid)
     recorder.record(seconds)
-    return 100 * (_cpu_seconds(server.process.pid) - before) / (time.monotonic() - began)
+    return 100 * (_cpu_seconds(pid) - before) / (time.monotonic() - began)
 
 
-def _measurement(server: RunningServer, recorder: _Recorder, api: Client, ids: list[str]) -> float:
-    """Return the CPU seconds of a measurement of each recording."""
-    before = _cpu_seconds(server.process.pid)
-    revisions = {id: api.recordings.get(id).revision for id in ids}  # each request has it measured
-    counts = {id: (api.recordings.get(id).pieces or {})["count"] for id in ids}
-    while any((api.recordings.get(id).pieces or {})["count"] == counts[id] for id in revisions):
-        recorder.record(1)
-    return _cpu_seconds(server.process.pid) - before
+def _measurement(pid: int, recorder: _Recorder, ledger: sqlite3.Connection, *, used: float) -> float:
+    """Return the CPU seconds of one measurement of each recording, of a server that uses so many percents anyway."""
+    before = ledger.execute("SELECT recording_id, growth FROM live_recordings").fetchall()
+    began, spent = time.monotonic(), _cpu_seconds(pid)
+    ledger.execute("UPDATE live_recordings SET wanted_at = :now, next_at = :now", {"now": round(time.time() * 1000)})
+    while before:
+        recorder.record(0.2)
+        now = dict(ledger.execute("SELECT recording_id, growth FROM live_recordings"))
+        measured = [id for id, growth in before if now[id] != growth]
+        ledger.executemany(
+            "UPDATE live_recordings SET wanted_at = 0 WHERE recording_id = ?", [(id,) for id in measured]
+        )
+        before = [each for each in before if each[0] not in measured]
+    return _cpu_seconds(pid) - spent - used / 100 * (time.monotonic() - began)
 
 
 def _bare(store: Path, recorder: _Recorder) -> float:
     """Return the percents of a core that only reading the playlists takes, once in each target duration."""
     reading = FolderStore(store)
     before = time.process_time()
-    for key in recorder.keys:
-        reading.head(key)
-        with closing(reading.open(key)) as reader:
-            reader.read_at(0, reader.info.size)
-    return 100 * (time.process_time() - before) / _SEGMENT_SECONDS
+    for _ in range(_BARE_PASSES):
+        for key in recorder.keys:
+            reading.read(key, limit=MAX_PLAYLIST_BYTES)
+    return 100 * (time.process_time() - before) / (_BARE_PASSES * _SEGMENT_SECONDS)
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -118,7 +118,7 @@ class MemorySampler:
 
     def _watch(self) -> None:
         while True:
-            self.peak = max(self.peak, sum(map(_resident_bytes, _tree(self._pid))))
+            self.peak = max(self.peak, sum(map(resident_bytes, _tree(self._pid))))
             if self._stop.wait(_SAMPLE_SECONDS):
                 return
 
@@ -133,11 +133,12 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _resident_bytes(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
+    """Return the memory of a process without its children, 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except OSError:
-        return 0  # the process has ended
+        return 0
 
 
 def cpu_seconds(pid: int) -> float:

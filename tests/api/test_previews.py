@@ -18,7 +18,7 @@ import pytest
 from clipengine.clips.clip import Recording
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import probe
-from clipengine.work.children import kept_children
+from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.previews.previews import _Cache
 from clipengine.work.previews.queue import _GRACE_SECONDS
 from tests.films.catalogue import Shelf
@@ -87,7 +87,7 @@ def test_preview_is_made_once_and_cached(http: httpx.Client, film: Recording, en
 def test_frames_of_one_recording_are_made_by_one_child(
     http: httpx.Client, film: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_children, "_IDLE_SECONDS", 300)
+    monkeypatch.setattr(KeptChildren, "idle_seconds", 300)
     path, children = f"/v1/recordings/{film.recording_id}/frame", []
     others = set(working(os.getpid()))  # that an earlier test has left for a few seconds
     for at in (1, 2, 3):

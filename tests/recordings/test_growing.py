@@ -51,7 +51,11 @@ def test_only_the_tail_of_a_known_playlist_is_parsed() -> None:
     grown_text = text(0, 5)
     playlist.read(grown_text)
     assert (playlist.next_number, playlist.target_seconds, playlist.ended) == (5, 4, False)
+    assert playlist.taken_seconds == 8
     assert keys(playlist.take(3)) == [(3, "a/3.ts"), (4, "a/4.ts")]
+    playlist.read(grown_text + b"#EXTINF:2.5,\n5.ts\n")
+    playlist.take(4)
+    assert playlist.taken_seconds == F("6.5")
     playlist.read(grown_text + b"#EXT-X-ENDLIST")
     assert playlist.ended
 
@@ -72,6 +76,7 @@ def test_sliding_playlist_is_parsed_anew() -> None:
     assert playlist.next_number == 9
     found = playlist.take(3)
     assert keys(found[-2:]) == [(7, "a/7.ts"), (8, "a/8.ts")]
+    assert playlist.taken_seconds == 4 * len(found)
     assert [(number, segment.gap) for number, segment in found[:-2]] == [(3, True), (4, True), (5, True), (6, True)]
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import ObjectChanged, RecordingNotReady, RecordingTruncated
+from clipengine.recordings import growing_file, ts_clock
 from clipengine.recordings.growing_file import FileEnd, GrowingFile
+from clipengine.recordings.pieces import MAX_RUNS
 from clipengine.recordings.playlist import Segment
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.support.growing import FORMATS, writer
@@ -26,6 +28,42 @@ class Bytes:
 
     def read_at(self, offset: int, length: int) -> bytes:
         return self.data[offset : offset + length]
+
+
+class LargeTs:
+    """An MPEG-TS file of any size, which is made while it is read: 18,800 bytes for each tenth of a second.
+
+    Its clock begins anew with the unit `jump`.
+    """
+
+    UNIT = 18_800
+
+    def __init__(self, jump: int = 1 << 40) -> None:
+        self.bytes_read = 0
+        self._jump = jump
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.bytes_read += length
+        first, last = offset // self.UNIT, (offset + length) // self.UNIT
+        begin = offset - first * self.UNIT
+        return b"".join(map(self._unit, range(first, last + 1)))[begin : begin + length]
+
+    def _unit(self, number: int) -> bytes:
+        clock = b"\x47\x01\x00\x30\x07\x10" + (number % self._jump * 9000 << 7).to_bytes(5, "big")
+        return clock.ljust(188, b"\xff") + b"\x47\x01\x00\x10".ljust(188, b"\0") * 99
+
+
+@dataclass
+class CountedBytes(Bytes):
+    """Bytes that are the beginning of a larger file, whose rest is one element after the other."""
+
+    element: bytes
+    bytes_read: int = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.bytes_read += length
+        head = self.data[offset : offset + length]
+        return head + (self.element * (length // len(self.element) + 1))[: length - len(head)]
 
 
 def read(file: GrowingFile, data: bytes) -> GrowingFile:
@@ -146,6 +184,38 @@ def test_cluster_of_unknown_size_ends_with_the_next_one(growing: tuple[str, byte
     assert file.next_number == places[-1]
 
 
+def test_large_file_is_read_in_looks() -> None:
+    size, source, file = 10_000 * LargeTs.UNIT + 188, LargeTs(), GrowingFile("f", FileEnd("e", ""))
+    found: list[Segment] = []
+    looks = taken = 0
+    while looks == 0 or file.is_behind:
+        source.bytes_read = 0
+        file.forget(taken)
+        file.read(source, size)
+        assert source.bytes_read < 70_000_000
+        found += segments(file, taken)
+        looks, taken = looks + 1, file.next_number
+    assert looks == 3
+    assert file.next_number == size
+    check_contiguous(found, 0, size)
+    assert sum((each.seconds for each in found), Fraction(0)) == 1000
+    assert {each.seconds for each in found[:80]} == {4}
+
+
+@pytest.mark.parametrize("growing", ["mkv"], indirect=True)
+@pytest.mark.parametrize("element", [b"\xec\x80", b"\xec\x40\xff" + bytes(255), b"\xa3\x10\x01\x00\x00"])
+def test_cluster_without_an_end_is_not_read_for_ever(growing: tuple[str, bytes], element: bytes) -> None:
+    _, data = growing
+    whole = read(GrowingFile("f", FileEnd("e", "")), data)
+    start = data.index(b"\x1f\x43\xb6\x75")
+    head = data[:start] + b"\x1f\x43\xb6\x75\x01" + b"\xff" * 7 + b"\xe7\x81\x00"
+    source, file = CountedBytes(head, element), GrowingFile("f", FileEnd("e", ""))
+    file.read(source, 1 << 40)
+    assert (file.next_number, file.is_behind, file.take(0)) == (0, False, [])
+    assert source.bytes_read < 70_000_000
+    assert whole.next_number > len(head)
+
+
 def parts(file: GrowingFile, number: int = 0) -> list[tuple[int, int, int]]:
     """Return the part of the file, the begin and the end of each piece."""
     ranges = [(each.discontinuity, each.data.offset, each.data.length or 0) for each in segments(file, number)]
@@ -178,6 +248,82 @@ def test_clock_that_jumps_begins_another_part(growing: tuple[str, bytes], cut_se
         seen = parts(taken) + parts(other, taken.next_number)
         assert {(part, begin < border) for part, begin, _ in seen} == {(0, True), (1, False)}
         assert border in {begin for _, begin, _ in seen}
+
+
+@pytest.mark.parametrize("seconds_before", [0.9, 0.1, 0, -0.1])
+def test_jump_of_the_clock_at_the_border_of_a_look_is_followed(seconds_before: float) -> None:
+    first_look = 3600  # units
+    jump = first_look - round(seconds_before * 10)
+    size, source, file = (first_look + 100) * LargeTs.UNIT + 188, LargeTs(jump), GrowingFile("f", FileEnd("e", ""))
+    file.read(source, size)
+    assert (file.is_behind, file.end.part) == (True, 0)
+    assert first_look - 10 <= file.next_number // LargeTs.UNIT < first_look
+    found = parts(file)
+    other = GrowingFile("f", file.end, offset=file.next_number)
+    for each in (file, other):
+        begin = each.next_number
+        each.forget(begin)
+        each.read(source, size)
+        assert (each.is_behind, each.jumps, each.next_number, each.end.part) == (False, False, size, 1)
+        again = found + parts(each, begin)
+        assert [begin for _, begin, _ in again] == [0, *(end for _, _, end in again[:-1])]
+        assert {(part, begin < jump * LargeTs.UNIT) for part, begin, _ in again} == {(0, True), (1, False)}
+
+
+@pytest.mark.parametrize("growing", ["ts"], indirect=True)
+@pytest.mark.parametrize("packets", [30, 100])
+def test_look_may_end_anywhere_at_a_jump(
+    growing: tuple[str, bytes], packets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends within the search for the first packet of the clock, too, and while units of the other part are held."""
+    _, data = growing
+    both = data[: len(data) // 188 * 188] + data
+    whole = read(GrowingFile("f", FileEnd("e", "")), both)
+    border = min(begin for part, begin, _ in parts(whole) if part)
+    before = read(GrowingFile("f", FileEnd("e", "")), both[: border - 30_000])
+    monkeypatch.setattr(ts_clock, "_BLOCK_BYTES", packets * 188)
+    ends = set()
+    for look in range(0, 600_000, 6_000):
+        file = GrowingFile("f", before.end, offset=before.next_number)
+        with monkeypatch.context() as limited:
+            limited.setattr(growing_file, "_LOOK_BYTES", look)
+            read(file, both)
+        begin = file.next_number
+        assert file.is_behind or begin in (before.next_number, whole.next_number)
+        ends.add(begin)
+        found = parts(file, before.next_number)
+        file.forget(begin)
+        for each in (file, GrowingFile("f", file.end, offset=begin)):
+            read(each, both)
+            assert each.end == whole.end
+            again = found + parts(each, begin)
+            assert [offset for _, offset, _ in again] == [before.next_number, *(end for _, _, end in again[:-1])]
+            assert {(part, offset < border) for part, offset, _ in again} == {(0, True), (1, False)}
+    assert border in ends
+    assert min(ends) < border < max(ends)
+
+
+@pytest.mark.parametrize(
+    ("jump", "seconds"), [(45, [4.5]), (50, [5]), (51, [4, 1.1]), (85, [4, 4.5]), (95, [4, 4, 1.5])]
+)
+def test_last_piece_of_a_part_is_not_short(jump: int, seconds: list[float]) -> None:
+    file, size = GrowingFile("f", FileEnd("e", "")), (jump + 30) * LargeTs.UNIT + 188
+    file.read(LargeTs(jump), size)
+    found = segments(file)
+    assert [float(each.seconds) for each in found if each.discontinuity == 0] == seconds
+    assert sum(float(each.seconds) for each in found if each.discontinuity == 1) == 3
+    assert file.taken_seconds == sum((each.seconds for each in found), Fraction(0))
+    check_contiguous(found, 0, size)
+
+
+def test_parts_of_a_file_are_limited() -> None:
+    def packet(seconds: int) -> bytes:
+        return (b"\x47\x01\x00\x30\x07\x10" + (seconds * 90_000 << 7).to_bytes(5, "big")).ljust(188, b"\xff")
+
+    file = read(GrowingFile("f", FileEnd("e", "")), (packet(0) + packet(2)) * (MAX_RUNS + 10))
+    assert file.jumps
+    assert file.next_number == MAX_RUNS * 2 * 188
+    assert [part for part, _, _ in parts(file)] == [*range(MAX_RUNS)]
 
 
 @pytest.mark.parametrize("growing", ["ts"], indirect=True)

@@ -70,7 +70,7 @@ def facts(sample: Path) -> SourceFacts:
 
 @pytest.fixture
 def reading(sample: Path, tmp_path: Path, facts: SourceFacts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reading]:
-    monkeypatch.setattr(kept_children, "_IDLE_SECONDS", 300)  # a busy machine takes seconds to start a child
+    monkeypatch.setattr(KeptChildren, "idle_seconds", 300)  # a busy machine takes seconds to start a child
     made = Reading(sample, tmp_path, facts)
     yield made
     made.children.close()
@@ -94,7 +94,7 @@ def test_child_does_more_jobs_than_it_may_have_descriptors(reading: Reading) -> 
 
 @pytest.mark.exhaustive
 def test_idle_children_end_in_time(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_children, "_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(KeptChildren, "idle_seconds", 0.05)
     first = reading.read()
     until(lambda: not first.alive)
     assert reading.read() is not first
@@ -102,7 +102,7 @@ def test_idle_children_end_in_time(reading: Reading, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.exhaustive
 def test_few_children_are_idle(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_children, "_MAX_IDLE", 2)
+    monkeypatch.setattr(KeptChildren, "most_idle", 2)
     made = [reading.read(name) for name in ("a.mp4", "b.mp4", "c.mp4")]
     assert [child.alive for child in made] == [False, True, True]
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -91,6 +91,26 @@ class Statement:
             name: value if convert is None else convert(value)
             for (name, convert), value in zip(self._columns, stored, strict=True)
         }
+
+    def bind(self, **values: Any) -> Bound:
+        """Return the statement with the values of its parameters, to be used as a query."""
+        return Bound(self, values)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A statement with the values of its parameters. `suffix` is appended to its SQL."""
+
+    statement: Statement
+    values: Mapping[str, Any]
+    suffix: str = ""
+
+    @property
+    def sql(self) -> str:
+        return self.statement.sql + self.suffix
+
+    def params(self) -> tuple[Any, ...]:
+        return self.statement.params(self.values)
 
 
 def insert_statement(model: type[peewee.Model], *, without: tuple[str, ...] = ()) -> Statement:
@@ -278,7 +298,11 @@ class Database:
 
     def unlocked(self, query: Any) -> Any:
         """Return the SELECT without the rows that another transaction has locked. It locks those that it returns."""
-        return query.for_update("FOR UPDATE SKIP LOCKED") if self.shared else query
+        if not self.shared:
+            return query
+        if isinstance(query, Bound):
+            return replace(query, suffix=" FOR UPDATE SKIP LOCKED")
+        return query.for_update("FOR UPDATE SKIP LOCKED")
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:
@@ -298,10 +322,12 @@ class Database:
                 except Exception:
                     logger.exception("a listener failed on %s %s", kind, ident)
 
-    def rows(self, query: peewee.BaseQuery | Statement, **values: Any) -> list[Row]:
+    def rows(self, query: peewee.BaseQuery | Statement | Bound, **values: Any) -> list[Row]:
         """Return all rows of a SELECT. `values` are the parameters of a statement."""
         if isinstance(query, Statement):
-            return [query.row(stored) for stored in self.run(query.sql, query.params(values))]
+            query = query.bind(**values)
+        if isinstance(query, Bound):
+            return [query.statement.row(stored) for stored in self.run(query.sql, query.params())]
         with self.session(), self._translated():
             return list(query.dicts().execute(self._connections))
 
@@ -309,7 +335,7 @@ class Database:
         """Return the condition that a SELECT with `?` for each parameter has the value of `expression`."""
         return peewee.Expression(expression, "IN", peewee.SQL(f"({self.backend.dialect(select)})", params))
 
-    def row(self, query: peewee.BaseQuery | Statement, **values: Any) -> Row | None:
+    def row(self, query: peewee.BaseQuery | Statement | Bound, **values: Any) -> Row | None:
         """Return the first row of a SELECT, or None."""
         found = self.rows(query, **values)
         return found[0] if found else None
@@ -328,11 +354,13 @@ class Database:
             self._by_key[model, lock] = statement
         return self.row(statement, key=value)
 
-    def change(self, query: peewee.BaseQuery | Statement, **values: Any) -> int:
+    def change(self, query: peewee.BaseQuery | Statement | Bound, **values: Any) -> int:
         """Run an UPDATE or a DELETE and return the number of rows, which decides races."""
         with self._writing(), self._translated():
             if isinstance(query, Statement):
-                return int(self._execute(query.sql, query.params(values)).rowcount)
+                query = query.bind(**values)
+            if isinstance(query, Bound):
+                return int(self._execute(query.sql, query.params()).rowcount)
             return int(query.execute(self._connections))
 
     def insert(self, query: peewee.Insert | Statement, **values: Any) -> Any:

@@ -17,8 +17,6 @@ from clipengine.work.children.jobs import Program
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
 
-_IDLE_SECONDS = 5.0
-_MAX_IDLE = 4  # each uses memory for its libraries
 # Limits of CPU time count that of earlier jobs. This is little of the shortest limit, two minutes.
 _MAX_CPU_SECONDS = 10.0
 
@@ -41,9 +39,15 @@ class _Idle(NamedTuple):
 class KeptChildren:
     """The idle children of a pool. Thread-safe."""
 
-    def __init__(self, pool: ChildPool) -> None:
-        """`close` closes the pool as well."""
+    idle_seconds = 5.0
+    most_idle = 4  # each uses 32 MB for its libraries
+
+    def __init__(self, pool: ChildPool, *, idle_seconds: float | None = None, most_idle: int | None = None) -> None:
         self._pool = pool
+        if idle_seconds is not None:
+            self.idle_seconds = idle_seconds
+        if most_idle is not None:
+            self.most_idle = most_idle
         self._changed = threading.Condition()
         self._idle: list[_Idle] = []  # the one that ends first is first
         self._closer: threading.Thread | None = None
@@ -51,9 +55,17 @@ class KeptChildren:
 
     @contextmanager
     def lent(
-        self, key: Key, open_reader: Callable[[], ObjectReader], program: Program = "maker"
+        self,
+        key: Key,
+        open_reader: Callable[[], ObjectReader],
+        program: Program = "maker",
+        *,
+        keeps_reader: bool = True,
     ) -> Iterator[tuple[Child, ObjectReader]]:
-        """Lend a child of the program and a reader of the recording, for one job that is run with `keep`."""
+        """Lend a child of the program and a reader of the recording, for one job that is run with `keep`.
+
+        Without `keeps_reader`, each job reads other parts of the recording, with a reader of its own.
+        """
         with ExitStack() as stack:
             process, reader = self._take(key)
             if process is not None:
@@ -67,14 +79,13 @@ class KeptChildren:
             yield process, reader
             if process.alive and process.cpu_seconds < _MAX_CPU_SECONDS:
                 stack.pop_all()
-                self._keep(key, process, reader)
+                self._keep(key, process, reader, keeps_reader=keeps_reader)
 
     def close(self) -> None:
         """End the idle children, and those that are given back later."""
         with self._changed:
             self._closed = True
             self._close_idle(lambda each: True)
-        self._pool.close()
 
     def _take(self, key: Key) -> tuple[Child | None, ObjectReader | None]:
         with self._changed:
@@ -85,14 +96,14 @@ class KeptChildren:
                     return each.process, each.reader
         return None, None
 
-    def _keep(self, key: Key, process: Child, reader: ObjectReader) -> None:
+    def _keep(self, key: Key, process: Child, reader: ObjectReader, *, keeps_reader: bool) -> None:
         kept: ObjectReader | None = reader
-        if reader.fileno() is not None:  # a file may change; remote stores check the ETag at each read
+        if not keeps_reader or reader.fileno() is not None:  # a file may change; remote stores check each read's ETag
             reader.close()
             kept = None
         with self._changed:
-            self._idle.append(_Idle(key, process, kept, time.monotonic() + _IDLE_SECONDS))
-            surplus = self._idle if self._closed else self._idle[:-_MAX_IDLE]
+            self._idle.append(_Idle(key, process, kept, time.monotonic() + self.idle_seconds))
+            surplus = self._idle if self._closed else self._idle[: -self.most_idle]
             self._close_idle(surplus.__contains__)
             if self._idle and self._closer is None:
                 self._closer = threading.Thread(target=self._close_in_time, name="kept-children", daemon=True)

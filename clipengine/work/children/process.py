@@ -157,8 +157,8 @@ class Child:
     ) -> tuple[Message, bytes]:
         """Do one job on the recordings of the readers, and return its result with its binary part.
 
-        The child has ended when this method returns, unless it is to `keep` for another job with the same reader, whose
-        limits must not be higher. It has also ended after an exception, and after a job that encodes video.
+        The child has ended when this method returns, unless it is to `keep` for another job on the same recording,
+        whose limits must not be higher. It has also ended after an exception, and after a job that encodes video.
 
         Raises the error that the child reports, DecoderCrashed or DecoderKilled if it ends without a report,
         DecoderCrashed if it sends an invalid message, Timeout if it exceeds its deadline or shows no sign of life for
@@ -176,11 +176,10 @@ class Child:
         try:
             more = _open_files(job, opened)
             descriptors = [number for number in (*files, output, *more) if number is not None]
-            self._ranges.renew_budget(readers)
+            if None in files:
+                self._ranges.serve(readers)
             if self._has_read:  # the recording may have taken it over, so that it does not limit itself
                 lower_limit(resource.RLIMIT_FSIZE, job.file_bytes, pid=self._process.pid)
-            elif None in files:
-                self._ranges.start(readers)
             self._has_read = True
             result = self._converse(job, message, descriptors, watch)
             kept = keep and job.message["job"] not in _ENCODING_JOBS

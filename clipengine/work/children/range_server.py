@@ -44,21 +44,25 @@ class RangeServer:
         self.error: ClipEngineError | None = None
         self.invalid = ""
         self._budget = 0
+        self._readers: Sequence[ObjectReader] = ()
+        self._is_started = False
 
-    def start(self, readers: Sequence[ObjectReader]) -> None:
-        run = contextvars.copy_context().run  # for the log lines
-        threading.Thread(target=run, args=(self._serve, readers), name="ranges", daemon=True).start()
-
-    def renew_budget(self, readers: Sequence[ObjectReader]) -> None:
-        """Let the child read these recordings `_MAX_READS` times, for one job."""
+    def serve(self, readers: Sequence[ObjectReader]) -> None:
+        """Let the child read these recordings, instead of those before, `_MAX_READS` times, for one job."""
+        self._readers = readers
         self._budget = sum(_READ_FLOOR_BYTES + _MAX_READS * _stored_bytes(reader) for reader in readers)
+        if not self._is_started:
+            self._is_started = True
+            run = contextvars.copy_context().run  # for the log lines
+            threading.Thread(target=run, args=(self._serve,), name="ranges", daemon=True).start()
 
     def close(self) -> None:
         self._channel.close()
 
-    def _serve(self, readers: Sequence[ObjectReader]) -> None:
+    def _serve(self) -> None:
         try:
             while (received := self._channel.receive()) is not None:
+                readers = self._readers
                 request = parse_range_request(received[0], [reader.info.size for reader in readers])
                 self._budget -= max(request.length, _LEAST_READ_BYTES)
                 if self._budget < 0:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from clipengine.stores.base import ObjectReader
 from clipengine.work.children.jobs import Job, Message
@@ -20,11 +21,16 @@ class RunningChildren:
 
     def run(self, job: Job, reader: ObjectReader, *, watch: Watch) -> tuple[Message, bytes]:
         """Return the result of the job and its binary part, see `Child.run`."""
-        child = self._take()
+        with self.running(self._take()) as child:
+            return child.run(job, reader, watch=watch)
+
+    @contextmanager
+    def running(self, child: Child) -> Iterator[Child]:
+        """Let `kill` kill this child, too, during the context."""
         with self._lock:
             self._running.add(child)
         try:
-            return child.run(job, reader, watch=watch)
+            yield child
         finally:
             with self._lock:
                 self._running.discard(child)

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -25,30 +25,27 @@ from clipengine.errors import (
     StorageError,
 )
 from clipengine.ledger.live import Added, Closed, Refresh
-from clipengine.recordings.assembly import StoredPiece, check_runs
+from clipengine.recordings.assembly import check_runs
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.growing import continue_index, grown, known_extents, unread
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
-from clipengine.recordings.playlist import (
-    MAX_PLAYLIST_BYTES,
-    GrowingPlaylist,
-    Segment,
-    VariantChoice,
-)
+from clipengine.recordings.playlist import VariantChoice
 from clipengine.recordings.restarts import split_at_restarts
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
-from clipengine.stores.playlists import read_texts_of, stored_pieces
+from clipengine.stores.playlists import read_texts_of
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
+from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
+from clipengine.work.jobs.followed import USUAL_TARGET_SECONDS, Followed, FollowedRecordings, Found, NumberedSegment
 from clipengine.work.jobs.piece_probe import (
     SILENCE_SECONDS,
     Measuring,
@@ -56,7 +53,6 @@ from clipengine.work.jobs.piece_probe import (
     is_written_out,
     longest_silence,
     read_added_files,
-    read_growing,
     valid_reports,
     with_sizes,
 )
@@ -69,42 +65,12 @@ from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 2
-_USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
 _UNWATCHED_SECONDS = 60  # between the listings of a folder without requests for it
 _LONGEST_FILE_SECONDS = 20  # a folder is listed at least twice as often if a request waits
 _CLOSING_SECONDS = 2  # in which a program finishes a file after its last bytes
-_LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
-_MOST_LISTED = 200  # pieces that are not measured yet
-_MOST_FOLLOWED = 10_000  # recordings
-
-NumberedSegment = tuple[int, Segment]
-
-
-@dataclass
-class _Followed:
-    """The playlists of a recording, or its file, as far as this engine has read them."""
-
-    playlists: list[GrowingPlaylist | GrowingFile]
-    etags: list[str | None]
-    seen: int  # segments of all playlists, or bytes of the file
-    grown_at: float  # monotonic
-    missing: dict[str, float] = field(default_factory=dict)  # key of a listed piece -> since when it is missed
-    warned: bool = False
-
-    @property
-    def file(self) -> GrowingFile | None:
-        """The file, if the recording is one."""
-        found = next(iter(self.playlists), None)
-        return found if isinstance(found, GrowingFile) else None
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Listed segments of each track, and the objects in the store. `is_late`: others may still appear there."""
-
-    ready: list[list[NumberedSegment]]
-    stored: dict[str, StoredPiece]
-    is_late: bool
+_KEPT_SECONDS = 15.0  # for which a child waits for more pieces: longer than most segments
+_MOST_KEPT = 8
+_MOST_LISTED = 600  # pieces that are not measured yet
 
 
 class Refresher(Jobs[Refresh]):
@@ -127,8 +93,9 @@ class Refresher(Jobs[Refresh]):
         self._settle_seconds = settle_seconds  # of files in a folder
         self._encoding = encoding
         self._base_url = playlist_base_url
-        self._followed: dict[str, _Followed] = {}
+        self._followed = FollowedRecordings(playlist_base_url)
         self._children = RunningChildren(pool.take)
+        self._kept = KeptChildren(pool, idle_seconds=_KEPT_SECONDS, most_idle=_MOST_KEPT)
 
     def claim(self) -> Refresh | None:
         return self._ledger.live.claim(self._owner)
@@ -147,53 +114,56 @@ class Refresher(Jobs[Refresh]):
 
     def run(self, item: Refresh) -> None:
         """Read the playlists. Append the additions, or set the recording complete if it has ended."""
-        followed = self._follow(item)
+        followed = self._followed.of(item)
         if item.recording.folder is not None:
             self._refresh_folder(item, followed, FolderSource.from_object(item.recording.folder))
             return
-        listed = self._read(item, followed)
-        is_over = item.ending or self._is_silent(item, followed)
-        has_ended = is_over or all(each.ended for each in followed.playlists)
+        listed = followed.read(self._store, item)
+        is_over = item.ending or self._silent_for(followed) > longest_silence(item.growth)
+        has_ended = is_over or followed.has_ended
         count = max(len(segments) for segments in listed)
-        if not has_ended and (not count or not (item.wanted or count >= _MOST_LISTED)):
-            self._later(item, followed, listed)
+        is_wanted = item.wanted and not followed.is_behind
+        if not has_ended and (not count or not (is_wanted or count >= _MOST_LISTED)):
+            self._later(item, followed, followed.listed_seconds)
             return
-        if followed.file is not None and has_ended and not count:
+        if followed.file is not None and has_ended and (not count or followed.is_behind):
             self._close_file(item, followed, followed.file)
             return
-        found = self._find(followed, listed, is_over=is_over)
+        found = followed.find(self._store, listed, is_over=is_over)
         ended = has_ended and not found.is_late and followed.file is None
         added = self._measure(item, followed, found, ended=ended)
         if added is None:
-            self._later(item, followed, [])
+            self._later(item, followed)
         elif ended:
             self._complete(item, added)
         else:
+            followed.note(found, added.growth.safe_end - item.growth.safe_end)
             self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
 
     def retry(self, item: Refresh, error: ClipEngineError) -> Retry | None:
-        return Retry(round(_USUAL_TARGET_SECONDS * 1000))
+        return Retry(round(USUAL_TARGET_SECONDS * 1000))
 
     def later(self, item: Refresh, error: ClipEngineError, retry: Retry) -> bool:
-        self._followed.pop(item.recording.recording_id, None)  # an outage is no silence
+        self._followed.forget(item.recording.recording_id)  # an outage is no silence
         return self._ledger.live.later(item, now_ms() + retry.delay_ms)
 
     def fail(self, item: Refresh, error: ClipEngineError) -> bool:
-        return self._ledger.live.later(item, now_ms() + _USUAL_TARGET_SECONDS * 1000)
+        return self._ledger.live.later(item, now_ms() + USUAL_TARGET_SECONDS * 1000)
 
     def release(self, item: Refresh) -> None:
         self._ledger.live.later(item, now_ms())
 
     def lost(self, item: Refresh) -> None:
-        self._followed.pop(item.recording.recording_id, None)
+        self._followed.forget(item.recording.recording_id)
 
     def interrupt(self) -> None:
         """Kill the running children. Their recordings are refreshed again."""
+        self._kept.close()
         self._children.kill()
 
     # ---- folders of files
 
-    def _refresh_folder(self, item: Refresh, followed: _Followed, source: FolderSource) -> None:
+    def _refresh_folder(self, item: Refresh, followed: Followed, source: FolderSource) -> None:
         """Append the files that follow those in the index, or set the recording complete if it has ended."""
         assert item.growth.folder_end is not None
         known, after = (item.recording.pieces or {}).get("count", 0), item.growth.folder_end.order
@@ -202,7 +172,7 @@ class Refresher(Jobs[Refresh]):
         if new:
             followed.grown_at = time.monotonic()
         if known + new > MAX_FILES:
-            self._warn(item, followed, f"it ends, because its folder has more than {MAX_FILES} files")
+            followed.warn(f"it ends, because its folder has more than {MAX_FILES} files")
         ended = (
             item.ending or known + new > MAX_FILES or is_written_out(source, item.growth, self._silent_for(followed))
         )
@@ -210,7 +180,7 @@ class Refresher(Jobs[Refresh]):
             listed = read_folder(self._store, source, after=after)  # also one that was still written
         added = self._measure_if_any(item, followed, listed, ended=ended)
         if added is None:
-            self._later(item, followed, [])
+            self._later(item, followed)
         elif ended:
             self._save(partial(self._ledger.live.complete, item, added))
             self._log_end(item, added.facts)
@@ -218,14 +188,14 @@ class Refresher(Jobs[Refresh]):
         else:
             self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
 
-    def _measure_if_any(self, item: Refresh, followed: _Followed, listed: FolderFiles, *, ended: bool) -> Added | None:
+    def _measure_if_any(self, item: Refresh, followed: Followed, listed: FolderFiles, *, ended: bool) -> Added | None:
         """Return the additions, or None without any. Files that kill their children for long are left out."""
         if not listed.times and not ended:
             return None
         try:
             added = self._measure_files(item, listed, ended=ended)
         except RecordingError as error:
-            self._warn(item, followed, f"its new files cannot be read: {error.message}")
+            followed.warn(f"its new files cannot be read: {error.message}")
             since = followed.missing.setdefault("", time.monotonic())
             if not ended and time.monotonic() - since < SILENCE_SECONDS:
                 return None
@@ -247,119 +217,31 @@ class Refresher(Jobs[Refresh]):
         duration = found.growth.end if ended else found.growth.safe_end
         return Added(tail, found.growth, facts.model_copy(update={"duration": duration}), found.clock)
 
-    # ---- reading of playlists
-
-    def _follow(self, item: Refresh) -> _Followed:
-        id, tracks = item.recording.recording_id, item.growth.tracks
-        found = self._followed.pop(id, None)
-        if found is None:
-            playlists = self._new_playlists(item)
-            seen = sum(each.next_number for each in tracks)
-            found = _Followed(playlists, [None] * len(tracks), seen, time.monotonic())
-        self._followed[id] = found
-        if len(self._followed) > _MOST_FOLLOWED:  # some were deleted, or belong to another engine by now
-            del self._followed[next(iter(self._followed))]
-        return found
-
-    def _new_playlists(self, item: Refresh) -> list[GrowingPlaylist | GrowingFile]:
-        tracks, end = item.growth.tracks, item.growth.file_end
-        if end is not None:
-            (track,) = tracks
-            return [GrowingFile(track.key, end, offset=track.next_number)]
-        folder = item.recording.bucket_path.rpartition("/")[0] + "/"
-        return [GrowingPlaylist(each.key, folder, base_url=self._base_url) for each in tracks]
-
-    def _read(self, item: Refresh, followed: _Followed) -> list[list[NumberedSegment]]:
-        """Return the segments of each track that are not in the index yet."""
-        for number, (track, playlist) in enumerate(zip(item.growth.tracks, followed.playlists, strict=True)):
-            if playlist.ended:
-                continue
-            try:
-                if isinstance(playlist, GrowingFile):
-                    self._read_file(item, followed, playlist)
-                    continue
-                found = self._store.read(track.key, limit=MAX_PLAYLIST_BYTES + 1, unless=followed.etags[number])
-                if found is not None:
-                    followed.etags[number] = found[0].etag
-                    playlist.read(found[1])
-                self._check_length(track.next_number, playlist)
-            except (RecordingError, ObjectMissing) as error:
-                self._warn(item, followed, f"its playlist is ignored: {error.message}")
-        seen = sum(each.next_number for each in followed.playlists)
-        if seen > followed.seen:
-            followed.seen, followed.grown_at = seen, time.monotonic()
-        return [
-            playlist.take(track.next_number)
-            for track, playlist in zip(item.growth.tracks, followed.playlists, strict=True)
-        ]
-
-    def _read_file(self, item: Refresh, followed: _Followed, file: GrowingFile) -> None:
-        """Find the units that were added to the file. It has ended if a program has written its header again."""
-        try:
-            read_growing(self._store, file)
-        except ObjectChanged:
-            file.ended = True
-        if file.jumps:
-            self._warn(item, followed, "the clock of its file jumps: what follows can be cut when it has ended")
-
-    @staticmethod
-    def _check_length(known: int, playlist: GrowingPlaylist) -> None:
-        if playlist.next_number < known:
-            raise RecordingError(f"it ends with the segment {playlist.next_number}, and had {known} before")
-
-    @staticmethod
-    def _warn(item: Refresh, followed: _Followed, text: str) -> None:
-        if not followed.warned:  # once, not at each refresh
-            log.warning("recording %s: %s", item.recording.recording_id, text)
-        followed.warned = True
-
-    def _is_silent(self, item: Refresh, followed: _Followed) -> bool:
-        return self._silent_for(followed) > longest_silence(item.growth)
-
-    def _silent_for(self, followed: _Followed) -> float:
+    def _silent_for(self, followed: Followed) -> float:
         """Return the seconds since something was added, on the clock that tests speed up."""
-        return (time.monotonic() - followed.grown_at) / self.faults.scale_delay(1000) * 1000
+        return followed.silent_seconds / self.faults.scale_delay(1000) * 1000
 
-    def _next_at(self, item: Refresh, followed: _Followed) -> int:
-        """Return the time of the next refresh: after a target duration, or half of it if a request waits."""
-        target = min((each.target_seconds for each in followed.playlists), default=0) or _USUAL_TARGET_SECONDS
+    def _next_at(self, item: Refresh, followed: Followed) -> int:
+        """Return the time of the next refresh: after a target duration, or half of it if a request waits.
+
+        A large file is read on at once.
+        """
+        if followed.is_behind and not followed.has_ended:
+            return now_ms()
+        target = followed.target_seconds
         if item.recording.folder is not None:
             target = min(int(item.growth.longest), _LONGEST_FILE_SECONDS) if item.wanted else _UNWATCHED_SECONDS
         return now_ms() + max(_SHORTEST_PAUSE_SECONDS * 1000, target * (500 if item.wanted else 1000))
 
-    def _later(self, item: Refresh, followed: _Followed, listed: Sequence[Sequence[NumberedSegment]]) -> None:
-        """Release the refresh. Pieces that are listed and not measured yet count by their stated durations."""
-        written = [
-            sum((segment.seconds for _, segment in segments), Fraction(0))
-            for segments, playlist in zip(listed, followed.playlists, strict=False)
-            if not playlist.ended
-        ]
-        seconds = None
-        if any(written):
-            seconds = float((item.growth.safe_end + min(written)) * 1000 // 1) / 1000
+    def _later(self, item: Refresh, followed: Followed, listed: Fraction = Fraction(0)) -> None:
+        """Release the refresh. Pieces that are listed and not measured yet count as they were stated."""
+        seconds = float((item.growth.safe_end + listed) * 1000 // 1) / 1000 if listed else None
         next_at = self._next_at(item, followed)
         self._save(partial(self._ledger.live.later, item, next_at, listed_seconds=seconds))
 
     # ---- growth of the index
 
-    def _find(self, followed: _Followed, listed: Sequence[Sequence[NumberedSegment]], *, is_over: bool) -> _Found:
-        """Look up the listed segments in the store, up to one that is late; if it `is_over`, none is."""
-        keys = [key for segments in listed for _, segment in segments for key in _keys(segment)]
-        stored = followed.file.stored() if followed.file is not None else stored_pieces(self._store, keys)
-        ready = []
-        is_late = False
-        for segments in listed:
-            count = 0
-            for number, (_, segment) in enumerate(segments, 1):
-                if segment.data.key in stored and _keys(segment):
-                    count = number  # the last one is in the store: after a gap, there is always a piece
-                elif _keys(segment) and not is_over and self._is_late(followed, segment):
-                    is_late = True
-                    break
-            ready.append(list(segments[:count]))
-        return _Found(ready, stored, is_late)
-
-    def _measure(self, item: Refresh, followed: _Followed, found: _Found, *, ended: bool) -> Added | None:
+    def _measure(self, item: Refresh, followed: Followed, found: Found, *, ended: bool) -> Added | None:
         """Return the additions, or None without any, or if they cannot be read: at the end, they are left out."""
         end = self._ledger.recordings.pieces.end(item.recording.recording_id)
         try:
@@ -370,24 +252,17 @@ class Refresher(Jobs[Refresh]):
                 return None
             return self._scanned(item, followed, tail, found.ready, ended=ended)
         except RecordingError as error:
-            self._warn(item, followed, f"its new pieces cannot be read: {error.message}")
+            followed.warn(f"its new pieces cannot be read: {error.message}")
         if not ended:
             return None
         return self._scanned(
             item, followed, continue_index(end, [()] * len(end.tracks), {}), [()] * len(end.tracks), ended=True
         )
 
-    @staticmethod
-    def _is_late(followed: _Followed, segment: Segment) -> bool:
-        """Return True if a listed piece may still appear in the store."""
-        now, target = time.monotonic(), max(each.target_seconds for each in followed.playlists)
-        since = followed.missing.setdefault(segment.data.key, now)
-        return now - since < _LATE_TARGETS * (target or _USUAL_TARGET_SECONDS)
-
     def _scanned(
         self,
         item: Refresh,
-        followed: _Followed,
+        followed: Followed,
         tail: PieceIndex,
         ready: Sequence[Sequence[NumberedSegment]],
         *,
@@ -402,7 +277,7 @@ class Refresher(Jobs[Refresh]):
         written = [not (ended or playlist.ended) for playlist in followed.playlists]
         reader = PiecesReader(self._store, recording.bucket_path, tail, etag=tail.etag)
         with closing(reader), valid_reports(recording.recording_id):
-            measuring = Measuring(tail, reader, probe_job(self._encoding), self._report)
+            measuring = Measuring(tail, reader, probe_job(self._encoding), partial(self._scan, item))
             known = known_extents(item.growth, tail, measuring.extents)
             tail, scans = split_at_restarts(tail, known, measuring.extents if followed.file is None else None)
             self._check_runs(recording, tail)
@@ -418,6 +293,14 @@ class Refresher(Jobs[Refresh]):
     def _check_runs(recording: Recording, tail: PieceIndex) -> None:
         """Raise TooManyPieces if a recording must not have the runs of a continued index."""
         check_runs((recording.pieces or {}).get("runs", 0) + len(list(tail.runs())) - len(tail.tracks))
+
+    def _scan(self, item: Refresh, job: Job, reader: ObjectReader) -> Message:
+        """Have a child read pieces. That of a recording that is looked at is kept for the pieces that follow soon."""
+        if not item.wanted:
+            return self._report(job, reader)
+        key = (item.recording.recording_id, "", "scan")
+        with self._kept.lent(key, lambda: reader, keeps_reader=False) as (child, _), self._children.running(child):
+            return child.run(job, reader, watch=self._watch, keep=True)[0]
 
     def _report(self, job: Job, reader: ObjectReader) -> Message:
         return self._run_watched(job, reader)[0]
@@ -440,12 +323,12 @@ class Refresher(Jobs[Refresh]):
         self._log_end(item, added.facts)
 
     def _log_end(self, item: Refresh, facts: SourceFacts) -> None:
-        self._followed.pop(item.recording.recording_id, None)
+        self._followed.forget(item.recording.recording_id)
         log.info("recording %s: complete, %.3f s", item.recording.recording_id, facts.duration)
 
     # ---- the end of a file
 
-    def _close_file(self, item: Refresh, followed: _Followed, file: GrowingFile) -> None:
+    def _close_file(self, item: Refresh, followed: Followed, file: GrowingFile) -> None:
         """Probe a file that is written no more as a whole, and set the recording complete.
 
         If it was replaced, deleted or cannot be read, the recording ends with the pieces that are in its index.
@@ -453,7 +336,7 @@ class Refresher(Jobs[Refresh]):
         try:
             stored = self._store.head(file.key)
             if not is_silent(stored, _CLOSING_SECONDS):
-                self._later(item, followed, [])
+                self._later(item, followed)
                 return
             with closing(self._store.open(file.key, etag=stored.etag)) as reader:
                 if not file.is_same(reader, stored.size):
@@ -489,12 +372,6 @@ class Refresher(Jobs[Refresh]):
     def _save(self, write: partial[bool]) -> None:
         if not retry_until_written(write, self.stopping):
             raise ClaimLost
-
-
-def _keys(segment: Segment) -> list[str]:
-    if segment.gap or segment.encrypted:
-        return []
-    return [segment.data.key, *([] if segment.init is None else [segment.init.key])]
 
 
 def _joined(index: PieceIndex, tail: PieceIndex) -> PieceIndex:

@@ -133,6 +133,7 @@ class Previews:
         self._recordings = recordings
         self._encoding = encoding
         self._store = store
+        self._pool = pool
         self._children = KeptChildren(pool)
         self._cache = _Cache(folder, max_bytes)
         self._queue = PreviewQueue()
@@ -172,6 +173,7 @@ class Previews:
         """End the running children, reject new requests, and delete the local copies."""
         self._queue.stop()
         self._children.close()
+        self._pool.close()
         self.copies.clear()
 
     def _make(self, preview: Preview, check: Check) -> bytes:

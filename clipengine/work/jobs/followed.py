@@ -1,0 +1,201 @@
+"""Playlists and files of recordings that are still written, as far as this engine has read them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from clipengine.errors import ObjectChanged, ObjectMissing, RecordingError
+from clipengine.ledger.live import Refresh
+from clipengine.recordings.assembly import StoredPiece
+from clipengine.recordings.growing_file import GrowingFile
+from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, GrowingPlaylist, Segment
+from clipengine.stores.base import Store
+from clipengine.stores.playlists import stored_pieces
+from clipengine.work.jobs.piece_probe import read_growing
+
+log = logging.getLogger(__name__)
+
+USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
+_LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
+_LEAST_PACE, _MOST_PACE = 0.5, 2.0  # of measured durations, relative to those that playlists state
+_MOST_FOLLOWED = 10_000  # recordings
+
+NumberedSegment = tuple[int, Segment]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Listed segments of each track, and the objects in the store. `is_late`: others may still appear there."""
+
+    ready: list[list[NumberedSegment]]
+    stored: dict[str, StoredPiece]
+    is_late: bool
+
+
+@dataclass
+class Followed:
+    """The playlists of a recording, or its file, as far as this engine has read them. A folder has neither."""
+
+    recording_id: str
+    playlists: list[GrowingPlaylist | GrowingFile]
+    etags: list[str | None]
+    seen: int  # segments of all playlists, or bytes of the file
+    grown_at: float  # monotonic
+    missing: dict[str, float] = field(default_factory=dict)  # key of a listed piece -> since when it is missed
+    warned: bool = False
+    measured_seconds: float = 0  # of the pieces that this engine has measured
+    stated_seconds: float = 0  # of the same
+
+    @classmethod
+    def begin(cls, item: Refresh, base_url: str) -> Followed:
+        """Return what is known of a recording that this engine has not read yet."""
+        tracks = item.growth.tracks
+        seen = sum(each.next_number for each in tracks)
+        id = item.recording.recording_id
+        return cls(id, _new_playlists(item, base_url), [None] * len(tracks), seen, time.monotonic())
+
+    @property
+    def file(self) -> GrowingFile | None:
+        """The file, if the recording is one."""
+        found = next(iter(self.playlists), None)
+        return found if isinstance(found, GrowingFile) else None
+
+    @property
+    def has_ended(self) -> bool:
+        return all(each.ended for each in self.playlists)
+
+    @property
+    def is_behind(self) -> bool:
+        """True if the file was not read to its end, because it is large."""
+        return self.file is not None and self.file.is_behind
+
+    @property
+    def silent_seconds(self) -> float:
+        """The seconds since something was added."""
+        return time.monotonic() - self.grown_at
+
+    @property
+    def target_seconds(self) -> int:
+        """The shortest target duration of the playlists."""
+        return min((each.target_seconds for each in self.playlists), default=0) or USUAL_TARGET_SECONDS
+
+    @property
+    def listed_seconds(self) -> Fraction:
+        """The duration of the segments that `read` returned last, of the track that is behind.
+
+        It is as much longer or shorter than what the playlist states as that of the segments that were measured.
+        """
+        stated = min((each.taken_seconds for each in self.playlists if not each.ended), default=Fraction(0))
+        if not self.stated_seconds:
+            return stated
+        pace = min(max(self.measured_seconds / self.stated_seconds, _LEAST_PACE), _MOST_PACE)
+        return stated * Fraction(pace).limit_denominator(1000)
+
+    def note(self, found: Found, seconds: Fraction) -> None:
+        """Note by how many seconds the recording has grown with segments that were found."""
+        self.measured_seconds += float(seconds)
+        self.stated_seconds += float(sum((segment.seconds for _, segment in found.ready[0]), Fraction(0)))
+
+    def warn(self, text: str) -> None:
+        if not self.warned:  # once, not at each refresh
+            log.warning("recording %s: %s", self.recording_id, text)
+        self.warned = True
+
+    def read(self, store: Store, item: Refresh) -> list[list[NumberedSegment]]:
+        """Return the segments of each track that are not in the index yet. Raises StorageError."""
+        tracks = item.growth.tracks
+        for number, (track, playlist) in enumerate(zip(tracks, self.playlists, strict=True)):
+            if playlist.ended:
+                continue
+            try:
+                if isinstance(playlist, GrowingFile):
+                    playlist.forget(track.next_number)
+                    self._read_file(store, playlist)
+                    continue
+                found = store.read(track.key, limit=MAX_PLAYLIST_BYTES + 1, unless=self.etags[number])
+                if found is not None:
+                    self.etags[number] = found[0].etag
+                    playlist.read(found[1])
+                _check_length(track.next_number, playlist)
+            except (RecordingError, ObjectMissing) as error:
+                self.warn(f"its playlist is ignored: {error.message}")
+        seen = sum(each.next_number for each in self.playlists)
+        if seen > self.seen:
+            self.seen, self.grown_at = seen, time.monotonic()
+        return [playlist.take(track.next_number) for track, playlist in zip(tracks, self.playlists, strict=True)]
+
+    def _read_file(self, store: Store, file: GrowingFile) -> None:
+        """Find the units that were added to the file. It has ended if a program has written its header again."""
+        try:
+            read_growing(store, file)
+        except ObjectChanged:
+            file.ended = True
+        if file.jumps:
+            self.warn("the clock of its file jumps: what follows can be cut when it has ended")
+
+    def find(self, store: Store, listed: Sequence[Sequence[NumberedSegment]], *, is_over: bool) -> Found:
+        """Look up the listed segments in the store, up to one that is late; if it `is_over`, none is."""
+        keys = [key for segments in listed for _, segment in segments for key in _keys(segment)]
+        stored = self.file.stored() if self.file is not None else stored_pieces(store, keys)
+        ready = []
+        is_late = False
+        for segments in listed:
+            count = 0
+            for number, (_, segment) in enumerate(segments, 1):
+                if segment.data.key in stored and _keys(segment):
+                    count = number  # the last one is in the store: after a gap, there is always a piece
+                elif _keys(segment) and not is_over and self._is_late(segment):
+                    is_late = True
+                    break
+            ready.append(list(segments[:count]))
+        return Found(ready, stored, is_late)
+
+    def _is_late(self, segment: Segment) -> bool:
+        """Return True if a listed piece may still appear in the store."""
+        now, target = time.monotonic(), max(each.target_seconds for each in self.playlists)
+        since = self.missing.setdefault(segment.data.key, now)
+        return now - since < _LATE_TARGETS * (target or USUAL_TARGET_SECONDS)
+
+
+class FollowedRecordings:
+    """The recordings that this engine follows. Each is refreshed by one thread at a time."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._known: dict[str, Followed] = {}
+
+    def of(self, item: Refresh) -> Followed:
+        """Return what is known of a recording."""
+        id = item.recording.recording_id
+        found = self._known.pop(id, None) or Followed.begin(item, self._base_url)
+        self._known[id] = found
+        if len(self._known) > _MOST_FOLLOWED:  # some were deleted, or belong to another engine by now
+            del self._known[next(iter(self._known))]
+        return found
+
+    def forget(self, id: str) -> None:
+        self._known.pop(id, None)
+
+
+def _new_playlists(item: Refresh, base_url: str) -> list[GrowingPlaylist | GrowingFile]:
+    tracks, end = item.growth.tracks, item.growth.file_end
+    if end is not None:
+        (track,) = tracks
+        return [GrowingFile(track.key, end, offset=track.next_number)]
+    folder = item.recording.bucket_path.rpartition("/")[0] + "/"
+    return [GrowingPlaylist(each.key, folder, base_url=base_url) for each in tracks]
+
+
+def _check_length(known: int, playlist: GrowingPlaylist) -> None:
+    if playlist.next_number < known:
+        raise RecordingError(f"it ends with the segment {playlist.next_number}, and had {known} before")
+
+
+def _keys(segment: Segment) -> list[str]:
+    if segment.gap or segment.encrypted:
+        return []
+    return [segment.data.key, *([] if segment.init is None else [segment.init.key])]
