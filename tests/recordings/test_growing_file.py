@@ -27,7 +27,7 @@ class Bytes:
         return self.data[offset : offset + length]
 
 
-class LargeTs:
+class LargeFile:
     """An MPEG-TS file of any size, which is made while it is read: 18,800 bytes for each tenth of a second."""
 
     UNIT = 18_800
@@ -178,7 +178,7 @@ def test_cluster_of_unknown_size_ends_with_the_next_one(growing: tuple[str, byte
 
 
 def test_large_file_is_read_in_looks() -> None:
-    size, source, file = 10_000 * LargeTs.UNIT, LargeTs(), GrowingFile("f", "e")
+    size, source, file = 10_000 * LargeFile.UNIT, LargeFile(), GrowingFile("f", "e")
     found: list[Segment] = []
     looks = taken = 0
     while looks == 0 or file.is_behind:
