@@ -30,7 +30,7 @@ class Bytes:
         return self.data[offset : offset + length]
 
 
-class LargeTs:
+class LargeFile:
     """An MPEG-TS file of any size, which is made while it is read: 18,800 bytes for each tenth of a second.
 
     Its clock begins anew with the unit `jump`.
@@ -185,7 +185,7 @@ def test_cluster_of_unknown_size_ends_with_the_next_one(growing: tuple[str, byte
 
 
 def test_large_file_is_read_in_looks() -> None:
-    size, source, file = 10_000 * LargeTs.UNIT + 188, LargeTs(), GrowingFile("f", FileEnd("e", ""))
+    size, source, file = 10_000 * LargeFile.UNIT + 188, LargeFile(), GrowingFile("f", FileEnd("e", ""))
     found: list[Segment] = []
     looks = taken = 0
     while looks == 0 or file.is_behind:
@@ -254,10 +254,10 @@ def test_clock_that_jumps_begins_another_part(growing: tuple[str, bytes], cut_se
 def test_jump_of_the_clock_at_the_border_of_a_look_is_followed(seconds_before: float) -> None:
     first_look = 3600  # units
     jump = first_look - round(seconds_before * 10)
-    size, source, file = (first_look + 100) * LargeTs.UNIT + 188, LargeTs(jump), GrowingFile("f", FileEnd("e", ""))
+    size, source, file = (first_look + 100) * LargeFile.UNIT + 188, LargeFile(jump), GrowingFile("f", FileEnd("e", ""))
     file.read(source, size)
     assert (file.is_behind, file.end.part) == (True, 0)
-    assert first_look - 10 <= file.next_number // LargeTs.UNIT < first_look
+    assert first_look - 10 <= file.next_number // LargeFile.UNIT < first_look
     found = parts(file)
     other = GrowingFile("f", file.end, offset=file.next_number)
     for each in (file, other):
@@ -267,7 +267,7 @@ def test_jump_of_the_clock_at_the_border_of_a_look_is_followed(seconds_before: f
         assert (each.is_behind, each.jumps, each.next_number, each.end.part) == (False, False, size, 1)
         again = found + parts(each, begin)
         assert [begin for _, begin, _ in again] == [0, *(end for _, _, end in again[:-1])]
-        assert {(part, begin < jump * LargeTs.UNIT) for part, begin, _ in again} == {(0, True), (1, False)}
+        assert {(part, begin < jump * LargeFile.UNIT) for part, begin, _ in again} == {(0, True), (1, False)}
 
 
 @pytest.mark.parametrize("growing", ["ts"], indirect=True)
@@ -307,8 +307,8 @@ def test_look_may_end_anywhere_at_a_jump(
     ("jump", "seconds"), [(45, [4.5]), (50, [5]), (51, [4, 1.1]), (85, [4, 4.5]), (95, [4, 4, 1.5])]
 )
 def test_last_piece_of_a_part_is_not_short(jump: int, seconds: list[float]) -> None:
-    file, size = GrowingFile("f", FileEnd("e", "")), (jump + 30) * LargeTs.UNIT + 188
-    file.read(LargeTs(jump), size)
+    file, size = GrowingFile("f", FileEnd("e", "")), (jump + 30) * LargeFile.UNIT + 188
+    file.read(LargeFile(jump), size)
     found = segments(file)
     assert [float(each.seconds) for each in found if each.discontinuity == 0] == seconds
     assert sum(float(each.seconds) for each in found if each.discontinuity == 1) == 3
