@@ -9,6 +9,7 @@ Levels are of the nominal range: luma 0 (black) to 1 (white), chroma -0.5 to 0.5
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 Levels = npt.NDArray[np.float32]
+_KEPT_BYTES = 200_000_000  # of drawn pictures
 
 COLUMNS, ROWS = 8, 5
 WHITE_LEVEL, BLACK_LEVEL = 0.85, 0.12
@@ -67,6 +69,9 @@ def _check_word(number: int) -> int:
     return (word * 0x85EBCA6B >> 8) & 0xFFFF
 
 
+_drawn: OrderedDict[tuple[int, int, int], Levels] = OrderedDict()
+
+
 @lru_cache(maxsize=16)
 def _cell_map(width: int, height: int) -> npt.NDArray[np.int16]:
     """Return the cell that covers each pixel, or -1 between cells."""
@@ -77,9 +82,17 @@ def _cell_map(width: int, height: int) -> npt.NDArray[np.int16]:
     return np.where(inside, cells, -1).astype(np.int16)
 
 
-@lru_cache(maxsize=4096)
 def draw(number: int, width: int, height: int) -> Levels:
     """Return the upright image of a number (0 to 65535): levels as an array of (3, height, width)."""
+    key = number, width, height
+    picture = _drawn.pop(key, None)
+    _drawn[key] = picture = _drawing(*key) if picture is None else picture
+    while len(_drawn) * picture.nbytes > _KEPT_BYTES:  # nearly all films of a test run have the same size
+        _drawn.popitem(last=False)
+    return picture
+
+
+def _drawing(number: int, width: int, height: int) -> Levels:
     if not 0 <= number <= 0xFFFF:
         raise ValueError(f"{number} does not fit into 16 bits")
     word = number << 16 | _check_word(number)
