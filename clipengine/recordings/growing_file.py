@@ -1,7 +1,8 @@
-"""A file that a program is still writing: its whole packets, fragments or clusters, as pieces of one run. Pure.
+"""A file that a program is still writing: its whole packets, fragments or clusters, as pieces. Pure.
 
 MPEG-TS, fragmented MP4 and Matroska can be read while they grow. Hybrid MP4 is fragmented until it is closed. The times
-that packets, fragments and clusters state are hints, as the durations of a playlist are.
+that packets, fragments and clusters state are hints, as the durations of a playlist are. The pieces are of one run, or
+in MPEG-TS of one for each clock.
 """
 
 from __future__ import annotations
