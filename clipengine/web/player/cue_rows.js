@@ -1,6 +1,7 @@
-// The rows of a transcript: sentences of a text, and matches of a search.
+// The rows of a transcript: sentences of a text, matches of a search, and links to its files.
 
-import {h} from "../lib/dom.js";
+import {query} from "../lib/api.js";
+import {h, icon} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {t} from "../lib/texts.js";
@@ -80,3 +81,16 @@ export function hasSelectedText(node, range) {
   if (part.compareBoundaryPoints(Range.END_TO_END, range) > 0) part.setEnd(range.endContainer, range.endOffset);
   return part.toString().trim() !== "";
 }
+
+/**
+ * Return a link to the transcript as a file of each format.
+ *
+ * @param {`/v1/recordings/${string}/transcripts/${string}`} path
+ * @param {string} language
+ */
+export const exportLinks = (path, language) =>
+  ["VTT", "SRT", "TXT"].map((name) => {
+    const format = name.toLowerCase();
+    const link = {href: query(path, {format}), download: `transcript.${language}.${format}`, "aria-label": t("Download {format}", {format: name})};
+    return h("a", link, icon("down"), name);
+  });

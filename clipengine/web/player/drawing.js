@@ -62,14 +62,16 @@ function drawTile(context, image, x, tile, left, wide, height) {
  * @param {HTMLCanvasElement} canvas
  * @param {WavePiece[]} waves
  * @param {Span} view
- * @param {Span | null} chosen is drawn in the colour of the accent
+ * @param {Span[]} taken what is drawn in the colour of the accent, in order
  */
-export function drawWave(canvas, waves, view, chosen = null) {
+export function drawWave(canvas, waves, view, taken = []) {
   const {context, width, height, style} = prepare(canvas);
   const [plain, on] = [style.color, style.getPropertyValue("--wave-on")];
   const seconds = (view.end - view.start) / width; // per pixel
+  let at = 0;
   for (let x = 0; x < width; x += BAR_PIXELS) {
     const time = view.start + x * seconds;
+    while (at < taken.length && taken[at].end <= time) at += 1;
     const wave = waves.findLast(({from, to}) => from <= time && time < to);
     if (!wave) continue;
     const per = (wave.to - wave.from) / wave.peaks.length;
@@ -77,7 +79,7 @@ export function drawWave(canvas, waves, view, chosen = null) {
     const after = Math.max(first + 1, Math.ceil((time + BAR_PIXELS * seconds - wave.from) / per));
     const peak = Math.max(...wave.peaks.slice(first, after));
     const high = Math.max(1, Math.sqrt(peak) * (height - 4));
-    context.fillStyle = chosen && time >= chosen.start && time < chosen.end ? on : plain;
+    context.fillStyle = at < taken.length && time >= taken[at].start ? on : plain;
     context.fillRect(x, (height - high) / 2, 1.3, high);
   }
 }

@@ -19,8 +19,6 @@ export class LeftOut extends EventTarget {
     this.selection = selection;
     this.signal = signal;
     this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/clips/plan`);
-    /** @type {RangeOfTime[]} in order */
-    this.removed = [];
     this.busy = false;
     /** @type {any} why there is no plan */
     this.error = null;
@@ -42,6 +40,11 @@ export class LeftOut extends EventTarget {
   get kept() {
     const {range} = this.selection;
     return range && this.active ? this.look.keptRanges.filter(({start, end}) => start < range.end && end > range.start) : [];
+  }
+
+  /** @returns {RangeOfTime[]} in order */
+  get removed() {
+    return this.selection.removed;
   }
 
   get seconds() {
@@ -72,7 +75,7 @@ export class LeftOut extends EventTarget {
     this.asked = asked;
     this.error = null;
     this.busy = body !== null;
-    this.removed = range && body ? this.removed.filter(({start, end}) => start >= range.start && end <= range.end) : [];
+    this.selection.removed = range && body ? this.removed.filter(({start, end}) => start >= range.start && end <= range.end) : [];
     if (body) this.askSoon();
     this.dispatchEvent(new Event("change"));
   }
@@ -83,10 +86,10 @@ export class LeftOut extends EventTarget {
     try {
       const plan = await post(this.path, body, {signal: this.signal});
       if (asked !== this.asked) return;
-      this.removed = plan.removed.map(({start_seconds: start, end_seconds: end}) => ({start, end}));
+      this.selection.removed = plan.removed.map(({start_seconds: start, end_seconds: end}) => ({start, end}));
     } catch (error) {
       if (asked !== this.asked || error.name === "AbortError") return;
-      this.removed = [];
+      this.selection.removed = [];
       this.error = error;
     }
     this.busy = false;
@@ -101,7 +104,7 @@ export class LeftOut extends EventTarget {
    */
   keep(kept, removed) {
     this.look.keptRanges = kept;
-    this.removed = removed;
+    this.selection.removed = removed;
     this.update();
     this.look.dispatchEvent(new Event("edit")); // it is stored with the look
   }

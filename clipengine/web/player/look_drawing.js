@@ -1,6 +1,6 @@
 // The part of Look about what is drawn in the picture: blurred boxes, a watermark and fades.
 
-import {announce, h, iconButton} from "../lib/dom.js";
+import {announce, h, icon, iconButton} from "../lib/dom.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {toast} from "../lib/ui.js";
 import {line, select} from "./look_controls.js";
@@ -40,7 +40,7 @@ export class DrawingChoice {
       this.setBoxes([...this.boxes, {...NEW_BOX, x: place}]);
       onadded(this.boxes.length - 1);
     };
-    this.add = h("button", {type: "button", class: "quiet", onclick: add}, t("Add a box"));
+    this.add = h("button", {type: "button", class: "quiet", onclick: add}, icon("plus"), t("Add a box"));
     this.list = h("ul", {class: "blurs", "aria-label": t("Blurred boxes")});
     this.nodes = [
       h("div", {class: "line"}, h("span", {}, t("Blur")), this.add),

@@ -2,7 +2,7 @@
 
 import {ApiError, post, postText, request} from "../lib/api.js";
 import {addArrowNavigation, announce, h, setChildren, setText} from "../lib/dom.js";
-import {formatTime, titleOf} from "../lib/format.js";
+import {formatMoment, formatTime, titleOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler, errorText, menuButton, saveFile, serverText, toast} from "../lib/ui.js";
@@ -42,6 +42,7 @@ export function segmentPanel({recording, segments, selection, player, look, onop
   const rows = new Map();
   const list = h("ol", {class: "segment-list", "aria-label": t("Segments")});
   const total = h("span", {class: "muted small time grow"});
+  const saved = h("span", {class: "muted small"});
   const problem = h("p", {class: "bad small", role: "alert"});
   const warnings = h("div", {class: "muted small hint", role: "status"}); // parts of the imported file that were left out
   let joins = true; // one clip of all segments, or one of each
@@ -55,7 +56,7 @@ export function segmentPanel({recording, segments, selection, player, look, onop
   const make = h("button", {type: "button", class: "primary grow", onclick: asyncHandler(submit)}, makeText, h("kbd", {"aria-hidden": "true"}, "⇧ ⏎"));
   const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.otio,.txt,text/csv,text/plain,application/json"});
   const empty = h("p", {class: "muted small hint"}, t("Ranges that are added here become one clip of all of them, or one clip of each. A adds the selection."));
-  const footer = h("div", {class: "foot"}, h("div", {class: "row"}, total), h("div", {class: "row"}, playing.button, make));
+  const footer = h("div", {class: "foot"}, h("div", {class: "row"}, total, saved), h("div", {class: "row"}, playing.button, make));
   const hasVideo = Boolean(recording.media.video);
   const choice = h("div", {class: "choice", role: "group", "aria-label": t("Make")}, one, many);
   title.addEventListener("keydown", (event) => {
@@ -208,7 +209,9 @@ export function segmentPanel({recording, segments, selection, player, look, onop
     title.placeholder = nextLabel([]);
     problem.textContent = "";
   }
+  const drawSaved = () => setText(saved, segments.savedAt ? t("Saved {time}", {time: formatMoment(segments.savedAt)}) : "");
   segments.addEventListener("change", draw);
+  for (const name of ["change", "saved", "loaded"]) segments.addEventListener(name, drawSaved);
 
   const node = h(
     "div",

@@ -27,8 +27,8 @@ const RETRY_MS = 5000; // after a failure
 
 export const MAX_SEGMENTS = Math.min(LIMITS.parts, LIMITS.batch); // they become one clip, or a batch
 
-// Events: "change", "first" when the list was empty and a segment was added, and "loaded" when the title and the look are
-// those of the server or of the tab.
+// Events: "change", "first" when the list was empty and a segment was added, "saved", and "loaded" when the title and the look
+// are those of the server or of the tab.
 export class Segments extends EventTarget {
   /**
    * @param {Recording} recording
@@ -113,6 +113,7 @@ export class Segments extends EventTarget {
       this.saving = false;
       if (this.edits === saved) forget(this.storageKey);
       else this.hold();
+      this.dispatchEvent(new Event("saved"));
     } catch (error) {
       this.saving = false;
       if (this.signal.aborted || error.status === 403) return; // the tab holds the list
@@ -163,6 +164,11 @@ export class Segments extends EventTarget {
       ],
     });
     this.signal.addEventListener("abort", () => dialog.close());
+  }
+
+  // When the list was stored as it is; null if it is not.
+  get savedAt() {
+    return this.timer === undefined && !this.saving ? (this.stored?.updated_at ?? null) : null;
   }
 
   get seconds() {

@@ -34,6 +34,8 @@ export class Selection extends EventTarget {
     this.minLength = this.fixedRate ? this.frame : FREE_RESOLUTION;
     /** @type {Span | null} */
     this.range = null;
+    /** @type {Span[]} what the clip of the selection leaves out, in order */
+    this.removed = [];
   }
 
   // The latest time that can be selected.
@@ -58,6 +60,17 @@ export class Selection extends EventTarget {
     const {range} = this;
     if (range && range.end > this.limit) this.set(range.start, range.end);
     else this.dispatchEvent(new Event("change"));
+  }
+
+  // What the clip takes of the recording.
+  get taken() {
+    const taken = [];
+    let {start = 0, end = 0} = this.range ?? {};
+    for (const gap of this.removed) {
+      if (gap.start > start && gap.start < end) taken.push({start, end: gap.start});
+      start = Math.max(start, gap.end);
+    }
+    return start < end ? [...taken, {start, end}] : taken;
   }
 
   get empty() {

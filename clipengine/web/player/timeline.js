@@ -383,7 +383,7 @@ export class Timeline {
 
   drawWave() {
     const {wave} = this.strips;
-    if (wave) drawWave(this.wave, wave.pieces, this.view, this.selection.range);
+    if (wave) drawWave(this.wave, wave.pieces, this.view, this.selection.taken);
   }
 
   drawStrips() {

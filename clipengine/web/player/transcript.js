@@ -6,7 +6,7 @@ import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
 import {plural, t} from "../lib/texts.js";
 import {errorState, errorText} from "../lib/ui.js";
-import {cueRow, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} from "./cue_rows.js";
+import {cueRow, exportLinks, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} from "./cue_rows.js";
 import {editSentence} from "./sentence_edit.js";
 import {suggestedMoments} from "./suggestions.js";
 
@@ -30,7 +30,6 @@ const READING_MS = 4000; // after the last scroll by hand, before the text follo
 const SEARCH_MS = 250;
 const HITS = 100; // of a page of results
 const SAME_SECONDS = 0.001;
-const EXPORTS = ["vtt", "srt", "txt"];
 
 export class Transcript {
   /**
@@ -163,15 +162,7 @@ export class Transcript {
   async load() {
     const {language} = this;
     this.list.setAttribute("aria-busy", "true");
-    this.exports.replaceChildren(
-      ...EXPORTS.map((format) =>
-        h(
-          "a",
-          {href: query(`${this.base}/${language}`, {format}), download: `transcript.${language}.${format}`},
-          t("Download {format}", {format: format.toUpperCase()}),
-        ),
-      ),
-    );
+    this.exports.replaceChildren(...exportLinks(`${this.base}/${language}`, language));
     try {
       const cues = /** @type {Cue[]} */ (await get(query(`${this.base}/${language}`, {format: "json"}), {signal: this.signal}));
       if (language === this.language) this.show(cues);

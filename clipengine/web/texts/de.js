@@ -412,6 +412,7 @@ export default {
   "Restore list": "Liste wiederherstellen",
   "{count} clips are queued": {"one": "{count} Clip ist in der Warteschlange", "other": "{count} Clips sind in der Warteschlange"},
   "Total length": "Gesamtlänge",
+  "Saved {time}": "Gespeichert: {time}",
   "Segment {number}": "Segment {number}",
   "Segment moved to {number}": "Segment auf Platz {number} verschoben",
   "Select this range": "Diesen Zeitbereich auswählen",

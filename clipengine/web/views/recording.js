@@ -193,6 +193,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   effects.addFades();
   if (video) new BlurBoxes({look, picture: player.picture, signal});
   const left = new LeftOut({recording, look, selection, signal});
+  left.addEventListener("change", () => timeline.drawWave());
   const form = clipForm({
     recording,
     look,
