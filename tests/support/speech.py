@@ -26,6 +26,10 @@ def write_wav(path: Path, seconds: float, *, silences: Sequence[tuple[float, flo
     for start, end in silences:
         first, last = round(start * RATE), round(end * RATE)
         samples[first:last] = array.array("h", [0]) * (last - first)
+    return write_samples(path, samples)
+
+
+def write_samples(path: Path, samples: array.array[int]) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
