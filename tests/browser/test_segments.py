@@ -44,7 +44,7 @@ def interview(server: RunningServer, film: Film) -> Recording:
 
 def test_list_belongs_to_the_recording(browser: Any, server: RunningServer, interview: Recording) -> None:
     client = server.client()
-    look = {"output": {"aspect": "9:16"}, "subtitles": None}
+    look = {"output": {"aspect": "9:16"}, "subtitles": None, "without": [], "keep_ranges": []}
     client.recordings.put_segments(interview.recording_id, [], title="Highlights", look=look)
     with studio(browser, server, interview, expected="412") as page:
         with page.expect_response(lambda answer: answer.request.method == "PUT"):
@@ -73,8 +73,7 @@ def test_list_belongs_to_the_recording(browser: Any, server: RunningServer, inte
 
 def test_title_and_look_belong_to_the_recording(browser: Any, server: RunningServer, interview: Recording) -> None:
     client = server.client()
-    blur = [{"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2, "from_seconds": 0.0, "to_seconds": None}]
-    client.recordings.put_segments(interview.recording_id, [], look={"output": {"aspect": "4:5", "blur": blur}})
+    client.recordings.put_segments(interview.recording_id, [], look={"output": {"aspect": "4:5", "fps": 12.5}})
 
     def is_stored(answer: Any) -> bool:
         return answer.request.method == "PUT" and answer.ok
@@ -105,7 +104,7 @@ def test_title_and_look_belong_to_the_recording(browser: Any, server: RunningSer
             with other.expect_response(is_stored):
                 other.get_by_role("button", name="Reset", exact=True).click()
     kept = client.recordings.segments(interview.recording_id)
-    assert (kept.title, kept.look) == ("Best of", {"output": {"blur": blur}, "subtitles": None})  # what the page lacks
+    assert (kept.title, kept.look["output"]) == ("Best of", {"fps": 12.5})  # what the page lacks
 
 
 @pytest.mark.exhaustive
