@@ -52,21 +52,18 @@ class Without:
         middle = (start_ms + end_ms) / 2000
         return any(each.start_seconds <= middle < each.end_seconds for each in self.keep)
 
-    def to_object(self) -> Any:
-        """Return the value for the ledger: the kinds alone, as before 0.2.0, if all of them are left out."""
-        if not self.keep:
-            return [*self.kinds] or None
-        return {
-            "kinds": [*self.kinds],
-            "keep": [[each.start_seconds, each.end_seconds, each.part] for each in self.keep],
-        }
+    def to_object(self) -> list[Any] | None:
+        """Return the value for the ledger: the kinds, among which engines of 0.2.0 ignore the ranges to keep."""
+        kept = [[each.start_seconds, each.end_seconds, each.part] for each in self.keep]
+        return [*self.kinds, *([{"keep": kept}] if kept else [])] or None
 
     @classmethod
-    def from_object(cls, stored: Any) -> Without:
-        if not isinstance(stored, dict):
-            return cls(tuple(stored or ()))
-        ranges = (KeptRange(start_seconds=start, end_seconds=end, part=part) for start, end, part in stored["keep"])
-        return cls(tuple(stored["kinds"]), tuple(ranges))
+    def from_object(cls, stored: list[Any] | None) -> Without:
+        kinds: tuple[Any, ...] = tuple(each for each in stored or () if isinstance(each, str))
+        kept = [span for each in stored or () if isinstance(each, dict) for span in each["keep"]]
+        return cls(
+            kinds, tuple(KeptRange(start_seconds=start, end_seconds=end, part=part) for start, end, part in kept)
+        )
 
 
 NOTHING = Without()
