@@ -21,7 +21,19 @@ import click
 from scripts.benchmarks.figures import Bench, Figure, table
 
 # Modules of scripts.benchmarks in running order.
-SECTIONS = ("cutting", "smart", "cores", "growth", "reading", "latency", "service", "live", "claims", "page")
+SECTIONS = (
+    "cutting",
+    "smart",
+    "cores",
+    "growth",
+    "reading",
+    "latency",
+    "service",
+    "live",
+    "claims",
+    "page",
+    "transcription",
+)
 _ROOT = Path(__file__).resolve().parents[1]
 _MEDIA = _ROOT.parent / "shared" / "media"
 
