@@ -33,6 +33,7 @@ SECTIONS = (
     "live",
     "claims",
     "page",
+    "transcription",
 )
 _ROOT = Path(__file__).resolve().parents[1]
 _MEDIA = _ROOT.parent / "shared" / "media"

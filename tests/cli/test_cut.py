@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -290,10 +291,14 @@ def test_signal_removes_the_unfinished_file(number: signal.Signals, film: Path, 
 def test_signal_at_any_line_leaves_no_file(tmp_path: Path) -> None:
     """Raise an exception, as the handler does, at each line that writing the file executes."""
     lines, interrupted = 0, True
-    while interrupted:
-        lines += 1
-        interrupted = _interrupted_at(lines, tmp_path)
-        assert list(tmp_path.iterdir()) == ([] if interrupted else [tmp_path / "clip.mp4"])
+    gc.disable()  # otherwise finalizers of objects of other tests may be interrupted instead
+    try:
+        while interrupted:
+            lines += 1
+            interrupted = _interrupted_at(lines, tmp_path)
+            assert list(tmp_path.iterdir()) == ([] if interrupted else [tmp_path / "clip.mp4"])
+    finally:
+        gc.enable()
     assert lines > 10
 
 
