@@ -169,12 +169,8 @@ class S3Client:
 
         The last page has fewer than PAGE_OBJECTS objects.
         """
-
-        def fetch(minio: MinioClient) -> list[Object]:
-            found = minio.list_objects(self.bucket, prefix=self.name(prefix), recursive=True, start_after=after or None)
-            return list(islice(found, PAGE_OBJECTS))
-
-        return self.call(fetch)
+        name = self.name(prefix)
+        return self.call(lambda minio: minio.list_page(self.bucket, name, after, PAGE_OBJECTS))
 
     def delete_batch(self, keys: Sequence[str]) -> dict[str, ClipEngineError] | None:
         """Delete the objects in one request and return the error of each that was not deleted.

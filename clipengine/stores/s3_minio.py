@@ -6,7 +6,9 @@ next major version drops these methods, so setup.cfg excludes it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from minio import InvalidResponseError, Minio
@@ -18,7 +20,7 @@ from urllib3.response import BaseHTTPResponse
 
 __all__ = ["DeleteObject", "MinioClient", "Object", "Part", "check_bucket_name", "invalid_response", "parse_completion"]
 
-_COMPLETED = "CompleteMultipartUploadResult"
+_COMPLETED, _LISTING = "CompleteMultipartUploadResult", "ListBucketResult"
 
 
 class MinioClient(Minio):
@@ -30,6 +32,25 @@ class MinioClient(Minio):
     def list_one(self, bucket: str, prefix: str) -> BaseHTTPResponse:
         """Return the response to a listing of at most one object."""
         return self._execute("GET", bucket, query_params={"list-type": "2", "max-keys": "1", "prefix": prefix})
+
+    def list_page(self, bucket: str, prefix: str, after: str, count: int) -> list[Object]:
+        """Return the first `count` objects whose names begin with `prefix`, after the one named `after`.
+
+        minio-py takes several times as long to parse a listing.
+        """
+        query = {"delimiter": "", "encoding-type": "url", "list-type": "2", "max-keys": str(count), "prefix": prefix}
+        found: list[Object] = []
+        while True:
+            place = {"start-after": after} if after else {}
+            root = ElementTree.fromstring(self._execute("GET", bucket, query_params={**query, **place}).data)
+            page = list(_listed(root, bucket))
+            found += page
+            is_truncated = (findtext(root, "IsTruncated") or "").lower() == "true"
+            if len(found) >= count or not is_truncated:
+                return found[:count]
+            if not page:
+                raise ValueError("the listing is truncated and has no objects")
+            after = page[-1].object_name or ""
 
     def put_bytes(self, bucket: str, name: str, data: bytes, headers: dict[str, str]) -> None:
         self._put_object(bucket, name, data, {**headers})  # minio-py writes its signature into the headers
@@ -63,6 +84,24 @@ class MinioClient(Minio):
         response = self._execute("GET", bucket, query_params={**query})
         uploads = findall(ElementTree.fromstring(response.data), "Upload")
         return [findtext(each, "UploadId") or "" for each in uploads if findtext(each, "Key") == name]
+
+
+def _listed(root: ElementTree.Element, bucket: str) -> Iterator[Object]:
+    """Yield the objects of a listing. Raises ValueError."""
+    space = root.tag[: root.tag.find("}") + 1]
+    if root.tag != f"{space}{_LISTING}":
+        raise ValueError(f"<{root.tag}> is not a listing")
+    is_encoded = root.findtext(f"{space}EncodingType") == "url"
+    for each in root.iterfind(f"{space}Contents"):
+        fields = {child.tag.removeprefix(space): child.text or "" for child in each}
+        name, modified = fields.get("Key", ""), fields.get("LastModified")
+        yield Object(
+            bucket,
+            unquote_plus(name) if is_encoded else name,
+            last_modified=None if modified is None else datetime.fromisoformat(modified),
+            etag=fields.get("ETag", "").replace('"', ""),
+            size=int(fields.get("Size", "0")),
+        )
 
 
 def parse_completion(body: bytes) -> tuple[str, str] | None:

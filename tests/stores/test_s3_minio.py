@@ -7,11 +7,14 @@ import inspect
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from minio import InvalidResponseError, Minio
 
 from clipengine.stores import s3_minio
+from clipengine.stores.s3_errors import S3_EXCEPTIONS
 
 PACKAGE = Path(s3_minio.__file__).parents[1]
 ADAPTER = Path(s3_minio.__file__)
@@ -86,3 +89,43 @@ def test_only_the_adapter_uses_internals_of_minio() -> None:
     s3 = [path for path in others if path.name.startswith("s3")]
     assert s3
     assert [(path.name, name) for path in s3 for name in private_names(path)] == []
+
+
+class Listing(s3_minio.MinioClient):
+    """Client whose listings are these bodies, one after the other. `asked` are the queries."""
+
+    def __init__(self, *bodies: str) -> None:
+        super().__init__(endpoint="localhost", access_key="k", secret_key="s", region="r")
+        self._bodies = iter(bodies)
+        self.asked: list[dict[str, str]] = []
+
+    def _execute(self, *args: Any, **options: Any) -> Any:
+        self.asked.append(options["query_params"])
+        return SimpleNamespace(data=next(self._bodies).encode())
+
+
+def listing(*names: str, truncated: bool = False) -> str:
+    found = "".join(
+        f"<Contents><Key>{name}</Key><LastModified>2026-11-29T21:00:01.500Z</LastModified><ETag>&quot;e&quot;</ETag>"
+        "<Size>7</Size><Owner><ID>x</ID></Owner></Contents>"
+        for name in names
+    )
+    head = f"<EncodingType>url</EncodingType><IsTruncated>{str(truncated).lower()}</IsTruncated>"
+    return f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{head}{found}</ListBucketResult>'
+
+
+def test_listing_goes_on_after_a_short_page_that_is_truncated() -> None:
+    client = Listing(listing("a%2F1", "a%2Fx+y", truncated=True), listing("a%2Fz", "b"))
+    found = client.list_page("bucket", "a/", "a/0", 3)
+    assert [each.object_name for each in found] == ["a/1", "a/x y", "a/z"]
+    assert (found[0].size, found[0].etag, str(found[0].last_modified)) == (7, "e", "2026-11-29 21:00:01.500000+00:00")
+    assert [each["start-after"] for each in client.asked] == ["a/0", "a/x y"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<html/>", "no XML", listing(truncated=True), listing("a").replace("7", "x"), listing("a").replace("2026", "x")],
+)
+def test_response_that_is_no_listing_is_an_error_of_the_store(body: str) -> None:
+    with pytest.raises(S3_EXCEPTIONS):
+        Listing(body).list_page("bucket", "a/", "", 3)
