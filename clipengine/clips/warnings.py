@@ -46,6 +46,7 @@ WarningCode = Literal[
     "recordings_apart",
     "tags_dropped",
     "timestamps_joined",
+    "timestamps_repeated",
     "video_gap",
     "words_not_marked",
 ]

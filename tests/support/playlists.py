@@ -105,29 +105,34 @@ def joined(path: Path, first: Path, second: Path) -> None:
     path.write_text(head.replace("#EXT-X-ENDLIST\n", "#EXT-X-DISCONTINUITY\n") + tail)
 
 
-def restarting(path: Path, parts: Sequence[int] = (2, 4, 6), *, fmp4: bool = False) -> Film:
+def restarting(
+    path: Path, parts: Sequence[int] = (2, 4, 6), *, fmp4: bool = False, overlap: Fraction | None = None
+) -> Film:
     """Write a playlist whose clock begins anew with each part, of so many seconds, without a discontinuity.
 
+    With an `overlap`, of whole frames, it goes back by that, and each part has the frames and the sound of its times.
     Return the film that it must read as, but for the sound at the beginning of each part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     kind, suffix = ("fmp4", "m4s") if fmp4 else ("mpegts", "ts")
-    begin, text = 0, ""
+    begin, text = Fraction(0), ""
     for number, seconds in enumerate(parts):
-        video = replace(VIDEO, times=every(25, seconds), first_number=25 * begin)
-        audio = replace(AUDIO, seconds=Fraction(seconds), lead=Fraction(begin))
+        video = replace(VIDEO, times=every(25, seconds), first_number=round(25 * begin))
+        audio = replace(AUDIO, seconds=Fraction(seconds), lead=begin)
         names = {
             "hls_segment_filename": str(path.with_name(f"{path.stem}{number}_%03d.{suffix}")),
             "hls_fmp4_init_filename": f"{path.stem}{number}.mp4",
         }
         options = {**_OPTIONS, "hls_segment_type": kind, **names}
-        write(path, "hls", video=[video], audio=[audio], options=options)
+        offset = Fraction(0) if overlap is None else 1 + begin  # at 0, the muxer would delay the first part only
+        write(path, "hls", video=[video], audio=[audio], offset=offset, options=options)
         found = path.read_text().replace("#EXT-X-ENDLIST\n", "")
         text += found[found.index("#EXTINF") :] if text else found  # their headers are the same
-        begin += seconds
+        begin += seconds - (overlap or 0)
+    begin += overlap or 0
     path.write_text(text + "#EXT-X-ENDLIST\n")
     whole = replace(VIDEO, times=every(25, begin))
-    sound = replace(AUDIO, seconds=Fraction(begin) - Fraction(1, 10))
+    sound = replace(AUDIO, seconds=begin - Fraction(1, 10))
     return film(path, video=[whole], audio=[sound], grid=Fraction(1, 1000) if fmp4 else _90K)
 
 

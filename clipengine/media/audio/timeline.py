@@ -27,6 +27,7 @@ _CONFIRM_SECONDS = 1  # a jump is confirmed or refuted by this much of the audio
 _CONFIRM_FRAMES = 4  # and by at least this many frames
 _CONFIRM_PART = Fraction(3, 4)  # part of that audio which must agree
 _RETURNED_FRAMES = 3  # consecutive frames without the jump that refute it
+_REPEATED_SECONDS = Fraction(1, 10)  # timestamps that go back farther repeat what was already heard
 _MAX_PENDING = 2000  # frames held until the decision
 _DRIFT_SECONDS = Fraction(3, 2000)  # drift above this is corrected when it lasts
 _DRIFT_FRAMES = 8
@@ -58,11 +59,14 @@ class AudioTimeline:
         self.total = round((end - origin) * rate)
         # In samples, as integers, because every frame is compared with them.
         self._jump = int(_JUMP_SECONDS * rate)
+        self._least_repeated = int(_REPEATED_SECONDS * rate)
         self._allowed_drift = int(_DRIFT_SECONDS * rate)
         self._drift_limit = self._allowed_drift
         self._time_base = Fraction(1, rate)
         self.decoded_samples = 0  # samples from the recording
         self.filled_samples = 0  # samples of silence in gaps of the recording
+        self.repeated_samples = 0  # samples that were left out because their times were already heard
+        self._repeats = False  # the samples of the overlap are such
         self._next: int | None = None  # where the next sample belongs
         self._overlap = 0  # samples still to be dropped because they lie before `_next`
         self._written = 0
@@ -225,10 +229,15 @@ class AudioTimeline:
             self.decoded_samples += piece.samples
             self._next += piece.samples
             return
-        self._next += max(correction, 0)
-        self._overlap += max(-correction, 0)
+        returned = min(max(correction, 0), self._overlap)  # the rest of the overlap does not follow
+        self._next += max(correction, 0) - returned
+        self._overlap += max(-correction, 0) - returned
+        self._repeats |= -correction > self._least_repeated
         skip = min(self._overlap, piece.samples)
         self._overlap -= skip
+        if self._repeats and 0 <= self._next < self.total:
+            self.repeated_samples += skip
+        self._repeats &= self._overlap > 0
         before_clip = min(max(0, -self._next), piece.samples - skip)
         self._next += before_clip
         skip += before_clip

@@ -17,6 +17,7 @@ from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import is_presented
 from clipengine.media.input.copied_tail import MAX_KEPT_BYTES, SEAM_FRAMES, Reordering, reordered_frames
 from clipengine.media.input.packet_timestamps import TimedPacket
+from clipengine.media.input.repeated_times import RepeatedTimes
 from clipengine.media.input.skipped_packets import SkippedPackets
 
 # Packets after the first copied one that are checked before anything is decoded.
@@ -47,6 +48,7 @@ class CopyableGops:
         self._video, self._header, self._bitstream = video, video.codec_context.extradata, bitstream
         self._cut = cut
         self._full_proof, self._only_first = full_proof, only_first
+        self._repeated = RepeatedTimes(cut.frame_seconds)
         self._reordering = Reordering()  # of the copied packets
         self._proven_reordering = 0
         self._copies: dict[int, CopiedPacket] = {}  # of packets ahead, by their id()
@@ -172,6 +174,8 @@ class CopyableGops:
         """Read one more packet ahead. Return False at the end."""
         timed = next(self._packets, None)
         if timed is not None:
+            if timed.is_video and self._repeated.add(timed.time, timed.dts):
+                timed = timed._replace(is_repeated=True)
             self.ahead.append(timed)
         return timed is not None
 
@@ -237,6 +241,8 @@ class CopyableGops:
             raise CannotCopy(str(error)) from None
 
     def _check(self, timed: TimedPacket) -> None:
+        if timed.is_repeated:
+            raise CannotCopy("its timestamps go back")
         start, key = self._cut.start, self.key.time
         never_shown = not is_presented(timed.packet) and timed.time < self._cut.last_moment
         if never_shown or (timed.packet.is_corrupt and self._full_proof):

@@ -22,8 +22,16 @@ class Damage:
     lost_frames: int = 0
     decoded_frames: int = 0
     concealed_frames: int = 0  # decoded with errors
+    repeated_frames: int = 0  # left out, because their times were already shown
+    repeated_after: Fraction | None = None  # recording time of the frame before the first of them
     copied_packets: int = 0  # damaged, in a clip with copied packets
     copied_gaps: list[Fraction] = field(default_factory=list)  # clip times of copied packets before which some miss
+
+    def add_repeated(self, after: Fraction) -> None:
+        """Count a frame that is left out after the frame at a recording time."""
+        self.repeated_frames += 1
+        if self.repeated_after is None:
+            self.repeated_after = after
 
     def check(self) -> None:
         """Raise RecordingUnreadable if too little of the range was decoded."""
@@ -36,6 +44,10 @@ class Damage:
     def warnings(self) -> Iterator[str]:
         if self.packets:
             yield warning("packets_damaged", f"{self.packets} damaged packets were skipped")
+        if self.repeated_after is not None:
+            frames = f"{self.repeated_frames} frame{'' if self.repeated_frames == 1 else 's'}"
+            text = f"timestamps go back after {float(self.repeated_after):.2f} s of the recording: {frames} left out"
+            yield warning("timestamps_repeated", text)
         if self.copied_packets:
             text = f"{self.copied_packets} damaged packets were copied as the recording has them"
             yield warning("packets_damaged", text)

@@ -18,6 +18,7 @@ from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ra
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
+from clipengine.media.input.repeated_times import RepeatedTimes
 from clipengine.media.input.seekers import AnySeeker
 from clipengine.media.input.shown_sizes import StreamSizes
 
@@ -66,6 +67,7 @@ class ClipDecoder:
         selector: FrameSelector[av.VideoFrame] = FrameSelector(self._cut)
         self.damage = Damage()
         self.last_time = None
+        self._repeated = RepeatedTimes(self._cut.frame_seconds)
         self._begun = seeker.video is None
         self._prepare()
         if seeker.video is None:
@@ -158,8 +160,13 @@ class ClipDecoder:
             time = self._seeker.time_of(frame, self._video)
             if time is None:
                 time = Fraction(0) if self.last_time is None else self.last_time + self._cut.frame_seconds
+            is_repeated = self._repeated.add(time, time)
             if self.last_time is None:
                 self._check_first(frame, time)
+            elif is_repeated:
+                if self._in_range(self.last_time):
+                    self.damage.add_repeated(self.last_time)
+                continue
             elif time <= self.last_time:
                 time = self.last_time + _SMALLEST_STEP  # two frames with the same pts: keep both, in order
             self.last_time = time

@@ -293,7 +293,10 @@ class PacketCopier:
             end = self._gops.key.time
         except CannotCopy:
             end = None
-        self._note_refused(start, end, reason)
+        if self.last_time is not None:  # repeated frames before that are left out
+            start = max(start, self.last_time + self._cut.frame_seconds)
+        if end is None or end > start:
+            self._note_refused(start, end, reason)
         if end is not None:
             yield NextKeyframeEvent(self._gops.keyframe_id)
         try:
@@ -319,7 +322,9 @@ class PacketCopier:
                 continue
             if timed.packet.stream is not self._video:
                 raise CannotCopy(SETS_CHANGE)
-            if timed.time < self._cut.last_moment:
+            if timed.is_repeated and self.last_time is not None:
+                self.damage.add_repeated(self.last_time)
+            elif timed.time < self._cut.last_moment:
                 wanted.add(timed.time)
             yield from self._wanted(self._decoder.decode(timed), wanted)
             if self._decoder.sample_aspect_ratio != shape:

@@ -17,13 +17,15 @@ from clipengine.media.input.timeline import Clock, Timeline, as_fraction
 class TimedPacket(NamedTuple):
     """A packet with its pts and dts in recording time, and the number of its stream in the recording's facts.
 
-    Its own `packet.stream` decodes it: another one than before, if the codec changes.
+    Its own `packet.stream` decodes it: another one than before, if the codec changes. If it `is_repeated`, its frame is
+    not shown, because frames at its time were already shown.
     """
 
     packet: Packet[Any]
     time: Fraction
     dts: Fraction
     stream: int
+    is_repeated: bool = False
 
     @property
     def is_video(self) -> bool:
