@@ -117,6 +117,11 @@ class Live:
         self._change(recording_id, {"ending": True, "next_at": now_ms()})
         return self._recordings.get(recording_id)
 
+    def holds(self, refresh: Refresh) -> bool:
+        """Return True if the claim is held, and the recording was not deleted."""
+        row = self._database.by_key(LiveRow, refresh.recording.recording_id)
+        return row is not None and (row["lease"], row["owner"]) == (refresh.lease, refresh.owner)
+
     def _change(self, recording_id: str, values: dict[str, Any]) -> None:
         with self._database.transaction(ordered=False):
             if self._database.change(LiveRow.update(values).where(LiveRow.recording_id == recording_id)):

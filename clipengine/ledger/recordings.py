@@ -6,7 +6,7 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -359,8 +359,19 @@ class Recordings:
         if recording.state == "complete":
             self.on_complete(recording)
 
-    def _is_held(self, probe: Probe) -> bool:
-        row = self._database.by_key(RecordingRow, probe.recording.recording_id, lock=True)
+    def holds(self, probe: Probe) -> bool:
+        """Return True if the lease of the probe is held, and its recording was not deleted."""
+        return self._is_held(probe, lock=False)
+
+    def processing(self, ids: Collection[str]) -> set[str]:
+        """Return those of these recordings that are still being probed, or wait for that."""
+        found = RecordingRow.select(RecordingRow.recording_id).where(
+            RecordingRow.recording_id.in_(list(ids)), RecordingRow.state == "processing"
+        )
+        return {row["recording_id"] for row in self._database.rows(found)}
+
+    def _is_held(self, probe: Probe, *, lock: bool = True) -> bool:
+        row = self._database.by_key(RecordingRow, probe.recording.recording_id, lock=lock)
         held = (probe.lease, probe.owner, "processing")
         return row is not None and (row["lease"], row["owner"], row["state"]) == held
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -73,9 +74,19 @@ def probe_pieces(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
     return PieceProbe(facts, [scan for scan, _, _ in scanned], origins, read)
 
 
-def scan_pieces(source: ByteSource, index: PieceSeekIndex) -> tuple[list[RunScan], set[Size]]:
-    """Return the scans of pieces that were added to a recording, and the sizes of their pictures."""
-    scanned = [_scan(source, run) for track in range(len(index.kinds)) for run in index.runs(track)]
+def scan_pieces(
+    source: ByteSource, index: PieceSeekIndex, *, seconds: float = math.inf
+) -> tuple[list[RunScan], set[Size]]:
+    """Return the scans of pieces of a recording, and the sizes of their pictures.
+
+    After `seconds`, return those of the first pieces: at least one.
+    """
+    until = time.monotonic() + seconds
+    scanned = []
+    for run in (run for track in range(len(index.kinds)) for run in index.runs(track)):
+        scanned.append(_scan(source, run))
+        if time.monotonic() >= until:
+            break
     return [scan for scan, _, _ in scanned], {size for _, sizes, _ in scanned for size in sizes}
 
 
@@ -116,10 +127,14 @@ class _ReadPiece:
         return self._source.read_at(offset, length, keep=keep)
 
 
+def _read_at_once(source: ByteSource, piece: PlacedPiece) -> ByteSource:
+    """Return a source that has the piece, unless it is large: all of it is read."""
+    return _ReadPiece(source, piece) if piece.length <= _LARGE_BYTES else source
+
+
 def _scan_file(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int, Mark | None]:
     try:
-        if run.pieces[0].length <= _LARGE_BYTES:
-            source = _ReadPiece(source, run.pieces[0])
+        source = _read_at_once(source, run.pieces[0])
         extent, sizes, read = _extent(source, run, 0, ends_only=True)
         mark = _mark(source, run)
     except RecordingError:  # it is still being written, or damaged: there is a gap
@@ -168,10 +183,10 @@ def _origin(source: ByteSource, run: PlacedRun, head: ProbeResult) -> Fraction |
 
 def _scan(source: ByteSource, run: PlacedRun) -> tuple[RunScan, set[Size], int]:
     """Return the scan of a run, the sizes of its pictures, and the number of bytes read."""
-    first, sizes, read = _extent(source, run, 0)
+    first, sizes, read = _extent(_read_at_once(source, run.pieces[0]), run, 0)
     if len(run.pieces) == 1:
         return RunScan(first, first), sizes, read
-    last, _, more = _extent(source, run, 1)
+    last, _, more = _extent(_read_at_once(source, run.pieces[1]), run, 1)
     return RunScan(first, last), sizes, read + more
 
 

@@ -107,11 +107,6 @@ class PieceSeekIndex(SeekIndex):
                 at_head[track] |= self.at_head[track] and first == 0
         return self._only(kept, tuple(at_head))
 
-    def ends(self) -> PieceSeekIndex:
-        """Return the first and the last piece of each run."""
-        runs = [run for track in range(len(self.kinds)) for run in self._numbers(track)]
-        return self._only([number for run in runs for number in dict.fromkeys((run[0], run[-1]))], self.at_head)
-
     def single(self, places: Sequence[tuple[int, int]]) -> PieceSeekIndex:
         """Return pieces, given by the numbers of their runs and theirs, each as a run. They are at most `MAX_RUNS`."""
         firsts, runs = self._firsts(), [run for run, _ in places]

@@ -259,12 +259,6 @@ def test_part_from_the_start_is_marked() -> None:
     assert seek_index(10).between(F(0), F(4)).at_head == (True,)
 
 
-def test_first_and_last_piece_of_each_run_are_probed() -> None:
-    found = index_of(*segments(10), "#EXT-X-DISCONTINUITY", *segments(1, first=20))
-    probed = seek_index_of(found).ends()
-    assert [[piece.offset for piece in run.pieces] for run in probed.runs(0)] == [[0, 9000], [10_000]]
-
-
 def test_range_with_too_many_pieces_is_refused() -> None:
     with pytest.raises(TooManyPieces):
         seek_index(MAX_POINTS + 100).between(F(0), F(10**6))

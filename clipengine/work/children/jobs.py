@@ -42,6 +42,7 @@ _MiB = 1 << 20
 _MEMORY_BYTES, _MEMORY_BYTES_PER_THREAD = 3072 * _MiB, 192 * _MiB
 _CUT_FLOOR_SECONDS, _INSPECT_FLOOR_SECONDS = 300.0, 60.0
 _SNAP_FLOOR_SECONDS = 10.0  # for each cut
+_SCAN_SECONDS = 5.0  # after which a scan of pieces is continued by another job
 _FILE_FLOOR_BYTES = 64 * _MiB
 _MAX_FILE_BYTES = 1 << 62  # the maximum of setrlimit(2)
 _RAW_BYTES_PER_PIXEL = 3  # of 4:2:0 with 10 bits, which is about the size of encoded noise
@@ -103,8 +104,12 @@ def probe_job(encoding: Encoding, *, cut_seconds: float | None = None) -> Job:
 
 
 def scan_job(pieces: PieceSeekIndex, probe: Job) -> Job:
-    """Return the job that reads pieces, each of which is a run, with the limits of the `probe` of a file."""
-    return replace(probe, message={"job": "scan_pieces", "pieces": pieces.model_dump(mode="json")})
+    """Return the job that reads pieces, each of which is a run, with the limits of the `probe` of a file.
+
+    After some seconds it ends with those that it has read: others may need the place of the child.
+    """
+    message = {"job": "scan_pieces", "pieces": pieces.model_dump(mode="json"), "seconds": _SCAN_SECONDS}
+    return replace(probe, message=message)
 
 
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:

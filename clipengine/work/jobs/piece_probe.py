@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cached_property
+from itertools import accumulate
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
@@ -20,10 +21,10 @@ from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, 
 from clipengine.recordings.growing import Growth, begun, grown_folder
 from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
-from clipengine.recordings.pieces import MAX_RUNS, PieceIndex, Track, track_of
+from clipengine.recordings.pieces import ObjectRange, PieceIndex, Run, Track, track_of
 from clipengine.recordings.placing import Extent, RunScan, place_growing
 from clipengine.recordings.playlist import MediaPlaylist, VariantChoice
-from clipengine.recordings.restarts import check_restarts, extents_of, split_at_restarts
+from clipengine.recordings.restarts import check_restarts, split_at_restarts
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
@@ -33,13 +34,9 @@ from clipengine.work.children.jobs import Job, Message, scan_job
 from clipengine.work.jobs.piece_texts import read_texts
 
 _FILES_AT_ONCE = 1000  # of a job
+_PIECES_AT_ONCE = 500  # of a job, which ends after some seconds
+_PIECES_AT_FIRST = 16  # in the job that also reads the facts: most recordings need no other
 SILENCE_SECONDS = 60  # in which nothing is added: at least, and three pieces
-
-
-def probe_pieces_job(index: PieceIndex, probe: Job) -> Job:
-    """Return the job that reads the first and the last piece of each run, with the limits of the `probe` of a file."""
-    pieces = seek_index_of(index).ends().model_dump(mode="json")
-    return replace(probe, message={"job": "probe_pieces", "pieces": pieces})
 
 
 log = logging.getLogger(__name__)
@@ -81,15 +78,16 @@ def read_piece_facts(
     *,
     base_url: str = "",
     live: bool = False,
+    measured: Measured | None = None,
 ) -> ProbedPieces:
     """Return what a child finds in the pieces of a playlist, and their reader, which the caller closes.
 
-    A `live` recording may still be written.
+    A `live` recording may still be written. `measured` has pieces that need not be read again, and gets the others.
 
     `run` has a child do a job. Raises RecordingError, StorageError, or ValueError if the child's report is invalid.
     """
     read = read_pieces(store, playlist, variant, base_url=base_url, live=live)
-    return _probed(store, playlist.info, read, probe, run)
+    return _probed(store, playlist.info, read, probe, run, measured=measured)
 
 
 def read_file_facts(
@@ -137,13 +135,14 @@ def _probed(
     run: Callable[[Job, ObjectReader], Message],
     *,
     is_file: bool = False,
+    measured: Measured | None = None,
 ) -> ProbedPieces:
     index = read.index
     reader = _reader(store, info, index)
     try:
-        report = run(probe_pieces_job(index, probe), reader)
-        measuring = Measuring(index, reader, probe, run)
-        known = [extents_of(each, scan) for (_, each), scan in zip(index.runs(), scans_of(report), strict=True)]
+        measuring = Measuring(index, reader, probe, run, measured)
+        report = measuring.facts()
+        known = measuring.ends()
         index, scans = split_at_restarts(index, known, None if is_file else measuring.extents)
         if not read.written:
             check_restarts(index)
@@ -156,34 +155,115 @@ def _probed(
         raise
 
 
+# The header and the bytes of a piece, by which its extent is known, and the numbers of a run and of a piece in it.
+_Bytes = tuple[ObjectRange | None, ObjectRange]
+_Place = tuple[int, int]
+
+
+@dataclass
+class Measured:
+    """The extents of pieces by their bytes, which a playlist may name many times, and the sizes of their pictures."""
+
+    extents: dict[_Bytes, Extent] = field(default_factory=dict)
+    sizes: list[Sequence[int]] = field(default_factory=list)
+
+
 class Measuring:
-    """Measures pieces of an index by having a child read them. `sizes` are those of their pictures."""
+    """Measures pieces of an index by having a child read them, each one once. `sizes` are those of their pictures."""
 
     def __init__(
-        self, index: PieceIndex, reader: ObjectReader, probe: Job, run: Callable[[Job, ObjectReader], Message]
+        self,
+        index: PieceIndex,
+        reader: ObjectReader,
+        probe: Job,
+        run: Callable[[Job, ObjectReader], Message],
+        measured: Measured | None = None,
     ) -> None:
         self._index = index
         self._reader = reader
         self._probe = probe
         self._run = run
-        self.sizes: list[Sequence[int]] = []
+        self._measured = Measured() if measured is None else measured
+
+    @property
+    def sizes(self) -> list[Sequence[int]]:
+        return self._measured.sizes
 
     @cached_property
     def _pieces(self) -> PieceSeekIndex:
         return seek_index_of(self._index)
 
-    def extents(self, places: Sequence[tuple[int, int]]) -> list[Extent]:
+    @cached_property
+    def _runs(self) -> list[Run]:
+        return [run for _, run in self._index.runs()]
+
+    def facts(self) -> Message:
+        """Return a child's report of the first piece of each track, which it reads with some of the other ends.
+
+        Raises RecordingError, or ValueError for an invalid report.
+        """
+        firsts = accumulate([len(track.runs) for track in self._index.tracks[:-1]], initial=0)
+        heads = [(first, 0) for first in firsts]
+        more = [each for each in self._missing(self._ends()) if each not in heads]
+        places = sorted(heads + more[: max(0, _PIECES_AT_FIRST - len(heads))])
+        report = self._run(_probe_job(self._pieces.single(places), self._probe), self._reader)
+        if self._note(places, report) != len(places):
+            raise ValueError("the report has another number of pieces")
+        return report
+
+    def ends(self) -> list[dict[int, Extent]]:
+        """Return the extents of the first and the last piece of each run. Raises as `extents`."""
+        places = self._ends()
+        found: list[dict[int, Extent]] = [{} for _ in self._runs]
+        for (run, piece), extent in zip(places, self.extents(places), strict=True):
+            found[run][piece] = extent
+        return found
+
+    def extents(self, places: Sequence[_Place]) -> list[Extent]:
         """Return the extents of pieces, given by the numbers of their runs and theirs.
 
         Raises RecordingError, or ValueError for an invalid report.
         """
-        found: list[Extent] = []
-        for first in range(0, len(places), MAX_RUNS):
-            job = scan_job(self._pieces.single(places[first : first + MAX_RUNS]), self._probe)
-            report = self._run(job, self._reader)
-            found += [scan.first for scan in scans_of(report)]
-            self.sizes += report["sizes"]
-        return found
+        missing = self._missing(places)
+        while missing:
+            batch = missing[:_PIECES_AT_ONCE]
+            report = self._run(scan_job(self._pieces.single(batch), self._probe), self._reader)
+            count = self._note(batch, report)
+            if not count:
+                raise ValueError("the report has no pieces")
+            self._measured.sizes += report["sizes"]
+            missing = missing[count:]
+        return [self._measured.extents[self._bytes(each)] for each in places]
+
+    def _ends(self) -> list[_Place]:
+        return [
+            (number, piece)
+            for number, run in enumerate(self._runs)
+            for piece in dict.fromkeys((0, len(run.pieces) - 1))
+        ]
+
+    def _missing(self, places: Sequence[_Place]) -> list[_Place]:
+        """Return a place for each of the pieces that were not measured yet, in their order."""
+        found = {self._bytes(each): each for each in reversed(places)}
+        return sorted(place for key, place in found.items() if key not in self._measured.extents)
+
+    def _bytes(self, place: _Place) -> _Bytes:
+        run = self._runs[place[0]]
+        return run.init, run.pieces[place[1]].data
+
+    def _note(self, places: Sequence[_Place], report: Message) -> int:
+        """Note the extents of the first pieces of `places`, those that a report has, and return their number."""
+        scans = scans_of(report)
+        if len(scans) > len(places):
+            raise ValueError("the report has too many pieces")
+        for place, scan in zip(places, scans, strict=False):
+            self._measured.extents[self._bytes(place)] = scan.first
+        return len(scans)
+
+
+def _probe_job(pieces: PieceSeekIndex, probe: Job) -> Job:
+    """Return the job that also reads the facts of the tracks, with the limits of the `probe` of a file."""
+    return replace(probe, message={"job": "probe_pieces", "pieces": pieces.model_dump(mode="json")})
 
 
 def _reader(store: Store, info: StoredObject, index: PieceIndex) -> PiecesReader:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any
 
-from clipengine.clips.clip import Recording
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
@@ -35,7 +35,9 @@ from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
+from clipengine.work.claim_watch import ClaimWatch
 from clipengine.work.jobs.piece_probe import (
+    Measured,
     ProbedPieces,
     read_file_facts,
     read_folder_facts,
@@ -57,8 +59,14 @@ _OF_BEGINNING = {
     False: (PlaylistInvalid, RecordingTruncated, ObjectMissing),
     True: (RecordingMissing, RecordingUnreadable),
 }  # of a folder
+_TURN_SECONDS = 5.0  # after which the measuring of many pieces makes way for other probes
+_MOST_BEGUN = 100  # recordings whose measuring is continued later
 _ROOT_HINT = "Move the playlist and its files into a folder, so that it can name nothing else in the bucket."
 _MISSING_HINT = "Put the object back and register it again, or upload the recording."
+
+
+class _TurnOver(Exception):
+    """Another recording is probed first."""
 
 
 class Prober(Jobs[Probe]):
@@ -89,6 +97,7 @@ class Prober(Jobs[Probe]):
         self._base_url = playlist_base_url
         self._sidecars = Sidecars(self._ledger, store)
         self._children = RunningChildren(pool.take)
+        self._begun: dict[str, Measured] = {}  # by recording
 
     def claim(self) -> Probe | None:
         return self._ledger.recordings.claim_probe(self._owner, suspects=self._suspects_allowed())
@@ -106,9 +115,18 @@ class Prober(Jobs[Probe]):
         return bind(recording_id=item.recording.recording_id, attempt=item.lease, engine=self._owner)
 
     def run(self, item: Probe) -> None:
-        """Probe the recording, read its sidecars, and store its facts."""
+        """Probe the recording, read its sidecars, and store its facts.
+
+        A playlist of very many runs is measured in several turns, between which others are probed.
+        """
+        try:
+            self._probe(item)
+        except _TurnOver:
+            self.release(item)
+
+    def _probe(self, item: Probe) -> None:
         if item.recording.folder is not None:
-            found = self._read_folder(item.recording)
+            found = self._read_folder(item)
             self._store_pieces(item, found)
             if found.growth is None:
                 source = FolderSource.from_object(item.recording.folder)
@@ -116,15 +134,15 @@ class Prober(Jobs[Probe]):
             return
         with closing(self._store.open(item.recording.bucket_path)) as reader:
             if names_pieces(reader):
-                found = self._read_pieces(reader, item.recording)
+                found = self._read_pieces(reader, item)
                 store_texts(self._ledger.transcripts, item.recording.recording_id, found.texts)
                 self._sidecars.attach_all(item.recording)
                 self._store_pieces(item, found)
                 return
-            if item.recording.live and (found_file := self._read_file(item.recording)) is not None:
+            if item.recording.live and (found_file := self._read_file(item)) is not None:
                 self._store_pieces(item, found_file)
                 return
-            result, texts = self._run(probe_job(self._encoding), reader)
+            result, texts = self._run(item, probe_job(self._encoding), reader)
             info, digest = reader.info, digest_of_file(reader)
         self._sidecars.attach_all(item.recording)  # before it is complete, so that its first clip carries them
         self._store_facts(item, result, texts, info, digest)
@@ -150,6 +168,11 @@ class Prober(Jobs[Probe]):
     def release(self, item: Probe) -> None:
         self._ledger.recordings.probe_later(item, delay_ms=0)
 
+    def was_cancelled(self, item: Probe) -> bool:
+        """Return False if the recording is still there. Raises RecordingNotFound."""
+        self._ledger.recordings.get(item.recording.recording_id)
+        return False
+
     def interrupt(self) -> None:
         """Kill the running children. Their recordings are probed again."""
         self._children.kill()
@@ -173,35 +196,66 @@ class Prober(Jobs[Probe]):
             probe, found.facts, etag=pieces.etag, size=size, pieces=pieces, growth=found.growth, clock=found.clock
         )
 
-    def _read_folder(self, recording: Recording) -> ProbedPieces:
+    def _read_folder(self, item: Probe) -> ProbedPieces:
         """Return what is in the files of a folder. Raises DecoderCrashed for an invalid report of a child."""
+        recording = item.recording
         source = FolderSource.from_object(recording.folder or {})
         settle_seconds = self._settle_seconds if recording.live else None
         with valid_reports(recording.recording_id):
             job = probe_job(self._encoding)
-            found = read_folder_facts(self._store, source, job, self._report, settle_seconds=settle_seconds)
-        found.reader.close()
-        return found
-
-    def _report(self, job: Job, reader: ObjectReader) -> Message:
-        return self._run(job, reader)[0]
-
-    def _read_pieces(self, playlist: ObjectReader, recording: Recording) -> ProbedPieces:
-        """Return what is in a playlist. Raises DecoderCrashed for an invalid report of the child."""
-        if "/" not in playlist.info.key:
-            raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
-        job, variant = probe_job(self._encoding), VariantChoice(**recording.variant or {})
-        with valid_reports(recording.recording_id):
-            found = read_piece_facts(
-                self._store, playlist, variant, job, self._report, base_url=self._base_url, live=recording.live
+            found = read_folder_facts(
+                self._store, source, job, partial(self._report, item), settle_seconds=settle_seconds
             )
         found.reader.close()
         return found
 
-    def _read_file(self, recording: Recording) -> ProbedPieces | None:
-        """Return the pieces of a file that is still written, or None. Raises DecoderCrashed for an invalid report."""
+    def _report(self, item: Probe, job: Job, reader: ObjectReader) -> Message:
+        return self._run(item, job, reader)[0]
+
+    def _read_pieces(self, playlist: ObjectReader, item: Probe) -> ProbedPieces:
+        """Return what is in a playlist.
+
+        Raises DecoderCrashed for an invalid report of the child, and _TurnOver if it is continued later.
+        """
+        recording, began = item.recording, time.monotonic()
+        if "/" not in playlist.info.key:
+            raise PlaylistOutside("the playlist is in no folder", hint=_ROOT_HINT)
+        job, variant = probe_job(self._encoding), VariantChoice(**recording.variant or {})
+        measured = self._begun.pop(recording.recording_id, None) or Measured()
+
+        def run(job: Job, reader: ObjectReader) -> Message:
+            if measured.extents and time.monotonic() - began > _TURN_SECONDS and self._may_continue_later():
+                self._begun[recording.recording_id] = measured
+                raise _TurnOver
+            return self._report(item, job, reader)
+
         with valid_reports(recording.recording_id):
-            found = read_file_facts(self._store, recording.bucket_path, probe_job(self._encoding), self._report)
+            found = read_piece_facts(
+                self._store,
+                playlist,
+                variant,
+                job,
+                run,
+                base_url=self._base_url,
+                live=recording.live,
+                measured=measured,
+            )
+        found.reader.close()
+        return found
+
+    def _may_continue_later(self) -> bool:
+        """Return True if another recording waits for its probe, and one more can be continued later."""
+        if len(self._begun) >= _MOST_BEGUN:
+            begun = list(self._begun)
+            for id in set(begun) - self._ledger.recordings.processing(begun):  # deleted, or probed by another engine
+                self._begun.pop(id, None)
+        return len(self._begun) < _MOST_BEGUN and self._ledger.recordings.is_probe_due()
+
+    def _read_file(self, item: Probe) -> ProbedPieces | None:
+        """Return the pieces of a file that is still written, or None. Raises DecoderCrashed for an invalid report."""
+        recording, run = item.recording, partial(self._report, item)
+        with valid_reports(recording.recording_id):
+            found = read_file_facts(self._store, recording.bucket_path, probe_job(self._encoding), run)
         if found is not None:
             found.reader.close()
         return found
@@ -212,14 +266,11 @@ class Prober(Jobs[Probe]):
         status = "complete" if found.get("growth") is None else "recording"
         log.info("recording %s: %s, %.3f s", probe.recording.recording_id, status, facts.duration)
 
-    def _run(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
-        """Return the report of a child, and the texts that it found."""
+    def _run(self, item: Probe, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
+        """Return the report of a child, and the texts that it found. Raises ClaimLost and Stopping."""
+        watch = ClaimWatch(partial(self._ledger.recordings.holds, item), self.stopping)
         try:
-            return self._children.run(job, reader, watch=self._watch)
+            return self._children.run(job, reader, watch=watch)
         except LOST_CHILD:
-            self._watch(None)
+            watch(None)
             raise
-
-    def _watch(self, message: Message | None) -> None:
-        if self.stopping.is_set():
-            raise Stopping

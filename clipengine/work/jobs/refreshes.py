@@ -41,10 +41,12 @@ from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
+from clipengine.work.children.exit_status import LOST_CHILD
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
+from clipengine.work.claim_watch import ClaimWatch
 from clipengine.work.jobs.followed import USUAL_TARGET_SECONDS, Followed, FollowedRecordings, Found, NumberedSegment
 from clipengine.work.jobs.piece_probe import (
     SILENCE_SECONDS,
@@ -59,7 +61,7 @@ from clipengine.work.jobs.piece_probe import (
 from clipengine.work.jobs.piece_texts import read_texts, store_texts
 from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import digest_of_file
-from clipengine.work.retry import Stopping, retry_until_written
+from clipengine.work.retry import retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
 log = logging.getLogger(__name__)
@@ -210,7 +212,9 @@ class Refresher(Jobs[Refresh]):
         assert recording.facts is not None
         clock = None if recording.found_clock is None else Clock.from_object(recording.found_clock)
         with valid_reports(recording.recording_id):
-            found = read_added_files(self._store, listed, item.growth, clock, probe_job(self._encoding), self._report)
+            found = read_added_files(
+                self._store, listed, item.growth, clock, probe_job(self._encoding), partial(self._report, item)
+            )
             facts = with_sizes(recording.facts, found.sizes)
         (end,) = self._ledger.recordings.pieces.end(recording.recording_id).tracks
         tail = PieceIndex([Track(end.kind, [*end.runs, *found.index.tracks[0].runs])])
@@ -297,23 +301,24 @@ class Refresher(Jobs[Refresh]):
     def _scan(self, item: Refresh, job: Job, reader: ObjectReader) -> Message:
         """Have a child read pieces. That of a recording that is looked at is kept for the pieces that follow soon."""
         if not item.wanted:
-            return self._report(job, reader)
+            return self._report(item, job, reader)
         key = (item.recording.recording_id, "", "scan")
         with self._kept.lent(key, lambda: reader, keeps_reader=False) as (child, _), self._children.running(child):
-            return child.run(job, reader, watch=self._watch, keep=True)[0]
+            return child.run(job, reader, watch=self._watch(item), keep=True)[0]
 
-    def _report(self, job: Job, reader: ObjectReader) -> Message:
-        return self._run_watched(job, reader)[0]
+    def _report(self, item: Refresh, job: Job, reader: ObjectReader) -> Message:
+        return self._run_watched(item, job, reader)[0]
 
-    def _run_watched(self, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
+    def _run_watched(self, item: Refresh, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
+        watch = self._watch(item)
         try:
-            return self._children.run(job, reader, watch=self._watch)
-        finally:
-            self._watch(None)
+            return self._children.run(job, reader, watch=watch)
+        except LOST_CHILD:
+            watch(None)
+            raise
 
-    def _watch(self, message: Message | None) -> None:
-        if self.stopping.is_set():
-            raise Stopping
+    def _watch(self, item: Refresh) -> ClaimWatch:
+        return ClaimWatch(partial(self._ledger.live.holds, item), self.stopping)
 
     def _complete(self, item: Refresh, added: Added | None) -> None:
         assert added is not None
@@ -341,7 +346,7 @@ class Refresher(Jobs[Refresh]):
             with closing(self._store.open(file.key, etag=stored.etag)) as reader:
                 if not file.is_same(reader, stored.size):
                     raise ObjectChanged(f"{file.key} was replaced, or written anew")
-                result, texts = self._run_watched(probe_job(self._encoding), reader)
+                result, texts = self._run_watched(item, probe_job(self._encoding), reader)
                 digest = digest_of_file(reader)
             with valid_reports(item.recording.recording_id):
                 facts, seek_index = probe_result(result)
