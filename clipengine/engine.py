@@ -44,7 +44,7 @@ from clipengine.work.previews.ahead import PreviewsAhead
 from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.previews.previews import Previews
 from clipengine.work.queue import WorkQueue
-from clipengine.work.transcribers.sources import speech_sources
+from clipengine.work.transcribers.sources import speech_sources, warn_if_unusable
 from clipengine.work.upkeep.cleanup import Cleanup
 from clipengine.work.upkeep.health import Check, Health
 from clipengine.work.upkeep.heartbeat import Heartbeat
@@ -285,6 +285,7 @@ class Engine:
         """
         if self.settings.encoding.sandbox == "required":
             self._pool.check_sandbox()
+        warn_if_unusable(self.settings)
         self._started = True
         self._steady_at = time.monotonic() + _STEADY_SECONDS
         self._heartbeat.start()

@@ -15,7 +15,10 @@ SAMPLE_RATE = 16_000  # of the samples for transcribers, in mono
 
 @dataclass(frozen=True)
 class Transcription:
-    """A row of the ledger. `lease` is the fencing token of its last claim; times are in ms since 1970."""
+    """A row of the ledger. `lease` is the fencing token of its last claim; times are in ms since 1970.
+
+    While it is in progress, `error` is that of the last attempt, and `next_at` the earliest time of the next one.
+    """
 
     transcript_id: str
     recording_id: str
@@ -29,6 +32,7 @@ class Transcription:
     attempts: int
     owner: str | None
     lease: int
+    next_at: int
     created_at: int
     completed_at: int | None
     warnings: list[str] = field(default_factory=list)

@@ -120,7 +120,7 @@ class Transcriptions:
     def keep(self, transcription: Transcription, passage: Passage, *, progress: float) -> bool:
         """Store a finished passage, after which earlier attempts do not count. Return False if the claim was lost."""
         with self._database.transaction(ordered=False):
-            if not self._change(transcription, {"progress": progress, "attempts": 1}):
+            if not self._change(transcription, {"progress": progress, "attempts": 1, "error": None}):
                 return False
             self._database.insert(PassageRow.insert(_passage_row(transcription, passage)))
         return True
@@ -136,7 +136,13 @@ class Transcriptions:
             passages = self.passages(transcription)
             language = transcription.language or _most_spoken(passages)
             cues, warnings = _all_cues(passages)
-            values = {"state": "complete", "progress": 1.0, "found_language": language, "cues": len(cues)}
+            values = {
+                "state": "complete",
+                "progress": 1.0,
+                "found_language": language,
+                "cues": len(cues),
+                "error": None,
+            }
             if not self._end(transcription.transcript_id, self._held(transcription), values):
                 return False
             stored, _ = self._transcripts.put(
@@ -165,9 +171,21 @@ class Transcriptions:
                 raise TranscriptionEnded(f"the transcription has ended: it is {found.state}")
             return self.get(transcript_id)
 
-    def later(self, transcription: Transcription, *, delay_ms: int, counts: bool = True) -> bool:
-        """Release the claim; it is due again after `delay_ms`. Return False if the claim was lost."""
+    def later(
+        self,
+        transcription: Transcription,
+        *,
+        delay_ms: int,
+        error: ClipEngineError | None = None,
+        counts: bool = True,
+    ) -> bool:
+        """Release the claim; it is due again after `delay_ms`. Return False if the claim was lost.
+
+        The `error` of the attempt is kept until a passage is finished.
+        """
         values: dict[str, Any] = {"owner": None, "next_at": now_ms() + delay_ms}
+        if error is not None:
+            values["error"] = error.to_object()
         if not counts:
             values["attempts"] = TranscriptionRow.attempts - 1
         with self._database.transaction(ordered=False):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from clipengine.clips.transcription import Transcriber
-from clipengine.objects.base import ApiObject, JobObject, MaybeTime, Status, Time
+from clipengine.objects.base import ApiObject, JobObject, MaybeTime, Status, Time, shown_time
 from clipengine.objects.clip import ErrorObject
 from clipengine.recordings.clock import Clock
 from clipengine.timecode import rfc3339
@@ -34,14 +34,14 @@ class TranscriptObject(ApiObject):
 class TranscriptionObject(JobObject):
     """A transcription: the job that makes the transcript of a recording."""
 
-    parsers: ClassVar = {"error": ErrorObject.from_object}
+    parsers: ClassVar = {"error": ErrorObject.from_object, "last_error": ErrorObject.from_object}
 
     transcript_id: str
     recording_id: str
     status: Status = "processing"
     """State of the transcription."""
     progress: float = 0.0
-    """Part that is transcribed, 0 to 1."""
+    """Part that is transcribed, 0 to 1. It grows with what the transcriber has recognized."""
     language: str | None = None
     """BCP 47 tag of the requested language, or of the found one when it is complete."""
     source: Transcriber = "local"
@@ -55,12 +55,21 @@ class TranscriptionObject(JobObject):
     created_at: Time = ""
     completed_at: MaybeTime = None
     error: ErrorObject | None = None
+    last_error: ErrorObject | None = None
+    """Why the last attempt has failed, while it is retried; null after an attempt that has got further."""
+    next_at: MaybeTime = None
+    """When the next attempt is due, if the last one has failed."""
 
     @classmethod
     def of(cls, transcription: Any, /, **given: Any) -> Self:
         language = transcription.found_language or transcription.language
         error = transcription.error and ErrorObject.from_object(transcription.error)
-        return super().of(transcription, status=transcription.state, language=language, error=error, **given)
+        errors = {"error": error, "last_error": None} if transcription.ended else {"error": None, "last_error": error}
+        waits = errors["last_error"] is not None and transcription.owner is None
+        next_at = shown_time(transcription.next_at) if waits else None
+        return super().of(
+            transcription, status=transcription.state, language=language, next_at=next_at, **errors, **given
+        )
 
 
 @dataclass(frozen=True)

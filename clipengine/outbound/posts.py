@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpcore
@@ -51,11 +52,30 @@ class Poster:
 
         Raises PostFailed, and SenderClosed after `close`.
         """
+        end = time.monotonic() + seconds
+        with self._connecting(seconds, purpose) as (target, network, deadline):
+            return self._exchange(target, network, body, headers, deadline, end, max_bytes)
+
+    def reach(self, *, seconds: float) -> None:
+        """Open and close a connection. Raises PostFailed."""
+        with self._connecting(seconds) as (target, network, _):
+            stream = network.connect_tcp(target.url.host, target.url.port)
+            try:
+                if target.url.scheme == "https":
+                    stream = stream.start_tls(self._tls, target.url.host)
+            finally:
+                stream.close()
+
+    @contextmanager
+    def _connecting(
+        self, seconds: float, purpose: str = ""
+    ) -> Iterator[tuple[Target, httpcore.NetworkBackend, Deadline]]:
+        """Yield the target of the URL, the network for it, and the deadline. Raises PostFailed and SenderClosed."""
         deadline = Deadline(seconds)
         try:
             target = resolve(self._url, rules=self._rules, trusted=True, timeout=deadline.left())
             with self._networks.open(target.addresses, deadline, purpose=purpose) as network:
-                return self._exchange(target, network, body, headers, deadline, time.monotonic() + seconds, max_bytes)
+                yield target, network, deadline
         except PostFailed:
             raise
         except InvalidWebhookUrl as error:

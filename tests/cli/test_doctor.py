@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from clipengine.cli.operator import doctor_speech
 from clipengine.ledger.ledger import Ledger
+from clipengine.settings import Settings, Transcription
+from tests.support.real_speech import model_folder
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3Server
 from tests.support.s3_faults import FaultyS3, refuse
 from tests.support.server import LOOPBACK_ALLOWED, run_command, running_server
+from tests.support.speech import speech_server
 
 Findings = dict[str, dict[str, Any]]
 
@@ -57,6 +63,35 @@ def test_missing_speech_model_is_a_warning(tmp_path: Path) -> None:
     code, found = findings(tmp_path / "data", env)
     assert code == 0
     assert found["transcription"]["status"] == "warning"
+    assert found["transcription"]["detail"]
+    env["CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER"] = str(tmp_path / "none")
+    code, found = findings(tmp_path / "data", env)
+    assert code == 0
+    assert found["transcription"]["detail"] == f"the folder {tmp_path / 'none'} does not exist"
+
+
+@pytest.mark.exhaustive
+def test_truncated_speech_model_is_a_warning(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(model_folder(), model)
+    settings = Settings(transcription=Transcription(model_folder=model))
+    (found,) = doctor_speech.transcription(settings)
+    assert (found.status, found.detail.endswith(f"in {model} was loaded")) == ("ok", True)
+    weights = model / "model.bin"
+    os.truncate(weights, weights.stat().st_size // 2)
+    (found,) = doctor_speech.transcription(settings)
+    assert found.status == "warning"
+    assert "the model cannot be loaded" in found.detail
+
+
+def test_transcription_server_that_does_not_answer_is_a_warning() -> None:
+    with speech_server() as server:
+        settings = Settings(transcription=Transcription(url=server.url))
+        (found,) = doctor_speech.transcription(settings)
+        assert (found.status, server.heard) == ("ok", [])
+    (found,) = doctor_speech.transcription(settings)
+    assert found.status == "warning"
+    assert "Connection refused" in found.detail
 
 
 def test_unusable_watermark_is_a_problem(tmp_path: Path) -> None:

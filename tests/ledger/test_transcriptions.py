@@ -9,7 +9,14 @@ import pytest
 from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import MAX_CUES, Cue, TimedWord
 from clipengine.clips.transcription import Passage, Transcription
-from clipengine.errors import QueueFull, RecordingNotFound, TranscriberFailed, TranscriptionEnded, TranscriptNotFound
+from clipengine.errors import (
+    QueueFull,
+    RecordingNotFound,
+    TranscriberFailed,
+    TranscriberUnavailable,
+    TranscriptionEnded,
+    TranscriptNotFound,
+)
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
 from tests.ledger.conftest import Open
@@ -84,7 +91,11 @@ def test_interrupted_attempt_does_not_count(ledger: Ledger, recording: Recording
     assert ledger.transcriptions.later(claimed(ledger), delay_ms=0, counts=False)
     claim = claimed(ledger)
     assert (claim.attempts, claim.lease) == (1, 2)
-    assert ledger.transcriptions.later(claim, delay_ms=60_000)
+    assert ledger.transcriptions.later(claim, delay_ms=60_000, error=TranscriberUnavailable("no answer"))
+    waiting = ledger.transcriptions.get(claim.transcript_id)
+    assert waiting.error is not None
+    assert (waiting.state, waiting.error["message"]) == ("processing", "no answer")
+    assert not ledger.transcriptions.report(claim, 0.5)
     assert ledger.transcriptions.claim("first", ["local"]) is None
 
 
@@ -157,3 +168,13 @@ def test_live_recording_is_transcribed_ahead_when_it_has_ended(ledger: Ledger) -
     assert not ledger.transcriptions.is_due(["local"])
     assert ledger.live.complete(refreshed(ledger), added(10, 11, ended=True))
     assert ledger.transcriptions.is_due(["local"])
+
+
+def test_finished_passage_clears_the_error_of_earlier_attempts(ledger: Ledger, recording: Recording) -> None:
+    ledger.transcriptions.add(recording.recording_id, source="local")
+    claim = claimed(ledger)
+    assert ledger.transcriptions.later(claim, delay_ms=0, error=TranscriberUnavailable("no answer"))
+    claim = claimed(ledger)
+    assert claim.error is not None
+    assert ledger.transcriptions.keep(claim, passage(0, CUE), progress=0.5)
+    assert ledger.transcriptions.get(claim.transcript_id).error is None

@@ -17,10 +17,12 @@ from clipengine.clips.clip import Recording
 from clipengine.clips.transcription import Transcription
 from clipengine.errors import ClipEngineError, Timeout
 from clipengine.ledger.ledger import Ledger
+from clipengine.objects.transcript import TranscriptionObject
 from clipengine.outbound.posts import Poster
 from clipengine.settings import Encoding
 from clipengine.settings import Transcription as TranscriptionSettings
 from clipengine.stores.folder import FolderStore
+from clipengine.timecode import now_ms, rfc3339
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.transcriptions import TranscriptionJobs
@@ -136,6 +138,26 @@ def test_passages_end_in_silence_and_their_cues_have_the_times_of_the_recording(
     assert languages == [None, "en"]
 
 
+def test_progress_is_the_part_that_is_recognized(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The passage is shorter than the longest one, and all of it is decoded before any of it is recognized."""
+    made = bench.add(bench.record("talk.wav", 20))
+    shown: list[float] = []
+    source = bench.jobs._sources["url"]
+    spoken = source.transcribe
+
+    def transcribe(samples: Any, *, language: str | None, report: Any) -> Any:
+        for part in (0.0, 0.25, 0.5):
+            report._reported = 0.0  # of the last report, which limits them to one a second
+            report(part)
+            shown.append(bench.state(made).progress)
+        return spoken(samples, language=language, report=report)
+
+    monkeypatch.setattr(source, "transcribe", transcribe)
+    bench.run()
+    assert shown == [0.0, 0.25, 0.5]
+    assert bench.state(made).progress == 1.0
+
+
 def test_finished_passages_are_kept_after_the_death_of_the_engine(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,9 +189,16 @@ def test_overloaded_server_is_asked_again(bench: Bench, status: int) -> None:
     bench.server.statuses = [status]
     made = bench.add(bench.record("talk.wav", 3))
     bench.run()
-    assert bench.state(made).state == "processing"
+    waiting = TranscriptionObject.of(bench.state(made))
+    assert (waiting.status, waiting.progress, waiting.error) == ("processing", 0.0, None)
+    assert waiting.last_error is not None
+    assert waiting.last_error.code == "transcriber_unavailable"
+    assert waiting.last_error.message == f"the transcription server responded with status {status}"
+    assert waiting.next_at is not None
+    assert waiting.next_at > rfc3339(now_ms())
     bench.run()
-    assert bench.state(made).state == "complete"
+    ended = TranscriptionObject.of(bench.state(made))
+    assert (ended.status, ended.error, ended.last_error, ended.next_at) == ("complete", None, None, None)
 
 
 @pytest.mark.exhaustive

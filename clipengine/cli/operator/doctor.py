@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.operator import doctor_machine, doctor_remote
+from clipengine.cli.operator import doctor_machine, doctor_remote, doctor_speech
 from clipengine.cli.operator.doctor_finding import Check, Finding, ok, run_check
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.settings import Settings
@@ -26,7 +26,7 @@ _CHECKS: dict[str, Check] = {
     "folders": doctor_remote.folders,
     "sandbox": doctor_machine.sandbox,
     "drawing": doctor_machine.drawing,
-    "transcription": doctor_machine.transcription,
+    "transcription": doctor_speech.transcription,
     "port": doctor_machine.port,
     "open files": doctor_machine.open_files,
     "webhooks": doctor_remote.webhooks,

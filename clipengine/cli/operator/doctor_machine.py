@@ -21,7 +21,7 @@ from clipengine.cli.data_folder import in_postgres
 from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.errors import DataFolderInUse, FontsMissing, SettingsError, StartupError, TranscriberFailed
+from clipengine.errors import DataFolderInUse, FontsMissing, SettingsError, StartupError
 from clipengine.ledger.database.sqlite import RESTORE_HINT
 from clipengine.ledger.opening.backup import last_backup
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
@@ -35,7 +35,6 @@ from clipengine.work.children.fonts import choose_fonts
 from clipengine.work.children.process import sandbox_layers
 from clipengine.work.children.watermarks import read_watermarks
 from clipengine.work.jobs.disk_reservation import DiskReservation
-from clipengine.work.transcribers.local import model_files
 from clipengine.work.upkeep.lock import FolderLock
 
 # The oldest suitable version of each package, and the defect of older ones.
@@ -235,19 +234,6 @@ def drawing(settings: Settings) -> Iterator[Finding]:
     if not features.check("fribidi"):
         detail += "; FriBidi is missing, which Arabic, Hebrew and Indic scripts need"
     yield ok("fonts", f"{detail} (only subtitles that are drawn into the picture need them)")
-
-
-def transcription(settings: Settings) -> Iterator[Finding]:
-    """Check the model that transcribes, if the settings name one."""
-    folder = settings.transcription.model_folder
-    if folder is None:
-        return
-    try:
-        size = sum(path.stat().st_size for path in model_files(folder))
-    except TranscriberFailed as error:
-        yield Finding("transcription", "warning", error.message, error.hint)
-    else:
-        yield ok("transcription", f"a model of {size >> 20} MiB in {folder}")
 
 
 def _has_font(letter: str, folders: Sequence[Path]) -> bool:

@@ -33,7 +33,7 @@ from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
 from clipengine.work.recording_files import open_recording
 from clipengine.work.retry import Stopping, retry_until_written
-from clipengine.work.transcribers.passages import MAX_SECONDS, is_silent, read_passage, total_samples
+from clipengine.work.transcribers.passages import is_silent, read_passage, total_samples
 from clipengine.work.transcribers.transcriber import SpeechSource
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
@@ -93,7 +93,7 @@ class TranscriptionJobs(Jobs[Transcription]):
         language = item.language or next((each.language for each in finished if each.cues), None)
         with self._opened(recording) as reader:
             while position < total:
-                report = _Report(self, item, position / total, MAX_SECONDS * SAMPLE_RATE / total)
+                report = _Report(self, item, position, total)
                 self._wait_for_place(report)
                 passage = self._transcribe(item, recording, reader, position, language, report)
                 position = passage.end_sample
@@ -113,7 +113,7 @@ class TranscriptionJobs(Jobs[Transcription]):
         return None if delay is None else Retry(delay, crashed=True)
 
     def later(self, item: Transcription, error: ClipEngineError, retry: Retry) -> bool:
-        return self._ledger.transcriptions.later(item, delay_ms=retry.delay_ms)
+        return self._ledger.transcriptions.later(item, delay_ms=retry.delay_ms, error=error)
 
     def fail(self, item: Transcription, error: ClipEngineError) -> bool:
         return self._ledger.transcriptions.fail(item, error)
@@ -175,6 +175,7 @@ class TranscriptionJobs(Jobs[Transcription]):
         decode = partial(self._decode, reader, report)
         samples = read_passage(decode, self._encoding, recording.facts, seek_index, start=start, track=item.track)
         end = start + len(samples)
+        report.length = len(samples)
         if is_silent(samples):
             return Passage(start, end, None, ())
         spoken = self._sources[item.source].transcribe(samples, language=language, report=report)
@@ -191,16 +192,18 @@ class TranscriptionJobs(Jobs[Transcription]):
 
 
 class _Report:
-    """Records the progress of a passage, at most once a second.
+    """Records the progress of a passage that begins at the sample `start`, at most once a second.
 
-    Ends the work by an exception: Stopping if the engine stops, ClaimLost after a cancellation.
+    The progress grows with what the transcriber has recognized; `length` is set when the passage is decoded. Ends the
+    work by an exception: Stopping if the engine stops, ClaimLost after a cancellation.
     """
 
-    def __init__(self, jobs: TranscriptionJobs, item: Transcription, done: float, share: float) -> None:
+    def __init__(self, jobs: TranscriptionJobs, item: Transcription, start: int, total: int) -> None:
+        self.length = 0
         self._jobs = jobs
         self._item = item
-        self._done = done
-        self._share = share
+        self._start = start
+        self._total = total
         self._part = 0.0
         self._reported = 0.0
 
@@ -210,7 +213,7 @@ class _Report:
         self._part = self._part if part is None else part
         if time.monotonic() - self._reported >= _REPORT_SECONDS:
             self._reported = time.monotonic()
-            self._jobs.report(self._item, min(1.0, self._done + self._share * self._part))
+            self._jobs.report(self._item, min(1.0, (self._start + self.length * self._part) / self._total))
 
 
 def _no_track(track: int, count: int) -> NoMediaInRange:

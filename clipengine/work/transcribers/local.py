@@ -27,13 +27,15 @@ _FOLDER_HINT = (
 
 def model_files(folder: Path) -> Sequence[Path]:
     """Return the files of the model in a folder. Raises TranscriberFailed if it has none, or the extra is missing."""
+    if not folder.is_dir():
+        raise TranscriberFailed(f"the folder {folder} does not exist", hint=_FOLDER_HINT)
     if importlib.util.find_spec("faster_whisper") is None:
         raise TranscriberFailed(
             "the package faster-whisper is not installed", hint="Install it with: pip install clipengine[transcribe]"
         )
     missing = [name for name in _NEEDED if not (folder / name).is_file()]
     if missing:
-        raise TranscriberFailed(f"the model has no file {missing[0]}", hint=_FOLDER_HINT)
+        raise TranscriberFailed(f"the model in {folder} has no file {missing[0]}", hint=_FOLDER_HINT)
     return [folder / name for name in _FILES if (folder / name).is_file()]
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from clipengine.clips.transcription import Transcriber
+from clipengine.errors import TranscriberFailed
 from clipengine.outbound.posts import Poster
 from clipengine.settings import Settings
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.transcribers.local import LocalTranscriber
+from clipengine.work.transcribers.local import LocalTranscriber, model_files
 from clipengine.work.transcribers.server import ServerTranscriber
 from clipengine.work.transcribers.transcriber import SpeechSource
+
+log = logging.getLogger(__name__)
 
 
 def speech_sources(settings: Settings, pool: ChildPool, *, own_port: int | None) -> dict[Transcriber, SpeechSource]:
@@ -23,3 +27,13 @@ def speech_sources(settings: Settings, pool: ChildPool, *, own_port: int | None)
         else:
             found[name] = ServerTranscriber(transcription, Poster(transcription.url, own_port=own_port))
     return found
+
+
+def warn_if_unusable(settings: Settings) -> None:
+    """Log why the model of the settings cannot be used, such as a missing folder. Clips are cut without one."""
+    folder = settings.transcription.model_folder
+    try:
+        if folder is not None:
+            model_files(folder)
+    except TranscriberFailed as error:
+        log.warning("transcription.model_folder: %s; nothing can be transcribed. %s", error.message, error.hint)
