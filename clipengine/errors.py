@@ -521,7 +521,10 @@ class FetchInterrupted(RecordingError):
 class RecordingChanged(RecordingError):
     code = "recording_changed"
     title = "Recording changed"
-    default_hint = "Register it again to cut from the new content, or put the original back."
+    default_hint = (
+        "Register it again to cut from the new content (delete the recording of a playlist or a folder first), "
+        "or put the original back."
+    )
 
 
 class RecordingUnreadable(RecordingError):

@@ -119,9 +119,8 @@ class AudioTracks:
                 yield warning("audio_gap_filled", f"audio track {number}: {seconds:.3f} s of gaps are silence")
             if timeline.repeated_samples:
                 seconds = timeline.repeated_samples / timeline.rate
-                yield warning(
-                    "timestamps_repeated", f"audio track {number}: timestamps go back, {seconds:.3f} s left out"
-                )
+                text = f"audio track {number}: timestamps go back, {seconds:.3f} s left out"
+                yield warning("timestamps_repeated", text)
 
     def _write(self, number: int, frames: Iterator[av.AudioFrame]) -> None:
         for frame in frames:

@@ -826,8 +826,8 @@ export default {
   "Check transcription.* in the settings, and the log of the transcription server if one is used.":
     "transcription.* in den Einstellungen prüfen, und das Protokoll des Transkriptionsservers, falls einer benutzt wird.",
   "Check that the server of transcription.url is up and reachable, then transcribe again.": "Prüfen, ob der Server von transcription.url läuft und erreichbar ist, dann neu transkribieren.",
-  "Register it again to cut from the new content, or put the original back.":
-    "Neu hinzufügen, um aus dem neuen Inhalt zu schneiden, oder das Original zurücklegen.",
+  "Register it again to cut from the new content (delete the recording of a playlist or a folder first), or put the original back.":
+    "Neu hinzufügen, um aus dem neuen Inhalt zu schneiden (die Aufnahme einer Playlist oder eines Ordners vorher löschen), oder das Original zurücklegen.",
   "Check that the object is a complete media file: play it from the store.": "Prüfen, ob das Objekt eine vollständige Mediendatei ist: aus dem Speicher abspielen.",
   "Raise the limit that the message names where the engine is started, with `ulimit` in a shell or `Limit…=` in a systemd unit; then try again.": "Die Grenze, die die Meldung nennt, dort anheben, wo die Engine gestartet wird: mit `ulimit` in einer Shell oder `Limit…=` in einer systemd-Unit; dann erneut versuchen.",
   "Decrypt the recording, or store it without digital rights management.": "Die Aufnahme entschlüsseln oder ohne digitale Rechteverwaltung speichern.",
