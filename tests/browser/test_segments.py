@@ -9,6 +9,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.films.film import Film
+from tests.support import waiting
 from tests.support.page import row, studio, until
 from tests.support.server import RunningServer
 
@@ -56,19 +57,20 @@ def test_list_belongs_to_the_recording(browser: Any, server: RunningServer, inte
             other.get_by_role("textbox", name="Name of segment 1").fill("theirs")
             with other.expect_response(lambda answer: answer.request.method == "PUT"):
                 other.keyboard.press("Enter")
-        page.get_by_role("textbox", name="Name of segment 1").fill("mine")
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_text("The segments were changed elsewhere").wait_for()
-        assert stored(server, interview) == [("theirs", 0.0, 0.4)]
         with page.expect_response(lambda answer: answer.request.method == "PUT" and answer.ok):
-            dialog.get_by_role("button", name="Keep mine").click()
-        assert stored(server, interview) == [("mine", 0.0, 0.4)]
-        client.recordings.put_segments(interview.recording_id, [], title="Highlights", look=look)
-        page.get_by_role("textbox", name="Name of segment 1").fill("lost")
-        dialog.get_by_role("button", name="Load that list").click()
+            mark(page, frames=20, label="mine")
+        page.locator(RANGES).nth(1).wait_for()
+        assert listed(page) == [("theirs", "0:00.000 – 0:00.400"), ("mine", "0:00.400 – 0:01.200")]
+        assert [label for label, _, _ in stored(server, interview)] == ["theirs", "mine"]
+        client.recordings.put_segments(interview.recording_id, [], title="Worst", look=look)
+        page.get_by_role("textbox", name="Title", exact=True).fill("Best")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text("Elsewhere, these segments were given the title “Worst”.").wait_for()
+        dialog.get_by_role("button", name="Use theirs").click()
+        waiting.until(lambda: client.recordings.segments(interview.recording_id).title == "Worst")
         assert listed(page) == []
     kept = client.recordings.segments(interview.recording_id)
-    assert (kept.title, kept.look, kept.segments) == ("Highlights", look, [])
+    assert (kept.title, kept.look, kept.segments) == ("Worst", look, [])
 
 
 def test_title_and_look_belong_to_the_recording(browser: Any, server: RunningServer, interview: Recording) -> None:

@@ -4,8 +4,9 @@
 import {get, put} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 import {LIMITS} from "../lib/limits.js";
-import {plural, t} from "../lib/texts.js";
+import {t} from "../lib/texts.js";
 import {openDialog, toastError} from "../lib/ui.js";
+import {mergedItems, mergedValue, seconds} from "./segment_merge.js";
 
 /** @import {Selection} from "./selection.js" */
 
@@ -16,9 +17,9 @@ import {openDialog, toastError} from "../lib/ui.js";
  */
 
 /**
- * A list that is not stored, and the version that it replaces. Version 0.1.0 has kept lists only in the tab, without one.
+ * A list that is not stored, and the one of the server that it has changed. Version 0.1.0 has kept lists only in the tab.
  *
- * @typedef {{items: Segment[], version?: number, title?: string, look?: StoredLook | null}} Held
+ * @typedef {{items: Segment[], title?: string, look?: StoredLook | null, base?: SegmentList | null}} Held
  * @typedef {SegmentList["look"]} StoredLook
  */
 
@@ -72,20 +73,13 @@ export class Segments extends EventTarget {
     const before = this.edits;
     try {
       const stored = await get(this.path, {signal: this.signal});
-      const items = stored.segments.map(fromServer);
-      const edited = this.edits !== before;
-      if (held && held.version !== undefined && held.version !== stored.version) return this.resolve(stored);
+      if (held || this.edits !== before) return this.resolve(stored, held?.base ?? null);
       this.stored = stored;
-      if (held?.version === undefined) {
-        this.title ||= stored.title;
-        this.look ??= stored.look;
-      }
+      this.title = stored.title;
+      this.look = stored.look;
+      this.items = stored.segments.map(fromServer);
       this.dispatchEvent(new Event("loaded"));
-      if (held?.version === undefined && (held || edited)) {
-        this.items = [...items, ...this.items.filter((mine) => !items.some((item) => same(item, mine)))];
-      } else if (!held) this.items = items;
-      if (held || edited) this.changed();
-      else this.dispatchEvent(new Event("change"));
+      this.dispatchEvent(new Event("change"));
     } catch (error) {
       if (error.retryable && !this.signal.aborted) this.timer = setTimeout(() => this.load(heldIn(this.storageKey)), RETRY_MS);
       else toastError(error);
@@ -111,56 +105,68 @@ export class Segments extends EventTarget {
       const body = {title: this.title, look, segments: this.items.map(toServer)};
       this.stored = await put(this.path, body, {version, ...options});
       this.saving = false;
-      if (this.edits === saved) forget(this.storageKey);
-      else this.hold();
+      if (this.edits === saved) {
+        this.look = this.stored.look; // as the server writes it, which is what later lists are compared with
+        forget(this.storageKey);
+      } else this.hold();
       this.dispatchEvent(new Event("saved"));
     } catch (error) {
       this.saving = false;
       if (this.signal.aborted || error.status === 403) return; // the tab holds the list
-      if (error.status === 412) get(this.path, {signal: this.signal}).then((stored) => this.resolve(stored), toastError);
+      if (error.status === 412) get(this.path, {signal: this.signal}).then((stored) => this.resolve(stored, this.stored), toastError);
       else if (error.retryable) this.timer = setTimeout(() => this.save(), RETRY_MS);
       else toastError(error);
     }
   }
 
   /**
-   * Ask which list is kept if both have changed. Until an answer, the tab holds its own.
+   * Merge the list of the tab with that of the server, which has changed since `base` was loaded, and store the result. If both
+   * have another title or look, ask which one is kept; until an answer, those of the tab are.
    *
    * @param {SegmentList} stored
+   * @param {SegmentList | null} base null if it is not known
    */
-  resolve(stored) {
-    const items = stored.segments.map(fromServer);
-    const keep = () => {
-      this.stored = stored;
-      this.changed();
-    };
-    const alike = this.title === stored.title && JSON.stringify(this.look) === JSON.stringify(stored.look);
-    if (alike && items.length === this.items.length && items.every((item, at) => same(item, this.items[at]))) return keep();
-    const load = () => {
-      this.stored = stored;
-      this.items = items;
-      this.title = stored.title;
-      this.look = stored.look;
-      this.current = null;
-      forget(this.storageKey);
-      this.dispatchEvent(new Event("loaded"));
-      this.dispatchEvent(new Event("change"));
-    };
+  resolve(stored, base) {
+    const title = mergedValue(base?.title ?? "", this.title, stored.title);
+    const look = mergedValue(base?.look ?? null, this.look, stored.look);
+    this.stored = stored;
+    this.items = mergedItems(base?.segments.map(fromServer) ?? [], this.items, stored.segments.map(fromServer));
+    if (this.current && !this.items.includes(this.current)) this.current = null;
+    this.use(title.value, look.value);
+    if (title.asks || look.asks) this.ask(stored, [title.asks && t("the title “{title}”", {title: stored.title}), look.asks && t("another look")]);
+  }
+
+  /**
+   * @param {string} title
+   * @param {StoredLook | null} look
+   */
+  use(title, look) {
+    this.title = title;
+    this.look = look;
+    this.dispatchEvent(new Event("loaded"));
+    this.changed();
+  }
+
+  /**
+   * Ask whether the title and the look of the server are kept, which is asked in words.
+   *
+   * @param {SegmentList} stored
+   * @param {(string | false)[]} words
+   */
+  ask(stored, words) {
     /** @param {() => void} then */
     const answer = (then) => () => {
       dialog.close();
       then();
     };
-    const text = plural(
-      items.length,
-      "Another list of {count} segment was saved since you opened this one.",
-      "Another list of {count} segments was saved since you opened this one.",
-    );
-    const dialog = openDialog(t("The segments were changed elsewhere"), h("p", {}, text), {
+    const what = words.filter(Boolean).join(` ${t("and")} `);
+    const text = t("Elsewhere, these segments were given {what}. The segments of both are kept.", {what});
+    const theirs = () => this.use(words[0] ? stored.title : this.title, words[1] ? stored.look : this.look);
+    const dialog = openDialog(t("The list was changed elsewhere"), h("p", {}, text), {
       size: "narrow",
       footer: [
-        h("button", {type: "button", onclick: answer(load)}, t("Load that list")),
-        h("button", {type: "button", class: "primary", onclick: answer(keep)}, t("Keep mine")),
+        h("button", {type: "button", onclick: answer(theirs)}, t("Use theirs")),
+        h("button", {type: "button", class: "primary", onclick: answer(() => {})}, t("Keep mine")),
       ],
     });
     this.signal.addEventListener("abort", () => dialog.close());
@@ -298,7 +304,7 @@ export class Segments extends EventTarget {
   // Hold the list in the tab, and store it soon.
   hold() {
     /** @type {Held} */
-    const held = {items: this.items, version: this.stored?.version, title: this.title, look: this.look};
+    const held = {items: this.items, title: this.title, look: this.look, base: this.stored};
     try {
       sessionStorage.setItem(this.storageKey, JSON.stringify(held));
     } catch {
@@ -315,15 +321,6 @@ const fromServer = ({label, start_seconds: start, end_seconds: end}) => ({label,
 
 /** @param {Segment} segment */
 const toServer = ({label, start, end}) => ({label, start_seconds: seconds(start), end_seconds: seconds(end)});
-
-/** @param {number} time */
-const seconds = (time) => Number(time.toFixed(6));
-
-/**
- * @param {Segment} one
- * @param {Segment} other
- */
-const same = (one, other) => one.label === other.label && seconds(one.start) === seconds(other.start) && seconds(one.end) === seconds(other.end);
 
 /**
  * @param {string} key
