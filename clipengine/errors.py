@@ -353,12 +353,12 @@ class RecordingNotComplete(Conflict):
     code = "recording_not_complete"
     title = "Recording not complete"
     retryable = True
-    default_hint = "Wait until it has been probed: GET /v1/recordings/{recording_id}?wait=30 returns then."
+    default_hint = "Wait until it has been probed: GET the recording with ?wait=30, which returns then."
 
     @classmethod
     def of(cls, recording_id: str, state: str) -> RecordingNotComplete:
         """Return the error for a recording that is `processing` or `failed`, with a hint for that status."""
-        hint = cls.default_hint.format(recording_id=recording_id)
+        hint = f"Wait until it has been probed: GET /v1/recordings/{recording_id}?wait=30 returns then."
         if state == "failed":
             hint = "It could not be read; its `error` says why. Correct that, then register it again."
         return cls(f"The recording's status is `{state}`", hint=hint)

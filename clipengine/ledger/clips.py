@@ -51,6 +51,7 @@ from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, Recordin
 from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.live_row import is_known
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
@@ -174,7 +175,10 @@ class Clips:
             self._queue_if_reached(as_clip(row))
 
     def end_waits(self) -> int:
-        """End the waits of the clips that were not recorded in time, and return their number."""
+        """End the waits of the clips that were not recorded in time, and return their number.
+
+        Those of recordings that no engine has refreshed since its start are ended after that.
+        """
         with self._database.session():
             over = ClipRow.select(ClipRow.clip_id).where(ClipRow.step == "waiting", ClipRow.wait_until <= now_ms())
             ended = 0
@@ -185,6 +189,8 @@ class Clips:
             return ended
 
     def _end_wait(self, clip: Clip) -> bool:
+        if not all(is_known(self._database, part.recording_id) for part in clip.ranges):
+            return False
         if clip.on_timeout == "clamp" and all(part.start_seconds < self._written(part)[0] for part in clip.ranges):
             return self._queue_waiting(clip)
         error = NotRecordedYet.of(clip.ranges[-1].end_seconds, hint=_WAIT_HINT)

@@ -18,7 +18,7 @@ from clipengine.ledger.database.database import Bound, Database, Row, Statement,
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
 from clipengine.ledger.database.updates import Updates
 from clipengine.ledger.lease import InFlight, Leases, Living
-from clipengine.ledger.live_row import safe_seconds
+from clipengine.ledger.live_row import is_known, safe_seconds
 from clipengine.ledger.recordings import Recordings, probed_columns, times_of
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
@@ -88,7 +88,7 @@ class Live:
 
     def claim(self, owner: str) -> Refresh | None:
         """Claim the refresh that is longest due, or return None."""
-        claimed = self._leases.claim(lambda: _due(owner), owner, values={"kept_by": owner})
+        claimed = self._leases.claim(lambda: _due(owner), owner)
         if not claimed:
             return None
         row = claimed[0]
@@ -102,6 +102,10 @@ class Live:
 
     def is_due(self, owner: str) -> bool:
         return self._database.row(_due(owner)) is not None
+
+    def is_known(self, recording_id: str) -> bool:
+        """Return False if the recording was not read since the engine's start, see `live_row.is_known`."""
+        return is_known(self._database, recording_id)
 
     def want(self, recording_id: str, *, at_once: bool = False) -> None:
         """Have the recording measured at each refresh for a minute, and now if it is wanted `at_once`."""
@@ -177,13 +181,24 @@ class Live:
             return True
 
     def release_orphans(self, owner: str, *, in_flight: InFlight, living: Living) -> int:
-        """Release abandoned refreshes and return their number, see `Leases.orphans`."""
+        """Release abandoned refreshes and return their number, see `Leases.orphans`.
+
+        The recordings that engines kept which are not `living` are due at once: no other engine would refresh them
+        before they are overdue.
+        """
+        released = 0
         rows = self._leases.orphans(LiveRow.next_at > 0, owner, in_flight=in_flight, living=living)
-        if not rows:
-            return 0
-        claims = [(row["recording_id"], row["owner"], row["lease"]) for row in rows]
-        with self._database.transaction(ordered=False):
-            return self._leases.release_all(claims, {"next_at": now_ms(), "kept_by": None})
+        if rows:
+            claims = [(row["recording_id"], row["owner"], row["lease"]) for row in rows]
+            with self._database.transaction(ordered=False):
+                released = self._leases.release_all(claims, {"next_at": now_ms(), "kept_by": None})
+        kept = LiveRow.select(LiveRow.kept_by).where(LiveRow.kept_by.is_null(False)).distinct()
+        keepers = {row["kept_by"] for row in self._database.rows(kept)}
+        if gone := keepers - {owner, *living()}:
+            left = LiveRow.owner.is_null() & LiveRow.kept_by.in_(sorted(gone))
+            with self._database.transaction(ordered=False):
+                self._database.change(LiveRow.update({"next_at": now_ms(), "kept_by": None}).where(left))
+        return released
 
     @contextmanager
     def _locked(self, refresh: Refresh, *, durable: bool = True) -> Iterator[Row | None]:
@@ -197,7 +212,7 @@ class Live:
         row = self._database.by_key(LiveRow, id)
         if row is not None and (row["wanted_at"], row["ending"]) != (refresh.wanted_at, refresh.ending):
             next_at = now_ms()
-        values = {**values, "owner": None, "next_at": next_at}
+        values = {**values, "owner": None, "next_at": next_at, "kept_by": refresh.owner}
         return self._leases.transition(id, values, fence=refresh.lease, owner=refresh.owner)
 
     def _add(self, refresh: Refresh, row: Row | None, added: Added, **values: Any) -> None:

@@ -313,7 +313,8 @@ class Recordings:
             if growth is None:
                 return self._end(probe, found | {"live": False})
             if self._is_held(probe):
-                self._database.insert(LiveRow.insert(new_live(probe.recording.recording_id, growth)))
+                row = new_live(probe.recording.recording_id, growth, kept_by=probe.owner)
+                self._database.insert(LiveRow.insert(row))
             return self._end(probe, found | {"safe_seconds": safe_seconds(growth), "revision": 1}, is_written=True)
 
     def put_seek_index(self, id: str, seek_index: SeekIndex | None) -> None:

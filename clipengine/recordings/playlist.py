@@ -237,6 +237,13 @@ class _MediaParser(_Parser):
         self._encryption: str | None = None
         self._begin_segment()
 
+    def resolve(self, uri: str) -> str:
+        """Return the key of a segment or a header. Raises PlaylistInvalid if it is the playlist."""
+        key = super().resolve(uri)
+        if key == self._place.key:
+            raise PlaylistInvalid("the playlist names itself as a segment")
+        return key
+
     def _begin_segment(self) -> None:
         self._seconds: Fraction | None = None
         self._range: str | None = None

@@ -42,7 +42,7 @@ from clipengine.stores.growing_etag import check_growing, growing_etag, is_growi
 from clipengine.stores.keys import RESERVED, check_key, check_list_prefix, clean_prefix, is_key
 from clipengine.stores.locked_files import LockedFile, create_locked, lock_abandoned
 from clipengine.stores.object_errors import check_etag
-from clipengine.stores.os_errors import translate_os_errors
+from clipengine.stores.os_errors import DENIED_HINT, LINK_HINT, translate_os_errors
 from clipengine.stores.store_identity import SavedIdentity, StoreIdentity
 
 _COPY_BYTES = 1024 * 1024
@@ -239,14 +239,15 @@ class FolderStore:
         except ObjectMissing:
             raise StorageUnavailable(f"the store's folder {name} does not exist") from None
         if not os.access(self._base, os.R_OK | os.W_OK | os.X_OK):
-            raise StorageDenied(f"this process cannot write in the store's folder {name}")
+            raise StorageDenied(f"this process cannot write in the store's folder {name}", hint=DENIED_HINT)
 
     # ---- paths
 
     def _resolve(self, key: str) -> Path:
         path = Path(os.path.realpath(self._base / key))
         if not path.is_relative_to(self._base):
-            raise StorageDenied(f"{key} is behind a symbolic link that leaves the store's folder")
+            fault = f"{key} is behind a symbolic link that leaves the store's folder"
+            raise StorageDenied(fault, hint=LINK_HINT)
         return path
 
     def _target(self, key: str) -> Path:

@@ -15,6 +15,11 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 
+# Hints that replace the default hint of StorageDenied, which is about access keys.
+LINK_HINT = "Put the file itself into the store's folder, or mount its folder there: no link may leave the store."
+DENIED_HINT = "Give the user of this process read and write permission for the store's folder and what is in it."
+_MOUNT_HINT = "Mount the file system of the store's folder writable."
+_HINTS = {errno.ELOOP: LINK_HINT, errno.EACCES: DENIED_HINT, errno.EPERM: DENIED_HINT, errno.EROFS: _MOUNT_HINT}
 _ERRORS: dict[int | None, tuple[type[ClipEngineError], str]] = {
     errno.ENOENT: (ObjectMissing, "{key} does not exist"),
     errno.ENOTDIR: (ObjectMissing, "{key} does not exist"),
@@ -39,4 +44,5 @@ def translate_os_errors(key: str) -> Iterator[None]:
         yield
     except OSError as error:
         kind, message = _ERRORS.get(error.errno, (StorageUnavailable, "{key}: I/O error in the store's folder"))
-        raise kind(f"{message.format(key=key)} ({error.strerror or error})") from error
+        said = f"{message.format(key=key)} ({error.strerror or error})"
+        raise kind(said, hint=_HINTS.get(error.errno or 0)) from error

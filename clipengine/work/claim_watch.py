@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from clipengine.errors import StorageError
-from clipengine.work.children.jobs import Message
 from clipengine.work.retry import Stopping
 from clipengine.work.worker import ClaimLost
 
@@ -26,7 +25,7 @@ class ClaimWatch:
         self._stopping = stopping
         self._next_check = 0.0
 
-    def __call__(self, message: Message | None) -> None:
+    def __call__(self, message: object) -> None:
         """Raise Stopping or ClaimLost, which end the child."""
         if self._stopping.is_set():
             raise Stopping

@@ -33,6 +33,19 @@ def test_last_seconds_are_resolved(http: httpx.Client, engine: RecordedEngine, r
         assert (clip["step"], clip["wait_until"]) == ("queued", None)
 
 
+def test_last_seconds_of_a_recording_that_no_engine_has_read_since_its_start_are_worth_a_retry(
+    http: httpx.Client, engine: RecordedEngine
+) -> None:
+    id, body = written(engine.ledger), {"label": "x", "last_seconds": 5}
+    engine.ledger.live.release_orphans("other", in_flight=set, living=tuple)
+    problem = refused(post(http, id, body), 422, "not_recorded_yet")
+    assert "ask again in a second" in problem["hint"]
+    refused(http.post(f"/v1/recordings/{id}/clips/plan", json=body), 422, "not_recorded_yet")
+    assert post(http, id, {"label": "x", "start_seconds": 1, "end_seconds": 2}).status_code == 202
+    assert engine.ledger.live.append(refreshed(engine.ledger, "other"), now_ms(), added(10, 12))
+    assert post(http, id, body).json()["end_seconds"] == 47.9
+
+
 def test_clip_of_what_is_not_recorded_yet_waits(http: httpx.Client, engine: RecordedEngine) -> None:
     id = written(engine.ledger)
     answer = post(http, id, {"label": "x", "start_seconds": 30, "end_seconds": 60})

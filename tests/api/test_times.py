@@ -178,10 +178,18 @@ def test_no_clip_is_made_if_a_series_has_nothing(http: httpx.Client, engine: Rec
 
 
 def test_series_that_is_being_probed_is_waited_for(http: httpx.Client, engine: RecordedEngine) -> None:
-    engine.put("new.mp4", b"media")
+    for name in ("new.mp4", "other.mp4"):
+        engine.put(name, b"media")
     http.post("/v1/recordings", json={"bucket_path": "new.mp4", "series": "front"})
+    http.post("/v1/recordings", json={"bucket_path": "other.mp4", "series": "yard"})
     answer = http.post("/v1/clips/by-time", json={**BY_TIME, "series": ["front"]})
     assert pointers(refused(answer, 409, "recording_not_complete")) == ["/series/0"]
+    both = refused(
+        http.post("/v1/clips/by-time", json={**BY_TIME, "series": ["front", "yard"]}), 409, "recording_not_complete"
+    )
+    assert pointers(both) == ["/series/0", "/series/1"]
+    assert both["detail"].count("The recording's status is `processing`") == 1
+    assert "{recording_id}" not in str(both)
 
 
 @pytest.mark.parametrize(

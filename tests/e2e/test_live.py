@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 
 from clipengine.client import ApiError, Client
 from tests.films.reader import read_clip
+from tests.support.children import holding
+from tests.support.hostile import CASES
 from tests.support.playlists import restarting, separate_audio, ts_playlist
 from tests.support.recorder import Recorder
 from tests.support.selection import cases
@@ -238,3 +242,56 @@ def test_waiting_clips_survive_the_death_of_the_engine(tmp_path: Path, objects: 
             ended = api.clips.wait(each.clip_id, timeout=120)
             assert (ended.status, ended.attempt) == ("complete", 1)
         assert api.recordings.get(id).status == "recording"
+
+
+def test_first_answers_after_a_kill_have_what_was_written_meanwhile(tmp_path: Path, objects: Objects) -> None:
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    recorder = Recorder(tmp_path / "made", objects)
+    with running_server(tmp_path / "data", env=objects.env) as server, server.client() as api:
+        recorder.write(3)
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        soon = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
+        clip = api.clips.create(id, "x", 5.0, 60.0, wait_until=soon, on_timeout="clamp")
+        server.process.kill()
+        server.process.wait()
+    recorder.write(6)
+    with running_server(tmp_path / "data", env=objects.env) as server, server.client() as api:
+        made = []
+
+        def is_accepted() -> bool:
+            with suppress(ApiError):  # not_recorded_yet
+                made.append(api.clips.create(id, "last", last_seconds=2))
+            return bool(made)
+
+        until(is_accepted, 60)
+        assert made[0].end_seconds == pytest.approx(12, abs=0.2)
+        clamped = api.clips.wait(clip.clip_id, timeout=120)
+        assert clamped.result is not None, clamped.error
+        assert clamped.result.actual_end_seconds == pytest.approx(12, abs=0.2)
+
+
+@pytest.mark.outage
+def test_recordings_are_refreshed_while_all_clips_and_probes_are_stuck(tmp_path: Path) -> None:
+    """One worker each: of clips, one sleeps; of probes, one has a child that does not go on."""
+    folder = tmp_path / "data" / "store"
+    slow, recorder = folder / "slow.flv", Recorder(tmp_path / "made", Objects(folder))
+    ts_playlist(tmp_path / "made" / "index.m3u8")
+    env = {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "encoding:sleep=600"}
+    with running_server(tmp_path / "data", env=env) as server, server.client() as api:
+        recorder.write(3)
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        clip = api.clips.create(id, "asleep", 1.0, 3.0).clip_id
+        until(lambda: api.clips.get(clip).step == "encoding")
+        CASES["a hundred thousand packets of one byte"].make(slow)
+        probed = api.recordings.add("slow.flv").recording_id
+        until(lambda: holding(server.process.pid, slow))
+        for child in holding(server.process.pid, slow):
+            os.kill(child, signal.SIGSTOP)
+        recorder.write(6)
+        until(lambda: (api.recordings.get(id).duration_seconds or 0) > 11.5, 60)
+        waiting = api.clips.create(id, "waits", 10.0, 11.5)
+        assert waiting.step == "queued"
+        assert [api.clips.get(clip).status, api.recordings.get(probed).status] == ["processing", "processing"]
+        api.recordings.delete(probed)
+        until(lambda: not holding(server.process.pid, slow), 60)
+        server.process.kill()

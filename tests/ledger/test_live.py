@@ -69,6 +69,8 @@ def test_written_recording_has_its_status_until_it_has_ended(ledger: Ledger) -> 
 
 def test_engine_that_knows_the_playlists_goes_on_with_them(ledger: Ledger) -> None:
     id = written(ledger)
+    assert ledger.live.claim("a") is None  # it was just probed by another one
+    assert ledger.live.later(refreshed(ledger, "me"), now_ms() - 11_000)  # overdue
     assert ledger.live.later(refreshed(ledger, "a"), now_ms())
     assert ledger.live.claim("b") is None
     again = refreshed(ledger, "a")
@@ -78,6 +80,32 @@ def test_engine_that_knows_the_playlists_goes_on_with_them(ledger: Ledger) -> No
     assert ledger.live.release_orphans("a", in_flight=set, living=lambda: ["a"]) == 1
     assert not ledger.live.later(taken, now_ms())
     assert refreshed(ledger, "a").recording.recording_id == id
+
+
+def test_recording_of_an_engine_that_has_ended_is_due_at_once_and_not_known(ledger: Ledger) -> None:
+    id = written(ledger)
+    assert ledger.live.is_known(id)  # just probed
+    assert ledger.live.later(refreshed(ledger, "me"), LATER)
+    ledger.live.release_orphans("other", in_flight=set, living=lambda: ["me"])
+    assert ledger.live.claim("other") is None
+    assert ledger.live.release_orphans("other", in_flight=set, living=tuple) == 0
+    assert not ledger.live.is_known(id)
+    refresh = refreshed(ledger, "other")
+    assert not ledger.live.is_known(id)  # it has not been read yet
+    assert ledger.live.append(refresh, LATER, added(10, 12))
+    assert ledger.live.is_known(id)
+    ledger.live.release_orphans("other", in_flight=set, living=tuple)
+    assert ledger.live.claim("other") is None
+
+
+def test_wait_of_a_recording_that_is_not_known_ends_later(ledger: Ledger) -> None:
+    id = written(ledger)
+    waiting(ledger, id, 60, until=now_ms(), on_timeout="clamp")
+    ledger.live.release_orphans("other", in_flight=set, living=tuple)
+    assert ledger.clips.end_waits() == 0
+    assert ledger.live.append(refreshed(ledger, "other"), LATER, added(10, 12))
+    assert ledger.clips.end_waits() == 1
+    assert steps(ledger) == ["queued"]
 
 
 def test_refresh_that_is_asked_for_meanwhile_is_due_at_once(ledger: Ledger) -> None:

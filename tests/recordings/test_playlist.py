@@ -118,6 +118,12 @@ def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
     ]
 
 
+@pytest.mark.parametrize("lines", [("#EXTINF:4,", "index.m3u8"), ('#EXT-X-MAP:URI="index.m3u8"', "#EXTINF:4,", "a.ts")])
+def test_playlist_that_names_itself_as_a_segment_is_invalid(lines: tuple[str, ...]) -> None:
+    with pytest.raises(PlaylistInvalid, match="names itself"):
+        media(*lines)
+
+
 def test_error_about_a_variant_lists_only_the_first_names() -> None:
     names = [f"{each:02d}{'x' * 900}" for each in range(64)]
     found = master(*(line for each in names for line in (f'#EXT-X-STREAM-INF:BANDWIDTH=1,NAME="{each}"', "a.m3u8")))

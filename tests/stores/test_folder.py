@@ -102,8 +102,9 @@ def test_symbolic_links_that_leave_the_store_are_rejected(folder: FolderStore, r
     (root / "dir").symlink_to(outside)
     (root / "up").symlink_to("..")
     for key in ("file", "dir/secret", "up/outside/secret"):
-        with pytest.raises(StorageDenied):
+        with pytest.raises(StorageDenied) as caught:
             folder.head(key)
+        assert "no link may leave the store" in caught.value.hint
         with pytest.raises(StorageDenied):
             folder.open(key)
     with pytest.raises(StorageDenied):

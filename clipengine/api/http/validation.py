@@ -398,7 +398,7 @@ def raise_all(found: Sequence[RequestError]) -> None:
         listed = [fault for error in found for fault in listing(error)]
         first.omitted = sum(error.omitted for error in found) + max(0, len(listed) - MAX_LISTED)
         first.errors = listed[:MAX_LISTED]
-        first.message = summary([error.message for error in found])
+        first.message = summary(list(dict.fromkeys(error.message for error in found)))
         first.hint = _common_hint(first.errors) or first.default_hint
     raise first
 

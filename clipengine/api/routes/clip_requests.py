@@ -12,11 +12,12 @@ from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.clips.clip import Recording
 from clipengine.clips.request import MAX_WAIT_MS, ClipRequest
 from clipengine.clips.resolve import ClipSource, ResolvedClip, check_recordings, resolve_clip
-from clipengine.errors import InvalidRequest, located
+from clipengine.errors import InvalidRequest, NotRecordedYet, located
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
 from clipengine.timecode import now_ms
 
 _WAIT_MS = 300_000  # after the time at which the range should be recorded
+_SOON_HINT = "Its playlist is being read: ask again in a second, or give the range."
 
 
 def recording_of_path(call: Call[Any, Any]) -> Recording:
@@ -40,6 +41,8 @@ def resolved_request(
     """Return the clip of a request, see `resolved`."""
     recording_id, settings = recording.recording_id, call.engine.settings
     check_recordings(request.parts)
+    if request.last_seconds is not None and not call.ledger.live.is_known(recording_id):
+        raise NotRecordedYet("the end of the recording is not known since the engine has started", hint=_SOON_HINT)
     sources = {recording_id: _source(call, recording, request, seeks)}
     for number, part in enumerate(request.parts):
         if part.recording_id not in sources:

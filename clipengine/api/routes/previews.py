@@ -151,7 +151,7 @@ async def complete_recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction
 
 def _duration(recording: Recording) -> Fraction:
     if recording.facts is None:
-        raise RecordingNotComplete(f"The recording's status is `{recording.state}`")
+        raise RecordingNotComplete.of(recording.recording_id, recording.state)
     return recording.facts.duration
 
 

@@ -116,7 +116,8 @@ class LiveRow(Model):
     next_at = BigIntegerField()  # earliest time of the next refresh
     owner = TextField(null=True)  # the engine that refreshes it
     lease = IntegerField()  # incremented by each claim, never decremented
-    kept_by = TextField(null=True)  # the engine that knows its playlists, and refreshes it if it can
+    # The engine that knows its playlists, and refreshes it if it can; null after that engine has ended.
+    kept_by = TextField(null=True)
     wanted_at = BigIntegerField()  # time of the last request for it
     ending = BooleanField()  # its end was announced or requested
 
