@@ -183,7 +183,7 @@ export default {
   "This file is empty, so there is nothing to upload.": "Diese Datei ist leer, es gibt nichts hochzuladen.",
   "The file of the recording is no longer in the store.": "Die Datei der Aufnahme ist nicht mehr im Speicher.",
   "The file of the recording was replaced after it was registered.": "Die Datei der Aufnahme wurde nach der Registrierung ersetzt.",
-  "The recording cannot be read as media.": "Die Aufnahme ist in keinem lesbaren Medienformat.",
+  "The recording cannot be read as media.": "Die Aufnahme lässt sich nicht als Video oder Ton lesen.",
   "The recording is incomplete.": "Die Aufnahme ist unvollständig.",
   "The recording is encrypted.": "Die Aufnahme ist verschlüsselt.",
   "The recording has a format or codec that is not supported.": "Format oder Codec der Aufnahme werden nicht unterstützt.",
