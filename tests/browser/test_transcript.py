@@ -212,7 +212,7 @@ def test_suggested_moment_is_selected_with_its_first_words_as_label(
         moment.click()
         until(page, "document.querySelector('input[aria-label=\"In point\"]').value === '0:02.000'")
         assert point(page, "Out").input_value() == "0:22.000"
-        assert page.locator("#label").input_value() == "What does it cost us, dear Ben"
+        assert page.locator("#label").input_value() == "What does it cost us now, dear Ben"
         page.get_by_role("combobox", name="Language").select_option("de")
         page.get_by_text("None found").wait_for(timeout=30_000)
     client.recordings.delete(recording.recording_id)
