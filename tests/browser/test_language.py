@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +94,26 @@ def test_sentences_of_the_server_are_marked_as_english(browser: Any, server: Run
         page.get_by_role("alert").filter(has_text="Diese Aufnahme gibt es nicht.").wait_for()
         page.get_by_role("heading", name="Aufnahme nicht gefunden").wait_for()
         assert page.locator("[role=alert] [lang=en]").count() == 0
+
+
+def test_failure_is_german_with_the_sentence_of_the_server_below(
+    browser: Any, server: RunningServer, tmp_path: Path
+) -> None:
+    client = server.client()
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"no media" * 100)
+    failed = client.recordings.upload(path)
+    while (now := client.recordings.get(failed.recording_id)).status == "processing":
+        time.sleep(0.03)
+    assert now.error is not None
+    with opened(browser, server, locale="de-DE") as page:
+        page.goto(f"{server.url}/#/recordings")
+        row = page.locator(".recording").filter(has_text="broken.mp4")
+        summary = row.locator(".problem summary")
+        summary.click()
+        assert summary.inner_text() == "Die Aufnahme lässt sich nicht als Video oder Ton lesen."
+        assert row.locator(".problem p [lang=en]").all_text_contents() == [now.error.message]
+    client.recordings.delete(failed.recording_id)
 
 
 def inspect(page: Any, judge: Judge, where: str, opener: Any = None) -> None:

@@ -79,13 +79,15 @@ def test_panel_is_closed_and_opened(browser: Any, server: RunningServer, recordi
         panel.wait_for(state="hidden")
 
 
-def test_fault_stands_above_its_field(browser: Any, server: RunningServer, recording: Recording) -> None:
+def test_fault_of_a_time_stands_beside_the_times_and_covers_no_band(
+    browser: Any, server: RunningServer, recording: Recording
+) -> None:
     with studio(browser, server, recording, viewport={"width": 1280, "height": 720}) as page:
         point(page, "Out").fill("never")
         page.keyboard.press("Enter")
         field, why = point(page, "Out").bounding_box(), page.locator("#out-problem").bounding_box()
-        assert abs(why["x"] - field["x"]) < 2
-        assert field["y"] - 12 < why["y"] + why["height"] <= field["y"]
+        assert 0 < why["x"] - field["x"] - field["width"] < 16
+        assert abs(why["y"] + why["height"] / 2 - field["y"] - field["height"] / 2) < 2
 
 
 def test_transcript_is_dropped_on_the_recording(browser: Any, server: RunningServer, shelf: Shelf) -> None:

@@ -12,7 +12,7 @@ import pytest
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
 from tests.films.film import Film
-from tests.support.page import point, studio, until
+from tests.support.page import opened, point, studio, until
 from tests.support.server import RunningServer
 
 SAID = ["Good morning.", "We raise the 𝓫udget", "for the café.", "Any questions?"]
@@ -160,6 +160,27 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
 
 
+def test_sentence_of_a_match_is_on_a_phones_screen(browser: Any, server: RunningServer, tmp_path: Path) -> None:
+    client = server.client()
+    path = tmp_path / "phone.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 1, 8000, 0, "NONE", ""))
+        file.writeframes(bytes([64, 192] * 4000 * 30))
+    recording = client.recordings.wait(client.recordings.upload(path).recording_id)
+    text = "Sentence {} of a talk that is longer than the screen of a phone"
+    cues = [{"start_seconds": at / 4, "end_seconds": at / 4 + 0.25, "text": text.format(at)} for at in range(120)]
+    client.transcripts.put(recording.recording_id, "en", cues)
+    with opened(browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as page:
+        page.goto(f"{server.url}/#/recordings/{recording.recording_id}?t=25&language=en")
+        said = page.locator(".cues .in p")
+        said.wait_for()
+        until(page, "document.querySelector('.cues .in p').getBoundingClientRect().bottom < innerHeight")
+        place, form = said.bounding_box(), page.locator(".picker").bounding_box()
+        assert 0 < place["y"] < place["y"] + place["height"] < form["y"]
+        assert page.locator(".cues.text").evaluate("(list) => list.scrollHeight - list.clientHeight") <= 1
+        assert page.locator("#label").input_value() == "Sentence 100 of a talk that is longer…"
+
+
 def test_suggested_moment_is_selected_with_its_first_words_as_label(
     browser: Any, server: RunningServer, judge: Judge, tmp_path: Path
 ) -> None:
@@ -170,7 +191,12 @@ def test_suggested_moment_is_selected_with_its_first_words_as_label(
         file.writeframes(bytes([64, 192] * 4000 * 24))
     recording = client.recordings.wait(client.recordings.upload(path).recording_id)
     cues = [
-        {"start_seconds": 2, "end_seconds": 6, "text": "What does the new office cost us, Ben?", "speaker": "Ana"},
+        {
+            "start_seconds": 2,
+            "end_seconds": 6,
+            "text": "What does it cost us now, dear Ben? And then?",
+            "speaker": "Ana",
+        },
         {"start_seconds": 6, "end_seconds": 22, "text": "Less than the old one.", "speaker": "Ben"},
     ]
     client.transcripts.put(recording.recording_id, "en", cues)
@@ -186,7 +212,7 @@ def test_suggested_moment_is_selected_with_its_first_words_as_label(
         moment.click()
         until(page, "document.querySelector('input[aria-label=\"In point\"]').value === '0:02.000'")
         assert point(page, "Out").input_value() == "0:22.000"
-        assert page.locator("#label").input_value() == "What does the new office cost us, Ben"
+        assert page.locator("#label").input_value() == "What does it cost us now, dear Ben"
         page.get_by_role("combobox", name="Language").select_option("de")
         page.get_by_text("None found").wait_for(timeout=30_000)
     client.recordings.delete(recording.recording_id)

@@ -1,6 +1,6 @@
 // Messages for error codes whose API text addresses programmers. For every other code the API's own sentence is shown.
 
-import {t} from "./texts.js";
+import {language, t, texts} from "./texts.js";
 
 /** @param {string} text */
 const missing = (text) => `${text} ${t("It may have been deleted, or the address is incomplete.")}`;
@@ -32,3 +32,33 @@ const MESSAGES = {
 export function errorMessage(status, {code, detail}) {
   return (code && MESSAGES[code]) || detail || t("The server responded with status {status}.", {status: String(status)});
 }
+
+// Why recordings and clips fail, for pages in other languages: the API's sentences are English.
+/** @type {Record<string, string>} */
+const FAILURES = {
+  recording_missing: t("The file of the recording is no longer in the store."),
+  recording_changed: t("The file of the recording was replaced after it was registered."),
+  recording_unreadable: t("The recording cannot be read as media."),
+  recording_truncated: t("The recording is incomplete."),
+  recording_encrypted: t("The recording is encrypted."),
+  unsupported_media: t("The recording has a format or codec that is not supported."),
+  no_media_in_range: t("The recording has no media in the range."),
+  decoder_crashed: t("The recording crashed its decoder."),
+  decoder_killed: t("The process that read the recording was killed."),
+  piece_missing: t("A file of the recording is missing."),
+  fetch_failed: t("The recording could not be fetched from its URL."),
+  fetch_interrupted: t("The host of the recording did not respond, or broke off."),
+  storage_unavailable: t("The store cannot be reached."),
+  storage_denied: t("The store denied access."),
+  disk_full: t("The disk is full."),
+  encoder_failed: t("The encoder failed."),
+  verification_failed: t("The clip did not pass its verification."),
+  timeout: t("The work took too long."),
+};
+
+/**
+ * Return why a recording or a clip failed in the language of the page, or null to show the API's sentence.
+ *
+ * @param {{code: string, message: string}} error
+ */
+export const failureMessage = ({code, message}) => (language === "en" || message in texts ? null : (FAILURES[code] ?? null));

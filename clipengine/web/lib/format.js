@@ -106,6 +106,13 @@ export function formatDay(stamp) {
   return day.toLocaleDateString(locale, {weekday: "short", day: "numeric", month: "short", year});
 }
 
+/**
+ * Return the day and time of an expiry.
+ *
+ * @param {string} stamp
+ */
+export const formatUntil = (stamp) => new Date(stamp).toLocaleString(locale, {dateStyle: "medium", timeStyle: "short"});
+
 const DAY_MS = 24 * 3600 * 1000;
 
 /**

@@ -1,6 +1,7 @@
 // Toasts, dialogs, menus and error states.
 
 import {byId, byKey, find, findAll, h, icon, iconButton} from "./dom.js";
+import {failureMessage} from "./error_messages.js";
 import {fromServer, t, texts} from "./texts.js";
 
 const TOAST_MS = 6000;
@@ -226,8 +227,9 @@ function floor() {
  *
  * @param {string} text
  * @param {string} what
+ * @param {string} [detail] second line of the message
  */
-export async function copyText(text, what) {
+export async function copyText(text, what, detail = "") {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
   } else {
@@ -237,7 +239,7 @@ export async function copyText(text, what) {
     document.execCommand("copy");
     area.remove();
   }
-  toast(t("{what} copied", {what}));
+  toast(t("{what} copied", {what}), detail);
 }
 
 /**
@@ -267,26 +269,29 @@ export const serverText = (text) => (text in texts ? fromServer(text) : h("span"
 export const errorText = (error) => (error.english ? serverText(error.message) : error.message);
 
 /**
- * Return the engine's message and hint as paragraphs.
+ * Return the engine's message and hint as paragraphs. A message in the user's language is followed by the engine's own one,
+ * which may say more.
  *
  * @param {ClipEngineError} error
  */
-export function errorDetails({message, hint}) {
-  return [h("p", {class: "bad"}, serverText(message)), h("p", {class: "muted"}, serverText(hint))];
+export function errorDetails(error) {
+  return [h("p", {class: "bad"}, failureMessage(error) ?? serverText(error.message)), ...moreOf(error)];
 }
+
+/** @param {ClipEngineError} error */
+const moreOf = (error) => [
+  h("p", {class: "muted"}, serverText(error.hint)),
+  failureMessage(error) && h("p", {class: "muted small"}, serverText(error.message)),
+];
 
 /**
  * Return the engine's message on one line; it opens to show all of it and the hint.
  *
  * @param {ClipEngineError} error
  */
-export function errorSummary({message, hint}) {
-  return h(
-    "details",
-    {class: "fault"},
-    h("summary", {class: "bad"}, h("span", {class: "clip"}, serverText(message))),
-    h("p", {class: "muted"}, serverText(hint)),
-  );
+export function errorSummary(error) {
+  const message = failureMessage(error) ?? serverText(error.message);
+  return h("details", {class: "fault"}, h("summary", {class: "bad"}, h("span", {class: "clip"}, message)), moreOf(error));
 }
 
 /**

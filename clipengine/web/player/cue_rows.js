@@ -8,6 +8,7 @@ import {t} from "../lib/texts.js";
 
 const PAUSE_SECONDS = 2; // between paragraphs of a speaker
 const NAME_WORDS = 8;
+const SENTENCE_WORDS = 3; // fewer may end with an abbreviation
 
 /**
  * Return the row of a match.
@@ -55,17 +56,17 @@ export function startsParagraph(cues, at) {
 }
 
 /**
- * Return the first words of what is said, as the name of a clip.
+ * Return the first words of what is said, as the name of a clip: up to the end of a sentence, or with an ellipsis.
  *
  * @param {Cue[]} cues
  */
 export function nameOf(cues) {
   const words = cues[0].text.replaceAll(/\s+/g, " ").trim().split(" ");
-  return words
-    .slice(0, NAME_WORDS)
-    .join(" ")
-    .replace(/[.,;:!?…]+$/, "")
-    .slice(0, LIMITS.label);
+  const first = words.slice(0, NAME_WORDS);
+  const end = first.findLastIndex((word, at) => at + 1 >= SENTENCE_WORDS && /[.!?…]["”»“)]?$/.test(word));
+  const whole = words.length === first.length || end >= 0;
+  const name = (words.length > first.length && end >= 0 ? first.slice(0, end + 1) : first).join(" ").replace(/[.,;:!?…]+$/, "");
+  return whole && name.length <= LIMITS.label ? name : `${name.slice(0, LIMITS.label - 1)}…`;
 }
 
 /**

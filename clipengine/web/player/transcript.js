@@ -1,13 +1,14 @@
 // The transcript of a recording: it follows playback, is searched, and selected text selects its range.
 
 import {get, query} from "../lib/api.js";
-import {addArrowNavigation, announce, debounce, find, findAll, h, icon, iconButton, setText, targetOf} from "../lib/dom.js";
+import {addArrowNavigation, announce, debounce, find, findAll, h, icon, setText, targetOf} from "../lib/dom.js";
 import {formatTime, languageName} from "../lib/format.js";
 import {markedText, typedQuery} from "../lib/search_query.js";
 import {plural, t} from "../lib/texts.js";
 import {errorState, errorText} from "../lib/ui.js";
 import {cueRow, exportLinks, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} from "./cue_rows.js";
 import {editSentence} from "./sentence_edit.js";
+import {sentenceTools} from "./sentence_tools.js";
 import {suggestedMoments} from "./suggestions.js";
 
 /** @import {Player} from "./player.js" */
@@ -41,8 +42,6 @@ export class Transcript {
     this.onseek = onseek;
     this.onselect = onselect;
     this.onadd = onadd;
-    this.add = iconButton("plus", t("Add this sentence to the segments"), () => this.addSentence(), {class: "add-sentence", tabindex: "-1"});
-    this.edit = iconButton("pencil", t("Edit this sentence (F2)"), () => this.editRow(this.edit.closest("li")), {class: "edit-sentence", tabindex: "-1"});
     this.exports = h("p", {class: "row exports small"});
     this.onloaded = onloaded;
     /** @type {number | null} whose sentence is selected when the text is there */
@@ -112,14 +111,7 @@ export class Transcript {
       list.addEventListener("click", (event) => this.click(event));
       list.addEventListener("keydown", (event) => event.key === "Enter" && event.shiftKey && this.click(event));
     }
-    this.list.addEventListener("pointerover", (event) => {
-      const text = targetOf(event).closest("p");
-      if (text && event.pointerType === "mouse") text.after(this.add, this.edit);
-    });
-    this.list.addEventListener("pointerleave", () => {
-      this.add.remove();
-      this.edit.remove();
-    });
+    sentenceTools(this.list, {onadd: (row) => this.addSentence(row), onedit: (row) => this.editRow(row)});
     this.list.addEventListener("keydown", (event) => {
       if (event.key === "F2" && targetOf(event).matches("button.time")) this.editRow(targetOf(event).closest("li"));
     });
@@ -201,7 +193,9 @@ export class Transcript {
   selectWhenLoaded(time) {
     this.wanted = this.cues.length ? null : time;
     const cue = this.cues[this.indexAt(time)];
-    if (cue && Math.abs(cue.start_seconds - time) < SAME_SECONDS && this.selection.empty) this.selectCues([cue]);
+    if (!cue || Math.abs(cue.start_seconds - time) >= SAME_SECONDS || !this.selection.empty) return;
+    this.selectCues([cue]);
+    if (!this.scrolls) this.rows[this.cues.indexOf(cue)].scrollIntoView({block: "nearest"});
   }
 
   // ---- playback
@@ -233,6 +227,11 @@ export class Transcript {
     row.setAttribute("aria-current", "true");
     if (!this.list.contains(document.activeElement)) this.makeTabStop(row);
     if (performance.now() > this.readUntil) this.reveal(row);
+  }
+
+  // True if the list scrolls in its panel. On a narrow screen the page scrolls instead.
+  get scrolls() {
+    return getComputedStyle(this.list).overflowY !== "visible";
   }
 
   // Scroll the list, and only the list.
@@ -308,10 +307,9 @@ export class Transcript {
     this.selectCues(cues);
   }
 
-  // Add the sentence under the mouse.
-  addSentence() {
-    const row = this.add.closest("li");
-    const cue = row && this.cueOf.get(row);
+  /** @param {HTMLElement} row */
+  addSentence(row) {
+    const cue = this.cueOf.get(row);
     if (cue) this.onadd(cue, nameOf([cue]));
   }
 

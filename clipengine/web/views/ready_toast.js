@@ -3,7 +3,7 @@
 import {post} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
-import {formatBytes, formatTime} from "../lib/format.js";
+import {formatBytes, formatTime, formatUntil} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {copyText, toast, toastError} from "../lib/ui.js";
 
@@ -37,7 +37,7 @@ function show(clip) {
   const copy = async () => {
     const expires = new Date(Date.now() + LINK_MS).toISOString();
     const share = await post(`/v1/clips/${clip.clip_id}/shares`, {expires_at: expires});
-    await copyText(share.url, t("Link"));
+    await copyText(share.url, t("Link"), t("It opens the clip until {time}.", {time: formatUntil(expires)}));
   };
   toast(clip.label, facts, {poster, action: {text: t("Copy link"), icon: "link", run: () => copy().catch(toastError)}});
 }

@@ -2,7 +2,7 @@
 
 import {get, post, query, remove} from "../lib/api.js";
 import {h, icon, setChildren} from "../lib/dom.js";
-import {formatAge} from "../lib/format.js";
+import {formatAge, formatUntil} from "../lib/format.js";
 import {plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, copyText, errorText, openDialog, toast, toastError} from "../lib/ui.js";
 
@@ -66,7 +66,13 @@ export function shareClip(clip) {
             {class: "bad small"},
             rich("Only this computer can open the link: set {setting} to an address that others can reach.", {setting: h("code", {}, "server.public_url")}),
           )
-        : h("p", {class: "muted small"}, t("Anybody who has it can open the clip.")),
+        : h(
+            "p",
+            {class: "muted small"},
+            share.expires_at
+              ? t("Anybody who has it can open the clip until {time}.", {time: formatUntil(share.expires_at)})
+              : t("Anybody who has it can open the clip until the link is revoked."),
+          ),
     );
     copy.focus();
   }
