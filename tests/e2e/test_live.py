@@ -14,6 +14,7 @@ import pytest
 from clipengine.client import ApiError, Client
 from tests.films.reader import read_clip
 from tests.support.children import holding
+from tests.support.ffmpeg import run_ffmpeg
 from tests.support.hostile import CASES
 from tests.support.playlists import restarting, separate_audio, ts_playlist
 from tests.support.recorder import Recorder
@@ -295,3 +296,29 @@ def test_recordings_are_refreshed_while_all_clips_and_probes_are_stuck(tmp_path:
         api.recordings.delete(probed)
         until(lambda: not holding(server.process.pid, slow), 60)
         server.process.kill()
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("header", "status"), [("run2.mp4", "complete"), ("run1.mp4", "failed")])
+def test_header_with_a_name_for_each_run_keeps_what_was_there_before(
+    header: str, status: str, tmp_path: Path, objects: Objects
+) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+
+    def record(number: int, size: str, name: str) -> None:
+        source = ["-v", "error", "-f", "lavfi", "-i", f"testsrc2=s={size}:r=25", "-t", "6", "-c:v", "libx264"]
+        hls = ["-g", "50", "-f", "hls", "-hls_list_size", "0", "-hls_segment_type", "fmp4"]
+        names = ["-hls_fmp4_init_filename", name, "-hls_segment_filename", made / f"{number}_%d.m4s"]
+        run_ffmpeg(*source, *hls, "-hls_flags", "append_list+omit_endlist", *names, made / "index.m3u8")
+        for path in sorted(made.iterdir(), key=lambda path: path.suffix == ".m3u8"):
+            recorder.put(path.name)
+
+    with engine(tmp_path, objects) as (api, recorder):
+        record(1, "160x90", "run1.mp4")
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        record(2, "320x180", header)
+        until(lambda: (api.recordings.get(id).pieces or {})["count"] == 6)
+        before, after = (api.clips.create(id, "run", start, start + 2) for start in (1, 7))
+        assert api.clips.wait(before.clip_id, timeout=300).status == status
+        assert api.clips.wait(after.clip_id, timeout=300).status == "complete"
