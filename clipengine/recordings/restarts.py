@@ -29,11 +29,6 @@ Extents = Mapping[int, Extent]
 Measure = Callable[[Sequence[tuple[int, int]]], Sequence[Extent]]
 
 
-def extents_of(run: Run, scan: RunScan) -> dict[int, Extent]:
-    """Return the extents of a run's pieces that its scan has."""
-    return {0: scan.first, len(run.pieces) - 1: scan.last}
-
-
 class _Range(NamedTuple):
     """Two pieces of a run whose times are known, by its number and theirs."""
 

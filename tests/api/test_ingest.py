@@ -269,7 +269,7 @@ class TestLiveKit:
         place = {"bucket": {"name": "recordings"}, "object": {"key": "calls/index.m3u8"}}
         growth = json.dumps({"detail-type": "Object Created", "detail": place}).encode()
         assert send(sender, "s3", growth, secret).json()["recording_ids"] == [live]
-        refresh = engine.ledger.live.claim("test")
+        refresh = engine.ledger.live.claim("me")
         assert refresh is not None
         assert not refresh.ending
         engine.ledger.live.later(refresh, 0)
@@ -280,7 +280,7 @@ class TestLiveKit:
         event["egressInfo"]["segmentResults"] = [{"playlistName": "calls/index.m3u8", "playlistLocation": location}]
         body = json.dumps(event).encode()
         assert send(sender, "livekit", body, events.livekit(body)).json()["recording_ids"] == [live]
-        refresh = engine.ledger.live.claim("test")
+        refresh = engine.ledger.live.claim("me")
         assert refresh is not None
         assert refresh.ending
 

@@ -16,7 +16,7 @@ from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages,
 from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.placing import Extent, RunScan, place, place_growing
 from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
-from clipengine.recordings.restarts import Measure, check_restarts, extents_of, split_at_restarts
+from clipengine.recordings.restarts import Measure, check_restarts, split_at_restarts
 
 F = Fraction
 SECONDS, ONE, BEGINS = F(4), F(1), F(10)
@@ -61,11 +61,17 @@ class Recorder:
         ends = [(run.pieces[0], run.pieces[-1]) for _, run in index.runs()]
         return [RunScan(*(self.extent(int(piece.data.key[2:-3])) for piece in pair)) for pair in ends]
 
+    def ends(self, index: PieceIndex) -> list[dict[int, Extent]]:
+        """Return the extents of the first and the last piece of each run."""
+        runs = [run for _, run in index.runs()]
+        scans = self.scans(index)
+        return [{0: scan.first, len(run.pieces) - 1: scan.last} for run, scan in zip(runs, scans, strict=True)]
+
 
 def finished(recorder: Recorder) -> PieceIndex:
     """Return the placed index of a finished playlist."""
     index = assemble([ListedTrack("muxed", MediaPlaylist(recorder.segments))], recorder.stored)
-    known = [extents_of(run, scan) for (_, run), scan in zip(index.runs(), recorder.scans(index), strict=True)]
+    known = recorder.ends(index)
     index, scans = split_at_restarts(index, known, recorder.measure(index))
     check_restarts(index)
     place(index, scans, [recorder.begins])
@@ -77,7 +83,7 @@ def live(recorder: Recorder, batches: Sequence[int]) -> PieceIndex:
     segments, stored = recorder.segments, recorder.stored
     count = batches[0]
     index = assemble([ListedTrack("muxed", MediaPlaylist(segments[:count]))], stored)
-    known = [extents_of(run, scan) for (_, run), scan in zip(index.runs(), recorder.scans(index), strict=True)]
+    known = recorder.ends(index)
     index, scans = split_at_restarts(index, known, recorder.measure(index))
     growth = begun(index, scans, place_growing(index, scans, [recorder.begins]), [("a/index.m3u8", count)])
     head, pages = pack_head(index), {page.first: page for page in pack_pages(index)}
