@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -90,14 +90,19 @@ class PlannedPart:
 
     def with_texts(self, tracks: tuple[TextTrack, ...]) -> PlannedPart:
         """Return the part with these tracks."""
-        return replace(self, texts=self.removed.from_tracks(tracks))
+        return replace(self, texts=tuple(self._texts(tracks)))
 
     def with_captions(self, tracks: tuple[TextTrack, ...], style: CaptionStyle | None) -> PlannedPart:
         """Return the part with the cues of the first track in its range drawn into its picture."""
-        shown = (track.shown(self.start, self.kept_end) for track in self.removed.from_tracks(tracks[:1]))
+        shown = (track.shown(self.start, self.kept_end) for track in self._texts(tracks[:1]))
         track = next((each for each in shown if each.cues), None)
         burnt = track and replace(track, cues=drawn_cues(track.cues, style))
         return replace(self, burnt=burnt, caption_style=style)
+
+    def _texts(self, tracks: tuple[TextTrack, ...]) -> Iterator[TextTrack]:
+        """Yield the tracks on the timeline that is left."""
+        for track in self.removed.from_tracks(tracks):
+            yield track.begun_by(self.start, self.frame_seconds)
 
     @property
     def caption_changes(self) -> int:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 
-from clipengine.clips.texts.cues import TimedWord
+from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.clips.texts.word_times import without_words
 from clipengine.recordings.facts import ChapterFacts
 
 Span = tuple[Fraction, Fraction]
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the union of the spans, in order."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,11 @@ class Removed:
     """
 
     spans: tuple[Span, ...] = ()
+
+    @classmethod
+    def of_ranges(cls, ranges: Iterable[Span]) -> Removed:
+        """Return the union of the ranges, in any order."""
+        return cls(tuple(merged(ranges)))
 
     @classmethod
     def of_message(cls, text: str) -> Removed:
@@ -64,12 +81,25 @@ class Removed:
         start, end = self.spans[number - 1]
         return time - self._before[number - 1] - min(time - start, end - start)
 
+    def from_cues(self, cues: Iterable[Cue]) -> Iterator[Cue]:
+        """Yield the cues of which something is left, with their own times.
+
+        They lack the words whose middles are removed: of a filler that is left out, a part of a frame may be heard.
+        """
+        for cue in cues:
+            left = without_words(cue, self._has_word)
+            if left is not None and self._ms(left.start_ms) < self._ms(left.end_ms):
+                yield left
+
+    def _has_word(self, word: TimedWord) -> bool:
+        return self.has(Fraction(word.start_ms + word.end_ms, 2000))
+
     def from_tracks(self, tracks: Iterable[TextTrack]) -> tuple[TextTrack, ...]:
-        """Return the tracks on the shorter timeline, without the cues of which nothing is left."""
+        """Return the tracks on the shorter timeline, without the words and cues of which nothing is left."""
         return tuple(self._track(track) for track in tracks) if self.spans else tuple(tracks)
 
     def _track(self, track: TextTrack) -> TextTrack:
-        cues = (
+        cues = tuple(
             replace(
                 cue,
                 start_ms=self._ms(cue.start_ms),
@@ -78,9 +108,9 @@ class Removed:
                     TimedWord(self._ms(start), self._ms(end), text) for start, end, text in cue.timed_words
                 ),
             )
-            for cue in track.cues
+            for cue in self.from_cues(track.cues)
         )
-        return replace(track, cues=tuple(cue for cue in cues if cue.start_ms < cue.end_ms))
+        return replace(track, cues=cues)
 
     def _ms(self, time: int) -> int:
         return round(1000 * self.place(Fraction(time, 1000)))

@@ -291,11 +291,10 @@ def _language(request: ClipRequest, source: ClipSource) -> str | None:
     if len(source.languages) == 1:
         return source.languages[0]
     known = ", ".join(sorted(source.languages))
-    raise InvalidRequest(
-        f"subtitles.language is required for burn: the recording has transcripts in {known}"
-        if known
-        else "The recording has no transcript to burn in"
-    )
+    if known:
+        raise InvalidRequest(f"subtitles.language is required for burn: the recording has transcripts in {known}")
+    hint = "Upload a transcript, or let the engine make one: POST /v1/recordings/{recording_id}/transcripts."
+    raise InvalidRequest("the recording has no transcript to burn in", hint=hint)
 
 
 def _check_kept(request: ClipRequest, parts: Sequence[Part]) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clipengine.clips.edit import MAX_PARTS, PlannedPart
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.without import MAX_REMOVED, Without
-from clipengine.clips.removed import Removed, Span
+from clipengine.clips.removed import Removed, Span, merged
 from clipengine.clips.texts.fillers import has_fillers, is_filler
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import of_part, warning
@@ -148,14 +148,14 @@ def _removed(
     for text, span in _timed_words(track):
         is_left_out = "fillers" in without.kinds and track is not None and is_filler(text, track.language)
         (fillers if is_left_out else words).append(span)
-    words, fillers = _merged(words), _merged(fillers)
+    words, fillers = merged(words), merged(fillers)
     removed = [*_between(fillers, words)]
     if "silence" in without.kinds:
-        removed += _pauses([*_between(_merged([*silences, *fillers]), words)])
+        removed += _pauses([*_between(merged([*silences, *fillers]), words)])
     step = Fraction(0) if part.facts.video is None or profile.video == "none" else part.frame_seconds
     steady = step if part.facts.video is not None and not part.facts.video.variable_rate else Fraction(0)
     low, high = part.start + max(step, _MARGIN_SECONDS), min(part.end, part.facts.duration) - _MARGIN_SECONDS
-    for start, end in _merged(removed):
+    for start, end in merged(removed):
         start, end = max(start, low), min(end, high)
         if steady:  # whole frames, so that the rate goes on
             end = start + (end - start) // steady * steady
@@ -175,17 +175,6 @@ def _pauses(quiet: Iterable[Span]) -> Iterator[Span]:
     for start, end in quiet:
         if end - start > _PAUSE_SECONDS:
             yield start + _MARGIN_SECONDS, end - _MARGIN_SECONDS
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the union of the spans, in order."""
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], end)
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _between(spans: Sequence[Span], others: Sequence[Span]) -> Iterator[Span]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from clipengine.clips.clip import ErrorObject
 from clipengine.clips.texts.cues import Cue
+from clipengine.errors import NoMediaInRange
 
 Transcriber = Literal["local", "url"]
 TranscriptionState = Literal["processing", "complete", "failed"]
@@ -51,3 +52,11 @@ class Passage:
     end_sample: int
     language: str | None
     cues: tuple[Cue, ...]  # in the recording's time
+
+
+def no_track(track: int, count: int) -> NoMediaInRange:
+    """Return the error that a recording with so many audio tracks does not have this one."""
+    if count == 0:
+        return NoMediaInRange("the recording has no audio", hint="Only recordings with audio can be transcribed.")
+    tracks = "one audio track, number 0" if count == 1 else f"the audio tracks 0 to {count - 1}"
+    return NoMediaInRange(f"the recording has no audio track {track}", hint=f"It has {tracks}; choose one of them.")

@@ -10,13 +10,14 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.options.framing import clip_size
 from clipengine.clips.options.output import MEDIA
 from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import MAX_CHANNELS, kept_tracks
 from clipengine.clips.plan.segments import RefusedStretch
 from clipengine.clips.texts.subtitles import TEXT_CODECS
-from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, StreamFacts
+from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, StreamFacts, VideoFacts
 from clipengine.timecode import rfc3339
 
 WarningCode = Literal[
@@ -44,6 +45,7 @@ WarningCode = Literal[
     "picture_resized",
     "recording_cut_off",
     "recordings_apart",
+    "size_missed",
     "tags_dropped",
     "timestamps_joined",
     "timestamps_repeated",
@@ -171,9 +173,19 @@ def known_warnings(parts: Sequence[PlannedPart], number: int, profile: Profile) 
     if isinstance(chosen, int) and chosen >= tracks:
         text = f"the profile keeps audio track {chosen}, the recording has {tracks}: no audio is kept"
         yield warning("audio_track_missing", text)
+    if number == 0 and facts.video is not None and profile.video != "none":
+        yield from _size_warnings(facts.video, profile)
     yield from _late_warnings(parts[number], profile, is_first=number == 0)
     yield from _joining_warnings(facts, profile, first)
     yield from _downmixing_warnings(facts, profile, first)
+
+
+def _size_warnings(video: VideoFacts, profile: Profile) -> Iterator[str]:
+    """Yield the warning that the clip is smaller than its `size`, because the picture is not enlarged."""
+    size = profile.output.size
+    if size is not None and (found := clip_size(video, profile)) != (size.width, size.height):
+        text = f"the clip is {found.width}x{found.height}, not {size.width}x{size.height}: the picture is smaller"
+        yield warning("size_missed", f"{text}; with `enlarge` it is enlarged")
 
 
 def _late_warnings(part: PlannedPart, profile: Profile, *, is_first: bool) -> Iterator[str]:

@@ -231,6 +231,7 @@ class ClipBuilder:
                 canvas=Size(format.width, format.height),
                 sample_aspect_ratio=format.sample_aspect_ratio,
                 style=self._clip.caption_style,
+                frame_seconds=self._step,
             )
         return self._captions
 
@@ -247,6 +248,11 @@ class ClipBuilder:
         distance = self._frame_seconds
         return min(max(1 / distance, Fraction(1)), Fraction(240)) if distance > 0 else Fraction(25)
 
+    @property
+    def _step(self) -> Fraction:
+        """The usual distance of two frames of the clip."""
+        return self._frame_seconds if self._profile.fps is None else 1 / self._rate()
+
     def _write_frame(self, event: VideoFrameEvent, duration: Fraction) -> None:
         assert self._converter is not None
         spliced = self._writer.is_spliced
@@ -256,8 +262,7 @@ class ClipBuilder:
         self._begin_video(event.time)
         self._gaps.add(event.time)
         self.encoded_seconds += duration
-        step = self._frame_seconds if self._profile.fps is None else 1 / self._rate()
-        for time, shown in self._steps(event.time, duration, step):
+        for time, shown in self._steps(event.time, duration, self._step):
             # A stream with copied packets keeps the recording's display matrix: its frames are not rotated.
             if spliced:
                 self._converter.check_kept(event.frame)

@@ -121,6 +121,19 @@ def test_each_spoken_word_has_its_picture(http: httpx.Client, recording: Recordi
     assert _paint(http, recording, start_seconds=5.5).json()["captions"] == []
 
 
+def test_words_that_the_clip_leaves_out_are_not_shown(http: httpx.Client, recording: Recording) -> None:
+    removed = [{"start_seconds": 3.9, "end_seconds": 5.0}, {"start_seconds": 1.2, "end_seconds": 1.8, "part": 0}]
+    assert len(_paint(http, recording, style={"name": "box"}).json()["captions"]) == 2
+    (shown,) = _paint(http, recording, style={"name": "box"}, removed=removed).json()["captions"]
+    changed = [{**CUES[0], "text": "The is large", "words": [CUES[0]["words"][n] for n in (0, 2, 3)]}]  # type: ignore[index]
+    assert http.put(f"/v1/recordings/{recording.recording_id}/transcripts/en", json=changed).status_code == 200
+    (expected,) = _paint(http, recording, style={"name": "box"}).json()["captions"]
+    assert shown == expected
+    many = [{"start_seconds": n, "end_seconds": n + 0.5} for n in range(201)]
+    problem = refused(_paint(http, recording, removed=many), 400, "malformed_request")
+    assert "more than 200 members" in problem["detail"]
+
+
 @pytest.mark.exhaustive
 def test_pictures_are_made_once(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
     first = _paint(http, recording)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,10 +117,50 @@ def test_invalid_request_is_rejected(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+def test_missing_track_names_those_that_the_recording_has(http: httpx.Client, url: str) -> None:
+    assert http.post(url, json={"track": 5}).json()["hint"] == "It has one audio track, number 0; choose one of them."
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "language", "status"),
+    [
+        ("vocabulary.txt", 51_864, "de-AT", 422),
+        ("vocabulary.txt", 51_864, "en-GB", 202),
+        ("vocabulary.json", 51_865, "de", 202),
+        ("vocabulary.json", 51_865, "tlh", 422),
+        ("none", 1, "tlh", 202),  # it fails when it runs
+    ],
+)
+def test_language_that_the_model_does_not_know_is_refused(
+    http: httpx.Client,
+    url: str,
+    engine: RecordedEngine,
+    tmp_path: Path,
+    name: str,
+    tokens: int,
+    language: str,
+    status: int,
+) -> None:
+    words = ["<|en|>", "<|de|>", "<|transcribe|>", *(f"w{n}" for n in range(tokens - 3))]
+    (tmp_path / name).write_text(json.dumps(words) if name.endswith("json") else "\n".join(words) + "\n")
+    settings = TranscriptionSettings(model_folder=tmp_path)
+    engine.settings = engine.settings.model_copy(update={"transcription": settings})
+    answer = http.post(url, json={"language": language})
+    assert answer.status_code == status, answer.text
+    if status == 422:
+        (fault,) = answer.json()["errors"]
+        known = "en" if tokens == 51_864 else "de, en"
+        assert fault["pointer"] == "/language"
+        assert fault["detail"] == f"the model does not know the language {language[:3].strip('-')}; it knows {known}"
+
+
 def test_missing_transcriber_is_a_conflict(http: httpx.Client, url: str, engine: RecordedEngine) -> None:
     only_url = TranscriptionSettings(url="http://127.0.0.1:9/v1/audio/transcriptions")
     engine.settings = engine.settings.model_copy(update={"transcription": only_url})
-    assert http.post(url, json={"source": "local"}).json()["code"] == "transcription_off"
+    refused = http.post(url, json={"source": "local"}).json()
+    assert refused["code"] == "transcription_off"
+    assert refused["detail"].startswith("this engine has no model that transcribes ('local').")
+    assert refused["hint"] == "The operator sets transcription.model_folder; or choose 'url'."
     assert http.post(url, json={}).json()["source"] == "url"
     engine.settings = engine.settings.model_copy(update={"transcription": TranscriptionSettings()})
     answer = http.post(url, json={})

@@ -139,6 +139,33 @@ def test_invalid_transcript_is_rejected_with_its_place(
     assert http.get(url).json()["data"] == []
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ([[1, 1.5, "a"], [1.4, 2, "b"], [2, 2, "c"]], None),  # small overlaps, and a word without a length
+        ([[0.9, 1.5, "a"], [1.5, 3.1, "b"]], None),
+        ([[1, 1.5, "a"], [5, 6, "b"]], ("/0/words/1", "not within the times of its cue")),
+        ([[0.5, 1.5, "a"]], ("/0/words/0", "not within the times of its cue")),
+        ([[2, 2.5, "a"], [1, 1.5, "b"]], ("/0/words/1", "before the word in front of it")),
+        ([[2, 1.5, "a"]], ("/0/words/0", "ends (1.5) before it starts (2)")),
+    ],
+)
+def test_times_of_words_are_within_their_cue_and_in_order(
+    http: httpx.Client, url: str, words: list[Any], fault: tuple[str, str] | None
+) -> None:
+    cue = {"start_seconds": 1, "end_seconds": 3, "text": "a b c", "words": words}
+    answer = http.put(f"{url}/en", json=[cue])
+    assert answer.status_code == (422 if fault else 201), answer.text
+    if fault:
+        (found,) = answer.json()["errors"]
+        assert (found["pointer"], fault[1] in found["detail"]) == (fault[0], True)
+
+
+def test_empty_file_is_refused(http: httpx.Client, url: str) -> None:
+    answer = put(http, f"{url}/en", "", "text/vtt")
+    assert (answer.status_code, answer.json()["detail"].partition(".")[0]) == (422, "the file is empty")
+
+
 def test_transcript_that_was_replaced_meanwhile_is_kept(http: httpx.Client, url: str) -> None:
     def store(text: str, if_match: str | None = None) -> httpx.Response:
         headers = {} if if_match is None else {"If-Match": if_match}

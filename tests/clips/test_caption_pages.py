@@ -78,6 +78,16 @@ def test_word_is_marked_from_its_start_until_the_next_one_or_a_pause() -> None:
     assert {each.text for each in found} == {"Well, yes, perhaps"}
 
 
+def test_each_word_is_marked_for_a_frame_at_least() -> None:
+    words = [(0, 0, "Um,"), (0, 300, "it"), (300, 310, "was"), (310, 900, "the"), (1000, 1000, "end.")]
+    cue = Cue(0, 1000, "Um, it was the end.", None, tuple(TimedWord(*each) for each in words))
+    for shortest in (80, 150):
+        found = captions_of([cue], CaptionStyle(name="word"), lambda text: True, shortest_ms=shortest)
+        marked = [each for each in found if each.spoken]
+        assert [each.text[slice(*each.spoken)] for each in marked if each.spoken] == [word for _, _, word in words]
+        assert all(each.end_ms - each.start_ms >= shortest for each in marked)
+
+
 def test_marked_word_is_found_across_lines_and_pages() -> None:
     text = "one two three four five six seven eight nine ten"
     found = _captions(_spoken(text), style=_WORD, width=12)

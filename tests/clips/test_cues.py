@@ -60,7 +60,9 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("text", "kind", "said"),
         [
-            ("", "vtt", "the line WEBVTT"),
+            ("", "vtt", "the file is empty"),
+            ("\n \n", "srt", "the file is empty"),
+            ("hello", "vtt", "the line WEBVTT"),
             ("hello", "srt", "the number of its first cue"),
             ("WEBVTT\n\n00:01.000 --> 00:99.000\nx", "vtt", "line 3 has no valid times"),
             ("WEBVTT\n\n00:01,000 --> 00:02,000\nx", "vtt", "line 3 has no valid times"),

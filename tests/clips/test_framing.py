@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.framing import framing
 from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.warnings import known_warnings
+from clipengine.recordings.facts import SourceFacts, VideoFacts
 
 _HD = (1920, 1080)
 _PAL = (720, 576)
@@ -51,6 +55,7 @@ def _size(width: int, height: int, *, enlarge: bool = False) -> dict[str, Any]:
     [
         ({"size": _size(360, 640)}, _HD, 1, (656, 0, 608, 1080), (360, 640), (360, 640)),
         ({"size": _size(1080, 1920)}, _HD, 1, (656, 0, 608, 1080), (608, 1080), (608, 1080)),
+        ({"size": _size(1080, 1920)}, (1280, 720), 1, (438, 0, 404, 720), (404, 720), (404, 720)),
         ({"size": _size(1080, 1920, enlarge=True)}, _HD, 1, (656, 0, 608, 1080), (1080, 1920), (1080, 1920)),
         (
             {"size": _size(1080, 1920, enlarge=True), "focus": {"x": 1, "y": 0}, "aspect": "9:16"},
@@ -73,6 +78,30 @@ def _size(width: int, height: int, *, enlarge: bool = False) -> dict[str, Any]:
 def test_exact_size(options: dict[str, Any], size: Any, ratio: Any, region: Any, inner: Any, canvas: Any) -> None:
     found = framing(Output.model_validate(options), *size, Fraction(ratio), max_height=None)
     assert (found.region, found.inner, found.canvas, found.sample_aspect_ratio) == (region, inner, canvas, 1)
+
+
+def test_plan_says_that_a_size_is_missed() -> None:
+    video = VideoFacts(
+        index=0,
+        codec="h264",
+        width=1280,
+        height=720,
+        frame_seconds=Fraction(1, 25),
+        tick=Fraction(1, 12_800),
+        sample_aspect_ratio=Fraction(1),
+        variable_rate=False,
+        rotation=0,
+    )
+    facts = SourceFacts(container="mp4", duration=Fraction(10), origin=Fraction(0), video=video, audio=())
+    part = PlannedPart(facts, Fraction(0), Fraction(5))
+
+    def warnings(**options: Any) -> list[str]:
+        profile = Profile().rendered(None, Output.model_validate(options))
+        return [*known_warnings([part], 0, profile)]
+
+    missed = "size_missed: the clip is 404x720, not 1080x1920: the picture is smaller; with `enlarge` it is enlarged"
+    assert warnings(size=_size(1080, 1920)) == [missed]
+    assert warnings(size=_size(1080, 1920, enlarge=True)) == warnings(size=_size(360, 640)) == warnings() == []
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "blur"])

@@ -10,6 +10,7 @@ from fractions import Fraction
 import pytest
 
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
@@ -208,6 +209,58 @@ def test_texts_and_chapters_move_with_their_part() -> None:
     part = replace(part, facts=part.facts.model_copy(update={"chapter_list": tuple(chapters)}))
     assert [(each.start, each.end, each.title) for each in part.chapters] == [(0, 4, "0"), (4, 15, "8")]
     assert part.kept_end == 95
+
+
+def _cue(text: str, *words: tuple[int, int, str], end: int | None = None) -> Cue:
+    return Cue(words[0][0], end or words[-1][1], text, "Ana", tuple(TimedWord(*each) for each in words))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "left"),
+    [
+        ("Um, was the epoch", [(2000, 2400, "Um,"), (3000, 3300, "was"), (3300, 4000, "the epoch")], "was the epoch"),
+        ("Um, was", [(2000, 2400, "Um"), (3000, 3300, "was")], "was"),
+        (
+            "it was, um, so\nuh, large",
+            [(1000, 1300, "it"), (2100, 2400, "um,"), (2500, 2900, "uh,")],
+            "it was, so\nlarge",
+        ),
+        ("I think, um.", [(1000, 1900, "think,"), (2000, 2400, "um.")], "I think."),
+        ("I agree. Um. Then", [(1000, 1900, "agree."), (2000, 2400, "Um."), (3000, 3300, "Then")], "I agree. Then"),
+        ("um “was” it", [(2000, 2400, "um"), (3000, 3300, "was")], "“was” it"),
+        ("えー今日は", [(2000, 2400, "えー"), (3000, 3300, "今日は")], "今日は"),
+        ("other text", [(2000, 2400, "um"), (3000, 3300, "was")], "other text"),
+        ("Um!", [(2000, 2900, "Um!")], None),
+        ("Um, Mm", [(2000, 2000, "Um,"), (2500, 2900, "Mm")], None),
+        ("Um, was", [(1000, 2400, "Um,"), (3000, 3300, "was")], "Um, was"),  # most of it is heard
+    ],
+)
+def test_removed_words_are_not_in_the_texts_of_a_clip(text: str, words: list[tuple[int, int, str]], left: str) -> None:
+    part = replace(_part(), removed=Removed(tuple(_spans((2, 3)))))
+    track = TextTrack("en", "eng", (_cue(text, *words, end=8000),))
+    texts = [cue.text for each in part.with_texts((track,)).texts for cue in each.cues]
+    burnt = part.with_captions((track,), None).burnt
+    drawn = part.with_captions((track,), CaptionStyle(name="word")).burnt
+    assert texts == ([] if left is None else [left])
+    assert [cue.text for cue in (burnt.cues if burnt else ())] == texts
+    if left is not None:
+        assert drawn is not None
+        assert all(word.start_ms < word.end_ms for word in drawn.cues[0].timed_words)
+
+
+def test_caption_that_begins_within_a_frame_of_the_start_begins_with_the_part() -> None:
+    cues = (Cue(16_000, 17_250, "before"), Cue(17_260, 19_000, "first"), Cue(19_000, 20_000, "next"))
+    part = replace(_part(), start=F("17.24"))
+    for track in (
+        part.with_texts((TextTrack("en", "eng", cues),)).texts[0],
+        part.with_captions((TextTrack("en", "eng", cues),), None).burnt,
+    ):
+        assert track is not None
+        assert [(cue.start_ms, cue.text) for cue in track.cues] == [(17_220, "first"), (19_000, "next")]
+    later = replace(part, start=F("17.2"))
+    assert later.with_texts((TextTrack("en", "eng", cues),)).texts[0].cues == cues
+    sound = replace(_part(video=None), start=F("17.24"))
+    assert sound.with_texts((TextTrack("en", "eng", cues),)).texts[0].cues == cues
 
 
 def test_report_of_silences_is_validated() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -144,6 +146,126 @@ def test_segment_may_end_after_the_audio() -> None:
 
 def test_nothing_is_said() -> None:
     assert spoken({"language": "en", "text": "", "segments": []}) == Spoken("en", ())
+
+
+def test_word_without_a_length_gets_time_of_its_neighbours() -> None:
+    times = [(5.18, 5.18, "Um,"), (5.18, 5.5, "it"), (5.5, 5.5, "was"), (6.5, 6.9, "the"), (10, 10, "best.")]
+    words = [{"start": start, "end": end, "word": f" {word}"} for start, end, word in times]
+    text = " ".join(word for _, _, word in times)
+    (cue,) = spoken({"segments": [{"start": 5.18, "end": 10, "text": text, "words": words}]}, seconds=10).cues
+    assert [tuple(word) for word in cue.timed_words] == [
+        (5180, 5260, "Um,"),
+        (5260, 5500, "it"),
+        (5500, 5800, "was"),
+        (6500, 6900, "the"),
+        (9920, 10_000, "best."),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_words_last_and_do_not_overlap(seed: int) -> None:
+    random = Random(seed)
+    words = []
+    for number in range(40):
+        start = random.choice([3.0, 3.0, random.uniform(0, 20)])
+        words.append({"start": start, "end": start + random.choice([0, 0, 0.01, 0.4, 5]), "word": f" word{number}"})
+    words.sort(key=lambda word: word["start"])
+    text = "".join(word["word"] for word in words)
+    found = spoken({"segments": [{"start": 0, "end": 26, "text": text, "words": words}]}, seconds=20)
+    timed = [word for cue in found.cues for word in cue.timed_words]
+    assert [word.text for word in timed] == text.split()
+    assert all(word.end_ms - word.start_ms >= 80 for word in timed)
+    assert all(before.end_ms <= after.start_ms for before, after in pairwise(timed))
+    assert timed[-1].end_ms <= 20_000
+    assert all(
+        cue.start_ms <= word.start_ms < word.end_ms <= cue.end_ms for cue in found.cues for word in cue.timed_words
+    )
+
+
+def test_more_words_than_milliseconds_have_no_times() -> None:
+    words = [{"start": 1, "end": 1, "word": " a"}] * 1500
+    found = spoken({"segments": [{"start": 0, "end": 1, "text": " a" * 1500, "words": words}]}, seconds=1)
+    assert not any(cue.timed_words for cue in found.cues)
+    assert " ".join(cue.text for cue in found.cues).split() == ["a"] * 1500
+
+
+def _segments(*texts: str, step: float = 0.3) -> list[dict[str, Any]]:
+    """Return segments whose words follow each other."""
+    found, at = [], 0.0
+    for text in texts:
+        words = [{"start": at + n * step, "end": at + (n + 1) * step, "word": w} for n, w in enumerate(text.split())]
+        found.append({"start": at, "end": at + len(words) * step, "text": text, "words": words})
+        at += len(words) * step
+    return found
+
+
+SENTENCE = (
+    "In short, the period was so far like the present period, that some of its noisiest authorities",
+    "insisted on its being received, for good or for evil, in the superlative degree of comparison",
+    "only.",
+)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [SENTENCE, (" ".join(SENTENCE),), ("It was the winter of despair.", *SENTENCE), (*SENTENCE, "Yes, he said.")],
+)
+def test_sentence_over_several_segments_becomes_cues_of_similar_length(texts: tuple[str, ...]) -> None:
+    found = spoken({"segments": _segments(*texts)})
+    assert " ".join(cue.text for cue in found.cues) == " ".join(texts)
+    own = [cue for cue in found.cues if cue.text in " ".join(SENTENCE)]
+    assert [len(cue.text) for cue in own] == [56, 69, 67]
+    assert all(cue.end_ms - cue.start_ms >= 1000 for cue in own)
+    assert [word.text for cue in found.cues for word in cue.timed_words] == " ".join(texts).split()
+
+
+def test_segment_of_one_word_is_joined_to_its_sentence_without_times_of_words_too() -> None:
+    segments = [(0, 4, "It was the season of"), (4, 4.5, "light."), (5, 9, "Good morning"), (9, 12, "to all of you")]
+    found = spoken({"segments": [{"start": start, "end": end, "text": text} for start, end, text in segments]})
+    assert shown(found) == [
+        (0, 4500, "It was the season of light.", []),
+        (5000, 9000, "Good morning", []),
+        (9000, 12_000, "to all of you", []),
+    ]
+
+
+def test_segments_of_other_speakers_or_after_a_pause_are_not_joined() -> None:
+    apart = [(0, 2, "so this is", "A"), (2, 4, "what we do", "B"), (7, 9, "every day", "B")]
+    segments = [
+        {"start": start, "end": end, "text": text, "speaker": speaker, "words": _timed(text, start, end)}
+        for start, end, text, speaker in apart
+    ]
+    assert [cue.text for cue in spoken({"segments": segments}).cues] == [text for _, _, text, _ in apart]
+
+
+def _timed(text: str, start: float, end: float) -> list[dict[str, Any]]:
+    words = text.split()
+    step = (end - start) / len(words)
+    return [{"start": start + n * step, "end": start + (n + 1) * step, "word": w} for n, w in enumerate(words)]
+
+
+def test_two_speakers_at_the_same_time_keep_their_times() -> None:
+    segments = [
+        {"start": 0, "end": 4, "text": "one two", "speaker": "A", "words": _timed("one two", 0, 4)},
+        {"start": 1, "end": 3, "text": "three four", "speaker": "B", "words": _timed("three four", 1, 3)},
+    ]
+    found = spoken({"segments": segments})
+    assert [(cue.start_ms, cue.end_ms, cue.text) for cue in found.cues] == [
+        (0, 4000, "one two"),
+        (1000, 3000, "three four"),
+    ]
+
+
+def test_script_without_spaces_is_joined_without_spaces() -> None:
+    segments = [(0, 2, "你好"), (2, 2.5, "世界。")]
+    found = spoken({"segments": [{"start": start, "end": end, "text": text} for start, end, text in segments]})
+    assert [cue.text for cue in found.cues] == ["你好世界。"]
+
+
+def test_text_without_times_is_refused_for_a_long_passage() -> None:
+    with pytest.raises(ValueError, match="no times; the server must support verbose_json"):
+        spoken({"text": "hello"}, seconds=30)
+    assert spoken({"text": ""}, seconds=30).cues == ()
 
 
 @pytest.mark.parametrize(

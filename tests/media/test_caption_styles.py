@@ -90,8 +90,8 @@ _WORDS = (
     TimedWord(2001, 2040, "LAST"),
 )
 _SPOKEN = Cue(400, 2480, "FIRST SECOND THIRD LAST", "Ana", _WORDS)
-# The words stay marked over short pauses.
-_MARKS = {"FIRST": (520, 841), "SECOND": (841, 1200), "THIRD": (1200, 1400), "LAST": (2001, 2040)}
+# The words stay marked over short pauses. The last one is shorter than a frame.
+_MARKS = {"FIRST": (520, 841), "SECOND": (841, 1200), "THIRD": (1200, 1400), "LAST": (2001, 2081)}
 
 
 @pytest.mark.parametrize("options", [{}, {"speed": 2.0}, {"fps": 60.0}, {"aspect": "1:1"}])

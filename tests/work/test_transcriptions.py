@@ -262,6 +262,38 @@ def test_refused_request_fails_the_transcription(bench: Bench, status: int) -> N
     assert len(bench.server.heard) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "answer", "said", "hint"),
+    [
+        (401, '{"error": {"message": "Incorrect key: sesame\\n."}}', ": Incorrect key: … .", "API_KEY"),
+        (404, '{"detail": "Not Found"}', ": Not Found", "path of transcription.url"),
+        (400, f"no {'x' * 5000}", f": no {'x' * 197}…", "transcription.*"),
+        (404, "<html>not here</html>", "", "path of transcription.url"),
+        (400, "\x1b[31m\xff", ": [31m\xff", "transcription.*"),
+    ],
+)
+def test_error_has_the_text_of_the_server_and_what_to_do(
+    bench: Bench, status: int, answer: str, said: str, hint: str
+) -> None:
+    keyed = Bench(bench.ledger, bench.folder, bench.pool, bench.server, {"api_key": "sesame"})
+    bench.server.statuses, bench.server.answer = [status], lambda heard: answer.encode()
+    made = keyed.add(keyed.record("talk.wav", 3))
+    keyed.run()
+    error = bench.state(made).error
+    assert error is not None
+    assert error["message"] == f"the transcription server responded with status {status}{said}"
+    assert hint in error["hint"]
+
+
+def test_answer_without_times_fails_a_long_passage(bench: Bench) -> None:
+    bench.server.answer = lambda heard: b'{"text": "hello"}'
+    made = bench.add(bench.record("talk.wav", 30))
+    bench.run()
+    error = bench.state(made).error
+    assert error is not None
+    assert (error["code"], "must support verbose_json" in error["message"]) == ("transcriber_failed", True)
+
+
 def test_slow_server_is_given_up_within_its_deadline(bench: Bench) -> None:
     slow = Bench(bench.ledger, bench.folder, bench.pool, bench.server, {"timeout_seconds": 1})
     slow.server.waits = True
@@ -351,7 +383,7 @@ def test_missing_track_fails_the_transcription(bench: Bench) -> None:
     assert bench.code(made) == "no_media_in_range"
     error = bench.state(made).error
     assert error is not None
-    assert error["hint"] == "It has one audio track: 0; set track to one of them."
+    assert error["hint"] == "It has one audio track, number 0; choose one of them."
 
 
 def test_transcription_waits_for_a_machine_that_is_busy(bench: Bench) -> None:

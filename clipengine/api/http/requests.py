@@ -439,6 +439,11 @@ class PaintCaptions(Body):
     )
     style: CaptionStyle | None = Field(default=None, description="As in the `subtitles` of a request for a clip.")
     output: Output = Field(default=Output(), description="Options that decide the size of the clip.")
+    removed: list[KeptRange] = Field(
+        default=[],
+        max_length=MAX_MEMBERS,
+        description="Ranges that the clip leaves out, as in `removed` of a plan: their words are not shown.",
+    )
 
 
 LeftOut = Annotated[list[Removable], Field(max_length=2, json_schema_extra=_UNIQUE), AfterValidator(_distinct)]

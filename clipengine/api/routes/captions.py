@@ -14,6 +14,7 @@ from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.clip import Recording
 from clipengine.clips.options.framing import upright_framing
 from clipengine.clips.plan.read_jobs import CAPTIONS
+from clipengine.clips.removed import Removed
 from clipengine.clips.resolve import ClipSource
 from clipengine.clips.texts.captions import drawn_cues
 from clipengine.clips.texts.subtitles import TextTrack, pack
@@ -26,13 +27,15 @@ from clipengine.work.previews.previews import Preview
 
 
 def _found(call: Call[NoQuery, PaintCaptions]) -> tuple[Recording, TextTrack]:
-    """Return the recording, and the cues of the range with the texts and times that the style shows."""
+    """Return the recording, and the cues of the range with the texts and times that a clip in the style shows."""
     recording = recording_of_path(call)
     body, transcripts = call.body, call.ledger.transcripts
     transcript = transcripts.get(recording.recording_id, body.language)
     start_ms, end_ms = (round(1000 * each) for each in (body.start_seconds, body.end_seconds))
     cues = transcripts.cues(transcript, start_ms=start_ms, end_ms=end_ms)
-    return recording, TextTrack(body.language, alpha3_of(body.language), drawn_cues(cues, body.style))
+    heard = Removed.of_ranges((exact(each.start_seconds), exact(each.end_seconds)) for each in body.removed)
+    drawn = drawn_cues(heard.from_cues(cues), body.style)
+    return recording, TextTrack(body.language, alpha3_of(body.language), drawn)
 
 
 async def paint_captions(call: Call[NoQuery, PaintCaptions]) -> Response:

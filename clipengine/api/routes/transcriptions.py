@@ -10,9 +10,10 @@ from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests import ListTranscriptions, NoBody, NoQuery, Transcribe, WaitQuery
 from clipengine.clips.texts.transcript_file import parse_language
-from clipengine.clips.transcription import Transcriber
+from clipengine.clips.transcription import Transcriber, no_track
 from clipengine.errors import (
     DiskLow,
+    InvalidRequest,
     InvalidTranscript,
     NoMediaInRange,
     QueueFull,
@@ -26,6 +27,11 @@ from clipengine.errors import (
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.objects.transcript import TranscriptionObject
+from clipengine.work.transcribers.local import unknown_language
+from clipengine.work.transcribers.transcriber import whisper_language
+
+_NOUNS: dict[Transcriber, str] = {"local": "model", "url": "server"}
+_SETTINGS: dict[Transcriber, str] = {"local": "transcription.model_folder", "url": "transcription.url"}
 
 
 def transcribe(call: Call[NoQuery, Transcribe]) -> Response:
@@ -35,11 +41,14 @@ def transcribe(call: Call[NoQuery, Transcribe]) -> Response:
         if recording.facts is None:
             raise RecordingNotComplete.of(recording.recording_id, recording.state)
         if call.body.track >= len(recording.facts.audio):
-            raise NoMediaInRange(f"the recording has no audio track {call.body.track}")
+            raise no_track(call.body.track, len(recording.facts.audio))
         with located(pointer="/language"):
             language = None if call.body.language is None else parse_language(call.body.language)
+        source = _source(call)
+        with located(pointer="/language"):
+            _check_language(call, source, language)
         made = call.ledger.transcriptions.add(
-            recording.recording_id, source=_source(call), language=language, track=call.body.track
+            recording.recording_id, source=source, language=language, track=call.body.track
         )
         location = {"Location": f"/v1/transcriptions/{made.transcript_id}"}
         return StoredAnswer(202, TranscriptionObject.of(made).to_object(), location)
@@ -51,10 +60,21 @@ def _source(call: Call[NoQuery, Transcribe]) -> Transcriber:
     """Return the requested transcriber, or the default one. Raises TranscriptionOff if it is not configured."""
     sources = call.engine.settings.transcription.sources
     wanted = call.body.source or next(iter(sources), None)
-    if wanted is None or wanted not in sources:
-        named = "none" if wanted is None else f"not {wanted!r}"
-        raise TranscriptionOff(f"the settings name {named} as transcriber")
+    if wanted is None:
+        raise TranscriptionOff("this engine has neither a model nor a server that transcribes")
+    if wanted not in sources:
+        hint = f"The operator sets {_SETTINGS[wanted]}" + (f"; or choose {sources[0]!r}." if sources else ".")
+        raise TranscriptionOff(f"this engine has no {_NOUNS[wanted]} that transcribes ({wanted!r})", hint=hint)
     return wanted
+
+
+def _check_language(call: Call[NoQuery, Transcribe], source: Transcriber, language: str | None) -> None:
+    """Raise InvalidRequest if the model on this machine is known not to have the language."""
+    folder, wanted = call.engine.settings.transcription.model_folder, whisper_language(language)
+    if source == "local" and folder is not None and wanted is not None:
+        fault = unknown_language(folder, wanted)
+        if fault is not None:
+            raise InvalidRequest(fault, hint="Choose one of them, or leave `language` out.")
 
 
 def get_transcription(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
@@ -91,6 +111,7 @@ OPERATIONS = [
             TranscriptionOff,
             TranscriptExists,
             NoMediaInRange,
+            InvalidRequest,
             InvalidTranscript,
             QueueFull,
             DiskLow,

@@ -16,8 +16,8 @@ from clipengine.cli.local.probe import LocalProbe, probe_local
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.clips.texts.cues import WRITTEN_TYPES, Cue, WrittenFormat, format_cues, moved
 from clipengine.clips.texts.transcript_file import parse_language
-from clipengine.clips.transcription import SAMPLE_RATE
-from clipengine.errors import NoMediaInRange, TranscriptionOff
+from clipengine.clips.transcription import SAMPLE_RATE, no_track
+from clipengine.errors import TranscriptionOff
 from clipengine.settings import Settings
 from clipengine.work.children.jobs import Job, probe_job
 from clipengine.work.children.pool import ChildPool
@@ -80,7 +80,7 @@ def _cues(settings: Settings, source: str, language: str | None, track: int) -> 
     """Return the cues of the whole recording. Raises the errors of a transcription."""
     names = settings.transcription.sources
     if not names:
-        hint = "Give --model-folder, or set transcription.url in the settings."
+        hint = "Give --model-folder, or set transcription.model_folder or transcription.url in the settings."
         raise TranscriptionOff("no transcriber is configured", hint=hint)
     with ExitStack() as stack:
         store, opened = stack.enter_context(open_source(settings, source))
@@ -107,7 +107,7 @@ def _passages(
 ) -> Iterator[tuple[int, array.array[int]]]:
     """Yield the passages with the numbers of their first samples."""
     if track >= len(probed.facts.audio):
-        raise NoMediaInRange(f"the recording has no audio track {track}")
+        raise no_track(track, len(probed.facts.audio))
     start, read = 0, partial(_decode, pool, probed)
     while start < total_samples(probed.facts):
         samples = read_passage(read, settings.encoding, probed.facts, probed.seek_index, start=start, track=track)

@@ -174,9 +174,14 @@ def _narrowed(region: Box, aspect: Fraction, point: tuple[Fraction, Fraction]) -
 
 
 def _sized(size: ExactSize, shown_width: Fraction, shown_height: Fraction, fills: bool) -> Size:
-    """Return the size, made smaller if a picture of this size would be enlarged in it but must not."""
+    """Return the size, made smaller if a picture of this size would be enlarged in it but must not.
+
+    A picture that `fills` it then has its own pixels: they have the shape, as far as even numbers can.
+    """
     scales = size.width / shown_width, size.height / shown_height
     scale = max(scales) if fills else min(scales)
+    if fills and scale > 1 and not size.enlarge:
+        return _limited(shown_width, shown_height, None)
     shrink = Fraction(1) if size.enlarge else max(Fraction(1), scale)
     return Size(max(2, _even(size.width / shrink)), max(2, _even(size.height / shrink)))
 

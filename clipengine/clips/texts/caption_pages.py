@@ -12,12 +12,10 @@ from typing import NamedTuple
 from clipengine.clips.options.caption_style import MAX_LINES, CaptionStyle
 from clipengine.clips.texts.caption_layout import breakable_parts
 from clipengine.clips.texts.captions import Caption
-from clipengine.clips.texts.cues import Cue, plain_payload
+from clipengine.clips.texts.cues import WORD_TOLERANCE_MS, Cue, plain_payload
+from clipengine.clips.texts.phrases import PAUSE_MS, phrase_rank
+from clipengine.clips.texts.word_times import SHORTEST_WORD_MS, lasting, places
 
-_SENTENCE = frozenset(".?!…。！？؟।")
-_CLAUSE = frozenset(",;:–—、，；：،؛")
-_QUOTES = "\"'”’»)]}）」』"
-_PAUSE_MS = 300  # between two words: a phrase ends there, and the mark of a word stays no longer than that
 _SHORT = 0.4  # part of the longest page, below which a page is short; also the cost of that
 _UNRANKED = (1.3, 0.2, 0.0)  # cost of the end of a page by its rank, as a part of a page
 _RANKED = 0.3  # credit for the end of a clause, as a part of the length of a line
@@ -35,18 +33,24 @@ class _Word(NamedTuple):
 
 
 def captions_of(
-    cues: Sequence[Cue], style: CaptionStyle | None, fits: Fits, *, lines: int = MAX_LINES
+    cues: Sequence[Cue],
+    style: CaptionStyle | None,
+    fits: Fits,
+    *,
+    lines: int = MAX_LINES,
+    shortest_ms: int = SHORTEST_WORD_MS,
 ) -> list[Caption]:
     """Return the captions of cues, which are in order of time. `fits` says which texts have room in a line.
 
     Without a style, each cue is one caption, and its lines are broken by the painter. With one, each has at most so
-    many `lines`, or one if others are shown meanwhile.
+    many `lines`, or one if others are shown meanwhile. Each word is marked for at least `shortest_ms` if its cue is
+    long enough.
     """
     if style is None:
         return [Caption(cue.start_ms, cue.end_ms, plain_payload(cue), number) for number, cue in enumerate(cues)]
     found: list[Caption] = []
     for number, (cue, together) in enumerate(zip(cues, _overlaps(cues), strict=True)):
-        found += _captions(cue, number, fits, 1 if together else lines)
+        found += _captions(cue, number, fits, 1 if together else lines, shortest_ms)
     return found
 
 
@@ -60,9 +64,9 @@ def _overlaps(cues: Sequence[Cue]) -> list[bool]:
     ]
 
 
-def _captions(cue: Cue, number: int, fits: Fits, lines: int) -> Iterator[Caption]:
+def _captions(cue: Cue, number: int, fits: Fits, lines: int, shortest_ms: int) -> Iterator[Caption]:
     text = plain_payload(cue)
-    words = _words_in(text, cue)
+    words = _words_in(text, cue, shortest_ms)
     pages = _pages(text, words, fits, lines)
     if not pages:
         return
@@ -75,23 +79,22 @@ def _captions(cue: Cue, number: int, fits: Fits, lines: int) -> Iterator[Caption
             yield Caption(start_ms, end_ms, shown, number, marked)
 
 
-def _words_in(text: str, cue: Cue) -> list[_Word]:
-    """Return the timed words of a cue that are in its text, in order. Others are left out."""
-    found: list[_Word] = []
-    at = 0
-    for start_ms, end_ms, word in cue.timed_words:
-        wanted = word.strip()
-        place = text.find(wanted, at) if wanted else -1
-        if place >= 0 and cue.start_ms <= start_ms < cue.end_ms:
-            at = place + len(wanted)
-            found.append(_Word(place, at, start_ms, min(end_ms, cue.end_ms)))
-    return found
+def _words_in(text: str, cue: Cue, shortest_ms: int) -> list[_Word]:
+    """Return the timed words of a cue that are in its text, in order, each long enough to be marked."""
+    low, high = cue.start_ms - WORD_TOLERANCE_MS, cue.end_ms + WORD_TOLERANCE_MS
+    found = [each for each in places(text, cue.timed_words) if low <= each[1].start_ms < high]
+    times = [(word.start_ms, min(word.end_ms, cue.end_ms)) for _, word in found]
+    lasting_times = lasting(times, cue.start_ms, cue.end_ms, shortest=shortest_ms) or []
+    return [
+        _Word(place, place + len(word.text.strip()), *each)
+        for (place, word), each in zip(found, lasting_times, strict=False)
+    ]
 
 
 def _pages(text: str, words: Sequence[_Word], fits: Fits, lines: int) -> list[tuple[int, int]]:
     """Return the ranges of characters of the pages: as few as possible, which end with phrases."""
     ends = [0, *accumulate(map(len, breakable_parts(text, fits)))]
-    pauses = {each.end for each, after in pairwise(words) if after.start_ms - each.end_ms >= _PAUSE_MS}
+    pauses = {each.end for each, after in pairwise(words) if after.start_ms - each.end_ms >= PAUSE_MS}
     # For each end that pages can have: the least cost up to it, and the end before it.
     ways: dict[int, tuple[float, int]] = {0: (0.0, 0)}
     for first in range(len(ends) - 1):
@@ -140,12 +143,7 @@ def _longest_page(text: str, ends: Sequence[int], first: int, fits: Fits, lines:
 
 
 def _rank(said: str, start: int = 0, pauses: Set[int] = frozenset()) -> int:
-    """Return how well a page or a line ends after this text: 2 after a sentence, 1 after a clause or before a pause."""
-    said = said.rstrip()
-    last = said.rstrip(_QUOTES)[-1:]
-    if last in _SENTENCE:
-        return 2
-    return int(last in _CLAUSE or start + len(said) in pauses)
+    return phrase_rank(said, pause=start + len(said.rstrip()) in pauses)
 
 
 def _plain(text: str) -> str:
@@ -210,7 +208,7 @@ def _marks(
     at = start_ms
     for word, following in zip(words, [*words[1:], after] if words else [], strict=True):
         begin, end = max(at, word.start_ms), min(end_ms, word.end_ms)
-        if following is not None and following.start_ms - word.end_ms < _PAUSE_MS:
+        if following is not None and following.start_ms - word.end_ms < PAUSE_MS:
             end = min(end_ms, following.start_ms)
         if end <= begin:
             continue

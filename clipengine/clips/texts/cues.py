@@ -27,6 +27,7 @@ MAX_CUE_CHARACTERS = 2000
 MAX_SPEAKER_CHARACTERS = 200
 MAX_CUE_SECONDS = 10_000_000
 MAX_TIMED_WORDS = 1000  # of one cue
+WORD_TOLERANCE_MS = 100  # by which a word may be outside its cue, as rounded times are
 _MAX_LISTED = 20  # faults in one error
 _VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -107,10 +108,25 @@ def _faults(index: int, cue: Cue) -> Iterator[dict[str, str]]:
         yield fault("end_seconds", said)
     if len(cue.text) > MAX_CUE_CHARACTERS:
         yield fault("text", f"text has {len(cue.text)} characters, at most {MAX_CUE_CHARACTERS} are allowed")
-    if any(not 0 <= start <= end <= MAX_CUE_SECONDS * 1000 for start, end, _ in cue.timed_words):
-        yield fault("words", f"each of words must begin before it ends, from 0 to {MAX_CUE_SECONDS}")
+    if wrong := _fault_of_words(cue):
+        number, detail = wrong
+        yield fault(f"words/{number}", detail)
     if len(cue.speaker or "") > MAX_SPEAKER_CHARACTERS:
         yield fault("speaker", f"speaker must have at most {MAX_SPEAKER_CHARACTERS} characters")
+
+
+def _fault_of_words(cue: Cue) -> tuple[int, str] | None:
+    """Return the number of the first word with wrong times and what is wrong, or None. Words may overlap."""
+    before = 0
+    for number, (start, end, _) in enumerate(cue.timed_words):
+        if end < start:
+            return number, f"the word ends ({end / 1000:g}) before it starts ({start / 1000:g})"
+        if start < cue.start_ms - WORD_TOLERANCE_MS or end > cue.end_ms + WORD_TOLERANCE_MS:
+            return number, f"the word ({start / 1000:g} to {end / 1000:g}) is not within the times of its cue"
+        if start < before:
+            return number, f"the word starts ({start / 1000:g}) before the word in front of it ({before / 1000:g})"
+        before = start
+    return None
 
 
 def cut_cues(cues: Iterable[Cue], start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)) -> list[Cue]:

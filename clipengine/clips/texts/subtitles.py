@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -26,6 +27,7 @@ MAX_TEXT_TRACKS = 16  # of one clip
 MAX_TEXT_BYTES = 2 << 20  # of the cues of one clip
 _MAX_TOGETHER = 6  # cues in one sample of MP4: the length of its text has 16 bits
 _MAX_TRACK_BYTES = 8 << 20
+_LONGEST_FRAME = Fraction(1, 10)  # s; a longer one is repeated when captions change
 
 Sample = tuple[int, int, bytes]  # start and end in ms, and the packet
 
@@ -54,6 +56,24 @@ class TextTrack:
         """Return the cues of `[start, end)`, with their own times."""
         first, last = start * 1000, end * 1000
         return replace(self, cues=tuple(cue for cue in self.cues if cue.end_ms > first and cue.start_ms < last))
+
+    def begun_by(self, start: Fraction, frame: Fraction) -> TextTrack:
+        """Return the track for a part that begins at `start`: cues that begin within a frame after it begin with it.
+
+        The first frame may be shown half a frame earlier. A cue that ends before such a one would be seen for a frame
+        at most, and is left out.
+        """
+        frame = min(frame, _LONGEST_FRAME)
+        first, last = math.floor((start - frame / 2) * 1000), (start + frame) * 1000
+        begun = [cue.start_ms for cue in self.cues if first < cue.start_ms <= last]
+        if not frame or not begun:
+            return self
+        cues = (
+            replace(cue, start_ms=max(0, first)) if first < cue.start_ms <= last else cue
+            for cue in self.cues
+            if cue.start_ms > first or not first < cue.end_ms <= max(begun)
+        )
+        return replace(self, cues=tuple(cues))
 
     def near(self, start: Fraction, end: Fraction) -> TextTrack:
         """Return the cues within a second of `[start, end)`."""

@@ -69,6 +69,8 @@ def parse_transcript(body: bytes, kind: TextFormat) -> list[Cue]:
     if len(body) > MAX_TRANSCRIPT_BYTES:
         raise InvalidTranscript(f"the transcript has more than {MAX_TRANSCRIPT_BYTES} bytes")
     text = _decode(body).strip("\ufeff\r\n")
+    if not text.strip():
+        raise InvalidTranscript("the file is empty", hint="Send a file with at least one cue.")
     expected = _count_cues(text, kind)
     try:
         found = webvtt.from_string(text) if kind == "vtt" else webvtt.from_buffer(io.StringIO(text), format="srt")

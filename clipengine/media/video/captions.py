@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -14,6 +15,7 @@ from clipengine.clips.options.framing import Box, Size
 from clipengine.clips.texts.captions import MAX_TOGETHER, Caption, CaptionTimes
 from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.clips.texts.word_times import SHORTEST_WORD_MS
 from clipengine.clips.warnings import subtitles_cut
 
 if TYPE_CHECKING:  # it imports Pillow, which only the program for such clips has loaded
@@ -33,7 +35,8 @@ class CaptionImage(NamedTuple):
 class Captions:
     """The cues of a track that are shown during a part, which begins at `origin` and is played with this speed.
 
-    They are laid out for frames of the size `canvas`, as `style` says.
+    They are laid out for frames of the size `canvas`, as `style` says. Each frame is shown for `frame_seconds` of the
+    clip at most.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Captions:
         canvas: Size,
         sample_aspect_ratio: Fraction,
         style: CaptionStyle | None = None,
+        frame_seconds: Fraction = Fraction(0),
     ) -> None:
         from clipengine.clips.texts.caption_pages import captions_of
         from clipengine.media.video.caption_painter import CaptionPainter
@@ -57,7 +61,9 @@ class Captions:
         square = Size(round(canvas.width * sample_aspect_ratio), canvas.height)
         self._painter = painter = CaptionPainter(fonts, square, track.language, style)
         cues = track.cues if style is None else [_drawable(cue, painter) for cue in track.cues]
-        self._times = CaptionTimes(captions_of(cues, style, painter.fits, lines=painter.lines), origin, speed)
+        shortest = max(SHORTEST_WORD_MS, math.ceil(frame_seconds * speed * 1000))
+        captions = captions_of(cues, style, painter.fits, lines=painter.lines, shortest_ms=shortest)
+        self._times = CaptionTimes(captions, origin, speed)
         self._lost: set[int] = set()
 
     def shown(self, time: Fraction) -> tuple[Caption, ...]:

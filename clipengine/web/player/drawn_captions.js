@@ -5,6 +5,7 @@ import {debounce, h} from "../lib/dom.js";
 import {toastError} from "../lib/ui.js";
 import {placeIn} from "./drawn_effects.js";
 
+/** @import {LeftOut} from "./left_out.js" */
 /** @import {Look} from "./look.js" */
 /** @import {Player} from "./player.js" */
 /** @typedef {Reply<"post", `/v1/recordings/${string}/captions`>} Captions */
@@ -14,29 +15,32 @@ const SPAN_SECONDS = 20; // of one request
 const AHEAD_SECONDS = 5; // the next span is requested so long before it is shown
 const ASK_MS = 120; // after the last movement
 const MAX_SPANS = 10;
+const MAX_REMOVED = 200; // ranges of one request
 const RETRY_MS = 5000; // after an error of a busy server
 
 export class DrawnCaptions {
-  /** @param {{recording: ReadyRecording, look: Look, player: Player, signal: AbortSignal}} options */
-  constructor({recording, look, player, signal}) {
+  /** @param {{recording: ReadyRecording, look: Look, left: LeftOut, player: Player, signal: AbortSignal}} options */
+  constructor({recording, look, left, player, signal}) {
     this.look = look;
+    this.left = left;
     this.player = player;
     this.signal = signal;
     this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/captions`);
     /** @type {Span[]} */
     this.spans = [];
-    this.style = ""; // what the spans were painted with
+    this.style = ""; // the style and the ranges left out with which the spans were painted
     this.asking = false;
     this.failed = ""; // the style and the place for which an error was shown
     this.node = h("div", {class: "drawn", "aria-hidden": "true", hidden: true});
     player.picture.append(this.node);
     this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
     look.addEventListener("change", () => this.restyle(), {signal});
+    left.addEventListener("change", () => this.restyle(), {signal});
     player.addEventListener("time", () => this.draw());
   }
 
   restyle() {
-    const style = JSON.stringify(this.look.caption);
+    const style = JSON.stringify([this.look.caption, this.look.caption && this.left.removed]);
     if (style !== this.style) {
       this.style = style;
       this.spans = [];
@@ -88,7 +92,12 @@ export class DrawnCaptions {
     this.asking = true;
     try {
       const end = Math.min((Math.floor(start / SPAN_SECONDS) + 1) * SPAN_SECONDS, this.player.duration);
-      const found = await post(this.path, {...caption, start_seconds: start, end_seconds: end}, {signal: this.signal});
+      const removed = this.left.removed
+        .filter((each) => each.start < end && each.end > start)
+        .slice(0, MAX_REMOVED)
+        .map((each) => ({start_seconds: each.start, end_seconds: each.end}));
+      const body = {...caption, start_seconds: start, end_seconds: end, removed};
+      const found = await post(this.path, body, {signal: this.signal});
       if (asked === this.style) this.spans = [...this.spans.slice(1 - MAX_SPANS), spanOf(found)];
     } catch (error) {
       this.failed = place;

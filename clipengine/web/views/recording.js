@@ -191,11 +191,11 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
     },
     signal,
   });
-  if (video) new DrawnCaptions({recording, look, player, signal});
   effects.addFades();
   if (video) new BlurBoxes({look, picture: player.picture, signal});
   const left = new LeftOut({recording, look, selection, signal});
   left.addEventListener("change", () => timeline.drawWave());
+  if (video) new DrawnCaptions({recording, look, left, player, signal});
   const form = clipForm({
     recording,
     look,

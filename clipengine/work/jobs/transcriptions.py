@@ -12,12 +12,11 @@ from clipengine.backoff import Backoff
 from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import moved
 from clipengine.clips.texts.transcript_file import parse_language
-from clipengine.clips.transcription import SAMPLE_RATE, Passage, Transcriber, Transcription
+from clipengine.clips.transcription import SAMPLE_RATE, Passage, Transcriber, Transcription, no_track
 from clipengine.errors import (
     Cancelled,
     ClipEngineError,
     InvalidTranscript,
-    NoMediaInRange,
     RecordingNotFound,
     StorageError,
     Timeout,
@@ -146,7 +145,7 @@ class TranscriptionJobs(Jobs[Transcription]):
         except RecordingNotFound:
             raise ClaimLost from None
         if recording.facts is None or item.track >= len(recording.facts.audio):
-            raise _no_track(item.track, 0 if recording.facts is None else len(recording.facts.audio))
+            raise no_track(item.track, 0 if recording.facts is None else len(recording.facts.audio))
         return recording
 
     def _opened(self, recording: Recording) -> AbstractContextManager[ObjectReader]:
@@ -214,15 +213,6 @@ class _Report:
         if time.monotonic() - self._reported >= _REPORT_SECONDS:
             self._reported = time.monotonic()
             self._jobs.report(self._item, min(1.0, (self._start + self.length * self._part) / self._total))
-
-
-def _no_track(track: int, count: int) -> NoMediaInRange:
-    if count == 0:
-        return NoMediaInRange("the recording has no audio", hint="Only recordings with audio can be transcribed.")
-    tracks = "one audio track: 0" if count == 1 else f"audio tracks 0 to {count - 1}"
-    return NoMediaInRange(
-        f"the recording has no audio track {track}", hint=f"It has {tracks}; set track to one of them."
-    )
 
 
 def _tag(language: str | None) -> str | None:
