@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         speech.heard.append(heard)
         speech.arrived.set()
         if speech.waits:
-            speech.go.wait(60)
+            speech.go.wait(300)
         status = speech.statuses.pop(0) if speech.statuses else 200
         answer = speech.answer(heard)
         self.close_connection = True

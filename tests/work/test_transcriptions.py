@@ -19,7 +19,7 @@ from clipengine.errors import ClipEngineError, Timeout
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.outbound.posts import Poster
-from clipengine.settings import Encoding
+from clipengine.settings import Encoding, Settings
 from clipengine.settings import Transcription as TranscriptionSettings
 from clipengine.stores.folder import FolderStore
 from clipengine.timecode import now_ms, rfc3339
@@ -28,6 +28,7 @@ from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.transcriptions import TranscriptionJobs
 from clipengine.work.transcribers import passages
 from clipengine.work.transcribers.server import ServerTranscriber
+from clipengine.work.transcribers.sources import warn_if_unusable
 from clipengine.work.worker import JobContext, Retry, Worker
 from tests.support.ledgers import open_copied_ledger
 from tests.support.speech import RATE, SpeechServer, speech_server, write_wav
@@ -156,6 +157,14 @@ def test_progress_is_the_part_that_is_recognized(bench: Bench, monkeypatch: pyte
     bench.run()
     assert shown == [0.0, 0.25, 0.5]
     assert bench.state(made).progress == 1.0
+
+
+def test_missing_model_folder_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "none"
+    warn_if_unusable(Settings(transcription=TranscriptionSettings(model_folder=folder)))
+    warn_if_unusable(Settings())
+    (line,) = caplog.messages
+    assert line.startswith(f"transcription.model_folder: the folder {folder} does not exist; nothing can be")
 
 
 def test_finished_passages_are_kept_after_the_death_of_the_engine(

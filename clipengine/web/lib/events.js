@@ -5,6 +5,7 @@ import {get} from "./api.js";
 /** @type {("clip.updated" | "clip.ready" | "clip.failed")[]} */
 const CLIP_EVENTS = ["clip.updated", "clip.ready", "clip.failed"];
 const RECORDING_EVENTS = ["recording.updated", "recording.recording", "recording.complete", "recording.failed"];
+const TRANSCRIPTION_EVENTS = ["transcript.updated", "transcript.ready", "transcript.failed"];
 const RECONNECT_MS = 3000;
 
 /**
@@ -14,6 +15,7 @@ const RECONNECT_MS = 3000;
  * @property {(clip: Clip, name: typeof CLIP_EVENTS[number]) => void} [clip] a clip has changed
  * @property {(id: string) => void} [deleted] a clip was deleted
  * @property {(recording: Recording) => void} [recording] a recording has changed
+ * @property {(transcription: Transcription) => void} [transcription] a transcription has changed
  * @property {() => void} resync
  */
 
@@ -66,6 +68,7 @@ export function connect() {
   });
   for (const name of CLIP_EVENTS) on(stream, name, (listener, clip) => listener.clip?.(clip, name));
   for (const name of RECORDING_EVENTS) on(stream, name, (listener, recording) => listener.recording?.(recording));
+  for (const name of TRANSCRIPTION_EVENTS) on(stream, name, (listener, transcription) => listener.transcription?.(transcription));
   on(stream, "clip.deleted", (listener, {clip_id: id}) => listener.deleted?.(id));
 }
 

@@ -1,4 +1,4 @@
-// Limits of the API. The server makes the module when it serves the page: see api/routes/page.py.
+// Limits of the API, and what the settings allow. The server makes the module when it serves the page: see api/routes/page.py.
 
 export const LIMITS: {
   /** Clips of a request for several. */
@@ -19,4 +19,6 @@ export const LIMITS: {
   tag: number;
   /** Characters of all tags of an object, with commas between them. */
   tags: number;
+  /** The transcribers of the settings. */
+  transcribers: string[];
 };

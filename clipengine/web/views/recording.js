@@ -3,7 +3,7 @@
 import {get} from "../lib/api.js";
 import {find, h, iconButton, setText} from "../lib/dom.js";
 import {displaySize, stripBidi, titleOf} from "../lib/format.js";
-import {setQuery, showCurrent} from "../lib/router.js";
+import {showCurrent} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {errorState} from "../lib/ui.js";
@@ -31,7 +31,9 @@ import {Live} from "./live.js";
 import {announceReady} from "./ready_toast.js";
 import {showPending} from "./recording_pending.js";
 import {head, studioHead} from "./studio_head.js";
+import {keepPlace, showPlace} from "./studio_place.js";
 import {bindStudioShortcuts} from "./studio_shortcuts.js";
+import {Transcribing} from "./transcribing.js";
 import {acceptTranscripts, noTranscript} from "./transcript_upload.js";
 
 /** @import {Segment} from "../player/segments.js" */
@@ -301,11 +303,23 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
         },
       });
   const marks = transcript && new RemovedMarks({transcript, left, signal});
+  const transcribing = new Transcribing({
+    recording,
+    hasText: Boolean(transcript),
+    player,
+    onrunning: () => beside.select("transcript"),
+    onready: (language) => {
+      keepPlace({selection, player}, language);
+      showCurrent();
+    },
+    signal,
+  });
+  transcript?.node.prepend(transcribing.node);
   const beside = tabList(t("Side panel"), [
     {
       id: "transcript",
       text: t("Transcript"),
-      node: transcript?.node ?? noTranscript(recording, showCurrent),
+      node: transcript?.node ?? noTranscript(recording, showCurrent, transcribing),
       onshow: () => transcript?.reveal(),
     },
     {id: "clips", text: [t("Clips"), " ", count], node: clips.node},
@@ -318,6 +332,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   if (!video) rows.reverse(); // the waveform is in place of the picture
   const top = studioHead(recording, {
     views: frame.views,
+    transcribing,
     marks: live.growing ? [live.mark] : [],
     onpanel: () => togglePanel(studio.classList.contains("alone")),
   });
@@ -375,22 +390,5 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   showSegments();
   timeline.draw();
   showPlace(place, {selection, player, timeline, transcript});
-  addEventListener("language", () => setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? "", language: transcript?.language ?? ""}), {
-    signal,
-  });
-}
-
-/**
- * Show the time and select the range of the address. Without a range, the sentence at the time is selected.
- *
- * @param {Record<string, string>} place
- * @param {{selection: Selection, player: Player, timeline: Timeline, transcript: Transcript | null}} studio
- */
-function showPlace(place, {selection, player, timeline, transcript}) {
-  const [time, start, end] = [place.t, place.in, place.out].map(Number);
-  if (end > start) selection.set(start, end);
-  if (!time) return;
-  player.seek(time);
-  timeline.reveal(player.time);
-  if (selection.empty) transcript?.selectWhenLoaded(time);
+  addEventListener("language", () => keepPlace({selection, player}, transcript?.language ?? ""), {signal});
 }

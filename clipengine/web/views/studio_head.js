@@ -9,6 +9,8 @@ import {wordsOf} from "../player/words.js";
 import {recordingDownload} from "./recording_actions.js";
 import {showDetails} from "./recording_details.js";
 
+/** @import {Transcribing} from "./transcribing.js" */
+
 /**
  * @param {string} title
  * @param {HTMLElement[]} tools
@@ -26,9 +28,9 @@ export const head = (title, ...tools) =>
  * Return the head of a recording that can be cut.
  *
  * @param {ReadyRecording} recording
- * @param {{views: HTMLElement, marks: HTMLElement[], onpanel: () => void}} parts `marks` stand beside the name
+ * @param {{views: HTMLElement, marks: HTMLElement[], transcribing: Transcribing, onpanel: () => void}} parts `marks` stand beside the name
  */
-export function studioHead(recording, {views, marks, onpanel}) {
+export function studioHead(recording, {views, marks, transcribing, onpanel}) {
   const file = !recording.pieces;
   const facts = [recording.status !== "recording" && formatTime(recording.duration_seconds, 0), formatDay(recording.started_at || recording.created_at)].filter(
     Boolean,
@@ -36,6 +38,7 @@ export function studioHead(recording, {views, marks, onpanel}) {
   const more = menuButton(t("More actions for this recording"), "more", () => [
     {text: t("Shortcuts"), icon: "keys", keys: "?", run: () => showShortcuts(wordsOf(recording), {live: recording.status === "recording"})},
     {text: t("Details of the file"), icon: "info", run: () => showDetails(recording)},
+    transcribing.offered && {text: t("Transcribe…"), icon: "captions", run: () => transcribing.ask()},
     file && {
       text: t("Download the recording"),
       icon: "down",

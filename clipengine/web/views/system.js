@@ -4,10 +4,12 @@ import {get, post, remove} from "../lib/api.js";
 import {debounce, h, icon, iconButton, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {formatAge, formatBytes, formatTime} from "../lib/format.js";
+import {recordingLinks} from "../lib/recording_link.js";
 import {formatNumber, locale, plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, confirmDialog, copyText, errorState, errorText, openDialog, serverText, table, toastError} from "../lib/ui.js";
 import {storageSection} from "./system_storage.js";
 import {clipsInProgress, profileSection, showClip} from "./system_work.js";
+import {transcriptionsInProgress} from "./transcribing.js";
 
 const REFRESH_MS = 5000;
 const EVENT_MS = 500; // after an event
@@ -25,16 +27,17 @@ export async function showSystem(main, _params, signal) {
   document.title = `${t("System")} · clipengine`;
   const state = h("span", {class: "pill"}, "…");
   const top = h("div", {});
-  const others = {hours: h("div", {}), failures: h("div", {}), engines: h("div", {}), checks: h("div", {})};
+  const others = {transcriptions: h("div", {}), hours: h("div", {}), failures: h("div", {}), engines: h("div", {}), checks: h("div", {})};
   const storage = h("div", {});
   const profiles = h("div", {});
+  const linkTo = recordingLinks(signal);
   const view = h("div", {class: "system"}, top, clipsInProgress(signal), Object.values(others), storage, profiles);
   const admin = h("div", {class: "system"});
   const problem = h("div", {});
   main.append(h("div", {class: "head"}, h("h1", {}, t("System")), state), problem, view, admin);
 
   async function load() {
-    const found = await get("/v1/status", {signal});
+    const [found, {data}] = await Promise.all([get("/v1/status", {signal}), get("/v1/transcriptions?status=processing&limit=100", {signal})]);
     const failing = found.checks.filter((check) => !check.ok);
     state.className = failing.length ? "pill bad" : "pill good";
     setText(state, failing.length ? t("Failing") : t("Ready"));
@@ -44,6 +47,7 @@ export async function showSystem(main, _params, signal) {
       ),
     );
     redraw(top, figures, found);
+    redraw(others.transcriptions, () => transcriptionsInProgress(data, linkTo), data);
     redraw(others.hours, hours, found.last_day);
     redraw(others.failures, (day) => failures(day, signal), found.last_day);
     redraw(others.engines, engines, found.engines);
@@ -64,7 +68,7 @@ export async function showSystem(main, _params, signal) {
     if (!document.hidden && !signal.aborted) load().catch(() => {}); // the bar says when the server is unreachable
   };
   const soon = debounce(EVENT_MS, refresh);
-  listen({resync: soon, clip: soon, deleted: soon, recording: soon}, signal);
+  listen({resync: soon, clip: soon, deleted: soon, recording: soon, transcription: soon}, signal);
   const timer = setInterval(refresh, REFRESH_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
 }

@@ -1,4 +1,4 @@
-// Transcripts for a recording without one: a file is chosen, or dropped on the view.
+// Transcripts for a recording without one: a file is chosen, or dropped on the view, or it is transcribed.
 
 import {request} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
@@ -7,7 +7,9 @@ import {language, t} from "../lib/texts.js";
 import {asyncHandler, errorText, openDialog, toast} from "../lib/ui.js";
 import {acceptDrops} from "./uploads.js";
 
-const COMMON = ["ar", "cs", "da", "de", "en", "es", "fi", "fr", "hi", "it", "ja", "ko", "nl", "no", "pl", "pt", "ru", "sv", "tr", "uk", "zh"];
+export const COMMON = ["ar", "cs", "da", "de", "en", "es", "fi", "fr", "hi", "it", "ja", "ko", "nl", "no", "pl", "pt", "ru", "sv", "tr", "uk", "zh"];
+/** @import {Transcribing} from "./transcribing.js" */
+
 const SUFFIX = /\.(?:([a-z]{2,3}(?:-[a-z0-9]{2,8})*)\.)?(vtt|srt|json)$/i; // as in "talk.en.vtt"
 const TYPES = {vtt: "text/vtt", srt: "application/x-subrip", json: "application/json"};
 
@@ -68,8 +70,9 @@ export function acceptTranscripts(recording, signal, ondone) {
  *
  * @param {Recording} recording
  * @param {() => unknown} ondone
+ * @param {Transcribing} transcribing
  */
-export function noTranscript(recording, ondone) {
+export function noTranscript(recording, ondone, transcribing) {
   const field = h("input", {type: "file", hidden: true, accept: ".vtt,.srt,.json"});
   field.addEventListener("change", () => {
     const file = field.files?.[0];
@@ -85,7 +88,9 @@ export function noTranscript(recording, ondone) {
       icon("document"),
       h("h2", {}, t("No transcript yet")),
       h("p", {}, t("With words you can search, cut by sentence, and put captions in the picture.")),
-      h("div", {class: "row wrap"}, h("button", {type: "button", onclick: () => field.click()}, icon("up"), t("Add VTT or SRT"))),
+      transcribing.node,
+      h("div", {class: "row wrap"}, transcribing.start, h("button", {type: "button", onclick: () => field.click()}, icon("up"), t("Add VTT or SRT"))),
+      transcribing.note,
       h("p", {class: "tiny"}, t("Or drop a file here.")),
       field,
     ),

@@ -69,6 +69,7 @@ declare global {
   type StorageUse = Schemas["StorageObject"];
   type Suggestion = Schemas["SuggestionObject"];
   type Suggestions = Schemas["SuggestionsObject"];
+  type Transcription = Schemas["TranscriptionObject"];
   type TranscriptObject = Schemas["TranscriptObject"];
   type Video = Schemas["VideoObject"];
   type Watermark = Schemas["WatermarkObject"];

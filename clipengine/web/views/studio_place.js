@@ -1,0 +1,33 @@
+// The place in a recording that its address has: the time, the selected range, and the language of the transcript.
+
+import {setQuery} from "../lib/router.js";
+
+/** @import {Player} from "../player/player.js" */
+/** @import {Selection} from "../player/selection.js" */
+/** @import {Timeline} from "../player/timeline.js" */
+/** @import {Transcript} from "../player/transcript.js" */
+
+/**
+ * Show the time and select the range of the address. Without a range, the sentence at the time is selected.
+ *
+ * @param {Record<string, string>} place
+ * @param {{selection: Selection, player: Player, timeline: Timeline, transcript: Transcript | null}} studio
+ */
+export function showPlace(place, {selection, player, timeline, transcript}) {
+  const [time, start, end] = [place.t, place.in, place.out].map(Number);
+  if (end > start) selection.set(start, end);
+  if (!time) return;
+  player.seek(time);
+  timeline.reveal(player.time);
+  if (selection.empty) transcript?.selectWhenLoaded(time);
+}
+
+/**
+ * Keep the place in the address, before the view is drawn again.
+ *
+ * @param {{selection: Selection, player: Player}} studio
+ * @param {string} language
+ */
+export function keepPlace({selection, player}, language) {
+  setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? "", language});
+}
