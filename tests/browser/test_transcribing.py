@@ -84,6 +84,7 @@ def test_recording_is_transcribed_by_a_button(
     assert (cancelled.error.code, made.status) == ("cancelled", "complete")
 
 
+@pytest.mark.exhaustive
 def test_failing_server_is_shown_with_the_time_of_the_next_try(
     browser: Any, talking: RunningServer, speech: SpeechServer, talk: Recording, judge: Judge
 ) -> None:
