@@ -177,8 +177,8 @@ class TestBodies:
             (b'{"a":' * 33 + b"1" + b"}" * 33, "deeper than 32"),
             (b"[" * 100_000, "deeper than 32"),
             (b'{"a":' * 100_000, "deeper than 32"),
-            (b"{" + b",".join(b'"%d":1' % number for number in range(1001)) + b"}", "more than 1000 members"),
-            (b'{"a":[' + b"1," * 1000 + b"1]}", "more than 1000 members"),
+            (b"{" + b",".join(b'"%d":1' % number for number in range(5001)) + b"}", "more than 5000 members"),
+            (b'{"a":[' + b"1," * 5000 + b"1]}", "more than 5000 members"),
             (b'{"a":[[' + b"],[".join([b"1," * 500 + b"1"] * 500) + b"]]}", " strings, brackets and commas"),
         ],
     )

@@ -129,7 +129,8 @@ def test_longest_movements_are_kept_with_the_clip(http: httpx.Client, recording:
     assert found["focus"] == focus
     assert found["blur"] == [{"box": output["blur"][0]["box"], "from_seconds": 0.0, "to_seconds": None}]
     longer = BODY | {"output": output | {"focus": [*focus, focus[-1] | {"at_seconds": 1e5}]}}
-    refused(post(http, recording.recording_id, longer), 400, "malformed_request")
+    problem = refused(post(http, recording.recording_id, longer), 422, "invalid_request")
+    assert pointers(problem) == ["/output/focus"]
 
 
 def test_faults_of_a_batch_point_at_their_clip(http: httpx.Client, recording: Recording) -> None:
