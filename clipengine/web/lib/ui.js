@@ -281,7 +281,7 @@ export function errorDetails(error) {
 /** @param {ClipEngineError} error */
 const moreOf = (error) => [
   h("p", {class: "muted"}, serverText(error.hint)),
-  failureMessage(error) && h("p", {class: "muted small"}, serverText(error.message)),
+  ...(failureMessage(error) ? [h("p", {class: "muted small"}, serverText(error.message))] : []),
 ];
 
 /**
