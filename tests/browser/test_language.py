@@ -111,7 +111,7 @@ def test_failure_is_german_with_the_sentence_of_the_server_below(
         row = page.locator(".recording").filter(has_text="broken.mp4")
         summary = row.locator(".problem summary")
         summary.click()
-        assert summary.inner_text().startswith("Die Aufnahme lässt sich nicht")
+        assert summary.inner_text() == GERMAN["The recording cannot be read as media."]
         assert row.locator(".problem p [lang=en]").all_text_contents() == [now.error.message]
     client.recordings.delete(failed.recording_id)
 

@@ -152,7 +152,7 @@ export class Transcribing {
   }
 
   /**
-   * Show the text, at once unless that would interrupt somebody.
+   * Show the text, at once unless that would interrupt playback or typing.
    *
    * @param {Transcription} made
    */
