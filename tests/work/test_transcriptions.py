@@ -202,7 +202,7 @@ def test_overloaded_server_is_asked_again(bench: Bench, status: int) -> None:
     assert (waiting.status, waiting.progress, waiting.error) == ("processing", 0.0, None)
     assert waiting.last_error is not None
     assert waiting.last_error.code == "transcriber_unavailable"
-    assert waiting.last_error.message == f"the transcription server responded with status {status}"
+    assert waiting.last_error.message.startswith(f"the transcription server responded with status {status}: ")
     assert waiting.next_at is not None
     assert waiting.next_at > rfc3339(now_ms())
     bench.run()
