@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from clipengine.stores.base import ObjectReader
+from clipengine.work.children.exit_status import LOST_CHILD
 from clipengine.work.children.jobs import Job, Message
 from clipengine.work.children.process import Child, Watch
 
@@ -21,16 +22,19 @@ class RunningChildren:
 
     def run(self, job: Job, reader: ObjectReader, *, watch: Watch) -> tuple[Message, bytes]:
         """Return the result of the job and its binary part, see `Child.run`."""
-        with self.running(self._take()) as child:
+        with self.running(self._take(), watch) as child:
             return child.run(job, reader, watch=watch)
 
     @contextmanager
-    def running(self, child: Child) -> Iterator[Child]:
-        """Let `kill` kill this child, too, during the context."""
+    def running(self, child: Child, watch: Watch) -> Iterator[Child]:
+        """Let `kill` kill this child, too, during the context. Then the exception of its watch is raised, if any."""
         with self._lock:
             self._running.add(child)
         try:
             yield child
+        except LOST_CHILD:
+            watch(None)
+            raise
         finally:
             with self._lock:
                 self._running.discard(child)

@@ -31,7 +31,7 @@ from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.playlists import names_pieces
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
-from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
+from clipengine.work.children.exit_status import retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
@@ -269,8 +269,4 @@ class Prober(Jobs[Probe]):
     def _run(self, item: Probe, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
         """Return the report of a child, and the texts that it found. Raises ClaimLost and Stopping."""
         watch = ClaimWatch(partial(self._ledger.recordings.holds, item), self.stopping)
-        try:
-            return self._children.run(job, reader, watch=watch)
-        except LOST_CHILD:
-            watch(None)
-            raise
+        return self._children.run(job, reader, watch=watch)

@@ -41,7 +41,6 @@ from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
-from clipengine.work.children.exit_status import LOST_CHILD
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.children.pool import ChildPool
@@ -302,20 +301,15 @@ class Refresher(Jobs[Refresh]):
         """Have a child read pieces. That of a recording that is looked at is kept for the pieces that follow soon."""
         if not item.wanted:
             return self._report(item, job, reader)
-        key = (item.recording.recording_id, "", "scan")
-        with self._kept.lent(key, lambda: reader, keeps_reader=False) as (child, _), self._children.running(child):
-            return child.run(job, reader, watch=self._watch(item), keep=True)[0]
+        key, watch = (item.recording.recording_id, "", "scan"), self._watch(item)
+        with (
+            self._kept.lent(key, lambda: reader, keeps_reader=False) as (child, _),
+            self._children.running(child, watch),
+        ):
+            return child.run(job, reader, watch=watch, keep=True)[0]
 
     def _report(self, item: Refresh, job: Job, reader: ObjectReader) -> Message:
-        return self._run_watched(item, job, reader)[0]
-
-    def _run_watched(self, item: Refresh, job: Job, reader: ObjectReader) -> tuple[Message, bytes]:
-        watch = self._watch(item)
-        try:
-            return self._children.run(job, reader, watch=watch)
-        except LOST_CHILD:
-            watch(None)
-            raise
+        return self._children.run(job, reader, watch=self._watch(item))[0]
 
     def _watch(self, item: Refresh) -> ClaimWatch:
         return ClaimWatch(partial(self._ledger.live.holds, item), self.stopping)
@@ -346,7 +340,7 @@ class Refresher(Jobs[Refresh]):
             with closing(self._store.open(file.key, etag=stored.etag)) as reader:
                 if not file.is_same(reader, stored.size):
                     raise ObjectChanged(f"{file.key} was replaced, or written anew")
-                result, texts = self._run_watched(item, probe_job(self._encoding), reader)
+                result, texts = self._children.run(probe_job(self._encoding), reader, watch=self._watch(item))
                 digest = digest_of_file(reader)
             with valid_reports(item.recording.recording_id):
                 facts, seek_index = probe_result(result)

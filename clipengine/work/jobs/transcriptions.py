@@ -26,7 +26,7 @@ from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.tracing import bind
-from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
+from clipengine.work.children.exit_status import retry_delay_ms
 from clipengine.work.children.jobs import Job
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
@@ -182,12 +182,8 @@ class TranscriptionJobs(Jobs[Transcription]):
 
     def _decode(self, reader: ObjectReader, report: _Report, job: Job) -> bytes:
         """Return what a child reads from the recording."""
-        try:
-            with as_recording_errors():
-                return self._children.run(job, reader, watch=lambda message: report(None))[1]
-        except LOST_CHILD:
-            report(None)
-            raise
+        with as_recording_errors():
+            return self._children.run(job, reader, watch=lambda message: report(None))[1]
 
 
 class _Report:

@@ -115,8 +115,6 @@ class LocalTranscriber:
         except TranscriberFailed:
             raise
         except ClipEngineError as error:
-            if isinstance(error, DecoderKilled):
-                report(None)  # raises an exception if the engine has killed it
             # A suspended model did not run, because the machine was busy or suspended.
             if isinstance(error, DecoderKilled) or (isinstance(error, Timeout) and error.suspended):
                 raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
