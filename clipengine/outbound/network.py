@@ -18,6 +18,7 @@ from typing import Any
 import certifi
 import httpcore
 
+from clipengine.outbound.address import Url
 from clipengine.pace import Pace
 
 MAX_HEAD_BYTES = 1 << 20  # of all responses before the body: redirects and 1xx as well
@@ -160,6 +161,16 @@ class OpenNetworks:
             self.closed = True
             for network in self._open:
                 network.abort()
+
+
+def reach(network: httpcore.NetworkBackend, url: Url, tls: ssl.SSLContext) -> None:
+    """Open and close a connection to the host of a URL. Raises the errors of httpcore and OSError."""
+    stream = network.connect_tcp(url.host, url.port)
+    try:
+        if url.scheme == "https":
+            stream = stream.start_tls(tls, url.host)
+    finally:
+        stream.close()
 
 
 def trust_store() -> ssl.SSLContext:

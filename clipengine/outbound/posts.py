@@ -17,7 +17,7 @@ import httpcore
 from clipengine import __version__
 from clipengine.errors import InvalidWebhookUrl
 from clipengine.outbound.address import NameUnresolved, Rules, Target, resolve
-from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, trust_store
+from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, reach, trust_store
 
 _STALL_SECONDS = 60.0  # in the body of the answer, without the least throughput
 
@@ -59,12 +59,7 @@ class Poster:
     def reach(self, *, seconds: float) -> None:
         """Open and close a connection. Raises PostFailed."""
         with self._connecting(seconds) as (target, network, _):
-            stream = network.connect_tcp(target.url.host, target.url.port)
-            try:
-                if target.url.scheme == "https":
-                    stream = stream.start_tls(self._tls, target.url.host)
-            finally:
-                stream.close()
+            reach(network, target.url, self._tls)
 
     @contextmanager
     def _connecting(

@@ -19,7 +19,7 @@ import httpcore
 from clipengine import __version__
 from clipengine.errors import InvalidWebhookUrl
 from clipengine.outbound.address import Lookup, NameUnresolved, Rules, Target, parse, resolve
-from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, trust_store
+from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, reach, trust_store
 from clipengine.webhooks.schedule import MAX_RETRY_AFTER_SECONDS
 
 MAX_RESPONSE_BYTES = 4096
@@ -107,12 +107,7 @@ class Sender:
         try:
             target = resolve(url, rules=self.rules, trusted=trusted, timeout=deadline.left(), lookup=self._lookup)
             with self._networks.open(target.addresses, deadline) as network:
-                stream = network.connect_tcp(target.url.host, target.url.port)
-                try:
-                    if target.url.scheme == "https":
-                        stream = stream.start_tls(self._tls, target.url.host)
-                finally:
-                    stream.close()
+                reach(network, target.url, self._tls)
         except Exception as raised:
             return self._describe(raised)
         return None
