@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from clipengine.errors import ObjectChanged
 from clipengine.recordings.assembly import StoredPiece
-from clipengine.recordings.growing_formats import Format, Place, Unit, format_of, just_begun
+from clipengine.recordings.growing_formats import LEAST_SECONDS, Format, Place, Unit, format_of, just_begun
 from clipengine.recordings.playlist import MAX_SEGMENT_SECONDS, ByteRange, Segment
 
 TARGET_SECONDS = 6  # between two looks at a file
@@ -25,7 +25,6 @@ _WINDOW_BYTES = 16 * 1024
 # Of one look, so that it takes some tenths of a second: a file may be large already when it is registered.
 _LOOK_BYTES = 64 << 20
 _READ_COST = 1024  # bytes as which each header counts that is read, beside its own
-_LEAST_SECONDS = 1  # of the first look, and of the last piece of a part: all streams should be there
 
 
 class RangeReader(Protocol):
@@ -150,7 +149,7 @@ class GrowingFile:
     def first_pieces(self) -> list[Segment]:
         """Return the pieces of a file that was read once. Raises RecordingTruncated if that is too little."""
         found = [segment for _, segment in self.take(0)]
-        if sum((each.seconds for each in found), Fraction(0)) < _LEAST_SECONDS:
+        if sum((each.seconds for each in found), Fraction(0)) < LEAST_SECONDS:
             raise just_begun()
         return found
 
@@ -191,7 +190,7 @@ class GrowingFile:
 
     def _end_part(self, group: _Group) -> None:
         """End the last piece of a part. A short one may lack some streams: it is joined to the piece before."""
-        is_short = group.last - group.first < _LEAST_SECONDS
+        is_short = group.last - group.first < LEAST_SECONDS
         if is_short and self._pieces and self._pieces[-1][1].discontinuity == group.part:
             _, before = self._pieces.pop()
             self._pieces_seconds -= before.seconds

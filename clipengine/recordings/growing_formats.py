@@ -21,7 +21,7 @@ from clipengine.recordings.pieces import MAX_RUNS
 
 _MAX_UNITS = 1_000_000  # boxes or elements of one look
 _TS_UNIT = 100 * ts_clock.PACKET_BYTES
-_PART_SECONDS = 1
+LEAST_SECONDS = 1  # of a part of a file: then all of its streams should be there
 _MOST_UNSEEN = 2  # fragments of a track without one of another track, which has then ended
 _SEGMENT, _CLUSTER, _INFO = 0x18538067, 0x1F43B675, 0x1549A966
 _TIMESTAMP_SCALE, _TIMESTAMP = 0x2AD7B1, 0xE7
@@ -117,7 +117,7 @@ class _TransportStream:
             if self.jumps:
                 return
             offset = unit.end
-            if Fraction(clock, ts_clock.HZ) - held[0].start >= _PART_SECONDS:
+            if Fraction(clock, ts_clock.HZ) - held[0].start >= LEAST_SECONDS:
                 self.place = unit.place
                 yield from held
                 held = []

@@ -18,6 +18,7 @@ from av.audio.resampler import AudioResampler
 
 from clipengine.errors import UnsupportedMedia
 from clipengine.media.audio.samples import silence, slice_of
+from clipengine.media.input.repeated_times import REPEATED_SECONDS
 from clipengine.media.input.timeline import Clock
 
 _JUMP_SECONDS = Fraction(1, 100)  # a larger difference is jitter, a gap or an overlap; a smaller one is drift
@@ -27,7 +28,6 @@ _CONFIRM_SECONDS = 1  # a jump is confirmed or refuted by this much of the audio
 _CONFIRM_FRAMES = 4  # and by at least this many frames
 _CONFIRM_PART = Fraction(3, 4)  # part of that audio which must agree
 _RETURNED_FRAMES = 3  # consecutive frames without the jump that refute it
-_REPEATED_SECONDS = Fraction(1, 10)  # timestamps that go back farther repeat what was already heard
 _MAX_PENDING = 2000  # frames held until the decision
 _DRIFT_SECONDS = Fraction(3, 2000)  # drift above this is corrected when it lasts
 _DRIFT_FRAMES = 8
@@ -59,7 +59,7 @@ class AudioTimeline:
         self.total = round((end - origin) * rate)
         # In samples, as integers, because every frame is compared with them.
         self._jump = int(_JUMP_SECONDS * rate)
-        self._least_repeated = int(_REPEATED_SECONDS * rate)
+        self._least_repeated = int(REPEATED_SECONDS * rate)
         self._allowed_drift = int(_DRIFT_SECONDS * rate)
         self._drift_limit = self._allowed_drift
         self._time_base = Fraction(1, rate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 # Timestamps that go back by less are jitter, or frames that a writer stored in another order.
-_LEAST_SECONDS = Fraction(1, 10)
+REPEATED_SECONDS = Fraction(1, 10)
 _LEAST_FRAMES = Fraction(5, 2)
 
 
@@ -16,7 +16,7 @@ class RepeatedTimes:
     """
 
     def __init__(self, frame_seconds: Fraction) -> None:
-        self._least = max(_LEAST_SECONDS, _LEAST_FRAMES * frame_seconds)
+        self._least = max(REPEATED_SECONDS, _LEAST_FRAMES * frame_seconds)
         self._half_frame = frame_seconds / 2
         self._latest: Fraction | None = None
         self._latest_dts: Fraction | None = None
