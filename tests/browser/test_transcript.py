@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.client import Recording
+from clipengine.client import Client, Recording
 from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.page import opened, point, studio, until
@@ -160,13 +160,16 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
 
 
-def test_sentence_of_a_match_is_on_a_phones_screen(browser: Any, server: RunningServer, tmp_path: Path) -> None:
-    client = server.client()
-    path = tmp_path / "phone.wav"
+def upload_sound(client: Client, path: Path, *, seconds: int) -> Recording:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 1, 8000, 0, "NONE", ""))
-        file.writeframes(bytes([64, 192] * 4000 * 30))
-    recording = client.recordings.wait(client.recordings.upload(path).recording_id)
+        file.writeframes(bytes([64, 192] * 4000 * seconds))
+    return client.recordings.wait(client.recordings.upload(path).recording_id)
+
+
+def test_sentence_of_a_match_is_on_a_phones_screen(browser: Any, server: RunningServer, tmp_path: Path) -> None:
+    client = server.client()
+    recording = upload_sound(client, tmp_path / "phone.wav", seconds=30)
     text = "Sentence {} of a talk that is longer than the screen of a phone"
     cues = [{"start_seconds": at / 4, "end_seconds": at / 4 + 0.25, "text": text.format(at)} for at in range(120)]
     client.transcripts.put(recording.recording_id, "en", cues)
@@ -185,11 +188,7 @@ def test_suggested_moment_is_selected_with_its_first_words_as_label(
     browser: Any, server: RunningServer, judge: Judge, tmp_path: Path
 ) -> None:
     client = server.client()
-    path = tmp_path / "talk.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 1, 8000, 0, "NONE", ""))
-        file.writeframes(bytes([64, 192] * 4000 * 24))
-    recording = client.recordings.wait(client.recordings.upload(path).recording_id)
+    recording = upload_sound(client, tmp_path / "talk.wav", seconds=24)
     cues = [
         {
             "start_seconds": 2,

@@ -82,7 +82,8 @@ def _captions(cue: Cue, number: int, fits: Fits, lines: int, shortest_ms: int) -
 def _words_in(text: str, cue: Cue, shortest_ms: int) -> list[_Word]:
     """Return the timed words of a cue that are in its text, in order, each long enough to be marked."""
     low, high = cue.start_ms - WORD_TOLERANCE_MS, cue.end_ms + WORD_TOLERANCE_MS
-    found = [each for each in places(text, cue.timed_words) if low <= each[1].start_ms < high]
+    placed = ((place, cue.timed_words[number]) for place, number in places(text, cue.timed_words))
+    found = [(place, word) for place, word in placed if low <= word.start_ms < high]
     times = [(word.start_ms, min(word.end_ms, cue.end_ms)) for _, word in found]
     lasting_times = lasting(times, cue.start_ms, cue.end_ms, shortest=shortest_ms) or []
     return [

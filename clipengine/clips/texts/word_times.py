@@ -40,15 +40,15 @@ def lasting(times: Sequence[Times], low: int, high: int, *, shortest: int = SHOR
     return list(zip(starts, ends, strict=True))
 
 
-def places(text: str, words: Sequence[TimedWord]) -> Iterator[tuple[int, TimedWord]]:
-    """Yield the words that are in the text, in their order, each with the place of its first character."""
+def places(text: str, words: Sequence[TimedWord]) -> Iterator[tuple[int, int]]:
+    """Yield the places of the words that are in the text, in their order, each with the number of its word."""
     at = 0
-    for word in words:
+    for number, word in enumerate(words):
         wanted = word.text.strip()
         place = text.find(wanted, at) if wanted else -1
         if place >= 0:
             at = place + len(wanted)
-            yield place, word
+            yield place, number
 
 
 def without_words(cue: Cue, is_removed: Callable[[TimedWord], bool]) -> Cue | None:
@@ -59,10 +59,8 @@ def without_words(cue: Cue, is_removed: Callable[[TimedWord], bool]) -> Cue | No
     left = tuple(word for number, word in enumerate(cue.timed_words) if number not in removed)
     if not left:
         return None
-    numbered = [word._replace(start_ms=number) for number, word in enumerate(cue.timed_words)]
-    found = [(place, word.start_ms) for place, word in places(cue.text, numbered)]
     text, at = "", 0
-    for (place, number), (following, _) in pairwise([*found, (len(cue.text), -1)]):
+    for (place, number), (following, _) in pairwise([*places(cue.text, cue.timed_words), (len(cue.text), -1)]):
         if number in removed:
             text += cue.text[at:place]
             at = _end_of(cue.text, place + len(cue.timed_words[number].text.strip()), following)
