@@ -262,5 +262,5 @@ def test_marked_words_follow_the_parts(gray: Path, tmp_path: Path) -> None:
     parts = [(gray, Fraction(2), Fraction(12, 5)), (gray, Fraction(1, 2), Fraction(6, 5))]
     clip: Clip = cut_parts(parts, tmp_path / "clip.mp4", _PROFILE, **_burning(CaptionStyle(name="word"), _SPOKEN))
     marked = [_marked(chroma) is not None for _, _, chroma in _frames(clip.path)]
-    # 2.04 is the end of LAST, whose start is after the frame at 2.00; the frame at 0.52 has FIRST.
-    assert marked == [False] * 10 + [False] + [True] * 17
+    # LAST begins after the frame at 2.00 and is marked on the next two; the frame at 0.52 has FIRST.
+    assert marked == [False] + [True] * 2 + [False] * 7 + [False] + [True] * 17

@@ -195,7 +195,7 @@ export class Transcript {
     const cue = this.cues[this.indexAt(time)];
     if (!cue || Math.abs(cue.start_seconds - time) >= SAME_SECONDS || !this.selection.empty) return;
     this.selectCues([cue]);
-    if (!this.scrolls) this.rows[this.cues.indexOf(cue)].scrollIntoView({block: "nearest"});
+    this.rows[this.cues.indexOf(cue)].scrollIntoView({block: "nearest"});
   }
 
   // ---- playback
@@ -227,11 +227,6 @@ export class Transcript {
     row.setAttribute("aria-current", "true");
     if (!this.list.contains(document.activeElement)) this.makeTabStop(row);
     if (performance.now() > this.readUntil) this.reveal(row);
-  }
-
-  // True if the list scrolls in its panel. On a narrow screen the page scrolls instead.
-  get scrolls() {
-    return getComputedStyle(this.list).overflowY !== "visible";
   }
 
   // Scroll the list, and only the list.
