@@ -64,7 +64,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("page")
-    with running_server(folder / "data", env=LOOPBACK_ALLOWED, options=["--link"]) as server:
+    with running_server(folder / "data", env=LOOPBACK_ALLOWED) as server:
         yield server
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +24,9 @@ _CUES = [
 _BOTH = ["silence", "fillers"]
 
 
-@pytest.fixture(scope="module")
-def meeting(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    film = make_moments_film(tmp_path_factory.mktemp("moments") / "pauses.mp4")
+@pytest.fixture
+def meeting(server: RunningServer, tmp_path: Path) -> Recording:
+    film = make_moments_film(tmp_path / "pauses.mp4")
     client = server.client()
     recording = client.recordings.wait(client.recordings.upload(film, name="pauses.mp4").recording_id)
     client.transcripts.put(recording.recording_id, "en", _CUES)

@@ -36,16 +36,18 @@ class TestSigningIn:
             page.get_by_label("API key").wait_for()
 
     @pytest.mark.exhaustive
-    def test_link_signs_in_once(self, browser: Any, server: RunningServer) -> None:
-        link = re.search(r"http://\S+/#code=\S+", server.greeting)
-        assert link is not None
-        with opened(browser, server, signed_in=False) as page:
-            page.goto(link[0])
-            page.get_by_role("heading", name="Recordings", exact=True).wait_for()
-            assert "code" not in page.url
-        with opened(browser, server, signed_in=False, expected="401.*/session$") as page:
-            page.goto(link[0])
-            page.get_by_role("alert").filter(has_text="already used").wait_for()
+    def test_link_signs_in_once(self, browser: Any, tmp_path: Path) -> None:
+        # Not the server that the tests share: a link expires 15 minutes after the start.
+        with running_server(tmp_path / "data", options=["--link"]) as server:
+            link = re.search(r"http://\S+/#code=\S+", server.greeting)
+            assert link is not None
+            with opened(browser, server, signed_in=False) as page:
+                page.goto(link[0])
+                page.get_by_role("heading", name="Recordings", exact=True).wait_for()
+                assert "code" not in page.url
+            with opened(browser, server, signed_in=False, expected="401.*/session$") as page:
+                page.goto(link[0])
+                page.get_by_role("alert").filter(has_text="already used").wait_for()
 
 
 def test_expired_session_asks_for_the_key_and_returns(
