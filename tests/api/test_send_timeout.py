@@ -45,8 +45,8 @@ def test_unread_download_closes_the_connection(
     monkeypatch.setattr(downloads, "SEND_SECONDS", 0.3)
     recording = engine.make_recording(body=bytes(30_000_000))
     with caplog.at_level(logging.INFO), asked(server, f"/v1/recordings/{recording.recording_id}/download"):
-        until(lambda: server.server.server_state.connections, seconds=10)
-        until(lambda: not server.server.server_state.connections, seconds=10)
+        until(lambda: server.server.server_state.connections)
+        until(lambda: not server.server.server_state.connections)
         until(lambda: "the client read nothing for 0.3 s; connection aborted" in caplog.text)  # a moment later
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
@@ -64,12 +64,12 @@ def test_open_downloads_of_a_link_are_limited(
         with ExitStack() as stack:
             for _ in range(220):
                 stack.enter_context(asked(server, paths[0]))
-            until(lambda: http.get(links[0], headers={"Range": "bytes=0-9"}).status_code == 429, seconds=20)
+            until(lambda: http.get(links[0], headers={"Range": "bytes=0-9"}).status_code == 429)
             refused = http.get(links[0], headers={"Range": "bytes=0-9"})
             assert (refused.json()["code"], refused.headers["retry-after"]) == ("rate_limited", "10")
             for path in (links[1], download):
                 assert http.get(path, headers={"Range": "bytes=0-9"}).status_code == 206
-        until(lambda: http.get(links[0], headers={"Range": "bytes=0-9"}).status_code == 206, seconds=20)
+        until(lambda: http.get(links[0], headers={"Range": "bytes=0-9"}).status_code == 206)
         monkeypatch.setattr(open_streams, "MAX_STREAMS", 0)
         archive = http.post("/v1/clips/archive", json={"clip_ids": [clip.clip_id]})
         assert [http.get(download).status_code, archive.status_code] == [429, 429]
@@ -93,11 +93,11 @@ def test_unread_stream_closes_the_connection(
     monkeypatch.setattr(events, "SEND_SECONDS", 0.3)
     recording = engine.make_recording()
     with caplog.at_level(logging.INFO), asked(server, "/v1/events"):
-        until(lambda: server.app.state.changes._watchers, seconds=10)
+        until(lambda: server.app.state.changes._watchers)
         for _ in range(40):
             metadata = {f"k{number}": "x" * 2000 for number in range(100)}
             engine.ledger.clips.cancel(engine.make_clip(recording, metadata=metadata).clip_id)
-        until(lambda: not server.server.server_state.connections, seconds=20)
+        until(lambda: not server.server.server_state.connections)
     assert "GET /v1/events: the client read nothing for 0.3 s; connection aborted" in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 

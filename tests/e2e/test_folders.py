@@ -89,11 +89,11 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(tmp_path: Path, objects: Ob
     with running_server(tmp_path / "data", env=env | objects.env) as server, server.client() as api:
         for number in range(3):
             put(number)
-        until(lambda: api.recordings.list(series="front").data, seconds=60)
+        until(lambda: api.recordings.list(series="front").data)
         (made,) = api.recordings.list().data
         id = made.recording_id
         assert made.name == f"front {today:%Y-%m-%d}"
-        until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 3, seconds=60)
+        until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 3)
         recording = api.recordings.get(id)
         assert (recording.status, recording.error) == ("recording", None)
         safe = recording.duration_seconds
@@ -112,13 +112,13 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(tmp_path: Path, objects: Ob
         first.append(frames(api, waiting.clip_id, tmp_path / "a.mp4"))
         assert frames(api, timed.clip_id, tmp_path / "a.mp4") == first[-1]
         put(5)
-        until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 6, seconds=60)
+        until(lambda: (api.recordings.get(id).pieces or {}).get("count") == 6)
         grown = api.recordings.get(id)
         assert (grown.status, grown.gaps) == ("recording", [])
         assert grown.clock is not None
         assert grown.clock["source"] == "name"
         api.recordings.end(id)
-        until(lambda: api.recordings.get(id).status == "complete", seconds=60)
+        until(lambda: api.recordings.get(id).status == "complete")
 
         assert len(api.recordings.list().data) == 1
         whole = api.recordings.wait(api.recordings.add_folder("frigate/", FRIGATE, camera="front").recording_id)
@@ -133,7 +133,7 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(tmp_path: Path, objects: Ob
         keys.append(f"{keys[0].rpartition('/')[0]}/59.59.mp4")  # of the same hour
         written.append(written[1])
         put(6)
-        until(lambda: (api.recordings.get(id).pieces or {}).get("left_out") == 1, seconds=60)
+        until(lambda: (api.recordings.get(id).pieces or {}).get("left_out") == 1)
         assert (api.recordings.get(id).pieces or {})["count"] == 6
         assert f"the last of them {keys[6]}" in server.log.read_text()
         assert clip.result.bytes_read < sum(path.stat().st_size for path in written)
@@ -158,8 +158,8 @@ def test_day_of_8640_files_is_a_recording(tmp_path: Path, objects: Objects) -> N
     rule = f'[{{folder = "frigate/", pattern = "{FRIGATE}"}}]'
     env = {"CLIPENGINE_FOLDERS": rule, "CLIPENGINE_WATCH__SETTLE_SECONDS": "1"}
     with running_server(tmp_path / "data", env=env | objects.env) as server, server.client() as api:
-        until(lambda: api.recordings.list().data, seconds=60)
-        recording = api.recordings.wait(api.recordings.list().data[0].recording_id, timeout=500)
+        until(lambda: api.recordings.list().data)
+        recording = api.recordings.wait(api.recordings.list().data[0].recording_id, timeout=1500)
         assert recording.status == "complete", recording.error
         assert (recording.pieces or {})["count"] == 8640
         assert recording.gaps == []

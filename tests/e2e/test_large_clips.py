@@ -98,7 +98,7 @@ def test_interrupted_multipart_upload_is_completed(outage: Outage, noise: Path, 
         made: Any = api.clips.create(recording, "large", 0.0, FRAMES / 30, profile="noise", poster=False)
         key = _object_key(outage, made.clip_id)
         with _watched(outage, key) as seen:
-            until(lambda: server.process.poll() is not None, seconds=120)
+            until(lambda: server.process.poll() is not None)
             time.sleep(0.3)
         kill(server)
     left = open_uploads(outage.s3, outage.bucket)

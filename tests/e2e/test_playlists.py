@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -126,7 +126,7 @@ def test_clip_of_a_day_reads_only_its_segments(tmp_path: Path, objects: Objects)
             assert clip.result is not None, clip.error
             assert (clip.result.frames, clip.result.warnings) == (pytest.approx(750, abs=1), [])
             assert clip.result.bytes_read <= 1.1 * 30 / 8 * len(data) + 3 * len(data)
-        with sqlite3.connect(tmp_path / "data" / "ledger.db") as ledger:
+        with closing(sqlite3.connect(tmp_path / "data" / "ledger.db")) as ledger:
             ((size,),) = ledger.execute("SELECT sum(length(data)) FROM piece_pages")
         assert size < 400_000
 
