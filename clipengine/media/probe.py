@@ -277,6 +277,7 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
         roles=roles(stream),
         first_frame=head.first_frame,
         last_frame=stats.last_frame,
+        decoding_times=head.decoding_times,
         largest=stats.largest,
     )
 

@@ -160,6 +160,29 @@ def test_range_that_is_mostly_concealed_is_rejected(tmp_path: Path) -> None:
         cut_file(path, Fraction(1), Fraction(2), tmp_path / "clip.mp4")
 
 
+def _write_without_composition_offsets(path: Path) -> None:
+    """Write H.264 with B-frames whose pts are their dts, as muxers do that only know the times of decoding."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"g": "12", "bf": "2", "b-adapt": "0"})
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        pictures = (np.full((96, 64), 16 + 2 * number, np.uint8) for number in range(100))
+        frames = (av.VideoFrame.from_ndarray(picture, format="yuv420p") for picture in pictures)
+        packets = [packet for frame in (*frames, None) for packet in video.encode(frame)]
+        for number, packet in enumerate(packets):
+            packet.pts = packet.dts = number
+            container.mux(packet)
+
+
+@pytest.mark.parametrize("kind", ["mp4", pytest.param("flv", marks=pytest.mark.exhaustive)])
+def test_frames_of_packets_without_presentation_times_are_put_in_display_order(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"decoding_times.{kind}"
+    _write_without_composition_offsets(path)
+    video = facts_of(path).video
+    assert video is not None
+    assert video.decoding_times
+    assert not _faults(path, ("0 1", "1.33 2.5", "3 4"), tmp_path)
+
+
 def _write_slides(path: Path) -> None:
     """Write a recording with a picture every 4 s, for 12 s, and speech-like sound."""
     with av.open(str(path), "w") as container:

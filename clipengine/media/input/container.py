@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.audio.stream import AudioStream
@@ -33,6 +33,9 @@ from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.input.webp_animation import WebpStream
 from clipengine.media.memory import is_out_of_memory
+
+if TYPE_CHECKING:  # it imports pydantic, which would slow down the start of the inspector
+    from clipengine.recordings.facts import VideoFacts
 
 # fmt: off
 FORMATS = (
@@ -250,8 +253,13 @@ def _demux(container: InputContainer, streams: Sequence[Stream], reader: MediaRe
             failures += 1
 
 
-def has_decoding_times(container: InputContainer, stream: VideoStream) -> bool:
-    """Return True if the packets of the stream have no presentation times, so frames get theirs by display order."""
+def has_decoding_times(container: InputContainer, stream: VideoStream, facts: VideoFacts | None = None) -> bool:
+    """Return True if the packets of the stream have no presentation times, so frames get theirs by display order.
+
+    `facts` are those of the stream, if it has been probed.
+    """
+    if facts is not None and facts.decoding_times:
+        return True
     header = stream.codec_context.extradata or b""
     return stores_decoding_times(container.format.name.split(",")[0], codec_name(stream), header)
 
