@@ -184,12 +184,12 @@ def test_frames_of_packets_without_presentation_times_are_put_in_display_order(t
 
 
 def _write_slides(path: Path) -> None:
-    """Write a recording with a picture every 4 s, for 12 s, and speech-like sound."""
+    """Write a recording with a picture every 4 s, for 24 s, B-frames, and speech-like sound."""
     with av.open(str(path), "w") as container:
         video, audio = container.add_stream("libx264", rate=Fraction(1, 4)), container.add_stream("aac", rate=48000)
         video.width, video.height, video.pix_fmt, audio.layout = 64, 64, "yuv420p", "mono"
-        for number in range(3):
-            frame = av.VideoFrame.from_ndarray(np.full((96, 64), 60 + 60 * number, np.uint8), format="yuv420p")
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(np.full((96, 64), 30 + 35 * number, np.uint8), format="yuv420p")
             frame.pts = number
             container.mux(video.encode(frame))
             for first in range(number * 4 * 48000, (number + 1) * 4 * 48000, 1000):
@@ -200,11 +200,11 @@ def _write_slides(path: Path) -> None:
         container.mux(audio.encode(None))
 
 
-@pytest.mark.parametrize("kind", ["mp4", pytest.param("mkv", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
 def test_clip_that_begins_on_a_slide_long_before_its_start_has_the_sound_of_it(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"slides.{kind}"
     _write_slides(path)
-    assert not _faults(path, ("5.7 6.7", "9.9 11"), tmp_path)
+    assert not _faults(path, ("0 0.7", "5.7 6.7", "9.9 11"), tmp_path)
 
 
 def test_index_of_an_avi_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
