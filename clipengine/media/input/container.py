@@ -264,6 +264,10 @@ def has_decoding_times(container: InputContainer, stream: VideoStream, facts: Vi
     return stores_decoding_times(container.format.name.split(",")[0], codec_name(stream), header)
 
 
+# Ogg streams may end before their last packet begins: FFmpeg wraps its negative duration to 32 bits.
+_WRAPPED = 1 << 31
+
+
 class _MissingTimestamps:
     """Sets the timestamps that the container does not store."""
 
@@ -272,6 +276,7 @@ class _MissingTimestamps:
         computes = not container.format.name.startswith("mov")  # FFmpeg computes the pts that are missing
         self._dts_only = {stream.index for stream in videos if computes and has_decoding_times(container, stream)}
         self._untimed = container.format.name in UNTIMED
+        self._wraps = container.format.name == "ogg"
         self._flac = FlacTimes() if container.format.name == "flac" else None
         self._next = 0  # timestamp of the next packet in a format without timestamps
 
@@ -279,6 +284,8 @@ class _MissingTimestamps:
         if self._untimed:
             packet.dts = packet.pts = self._next
             self._next += packet.duration or round(_NOMINAL_SECONDS / as_fraction(packet.time_base))
+        if self._wraps and packet.duration is not None and packet.duration >= _WRAPPED:
+            packet.duration = 0
         if self._flac is not None:
             self._flac.apply(packet)
         if packet.stream_index in self._dts_only and packet.dts is not None:
