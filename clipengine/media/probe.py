@@ -64,7 +64,7 @@ from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.seek_index import SeekIndex
 
 _INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
-_STATE_DURATION = (MATROSKA, "flac", "flv")  # in the header
+_STATE_DURATION = (MATROSKA, "flac", "flv", "mxf")  # in the header
 _MISCOUNTED_BYTES = 64  # some writers count the header twice
 _LACKING_SECONDS = 1  # tolerance of the duration in the header
 _MAX_SECONDS = 366 * 24 * 3600

@@ -107,6 +107,7 @@ def test_truncated_gif_has_a_warning(tmp_path: Path) -> None:
         ("avi", "mpeg4"),
         pytest.param("asf", "wmv2", marks=pytest.mark.exhaustive),
         pytest.param("flv", "flv1", marks=pytest.mark.exhaustive),
+        pytest.param("mxf", "mpeg2video", marks=pytest.mark.exhaustive),
         ("wav", "pcm_s16le"),
         pytest.param("aiff", "pcm_s16be", marks=pytest.mark.exhaustive),
         pytest.param("flac", "flac", marks=pytest.mark.exhaustive),
@@ -114,11 +115,11 @@ def test_truncated_gif_has_a_warning(tmp_path: Path) -> None:
 )
 def test_recording_that_ends_before_its_header_says_has_a_warning(tmp_path: Path, kind: str, codec: str) -> None:
     whole, path = tmp_path / f"whole.{kind}", tmp_path / f"cut-off.{kind}"
-    given = "testsrc2=size=96x96:duration=4" if kind in ("avi", "asf", "flv") else "anoisesrc=duration=4:seed=1"
+    given = "testsrc2=size=96x96:duration=4" if kind in ("avi", "asf", "flv", "mxf") else "anoisesrc=duration=4:seed=1"
     run_ffmpeg("-v", "error", "-f", "lavfi", "-i", given, "-c", codec, whole)
-    assert facts_of(whole).warnings == ()
+    assert not any(each.startswith("recording_cut_off") for each in facts_of(whole).warnings)
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
-    assert "recording_cut_off" in [each.partition(":")[0] for each in facts_of(path).warnings]
+    assert any(each.startswith("recording_cut_off") for each in facts_of(path).warnings)
 
 
 def _film(folder: Path) -> Path:

@@ -173,7 +173,7 @@ def _write_without_composition_offsets(path: Path) -> None:
             container.mux(packet)
 
 
-@pytest.mark.parametrize("kind", ["mp4", pytest.param("flv", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("kind", cases(("mp4", "flv", "mxf"), ("mp4",)))
 def test_frames_of_packets_without_presentation_times_are_put_in_display_order(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"decoding_times.{kind}"
     _write_without_composition_offsets(path)
