@@ -59,10 +59,13 @@ from clipengine.media.input.stream_scan import HeadScan, PacketStats
 from clipengine.media.input.tail import Truncation, last_fragments, seek_to_tail, truncation
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.video.rotate import rotation_of
+from clipengine.recordings.containers import stated_size
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.seek_index import SeekIndex
 
 _INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+_STATE_DURATION = (MATROSKA, "flac", "flv", "mxf")  # in the header
+_MISCOUNTED_BYTES = 64  # some writers count the header twice
 _LACKING_SECONDS = 1  # tolerance of the duration in the header
 _MAX_SECONDS = 366 * 24 * 3600
 # Formats that may have discontinuities (FFmpeg's AVFMT_TS_DISCONT).
@@ -116,11 +119,12 @@ class _StoredIndex(NamedTuple):
     fragments: Fragments | None  # of fragmented MP4
     has_cues: bool  # Matroska
     first_cluster: int | None
+    stated_size: int | None  # of AVI, WAV, AIFF and ASF
 
     @classmethod
     def read(cls, reader: MediaReader) -> _StoredIndex:
         with media_errors(reader):
-            return cls(read_fragments(reader), cues_span(reader) is not None, head_end(reader))
+            return cls(read_fragments(reader), cues_span(reader) is not None, head_end(reader), stated_size(reader))
 
     @property
     def timed_fragments(self) -> Fragments | None:
@@ -209,6 +213,7 @@ class _Scan:
             warnings=(
                 *_warnings(self.stats, self._video, stated_end),
                 *_truncation_warnings(self._truncation, self._reader.size, self.end),
+                *_size_warnings(self._index.stated_size, self._reader.size, self.end),
                 *([_GIF_CUT_OFF] if self._name == "gif" and not self.stats.last_data.endswith(_GIF_TRAILER) else []),
                 *_rate_warnings(self._name, video),
                 *_tag_warnings(dropped_tags(self._container, self._video)),
@@ -277,6 +282,7 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
         roles=roles(stream),
         first_frame=head.first_frame,
         last_frame=stats.last_frame,
+        decoding_times=head.decoding_times,
         largest=stats.largest,
     )
 
@@ -319,9 +325,9 @@ def _audio_facts(stream: AudioStream, head: HeadScan, stats: PacketStats) -> Aud
 def _stated_end(container: InputContainer, origin: Fraction) -> Fraction:
     """Return the end of the media stated in the header, in recording time, or 0 if unknown.
 
-    For formats other than Matroska, the duration is an estimate or comes from the index, which is checked too.
+    For other formats, the duration is an estimate or comes from the index, which is checked too.
     """
-    if container.format.name != MATROSKA or not container.duration:
+    if container.format.name not in _STATE_DURATION or not container.duration:
         return Fraction(0)
     return Fraction(container.duration, av.time_base) - origin
 
@@ -341,6 +347,12 @@ def _tag_warnings(names: list[str]) -> Iterator[str]:
 def _truncation_warnings(found: Truncation | None, size: int, end: Fraction) -> Iterator[str]:
     if found is not None:
         yield warning("recording_cut_off", f"{found.text(size)}: it was cut off at {float(end):.3f} s")
+
+
+def _size_warnings(stated: int | None, size: int, end: Fraction) -> Iterator[str]:
+    if stated is not None and stated > size + _MISCOUNTED_BYTES:
+        text = f"the recording has {size} bytes, and its header states {stated}: it was cut off at {float(end):.3f} s"
+        yield warning("recording_cut_off", text)
 
 
 def _warnings(stats: PacketStats, video: VideoStream | None, stated_end: Fraction) -> list[str]:

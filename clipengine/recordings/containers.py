@@ -1,4 +1,4 @@
-"""Parsers of the structure of MP4 (ISO/IEC 14496-12, 4.2) and Matroska (RFC 8794). Pure."""
+"""Parsers of the structure of MP4 (ISO/IEC 14496-12, 4.2), RIFF, AIFF, ASF and Matroska (RFC 8794). Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 
 EBML_MAGIC = b"\x1a\x45\xdf\xa3"
 _MAX_BOXES = 1000
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_MAX_RIFF_BYTES = 0x7FFF_F000  # writers to a pipe state this size or a larger one
 
 
 class SeekableReader(Protocol):
@@ -68,6 +71,37 @@ def _field(reader: SeekableReader, content: int, short: int, long: int) -> int:
     header = reader.read(long + 4)
     at = long if header[:1] == b"\x01" else short
     return int.from_bytes(header[at : at + 4], "big")
+
+
+def stated_size(reader: SeekableReader) -> int | None:
+    """Return the size that the header of AVI, WAV, AIFF or ASF states, or None if it states none."""
+    reader.seek(0)
+    header = reader.read(28)
+    kind, size = header[:4], int.from_bytes(header[4:8], "big" if header[:4] == b"FORM" else "little")
+    if header[:16] == _ASF_HEADER:
+        return _asf_size(reader)
+    if kind in (b"RF64", b"BW64") and header[12:16] == b"ds64":  # EBU Tech 3306
+        size = int.from_bytes(header[20:28], "little")
+    elif kind not in (b"RIFF", b"FORM") or size >= _MAX_RIFF_BYTES:
+        return None
+    return 8 + size if size else None
+
+
+def _asf_size(reader: SeekableReader) -> int | None:
+    """Return the size in the File Properties Object, or None if the file was streamed, which has no valid size."""
+    offset = 30  # of the first object in the header object
+    for _ in range(_MAX_BOXES):
+        if offset >= reader.size:
+            break
+        reader.seek(offset)
+        found = reader.read(92)
+        length = int.from_bytes(found[16:24], "little")
+        if len(found) < 92 or length < 24:
+            break
+        if found[:16] == _ASF_FILE_PROPERTIES:
+            return None if found[88] & 1 else int.from_bytes(found[40:48], "little")
+        offset += length
+    return None
 
 
 class Element(NamedTuple):

@@ -80,6 +80,7 @@ class VideoFacts(BaseModel):
     roles: Roles = 0
     first_frame: ExactSeconds | None = None  # its recording time; None from older probes
     last_frame: ExactSeconds | None = None  # the same
+    decoding_times: bool = False  # packets have the times at which they are decoded, not those at which they are shown
     # Width and height of the largest picture, if the probe saw pictures of several sizes or shapes.
     largest: tuple[Pixels, Pixels] | None = None
 

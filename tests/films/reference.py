@@ -179,7 +179,7 @@ def watch(path: Path, until: Fraction | None = None) -> Reference:
 def _in_decoding_order(seen: Reference, container: str) -> bool:
     """Return True if the times of a container without presentation times were put in the order of decoding."""
     times = [shown.time for shown in seen.frames]
-    return container.startswith(("avi", "ogg", "mov")) and times != sorted(times)
+    return container.startswith(("avi", "ogg", "mov", "flv", "mxf")) and times != sorted(times)
 
 
 def _take(seen: Reference, tracks: dict[int, Heard], stream: Any, packet: Any) -> None:

@@ -15,6 +15,7 @@ from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of
 from tests.films.reference import watch
 from tests.support.damage import film, index_first
+from tests.support.ffmpeg import run_ffmpeg
 from tests.support.hostile import with_hole
 from tests.support.selection import cases
 
@@ -98,6 +99,27 @@ def test_truncated_gif_has_a_warning(tmp_path: Path) -> None:
     assert facts_of(whole).warnings == ()
     path.write_bytes(whole.read_bytes()[:-1])
     assert facts_of(path).warnings == ("recording_cut_off: the GIF has no end mark: it may have been cut off",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec"),
+    [
+        ("avi", "mpeg4"),
+        pytest.param("asf", "wmv2", marks=pytest.mark.exhaustive),
+        pytest.param("flv", "flv1", marks=pytest.mark.exhaustive),
+        pytest.param("mxf", "mpeg2video", marks=pytest.mark.exhaustive),
+        ("wav", "pcm_s16le"),
+        pytest.param("aiff", "pcm_s16be", marks=pytest.mark.exhaustive),
+        pytest.param("flac", "flac", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_recording_that_ends_before_its_header_says_has_a_warning(tmp_path: Path, kind: str, codec: str) -> None:
+    whole, path = tmp_path / f"whole.{kind}", tmp_path / f"cut-off.{kind}"
+    given = "testsrc2=size=96x96:duration=4" if kind in ("avi", "asf", "flv", "mxf") else "anoisesrc=duration=4:seed=1"
+    run_ffmpeg("-v", "error", "-f", "lavfi", "-i", given, "-c", codec, whole)
+    assert not any(each.startswith("recording_cut_off") for each in facts_of(whole).warnings)
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    assert any(each.startswith("recording_cut_off") for each in facts_of(path).warnings)
 
 
 def _film(folder: Path) -> Path:

@@ -22,6 +22,7 @@ from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of
 from tests.films.reference import Heard, Reference, watch
+from tests.films.sound import sound
 from tests.support.damage import film, with_damaged_slices, without_keyframes, write_pictures
 from tests.support.palette import write_palette_avi
 from tests.support.selection import cases
@@ -157,6 +158,53 @@ def test_range_that_is_mostly_concealed_is_rejected(tmp_path: Path) -> None:
     path.write_bytes(with_damaged_slices(film(noise=True, size=256), start=0, end=4))
     with pytest.raises(RecordingUnreadable, match="of the range's 25 frames decode with errors"):
         cut_file(path, Fraction(1), Fraction(2), tmp_path / "clip.mp4")
+
+
+def _write_without_composition_offsets(path: Path) -> None:
+    """Write H.264 with B-frames whose pts are their dts, as muxers do that only know the times of decoding."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"g": "12", "bf": "2", "b-adapt": "0"})
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        pictures = (np.full((96, 64), 16 + 2 * number, np.uint8) for number in range(100))
+        frames = (av.VideoFrame.from_ndarray(picture, format="yuv420p") for picture in pictures)
+        packets = [packet for frame in (*frames, None) for packet in video.encode(frame)]
+        for number, packet in enumerate(packets):
+            packet.pts = packet.dts = number
+            container.mux(packet)
+
+
+@pytest.mark.parametrize("kind", cases(("mp4", "flv", "mxf"), ("mp4",)))
+def test_frames_of_packets_without_presentation_times_are_put_in_display_order(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"decoding_times.{kind}"
+    _write_without_composition_offsets(path)
+    video = facts_of(path).video
+    assert video is not None
+    assert video.decoding_times
+    assert not _faults(path, ("0 1", "1.33 2.5", "3 4"), tmp_path)
+
+
+def _write_slides(path: Path) -> None:
+    """Write a recording with a picture every 4 s, for 24 s, B-frames, and speech-like sound."""
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("libx264", rate=Fraction(1, 4)), container.add_stream("aac", rate=48000)
+        video.width, video.height, video.pix_fmt, audio.layout = 64, 64, "yuv420p", "mono"
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(np.full((96, 64), 30 + 35 * number, np.uint8), format="yuv420p")
+            frame.pts = number
+            container.mux(video.encode(frame))
+            for first in range(number * 4 * 48000, (number + 1) * 4 * 48000, 1000):
+                samples = av.AudioFrame.from_ndarray(sound(1, 48000, first, 1000)[None], format="fltp", layout="mono")
+                samples.sample_rate, samples.pts = 48000, first
+                container.mux(audio.encode(samples))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_clip_that_begins_on_a_slide_long_before_its_start_has_the_sound_of_it(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"slides.{kind}"
+    _write_slides(path)
+    assert not _faults(path, ("0 0.7", "5.7 6.7", "9.9 11"), tmp_path)
 
 
 def test_index_of_an_avi_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

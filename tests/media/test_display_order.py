@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from clipengine.media.input.display_order import DisplayOrder, stores_decoding_times
+import pytest
+
+from clipengine.media.input.display_order import DisplayOrder, OrderCheck, stores_decoding_times
 
 
 def _shown(decoded: Sequence[int], frames: Sequence[tuple[int, bool]]) -> list[int | None]:
@@ -47,6 +49,34 @@ def test_stamps_of_a_long_clip_are_dropped_once_used() -> None:
         times.append(order.stamp_of(frame))
     assert times == list(range(20_000))
     assert len(order._stamps) <= 4096
+
+
+def _goes_back(packets: Sequence[tuple[int | None, int]], frames: Sequence[int]) -> bool:
+    """Check packets, given as (pts, dts), each followed by a frame with this pts."""
+    stream: Any = SimpleNamespace(codec_context=SimpleNamespace(has_b_frames=True))
+    check = OrderCheck(stream)
+    for (pts, dts), stamp in zip(packets, frames, strict=True):
+        packet: Any = SimpleNamespace(pts=pts, dts=dts)
+        frame: Any = SimpleNamespace(pts=stamp)
+        if check.needs(packet):
+            check.add(frame)
+    return check.goes_back
+
+
+@pytest.mark.parametrize(
+    ("packets", "frames", "found"),
+    [
+        ([(0, 0), (1, 1), (2, 2), (3, 3), (4, 3)], [0, 2, 1, 3, 3], True),
+        ([(0, 0), (1, 1), (2, 2), (3, 3)], [0, 1, 2, 3], False),
+        ([(2, 0), (5, 1), (3, 2), (4, 3)], [2, 3, 4, 5], False),
+        ([(0, 0), (1, 1), (0, 0), (1, 1)], [0, 1, 0, 1], False),  # the timestamps of the packets go back
+        ([(0, 0), (None, 1), (2, 2), (3, 3)], [0, 2, 1, 3], False),
+    ],
+)
+def test_packets_with_decoding_times_are_recognized_by_the_order_of_their_frames(
+    packets: Sequence[tuple[int | None, int]], frames: Sequence[int], found: bool
+) -> None:
+    assert _goes_back(packets, frames) is found
 
 
 def test_only_containers_without_presentation_times_are_reordered() -> None:

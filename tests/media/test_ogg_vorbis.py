@@ -52,6 +52,20 @@ def _with_empty_packets(source: Path, path: Path) -> Path:
     return path
 
 
+def _with_early_end(source: Path, path: Path) -> Path:
+    """Write the file again with an end before its last packet, whose samples are padding of the encoder."""
+    headers, packets = (found := list(_packets(source.read_bytes())))[:3], found[3:]
+    with av.open(str(source)) as container:
+        ends = [(packet.pts or 0) + (packet.duration or 0) for packet in container.demux(audio=0) if packet.size]
+    pages = [_page(0, 2, 0, headers[:1]), _page(1, 0, 0, headers[1:])]
+    pages += [
+        _page(2 + number, 0, end, [packet])
+        for number, (packet, end) in enumerate(zip(packets[:-3], ends, strict=False))
+    ]
+    path.write_bytes(b"".join([*pages, _page(len(pages), 4, ends[-2] - 100, packets[-3:])]))
+    return path
+
+
 def _packets(data: bytes) -> Iterator[bytes]:
     at, packet = 0, b""
     while at < len(data):
@@ -121,6 +135,13 @@ def test_empty_packets_take_no_time(tmp_path: Path) -> None:
     assert times[0][0] == 0
     assert _contiguous(times)
     assert not facts_of(path).seekable
+
+
+def test_stream_that_ends_before_its_last_packet_ends_with_the_packet_before(tmp_path: Path) -> None:
+    path = _with_early_end(_vorbis(tmp_path / "source.ogg"), tmp_path / "early.ogg")
+    with av.open(str(path)) as container:
+        assert max(packet.duration or 0 for packet in container.demux(audio=0)) > 1 << 31
+    assert abs(facts_of(path).duration - 3) < Fraction(1, 50)
 
 
 def test_count_restarts_after_a_seek(tmp_path: Path) -> None:

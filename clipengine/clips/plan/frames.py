@@ -40,6 +40,11 @@ class CutRange:
         return self.frame_seconds / 2
 
     @cached_property
+    def first_moment(self) -> Fraction:
+        """The earliest time of a frame on which the clip may begin."""
+        return self.start - self.half_frame
+
+    @cached_property
     def last_moment(self) -> Fraction:
         """The time from which on frames are not part of the clip."""
         return self.end - min(self.tick / 2, _EDGE)
@@ -60,7 +65,6 @@ class FrameSelector(Generic[Item]):
 
     def __init__(self, cut: CutRange) -> None:
         self.cut = cut
-        self._earliest = cut.start - cut.half_frame  # time of a frame on which the clip may begin
         self._latest = cut.start + cut.half_frame
         self.origin: Fraction | None = None
         self.done = False
@@ -78,7 +82,7 @@ class FrameSelector(Generic[Item]):
         if self.origin is not None:
             yield time - self.origin, item
             return
-        if time < self._earliest:
+        if time < self.cut.first_moment:
             self._on_screen = item
             return
         if time <= self._latest:

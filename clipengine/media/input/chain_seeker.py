@@ -110,7 +110,7 @@ class ChainSeeker:
         return sorted({track_of(number) for number in self._numbers})
 
     def _chain(self, track: int, step: int) -> _Chain:
-        begins = self._cut.start - PREROLL_SECONDS
+        begins = self._cut.first_moment - PREROLL_SECONDS
         back = _STEPS_BACK[step] if step < len(_STEPS_BACK) and self.trusts_keyframes else None
         return _Chain(list(self._pieces.runs(track)), begins, back)
 

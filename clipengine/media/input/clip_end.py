@@ -9,6 +9,7 @@ from av.stream import Discard
 
 from clipengine.clips.plan.frames import CutRange
 from clipengine.media.input.container import is_presented
+from clipengine.media.input.display_order import REORDERED_FRAMES
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.recordings.facts import SourceFacts
 
@@ -42,7 +43,8 @@ class ClipEnd:
             **({} if video is None else {video: cut.end + cut.frame_seconds + reordered}),
             **{number: cut.end + late.get(number, _LATE_SECONDS) for number in audio},
         }
-        self._far = cut.end + SLACK_SECONDS + reordered
+        # An encoder delays frames, which are seconds in a recording of slides.
+        self._far = cut.end + max(SLACK_SECONDS, REORDERED_FRAMES * cut.frame_seconds) + reordered
         self._open = set(self._ends)  # streams that have not passed their end
         self._resume_times = resume_times
         resume_times.clear()

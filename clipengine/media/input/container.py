@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.audio.stream import AudioStream
@@ -33,6 +33,9 @@ from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.input.webp_animation import WebpStream
 from clipengine.media.memory import is_out_of_memory
+
+if TYPE_CHECKING:  # it imports pydantic, which would slow down the start of the inspector
+    from clipengine.recordings.facts import VideoFacts
 
 # fmt: off
 FORMATS = (
@@ -250,10 +253,19 @@ def _demux(container: InputContainer, streams: Sequence[Stream], reader: MediaRe
             failures += 1
 
 
-def has_decoding_times(container: InputContainer, stream: VideoStream) -> bool:
-    """Return True if the packets of the stream have no presentation times, so frames get theirs by display order."""
+def has_decoding_times(container: InputContainer, stream: VideoStream, facts: VideoFacts | None = None) -> bool:
+    """Return True if the packets of the stream have no presentation times, so frames get theirs by display order.
+
+    `facts` are those of the stream, if it has been probed.
+    """
+    if facts is not None and facts.decoding_times:
+        return True
     header = stream.codec_context.extradata or b""
     return stores_decoding_times(container.format.name.split(",")[0], codec_name(stream), header)
+
+
+# Ogg streams may end before their last packet begins: FFmpeg wraps its negative duration to 32 bits.
+_WRAPPED = 1 << 31
 
 
 class _MissingTimestamps:
@@ -264,6 +276,7 @@ class _MissingTimestamps:
         computes = not container.format.name.startswith("mov")  # FFmpeg computes the pts that are missing
         self._dts_only = {stream.index for stream in videos if computes and has_decoding_times(container, stream)}
         self._untimed = container.format.name in UNTIMED
+        self._wraps = container.format.name == "ogg"
         self._flac = FlacTimes() if container.format.name == "flac" else None
         self._next = 0  # timestamp of the next packet in a format without timestamps
 
@@ -271,6 +284,8 @@ class _MissingTimestamps:
         if self._untimed:
             packet.dts = packet.pts = self._next
             self._next += packet.duration or round(_NOMINAL_SECONDS / as_fraction(packet.time_base))
+        if self._wraps and packet.duration is not None and packet.duration >= _WRAPPED:
+            packet.duration = 0
         if self._flac is not None:
             self._flac.apply(packet)
         if packet.stream_index in self._dts_only and packet.dts is not None:

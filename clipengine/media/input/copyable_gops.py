@@ -180,7 +180,7 @@ class CopyableGops:
         return timed is not None
 
     def _may_be_first(self, timed: TimedPacket) -> bool:
-        return timed.time >= self._cut.start - self._cut.half_frame and self._starts_gop(timed)
+        return timed.time >= self._cut.first_moment and self._starts_gop(timed)
 
     def _starts_gop(self, timed: TimedPacket) -> bool:
         """Return True if a GOP begins with the packet. Container flags alone are not trusted."""

@@ -42,7 +42,6 @@ class ClipDecoder:
         self._seeker = seeker
         self._cut = cut
         self._threads = threads
-        self._first_moment = cut.start - cut.half_frame
         self._video: VideoStream | None = None  # whose decoder is open
         self._skips = False
         self._begun = False
@@ -183,7 +182,7 @@ class ClipDecoder:
             self._step_back()
 
     def _in_range(self, time: Fraction) -> bool:
-        return self._first_moment <= time < self._cut.last_moment
+        return self._cut.first_moment <= time < self._cut.last_moment
 
     def _step_back(self) -> None:
         """Raise if packets say that a frame was on screen at the clip's start but none was decoded."""

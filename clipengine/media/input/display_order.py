@@ -1,4 +1,4 @@
-"""Presentation times for video in containers that store decoding times only (AVI, OGM, VC-1 in MP4)."""
+"""Presentation times for video whose packets have decoding times only (AVI, OGM, MP4 without composition offsets)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 import av
 from av.packet import Packet
+from av.video.stream import VideoStream
 
 # Maximum number of frames that are decoded before one presented earlier (H.264, A.3.1; HEVC, A.4.2).
 REORDERED_FRAMES = 16
 
+_CHECKED_PACKETS = 3 * REORDERED_FRAMES  # the decoder returns frames as many packets later
 _MAX_STAMPS = 4096  # far more than any decoder holds back
 # By container, the codecs with B-frames for which FFmpeg does not work presentation times out.
 _DECODING_TIMES = {
@@ -35,6 +37,36 @@ def stores_decoding_times(container: str, codec: str, header: bytes = b"") -> bo
     if codec == "mpeg4" and container == "avi":
         return _PACKED.search(header[:_USER_DATA_BYTES]) is not None
     return codec in _DECODING_TIMES.get(container, ())
+
+
+class OrderCheck:
+    """Finds out if the packets of a recording's beginning have decoding times only: pts that equal their dts.
+
+    Decoders return frames in display order, so times that go back are not those at which frames are shown.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self.goes_back = False  # True once the times of frames went back
+        self._left = _CHECKED_PACKETS if stream.codec_context.has_b_frames else 0
+        self._packet: int | None = None  # pts of the last packet
+        self._frame: int | None = None  # pts of the last frame
+
+    def needs(self, packet: Packet[Any]) -> bool:
+        """Return True if the next packet of the video must be decoded for the answer."""
+        if self._left == 0:
+            return False
+        before, self._packet = self._packet, packet.pts
+        # A pts that is not the dts, or goes back, shows that the packets have presentation times.
+        follows = packet.pts is not None and packet.pts == packet.dts and (before is None or packet.pts > before)
+        self._left = self._left - 1 if follows else 0
+        return self._left > 0
+
+    def add(self, frame: av.VideoFrame) -> None:
+        """Add the next decoded frame."""
+        if self._left > 0 and frame.pts is not None:
+            self.goes_back = self._frame is not None and frame.pts < self._frame
+            self._left = 0 if self.goes_back else self._left
+            self._frame = frame.pts
 
 
 class DisplayOrder:

@@ -13,6 +13,8 @@ from av.video.stream import VideoStream
 from clipengine.media.input.display_order import REORDERED_FRAMES
 from clipengine.media.input.timeline import Clock, Timeline, as_fraction
 
+_IN_ORDER = {"vp8", "vp9", "av1", "libdav1d"}  # decoders of codecs whose packets are in the order of their frames
+
 
 class TimedPacket(NamedTuple):
     """A packet with its pts and dts in recording time, and the number of its stream in the recording's facts.
@@ -68,6 +70,7 @@ class PacketTimestamps:
         self._clocks: dict[int, Clock] = {}  # by stream index
         self._last: dict[int, int] = {}  # stream index -> last pts
         self._latest: list[Fraction] = []  # heap of video pts
+        self._guesses = REORDERED_FRAMES + 1  # packets of video whose dts may be wrong
 
     def of(self, packet: Packet[Any]) -> tuple[Fraction, Fraction] | None:
         """Return pts and dts, or None if the first packet of a stream has no timestamp."""
@@ -84,10 +87,23 @@ class PacketTimestamps:
         time = clock.time(stamp)
         if dts is None:
             return time, self._earliest_dts(packet, time)
-        return time, time if dts == stamp else clock.time(dts)
+        decoded = time if dts == stamp else clock.time(dts)
+        return time, min(decoded, self._earliest_dts(packet, time)) if self._is_guessed(packet) else decoded
+
+    def _is_guessed(self, packet: Packet[Any]) -> bool:
+        """Return True for a dts that is too late if FFmpeg did not know yet how far the frames are reordered.
+
+        Matroska stores no dts. After a seek, its first packets have none.
+        """
+        stream = packet.stream
+        if self._guesses == 0 or not isinstance(stream, VideoStream):
+            return False
+        guesses = stream.container.format.name.startswith("matroska") and stream.codec_context.name not in _IN_ORDER
+        self._guesses = self._guesses - 1 if guesses else 0
+        return self._guesses > 0
 
     def _earliest_dts(self, packet: Packet[Any], time: Fraction) -> Fraction:
-        """Return a lower bound of all following video pts. After a seek, Matroska's first packets have no dts."""
+        """Return a lower bound of all following video pts."""
         if not isinstance(packet.stream, VideoStream):
             return time
         heappush(self._latest, time)

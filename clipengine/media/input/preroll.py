@@ -83,7 +83,7 @@ class Preroll:
     def _add_audio(self, timed: TimedPacket) -> None:
         self._audio.append((self._read, timed))
         self._kept_bytes += timed.packet.size
-        if timed.time <= self._cut.start - PREROLL_SECONDS:
+        if timed.time <= self._cut.first_moment - PREROLL_SECONDS:
             self._streams_without.discard(timed.stream)
         self._reached_start |= not self._video and timed.time > self._cut.start
 
@@ -110,7 +110,7 @@ class Preroll:
 
     @property
     def has_audio(self) -> bool:
-        """True if every audio stream has packets from long enough before the start."""
+        """True if every audio stream has packets from long enough before the earliest start of the clip."""
         return not self._streams_without
 
     @property
@@ -145,7 +145,7 @@ class Preroll:
         return [timed for _, timed in sorted(kept, key=lambda numbered: numbered[0])]
 
     def _kept_audio(self) -> list[_Numbered]:
-        return _since(self._audio, self._cut.start - 4 * PREROLL_SECONDS)
+        return _since(self._audio, self._cut.first_moment - 4 * PREROLL_SECONDS)
 
 
 class _LastGops:

@@ -170,7 +170,9 @@ class Seeker:
 
     def _open(self, splice: HeaderSplice | None = None) -> None:
         self._demuxer.open(splice)
-        self.decoding_times = self.video is not None and has_decoding_times(self._demuxer.container, self.video)
+        self.decoding_times = self.video is not None and has_decoding_times(
+            self._demuxer.container, self.video, self._facts.video
+        )
         if self._demuxer.palette_changes:
             self.trusts_keyframes = False
 

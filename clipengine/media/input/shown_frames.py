@@ -169,6 +169,7 @@ class _SeekingReader:
     def __init__(self, reader: MediaReader, facts: SourceFacts, threads: int, damage: Damage) -> None:
         self._reader = reader
         self._damage = damage
+        self._facts = facts.video
         self._origin = facts.origin
         self._slack = Fraction(0) if facts.video is None else facts.video.frame_seconds / 2
         self._threads = threads
@@ -229,7 +230,7 @@ class _SeekingReader:
 
     def _keyframe_before(self, container: InputContainer, stream: VideoStream, moment: Fraction) -> TimedFrame | None:
         """Return the last keyframe at or before a time, or None if it cannot be found or decoded."""
-        if has_decoding_times(container, stream):
+        if has_decoding_times(container, stream, self._facts):
             return None
         found = None
         for back in STEPS_BACK:
@@ -285,7 +286,7 @@ class _SeekingReader:
 
     def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[TimedFrame]:
         tick = as_fraction(stream.time_base or Fraction(1, 1000))
-        order = DisplayOrder() if has_decoding_times(container, stream) else None
+        order = DisplayOrder() if has_decoding_times(container, stream, self._facts) else None
         for number, packet in enumerate(read_packets(container, [stream], self._reader)):
             if order is not None:
                 order.add(packet)

@@ -19,6 +19,7 @@ from clipengine.errors import RecordingEncrypted, RecordingUnreadable
 from clipengine.media.input.audio_timestamps import TimestampAnalyzer, timestamp_analyzer
 from clipengine.media.input.codec_headers import HeaderChanges
 from clipengine.media.input.container import is_presented, packet_time
+from clipengine.media.input.display_order import OrderCheck
 from clipengine.media.input.shown_sizes import StreamSizes
 from clipengine.media.input.timeline import Timeline, as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
@@ -38,6 +39,7 @@ class HeadScan:
         self.demuxer = demuxer
         self._video = video
         self._has_keyframe = False
+        self._order = None if video is None else OrderCheck(video)
         self._streams = {stream.index for stream in (*audio, *([video] if video else []))}
         self._starts: dict[int, Fraction] = {}  # stream index -> start of its media in container time
         first = self._read()
@@ -55,6 +57,11 @@ class HeadScan:
         """Return where the media of a stream begins, in recording time, or None if it does not begin in the head."""
         start = self._starts.get(stream.index)
         return None if start is None else start - self.origin
+
+    @property
+    def decoding_times(self) -> bool:
+        """True if the packets of the video have no presentation times, although its frames are reordered."""
+        return self._order is not None and self._order.goes_back
 
     def _read(self) -> Fraction | None:
         """Read packets until all starts are known, and return the earliest timestamp."""
@@ -81,7 +88,7 @@ class HeadScan:
         self._has_keyframe |= packet.is_keyframe
         if is_presented(packet):
             self._starts[index] = min(time, self._starts.get(index, time))
-        if self.frame is None:
+        if (self._order is not None and self._order.needs(packet)) or self.frame is None:
             self._decode(packet)
 
     def _is_enough(self, seconds: Fraction) -> bool:
@@ -101,6 +108,8 @@ class HeadScan:
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
                 self.frame = self.frame or frame
+                if self._order is not None:
+                    self._order.add(frame)
             elif (start := _start_of(frame, packet)) is not None:
                 if packet.stream.start_time is not None:
                     start = max(start, packet.stream.start_time * as_fraction(packet.time_base))

@@ -125,7 +125,7 @@ def _picture(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: 
 
 def _origin(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None) -> Fraction:
     """Return the time at which the clip begins: on the nearest frame, or at the start of the range."""
-    low, high = max(Fraction(0), cut.start - cut.half_frame), cut.start + 2 * cut.frame_seconds + cut.tick
+    low, high = max(Fraction(0), cut.first_moment), cut.start + 2 * cut.frame_seconds + cut.tick
     selector: FrameSelector[None] = FrameSelector(cut)
     times = frame_times(source, facts, start=low, end=max(high, low + cut.tick), seek_index=seek_index)
     for time in times:
