@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -504,7 +505,11 @@ def _attributes(text: str) -> dict[str, str]:
 
 
 def _seconds(value: str) -> Fraction:
-    text = value.split(",")[0].strip()
+    return _parsed_seconds(value.split(",")[0].strip())
+
+
+@lru_cache(maxsize=1000)  # most segments have one of few durations
+def _parsed_seconds(text: str) -> Fraction:
     found = _SECONDS.fullmatch(text)
     if found is not None:
         whole, part = found[1], found[2] or ""

@@ -6,7 +6,6 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingError, RecordingNotReady
@@ -201,7 +200,7 @@ def _ended(playlist: MediaPlaylist) -> MediaPlaylist:
 
 def stored_pieces(store: Store, keys: Iterable[str]) -> dict[str, StoredPiece]:
     """Return the ETags and sizes of those objects that the store has and that are no clips of ours."""
-    wanted = {key for key in keys if not is_of_clip(PurePosixPath(key))}
+    wanted = {key for key in keys if not is_of_clip(key)}
     return _looked_up(store, wanted) if len(wanted) <= _FEW_OBJECTS else _listed(store, wanted)
 
 
@@ -218,7 +217,7 @@ def _looked_up(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
 
 def _listed(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
     """Return the objects that are in their common folder, or look them up if that has too many others."""
-    folder = posixpath.commonpath([posixpath.dirname(key) for key in wanted])
+    folder = posixpath.commonpath({posixpath.dirname(key) for key in wanted})
     found: dict[str, StoredPiece] = {}
     last = max(wanted)
     before = min(wanted)[:-1]  # precedes all of them
