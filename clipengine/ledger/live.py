@@ -6,7 +6,7 @@ refreshes it; another one does if that is overdue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -152,14 +152,18 @@ class Live:
             self._clips.queue_reached(refresh.recording.recording_id)
             return True
 
-    def complete(self, refresh: Refresh, added: Added) -> bool:
-        """Set the recording `complete`, write its event and queue its clips. Return False for a lost claim."""
+    def complete(self, refresh: Refresh, added: Added, etags: Mapping[tuple[str, str], str] | None = None) -> bool:
+        """Set the recording `complete`, write its event and queue its clips. Return False for a lost claim.
+
+        `etags` replace those of objects that were still written, see `PieceIndex.pinned`.
+        """
         id = refresh.recording.recording_id
         with self._locked(refresh) as row:
             held = self._leases.held([id], fence=refresh.lease, owner=refresh.owner)
             if not self._database.change(LiveRow.delete().where(held)):
                 return False
             self._add(refresh, row, added, safe_seconds=None, live=False, completed_at=now_ms())
+            self._recordings.pieces.pin(id, etags or {})
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
             return True

@@ -138,6 +138,11 @@ def _why_missing(found: ByteRange, known: StoredPiece | None, name: str) -> str:
     return f"{name} is incomplete: {found.key} has {known.size} bytes, and its byte range is {found.offset} to {last}"
 
 
+def is_stored(data: ByteRange, stored: Mapping[str, StoredPiece]) -> bool:
+    """Return True if the object of a segment has all of its bytes."""
+    return _range(data, stored) is not None
+
+
 def _range(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | None:
     """Return the range of the stored object, or None if the object is missing, empty or too short."""
     known = stored.get(found.key)

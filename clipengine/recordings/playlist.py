@@ -10,7 +10,7 @@ import hashlib
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -565,3 +565,8 @@ def segment_keys(playlist: MediaPlaylist) -> Iterator[str]:
         yield segment.data.key
         if segment.init is not None:
             yield segment.init.key
+
+
+def ranged_keys(segments: Iterable[Segment]) -> set[str]:
+    """Return the keys of the objects that have several segments, and more while the playlist is written."""
+    return {each.data.key for each in segments if each.data.length is not None}
