@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
-from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
+from clipengine.recordings.pieces import MICROSECONDS, Piece, PieceIndex, Run, Track
 from clipengine.timecode import bounded
 
 _WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
@@ -123,11 +123,11 @@ class _Placed:
 
     def _spread(self) -> None:
         """Spread the error of the stated durations over the run, whose last piece gets its true duration."""
-        begins, pieces = self.begins, self.run.pieces
-        zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(self.ends - begins)
-        scale = (true, stated) if stated > 0 and true > 0 else (1, 1)
+        begins, pieces = _microseconds(self.begins), self.run.pieces
+        zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(self.ends - self.begins)
+        true, stated = (true, stated) if stated > 0 and true > 0 else (1, 1)
         self.run.pieces = [
-            each._replace(start=_microseconds(begins) + (each.start - zero) * scale[0] // scale[1]) for each in pieces
+            Piece(each.data, begins + (each.start - zero) * true // stated, each.duration) for each in pieces
         ]
         last = self.run.pieces[-1]
         self.run.pieces[-1] = last._replace(duration=max(0, _microseconds(self.video_end) - last.start))
