@@ -233,7 +233,8 @@ def _place_runs(
 def _groups(runs: Sequence[_Placed], tracks: Sequence[Track]) -> dict[tuple[int, int], list[_Placed]]:
     """Return the runs by their clocks.
 
-    A clock that the first track does not have is of one track only: its run continues the one before in that track.
+    A clock that the first track does not have is of one track only: its run continues the one before in that track, or
+    the beginning of the first track.
     """
     first = runs[0].track
     shared = {each.run.clock for each in runs if each.track == first} | tracks[first].earlier.keys()
@@ -241,7 +242,7 @@ def _groups(runs: Sequence[_Placed], tracks: Sequence[Track]) -> dict[tuple[int,
     last: dict[int, tuple[int, int]] = {}  # track -> the group of its run before
     for each in runs:
         clock = each.run.clock
-        last[each.track] = clock if clock in shared else last.get(each.track, clock)
+        last[each.track] = clock if clock in shared else last.get(each.track, runs[0].run.clock)
         groups[last[each.track]].append(each)
     return groups
 

@@ -167,3 +167,15 @@ def test_track_that_has_stalled_does_not_hold_back_the_others() -> None:
     first = replace(made, tracks=[made.tracks[0], made.tracks[1][:2]])  # without more segments, as one that ended
     _, safe_ends = live(first, [[1, 1], [2, 2], [3, 2], [4, 2]])
     assert safe_ends[-1] > 15
+
+
+def test_audio_that_counts_its_discontinuities_from_another_number_lies_beside_the_video() -> None:
+    """Some writers state EXT-X-DISCONTINUITY-SEQUENCE for the video only."""
+    made = recorded(Random(4), stated=True, sessions=1)
+    video, audio = made.tracks
+    made.tracks[0] = [each._replace(discontinuity=5) for each in video]
+    index = finished(made)
+    assert [len(track.runs) for track in index.tracks] == [1, 1]
+    assert index.tracks[0].runs[0].shift == index.tracks[1].runs[0].shift
+    assert abs(index.tracks[1].runs[0].pieces[0].start - index.tracks[0].runs[0].pieces[0].start) <= 500_000
+    assert len(audio) == len(index.tracks[1].runs[0].pieces)
