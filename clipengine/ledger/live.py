@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from clipengine.clips.clip import Recording
@@ -212,12 +213,12 @@ class Live:
 
     def _release(self, refresh: Refresh, next_at: int, values: dict[str, Any]) -> bool:
         """Release the claim. A request that came meanwhile gets another refresh at once."""
-        id = refresh.recording.recording_id
-        row = self._database.by_key(LiveRow, id)
-        if row is not None and (row["wanted_at"], row["ending"]) != (refresh.wanted_at, refresh.ending):
-            next_at = now_ms()
-        values = {**values, "owner": None, "next_at": next_at, "kept_by": refresh.owner}
-        return self._leases.transition(id, values, fence=refresh.lease, owner=refresh.owner)
+        release = partial(
+            self._leases.transition, refresh.recording.recording_id, fence=refresh.lease, owner=refresh.owner
+        )
+        values = {**values, "owner": None, "kept_by": refresh.owner}
+        asked = {"wanted_at": refresh.wanted_at, "ending": refresh.ending}
+        return release({**values, "next_at": next_at}, unchanged=asked) or release({**values, "next_at": now_ms()})
 
     def _add(self, refresh: Refresh, row: Row | None, added: Added, **values: Any) -> None:
         recording, tail = refresh.recording, added.tail
