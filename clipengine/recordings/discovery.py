@@ -24,8 +24,8 @@ NAME_FIELDS = ("path", "folder", "file", "stem")
 _MAX_NAME_CHARACTERS = 200
 # The upload request registers its recording itself, under the id in the key.
 _UPLOAD_KEY = re.compile(r"(?:\A|/)recordings/rec_[0-9a-z]{26}/[^/]+\Z")
-# Of the segments of CMAF: init.mp4, init-video0.mp4, init_1.mp4.
-_HEADER = re.compile(r"init([-_]?(video|audio|stream|v|a|s)?[-_]?\d*)\.mp4", re.IGNORECASE)
+# Of the segments of CMAF: init.mp4, init-video0.mp4, init_1.mp4, init2_0.mp4.
+_HEADER = re.compile(r"init[-_]?(video|audio|stream|v|a|s)?[-_]?\d*([-_]\d+)?\.mp4", re.IGNORECASE)
 # Wherever `storage.clip_key` puts it.
 _CLIP_ID = re.compile(r"(?<![0-9a-z])clip_[0-9a-z]{26}(?![0-9a-z])")
 
