@@ -99,10 +99,14 @@ class Leases:
         fence: int,
         owner: str | None = None,
         state: str | None = None,
+        unchanged: Mapping[str, Any] = {},
         notify: bool = True,
     ) -> bool:
-        """Change a row that is still held. Return False if it is not. Only local listeners learn it if not `notify`."""
-        held = {self._fence.name: fence, self._owner.name: owner}
+        """Change a row that is still held and has the `unchanged` values. Return False if it is or has not.
+
+        Only local listeners learn it if not `notify`.
+        """
+        held = {self._fence.name: fence, self._owner.name: owner, **unchanged}
         if self._state is not None:
             held[self._state.name] = state
         known = {name: value for name, value in held.items() if value is not None}

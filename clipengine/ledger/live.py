@@ -6,9 +6,10 @@ refreshes it; another one does if that is overdue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from clipengine.clips.clip import Recording
@@ -152,14 +153,18 @@ class Live:
             self._clips.queue_reached(refresh.recording.recording_id)
             return True
 
-    def complete(self, refresh: Refresh, added: Added) -> bool:
-        """Set the recording `complete`, write its event and queue its clips. Return False for a lost claim."""
+    def complete(self, refresh: Refresh, added: Added, etags: Mapping[tuple[str, str], str] | None = None) -> bool:
+        """Set the recording `complete`, write its event and queue its clips. Return False for a lost claim.
+
+        `etags` replace those of objects that were still written, see `PieceIndex.pinned`.
+        """
         id = refresh.recording.recording_id
         with self._locked(refresh) as row:
             held = self._leases.held([id], fence=refresh.lease, owner=refresh.owner)
             if not self._database.change(LiveRow.delete().where(held)):
                 return False
             self._add(refresh, row, added, safe_seconds=None, live=False, completed_at=now_ms())
+            self._recordings.pieces.pin(id, etags or {})
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
             return True
@@ -208,12 +213,12 @@ class Live:
 
     def _release(self, refresh: Refresh, next_at: int, values: dict[str, Any]) -> bool:
         """Release the claim. A request that came meanwhile gets another refresh at once."""
-        id = refresh.recording.recording_id
-        row = self._database.by_key(LiveRow, id)
-        if row is not None and (row["wanted_at"], row["ending"]) != (refresh.wanted_at, refresh.ending):
-            next_at = now_ms()
-        values = {**values, "owner": None, "next_at": next_at, "kept_by": refresh.owner}
-        return self._leases.transition(id, values, fence=refresh.lease, owner=refresh.owner)
+        release = partial(
+            self._leases.transition, refresh.recording.recording_id, fence=refresh.lease, owner=refresh.owner
+        )
+        values = {**values, "owner": None, "kept_by": refresh.owner}
+        asked = {"wanted_at": refresh.wanted_at, "ending": refresh.ending}
+        return release({**values, "next_at": next_at}, unchanged=asked) or release({**values, "next_at": now_ms()})
 
     def _add(self, refresh: Refresh, row: Row | None, added: Added, **values: Any) -> None:
         recording, tail = refresh.recording, added.tail

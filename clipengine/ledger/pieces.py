@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b85decode, b85encode
+from collections.abc import Mapping
 from typing import Any
 
 import peewee
@@ -54,6 +55,14 @@ class Pieces:
             key = [PiecePageRow.recording_id, PiecePageRow.track, PiecePageRow.first]
             replaced = {"data": row["data"]}
             self._database.insert(PiecePageRow.insert(row).on_conflict(conflict_target=key, update=replaced))
+
+    def pin(self, recording_id: str, etags: Mapping[tuple[str, str], str]) -> None:
+        """Change the ETags of an index, see `PieceIndex.pinned`. Call it in a transaction."""
+        index = self.get(recording_id)
+        if index is None or not etags:
+            return
+        self.remove(recording_id)
+        self.put(recording_id, index.pinned(etags))
 
     def _end(self, recording_id: str) -> tuple[bytes, list[PiecePage]]:
         """Return the head of an index, and the last page of each track."""

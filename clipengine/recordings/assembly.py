@@ -86,8 +86,10 @@ def _runs(segments: Iterable[Segment], stored: Mapping[str, StoredPiece], run: R
     """Yield the runs of the segments. The first one continues the `run`, if it is given."""
     at = 0 if run is None else run.pieces[-1].end
     gap: GapReason | None = None
+    seconds, duration = None, 0
     for segment in segments:
-        duration = round(segment.seconds * MICROSECONDS)
+        if segment.seconds is not seconds:  # those of most segments are one object
+            seconds, duration = segment.seconds, round(segment.seconds * MICROSECONDS)
         data = None if segment.gap or segment.encrypted else _range(segment.data, stored)
         init = None if segment.init is None else _init(segment.init, stored)
         if data is None or (segment.init is not None and init is None):
@@ -136,6 +138,11 @@ def _why_missing(found: ByteRange, known: StoredPiece | None, name: str) -> str:
         return f"{name} is empty: {found.key}"
     last = found.offset + found.length - 1
     return f"{name} is incomplete: {found.key} has {known.size} bytes, and its byte range is {found.offset} to {last}"
+
+
+def is_stored(data: ByteRange, stored: Mapping[str, StoredPiece]) -> bool:
+    """Return True if the object of a segment has all of its bytes."""
+    return _range(data, stored) is not None
 
 
 def _range(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | None:

@@ -24,8 +24,8 @@ NAME_FIELDS = ("path", "folder", "file", "stem")
 _MAX_NAME_CHARACTERS = 200
 # The upload request registers its recording itself, under the id in the key.
 _UPLOAD_KEY = re.compile(r"(?:\A|/)recordings/rec_[0-9a-z]{26}/[^/]+\Z")
-# Of the segments of CMAF: init.mp4, init-video0.mp4, init_1.mp4.
-_HEADER = re.compile(r"init([-_]?(video|audio|stream|v|a|s)?[-_]?\d*)\.mp4", re.IGNORECASE)
+# Of the segments of CMAF: init.mp4, init-video0.mp4, init_1.mp4, init2_0.mp4.
+_HEADER = re.compile(r"init[-_]?(video|audio|stream|v|a|s)?[-_]?\d*([-_]\d+)?\.mp4", re.IGNORECASE)
 # Wherever `storage.clip_key` puts it.
 _CLIP_ID = re.compile(r"(?<![0-9a-z])clip_[0-9a-z]{26}(?![0-9a-z])")
 
@@ -36,20 +36,23 @@ def is_recording(key: str, *, everything: bool = False) -> bool:
     Names that begin with a dot are hidden or temporary, such as those of rsync.
     """
     path = PurePosixPath(key)
-    if is_of_clip(path) or path.name.startswith(".") or is_sidecar(key):
+    if is_of_clip(key) or path.name.startswith(".") or is_sidecar(key):
         return False
     return everything or path.suffix.lower() in _SUFFIXES
 
 
-def is_of_clip(path: PurePosixPath) -> bool:
+def is_of_clip(key: str) -> bool:
     """Return True for a clip of ours and the files beside it."""
-    return _CLIP_ID.search(str(path)) is not None or (path.parent.name == "clips" and "-clip_" in path.stem)
+    if "clip_" not in key:
+        return False
+    path = PurePosixPath(key)
+    return _CLIP_ID.search(key) is not None or (path.parent.name == "clips" and "-clip_" in path.stem)
 
 
 def is_playlist(key: str) -> bool:
     """Return True if the object may be the playlist of a recording of many files."""
     path = PurePosixPath(key)
-    return path.suffix.lower() in _PLAYLIST_SUFFIXES and not is_of_clip(path) and not path.name.startswith(".")
+    return path.suffix.lower() in _PLAYLIST_SUFFIXES and not is_of_clip(key) and not path.name.startswith(".")
 
 
 def audio_playlist_of(key: str) -> str | None:
@@ -72,7 +75,7 @@ def may_be_piece(key: str) -> bool:
 def is_sidecar(key: str) -> bool:
     """Return True if the object may be a transcript beside a recording."""
     path = PurePosixPath(key)
-    return path.suffix.lower() in _TEXT_SUFFIXES and not is_of_clip(path) and not path.name.startswith(".")
+    return path.suffix.lower() in _TEXT_SUFFIXES and not is_of_clip(key) and not path.name.startswith(".")
 
 
 def sidecar_prefix(recording_key: str) -> str:

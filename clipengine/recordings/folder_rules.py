@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
-from pathlib import PurePosixPath
 
 from clipengine.recordings.discovery import clean_name, is_of_clip
 from clipengine.recordings.folder_pattern import MAX_CAMERA_CHARACTERS, FolderSource, NamePattern
@@ -71,7 +70,7 @@ class FolderRules:
             group = rule.names.group_of(key[len(rule.folder) :])
             if group is None or len(group[0] or "") > MAX_CAMERA_CHARACTERS or group[0] in (".", ".."):
                 continue
-            if "clip" in key and is_of_clip(PurePosixPath(key)):
+            if is_of_clip(key):
                 continue
             return _ruled(rule, *group)
         return None

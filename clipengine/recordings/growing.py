@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 from clipengine.recordings.assembly import StoredPiece, continued
 from clipengine.recordings.folder_placing import FolderEnd, FolderFile
 from clipengine.recordings.growing_file import FileEnd
-from clipengine.recordings.pieces import MICROSECONDS, PieceIndex
+from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
 from clipengine.recordings.placing import Extent, Placement, RunScan, place_growing
 from clipengine.recordings.playlist import Segment
 from clipengine.recordings.restarts import Measure
+
+_AHEAD = 2  # pieces: a clock that one track has for longer is not of the other
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,44 @@ def known_extents(growth: Growth, tail: PieceIndex, measure: Measure) -> list[di
     for (number, piece), extent in zip(new, measure(new) if new else (), strict=True):
         found[number][piece] = extent
     return found
+
+
+def held_back(
+    growth: Growth,
+    tail: PieceIndex,
+    scans: Sequence[RunScan],
+    listed: Sequence[Sequence[tuple[int, Segment]]],
+    *,
+    may_grow: bool,
+) -> tuple[PieceIndex, list[RunScan], list[int]]:
+    """Return a continued index without runs that cannot be placed yet, its scans, and the next number of each track.
+
+    A clock begins where the first track has it. If that `may_grow`, a track that has a clock earlier waits for it,
+    until the first track is so far ahead that the clock is of the other one only. `listed` are the new segments of each
+    track.
+    """
+    first = tail.tracks[0]
+    clock, end = first.runs[-1].clock, first.runs[-1].pieces[-1].end - int(growth.longest * _AHEAD * MICROSECONDS)
+    tracks: list[Track] = []
+    kept: list[RunScan] = []
+    numbers: list[int] = []
+    left = iter(scans)
+    for track, known, segments in zip(tail.tracks, growth.tracks, listed, strict=True):
+        early = [run.clock > clock and run.pieces[0].start > end for run in track.runs[1:]]
+        waits = may_grow and not first.own_clock and any(early)
+        count = 1 + early.index(True) if waits else len(track.runs)
+        kept += list(islice(left, len(track.runs)))[:count]
+        tracks.append(replace(track, runs=track.runs[:count]))
+        after = segments[-1][0] + 1 if segments else known.next_number
+        numbers.append(_number_after(track.runs[count - 1], segments, known.next_number) if waits else after)
+    return PieceIndex(tracks), kept, numbers
+
+
+def _number_after(run: Run, listed: Sequence[tuple[int, Segment]], otherwise: int) -> int:
+    """Return the number of the segment that follows the last piece of a run, which is of a `listed` segment if new."""
+    last = run.pieces[-1].data
+    numbers = (number for number, each in reversed(listed) if each.data[:2] == (last.key, last.offset))
+    return next((number + 1 for number in numbers), otherwise)
 
 
 def grown(

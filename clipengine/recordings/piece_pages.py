@@ -93,7 +93,9 @@ def unpack_end(head: bytes, lasts: Sequence[PiecePage]) -> PieceIndex:
         place = None if dated is None else dated[0] - count + len(pieces)  # in the page
         if dated is not None and place is not None and place >= 0:
             run.last_dated = Dated(0, dated[1] + run.pieces[0].start - pieces[place].start)
-        tracks.append(_track(packed, [run]))
+        track = _track(packed, [run])
+        track.earlier = {(each[0], sum(each[7:])): Fraction(each[4]) for each in packed["runs"][:-1]}
+        tracks.append(track)
     return PieceIndex(tracks)
 
 

@@ -7,7 +7,7 @@ header or a missing piece ends a run. A recording in one file is one track with 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
@@ -132,6 +132,7 @@ class Track:
     """A track of a recording with its runs in order.
 
     One with `own_clock` shares no discontinuities with the others: the dates of its runs give its place beside them.
+    In an index that continues another one, `earlier` has the shifts of the clocks before those of its runs.
     """
 
     kind: TrackKind
@@ -139,6 +140,7 @@ class Track:
     title: str | None = None
     language: str | None = None
     own_clock: bool = False
+    earlier: dict[tuple[int, int], Fraction] = field(default_factory=dict, compare=False, repr=False)
 
 
 class ListedPiece(NamedTuple):
@@ -192,6 +194,25 @@ class PieceIndex:
                 for piece in run.pieces:
                     yield at, piece.data
                     at += piece.data.length
+
+    def pinned(self, etags: Mapping[tuple[str, str], str]) -> PieceIndex:
+        """Return the index with other ETags of objects, which `etags` has by their keys and ETags."""
+
+        def pin(data: ObjectRange) -> ObjectRange:
+            return data._replace(etag=etags.get((data.key, data.etag), data.etag))
+
+        tracks = []
+        for track in self.tracks:
+            runs = [
+                replace(
+                    run,
+                    init=None if run.init is None else pin(run.init),
+                    pieces=[each._replace(data=pin(each.data)) for each in run.pieces],
+                )
+                for run in track.runs
+            ]
+            tracks.append(replace(track, runs=runs))
+        return PieceIndex(tracks)
 
     def listed(self, start: int) -> list[ListedPiece]:
         """Return the pieces of all tracks that end after a time in microseconds, in the order of their starts."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
-from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
+from clipengine.recordings.pieces import MICROSECONDS, Piece, PieceIndex, Run, Track
 from clipengine.timecode import bounded
 
 _WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
@@ -123,11 +123,11 @@ class _Placed:
 
     def _spread(self) -> None:
         """Spread the error of the stated durations over the run, whose last piece gets its true duration."""
-        begins, pieces = self.begins, self.run.pieces
-        zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(self.ends - begins)
-        scale = (true, stated) if stated > 0 and true > 0 else (1, 1)
+        begins, pieces = _microseconds(self.begins), self.run.pieces
+        zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(self.ends - self.begins)
+        true, stated = (true, stated) if stated > 0 and true > 0 else (1, 1)
         self.run.pieces = [
-            each._replace(start=_microseconds(begins) + (each.start - zero) * scale[0] // scale[1]) for each in pieces
+            Piece(each.data, begins + (each.start - zero) * true // stated, each.duration) for each in pieces
         ]
         last = self.run.pieces[-1]
         self.run.pieces[-1] = last._replace(duration=max(0, _microseconds(self.video_end) - last.start))
@@ -205,12 +205,7 @@ def _place_runs(
     shortest_pause: Fraction,
     file_end: Fraction | None,
 ) -> None:
-    groups: defaultdict[tuple[int, int], list[_Placed]] = defaultdict(list)
-    clocks: dict[tuple[int, int], Fraction] = {}
-    for each in runs:
-        if each.keeps_clock:
-            clocks.setdefault(each.run.clock, each.run.shift)
-        groups[each.run.clock].append(each)
+    groups, clocks = _groups(runs, tracks), _known_clocks(runs, tracks)
     before, stated_edge = None, 0  # the last run of the group before, and its stated end
     clock: int | None = None  # the date of the timeline's start by the dates of the group before
     for number in sorted(groups):
@@ -233,6 +228,30 @@ def _place_runs(
             expected, shift = _first_shift(tracks, group, origins)
         _place_group(group, shift, expected)
         before, stated_edge, clock = _last(group), stated_end, _clock(group)
+
+
+def _groups(runs: Sequence[_Placed], tracks: Sequence[Track]) -> dict[tuple[int, int], list[_Placed]]:
+    """Return the runs by their clocks.
+
+    A clock that the first track does not have is of one track only: its run continues the one before in that track, or
+    the beginning of the first track.
+    """
+    first = runs[0].track
+    shared = {each.run.clock for each in runs if each.track == first} | tracks[first].earlier.keys()
+    groups: defaultdict[tuple[int, int], list[_Placed]] = defaultdict(list)
+    last: dict[int, tuple[int, int]] = {}  # track -> the group of its run before
+    for each in runs:
+        clock = each.run.clock
+        last[each.track] = clock if clock in shared else last.get(each.track, runs[0].run.clock)
+        groups[last[each.track]].append(each)
+    return groups
+
+
+def _known_clocks(runs: Sequence[_Placed], tracks: Sequence[Track]) -> dict[tuple[int, int], Fraction]:
+    """Return the shifts of the clocks of the first track that were placed before."""
+    first = runs[0].track
+    kept = {each.run.clock: each.run.shift for each in runs if each.keeps_clock and each.track == first}
+    return {**tracks[first].earlier, **kept}
 
 
 def _first_shift(

@@ -10,10 +10,11 @@ import hashlib
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -504,7 +505,11 @@ def _attributes(text: str) -> dict[str, str]:
 
 
 def _seconds(value: str) -> Fraction:
-    text = value.split(",")[0].strip()
+    return _parsed_seconds(value.split(",")[0].strip())
+
+
+@lru_cache(maxsize=1000)  # most segments have one of few durations
+def _parsed_seconds(text: str) -> Fraction:
     found = _SECONDS.fullmatch(text)
     if found is not None:
         whole, part = found[1], found[2] or ""
@@ -560,3 +565,8 @@ def segment_keys(playlist: MediaPlaylist) -> Iterator[str]:
         yield segment.data.key
         if segment.init is not None:
             yield segment.init.key
+
+
+def ranged_keys(segments: Iterable[Segment]) -> set[str]:
+    """Return the keys of the objects that have several segments, and more while the playlist is written."""
+    return {each.data.key for each in segments if each.data.length is not None}

@@ -137,32 +137,37 @@ class FolderStore:
         self._check_store()  # otherwise an outage looks like an empty folder
 
     def _walk(self, folder: Path, parent: str, prefix: str, after: bytes) -> Iterator[StoredObject]:
-        for name in self._names(folder, parent):
+        for name, entry in self._entries(folder, parent):
             key = parent + name
-            if folder / name == self._reserved or not (key.startswith(prefix) or prefix.startswith(key)):
+            if not (key.startswith(prefix) or prefix.startswith(key)):
                 continue
             encoded = os.fsencode(key)
             if encoded <= after and not (name.endswith("/") and after.startswith(encoded)):
                 continue
             if name.endswith("/"):
-                yield from self._walk(folder / name, key, prefix, after)
-            elif is_key(key) and (found := self._stat_if_readable(key)):
+                if folder / entry.name != self._reserved:
+                    yield from self._walk(folder / entry.name, key, prefix, after)
+            elif is_key(key) and (found := self._stat_if_readable(key, entry)):
                 yield found
 
     @staticmethod
-    def _names(folder: Path, parent: str) -> Sequence[str]:
-        """Return the names in a folder in the key order of S3: folder names include their slash when sorted."""
+    def _entries(folder: Path, parent: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
+        """Return the entries of a folder in the key order of S3: names of folders include their slash when sorted."""
         try:
             with translate_os_errors(parent), os.scandir(folder) as found:
-                names = [f"{each.name}/" if each.is_dir(follow_symlinks=False) else each.name for each in found]
+                entries = [
+                    (f"{each.name}/" if each.is_dir(follow_symlinks=False) else each.name, each) for each in found
+                ]
         except ObjectMissing:
             return []
-        return sorted(names, key=os.fsencode)
+        return sorted(entries, key=lambda each: os.fsencode(each[0]))
 
-    def _stat_if_readable(self, key: str) -> StoredObject | None:
+    def _stat_if_readable(self, key: str, entry: os.DirEntry[str]) -> StoredObject | None:
+        """Return the metadata of an entry, or None. Only a link may leave the store: the folder is in it."""
         try:
             with translate_os_errors(key):
-                return self._stored_object(key, self._resolve(key).stat())
+                found = self._resolve(key).stat() if entry.is_symlink() else entry.stat(follow_symlinks=False)
+                return self._stored_object(key, found)
         except (ObjectMissing, StorageDenied):
             return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from clipengine.errors import PatternInvalid, RecordingMissing, TooManyPieces
 from clipengine.recordings.discovery import is_of_clip
@@ -96,7 +95,7 @@ def matching(store: Store, folder: str, prefix: str, pattern: NamePattern, *, af
     for number, info in enumerate(store.list(prefix, after=after)):
         if number == MAX_LISTED:
             raise TooManyPieces(f"more than {MAX_LISTED} objects begin with {prefix!r}", hint=_SHRINK_HINT)
-        if info.size == 0 or is_of_clip(PurePosixPath(info.key)):
+        if info.size == 0 or is_of_clip(info.key):
             continue
         named = pattern.match(info.key.removeprefix(folder))
         if named is not None:

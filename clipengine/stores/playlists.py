@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingError, RecordingNotReady
-from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, assemble
+from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, assemble, is_stored
 from clipengine.recordings.discovery import audio_playlist_of, is_of_clip, is_recording
 from clipengine.recordings.pieces import PieceIndex, TrackKind
 from clipengine.recordings.playlist import (
@@ -21,9 +20,10 @@ from clipengine.recordings.playlist import (
     VariantChoice,
     is_playlist,
     parse_playlist,
+    ranged_keys,
     segment_keys,
 )
-from clipengine.stores.base import ObjectReader, Store
+from clipengine.stores.base import ObjectReader, Store, StoredObject
 
 _HEAD_BYTES = 16
 # Up to so many objects are looked up one by one. More are listed, which is one request for a thousand of them.
@@ -68,10 +68,12 @@ def read_pieces(
     is_written = not all(each.playlist.ended for each in listed)
     if is_written and not live:
         raise RecordingNotReady("the recording is still being written: its playlist has no EXT-X-ENDLIST")
-    stored = stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)])
+    growing = {key for each in listed for key in ranged_keys(each.playlist.segments)} if is_written else set()
+    stored = stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)], growing=growing)
     if is_written:
         for each in listed:
             _drop_late(each.playlist, stored)
+            _drop_early(each, listed[0])
         if not all(each.playlist.segments for each in listed):
             raise PlaylistInvalid("no object that a playlist names is in the store yet")
         written = [(each.key, each.playlist.first + len(each.playlist.segments)) for each in listed]
@@ -90,8 +92,19 @@ def read_texts_of(store: Store, key: str, variant: VariantChoice, *, base_url: s
 
 def _drop_late(playlist: MediaPlaylist, stored: Mapping[str, StoredPiece]) -> None:
     """Remove the last segments, which are listed and not in the store yet."""
-    while playlist.segments and playlist.segments[-1].data.key not in stored:
+    while playlist.segments and not is_stored(playlist.segments[-1].data, stored):
         playlist.segments.pop()
+
+
+def _drop_early(track: ListedTrack, first: ListedTrack) -> None:
+    """Remove the last segments if the first track has not reached their discontinuity, which they are placed by."""
+    segments = [each for each in track.playlist.segments if each.discontinuity <= _last_discontinuity(first.playlist)]
+    if segments and not (first.own_clock or first.playlist.ended):
+        del track.playlist.segments[len(segments) :]
+
+
+def _last_discontinuity(playlist: MediaPlaylist) -> int:
+    return max((each.discontinuity for each in playlist.segments), default=0)
 
 
 class NamedObjects(NamedTuple):
@@ -199,26 +212,29 @@ def _ended(playlist: MediaPlaylist) -> MediaPlaylist:
     return playlist
 
 
-def stored_pieces(store: Store, keys: Iterable[str]) -> dict[str, StoredPiece]:
-    """Return the ETags and sizes of those objects that the store has and that are no clips of ours."""
-    wanted = {key for key in keys if not is_of_clip(PurePosixPath(key))}
-    return _looked_up(store, wanted) if len(wanted) <= _FEW_OBJECTS else _listed(store, wanted)
+def stored_pieces(store: Store, keys: Iterable[str], *, growing: Set[str] = frozenset()) -> dict[str, StoredPiece]:
+    """Return the ETags and sizes of those objects that the store has and that are no clips of ours.
+
+    Those that are `growing` may still be written, and are pinned as such.
+    """
+    wanted = {key for key in keys if not is_of_clip(key)}
+    found = _looked_up(store.growing, wanted & growing)
+    wanted -= found.keys()
+    return found | (_looked_up(store.head, wanted) if len(wanted) <= _FEW_OBJECTS else _listed(store, wanted))
 
 
-def _looked_up(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
+def _looked_up(look_up: Callable[[str], StoredObject | None], wanted: Set[str]) -> dict[str, StoredPiece]:
     found = {}
     for key in wanted:
-        try:
-            info = store.head(key)
-        except (ObjectMissing, InvalidBucketPath):
-            continue
-        found[key] = StoredPiece(info.etag, info.size)
+        with suppress(ObjectMissing, InvalidBucketPath):
+            if (info := look_up(key)) is not None:
+                found[key] = StoredPiece(info.etag, info.size)
     return found
 
 
 def _listed(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
     """Return the objects that are in their common folder, or look them up if that has too many others."""
-    folder = posixpath.commonpath([posixpath.dirname(key) for key in wanted])
+    folder = posixpath.commonpath({posixpath.dirname(key) for key in wanted})
     found: dict[str, StoredPiece] = {}
     last = max(wanted)
     before = min(wanted)[:-1]  # precedes all of them
@@ -228,5 +244,5 @@ def _listed(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
         if len(found) == len(wanted) or info.key >= last:
             break
         if number > _LISTED_FOR_EACH * len(wanted):
-            return found | _looked_up(store, wanted - found.keys())
+            return found | _looked_up(store.head, wanted - found.keys())
     return found

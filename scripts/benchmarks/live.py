@@ -1,5 +1,8 @@
 """Cost of fifty recordings that are still written: EVENT playlists with segments of 6 s, of an hour and of a day.
 
+They are in a folder with the ledger in SQLite, and in S3 with the ledger in PostgreSQL: the store at S3_ENDPOINT, or
+moto's server, and a server from the installed binaries, whose own CPU is not counted.
+
 CPU is that of the server and its children in parts of one core, without that of an idle server. Beside it are the bare
 requests: each playlist is read once in a target duration. Nobody asks for the recordings, so that their segments are
 measured many at a time: one measurement of each recording is timed, and counts for as many segments. Playlists and
@@ -12,16 +15,26 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
 
 from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES
+from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
+from clipengine.stores.s3 import S3Store
 from scripts.benchmarks import sources
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.measuring import resident_bytes, run
+from tests.support.postgres import kinds_of_ledger, running_postgres
+from tests.support.s3 import running_s3, s3_settings
 from tests.support.server import running_server
+from tests.support.stored import Objects
 
 _RECORDINGS = 50
 _SEGMENT_SECONDS = 6
@@ -37,11 +50,70 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    seconds = 24 if bench.quick else 60
     made = _segments(bench.cache, (1 if bench.quick else 24) * _HOUR + 2 * _HOUR)
-    for length in (_HOUR,) if bench.quick else (_HOUR, 24 * _HOUR):
-        with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
-            yield from _cost(Path(folder), made, length, seconds)
+    for place in (_in_folder, _in_s3):
+        for length in (_HOUR,) if bench.quick else (_HOUR, 24 * _HOUR):
+            with tempfile.TemporaryDirectory(dir=bench.cache) as folder, place(Path(folder)) as found:
+                if found is None:
+                    bench.say("  PostgreSQL is not installed")
+                    continue
+                yield from _cost(found, made, length, 24 if bench.quick else 60)
+
+
+class _Ledger:
+    """The table of the recordings that are still written, in SQLite or PostgreSQL."""
+
+    def __init__(self, connection: Any, mark: str) -> None:
+        self._connection = connection
+        self._mark = mark
+
+    def change(self, assignments: str, *values: object) -> None:
+        self._connection.execute(f"UPDATE live_recordings SET {assignments}".replace("?", self._mark), values)
+
+    def growths(self) -> dict[str, str]:
+        return dict(self._connection.execute("SELECT recording_id, growth FROM live_recordings").fetchall())
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@dataclass
+class _Place:
+    """The data folder of an engine, its objects and their store, and its database, if that is PostgreSQL."""
+
+    name: str
+    data: Path
+    objects: Objects
+    store: Store
+    env: Mapping[str, str]
+    database_url: str = ""
+
+    def ledger(self) -> _Ledger:
+        if self.database_url:
+            return _Ledger(psycopg.connect(self.database_url, autocommit=True), "%s")
+        return _Ledger(sqlite3.connect(self.data / "ledger.db", isolation_level=None, timeout=60), "?")
+
+
+@contextmanager
+def _in_folder(folder: Path) -> Iterator[_Place]:
+    data = folder / "data"
+    (data / "store").mkdir(parents=True)
+    yield _Place("folder, SQLite", data, Objects(data / "store"), FolderStore(data / "store"), {})
+
+
+@contextmanager
+def _in_s3(folder: Path) -> Iterator[_Place | None]:
+    if "postgres" not in kinds_of_ledger():
+        yield None
+        return
+    with running_s3(folder) as s3, running_postgres() as server, server.database() as url:
+        bucket = f"bench-{uuid4().hex}"
+        s3.client.make_bucket(bucket)
+        data = folder / "data"
+        data.mkdir()
+        ledger = {"CLIPENGINE_DATABASE__URL": url, "CLIPENGINE_DATABASE__SECRETS_KEY": str(folder / "secrets.key")}
+        objects, store = Objects(data, s3, bucket), S3Store(s3.location(bucket), journal=folder / "journal")
+        yield _Place("S3, PostgreSQL", data, objects, store, {**s3_settings(s3, bucket), **ledger}, url)
 
 
 def _segments(cache: Path, seconds: int) -> Path:
@@ -61,22 +133,19 @@ def _segments(cache: Path, seconds: int) -> Path:
 class _Recorder:
     """Fifty playlists of the same segments, to which a segment is added every 6 seconds."""
 
-    def __init__(self, folder: Path, made: Path, count: int) -> None:
+    def __init__(self, objects: Objects, made: Path, count: int) -> None:
         self.keys = [f"live/p{number:02d}.m3u8" for number in range(_RECORDINGS)]
-        self._folder = folder
+        self._objects = objects
         self._made = made
         self._next = count
-        live = folder / "live"
-        live.mkdir(parents=True)
-        for number in range(count):
-            self._link(number)
-        text = _HEAD + "".join(_line(number) for number in range(count))
-        for key in self.keys:
-            (folder / key).write_text(text)
+        objects.put_many({f"live/{_name(number)}": made / _name(number) for number in range(count)})
+        self._text = _HEAD + "".join(_line(number) for number in range(count))
+        self._write()
         self._added_at = time.monotonic()
 
-    def _link(self, number: int) -> None:
-        os.link(self._made / f"s{number:05d}.ts", self._folder / "live" / f"s{number:05d}.ts")
+    def _write(self) -> None:
+        for key in self.keys:
+            self._objects.put(key, self._text.encode())
 
     def record(self, seconds: float) -> None:
         """Add segments at their rate."""
@@ -84,42 +153,44 @@ class _Recorder:
         while time.monotonic() < until:
             if time.monotonic() >= self._added_at + _SEGMENT_SECONDS:
                 self._added_at += _SEGMENT_SECONDS
-                self._link(self._next)
-                for key in self.keys:
-                    with (self._folder / key).open("a") as file:
-                        file.write(_line(self._next))
+                self._objects.put_many({f"live/{_name(self._next)}": self._made / _name(self._next)})
+                self._text += _line(self._next)
                 self._next += 1
+                self._write()
             time.sleep(0.05)
 
 
+def _name(number: int) -> str:
+    return f"s{number:05d}.ts"
+
+
 def _line(number: int) -> str:
-    return f"#EXTINF:{_SEGMENT_SECONDS}.000,\ns{number:05d}.ts\n"
+    return f"#EXTINF:{_SEGMENT_SECONDS}.000,\n{_name(number)}\n"
 
 
-def _cost(folder: Path, made: Path, length: int, seconds: float) -> Iterator[Figure]:
-    data = folder / "data"
-    recorder = _Recorder(data / "store", made, length // _SEGMENT_SECONDS)
-    name = f"{_RECORDINGS} live recordings of {length // _HOUR} h"
-    with running_server(data) as server, server.client() as api:
+def _cost(place: _Place, made: Path, length: int, seconds: float) -> Iterator[Figure]:
+    recorder = _Recorder(place.objects, made, length // _SEGMENT_SECONDS)
+    name = f"{place.name}: {_RECORDINGS} live recordings of {length // _HOUR} h"
+    with running_server(place.data, env=place.env) as server, server.client() as api:
         pid = server.process.pid
         began_bytes = resident_bytes(pid)
         ids = [api.recordings.add(key, live=True).recording_id for key in recorder.keys]
         while any(api.recordings.get(id).status == "processing" for id in ids):
             recorder.record(1)
-        with closing(sqlite3.connect(data / "ledger.db", isolation_level=None, timeout=60)) as ledger:
-            ledger.execute("UPDATE live_recordings SET wanted_at = 0")  # as a minute after the last request
+        with closing(place.ledger()) as ledger:
+            ledger.change("wanted_at = 0")  # as a minute after the last request
             recorder.record(_SETTLING_SECONDS)
             used, grown_bytes = _spent(pid, recorder, seconds), resident_bytes(pid)
             for _ in range(2):  # a refresh that runs meanwhile changes it
-                ledger.execute("UPDATE live_recordings SET next_at = ?", [round((time.time() + 5 * seconds) * 1000)])
+                ledger.change("next_at = ?", round((time.time() + 5 * seconds) * 1000))
                 recorder.record(2)
             idle = _spent(pid, recorder, seconds / 2)  # not earlier: the server starts children ahead
-            ledger.execute("UPDATE live_recordings SET next_at = ?", [round(time.time() * 1000)])
+            ledger.change("next_at = ?", round(time.time() * 1000))
             recorder.record(_SETTLING_SECONDS)
             measuring = _measurement(pid, recorder, ledger, used=used)
     refreshing = used - idle
     amortised = 100 * measuring / (_MEASURED_AT_ONCE * _SEGMENT_SECONDS)
-    bare = _bare(data / "store", recorder)
+    bare = _bare(place.store, recorder)
     yield Figure(f"{name}: refreshes", refreshing, "% of a core", beside=bare)
     yield Figure(f"{name}: measurements", amortised, "% of a core")
     yield Figure(
@@ -135,29 +206,27 @@ def _spent(pid: int, recorder: _Recorder, seconds: float) -> float:
     return 100 * (_cpu_seconds(pid) - before) / (time.monotonic() - began)
 
 
-def _measurement(pid: int, recorder: _Recorder, ledger: sqlite3.Connection, *, used: float) -> float:
+def _measurement(pid: int, recorder: _Recorder, ledger: _Ledger, *, used: float) -> float:
     """Return the CPU seconds of one measurement of each recording, of a server that uses so many percents anyway."""
-    before = ledger.execute("SELECT recording_id, growth FROM live_recordings").fetchall()
+    before = ledger.growths()
     began, spent = time.monotonic(), _cpu_seconds(pid)
-    ledger.execute("UPDATE live_recordings SET wanted_at = :now, next_at = :now", {"now": round(time.time() * 1000)})
+    now = round(time.time() * 1000)
+    ledger.change("wanted_at = ?, next_at = ?", now, now)
     while before:
         recorder.record(0.2)
-        now = dict(ledger.execute("SELECT recording_id, growth FROM live_recordings"))
-        measured = [id for id, growth in before if now[id] != growth]
-        ledger.executemany(
-            "UPDATE live_recordings SET wanted_at = 0 WHERE recording_id = ?", [(id,) for id in measured]
-        )
-        before = [each for each in before if each[0] not in measured]
+        after = ledger.growths()
+        for id in [id for id, growth in before.items() if after[id] != growth]:
+            ledger.change("wanted_at = 0 WHERE recording_id = ?", id)
+            del before[id]
     return _cpu_seconds(pid) - spent - used / 100 * (time.monotonic() - began)
 
 
-def _bare(store: Path, recorder: _Recorder) -> float:
+def _bare(store: Store, recorder: _Recorder) -> float:
     """Return the percents of a core that only reading the playlists takes, once in each target duration."""
-    reading = FolderStore(store)
     before = time.process_time()
     for _ in range(_BARE_PASSES):
         for key in recorder.keys:
-            reading.read(key, limit=MAX_PLAYLIST_BYTES)
+            store.read(key, limit=MAX_PLAYLIST_BYTES)
     return 100 * (time.process_time() - before) / (_BARE_PASSES * _SEGMENT_SECONDS)
 
 

@@ -6,17 +6,20 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from clipengine.client import ApiError, Client
+from tests.films.judge import judge
 from tests.films.reader import read_clip
 from tests.support.children import holding
 from tests.support.ffmpeg import run_ffmpeg
 from tests.support.hostile import CASES
-from tests.support.playlists import restarting, separate_audio, ts_playlist
+from tests.support.playlists import restarted_tracks, restarting, separate_audio, ts_playlist
 from tests.support.recorder import Recorder
 from tests.support.selection import cases
 from tests.support.server import running_server
@@ -24,6 +27,8 @@ from tests.support.stored import Objects, objects
 from tests.support.waiting import until
 
 __all__ = ["objects"]  # a fixture
+
+F = Fraction
 
 KEY = "live/index.m3u8"
 
@@ -178,6 +183,44 @@ def test_tracks_of_a_master_playlist_grow_at_different_times(tmp_path: Path, obj
         seen = frames(api, made.clip_id, tmp_path / "a.mp4")
         assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
         assert [number for _, number in seen] == list(range(100, 225))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("fmp4", [False, True], ids=["ts", "fmp4"])
+def test_tracks_of_a_writer_that_was_started_again_are_in_sync(fmp4: bool, tmp_path: Path, objects: Objects) -> None:
+    """The audio is a segment ahead at the restart, which three of video and four of audio precede, and then behind."""
+    film = restarted_tracks(tmp_path / "made" / "index.m3u8", fmp4=fmp4)
+    edge = (F(59, 10), F(61, 10))
+    film = replace(film, sounds=tuple(replace(each, doubtful=(edge,)) for each in film.sounds))
+    with engine(tmp_path, objects) as (api, recorder):
+        recorder.put("index.m3u8")
+        recorder.write(2, names=("v0",))
+        recorder.write(1, names=("v1",))
+        id = api.recordings.wait(api.recordings.add(KEY, live=True).recording_id, timeout=300).recording_id
+        made = []
+        for video, audio, pieces, ranges in (
+            (3, 5, 7, [(3.2, 5.8)]),
+            (7, 5, 12, [(4.52, 7.8)]),
+            (7, 7, 14, [(6.4, 11.8)]),
+        ):
+            recorder.write(audio, names=("v1",))
+            recorder.write(video, names=("v0",))
+            until(lambda pieces=pieces: (api.recordings.get(id).pieces or {})["count"] == pieces)
+            made += [api.clips.create(id, "live", start, end) for start, end in ranges]
+            assert all(api.clips.wait(each.clip_id, timeout=300).status == "complete" for each in made)
+        recorder.write(8, names=("v0", "v1"), ended=True)
+        until(lambda: api.recordings.get(id).status == "complete")
+        assert api.recordings.get(id).duration_seconds == pytest.approx(13, abs=0.1)
+        for each in made:
+            seen = frames(api, each.clip_id, tmp_path / "a.mp4")
+            result = api.clips.get(each.clip_id).result
+            assert result is not None
+            times = F(str(each.start_seconds)), F(str(each.end_seconds))
+            actual = result.actual_start_seconds, result.actual_end_seconds
+            assert judge(film, read_clip(tmp_path / "a.mp4"), *times, *actual) == []
+            again = api.clips.create(id, "again", each.start_seconds, each.end_seconds)
+            assert api.clips.wait(again.clip_id, timeout=300).status == "complete"
+            assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
 
 
 @pytest.mark.exhaustive

@@ -115,3 +115,39 @@ def test_playlist_that_cannot_be_used_has_a_code(store: Store, text: bytes, code
     with closing(store.open("a/index.m3u8")) as reader, pytest.raises(ClipEngineError) as caught:
         read_pieces(store, reader)
     assert caught.value.code == code
+
+
+def test_audio_that_is_ahead_of_the_video_by_a_discontinuity_is_left_out(store: Store) -> None:
+    master = (
+        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="a.m3u8"\n#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nv.m3u8\n'
+    )
+    put(store, "a/index.m3u8", f"#EXTM3U\n{master}".encode())
+    for name in ("v0.ts", "v1.ts", "a0.ts", "a1.ts"):
+        put(store, f"a/{name}", b"0123")
+    media = "#EXTM3U\n#EXTINF:4,\n{0}0.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\n{0}1.ts\n"
+    put(store, "a/a.m3u8", media.format("a").encode())
+    for text, count in ((media.format("v").partition("#EXT-X-DIS")[0], 1), (media.format("v"), 2)):
+        put(store, "a/v.m3u8", text.encode())
+        with closing(store.open("a/index.m3u8")) as reader:
+            read = read_pieces(store, reader, live=True)
+        assert read.written == [("a/v.m3u8", count), ("a/a.m3u8", count)]
+
+
+def test_ranges_of_a_growing_object_are_pinned_as_such_up_to_its_end(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    ranges = "".join(f"#EXTINF:4,\n#EXT-X-BYTERANGE:4@{4 * number}\nall.ts\n" for number in range(3))
+    put(store, "index.m3u8", f"#EXTM3U\n{ranges}".encode())
+    (tmp_path / "all.ts").write_bytes(b"0123456789")
+    with closing(store.open("index.m3u8")) as reader:
+        read = read_pieces(store, reader, live=True)
+    assert [(each.offset, each.length) for each in read.index.ranges()] == [(0, 4), (4, 4)]
+    with (tmp_path / "all.ts").open("ab") as file:
+        file.write(b"ab")
+    with closing(PiecesReader(store, "index.m3u8", read.index, etag=read.index.etag)) as pieces:
+        assert pieces.read_at(0, 8) == b"01234567"
+    (tmp_path / "all.ts").write_bytes(b"9876543210ab")
+    with (
+        closing(PiecesReader(store, "index.m3u8", read.index, etag=read.index.etag)) as pieces,
+        pytest.raises(ObjectChanged),
+    ):
+        pieces.read_at(0, 8)

@@ -14,6 +14,7 @@ from tests.films.film import Film
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.films.reel import film, write
 from tests.films.ts_bytes import renumber
+from tests.support.ffmpeg import run_ffmpeg
 
 SECONDS = 12
 DELAY = Fraction(1024, 48000)  # AAC in MPEG-TS cannot declare its priming
@@ -134,6 +135,52 @@ def restarting(
     whole = replace(VIDEO, times=every(25, begin))
     sound = replace(AUDIO, seconds=begin - Fraction(1, 10))
     return film(path, video=[whole], audio=[sound], grid=Fraction(1, 1000) if fmp4 else _90K)
+
+
+def restarted_tracks(path: Path, parts: Sequence[int] = (6, 7), *, fmp4: bool = False) -> Film:
+    """Have ffmpeg write a master playlist with separate audio, and start it again for each part, of so many seconds.
+
+    The video is in v0.m3u8, the audio in v1.m3u8. Return the film that they must read as, but for the sound at the
+    beginning of each part, whose priming MPEG-TS cannot declare.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    begin, suffix = Fraction(0), "m4s" if fmp4 else "ts"
+    for number, seconds in enumerate(parts):
+        source = path.with_name(f"part{number}.ts")
+        video = replace(VIDEO, times=every(25, seconds), first_number=round(25 * begin))
+        write(source, "mpegts", video=[video], audio=[replace(AUDIO, seconds=Fraction(seconds), lead=begin)])
+        options = ["-hls_time", "2", "-hls_list_size", "0", "-hls_flags", "append_list+omit_endlist"]
+        options += ["-master_pl_name", path.name, "-var_stream_map", "v:0,agroup:a a:0,agroup:a,default:yes"]
+        if fmp4:
+            names = ["-hls_fmp4_init_filename", f"init{number}_%v.mp4"]
+            options += [
+                "-hls_segment_type",
+                "fmp4",
+                *names,
+                "-bsf:a",
+                "aac_adtstoasc",
+                "-tag:v",
+                "avc1",
+                "-tag:a",
+                "mp4a",
+            ]
+        segments = path.with_name(f"part{number}_%v_%03d.{suffix}")
+        maps = ["-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "hls"]
+        run_ffmpeg(
+            "-v", "error", "-i", source, *maps, *options, "-hls_segment_filename", segments, path.with_name("v%v.m3u8")
+        )
+        begin += seconds
+    for name in ("v0", "v1") if fmp4 else ():  # ffmpeg names the last header for all segments
+        _name_headers(path.with_name(f"{name}.m3u8"), name[1:])
+    whole, sound = replace(VIDEO, times=every(25, begin)), replace(AUDIO, seconds=begin - Fraction(1, 10))
+    return film(path, video=[whole], audio=[sound], grid=Fraction(1, 1000))
+
+
+def _name_headers(path: Path, track: str) -> None:
+    """Have a playlist name the header of each part before its first segment."""
+    begin, *parts = re.sub(r"#EXT-X-MAP.*\n", "", path.read_text()).split("#EXT-X-DISCONTINUITY\n")
+    headers = [f'#EXT-X-MAP:URI="init{number}_{track}.mp4"\n' for number in range(len(parts))]
+    path.write_text(begin + "#EXT-X-DISCONTINUITY\n".join(map("".join, zip(headers, parts, strict=True))))
 
 
 def pad_segments(folder: Path) -> None:

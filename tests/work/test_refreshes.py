@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,27 +22,28 @@ from clipengine.work.jobs.refreshes import Refresher
 from clipengine.work.worker import JobContext, Worker
 from tests.support.children import working
 from tests.support.ledgers import open_copied_ledger
-from tests.support.playlists import first_segments, ts_playlist
+from tests.support.playlists import first_segments, fmp4_playlist, separate_audio, ts_playlist
 
 KEY = "live/index.m3u8"
 
 
-class Live:
-    """A recording of three segments of 2 s that grows, and its refreshes."""
+class LiveRecording:
+    """A recording that is still written in a folder, its probe and its refreshes."""
 
     def __init__(self, ledger: Ledger, pool: ChildPool, folder: Path) -> None:
         self._ledger = ledger
         self._path = folder / KEY
-        ts_playlist(self._path)
-        self._made = self._path.with_name("made.m3u8")
-        self._path.rename(self._made)
-        store, context = FolderStore(folder), JobContext(ledger, "me", threading.Event())
-        self.jobs = Refresher(context, store, pool, encoding=Encoding())
+        self._path.parent.mkdir(parents=True)
+        self._store, context = FolderStore(folder), JobContext(ledger, "me", threading.Event())
+        self.jobs = Refresher(context, self._store, pool, encoding=Encoding())
         self._refresher = Worker(self.jobs)
-        self.write(3)
-        self.id = ledger.recordings.register(KEY, etag="e", size=5, live=True)[0].recording_id
-        Worker(Prober(context, store, pool, suspects_allowed=bool, encoding=Encoding())).run_due()
-        assert self.recording.state == "recording"
+        self._prober = Worker(Prober(context, self._store, pool, suspects_allowed=bool, encoding=Encoding()))
+        self.id = ""
+
+    def register(self) -> None:
+        self.id = self._ledger.recordings.register(KEY, etag="e", size=5, live=True)[0].recording_id
+        self._prober.run_due()
+        assert self.recording.state == "recording", self.recording.error
 
     @property
     def recording(self) -> Recording:
@@ -51,10 +53,15 @@ class Live:
     def count(self) -> int:
         return (self.recording.pieces or {})["count"]
 
-    def write(self, count: int, *, stated: float = 2) -> None:
-        """List so many segments, whose stated durations may be wrong."""
-        text = first_segments(self._made, count)
-        self._path.write_text(re.sub(r"#EXTINF:[\d.]+", f"#EXTINF:{stated}", text))
+    @property
+    def etags(self) -> set[str]:
+        index = self._ledger.recordings.pieces.get(self.id)
+        assert index is not None
+        return {each.etag for each in index.ranges()}
+
+    @property
+    def seconds(self) -> float:
+        return self.recording.duration_seconds or 0
 
     def refresh(self, *, wanted: bool) -> None:
         """Do one refresh, as soon after a request for the recording, or long after it."""
@@ -64,15 +71,60 @@ class Live:
         assert self._refresher.run_due() == 1
 
 
+class Live(LiveRecording):
+    """A recording of three segments of 2 s that grows."""
+
+    def __init__(self, ledger: Ledger, pool: ChildPool, folder: Path) -> None:
+        super().__init__(ledger, pool, folder)
+        ts_playlist(self._path)
+        self._made = self._path.with_name("made.m3u8")
+        self._path.rename(self._made)
+        self.write(3)
+        self.register()
+
+    def write(self, count: int, *, stated: float = 2) -> None:
+        """List so many segments, whose stated durations may be wrong."""
+        text = first_segments(self._made, count)
+        self._path.write_text(re.sub(r"#EXTINF:[\d.]+", f"#EXTINF:{stated}", text))
+
+
+class LiveTracks(LiveRecording):
+    """A recording with six segments of 2 s of video, and as many of audio in another playlist."""
+
+    def __init__(self, ledger: Ledger, pool: ChildPool, folder: Path) -> None:
+        super().__init__(ledger, pool, folder)
+        separate_audio(self._path)
+        self._made = {kind: (self._path.with_name(f"{kind}.m3u8")).read_text() for kind in ("video", "audio")}
+
+    def write(self, *, ended: str = "", **counts: int) -> None:
+        """List so many segments of each track. The playlist of one has `ended`."""
+        for kind, count in counts.items():
+            path = self._path.with_name(f"{kind}.m3u8")
+            path.write_text(self._made[kind])
+            path.write_text(first_segments(path, count) + "#EXT-X-ENDLIST\n" * (kind == ended))
+
+
 @pytest.fixture
-def live(tmp_path: Path) -> Iterator[Live]:
+def parts(tmp_path: Path) -> Iterator[tuple[Ledger, ChildPool, Path]]:
     with (
         closing(open_copied_ledger(tmp_path / "ledger.db", max_queued=10)) as ledger,
         closing(ChildPool(ahead=0)) as pool,
     ):
-        made = Live(ledger, pool, tmp_path / "store")
-        yield made
-        made.jobs.interrupt()
+        yield ledger, pool, tmp_path / "store"
+
+
+@pytest.fixture
+def live(parts: tuple[Ledger, ChildPool, Path]) -> Iterator[Live]:
+    made = Live(*parts)
+    yield made
+    made.jobs.interrupt()
+
+
+@pytest.fixture
+def tracks(parts: tuple[Ledger, ChildPool, Path]) -> Iterator[LiveTracks]:
+    made = LiveTracks(*parts)
+    yield made
+    made.jobs.interrupt()
 
 
 def test_one_child_reads_what_is_added_while_somebody_looks(live: Live) -> None:
@@ -112,3 +164,93 @@ def test_stated_durations_are_corrected_by_those_that_were_measured(live: Live) 
     live.refresh(wanted=False)
     assert live.count == 4
     assert live.recording.duration_seconds == pytest.approx(before + 4, abs=0.2)
+
+
+def test_track_with_an_end_whose_last_segment_is_late_is_waited_for(tracks: LiveTracks, tmp_path: Path) -> None:
+    tracks.write(video=3, audio=2)
+    tracks.register()
+    assert tracks.seconds < 4.1
+    late = tmp_path / "store" / "live" / "audio002.m4s"
+    data = late.read_bytes()
+    late.unlink()
+    tracks.write(video=5, audio=3, ended="audio")
+    tracks.refresh(wanted=True)
+    assert tracks.count == 7
+    assert tracks.seconds < 4.1
+    late.write_bytes(data)
+    tracks.refresh(wanted=True)
+    assert (tracks.count, tracks.seconds) == (8, pytest.approx(10, abs=0.2))
+
+
+def test_track_that_has_stalled_is_no_longer_waited_for(tracks: LiveTracks, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracks.write(video=3, audio=2)
+    tracks.register()
+    tracks.refresh(wanted=True)
+    now = time.monotonic()
+    monkeypatch.setattr("clipengine.work.jobs.followed.time.monotonic", lambda: now + 50)
+    tracks.write(video=4)
+    tracks.refresh(wanted=True)
+    assert tracks.seconds < 4.1
+    monkeypatch.setattr("clipengine.work.jobs.followed.time.monotonic", lambda: now + 70)
+    tracks.write(video=5)
+    tracks.refresh(wanted=True)
+    assert tracks.seconds == pytest.approx(10, abs=0.2)
+    tracks.write(video=5, audio=4)
+    tracks.refresh(wanted=True)
+    assert (tracks.count, tracks.seconds) == (9, pytest.approx(10, abs=0.2))
+
+
+class LiveObject(LiveRecording):
+    """A recording whose segments are ranges of one object, which grows with them."""
+
+    def __init__(self, ledger: Ledger, pool: ChildPool, folder: Path) -> None:
+        super().__init__(ledger, pool, folder)
+        fmp4_playlist(self._path, options={"hls_flags": "single_file"})
+        self._text = self._path.read_text()
+        self.object = next(self._path.parent.glob("*.m4s"))
+        self._data = self.object.read_bytes()
+        self.object.write_bytes(b"")
+
+    def write(self, count: int, *, behind: int = 0, ended: bool = False) -> None:
+        """List so many segments. The object lacks the last bytes of them."""
+        self._path.write_text(self._text)
+        text = first_segments(self._path, count)
+        length, offset = map(int, re.findall(r"#EXT-X-BYTERANGE:(\d+)@(\d+)", text)[-1])
+        data = self._data[: offset + length - behind]
+        with self.object.open("ab") as file:
+            file.write(data[self.object.stat().st_size :])
+        self._path.write_text(text + "#EXT-X-ENDLIST\n" * ended)
+
+
+@pytest.fixture
+def one_object(parts: tuple[Ledger, ChildPool, Path]) -> Iterator[LiveObject]:
+    made = LiveObject(*parts)
+    yield made
+    made.jobs.interrupt()
+
+
+def test_ranges_of_an_object_that_grows_are_pieces_as_soon_as_it_has_them(one_object: LiveObject) -> None:
+    one_object.write(3, behind=100)
+    one_object.register()
+    assert (one_object.count, one_object.seconds) == (2, pytest.approx(4, abs=0.2))
+    one_object.write(4, behind=100)
+    one_object.refresh(wanted=True)
+    assert (one_object.count, one_object.seconds) == (3, pytest.approx(6, abs=0.2))
+    written = one_object.etags
+    assert len(written) == 1
+    one_object.write(6, ended=True)
+    os.utime(one_object.object, (1e9, 1e9))
+    one_object.refresh(wanted=True)
+    assert (one_object.recording.state, one_object.count) == ("complete", 6)
+    assert one_object.recording.gaps == []
+    assert one_object.etags == {FolderStore(one_object.object.parent).head(one_object.object.name).etag} != written
+
+
+def test_object_that_is_written_after_the_end_stays_readable(one_object: LiveObject) -> None:
+    one_object.write(3)
+    one_object.register()
+    written = one_object.etags
+    one_object.write(4, ended=True)
+    os.utime(one_object.object, (1e10, 1e10))  # as if it had just been written, however slow the machine is
+    one_object.refresh(wanted=True)
+    assert (one_object.recording.state, one_object.etags) == ("complete", written)

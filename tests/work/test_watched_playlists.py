@@ -107,6 +107,31 @@ def test_master_playlist_waits_for_all_of_its_playlists(tmp_path: Path) -> None:
     assert recordings(tmp_path, contents) == []
 
 
+def test_segments_that_a_sliding_playlist_has_dropped_are_its_own(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    watched = WatchedPlaylists(store, live=True)
+
+    def found(watched: WatchedPlaylists, text: bytes, *files: str) -> list[str]:
+        (tmp_path / "r").mkdir(exist_ok=True)
+        for name in files:
+            (tmp_path / "r" / name).write_bytes(b"x")
+        (tmp_path / "r" / "index.m3u8").write_bytes(text)
+        listed = {each.key: each for each in store.list("r/")}
+        playlists = {key: each for key, each in listed.items() if key.endswith(".m3u8")}
+        return sorted(watched.recordings("", {key: listed[key] for key in listed.keys() - playlists}, playlists, {}))
+
+    assert found(watched, playlist("a.mp4", "b.mp4", ended=False), "a.mp4", "b.mp4") == ["r/index.m3u8"]
+    assert found(watched, playlist("b.mp4", "c.mp4", ended=False), "c.mp4", "film.mp4") == [
+        "r/film.mp4",
+        "r/index.m3u8",
+    ]
+    assert found(watched, playlist("c.mp4"), "d.mp4") == ["r/d.mp4", "r/film.mp4", "r/index.m3u8"]
+    # After a restart, names tell those of a playlist that is still written.
+    names = ("s001.ts", "init0_1.mp4", "s002.ts")
+    anew = found(WatchedPlaylists(store, live=True), playlist("s002.ts", ended=False), *names)
+    assert anew == ["r/a.mp4", "r/b.mp4", "r/c.mp4", "r/d.mp4", "r/film.mp4", "r/index.m3u8"]
+
+
 def agora(kind: str, *times: int, ended: bool = True) -> bytes:
     segments = (
         f"#EXT-X-AGORA-TRACK-EVENT:EVENT=START,TRACK_TYPE=X,TIME={time}\n#EXTINF:4\n{kind}{time}.ts" for time in times

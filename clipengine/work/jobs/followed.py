@@ -10,9 +10,9 @@ from fractions import Fraction
 
 from clipengine.errors import ObjectChanged, ObjectMissing, RecordingError
 from clipengine.ledger.live import Refresh
-from clipengine.recordings.assembly import StoredPiece
+from clipengine.recordings.assembly import StoredPiece, is_stored
 from clipengine.recordings.growing_file import GrowingFile
-from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, GrowingPlaylist, Segment
+from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, ByteRange, GrowingPlaylist, Segment, ranged_keys
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
 from clipengine.work.jobs.piece_probe import read_growing
@@ -29,23 +29,27 @@ NumberedSegment = tuple[int, Segment]
 
 @dataclass(frozen=True)
 class Found:
-    """Listed segments of each track, and the objects in the store. `is_late`: others may still appear there."""
+    """Listed segments of each track, and the objects in the store. `late`: others of a track may still appear there."""
 
     ready: list[list[NumberedSegment]]
     stored: dict[str, StoredPiece]
-    is_late: bool
+    late: list[bool]
 
 
 @dataclass
 class Followed:
-    """The playlists of a recording, or its file, as far as this engine has read them. A folder has neither."""
+    """The playlists of a recording, or its file, as far as this engine has read them. A folder has neither.
+
+    `seen` are the segments of each playlist, or the bytes of the file; `grown_at` are the monotonic times at which
+    something was added to each, or to the folder.
+    """
 
     recording_id: str
     playlists: list[GrowingPlaylist | GrowingFile]
     etags: list[str | None]
-    seen: int  # segments of all playlists, or bytes of the file
-    grown_at: float  # monotonic
-    missing: dict[str, float] = field(default_factory=dict)  # key of a listed piece -> since when it is missed
+    seen: list[int]
+    grown_at: list[float]
+    missing: dict[ByteRange | str, float] = field(default_factory=dict)  # a listed piece -> since when it is missed
     warned: bool = False
     measured_seconds: float = 0  # of the pieces that this engine has measured
     stated_seconds: float = 0  # of the same
@@ -54,9 +58,9 @@ class Followed:
     def begin(cls, item: Refresh, base_url: str) -> Followed:
         """Return what is known of a recording that this engine has not read yet."""
         tracks = item.growth.tracks
-        seen = sum(each.next_number for each in tracks)
-        id = item.recording.recording_id
-        return cls(id, _new_playlists(item, base_url), [None] * len(tracks), seen, time.monotonic())
+        seen = [each.next_number for each in tracks]
+        id, grown_at = item.recording.recording_id, [time.monotonic()] * max(1, len(tracks))
+        return cls(id, _new_playlists(item, base_url), [None] * len(tracks), seen, grown_at)
 
     @property
     def file(self) -> GrowingFile | None:
@@ -76,20 +80,28 @@ class Followed:
     @property
     def silent_seconds(self) -> float:
         """The seconds since something was added."""
-        return time.monotonic() - self.grown_at
+        return time.monotonic() - max(self.grown_at)
 
     @property
     def target_seconds(self) -> int:
         """The shortest target duration of the playlists."""
         return min((each.target_seconds for each in self.playlists), default=0) or USUAL_TARGET_SECONDS
 
-    @property
-    def listed_seconds(self) -> Fraction:
-        """The duration of the segments that `read` returned last, of the track that is behind.
+    def awaited(self, silence: float) -> list[bool]:
+        """Return of each track whether others wait for it: it has no end, and is not so many seconds behind another."""
+        latest = max(self.grown_at)
+        return [
+            not playlist.ended and latest - grown_at <= silence
+            for playlist, grown_at in zip(self.playlists, self.grown_at, strict=False)
+        ]
+
+    def listed_seconds(self, awaited: Sequence[bool]) -> Fraction:
+        """Return the duration of the segments that `read` returned last, of the `awaited` track that is behind.
 
         It is as much longer or shorter than what the playlist states as that of the segments that were measured.
         """
-        stated = min((each.taken_seconds for each in self.playlists if not each.ended), default=Fraction(0))
+        taken = (each.taken_seconds for each, more in zip(self.playlists, awaited, strict=True) if more)
+        stated = min(taken, default=Fraction(0))
         if not self.stated_seconds:
             return stated
         pace = min(max(self.measured_seconds / self.stated_seconds, _LEAST_PACE), _MOST_PACE)
@@ -123,9 +135,9 @@ class Followed:
                 _check_length(track.next_number, playlist)
             except (RecordingError, ObjectMissing) as error:
                 self.warn(f"its playlist is ignored: {error.message}")
-        seen = sum(each.next_number for each in self.playlists)
-        if seen > self.seen:
-            self.seen, self.grown_at = seen, time.monotonic()
+        for number, playlist in enumerate(self.playlists):
+            if playlist.next_number > self.seen[number]:
+                self.seen[number], self.grown_at[number] = playlist.next_number, time.monotonic()
         return [playlist.take(track.next_number) for track, playlist in zip(tracks, self.playlists, strict=True)]
 
     def _read_file(self, store: Store, file: GrowingFile) -> None:
@@ -140,24 +152,25 @@ class Followed:
     def find(self, store: Store, listed: Sequence[Sequence[NumberedSegment]], *, is_over: bool) -> Found:
         """Look up the listed segments in the store, up to one that is late; if it `is_over`, none is."""
         keys = [key for segments in listed for _, segment in segments for key in _keys(segment)]
-        stored = self.file.stored() if self.file is not None else stored_pieces(store, keys)
-        ready = []
-        is_late = False
+        growing = {key for segments in listed for key in ranged_keys(segment for _, segment in segments)}
+        stored = self.file.stored() if self.file is not None else stored_pieces(store, keys, growing=growing)
+        ready, late = [], []
         for segments in listed:
-            count = 0
+            count, is_late = 0, False
             for number, (_, segment) in enumerate(segments, 1):
-                if segment.data.key in stored and _keys(segment):
+                if _keys(segment) and is_stored(segment.data, stored):
                     count = number  # the last one is in the store: after a gap, there is always a piece
                 elif _keys(segment) and not is_over and self._is_late(segment):
                     is_late = True
                     break
             ready.append(list(segments[:count]))
-        return Found(ready, stored, is_late)
+            late.append(is_late)
+        return Found(ready, stored, late)
 
     def _is_late(self, segment: Segment) -> bool:
         """Return True if a listed piece may still appear in the store."""
         now, target = time.monotonic(), max(each.target_seconds for each in self.playlists)
-        since = self.missing.setdefault(segment.data.key, now)
+        since = self.missing.setdefault(segment.data, now)
         return now - since < _LATE_TARGETS * (target or USUAL_TARGET_SECONDS)
 
 

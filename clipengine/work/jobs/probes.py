@@ -14,6 +14,7 @@ from clipengine.errors import (
     DecoderCrashed,
     ObjectChanged,
     ObjectMissing,
+    PieceMissing,
     PlaylistInvalid,
     PlaylistOutside,
     RecordingMissing,
@@ -56,7 +57,7 @@ log = logging.getLogger(__name__)
 _RETRY_MS = 10_000
 _BEGINNING_MS, _BEGINNING_FOR_MS = 2_000, 60_000
 _OF_BEGINNING = {
-    False: (PlaylistInvalid, RecordingTruncated, ObjectMissing),
+    False: (PlaylistInvalid, RecordingTruncated, ObjectMissing, PieceMissing),
     True: (RecordingMissing, RecordingUnreadable),
 }  # of a folder
 _TURN_SECONDS = 5.0  # after which the measuring of many pieces makes way for other probes
@@ -152,7 +153,8 @@ class Prober(Jobs[Probe]):
         if isinstance(error, StorageUnavailable | ObjectChanged):
             return Retry(_RETRY_MS)
         if item.recording.live and isinstance(error, _OF_BEGINNING[item.recording.folder is not None]):
-            # A recorder may write the playlist before its first segment is there, and a file in large steps.
+            # A recorder may write the playlist before its first segment is there, and a file in large steps. A playlist
+            # that slides may drop a segment, which is deleted before it is read.
             return Retry(_BEGINNING_MS) if now_ms() - item.recording.created_at < _BEGINNING_FOR_MS else None
         delay = retry_delay_ms(error, attempts - 1)
         return None if delay is None else Retry(delay, crashed=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -29,7 +28,7 @@ from clipengine.recordings.assembly import check_runs
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.growing import continue_index, grown, known_extents, unread
+from clipengine.recordings.growing import continue_index, grown, held_back, known_extents, unread
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import VariantChoice
@@ -37,6 +36,7 @@ from clipengine.recordings.restarts import split_at_restarts
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
+from clipengine.stores.growing_etag import is_growing
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
 from clipengine.timecode import now_ms
@@ -46,7 +46,7 @@ from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
 from clipengine.work.claim_watch import ClaimWatch
-from clipengine.work.jobs.followed import USUAL_TARGET_SECONDS, Followed, FollowedRecordings, Found, NumberedSegment
+from clipengine.work.jobs.followed import USUAL_TARGET_SECONDS, Followed, FollowedRecordings, Found
 from clipengine.work.jobs.piece_probe import (
     SILENCE_SECONDS,
     Measuring,
@@ -125,13 +125,13 @@ class Refresher(Jobs[Refresh]):
         count = max(len(segments) for segments in listed)
         is_wanted = item.wanted and not followed.is_behind
         if not has_ended and (not count or not (is_wanted or count >= _MOST_LISTED)):
-            self._later(item, followed, followed.listed_seconds)
+            self._later(item, followed, followed.listed_seconds(self._awaited(item, followed)))
             return
         if followed.file is not None and has_ended and (not count or followed.is_behind):
             self._close_file(item, followed, followed.file)
             return
         found = followed.find(self._store, listed, is_over=is_over)
-        ended = has_ended and not found.is_late and followed.file is None
+        ended = has_ended and not any(found.late) and followed.file is None
         added = self._measure(item, followed, found, ended=ended)
         if added is None:
             self._later(item, followed)
@@ -171,7 +171,7 @@ class Refresher(Jobs[Refresh]):
         listed = read_folder(self._store, source, after=after, settle_seconds=self._settle_seconds)
         new = len(listed.times)
         if new:
-            followed.grown_at = time.monotonic()
+            followed.grown_at = [time.monotonic()]
         if known + new > MAX_FILES:
             followed.warn(f"it ends, because its folder has more than {MAX_FILES} files")
         ended = (
@@ -224,6 +224,14 @@ class Refresher(Jobs[Refresh]):
         """Return the seconds since something was added, on the clock that tests speed up."""
         return followed.silent_seconds / self.faults.scale_delay(1000) * 1000
 
+    def _awaited(self, item: Refresh, followed: Followed) -> list[bool]:
+        """Return of each track whether the others wait for it, see `Followed.awaited`."""
+        found = followed.awaited(longest_silence(item.growth) * self.faults.scale_delay(1000) / 1000)
+        for track, playlist, more in zip(item.growth.tracks, followed.playlists, found, strict=True):
+            if not (more or playlist.ended):
+                followed.warn(f"{track.key} has nothing new, and clips do not wait for it any more")
+        return found
+
     def _next_at(self, item: Refresh, followed: Followed) -> int:
         """Return the time of the next refresh: after a target duration, or half of it if a request waits.
 
@@ -253,38 +261,41 @@ class Refresher(Jobs[Refresh]):
             self._check_runs(item.recording, tail)
             if not unread(tail).tracks and not ended:
                 return None
-            return self._scanned(item, followed, tail, found.ready, ended=ended)
+            return self._scanned(item, followed, tail, found, ended=ended)
         except RecordingError as error:
             followed.warn(f"its new pieces cannot be read: {error.message}")
         if not ended:
             return None
-        return self._scanned(
-            item, followed, continue_index(end, [()] * len(end.tracks), {}), [()] * len(end.tracks), ended=True
-        )
+        nothing = Found([[] for _ in end.tracks], {}, [False] * len(end.tracks))
+        return self._scanned(item, followed, continue_index(end, [()] * len(end.tracks), {}), nothing, ended=True)
 
     def _scanned(
         self,
         item: Refresh,
         followed: Followed,
         tail: PieceIndex,
-        ready: Sequence[Sequence[NumberedSegment]],
+        found: Found,
         *,
         ended: bool,
-    ) -> Added:
-        """Have a child read the new pieces, and place them. Raises RecordingError."""
+    ) -> Added | None:
+        """Have a child read the new pieces, and place them. Return None if none can be placed yet.
+
+        Raises RecordingError.
+        """
         recording = item.recording
-        numbers = [
-            segments[-1][0] + 1 if segments else track.next_number
-            for segments, track in zip(ready, item.growth.tracks, strict=True)
+        may_grow = [
+            not ended and (more or late) for more, late in zip(self._awaited(item, followed), found.late, strict=True)
         ]
-        written = [not (ended or playlist.ended) for playlist in followed.playlists]
         reader = PiecesReader(self._store, recording.bucket_path, tail, etag=tail.etag)
         with closing(reader), valid_reports(recording.recording_id):
             measuring = Measuring(tail, reader, probe_job(self._encoding), partial(self._scan, item))
             known = known_extents(item.growth, tail, measuring.extents)
             tail, scans = split_at_restarts(tail, known, measuring.extents if followed.file is None else None)
             self._check_runs(recording, tail)
-            growth = grown(item.growth, tail, scans, numbers, written)
+            tail, scans, numbers = held_back(item.growth, tail, scans, found.ready, may_grow=may_grow[0])
+            if not unread(tail).tracks and not ended:
+                return None
+            growth = grown(item.growth, tail, scans, numbers, may_grow)
             growth = replace(growth, file_end=None if followed.file is None else followed.file.end)
             assert recording.facts is not None
             facts = with_sizes(recording.facts, measuring.sizes)
@@ -318,8 +329,26 @@ class Refresher(Jobs[Refresh]):
         assert added is not None
         texts = self._texts(item, added) if item.growth.file_end is None else []
         store_texts(self._ledger.transcripts, item.recording.recording_id, texts)
-        self._save(partial(self._ledger.live.complete, item, added))
+        self._save(partial(self._ledger.live.complete, item, added, self._final_etags(item, added)))
         self._log_end(item, added.facts)
+
+    def _final_etags(self, item: Refresh, added: Added) -> dict[tuple[str, str], str]:
+        """Return the ETags of objects with several segments, which were pinned as still written, if they are no more.
+
+        The others keep theirs, by which their clips fail if they were replaced.
+        """
+        found: dict[tuple[str, str], str] = {}
+        if item.growth.file_end is not None or not any(is_growing(data.etag) for data in added.tail.ranges()):
+            return found
+        index = self._ledger.recordings.pieces.get(item.recording.recording_id)
+        known = [*([] if index is None else index.ranges()), *added.tail.ranges()]
+        for key, etag in {(each.key, each.etag) for each in known if is_growing(each.etag)}:
+            with suppress(ObjectMissing, ObjectChanged):
+                self._store.open(key, etag=etag).close()
+                stored = self._store.head(key)
+                if is_silent(stored, _CLOSING_SECONDS):
+                    found[key, etag] = stored.etag
+        return found
 
     def _log_end(self, item: Refresh, facts: SourceFacts) -> None:
         self._followed.forget(item.recording.recording_id)

@@ -1,6 +1,7 @@
 """Playlists among listed objects: a finished one is a recording, and the objects that it names are left out.
 
-If they are wanted, so is one that is still written.
+If they are wanted, so is one that is still written. What a playlist named before is its own as well: one that slides
+drops its first segments.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from clipengine.errors import ObjectMissing
+from clipengine.recordings.discovery import may_be_piece
 from clipengine.stores.base import Store, StoredObject
 from clipengine.stores.playlists import NamedObjects, named_objects
 from clipengine.timecode import now_ms
@@ -42,7 +44,7 @@ class WatchedPlaylists:
         """
         new = {key: found for key, found in {**files, **playlists}.items() if known.get(key) != found.etag}
         settled = _settled(playlists, new) if self._trusts_times else {}
-        self._read(prefix, {key: found for key, found in playlists.items() if key not in settled})
+        self._read(prefix, {key: found for key, found in playlists.items() if key not in settled}, files)
         folders = {_folder(key) for key in settled}
         finished = {
             key: playlists[key]
@@ -51,6 +53,8 @@ class WatchedPlaylists:
         }
         finished |= settled
         owned = {key for _, named in self._named.values() for key in named.keys or ()}
+        written = {_folder(key) for key, (_, named) in self._named.items() if not named.ended}
+        owned |= {key for key in files if written and _folder(key) in written and may_be_piece(key)}
         # All of the folder may belong to a playlist that cannot be read.
         unread = [(key, _folder(key)) for key, (_, named) in self._named.items() if named.keys is None]
         return {
@@ -65,7 +69,7 @@ class WatchedPlaylists:
         """Return True if the playlist had not ended when it was read."""
         return key in self._named and not self._named[key][1].ended
 
-    def _read(self, prefix: str, playlists: Mapping[str, StoredObject]) -> None:
+    def _read(self, prefix: str, playlists: Mapping[str, StoredObject], files: Mapping[str, StoredObject]) -> None:
         for key in [key for key in self._named if key.startswith(prefix) and key not in playlists]:
             del self._named[key]
         for key, found in playlists.items():
@@ -73,6 +77,9 @@ class WatchedPlaylists:
             if known is None or known[0] != _etags(found, known[1], playlists):
                 try:
                     named = named_objects(self._store, key, base_url=self._base_url)
+                    if known is not None and named.keys is not None:
+                        before = known[1].keys or frozenset()
+                        named = named._replace(keys=named.keys | (before & files.keys()))
                     self._named[key] = _etags(found, named, playlists), named
                 except ObjectMissing:  # it was deleted meanwhile
                     self._named.pop(key, None)
