@@ -27,6 +27,7 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import MAX_BATCH, MAX_IDS, MAX_PAGE
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.metadata import MAX_TAG_CHARACTERS, MAX_TAGS
+from clipengine.clips.options.output import MAX_POINTS
 from clipengine.clips.options.without import MAX_REMOVED
 from clipengine.clips.request import MAX_LABEL_CHARACTERS
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
@@ -40,6 +41,7 @@ _LIMITS = {
     "label": MAX_LABEL_CHARACTERS,
     "page": MAX_PAGE,
     "parts": MAX_PARTS,
+    "points": MAX_POINTS,
     "query": MAX_QUERY_CHARACTERS,
     "removed": MAX_REMOVED,
     "tag": MAX_TAG_CHARACTERS,

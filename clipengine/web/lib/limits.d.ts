@@ -11,6 +11,8 @@ export const LIMITS: {
   page: number;
   /** Parts of a clip. */
   parts: number;
+  /** Points of a focus that moves. */
+  points: number;
   /** Characters of a search. */
   query: number;
   /** Ranges that a clip leaves out, or that are put back. */
