@@ -344,6 +344,10 @@ export default {
   "Nothing is left out here.": "Hier entfällt nichts.",
   "{count} ranges are left out: {seconds} s": {"one": "{count} Stelle entfällt: {seconds} s", "other": "{count} Stellen entfallen: {seconds} s"},
   "Length, without what is left out": "Länge ohne das, was entfällt",
+  "−{seconds} s": "−{seconds} s",
+  "Skip what is left out: {seconds} s": "Überspringen, was entfällt: {seconds} s",
+  "Playback skips what is left out. Click to hear all.": "Die Wiedergabe überspringt, was entfällt. Klicken, um alles zu hören.",
+  "Playback has all. Click to skip what is left out.": "Die Wiedergabe hat alles. Klicken, um zu überspringen, was entfällt.",
 
   // player/output_options.js
   "As recorded": "Original",

@@ -321,7 +321,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   ]);
   if (!transcript) beside.select("clips");
 
-  const rows = [transport({player, timeline, times, live: live.growing ? live.go : null, recording, loop, jumps, signal}), timeline.node];
+  const rows = [transport({player, left, timeline, times, live: live.growing ? live.go : null, recording, loop, jumps, signal}), timeline.node];
   if (!video) rows.reverse(); // the waveform is in place of the picture
   const top = studioHead(recording, {
     views,
