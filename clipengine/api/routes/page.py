@@ -31,12 +31,14 @@ from clipengine.clips.options.output import MAX_POINTS
 from clipengine.clips.options.without import MAX_REMOVED
 from clipengine.clips.request import MAX_LABEL_CHARACTERS
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
+from clipengine.ledger.recordings import MAX_COUNTED_CLIPS
 from clipengine.recordings.media_types import ending
 from clipengine.settings import Settings, Storage
 
 # Limits of the API that the page needs, for `web/lib/limits.d.ts`.
 _LIMITS = {
     "batch": MAX_BATCH,
+    "counted": MAX_COUNTED_CLIPS,
     "ids": MAX_IDS,
     "label": MAX_LABEL_CHARACTERS,
     "page": MAX_PAGE,

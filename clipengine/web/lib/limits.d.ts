@@ -3,6 +3,8 @@
 export const LIMITS: {
   /** Clips of a request for several. */
   batch: number;
+  /** Clips of a recording that are counted. */
+  counted: number;
   /** Ids in a query. */
   ids: number;
   /** Characters of a label. */

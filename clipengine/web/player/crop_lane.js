@@ -43,10 +43,10 @@ export class CropLane {
     this.current = Math.min(this.current, Math.max(0, points.length - 1));
     for (const mark of this.marks.splice(points.length)) mark.remove();
     while (this.marks.length < points.length) this.marks.push(this.node.appendChild(this.mark(this.marks.length)));
-    const appears = this.node.hidden !== !points.length;
+    const wasHidden = this.node.hidden;
     this.node.hidden = !points.length;
-    if (appears) this.timeline.draw(); // the other lanes have another height
-    else this.place(this.timeline.view);
+    if (wasHidden === this.node.hidden) this.place(this.timeline.view);
+    else this.timeline.draw(); // the other lanes have another height now
   }
 
   /** @param {Span} view */

@@ -123,6 +123,7 @@ export default {
   "Added": "Hinzugefügt",
   "Search names and words": "Namen und Gesagtes suchen",
   "Processing…": "Wird verarbeitet…",
+  "{count} clips or more": "{count} Clips oder mehr",
   "Sound only": "Nur Ton",
   "Details of the file": "Einzelheiten der Datei",
   "Side panel ( ] )": "Seitenleiste ( ] )",
