@@ -153,6 +153,7 @@ export class PlaceChoice {
     const {selection, duration} = this.player;
     const low = number ? points[number - 1].recording_seconds + selection.frame : 0;
     const high = number + 1 < points.length ? points[number + 1].recording_seconds - selection.frame : duration;
+    if (low > high) return points[number].recording_seconds; // no room between frames of a variable rate
     const at = Math.max(low, Math.min(selection.snap(time), high));
     this.change({points: points.map((each, other) => (other === number ? {...each, recording_seconds: at} : each))}, options);
     return at;
