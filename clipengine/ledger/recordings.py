@@ -50,9 +50,10 @@ RECORDING_SORTS = {
     "size": (RecordingRow.file_size_bytes, int),
 }
 MAX_COUNTED_CLIPS = 1000  # of a recording: a page of a list reads so many entries of the index for each at most
+# In the order of an index: PostgreSQL may otherwise read the table until it has found so many.
 _COUNT_CLIPS = (
     "(SELECT COUNT(*) FROM (SELECT 1 FROM clips WHERE clips.recording_id = recordings.recording_id "
-    f"LIMIT {MAX_COUNTED_CLIPS}) AS counted)"
+    f"ORDER BY clips.created_at, clips.clip_id LIMIT {MAX_COUNTED_CLIPS}) AS counted)"
 )
 
 

@@ -52,7 +52,7 @@ export class CropLane {
   /** @param {Span} view */
   place(view) {
     const {points, down} = this.choice;
-    if (!points.length) return;
+    if (!points.length || points.length !== this.marks.length) return; // drawn soon
     /** @param {Point} point */
     const across = ({recording_seconds: at}) => ((at - view.start) / (view.end - view.start)) * 100;
     /** @param {Point} point */
