@@ -327,7 +327,8 @@ class FilePlan:
     def _drawn_changes(self) -> int:
         """Number of times at which boxes, movements and burnt subtitles begin or end, and held frames are repeated."""
         cues = sum(part.caption_changes for part in self.parts)
-        moves = sum(map(len, self.profile.output.paths))
+        removed = sum(len(part.removed.spans) for part in self.parts)
+        moves = sum(map(len, self.profile.output.paths)) * len(self.parts) + 2 * removed
         return 2 * (len(self.profile.output.blur or ()) + moves + cues)
 
     def _constant_rate_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
@@ -348,7 +349,7 @@ class FilePlan:
     def _changing_seconds(self, cut: CutReport) -> float:
         """Return for how many seconds the picture changes all the time at most."""
         output = self.profile.output
-        moving = sum(path[-1].at_seconds - path[0].at_seconds for path in output.paths)
+        moving = sum(path[-1].time - path[0].time for path in output.paths) * len(self.parts)
         return min(2 * (output.fade_seconds or 0) + moving, float(self._length(cut)))
 
     def _longest_hold(self, cut: CutReport) -> float:

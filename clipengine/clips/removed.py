@@ -64,6 +64,11 @@ class Removed:
     def seconds(self) -> Fraction:
         return self._before[-1]
 
+    @property
+    def ends(self) -> list[Fraction]:
+        """The starts and the ends of the ranges."""
+        return [time for span in self.spans for time in span]
+
     def number(self, time: Fraction) -> int:
         """Return how many ranges begin at or before this time."""
         return bisect_right(self._starts, time)

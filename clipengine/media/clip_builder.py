@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import av
 
 from clipengine.clips.options.caption_style import CaptionStyle
-from clipengine.clips.options.effects import Effects, effect_steps, effects_of
+from clipengine.clips.options.effects import Effects, PartClock, effect_steps, effects_of
 from clipengine.clips.options.framing import Size
 from clipengine.clips.options.picture_size import Picture, PictureSize
 from clipengine.clips.options.profiles import Profile
@@ -179,7 +179,12 @@ class ClipBuilder:
         writer = self._writer
         writer.begin_part(self.length)
         self._effects = effects_of(
-            self._profile.output, self.length, start=writer.start, first=writer.is_first, last=writer.is_last
+            self._profile.output,
+            self.length,
+            start=writer.start,
+            first=writer.is_first,
+            last=writer.is_last,
+            clock=PartClock(lambda time: self._clip.removed.place(time) - self.origin, self._clip.removed.ends),
         )
         self._poster_from = min(self._effects.fade_in, self.length / 2)  # frames before it are darker
         if self._facts.creation_time is not None:

@@ -79,6 +79,17 @@ class BoxObject(TypedDict):
     height: int
 
 
+class RegionPlaceObject(TypedDict):
+    """The part of the picture that a clip shows at a time of a focus that moves, in pixels of the upright picture."""
+
+    at_seconds: float
+    """Seconds of the clip, or of the recording if the focus has `recording_seconds`."""
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 class BlurPlaceObject(TypedDict):
     """The place of a blurred box at a time of the clip, in pixels of the recording's upright picture."""
 
@@ -128,6 +139,8 @@ class FramingObject(ApiObject):
     """Width of the clip."""
     height: int
     """Height of the clip."""
+    path: list[RegionPlaceObject] = field(default_factory=list)
+    """The places of a region that moves, between which its speed is constant; empty if it does not move."""
     blur: list[BlurObject] = field(default_factory=list)
     """The boxes that are blurred before the picture is cropped."""
     watermark: WatermarkPlaceObject | None = None

@@ -173,12 +173,15 @@ class RecordingObject(JobObject):
     """Recordings of one camera or programme have the same; null without one."""
     folder: FolderObject | None = None
     """Of a recording of a camera's files; null for others."""
+    clips_count: int | None = None
+    """Number of its clips, of which at most 1,000 are counted; null in events, and when it was just registered."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object}
 
     @classmethod
     def of(cls, recording: Recording, /, **given: Any) -> Self:
         clock = recording.clock
+        given.setdefault("clips_count", None)
         return super().of(
             recording,
             status=recording.state,

@@ -65,6 +65,19 @@ def test_region_is_as_near_to_the_focus_as_the_picture_allows(
     assert places[2]["x"] == size["width"] - width
 
 
+def test_region_moves_with_the_focus_between_the_edges(
+    http: httpx.Client, engine: RecordedEngine, shelf: Shelf
+) -> None:
+    id = registered(engine, shelf.get("mp4_25").path).recording_id
+    focus = [{"recording_seconds": 1.0, "x": 0.0, "y": 0.5}, {"recording_seconds": 2.0, "x": 0.5, "y": 0.5}]
+    found = _framing(http, id, {"aspect": "9:16", "focus": focus})
+    width, half = found["recording"]["width"], found["region"]["width"] / 2
+    leaves = 1 + half / (width / 2)  # the edge, when its middle is at half of its width
+    assert [each["at_seconds"] for each in found["path"]] == pytest.approx([1.0, leaves, 2.0], abs=1e-6)
+    assert [each["x"] for each in found["path"]] == [0, 0, pytest.approx(width / 2 - half, abs=1)]
+    assert _framing(http, id, {"aspect": "9:16"})["path"] == []
+
+
 def test_recording_without_video_has_no_framing(http: httpx.Client, engine: RecordedEngine, shelf: Shelf) -> None:
     id = registered(engine, shelf.get("audio_only_mp3").path, key="talk.mp3").recording_id
     answer = http.post(f"/v1/recordings/{id}/framing", json={"output": {"aspect": "9:16"}})

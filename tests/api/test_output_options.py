@@ -100,6 +100,11 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"aspect": "1:1", "focus": [{"at_seconds": 1, "x": 1.5, "y": 0.5}]}, "/output/focus/0/x"),
         ({"aspect": "1:1", "focus": [{"at_seconds": n, "x": 0, "y": 0} for n in (1, 0)]}, "/output/focus"),
         ({"aspect": "1:1", "fit": "pad", "focus": [{"at_seconds": 1, "x": 0, "y": 0}]}, "/output/focus"),
+        (
+            {"aspect": "1:1", "focus": [{"recording_seconds": 1, "x": 0, "y": 0}, {"x": 0, "y": 0}]},
+            "/output/focus/1/recording_seconds",
+        ),
+        ({"aspect": "1:1", "focus": [{"recording_seconds": n, "x": 0, "y": 0} for n in range(1001)]}, "/output/focus"),
         ({"speed": 0.2}, "/output/speed"),
         ({"speed": 10_001}, "/output/speed"),
         ({"speed": 2, "to_seconds": 2}, "/output/to_seconds"),

@@ -44,6 +44,7 @@ KEYS = [
     "clock",
     "series",
     "folder",
+    "clips_count",
 ]
 
 
@@ -183,6 +184,18 @@ class TestListAndDelete:
         assert [each["recording_id"] for each in rest["data"]] == [recording.recording_id]
         assert len(http.get("/v1/recordings?status=complete&name=meeting").json()["data"]) == 2
         assert http.get("/v1/recordings?status=failed").json() == {"data": [], "has_more": False, "next_cursor": None}
+
+    def test_recordings_have_the_number_of_their_clips(
+        self, http: httpx.Client, engine: RecordedEngine, recording: Recording
+    ) -> None:
+        path, other = f"/v1/recordings/{recording.recording_id}", engine.make_recording("b.mp4")
+        for label in ("one", "two"):
+            clip = {"label": label, "start_seconds": 1.0, "end_seconds": 2.0}
+            assert http.post(f"{path}/clips", json=clip).status_code == 202
+        listed = {each["recording_id"]: each["clips_count"] for each in http.get("/v1/recordings").json()["data"]}
+        assert listed == {recording.recording_id: 2, other.recording_id: 0}
+        assert http.get(path).json()["clips_count"] == 2
+        assert http.patch(path, json={"name": "named"}).json()["clips_count"] == 2
 
     def test_unknown_recording_is_not_found(self, http: httpx.Client) -> None:
         assert code(http.get("/v1/recordings/rec_nothing")) == (404, "recording_not_found")

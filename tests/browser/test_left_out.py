@@ -93,6 +93,48 @@ def test_words_are_struck_through_and_put_back(
     assert made.result.duration_seconds == pytest.approx(kept.duration_seconds, abs=0.001)
 
 
+def test_playback_skips_what_is_left_out(browser: Any, server: RunningServer, meeting: Recording, judge: Judge) -> None:
+    pause = server.client().clips.plan(meeting.recording_id, 0.2, 11.0, without=_BOTH).removed[-1]
+    start, end = pause["start_seconds"], pause["end_seconds"]
+
+    def played(page: Any) -> list[float]:
+        """Return the times of the frames that are shown while the pause, or what is around it, is played."""
+        field = page.get_by_role("textbox", name="Current time")
+        field.fill(f"{start - 0.3:.3f}")
+        field.press("Enter")
+        page.get_by_role("heading", name="pauses.mp4").click()
+        until(page, "!document.querySelector('video').seeking")
+        page.evaluate("""() => {
+            const video = document.querySelector("video");
+            window.shown = [];
+            const note = (_, {mediaTime}) => {
+                window.shown.push(mediaTime);
+                video.requestVideoFrameCallback(note);
+            };
+            video.requestVideoFrameCallback(note);
+        }""")
+        page.keyboard.press(" ")
+        until(page, f"document.querySelector('video').currentTime > {end + 0.2}")
+        page.keyboard.press(" ")
+        found: list[float] = page.evaluate("window.shown")
+        return found
+
+    with studio(browser, server, meeting, viewport={"width": 1280, "height": 720}) as page:
+        skip = page.get_by_role("button", name="Skip what is left out")
+        assert skip.is_hidden()
+        point(page, "In").fill("0.2")
+        point(page, "Out").fill("11")
+        page.keyboard.press("Enter")
+        page.get_by_role("tab", name="Look").click()
+        page.get_by_role("combobox", name="Pauses").select_option("Shorten, without fillers")
+        skip.wait_for()
+        assert not [at for at in played(page) if start + 0.5 < at < end - 0.1]
+        judge(page, "skipping")
+        skip.click()
+        assert skip.get_attribute("aria-pressed") == "false"
+        assert len([at for at in played(page) if start + 0.5 < at < end - 0.1]) > 5
+
+
 @pytest.mark.exhaustive
 def test_all_is_put_back_and_undone(browser: Any, server: RunningServer, meeting: Recording, judge: Judge) -> None:
     with studio(browser, server, meeting, viewport={"width": 390, "height": 844}, color_scheme="dark") as page:

@@ -53,6 +53,7 @@ def test_server_searches_filters_sorts_and_pages(browser: Any, stocked: RunningS
         assert len(names(page)) == COUNT - 50
         assert names(page)[0] == "Talk 009"
         assert page.get_by_role("button", name="Next").is_disabled()
+        assert page.locator(".recording .count:visible").all_inner_texts() == ["2 clips"]
         page.get_by_label("Order").select_option("By name")
         until(page, "document.querySelector('.recording a.name')?.textContent === 'Talk 000'")
         page.get_by_role("button", name="Filters").click()

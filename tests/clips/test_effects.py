@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from clipengine.clips.options.effects import Effects, changing_steps, effects_of
+from clipengine.clips.options.effects import Effects, PartClock, changing_steps, effects_of
 from clipengine.clips.options.output import Output
+from clipengine.clips.removed import Removed
 
 _FADES = Effects(length=Fraction(3), fade_in=Fraction(99, 100), fade_out=Fraction(99, 100))
 
@@ -79,3 +80,14 @@ def test_focus_moves_between_its_points() -> None:
     assert [(focus.x, focus.y) for focus in found] == [
         (0.2, 0.5), (0.2, 0.5), (pytest.approx(0.5), 0.75), (0.8, 1.0), (0.8, 1.0)
     ]  # fmt: skip
+
+
+def test_focus_follows_the_recording_and_jumps_where_something_is_removed() -> None:
+    path = [{"recording_seconds": 10, "x": 0.0, "y": 0.5}, {"recording_seconds": 20, "x": 1.0, "y": 0.5}]
+    removed = Removed(((Fraction(12), Fraction(16)),))
+    clock = PartClock(lambda time: removed.place(time) - 11, removed.ends)
+    output = Output.model_validate({"aspect": "9:16", "focus": path, "speed": 2})
+    effects = effects_of(output, Fraction(3), start=Fraction(7), first=False, clock=clock)
+    found = [effects.focus_at(time).x for time in (Fraction(0), Fraction(49, 100), Fraction(1, 2), Fraction(5, 2))]
+    assert found == pytest.approx([0.1, 0.198, 0.6, 1.0])
+    assert effects.changing == [(Fraction(-1, 2), Fraction(5, 2))]

@@ -62,6 +62,7 @@ def _check(found: dict[str, list[str]]) -> None:
             by_order = "USING" in step and "INDEX" in step and "LIMIT" in sql
             # Partial indexes: of the waiting clips, and of those of several ranges.
             by_order |= "clips_finished" in step or "clips_of_parts" in step
+            by_order |= step == "SCAN counted"  # the rows of a SEARCH with a LIMIT
             assert not step.startswith("SCAN") or by_order, f"{sql}\n{steps}"
 
 
@@ -98,6 +99,14 @@ def test_lists_of_recordings_use_indexes(ledger: Ledger, plans: Plans) -> None:
     for status, name, cursor in product((None, "complete"), (None, "meeting"), _cursors("recordings")):
         ledger.recordings.list(RecordingFilter(limit=50, status=status, name=name, cursor=cursor))
         _check(plans())
+
+
+def test_clips_of_a_page_are_counted_in_their_index(ledger: Ledger, plans: Plans, recording: Recording) -> None:
+    counted = ledger.recordings.clips_counts([recording.recording_id, "rec_1", "rec_2"])
+    assert counted == {recording.recording_id: 1}
+    (steps,) = plans().values()
+    assert any("SEARCH clips USING COVERING INDEX clips_recording" in step for step in steps), steps
+    _check({"LIMIT": steps})
 
 
 def test_lists_of_deliveries_use_indexes(ledger: Ledger, plans: Plans) -> None:

@@ -236,3 +236,17 @@ def test_recordings_are_listed_by_each_filter(ledger: Ledger, recording: Recordi
     assert lists(limit=9, created_after=recording.created_at, status="complete").data == [recording]
     page = lists(limit=1)
     assert lists(limit=1, cursor=page.next_cursor).data == [recording]
+
+
+def test_clips_are_counted_up_to_a_limit(
+    ledger: Ledger, queue: Queue, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, _ = _register(ledger, path="a/other.mp4")
+    for _ in range(3):
+        queue()
+    ids = [recording.recording_id, other.recording_id]
+    assert ledger.recordings.clips_counts(ids) == dict(zip(ids, (3, 0), strict=True))
+    assert ledger.recordings.clips_counts([]) == {}
+    limited = recordings_module._COUNT_CLIPS.replace("1000", "2")
+    monkeypatch.setattr(recordings_module, "_COUNT_CLIPS", limited)
+    assert ledger.recordings.clips_counts(ids) == dict(zip(ids, (2, 0), strict=True))

@@ -128,6 +128,18 @@ def test_focus_moves_on_over_the_parts(tmp_path: Path) -> None:
         _assert_shows(picture, float(time) * 500 / 320, 0.0, 102 / 320, 1.0)
 
 
+def test_focus_at_times_of_the_recording_is_the_same_in_each_part(tmp_path: Path) -> None:
+    write_ramp(tmp_path / "ramp.mp4", 320, 180)
+    path = [{"recording_seconds": at, "x": (51 + 500 * at) / 320, "y": 0.5} for at in (0.0, 0.4)]
+    parts = [(tmp_path / "ramp.mp4", Fraction(1, 5), Fraction(2, 5)), (tmp_path / "ramp.mp4", 0, Fraction(1, 5))]
+    clip = cut_parts(parts, tmp_path / "clip.mp4", _profile({"aspect": "9:16", "focus": path}))
+    pictures = read_pictures(clip.path)
+    assert len(pictures) == 10
+    for number, (_, picture) in enumerate(pictures):
+        at = ((number + 5) % 10) / 25
+        _assert_shows(picture, at * 500 / 320, 0.0, 102 / 320, 1.0)
+
+
 @pytest.mark.parametrize("rotation", [0, 90])
 @pytest.mark.parametrize(
     ("pixel_format", "codec"), [("yuv420p", "h264"), ("yuvj420p", "h264"), ("yuv420p10le", "hevc")]

@@ -91,6 +91,7 @@ _OF_OBJECT = {
         "width": "As a part of the width, 0 to 1.",
     },
     "FocusAt": {"at_seconds": "In seconds of the clip, after `speed`."},
+    "FocusInRecording": {"recording_seconds": "In seconds of the recording of which a part of the clip is."},
     "MovingBox": {"from_seconds": "In seconds of the clip, after `speed`. Default: the start of the clip."},
     "ClipResult": {
         "audio_codec": "Codec of the audio; null without audio.",

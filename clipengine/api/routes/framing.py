@@ -9,7 +9,7 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response, page_response
 from clipengine.api.http.requests import FrameClip, NoBody, NoQuery
 from clipengine.api.routes.clip_requests import recording_of_path
-from clipengine.clips.options.framing import Framing, Size, covering_pixels, upright_framing
+from clipengine.clips.options.framing import Framing, Size, covering_pixels, region_path, upright_framing
 from clipengine.clips.options.output import AnyBox, MovingBox, Output
 from clipengine.clips.options.watermarks import check_watermark, png_size
 from clipengine.clips.resolve import ClipSource
@@ -33,7 +33,9 @@ def frame_clip(call: Call[NoQuery, FrameClip]) -> Response:
     output = call.body.output
     size, found = upright_framing(video, output)
     picture = {"recording": size._asdict(), "region": found.region._asdict(), "inner": found.inner._asdict()}
+    moves = [{"at_seconds": round(time, 6), **region._asdict()} for time, region in region_path(video, output)]
     drawn = {
+        "path": moves,
         "blur": [_blurred(box, size) for box in output.blur or ()],
         "watermark": _watermark(call, output, found),
         "fade_seconds": output.fade_seconds,

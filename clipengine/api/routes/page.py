@@ -27,19 +27,23 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import MAX_BATCH, MAX_IDS, MAX_PAGE
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.metadata import MAX_TAG_CHARACTERS, MAX_TAGS
+from clipengine.clips.options.output import MAX_POINTS
 from clipengine.clips.options.without import MAX_REMOVED
 from clipengine.clips.request import MAX_LABEL_CHARACTERS
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
+from clipengine.ledger.recordings import MAX_COUNTED_CLIPS
 from clipengine.recordings.media_types import ending
 from clipengine.settings import Settings, Storage
 
 # Limits of the API that the page needs, for `web/lib/limits.d.ts`.
 _LIMITS = {
     "batch": MAX_BATCH,
+    "counted": MAX_COUNTED_CLIPS,
     "ids": MAX_IDS,
     "label": MAX_LABEL_CHARACTERS,
     "page": MAX_PAGE,
     "parts": MAX_PARTS,
+    "points": MAX_POINTS,
     "query": MAX_QUERY_CHARACTERS,
     "removed": MAX_REMOVED,
     "tag": MAX_TAG_CHARACTERS,

@@ -208,7 +208,7 @@ def get_recording(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Respons
         recording = call.ledger.recordings.get(recording_id)
         if recording.state == "recording":
             call.ledger.live.want(recording_id)
-        return RecordingObject.of(recording)
+        return _counted(call, [recording])[0]
 
     return answer_when_ended(call, recording_id, read)
 
@@ -223,7 +223,13 @@ def end_recording(call: Call[NoQuery, NoBody]) -> Response:
 
 def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
     page = call.ledger.recordings.list(RecordingFilter(**call.query.model_dump()))
-    return page_response(call, [RecordingObject.of(recording) for recording in page.data], page.next_cursor)
+    return page_response(call, _counted(call, page.data), page.next_cursor)
+
+
+def _counted(call: Call[Any, Any], recordings: Sequence[Recording]) -> list[RecordingObject]:
+    """Return the objects of recordings with the number of their clips."""
+    counts = call.ledger.recordings.clips_counts([each.recording_id for each in recordings])
+    return [RecordingObject.of(each, clips_count=counts.get(each.recording_id, 0)) for each in recordings]
 
 
 def list_pieces(call: Call[ListPieces, NoBody]) -> Response:
@@ -237,7 +243,7 @@ def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
     recordings, body = call.ledger.recordings, call.body
     check_expiry(body.expires_at)
     changed = recordings.update(call.path("recording_id"), body.columns(), body.metadata or {})
-    return json_response(RecordingObject.of(changed).to_object())
+    return json_response(_counted(call, [changed])[0].to_object())
 
 
 def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:

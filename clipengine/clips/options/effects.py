@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
-from clipengine.clips.options.output import AnyBox, At, BlurBox, Focus, FocusAt, MovingBox, Output, Path, Region
+from clipengine.clips.options.output import (
+    AnyBox,
+    BlurBox,
+    BoxAt,
+    Focus,
+    FocusAt,
+    FocusInRecording,
+    MovingBox,
+    Output,
+    Path,
+    Region,
+)
 
+At = TypeVar("At", BoxAt, FocusAt)
 _Span = tuple[Fraction, Fraction]
 # Seconds for which a faded picture is shown at most, apart from the part that is left of a frame.
 FADE_STEP = Fraction(1, 25)
@@ -20,6 +33,19 @@ _LONGEST_STEP = Fraction(101, 1000)
 _SHORTEST_BLUR = Fraction(1, 50)  # between two frames with the same picture; animations cannot show less
 _TIE = Fraction(1, 2000)  # seconds; times of frames are rounded
 _ROUNDED_SECONDS = 0.001  # by which the file may show a picture earlier or later
+
+
+class PartClock(NamedTuple):
+    """The clock of a part: `place` returns a time of its recording as seconds from the start of the part.
+
+    `jumps` are the starts and the ends of what is left out of it.
+    """
+
+    place: Callable[[Fraction], Fraction]
+    jumps: Sequence[Fraction] = ()
+
+
+_RECORDING = PartClock(lambda time: time)
 
 
 @dataclass(frozen=True)
@@ -45,8 +71,7 @@ class Effects:
 
     def focus_at(self, time: Fraction) -> Focus:
         """Return the focus, which moves, at a time."""
-        x, y = _at(self.focus, float(time), ("x", "y"))
-        return Focus(x=x, y=y)
+        return focus_at(self.focus, float(time))
 
     @cached_property
     def changing(self) -> list[_Span]:
@@ -68,7 +93,13 @@ class Effects:
 
 
 def effects_of(
-    output: Output, length: Fraction, *, start: Fraction = Fraction(0), first: bool = True, last: bool = True
+    output: Output,
+    length: Fraction,
+    *,
+    start: Fraction = Fraction(0),
+    first: bool = True,
+    last: bool = True,
+    clock: PartClock = _RECORDING,
 ) -> Effects:
     """Return the effects on the part of this `length` that begins at `start` of the clip.
 
@@ -82,7 +113,7 @@ def effects_of(
         fade_out=fade if last else Fraction(0),
         muted=tuple(span for span in spans if span is not None),
         blurred=tuple(_moved(box, start) for box in output.blur or () if _is_shown(box, start, length)),
-        focus=_later(output.focus_path, start),
+        focus=tuple(_focuses(output, start, clock)),
         tempo=output.tempo,
     )
 
@@ -153,20 +184,42 @@ def _moved(box: AnyBox, start: Fraction) -> AnyBox:
     """Return the box on the clock of a part that begins at `start`."""
     end = None if box.to_seconds is None else box.to_seconds - float(start)
     moved = {"from_seconds": box.from_seconds - float(start), "to_seconds": end}
-    path = {"box": _later(box.box, start)} if isinstance(box, MovingBox) else {}
+    path = {"box": tuple(_later(each, start) for each in box.box)} if isinstance(box, MovingBox) else {}
     return box.model_copy(update=moved | path)
 
 
-def _later(path: tuple[At, ...], start: Fraction) -> tuple[At, ...]:
-    return tuple(each.model_copy(update={"at_seconds": each.at_seconds - float(start)}) for each in path)
+def _later(each: At, start: Fraction) -> At:
+    return each.model_copy(update={"at_seconds": each.at_seconds - float(start)})
+
+
+def _focuses(output: Output, start: Fraction, clock: PartClock) -> Iterator[FocusAt]:
+    """Yield where the focus is on the clock of a part that begins at `start` of the clip.
+
+    A focus that moves on the clock of the recording jumps where something is removed.
+    """
+    path = output.focus_path
+    yield from (_later(each, start) for each in path if isinstance(each, FocusAt))
+    recorded = [each for each in path if isinstance(each, FocusInRecording)]
+    points: dict[Fraction, Focus] = {Fraction(each.time): each for each in recorded}
+    if recorded:
+        points |= {time: focus_at(recorded, float(time)) for time in clock.jumps}
+    for time in sorted(points):
+        at = float(clock.place(time) / output.tempo)
+        yield FocusAt.model_construct(at_seconds=at, x=points[time].x, y=points[time].y)
+
+
+def focus_at(path: Path, time: float) -> Focus:
+    """Return the focus at a time of its path."""
+    x, y = _at(path, time, ("x", "y"))
+    return Focus(x=x, y=y)
 
 
 def _at(path: Path, time: float, names: Sequence[str]) -> list[float]:
     """Return the values of these names at a time of a path."""
-    number = bisect_right(path, time, key=lambda each: each.at_seconds)
+    number = bisect_right(path, time, key=lambda each: each.time)
     before, after = path[max(0, number - 1)], path[min(number, len(path) - 1)]
-    length = after.at_seconds - before.at_seconds
-    part = (time - before.at_seconds) / length if length > 0 else 0.0
+    length = after.time - before.time
+    part = (time - before.time) / length if length > 0 else 0.0
     return [getattr(before, name) * (1 - part) + getattr(after, name) * part for name in names]
 
 
@@ -184,8 +237,8 @@ def _swept(box: MovingBox, start: float, end: float) -> Region:
 def _movements(path: Path) -> Iterator[_Span]:
     """Yield the spans between points of a path that differ."""
     for each, later in pairwise(path):
-        if each.model_copy(update={"at_seconds": later.at_seconds}) != later:
-            yield Fraction(each.at_seconds), Fraction(later.at_seconds)
+        if each.model_copy(update={"at_seconds": later.time}) != later:
+            yield Fraction(each.time), Fraction(later.time)
 
 
 def _merged(spans: Iterable[_Span]) -> list[_Span]:

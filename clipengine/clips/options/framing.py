@@ -6,9 +6,12 @@ Sizes and positions are whole even numbers of pixels, because the clip's chroma 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
+from clipengine.clips.options.effects import focus_at
 from clipengine.clips.options.output import ExactSize, Focus, Output, Region
 from clipengine.clips.options.profiles import Profile
 from clipengine.recordings.facts import VideoFacts
@@ -82,6 +85,29 @@ def shown_region(output: Output, width: int, height: int, ratio: Fraction, focus
     if output.aspect_ratio is None or output.fit not in (None, "crop"):
         return region
     return _narrowed(region, output.aspect_ratio / ratio, _point(focus, region, width, height))
+
+
+def region_path(video: VideoFacts, output: Output) -> Iterator[tuple[float, Box]]:
+    """Yield where the shown region is at which time of a focus that moves.
+
+    Between two times it moves at a constant speed: those at which it reaches an edge of the picture are among them.
+    """
+    size, found = upright_framing(video, output)
+    path, ratio = output.focus_path, upright_ratio(video.sample_aspect_ratio, video.rotation)
+    within, shown = _part(output.crop, *size), found.region
+    edges = {
+        "x": (within.x + shown.width / 2, within.x + within.width - shown.width / 2, size.width),
+        "y": (within.y + shown.height / 2, within.y + within.height - shown.height / 2, size.height),
+    }
+    times = {each.time for each in path}
+    for each, later in pairwise([*path]):
+        for axis, (low, high, whole) in edges.items():
+            begin, end = (getattr(focus, axis) * whole for focus in (each, later))
+            for edge in (low, high):
+                if min(begin, end) < edge < max(begin, end):
+                    times.add(each.time + (later.time - each.time) * (edge - begin) / (end - begin))
+    for time in sorted(times):
+        yield time, shown_region(output, *size, ratio, focus_at(path, time))
 
 
 def clip_size(video: VideoFacts, profile: Profile) -> Size:

@@ -108,6 +108,10 @@ class BoxAt(Region):
 
     at_seconds: _Seconds
 
+    @property
+    def time(self) -> float:
+        return self.at_seconds
+
 
 class Focus(Options):
     """A point in the picture."""
@@ -121,22 +125,38 @@ class FocusAt(Focus):
 
     at_seconds: _Seconds
 
+    @property
+    def time(self) -> float:
+        return self.at_seconds
 
-At = TypeVar("At", BoxAt, FocusAt)
+
+class FocusInRecording(Focus):
+    """Where the focus is at a time of the recording. Between two times it moves at a constant speed."""
+
+    recording_seconds: _Seconds
+
+    @property
+    def time(self) -> float:
+        return self.recording_seconds
 
 
-def _in_time(path: tuple[At, ...]) -> tuple[At, ...]:
+_At = TypeVar("_At", BoxAt, FocusAt, FocusInRecording)
+
+
+def _in_time(path: tuple[_At, ...]) -> tuple[_At, ...]:
     if not path:
         raise PydanticCustomError("path", "must not be empty")
-    if any(later.at_seconds <= each.at_seconds for each, later in pairwise(path)):
-        raise PydanticCustomError("path", "must be in the order of at_seconds, each after the one before")
+    if any(later.time <= each.time for each, later in pairwise(path)):
+        raise PydanticCustomError("path", "must be in the order of its times, each after the one before")
     return path
 
 
 _PATH = Field(strict=False, max_length=MAX_POINTS, json_schema_extra={"minItems": 1})
 _FocusPath = Annotated[tuple[FocusAt, ...], _PATH, AfterValidator(_in_time)]
+_PathInRecording = Annotated[tuple[FocusInRecording, ...], _PATH, AfterValidator(_in_time)]
 _BoxPath = Annotated[tuple[BoxAt, ...], _PATH, AfterValidator(_in_time)]
-Path = Sequence[FocusAt | BoxAt]
+Path = Sequence[FocusAt | FocusInRecording | BoxAt]
+FocusPath = tuple[FocusAt, ...] | tuple[FocusInRecording, ...]
 
 
 class MovingBox(Options):
@@ -152,13 +172,18 @@ class MovingBox(Options):
 
 _FOCUS: TypeAdapter[Any] = TypeAdapter(Focus)
 _FOCUS_PATH: TypeAdapter[Any] = TypeAdapter(_FocusPath)
+_PATH_IN_RECORDING: TypeAdapter[Any] = TypeAdapter(_PathInRecording)
 _BOX: TypeAdapter[Any] = TypeAdapter(BlurBox)
 _MOVING_BOX: TypeAdapter[Any] = TypeAdapter(MovingBox)
 
 
 # The validators of unions would put the names of types into the places of faults.
 def _focus(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
-    return (_FOCUS_PATH if isinstance(value, list | tuple) else _FOCUS).validate_python(value)
+    if not isinstance(value, list | tuple):
+        return _FOCUS.validate_python(value)
+    first = value[0] if value else None
+    is_recorded = isinstance(first, FocusInRecording) or (isinstance(first, dict) and "recording_seconds" in first)
+    return (_PATH_IN_RECORDING if is_recorded else _FOCUS_PATH).validate_python(value)
 
 
 def _box(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
@@ -166,7 +191,7 @@ def _box(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
     return (_MOVING_BOX if is_moving else _BOX).validate_python(value)
 
 
-AnyFocus = Annotated[Focus | _FocusPath, WrapValidator(_focus)]
+AnyFocus = Annotated[Focus | _FocusPath | _PathInRecording, WrapValidator(_focus)]
 AnyBox = Annotated[BlurBox | MovingBox, WrapValidator(_box)]
 
 
@@ -263,7 +288,7 @@ class Output(Options):
     focus: AnyFocus | None = Field(
         default=None,
         description="With `fit` `crop`: the point that stays nearest to the middle, or a list of where it is at times "
-        "of the clip. Default: the middle.",
+        "of the clip or of the recording. Default: the middle.",
     )
 
     fade_seconds: Annotated[float | None, _ALSO_PICTURE] = Field(
@@ -391,7 +416,7 @@ class Output(Options):
         return self.model_copy(update={"speed": speed, "to_seconds": None})
 
     @property
-    def focus_path(self) -> tuple[FocusAt, ...]:
+    def focus_path(self) -> FocusPath:
         """Where the focus is at which time, if it moves."""
         return self.focus if isinstance(self.focus, tuple) else ()
 

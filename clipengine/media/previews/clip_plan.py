@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.edit import PlannedPart
-from clipengine.clips.options.effects import effects_of
+from clipengine.clips.options.effects import PartClock, effects_of
 from clipengine.clips.options.framing import clip_size
 from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
@@ -90,7 +90,8 @@ def clip_plan(
                 segments = segments if misfit else (replace(found[0], start=origin), *found[1:])
         except CannotCopy as refusal:
             reason = str(refusal)
-    effects = effects_of(profile.output, (end - origin) / profile.output.tempo, first=is_first, last=is_last)
+    length, clock = (end - origin) / profile.output.tempo, PartClock(lambda time: time - origin)
+    effects = effects_of(profile.output, length, first=is_first, last=is_last, clock=clock)
     size = clip_size(facts.video, profile) if has_video and facts.video is not None else (None, None)
     reached = seek_index.before(start) if seek_index is not None else None
     head = start - reached.time if reached is not None else Fraction(1)

@@ -3,6 +3,8 @@
 export const LIMITS: {
   /** Clips of a request for several. */
   batch: number;
+  /** Clips of a recording that are counted. */
+  counted: number;
   /** Ids in a query. */
   ids: number;
   /** Characters of a label. */
@@ -11,6 +13,8 @@ export const LIMITS: {
   page: number;
   /** Parts of a clip. */
   parts: number;
+  /** Points of a focus that moves. */
+  points: number;
   /** Characters of a search. */
   query: number;
   /** Ranges that a clip leaves out, or that are put back. */

@@ -1,5 +1,5 @@
 // The frame over the picture that shows which part of it the clip takes. The server says where it is: a drag moves it at
-// once, and the place that the clip will have arrives after it.
+// once, and the place that the clip will have arrives after it. A crop that moves is shown where it is at the playhead.
 
 import {post} from "../lib/api.js";
 import {byKey, debounce, h, setText} from "../lib/dom.js";
@@ -7,9 +7,11 @@ import {t} from "../lib/texts.js";
 import {toastError} from "../lib/ui.js";
 import {BlurredBars} from "./blurred_bars.js";
 import {startDrag} from "./drag.js";
+import {placeAt, placeIn} from "./drawn_effects.js";
 
 /** @import {Look} from "./look.js" */
 /** @import {Player} from "./player.js" */
+/** @import {ShownTimes} from "./shown_times.js" */
 /** @typedef {Reply<"post", `/v1/recordings/${string}/framing`>} Framing */
 /** @typedef {{x: number, y: number, width: number, height: number}} Part of the picture, in fractions */
 
@@ -21,10 +23,12 @@ export class CropFrame {
   /**
    * `onframing` gets what the server says about the clip's picture, or null while nothing is changed.
    *
-   * @param {{recording: ReadyRecording, look: Look, player: Player, onframing: (framing: Framing | null) => void, signal: AbortSignal}} options
+   * @param {{recording: ReadyRecording, look: Look, player: Player, times: ShownTimes, onframing: (framing: Framing | null) => void, signal: AbortSignal}} options
    */
-  constructor({recording, look, player, onframing, signal}) {
+  constructor({recording, look, player, times, onframing, signal}) {
     this.look = look;
+    this.player = player;
+    this.times = times;
     this.onframing = onframing;
     this.picture = player.picture;
     this.signal = signal;
@@ -32,6 +36,9 @@ export class CropFrame {
     /** @type {Part | null} */
     this.part = null;
     this.asked = ""; // the picture of the last request
+    /** @type {Framing | null} the answer to it */
+    this.framing = null;
+    this.fresh = false; // true if it is about what is chosen now
     this.ratio = h("span", {class: "ratio", "aria-hidden": "true"});
     this.safe = h("span", {class: "safe", "aria-hidden": "true"});
     this.node = h(
@@ -44,7 +51,10 @@ export class CropFrame {
     this.resultButton = h("button", {type: "button", onclick: () => this.showResult(true)}, t("Result"));
     this.views = h("div", {class: "choice", role: "group", "aria-label": t("View of the crop"), hidden: true}, this.frameButton, this.resultButton);
     this.bars = new BlurredBars({player, signal});
-    this.picture.append(this.node);
+    this.nextTime = h("span");
+    this.next = h("div", {class: "next-place", "aria-hidden": "true", hidden: true}, this.nextTime); // of a crop that moves
+    this.picture.append(this.node, this.next);
+    player.addEventListener("time", () => this.follow());
     this.node.addEventListener("pointerdown", (event) => this.drag(event));
     this.node.addEventListener("keydown", (event) => this.key(event));
     this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
@@ -55,6 +65,7 @@ export class CropFrame {
 
   update() {
     const changes = this.look.hasPicture && Object.keys(this.look.framed).length > 0;
+    this.fresh = false;
     if (!this.look.crops || !changes) {
       this.part = null;
       this.draw();
@@ -94,27 +105,50 @@ export class CropFrame {
   async ask() {
     const picture = this.look.framed;
     const asked = JSON.stringify(picture);
-    if (asked === this.asked) return;
+    if (asked === this.asked) {
+      this.fresh = this.framing !== null;
+      this.follow();
+      return;
+    }
     this.asked = asked;
+    this.framing = null;
     try {
       const framing = await post(this.path, {output: picture}, {signal: this.signal});
       if (asked !== JSON.stringify(this.look.framed)) return; // it was moved meanwhile
-      const {recording, region, inner} = framing;
-      const part = {
-        x: region.x / recording.width,
-        y: region.y / recording.height,
-        width: region.width / recording.width,
-        height: region.height / recording.height,
-      };
+      this.framing = framing;
+      this.fresh = true;
+      const {region, inner} = framing;
+      const part = partOf(region, framing);
       this.setRegion(part, framing.width / inner.width, framing.height / inner.height);
       this.setBars(framing);
       this.part = this.look.crops ? part : null;
       this.draw();
+      this.follow();
       this.onframing(framing);
     } catch (error) {
       if (asked === this.asked) this.asked = "";
       toastError(error);
     }
+  }
+
+  // Show a crop that moves where it is now, and where it is at its next point.
+  follow() {
+    const {framing, look, player} = this;
+    const now = player.shown;
+    const next = look.place.points.find(({recording_seconds: at}) => at > now + player.selection.frame / 2);
+    const moves = look.place.moves && framing !== null && framing.path.length > 0;
+    this.next.hidden = !moves || !next || player.playing;
+    if (!moves || !this.fresh) return;
+    const part = partOf(placeAt(framing.path, now), framing);
+    if (!this.part || !same(part, this.part)) {
+      this.part = part;
+      this.draw();
+    }
+    if (!next) return;
+    const place = partOf(placeAt(framing.path, next.recording_seconds), framing);
+    if (same(place, part)) this.next.hidden = true;
+    placeIn(this.next, place, {width: 1, height: 1});
+    setText(this.nextTime, this.times.format(next.recording_seconds, 1));
   }
 
   /** @param {boolean} shown */
@@ -133,15 +167,10 @@ export class CropFrame {
       return;
     }
     const down = part.width > 0.999;
-    if (look.down !== down) look.setDirection(down);
+    look.place.setDirection(down, down ? part.height : part.width);
     node.classList.toggle("down", down);
     node.classList.toggle("across", !down);
-    Object.assign(node.style, {
-      left: `${part.x * 100}%`,
-      top: `${part.y * 100}%`,
-      width: `${part.width * 100}%`,
-      height: `${part.height * 100}%`,
-    });
+    placeIn(node, part, {width: 1, height: 1});
     const {style} = this.picture;
     this.setRegion(part, 1, 1);
     const [wide, high] = look.shape.split(":").map(Number);
@@ -160,13 +189,14 @@ export class CropFrame {
    *
    * @param {number} x
    * @param {number} y
+   * @param {{again?: boolean}} [options] with `again`, as a part of the movement before
    */
-  move(x, y) {
+  move(x, y, options) {
     const {part} = this;
     if (!part) return;
     this.part = {...part, x: Math.min(Math.max(0, x), 1 - part.width), y: Math.min(Math.max(0, y), 1 - part.height)};
     this.draw();
-    this.look.setFocus({x: this.part.x + part.width / 2, y: this.part.y + part.height / 2});
+    this.look.place.put({x: this.part.x + part.width / 2, y: this.part.y + part.height / 2}, options);
   }
 
   /** @param {PointerEvent} event */
@@ -174,8 +204,14 @@ export class CropFrame {
     event.stopPropagation();
     const {part} = this;
     const {width, height} = this.picture.getBoundingClientRect();
-    if (!part || !startDrag(event, (moved) => this.move(part.x + (moved.clientX - event.clientX) / width, part.y + (moved.clientY - event.clientY) / height)))
-      return;
+    let again = false;
+    /** @param {PointerEvent} moved */
+    const move = (moved) => {
+      if (part) this.move(part.x + (moved.clientX - event.clientX) / width, part.y + (moved.clientY - event.clientY) / height, {again});
+      again = true;
+    };
+    if (!part || !startDrag(event, move)) return;
+    if (this.look.place.moves) this.player.pause(); // the point is at the playhead
     this.node.focus();
   }
 
@@ -186,6 +222,24 @@ export class CropFrame {
     if (!by || !this.part) return;
     event.preventDefault();
     event.stopPropagation();
-    this.move(this.part.x + by[0], this.part.y + by[1]);
+    if (this.look.place.moves) this.player.pause();
+    this.move(this.part.x + by[0], this.part.y + by[1], {again: event.repeat});
   }
 }
+
+/**
+ * Return pixels of the picture as fractions of it.
+ *
+ * @param {Part} box
+ * @param {Framing} framing
+ * @returns {Part}
+ */
+function partOf({x, y, width, height}, {recording}) {
+  return {x: x / recording.width, y: y / recording.height, width: width / recording.width, height: height / recording.height};
+}
+
+/**
+ * @param {Part} one
+ * @param {Part} other
+ */
+const same = (one, other) => one.x === other.x && one.y === other.y && one.width === other.width && one.height === other.height;

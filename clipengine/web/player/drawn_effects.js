@@ -7,8 +7,7 @@ import {h} from "../lib/dom.js";
 /** @import {Selection} from "./selection.js" */
 /** @import {Framing} from "./crop_frame.js" */
 const CELLS = 6; // of a box along its longer side, of which the engine keeps the colours
-/** @typedef {Framing["blur"][number]} Blur */
-/** @typedef {Blur["path"][number]} Place of a box, in pixels of the recording */
+/** @typedef {Framing["path"][number]} Place of a box or of the crop, in pixels of the recording */
 
 /**
  * @param {HTMLElement} node
@@ -88,7 +87,7 @@ export class DrawnEffects {
 }
 
 /**
- * Return where a box is: between two places it moves at a constant speed.
+ * Return where a box or the crop is: between two places it moves at a constant speed.
  *
  * @param {Place[]} path
  * @param {number} at

@@ -2,18 +2,19 @@
 // back. Event: "change".
 
 import {post} from "../lib/api.js";
-import {debounce, targetOf} from "../lib/dom.js";
+import {debounce} from "../lib/dom.js";
 import {LIMITS} from "../lib/limits.js";
 
 /** @import {Look, RangeOfTime} from "./look.js" */
 /** @import {Selection} from "./selection.js" */
+/** @import {Undo} from "./undo.js" */
 
 const ASK_MS = 400; // after the last change
 const SAME_SECONDS = 1e-5;
 
 export class LeftOut extends EventTarget {
-  /** @param {{recording: ReadyRecording, look: Look, selection: Selection, signal: AbortSignal}} options */
-  constructor({recording, look, selection, signal}) {
+  /** @param {{recording: ReadyRecording, look: Look, selection: Selection, undo: Undo, signal: AbortSignal}} options */
+  constructor({recording, look, selection, undo, signal}) {
     super();
     this.look = look;
     this.selection = selection;
@@ -22,13 +23,11 @@ export class LeftOut extends EventTarget {
     this.busy = false;
     /** @type {any} why there is no plan */
     this.error = null;
-    /** @type {RangeOfTime[][]} what was put back before each change */
-    this.history = [];
+    this.changes = undo;
     this.asked = ""; // the request whose plan is shown or expected
     this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
     selection.addEventListener("change", () => this.update(), {signal});
     look.addEventListener("change", () => this.update(), {signal});
-    document.addEventListener("keydown", (event) => this.key(event), {signal});
   }
 
   // True if the look leaves something out of the selection.
@@ -97,8 +96,18 @@ export class LeftOut extends EventTarget {
   }
 
   /**
-   * Set what is put back, and show `removed` until the plan arrives.
+   * Change what is put back, and show `removed` until the plan arrives.
    *
+   * @param {RangeOfTime[]} kept
+   * @param {RangeOfTime[]} removed
+   */
+  change(kept, removed) {
+    const {keptRanges} = this.look;
+    this.changes.add(this, () => this.keep(keptRanges, this.removed));
+    this.keep(kept, removed);
+  }
+
+  /**
    * @param {RangeOfTime[]} kept
    * @param {RangeOfTime[]} removed
    */
@@ -113,8 +122,7 @@ export class LeftOut extends EventTarget {
   putBack(range) {
     const {keptRanges} = this.look;
     if (keptRanges.length >= LIMITS.removed) return;
-    this.history.push(keptRanges);
-    this.keep(
+    this.change(
       [...keptRanges, range],
       this.removed.flatMap((each) => without(each, range)),
     );
@@ -122,10 +130,8 @@ export class LeftOut extends EventTarget {
 
   /** @param {RangeOfTime} range that was put back */
   leaveOut(range) {
-    const {keptRanges} = this.look;
-    this.history.push(keptRanges);
-    this.keep(
-      keptRanges.flatMap((each) => without(each, range)),
+    this.change(
+      this.look.keptRanges.flatMap((each) => without(each, range)),
       [...this.removed, range].sort((one, other) => one.start - other.start),
     );
   }
@@ -133,23 +139,15 @@ export class LeftOut extends EventTarget {
   putAllBack() {
     const {keptRanges} = this.look;
     const room = LIMITS.removed - keptRanges.length;
-    this.history.push(keptRanges);
-    this.keep([...keptRanges, ...this.removed.slice(0, room)], this.removed.slice(room));
+    this.change([...keptRanges, ...this.removed.slice(0, room)], this.removed.slice(room));
   }
 
-  // Returns false if there is nothing to undo.
+  get changed() {
+    return this.changes.has(this);
+  }
+
   undo() {
-    const before = this.history.pop();
-    if (!before) return false;
-    this.keep(before, this.removed);
-    return true;
-  }
-
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    if (!(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey || event.key.toLowerCase() !== "z") return;
-    if (targetOf(event).closest("input, select, textarea, dialog, [role=menu]") || !this.active) return;
-    if (this.undo()) event.preventDefault();
+    this.changes.undo(this);
   }
 }
 

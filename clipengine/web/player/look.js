@@ -1,23 +1,26 @@
 // The look of new clips: shape and crop, captions, what is drawn, sound, speed and size. It is stored with the segments of
 // the recording.
 
-import {findAll, h, setText} from "../lib/dom.js";
+import {h} from "../lib/dom.js";
 import {languageName} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {CaptionChoice} from "./caption_choice.js";
 import {describe, line, section, select} from "./look_controls.js";
 import {DrawingChoice} from "./look_drawing.js";
+import {PlaceChoice} from "./look_place.js";
 import {SizeChoice} from "./look_size.js";
 import {SoundChoice} from "./look_sound.js";
 import {SHAPES} from "./shapes.js";
 import {smartSwitch} from "./smart_switch.js";
 
+/** @import {Player} from "./player.js" */
 /** @import {Selection} from "./selection.js" */
+/** @import {ShownTimes} from "./shown_times.js" */
+/** @import {Undo} from "./undo.js" */
 /** @typedef {Sent<"post", `/v1/recordings/${string}/clips`>} ClipRequest */
 /** @typedef {NonNullable<ClipRequest["output"]>} ClipOutput */
 /** @typedef {NonNullable<ClipRequest["subtitles"]>["mode"]} SubtitleMode */
 /** @typedef {import("./segments.js").StoredLook} StoredLook */
-/** @typedef {{x: number, y: number}} Focus in fractions of the picture */
 /** @typedef {{start: number, end: number}} RangeOfTime in seconds */
 
 /** @type {[value: string, text: string][]} */
@@ -25,18 +28,6 @@ const FITS = [
   ["crop", t("Crop the sides")],
   ["pad", t("Black bars")],
   ["blur", t("Blurred bars")],
-];
-/** @type {[x: number, y: number, text: string][]} */
-const ACROSS = [
-  [0, 0.5, t("Left")],
-  [0.5, 0.5, t("Middle")],
-  [1, 0.5, t("Right")],
-];
-/** @type {[x: number, y: number, text: string][]} */
-const DOWN = [
-  [0.5, 0, t("Top")],
-  [0.5, 0.5, t("Middle")],
-  [0.5, 1, t("Bottom")],
 ];
 /** @type {[value: string, text: string][]} */
 const SUBTITLES = [
@@ -54,20 +45,17 @@ const ALL_SECONDS = 1e5; // longer than any clip with sound
  */
 export class Look extends EventTarget {
   /**
-   * `onproblem()` shows the options when one of them cannot be used.
+   * `onproblem()` shows the options when one of them cannot be used, `onseek(time)` shows a time.
    *
-   * @param {{recording: ReadyRecording, transcripts: TranscriptObject[], profiles: Profile[], watermarks: Watermark[], selection: Selection, onproblem: () => void, signal: AbortSignal}} options
+   * @param {{recording: ReadyRecording, transcripts: TranscriptObject[], profiles: Profile[], watermarks: Watermark[], selection: Selection, player: Player, times: ShownTimes, undo: Undo, onproblem: () => void, onseek: (time: number) => void, signal: AbortSignal}} options
    */
-  constructor({recording, transcripts, profiles, watermarks, selection, onproblem, signal}) {
+  constructor({recording, transcripts, profiles, watermarks, selection, player, times, undo, onproblem, onseek, signal}) {
     super();
     const {media} = recording;
     const [video, audio] = [Boolean(media.video), media.audio.length > 0];
     this.hasPicture = video;
     this.onproblem = onproblem;
     this.languages = video ? transcripts.map(({language}) => language) : [];
-    /** @type {Focus | null} of the crop; null for the middle */
-    this.focus = null;
-    this.down = false; // true if the crop moves up and down
     /** @type {Record<string, unknown>} the stored options, which stay until they are edited here: other programs have more values */
     this.kept = {};
     this.keptTexts = /** @type {StoredLook["subtitles"]} */ (null);
@@ -77,6 +65,8 @@ export class Look extends EventTarget {
     this.keptRanges = [];
     this.aspect = select(SHAPES, "");
     this.fit = select(FITS, "crop");
+    this.place = new PlaceChoice({player, times, undo, onchange: () => this.changed(["focus"]), onseek});
+    times.addEventListener("change", () => this.draw(), {signal});
     this.size = new SizeChoice(() => this.changed(["size"]));
     this.sound = new SoundChoice({hasAudio: audio, hasPicture: video, hasText: transcripts.length > 0});
     this.drawing = new DrawingChoice({
@@ -102,15 +92,10 @@ export class Look extends EventTarget {
     };
     this.profile.addEventListener("change", choose);
     choose();
-    this.places = h(
-      "div",
-      {class: "choice", role: "group", "aria-label": t("Place of the crop")},
-      ACROSS.map((_, at) => this.placeButton(at)),
-    );
     this.reset = h("button", {type: "button", class: "link small", onclick: () => this.clear()}, t("Reset"));
     this.fitLine = line(t("Sides"), this.fit);
     const parts = [
-      section(t("Crop"), video, line(t("Shape"), this.aspect), this.fitLine, this.places, this.size.nodes),
+      section(t("Crop"), video, line(t("Shape"), this.aspect), this.fitLine, this.place.nodes, this.size.nodes),
       section(t("Captions"), video || transcripts.length > 0, line(t("Subtitles"), this.subtitles), this.captions.nodes),
       section(t("In the picture"), video, this.drawing.nodes),
       section(video ? t("Sound and file") : t("Sound"), true, this.sound.nodes, line(t("Profile"), this.profile, profiles.length > 1), this.smart.node),
@@ -166,37 +151,6 @@ export class Look extends EventTarget {
   }
 
   /**
-   * The crop is nearest to this point.
-   *
-   * @param {Focus} focus
-   */
-  setFocus(focus) {
-    this.focus = focus;
-    this.changed(["focus"]);
-  }
-
-  /**
-   * The part of the picture that the clip shows can move up and down, not left and right.
-   *
-   * @param {boolean} down
-   */
-  setDirection(down) {
-    this.down = down;
-    this.draw();
-  }
-
-  /** @param {number} at */
-  placeButton(at) {
-    return h("button", {
-      type: "button",
-      onclick: () => {
-        const [x, y] = (this.down ? DOWN : ACROSS)[at];
-        this.setFocus({x, y});
-      },
-    });
-  }
-
-  /**
    * Return the names of the options that a control sets, and of those that are not allowed with its value.
    *
    * @param {HTMLInputElement | HTMLSelectElement} control
@@ -242,8 +196,7 @@ export class Look extends EventTarget {
     const {mode = "keep", language, style} = look.subtitles ?? {};
     this.captions.restore(style);
     this.keptRanges = (look.keep_ranges ?? []).map(({start_seconds: start, end_seconds: end}) => ({start, end}));
-    const {focus} = output;
-    this.focus = focus && !Array.isArray(focus) ? /** @type {Focus} */ (focus) : null;
+    this.place.restore(output);
     /** @type {[HTMLInputElement | HTMLSelectElement, string][]} */
     const values = [
       [this.aspect, String(output.aspect ?? "")],
@@ -263,21 +216,15 @@ export class Look extends EventTarget {
 
   draw() {
     this.fitLine.hidden = !this.shape;
-    this.places.hidden = !this.crops;
+    this.place.draw(this.crops);
     this.reset.hidden = !this.isChanged;
     this.size.draw(this.shape);
     this.captions.draw(this.captioned);
     this.drawing.draw();
-    const focus = this.focus ?? {x: 0.5, y: 0.5};
-    for (const [at, button] of findAll(this.places, "button").entries()) {
-      const [x, y, text] = (this.down ? DOWN : ACROSS)[at];
-      setText(button, text);
-      button.setAttribute("aria-pressed", String(this.down ? focus.y === y : focus.x === x));
-    }
   }
 
   clear() {
-    this.focus = null;
+    this.place.clear();
     this.fit.value = "crop";
     this.captions.clear();
     this.drawing.clear();
@@ -293,7 +240,7 @@ export class Look extends EventTarget {
       aspect: this.shape,
       ...this.size.output(this.shape),
       fit: /** @type {ClipOutput["fit"]} */ (this.fit.value),
-      ...(this.crops && this.focus ? {focus: this.focus} : {}),
+      ...(this.crops ? this.place.output : {}),
     };
   }
 

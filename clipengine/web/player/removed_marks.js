@@ -54,7 +54,7 @@ export class RemovedMarks {
     if (focused !== undefined) marks.find((mark) => mark.dataset.at === focused)?.focus({preventScroll: true});
     this.summary.hidden = !left.active;
     this.all.hidden = !left.removed.length;
-    this.undo.hidden = !left.history.length;
+    this.undo.hidden = !left.changed;
     if (left.error) this.text.replaceChildren(errorText(left.error));
     else setText(this.text, left.busy && !left.removed.length && !left.kept.length ? t("Looking for pauses…") : summaryOf(left));
   }

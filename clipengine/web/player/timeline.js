@@ -66,6 +66,8 @@ export class Timeline {
     this.bands = clipLane(moves, onopen);
     this.chapters = chapterLane(moves, recording.media.chapters || [], player);
     this.gapLane = new GapLane(recording, times);
+    /** @type {{place: (view: Span) => void}[]} lanes that are placed with the selection */
+    this.below = [this.bands, this.chapters];
     this.range = h("div", {class: "chosen", hidden: true});
     this.shades = [h("div", {class: "shade"}), h("div", {class: "shade"})];
     this.playhead = h("div", {class: "playhead", "aria-hidden": "true"});
@@ -342,9 +344,7 @@ export class Timeline {
 
   place() {
     const {selection, view} = this;
-    this.range.hidden = selection.empty;
-    for (const end of this.handles) end.node.hidden = selection.empty;
-    for (const shade of this.shades) shade.hidden = selection.empty;
+    for (const node of [this.range, ...this.shades, ...this.handles.map((end) => end.node)]) node.hidden = selection.empty;
     if (selection.range) {
       const {start, end} = selection.range;
       this.setRange(this.range, start, end);
@@ -358,8 +358,7 @@ export class Timeline {
       });
     }
     this.drawWave();
-    this.bands.place(view);
-    this.chapters.place(view);
+    for (const lane of this.below) lane.place(view);
     this.overview.mark({gap: this.gapLane.gaps, clip: this.clips, segment: this.segments, selection: selection.range ? [selection.range] : []});
     this.placePlayhead();
   }

@@ -3,8 +3,10 @@
 import {h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {t} from "../lib/texts.js";
+import {skipping} from "./skipping.js";
 import {wordsOf} from "./words.js";
 
+/** @import {LeftOut} from "./left_out.js" */
 /** @import {Player} from "./player.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
 /** @import {Timeline} from "./timeline.js" */
@@ -12,6 +14,7 @@ import {wordsOf} from "./words.js";
 /**
  * @typedef {object} TransportOptions
  * @property {Player} player
+ * @property {LeftOut} left
  * @property {Timeline} timeline
  * @property {ShownTimes} times
  * @property {HTMLElement | null} live the button that follows the end of a recording that is still written
@@ -22,7 +25,7 @@ import {wordsOf} from "./words.js";
  */
 
 /** @param {TransportOptions} options */
-export function transport({player, timeline, times, live, recording, loop, jumps, signal}) {
+export function transport({player, left, timeline, times, live, recording, loop, jumps, signal}) {
   const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square play"});
   const words = wordsOf(recording);
   const rate = h("span", {class: "muted small"});
@@ -64,6 +67,7 @@ export function transport({player, timeline, times, live, recording, loop, jumps
       "span",
       {class: "tools"},
       live,
+      skipping({player, left, signal}),
       jumps.button,
       loop,
       mute,

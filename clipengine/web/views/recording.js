@@ -7,16 +7,10 @@ import {showCurrent} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {errorState} from "../lib/ui.js";
-import {BlurBoxes} from "../player/blur_boxes.js";
 import {clipForm} from "../player/clip_form.js";
 import {ClipRanges} from "../player/clip_ranges.js";
-import {CropFrame} from "../player/crop_frame.js";
-import {DrawnCaptions} from "../player/drawn_captions.js";
-import {DrawnEffects} from "../player/drawn_effects.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Jumps} from "../player/jumps.js";
-import {LeftOut} from "../player/left_out.js";
-import {Look} from "../player/look.js";
 import {Player} from "../player/player.js";
 import {RemovedMarks} from "../player/removed_marks.js";
 import {segmentPanel} from "../player/segment_panel.js";
@@ -31,6 +25,7 @@ import {Live} from "./live.js";
 import {announceReady} from "./ready_toast.js";
 import {showPending} from "./recording_pending.js";
 import {head, studioHead} from "./studio_head.js";
+import {studioLook} from "./studio_look.js";
 import {keepPlace, showPlace} from "./studio_place.js";
 import {bindStudioShortcuts} from "./studio_shortcuts.js";
 import {Transcribing} from "./transcribing.js";
@@ -179,23 +174,25 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
     togglePanel(true);
     beside.select(id);
   };
-  const look = new Look({recording, transcripts, profiles, watermarks, selection, onproblem: () => showPanel("look"), signal});
-  const effects = new DrawnEffects({look, player, selection, signal});
-  const frame = new CropFrame({
+  /** @param {number} time */
+  const seekTo = (time) => {
+    player.pause();
+    player.seek(time);
+    timeline.reveal(player.time);
+  };
+  const {look, left, views} = studioLook({
     recording,
-    look,
+    transcripts,
+    profiles,
+    watermarks,
+    selection,
     player,
-    onframing: (framing) => {
-      effects.show(framing);
-      look.size.show(framing);
-    },
+    times,
+    timeline,
+    onproblem: () => showPanel("look"),
+    onseek: seekTo,
     signal,
   });
-  effects.addFades();
-  if (video) new BlurBoxes({look, picture: player.picture, signal});
-  const left = new LeftOut({recording, look, selection, signal});
-  left.addEventListener("change", () => timeline.drawWave());
-  if (video) new DrawnCaptions({recording, look, left, player, signal});
   const form = clipForm({
     recording,
     look,
@@ -282,11 +279,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
         player,
         selection,
         signal,
-        onseek: (at) => {
-          player.pause();
-          player.seek(at);
-          timeline.reveal(player.time);
-        },
+        onseek: seekTo,
         onselect: (text) => {
           timeline.revealSelection();
           form.suggest(text);
@@ -328,10 +321,10 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   ]);
   if (!transcript) beside.select("clips");
 
-  const rows = [transport({player, timeline, times, live: live.growing ? live.go : null, recording, loop, jumps, signal}), timeline.node];
+  const rows = [transport({player, left, timeline, times, live: live.growing ? live.go : null, recording, loop, jumps, signal}), timeline.node];
   if (!video) rows.reverse(); // the waveform is in place of the picture
   const top = studioHead(recording, {
-    views: frame.views,
+    views,
     transcribing,
     marks: live.growing ? [live.mark] : [],
     onpanel: () => togglePanel(studio.classList.contains("alone")),
@@ -382,6 +375,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
       jumps,
       toggleLoop,
       live,
+      seekTo,
       clipLast,
     },
     signal,

@@ -11,7 +11,7 @@ import {listFilters} from "../lib/list_filters.js";
 import {PagedList} from "../lib/paged_list.js";
 import {Picks} from "../lib/picks.js";
 import {posterImage} from "../lib/posters.js";
-import {t} from "../lib/texts.js";
+import {formatNumber, plural, t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {recordingDownload, registerAgain, registerFromStore, removeRecording, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
@@ -140,7 +140,10 @@ export function showRecordings(main, params, signal) {
   listen(
     {
       resync: () => recordings.resync(),
-      recording: (recording) => recordings.put({...recordings.items.get(recording.recording_id), ...recording}),
+      recording: (recording) => {
+        const known = recordings.items.get(recording.recording_id);
+        recordings.put({...known, ...recording, clips_count: known?.clips_count ?? null}); // events do not have it
+      },
     },
     signal,
   );
@@ -156,6 +159,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
   const poster = h("div", {class: "poster", "aria-hidden": "true"}, icon("film"));
   const name = h("a", {class: "name clip"});
   const line = h("p", {class: "meta clip"});
+  const count = h("span", {class: "count", hidden: true});
   const tags = tagList(ontag);
   const size = h("span", {class: "figure"});
   const when = h("span", {class: "figure"});
@@ -210,7 +214,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
     "li",
     {class: "recording"},
     poster,
-    h("div", {class: "words"}, name, problem, line, tags.node),
+    h("div", {class: "words"}, name, problem, line, count, tags.node),
     size,
     when,
     h("span", {class: "tools"}, again, more),
@@ -225,6 +229,8 @@ function recordingRow({ontag, onchange, remove, retry}) {
       setText(line, summaryOf(next));
       line.hidden = Boolean(next.error) || !line.textContent; // a failure takes its place
       again.hidden = next.status !== "failed";
+      count.hidden = !next.clips_count;
+      setText(count, countOf(next));
       tags.update(next.tags);
       setText(size, formatBytes(next.file_size_bytes));
       setText(when, formatMoment(next.created_at));
@@ -247,6 +253,17 @@ function summaryOf(recording) {
   if (recording.status === "recording") return t("Recording");
   if (recording.started_at) return formatDay(recording.started_at);
   return recording.media && !recording.media.video ? t("Sound only") : "";
+}
+
+/**
+ * Return the number of clips of a recording, in words.
+ *
+ * @param {Recording} recording
+ */
+function countOf({clips_count: count}) {
+  if (!count) return "";
+  if (count < LIMITS.counted) return plural(count, "{count} clip", "{count} clips");
+  return t("{count} clips or more", {count: formatNumber(count)});
 }
 
 /**

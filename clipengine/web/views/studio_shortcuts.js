@@ -23,6 +23,7 @@ const TABS = ["transcript", "clips", "segments", "look"];
  * @property {import("../player/jumps.js").Jumps} jumps
  * @property {{submit: () => void}} panel
  * @property {import("./live.js").Live} live
+ * @property {(time: number) => void} seekTo
  * @property {() => void} clipLast
  * @property {() => void} togglePanel
  * @property {() => void} toggleLoop
@@ -33,13 +34,7 @@ const TABS = ["transcript", "clips", "segments", "look"];
  * @param {AbortSignal} signal
  */
 export function bindStudioShortcuts(studio, signal) {
-  const {recording, segments, selection, player, timeline, form, look, clips, transcript, beside, panel, jumps} = studio;
-  /** @param {number} time */
-  const seekTo = (time) => {
-    player.pause();
-    player.seek(time);
-    timeline.reveal(player.time);
-  };
+  const {recording, segments, selection, player, timeline, form, look, clips, transcript, beside, panel, jumps, seekTo} = studio;
   bindShortcuts(
     {
       " ": () => player.toggle(),

@@ -1,0 +1,237 @@
+// The part of Look about the place of the crop: the same for the whole clip, or points at times of the recording between
+// which it moves.
+
+import {announce, findAll, h, iconButton, setText} from "../lib/dom.js";
+import {LIMITS} from "../lib/limits.js";
+import {formatNumber, t} from "../lib/texts.js";
+import {toast} from "../lib/ui.js";
+
+/** @import {ClipOutput} from "./look.js" */
+/** @import {Player} from "./player.js" */
+/** @import {ShownTimes} from "./shown_times.js" */
+/** @import {Undo} from "./undo.js" */
+/** @typedef {{x: number, y: number}} Focus in fractions of the picture */
+/** @typedef {Focus & {recording_seconds: number}} Point */
+/** @typedef {{focus: Focus | null, moves: boolean, points: Point[]}} Place where `points` are used if it `moves`, in order */
+
+/** @type {[x: number, y: number, text: string][]} */
+const ACROSS = [
+  [0, 0.5, t("Left")],
+  [0.5, 0.5, t("Middle")],
+  [1, 0.5, t("Right")],
+];
+/** @type {[x: number, y: number, text: string][]} */
+const DOWN = [
+  [0.5, 0, t("Top")],
+  [0.5, 0.5, t("Middle")],
+  [0.5, 1, t("Bottom")],
+];
+const MIDDLE = {x: 0.5, y: 0.5};
+
+export class PlaceChoice {
+  /**
+   * `onchange()` is called when the place was changed here, `onseek(time)` when a point was chosen.
+   *
+   * @param {{player: Player, times: ShownTimes, undo: Undo, onchange: () => void, onseek: (time: number) => void}} options
+   */
+  constructor({player, times, undo, onchange, onseek}) {
+    this.player = player;
+    this.times = times;
+    this.undo = undo;
+    this.onchange = onchange;
+    this.onseek = onseek;
+    /** @type {Place} */
+    this.place = {focus: null, moves: false, points: []};
+    this.active = false; // true while the picture is cropped
+    this.down = false; // true if the crop moves up and down
+    this.size = 0; // of the crop in that direction, as a part of the picture
+    this.choices = [...ACROSS.map((_, at) => this.button(() => this.fix(at))), this.button(() => this.start())];
+    this.choice = h("div", {class: "choice", role: "group", "aria-label": t("Place of the crop")}, this.choices);
+    this.list = h("ul", {class: "points", "aria-label": t("Points of the crop")});
+    this.nodes = [this.choice, this.list];
+  }
+
+  /** @param {() => void} onclick */
+  button(onclick) {
+    return h("button", {type: "button", onclick});
+  }
+
+  // The points between which the crop moves; none if it does not move.
+  get points() {
+    return this.active && this.place.moves ? this.place.points : [];
+  }
+
+  get moves() {
+    return this.points.length > 0;
+  }
+
+  get presets() {
+    return this.down ? DOWN : ACROSS;
+  }
+
+  /**
+   * The part of the picture that the clip shows has this size, and can move up and down, or else left and right.
+   *
+   * @param {boolean} down
+   * @param {number} size
+   */
+  setDirection(down, size) {
+    if (this.down === down && this.size === size) return;
+    Object.assign(this, {down, size});
+    this.draw(this.active);
+  }
+
+  /**
+   * Change the place. With `again`, the change is part of the one before, as in a drag.
+   *
+   * @param {Partial<Place>} values
+   * @param {{again?: boolean}} [options]
+   */
+  change(values, {again = false} = {}) {
+    const before = this.place;
+    if (!again) this.undo.add(this, () => this.set(before));
+    this.set({...before, ...values});
+  }
+
+  /** @param {Place} place */
+  set(place) {
+    this.place = place;
+    this.onchange();
+  }
+
+  /** @param {number} at number of a preset */
+  fix(at) {
+    const [x, y] = this.presets[at];
+    this.change({focus: {x, y}, moves: false});
+  }
+
+  // Let the crop move. The first point is where it is now.
+  start() {
+    if (this.moves) return;
+    const {points, focus} = this.place;
+    this.change({moves: true, points: points.length ? points : [{recording_seconds: this.now, ...(focus ?? MIDDLE)}]});
+  }
+
+  get now() {
+    return Math.round(this.player.shown * 1e6) / 1e6;
+  }
+
+  /**
+   * Return the number of the point at a time, to half a frame, or -1.
+   *
+   * @param {number} time
+   */
+  numberAt(time) {
+    return this.points.findIndex(({recording_seconds: at}) => Math.abs(at - time) < this.player.selection.frame / 2);
+  }
+
+  /**
+   * Put the middle of the crop nearest to this point: now if it moves, or else always.
+   *
+   * @param {Focus} focus
+   * @param {{again?: boolean}} [options]
+   */
+  put(focus, options) {
+    const {points, now} = this;
+    if (!this.moves) return this.change({focus}, options);
+    const known = this.numberAt(now);
+    if (known < 0 && points.length >= LIMITS.points) return toast(t("The crop has {count} points already", {count: LIMITS.points}));
+    const point = {recording_seconds: points[known]?.recording_seconds ?? now, ...focus};
+    const others = points.filter((_, at) => at !== known);
+    this.change({points: [...others, point].sort((one, other) => one.recording_seconds - other.recording_seconds)}, options);
+  }
+
+  /**
+   * Move a point in time, at most to its neighbours. Returns its time.
+   *
+   * @param {number} number
+   * @param {number} time
+   * @param {{again?: boolean}} [options]
+   */
+  shift(number, time, options) {
+    const {points} = this;
+    const {selection, duration} = this.player;
+    const low = number ? points[number - 1].recording_seconds + selection.frame : 0;
+    const high = number + 1 < points.length ? points[number + 1].recording_seconds - selection.frame : duration;
+    if (low > high) return points[number].recording_seconds; // no room between frames of a variable rate
+    const at = Math.max(low, Math.min(selection.snap(time), high));
+    this.change({points: points.map((each, other) => (other === number ? {...each, recording_seconds: at} : each))}, options);
+    return at;
+  }
+
+  /** @param {number} number */
+  remove(number) {
+    const {points} = this;
+    const {x, y} = points[number];
+    const left = points.filter((_, at) => at !== number);
+    this.change(left.length ? {points: left} : {points: [], moves: false, focus: {x, y}});
+    announce(t("The point was removed"));
+    toast(t("The point was removed"), "", {action: {text: t("Undo"), run: () => this.undo.undo(this)}});
+  }
+
+  clear() {
+    if (this.place.focus || this.place.moves) this.change({focus: null, moves: false, points: []});
+  }
+
+  /** @param {ClipOutput} output */
+  restore({focus}) {
+    if (!Array.isArray(focus)) this.place = {...this.place, focus: focus ?? null, moves: false};
+    else {
+      const points = focus.filter((each) => "recording_seconds" in each); // in seconds of the clip, they stay as they are
+      this.place = {focus: null, moves: points.length > 0, points};
+    }
+  }
+
+  /** @returns {ClipOutput} */
+  get output() {
+    if (this.moves) return {focus: this.points};
+    return this.place.focus ? {focus: this.place.focus} : {};
+  }
+
+  /**
+   * Return where a point is, in words.
+   *
+   * @param {Focus} point
+   */
+  wordsOf(point) {
+    const value = this.down ? point.y : point.x;
+    const part = this.size < 1 ? Math.min(Math.max(0, (value - this.size / 2) / (1 - this.size)), 1) : 0.5;
+    return t("{place}, {percent} %", {place: this.presets[Math.min(2, Math.floor(part * 3))][2], percent: formatNumber(Math.round(part * 100))});
+  }
+
+  /** @param {boolean} active the picture is cropped */
+  draw(active) {
+    this.active = active;
+    const focus = this.place.focus ?? MIDDLE;
+    this.choice.hidden = !active;
+    this.list.hidden = !this.moves;
+    for (const [at, button] of this.choices.entries()) {
+      const [x, y, text] = this.presets[at] ?? [0, 0, t("Moves")];
+      setText(button, text);
+      const chosen = at < 3 ? !this.moves && (this.down ? focus.y === y : focus.x === x) : this.moves;
+      button.setAttribute("aria-pressed", String(chosen));
+    }
+    const rows = findAll(this.list, "li");
+    for (const row of rows.slice(this.points.length)) row.remove();
+    for (const [at, point] of this.points.entries()) {
+      const row = rows[at] ?? this.list.appendChild(this.row(at));
+      const [time, place, remove] = /** @type {HTMLElement[]} */ ([...row.children]);
+      setText(time, this.times.format(point.recording_seconds));
+      setText(place, this.wordsOf(point));
+      remove.title = t("Remove the point at {time}", {time: time.textContent ?? ""});
+      remove.setAttribute("aria-label", remove.title);
+    }
+  }
+
+  /** @param {number} at */
+  row(at) {
+    const go = h("button", {type: "button", class: "link time", onclick: () => this.onseek(this.points[at].recording_seconds)});
+    return h(
+      "li",
+      {class: "row"},
+      go,
+      h("span", {class: "grow muted"}),
+      iconButton("x", "", () => this.remove(at)),
+    );
+  }
+}

@@ -1,0 +1,58 @@
+// The look of new clips, what it leaves out of them, and what shows both over the player and on the timeline.
+
+import {BlurBoxes} from "../player/blur_boxes.js";
+import {CropFrame} from "../player/crop_frame.js";
+import {CropLane} from "../player/crop_lane.js";
+import {DrawnCaptions} from "../player/drawn_captions.js";
+import {DrawnEffects} from "../player/drawn_effects.js";
+import {LeftOut} from "../player/left_out.js";
+import {Look} from "../player/look.js";
+import {Undo} from "../player/undo.js";
+
+/** @import {Player} from "../player/player.js" */
+/** @import {Selection} from "../player/selection.js" */
+/** @import {ShownTimes} from "../player/shown_times.js" */
+/** @import {Timeline} from "../player/timeline.js" */
+
+/**
+ * @typedef {object} LookOptions
+ * @property {ReadyRecording} recording
+ * @property {TranscriptObject[]} transcripts
+ * @property {Profile[]} profiles
+ * @property {Watermark[]} watermarks
+ * @property {Selection} selection
+ * @property {Player} player
+ * @property {ShownTimes} times
+ * @property {Timeline} timeline
+ * @property {() => void} onproblem shows the options when one of them cannot be used
+ * @property {(time: number) => void} onseek shows a time
+ * @property {AbortSignal} signal
+ */
+
+/** @param {LookOptions} options */
+export function studioLook({timeline, ...options}) {
+  const {recording, selection, player, times, onseek, signal} = options;
+  const undo = new Undo(signal);
+  const look = new Look({...options, undo});
+  const effects = new DrawnEffects({look, player, selection, signal});
+  const frame = new CropFrame({
+    recording,
+    look,
+    player,
+    times,
+    onframing: (framing) => {
+      effects.show(framing);
+      look.size.show(framing);
+    },
+    signal,
+  });
+  effects.addFades();
+  const left = new LeftOut({recording, look, selection, undo, signal});
+  left.addEventListener("change", () => timeline.drawWave());
+  if (recording.media.video) {
+    new BlurBoxes({look, picture: player.picture, signal});
+    new DrawnCaptions({recording, look, left, player, signal});
+    new CropLane({look, timeline, onseek, signal});
+  }
+  return {look, left, views: frame.views};
+}
