@@ -931,14 +931,11 @@ export default {
   // views/system_storage.js
   "Storage": "Speicherplatz",
   "Previews and proxies": "Vorschauen",
-  "{count} files": {"one": "{count} Datei", "other": "{count} Dateien"},
   "Ledger": "Datenbank",
   "{count} transcripts": {"one": "{count} Transkript", "other": "{count} Transkripte"},
   "{date}: recordings {recordings}, clips {clips}": "{date}: Aufnahmen {recordings}, Clips {clips}",
   "{date}: not known": "{date}: nicht bekannt",
   "30 days ago": "vor 30 Tagen",
   "today": "heute",
-  "{count} days": {"one": "{count} Tag", "other": "{count} Tagen"},
   "The largest": "Die größten",
-  "Kind": "Art",
 };

@@ -28,7 +28,14 @@ import {shareClip} from "./share_dialog.js";
  * @param {ClipRowOptions} options
  * @returns {import("../lib/paged_list.js").Row<Clip>}
  */
-export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null, timeOf = (seconds) => formatTime(Math.floor(seconds), 0), ontag = null}) {
+export function clipRow({
+  linkToRecording = null,
+  onchange,
+  ondeleted,
+  onlocate = null,
+  timeOf = (seconds) => formatTime(Math.floor(seconds), 0),
+  ontag = null,
+}) {
   /** @type {Clip} */
   let clip; // set by the first `update`, before the row is shown
   const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(/** @type {ReadyClip} */ (clip))});
