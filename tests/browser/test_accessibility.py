@@ -132,7 +132,7 @@ def test_every_dialog_is_accessible_by_keyboard(
         check(dialog.get_by_role("button", name="Share"), "Share")
         page.goto(f"{server.url}/#/webhooks")
         check(page.get_by_role("button", name="Add webhook").first, "webhook")
-        page.goto(f"{server.url}/#/system")
+        page.goto(f"{server.url}/#/system?tab=keys")
         check(page.get_by_role("button", name="Create key"), "Create key")
         page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
         page.get_by_role("button", name="Play (Space)").wait_for()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,10 +10,16 @@ import pytest
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
 from tests.films.catalogue import Shelf
-from tests.support.page import point, studio, until
+from tests.support.page import opened, point, row, studio, until
 from tests.support.selection import cases
 from tests.support.server import RunningServer
 
+_FILLED = """() => {
+  const colour = (node) => getComputedStyle(node).backgroundColor;
+  const filled = colour(document.querySelector(".segments-panel .primary"));
+  const buttons = [...document.querySelectorAll("main button")].filter((button) => button.checkVisibility());
+  return buttons.filter((button) => colour(button) === filled).map((button) => button.innerText.split("\\n")[0].trim());
+}"""
 SIZES = [(1280, 720), (1440, 900), (1920, 1080), (1024, 768)]
 
 
@@ -113,3 +120,31 @@ def test_transcript_is_dropped_on_the_recording(browser: Any, server: RunningSer
         )  # on frames
     (stored,) = client.transcripts.list(silent.recording_id).data
     assert (stored.language, stored.cues) == ("de", 2)
+
+
+def test_one_button_is_filled(browser: Any, server: RunningServer, recording: Recording) -> None:
+    with studio(browser, server, recording, reduced_motion="reduce") as page:
+        assert page.evaluate(_FILLED) == []  # there is nothing to make yet
+        for name, time in (("In", "0.2"), ("Out", "0.8")):
+            point(page, name).fill(time)
+            point(page, name).press("Enter")
+        assert page.evaluate(_FILLED) == ["Make clip"]
+        page.keyboard.press("Escape")
+        page.keyboard.press("a")
+        page.get_by_role("button", name="Make 1 clip").wait_for()
+        assert page.evaluate(_FILLED) == ["Make 1 clip"]
+
+
+def test_tags_of_a_clip_are_beside_its_recording(browser: Any, server: RunningServer, recording: Recording) -> None:
+    client = server.client()
+    clip = client.clips.create(recording.recording_id, "tagged", 0.2, 0.8, tags=["social", "a longer tag"]).wait()
+    with opened(browser, server, viewport={"width": 1280, "height": 720}) as page:
+        page.goto(f"{server.url}/#/clips")
+        link = row(page, "tagged").get_by_role("link", name=recording.name)
+        link.wait_for()
+        place = link.bounding_box()
+        for tag in clip.tags:
+            box = row(page, "tagged").get_by_role("button", name=tag).bounding_box()
+            assert box["x"] + box["width"] <= place["x"]
+        text = row(page, "tagged").locator(".from").inner_text()
+        assert re.sub(r"\s", "", text) == f"{recording.name}0:00"

@@ -152,7 +152,7 @@ def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningSer
         dialog.get_by_label("Offer the file for download").uncheck()
         dialog.get_by_role("button", name="Create link").click()
         judge(page, "the dialog")
-        dialog.get_by_role("button", name="Copy").click()
+        dialog.get_by_role("button", name="Copy link").click()
         page.get_by_text("Link copied").wait_for()
         link = page.evaluate("navigator.clipboard.readText()")
         assert re.fullmatch(rf"{server.url}/s/[A-Za-z0-9_-]{{43}}", link)
@@ -166,15 +166,34 @@ def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningSer
             dialog.get_by_label("Starts at").blur()
             assert dialog.get_by_label("Link", exact=True).input_value() == f"{link}?t=0.5"
             dialog.get_by_text("Only this computer can open the link").wait_for()
+            dialog.get_by_text("The QR code appears when others can reach this server").wait_for()
+            dialog.get_by_role("button", name="Copy code").click()
+            page.get_by_text("Embed code copied").wait_for()
+            frame = page.evaluate("navigator.clipboard.readText()")
+            assert re.search(rf'^<iframe .*src="{server.url}/embed/[A-Za-z0-9_-]{{43}}\?t=0.5"', frame), frame
             dialog.get_by_role("button", name="Create link").click()
             until(page, f"document.querySelectorAll('.shares li').length === {before + 2}")
             shares.nth(1).get_by_role("button", name="Show link").click()
             until(page, f"document.querySelector('dialog input[readonly]').value === '{link}'")
-            until(page, "document.querySelector('dialog .qr').naturalWidth > 0")
             judge(page, "the dialog with a link of before")
-            shares.first.get_by_role("button", name="Revoke").click()
+            shares.first.get_by_role("button", name="Revoke link").click()
             until(page, f"document.querySelectorAll('.shares li').length === {before + 1}")
-            shares.first.get_by_role("button", name="Revoke").click()
+            shares.first.get_by_role("button", name="Revoke link").click()
             until(page, f"document.querySelectorAll('.shares li').length === {before}")
             assert visitor.reload().status == 404
         assert len(server.client().clips.shares(clip.clip_id).data) == before
+
+
+@pytest.mark.exhaustive
+def test_link_that_others_can_open_has_a_qr_code(browser: Any, tmp_path: Path, film: Film) -> None:
+    environ = {"CLIPENGINE_SERVER__PUBLIC_URL": "https://clips.example.org"}
+    with running_server(tmp_path / "data", env=environ) as public:
+        client = public.client()
+        recording = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
+        client.clips.create(recording.recording_id, "public", 0.2, 0.8).wait()
+        with opened(browser, public) as page:
+            page.goto(f"{public.url}/#/clips")
+            row(page, "public").get_by_role("button", name="Share").click()
+            page.get_by_role("button", name="Create link").click()
+            until(page, "document.querySelector('dialog img.qr')?.naturalWidth > 0")
+            assert page.get_by_text("Only this computer can open the link").count() == 0

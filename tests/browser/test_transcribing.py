@@ -54,7 +54,7 @@ def test_recording_is_transcribed_by_a_button(
         assert speech.arrived.wait(SECONDS)
         assert page.get_by_role("button", name="Transcribe…").count() == 0
         judge(page, "running")
-        page.goto(f"{talking.url}/#/system")
+        page.goto(f"{talking.url}/#/system?tab=work")
         section = page.locator("section", has=page.get_by_role("heading", name="Transcriptions in progress"))
         section.get_by_role("link", name="talk.wav").wait_for()
         judge(page, "system")

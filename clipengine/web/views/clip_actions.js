@@ -57,7 +57,7 @@ export function playClip(clip) {
       result.warnings.map((warning) => h("p", {class: "notice small"}, serverText(warning))),
     ),
     {
-      size: "wide",
+      size: (result.height ?? 0) > (result.width ?? 0) ? "narrow" : "wide",
       footer: [
         h(
           "button",

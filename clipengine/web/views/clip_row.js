@@ -6,7 +6,7 @@ import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {clipState, formatBytes, formatMoment, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi, waitOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {posterImage} from "../lib/posters.js";
-import {t} from "../lib/texts.js";
+import {plural, t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
 import {shareClip} from "./share_dialog.js";
@@ -16,7 +16,8 @@ import {shareClip} from "./share_dialog.js";
  * @property {((id: string) => HTMLElement) | null} [linkToRecording]
  * @property {(clip: Clip) => void} onchange
  * @property {(clip: Clip) => void} ondeleted
- * @property {((clip: Clip) => void) | null} [onlocate]
+ * @property {((clip: Clip) => void) | null} [onlocate] for the list of one recording
+ * @property {(seconds: number) => string} [timeOf] formats a time of the recording
  * @property {((tag: string) => void) | null} [ontag]
  */
 
@@ -27,7 +28,14 @@ import {shareClip} from "./share_dialog.js";
  * @param {ClipRowOptions} options
  * @returns {import("../lib/paged_list.js").Row<Clip>}
  */
-export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate = null, ontag = null}) {
+export function clipRow({
+  linkToRecording = null,
+  onchange,
+  ondeleted,
+  onlocate = null,
+  timeOf = (seconds) => formatTime(Math.floor(seconds), 0),
+  ontag = null,
+}) {
   /** @type {Clip} */
   let clip; // set by the first `update`, before the row is shown
   const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(/** @type {ReadyClip} */ (clip))});
@@ -94,7 +102,7 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     bar.hidden = queued || next.status !== "processing";
     bar.value = next.progress;
     bar.setAttribute("aria-label", t("Progress of {label}", {label: next.label}));
-    if (unchanged && facts.childElementCount) return;
+    if (unchanged && facts.querySelector(".time")?.textContent === placeOf(clip)) return;
     drawFacts();
     drawPoster();
     problem.hidden = !next.error || next.error.code === "cancelled"; // the user did it
@@ -106,17 +114,27 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
     pressed = false;
   }
 
+  /**
+   * Return the start of the clip in the recording, or the number of its parts.
+   *
+   * @param {Clip} clip
+   */
+  const placeOf = ({parts, start_seconds}) => (parts && parts.length > 1 ? plural(parts.length, "{count} part", "{count} parts") : timeOf(start_seconds));
+
   function drawFacts() {
     const range = rangeOf(clip);
-    const where = onlocate
-      ? h("button", {type: "button", class: "link time", title: t("Show on the timeline"), onclick: () => onlocate(clip)}, range)
-      : h("span", {class: "time"}, range);
-    const parts = [where];
+    const place = h("span", {class: "time", title: range}, placeOf(clip));
+    const parts = linkToRecording ? [] : [place];
+    if (onlocate) {
+      const label = `${t("Show on the timeline")}: ${range}`;
+      parts[0] = h("button", {type: "button", class: "link time", title: label, onclick: () => onlocate(clip)}, placeOf(clip));
+    }
     if (clip.output?.aspect) parts.push(h("span", {}, clip.output.aspect));
     if (clip.subtitles?.mode === "burn") parts.push(h("span", {}, t("captions")));
     if (clip.profile !== "default") parts.push(h("span", {}, clip.profile));
-    const line = h("span", {class: "line"}, parts);
-    facts.replaceChildren(...(linkToRecording ? [linkToRecording(clip.recording_id), line] : [line]));
+    if (onlocate && clip.result) parts.push(h("span", {}, formatBytes(clip.result.size_bytes)));
+    const from = linkToRecording ? [h("span", {class: "from"}, linkToRecording(clip.recording_id), place)] : [];
+    facts.replaceChildren(...from, ...(parts.length ? [h("span", {class: "line"}, parts)] : []));
     setText(size, clip.result ? formatBytes(clip.result.size_bytes) : "");
     setText(when, formatMoment(clip.created_at));
     when.title = clip.created_at;
@@ -125,7 +143,8 @@ export function clipRow({linkToRecording = null, onchange, ondeleted, onlocate =
   function drawPoster() {
     const ready = clip.status === "complete";
     poster.disabled = !ready;
-    const length = formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1);
+    const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
+    const length = formatTime(seconds, seconds < 9.95 ? 1 : 0);
     const spoken = ready ? t("Play {label}", {label: clip.label}) : t("{label} is not ready", {label: clip.label});
     poster.setAttribute("aria-label", `${spoken}, ${length}`);
     const image = ready && clip.result?.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);

@@ -140,10 +140,11 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
         h("h2", {}, t("No clips yet")),
         h("p", {}, t("Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
       ),
-    clips: {onlocate: locate},
+    clips: {onlocate: locate, timeOf: (seconds) => times.format(seconds).replace(/[.,]\d+$/, "")},
     onchange: (shown) => ranges.put(shown),
     signal,
   });
+  times.addEventListener("change", () => clips.draw(), {signal});
   const ranges = new ClipRanges({
     recording,
     signal,

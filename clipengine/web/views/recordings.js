@@ -20,6 +20,7 @@ import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./u
 /** @type {[value: string, text: string][]} */
 const STATUSES = [
   ["", t("All")],
+  ["recording", t("Live")],
   ["processing", t("In work")],
   ["failed", t("Failed")],
 ];
@@ -209,7 +210,6 @@ function recordingRow({ontag, onchange, remove, retry}) {
     icon("retry"),
     h("span", {}, t("Retry")),
   );
-  more.classList.add("later");
   const node = h(
     "li",
     {class: "recording"},
@@ -226,11 +226,12 @@ function recordingRow({ontag, onchange, remove, retry}) {
       recording = next;
       name.setAttribute("href", `#/recordings/${next.recording_id}`);
       setText(name, titleOf(next));
-      setText(line, summaryOf(next));
+      line.replaceChildren(...(next.status === "recording" ? [h("span", {class: "live"}, t("Live")), " "] : []), summaryOf(next));
       line.hidden = Boolean(next.error) || !line.textContent; // a failure takes its place
       again.hidden = next.status !== "failed";
       count.hidden = !next.clips_count;
       setText(count, countOf(next));
+      more.classList.toggle("later", !next.error);
       tags.update(next.tags);
       setText(size, formatBytes(next.file_size_bytes));
       setText(when, formatMoment(next.created_at));
@@ -250,7 +251,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
  */
 function summaryOf(recording) {
   if (recording.status === "processing") return t("Processing…");
-  if (recording.status === "recording") return t("Recording");
+  if (recording.status === "recording") return recording.started_at ? t("since {time}", {time: formatMoment(recording.started_at)}) : "";
   if (recording.started_at) return formatDay(recording.started_at);
   return recording.media && !recording.media.video ? t("Sound only") : "";
 }

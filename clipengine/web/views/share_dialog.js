@@ -1,7 +1,7 @@
 // The dialog "Share": create a link to a clip, copy it, and list and revoke those that exist.
 
 import {get, post, query, remove} from "../lib/api.js";
-import {h, icon, setChildren} from "../lib/dom.js";
+import {h, icon, iconButton, setChildren} from "../lib/dom.js";
 import {formatAge, formatUntil} from "../lib/format.js";
 import {plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, copyText, errorText, openDialog, toast, toastError} from "../lib/ui.js";
@@ -23,9 +23,9 @@ export function shareClip(clip) {
     {},
     LIFETIMES.map(([days, text]) => h("option", {value: days}, text)),
   );
-  const download = h("input", {type: "checkbox", checked: true});
-  const embed = h("input", {type: "checkbox", checked: true});
-  const link = h("div", {class: "stack", hidden: true});
+  const download = h("input", {type: "checkbox", class: "toggle", checked: true});
+  const embed = h("input", {type: "checkbox", class: "toggle", checked: true});
+  const link = h("div", {class: "stack link", hidden: true});
   const shares = h("ul", {class: "shares", "aria-label": t("Links to this clip")});
 
   const create = asyncHandler(async () => {
@@ -35,46 +35,82 @@ export function shareClip(clip) {
     showLink(made);
     await load();
   });
+  const creating = h("button", {type: "button", class: "primary", onclick: create}, icon("link"), t("Create link"));
 
   /** @param {ShareLink} share */
   function showLink(share) {
     const {url} = share;
     link.hidden = false;
+    creating.classList.toggle("primary", !url); // one filled button: to copy what is there
     if (!url) {
       link.replaceChildren(h("p", {class: "small"}, t("This link was made with another key of the server and cannot be shown again. Create a new one.")));
       return;
     }
     const field = h("input", {readonly: true, value: url, "aria-label": t("Link")});
     field.addEventListener("focus", () => field.select());
-    const copy = h("button", {type: "button", class: "primary", onclick: () => copyText(field.value, t("Link")).catch(toastError)}, icon("copy"), t("Copy"));
+    const copy = h(
+      "button",
+      {type: "button", class: "primary", onclick: () => copyText(field.value, t("Link")).catch(toastError)},
+      icon("copy"),
+      t("Copy link"),
+    );
     const start = h("input", {inputmode: "decimal", autocomplete: "off", value: "0"});
     const code = h("img", {class: "qr", alt: t("QR code of the link")});
-    const draw = () => {
+    const chosenStart = () => {
       const typed = Number(start.value.replace(",", "."));
-      const seconds = typed > 0 && typed < (clip.result?.duration_seconds ?? 0) ? typed : 0;
-      field.value = seconds ? `${url}?t=${seconds}` : url;
-      code.src = query(`${path}/${share.share_id}/qr.svg`, {start_seconds: seconds || ""});
+      return typed > 0 && typed < (clip.result?.duration_seconds ?? 0) ? `?t=${typed}` : "";
+    };
+    const draw = () => {
+      field.value = url + chosenStart();
+      code.src = query(`${path}/${share.share_id}/qr.svg`, {start_seconds: chosenStart().slice(3)});
     };
     start.addEventListener("change", draw);
     draw();
+    const copyCode = () => copyText(embedCode(`${share.embed_url}${chosenStart()}`), t("Embed code")).catch(toastError);
     link.replaceChildren(
-      h("div", {class: "row"}, field, copy),
-      h("div", {class: "row"}, h("label", {class: "field grow"}, t("Starts at (seconds)"), start), code),
       share.note
         ? h(
             "p",
-            {class: "bad small"},
-            rich("Only this computer can open the link: set {setting} to an address that others can reach.", {setting: h("code", {}, "server.public_url")}),
+            {class: "notice warn"},
+            icon("alert"),
+            h(
+              "span",
+              {},
+              rich("Only this computer can open the link: set {setting} to an address that others can reach.", {setting: h("code", {}, "server.public_url")}),
+            ),
           )
-        : h(
+        : "",
+      h("div", {class: "row"}, field, copy),
+      h(
+        "div",
+        {class: "about"},
+        share.note ? h("p", {class: "qr tiny muted"}, t("The QR code appears when others can reach this server.")) : code,
+        h(
+          "div",
+          {},
+          h("label", {class: "line"}, t("Starts at (seconds)"), start),
+          share.embed_url
+            ? h("div", {class: "line"}, t("Embed in a page"), h("button", {type: "button", class: "quiet", onclick: copyCode}, icon("copy"), t("Copy code")))
+            : "",
+          h(
             "p",
             {class: "muted small"},
             share.expires_at
               ? t("Anybody who has it can open the clip until {time}.", {time: formatUntil(share.expires_at)})
               : t("Anybody who has it can open the clip until the link is revoked."),
           ),
+        ),
+      ),
     );
     copy.focus();
+  }
+
+  /** @param {string} address of the player */
+  function embedCode(address) {
+    const {width, height} = clip.result ?? {};
+    const frame = h("iframe", {src: address, width: String(width || 640), height: String(height || 90), title: clip.label});
+    frame.setAttribute("allow", "fullscreen; picture-in-picture");
+    return frame.outerHTML;
   }
 
   /** @param {Share} share */
@@ -83,21 +119,22 @@ export function shareClip(clip) {
       await remove(`${path}/${share.share_id}`);
       toast(t("Link revoked"), t("It no longer opens the clip."));
       link.hidden = true;
+      creating.classList.add("primary");
       await load();
     });
     const show = asyncHandler(async () => showLink(await get(`${path}/${share.share_id}`)));
     const gone = share.expires_at && Date.parse(share.expires_at) <= Date.now();
     const facts = [
-      t("Created {time}", {time: formatAge(share.created_at)}),
       plural(share.views, "{count} view", "{count} views"),
       share.expires_at && (gone ? t("expired") : t("expires {time}", {time: formatAge(share.expires_at)})),
     ].filter(Boolean);
+    const created = t("Created {time}", {time: formatAge(share.created_at)});
     return h(
       "li",
       {class: "row"},
-      h("span", {class: "grow small", title: share.expires_at || ""}, facts.join(" · ")),
+      h("div", {class: "grow", title: share.expires_at || ""}, h("p", {class: "name"}, created), h("p", {class: "muted small"}, facts.join(" · "))),
       gone ? null : h("button", {type: "button", class: "quiet", onclick: show}, t("Show link")),
-      h("button", {type: "button", class: "quiet danger", onclick: revoke}, t("Revoke")),
+      iconButton("trash", t("Revoke link"), revoke),
     );
   }
 
@@ -114,13 +151,17 @@ export function shareClip(clip) {
     rich("Share “{label}”", {label: h("bdi", {}, clip.label)}),
     h(
       "div",
-      {class: "stack"},
-      h("p", {class: "muted"}, t("A link opens this clip in any browser, without a key. It gives access to nothing else.")),
-      h("label", {class: "field"}, t("Expires"), lifetime),
-      h("label", {class: "check"}, download, t("Offer the file for download")),
-      h("label", {class: "check"}, embed, t("Let other sites show the player")),
-      h("div", {class: "row end"}, h("button", {type: "button", class: "primary", onclick: create}, icon("link"), t("Create link"))),
+      {class: "stack share"},
       link,
+      h(
+        "section",
+        {},
+        h("p", {class: "muted small"}, t("A link opens this clip in any browser, without a key. It gives access to nothing else.")),
+        h("label", {class: "line"}, t("Expires"), lifetime),
+        h("label", {class: "line"}, t("Offer the file for download"), download),
+        h("label", {class: "line"}, t("Let other sites show the player"), embed),
+        h("div", {class: "row end"}, creating),
+      ),
       shares,
     ),
     {size: "narrow"},

@@ -1,7 +1,7 @@
 // The head of a recording: the way back, its name, and what can be done with it.
 
 import {h, icon, iconButton} from "../lib/dom.js";
-import {formatDay, formatTime, stripBidi, titleOf} from "../lib/format.js";
+import {formatDay, formatMoment, formatTime, stripBidi, titleOf} from "../lib/format.js";
 import {showShortcuts} from "../lib/shortcuts.js";
 import {t} from "../lib/texts.js";
 import {menuButton} from "../lib/ui.js";
@@ -32,9 +32,9 @@ export const head = (title, ...tools) =>
  */
 export function studioHead(recording, {views, marks, transcribing, onpanel}) {
   const file = !recording.pieces;
-  const facts = [recording.status !== "recording" && formatTime(recording.duration_seconds, 0), formatDay(recording.started_at || recording.created_at)].filter(
-    Boolean,
-  );
+  const began = recording.started_at;
+  const first = recording.status !== "recording" ? formatTime(recording.duration_seconds, 0) : began && t("since {time}", {time: formatMoment(began)});
+  const facts = [first, formatDay(began || recording.created_at)].filter(Boolean);
   const more = menuButton(t("More actions for this recording"), "more", () => [
     {text: t("Shortcuts"), icon: "keys", keys: "?", run: () => showShortcuts(wordsOf(recording), {live: recording.status === "recording"})},
     {text: t("Details of the file"), icon: "info", run: () => showDetails(recording)},

@@ -2,47 +2,96 @@
 
 import {get} from "../lib/api.js";
 import {h} from "../lib/dom.js";
-import {bytesFormat} from "../lib/format.js";
-import {locale, plural, t} from "../lib/texts.js";
-import {table} from "../lib/ui.js";
+import {bytesFormat, formatBytes} from "../lib/format.js";
+import {formatNumber, locale, plural, t} from "../lib/texts.js";
 
 const DAYS = 30;
+const LEAST_DAYS = 7; // of history for a forecast
+const MOST_WEEKS = 104; // that a forecast looks ahead
 const DAY_MS = 24 * 3600 * 1000;
 
-/** @param {AbortSignal} signal */
-export async function storageSection(signal) {
+/**
+ * @param {Status} status
+ * @param {AbortSignal} signal
+ */
+export async function storageSection(status, signal) {
   const use = await get("/v1/storage", {signal});
-  const most = Math.max(use.recordings.bytes, use.clips.bytes, use.previews.bytes, use.ledger_bytes);
-  return h(
-    "section",
-    {},
-    h("h2", {class: "sub"}, t("Storage")),
-    figures(use, bytesFormat(most)),
-    history(use),
-    h("p", {class: "muted small"}, removal(use)),
-    largest(use),
-  );
+  return h("div", {class: "storage"}, space(use, status.store.free_bytes), history(use), largest(use));
 }
 
 /**
+ * Return the free space, what fills the rest, and what of it expires.
+ *
  * @param {StorageUse} use
- * @param {(bytes: number) => string} size
+ * @param {number | null} free bytes of the store, if it says so
  */
-function figures({recordings, clips, previews, transcripts, ledger_bytes: ledger}, size) {
-  /** @type {[name: string, bytes: number, detail: string][]} */
-  const shown = [
-    [t("Recordings"), recordings.bytes, plural(recordings.count, "{count} recording", "{count} recordings")],
-    [t("Clips"), clips.bytes, plural(clips.count, "{count} clip", "{count} clips")],
-    [t("Previews and proxies"), previews.bytes, plural(previews.count, "{count} file", "{count} files")],
-    [t("Ledger"), ledger, plural(transcripts, "{count} transcript", "{count} transcripts")],
+function space(use, free) {
+  const {recordings, clips, previews, transcripts, ledger_bytes: ledger} = use;
+  const [soon] = use.removed.slice(-1);
+  /** @type {[name: string, bytes: number, count: string, expires: string][]} */
+  const rows = [
+    [t("Recordings"), recordings.bytes, formatNumber(recordings.count), expiring(soon?.recordings)],
+    [t("Clips"), clips.bytes, formatNumber(clips.count), expiring(soon?.clips)],
+    [t("Previews and proxies"), previews.bytes, formatNumber(previews.count), t("the oldest first")],
+    [t("Ledger"), ledger, plural(transcripts, "{count} transcript", "{count} transcripts"), ""],
   ];
+  const total = rows.reduce((sum, [, bytes]) => sum + bytes, 0);
+  const size = bytesFormat(Math.max(...rows.map(([, bytes]) => bytes)));
+  /** @param {"i" | "span"} kind @param {number} bytes */
+  const part = (kind, bytes) => {
+    const node = h(kind, {});
+    node.style.flexGrow = String(bytes / (total + (free ?? 0) || 1));
+    return node;
+  };
+  const parts = [...rows.map(([, bytes]) => part("i", bytes)), part("span", free ?? 0)];
+  const days = h("th", {scope: "col"}, soon ? t("Expire within {days} days", {days: soon.within_days}) : "");
   return h(
-    "dl",
-    {class: "figures panel"},
-    shown.map(([name, bytes, detail]) =>
-      h("div", {}, h("dt", {class: "muted small"}, name), h("dd", {}, h("strong", {}, size(bytes)), h("span", {class: "muted small"}, detail))),
+    "section",
+    {class: "panel space"},
+    h(
+      "p",
+      {class: "row wrap"},
+      h("strong", {}, free === null ? t("{size} used", {size: formatBytes(total)}) : t("{size} free", {size: formatBytes(free)})),
+      h("span", {class: "muted"}, pace(use, free)),
+    ),
+    h("div", {class: "parts", "aria-hidden": "true"}, parts),
+    h(
+      "div",
+      {class: "scroll"},
+      h(
+        "table",
+        {},
+        h("thead", {}, h("tr", {}, h("th", {scope: "col"}, t("What")), h("th", {scope: "col"}, t("Size")), h("th", {scope: "col"}, t("Count")), days)),
+        h(
+          "tbody",
+          {},
+          rows.map(([name, bytes, count, expires]) =>
+            h("tr", {}, h("td", {}, h("i", {class: "key"}), name), h("td", {}, size(bytes)), h("td", {}, count), h("td", {class: "muted"}, expires)),
+          ),
+        ),
+      ),
     ),
   );
+}
+
+/** @param {{count: number, bytes: number} | undefined} amount */
+const expiring = (amount) => (amount?.count ? t("{count}, {size}", {count: formatNumber(amount.count), size: formatBytes(amount.bytes)}) : t("nothing"));
+
+/**
+ * Return when the store will be full if it goes on to grow as in the last 30 days; "" if that is far or not known.
+ *
+ * @param {StorageUse} use
+ * @param {number | null} free
+ */
+function pace({history: days, recordings, clips}, free) {
+  const [first] = days;
+  const passed = first ? (Date.now() - Date.parse(first.at)) / DAY_MS : 0;
+  if (free === null || passed < LEAST_DAYS) return "";
+  const grown = recordings.bytes + clips.bytes - first.recordings.bytes - first.clips.bytes;
+  const weeks = grown > 0 ? Math.round(free / (grown / passed) / 7) : Infinity;
+  return weeks <= MOST_WEEKS
+    ? plural(weeks, "At the pace of the last 30 days it is full in about {count} week.", "At the pace of the last 30 days it is full in about {count} weeks.")
+    : "";
 }
 
 /**
@@ -73,35 +122,23 @@ function history({history: days, recordings, clips}) {
     const title = day
       ? t("{date}: recordings {recordings}, clips {clips}", {date, recordings: size(day.recordings.bytes), clips: size(day.clips.bytes)})
       : t("{date}: not known", {date});
-    return h("div", {class: "hour", title}, day ? [bar(day.clips.bytes, "other"), bar(day.recordings.bytes, "good")] : []);
+    return h("div", {class: "hour", title}, day ? [bar(day.clips.bytes, "second"), bar(day.recordings.bytes, "first")] : []);
   });
   return h(
-    "div",
+    "section",
     {class: "panel chart storage", "aria-hidden": "true"},
+    h("h2", {}, t("Used, last 30 days")),
     h("div", {class: "axis muted small"}, h("span", {}, size(most)), h("span", {}, size(most / 2)), h("span", {}, size(0))),
     h("div", {class: "hours"}, bars),
     h(
       "p",
       {class: "row muted small"},
       h("span", {class: "grow"}, t("30 days ago")),
-      h("span", {class: "legend good"}, t("Recordings")),
-      h("span", {class: "legend other"}, t("Clips")),
+      h("span", {class: "legend first"}, t("Recordings")),
+      h("span", {class: "legend second"}, t("Clips")),
       h("span", {class: "grow end"}, t("today")),
     ),
   );
-}
-
-/** @param {StorageUse} use */
-function removal({removed}) {
-  const found = removed.find(({clips, recordings}) => clips.count || recordings.count);
-  if (!found) return t("Nothing expires within 30 days.");
-  const {within_days: days, clips, recordings} = found;
-  return t("Within {days}, {size} expire: {clips} and {recordings}.", {
-    days: plural(days, "{count} day", "{count} days"),
-    size: bytesFormat(clips.bytes + recordings.bytes)(clips.bytes + recordings.bytes),
-    clips: plural(clips.count, "{count} clip", "{count} clips"),
-    recordings: plural(recordings.count, "{count} recording", "{count} recordings"),
-  });
 }
 
 /** @param {StorageUse} use */
@@ -114,17 +151,24 @@ function largest({largest_recordings: recordings, largest_clips: clips}) {
   if (!rows.length) return [];
   const size = bytesFormat(rows[0].bytes);
   return h(
-    "div",
-    {class: "panel scroll"},
-    table(
-      [t("The largest"), t("Kind"), t("Size")],
-      h(
-        "tbody",
-        {},
-        rows
-          .slice(0, 10)
-          .map(({kind, name, bytes, href}) => h("tr", {}, h("td", {}, h("a", {href}, h("bdi", {}, name))), h("td", {}, kind), h("td", {}, size(bytes)))),
-      ),
+    "section",
+    {class: "panel largest"},
+    h("h2", {}, t("The largest")),
+    h(
+      "ol",
+      {},
+      rows
+        .slice(0, 10)
+        .map(({kind, name, bytes, href}) =>
+          h(
+            "li",
+            {},
+            h("a", {href, class: "clip"}, h("bdi", {}, name)),
+            h("span", {class: "muted small"}, kind),
+            h("progress", {max: String(rows[0].bytes), value: String(bytes), "aria-hidden": "true"}),
+            h("span", {class: "num"}, size(bytes)),
+          ),
+        ),
     ),
   );
 }

@@ -36,6 +36,7 @@ export function clipsInProgress(signal) {
     clips: {linkToRecording: recordingLinks(signal)},
     signal,
   });
+  clips.list.classList.add("rows", "plain");
   clips.load();
   return h("section", {}, h("h2", {class: "sub"}, t("Clips in progress")), h("div", {class: "panel"}, clips.node));
 }
@@ -57,7 +58,7 @@ export async function showClip(id, signal) {
   row.update(clip);
   row.node.querySelector("details")?.setAttribute("open", "");
   listen({resync: () => {}, clip: (changed) => changed.clip_id === id && row.update(changed)}, closed.signal);
-  const dialog = openDialog(t("Clip"), h("ul", {class: "list"}, row.node), {size: "wide", onclose: () => closed.abort()});
+  const dialog = openDialog(t("Clip"), h("ul", {class: "list rows plain"}, row.node), {size: "wide", onclose: () => closed.abort()});
 }
 
 /** @param {AbortSignal} signal */

@@ -81,7 +81,7 @@ function webhookDialog(title, action, {url: currentUrl = "", events: currentEven
         h("legend", {}, t("Events")),
         h(
           "div",
-          {class: "row wrap"},
+          {class: "events"},
           EVENTS.map((name, at) => h("label", {class: "check mono small"}, checkboxes[at], name)),
         ),
       ),

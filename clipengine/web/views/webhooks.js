@@ -2,7 +2,7 @@
 
 import {get, patch, post, query, remove} from "../lib/api.js";
 import {h, icon, iconButton} from "../lib/dom.js";
-import {formatAge} from "../lib/format.js";
+import {formatAge, formatMoment} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler, confirmDialog, copyText, errorState, menuButton, serverText, table, toast, toastError} from "../lib/ui.js";
 import {addWebhook, editWebhook} from "./webhook_dialog.js";
@@ -81,7 +81,7 @@ function webhookRow(webhook, reload) {
         webhook.disabled_reason
           ? [" · ", serverText(webhook.disabled_reason)]
           : webhook.failing_since
-            ? ` · ${t("failing since {time}", {time: formatAge(webhook.failing_since)})}`
+            ? ` · ${t("failing since {time}", {time: formatMoment(webhook.failing_since)})}`
             : "",
       ),
     ),

@@ -78,8 +78,8 @@ class Health:
             self._check_folder()
         except ClipEngineError as error:
             return Check("disk", False, f"{error.message}. {error.hint}")
-        free, floor = self._reservation.free(), self._floor
-        return Check("disk", free >= floor, f"{free / 1_000_000:.0f} MB free, {floor / 1_000_000:.0f} MB are kept free")
+        free, floor = (size / 1_000_000_000 for size in (self._reservation.free(), self._floor))
+        return Check("disk", free >= floor, f"{free:.1f} GB free, {floor:.1f} GB are kept free")
 
 
 class _Cached:
