@@ -448,12 +448,15 @@ export default {
 
   // player/suggestions.js
   "Suggested moments": "Vorgeschlagene Stellen",
-  "None found: speakers, chapters and keywords of the settings help.": "Keine gefunden: Sprecher, Kapitel und Stichwörter der Einstellungen helfen.",
+  "None found: the text is short, or has no sentences.": "Keine gefunden: Der Text ist kurz oder hat keine Sätze.",
   "Question": "Frage",
   "Keyword {about}": "Stichwort {about}",
   "Speaker {about}": "Sprecher {about}",
   "Chapter {about}": "Kapitel {about}",
   "Chapter": "Kapitel",
+  "Topic: {about}": "Thema: {about}",
+  "New topic": "Neues Thema",
+  "After a pause": "Nach einer Pause",
 
   // player/transcript.js
   "Transcript": "Transkript",
