@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
-from clipengine.clips.texts.captions import CaptionTimes
+from clipengine.clips.texts.captions import CaptionTimes, is_ignorable, without_symbols
 from clipengine.clips.texts.cues import Cue
 
 _CUES = (Cue(1000, 2000, "one"), Cue(1500, 1501, "short"), Cue(1500, 3000, "two"))
@@ -75,6 +75,25 @@ def test_lines_break_at_spaces_and_between_ideographs(text: str, width: int, lin
 def test_lines_of_hostile_texts_lose_nothing() -> None:
     for text in ("x" * 2000, "\u0301" * 2000, "。" * 2000, "\u200d" * 2000, " " * 2000 + "x"):
         assert "".join(_wrapped(text, 20)).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the family 👨\u200d👩\u200d👧 waves", "the family waves"),
+        ("the family👨\u200d👩\u200d👧, too", "the family, too"),
+        ("Step 1\ufe0f\u20e3 and 2\u20e3.", "Step 1\ufe0f and 2."),
+        ("with ❤\ufe0f always", "with ❤\ufe0f always"),
+        ("hands 👋🏽 up", "hands up"),
+        ("👋 hands", "hands"),
+        ("🏴\U000e0067\U000e0062\U000e007f England", "England"),
+        ("می\u200cخواهم  नमस्\u200dते", "می\u200cخواهم  नमस्\u200dते"),  # joiners of letters, and two spaces
+    ],
+)
+def test_symbols_without_a_glyph_leave_no_traces(text: str, shown: str) -> None:
+    assert without_symbols(text, lambda each: each not in "👨👩👧👋🏽🏴") == shown
+    assert not any(is_ignorable(each) for each in "1a ا")
+    assert is_ignorable("\u20e3")  # a clip does not fail if no font has it
 
 
 def test_direction_and_shaping_depend_on_the_script() -> None:
