@@ -32,6 +32,7 @@ _IDEAL_SECONDS = 40
 _MAX_SENTENCES = 60  # of a range; faster ones are not speech
 _LONG_PAUSE_MS = 5000  # over which no range extends
 _END_PAUSE_MS = 1000  # after which the end of a range sounds like one
+_SENTENCE_MS = 60_000  # longer ones on average are those of a text without punctuation
 _PAUSE_MS = 2000  # after which a speaker begins something new
 _CHAPTER_LEAD_MS = 1000  # by which the first sentence of a chapter may begin before it
 _QUESTION_WORDS = 4  # fewer, such as "Right?", ask for nothing
@@ -146,15 +147,21 @@ def check_keyword(keyword: str) -> str:
 
 
 def _sentences(cues: Sequence[Cue], duration_ms: int, language: str, keywords: Iterable[str]) -> Iterator[_Sentence]:
-    """Yield the sentences within the recording. Like those to which cuts are snapped, they begin and end with a cue."""
+    """Yield the sentences within the recording. Like those to which cuts are snapped, they begin and end with a cue.
+
+    In a text without punctuation, such as automatic captions, each cue counts as a sentence.
+    """
     known = {keyword: f" {indexed_words(keyword)}{'' if keyword.endswith('*') else ' '}" for keyword in keywords}
     within = [cue for cue in cues if cue.start_ms < duration_ms]
+    ends = [separates(cue, following) for cue, following in zip(within, [*within[1:], None], strict=False)]
+    if sum(ends) * _SENTENCE_MS < sum(cue.end_ms - cue.start_ms for cue in within):
+        ends = [True] * len(within)
     group: list[Cue] = []
     before: str | None = None
     said_ms = 0
-    for cue, following in zip(within, [*within[1:], None], strict=False):
+    for cue, ends_sentence in zip(within, ends, strict=True):
         group.append(cue)
-        if not separates(cue, following):
+        if not ends_sentence:
             continue
         text = " ".join(" ".join(each.text for each in group).split())
         words = f" {indexed_words(text)} " if known else ""

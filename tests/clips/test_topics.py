@@ -132,6 +132,13 @@ class TestMonologue:
         assert all(about and len(about.split(", ")) == MAX_ABOUT_WORDS for about in starts.values())
         assert all(15 <= each["end_seconds"] - each["start_seconds"] <= 90 for each in found)
 
+    def test_text_without_punctuation_has_moments_between_cues(self) -> None:
+        texts = [text.rstrip(".") for text in lecture(BEES, BRIDGES, BREAD)]
+        found = suggest(spoken(texts), duration_ms=HOUR_MS, language="en")
+        assert reasons(found) == {"topic"}
+        assert {round(each["start_seconds"] / 240) for each in found} == {1, 2}
+        assert all(15 <= each["end_seconds"] - each["start_seconds"] <= 90 for each in found)
+
     def test_speech_without_pauses_and_topics_has_no_moments(self) -> None:
         assert suggest(spoken(lecture(BEES, sentences=60)), duration_ms=HOUR_MS, language="en") == []
 

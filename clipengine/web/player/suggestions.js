@@ -25,7 +25,7 @@ export function suggestedMoments(recording, {language, onpick, signal}) {
       const found = /** @type {Suggestions} */ (await get(query(path, {kind: "suggestion", language: of}), {signal}));
       if (of !== language()) return;
       const rows = found.data.map((moment) => row(moment, () => onpick(moment)));
-      list.replaceChildren(...(rows.length ? rows : [h("p", {class: "muted small"}, t("None found: the text is short, or has no sentences."))]));
+      list.replaceChildren(...(rows.length ? rows : [h("p", {class: "muted small"}, t("None found: the text is short, or about one topic without pauses."))]));
     } catch (error) {
       if (error.name !== "AbortError") list.replaceChildren(errorState(error, load));
     }
