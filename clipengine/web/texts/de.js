@@ -448,7 +448,7 @@ export default {
 
   // player/suggestions.js
   "Suggested moments": "Vorgeschlagene Stellen",
-  "None found: the text is short, or has no sentences.": "Keine gefunden: Der Text ist kurz oder hat keine Sätze.",
+  "None found: the text is short, or about one topic without pauses.": "Keine gefunden: Der Text ist kurz oder behandelt ein Thema ohne Pausen.",
   "Question": "Frage",
   "Keyword {about}": "Stichwort {about}",
   "Speaker {about}": "Sprecher {about}",
@@ -692,6 +692,8 @@ export default {
   "Transcribe…": "Transkribieren …",
   "Transcribe": "Transkribieren",
   "Transcribing…": "Wird transkribiert …",
+  "About {count} minutes left": {"one": "Noch etwa {count} Minute", "other": "Noch etwa {count} Minuten"},
+  "Less than a minute left": "Noch weniger als eine Minute",
   "The transcription has failed": "Die Transkription ist fehlgeschlagen",
   "The last attempt has failed": "Der letzte Versuch ist fehlgeschlagen",
   "Next try at {time}.": "Nächster Versuch um {time}.",
