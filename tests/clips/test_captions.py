@@ -8,7 +8,8 @@ import pytest
 
 from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
 from clipengine.clips.texts.captions import CaptionTimes, is_ignorable, without_symbols
-from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.cues import Cue, TimedWord
+from clipengine.clips.texts.subtitles import TextTrack
 
 _CUES = (Cue(1000, 2000, "one"), Cue(1500, 1501, "short"), Cue(1500, 3000, "two"))
 
@@ -75,6 +76,16 @@ def test_lines_break_at_spaces_and_between_ideographs(text: str, width: int, lin
 def test_lines_of_hostile_texts_lose_nothing() -> None:
     for text in ("x" * 2000, "\u0301" * 2000, "。" * 2000, "\u200d" * 2000, " " * 2000 + "x"):
         assert "".join(_wrapped(text, 20)).replace(" ", "") == text.replace(" ", "")
+
+
+def test_caption_and_its_first_word_begin_with_the_first_frame() -> None:
+    words = (TimedWord(1030, 1400, "I"), TimedWord(1400, 1800, "do."))
+    for timed in (words, words[1:]):  # the time of the first word may be unknown
+        track = TextTrack("en", "eng", (Cue(1030, 1800, "I do.", None, timed),))
+        (cue,) = track.begun_by(Fraction(1), Fraction(1, 10)).cues
+        assert (cue.start_ms, cue.end_ms) == (950, 1800)  # the first frame may be shown half a frame earlier
+        assert [word.start_ms for word in cue.timed_words] == [950, 1400][-len(timed) :]
+        assert track.begun_by(Fraction(1), Fraction(1, 50)) == track
 
 
 @pytest.mark.parametrize(

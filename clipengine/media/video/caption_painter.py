@@ -34,7 +34,7 @@ _BOX_ALPHA = 178
 _PNG_LEVEL = 4  # of the compression
 _WHITE, _SPOKEN = "#ffffff", "#ffc53d"
 _TOKEN = re.compile(r"\s*\S+\s*")
-_SHAPES = features.check("raqm")
+_SHAPES = bool(features.check("raqm"))
 
 
 class Font(NamedTuple):

@@ -195,7 +195,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   if (video) new BlurBoxes({look, picture: player.picture, signal});
   const left = new LeftOut({recording, look, selection, signal});
   left.addEventListener("change", () => timeline.drawWave());
-  if (video) new DrawnCaptions({recording, look, left, player, signal});
+  if (video) new DrawnCaptions({recording, look, left, player, selection, signal});
   const form = clipForm({
     recording,
     look,
