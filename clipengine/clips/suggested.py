@@ -1,20 +1,22 @@
 """Suggested moments: ranges of a recording that may be worth a clip, found in its transcript and chapters. Pure.
 
-A range begins with a sentence that asks, that another speaker says, that opens a chapter or that contains a keyword,
-and ends with a sentence. The best ranges that do not overlap are suggested.
+A range begins with a sentence that asks, that another speaker says, that opens a chapter, a topic or a point, that
+contains a keyword or that follows a pause, and ends with a sentence. The best ranges that do not overlap are suggested.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from typing_extensions import TypedDict
 
 from clipengine.clips.snap_moments import separates
 from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.points import point_phrase
+from clipengine.clips.texts.topics import Sentence, Topic, topics
 from clipengine.clips.texts.words import indexed_words
 from clipengine.recordings.facts import ChapterFacts
 
@@ -24,18 +26,29 @@ MAX_KEYWORDS = 100
 MAX_KEYWORD_CHARACTERS = 100
 MAX_TEXT_CHARACTERS = 300
 
-Reason = Literal["question", "keyword", "chapter", "speaker"]
+Reason = Literal["question", "keyword", "chapter", "speaker", "point", "topic", "pause"]
 
 _IDEAL_SECONDS = 40
 _MAX_SENTENCES = 60  # of a range; faster ones are not speech
 _LONG_PAUSE_MS = 5000  # over which no range extends
 _END_PAUSE_MS = 1000  # after which the end of a range sounds like one
+_SENTENCE_MS = 60_000  # longer ones on average are those of a text without punctuation
+_PAUSE_MS = 2000  # after which a speaker begins something new
 _CHAPTER_LEAD_MS = 1000  # by which the first sentence of a chapter may begin before it
 _QUESTION_WORDS = 4  # fewer, such as "Right?", ask for nothing
 _STOP = re.compile(r"([.!?…؟⁇⁈](?=[\"'”’»›)\]\s]|$)|[。！？])")
 _QUESTION_MARKS = frozenset("?؟⁇⁈？")
 # Parts of a score, of which the largest ones are 1 together.
-_OF_REASON: dict[Reason, float] = {"question": 0.5, "keyword": 0.35, "chapter": 0.4, "speaker": 0.3}
+_OF_REASON: dict[Reason, float] = {
+    "question": 0.5,
+    "keyword": 0.35,
+    "chapter": 0.4,
+    "speaker": 0.3,
+    "point": 0.3,
+    "topic": 0.2,
+    "pause": 0.1,
+}
+_OF_DEPTH = 0.15  # of a topic whose words differ most from those before it
 _OF_KEYWORD, _OF_LENGTH, _OF_END = 0.2, 0.2, 0.1
 _UNANSWERED = 0.35  # of a question after which no other speaker is known to speak
 
@@ -46,9 +59,12 @@ class SuggestionObject(TypedDict):
     start_seconds: float
     end_seconds: float
     reason: Reason
-    """Why it begins there: a question, a keyword of the settings, a chapter, or another speaker."""
+    """Why it begins there: a question, a keyword of the settings, a chapter, another speaker, a phrase that begins a
+    point, a change of topic, or a pause."""
     about: str | None
-    """The keyword, the title of the chapter or the speaker; null for a question and for a chapter without a title."""
+    """The keyword, the title of the chapter, the speaker, the phrase, or up to three words of the topic.
+
+    Null for a question and a pause, and for a chapter without a title and a topic without such words."""
     text: str
     """The sentence with which it begins, at most 300 characters of it."""
     score: float
@@ -57,7 +73,7 @@ class SuggestionObject(TypedDict):
 
 @dataclass(frozen=True)
 class _Sentence:
-    """`changes` is True if another speaker said the sentence before it."""
+    """`changes` is True if another speaker said the sentence before it. `pause_ms` is the pause before it."""
 
     start_ms: int
     end_ms: int
@@ -66,6 +82,9 @@ class _Sentence:
     speaker: str | None
     changes: bool
     keyword: str | None
+    point: str | None
+    pause_ms: int
+    topic: Topic | None = None
 
     @property
     def asks(self) -> bool:
@@ -95,6 +114,7 @@ def suggest(
     cues: Sequence[Cue],
     *,
     duration_ms: int,
+    language: str = "und",
     chapters: Sequence[ChapterFacts] = (),
     keywords: Iterable[str] = (),
     limit: int = MAX_SUGGESTIONS,
@@ -103,7 +123,7 @@ def suggest(
 
     `cues` are sorted by time.
     """
-    sections = _sections(_sentences(cues, duration_ms, keywords), chapters)
+    sections = _sections(_with_topics(list(_sentences(cues, duration_ms, language, keywords))), chapters)
     found = [best for section in sections for opening in _openings(section) if (best := _best(section, opening))]
     found.sort(key=lambda each: (-each["score"], each["start_seconds"]))
     chosen: list[SuggestionObject] = []
@@ -126,15 +146,22 @@ def check_keyword(keyword: str) -> str:
     return keyword
 
 
-def _sentences(cues: Sequence[Cue], duration_ms: int, keywords: Iterable[str]) -> Iterator[_Sentence]:
-    """Yield the sentences within the recording. Like those to which cuts are snapped, they begin and end with a cue."""
+def _sentences(cues: Sequence[Cue], duration_ms: int, language: str, keywords: Iterable[str]) -> Iterator[_Sentence]:
+    """Yield the sentences within the recording. Like those to which cuts are snapped, they begin and end with a cue.
+
+    In a text without punctuation, such as automatic captions, each cue counts as a sentence.
+    """
     known = {keyword: f" {indexed_words(keyword)}{'' if keyword.endswith('*') else ' '}" for keyword in keywords}
     within = [cue for cue in cues if cue.start_ms < duration_ms]
+    ends = [separates(cue, following) for cue, following in zip(within, [*within[1:], None], strict=False)]
+    if sum(ends) * _SENTENCE_MS < sum(cue.end_ms - cue.start_ms for cue in within):
+        ends = [True] * len(within)
     group: list[Cue] = []
     before: str | None = None
-    for cue, following in zip(within, [*within[1:], None], strict=False):
+    said_ms = 0
+    for cue, ends_sentence in zip(within, ends, strict=True):
         group.append(cue)
-        if not separates(cue, following):
+        if not ends_sentence:
             continue
         text = " ".join(" ".join(each.text for each in group).split())
         words = f" {indexed_words(text)} " if known else ""
@@ -146,8 +173,17 @@ def _sentences(cues: Sequence[Cue], duration_ms: int, keywords: Iterable[str]) -
             speaker=cue.speaker,
             changes=None not in (before, cue.speaker) and before != cue.speaker,
             keyword=next((keyword for keyword, folded in known.items() if folded in words), None),
+            point=point_phrase(text, language),
+            pause_ms=max(0, group[0].start_ms - said_ms),
         )
+        said_ms = max(said_ms, *(each.end_ms for each in group))
         group, before = [], cue.speaker
+
+
+def _with_topics(sentences: Sequence[_Sentence]) -> Iterator[_Sentence]:
+    found = topics(Sentence(each.text, each.pause_ms) for each in sentences)
+    for number, sentence in enumerate(sentences):
+        yield replace(sentence, topic=found[number]) if number in found else sentence
 
 
 def _sections(sentences: Iterable[_Sentence], chapters: Sequence[ChapterFacts]) -> Iterator[_Section]:
@@ -177,6 +213,13 @@ def _openings(section: _Section) -> Iterator[_Opening]:
             yield _Opening(number, "keyword", sentence.keyword, _OF_REASON["keyword"])
         if sentence.changes:
             yield _Opening(number, "speaker", sentence.speaker, _OF_REASON["speaker"])
+        if sentence.point is not None:
+            yield _Opening(number, "point", sentence.point, _OF_REASON["point"])
+        if sentence.topic is not None:
+            about = ", ".join(sentence.topic.about) or None
+            yield _Opening(number, "topic", about, _OF_REASON["topic"] + _OF_DEPTH * sentence.topic.depth)
+        if sentence.pause_ms >= _PAUSE_MS:
+            yield _Opening(number, "pause", None, _OF_REASON["pause"])
 
 
 def _best(section: _Section, opening: _Opening) -> SuggestionObject | None:
@@ -216,7 +259,9 @@ def _ends(section: _Section, opening: _Opening) -> Iterator[tuple[int, float]]:
 
 
 def _ends_well(end_ms: int, following: _Sentence | None) -> bool:
-    return following is None or following.changes or following.start_ms - end_ms >= _END_PAUSE_MS
+    if following is None or following.changes or following.topic is not None:
+        return True
+    return following.start_ms - end_ms >= _END_PAUSE_MS
 
 
 def _shortened(text: str) -> str:

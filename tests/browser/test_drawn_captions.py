@@ -67,6 +67,12 @@ def test_captions_are_drawn_as_the_clip_shows_them(
         until(page, f"{_IMAGE}?.src === {second['image']!r}")
         page.keyboard.press("Home")
         until(page, f"!{_IMAGE}")
+        for _ in range(9):  # the frame at 0.36 s, before the caption begins
+            page.keyboard.press("ArrowRight")
+        until(page, "document.querySelector('.stage video').currentTime > 0.3")
+        assert page.locator(".drawn img").count() == 0
+        page.keyboard.press("i")  # as the first frame of a clip it has the caption
+        until(page, f"{_IMAGE}?.src === {first['image']!r}")
 
 
 @pytest.mark.exhaustive

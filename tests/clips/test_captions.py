@@ -7,8 +7,9 @@ from fractions import Fraction
 import pytest
 
 from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
-from clipengine.clips.texts.captions import CaptionTimes
-from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.captions import CaptionTimes, is_ignorable, without_symbols
+from clipengine.clips.texts.cues import Cue, TimedWord
+from clipengine.clips.texts.subtitles import TextTrack
 
 _CUES = (Cue(1000, 2000, "one"), Cue(1500, 1501, "short"), Cue(1500, 3000, "two"))
 
@@ -75,6 +76,35 @@ def test_lines_break_at_spaces_and_between_ideographs(text: str, width: int, lin
 def test_lines_of_hostile_texts_lose_nothing() -> None:
     for text in ("x" * 2000, "\u0301" * 2000, "。" * 2000, "\u200d" * 2000, " " * 2000 + "x"):
         assert "".join(_wrapped(text, 20)).replace(" ", "") == text.replace(" ", "")
+
+
+def test_caption_and_its_first_word_begin_with_the_first_frame() -> None:
+    words = (TimedWord(1030, 1400, "I"), TimedWord(1400, 1800, "do."))
+    for timed in (words, words[1:]):  # the time of the first word may be unknown
+        track = TextTrack("en", "eng", (Cue(1030, 1800, "I do.", None, timed),))
+        (cue,) = track.begun_by(Fraction(1), Fraction(1, 10)).cues
+        assert (cue.start_ms, cue.end_ms) == (950, 1800)  # the first frame may be shown half a frame earlier
+        assert [word.start_ms for word in cue.timed_words] == [950, 1400][-len(timed) :]
+        assert track.begun_by(Fraction(1), Fraction(1, 50)) == track
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the family 👨\u200d👩\u200d👧 waves", "the family waves"),
+        ("the family👨\u200d👩\u200d👧, too", "the family, too"),
+        ("Step 1\ufe0f\u20e3 and 2\u20e3.", "Step 1\ufe0f and 2."),
+        ("with ❤\ufe0f always", "with ❤\ufe0f always"),
+        ("hands 👋🏽 up", "hands up"),
+        ("👋 hands", "hands"),
+        ("🏴\U000e0067\U000e0062\U000e007f England", "England"),
+        ("می\u200cخواهم  नमस्\u200dते", "می\u200cخواهم  नमस्\u200dते"),  # joiners of letters, and two spaces
+    ],
+)
+def test_symbols_without_a_glyph_leave_no_traces(text: str, shown: str) -> None:
+    assert without_symbols(text, lambda each: each not in "👨👩👧👋🏽🏴") == shown
+    assert not any(is_ignorable(each) for each in "1a ا")
+    assert is_ignorable("\u20e3")  # a clip does not fail if no font has it
 
 
 def test_direction_and_shaping_depend_on_the_script() -> None:

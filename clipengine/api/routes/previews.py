@@ -112,6 +112,7 @@ async def _suggestions(call: Call[GetMoments, NoBody]) -> Response:
         suggest,
         cues,
         duration_ms=int(duration * 1000),
+        language=language,
         chapters=recording.facts.chapter_list if recording.facts else (),
         keywords=call.engine.settings.suggestions.keywords,
         limit=call.query.limit,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
@@ -17,6 +17,8 @@ from clipengine.clips.texts.cues import Cue
 MAX_TOGETHER = 6  # cues that are shown at the same time
 MAX_FONTS = 8  # of one clip: each is a descriptor, and is read into memory
 MAX_FONT_BYTES = 64 << 20
+_KEY_CAP = "\u20e3"
+_JOINERS = frozenset(("\u200d", *map(chr, range(0xE0020, 0xE0080))))  # of emoji; the others are the letters of flags
 _SHORTEST_STEP = Fraction(1, 200)  # seconds between two frames with the same picture
 
 
@@ -109,4 +111,27 @@ def drawn_cues(cues: Iterable[Cue], style: CaptionStyle | None) -> tuple[Cue, ..
 
 def is_ignorable(character: str) -> bool:
     """Return True for characters that control the shaping of others and need no glyph."""
-    return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
+    return unicodedata.category(character) == "Cf" or _selects(character)
+
+
+def without_symbols(text: str, drawn: Callable[[str], bool]) -> str:
+    """Return the text without the characters that are not drawn, what joins these to others, and the space after them.
+
+    The key cap of an emoji such as 1\ufe0f\u20e3 is left out too: fonts without emoji draw a box over the digit.
+    """
+    kept: list[str] = []
+    lost = False
+    for character in text:
+        if lost and (_selects(character) or character in _JOINERS):
+            continue
+        if lost and character == " " and (not kept or kept[-1].isspace()):
+            continue
+        lost = character == _KEY_CAP or not drawn(character)
+        if not lost:
+            kept.append(character)
+    return "".join(kept)
+
+
+def _selects(character: str) -> bool:
+    """Return True for what selects a form of an emoji."""
+    return character == _KEY_CAP or "\ufe00" <= character <= "\ufe0f"

@@ -69,7 +69,7 @@ class TextTrack:
         if not frame or not begun:
             return self
         cues = (
-            replace(cue, start_ms=max(0, first)) if first < cue.start_ms <= last else cue
+            _begun_at(max(0, first), cue) if first < cue.start_ms <= last else cue
             for cue in self.cues
             if cue.start_ms > first or not first < cue.end_ms <= max(begun)
         )
@@ -208,6 +208,14 @@ class TextDigest:
 def _mov_text(text: str) -> bytes:
     data = text.encode()
     return len(data).to_bytes(2, "big") + data
+
+
+def _begun_at(start_ms: int, cue: Cue) -> Cue:
+    """Return the cue with this start. If its first word begins with it, that word does so too."""
+    words = cue.timed_words
+    if words and words[0].start_ms == cue.start_ms:
+        words = (words[0]._replace(start_ms=start_ms), *words[1:])
+    return replace(cue, start_ms=start_ms, timed_words=words)
 
 
 def _separate(cues: Sequence[Cue]) -> list[Sample] | None:

@@ -22,7 +22,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont, features
 from clipengine.clips.options.caption_style import MAX_LINES, CaptionStyle
 from clipengine.clips.options.framing import Size
 from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
-from clipengine.clips.texts.captions import MAX_FONT_BYTES, is_ignorable
+from clipengine.clips.texts.captions import MAX_FONT_BYTES, is_ignorable, without_symbols
 from clipengine.errors import FontsMissing
 
 # Parts of the picture: the size of the text, the longest line and the highest caption.
@@ -34,7 +34,7 @@ _BOX_ALPHA = 178
 _PNG_LEVEL = 4  # of the compression
 _WHITE, _SPOKEN = "#ffffff", "#ffc53d"
 _TOKEN = re.compile(r"\s*\S+\s*")
-_SHAPES = features.check("raqm")
+_SHAPES = bool(features.check("raqm"))
 
 
 class Font(NamedTuple):
@@ -129,8 +129,8 @@ class CaptionPainter:
     def drawable(self, text: str) -> str:
         """Return the text without the symbols that the fonts lack."""
         shown = self._known | {"\n"}
-        return "".join(
-            each for each in unicodedata.normalize("NFC", text) if each in shown or (_SHAPES and is_ignorable(each))
+        return without_symbols(
+            unicodedata.normalize("NFC", text), lambda each: each in shown or (_SHAPES and is_ignorable(each))
         )
 
     def fits(self, line: str) -> bool:

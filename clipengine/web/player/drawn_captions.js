@@ -8,6 +8,7 @@ import {placeIn} from "./drawn_effects.js";
 /** @import {LeftOut} from "./left_out.js" */
 /** @import {Look} from "./look.js" */
 /** @import {Player} from "./player.js" */
+/** @import {Selection} from "./selection.js" */
 /** @typedef {Reply<"post", `/v1/recordings/${string}/captions`>} Captions */
 /** @typedef {{start: number, end: number, images: {start: number, end: number, node: HTMLImageElement}[]}} Span of painted captions */
 
@@ -16,14 +17,17 @@ const AHEAD_SECONDS = 5; // the next span is requested so long before it is show
 const ASK_MS = 120; // after the last movement
 const MAX_SPANS = 10;
 const MAX_REMOVED = 200; // ranges of one request
+const LONGEST_FRAME = 0.1; // seconds, as in the engine
+const ROUNDING = 0.0005; // seconds: times of captions are whole milliseconds
 const RETRY_MS = 5000; // after an error of a busy server
 
 export class DrawnCaptions {
-  /** @param {{recording: ReadyRecording, look: Look, left: LeftOut, player: Player, signal: AbortSignal}} options */
-  constructor({recording, look, left, player, signal}) {
+  /** @param {{recording: ReadyRecording, look: Look, left: LeftOut, player: Player, selection: Selection, signal: AbortSignal}} options */
+  constructor({recording, look, left, player, selection, signal}) {
     this.look = look;
     this.left = left;
     this.player = player;
+    this.selection = selection;
     this.signal = signal;
     this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/captions`);
     /** @type {Span[]} */
@@ -37,6 +41,7 @@ export class DrawnCaptions {
     look.addEventListener("change", () => this.restyle(), {signal});
     left.addEventListener("change", () => this.restyle(), {signal});
     player.addEventListener("time", () => this.draw());
+    selection.addEventListener("change", () => this.draw(), {signal});
   }
 
   restyle() {
@@ -54,10 +59,19 @@ export class DrawnCaptions {
     this.node.hidden = !caption;
     if (!caption) return;
     const at = this.player.shown;
-    const span = this.spanAt(at);
-    const image = span?.images.find(({start, end}) => start <= at && at < end)?.node;
+    const images = this.spanAt(at)?.images ?? [];
+    const image = (images.find(({start, end}) => start <= at && at < end) ?? images.find(({start}) => at < start && start <= this.begunBy(at)))?.node;
     if (image !== (this.node.firstChild ?? undefined)) this.node.replaceChildren(...(image ? [image] : []));
     if (this.wanted !== null) this.askSoon();
+  }
+
+  /**
+   * Return the time up to which captions begin with the frame at this time: within a frame after the clip's first one.
+   *
+   * @param {number} at
+   */
+  begunBy(at) {
+    return this.selection.roleOf(at) === "first" ? at + Math.min(this.selection.frame, LONGEST_FRAME) + ROUNDING : at;
   }
 
   /** @param {number} at */

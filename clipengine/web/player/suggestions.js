@@ -25,7 +25,7 @@ export function suggestedMoments(recording, {language, onpick, signal}) {
       const found = /** @type {Suggestions} */ (await get(query(path, {kind: "suggestion", language: of}), {signal}));
       if (of !== language()) return;
       const rows = found.data.map((moment) => row(moment, () => onpick(moment)));
-      list.replaceChildren(...(rows.length ? rows : [h("p", {class: "muted small"}, t("None found: speakers, chapters and keywords of the settings help."))]));
+      list.replaceChildren(...(rows.length ? rows : [h("p", {class: "muted small"}, t("None found: the text is short, or about one topic without pauses."))]));
     } catch (error) {
       if (error.name !== "AbortError") list.replaceChildren(errorState(error, load));
     }
@@ -52,7 +52,11 @@ function row(moment, onclick) {
 
 /** @param {Suggestion} moment */
 function reasonOf({reason, about}) {
-  if (about === null) return reason === "question" ? t("Question") : t("Chapter");
+  if (reason === "question") return t("Question");
+  if (reason === "pause") return t("After a pause");
+  if (about === null) return reason === "topic" ? t("New topic") : t("Chapter");
+  if (reason === "point") return `“${about}”`;
+  if (reason === "topic") return t("Topic: {about}", {about});
   if (reason === "keyword") return t("Keyword {about}", {about});
   return reason === "speaker" ? t("Speaker {about}", {about}) : t("Chapter {about}", {about});
 }

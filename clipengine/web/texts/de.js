@@ -463,12 +463,15 @@ export default {
 
   // player/suggestions.js
   "Suggested moments": "Vorgeschlagene Stellen",
-  "None found: speakers, chapters and keywords of the settings help.": "Keine gefunden: Sprecher, Kapitel und Stichwörter der Einstellungen helfen.",
+  "None found: the text is short, or about one topic without pauses.": "Keine gefunden: Der Text ist kurz oder behandelt ein Thema ohne Pausen.",
   "Question": "Frage",
   "Keyword {about}": "Stichwort {about}",
   "Speaker {about}": "Sprecher {about}",
   "Chapter {about}": "Kapitel {about}",
   "Chapter": "Kapitel",
+  "Topic: {about}": "Thema: {about}",
+  "New topic": "Neues Thema",
+  "After a pause": "Nach einer Pause",
 
   // player/transcript.js
   "Transcript": "Transkript",
@@ -722,6 +725,8 @@ export default {
   "Transcribe…": "Transkribieren …",
   "Transcribe": "Transkribieren",
   "Transcribing…": "Wird transkribiert …",
+  "About {count} minutes left": {"one": "Noch etwa {count} Minute", "other": "Noch etwa {count} Minuten"},
+  "Less than a minute left": "Noch weniger als eine Minute",
   "The transcription has failed": "Die Transkription ist fehlgeschlagen",
   "The last attempt has failed": "Der letzte Versuch ist fehlgeschlagen",
   "Next try at {time}.": "Nächster Versuch um {time}.",

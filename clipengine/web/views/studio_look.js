@@ -51,7 +51,7 @@ export function studioLook({timeline, ...options}) {
   left.addEventListener("change", () => timeline.drawWave());
   if (recording.media.video) {
     new BlurBoxes({look, picture: player.picture, signal});
-    new DrawnCaptions({recording, look, left, player, signal});
+    new DrawnCaptions({recording, look, left, player, selection, signal});
     new CropLane({look, timeline, onseek, signal});
   }
   return {look, left, views: frame.views};

@@ -5,13 +5,14 @@ import {announce, findAll, h, icon, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {languageName} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
-import {locale, rich, t} from "../lib/texts.js";
+import {locale, plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, errorDetails, errorText, openDialog, serverText, toast} from "../lib/ui.js";
 import {COMMON} from "./transcript_upload.js";
 
 /** @import {Player} from "../player/player.js" */
 
 const SETUP = "/docs/transcription#set-it-up";
+const LEAST_SHARE = 0.01; // that is recognized before the time left is estimated
 const TIME = /** @type {const} */ ({hour: "2-digit", minute: "2-digit", second: "2-digit"});
 
 export class Transcribing {
@@ -33,11 +34,20 @@ export class Transcribing {
     this.followed = ""; // the id of the one that has run in this view
     this.state = h("p", {role: "status"});
     this.percent = h("span", {class: "muted"});
+    this.left = h("p", {class: "muted small", hidden: true});
+    this.since = {id: "", progress: 0, at: 0}; // the first progress of this view, or after a restart of a passage
     this.bar = h("progress", {max: "1", value: 0, "aria-label": t("Transcription")});
     this.problem = h("div", {class: "small"});
     this.cancel = h("button", {type: "button", onclick: asyncHandler(() => this.stop())}, icon("x"), t("Cancel"));
     this.running = h("div", {class: "row"}, this.bar, this.percent, this.cancel);
-    this.node = h("div", {class: "transcribing", role: "group", "aria-label": t("Transcription"), hidden: true}, this.state, this.running, this.problem);
+    this.node = h(
+      "div",
+      {class: "transcribing", role: "group", "aria-label": t("Transcription"), hidden: true},
+      this.state,
+      this.running,
+      this.left,
+      this.problem,
+    );
     this.start = h("button", {type: "button", class: "primary", hidden: true, onclick: () => this.ask()}, icon("captions"), t("Transcribe…"));
     this.note = h("p", {class: "tiny"});
     this.draw();
@@ -94,11 +104,28 @@ export class Transcribing {
     const problem = made.last_error ?? made.error;
     setText(this.state, failed ? t("The transcription has failed") : problem ? t("The last attempt has failed") : t("Transcribing…"));
     this.bar.value = made.progress;
+    setText(this.left, running && !problem ? this.timeLeft(made) : "");
+    this.left.hidden = !this.left.textContent;
     setText(this.percent, `${Math.floor(made.progress * 100)} %`);
     this.problem.replaceChildren(
       ...(problem ? errorDetails(problem) : []),
       ...(made.last_error ? [h("p", {}, made.next_at ? t("Next try at {time}.", {time: clock(made.next_at)}) : t("It is tried again now."))] : []),
     );
+  }
+
+  /**
+   * Return how long it takes at the pace since the view was opened, or "" before that is known.
+   *
+   * @param {Transcription} made
+   */
+  timeLeft({transcript_id: id, progress}) {
+    const {since} = this;
+    const now = performance.now();
+    if (since.id !== id || progress < since.progress) this.since = {id, progress, at: now};
+    const share = progress - this.since.progress;
+    if (share < LEAST_SHARE) return "";
+    const minutes = Math.round((((now - this.since.at) / share) * (1 - progress)) / 60_000);
+    return minutes ? plural(minutes, "About {count} minute left", "About {count} minutes left") : t("Less than a minute left");
   }
 
   /** Return why there is no button, for `h`. */
