@@ -216,7 +216,7 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         assert listed(page) == kept
         page.get_by_role("tab", name="Clips").click()
         row(page, "both").get_by_role("button", name="Play both").wait_for()
-        row(page, "both").get_by_text("2 parts · 0:00.8").wait_for()
+        row(page, "both").get_by_title("Show on the timeline: 2 parts · 0:00.8").wait_for()
         page.get_by_role("button", name="Fit").click()
         bands = page.locator("[aria-label^='Clip: both, part']")
         until(page, "document.querySelectorAll(`[aria-label^='Clip: both, part']`).length === 2")
