@@ -202,7 +202,9 @@ class _Scan:
         video = _video_facts(self._video, self._head, self.stats) if self._video else None
         held = {track.index for track in audio} | ({video.index} if video else set())
         others, others_count = other_streams(self._container, held)
-        stated_end = _stated_end(self._container, self._head.origin)
+        # The index says more exactly than the header what is missing.
+        stated_end = Fraction(0) if self._truncation else _stated_end(self._container, self._head.origin)
+        stated_bytes = None if self._truncation else self._index.stated_size
         return SourceFacts(
             container=self._name.split(",")[0],
             origin=self._head.origin,
@@ -213,7 +215,7 @@ class _Scan:
             warnings=(
                 *_warnings(self.stats, self._video, stated_end),
                 *_truncation_warnings(self._truncation, self._reader.size, self.end),
-                *_size_warnings(self._index.stated_size, self._reader.size, self.end),
+                *_size_warnings(stated_bytes, self._reader.size, self.end),
                 *([_GIF_CUT_OFF] if self._name == "gif" and not self.stats.last_data.endswith(_GIF_TRAILER) else []),
                 *_rate_warnings(self._name, video),
                 *_tag_warnings(dropped_tags(self._container, self._video)),
