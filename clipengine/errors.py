@@ -786,6 +786,15 @@ class Internal(EngineError):
     retryable = True
 
 
+class DecoderNotStarted(Internal):
+    """A child ended before it was ready for its job, so that the recording is not the cause. It is retried."""
+
+    default_hint = (
+        "The files of the engine are incomplete, as while an upgrade replaces them. "
+        "Install clipengine again if needed, and restart the engine; its log has the message of the process."
+    )
+
+
 # ---- starting -------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Retry policy for storage outages.
+"""Retry policy for outages of the storage and of the engine's own files.
 
 The total delay of a clip is counted in its row of the ledger. Clock changes and time in which the engine was off do not
 count, and a restart does not reset it.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from clipengine.backoff import Backoff
-from clipengine.errors import ClipEngineError, StorageDenied, StorageError, StorageUnavailable
+from clipengine.errors import ClipEngineError, DecoderNotStarted, StorageDenied, StorageError, StorageUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,7 @@ _MAX_TOTAL_MS: dict[type[ClipEngineError], int] = {
     StorageUnavailable: 24 * 3600 * 1000,
     # Long enough to replace an access key. Other causes need an operator, who must see the failure soon.
     StorageDenied: 30_000,
+    DecoderNotStarted: 3600 * 1000,  # an upgrade that replaces the files is over by then
 }
 _BACKOFF_MS = Backoff(2_000, 300_000)
 _WRITE_RETRY_SECONDS = 1.0

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from clipengine.errors import DecoderCrashed, DecoderKilled, Timeout, UnsupportedMedia
+from clipengine.errors import DecoderCrashed, DecoderKilled, DecoderNotStarted, Timeout, UnsupportedMedia
 from clipengine.work.children.exit_status import exit_cause, exit_error, retry_delay_ms
 
 
@@ -34,17 +34,21 @@ def test_exit_code_is_mapped_to_a_cause(code: int | None, cause: str) -> None:
 
 
 def test_exit_cause_is_mapped_to_an_error() -> None:
-    killed = exit_error("killed", -signal.SIGKILL, no_memory=False)
+    killed = exit_error("killed", -signal.SIGKILL, no_memory=False, was_ready=True)
     assert isinstance(killed, DecoderKilled)
     assert "SIGKILL" in killed.message
     assert "encoding.threads_per_clip" in killed.hint
     assert killed.to_object()["retryable"] is True
-    crashed = exit_error("crashed", -signal.SIGSEGV, no_memory=False)
+    crashed = exit_error("crashed", -signal.SIGSEGV, no_memory=False, was_ready=True)
     assert isinstance(crashed, DecoderCrashed)
     assert crashed.to_object()["retryable"] is False
-    assert isinstance(exit_error("cpu_time", -signal.SIGXCPU, no_memory=True), Timeout)
+    assert isinstance(exit_error("cpu_time", -signal.SIGXCPU, no_memory=True, was_ready=True), Timeout)
     for cause in ("killed", "crashed"):
-        assert isinstance(exit_error(cause, -signal.SIGABRT, no_memory=True), UnsupportedMedia)
+        assert isinstance(exit_error(cause, -signal.SIGABRT, no_memory=True, was_ready=True), UnsupportedMedia)
+    assert isinstance(exit_error("killed", -signal.SIGKILL, no_memory=False, was_ready=False), DecoderKilled)
+    unstarted = exit_error("crashed", 1, no_memory=False, was_ready=False)
+    assert isinstance(unstarted, DecoderNotStarted)
+    assert (unstarted.code, unstarted.retryable) == ("internal", True)
 
 
 def test_killed_child_is_retried_twice_with_growing_delays() -> None:

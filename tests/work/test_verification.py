@@ -35,6 +35,7 @@ from tests.support.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
 RIGHT = "a clip of the right form"
+UNSTARTED = "a child that ends before it is ready"
 KEY = "meetings/meeting.mp4"
 
 
@@ -49,13 +50,19 @@ class Running:
 
     def cut(self, mode: str) -> Clip:
         """Cut `[1, 3)` of the recording with a child of this mode, and return the finished clip."""
+        return self.ended(self.create(mode))
+
+    def create(self, mode: str) -> str:
+        """Create a clip of `[1, 3)` whose children are of this mode, and return its id."""
         self.mode[:] = [mode]
         self.engine._pool.take().close()  # started in the previous mode
-        clips = self.engine.ledger.clips
         recording = self.engine.ledger.recordings.list(RecordingFilter(limit=1)).data[0]
-        made = clips.create(recording, ClipRequest("cut", 1, 3), extension="mp4")
-        until(lambda: clips.get(made.clip_id).ended)
-        return clips.get(made.clip_id)
+        return self.engine.ledger.clips.create(recording, ClipRequest("cut", 1, 3), extension="mp4").clip_id
+
+    def ended(self, clip_id: str) -> Clip:
+        clips = self.engine.ledger.clips
+        until(lambda: clips.get(clip_id).ended)
+        return clips.get(clip_id)
 
     def events_of(self, clip_id: str) -> list[str]:
         """Wait for a webhook of the clip, and return the types of all of them."""
@@ -75,6 +82,10 @@ def taken_over(mode: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     def launch_hostile(program: Program, ends: ChildEnds, sandboxed: bool) -> Process:
         if program != "maker" or not mode:
             return launch_program(program, ends, sandboxed)
+        if mode[0] == UNSTARTED:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-c", "import clipengine.replaced"], stderr=ends.stderr, start_new_session=True
+            )
         arguments = [str(ends.control), str(ends.ranges), str(os.getpid()), "sandboxed", mode[0]]
         # As `-I` does, but with the tests on the path.
         return subprocess.Popen(
@@ -163,3 +174,14 @@ def test_cut_command_deletes_a_file_that_differs_from_the_plan(
             on_progress=lambda part: None,
         )
     assert [path.name for path in tmp_path.iterdir()] == ["sample.mp4"]
+
+
+def test_clip_whose_child_cannot_start_is_cut_later(running: Running) -> None:
+    """As while an upgrade replaces the files of the engine, which says nothing about the recording."""
+    clips = running.engine.ledger.clips
+    clip_id = running.create(UNSTARTED)
+    until(lambda: clips.outage_ms(clip_id))
+    running.mode.clear()
+    clip = running.ended(clip_id)
+    assert (clip.state, clip.error, clips.crashes(clip_id)) == ("complete", None, 0)
+    assert clip.attempt > 1

@@ -6,7 +6,14 @@ import contextlib
 import signal
 from typing import Literal
 
-from clipengine.errors import ClipEngineError, DecoderCrashed, DecoderKilled, Timeout, UnsupportedMedia
+from clipengine.errors import (
+    ClipEngineError,
+    DecoderCrashed,
+    DecoderKilled,
+    DecoderNotStarted,
+    Timeout,
+    UnsupportedMedia,
+)
 
 # Signals caused by the code of the child itself. All others were sent by another process.
 _CRASHES = frozenset(
@@ -33,7 +40,7 @@ def exit_cause(code: int | None, *, on_purpose: bool) -> Cause:
     return "killed" if code is not None and code < 0 and -code not in _CRASHES else "crashed"
 
 
-def exit_error(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngineError:
+def exit_error(cause: Cause, code: int | None, *, no_memory: bool, was_ready: bool) -> ClipEngineError:
     """Return the error of a job whose child ended. `no_memory`: the child reported that an allocation failed."""
     if cause == "cpu_time":
         return Timeout(CPU_TIME_USED)
@@ -43,6 +50,8 @@ def exit_error(cause: Cause, code: int | None, *, no_memory: bool) -> ClipEngine
         return UnsupportedMedia.out_of_memory()
     if cause == "killed":
         return DecoderKilled(f"the decoder process was killed from outside, with {_name(code)}")
+    if not was_ready:
+        return DecoderNotStarted(f"the decoder process could not be started: it ended with {_name(code)}")
     return DecoderCrashed(f"the decoder process ended with {_name(code)}")
 
 

@@ -72,8 +72,8 @@ def sandbox_layers() -> tuple[Layer, ...]:
     """Start a child and return the six layers of its sandbox on this machine, innermost last.
 
     Each has a `name` ("descriptors", "parent death", "limits", "privileges", "landlock" or "seccomp"), `holds`, and
-    `detail`: the extent of the layer, or why it is missing. Raises DecoderCrashed, DecoderKilled or Timeout if no child
-    can be started.
+    `detail`: the extent of the layer, or why it is missing. Raises DecoderNotStarted, DecoderKilled or Timeout if no
+    child can be started.
     """
     child = Child()
     try:
@@ -161,9 +161,9 @@ class Child:
         whose limits must not be higher. It has also ended after an exception, and after a job that encodes video.
 
         Raises the error that the child reports, DecoderCrashed or DecoderKilled if it ends without a report,
-        DecoderCrashed if it sends an invalid message, Timeout if it exceeds its deadline or shows no sign of life for
-        `job.stall_seconds`, LimitTooLow if an inherited limit stops it, and the exceptions of `watch`. The caller
-        validates the fields of the result.
+        DecoderNotStarted if it ends before it is ready, DecoderCrashed if it sends an invalid message, Timeout if it
+        exceeds its deadline or shows no sign of life for `job.stall_seconds`, LimitTooLow if an inherited limit stops
+        it, and the exceptions of `watch`. The caller validates the fields of the result.
         """
         files = [reader.fileno() for reader in readers]
         sources = [
@@ -302,7 +302,7 @@ class Child:
         tail = self._stderr.text()
         log.log(level, "a child ended with %s%s", code, f": {tail}" if tail else "")
         self.on_loss(cause)
-        return exit_error(cause, code, no_memory=self._stderr.ran_out_of_memory())
+        return exit_error(cause, code, no_memory=self._stderr.ran_out_of_memory(), was_ready=bool(self.layers))
 
 
 def _open_files(job: Job, stack: contextlib.ExitStack) -> list[int]:

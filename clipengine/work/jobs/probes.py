@@ -12,6 +12,7 @@ from typing import Any
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
+    DecoderNotStarted,
     ObjectChanged,
     ObjectMissing,
     PieceMissing,
@@ -150,7 +151,7 @@ class Prober(Jobs[Probe]):
 
     def retry(self, item: Probe, error: ClipEngineError) -> Retry | None:
         attempts = self._ledger.recordings.probe_attempts(item.recording.recording_id)
-        if isinstance(error, StorageUnavailable | ObjectChanged):
+        if isinstance(error, StorageUnavailable | ObjectChanged | DecoderNotStarted):
             return Retry(_RETRY_MS)
         if item.recording.live and isinstance(error, _OF_BEGINNING[item.recording.folder is not None]):
             # A recorder may write the playlist before its first segment is there, and a file in large steps. A playlist

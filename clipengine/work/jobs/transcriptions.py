@@ -16,6 +16,7 @@ from clipengine.clips.transcription import SAMPLE_RATE, Passage, Transcriber, Tr
 from clipengine.errors import (
     Cancelled,
     ClipEngineError,
+    DecoderNotStarted,
     InvalidTranscript,
     RecordingNotFound,
     StorageError,
@@ -105,7 +106,7 @@ class TranscriptionJobs(Jobs[Transcription]):
 
     def retry(self, item: Transcription, error: ClipEngineError) -> Retry | None:
         attempts = self._ledger.transcriptions.get(item.transcript_id).attempts
-        busy = isinstance(error, Timeout) and error.suspended
+        busy = isinstance(error, DecoderNotStarted) or (isinstance(error, Timeout) and error.suspended)
         if busy or (isinstance(error, TranscriberUnavailable | StorageError) and error.retryable):
             return Retry(round(_BACKOFF_MS.after(attempts))) if attempts < _MAX_ATTEMPTS else None
         delay = retry_delay_ms(error, attempts - 1)
