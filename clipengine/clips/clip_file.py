@@ -349,7 +349,7 @@ class FilePlan:
     def _changing_seconds(self, cut: CutReport) -> float:
         """Return for how many seconds the picture changes all the time at most."""
         output = self.profile.output
-        moving = sum(path[-1].time - path[0].time for path in output.paths) * len(self.parts)
+        moving = output.moving_seconds * len(self.parts)
         return min(2 * (output.fade_seconds or 0) + moving, float(self._length(cut)))
 
     def _longest_hold(self, cut: CutReport) -> float:

@@ -58,11 +58,10 @@ class Pieces:
 
     def pin(self, recording_id: str, etags: Mapping[tuple[str, str], str]) -> None:
         """Change the ETags of an index, see `PieceIndex.pinned`. Call it in a transaction."""
-        index = self.get(recording_id)
-        if index is None or not etags:
-            return
-        self.remove(recording_id)
-        self.put(recording_id, index.pinned(etags))
+        index = self.get(recording_id) if etags else None
+        if index is not None:
+            self.remove(recording_id)
+            self.put(recording_id, index.pinned(etags))
 
     def _end(self, recording_id: str) -> tuple[bytes, list[PiecePage]]:
         """Return the head of an index, and the last page of each track."""

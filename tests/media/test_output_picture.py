@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.options.framing import clip_size
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
@@ -19,6 +20,7 @@ from clipengine.errors import VerificationFailed
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.video.convert import FrameConverter
+from clipengine.settings import Settings
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut, cut_file, cut_parts, facts_of
 from tests.films.reader import read_clip
@@ -138,6 +140,15 @@ def test_focus_at_times_of_the_recording_is_the_same_in_each_part(tmp_path: Path
     for number, (_, picture) in enumerate(pictures):
         at = ((number + 5) % 10) / 25
         _assert_shows(picture, at * 500 / 320, 0.0, 102 / 320, 1.0)
+
+
+def test_slow_clip_of_held_frames_follows_a_focus_in_the_recording(shelf: Shelf, tmp_path: Path) -> None:
+    path = [{"recording_seconds": at, "x": at / 10, "y": 0.5} for at in (0, 10)]
+    options = Output.model_validate({"aspect": "9:16", "focus": path, "speed": 0.5})
+    clip = LocalClip([(Fraction(0), Fraction(10))], options=options)
+    source = str(shelf.get("one_frame_a_second").path)
+    made = cut_once(Settings(), source, tmp_path / "clip.mp4", clip, on_progress=lambda done: None)
+    assert (made.frames, made.duration_seconds) == (500, 20)  # at 25 fps: each shows another region
 
 
 @pytest.mark.parametrize("rotation", [0, 90])

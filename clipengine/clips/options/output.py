@@ -427,6 +427,15 @@ class Output(Options):
         return [self.focus_path, *moving] if self.focus_path else moving
 
     @property
+    def moving_seconds(self) -> float:
+        """The length of the movements during a part, in seconds of the clip."""
+        seconds = 0.0
+        for path in self.paths:
+            speed = float(self.tempo) if isinstance(path[0], FocusInRecording) else 1.0
+            seconds += (path[-1].time - path[0].time) / speed
+        return seconds
+
+    @property
     def muted(self) -> list[tuple[float, float]]:
         """The ranges of `mute` in order."""
         return sorted(self.mute or ())
