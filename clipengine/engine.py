@@ -19,6 +19,7 @@ from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import location_of
 from clipengine.outbound.download import Downloader
+from clipengine.outbound.posts import Poster
 from clipengine.settings import Settings
 from clipengine.settings_sources import injected_faults
 from clipengine.stores.base import Store
@@ -44,6 +45,7 @@ from clipengine.work.previews.ahead import PreviewsAhead
 from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.previews.previews import Previews
 from clipengine.work.queue import WorkQueue
+from clipengine.work.suggester import Suggester
 from clipengine.work.transcribers.sources import speech_sources, warn_if_unusable
 from clipengine.work.upkeep.cleanup import Cleanup
 from clipengine.work.upkeep.health import Check, Health
@@ -169,6 +171,8 @@ class Engine:
             encoding=encoding,
             may_run=self._has_free_encoder,
         )
+        suggestions = settings.suggestions
+        self.suggester = Suggester(suggestions, Poster(suggestions.url, own_port=own_port)) if suggestions.url else None
         if settings.transcription.ahead:
             transcription = settings.transcription
             ledger.transcribe_ahead(transcription.sources[0], transcription.language or None)
@@ -360,6 +364,8 @@ class Engine:
             for queue in self._queues.values():
                 queue.stop(max(0.1, deadline - time.monotonic()))
             self._heartbeat.stop(0.5)
+        if self.suggester is not None:
+            self.suggester.close()
         self._pool.close()
         self._speech_pool.close()
         self.ledger.close()

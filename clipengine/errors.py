@@ -748,6 +748,16 @@ class TranscriberUnavailable(EngineError):
     default_hint = "Check that the server of transcription.url is up and reachable, then transcribe again."
 
 
+class SuggestionsUnavailable(EngineError):
+    """The server of `suggestions.url` cannot be used, or its answer is invalid."""
+
+    code = "suggestions_unavailable"
+    status = 502
+    retryable = True
+    title = "Suggestions unavailable"
+    default_hint = "Check suggestions.* in the settings, and the server; `source=local` needs none."
+
+
 class DecoderKilled(EngineError):
     """The maker child was killed from outside: by the kernel for lack of memory, or manually."""
 

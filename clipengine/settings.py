@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
@@ -18,7 +18,7 @@ from clipengine.clips.options.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark, check_watermark
 from clipengine.clips.resolve import ClipRules
-from clipengine.clips.suggested import MAX_KEYWORDS, check_keyword
+from clipengine.clips.suggested import MAX_KEYWORDS, Source, check_keyword
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import InvalidTranscript, UnknownWatermark
@@ -219,23 +219,30 @@ class Encoding(SettingsTable):
     font_folders: tuple[Path, ...] = ()
 
 
-class Transcription(SettingsTable):
+class ModelServer(SettingsTable):
+    """A server with an API of OpenAI."""
+
+    example: ClassVar[str]
     url: str = ""
     model: str = ""
     api_key: SecretStr = SecretStr("")
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and not _ADDRESS.fullmatch(url):
+            raise ValueError(f'{url!r} is not an address such as "{cls.example}"')
+        return url
+
+
+class Transcription(ModelServer):
+    example = "http://127.0.0.1:8000/v1/audio/transcriptions"
     model_folder: NonEmptyPath | None = None
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: computed from the size of the model
     timeout_seconds: Annotated[float, Field(ge=1, le=86_400)] = 1800
     ahead: bool = False
     language: str = ""  # of those that are transcribed ahead; empty: detected
-
-    @field_validator("url")
-    @classmethod
-    def _is_address(cls, url: str) -> str:
-        if url and not _ADDRESS.fullmatch(url):
-            raise ValueError(f'{url!r} is not an address such as "http://127.0.0.1:8000/v1/audio/transcriptions"')
-        return url
 
     @field_validator("language")
     @classmethod
@@ -252,8 +259,14 @@ class Transcription(SettingsTable):
         return (*local, "url") if self.url else local
 
 
-class Suggestions(SettingsTable):
+class Suggestions(ModelServer):
+    example = "http://127.0.0.1:8080/v1/chat/completions"
     keywords: Annotated[tuple[Annotated[str, AfterValidator(check_keyword)], ...], Field(max_length=MAX_KEYWORDS)] = ()
+    timeout_seconds: Annotated[float, Field(ge=1, le=600)] = 120
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return ("local", "url") if self.url else ("local",)
 
 
 class Watch(SettingsTable):

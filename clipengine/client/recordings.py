@@ -32,6 +32,7 @@ from clipengine.client.models import (
 from clipengine.client.transport import AsyncTransport, Transport
 
 _WAVEFORM_SECONDS, _MOMENT_SECONDS = 900, 300  # the server's own deadline for one
+_MODEL_SECONDS = 600  # the longest one that its settings allow
 
 R = TypeVar("R", bound=RecordingData)
 
@@ -304,15 +305,17 @@ class RecordingCalls(Generic[R]):
         return NextMoment.from_object((yield from self._api.get(path, params, extra_time=_MOMENT_SECONDS)))
 
     def suggestions(
-        self, recording_id: str, *, language: str | None = None, limit: int | None = None
+        self, recording_id: str, *, language: str | None = None, limit: int | None = None, source: str | None = None
     ) -> Steps[Suggestions]:
         """Return suggested moments, ranges that may be worth a clip, the best one first.
 
-        They are found in the transcript in this language, by default in the recording's first one with words. Raises
+        They are found in the transcript in this language, by default in the recording's first one with words. With the
+        `source` "url", the language model of the server's settings chooses them, which may take minutes. Raises
         ApiError with the code `transcript_not_found` if the recording has none.
         """
-        params = {"kind": "suggestion", "language": language, "limit": limit}
-        return Suggestions.from_object((yield from self._api.get(route("recordings", recording_id, "moments"), params)))
+        params = {"kind": "suggestion", "language": language, "limit": limit, "source": source}
+        path, extra_time = route("recordings", recording_id, "moments"), _MODEL_SECONDS if source == "url" else 0
+        return Suggestions.from_object((yield from self._api.get(path, params, extra_time=extra_time)))
 
     def framing(self, recording_id: str, output: Mapping[str, Any] | None = None) -> Steps[Framing]:
         """Return the part of the picture that a clip with these options would show, and the size of the clip."""

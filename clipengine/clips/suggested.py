@@ -25,8 +25,10 @@ MAX_SUGGESTIONS = 50
 MAX_KEYWORDS = 100
 MAX_KEYWORD_CHARACTERS = 100
 MAX_TEXT_CHARACTERS = 300
+MAX_TITLE_CHARACTERS = 100
 
-Reason = Literal["question", "keyword", "chapter", "speaker", "point", "topic", "pause"]
+Reason = Literal["question", "keyword", "chapter", "speaker", "point", "topic", "pause", "model"]
+Source = Literal["local", "url"]
 
 _IDEAL_SECONDS = 40
 _MAX_SENTENCES = 60  # of a range; faster ones are not speech
@@ -60,9 +62,10 @@ class SuggestionObject(TypedDict):
     end_seconds: float
     reason: Reason
     """Why it begins there: a question, a keyword of the settings, a chapter, another speaker, a phrase that begins a
-    point, a change of topic, or a pause."""
+    point, a change of topic, a pause, or the choice of a language model."""
     about: str | None
-    """The keyword, the title of the chapter, the speaker, the phrase, or up to three words of the topic.
+    """The keyword, the title of the chapter, the speaker, the phrase, up to three words of the topic, or the title that
+    the model gave.
 
     Null for a question and a pause, and for a chapter without a title and a topic without such words."""
     text: str
@@ -101,6 +104,14 @@ class _Section:
     chapter: str | None = None
 
 
+class Choice(NamedTuple):
+    """The first and the last sentence of a range, by their numbers, that a language model chose, and its title."""
+
+    first: int
+    last: int
+    title: str | None
+
+
 class _Opening(NamedTuple):
     """A sentence of a section with which a range may begin."""
 
@@ -126,6 +137,58 @@ def suggest(
     sections = _sections(_with_topics(list(_sentences(cues, duration_ms, language, keywords))), chapters)
     found = [best for section in sections for opening in _openings(section) if (best := _best(section, opening))]
     found.sort(key=lambda each: (-each["score"], each["start_seconds"]))
+    return _without_overlaps(found, limit)
+
+
+def numbered_lines(cues: Sequence[Cue], *, duration_ms: int) -> list[str]:
+    """Return a line for each sentence with its number, its start in seconds, its speaker and its text."""
+    return [
+        f"{number} {each.start_ms // 1000}s {f'{each.speaker}: ' if each.speaker else ''}{each.text}"
+        for number, each in enumerate(_sentences(cues, duration_ms, "und", ()))
+    ]
+
+
+def suggest_chosen(
+    cues: Sequence[Cue], choices: Sequence[Choice], *, duration_ms: int, limit: int = MAX_SUGGESTIONS
+) -> list[SuggestionObject]:
+    """Return the ranges that were chosen, the best one first, as `choices` are.
+
+    A range that is too short or too long ends with another sentence. A choice without such an end is left out.
+    """
+    sentences = list(_sentences(cues, duration_ms, "und", ()))
+    found: list[SuggestionObject] = []
+    for rank, choice in enumerate(choices):
+        end_ms = _chosen_end(sentences, choice)
+        if end_ms is not None:
+            first = sentences[choice.first]
+            found.append(
+                {
+                    "start_seconds": first.start_ms / 1000,
+                    "end_seconds": end_ms / 1000,
+                    "reason": "model",
+                    "about": choice.title,
+                    "text": _shortened(first.text),
+                    "score": round(1 - rank / len(choices), 3),
+                }
+            )
+    return _without_overlaps(found, limit)
+
+
+def _chosen_end(sentences: Sequence[_Sentence], choice: Choice) -> int | None:
+    """Return the end in ms of the range that is nearest to the one that was chosen, or None."""
+    if not 0 <= choice.first < len(sentences):
+        return None
+    ends: list[tuple[int, int]] = []  # distance from the end that was chosen, and time
+    end_ms = 0
+    for number, sentence in enumerate(sentences[choice.first : choice.first + _MAX_SENTENCES], choice.first):
+        end_ms = max(end_ms, sentence.end_ms)
+        seconds = (end_ms - sentences[choice.first].start_ms) / 1000
+        if MIN_SECONDS <= seconds <= MAX_SECONDS:
+            ends.append((abs(number - choice.last), end_ms))
+    return min(ends)[1] if ends else None
+
+
+def _without_overlaps(found: Iterable[SuggestionObject], limit: int) -> list[SuggestionObject]:
     chosen: list[SuggestionObject] = []
     for each in found:
         if len(chosen) < limit and not any(_overlap(each, other) for other in chosen):

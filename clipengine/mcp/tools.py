@@ -20,7 +20,7 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable
-from clipengine.clips.suggested import MAX_SUGGESTIONS
+from clipengine.clips.suggested import MAX_SUGGESTIONS, Source
 from clipengine.objects.base import RecordingStatus, Status
 
 _MAX_WAIT = 600
@@ -76,6 +76,7 @@ class SuggestMoments(_Arguments):
     recording_id: Id
     language: str | None = Field(default=None, description="BCP 47 tag of the transcript. Default: the first one.")
     limit: int = Field(default=10, ge=1, le=MAX_SUGGESTIONS)
+    source: Source = Field(default="local", description="`url`: the language model of the server's settings.")
 
 
 class GetFrame(_Arguments):

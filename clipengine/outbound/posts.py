@@ -6,20 +6,24 @@ operator has named it; metadata and link-local addresses are denied as for webho
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import httpcore
 
 from clipengine import __version__
+from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidWebhookUrl
 from clipengine.outbound.address import NameUnresolved, Rules, Target, resolve
 from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, reach, trust_store
 
 _STALL_SECONDS = 60.0  # in the body of the answer, without the least throughput
+_READ_BYTES, _SAID_CHARACTERS = 4096, 200  # of an answer that reports an error
 
 
 class PostFailed(Exception):
@@ -34,6 +38,19 @@ class PostFailed(Exception):
 class PostAnswer:
     status: int
     body: bytes
+
+    def error_text(self, *, without: str) -> str:
+        """Return the text of an answer that reports an error, or nothing. A key that it repeats is left out."""
+        text = self.body[:_READ_BYTES].decode("utf-8", "replace").strip()
+        with suppress(ValueError, RecursionError):
+            found: Any = json.loads(text)
+            for name in ("error", "message", "detail"):
+                found = found.get(name, found) if isinstance(found, dict) else found
+            text = found if isinstance(found, str) else text
+        if text.startswith("<"):
+            return ""  # a page for people
+        text = " ".join(clean_line(text.replace(without, "…") if without else text).split())
+        return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]}…"
 
 
 class Poster:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,12 @@ from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
+from clipengine.outbound.posts import Poster
 from clipengine.recordings.facts import ChapterFacts
 from clipengine.settings import Suggestions
+from clipengine.work.suggester import Suggester
 from tests.support.api import FACTS, ApiServer, RecordedEngine
+from tests.support.receiver import Answer, Receiver
 
 CUES = [
     {"start_seconds": 5.0, "end_seconds": 7.5, "text": "The annual budget & more"},
@@ -281,9 +286,42 @@ class TestSuggestedMoments:
             "score": 0.66,
         }
 
+    def test_language_model_chooses_moments_on_request(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        recording_id = engine.make_recording("model.mp4", b"model", facts=FACTS).recording_id
+        cues = [Cue(10_000 * number, 10_000 * (number + 1), f"Sentence {number}.", "Ana") for number in range(10)]
+        engine.ledger.transcripts.put(recording_id, "en", cues, source="made")
+        path = f"/v1/recordings/{recording_id}/moments?kind=suggestion&source=url"
+        off = http.get(path)
+        assert (off.status_code, off.json()["errors"][0]["parameter"]) == (422, "source")
+        assert "suggestions.url" in off.json()["detail"]
+        moments = [
+            {"first": 2, "last": 3, "title": "A title"},
+            {"first": 3, "last": 4, "title": "It overlaps"},
+            {"first": 5, "last": 5, "title": "Too short"},
+            {"first": 99, "last": 99, "title": "It does not exist"},
+        ]
+        content = json.dumps({"moments": moments})
+        with Receiver() as receiver:
+            receiver.script(Answer(body=json.dumps({"choices": [{"message": {"content": content}}]}).encode()))
+            with closing(Suggester(Suggestions(url=receiver.url), Poster(receiver.url))) as engine.suggester:
+                found = http.get(path).json()["data"]
+                receiver.script(Answer(500))
+                failed = http.get(f"{path}&limit=1")
+        engine.suggester = None
+        sent = json.loads(receiver.requests[0].body)["messages"][1]["content"].splitlines()
+        assert sent[2] == "2 20s Ana: Sentence 2."
+        keys = ("start_seconds", "end_seconds", "reason", "about", "text", "score")
+        assert [tuple(each[key] for key in keys) for each in found] == [
+            (20.0, 40.0, "model", "A title", "Sentence 2.", 1.0),
+            (50.0, 70.0, "model", "Too short", "Sentence 5.", 0.5),
+        ]
+        assert (failed.status_code, failed.json()["code"]) == (502, "suggestions_unavailable")
+
     @pytest.mark.parametrize(
         ("query", "parameter"),
         [
+            ("kind=suggestion&source=other", "source"),
+            ("to=scene&at_seconds=1&source=local", "source"),
             ("kind=suggestion&to=scene", "to"),
             ("kind=suggestion&at_seconds=1", "at_seconds"),
             ("kind=suggestion&within_seconds=1", "within_seconds"),

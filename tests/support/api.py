@@ -37,6 +37,7 @@ from clipengine.work.children.pool import ChildPool
 from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.previews.previews import Previews
 from clipengine.work.recording_files import digest_of_file
+from clipengine.work.suggester import Suggester
 from tests.support.ledgers import copy_ledger
 from tests.support.waiting import until
 
@@ -76,6 +77,7 @@ class RecordedEngine:
     store: Store
     calls: list[tuple[str, ...]] = field(default_factory=list)
     disk_low: bool = False
+    suggester: Suggester | None = None
     instance_id: str = "inst_test"
     checks: list[Check] = field(default_factory=lambda: [Check("database", True, "/data/ledger.db is writable")])
 

@@ -13,6 +13,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.work.previews.previews import Previews
+from clipengine.work.suggester import Suggester
 
 
 class Check(Protocol):
@@ -39,6 +40,8 @@ class Engine(Protocol):
     def store(self) -> Store: ...
     @property
     def previews(self) -> Previews: ...
+    @property
+    def suggester(self) -> Suggester | None: ...
 
     def admit(self) -> None:
         """Raise DiskLow or StorageUnavailable if no new work can be accepted."""

@@ -36,7 +36,7 @@ from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
 from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode, TimeRange
-from clipengine.clips.suggested import MAX_SUGGESTIONS
+from clipengine.clips.suggested import MAX_SUGGESTIONS, Source
 from clipengine.clips.texts.cues import (
     MAX_CUE_CHARACTERS,
     MAX_CUE_SECONDS,
@@ -1093,12 +1093,17 @@ class GetMoments(Query):
         description="Transcript in which moments are suggested. Default: the recording's first one with words.",
     )
     limit: int = Field(default=10, ge=1, le=MAX_SUGGESTIONS, description="Number of suggestions at most.")
+    source: Source = Field(
+        default="local",
+        description="`local`: the engine finds the suggestions. `url`: the language model of `suggestions.url` does, "
+        "which gets the transcript.",
+    )
 
-    @field_validator("to", "at_seconds", "direction", "within_seconds", "language", "limit", mode="before")
+    @field_validator("to", "at_seconds", "direction", "within_seconds", "language", "limit", "source", mode="before")
     @classmethod
     def _fits_the_kind(cls, value: object, info: ValidationInfo) -> object:
         """Reject a parameter of the other kind, and that one of `next` is missing."""
-        kind, of = info.data.get("kind"), "suggestion" if info.field_name in ("language", "limit") else "next"
+        kind, of = info.data.get("kind"), "suggestion" if info.field_name in ("language", "limit", "source") else "next"
         if value is None and kind == "next":
             raise PydanticCustomError("missing", "is required")
         if value is not None and kind not in (None, of):

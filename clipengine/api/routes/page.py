@@ -74,7 +74,7 @@ def routes(settings: Settings) -> list[Route]:
     """Return the routes of the page. `web/player/player.js` is served as `/assets/player/player.js`."""
     paths = [path for path in sorted(_FOLDER.rglob("*")) if ending(path.name) in _TYPES]
     contents = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in paths}
-    limits = _LIMITS | {"transcribers": settings.transcription.sources}
+    limits = _LIMITS | {"transcribers": settings.transcription.sources, "suggesters": settings.suggestions.sources}
     contents["lib/limits.js"] = f"export const LIMITS = {json.dumps(limits)};\n".encode()
     links = "".join(f'<link rel="modulepreload" href="/assets/{name}">\n  ' for name in _modules(contents))
     contents["index.html"] = contents["index.html"].replace(_SCRIPT, links.encode() + _SCRIPT)

@@ -20,12 +20,13 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetMoments, GetWaveform, NoBody, Q
 from clipengine.clips.clip import Recording
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
-from clipengine.clips.suggested import suggest
+from clipengine.clips.suggested import SuggestionObject, numbered_lines, suggest, suggest_chosen
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import (
     Busy,
     ClipEngineError,
     DecoderCrashed,
+    InvalidRequest,
     InvalidTimeRange,
     NoMediaInRange,
     NotRecordedYet,
@@ -37,8 +38,10 @@ from clipengine.errors import (
     RecordingTruncated,
     RecordingUnreadable,
     StorageUnavailable,
+    SuggestionsUnavailable,
     TranscriptNotFound,
     UnsupportedMedia,
+    located,
 )
 from clipengine.ledger.transcripts import Transcript
 from clipengine.objects.preview import FramesObject, MomentsObject, SuggestionsObject, WaveformObject
@@ -107,17 +110,23 @@ async def _suggestions(call: Call[GetMoments, NoBody]) -> Response:
         transcript = _transcript(call)
         return transcript.language, call.ledger.transcripts.cues(transcript)
 
+    if call.query.source == "url" and call.engine.suggester is None:
+        with located(parameter="source"):
+            raise InvalidRequest("source=url needs suggestions.url in the settings", hint="Use source=local.")
     language, cues = await call.in_session(read)
-    found = await run_in_threadpool(
-        suggest,
-        cues,
-        duration_ms=int(duration * 1000),
-        language=language,
-        chapters=recording.facts.chapter_list if recording.facts else (),
-        keywords=call.engine.settings.suggestions.keywords,
-        limit=call.query.limit,
-    )
-    return json_response(SuggestionsObject(language, found).to_object())
+    duration_ms, limit, suggester = int(duration * 1000), call.query.limit, call.engine.suggester
+    chapters = recording.facts.chapter_list if recording.facts else ()
+    keywords = call.engine.settings.suggestions.keywords
+
+    def find() -> list[SuggestionObject]:
+        if suggester is None or call.query.source == "local":
+            return suggest(
+                cues, duration_ms=duration_ms, language=language, chapters=chapters, keywords=keywords, limit=limit
+            )
+        choices = suggester.choose(numbered_lines(cues, duration_ms=duration_ms), limit=limit)
+        return suggest_chosen(cues, choices, duration_ms=duration_ms, limit=limit)
+
+    return json_response(SuggestionsObject(language, await run_in_threadpool(find)).to_object())
 
 
 def _transcript(call: Call[GetMoments, NoBody]) -> Transcript:
@@ -283,7 +292,7 @@ OPERATIONS = [
             Answer(200, "The moment or the end of the search that found none; or the suggestions.", MomentsObject),
             KNOWN,
         ],
-        errors=(*PREVIEW_ERRORS, TranscriptNotFound),
+        errors=(*PREVIEW_ERRORS, TranscriptNotFound, InvalidRequest, SuggestionsUnavailable),
         query=GetMoments,
     ),
     _operation(

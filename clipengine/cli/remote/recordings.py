@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -28,7 +28,7 @@ from clipengine.cli.options import (
     variant_option,
 )
 from clipengine.client import Client, Recording
-from clipengine.clips.suggested import MAX_SUGGESTIONS
+from clipengine.clips.suggested import MAX_SUGGESTIONS, Source
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import StartupError
 from clipengine.recordings.discovery import is_playlist, is_recording
@@ -266,11 +266,16 @@ def transcribe(
 @click.argument("recording_id")
 @click.option("--language", help="Of the transcript in which they are found. [default: the first one]")
 @click.option("--limit", type=click.IntRange(1, MAX_SUGGESTIONS), default=10, show_default=True)
+@click.option(
+    "--source", type=click.Choice(get_args(Source)), help="url: the language model of suggestions.url. [default: local]"
+)
 @json_option
 @needs_server
-def suggest(client: Client, recording_id: str, language: str | None, limit: int, as_json: bool) -> None:
+def suggest(
+    client: Client, recording_id: str, language: str | None, limit: int, source: str | None, as_json: bool
+) -> None:
     """List ranges of 15 to 90 s that may be worth a clip, the best one first."""
-    found = client.recordings.suggestions(recording_id, language=language, limit=limit)
+    found = client.recordings.suggestions(recording_id, language=language, limit=limit, source=source)
     output.show_list(found.data, _SUGGESTIONS, as_json=as_json)
 
 

@@ -23,6 +23,8 @@ export const LIMITS: {
   tag: number;
   /** Characters of all tags of an object, with commas between them. */
   tags: number;
+  /** What can suggest moments by the settings. */
+  suggesters: string[];
   /** The transcribers of the settings. */
   transcribers: string[];
 };

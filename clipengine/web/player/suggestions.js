@@ -1,8 +1,9 @@
 // Suggested moments: ranges that may be worth a clip, which the server finds in the transcript when the list is opened.
 
 import {get, query} from "../lib/api.js";
-import {h} from "../lib/dom.js";
+import {h, setText} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
+import {LIMITS} from "../lib/limits.js";
 import {t} from "../lib/texts.js";
 import {errorState} from "../lib/ui.js";
 
@@ -15,21 +16,31 @@ import {errorState} from "../lib/ui.js";
 export function suggestedMoments(recording, {language, onpick, signal}) {
   const path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/moments`);
   const list = h("div", {role: "group", "aria-label": t("Suggested moments")});
-  const node = h("details", {class: "suggested", ontoggle: () => load()}, h("summary", {}, t("Suggested moments")), list);
+  const model = h(
+    "button",
+    {type: "button", class: "quiet", hidden: !LIMITS.suggesters.includes("url"), onclick: () => load("url")},
+    t("Ask the language model"),
+  );
+  const node = h("details", {class: "suggested", ontoggle: () => load()}, h("summary", {}, t("Suggested moments")), list, model);
 
-  async function load() {
+  /** @param {"local" | "url"} [source] */
+  async function load(source = "local") {
     if (!node.open) return;
     const of = language();
     list.setAttribute("aria-busy", "true");
+    model.disabled = source === "url";
+    if (source === "url") setText(model, t("The language model reads the transcript…"));
     try {
-      const found = /** @type {Suggestions} */ (await get(query(path, {kind: "suggestion", language: of}), {signal}));
+      const found = /** @type {Suggestions} */ (await get(query(path, {kind: "suggestion", language: of, source}), {signal}));
       if (of !== language()) return;
       const rows = found.data.map((moment) => row(moment, () => onpick(moment)));
       list.replaceChildren(...(rows.length ? rows : [h("p", {class: "muted small"}, t("None found: the text is short, or about one topic without pauses."))]));
     } catch (error) {
-      if (error.name !== "AbortError") list.replaceChildren(errorState(error, load));
+      if (error.name !== "AbortError") list.replaceChildren(errorState(error, () => load(source)));
     }
     list.setAttribute("aria-busy", "false");
+    model.disabled = false;
+    setText(model, t("Ask the language model"));
   }
 
   return {node, load};
@@ -54,6 +65,7 @@ function row(moment, onclick) {
 function reasonOf({reason, about}) {
   if (reason === "question") return t("Question");
   if (reason === "pause") return t("After a pause");
+  if (reason === "model") return about ?? t("Chosen by the model");
   if (about === null) return reason === "topic" ? t("New topic") : t("Chapter");
   if (reason === "point") return `“${about}”`;
   if (reason === "topic") return t("Topic: {about}", {about});

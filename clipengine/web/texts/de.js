@@ -472,6 +472,9 @@ export default {
   "Topic: {about}": "Thema: {about}",
   "New topic": "Neues Thema",
   "After a pause": "Nach einer Pause",
+  "Chosen by the model": "Vom Modell gewählt",
+  "Ask the language model": "Das Sprachmodell fragen",
+  "The language model reads the transcript…": "Das Sprachmodell liest das Transkript …",
 
   // player/transcript.js
   "Transcript": "Transkript",

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import array
-import json
 import secrets
 import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import Any
 
-from clipengine.clips.texts.cues import clean_line
 from clipengine.clips.texts.spoken import MAX_ANSWER_BYTES, Spoken, parse_spoken
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import TranscriberFailed, TranscriberUnavailable
@@ -24,7 +20,6 @@ from clipengine.work.transcribers.transcriber import Report, length_of, whisper_
 
 _TRANSIENT = (408, 425, 429)
 _REPORT_SECONDS = 1.0
-_READ_BYTES, _SAID_CHARACTERS = 4096, 200  # of an answer that reports an error
 _KEY_HINT = "Set the server's key in CLIPENGINE_TRANSCRIPTION__API_KEY."
 _HINTS = {
     401: _KEY_HINT,
@@ -65,7 +60,7 @@ class ServerTranscriber:
 
     def _parsed(self, answer: PostAnswer, seconds: float) -> Spoken:
         if answer.status != 200:
-            said = _said(answer.body, without=self._settings.api_key.get_secret_value())
+            said = answer.error_text(without=self._settings.api_key.get_secret_value())
             fault = f"the transcription server responded with status {answer.status}{said and f': {said}'}"
             if answer.status in _TRANSIENT or answer.status >= 500:
                 raise TranscriberUnavailable(fault)
@@ -89,20 +84,6 @@ class ServerTranscriber:
         if (tag := whisper_language(language)) is not None:
             fields.append(("language", tag))
         return fields
-
-
-def _said(body: bytes, *, without: str) -> str:
-    """Return the text of an answer that reports an error, or nothing. The key is removed from it."""
-    text = body[:_READ_BYTES].decode("utf-8", "replace").strip()
-    with suppress(ValueError, RecursionError):
-        found: Any = json.loads(text)
-        for name in ("error", "message", "detail"):
-            found = found.get(name, found) if isinstance(found, dict) else found
-        text = found if isinstance(found, str) else text
-    if text.startswith("<"):
-        return ""  # a page for people
-    text = " ".join(clean_line(text.replace(without, "…") if without else text).split())
-    return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]}…"
 
 
 def _multipart(boundary: str, fields: list[tuple[str, str]], wav: list[bytes]) -> Iterator[bytes]:
