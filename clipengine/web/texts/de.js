@@ -912,6 +912,8 @@ export default {
   "Check that the host of the URL is up and reachable from this machine, then register the URL again.": "Prüfen, ob der Rechner der URL läuft und von hier erreichbar ist, dann die URL neu hinzufügen.",
   "Check transcription.* in the settings, and the log of the transcription server if one is used.":
     "transcription.* in den Einstellungen prüfen, und das Protokoll des Transkriptionsservers, falls einer benutzt wird.",
+  "The files of the engine are incomplete, as while an upgrade replaces them. Install clipengine again if needed, and restart the engine; its log has the message of the process.":
+    "Die Dateien der Engine sind unvollständig, wie während eines Updates. Bei Bedarf clipengine neu installieren und die Engine neu starten; ihr Protokoll enthält die Meldung des Prozesses.",
   "Check that the server of transcription.url is up and reachable, then transcribe again.": "Prüfen, ob der Server von transcription.url läuft und erreichbar ist, dann neu transkribieren.",
   "Register it again to cut from the new content (delete the recording of a playlist or a folder first), or put the original back.":
     "Neu hinzufügen, um aus dem neuen Inhalt zu schneiden (die Aufnahme einer Playlist oder eines Ordners vorher löschen), oder das Original zurücklegen.",
