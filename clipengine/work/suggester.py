@@ -165,4 +165,4 @@ def _choices(content: str) -> list[Choice]:
 
 
 def _title(text: str) -> str | None:
-    return clean_line(text[: 2 * MAX_TITLE_CHARACTERS]).strip()[:MAX_TITLE_CHARACTERS].rstrip() or None
+    return " ".join(clean_line(text[: 2 * MAX_TITLE_CHARACTERS]).split())[:MAX_TITLE_CHARACTERS].rstrip() or None

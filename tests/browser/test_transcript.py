@@ -13,7 +13,8 @@ from clipengine.client import Client, Recording
 from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.page import opened, point, studio, until
-from tests.support.server import RunningServer
+from tests.support.receiver import Answer, Receiver
+from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 
 SAID = ["Good morning.", "We raise the 𝓫udget", "for the café.", "Any questions?"]
 CURRENT = "document.querySelector('.cues [aria-current] p')?.textContent"
@@ -181,6 +182,36 @@ def test_sentence_of_a_match_is_on_a_phones_screen(browser: Any, server: Running
         place, form = said.bounding_box(), page.locator(".picker").bounding_box()
         assert 0 < place["y"] < place["y"] + place["height"] < form["y"]
         assert page.locator("#label").input_value() == "Sentence 100 of a talk that is longer…"
+
+
+@pytest.mark.exhaustive
+def test_language_model_is_asked_by_a_button(browser: Any, judge: Judge, tmp_path: Path) -> None:
+    cues = [{"start_seconds": at, "end_seconds": at + 5, "text": f"Sentence at {at}."} for at in range(0, 30, 5)]
+    content = json.dumps({"moments": [{"first": 1, "last": 4, "title": "What it costs"}]})
+    with Receiver() as receiver:
+        receiver.answer = lambda request: Answer(
+            body=json.dumps({"choices": [{"message": {"content": content}}]}).encode()
+        )
+        receiver.script(Answer(500))
+        env = LOOPBACK_ALLOWED | {"CLIPENGINE_SUGGESTIONS__URL": receiver.url}
+        with running_server(tmp_path / "data", env=env) as server:
+            client = server.client()
+            recording = upload_sound(client, tmp_path / "talk.wav", seconds=30)
+            client.transcripts.put(recording.recording_id, "en", cues)
+            with studio(browser, server, recording, expected="502") as page:
+                page.keyboard.press("t")
+                page.get_by_text("Suggested moments", exact=True).click()
+                page.get_by_text("None found").wait_for()
+                assert receiver.requests == []
+                page.get_by_role("button", name="Ask the language model").click()
+                page.get_by_text("responded with status 500").wait_for()
+                page.get_by_role("button", name="Retry").click()
+                moment = page.get_by_role("group", name="Suggested moments").get_by_role("button")
+                moment.filter(has_text="What it costs").wait_for()
+                assert moment.inner_text().split("\n") == ["0:05 – 0:25 · What it costs", "Sentence at 5."]
+                judge(page, "suggestions of a model")
+                moment.click()
+                assert point(page, "In").input_value() == "0:05.000"
 
 
 def test_suggested_moment_is_selected_with_its_first_words_as_label(

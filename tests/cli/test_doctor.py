@@ -14,7 +14,7 @@ import pytest
 
 from clipengine.cli.operator import doctor_speech
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Settings, Transcription
+from clipengine.settings import Settings, Suggestions, Transcription
 from tests.support.real_speech import model_folder
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3Server
@@ -86,12 +86,13 @@ def test_truncated_speech_model_is_a_warning(tmp_path: Path) -> None:
 
 def test_transcription_server_that_does_not_answer_is_a_warning() -> None:
     with speech_server() as server:
-        settings = Settings(transcription=Transcription(url=server.url))
-        (found,) = doctor_speech.transcription(settings)
-        assert (found.status, server.heard) == ("ok", [])
-    (found,) = doctor_speech.transcription(settings)
-    assert found.status == "warning"
-    assert "Connection refused" in found.detail
+        settings = Settings(transcription=Transcription(url=server.url), suggestions=Suggestions(url=server.url))
+        found = list(doctor_speech.transcription(settings))
+        assert [each.name for each in found] == ["transcription.url", "suggestions.url"]
+        assert ([each.status for each in found], server.heard) == (["ok", "ok"], [])
+    for each in doctor_speech.transcription(settings):
+        assert each.status == "warning"
+        assert "Connection refused" in each.detail
 
 
 def test_unusable_watermark_is_a_problem(tmp_path: Path) -> None:

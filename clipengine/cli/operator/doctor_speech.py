@@ -1,4 +1,4 @@
-"""Check of what transcribes: the model is loaded in the sandbox, and the server is connected to."""
+"""Check of the models of the settings: that on this machine is loaded in the sandbox, and servers are connected to."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ _SILENCE = array.array("h", bytes(2 * SAMPLE_RATE))
 
 
 def transcription(settings: Settings) -> Iterator[Finding]:
-    """Check each transcriber that the settings name."""
+    """Check each transcriber that the settings name, and the server that suggests moments."""
     if settings.transcription.model_folder is not None:
         yield _model(settings, settings.transcription.model_folder)
-    if settings.transcription.url:
-        yield _server(settings)
+    for name, url in (
+        ("transcription.url", settings.transcription.url),
+        ("suggestions.url", settings.suggestions.url),
+    ):
+        if url:
+            yield _server(settings, name, url)
 
 
 def _model(settings: Settings, folder: Path) -> Finding:
@@ -44,14 +48,14 @@ def _model(settings: Settings, folder: Path) -> Finding:
     return ok("transcription", f"a model of {size >> 20} MiB in {folder} was loaded")
 
 
-def _server(settings: Settings) -> Finding:
+def _server(settings: Settings, name: str, url: str) -> Finding:
     """Open a connection. Nothing is sent."""
-    poster = Poster(settings.transcription.url, own_port=settings.server.port or None)
+    poster = Poster(url, own_port=settings.server.port or None)
     try:
         poster.reach(seconds=_TIMEOUT_SECONDS)
     except PostFailed as error:
-        remedy = "Check transcription.url, and that the server runs."
-        return Finding("transcription.url", "warning", f"the server does not answer: {error}", remedy)
+        remedy = f"Check {name}, and that the server runs."
+        return Finding(name, "warning", f"the server does not answer: {error}", remedy)
     finally:
         poster.close()
-    return ok("transcription.url", "the server can be reached")
+    return ok(name, "the server can be reached")

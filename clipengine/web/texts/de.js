@@ -842,6 +842,7 @@ export default {
   "Transcription failed": "Transkription fehlgeschlagen",
   "Transcription is not configured": "Transkription nicht eingerichtet",
   "Transcriber unavailable": "Transkription nicht erreichbar",
+  "Suggestions unavailable": "Vorschläge nicht verfügbar",
   "Idempotency key reused": "Idempotenzschlüssel schon benutzt",
   "Not found": "Nicht gefunden",
   "Recording not found": "Aufnahme nicht gefunden",
@@ -914,6 +915,7 @@ export default {
     "transcription.* in den Einstellungen prüfen, und das Protokoll des Transkriptionsservers, falls einer benutzt wird.",
   "The files of the engine are incomplete, as while an upgrade replaces them. Install clipengine again if needed, and restart the engine; its log has the message of the process.":
     "Die Dateien der Engine sind unvollständig, wie während eines Updates. Bei Bedarf clipengine neu installieren und die Engine neu starten; ihr Protokoll enthält die Meldung des Prozesses.",
+  "Check suggestions.* in the settings, and the server; `source=local` needs none.": "suggestions.* in den Einstellungen und den Server prüfen; `source=local` braucht keinen.",
   "Check that the server of transcription.url is up and reachable, then transcribe again.": "Prüfen, ob der Server von transcription.url läuft und erreichbar ist, dann neu transkribieren.",
   "Register it again to cut from the new content (delete the recording of a playlist or a folder first), or put the original back.":
     "Neu hinzufügen, um aus dem neuen Inhalt zu schneiden (die Aufnahme einer Playlist oder eines Ordners vorher löschen), oder das Original zurücklegen.",
