@@ -18,12 +18,14 @@ import pytest
 from clipengine.clips.clip import Recording
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import probe
+from clipengine.work.children import process
 from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.previews.previews import _Cache
 from clipengine.work.previews.queue import _GRACE_SECONDS
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.children import holding, working
+from tests.support.hostile_child import launch_unstarted
 from tests.support.waiting import until
 
 _LONG = 1200  # copies of a 6 s recording: two hours, whose waveform takes at least half a minute
@@ -172,6 +174,17 @@ def test_moments_that_a_recording_cannot_have_are_rejected(
     made = registered(engine, shelf.get(name).path)
     answer = http.get(f"/v1/recordings/{made.recording_id}/moments", params={"to": to, "at_seconds": 0})
     assert (answer.status_code, answer.json()["code"]) == (422, "no_media_in_range")
+
+
+def test_preview_whose_child_cannot_start_is_made_later(
+    http: httpx.Client, film: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/recordings/{film.recording_id}/frame?at_seconds=1"
+    with monkeypatch.context() as patched:
+        patched.setattr(process, "launch_program", launch_unstarted)
+        refused = http.get(path)
+    assert (refused.status_code, refused.json()["code"], "retry-after" in refused.headers) == (503, "busy", True)
+    assert http.get(path).status_code == 200
 
 
 def test_preview_of_incomplete_or_unknown_recording_is_rejected(http: httpx.Client, engine: RecordedEngine) -> None:

@@ -54,6 +54,12 @@ class HostileChild(Child):
         )
 
 
+def launch_unstarted(program: Program, ends: ChildEnds, sandboxed: bool) -> Process:
+    """Start a child that ends before it is ready, as while an upgrade replaces the files of the engine."""
+    arguments = [sys.executable, "-I", "-c", "import clipengine.replaced"]
+    return subprocess.Popen(arguments, stderr=ends.stderr, start_new_session=True)
+
+
 class HostilePool(ChildPool):
     """A pool whose children all send the same report."""
 

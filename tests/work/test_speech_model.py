@@ -23,6 +23,7 @@ from clipengine.work.jobs.transcriptions import TranscriptionJobs
 from clipengine.work.transcribers import passages
 from clipengine.work.transcribers.local import LocalTranscriber, model_files
 from clipengine.work.worker import JobContext, Worker
+from tests.support.hostile_child import launch_unstarted
 from tests.support.ledgers import open_copied_ledger
 from tests.support.real_speech import TEXT, errors, model_folder, speech_file, speech_samples, words
 from tests.support.server import run_command, running_server
@@ -165,6 +166,14 @@ def test_model_that_did_not_run_is_tried_again(
 
     source = LocalTranscriber(Encoding(stall_seconds=1), Transcription(model_folder=model), suspended)
     with pytest.raises(TranscriberUnavailable, match=r"the model did not finish: .* no progress was made"):
+        source.transcribe(speech, language=None, report=lambda part: None)
+
+
+def test_model_whose_child_cannot_start_is_tried_again(model: Path, speech: array.array[int]) -> None:
+    source = LocalTranscriber(
+        Encoding(), Transcription(model_folder=model), lambda: Child("transcriber", launch=launch_unstarted)
+    )
+    with pytest.raises(TranscriberUnavailable, match="could not be started"):
         source.transcribe(speech, language=None, report=lambda part: None)
 
 

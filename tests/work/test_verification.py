@@ -28,6 +28,7 @@ from clipengine.work.children import process
 from clipengine.work.children.jobs import Program
 from clipengine.work.children.launch import ChildEnds, Process, launch_program
 from scripts.sample import make_sample
+from tests.support.hostile_child import launch_unstarted
 from tests.support.hostile_cutter import MODES
 from tests.support.receiver import Receiver
 from tests.support.selection import cases
@@ -83,9 +84,7 @@ def taken_over(mode: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         if program != "maker" or not mode:
             return launch_program(program, ends, sandboxed)
         if mode[0] == UNSTARTED:
-            return subprocess.Popen(
-                [sys.executable, "-I", "-c", "import clipengine.replaced"], stderr=ends.stderr, start_new_session=True
-            )
+            return launch_unstarted(program, ends, sandboxed)
         arguments = [str(ends.control), str(ends.ranges), str(os.getpid()), "sandboxed", mode[0]]
         # As `-I` does, but with the tests on the path.
         return subprocess.Popen(

@@ -24,7 +24,7 @@ _DELAYS_MS: dict[type[ClipEngineError], tuple[int, ...]] = {
     DecoderCrashed: (500, 500),
     DecoderKilled: (2_000, 10_000),
 }
-LOST_CHILD = tuple(_DELAYS_MS)
+LOST_CHILD: tuple[type[ClipEngineError], ...] = (*_DELAYS_MS, DecoderNotStarted)
 _SUSPENDED_DELAYS_MS = (500, 500)
 CPU_TIME_USED = "the encoder used more CPU time than its deadline allows"
 
@@ -41,7 +41,11 @@ def exit_cause(code: int | None, *, on_purpose: bool) -> Cause:
 
 
 def exit_error(cause: Cause, code: int | None, *, no_memory: bool, was_ready: bool) -> ClipEngineError:
-    """Return the error of a job whose child ended. `no_memory`: the child reported that an allocation failed."""
+    """Return the error of a job whose child ended.
+
+    `no_memory`: the child reported that an allocation failed. `was_ready`: it had reported that it was ready for jobs;
+    until then, the recording cannot be the cause.
+    """
     if cause == "cpu_time":
         return Timeout(CPU_TIME_USED)
     if cause == "stopped":

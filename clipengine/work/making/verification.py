@@ -10,14 +10,14 @@ from contextlib import closing
 from pathlib import Path
 
 from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
-from clipengine.errors import ClipEngineError, DecoderNotStarted, Timeout, VerificationFailed
+from clipengine.errors import ClipEngineError, Timeout, VerificationFailed
 from clipengine.settings import Encoding
 from clipengine.stores.base import StoredObject
 from clipengine.work.children.exit_status import LOST_CHILD
 from clipengine.work.children.jobs import inspect_job
 from clipengine.work.children.process import Child, Watch
 
-_PASSED_ON: tuple[type[ClipEngineError], ...] = (VerificationFailed, Timeout, DecoderNotStarted, *LOST_CHILD)
+_PASSED_ON: tuple[type[ClipEngineError], ...] = (VerificationFailed, Timeout, *LOST_CHILD)
 
 
 def verify_clip(

@@ -23,7 +23,7 @@ from clipengine.clips.clip import Recording
 from clipengine.clips.plan.preview_pyramid import tile_moments
 from clipengine.clips.plan.proxy import proxy_segment
 from clipengine.clips.plan.read_jobs import FILMSTRIP, PROXY, WAVEFORM, ReadJob
-from clipengine.errors import Busy, DecoderKilled, Internal, Timeout
+from clipengine.errors import Busy, DecoderKilled, DecoderNotStarted, Internal, Timeout
 from clipengine.ledger.recordings import Recordings
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
@@ -203,7 +203,7 @@ class Previews:
                 _, made = child.run(job, reader, watch=lambda message: check(), keep=True)
         except Timeout as error:
             raise Busy(f"This {preview.kind.name} takes too long to make now", retry_after=60) from error
-        except DecoderKilled as error:
+        except (DecoderKilled, DecoderNotStarted) as error:
             raise Busy(f"This {preview.kind.name} cannot be made now: {error.message}", retry_after=60) from error
         if not 0 < len(made) <= _MAX_BYTES:  # the child is not trusted
             raise Internal(f"the child has returned a {preview.kind.name} of {len(made)} bytes")

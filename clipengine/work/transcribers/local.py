@@ -15,6 +15,7 @@ from clipengine.clips.texts.spoken import Spoken, parse_spoken
 from clipengine.errors import (
     ClipEngineError,
     DecoderKilled,
+    DecoderNotStarted,
     Internal,
     Timeout,
     TranscriberFailed,
@@ -116,7 +117,8 @@ class LocalTranscriber:
             raise
         except ClipEngineError as error:
             # A suspended model did not run, because the machine was busy or suspended.
-            if isinstance(error, DecoderKilled) or (isinstance(error, Timeout) and error.suspended):
+            suspended = isinstance(error, Timeout) and error.suspended
+            if suspended or isinstance(error, DecoderKilled | DecoderNotStarted):
                 raise TranscriberUnavailable(f"the model did not finish: {error.message}", hint=error.hint) from error
             hint = _MODEL_HINT if isinstance(error, Internal) else error.hint
             raise TranscriberFailed(f"the model cannot transcribe the audio: {error.message}", hint=hint) from error
