@@ -234,6 +234,12 @@ class ModelServer(SettingsTable):
             raise ValueError(f'{url!r} is not an address such as "{cls.example}"')
         return url
 
+    @property
+    def key_header(self) -> dict[str, str]:
+        """The header of requests that has the key, if there is one."""
+        key = self.api_key.get_secret_value()
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
 
 class Transcription(ModelServer):
     example = "http://127.0.0.1:8000/v1/audio/transcriptions"

@@ -7,7 +7,7 @@ contains a keyword or that follows a pause, and ends with a sentence. The best r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -140,22 +140,21 @@ def suggest(
     return _without_overlaps(found, limit)
 
 
-def numbered_lines(cues: Sequence[Cue], *, duration_ms: int) -> list[str]:
-    """Return a line for each sentence with its number, its start in seconds, its speaker and its text."""
-    return [
-        f"{number} {each.start_ms // 1000}s {f'{each.speaker}: ' if each.speaker else ''}{each.text}"
-        for number, each in enumerate(_sentences(cues, duration_ms, "und", ()))
-    ]
-
-
 def suggest_chosen(
-    cues: Sequence[Cue], choices: Sequence[Choice], *, duration_ms: int, limit: int = MAX_SUGGESTIONS
+    cues: Sequence[Cue], choose: Callable[[Sequence[str]], Sequence[Choice]], *, duration_ms: int, limit: int
 ) -> list[SuggestionObject]:
-    """Return the ranges that were chosen, the best one first, as `choices` are.
+    """Return the ranges that `choose` names, which it returns with the best one first.
 
-    A range that is too short or too long ends with another sentence. A choice without such an end is left out.
+    It gets a line for each sentence with its number, its start in seconds, its speaker and its text. A range that is
+    too short or too long ends with another sentence. A choice without such an end is left out.
     """
     sentences = list(_sentences(cues, duration_ms, "und", ()))
+    choices = choose(
+        [
+            f"{number} {each.start_ms // 1000}s {f'{each.speaker}: ' if each.speaker else ''}{each.text}"
+            for number, each in enumerate(sentences)
+        ]
+    )
     found: list[SuggestionObject] = []
     for rank, choice in enumerate(choices):
         end_ms = _chosen_end(sentences, choice)

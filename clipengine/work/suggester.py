@@ -123,8 +123,7 @@ class Suggester:
             "temperature": 0,
             "response_format": {"type": "json_object"},
         }
-        key = self._settings.api_key.get_secret_value()
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        headers = {"Content-Type": "application/json", **self._settings.key_header}
         try:
             answer = self._poster.post(
                 [json.dumps(request).encode()], headers, seconds=seconds, max_bytes=_MAX_ANSWER_BYTES
@@ -134,7 +133,7 @@ class Suggester:
         except PostFailed as error:
             raise SuggestionsUnavailable(f"the server of the model: {error}") from error
         if answer.status != 200:
-            said = answer.error_text(without=key)
+            said = answer.error_text(without=self._settings.api_key.get_secret_value())
             raise SuggestionsUnavailable(
                 f"the server of the model responded with status {answer.status}{said and f': {said}'}"
             )

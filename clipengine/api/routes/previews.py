@@ -20,7 +20,7 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetMoments, GetWaveform, NoBody, Q
 from clipengine.clips.clip import Recording
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
-from clipengine.clips.suggested import SuggestionObject, numbered_lines, suggest, suggest_chosen
+from clipengine.clips.suggested import SuggestionObject, suggest, suggest_chosen
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import (
     Busy,
@@ -123,8 +123,7 @@ async def _suggestions(call: Call[GetMoments, NoBody]) -> Response:
             return suggest(
                 cues, duration_ms=duration_ms, language=language, chapters=chapters, keywords=keywords, limit=limit
             )
-        choices = suggester.choose(numbered_lines(cues, duration_ms=duration_ms), limit=limit)
-        return suggest_chosen(cues, choices, duration_ms=duration_ms, limit=limit)
+        return suggest_chosen(cues, partial(suggester.choose, limit=limit), duration_ms=duration_ms, limit=limit)
 
     return json_response(SuggestionsObject(language, await run_in_threadpool(find)).to_object())
 

@@ -42,7 +42,7 @@ class ServerTranscriber:
             try:
                 answer = self._poster.post(
                     body,
-                    self._headers(boundary),
+                    {"Content-Type": f"multipart/form-data; boundary={boundary}", **self._settings.key_header},
                     seconds=self._settings.timeout_seconds,
                     max_bytes=MAX_ANSWER_BYTES,
                     purpose=purpose,
@@ -69,12 +69,6 @@ class ServerTranscriber:
             return parse_spoken(answer.body, seconds=seconds)
         except ValueError as error:
             raise TranscriberFailed(f"the answer of the transcription server is invalid: {error}") from error
-
-    def _headers(self, boundary: str) -> dict[str, str]:
-        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        if key := self._settings.api_key.get_secret_value():
-            headers["Authorization"] = f"Bearer {key}"
-        return headers
 
     def _fields(self, language: str | None) -> list[tuple[str, str]]:
         fields = [("response_format", "verbose_json")]
