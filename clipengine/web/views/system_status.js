@@ -96,32 +96,16 @@ export function hours({hours: found, clips_ready: ready, clips_failed: failed}) 
 export function failures({failures: found}, signal) {
   if (!found.length) return [];
   const all = h("a", {href: "#/clips?status=failed"}, t("All failed clips"));
-  return h(
-    "section",
-    {},
+  return tableSection(
     h("div", {class: "row sub"}, h("h2", {class: "grow"}, t("Failures")), all),
-    h(
-      "div",
-      {class: "panel scroll"},
-      table(
-        [t("Code"), t("Clips"), ""],
-        h(
-          "tbody",
-          {},
-          found.map((each) =>
-            h(
-              "tr",
-              {},
-              h("td", {}, h("a", {class: "mono", href: `/docs/errors#${each.code}`}, each.code)),
-              h("td", {}, String(each.clips)),
-              h(
-                "td",
-                {},
-                h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => showClip(each.last_clip_id, signal))}, t("Show the last clip")),
-              ),
-            ),
-          ),
-        ),
+    [t("Code"), t("Clips"), ""],
+    found.map((each) =>
+      h(
+        "tr",
+        {},
+        h("td", {}, h("a", {class: "mono", href: `/docs/errors#${each.code}`}, each.code)),
+        h("td", {}, String(each.clips)),
+        h("td", {}, h("button", {type: "button", class: "quiet", onclick: asyncHandler(() => showClip(each.last_clip_id, signal))}, t("Show the last clip"))),
       ),
     ),
   );
@@ -129,34 +113,22 @@ export function failures({failures: found}, signal) {
 
 /** @param {Status["engines"]} found */
 export function engines(found) {
-  return h(
-    "section",
-    {},
+  return tableSection(
     h("h2", {class: "sub"}, t("Engines")),
-    h(
-      "div",
-      {class: "panel scroll"},
-      table(
-        [t("Host"), t("Version"), t("Encoders"), t("State")],
+    [t("Host"), t("Version"), t("Encoders"), t("State")],
+    found.map((engine) =>
+      h(
+        "tr",
+        {},
+        h("td", {title: engine.engine_id}, engine.host),
+        h("td", {}, engine.version || t("unknown")),
         h(
-          "tbody",
+          "td",
           {},
-          found.map((engine) =>
-            h(
-              "tr",
-              {},
-              h("td", {title: engine.engine_id}, engine.host),
-              h("td", {}, engine.version || t("unknown")),
-              h(
-                "td",
-                {},
-                h("progress", {max: String(engine.encoders || 1), value: engine.encoders_busy, "aria-hidden": "true"}),
-                t("{part} of {whole} busy", {part: engine.encoders_busy, whole: engine.encoders ?? "?"}),
-              ),
-              h("td", {}, engine.stopping ? t("Stopping") : t("Running")),
-            ),
-          ),
+          h("progress", {max: String(engine.encoders || 1), value: engine.encoders_busy, "aria-hidden": "true"}),
+          t("{part} of {whole} busy", {part: engine.encoders_busy, whole: engine.encoders ?? "?"}),
         ),
+        h("td", {}, engine.stopping ? t("Stopping") : t("Running")),
       ),
     ),
   );
@@ -164,29 +136,26 @@ export function engines(found) {
 
 /** @param {Status["checks"]} found */
 export function checks(found) {
-  return h(
-    "section",
-    {},
+  return tableSection(
     h("h2", {class: "sub"}, t("Checks")),
-    h(
-      "div",
-      {class: "panel scroll"},
-      table(
-        [t("Check"), t("State"), t("Detail")],
-        h(
-          "tbody",
-          {},
-          found.map((check) =>
-            h(
-              "tr",
-              {},
-              h("td", {}, check.name),
-              h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? t("Good") : t("Failing"))),
-              h("td", {class: "muted"}, serverText(check.detail ?? "")),
-            ),
-          ),
-        ),
+    [t("Check"), t("State"), t("Detail")],
+    found.map((check) =>
+      h(
+        "tr",
+        {},
+        h("td", {}, check.name),
+        h("td", {}, h("span", {class: check.ok ? "pill good" : "pill bad"}, check.ok ? t("Good") : t("Failing"))),
+        h("td", {class: "muted"}, serverText(check.detail ?? "")),
       ),
     ),
   );
+}
+
+/**
+ * @param {HTMLElement} heading
+ * @param {string[]} titles of the columns
+ * @param {HTMLElement[]} rows
+ */
+function tableSection(heading, titles, rows) {
+  return h("section", {}, heading, h("div", {class: "panel scroll"}, table(titles, h("tbody", {}, rows))));
 }

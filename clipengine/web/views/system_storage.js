@@ -4,6 +4,7 @@ import {get} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 import {bytesFormat, formatBytes} from "../lib/format.js";
 import {formatNumber, locale, plural, t} from "../lib/texts.js";
+import {table} from "../lib/ui.js";
 
 const DAYS = 30;
 const LEAST_DAYS = 7; // of history for a forecast
@@ -44,7 +45,6 @@ function space(use, free) {
     return node;
   };
   const parts = [...rows.map(([, bytes]) => part("i", bytes)), part("span", free ?? 0)];
-  const days = h("th", {scope: "col"}, soon ? t("Expire within {days} days", {days: soon.within_days}) : "");
   return h(
     "section",
     {class: "panel space"},
@@ -58,10 +58,8 @@ function space(use, free) {
     h(
       "div",
       {class: "scroll"},
-      h(
-        "table",
-        {},
-        h("thead", {}, h("tr", {}, h("th", {scope: "col"}, t("What")), h("th", {scope: "col"}, t("Size")), h("th", {scope: "col"}, t("Count")), days)),
+      table(
+        [t("What"), t("Size"), t("Count"), soon ? t("Expire within {days} days", {days: soon.within_days}) : ""],
         h(
           "tbody",
           {},
