@@ -52,7 +52,7 @@ LANGUAGES = tuple(sorted(_KNOWN))
 
 
 def point_phrase(text: str, language: str) -> str | None:
-    """Return the phrase with which the sentence begins a point, as it is written, or None."""
+    """Return the phrase with which the sentence begins a point, as written, or None."""
     known = _KNOWN.get(language.split("-")[0].lower())
     if known is None:
         return None

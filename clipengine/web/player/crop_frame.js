@@ -38,7 +38,7 @@ export class CropFrame {
     this.asked = ""; // the picture of the last request
     /** @type {Framing | null} the answer to it */
     this.framing = null;
-    this.fresh = false; // true if it is about what is chosen now
+    this.fresh = false; // true if `framing` answers the present choice
     this.ratio = h("span", {class: "ratio", "aria-hidden": "true"});
     this.safe = h("span", {class: "safe", "aria-hidden": "true"});
     this.node = h(

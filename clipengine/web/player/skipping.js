@@ -7,7 +7,7 @@ import {formatNumber, t} from "../lib/texts.js";
 /** @import {Player} from "./player.js" */
 
 /**
- * Return the button, which is there while something is left out.
+ * Return the button, which is shown while something is left out.
  *
  * @param {{player: Player, left: LeftOut, signal: AbortSignal}} options
  */

@@ -88,7 +88,7 @@ class Followed:
         return min((each.target_seconds for each in self.playlists), default=0) or USUAL_TARGET_SECONDS
 
     def awaited(self, silence: float) -> list[bool]:
-        """Return of each track whether others wait for it: it has no end, and is not so many seconds behind another."""
+        """Return for each track whether others wait: it has no end, and is at most `silence` seconds behind another."""
         latest = max(self.grown_at)
         return [
             not playlist.ended and latest - grown_at <= silence

@@ -225,7 +225,7 @@ class Refresher(Jobs[Refresh]):
         return followed.silent_seconds / self.faults.scale_delay(1000) * 1000
 
     def _awaited(self, item: Refresh, followed: Followed) -> list[bool]:
-        """Return of each track whether the others wait for it, see `Followed.awaited`."""
+        """Return for each track whether the others wait for it, see `Followed.awaited`."""
         found = followed.awaited(longest_silence(item.growth) * self.faults.scale_delay(1000) / 1000)
         for track, playlist, more in zip(item.growth.tracks, followed.playlists, found, strict=True):
             if not (more or playlist.ended):
