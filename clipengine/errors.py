@@ -858,6 +858,6 @@ def _tree(cls: type[ClipEngineError]) -> list[type[ClipEngineError]]:
 
 
 def by_code(code: str) -> type[ClipEngineError]:
-    """Return the most specific class of a code, or `Internal` if the code is unknown."""
-    found = [cls for cls in _tree(ClipEngineError) if cls.code == code]
+    """Return the most specific class that defines a code, or `Internal` if the code is unknown."""
+    found = [cls for cls in _tree(ClipEngineError) if vars(cls).get("code") == code]
     return found[-1] if found else Internal

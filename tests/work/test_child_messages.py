@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.errors import ClipEngineError, DecoderCrashed, StorageUnavailable, Timeout
+from clipengine.errors import ClipEngineError, DecoderCrashed, Internal, StorageUnavailable, Timeout
 from clipengine.media.worker.ipc import InvalidMessage, parse_object
 from clipengine.settings import Encoding
 from clipengine.stores.base import StoredObject
@@ -176,6 +176,14 @@ send({"type": "error", "error": {"code": "storage_unavailable", "message": "", "
 """
     assert _run(script, remote=_Remote(reachable=False))[0] == "storage_unavailable"
     assert _run(script, remote=_Remote())[0] == "decoder_crashed"
+
+
+def test_internal_error_of_a_job_is_no_error_of_the_start() -> None:
+    error = {"code": "internal", "message": "the model is damaged", "hint": None, "retryable": True}
+    child = HostileChild.that_reports({"type": "error", "error": error})
+    with pytest.raises(Internal) as raised:
+        child.run(_job(), _Remote(), watch=lambda message: None)
+    assert raised.type is Internal
 
 
 def test_silent_child_times_out_at_the_deadline() -> None:

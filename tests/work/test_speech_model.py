@@ -108,7 +108,8 @@ def test_passages_have_the_words_of_the_whole(
 def test_killed_engine_resumes_the_words_of_the_model(model: Path, speech: array.array[int], tmp_path: Path) -> None:
     silence = array.array("h", [0]) * (RATE * 490)  # the second speech is in the second passage
     write_samples(tmp_path / "speech.wav", speech + silence + speech)
-    settings = {"CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER": str(model)}
+    # With its default priority, the model would get a tenth of a core beside other tests.
+    settings = {"CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER": str(model), "CLIPENGINE_ENCODING__NICE": "0"}
     with running_server(tmp_path / "data", env={"CLIPENGINE_FAULT": "transcribed:kill9", **settings}) as server:
         client = server.client()
         recording = client.recordings.upload(tmp_path / "speech.wav").wait()
