@@ -33,6 +33,7 @@ from clipengine.clips.warnings import (
     stretches_encoded,
 )
 from clipengine.errors import (
+    EncoderFailed,
     NoMediaInRange,
     RecordingTruncated,
     RecordingUnreadable,
@@ -152,6 +153,10 @@ class _Cutter:
     gains: Gains | None = None
     made_poster: bytes | None = None
     refused: dict[int, str] = field(default_factory=dict)  # why a part of a smart clip is encoded, by its number
+    encoder_threads: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.encoder_threads = self.threads
 
     def cut(self, *, copies: bool) -> CutReport:
         """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
@@ -159,7 +164,14 @@ class _Cutter:
             try:
                 return self._cut(copies=copies)
             except PictureSizeChanges:
-                os.ftruncate(self.output, 0)
+                pass
+            except (EncoderFailed, VerificationFailed):
+                # On a busy machine, SVT-AV1 4.1 sometimes returns frames with the times of others if it has several
+                # threads.
+                if self.profile.video != "av1" or self.encoder_threads == 1:
+                    raise
+                self.encoder_threads = 1
+            os.ftruncate(self.output, 0)
 
     def _cut(self, *, copies: bool) -> CutReport:
         """Write and verify the clip once. Raises PictureSizeChanges once per part, and then knows its size."""
@@ -168,7 +180,7 @@ class _Cutter:
         profile = self.profile
         with self._verifier() as verifier:
             with open_writer(
-                self.output, profile, threads=self.threads, length=self._length(), verifier=verifier
+                self.output, profile, threads=self.encoder_threads, length=self._length(), verifier=verifier
             ) as writer:
                 if profile.container == "gif":  # its palette depends on all of the clip
                     self._write_parts(writer, copies=False, sampled=True)

@@ -15,8 +15,10 @@ import pytest
 from pydantic import ValidationError
 
 from clipengine.clips.options.profiles import Profile
+from clipengine.errors import EncoderFailed
+from clipengine.media.output.writer import ClipWriter
 from tests.films.catalogue import Shelf
-from tests.films.cutting import Clip, cut
+from tests.films.cutting import Clip, cut, cut_file
 from tests.films.film import Film
 from tests.films.judge import Expected, expectations
 from tests.films.parts import AudioPart, VideoPart, every
@@ -389,3 +391,25 @@ with open(sys.argv[3], "w+b") as file:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_av1_is_encoded_again_if_its_encoder_returns_wrong_times(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SVT-AV1 does that rarely, on a busy machine, if it has several threads."""
+    mux, refused = ClipWriter._mux_video, []
+
+    def mux_or_refuse(self: ClipWriter, packet: Any) -> None:
+        if not refused:
+            refused.append(packet)
+            raise av.ArgumentError(22, "Application provided invalid, non monotonically increasing dts")
+        mux(self, packet)
+
+    monkeypatch.setattr(ClipWriter, "_mux_video", mux_or_refuse)
+    source, output = shelf.get("mp4_bframes").path, tmp_path / "clip.mp4"
+    clip = cut_file(source, _START, _END, output, Profile(video="av1"), threads=2)
+    assert (len(refused), len(read_clip(output).frames)) == (1, clip.made.frames)
+    for profile, threads in ((Profile(video="av1"), 1), (Profile(), 2)):
+        refused.clear()
+        with pytest.raises(EncoderFailed):
+            cut_file(source, _START, _END, output, profile, threads=threads)

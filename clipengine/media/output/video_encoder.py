@@ -35,7 +35,7 @@ def set_up_encoder(context: Any, profile: Profile, format: FrameFormat, *, threa
     # PyAV defaults to slice threading, which slows x264 down by a fifth on two cores.
     context.thread_type = ThreadType.FRAME
     context.flags |= Flags.frame_duration
-    context.options = _options(profile, format.width)
+    context.options = _options(profile, format.width, threads)
     if profile.video_bitrate is not None:
         context.bit_rate = profile.video_bitrate
     elif profile.video == "vp8":
@@ -52,13 +52,14 @@ def open_beside(own: Any, profile: Profile, format: FrameFormat, *, threads: int
     return encoder
 
 
-def _options(profile: Profile, width: int) -> dict[str, str]:
+def _options(profile: Profile, width: int, threads: int) -> dict[str, str]:
     options: dict[str, str] = {}
     crf = None if profile.video_bitrate is not None else f"{profile.crf:g}"
     if profile.video in ("h264", "hevc"):
         options["preset"] = profile.preset
     elif profile.video == "av1":
-        options["preset"] = str(AV1_PRESETS[profile.preset])
+        # FFmpeg does not pass the number of threads on. The level of parallelism 1 to 6 stands for it.
+        options |= {"preset": str(AV1_PRESETS[profile.preset]), "svtav1-params": f"lp={min(threads, 6)}"}
     else:
         options |= {"deadline": "good", "cpu-used": str(VPX_SPEEDS[profile.preset])}
         options |= {"row-mt": "1"} if profile.video == "vp9" else {}
