@@ -47,14 +47,14 @@ def numbers(reading: ClipReading) -> list[int]:
     return [seen.number for _, seen in reading.frames]
 
 
-def moved(source: Path) -> Film:
+def moved(source: Path, video: VideoPart = VIDEO, audio: AudioPart = AUDIO, grid: Fraction = F(1, 12800)) -> Film:
     """Return the film as the recording has it: the first frame is not at 0, because audio or dts begin before it."""
     facts = read_facts(*stored(source))
     assert facts.video is not None
     lead = facts.video.first_frame
     assert lead is not None
-    video = replace(VIDEO, times=tuple(time + lead for time in VIDEO.times))
-    return film(source, video=[video], audio=[replace(AUDIO, start=lead, lead=-lead)], grid=F(1, 12800))
+    video = replace(video, times=tuple(time + lead for time in video.times))
+    return film(source, video=[video], audio=[replace(audio, start=lead, lead=-lead)], grid=grid)
 
 
 def check_exact(source: Path, start: str, end: str, render: Render = "encode") -> ClipResult:
@@ -192,19 +192,40 @@ def test_file_that_cannot_be_read_is_a_gap(tmp_path: Path) -> None:
         cut(tmp_path / "%H/{n}.mp4", "15", "45")
 
 
-@pytest.mark.exhaustive
-def test_middle_of_large_files_is_not_read(tmp_path: Path) -> None:
-    """The probe reads the head and the tail of each file."""
-    video = replace(
-        VIDEO, width=1280, height=720, options={**VIDEO.options, "crf": "1", "qp": "1"}, times=every(25, 30)
-    )
-    segments(tmp_path, video=video, audio=replace(AUDIO, seconds=F(30)), segment_time="15")
-    sizes = [path.stat().st_size for path in tmp_path.glob("*.mp4")]
-    assert max(sizes) > 4 << 20, sizes
-    made, reading = cut(tmp_path / "{n}.mp4", "14", "17")
-    found = numbers(reading)
-    assert found == [*range(found[0], found[0] + len(found))]
-    assert made.duration_seconds == pytest.approx(3, abs=0.05)
+LARGE = {
+    "mov": ("mov", {}),
+    "fragments": (
+        "mov",
+        {"segment_format_options": "movflags=empty_moov+default_base_moof+skip_trailer:frag_duration=500000"},
+    ),
+    "matroska": ("matroska", {}),
+    "mpegts": ("mpegts", {"segment_format_options": "muxrate=4000000"}),
+}
+
+
+GRIDS = {"matroska": F(1, 1000), "mpegts": F(1, 90_000)}
+
+
+@pytest.mark.parametrize("form", cases([*LARGE], ["fragments"]))
+def test_clip_of_large_files_reads_the_seconds_of_its_range(form: str, tmp_path: Path) -> None:
+    """Reading begins inside a file, at a keyframe before the range, and the probe reads its head and tail."""
+    muxer, options = LARGE[form]
+    seconds = 60
+    video = replace(VIDEO, times=every(25, seconds))
+    sound = {} if form == "mpegts" else {"codec": "pcm_s16le", "layout": "5.1"}
+    audio = replace(AUDIO, **sound, seconds=F(seconds) - F(1, 10))
+    segments(tmp_path, form=muxer, video=video, audio=audio, segment_time="30", **options)
+    sizes = [path.stat().st_size for path in sorted(tmp_path.glob(f"*.{muxer}"))]
+    assert min(sizes) > 8 << 20, sizes
+    source = tmp_path / f"{{n}}.{muxer}"
+    recording = moved(source, video, audio, GRIDS.get(form, F(1, 12800)))
+    for start, end in (("17", "18"), ("28", "31.5"), ("33", "34"), ("50.52", "51")):
+        made, reading = cut(source, start, end)
+        times = made.actual_start_seconds, made.actual_end_seconds
+        faults = judge(recording, reading, F(start), F(end), *times)
+        assert not faults, "\n".join(faults)
+        assert made.warnings == []
+        assert made.bytes_read < sum(sizes) / 6, (start, made.bytes_read, sizes)
 
 
 class Counted:

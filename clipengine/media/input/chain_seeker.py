@@ -21,16 +21,22 @@ from clipengine.media.input.clip_end import ClipEnd
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.piece_run import OpenRun, copy_of
 from clipengine.media.input.preroll import PREROLL_SECONDS, Preroll
+from clipengine.media.input.seek import STEPS_BACK
 from clipengine.media.input.source import MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedRun
 from clipengine.recordings.pieces import track_of
 
-# Pieces before the one of the clip's start to begin at, one after the other; then the first one of the index.
-_STEPS_BACK = (0, 1, 2, 4, 8, 16, 32)
+# Where to begin, one after the other; then with the first piece of the index: pieces before the one of the clip's
+# start, and seconds before that start in a large file (None: at the start of the piece).
+_STEPS_BACK = (*((0, back) for back in STEPS_BACK), *((back, None) for back in (0, 1, 2, 4, 8, 16, 32)))
 # After this many steps without audio before the start, the stream is assumed to have a gap.
-_AUDIO_STEPS = 3
+_AUDIO_STEPS = len(STEPS_BACK) + 3
+# A file is read from its start if it has fewer bytes, or if its start is nearer.
+_FAR_SECONDS, _LARGE_BYTES = 10, 4 << 20
+# Part of the estimated bytes of a clip that is read ahead, because the rest may need fewer bytes.
+_CERTAIN_PART = Fraction(7, 8)
 _SLACK_SECONDS = Fraction(1, 2)  # between the streams of a piece
 
 
@@ -92,14 +98,18 @@ class ChainSeeker:
 
     def seek(self, step: int = 0) -> int:
         """Seek with `step` (an index into _STEPS_BACK) or a later one, and return the step that succeeded."""
-        while not (self._seek(step) or self.at_start):
+        tried: list[tuple[int, Fraction | None]] = []
+        while True:
+            chains = [self._chain(number, step) for number in self._tracks()]
+            places = [(chain.first, chain.inside) for chain in chains]
+            if places != tried and (self._seek(step, chains) or self.at_start):
+                return step
+            tried = places
             step += 1
-        return step
 
-    def _seek(self, step: int) -> bool:
+    def _seek(self, step: int, chains: Sequence[_Chain]) -> bool:
         """Seek once. Return True if the whole clip can be decoded from there."""
         self._close()
-        chains = [self._chain(number, step) for number in self._tracks()]
         self.at_start = all(chain.at_start for chain in chains)
         packets = heapq.merge(*(self._led(chain) for chain in chains), key=lambda timed: timed.dts)
         end = ClipEnd(self._facts, self._cut, self._video_number, self._audio_numbers, self.resume_times, Fraction(0))
@@ -112,7 +122,7 @@ class ChainSeeker:
     def _chain(self, track: int, step: int) -> _Chain:
         begins = self._cut.first_moment - PREROLL_SECONDS
         back = _STEPS_BACK[step] if step < len(_STEPS_BACK) and self.trusts_keyframes else None
-        return _Chain(list(self._pieces.runs(track)), begins, back)
+        return _Chain(list(self._pieces.runs(track)), begins, back, self._facts.duration)
 
     def _read_preroll(self, step: int) -> bool:
         preroll = self._preroll = Preroll(
@@ -156,9 +166,10 @@ class ChainSeeker:
 
     def _led(self, chain: _Chain) -> Iterator[TimedPacket]:
         """Yield the packets of a track with the streams that decode them."""
-        for first, run, (begin, last) in chain.windows():
-            certain = _certain_bytes(run, begin, last, self._cut.end)
-            opened = OpenRun(self._reader, run, begin, last, self._numbers, certain=certain)
+        for first, run, (begin, last), until in chain.windows():
+            inside = chain.inside if first else None
+            certain = _certain_bytes(run, (begin, last), inside, self._cut.end, until)
+            opened = OpenRun(self._reader, run, begin, last, self._numbers, certain=certain, inside=inside)
             self._open.append(opened)
             self._choose_leaders(opened)
             waits_for_keyframe = run.after_gap and not first
@@ -167,7 +178,7 @@ class ChainSeeker:
                     if not timed.packet.is_keyframe:
                         continue  # what it refers to is missing
                     waits_for_keyframe = False
-                yield self._on_timeline(timed, hidden=first and begin == 0)
+                yield self._on_timeline(timed, hidden=first and begin == 0 and inside is None)
             if not any(leader.stream in opened.streams.values() for leader in self._leaders.values()):
                 self._open.remove(opened)
                 opened.close()
@@ -192,32 +203,70 @@ class ChainSeeker:
 
 
 class _Chain:
-    """The runs of a track from `back` pieces before a time on, or from the first one if it is None."""
+    """The runs of a track from a time on, or from the first one if `back` is None.
 
-    def __init__(self, runs: Sequence[PlacedRun], begins: Fraction, back: int | None) -> None:
-        self._runs = runs
-        starts = [piece.start for run in runs for piece in run.pieces]
-        before = sum(start <= begins for start in starts) - 1
-        self._first = 0 if back is None else max(0, before - back)
+    `back` are pieces before the one of the time, and seconds before the time in a large file that is a run. `until` is
+    the end of the recording. Reading begins with the piece `first` of all, `inside` it from this time on if that is not
+    None.
+    """
+
+    def __init__(
+        self, runs: Sequence[PlacedRun], begins: Fraction, back: tuple[int, Fraction | None] | None, until: Fraction
+    ) -> None:
+        self._runs, self._until = runs, until
+        before = sum(piece.start <= begins for run in runs for piece in run.pieces) - 1
+        pieces_back, seconds_back = (before, None) if back is None else back
+        self.first = max(0, before - pieces_back)
+        self.inside: Fraction | None = None
+        files = {number: run.pieces[0] for number, run in self._numbered() if len(run.pieces) == 1}
+        if seconds_back is not None and self.first in files:
+            file, time = files[self.first], begins - seconds_back
+            if file.length >= _LARGE_BYTES and time - file.start >= _FAR_SECONDS:
+                self.inside = time
+
+    def _numbered(self) -> Iterator[tuple[int, PlacedRun]]:
+        """Yield the runs with the numbers of their first pieces in all."""
+        number = 0
+        for run in self._runs:
+            yield number, run
+            number += len(run.pieces)
 
     @property
     def at_start(self) -> bool:
-        return self._first == 0
+        return self.first == 0 and self.inside is None
 
-    def windows(self) -> Iterator[tuple[bool, PlacedRun, tuple[int, int]]]:
-        """Yield the runs with the numbers of their first and last piece to read, and True for the very first one."""
-        skipped, first = self._first, True
-        for run in self._runs:
+    def windows(self) -> Iterator[tuple[bool, PlacedRun, tuple[int, int], Fraction]]:
+        """Yield the runs with the numbers of their first and last piece to read, and the time at which they end.
+
+        The first value is True for the very first one.
+        """
+        skipped, first = self.first, True
+        starts = [run.pieces[0].start for run in self._runs]
+        for run, until in zip(self._runs, [*starts[1:], self._until], strict=False):
             if skipped < len(run.pieces):
-                yield first, run, (skipped, len(run.pieces) - 1)
+                yield first, run, (skipped, len(run.pieces) - 1), until
                 first, skipped = False, 0
             else:
                 skipped -= len(run.pieces)
 
 
-def _certain_bytes(run: PlacedRun, begin: int, last: int, end: Fraction) -> int:
-    """Return how many bytes of the pieces a clip with this end certainly reads."""
-    return sum(piece.length for piece in run.pieces[begin : last + 1] if piece.start < end - _SLACK_SECONDS)
+def _certain_bytes(
+    run: PlacedRun, numbers: tuple[int, int], inside: Fraction | None, end: Fraction, until: Fraction
+) -> int:
+    """Return how many bytes of the pieces a clip with this end certainly reads.
+
+    The first piece is read from the time `inside` on if that is not None. `until` is the end of the run.
+    """
+    pieces = run.pieces[numbers[0] : numbers[1] + 1]
+    found = 0
+    for piece, after in zip(pieces, [*(each.start for each in pieces[1:]), until], strict=True):
+        if piece.start >= end - _SLACK_SECONDS:
+            break
+        begins = piece.start if inside is None or found else inside
+        seconds, read = after - piece.start, min(end, after) - begins
+        whole = piece.length < _LARGE_BYTES or seconds <= 0 or read >= seconds
+        found += piece.length if whole else int(piece.length * max(read, Fraction(0)) / seconds * _CERTAIN_PART)
+    return found
 
 
 def _format(stream: Stream) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from fractions import Fraction
 from itertools import islice
 from typing import Any
 
@@ -15,9 +16,11 @@ from av.stream import Stream
 
 from clipengine.media.input.container import audio_streams, keep_only, open_recording, read_packets, video_stream
 from clipengine.media.input.id3_clock import id3_clock
+from clipengine.media.input.mp4_fragments import fragment_before
 from clipengine.media.input.packet_timestamps import PacketTimestamps, TimedPacket
 from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import MediaReader
+from clipengine.media.input.timeline import as_fraction
 from clipengine.recordings.piece_seek_index import PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, stream_number
 from clipengine.recordings.placing import near
@@ -27,28 +30,66 @@ _BLOCK_BYTES = 4 * 1024
 # A demuxer notices that the counters of a new piece start again when it has read this many packets of a stream less.
 _LATE_PACKETS = 2
 _MOST_WAITING = 1000  # packets of all streams, if that stream has no more
+_SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts")  # timestamps are the same after a seek
 
 
 class OpenRun:
     """Opens the pieces `first` to `last` of a run. `numbers` are those of the streams that are read.
 
-    `certain` are the bytes of the pieces whose reading is certain.
+    `certain` are the bytes of the pieces whose reading is certain. If the run is a file, and `inside` is a recording
+    time, reading begins near that time if the container allows it; the caller must check whether it is early enough.
     """
 
     def __init__(
-        self, reader: MediaReader, run: PlacedRun, first: int, last: int, numbers: Collection[int], *, certain: int
+        self,
+        reader: MediaReader,
+        run: PlacedRun,
+        first: int,
+        last: int,
+        numbers: Collection[int],
+        *,
+        certain: int,
+        inside: Fraction | None = None,
     ) -> None:
         self._run = run
         self._starts = run.pieces[first].start
         self._source = PieceSource(reader.source, run, first, last)
         self._all = reader
         self._stack = ExitStack()
+        if inside is not None:
+            self._begin_at_fragment(inside - run.shift)
         self._reader = self._stack.enter_context(MediaReader(self._source, block_bytes=_BLOCK_BYTES))
         self._stack.callback(self._count)
         self._container = self._stack.enter_context(open_recording(self._reader, self._source.splice))
         self.streams = {number: stream for number, stream in self._numbered() if number in numbers}
         keep_only(self._container, list(self.streams.values()))
-        self._reader.expect(self._source.certain(certain))
+        # After a seek, the place of the certain bytes is known from the first packet.
+        self._certain = certain if inside is not None and self._seek(inside) else 0
+        if not self._certain:
+            self._reader.expect(self._source.certain(certain))
+
+    def _begin_at_fragment(self, time: Fraction) -> None:
+        """Leave out the fragments before a container time if the file is fragmented MP4."""
+        with MediaReader(self._source, block_bytes=_BLOCK_BYTES) as reader:
+            found = fragment_before(reader, time)
+            self._all.bytes_read += reader.bytes_read
+        if found is not None:
+            self._source = self._source.from_fragment(*found)
+
+    def _seek(self, inside: Fraction) -> bool:
+        """Seek to a keyframe at or before a recording time. Return False if the position is the start."""
+        if self._source.splice is not None or self._container.format.name not in _SEEKABLE or not self.streams:
+            return False
+        stream = next(iter(self.streams.values()))
+        time = inside - self._run.shift - id3_clock(self._container)
+        try:
+            self._container.seek(int(time / as_fraction(stream.time_base or 1) // 1), stream=stream)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            self._container.seek(self._container.start_time or 0)
+            return False
+        return True
 
     def _numbered(self) -> Iterator[tuple[int, Stream]]:
         """Yield the streams with their numbers in the facts of the recording."""
@@ -76,6 +117,9 @@ class OpenRun:
         last = dict.fromkeys(numbers, self._starts)
         read = read_packets(self._container, list(self.streams.values()), self._reader)
         for packet in _forgiven(filter(self._source.has, read), self._source.ends):
+            if self._certain and packet.pos is not None:
+                self._reader.expect([(packet.pos, packet.pos + self._certain)])
+                self._certain = 0
             found = stamps.of(packet)
             if found is None:
                 continue
