@@ -19,6 +19,9 @@ all going direct to heaven, we were all going direct the other way. In short, th
 period, that some of its noisiest authorities insisted on its being received, for good or for evil, in the superlative
 degree of comparison only."""
 
+# What is read in the first seconds.
+FIRST_SECONDS, FIRST_TEXT = 15, TEXT.partition(", it was the season of darkness")[0]
+
 
 def file_of(package: str, name: str) -> Path:
     found = find_spec(package)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import array
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,7 +27,16 @@ from clipengine.work.transcribers.local import LocalTranscriber, model_files
 from clipengine.work.worker import JobContext, Worker
 from tests.support.hostile_child import launch_unstarted
 from tests.support.ledgers import open_copied_ledger
-from tests.support.real_speech import TEXT, errors, model_folder, speech_file, speech_samples, words
+from tests.support.real_speech import (
+    FIRST_SECONDS,
+    FIRST_TEXT,
+    TEXT,
+    errors,
+    model_folder,
+    speech_file,
+    speech_samples,
+    words,
+)
 from tests.support.server import run_command, running_server
 from tests.support.speech import RATE, speech_server, write_samples
 from tests.support.waiting import until
@@ -106,8 +117,9 @@ def test_passages_have_the_words_of_the_whole(
 
 @pytest.mark.outage
 def test_killed_engine_resumes_the_words_of_the_model(model: Path, speech: array.array[int], tmp_path: Path) -> None:
-    silence = array.array("h", [0]) * (RATE * 490)  # the second speech is in the second passage
-    write_samples(tmp_path / "speech.wav", speech + silence + speech)
+    silence = array.array("h", [0]) * (RATE * 520)  # the second speech is in the second passage
+    first = speech[: FIRST_SECONDS * RATE]
+    write_samples(tmp_path / "speech.wav", first + silence + first)
     # With its default priority, the model would get a tenth of a core beside other tests.
     settings = {"CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER": str(model), "CLIPENGINE_ENCODING__NICE": "0"}
     with running_server(tmp_path / "data", env={"CLIPENGINE_FAULT": "transcribed:kill9", **settings}) as server:
@@ -127,7 +139,7 @@ def test_killed_engine_resumes_the_words_of_the_model(model: Path, speech: array
         assert client.transcripts.wait(made.transcript_id).status == "complete"
         (transcript,) = client.transcripts.list(recording.recording_id).data
         cues = client.transcripts.get(recording.recording_id, transcript.language)
-    expected = words(f"{TEXT} {TEXT}")
+    expected = words(f"{FIRST_TEXT} {FIRST_TEXT}")
     assert errors(words(" ".join(cue.text for cue in cues)), expected) <= 0.04 * len(expected)
 
 
@@ -183,6 +195,22 @@ def test_memory_of_the_model_is_limited(model: Path, speech: array.array[int], p
     source = LocalTranscriber(Encoding(), settings, lambda: pool.take("transcriber"))
     with pytest.raises(TranscriberFailed):
         source.transcribe(speech, language=None, report=lambda part: None)
+
+
+def test_libraries_of_the_model_keep_nothing_that_the_sandbox_takes_away(model: Path, tmp_path: Path) -> None:
+    """A library that uses a descriptor after it was closed would read or close another one."""
+    script = """
+import os
+from clipengine.media.worker.transcriber import get_vad_model
+get_vad_model()
+names = [os.readlink(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd") if int(each) > 2
+    and os.path.exists(f"/proc/self/fd/{each}")]
+print(names, len(os.listdir("/proc/self/task")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.strip(), list(tmp_path.iterdir())) == ("[] 1", [])
 
 
 def test_sandbox_of_the_model_has_all_layers(model: Path) -> None:

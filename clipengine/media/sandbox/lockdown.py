@@ -30,6 +30,7 @@ def lock_down(
     `landlock_abi` limits Landlock to that of an older kernel. A program that `compiles` machine code, as those with a
     speech model do, may make memory executable.
     """
+    threads = _threads()
     layers = [
         _layer("descriptors", lambda: _keep_only(keep)),
         _layer("parent death", lambda: _die_with(parent)),
@@ -37,17 +38,25 @@ def lock_down(
         _layer("privileges", _drop_privileges),
     ]
     if sandbox:
-        layers += _confine(landlock_abi, compiles)
+        layers += _confine(landlock_abi, compiles, threads)
     return tuple(layers)
 
 
-def _confine(landlock_abi: int | None, compiles: bool) -> list[Layer]:
+def _threads() -> int:
+    """Return the number of threads of this process, also of those that a library started."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return threading.active_count()
+
+
+def _confine(landlock_abi: int | None, compiles: bool, threads: int) -> list[Layer]:
     """Install Landlock and seccomp. Landlock holds if seccomp denies everything that its version cannot."""
     try:
         restricted = landlock.forbid_everything(landlock_abi)
     except OSError as error:
-        return [Layer("landlock", False, str(error)), _layer("seccomp", partial(_filter, compiles))]
-    filtered = _layer("seccomp", partial(_filter, compiles))
+        return [Layer("landlock", False, str(error)), _layer("seccomp", partial(_filter, compiles, threads))]
+    filtered = _layer("seccomp", partial(_filter, compiles, threads))
     replaced = seccomp.REPLACES if filtered.holds else frozenset()
     lacking = [scope for scope in restricted.missing if scope not in replaced]
     detail = f"version {restricted.version}: {', '.join(restricted.covered)}"
@@ -93,7 +102,7 @@ def _drop_privileges() -> str:
     return "no capabilities, none to be gained"
 
 
-def _filter(compiles: bool) -> str:
-    if threading.active_count() > 1:
-        raise OSError("threads were started before")
+def _filter(compiles: bool, threads: int) -> str:
+    if threads > 1:  # the filter would not apply to them
+        raise OSError(f"{threads - 1} threads were started before")
     return seccomp.install_filter(compiles=compiles)
