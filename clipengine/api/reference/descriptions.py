@@ -90,6 +90,11 @@ _OF_OBJECT = {
         "height": "As a part of the height, 0 to 1.",
         "width": "As a part of the width, 0 to 1.",
     },
+    "BoxInRecording": {
+        "recording_seconds": "In seconds of the recording of which a part of the clip is.",
+        "height": "As a part of the height, 0 to 1.",
+        "width": "As a part of the width, 0 to 1.",
+    },
     "FocusAt": {"at_seconds": "In seconds of the clip, after `speed`."},
     "FocusInRecording": {"recording_seconds": "In seconds of the recording of which a part of the clip is."},
     "MovingBox": {"from_seconds": "In seconds of the clip, after `speed`. Default: the start of the clip."},

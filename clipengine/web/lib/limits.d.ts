@@ -13,7 +13,7 @@ export const LIMITS: {
   page: number;
   /** Parts of a clip. */
   parts: number;
-  /** Points of a focus that moves. */
+  /** Points of a focus that moves, and of all boxes that move. */
   points: number;
   /** Characters of a search. */
   query: number;

@@ -71,6 +71,10 @@ export class Look extends EventTarget {
     this.sound = new SoundChoice({hasAudio: audio, hasPicture: video, hasText: transcripts.length > 0});
     this.drawing = new DrawingChoice({
       watermarks,
+      player,
+      times,
+      undo,
+      onseek,
       onchange: (name) => this.changed([name]),
       onadded: (number) => this.dispatchEvent(new CustomEvent("box", {detail: number})),
     });

@@ -81,7 +81,6 @@ export default {
   "Points of the crop on the timeline": "Punkte des Ausschnitts auf der Zeitleiste",
   "Point {number} of the crop": "Punkt {number} des Ausschnitts",
   "{place}, {percent} %": "{place}, {percent} %",
-  "Remove the point at {time}": "Punkt bei {time} entfernen",
   "The point was removed": "Der Punkt wurde entfernt",
   "The crop has {count} points already": "Der Ausschnitt hat schon {count} Punkte",
   "Drag to move it in time. ← → move it by a frame, ↑ ↓ go to the next one, Enter goes there, Delete removes it.": "Ziehen verschiebt ihn in der Zeit. ← → verschieben ihn um ein Bild, ↑ ↓ gehen zum nächsten, Enter springt hin, Entf entfernt ihn.",
@@ -260,7 +259,7 @@ export default {
   "Home End": "Pos1 Ende",
   "go to the start or the end": "zum Anfang oder zum Ende",
   "Ctrl+Z": "Strg+Z",
-  "undo the last change of the crop or of what is left out": "die letzte Änderung am Ausschnitt oder an dem, was entfällt, rückgängig machen",
+  "undo the last change of the crop, of a blurred box, or of what is left out": "die letzte Änderung am Ausschnitt, an einem unscharfen Feld oder an dem, was entfällt, rückgängig machen",
   "Shift+I Shift+O": "Umschalt+I Umschalt+O",
   "go to the in or the out point": "zum In-Punkt oder zum Out-Punkt",
   "Enter": "Eingabe",
@@ -325,13 +324,24 @@ export default {
   "Watermark": "Wasserzeichen",
   "Fade": "Blende",
   "The box was removed": "Das Feld wurde entfernt",
-  "Box {number}": "Feld {number}",
-  "Box {number}, moving": "Feld {number}, bewegt",
+  "The boxes have {count} points already": "Die Felder haben schon {count} Punkte",
   "Remove box {number}": "Feld {number} entfernen",
   "Blurred boxes in the picture": "Unscharfe Felder im Bild",
   "Blurred box {number}: {place}": "Unscharfes Feld {number}: {place}",
   "Drag to move. Arrow keys move it, with Alt they change its size, Delete removes it.": "Ziehen verschiebt es. Pfeiltasten verschieben es, mit Alt ändern sie die Größe, Entf entfernt es.",
+
+  // player/points.js
+  "Remove the point at {time}": "Punkt bei {time} entfernen",
+
+  // player/boxes.js
   "{left} % from the left, {top} % from the top, {wide} × {high} % of the picture": "{left} % von links, {top} % von oben, {wide} × {high} % des Bildes",
+  "{left} % across, {top} % down": "{left} % von links, {top} % von oben",
+
+  // player/box_row.js
+  "Box {number}": "Feld {number}",
+  "Box {number}, moving": "Feld {number}, bewegt",
+  "Moves: box {number}": "Bewegt: Feld {number}",
+  "Points of box {number}": "Punkte von Feld {number}",
 
   // player/removed_marks.js
   "Put all back": "Alles behalten",

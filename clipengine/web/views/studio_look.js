@@ -50,7 +50,7 @@ export function studioLook({timeline, ...options}) {
   const left = new LeftOut({recording, look, selection, undo, signal});
   left.addEventListener("change", () => timeline.drawWave());
   if (recording.media.video) {
-    new BlurBoxes({look, picture: player.picture, signal});
+    new BlurBoxes({look, player, signal});
     new DrawnCaptions({recording, look, left, player, selection, signal});
     new CropLane({look, timeline, onseek, signal});
   }
