@@ -5,6 +5,8 @@ export const LIMITS: {
   batch: number;
   /** Clips of a recording that are counted. */
   counted: number;
+  /** Seconds of the longest frame that is not repeated when captions change. */
+  frame_seconds: number;
   /** Ids in a query. */
   ids: number;
   /** Characters of a label. */
