@@ -69,6 +69,7 @@ _EVERYWHERE = {
     "text": "The text of the cue.",
     "timestamp": "When the event happened.",
     "title": "Its title.",
+    "total_bytes": "Size of the disk; null if unknown.",
     "transcript_id": "Id of the transcription, and of the transcript that it makes.",
     "url": "The address.",
     "version": "Version of clipengine.",

@@ -673,6 +673,7 @@ export default {
   "Everything works: {facts}": "Alles in Ordnung: {facts}",
   "{count} checks passed": {"one": "{count} Prüfung bestanden", "other": "{count} Prüfungen bestanden"},
   "{size} used": "{size} belegt",
+  "of {size}": "von {size}",
   "At the pace of the last 30 days it is full in about {count} weeks.": {"one": "Wächst er weiter wie in den letzten 30 Tagen, ist der Speicher in etwa {count} Woche voll.", "other": "Wächst er weiter wie in den letzten 30 Tagen, ist der Speicher in etwa {count} Wochen voll."},
   "What": "Inhalt",
   "Count": "Anzahl",

@@ -17,16 +17,16 @@ const DAY_MS = 24 * 3600 * 1000;
  */
 export async function storageSection(status, signal) {
   const use = await get("/v1/storage", {signal});
-  return h("div", {class: "storage"}, space(use, status.store.free_bytes), history(use), largest(use));
+  return h("div", {class: "storage"}, space(use, status.store), history(use), largest(use));
 }
 
 /**
  * Return the free space, what fills the rest, and what of it expires.
  *
  * @param {StorageUse} use
- * @param {number | null} free bytes of the store, if it says so
+ * @param {Status["store"]} store
  */
-function space(use, free) {
+function space(use, {free_bytes: free, total_bytes: whole}) {
   const {recordings, clips, previews, transcripts, ledger_bytes: ledger} = use;
   const [soon] = use.removed.slice(-1);
   /** @type {[name: string, bytes: number, count: string, expires: string][]} */
@@ -52,6 +52,7 @@ function space(use, free) {
       "p",
       {class: "row wrap"},
       h("strong", {}, free === null ? t("{size} used", {size: formatBytes(total)}) : t("{size} free", {size: formatBytes(free)})),
+      whole === null ? "" : h("span", {}, t("of {size}", {size: formatBytes(whole)})),
       h("span", {class: "muted"}, pace(use, free)),
     ),
     h("div", {class: "parts", "aria-hidden": "true"}, parts),
