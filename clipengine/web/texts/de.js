@@ -585,6 +585,7 @@ export default {
   "Go live": "Zum Ende",
   "Follow the end of the recording (E)": "Dem Ende der Aufnahme folgen (E)",
   "Last {seconds} s": "Letzte {seconds} s",
+  "Make a clip of the last {seconds} seconds": "Einen Clip der letzten {seconds} Sekunden machen",
   "Select the last {seconds} seconds; Q makes a clip of them at once": "Die letzten {seconds} Sekunden auswählen; Q macht sofort einen Clip daraus",
   "The recording has ended": "Die Aufnahme ist zu Ende",
   "Not recorded yet. The clip waits for it, until about {time}.": "Noch nicht aufgenommen. Der Clip wartet darauf, bis etwa {time}.",
