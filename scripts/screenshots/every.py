@@ -187,7 +187,7 @@ def _operators(camera: Camera, page: Any, take: Take) -> None:
 
 
 def _documents(camera: Camera, page: Any, take: Take) -> None:
-    for name in ("docs", "docs/page", "reference"):
+    for name in ("docs", "docs/page", "docs/reference"):
         page.goto(f"{camera.server.url}/{name}")
         page.locator("h1").first.wait_for()
         take(page, name.replace("/", "-"))
