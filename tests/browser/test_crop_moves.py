@@ -59,7 +59,7 @@ def test_clip_moves_as_the_frame_over_the_player(
         waiting.until(lambda: stored() and stored()["x"] == pytest.approx(0.3, abs=0.01))  # a plain drag sets one place
         page.get_by_role("button", name="Moves").click()
         points = page.get_by_role("slider", name="of the crop")
-        until(page, "document.querySelectorAll('.crop-lane .point').length === 1")
+        until(page, "document.querySelectorAll('.moves-lane .point').length === 1")
         _seek(page, "3")
         _drag_frame(page, 0.8)
         waiting.until(lambda: isinstance(stored(), list) and len(stored()) == 2)  # one place is an object
@@ -117,7 +117,7 @@ def test_clip_moves_as_the_frame_over_the_player(
         assert page.locator(".points .time").all_text_contents() == ["0:01.000", "0:03.000"]
         page.get_by_role("button", name="Left", exact=True).click()
         waiting.until(lambda: stored() == {"x": 0.0, "y": 0.5})
-        assert page.locator(".crop-lane").is_hidden()
+        assert page.locator(".moves-lane").is_hidden()
     client.clips.download(clip.clip_id, tmp_path / "clip.mp4")
     pictures = read_pictures(tmp_path / "clip.mp4")
     for time, left in seen.items():
@@ -154,6 +154,13 @@ def test_blurred_box_moves_between_the_places_of_two_drags(
         for node in (".handles button", ".boxes > div"):  # the handle, and the blur where the server says
             until(page, f"Math.abs(parseFloat(document.querySelector('{node}').style.left) / 100 - {middle}) < 0.01")
         judge(page, "a box that moves")
+        points = page.get_by_role("slider", name="of box 1")
+        points.nth(1).focus()
+        points.nth(1).press("ArrowLeft")
+        waiting.until(lambda: stored()[0]["box"][1]["recording_seconds"] == pytest.approx(2.96))
+        page.keyboard.press("Control+z")
+        waiting.until(lambda: stored()[0]["box"] == [first, last])
+        _seek(page, "2")
         handle.press("ArrowRight")
         waiting.until(lambda: len(stored()[0]["box"]) == 3)
         page.get_by_role("button", name="Remove the point at 0:02.000").click()

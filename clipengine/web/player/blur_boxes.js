@@ -68,6 +68,7 @@ export class BlurBoxes {
     const node = h("button", {type: "button", title, "data-box": String(number)}, corner);
     node.addEventListener("pointerdown", (event) => this.drag(event, number, event.target === corner));
     node.addEventListener("keydown", (event) => this.key(event, number));
+    node.addEventListener("focus", () => this.drawing.choose(number));
     return node;
   }
 

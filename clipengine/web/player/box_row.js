@@ -14,7 +14,7 @@ export class BoxRow {
    */
   constructor({number, times, ontoggle, onremove, onseek, onremovepoint}) {
     const name = {number: number + 1};
-    this.still = t("Box {number}", name);
+    this.text = t("Box {number}", name);
     this.moving = t("Box {number}, moving", name);
     this.name = h("span", {class: "grow"});
     this.toggle = h("button", {type: "button", class: "quiet small", "aria-label": t("Moves: box {number}", name), onclick: ontoggle}, t("Moves"));
@@ -27,8 +27,9 @@ export class BoxRow {
   /** @param {AnyBox} box */
   draw(box) {
     const moves = !isStill(box);
-    setText(this.name, moves ? this.moving : this.still);
-    this.toggle.hidden = !isEdited(box);
+    const edited = isEdited(box);
+    setText(this.name, edited ? this.text : this.moving);
+    this.toggle.hidden = !edited;
     this.toggle.setAttribute("aria-pressed", String(moves));
     this.points.draw(moves ? pathOf(box) : []);
   }

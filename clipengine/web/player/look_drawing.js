@@ -4,12 +4,13 @@ import {announce, h, icon} from "../lib/dom.js";
 import {LIMITS} from "../lib/limits.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {toast} from "../lib/ui.js";
+import {BoxPath} from "./box_path.js";
 import {BoxRow} from "./box_row.js";
-import {isStill, pathOf, placeOfBox} from "./boxes.js";
+import {isEdited, isStill, pathOf, placeOfBox} from "./boxes.js";
 import {line, select} from "./look_controls.js";
 import {numberAt, withPoint} from "./points.js";
 
-/** @import {AnyBox, BoxPlace} from "./boxes.js" */
+/** @import {AnyBox, BoxPlace, BoxPoint} from "./boxes.js" */
 /** @import {ClipOutput} from "./look.js" */
 /** @import {Player} from "./player.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
@@ -22,22 +23,24 @@ const SHIFT = 0.05; // between boxes that are added at the same place
 
 export class DrawingChoice {
   /**
-   * `onchange(name)` is called when an option was changed here, `onadded(number)` when a box was added, `onseek(time)` when
-   * a point of one was chosen.
+   * `onchange(name)` is called when an option was changed here, `onadded(number)` when a box was added, `onchosen()` when
+   * another one is in use, `onseek(time)` when a point of one was chosen.
    *
-   * @param {{watermarks: Watermark[], player: Player, times: ShownTimes, undo: Undo, onchange: (name: string) => void, onadded: (number: number) => void, onseek: (time: number) => void}} options
+   * @param {{watermarks: Watermark[], player: Player, times: ShownTimes, undo: Undo, onchange: (name: string) => void, onadded: (number: number) => void, onchosen: () => void, onseek: (time: number) => void}} options
    */
-  constructor({watermarks, player, times, undo, onchange, onadded, onseek}) {
+  constructor({watermarks, player, times, undo, onchange, onadded, onchosen, onseek}) {
     this.player = player;
     this.times = times;
     this.undo = undo;
     this.onchange = onchange;
+    this.onchosen = onchosen;
     this.onseek = onseek;
     this.active = true; // changes can be undone
     /** @type {AnyBox[]} */
     this.boxes = [];
     /** @type {BoxRow[]} */
     this.rows = [];
+    this.chosen = -1; // number of the box that moves and was used last
     this.watermark = select([["", t("No watermark")], ...watermarks.map(({name}) => /** @type {[string, string]} */ ([name, name]))], "");
     this.fade = select(
       [
@@ -70,6 +73,30 @@ export class DrawingChoice {
     return [control === this.watermark ? "watermark" : "fade_seconds"];
   }
 
+  /**
+   * Return the points of the box that was used last, or else, with `any`, of the first one that moves.
+   *
+   * @param {boolean} any
+   */
+  path(any) {
+    const number = any && this.chosen < 0 ? this.boxes.findIndex((_, at) => this.moving(at) >= 0) : this.chosen;
+    return number < 0 ? null : new BoxPath(this, number);
+  }
+
+  /** @param {number} number of a box in use; -1 if the crop is */
+  choose(number) {
+    const chosen = this.moving(number);
+    if (chosen === this.chosen) return;
+    this.chosen = chosen;
+    this.onchosen();
+  }
+
+  /** @param {number} number of a box; the result is -1 if it does not move */
+  moving(number) {
+    const box = this.boxes[number];
+    return box && !isStill(box) && isEdited(box) ? number : -1;
+  }
+
   get now() {
     return Math.round(this.player.shown * 1e6) / 1e6;
   }
@@ -89,6 +116,7 @@ export class DrawingChoice {
   /** @param {AnyBox[]} boxes */
   setBoxes(boxes) {
     this.boxes = boxes;
+    this.chosen = this.moving(this.chosen);
     this.onchange("blur");
   }
 
@@ -98,10 +126,23 @@ export class DrawingChoice {
    * @param {{again?: boolean}} [options]
    */
   replace(number, box, options) {
+    this.chosen = number;
     this.change(
       this.boxes.map((each, at) => (at === number ? box : each)),
       options,
     );
+  }
+
+  /**
+   * Replace the points of a box that moves.
+   *
+   * @param {number} number
+   * @param {BoxPoint[]} points
+   * @param {{again?: boolean}} [options]
+   */
+  setPath(number, points, options) {
+    const box = this.boxes[number];
+    if (!isStill(box)) this.replace(number, {...box, box: points}, options);
   }
 
   /**
@@ -122,7 +163,7 @@ export class DrawingChoice {
       toast(t("The boxes have {count} points already", {count: LIMITS.points}));
       return;
     }
-    this.replace(number, {...box, box: withPoint(path, {...place, recording_seconds: now}, frame)}, options);
+    this.setPath(number, withPoint(path, {...place, recording_seconds: now}, frame), options);
   }
 
   /**
@@ -150,13 +191,14 @@ export class DrawingChoice {
     const box = this.boxes[number];
     if (isStill(box)) return;
     const left = pathOf(box).filter((_, other) => other !== at);
-    if (left.length) this.replace(number, {...box, box: left});
+    if (left.length) this.setPath(number, left);
     else this.toggle(number);
     this.removed(t("The point was removed"));
   }
 
   /** @param {number} number */
   remove(number) {
+    this.chosen = -1;
     this.change(this.boxes.filter((_, at) => at !== number));
     this.add.focus();
     this.removed(t("The box was removed"));
@@ -170,6 +212,7 @@ export class DrawingChoice {
 
   clear() {
     this.boxes = [];
+    this.chosen = -1;
   }
 
   /**
@@ -180,6 +223,7 @@ export class DrawingChoice {
    */
   restore(output) {
     this.boxes = [...(output.blur ?? [])];
+    this.chosen = -1;
     return [
       [this.watermark, output.watermark ?? ""],
       [this.fade, String(output.fade_seconds ?? "")],

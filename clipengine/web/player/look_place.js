@@ -5,7 +5,7 @@ import {announce, h, setText} from "../lib/dom.js";
 import {LIMITS} from "../lib/limits.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {toast} from "../lib/ui.js";
-import {numberAt, PointList, withPoint} from "./points.js";
+import {numberAt, PointList, shifted, withPoint} from "./points.js";
 
 /** @import {ClipOutput} from "./look.js" */
 /** @import {Player} from "./player.js" */
@@ -69,6 +69,26 @@ export class PlaceChoice {
 
   get moves() {
     return this.points.length > 0;
+  }
+
+  get name() {
+    return t("Crop");
+  }
+
+  /** @param {number} number of a point */
+  labelOf(number) {
+    return t("Point {number} of the crop", {number: number + 1});
+  }
+
+  /** @param {number} number of a point */
+  heightOf(number) {
+    const {x, y} = this.points[number];
+    return this.down ? y : 1 - x;
+  }
+
+  /** @param {number} number of a point */
+  wordsAt(number) {
+    return this.wordsOf(this.points[number]);
   }
 
   get presets() {
@@ -144,14 +164,8 @@ export class PlaceChoice {
    * @param {{again?: boolean}} [options]
    */
   shift(number, time, options) {
-    const {points} = this;
-    const {selection, duration} = this.player;
-    const low = number ? points[number - 1].recording_seconds + selection.frame : 0;
-    const high = number + 1 < points.length ? points[number + 1].recording_seconds - selection.frame : duration;
-    if (low > high) return points[number].recording_seconds; // no room between frames of a variable rate
-    const at = Math.max(low, Math.min(selection.snap(time), high));
-    this.change({points: points.map((each, other) => (other === number ? {...each, recording_seconds: at} : each))}, options);
-    return at;
+    this.change({points: shifted(this.points, number, time, this.player)}, options);
+    return this.points[number].recording_seconds;
   }
 
   /** @param {number} number */

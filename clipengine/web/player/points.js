@@ -3,8 +3,22 @@
 import {findAll, h, iconButton, setText} from "../lib/dom.js";
 import {t} from "../lib/texts.js";
 
+/** @import {Player} from "./player.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
 /** @typedef {{recording_seconds: number}} Timed */
+
+/**
+ * The points of the crop or of a box, for the lane on the timeline.
+ *
+ * @typedef {object} Path
+ * @property {string} name of what moves
+ * @property {Timed[]} points none if it does not move
+ * @property {(number: number) => number} heightOf a point in the lane, from 0 to 1
+ * @property {(number: number) => string} labelOf a point
+ * @property {(number: number) => string} wordsAt where it is
+ * @property {(number: number, time: number, options?: {again?: boolean}) => number} shift a point in time; returns its time
+ * @property {(number: number) => void} remove a point
+ */
 
 /**
  * Return the number of the point at a time, to half a frame, or -1.
@@ -27,6 +41,23 @@ export function withPoint(points, point, frame) {
   const known = points[numberAt(points, point.recording_seconds, frame)];
   const placed = {...point, recording_seconds: known?.recording_seconds ?? point.recording_seconds};
   return [...points.filter((each) => each !== known), placed].sort((one, other) => one.recording_seconds - other.recording_seconds);
+}
+
+/**
+ * Return the points with one at another time, as far as its neighbours let it.
+ *
+ * @template {Timed} Point
+ * @param {Point[]} points
+ * @param {number} number
+ * @param {number} time
+ * @param {Player} player
+ */
+export function shifted(points, number, time, {selection, duration}) {
+  const low = number ? points[number - 1].recording_seconds + selection.frame : 0;
+  const high = number + 1 < points.length ? points[number + 1].recording_seconds - selection.frame : duration;
+  if (low > high) return points; // no room between frames of a variable rate
+  const at = Math.max(low, Math.min(selection.snap(time), high));
+  return points.map((each, other) => (other === number ? {...each, recording_seconds: at} : each));
 }
 
 /**

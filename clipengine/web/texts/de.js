@@ -78,7 +78,7 @@ export default {
   "Crop": "Ausschnitt",
   "Moves": "Bewegt",
   "Points of the crop": "Punkte des Ausschnitts",
-  "Points of the crop on the timeline": "Punkte des Ausschnitts auf der Zeitleiste",
+  "Points on the timeline: {name}": "Punkte auf der Zeitleiste: {name}",
   "Point {number} of the crop": "Punkt {number} des Ausschnitts",
   "{place}, {percent} %": "{place}, {percent} %",
   "The point was removed": "Der Punkt wurde entfernt",
@@ -259,7 +259,7 @@ export default {
   "Home End": "Pos1 Ende",
   "go to the start or the end": "zum Anfang oder zum Ende",
   "Ctrl+Z": "Strg+Z",
-  "undo the last change of the crop, of a blurred box, or of what is left out": "die letzte Änderung am Ausschnitt, an einem unscharfen Feld oder an dem, was entfällt, rückgängig machen",
+  "undo a change of the crop, of a box or of what is left out": "eine Änderung am Ausschnitt, an einem Feld oder an dem, was entfällt, rückgängig machen",
   "Shift+I Shift+O": "Umschalt+I Umschalt+O",
   "go to the in or the out point": "zum In-Punkt oder zum Out-Punkt",
   "Enter": "Eingabe",
@@ -337,8 +337,11 @@ export default {
   "{left} % from the left, {top} % from the top, {wide} × {high} % of the picture": "{left} % von links, {top} % von oben, {wide} × {high} % des Bildes",
   "{left} % across, {top} % down": "{left} % von links, {top} % von oben",
 
-  // player/box_row.js
+  // player/box_path.js
   "Box {number}": "Feld {number}",
+  "Point {at} of box {number}": "Punkt {at} von Feld {number}",
+
+  // player/box_row.js
   "Box {number}, moving": "Feld {number}, bewegt",
   "Moves: box {number}": "Bewegt: Feld {number}",
   "Points of box {number}": "Punkte von Feld {number}",

@@ -2,11 +2,11 @@
 
 import {BlurBoxes} from "../player/blur_boxes.js";
 import {CropFrame} from "../player/crop_frame.js";
-import {CropLane} from "../player/crop_lane.js";
 import {DrawnCaptions} from "../player/drawn_captions.js";
 import {DrawnEffects} from "../player/drawn_effects.js";
 import {LeftOut} from "../player/left_out.js";
 import {Look} from "../player/look.js";
+import {MovesLane} from "../player/moves_lane.js";
 import {Undo} from "../player/undo.js";
 
 /** @import {Player} from "../player/player.js" */
@@ -52,7 +52,7 @@ export function studioLook({timeline, ...options}) {
   if (recording.media.video) {
     new BlurBoxes({look, player, signal});
     new DrawnCaptions({recording, look, left, player, selection, signal});
-    new CropLane({look, timeline, onseek, signal});
+    new MovesLane({look, timeline, onseek, signal});
   }
   return {look, left, views: frame.views};
 }
