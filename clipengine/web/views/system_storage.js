@@ -42,6 +42,7 @@ function space(use, {free_bytes: free, total_bytes: whole}) {
   const part = (kind, bytes) => {
     const node = h(kind, {});
     node.style.flexGrow = String(bytes / (total + (free ?? 0) || 1));
+    node.hidden = !bytes;
     return node;
   };
   const parts = [...rows.map(([, bytes]) => part("i", bytes)), part("span", free ?? 0)];
@@ -94,7 +95,7 @@ function pace({history: days, recordings, clips}, free) {
 }
 
 /**
- * Bars of the last 30 days, with an axis in one unit. The figures above are its text for screen readers.
+ * Bars of the last 30 days, with an axis in one unit; none if nothing was stored. The figures above are its text for screen readers.
  *
  * @param {StorageUse} use
  */
@@ -103,7 +104,8 @@ function history({history: days, recordings, clips}) {
   /** @type {Map<number, {recordings: {bytes: number}, clips: {bytes: number}}>} */
   const byDay = new Map(days.map((day) => [Date.parse(day.at), day]));
   byDay.set(today, {recordings, clips}); // the stored one is up to an hour old
-  const most = Math.max(1, ...[...byDay.values()].map((day) => day.recordings.bytes + day.clips.bytes));
+  const most = Math.max(...[...byDay.values()].map((day) => day.recordings.bytes + day.clips.bytes));
+  if (!most) return [];
   const size = bytesFormat(most);
   const bars = [...Array(DAYS).keys()].map((back) => {
     const at = today - (DAYS - 1 - back) * DAY_MS;
