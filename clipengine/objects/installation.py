@@ -63,18 +63,20 @@ class DiskObject(TypedDict):
     """Disk of the data folder of this engine. New work is refused below `min_free_bytes`."""
 
     free_bytes: int | None
+    total_bytes: int | None
     min_free_bytes: int
     """`limits.min_free_bytes` of the settings."""
 
 
 class StoreObject(TypedDict):
-    """The store of recordings and clips: a folder with the free bytes of its disk, or a bucket."""
+    """The store of recordings and clips: a folder with the size of its disk, or a bucket."""
 
     kind: Literal["folder", "s3"]
     """`folder` or `s3`."""
     bucket: str | None
     """Name of the bucket; null for a folder."""
     free_bytes: int | None
+    total_bytes: int | None
 
 
 class OutboxObject(TypedDict):

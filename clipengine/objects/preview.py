@@ -91,10 +91,10 @@ class RegionPlaceObject(TypedDict):
 
 
 class BlurPlaceObject(TypedDict):
-    """The place of a blurred box at a time of the clip, in pixels of the recording's upright picture."""
+    """The place of a blurred box at a time, in pixels of the recording's upright picture."""
 
     at_seconds: float
-    """Seconds of the clip."""
+    """Seconds of the clip, or of the recording if `times_of` says so."""
     x: int
     y: int
     width: int
@@ -108,6 +108,8 @@ class BlurObject(TypedDict):
     """Seconds of the clip."""
     to_seconds: float | None
     """Null for the end of the clip."""
+    times_of: Literal["clip", "recording"]
+    """Of which the times of `path` are: `recording` if the box has `recording_seconds`."""
     path: list[BlurPlaceObject]
     """One place, or those of a box that moves."""
 

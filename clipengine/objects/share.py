@@ -33,7 +33,9 @@ class NewShareObject(ShareObject):
     ] = field(default=None, repr=False)
     """Address of the page with the clip. `?t=90.5` behind it begins the clip at this second."""
     embed_url: str | None = field(default=None, repr=False)
-    """Address of the player for other sites; null if that is not allowed."""
+    """Address of the player for other sites; null if that is not allowed. `?t=` begins it as that of `url`."""
+    embed_code: str | None = field(default=None, repr=False)
+    """HTML of a frame with the player; null if `embed_url` is."""
     video_url: Annotated[str | None, WithJsonSchema({"type": "string"})] = field(default=None, repr=False)
     """Address of the clip's file."""
     note: str | None = None
@@ -48,6 +50,8 @@ class SharedLinkObject(NewShareObject):
     """Address of the page with the clip; null if it cannot be shown again."""
     embed_url: str | None = field(default=None, repr=False)
     """Address of the player for other sites; null if that is not allowed, or if `url` is null."""
+    embed_code: str | None = field(default=None, repr=False)
+    """HTML of a frame with the player; null if `embed_url` is."""
     video_url: str | None = field(default=None, repr=False)
     """Address of the clip's file; null if `url` is."""
     note: str | None = None

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.support.page import sign_in, until
+from tests.support.page_texts import WEB, catalogue
 from tests.support.server import RunningServer
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+LOCALES = {"en": "en-GB", "de": "de-DE"}
 PREVIEWS_SECONDS = 180
 _PICTURED = (  # every image on the screen has loaded
     "[...document.images].every((image) => { const {top, bottom} = image.getBoundingClientRect(); "
@@ -23,19 +26,28 @@ _SETTLED = "[null, 'false'].includes(document.querySelector('.timeline')?.getAtt
 
 
 class Camera:
-    """Takes screenshots into `folder`, named after the view, the size for phones, and the theme."""
+    """Takes screenshots into `folder`, named after the view, the language and the theme."""
 
-    def __init__(self, browser: Any, server: RunningServer, folder: Path, theme: str) -> None:
+    def __init__(self, browser: Any, server: RunningServer, folder: Path, theme: str, language: str = "en") -> None:
         self.server = server
         self._browser = browser
         self._folder = folder
         self._theme = theme
+        self._language = "" if language == "en" else f"-{language}"
+        self._locale = LOCALES[language]
+        self._texts = {} if language == "en" else catalogue(WEB / "texts" / f"{language}.js")
+
+    def text(self, english: str) -> str:
+        """Return a text of the page in the language of the pictures."""
+        return str(self._texts.get(english, english))
 
     @contextmanager
     def page(self, size: dict[str, int], *, signed_in: bool = True) -> Iterator[Any]:
         """Yield a page of a new browser context; print its exceptions and errors."""
         phone = {"has_touch": True, "is_mobile": True} if size is PHONE else {}
-        context = self._browser.new_context(viewport=size, color_scheme=self._theme, reduced_motion="reduce", **phone)
+        context = self._browser.new_context(
+            viewport=size, color_scheme=self._theme, reduced_motion="reduce", locale=self._locale, **phone
+        )
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -57,7 +69,7 @@ class Camera:
         page.wait_for_timeout(300)  # until the timeline has requested its previews
         until(page, f"{_PICTURED} && {_SETTLED}", seconds=PREVIEWS_SECONDS)
         page.wait_for_timeout(400)
-        path = self._folder / f"{name}-{self._theme}.png"
+        path = self._folder / f"{name}{self._language}-{self._theme}.png"
         page.screenshot(path=str(path), animations="disabled", caret="hide")
         width, inner = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         if width > inner:
@@ -67,11 +79,11 @@ class Camera:
         print(f"{path}: {path.stat().st_size} bytes")
 
 
-def select(page: Any, start: str, end: str, label: str) -> None:
+def select(camera: Camera, page: Any, start: str, end: str, label: str) -> None:
     """Select a range, move the playhead into it, and type a label."""
     until(page, "document.querySelector('.stage :is(video, audio)').readyState > 2")
-    for name, time in (("In", start), ("Out", end)):
-        page.get_by_role("textbox", name=f"{name} point").fill(time)
+    for name, time in (("In point", start), ("Out point", end)):
+        page.get_by_role("textbox", name=camera.text(name)).fill(time)
         page.keyboard.press("Enter")
     if page.locator("#label").is_visible():  # not on a phone
         page.locator("#label").fill(label)
@@ -84,7 +96,7 @@ def select(page: Any, start: str, end: str, label: str) -> None:
 
 def show_sign_in(camera: Camera, page: Any) -> None:
     page.goto(camera.server.url)
-    page.get_by_label("API key").wait_for()
+    page.get_by_label(camera.text("API key")).wait_for()
 
 
 def play(page: Any, button: Any) -> None:
@@ -93,11 +105,12 @@ def play(page: Any, button: Any) -> None:
     until(page, "document.querySelector('dialog video').readyState > 2")
 
 
-def share(page: Any) -> str:
-    """Return a link of the clip that is playing."""
-    page.get_by_role("dialog").get_by_role("button", name="Share").click()
-    page.get_by_role("button", name="Create link").click()
-    return str(page.get_by_label("Link", exact=True).input_value())
+def share(camera: Camera, page: Any) -> str:
+    """Return a link of the clip that is playing, on the address of the server."""
+    page.get_by_role("dialog").get_by_role("button", name=camera.text("Share")).click()
+    page.get_by_role("button", name=camera.text("Create link")).click()
+    link = str(page.get_by_label(camera.text("Link"), exact=True).input_value())
+    return camera.server.url + urlsplit(link).path
 
 
 def show_shared(page: Any, link: str) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 from clipengine.client import Client
 from tests.support.receiver import Answer, Receiver, Request
@@ -22,6 +26,7 @@ _TALK = (
     "Here is what they told us",
     "The next step is smaller than you think",
 )
+_SEGMENTS, _FIRST_SEGMENTS, _SEGMENT_SECONDS = 120, 20, 30  # of the recording that is still written, for 50 minutes
 _CHAPTERS = ((0, "Welcome"), (900, "Results of the year"), (3600, "Roadmap"), (5400, "Questions"))
 
 # Recordings as (file, name); the first is joined from several files and is the one to cut.
@@ -52,6 +57,7 @@ class Filled:
     failed: str
     long: str = ""
     audio: str = ""
+    live: str = ""
 
 
 def fill(client: Client, receiver: Receiver, media: Path, folder: Path) -> Filled:
@@ -98,7 +104,41 @@ def add_long(client: Client, media: Path, folder: Path, filled: Filled) -> Fille
         client.clips.create(long_id, label, start, end).wait()
     for path in (talk, audio):
         path.unlink()
-    return Filled(filled.film, filled.hevc, filled.failed, long_id, audio_id)
+    return replace(filled, long=long_id, audio=audio_id)
+
+
+@contextmanager
+def live_recorder(store: Path, media: Path) -> Iterator[None]:
+    """Write a recording of segments into the folder of the store until the block ends."""
+    folder = store / "live"
+    folder.mkdir()
+    source = ["-stream_loop", str(_SEGMENTS - 1), "-i", str(media / "bbb_720p_aac51.mp4"), "-c", "copy"]
+    _ffmpeg([*source, "-f", "hls", "-hls_time", "2", "-hls_list_size", "0"], folder / "made.m3u8")
+    lines = (folder / "made.m3u8").read_text().splitlines(keepends=True)
+    begin = next(number for number, line in enumerate(lines) if line.startswith("#EXTINF"))
+    ended = Event()
+
+    def write() -> None:
+        for count in range(_FIRST_SEGMENTS, _SEGMENTS):
+            (folder / "new.m3u8").write_text("".join(lines[: begin + 2 * count]))
+            (folder / "new.m3u8").replace(folder / "index.m3u8")
+            if ended.wait(_SEGMENT_SECONDS):
+                return
+
+    recorder = Thread(target=write)
+    recorder.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        recorder.join()
+
+
+def add_live(client: Client, filled: Filled) -> Filled:
+    """Add what the recorder writes."""
+    started = datetime.now(UTC) - timedelta(minutes=2)
+    added = client.recordings.add("live/index.m3u8", live=True, started_at=started.isoformat(), name="Council meeting")
+    return replace(filled, live=client.recordings.wait(added.recording_id, timeout=300).recording_id)
 
 
 def transcript() -> list[dict[str, object]]:

@@ -108,14 +108,18 @@ def test_framing_says_what_is_drawn_over_the_clip(
     engine.settings = engine.settings.model_copy(update={"watermarks": {"logo": mark}})
     box = {"x": 0.5, "y": 0.25, "width": 0.25, "height": 0.5}
     moving = {"box": [{"at_seconds": 1.0, **box}, {"at_seconds": 2.0, **box, "x": 0.0}], "to_seconds": 3.0}
-    output = {"aspect": "1:1", "watermark": "logo", "fade_seconds": 0.5, "blur": [{**box, "from_seconds": 1.5}, moving]}
+    recorded = {"box": [{"recording_seconds": 1.0, **box}, {"recording_seconds": 2.0, **box, "x": 0.0}]}
+    boxes = [{**box, "from_seconds": 1.5}, moving, recorded]
+    output = {"aspect": "1:1", "watermark": "logo", "fade_seconds": 0.5, "blur": boxes}
     found = _framing(http, id, output)
     whole, canvas = found["recording"], Size(found["width"], found["height"])
     place = covering_pixels(Region(**box), whole["width"], whole["height"])._asdict()
-    still, moved = found["blur"]
-    assert still == {"from_seconds": 1.5, "to_seconds": None, "path": [{"at_seconds": 0.0, **place}]}
+    still, moved, followed = found["blur"]
+    path = [{"at_seconds": 0.0, **place}]
+    assert still == {"from_seconds": 1.5, "to_seconds": None, "times_of": "clip", "path": path}
     assert (moved["from_seconds"], moved["to_seconds"]) == (0.0, 3.0)
-    assert moved["path"] == [{"at_seconds": 1.0, **place}, {"at_seconds": 2.0, **place, "x": 0}]
+    assert moved["path"] == followed["path"] == [{"at_seconds": 1.0, **place}, {"at_seconds": 2.0, **place, "x": 0}]
+    assert (moved["times_of"], followed["times_of"]) == ("clip", "recording")
     expected = mark.box(Size(20, 10), canvas, Fraction(1))
     assert found["watermark"] == {"name": "logo", "opacity": 0.5, **expected._asdict()}
     assert found["fade_seconds"] == 0.5

@@ -95,6 +95,10 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"blur": [{"box": [_CROP | {"at_seconds": 1}] * 2}]}, "/output/blur/0/box"),
         ({"blur": [{"box": [_CROP | {"at_seconds": 1}], "x": 0.5}]}, "/output/blur/0/x"),
         ({"blur": [{"box": [_CROP | {"at_seconds": n} for n in range(501)]}] * 2}, "/output/blur"),
+        ({"blur": [{"box": "left"}]}, "/output/blur/0/box"),
+        ({"blur": [{"box": [_CROP | {"recording_seconds": 1}, _CROP]}]}, "/output/blur/0/box/1/recording_seconds"),
+        ({"blur": [{"box": [_CROP | {"recording_seconds": 1}] * 2}]}, "/output/blur/0/box"),
+        ({"blur": [{"box": [_CROP | {"recording_seconds": n} for n in range(501)]}] * 2}, "/output/blur"),
         ({"aspect": "1:1", "focus": []}, "/output/focus"),
         ({"aspect": "1:1", "focus": [{"x": 0.5, "y": 0.5}]}, "/output/focus/0/at_seconds"),
         ({"aspect": "1:1", "focus": [{"at_seconds": 1, "x": 1.5, "y": 0.5}]}, "/output/focus/0/x"),
@@ -124,8 +128,9 @@ def test_invalid_output_is_rejected(http: httpx.Client, recording: Recording, ou
     assert pointers(problem) == [pointer]
 
 
-def test_longest_movements_are_kept_with_the_clip(http: httpx.Client, recording: Recording) -> None:
-    times = [{"at_seconds": n / 4} for n in range(MAX_POINTS)]
+@pytest.mark.parametrize("name", ["at_seconds", "recording_seconds"])
+def test_longest_movements_are_kept_with_the_clip(http: httpx.Client, recording: Recording, name: str) -> None:
+    times = [{name: n / 4} for n in range(MAX_POINTS)]
     focus = [each | {"x": 0.5, "y": 0.25} for each in times]
     output = {"aspect": "1:1", "focus": focus, "blur": [{"box": [each | _CROP for each in times]}]}
     made = post(http, recording.recording_id, BODY | {"output": output})
@@ -133,7 +138,7 @@ def test_longest_movements_are_kept_with_the_clip(http: httpx.Client, recording:
     found = http.get(f"/v1/clips/{made.json()['clip_id']}").json()["output"]
     assert found["focus"] == focus
     assert found["blur"] == [{"box": output["blur"][0]["box"], "from_seconds": 0.0, "to_seconds": None}]
-    longer = BODY | {"output": output | {"focus": [*focus, focus[-1] | {"at_seconds": 1e5}]}}
+    longer = BODY | {"output": output | {"focus": [*focus, focus[-1] | {name: 1e5}]}}
     problem = refused(post(http, recording.recording_id, longer), 422, "invalid_request")
     assert pointers(problem) == ["/output/focus"]
 

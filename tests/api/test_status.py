@@ -26,9 +26,9 @@ def test_status_counts_queues_engines_and_ended_clips(
     assert 0 < found["queue"]["oldest_queued_seconds"] < 60
     (own,) = found["engines"]
     assert (own["engine_id"], own["encoders"], own["encoders_busy"]) == (engine.instance_id, 3, 0)
-    assert found["disk"]["free_bytes"] > found["disk"]["min_free_bytes"] > 0
+    assert found["disk"]["total_bytes"] > found["disk"]["free_bytes"] > found["disk"]["min_free_bytes"] > 0
     assert found["store"]["kind"] == "folder"
-    assert found["store"]["free_bytes"] > 0
+    assert found["store"]["total_bytes"] > found["store"]["free_bytes"] > 0
     day = found["last_day"]
     assert (day["clips_ready"], day["clips_failed"]) == (1, 2)
     assert day["failures"] == [{"code": "encoder_failed", "clips": 2, "last_clip_id": failed.clip_id}]

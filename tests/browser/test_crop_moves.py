@@ -59,7 +59,7 @@ def test_clip_moves_as_the_frame_over_the_player(
         waiting.until(lambda: stored() and stored()["x"] == pytest.approx(0.3, abs=0.01))  # a plain drag sets one place
         page.get_by_role("button", name="Moves").click()
         points = page.get_by_role("slider", name="of the crop")
-        until(page, "document.querySelectorAll('.crop-lane .point').length === 1")
+        until(page, "document.querySelectorAll('.moves-lane .point').length === 1")
         _seek(page, "3")
         _drag_frame(page, 0.8)
         waiting.until(lambda: isinstance(stored(), list) and len(stored()) == 2)  # one place is an object
@@ -117,10 +117,73 @@ def test_clip_moves_as_the_frame_over_the_player(
         assert page.locator(".points .time").all_text_contents() == ["0:01.000", "0:03.000"]
         page.get_by_role("button", name="Left", exact=True).click()
         waiting.until(lambda: stored() == {"x": 0.0, "y": 0.5})
-        assert page.locator(".crop-lane").is_hidden()
+        assert page.locator(".moves-lane").is_hidden()
     client.clips.download(clip.clip_id, tmp_path / "clip.mp4")
     pictures = read_pictures(tmp_path / "clip.mp4")
     for time, left in seen.items():
         picture = next(each for at, each in pictures if abs(float(at) - (time - 1.4)) < 0.005)
         for across in (0.05, 0.5, 0.95):
             assert picture.source(across, 0.5)[0] == pytest.approx(left + across * 102 / 320, abs=_PIXEL)
+
+
+def test_blurred_box_moves_between_the_places_of_two_drags(
+    browser: Any, server: RunningServer, ramp: Recording, judge: Judge
+) -> None:
+    client = server.client()
+
+    def stored() -> Any:
+        return (client.recordings.segments(ramp.recording_id).look["output"] or {}).get("blur")
+
+    with studio(browser, server, ramp, viewport={"width": 1280, "height": 720}) as page:
+        page.get_by_role("tab", name="Look").click()
+        page.get_by_role("button", name="Add a box").click()
+        handle = page.get_by_role("button", name="Blurred box 1")
+        _seek(page, "1")
+        moves = page.get_by_role("button", name="Moves: box 1")
+        moves.click()
+        assert moves.evaluate("(node) => node === document.activeElement")  # its row stays
+        _drag_to(page, handle, 0.3)
+        _seek(page, "3")
+        _drag_to(page, handle, 0.8)
+        waiting.until(lambda: stored() and len(stored()[0].get("box", [])) == 2)
+        first, last = stored()[0]["box"]
+        assert (first["recording_seconds"], last["recording_seconds"]) == (1, 3)
+        assert (first["x"], last["x"]) == pytest.approx((0.2, 0.7), abs=0.01)
+        _seek(page, "2")
+        middle = (first["x"] + last["x"]) / 2
+        for node in (".handles button", ".boxes > div"):  # the handle, and the blur where the server says
+            until(page, f"Math.abs(parseFloat(document.querySelector('{node}').style.left) / 100 - {middle}) < 0.01")
+        judge(page, "a box that moves")
+        points = page.get_by_role("slider", name="of box 1")
+        points.nth(1).focus()
+        points.nth(1).press("ArrowLeft")
+        waiting.until(lambda: stored()[0]["box"][1]["recording_seconds"] == pytest.approx(2.96))
+        page.keyboard.press("Control+z")
+        waiting.until(lambda: stored()[0]["box"] == [first, last])
+        _seek(page, "2")
+        handle.press("ArrowRight")
+        waiting.until(lambda: len(stored()[0]["box"]) == 3)
+        page.get_by_role("button", name="Remove the point at 0:02.000").click()
+        waiting.until(lambda: stored()[0]["box"] == [first, last])
+        page.get_by_role("button", name="Undo").click()
+        waiting.until(lambda: len(stored()[0]["box"]) == 3)
+        page.locator("h1").click()
+        page.keyboard.press("Control+z")
+        waiting.until(lambda: stored()[0]["box"] == [first, last])
+        page.reload()
+        until(page, STILL)
+        page.get_by_role("tab", name="Look").click()
+        assert page.locator(".blurs .time").all_text_contents() == ["0:01.000", "0:03.000"]
+        _seek(page, "3")
+        moves.click()
+        waiting.until(lambda: "box" not in stored()[0])
+        assert [stored()[0][name] for name in ("x", "width")] == [last["x"], last["width"]]
+
+
+def _drag_to(page: Any, handle: Any, to: float) -> None:
+    """Drag the middle of a handle to a part of the picture's width."""
+    picture, box = page.locator(".picture").bounding_box(), handle.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(picture["x"] + picture["width"] * to, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()

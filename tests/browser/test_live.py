@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from clipengine.client import Recording
+from tests.browser.conftest import Judge
 from tests.browser.test_proxy import number_shown, until_shown
 from tests.support.page import READY, STILL, opened, point, row, studio, until
 from tests.support.playlists import ts_playlist
@@ -101,6 +102,42 @@ def test_last_seconds_are_clipped_by_a_key(browser: Any, server: RunningServer, 
         assert (clip.start_seconds, clip.end_seconds) == (0, recording.duration_seconds)
         server.client().recordings.end(recording.recording_id)
         page.locator(".head .live").wait_for(state="hidden")
+
+
+def test_row_of_a_live_recording_makes_a_clip_and_counts_it(
+    browser: Any, server: RunningServer, tmp_path: Path
+) -> None:
+    _, recording = live(server, tmp_path)
+    client = server.client()
+    look: Any = {"output": {"aspect": "1:1"}, "subtitles": None}
+    client.recordings.put_segments(recording.recording_id, [], look=look)
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/recordings")
+        shown = page.locator(".recording").filter(has_text=tmp_path.name)
+        shown.get_by_role("button", name="Last 30 s").click()
+        shown.get_by_text("1 clip").wait_for()
+        (clip,) = client.clips.list(recording_id=recording.recording_id).data
+        assert (clip.start_seconds, clip.end_seconds) == (0, recording.duration_seconds)
+        assert clip.output == {"aspect": "1:1"}
+        assert clip.label.startswith(f"{tmp_path.name}, ")
+        client.clips.wait(clip.clip_id, timeout=300)
+        client.clips.delete(clip.clip_id)
+        shown.get_by_text("1 clip").wait_for(state="hidden")
+        client.recordings.end(recording.recording_id)
+        shown.get_by_role("button", name="Last 30 s").wait_for(state="hidden")
+
+
+def test_phone_in_german_has_room_for_the_controls_of_a_live_recording(
+    browser: Any, server: RunningServer, tmp_path: Path, judge: Judge
+) -> None:
+    _, recording = live(server, tmp_path)
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    with studio(browser, server, recording, locale="de-DE", **phone) as page:
+        page.locator(".go-live").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.get_by_role("button", name="Letzte 30 s").click()
+        judge(page, "live")
+        server.client().recordings.end(recording.recording_id)
 
 
 def test_gaps_and_the_time_of_day_are_shown(browser: Any, server: RunningServer, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def test_operator_sees_the_installation(
         page.goto(f"{server.url}/#/system")
         page.get_by_text("Everything works: ").wait_for()
         page.locator(".space").get_by_role("row").filter(has_text="Recordings").wait_for()
+        page.locator(".space p").filter(has_text=re.compile(r"\d GB free\s*of \d")).wait_for()
         largest = client.installation.storage()["largest_recordings"][0]  # those of other tests are here, too
         page.locator(".largest").get_by_role("link", name=largest["name"]).first.wait_for()
         judge(page, "storage")

@@ -91,3 +91,17 @@ def test_focus_follows_the_recording_and_jumps_where_something_is_removed() -> N
     found = [effects.focus_at(time).x for time in (Fraction(0), Fraction(49, 100), Fraction(1, 2), Fraction(5, 2))]
     assert found == pytest.approx([0.1, 0.198, 0.6, 1.0])
     assert effects.changing == [(Fraction(-1, 2), Fraction(5, 2))]
+
+
+def test_box_follows_the_recording_and_jumps_where_something_is_removed() -> None:
+    size = {"y": 0.5, "width": 0.1, "height": 0.25}
+    path = [{"recording_seconds": 10, "x": 0.0, **size}, {"recording_seconds": 20, "x": 0.8, **size}]
+    removed = Removed(((Fraction(12), Fraction(16)),))
+    clock = PartClock(lambda time: removed.place(time) - 11, removed.ends)
+    output = Output.model_validate({"blur": [{"box": path, "from_seconds": 7}], "speed": 2})
+    effects = effects_of(output, Fraction(3), start=Fraction(7), first=False, clock=clock)
+    (before,), (after,), (beside,) = (_boxes(effects, time, 0) for time in (0.25, 1.5, 0.5))
+    assert before == pytest.approx((0.12, 0.5, 0.22, 0.75), abs=0.002)
+    assert after == pytest.approx((0.64, 0.5, 0.74, 0.75), abs=0.002)
+    assert beside == pytest.approx((0.16, 0.5, 0.58, 0.75), abs=0.002)  # on both sides of what is removed
+    assert effects.changing == [(Fraction(-1, 2), Fraction(5, 2))]

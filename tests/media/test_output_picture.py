@@ -384,6 +384,21 @@ def test_boxes_are_blurred_in_their_time_and_nothing_else_is(
         assert min(contrast[0.25, 0.25], contrast[0.5, 0.0]) > 100
 
 
+def test_box_at_times_of_the_recording_is_the_same_in_each_part(tmp_path: Path) -> None:
+    """A box jumps from the left half to the right one in the middle of the recording."""
+    _write_stripes(tmp_path / "stripes.mp4", 0, "yuv420p")
+    size = {"y": 0.0, "width": 0.25, "height": 1.0}
+    path = [{"recording_seconds": at, "x": x, **size} for at, x in ((0, 0.25), (0.199, 0.25), (0.2, 0.5), (0.4, 0.5))]
+    film = tmp_path / "stripes.mp4"
+    parts = [(film, Fraction(1, 5), Fraction(2, 5)), (film, Fraction(0), Fraction(1, 5))]
+    profile = _profile({"blur": [{"box": path}]}, crf=10)
+    pictures = read_pictures(cut_parts(parts, tmp_path / "clip.mp4", profile).path)
+    assert len(pictures) == 10
+    for number, (_, picture) in enumerate(pictures[:-1]):  # the last frame is on screen until the jump
+        assert (_contrast(picture, 0.5, 0.25) < 25) is (number < 5), number
+        assert (_contrast(picture, 0.25, 0.25) < 25) is (number > 4), number
+
+
 def _write_stripes(path: Path, rotation: int, pixel_format: str) -> None:
     """Write a recording of vertical stripes, 4 pixels wide."""
 

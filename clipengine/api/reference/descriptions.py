@@ -69,6 +69,7 @@ _EVERYWHERE = {
     "text": "The text of the cue.",
     "timestamp": "When the event happened.",
     "title": "Its title.",
+    "total_bytes": "Size of the disk; null if unknown.",
     "transcript_id": "Id of the transcription, and of the transcript that it makes.",
     "url": "The address.",
     "version": "Version of clipengine.",
@@ -87,6 +88,11 @@ _OF_OBJECT = {
     },
     "BoxAt": {
         "at_seconds": "In seconds of the clip, after `speed`.",
+        "height": "As a part of the height, 0 to 1.",
+        "width": "As a part of the width, 0 to 1.",
+    },
+    "BoxInRecording": {
+        "recording_seconds": "In seconds of the recording of which a part of the clip is.",
         "height": "As a part of the height, 0 to 1.",
         "width": "As a part of the width, 0 to 1.",
     },

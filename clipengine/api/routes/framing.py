@@ -10,7 +10,7 @@ from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import FrameClip, NoBody, NoQuery
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.clips.options.framing import Framing, Size, covering_pixels, region_path, upright_framing
-from clipengine.clips.options.output import AnyBox, MovingBox, Output
+from clipengine.clips.options.output import AnyBox, MovingBox, Output, RecordingTime
 from clipengine.clips.options.watermarks import check_watermark, png_size
 from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
@@ -44,9 +44,15 @@ def frame_clip(call: Call[NoQuery, FrameClip]) -> Response:
 
 
 def _blurred(box: AnyBox, size: Size) -> BlurObject:
-    places = [(each.at_seconds, each) for each in box.box] if isinstance(box, MovingBox) else [(0.0, box)]
+    places = [(each.time, each) for each in box.box] if isinstance(box, MovingBox) else [(0.0, box)]
     path: Any = [{"at_seconds": at, **covering_pixels(region, *size)._asdict()} for at, region in places]
-    return {"from_seconds": box.from_seconds, "to_seconds": box.to_seconds, "path": path}
+    is_recorded = isinstance(box, MovingBox) and isinstance(box.box[0], RecordingTime)
+    return {
+        "from_seconds": box.from_seconds,
+        "to_seconds": box.to_seconds,
+        "times_of": "recording" if is_recorded else "clip",
+        "path": path,
+    }
 
 
 def _watermark(call: Call[NoQuery, FrameClip], output: Output, found: Framing) -> WatermarkPlaceObject | None:

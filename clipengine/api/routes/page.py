@@ -30,6 +30,7 @@ from clipengine.clips.metadata import MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.options.output import MAX_POINTS
 from clipengine.clips.options.without import MAX_REMOVED
 from clipengine.clips.request import MAX_LABEL_CHARACTERS
+from clipengine.clips.texts.subtitles import LONGEST_FRAME
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
 from clipengine.ledger.recordings import MAX_COUNTED_CLIPS
 from clipengine.recordings.media_types import ending
@@ -39,6 +40,7 @@ from clipengine.settings import Settings, Storage
 _LIMITS = {
     "batch": MAX_BATCH,
     "counted": MAX_COUNTED_CLIPS,
+    "frame_seconds": float(LONGEST_FRAME),
     "ids": MAX_IDS,
     "label": MAX_LABEL_CHARACTERS,
     "page": MAX_PAGE,

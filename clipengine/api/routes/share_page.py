@@ -96,7 +96,6 @@ def oembed(clip: Clip, address: Address, max_width: int | None, max_height: int 
     width, height = _size(clip)
     scale = min(1.0, (max_width or width) / width, (max_height or height) / height)
     width, height = max(1, int(width * scale)), max(1, int(height * scale))
-    html = rendered("share_oembed", clip=clip, address=address, width=width, height=height).rstrip()
     thumbnail = (
         {"thumbnail_url": address.poster, "thumbnail_width": _size(clip)[0], "thumbnail_height": _size(clip)[1]}
         if _has_poster(clip)
@@ -108,11 +107,20 @@ def oembed(clip: Clip, address: Address, max_width: int | None, max_height: int 
         "title": clip.label,
         "provider_name": _SITE,
         "provider_url": address.base,
-        "html": html,
+        "html": _frame(clip, address, width, height),
         "width": width,
         "height": height,
         **thumbnail,
     }
+
+
+def embed_code(clip: Clip, address: Address) -> str:
+    """Return the HTML of a frame with the player, in the size of the clip."""
+    return _frame(clip, address, *_size(clip))
+
+
+def _frame(clip: Clip, address: Address, width: int, height: int) -> str:
+    return rendered("share_frame", clip=clip, address=address, width=width, height=height).rstrip()
 
 
 def _player(clip: Clip, folder: str, start: float) -> dict[str, Any]:

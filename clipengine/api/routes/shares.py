@@ -14,7 +14,8 @@ from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json
 from clipengine.api.http.requests import CreateShare, GetShareCode, NoBody, NoQuery, PageQuery
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.lookups import find_clip
-from clipengine.api.routes.share_page import Address
+from clipengine.api.routes.share_page import Address, embed_code
+from clipengine.clips.clip import Clip
 from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, ShareNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.shares import Share
@@ -23,7 +24,7 @@ from clipengine.timecode import now_ms
 
 
 def create_share(call: Call[NoQuery, CreateShare]) -> Response:
-    clip_id, body, settings = find_clip(call).clip_id, call.body, call.engine.settings.shares
+    clip, body, settings = find_clip(call), call.body, call.engine.settings.shares
     if not settings.enabled:
         raise Conflict("Shares are disabled", hint="The operator can enable them with `shares.enabled`.")
     expires_at = body.expires_at
@@ -34,19 +35,25 @@ def create_share(call: Call[NoQuery, CreateShare]) -> Response:
 
     def work() -> StoredAnswer:
         shares = call.ledger.shares
-        share, token = shares.create(clip_id, expires_at=expires_at, download=body.download, embed=body.embed)
-        return StoredAnswer(201, NewShareObject.of(share, **_links(base, share, token)).to_object(), {}, private=True)
+        share, token = shares.create(clip.clip_id, expires_at=expires_at, download=body.download, embed=body.embed)
+        made = NewShareObject.of(share, **_links(base, clip, share, token))
+        return StoredAnswer(201, made.to_object(), {}, private=True)
 
     return once(call, work)
 
 
-def _links(base: str, share: Share, token: str | None) -> dict[str, str | None]:
+def _links(base: str, clip: Clip, share: Share, token: str | None) -> dict[str, str | None]:
     """Return the links of a share as fields of its object."""
     if token is None:
-        return {"url": None, "embed_url": None, "video_url": None, "note": None}
+        return dict.fromkeys(("url", "embed_url", "embed_code", "video_url", "note"))
     address = Address(base, token)
-    embed_url = address.embed if share.embed else None
-    return {"url": address.page, "embed_url": embed_url, "video_url": address.video, "note": loopback_note(base)}
+    return {
+        "url": address.page,
+        "embed_url": address.embed if share.embed else None,
+        "embed_code": embed_code(clip, address) if share.embed else None,
+        "video_url": address.video,
+        "note": loopback_note(base),
+    }
 
 
 def loopback_note(base: str) -> str | None:
@@ -58,10 +65,11 @@ def loopback_note(base: str) -> str | None:
 
 
 def get_share(call: Call[NoQuery, NoBody]) -> Response:
-    share, token = call.ledger.shares.get(find_clip(call).clip_id, call.path("share_id"))
+    clip = find_clip(call)
+    share, token = call.ledger.shares.get(clip.clip_id, call.path("share_id"))
     base = Address.base_of(call.request, call.engine.settings)
     reason = _OTHER_KEY if token is None else None
-    return json_response(SharedLinkObject.of(share, **_links(base, share, token), url_reason=reason).to_object())
+    return json_response(SharedLinkObject.of(share, **_links(base, clip, share, token), url_reason=reason).to_object())
 
 
 def get_share_code(call: Call[GetShareCode, NoBody]) -> Response:

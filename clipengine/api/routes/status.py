@@ -46,7 +46,7 @@ def get_status(call: Call[NoQuery, NoBody]) -> Response:
             removals_pending=stats.removals_pending,
         ),
         engines=_engines(call),
-        disk=DiskObject(free_bytes=_free_bytes(settings.data.folder), min_free_bytes=settings.limits.min_free_bytes),
+        disk=_disk(settings),
         store=_store(settings),
         webhooks=OutboxObject(
             deliveries_pending=stats.deliveries_pending,
@@ -57,16 +57,24 @@ def get_status(call: Call[NoQuery, NoBody]) -> Response:
     return json_response(status)
 
 
+def _disk(settings: Settings) -> DiskObject:
+    free, total = _space(settings.data.folder)
+    return DiskObject(free_bytes=free, total_bytes=total, min_free_bytes=settings.limits.min_free_bytes)
+
+
 def _store(settings: Settings) -> StoreObject:
     if settings.storage.kind == "s3":
-        return StoreObject(kind="s3", bucket=settings.storage.bucket, free_bytes=None)
-    return StoreObject(kind="folder", bucket=None, free_bytes=_free_bytes(settings.store_folder))
+        return StoreObject(kind="s3", bucket=settings.storage.bucket, free_bytes=None, total_bytes=None)
+    free, total = _space(settings.store_folder)
+    return StoreObject(kind="folder", bucket=None, free_bytes=free, total_bytes=total)
 
 
-def _free_bytes(folder: Path) -> int | None:
+def _space(folder: Path) -> tuple[int | None, int | None]:
+    """Return the free bytes and all bytes of the folder's disk."""
     with suppress(OSError):  # the checks say that the folder is missing
-        return shutil.disk_usage(folder).free
-    return None
+        usage = shutil.disk_usage(folder)
+        return usage.free, usage.total
+    return None, None
 
 
 def _engines(call: Call[NoQuery, NoBody]) -> list[EngineObject]:

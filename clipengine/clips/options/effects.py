@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from clipengine.clips.options.output import (
     AnyBox,
@@ -17,14 +17,14 @@ from clipengine.clips.options.output import (
     BoxAt,
     Focus,
     FocusAt,
-    FocusInRecording,
     MovingBox,
     Output,
     Path,
+    RecordingTime,
     Region,
 )
 
-At = TypeVar("At", BoxAt, FocusAt)
+_At = TypeVar("_At", BoxAt, FocusAt)
 _Span = tuple[Fraction, Fraction]
 # Seconds for which a faded picture is shown at most, apart from the part that is left of a frame.
 FADE_STEP = Fraction(1, 25)
@@ -112,8 +112,10 @@ def effects_of(
         fade_in=fade if first else Fraction(0),
         fade_out=fade if last else Fraction(0),
         muted=tuple(span for span in spans if span is not None),
-        blurred=tuple(_moved(box, start) for box in output.blur or () if _is_shown(box, start, length)),
-        focus=tuple(_focuses(output, start, clock)),
+        blurred=tuple(
+            _moved(box, start, output.tempo, clock) for box in output.blur or () if _is_shown(box, start, length)
+        ),
+        focus=_path_of(FocusAt, output.focus_path, start, output.tempo, clock) if output.focus_path else (),
         tempo=output.tempo,
     )
 
@@ -180,64 +182,65 @@ def _is_shown(box: AnyBox, start: Fraction, length: Fraction) -> bool:
     return box.from_seconds < start + length and (box.to_seconds is None or box.to_seconds > start)
 
 
-def _moved(box: AnyBox, start: Fraction) -> AnyBox:
+def _moved(box: AnyBox, start: Fraction, tempo: Fraction, clock: PartClock) -> AnyBox:
     """Return the box on the clock of a part that begins at `start`."""
     end = None if box.to_seconds is None else box.to_seconds - float(start)
-    moved = {"from_seconds": box.from_seconds - float(start), "to_seconds": end}
-    path = {"box": tuple(_later(each, start) for each in box.box)} if isinstance(box, MovingBox) else {}
-    return box.model_copy(update=moved | path)
+    moved: dict[str, Any] = {"from_seconds": box.from_seconds - float(start), "to_seconds": end}
+    if isinstance(box, MovingBox):
+        moved["box"] = _path_of(BoxAt, box.box, start, tempo, clock)
+    return box.model_copy(update=moved)
 
 
-def _later(each: At, start: Fraction) -> At:
-    return each.model_copy(update={"at_seconds": each.at_seconds - float(start)})
+def _path_of(kind: type[_At], path: Path, start: Fraction, tempo: Fraction, clock: PartClock) -> tuple[_At, ...]:
+    """Return a path on the clock of a part that begins at `start` of the clip.
 
-
-def _focuses(output: Output, start: Fraction, clock: PartClock) -> Iterator[FocusAt]:
-    """Yield where the focus is on the clock of a part that begins at `start` of the clip.
-
-    A focus that moves on the clock of the recording jumps where something is removed.
+    What moves on the clock of the recording jumps where something is removed.
     """
-    path = output.focus_path
-    yield from (_later(each, start) for each in path if isinstance(each, FocusAt))
-    recorded = [each for each in path if isinstance(each, FocusInRecording)]
-    points: dict[Fraction, Focus] = {Fraction(each.time): each for each in recorded}
-    if recorded:
-        points |= {time: focus_at(recorded, float(time)) for time in clock.jumps}
-    for time in sorted(points):
-        at = float(clock.place(time) / output.tempo)
-        yield FocusAt.model_construct(at_seconds=at, x=points[time].x, y=points[time].y)
+    if isinstance(path[0], RecordingTime):
+        times = sorted({*(Fraction(each.time) for each in path), *clock.jumps})
+        places = [(float(clock.place(time) / tempo), _at(path, float(time))) for time in times]
+    else:
+        places = [(each.time - float(start), _place(each)) for each in path]
+    return tuple(kind.model_construct(at_seconds=at, **place) for at, place in places)
 
 
 def focus_at(path: Path, time: float) -> Focus:
     """Return the focus at a time of its path."""
-    x, y = _at(path, time, ("x", "y"))
-    return Focus(x=x, y=y)
+    return Focus(**_at(path, time))
 
 
-def _at(path: Path, time: float, names: Sequence[str]) -> list[float]:
-    """Return the values of these names at a time of a path."""
+def _at(path: Path, time: float) -> dict[str, Any]:
+    """Return where something is at a time of its path."""
     number = bisect_right(path, time, key=lambda each: each.time)
     before, after = path[max(0, number - 1)], path[min(number, len(path) - 1)]
     length = after.time - before.time
     part = (time - before.time) / length if length > 0 else 0.0
-    return [getattr(before, name) * (1 - part) + getattr(after, name) * part for name in names]
+    later = _place(after)
+    return {name: value * (1 - part) + later[name] * part for name, value in _place(before).items()}
+
+
+def _place(point: Region | Focus) -> dict[str, Any]:
+    """Return the position of a point of a path, and its size if it is a box."""
+    size = {"width": point.width, "height": point.height} if isinstance(point, Region) else {}
+    return {"x": point.x, "y": point.y, **size}
 
 
 def _swept(box: MovingBox, start: float, end: float) -> Region:
     """Return the smallest region with all of a box between two times: a frame that is shown meanwhile hides it."""
     low = max(start - _ROUNDED_SECONDS, box.from_seconds)
     high = min(end + _ROUNDED_SECONDS, math.inf if box.to_seconds is None else box.to_seconds)
-    times = [low, *(each.at_seconds for each in box.box if low < each.at_seconds < high), max(low, high)]
-    places = [_at(box.box, time, ("x", "y", "width", "height")) for time in times]
-    x, y = (min(place[side] for place in places) for side in (0, 1))
-    right, bottom = (min(1.0, max(place[side] + place[side + 2] for place in places)) for side in (0, 1))
+    between = (_place(each) for each in box.box if low < each.time < high)
+    places = [_at(box.box, low), *between, _at(box.box, max(low, high))]
+    x, y = (min(place[side] for place in places) for side in ("x", "y"))
+    right = min(1.0, max(place["x"] + place["width"] for place in places))
+    bottom = min(1.0, max(place["y"] + place["height"] for place in places))
     return Region(x=x, y=y, width=right - x, height=bottom - y)
 
 
 def _movements(path: Path) -> Iterator[_Span]:
     """Yield the spans between points of a path that differ."""
     for each, later in pairwise(path):
-        if each.model_copy(update={"at_seconds": later.time}) != later:
+        if _place(each) != _place(later):
             yield Fraction(each.time), Fraction(later.time)
 
 

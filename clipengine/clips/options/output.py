@@ -103,14 +103,32 @@ class BlurBox(Region):
     to_seconds: _End = None
 
 
-class BoxAt(Region):
-    """Where a box is at a time. Between two times it moves and grows at a constant speed."""
+class ClipTime(Options):
+    """A time of the clip."""
 
     at_seconds: _Seconds
 
     @property
     def time(self) -> float:
         return self.at_seconds
+
+
+class RecordingTime(Options):
+    """A time of the recording."""
+
+    recording_seconds: _Seconds
+
+    @property
+    def time(self) -> float:
+        return self.recording_seconds
+
+
+class BoxAt(ClipTime, Region):
+    """Where a box is at a time. Between two times it moves and grows at a constant speed."""
+
+
+class BoxInRecording(RecordingTime, Region):
+    """Where a box is at a time of the recording. Between two times it moves and grows at a constant speed."""
 
 
 class Focus(Options):
@@ -120,27 +138,15 @@ class Focus(Options):
     y: _Position
 
 
-class FocusAt(Focus):
+class FocusAt(ClipTime, Focus):
     """Where the focus is at a time. Between two times it moves at a constant speed."""
 
-    at_seconds: _Seconds
 
-    @property
-    def time(self) -> float:
-        return self.at_seconds
-
-
-class FocusInRecording(Focus):
+class FocusInRecording(RecordingTime, Focus):
     """Where the focus is at a time of the recording. Between two times it moves at a constant speed."""
 
-    recording_seconds: _Seconds
 
-    @property
-    def time(self) -> float:
-        return self.recording_seconds
-
-
-_At = TypeVar("_At", BoxAt, FocusAt, FocusInRecording)
+_At = TypeVar("_At", BoxAt, BoxInRecording, FocusAt, FocusInRecording)
 
 
 def _in_time(path: tuple[_At, ...]) -> tuple[_At, ...]:
@@ -153,37 +159,47 @@ def _in_time(path: tuple[_At, ...]) -> tuple[_At, ...]:
 
 _PATH = Field(strict=False, max_length=MAX_POINTS, json_schema_extra={"minItems": 1})
 _FocusPath = Annotated[tuple[FocusAt, ...], _PATH, AfterValidator(_in_time)]
-_PathInRecording = Annotated[tuple[FocusInRecording, ...], _PATH, AfterValidator(_in_time)]
+_FocusPathInRecording = Annotated[tuple[FocusInRecording, ...], _PATH, AfterValidator(_in_time)]
 _BoxPath = Annotated[tuple[BoxAt, ...], _PATH, AfterValidator(_in_time)]
-Path = Sequence[FocusAt | FocusInRecording | BoxAt]
+_BoxPathInRecording = Annotated[tuple[BoxInRecording, ...], _PATH, AfterValidator(_in_time)]
+Path = Sequence[FocusAt | FocusInRecording | BoxAt | BoxInRecording]
 FocusPath = tuple[FocusAt, ...] | tuple[FocusInRecording, ...]
+BoxPath = tuple[BoxAt, ...] | tuple[BoxInRecording, ...]
+
+_FOCUS: TypeAdapter[Any] = TypeAdapter(Focus)
+_FOCUS_PATHS: tuple[TypeAdapter[Any], TypeAdapter[Any]] = TypeAdapter(_FocusPath), TypeAdapter(_FocusPathInRecording)
+_BOX_PATHS: tuple[TypeAdapter[Any], TypeAdapter[Any]] = TypeAdapter(_BoxPath), TypeAdapter(_BoxPathInRecording)
+
+
+# The validators of unions would put the names of types into the places of faults.
+def _of_its_times(paths: tuple[TypeAdapter[Any], TypeAdapter[Any]], value: Any) -> Any:
+    """Validate a path whose first item says whether its times are those of the clip or of the recording."""
+    first = value[0] if isinstance(value, list | tuple) and value else None
+    is_recorded = isinstance(first, RecordingTime) or (isinstance(first, dict) and "recording_seconds" in first)
+    return paths[is_recorded].validate_python(value)
+
+
+def _focus(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
+    return _of_its_times(_FOCUS_PATHS, value) if isinstance(value, list | tuple) else _FOCUS.validate_python(value)
+
+
+def _box_path(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
+    return _of_its_times(_BOX_PATHS, value)
 
 
 class MovingBox(Options):
     """A box that moves, and is blurred from `from_seconds` on until `to_seconds` of the clip."""
 
-    box: _BoxPath = Field(
-        description="Where the box is, in seconds of the clip. Before the first time it is as there, after the last "
-        "one as there."
+    box: Annotated[_BoxPath | _BoxPathInRecording, WrapValidator(_box_path)] = Field(
+        description="Where the box is, in seconds of the clip or of the recording. Before the first time it is as "
+        "there, after the last one as there."
     )
     from_seconds: _Seconds = 0.0
     to_seconds: _End = None
 
 
-_FOCUS: TypeAdapter[Any] = TypeAdapter(Focus)
-_FOCUS_PATH: TypeAdapter[Any] = TypeAdapter(_FocusPath)
-_PATH_IN_RECORDING: TypeAdapter[Any] = TypeAdapter(_PathInRecording)
 _BOX: TypeAdapter[Any] = TypeAdapter(BlurBox)
 _MOVING_BOX: TypeAdapter[Any] = TypeAdapter(MovingBox)
-
-
-# The validators of unions would put the names of types into the places of faults.
-def _focus(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
-    if not isinstance(value, list | tuple):
-        return _FOCUS.validate_python(value)
-    first = value[0] if value else None
-    is_recorded = isinstance(first, FocusInRecording) or (isinstance(first, dict) and "recording_seconds" in first)
-    return (_PATH_IN_RECORDING if is_recorded else _FOCUS_PATH).validate_python(value)
 
 
 def _box(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
@@ -191,7 +207,7 @@ def _box(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
     return (_MOVING_BOX if is_moving else _BOX).validate_python(value)
 
 
-AnyFocus = Annotated[Focus | _FocusPath | _PathInRecording, WrapValidator(_focus)]
+AnyFocus = Annotated[Focus | _FocusPath | _FocusPathInRecording, WrapValidator(_focus)]
 AnyBox = Annotated[BlurBox | MovingBox, WrapValidator(_box)]
 
 
@@ -431,7 +447,7 @@ class Output(Options):
         """The length of the movements during a part, in seconds of the clip."""
         seconds = 0.0
         for path in self.paths:
-            speed = float(self.tempo) if isinstance(path[0], FocusInRecording) else 1.0
+            speed = float(self.tempo) if isinstance(path[0], RecordingTime) else 1.0
             seconds += (path[-1].time - path[0].time) / speed
         return seconds
 

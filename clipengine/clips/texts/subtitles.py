@@ -27,7 +27,7 @@ MAX_TEXT_TRACKS = 16  # of one clip
 MAX_TEXT_BYTES = 2 << 20  # of the cues of one clip
 _MAX_TOGETHER = 6  # cues in one sample of MP4: the length of its text has 16 bits
 _MAX_TRACK_BYTES = 8 << 20
-_LONGEST_FRAME = Fraction(1, 10)  # s; a longer one is repeated when captions change
+LONGEST_FRAME = Fraction(1, 10)  # s; a longer one is repeated when captions change
 
 Sample = tuple[int, int, bytes]  # start and end in ms, and the packet
 
@@ -63,7 +63,7 @@ class TextTrack:
         The first frame may be shown half a frame earlier. A cue that ends before such a one would be seen for a frame
         at most, and is left out.
         """
-        frame = min(frame, _LONGEST_FRAME)
+        frame = min(frame, LONGEST_FRAME)
         first, last = math.floor((start - frame / 2) * 1000), (start + frame) * 1000
         begun = [cue.start_ms for cue in self.cues if first < cue.start_ms <= last]
         if not frame or not begun:

@@ -73,7 +73,11 @@ export function formatBytes(count) {
 export function bytesFormat(most) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, most)) / 3)));
-  return (/** @type {number} */ count) => `${formatNumber(count / 1000 ** step, step && count ? 1 : 0)} ${units[step]}`;
+  return (/** @type {number} */ count) => {
+    const value = count / 1000 ** step;
+    if (count && value < 0.05) return `< ${formatNumber(0.1, 1)} ${units[step]}`; // it is not nothing
+    return `${formatNumber(value, step && count ? 1 : 0)} ${units[step]}`;
+  };
 }
 
 const RELATIVE = new Intl.RelativeTimeFormat(language, {numeric: "auto", style: "short"});

@@ -5,6 +5,8 @@ export const LIMITS: {
   batch: number;
   /** Clips of a recording that are counted. */
   counted: number;
+  /** Seconds of the longest frame that is not repeated when captions change. */
+  frame_seconds: number;
   /** Ids in a query. */
   ids: number;
   /** Characters of a label. */
@@ -13,7 +15,7 @@ export const LIMITS: {
   page: number;
   /** Parts of a clip. */
   parts: number;
-  /** Points of a focus that moves. */
+  /** Points of a focus that moves, and of all boxes that move. */
   points: number;
   /** Characters of a search. */
   query: number;

@@ -1,14 +1,15 @@
 // Handles of the blurred boxes over the player: a box is dragged, or moved by keys, and its corner changes its size. They are
-// there while Look is open. The blur itself is drawn where the server says.
+// there while Look is open. One that moves is put where it is at the playhead. The blur itself is drawn where the server says.
 
 import {announce, byKey, h} from "../lib/dom.js";
-import {formatNumber, t} from "../lib/texts.js";
+import {t} from "../lib/texts.js";
+import {isEdited, isStill, placeOfBox, placeWords} from "./boxes.js";
 import {startDrag} from "./drag.js";
 import {placeIn} from "./drawn_effects.js";
-import {isStill} from "./look_drawing.js";
 
+/** @import {BoxPlace} from "./boxes.js" */
 /** @import {Look} from "./look.js" */
-/** @import {Box} from "./look_drawing.js" */
+/** @import {Player} from "./player.js" */
 
 const STEP = 0.01; // of the picture, for a key
 const FAR = 10; // steps, with Shift
@@ -16,12 +17,13 @@ const LEAST = 0.02; // of the picture, in width and height
 const WHOLE = {width: 1, height: 1};
 
 export class BlurBoxes {
-  /** @param {{look: Look, picture: HTMLElement, signal: AbortSignal}} options */
-  constructor({look, picture, signal}) {
+  /** @param {{look: Look, player: Player, signal: AbortSignal}} options */
+  constructor({look, player, signal}) {
     this.drawing = look.drawing;
-    this.picture = picture;
+    this.player = player;
     this.node = h("div", {class: "boxes handles", role: "group", "aria-label": t("Blurred boxes in the picture")});
-    picture.append(this.node);
+    player.picture.append(this.node);
+    player.addEventListener("time", () => this.follow());
     look.addEventListener("change", () => this.draw(), {signal});
     look.addEventListener("box", (event) => this.handleOf(/** @type {CustomEvent<number>} */ (event).detail)?.focus(), {signal});
     this.draw();
@@ -36,18 +38,27 @@ export class BlurBoxes {
     const {boxes} = this.drawing;
     for (const node of [...this.node.children]) {
       const box = boxes[Number(/** @type {HTMLElement} */ (node).dataset.box)];
-      if (!box || !isStill(box)) node.remove();
+      if (!box || !isEdited(box)) node.remove();
     }
     for (const [number, box] of boxes.entries()) {
-      if (!isStill(box)) continue;
-      let node = this.handleOf(number);
-      if (!node) {
-        node = this.handle(number);
-        this.node.append(node);
-      }
-      placeIn(node, box, WHOLE);
-      node.setAttribute("aria-label", t("Blurred box {number}: {place}", {number: number + 1, place: placeOf(box)}));
+      if (!isEdited(box)) continue;
+      if (!this.handleOf(number)) this.node.append(this.handle(number));
+      this.place(number);
     }
+  }
+
+  // Show boxes that move where they are now.
+  follow() {
+    for (const [number, box] of this.drawing.boxes.entries()) if (!isStill(box) && this.handleOf(number)) this.place(number);
+  }
+
+  /** @param {number} number */
+  place(number) {
+    const node = this.handleOf(number);
+    if (!node) return;
+    const place = this.placeOf(number);
+    placeIn(node, place, WHOLE);
+    node.setAttribute("aria-label", t("Blurred box {number}: {place}", {number: number + 1, place: placeWords(place)}));
   }
 
   /** @param {number} number */
@@ -57,28 +68,28 @@ export class BlurBoxes {
     const node = h("button", {type: "button", title, "data-box": String(number)}, corner);
     node.addEventListener("pointerdown", (event) => this.drag(event, number, event.target === corner));
     node.addEventListener("keydown", (event) => this.key(event, number));
+    node.addEventListener("focus", () => this.drawing.choose(number));
     return node;
   }
 
-  /**
-   * @param {number} number
-   * @returns {Box}
-   */
-  boxOf(number) {
-    return /** @type {Box} */ (this.drawing.boxes[number]);
+  /** @param {number} number */
+  placeOf(number) {
+    return placeOfBox(this.drawing.boxes[number], this.drawing.now);
   }
 
   /**
    * @param {number} number
-   * @param {Box} box
+   * @param {BoxPlace} place
    * @param {[x: number, y: number]} by
    * @param {boolean} sizes
+   * @param {{again?: boolean}} [options] with `again`, as a part of the change before
    */
-  change(number, box, [x, y], sizes) {
+  change(number, place, [x, y], sizes, options) {
     const changed = sizes
-      ? {...box, width: inside(box.width + x, LEAST, 1 - box.x), height: inside(box.height + y, LEAST, 1 - box.y)}
-      : {...box, x: inside(box.x + x, 0, 1 - box.width), y: inside(box.y + y, 0, 1 - box.height)};
-    this.drawing.move(number, changed);
+      ? {...place, width: inside(place.width + x, LEAST, 1 - place.x), height: inside(place.height + y, LEAST, 1 - place.y)}
+      : {...place, x: inside(place.x + x, 0, 1 - place.width), y: inside(place.y + y, 0, 1 - place.height)};
+    if (!isStill(this.drawing.boxes[number])) this.player.pause(); // the point is at the playhead
+    this.drawing.move(number, changed, options);
   }
 
   /**
@@ -88,10 +99,14 @@ export class BlurBoxes {
    */
   drag(event, number, sizes) {
     event.stopPropagation();
-    const box = this.boxOf(number);
+    const place = this.placeOf(number);
     const {width, height} = this.node.getBoundingClientRect();
+    let again = false;
     /** @param {PointerEvent} moved */
-    const move = (moved) => this.change(number, box, [(moved.clientX - event.clientX) / width, (moved.clientY - event.clientY) / height], sizes);
+    const move = (moved) => {
+      this.change(number, place, [(moved.clientX - event.clientX) / width, (moved.clientY - event.clientY) / height], sizes, {again});
+      again = true;
+    };
     if (startDrag(event, move)) /** @type {HTMLElement} */ (event.currentTarget).focus();
   }
 
@@ -109,8 +124,8 @@ export class BlurBoxes {
     event.stopPropagation();
     if (!by) this.drawing.remove(number);
     else {
-      this.change(number, this.boxOf(number), by, event.altKey);
-      announce(placeOf(this.boxOf(number)));
+      this.change(number, this.placeOf(number), by, event.altKey, {again: event.repeat});
+      announce(placeWords(this.placeOf(number)));
     }
   }
 }
@@ -121,9 +136,3 @@ export class BlurBoxes {
  * @param {number} high
  */
 const inside = (value, low, high) => Math.round(Math.min(Math.max(value, Math.min(low, high)), high) * 1e6) / 1e6;
-
-/** @param {Box} box */
-function placeOf({x, y, width, height}) {
-  const [left, top, wide, high] = [x, y, width, height].map((each) => formatNumber(Math.round(each * 100)));
-  return t("{left} % from the left, {top} % from the top, {wide} × {high} % of the picture", {left, top, wide, high});
-}

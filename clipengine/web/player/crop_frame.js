@@ -57,6 +57,7 @@ export class CropFrame {
     player.addEventListener("time", () => this.follow());
     this.node.addEventListener("pointerdown", (event) => this.drag(event));
     this.node.addEventListener("keydown", (event) => this.key(event));
+    this.node.addEventListener("focus", () => look.drawing.choose(-1));
     this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
     look.addEventListener("change", () => this.update(), {signal});
     this.showResult(false);

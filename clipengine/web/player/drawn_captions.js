@@ -2,6 +2,7 @@
 
 import {post} from "../lib/api.js";
 import {debounce, h} from "../lib/dom.js";
+import {LIMITS} from "../lib/limits.js";
 import {toastError} from "../lib/ui.js";
 import {placeIn} from "./drawn_effects.js";
 
@@ -17,7 +18,6 @@ const AHEAD_SECONDS = 5; // the next span is requested so long before it is show
 const ASK_MS = 120; // after the last movement
 const MAX_SPANS = 10;
 const MAX_REMOVED = 200; // ranges of one request
-const LONGEST_FRAME = 0.1; // seconds, as in the engine
 const ROUNDING = 0.0005; // seconds: times of captions are whole milliseconds
 const RETRY_MS = 5000; // after an error of a busy server
 
@@ -71,7 +71,7 @@ export class DrawnCaptions {
    * @param {number} at
    */
   begunBy(at) {
-    return this.selection.roleOf(at) === "first" ? at + Math.min(this.selection.frame, LONGEST_FRAME) + ROUNDING : at;
+    return this.selection.roleOf(at) === "first" ? at + Math.min(this.selection.frame, LIMITS.frame_seconds) + ROUNDING : at;
   }
 
   /** @param {number} at */

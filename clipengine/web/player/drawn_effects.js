@@ -75,7 +75,7 @@ export class DrawnEffects {
       const time = Math.min(Math.max(0, at), length); // outside of the clip, a box is where it is at its nearer end
       node.hidden = time < blur.from_seconds || (blur.to_seconds !== null && time >= blur.to_seconds);
       if (node.hidden) continue;
-      const place = placeAt(blur.path, time);
+      const place = placeAt(blur.path, blur.times_of === "recording" ? this.player.shown : time);
       placeIn(node, place, framing.recording);
       const pixels = this.boxes.clientWidth / framing.recording.width; // of the page for one of the recording
       node.style.backdropFilter = `blur(${((Math.max(place.width, place.height) * pixels) / CELLS / 2).toFixed(1)}px)`;

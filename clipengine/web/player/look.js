@@ -71,8 +71,13 @@ export class Look extends EventTarget {
     this.sound = new SoundChoice({hasAudio: audio, hasPicture: video, hasText: transcripts.length > 0});
     this.drawing = new DrawingChoice({
       watermarks,
+      player,
+      times,
+      undo,
+      onseek,
       onchange: (name) => this.changed([name]),
       onadded: (number) => this.dispatchEvent(new CustomEvent("box", {detail: number})),
+      onchosen: () => this.dispatchEvent(new Event("change")),
     });
     /** @type {[value: string, text: string][]} */
     const burnt = this.languages.map((language) => [`burn ${language}`, t("In the picture, {language}", {language: languageName(language)})]);
@@ -117,6 +122,11 @@ export class Look extends EventTarget {
   // True if a part of the picture is cut out.
   get crops() {
     return this.shape !== "" && this.fit.value === "crop";
+  }
+
+  /** @returns {import("./points.js").Path} what moves: the box in use, or else the crop, or else any box */
+  get path() {
+    return this.drawing.path(!this.place.moves) ?? this.place;
   }
 
   get canCaption() {

@@ -1,10 +1,11 @@
 // The part of Look about the place of the crop: the same for the whole clip, or points at times of the recording between
 // which it moves.
 
-import {announce, findAll, h, iconButton, setText} from "../lib/dom.js";
+import {announce, h, setText} from "../lib/dom.js";
 import {LIMITS} from "../lib/limits.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {toast} from "../lib/ui.js";
+import {numberAt, PointList, shifted, withPoint} from "./points.js";
 
 /** @import {ClipOutput} from "./look.js" */
 /** @import {Player} from "./player.js" */
@@ -36,10 +37,8 @@ export class PlaceChoice {
    */
   constructor({player, times, undo, onchange, onseek}) {
     this.player = player;
-    this.times = times;
     this.undo = undo;
     this.onchange = onchange;
-    this.onseek = onseek;
     /** @type {Place} */
     this.place = {focus: null, moves: false, points: []};
     this.active = false; // true while the picture is cropped
@@ -47,8 +46,15 @@ export class PlaceChoice {
     this.size = 0; // of the crop in that direction, as a part of the picture
     this.choices = [...ACROSS.map((_, at) => this.button(() => this.fix(at))), this.button(() => this.start())];
     this.choice = h("div", {class: "choice", role: "group", "aria-label": t("Place of the crop")}, this.choices);
-    this.list = h("ul", {class: "points", "aria-label": t("Points of the crop")});
-    this.nodes = [this.choice, this.list];
+    /** @type {PointList<Point>} */
+    this.list = new PointList({
+      label: t("Points of the crop"),
+      times,
+      wordsOf: (point) => this.wordsOf(point),
+      onseek,
+      onremove: (number) => this.remove(number),
+    });
+    this.nodes = [this.choice, this.list.node];
   }
 
   /** @param {() => void} onclick */
@@ -63,6 +69,26 @@ export class PlaceChoice {
 
   get moves() {
     return this.points.length > 0;
+  }
+
+  get name() {
+    return t("Crop");
+  }
+
+  /** @param {number} number of a point */
+  labelOf(number) {
+    return t("Point {number} of the crop", {number: number + 1});
+  }
+
+  /** @param {number} number of a point */
+  heightOf(number) {
+    const {x, y} = this.points[number];
+    return this.down ? y : 1 - x;
+  }
+
+  /** @param {number} number of a point */
+  wordsAt(number) {
+    return this.wordsOf(this.points[number]);
   }
 
   get presets() {
@@ -117,15 +143,6 @@ export class PlaceChoice {
   }
 
   /**
-   * Return the number of the point at a time, to half a frame, or -1.
-   *
-   * @param {number} time
-   */
-  numberAt(time) {
-    return this.points.findIndex(({recording_seconds: at}) => Math.abs(at - time) < this.player.selection.frame / 2);
-  }
-
-  /**
    * Put the middle of the crop nearest to this point: now if it moves, or else always.
    *
    * @param {Focus} focus
@@ -134,11 +151,9 @@ export class PlaceChoice {
   put(focus, options) {
     const {points, now} = this;
     if (!this.moves) return this.change({focus}, options);
-    const known = this.numberAt(now);
-    if (known < 0 && points.length >= LIMITS.points) return toast(t("The crop has {count} points already", {count: LIMITS.points}));
-    const point = {recording_seconds: points[known]?.recording_seconds ?? now, ...focus};
-    const others = points.filter((_, at) => at !== known);
-    this.change({points: [...others, point].sort((one, other) => one.recording_seconds - other.recording_seconds)}, options);
+    const {frame} = this.player.selection;
+    if (numberAt(points, now, frame) < 0 && points.length >= LIMITS.points) return toast(t("The crop has {count} points already", {count: LIMITS.points}));
+    this.change({points: withPoint(points, {recording_seconds: now, ...focus}, frame)}, options);
   }
 
   /**
@@ -149,14 +164,8 @@ export class PlaceChoice {
    * @param {{again?: boolean}} [options]
    */
   shift(number, time, options) {
-    const {points} = this;
-    const {selection, duration} = this.player;
-    const low = number ? points[number - 1].recording_seconds + selection.frame : 0;
-    const high = number + 1 < points.length ? points[number + 1].recording_seconds - selection.frame : duration;
-    if (low > high) return points[number].recording_seconds; // no room between frames of a variable rate
-    const at = Math.max(low, Math.min(selection.snap(time), high));
-    this.change({points: points.map((each, other) => (other === number ? {...each, recording_seconds: at} : each))}, options);
-    return at;
+    this.change({points: shifted(this.points, number, time, this.player)}, options);
+    return this.points[number].recording_seconds;
   }
 
   /** @param {number} number */
@@ -204,34 +213,12 @@ export class PlaceChoice {
     this.active = active;
     const focus = this.place.focus ?? MIDDLE;
     this.choice.hidden = !active;
-    this.list.hidden = !this.moves;
     for (const [at, button] of this.choices.entries()) {
       const [x, y, text] = this.presets[at] ?? [0, 0, t("Moves")];
       setText(button, text);
       const chosen = at < 3 ? !this.moves && (this.down ? focus.y === y : focus.x === x) : this.moves;
       button.setAttribute("aria-pressed", String(chosen));
     }
-    const rows = findAll(this.list, "li");
-    for (const row of rows.slice(this.points.length)) row.remove();
-    for (const [at, point] of this.points.entries()) {
-      const row = rows[at] ?? this.list.appendChild(this.row(at));
-      const [time, place, remove] = /** @type {HTMLElement[]} */ ([...row.children]);
-      setText(time, this.times.format(point.recording_seconds));
-      setText(place, this.wordsOf(point));
-      remove.title = t("Remove the point at {time}", {time: time.textContent ?? ""});
-      remove.setAttribute("aria-label", remove.title);
-    }
-  }
-
-  /** @param {number} at */
-  row(at) {
-    const go = h("button", {type: "button", class: "link time", onclick: () => this.onseek(this.points[at].recording_seconds)});
-    return h(
-      "li",
-      {class: "row"},
-      go,
-      h("span", {class: "grow muted"}),
-      iconButton("x", "", () => this.remove(at)),
-    );
+    this.list.draw(this.points);
   }
 }

@@ -78,10 +78,9 @@ export default {
   "Crop": "Ausschnitt",
   "Moves": "Bewegt",
   "Points of the crop": "Punkte des Ausschnitts",
-  "Points of the crop on the timeline": "Punkte des Ausschnitts auf der Zeitleiste",
+  "Points on the timeline: {name}": "Punkte auf der Zeitleiste: {name}",
   "Point {number} of the crop": "Punkt {number} des Ausschnitts",
   "{place}, {percent} %": "{place}, {percent} %",
-  "Remove the point at {time}": "Punkt bei {time} entfernen",
   "The point was removed": "Der Punkt wurde entfernt",
   "The crop has {count} points already": "Der Ausschnitt hat schon {count} Punkte",
   "Drag to move it in time. ← → move it by a frame, ↑ ↓ go to the next one, Enter goes there, Delete removes it.": "Ziehen verschiebt ihn in der Zeit. ← → verschieben ihn um ein Bild, ↑ ↓ gehen zum nächsten, Enter springt hin, Entf entfernt ihn.",
@@ -260,7 +259,7 @@ export default {
   "Home End": "Pos1 Ende",
   "go to the start or the end": "zum Anfang oder zum Ende",
   "Ctrl+Z": "Strg+Z",
-  "undo the last change of the crop or of what is left out": "die letzte Änderung am Ausschnitt oder an dem, was entfällt, rückgängig machen",
+  "undo a change of the crop, of a box or of what is left out": "eine Änderung am Ausschnitt, an einem Feld oder an dem, was entfällt, rückgängig machen",
   "Shift+I Shift+O": "Umschalt+I Umschalt+O",
   "go to the in or the out point": "zum In-Punkt oder zum Out-Punkt",
   "Enter": "Eingabe",
@@ -325,13 +324,27 @@ export default {
   "Watermark": "Wasserzeichen",
   "Fade": "Blende",
   "The box was removed": "Das Feld wurde entfernt",
-  "Box {number}": "Feld {number}",
-  "Box {number}, moving": "Feld {number}, bewegt",
+  "The boxes have {count} points already": "Die Felder haben schon {count} Punkte",
   "Remove box {number}": "Feld {number} entfernen",
   "Blurred boxes in the picture": "Unscharfe Felder im Bild",
   "Blurred box {number}: {place}": "Unscharfes Feld {number}: {place}",
   "Drag to move. Arrow keys move it, with Alt they change its size, Delete removes it.": "Ziehen verschiebt es. Pfeiltasten verschieben es, mit Alt ändern sie die Größe, Entf entfernt es.",
+
+  // player/points.js
+  "Remove the point at {time}": "Punkt bei {time} entfernen",
+
+  // player/boxes.js
   "{left} % from the left, {top} % from the top, {wide} × {high} % of the picture": "{left} % von links, {top} % von oben, {wide} × {high} % des Bildes",
+  "{left} % across, {top} % down": "{left} % von links, {top} % von oben",
+
+  // player/box_path.js
+  "Box {number}": "Feld {number}",
+  "Point {at} of box {number}": "Punkt {at} von Feld {number}",
+
+  // player/box_row.js
+  "Box {number}, moving": "Feld {number}, bewegt",
+  "Moves: box {number}": "Bewegt: Feld {number}",
+  "Points of box {number}": "Punkte von Feld {number}",
 
   // player/removed_marks.js
   "Put all back": "Alles behalten",
@@ -575,6 +588,7 @@ export default {
   "Go live": "Zum Ende",
   "Follow the end of the recording (E)": "Dem Ende der Aufnahme folgen (E)",
   "Last {seconds} s": "Letzte {seconds} s",
+  "Make a clip of the last {seconds} seconds": "Einen Clip der letzten {seconds} Sekunden machen",
   "Select the last {seconds} seconds; Q makes a clip of them at once": "Die letzten {seconds} Sekunden auswählen; Q macht sofort einen Clip daraus",
   "The recording has ended": "Die Aufnahme ist zu Ende",
   "Not recorded yet. The clip waits for it, until about {time}.": "Noch nicht aufgenommen. Der Clip wartet darauf, bis etwa {time}.",
@@ -663,6 +677,7 @@ export default {
   "Everything works: {facts}": "Alles in Ordnung: {facts}",
   "{count} checks passed": {"one": "{count} Prüfung bestanden", "other": "{count} Prüfungen bestanden"},
   "{size} used": "{size} belegt",
+  "of {size}": "von {size}",
   "At the pace of the last 30 days it is full in about {count} weeks.": {"one": "Wächst er weiter wie in den letzten 30 Tagen, ist der Speicher in etwa {count} Woche voll.", "other": "Wächst er weiter wie in den letzten 30 Tagen, ist der Speicher in etwa {count} Wochen voll."},
   "What": "Inhalt",
   "Count": "Anzahl",

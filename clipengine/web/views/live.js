@@ -1,11 +1,12 @@
 // The parts of a view that follow the end of a recording that is still written: a mark, a button that plays the end, and one
-// that selects the last seconds.
+// that selects the last seconds; and the button of a list that makes a clip of them.
 
 import {get, post} from "../lib/api.js";
 import {announce, h, icon, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
+import {formatMoment, titleOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {toastError} from "../lib/ui.js";
+import {asyncHandler, toast, toastError} from "../lib/ui.js";
 
 /** @import {Player} from "../player/player.js" */
 /** @import {Selection} from "../player/selection.js" */
@@ -95,10 +96,38 @@ export class Live {
   async clipLast({label, settings, oncreated}) {
     if (!this.growing) return;
     try {
-      oncreated(await post(`/v1/recordings/${this.recording.recording_id}/clips`, {label, last_seconds: LAST_SECONDS, ...settings}));
+      oncreated(await postLast(this.recording, label, settings));
       announce(t("{label} is queued", {label}));
     } catch (error) {
       toastError(error);
     }
   }
+}
+
+/**
+ * Make a clip of the last seconds of a recording that is still written.
+ *
+ * @param {Recording} recording
+ * @param {string} label
+ * @param {Partial<Sent<"post", `/v1/recordings/${string}/clips`>>} settings
+ */
+const postLast = (recording, label, settings) => post(`/v1/recordings/${recording.recording_id}/clips`, {label, last_seconds: LAST_SECONDS, ...settings});
+
+/**
+ * Return the button of a list that makes a clip of the last seconds, with the look that is stored with the recording.
+ *
+ * @param {() => Recording} recordingOf
+ */
+export function lastButton(recordingOf) {
+  const make = asyncHandler(async () => {
+    const recording = recordingOf();
+    const label = `${titleOf(recording)}, ${formatMoment(new Date().toISOString())}`;
+    const {look} = await get(`/v1/recordings/${recording.recording_id}/segments`);
+    const stored = Object.fromEntries(Object.entries(look).filter(([, value]) => value !== null));
+    await postLast(recording, label, stored);
+    toast(t("{label} is queued", {label}));
+  });
+  const title = t("Make a clip of the last {seconds} seconds", {seconds: LAST_SECONDS});
+  const text = h("span", {}, t("Last {seconds} s", {seconds: LAST_SECONDS}));
+  return h("button", {type: "button", class: "quiet last", hidden: true, title, onclick: make}, icon("film"), text);
 }

@@ -13,6 +13,7 @@ import {Picks} from "../lib/picks.js";
 import {posterImage} from "../lib/posters.js";
 import {formatNumber, plural, t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
+import {lastButton} from "./live.js";
 import {recordingDownload, registerAgain, registerFromStore, removeRecording, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
@@ -32,6 +33,7 @@ const SORTS = [
   ["-duration", t("Longest first")],
   ["-size", t("Largest first")],
 ];
+const RECOUNT_MS = 2000; // between requests for the numbers of clips
 /**
  * @typedef {object} RowActions
  * @property {(tag: string) => void} ontag
@@ -141,6 +143,7 @@ export function showRecordings(main, params, signal) {
   listen(
     {
       resync: () => recordings.resync(),
+      ...recounts(recordings, signal),
       recording: (recording) => {
         const known = recordings.items.get(recording.recording_id);
         recordings.put({...known, ...recording, clips_count: known?.clips_count ?? null}); // events do not have it
@@ -150,6 +153,33 @@ export function showRecordings(main, params, signal) {
   );
   recordings.load();
   hits.find(filters.q);
+}
+
+/**
+ * Return listeners that load the numbers of clips again after clips were made or deleted.
+ *
+ * @param {PagedList<Recording>} recordings
+ * @param {AbortSignal} signal
+ */
+function recounts(recordings, signal) {
+  /** @type {Set<string>} ids of clips in progress that are counted */
+  const counted = new Set();
+  let waits = false;
+  const deleted = () => {
+    if (waits) return;
+    waits = true;
+    setTimeout(() => {
+      waits = false;
+      if (!signal.aborted) recordings.resync();
+    }, RECOUNT_MS);
+  };
+  /** @param {Clip} clip */
+  const clip = ({clip_id: id, recording_id: of, status}) => {
+    if (!counted.has(id) && recordings.items.has(of)) deleted();
+    if (status === "processing") counted.add(id);
+    else counted.delete(id);
+  };
+  return {clip, deleted};
 }
 
 /**
@@ -210,6 +240,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
     icon("retry"),
     h("span", {}, t("Retry")),
   );
+  const last = lastButton(() => recording);
   const node = h(
     "li",
     {class: "recording"},
@@ -217,7 +248,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
     h("div", {class: "words"}, name, problem, line, count, tags.node),
     size,
     when,
-    h("span", {class: "tools"}, again, more),
+    h("span", {class: "tools"}, last, again, more),
   );
   return {
     node,
@@ -229,6 +260,7 @@ function recordingRow({ontag, onchange, remove, retry}) {
       line.replaceChildren(...(next.status === "recording" ? [h("span", {class: "live"}, t("Live")), " "] : []), summaryOf(next));
       line.hidden = Boolean(next.error) || !line.textContent; // a failure takes its place
       again.hidden = next.status !== "failed";
+      last.hidden = next.status !== "recording";
       count.hidden = !next.clips_count;
       setText(count, countOf(next));
       more.classList.toggle("later", !next.error);

@@ -66,7 +66,8 @@ export function shareClip(clip) {
     };
     start.addEventListener("change", draw);
     draw();
-    const copyCode = () => copyText(embedCode(`${share.embed_url}${chosenStart()}`), t("Embed code")).catch(toastError);
+    const {embed_url: player, embed_code: embedCode} = share;
+    const copyCode = () => copyText(embedCode?.replace(player ?? "", player + chosenStart()) ?? "", t("Embed code")).catch(toastError);
     link.replaceChildren(
       share.note
         ? h(
@@ -89,7 +90,7 @@ export function shareClip(clip) {
           "div",
           {},
           h("label", {class: "line"}, t("Starts at (seconds)"), start),
-          share.embed_url
+          embedCode
             ? h("div", {class: "line"}, t("Embed in a page"), h("button", {type: "button", class: "quiet", onclick: copyCode}, icon("copy"), t("Copy code")))
             : "",
           h(
@@ -103,14 +104,6 @@ export function shareClip(clip) {
       ),
     );
     copy.focus();
-  }
-
-  /** @param {string} address of the player */
-  function embedCode(address) {
-    const {width, height} = clip.result ?? {};
-    const frame = h("iframe", {src: address, width: String(width || 640), height: String(height || 90), title: clip.label});
-    frame.setAttribute("allow", "fullscreen; picture-in-picture");
-    return frame.outerHTML;
   }
 
   /** @param {Share} share */

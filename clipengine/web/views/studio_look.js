@@ -2,11 +2,11 @@
 
 import {BlurBoxes} from "../player/blur_boxes.js";
 import {CropFrame} from "../player/crop_frame.js";
-import {CropLane} from "../player/crop_lane.js";
 import {DrawnCaptions} from "../player/drawn_captions.js";
 import {DrawnEffects} from "../player/drawn_effects.js";
 import {LeftOut} from "../player/left_out.js";
 import {Look} from "../player/look.js";
+import {MovesLane} from "../player/moves_lane.js";
 import {Undo} from "../player/undo.js";
 
 /** @import {Player} from "../player/player.js" */
@@ -50,9 +50,9 @@ export function studioLook({timeline, ...options}) {
   const left = new LeftOut({recording, look, selection, undo, signal});
   left.addEventListener("change", () => timeline.drawWave());
   if (recording.media.video) {
-    new BlurBoxes({look, picture: player.picture, signal});
+    new BlurBoxes({look, player, signal});
     new DrawnCaptions({recording, look, left, player, selection, signal});
-    new CropLane({look, timeline, onseek, signal});
+    new MovesLane({look, timeline, onseek, signal});
   }
   return {look, left, views: frame.views};
 }

@@ -17,16 +17,16 @@ const DAY_MS = 24 * 3600 * 1000;
  */
 export async function storageSection(status, signal) {
   const use = await get("/v1/storage", {signal});
-  return h("div", {class: "storage"}, space(use, status.store.free_bytes), history(use), largest(use));
+  return h("div", {class: "storage"}, space(use, status.store), history(use), largest(use));
 }
 
 /**
  * Return the free space, what fills the rest, and what of it expires.
  *
  * @param {StorageUse} use
- * @param {number | null} free bytes of the store, if it says so
+ * @param {Status["store"]} store
  */
-function space(use, free) {
+function space(use, {free_bytes: free, total_bytes: whole}) {
   const {recordings, clips, previews, transcripts, ledger_bytes: ledger} = use;
   const [soon] = use.removed.slice(-1);
   /** @type {[name: string, bytes: number, count: string, expires: string][]} */
@@ -42,6 +42,7 @@ function space(use, free) {
   const part = (kind, bytes) => {
     const node = h(kind, {});
     node.style.flexGrow = String(bytes / (total + (free ?? 0) || 1));
+    node.hidden = !bytes;
     return node;
   };
   const parts = [...rows.map(([, bytes]) => part("i", bytes)), part("span", free ?? 0)];
@@ -52,6 +53,7 @@ function space(use, free) {
       "p",
       {class: "row wrap"},
       h("strong", {}, free === null ? t("{size} used", {size: formatBytes(total)}) : t("{size} free", {size: formatBytes(free)})),
+      whole === null ? "" : h("span", {}, t("of {size}", {size: formatBytes(whole)})),
       h("span", {class: "muted"}, pace(use, free)),
     ),
     h("div", {class: "parts", "aria-hidden": "true"}, parts),
@@ -93,7 +95,7 @@ function pace({history: days, recordings, clips}, free) {
 }
 
 /**
- * Bars of the last 30 days, with an axis in one unit. The figures above are its text for screen readers.
+ * Bars of the last 30 days, with an axis in one unit; none if nothing was stored. The figures above are its text for screen readers.
  *
  * @param {StorageUse} use
  */
@@ -102,7 +104,8 @@ function history({history: days, recordings, clips}) {
   /** @type {Map<number, {recordings: {bytes: number}, clips: {bytes: number}}>} */
   const byDay = new Map(days.map((day) => [Date.parse(day.at), day]));
   byDay.set(today, {recordings, clips}); // the stored one is up to an hour old
-  const most = Math.max(1, ...[...byDay.values()].map((day) => day.recordings.bytes + day.clips.bytes));
+  const most = Math.max(...[...byDay.values()].map((day) => day.recordings.bytes + day.clips.bytes));
+  if (!most) return [];
   const size = bytesFormat(most);
   const bars = [...Array(DAYS).keys()].map((back) => {
     const at = today - (DAYS - 1 - back) * DAY_MS;

@@ -1,27 +1,25 @@
-// The lane of a crop that moves, in place of the clips on the timeline: its points, which are moved in time by pointer or by
-// keys, and the line between them.
+// The lane of a crop or of a blurred box that moves, in place of the clips on the timeline: its points, which are moved in
+// time by pointer or by keys, and the line between them.
 
-import {byKey, h} from "../lib/dom.js";
+import {byKey, h, setText} from "../lib/dom.js";
 import {t} from "../lib/texts.js";
 import {startTimeDrag} from "./drag.js";
 
 /** @import {Look} from "./look.js" */
-/** @import {PlaceChoice, Point} from "./look_place.js" */
 /** @import {Span} from "./selection.js" */
 /** @import {Timeline} from "./timeline.js" */
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HIGHEST, LOWEST] = [26, 74]; // in percent of the lane
 
-export class CropLane {
+export class MovesLane {
   /**
    * `onseek(time)` shows a time.
    *
    * @param {{look: Look, timeline: Timeline, onseek: (time: number) => void, signal: AbortSignal}} options
    */
   constructor({look, timeline, onseek, signal}) {
-    /** @type {PlaceChoice} */
-    this.choice = look.place;
+    this.look = look;
     this.timeline = timeline;
     this.onseek = onseek;
     this.current = 0; // number of the point that Tab reaches
@@ -31,15 +29,17 @@ export class CropLane {
     drawing.append(this.line);
     /** @type {HTMLElement[]} */
     this.marks = [];
-    this.node = h("div", {class: "crop-lane", role: "group", "aria-label": t("Points of the crop on the timeline"), hidden: true}, h("span", {}, t("Crop")));
-    this.node.append(drawing);
+    this.name = h("span", {});
+    this.node = h("div", {class: "moves-lane", role: "group", hidden: true}, this.name, drawing);
     timeline.below.push(this);
     timeline.bands.node.before(this.node);
     look.addEventListener("change", () => this.draw(), {signal});
   }
 
   draw() {
-    const {points} = this.choice;
+    const {points, name} = this.look.path;
+    setText(this.name, name);
+    this.node.setAttribute("aria-label", t("Points on the timeline: {name}", {name}));
     this.current = Math.min(this.current, Math.max(0, points.length - 1));
     for (const mark of this.marks.splice(points.length)) mark.remove();
     while (this.marks.length < points.length) this.marks.push(this.node.appendChild(this.mark(this.marks.length)));
@@ -51,26 +51,30 @@ export class CropLane {
 
   /** @param {Span} view */
   place(view) {
-    const {points, down} = this.choice;
+    const {path} = this.look;
+    const {points} = path;
     if (!points.length || points.length !== this.marks.length) return; // drawn soon
-    /** @param {Point} point */
+    /** @param {import("./points.js").Timed} point */
     const across = ({recording_seconds: at}) => ((at - view.start) / (view.end - view.start)) * 100;
-    /** @param {Point} point */
-    const height = ({x, y}) => HIGHEST + (LOWEST - HIGHEST) * (down ? y : 1 - x);
-    const line = points.map((point) => `${across(point)},${height(point)}`);
+    /** @param {number} number */
+    const height = (number) => HIGHEST + (LOWEST - HIGHEST) * path.heightOf(number);
+    const line = points.map((point, number) => `${across(point)},${height(number)}`);
     const [first, last] = [points[0], points[points.length - 1]];
-    this.line.setAttribute("points", [`${Math.min(0, across(first))},${height(first)}`, ...line, `${Math.max(100, across(last))},${height(last)}`].join(" "));
+    this.line.setAttribute(
+      "points",
+      [`${Math.min(0, across(first))},${height(0)}`, ...line, `${Math.max(100, across(last))},${height(points.length - 1)}`].join(" "),
+    );
     for (const [number, point] of points.entries()) {
       const mark = this.marks[number];
       const time = this.timeline.times.format(point.recording_seconds);
       mark.hidden = !this.timeline.sees(point.recording_seconds) && mark !== document.activeElement;
       mark.style.left = `${across(point)}%`;
-      mark.style.top = `${height(point)}%`;
+      mark.style.top = `${height(number)}%`;
       mark.tabIndex = number === this.current ? 0 : -1;
-      mark.setAttribute("aria-label", t("Point {number} of the crop", {number: number + 1}));
+      mark.setAttribute("aria-label", path.labelOf(number));
       mark.setAttribute("aria-valuemax", String(this.timeline.duration));
       mark.setAttribute("aria-valuenow", point.recording_seconds.toFixed(3));
-      mark.setAttribute("aria-valuetext", `${time}, ${this.choice.wordsOf(point)}`);
+      mark.setAttribute("aria-valuetext", `${time}, ${path.wordsAt(number)}`);
     }
     if (this.marks[this.current].hidden) this.reach();
   }
@@ -104,7 +108,7 @@ export class CropLane {
 
   /** @param {number} number */
   timeOf(number) {
-    return this.choice.points[number].recording_seconds;
+    return this.look.path.points[number].recording_seconds;
   }
 
   /**
@@ -113,7 +117,7 @@ export class CropLane {
    * @param {{again?: boolean}} [options]
    */
   move(number, time, options) {
-    this.onseek(this.choice.shift(number, time, options));
+    this.onseek(this.look.path.shift(number, time, options));
   }
 
   /**
@@ -146,7 +150,7 @@ export class CropLane {
     /** @param {number} to */
     const go = (to) => () => this.focusOn(to);
     const remove = () => {
-      this.choice.remove(number);
+      this.look.path.remove(number);
       this.focusOn(number);
     };
     const action = byKey(event, {
