@@ -18,7 +18,37 @@ from tests.support.mutations import END, MUTATIONS
 from tests.support.selection import cases
 
 _ELEMENTS = ("h264parse", "openh264dec")
-FILMS = ("mp4_25", "mp4_2997", "mp4_bframes", "mp4_gop_10s", "mp4_open_gop", "mp4_vfr_jitter", "sar_wide", "ts_bframes")
+FILMS = (
+    "mp4_25",
+    "mp4_2997",
+    "mp4_60",
+    "mp4_120",
+    "mp4_bframes",
+    "mp4_gop_10s",
+    "mp4_open_gop",
+    "mp4_all_are_keyframes",
+    "mp4_vfr_jitter",
+    "mp4_vfr_gaps",
+    "mp4_fragmented",
+    "mp4_fragmented_edits",
+    "edit_inside_packets",
+    "edit_long_preroll",
+    "edit_two_parts",
+    "sar_wide",
+    "rotated_90",
+    "mirrored_and_rotated",
+    "full_range",
+    "tagged_bt601",
+    "flv_h264_aac",
+    "mkv_live_h264",
+    "mkv_lying_cues",
+    "mkv_starts_at_5s",
+    "ts_begins_inside_a_group",
+    "ts_bframes",
+    "ts_gap",
+    "ts_open_gop",
+    "ts_wraps",
+)
 
 
 @pytest.fixture(scope="module")
