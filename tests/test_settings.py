@@ -145,6 +145,15 @@ def test_value_of_an_earlier_release_is_replaced_with_a_warning(
     assert load(environ={"CLIPENGINE_ENCODING__VERIFY": former}).encoding.verify == now
 
 
+def test_base_url_of_playlists_has_a_slash_at_its_end_and_a_limit() -> None:
+    longest = f"https://{'a' * 1000}/"
+    for url in ("", "https://cdn.example.org/films/", longest):
+        assert load(environ={"CLIPENGINE_STORAGE__PLAYLIST_BASE_URL": url}).storage.playlist_base_url == url
+    for url in ("https://cdn.example.org", "https:///", "http://a.example.org/", "https://a/?b/", f"{longest[:-1]}a/"):
+        with pytest.raises(SettingsError, match=r"storage\.playlist_base_url"):
+            load(environ={"CLIPENGINE_STORAGE__PLAYLIST_BASE_URL": url})
+
+
 def test_client_variables_are_not_settings() -> None:
     environ = {"CLIPENGINE_URL": "http://elsewhere", "CLIPENGINE_API_KEY": "relay_live_x", "HOME": "/root"}
     assert load(environ=environ) == Settings()

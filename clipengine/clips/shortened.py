@@ -42,7 +42,7 @@ class SilenceReport(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     parts: Annotated[
-        list[Annotated[str, Field(max_length=34 * _MAX_SILENCES, pattern=r"^(\d{1,16}-\d{1,16}( |$))*$")]],
+        list[Annotated[str, Field(max_length=34 * _MAX_SILENCES, pattern=r"^([0-9]{1,16}-[0-9]{1,16}( |$))*$")]],
         Field(max_length=MAX_PARTS),
     ]
     bytes_read: Count

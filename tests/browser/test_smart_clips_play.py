@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import av
 import numpy as np
@@ -13,10 +14,11 @@ import pytest
 from clipengine.clips.options.profiles import Profile
 from clipengine.media.output import segmented_video
 from tests.films.catalogue import Shelf
-from tests.films.cutting import SMART, Clip, cut, cut_file
+from tests.films.cutting import SMART, SMART_PROFILES, Clip, cut, cut_file
 from tests.films.film import Film
 from tests.films.judge import expectations
 from tests.support import mutated
+from tests.support.mutations import END, MUTATIONS, START
 from tests.support.player import Stage
 
 pytestmark = pytest.mark.exhaustive
@@ -35,8 +37,8 @@ CUTS = {
     "webm_vp9": (1.107, 5.02),
 }
 PROFILES = {
-    "webm_live_vp8_keyframes": Profile(container="webm", video="vp8", audio="opus", render="smart"),
-    "webm_vp9": Profile(container="webm", video="vp9", audio="opus", render="smart"),
+    "webm_live_vp8_keyframes": SMART_PROFILES["libvpx"],
+    "webm_vp9": SMART_PROFILES["libvpx-vp9"],
 }
 _SEEKS = 24
 
@@ -77,7 +79,7 @@ def _scaled(number: int, data: bytes) -> bytes:
     [
         ("libx264", mutated.X264, mutated.reconnected("libx264", mutated.X264, at=[3]), SMART),
         ("libx264", mutated.X264_REORDERED, mutated.reconnected("libx264", mutated.X264_REORDERED, at=[3]), SMART),
-        ("libvpx", "", _scaled, PROFILES["webm_live_vp8_keyframes"]),
+        ("libvpx", "", _scaled, SMART_PROFILES["libvpx"]),
     ],
     ids=["h264", "reordered", "vp8"],
 )
@@ -85,7 +87,7 @@ def test_frames_around_a_gop_that_was_encoded_are_painted(
     stage: Stage, tmp_path: Path, codec: str, params: str, change: mutated.Change, profile: Profile
 ) -> None:
     path = mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv", change)
-    clip = cut_file(path, Fraction(13, 25), Fraction(163, 25), stage.folder / f"clip.{profile.container}", profile)
+    clip = cut_file(path, START, END, stage.folder / f"clip.{profile.container}", profile)
     assert any("s to 3.48 s, it was encoded" in each for each in clip.made.warnings), clip.made.warnings
     with av.open(str(clip.path)) as container:
         frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
@@ -97,6 +99,40 @@ def test_frames_around_a_gop_that_was_encoded_are_painted(
         others = min(differences[:place] + differences[place + 1 :])
         assert differences[place] < others / 2, (place, differences[place], others)
     assert stage.player.play(2.2, seconds=1.6) >= 3.8
+
+
+# The first frames, those around keyframes, and the last ones.
+_PLACES = (0, 11, 12, 13, 36, 37, 38, 61, 62, 63, 71, 86, 87, 88, 112, 148, 149)
+_MAX_NOISE = 5.0  # of encoded frames; the next frame differs by more
+
+
+@pytest.mark.parametrize("name", [name for name, each in MUTATIONS.items() if each.codec != "libx265"])
+def test_clip_of_a_changed_recording_shows_what_the_browser_shows_of_the_recording(stage: Stage, name: str) -> None:
+    """Also where frames are missing or damaged, up to the one at which the browser gives up."""
+    clip = MUTATIONS[name].cut(stage.folder)
+    if clip.made.render == "encode":
+        return
+    first = round(clip.made.encoded_seconds * mutated.FPS)
+    film, shown = _painted(stage, "film.mkv", START), _painted(stage, clip.path.name, Fraction(0))
+    assert shown.keys() == film.keys()
+    differences = {place: float(np.abs(film[place] - shown[place]).mean()) for place in film}
+    assert max(differences) > first
+    assert {place for place, each in differences.items() if each > (_MAX_NOISE if place < first else 0)} == set()
+
+
+def _painted(stage: Stage, name: str, start: Fraction) -> dict[int, Any]:
+    """Return the pixels of the places from `start` of a file on, up to one that the browser cannot decode."""
+    stage.player.load(name)
+    painted = {}
+    for place in _PLACES:
+        try:
+            pixels = stage.player.paint(float(start) + (place + 0.5) / mutated.FPS).pixels
+        except Exception as error:
+            if "PIPELINE_ERROR_DECODE" not in str(error):
+                raise
+            break
+        painted[place] = pixels.astype(int)
+    return painted
 
 
 def _seek(stage: Stage, film: Film, clip: Clip, span: tuple[Fraction, Fraction], places: list[int]) -> None:

@@ -27,6 +27,12 @@ from tests.support.inspection import hold_to_plan
 
 DEFAULT = Profile()
 SMART = Profile(render="smart")
+SMART_PROFILES = {  # by the encoder of the recording
+    "libx264": SMART,
+    "libx265": Profile(render="smart", video="hevc"),
+    "libvpx": Profile(render="smart", container="webm", video="vp8", audio="opus"),
+    "libvpx-vp9": Profile(render="smart", container="webm", video="vp9", audio="opus"),
+}
 
 
 @dataclass(frozen=True)

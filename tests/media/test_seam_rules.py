@@ -35,16 +35,16 @@ from clipengine.media.output.spliced_video import SplicedPacket, SplicedVideo
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.probe import probe
 from tests.films.catalogue import Shelf
-from tests.films.cutting import SMART, Clip, cut_file
+from tests.films.cutting import SMART, SMART_PROFILES, Clip, cut_file
 from tests.media.test_smart_render import planes
 from tests.support import mutated
+from tests.support.mutations import END, MUTATIONS, START
 
-HEVC = Profile(render="smart", video="hevc")
-_START, _END = Fraction(13, 25), Fraction(163, 25)  # between keyframes, which begin each second
+HEVC = SMART_PROFILES["libx265"]
 
 
-def cut(path: Path, profile: Profile = SMART, end: Fraction = _END, *, full_proof: bool = False) -> Clip:
-    return cut_file(path, _START, end, path.with_suffix(".mp4"), profile, full_proof=full_proof)
+def cut(path: Path, profile: Profile = SMART, end: Fraction = END, *, full_proof: bool = False) -> Clip:
+    return cut_file(path, START, end, path.with_suffix(".mp4"), profile, full_proof=full_proof)
 
 
 def reason_of(clip: Clip) -> str:
@@ -455,7 +455,6 @@ def _swapped(number: int, packets: list[bytes]) -> bytes:
 
 
 _MATROSKA = Profile(render="smart", container="mkv")  # which does not state the reordering, unlike MP4
-_VP9 = Profile(render="smart", container="webm", video="vp9", audio="opus")
 
 
 @pytest.mark.parametrize(
@@ -467,7 +466,7 @@ _VP9 = Profile(render="smart", container="webm", video="vp9", audio="opus")
         ("libx264", mutated.X264_REORDERED, _MATROSKA, _unstated_reordering),
         ("libx264", mutated.X264, SMART, _other_copied_packets(_swapped)),
         ("libx264", mutated.X264, SMART, _without_packet(84)),
-        ("libvpx-vp9", "", _VP9, _without_packet(3)),
+        ("libvpx-vp9", "", SMART_PROFILES["libvpx-vp9"], _without_packet(3)),
     ],
     ids=["encoded frames", "copied bytes", "hevc sets", "reordering", "swapped", "left out", "vp9 left out"],
 )
@@ -482,7 +481,7 @@ def test_clip_with_a_fault_of_the_engine_is_rejected(
 ) -> None:
     path = mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv")
     fault(monkeypatch)
-    clip = cut_file(path, _START, _END, tmp_path / f"clip.{profile.container}", profile)
+    clip = cut_file(path, START, END, tmp_path / f"clip.{profile.container}", profile)
     assert "copied frames and those at the cuts did not decode together" in reason_of(clip)
     assert clip.made.render == "encode"
 
@@ -564,91 +563,17 @@ def test_gaps_of_frame_num_are_those_of_missing_references(params: str) -> None:
 # ---- recordings with changes of all kinds
 
 
-_GRAIN = mutated.film_grain("h264")
-_DELIMITER, _SEQUENCE_END = b"\x09\xf0", b"\x0a"
-
-
-def _after(unit: bytes, at: int) -> mutated.Change:
-    return lambda number, data: join_with_lengths([*split_by_lengths(data), unit]) if number == at else data
-
-
-def _without(*numbers: int) -> mutated.Change:
-    return lambda number, data: b"" if number in numbers else data
-
-
-def _delimited(number: int, data: bytes) -> bytes:
-    end = [_SEQUENCE_END] if number % mutated.GOP == mutated.GOP - 1 else []
-    return join_with_lengths([_DELIMITER, *split_by_lengths(data), *end])
-
-
-def _damaged(number: int, data: bytes) -> bytes:
-    half = len(data) // 2
-    return (
-        data[:half] + bytes(each ^ 0x5A for each in data[half : half + 24]) + data[half + 24 :]
-        if number == 84
-        else data
-    )
-
-
-def _as_slices(number: int, data: bytes) -> bytes:
-    """Give the keyframe of a middle GOP the type of other frames."""
-    if number != 3 * mutated.GOP:
-        return data
-    units = split_by_lengths(data)
-    return join_with_lengths(bytes([unit[0] & 0xE0 | 1]) + unit[1:] if unit_type(unit) == 5 else unit for unit in units)
-
-
-_OTHER = mutated.X264 + ":chroma-qp-offset=12"
-_MIDDLE = range(3 * mutated.GOP, 4 * mutated.GOP)
-
-
-def _with_other_gops(numbers: range, pps_at: int) -> mutated.Change:
-    """Take packets of a film with another PPS, which the last packet before `pps_at` gives."""
-    other = mutated.encoded("libx264", _OTHER)
-    [pps], packets = h264.read_parameter_sets(mutated.extradata_of(other)).pps, mutated.packets_of(other)
-
-    def change(number: int, data: bytes) -> bytes:
-        data = packets[number] if number in numbers else data
-        return join_with_lengths([*split_by_lengths(data), pps]) if number == pps_at - 1 else data
-
-    return change
-
-
-_H264 = ("libx264", mutated.X264)
-_REORDERED = ("libx264", mutated.X264_REORDERED)
-_MUTATIONS: dict[str, tuple[tuple[str, str], mutated.Change]] = {
-    "delimiters and ends of sequences": (_REORDERED, _delimited),
-    "another set before the copied range": (_H264, _with_other_gops(range(25, 999), 25)),
-    "another set in the range": (_H264, _with_other_gops(range(75, 999), 75)),
-    "another set for one GOP": (_H264, _with_other_gops(_MIDDLE, 75)),
-    "film grain in a copied GOP": (_REORDERED, mutated.with_unit(_GRAIN, 50)),
-    "film grain in the first packet": (_REORDERED, mutated.with_unit(_GRAIN, 0)),
-    "a frame is missing": (_H264, _without(84)),
-    "a frame of the first copied GOP is missing": (_H264, _without(28)),
-    "a keyframe is missing": (_H264, _without(75)),
-    "the first keyframe after the start is missing": (_H264, _without(25)),
-    "a damaged frame": (_H264, _damaged),
-    "a keyframe of another type": (_H264, _as_slices),
-    "hevc: a frame is missing": (("libx265", mutated.X265), _without(84)),
-    "hevc: open GOPs": (("libx265", mutated.X265_REORDERED), _without()),
-    "hevc: film grain": (("libx265", mutated.X265), mutated.with_unit(mutated.film_grain("hevc"), 0)),
-    "hevc: a sequence ends": (("libx265", mutated.X265_REORDERED), _after(bytes([36 << 1, 1]), 74)),
-}
-
-
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("full_proof", [False, True], ids=["seams", "full"])
-@pytest.mark.parametrize("name", _MUTATIONS)
+@pytest.mark.parametrize("name", MUTATIONS)
 def test_copied_frames_of_changed_recordings_are_those_of_the_recording(
     tmp_path: Path, name: str, full_proof: bool
 ) -> None:
     """Whatever is copied: a recording that is not copied shows what its encoded frames show."""
-    (codec, params), change = _MUTATIONS[name]
-    path = mutated.write(mutated.encoded(codec, params), tmp_path / "film.mkv", change)
-    clip = cut(path, HEVC if codec == "libx265" else SMART, full_proof=full_proof)
+    clip = MUTATIONS[name].cut(tmp_path, full_proof=full_proof)
     if clip.made.render == "encode":
         return
-    source = {time - clip.made.actual_start: samples for time, samples in _decoded(path)}
+    source = {time - clip.made.actual_start: samples for time, samples in _decoded(tmp_path / "film.mkv")}
     first = 1 - clip.made.actual_start + ("first keyframe" in name)  # clip time of the first copied frame
     copied = range(round(first * 1000), round((first + Fraction(clip.made.copied_seconds)) * 1000) - 1)
     expected = {round(time * 1000): samples for time, samples in source.items() if round(time * 1000) in copied}

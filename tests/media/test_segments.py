@@ -29,7 +29,7 @@ from tests.films.cuts import cuts_of
 from tests.films.cutting import cut_file, cut_parts
 from tests.media.test_exact import faults_of_clip
 from tests.media.test_smart_render import planes
-from tests.support.gstreamer import decode_mp4, need_elements
+from tests.support.gstreamer import decode, need_elements
 from tests.support.selection import cases
 
 _THREADS = 16  # two encoders side by side
@@ -133,7 +133,7 @@ def test_openh264_decodes_the_same_frames(shelf: Shelf, tmp_path: Path, name: st
     clip = cut_file(film.path, Fraction(1), Fraction(5), tmp_path / "clip.mp4", profile, threads=_THREADS)
     with av.open(str(clip.path)) as container:
         expected = [planes(frame) for frame in container.decode(video=0)]
-    assert decode_mp4(clip.path, len(expected[0]), "h264parse", "openh264dec") == expected
+    assert decode(clip.path, len(expected[0]), "h264parse", "openh264dec") == expected
 
 
 def _scenes(path: Path, length: int) -> None:

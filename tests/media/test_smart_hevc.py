@@ -23,7 +23,7 @@ from tests.films.parts import VideoPart, every
 from tests.films.reel import film, write
 from tests.films.reference import watch
 from tests.media.test_smart_render import assert_copied_frames_are_equal, faults, planes, reason_of
-from tests.support.gstreamer import decode_mp4, need_elements
+from tests.support.gstreamer import decode, need_elements
 from tests.support.selection import cases
 
 SMART = Profile(video="hevc", render="smart", preset="ultrafast")
@@ -90,7 +90,7 @@ def test_recordings_of_other_encoders_are_copied_and_decode_alike_elsewhere(tmp_
         assert_copied_frames_are_equal(path, facts.origin, facts.video.frame_seconds, clip)
         with av.open(str(clip.path)) as container:
             expected = [planes(frame) for frame in container.decode(video=0)]
-        assert decode_mp4(clip.path, len(expected[0]), *_ELEMENTS) == expected
+        assert decode(clip.path, len(expected[0]), *_ELEMENTS) == expected
 
 
 def test_first_copied_picture_is_a_broken_link_without_leading_pictures(shelf: Shelf, tmp_path: Path) -> None:

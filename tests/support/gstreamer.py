@@ -21,10 +21,14 @@ def need_elements(*elements: str) -> None:
         pytest.skip(f"no other decoder: this test needs gst-launch-1.0 with {', '.join(elements)}")
 
 
-def decode_mp4(path: Path, size: int, *elements: str) -> list[bytes]:
+_DEMUXERS = {".mp4": "qtdemux", ".mkv": "matroskademux"}
+
+
+def decode(path: Path, size: int, *elements: str) -> list[bytes]:
     """Return the samples of the frames, of `size` bytes, in the order in which the parser and decoder show them."""
     output = path.with_suffix(".yuv")
-    steps = ["qtdemux", *elements, "video/x-raw,format=I420", "videoconvert"]  # converted to lines without padding
+    # Converted to lines without padding.
+    steps = [_DEMUXERS[path.suffix], *elements, "video/x-raw,format=I420", "videoconvert"]
     pipeline = f"filesrc location={path} ! {' ! '.join(steps)} ! filesink location={output}"
     subprocess.run(["gst-launch-1.0", "-q", *pipeline.split()], check=True, timeout=300, capture_output=True)
     data = output.read_bytes()

@@ -18,7 +18,7 @@ from clipengine.media.bitstream.bits import Bits
 from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths
 
 GOP, FPS = 25, 25
-_SIZE, _SECONDS = 96, 7
+SIZE, SECONDS = 96, 7
 X264 = "bframes=0:ref=1:weightp=0"
 X264_REORDERED = "bframes=3:b-pyramid=normal:b-adapt=0"
 X265 = "log-level=none:bframes=0:ref=1:weightp=0:open-gop=0:pools=none:frame-threads=1:info=0"
@@ -31,16 +31,19 @@ Change = Callable[[int, bytes], bytes]  # of the packet with this number, in dec
 def encoded(codec: str, params: str) -> bytes:
     """Return blocks of noise that move, in Matroska, with a keyframe each second."""
     made, dice = io.BytesIO(), random.Random(5)
-    rows = [b"".join(bytes([value]) * 4 for value in dice.randbytes(_SIZE)) for _ in range(_SIZE // 8)]
+    rows = [b"".join(bytes([value]) * 4 for value in dice.randbytes(SIZE)) for _ in range(SIZE // 8)]
     gop = f"keyint={GOP}:min-keyint={GOP}:scenecut=0"
     options = {"preset": "ultrafast", f"{codec.removeprefix('lib')}-params": f"{params}:{gop}"}
     if codec.startswith("libvpx"):
-        options = {"deadline": "realtime", "cpu-used": "8", "g": str(GOP), "keyint_min": str(GOP), "auto-alt-ref": "0"}
+        # Several threads would wait for each other most of the time. A positive speed would depend on the time taken.
+        options = {"deadline": "realtime", "cpu-used": "-8", "threads": "1", "auto-alt-ref": "0"}
+        options |= {"g": str(GOP), "keyint_min": str(GOP)}
+        options |= dict(each.split("=") for each in params.split(":") if each)
     with av.open(made, "w", format="matroska") as container:
         stream = container.add_stream(codec, rate=FPS, options=options)
-        stream.width = stream.height = _SIZE
-        for number in range(_SECONDS * FPS):
-            frame = av.VideoFrame(_SIZE, _SIZE, "yuv420p")
+        stream.width = stream.height = SIZE
+        for number in range(SECONDS * FPS):
+            frame = av.VideoFrame(SIZE, SIZE, "yuv420p")
             for plane in frame.planes:
                 shown = [rows[y // 8][number : number + plane.width] for y in range(plane.height)]
                 plane.update(b"".join(row.ljust(plane.line_size, b"\0") for row in shown))
@@ -75,6 +78,7 @@ def extradata_of(film: bytes) -> bytes:
         return source.streams.video[0].codec_context.extradata or b""
 
 
+@cache
 def packets_of(film: bytes) -> list[bytes]:
     with av.open(io.BytesIO(film)) as source:
         return [bytes(packet) for packet in source.demux(video=0) if packet.size]

@@ -62,6 +62,8 @@ class Effects:
 
     def boxes(self, time: Fraction, duration: Fraction) -> tuple[Region, ...]:
         """Return the parts to blur in a frame that is shown at `time`: all that a box hides before the frame's end."""
+        if not self.blurred:
+            return ()
         end = time + max(duration - _TIE, _TIE)
         return tuple(
             box if isinstance(box, BlurBox) else _swept(box, float(time), float(time + duration))
@@ -166,6 +168,9 @@ def effect_steps(
 
     A frame that is held is repeated where a box begins or ends, and with `fades` while it fades or something moves.
     """
+    if not effects.changing and not effects.blur_changes:
+        yield time, duration
+        return
     changing = changing_steps(time, duration, effects, step=step) if fades else ((time, duration),)
     for start, shown in changing:
         changes = effects.blur_changes

@@ -78,6 +78,7 @@ class _PartTrack:
         self.format, self.layout, self.rate = format, layout, rate
         self._first = self._total = 0  # sample of the clip at which the part begins, and the part's samples
         self._written = 0  # samples of the part
+        self._fade_samples = round(rate * FADE_SECONDS)
         self._fades = (False, False)
         self._resampler: AudioResampler | None = None
 
@@ -109,7 +110,7 @@ class _PartTrack:
         count = min(frame.samples, self._total - self._written)
         if count <= 0:
             return
-        fade = round(self.rate * FADE_SECONDS)
+        fade = self._fade_samples
         faded = (self._fades[0] and self._written < fade) or (
             self._fades[1] and self._written + count > self._total - fade
         )
