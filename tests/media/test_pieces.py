@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -29,6 +30,7 @@ from tests.support.playlists import (
     VIDEO,
     agora,
     edited,
+    first_segments,
     fmp4_playlist,
     joined,
     raw_audio,
@@ -294,6 +296,27 @@ def test_gap_at_the_start_is_named(missing: str, expected: list[str], tmp_path: 
     facts = read_facts(*stored(path))
     assert facts.video is not None
     assert float(facts.video.first_frame or 0) == pytest.approx(begins, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("ended", "render", "expected"),
+    [
+        ("audio.m3u8", "encode", "audio_gap_filled: audio track 0: {} s of gaps are silence"),
+        ("audio.m3u8", "smart", "audio_gap_filled: audio track 0: {} s of gaps are silence"),
+        ("video.m3u8", "encode", "video_gap: gaps of {} s between frames: the frame before each gap is held"),
+    ],
+)
+@pytest.mark.typical(1)
+def test_track_that_ends_before_the_others_is_named(ended: str, render: Render, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "index.m3u8"
+    separate_audio(path)
+    (tmp_path / ended).write_text(first_segments(tmp_path / ended, 3) + "#EXT-X-ENDLIST\n")
+    for start, end, seconds in (("3.1", "5.5", None), ("3.1", "7.9", 2), ("8", "10", 2)):
+        made, _ = cut(path, start, end, render)
+        found = [text for text in made.warnings if not text.startswith("encoded_instead")]
+        pattern = expected.format(rf"({seconds}|1)\.\d+")
+        assert len(found) == (seconds is not None)
+        assert all(re.fullmatch(pattern, text) for text in found), found
 
 
 @pytest.mark.exhaustive
