@@ -189,7 +189,9 @@ def test_audio_of_a_separate_playlist_is_exact(tmp_path: Path) -> None:
     check_exact(film, "3.1", "9.9", "smart")
     facts = read_facts(*stored(film.path))
     assert (facts.container, facts.video is not None) == ("pieces", True)
-    assert [track.language for track in facts.audio] == ["en"]
+    assert [track.language for track in facts.audio] == ["eng"]
+    with av.open(str(tmp_path / "clip.mp4")) as clip:
+        assert clip.streams.audio[0].metadata["language"] == "eng"
 
 
 @pytest.mark.exhaustive
