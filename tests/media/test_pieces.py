@@ -179,6 +179,20 @@ def test_fragmented_mp4_with_a_header_is_exact(tmp_path: Path) -> None:
     check_exact(fmp4_playlist(tmp_path / "index.m3u8"), "3.1", "9.9", "smart")
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.typical(1)
+def test_open_gops_at_the_borders_of_segments_are_exact(codec: str, tmp_path: Path) -> None:
+    """FFmpeg states the time of the keyframe at 2.88 s as that of a frame before it."""
+    name = codec.removeprefix("lib")
+    options = {f"{name}-params": "open-gop=1:scenecut=0:b-adapt=0"}
+    if codec == "libx265":
+        options["x265-params"] += ":log-level=none:pools=none:frame-threads=1"
+    video = replace(VIDEO, times=every(25, 6), codec=codec, gop=24, b_frames=3, options=options)
+    film = fmp4_playlist(tmp_path / "index.m3u8", video=video)
+    for start, end in (("2.1", "4.1"), ("2.82", "4.1"), ("2.86", "3.1"), ("2.1", "2.94")):
+        check_exact(film, start, end)
+
+
 @pytest.mark.exhaustive
 def test_byte_ranges_of_one_object_are_exact(tmp_path: Path) -> None:
     check_exact(fmp4_playlist(tmp_path / "index.m3u8", options={"hls_flags": "single_file"}), "3.1", "9.9")

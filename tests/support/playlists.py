@@ -39,12 +39,12 @@ def ts_playlist(
     return film(path, video=[video], audio=[audio], grid=_90K)
 
 
-def fmp4_playlist(path: Path, *, options: Mapping[str, str] | None = None) -> Film:
+def fmp4_playlist(path: Path, *, video: VideoPart = VIDEO, options: Mapping[str, str] | None = None) -> Film:
     """Write a media playlist of fragmented MP4 segments, and return the film that it must read as."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {**_OPTIONS, "hls_segment_type": "fmp4", **(options or {})}
-    write(path, "hls", video=[VIDEO], audio=[AUDIO], options=options)
-    return film(path, video=[VIDEO], audio=[AUDIO], grid=Fraction(1, 1000))
+    write(path, "hls", video=[video], audio=[AUDIO], options=options)
+    return film(path, video=[video], audio=[AUDIO], grid=Fraction(1, 1000))
 
 
 def separate_audio(path: Path) -> Film:

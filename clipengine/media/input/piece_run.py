@@ -15,6 +15,7 @@ from av.stream import Stream
 
 from clipengine.media.input.container import audio_streams, keep_only, open_recording, read_packets, video_stream
 from clipengine.media.input.id3_clock import id3_clock
+from clipengine.media.input.keyframe_times import with_keyframe_times
 from clipengine.media.input.packet_timestamps import PacketTimestamps, TimedPacket
 from clipengine.media.input.piece_source import PieceSource
 from clipengine.media.input.source import MediaReader
@@ -69,6 +70,10 @@ class OpenRun:
 
     def packets(self) -> Iterator[TimedPacket]:
         """Yield the packets with their times, in file order."""
+        is_mp4 = self._container.format.name.startswith("mov")
+        return with_keyframe_times(self._packets()) if is_mp4 else self._packets()
+
+    def _packets(self) -> Iterator[TimedPacket]:
         if not self.streams:
             return
         numbers = {stream.index: number for number, stream in self.streams.items()}
