@@ -263,8 +263,9 @@ def _encrypt(text: str, segment: int) -> str:
 
 
 @pytest.mark.parametrize(("start", "end"), [("3.1", "8.9"), pytest.param("0", "1.3", marks=pytest.mark.exhaustive)])
-def test_raw_audio_has_the_clock_of_its_tags(tmp_path: Path, start: str, end: str) -> None:
-    check_exact(raw_audio(tmp_path / "index.m3u8", first=WRAP - 5), start, end)
+@pytest.mark.parametrize("mp3", [False, True], ids=["aac", "mp3"])
+def test_raw_audio_has_the_clock_of_its_tags(mp3: bool, start: str, end: str, tmp_path: Path) -> None:
+    check_exact(raw_audio(tmp_path / "index.m3u8", first=WRAP - 5, mp3=mp3), start, end)
 
 
 def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:

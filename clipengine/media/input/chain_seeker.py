@@ -156,21 +156,33 @@ class ChainSeeker:
 
     def _led(self, chain: _Chain) -> Iterator[TimedPacket]:
         """Yield the packets of a track with the streams that decode them."""
-        for first, run, (begin, last) in chain.windows():
-            certain = _certain_bytes(run, begin, last, self._cut.end)
-            opened = OpenRun(self._reader, run, begin, last, self._numbers, certain=certain)
-            self._open.append(opened)
-            self._choose_leaders(opened)
+        for first, run, window in chain.windows():
             waits_for_keyframe = run.after_gap and not first
-            for timed in opened.packets():
-                if timed.is_video and waits_for_keyframe:
-                    if not timed.packet.is_keyframe:
-                        continue  # what it refers to is missing
-                    waits_for_keyframe = False
-                yield self._on_timeline(timed, hidden=first and begin == 0)
-            if not any(leader.stream in opened.streams.values() for leader in self._leaders.values()):
-                self._open.remove(opened)
+            for begin, opened in self._opened(run, *window):
+                self._choose_leaders(opened)
+                for timed in opened.packets():
+                    if timed.is_video and waits_for_keyframe:
+                        if not timed.packet.is_keyframe:
+                            continue  # what it refers to is missing
+                        waits_for_keyframe = False
+                    yield self._on_timeline(timed, hidden=first and begin == 0)
+                if not any(leader.stream in opened.streams.values() for leader in self._leaders.values()):
+                    self._open.remove(opened)
+                    opened.close()
+
+    def _opened(self, run: PlacedRun, begin: int, last: int) -> Iterator[tuple[int, OpenRun]]:
+        """Open the pieces `begin` to `last` of a run: all at once, or one by one if they do not make a stream."""
+        until = last
+        while begin <= last:
+            certain = _certain_bytes(run, begin, until, self._cut.end)
+            opened = OpenRun(self._reader, run, begin, until, self._numbers, certain=certain)
+            if until > begin and not opened.is_stream:
                 opened.close()
+                until = begin
+                continue
+            self._open.append(opened)
+            yield begin, opened
+            begin, until = until + 1, last if until == last else until + 1
 
     def _choose_leaders(self, opened: OpenRun) -> None:
         for number, stream in opened.streams.items():

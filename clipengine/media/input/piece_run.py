@@ -59,6 +59,11 @@ class OpenRun:
         for number, stream in enumerate(audio_streams(self._container)[:MAX_AUDIO_STREAMS]):
             yield stream_number(track, number), stream
 
+    @property
+    def is_stream(self) -> bool:
+        """False for MP3, whose demuxer takes the ID3 tag of a later piece for a part of a frame."""
+        return self._container.format.name != "mp3"
+
     def close(self) -> None:
         self._stack.close()
 
