@@ -18,6 +18,8 @@ from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.request import GapMode
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
+from clipengine.media.input.keyframe_times import with_keyframe_times
+from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.piece_run import _forgiven
 from clipengine.recordings.playlist import VariantChoice
 from tests.films.film import Film
@@ -427,4 +429,24 @@ def test_packets_that_wait_behind_a_damaged_one_are_limited() -> None:
             yield packet
 
     assert next(_forgiven(packets(), [])).is_corrupt
+    assert len(taken) < 1100
+
+
+@pytest.mark.parametrize("following", ["audio", "video"])
+def test_packets_that_wait_behind_a_keyframe_are_limited(following: str) -> None:
+    """The packets after it may never pass its time."""
+    container = av.open(io.BytesIO(), "w", format="mpegts")
+    streams = {"video": container.add_stream("libx264", 25), "audio": container.add_stream("aac", 48_000)}
+    taken: list[int] = []
+
+    def packets() -> Iterator[TimedPacket]:
+        for number in range(5000):
+            packet = av.Packet(b"x")
+            packet.stream, packet.time_base = streams[following if number else "video"], F(1, 25)
+            packet.duration, packet.is_keyframe = 1, not number
+            taken.append(number)
+            yield TimedPacket(packet, F(4), F(3), 0 if packet.stream is streams["video"] else 1)
+
+    first = next(with_keyframe_times(packets()))
+    assert first.time == (F(4) if following == "audio" else F(4) + F(1, 25))
     assert len(taken) < 1100
