@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -17,6 +18,8 @@ from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.request import GapMode
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
+from clipengine.media.input.keyframe_times import with_keyframe_times
+from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.piece_run import _forgiven
 from clipengine.recordings.playlist import VariantChoice
 from tests.films.film import Film
@@ -29,6 +32,7 @@ from tests.support.playlists import (
     VIDEO,
     agora,
     edited,
+    first_segments,
     fmp4_playlist,
     joined,
     raw_audio,
@@ -177,6 +181,20 @@ def test_fragmented_mp4_with_a_header_is_exact(tmp_path: Path) -> None:
     check_exact(fmp4_playlist(tmp_path / "index.m3u8"), "3.1", "9.9", "smart")
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.typical(1)
+def test_open_gops_at_the_borders_of_segments_are_exact(codec: str, tmp_path: Path) -> None:
+    """FFmpeg states the time of the keyframe at 2.88 s as that of a frame before it."""
+    name = codec.removeprefix("lib")
+    options = {f"{name}-params": "open-gop=1:scenecut=0:b-adapt=0"}
+    if codec == "libx265":
+        options["x265-params"] += ":log-level=none:pools=none:frame-threads=1"
+    video = replace(VIDEO, times=every(25, 6), codec=codec, gop=24, b_frames=3, options=options)
+    film = fmp4_playlist(tmp_path / "index.m3u8", video=video)
+    for start, end in (("2.1", "4.1"), ("2.82", "4.1"), ("2.86", "3.1"), ("2.1", "2.94")):
+        check_exact(film, start, end)
+
+
 @pytest.mark.exhaustive
 def test_byte_ranges_of_one_object_are_exact(tmp_path: Path) -> None:
     check_exact(fmp4_playlist(tmp_path / "index.m3u8", options={"hls_flags": "single_file"}), "3.1", "9.9")
@@ -187,7 +205,9 @@ def test_audio_of_a_separate_playlist_is_exact(tmp_path: Path) -> None:
     check_exact(film, "3.1", "9.9", "smart")
     facts = read_facts(*stored(film.path))
     assert (facts.container, facts.video is not None) == ("pieces", True)
-    assert [track.language for track in facts.audio] == ["en"]
+    assert [track.language for track in facts.audio] == ["eng"]
+    with av.open(str(tmp_path / "clip.mp4")) as clip:
+        assert clip.streams.audio[0].metadata["language"] == "eng"
 
 
 @pytest.mark.exhaustive
@@ -245,8 +265,9 @@ def _encrypt(text: str, segment: int) -> str:
 
 
 @pytest.mark.parametrize(("start", "end"), [("3.1", "8.9"), pytest.param("0", "1.3", marks=pytest.mark.exhaustive)])
-def test_raw_audio_has_the_clock_of_its_tags(tmp_path: Path, start: str, end: str) -> None:
-    check_exact(raw_audio(tmp_path / "index.m3u8", first=WRAP - 5), start, end)
+@pytest.mark.parametrize("mp3", [False, True], ids=["aac", "mp3"])
+def test_raw_audio_has_the_clock_of_its_tags(mp3: bool, start: str, end: str, tmp_path: Path) -> None:
+    check_exact(raw_audio(tmp_path / "index.m3u8", first=WRAP - 5, mp3=mp3), start, end)
 
 
 def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
@@ -294,6 +315,27 @@ def test_gap_at_the_start_is_named(missing: str, expected: list[str], tmp_path: 
     facts = read_facts(*stored(path))
     assert facts.video is not None
     assert float(facts.video.first_frame or 0) == pytest.approx(begins, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("ended", "render", "expected"),
+    [
+        ("audio.m3u8", "encode", "audio_gap_filled: audio track 0: {} s of gaps are silence"),
+        ("audio.m3u8", "smart", "audio_gap_filled: audio track 0: {} s of gaps are silence"),
+        ("video.m3u8", "encode", "video_gap: gaps of {} s between frames: the frame before each gap is held"),
+    ],
+)
+@pytest.mark.typical(1)
+def test_track_that_ends_before_the_others_is_named(ended: str, render: Render, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "index.m3u8"
+    separate_audio(path)
+    (tmp_path / ended).write_text(first_segments(tmp_path / ended, 3) + "#EXT-X-ENDLIST\n")
+    for start, end, seconds in (("3.1", "5.5", None), ("3.1", "7.9", 2), ("8", "10", 2)):
+        made, _ = cut(path, start, end, render)
+        found = [text for text in made.warnings if not text.startswith("encoded_instead")]
+        pattern = expected.format(rf"({seconds}|1)\.\d+")
+        assert len(found) == (seconds is not None)
+        assert all(re.fullmatch(pattern, text) for text in found), found
 
 
 @pytest.mark.exhaustive
@@ -387,4 +429,24 @@ def test_packets_that_wait_behind_a_damaged_one_are_limited() -> None:
             yield packet
 
     assert next(_forgiven(packets(), [])).is_corrupt
+    assert len(taken) < 1100
+
+
+@pytest.mark.parametrize("following", ["audio", "video"])
+def test_packets_that_wait_behind_a_keyframe_are_limited(following: str) -> None:
+    """The packets after it may never pass its time."""
+    container = av.open(io.BytesIO(), "w", format="mpegts")
+    streams = {"video": container.add_stream("libx264", 25), "audio": container.add_stream("aac", 48_000)}
+    taken: list[int] = []
+
+    def packets() -> Iterator[TimedPacket]:
+        for number in range(5000):
+            packet = av.Packet(b"x")
+            packet.stream, packet.time_base = streams[following if number else "video"], F(1, 25)
+            packet.duration, packet.is_keyframe = 1, not number
+            taken.append(number)
+            yield TimedPacket(packet, F(4), F(3), 0 if packet.stream is streams["video"] else 1)
+
+    first = next(with_keyframe_times(packets()))
+    assert first.time == (F(4) if following == "audio" else F(4) + F(1, 25))
     assert len(taken) < 1100

@@ -39,12 +39,12 @@ def ts_playlist(
     return film(path, video=[video], audio=[audio], grid=_90K)
 
 
-def fmp4_playlist(path: Path, *, options: Mapping[str, str] | None = None) -> Film:
+def fmp4_playlist(path: Path, *, video: VideoPart = VIDEO, options: Mapping[str, str] | None = None) -> Film:
     """Write a media playlist of fragmented MP4 segments, and return the film that it must read as."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {**_OPTIONS, "hls_segment_type": "fmp4", **(options or {})}
-    write(path, "hls", video=[VIDEO], audio=[AUDIO], options=options)
-    return film(path, video=[VIDEO], audio=[AUDIO], grid=Fraction(1, 1000))
+    write(path, "hls", video=[video], audio=[AUDIO], options=options)
+    return film(path, video=[video], audio=[AUDIO], grid=Fraction(1, 1000))
 
 
 def separate_audio(path: Path) -> Film:
@@ -225,26 +225,25 @@ def agora(folder: Path, *, late: Fraction = Fraction(3, 2), silent: tuple[int, i
     return film(folder / name.format("video"), video=[video], audio=[audio], grid=_90K)
 
 
-def raw_audio(path: Path, *, first: Fraction, seconds: int = 2) -> Film:
-    """Write a playlist of raw AAC segments, whose clock begins at `first`, and return the film that it must read as."""
-    write(path.with_suffix(".aac"), "adts", audio=[AUDIO])
-    frames, lines, length = _adts_frames(path.with_suffix(".aac").read_bytes()), ["#EXTM3U"], seconds * 48_000 // 1024
+def raw_audio(path: Path, *, first: Fraction, seconds: int = 2, mp3: bool = False) -> Film:
+    """Write a playlist of raw AAC or MP3 segments, whose clock begins at `first`, and return the film of it."""
+    audio, frame, suffix = AUDIO, 1024, ".aac"
+    if mp3:
+        frame, suffix = 1152, ".mp3"
+        audio = replace(AUDIO, codec="libmp3lame", start=Fraction(1105, 48_000))
+    whole = path.with_suffix(suffix)
+    options = {"write_xing": "0", "id3v2_version": "0"} if mp3 else None
+    write(whole, "mp3" if mp3 else "adts", audio=[audio], options=options)
+    with av.open(str(whole)) as read:
+        frames = [bytes(packet) for packet in read.demux(read.streams.audio[0]) if packet.size]
+    lines, length = ["#EXTM3U"], seconds * 48_000 // frame
     for number, begin in enumerate(range(0, len(frames), length)):
-        time = round((first + Fraction(begin * 1024, 48_000)) * 90_000) % 2**33
+        time = round((first + Fraction(begin * frame, 48_000)) * 90_000) % 2**33
         data = _id3(time) + b"".join(frames[begin : begin + length])
-        path.with_name(f"{number}.aac").write_bytes(data)
-        lines.append(f"#EXTINF:{min(length, len(frames) - begin) * 1024 / 48_000:.3f},\n{number}.aac")
+        path.with_name(f"{number}{suffix}").write_bytes(data)
+        lines.append(f"#EXTINF:{min(length, len(frames) - begin) * frame / 48_000:.3f},\n{number}{suffix}")
     path.write_text("\n".join([*lines, "#EXT-X-ENDLIST"]))
-    return film(path, audio=[AUDIO])
-
-
-def _adts_frames(data: bytes) -> list[bytes]:
-    found = []
-    while data:
-        length = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
-        found.append(data[:length])
-        data = data[length:]
-    return found
+    return film(path, audio=[audio])
 
 
 def _id3(time: int) -> bytes:

@@ -166,22 +166,40 @@ class ChainSeeker:
 
     def _led(self, chain: _Chain) -> Iterator[TimedPacket]:
         """Yield the packets of a track with the streams that decode them."""
-        for first, run, (begin, last), until in chain.windows():
+        for first, run, window, until in chain.windows():
             inside = chain.inside if first else None
-            certain = _certain_bytes(run, (begin, last), inside, self._cut.end, until)
-            opened = OpenRun(self._reader, run, begin, last, self._numbers, certain=certain, inside=inside)
-            self._open.append(opened)
-            self._choose_leaders(opened)
             waits_for_keyframe = run.after_gap and not first
-            for timed in opened.packets():
-                if timed.is_video and waits_for_keyframe:
-                    if not timed.packet.is_keyframe:
-                        continue  # what it refers to is missing
-                    waits_for_keyframe = False
-                yield self._on_timeline(timed, hidden=first and begin == 0 and inside is None)
-            if not any(leader.stream in opened.streams.values() for leader in self._leaders.values()):
-                self._open.remove(opened)
+            for begin, opened in self._opened(run, *window, inside=inside, until=until):
+                self._choose_leaders(opened)
+                for timed in opened.packets():
+                    if timed.is_video and waits_for_keyframe:
+                        if not timed.packet.is_keyframe:
+                            continue  # what it refers to is missing
+                        waits_for_keyframe = False
+                    yield self._on_timeline(timed, hidden=first and begin == 0 and inside is None)
+                if not any(leader.stream in opened.streams.values() for leader in self._leaders.values()):
+                    self._open.remove(opened)
+                    opened.close()
+
+    def _opened(
+        self, run: PlacedRun, begin: int, last: int, *, inside: Fraction | None, until: Fraction
+    ) -> Iterator[tuple[int, OpenRun]]:
+        """Open the pieces `begin` to `last` of a run: all at once, or one by one if they do not make a stream.
+
+        `inside` is that of the run, and `until` the time at which it ends.
+        """
+        stop = last
+        while begin <= last:
+            ends = until if stop == last else run.pieces[stop + 1].start
+            certain = _certain_bytes(run, (begin, stop), inside, self._cut.end, ends)
+            opened = OpenRun(self._reader, run, begin, stop, self._numbers, certain=certain, inside=inside)
+            if stop > begin and not opened.is_stream:
                 opened.close()
+                stop = begin
+                continue
+            self._open.append(opened)
+            yield begin, opened
+            begin, stop = stop + 1, last if stop == last else stop + 1
 
     def _choose_leaders(self, opened: OpenRun) -> None:
         for number, stream in opened.streams.items():

@@ -11,12 +11,13 @@ from clipengine.clips.plan.frames import CutRange
 from clipengine.media.input.container import is_presented
 from clipengine.media.input.display_order import REORDERED_FRAMES
 from clipengine.media.input.packet_timestamps import TimedPacket
-from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.facts import PIECES, SourceFacts
 
 # Maximum distance between interleaved streams.
 SLACK_SECONDS = Fraction(3)
 # Audio is read so far past the clip's end, because its timestamps may be late.
 _LATE_SECONDS = Fraction(1, 20)
+_MISSED_SECONDS = Fraction(1, 4)  # as a pause
 
 
 class ClipEnd:
@@ -25,6 +26,9 @@ class ClipEnd:
     `video` and `audio` are the numbers of the streams. `resume_times` gets the earliest time after the clip at which
     each stream continues. Packets are stored at most `reordered` seconds before their presentation in addition to what
     their dts say.
+
+    A stream of a recording of many files that ends before the clip counts as one that continues after it: its last
+    files may be missing, or not be written yet.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class ClipEnd:
         reordered: Fraction,
     ) -> None:
         self._end = cut.end
+        self._is_pieces = facts.container == PIECES
         late = {track.index: track.stamps.late for track in facts.audio if track.stamps is not None}
         # One more frame of video, whose second field may be a separate packet.
         self._ends = {
@@ -48,12 +53,14 @@ class ClipEnd:
         self._open = set(self._ends)  # streams that have not passed their end
         self._resume_times = resume_times
         resume_times.clear()
+        self._latest: dict[int, Fraction] = {}  # time of each stream's last packet in the clip
 
     def before(self, packets: Iterable[TimedPacket]) -> Iterator[TimedPacket]:
         """Yield the packets before the end. Tell the demuxer to skip the streams that have passed it."""
         for timed in packets:
             packet = timed.packet
             if timed.time < self._end and (timed.dts is timed.time or timed.dts <= timed.time):
+                self._latest[timed.stream] = timed.time
                 yield timed
                 continue
             self._note_resume_time(timed)
@@ -70,6 +77,10 @@ class ClipEnd:
                 self._resume_times |= dict.fromkeys(self._open - self._resume_times.keys(), timed.dts)
             if not self._open or timed.dts >= self._far:
                 return
+        if self._is_pieces:
+            begins = self._end - _MISSED_SECONDS
+            missed = {number for number in self._open if self._latest.get(number, Fraction(0)) < begins}
+            self._resume_times |= dict.fromkeys(missed - self._resume_times.keys(), self._end)
 
     def _note_resume_time(self, timed: TimedPacket) -> None:
         if timed.time < self._end or not is_presented(timed.packet):

@@ -16,6 +16,7 @@ from av.stream import Stream
 
 from clipengine.media.input.container import audio_streams, keep_only, open_recording, read_packets, video_stream
 from clipengine.media.input.id3_clock import id3_clock
+from clipengine.media.input.keyframe_times import with_keyframe_times
 from clipengine.media.input.mp4_fragments import fragment_before
 from clipengine.media.input.packet_timestamps import PacketTimestamps, TimedPacket
 from clipengine.media.input.piece_source import PieceSource
@@ -99,6 +100,11 @@ class OpenRun:
         for number, stream in enumerate(audio_streams(self._container)[:MAX_AUDIO_STREAMS]):
             yield stream_number(track, number), stream
 
+    @property
+    def is_stream(self) -> bool:
+        """False for MP3, whose demuxer takes the ID3 tag of a later piece for a part of a frame."""
+        return self._container.format.name != "mp3"
+
     def close(self) -> None:
         self._stack.close()
 
@@ -110,6 +116,10 @@ class OpenRun:
 
     def packets(self) -> Iterator[TimedPacket]:
         """Yield the packets with their times, in file order."""
+        is_mp4 = self._container.format.name.startswith("mov")
+        return with_keyframe_times(self._packets()) if is_mp4 else self._packets()
+
+    def _packets(self) -> Iterator[TimedPacket]:
         if not self.streams:
             return
         numbers = {stream.index: number for number, stream in self.streams.items()}

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.clips.texts.transcript_file import alpha3_of, canonical_language
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
 from clipengine.recordings.assembly import ListedTrack, assemble
 from clipengine.recordings.clock import Clock, clock_of_dates
@@ -449,10 +450,10 @@ def _at_their_places(facts: SourceFacts, index: PieceIndex, origins: Sequence[Fr
 
 
 def _named(audio: AudioFacts, tracks: Mapping[int, Track]) -> AudioFacts:
-    """Return the facts with the title and the language that the playlist states."""
+    """Return the facts with the title and the language that the playlist states, this as containers store it."""
     track = tracks.get(track_of(audio.index))
     if track is None:
         return audio
-    return audio.model_copy(
-        update={"title": track.title or audio.title, "language": (track.language or audio.language or "")[:40] or None}
-    )
+    stated = "und" if track.language is None else alpha3_of(canonical_language(track.language))
+    language = audio.language if stated == "und" else stated
+    return audio.model_copy(update={"title": track.title or audio.title, "language": language})
