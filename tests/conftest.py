@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Generator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx._transports.default
 import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG, create_ssl_context
 
+from tests.support.privileges import give_up_real_time_priority
 from tests.support.s3 import bucket, s3  # noqa: F401 - fixtures
 from tests.support.temporary import temporary_root
 
@@ -20,6 +19,7 @@ from tests.support.temporary import temporary_root
 DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = DEFAULT_TIMEOUT_CONFIG.write = 60.0
 # Thousands of clients are created, and each would load the certificates of all authorities, which takes 10 ms.
 httpx._transports.default.create_ssl_context = functools.cache(create_ssl_context)  # type: ignore[attr-defined]
+give_up_real_time_priority()
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pytest's tmp_path
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
@@ -51,26 +51,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[function] += 1
             if seen[function] > typical.args[0]:
                 item.add_marker(pytest.mark.exhaustive)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup() -> Generator[None, object, object]:
-    made = yield
-    _step_back()
-    return made
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, object, object]:
-    try:
-        return (yield)
-    finally:
-        _step_back()
-
-
-def _step_back() -> None:
-    """Drop real-time priority, which SVT-AV1 gives to a root process and started servers and browsers would inherit."""
-    if os.sched_getscheduler(0) != os.SCHED_OTHER:
-        for thread in Path("/proc/self/task").iterdir():
-            with suppress(ProcessLookupError):
-                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
