@@ -9,6 +9,7 @@ import pytest
 from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
 from clipengine.clips.texts.captions import CaptionTimes, is_ignorable, without_symbols
 from clipengine.clips.texts.cues import Cue, TimedWord
+from clipengine.clips.texts.phrases import phrase_rank
 from clipengine.clips.texts.subtitles import TextTrack
 
 _CUES = (Cue(1000, 2000, "one"), Cue(1500, 1501, "short"), Cue(1500, 3000, "two"))
@@ -62,6 +63,14 @@ def _wrapped(text: str, width: int) -> list[str]:
         ("a abcdefghij b", 4, ["a", "abcd", "efgh", "ij b"]),
         ("今日はいい天気。明日も", 5, ["今日はいい", "天気。明日", "も"]),
         ("今日はいい天気。明日も", 7, ["今日はいい天", "気。明日も"]),  # no line begins with the full stop
+        ("ちょっと待って、見て", 3, ["ちょっ", "と待っ", "て、見", "て"]),  # nor with small kana
+        ("そう……ですか", 3, ["そ", "う……", "ですか"]),
+        ("１２「天気」", 3, ["１２", "「天", "気」"]),
+        ("ไปเที่ยวเชียงใหม่", 6, ["ไปเที่", "ยวเชีย", "งใหม่"]),  # a vowel stays with its consonant
+        ("สวัสดีครับ เราจะไป", 13, ["สวัสดีครับ", "เราจะไป"]),  # a space ends a phrase
+        ("เราจะไปเที่ยว\u200bเชียงใหม่", 18, ["เราจะไปเที่ยว\u200b", "เชียงใหม่"]),  # so does a zero-width one
+        ("ຂ້ອຍໄປຕະຫຼາດ", 5, ["ຂ້ອຍ", "ໄປຕະ", "ຫຼາດ"]),
+        ("កម្ពុជា", 3, ["ក", "ម្ពុ", "ជា"]),  # letters below others stay with them
         ("漢字 and words", 5, ["漢字", "and", "words"]),
         ("e\u0301e\u0301e\u0301", 3, ["e\u0301", "e\u0301", "e\u0301"]),  # marks stay with their letters
         ("e\u0301e\u0301", 1, ["e\u0301", "e\u0301"]),
@@ -76,6 +85,10 @@ def test_lines_break_at_spaces_and_between_ideographs(text: str, width: int, lin
 def test_lines_of_hostile_texts_lose_nothing() -> None:
     for text in ("x" * 2000, "\u0301" * 2000, "。" * 2000, "\u200d" * 2000, " " * 2000 + "x"):
         assert "".join(_wrapped(text, 20)).replace(" ", "") == text.replace(" ", "")
+
+
+def test_pages_in_scripts_with_spaces_between_phrases_end_there() -> None:
+    assert [phrase_rank(text) for text in ("สวัสดีครับ ", "ສະບາຍດີ ", "สวัสดี", "hello ", " ")] == [1, 1, 0, 0, 0]
 
 
 def test_caption_and_its_first_word_begin_with_the_first_frame() -> None:
