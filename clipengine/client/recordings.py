@@ -333,13 +333,15 @@ class RecordingCalls(Generic[R]):
         style: Mapping[str, Any] | None = None,
         output: Mapping[str, Any] | None = None,
         removed: Sequence[Mapping[str, Any]] = (),
+        part: Mapping[str, Any] | None = None,
     ) -> Steps[Captions]:
         """Return pictures of the captions of a range, of at most a minute, as a clip with these options shows them.
 
-        `removed` are ranges that the clip leaves out, as in its plan.
+        `removed` are ranges that the clip leaves out, as in its plan, and `part` is the range of the clip itself.
         """
         body = {"language": language, "start_seconds": start_seconds, "end_seconds": end_seconds}
         body |= without_none({"style": style and dict(style), "output": output and dict(output)})
+        body |= without_none({"part": part and dict(part)})
         body |= {"removed": [dict(each) for each in removed]} if removed else {}
         path = route("recordings", recording_id, "captions")
         return Captions.from_object((yield from self._api.send("POST", path, json=body)))

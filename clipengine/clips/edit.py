@@ -100,9 +100,9 @@ class PlannedPart:
         return replace(self, burnt=burnt, caption_style=style)
 
     def _texts(self, tracks: tuple[TextTrack, ...]) -> Iterator[TextTrack]:
-        """Yield the tracks on the timeline that is left."""
+        """Yield the tracks on the timeline that is left, with the words of the part."""
         for track in self.removed.from_tracks(tracks):
-            yield track.begun_by(self.start, self.frame_seconds)
+            yield track.said(self.start, self.kept_end).begun_by(self.start, self.frame_seconds)
 
     @property
     def caption_changes(self) -> int:

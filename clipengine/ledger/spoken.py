@@ -15,6 +15,7 @@ from typing import NamedTuple
 from clipengine.clips.clip import Clip
 from clipengine.clips.texts.cues import TimedWord
 from clipengine.clips.texts.fillers import is_filler
+from clipengine.clips.texts.word_times import is_said
 from clipengine.clips.texts.words import indexed_words
 from clipengine.ledger.clips import as_clip
 from clipengine.ledger.database.database import Database, Row, Statement, param
@@ -146,7 +147,7 @@ class Spoken:
         said = [
             word.text
             for word in words
-            if word.start_ms < span.end and word.end_ms > span.start
+            if is_said(word, span.start, span.end)
             if not (without_fillers and is_filler(word.text, language))
             or span.clip.without.keeps(word.start_ms, word.end_ms)
         ]

@@ -134,6 +134,17 @@ def test_words_that_the_clip_leaves_out_are_not_shown(http: httpx.Client, record
     assert "more than 200 members" in problem["detail"]
 
 
+def test_words_outside_the_part_are_not_shown(http: httpx.Client, recording: Recording) -> None:
+    pause = {"start_seconds": 1.9, "end_seconds": 2.3}
+    assert _paint(http, recording, start_seconds=1.9, part=pause).json()["captions"] == []
+    part = {"start_seconds": 1.4, "end_seconds": 2.55}  # the middles of two words
+    shown = _paint(http, recording, start_seconds=1.5, end_seconds=2.5, part=part).json()["captions"]
+    changed = [{**CUES[0], "text": "BUDGET is", "words": [CUES[0]["words"][n] for n in (1, 2)]}]  # type: ignore[index]
+    assert http.put(f"/v1/recordings/{recording.recording_id}/transcripts/en", json=changed).status_code == 200
+    assert shown == _paint(http, recording, start_seconds=1.5, end_seconds=2.5).json()["captions"] != []
+    refused(_paint(http, recording, part={"start_seconds": 2, "end_seconds": 2}), 422, "invalid_request")
+
+
 @pytest.mark.exhaustive
 def test_pictures_are_made_once(http: httpx.Client, recording: Recording, engine: RecordedEngine) -> None:
     first = _paint(http, recording)

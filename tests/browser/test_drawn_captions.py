@@ -73,6 +73,13 @@ def test_captions_are_drawn_as_the_clip_shows_them(
         assert page.locator(".drawn img").count() == 0
         page.keyboard.press("i")  # as the first frame of a clip it has the caption
         until(page, f"{_IMAGE}?.src === {first['image']!r}")
+        for _ in range(17):  # up to 1.04 s: a clip that begins there has not the word whose middle is before
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("i")
+        part = {"start_seconds": 1.04, "end_seconds": 5.0}
+        cut = client.recordings.captions(spoken.recording_id, "en", 1.04, 5, style=style, output=output, part=part)
+        assert cut.captions[0]["image"] not in {each["image"] for each in served.captions}
+        until(page, f"{_IMAGE}?.src === {cut.captions[0]['image']!r}")
 
 
 @pytest.mark.exhaustive

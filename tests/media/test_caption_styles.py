@@ -223,6 +223,7 @@ def test_every_size_of_picture_has_room_for_captions(canvas: Size, name: Any) ->
         ("ru", ["Привет", "новый", "мир"], False),
         ("ar", ["مرحبا", "بالعالم", "اليوم"], True),
         ("he", ["שלום", "עולם", "חדש"], True),
+        ("he", ["סעיף", "12", "34"], True),  # each number is read from left to right
         ("hi", ["नमस्ते", "दुनिया", "आज"], False),
         ("ja", ["今日", "天気", "明日"], False),
     ],

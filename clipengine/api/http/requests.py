@@ -444,6 +444,9 @@ class PaintCaptions(Body):
         max_length=MAX_MEMBERS,
         description="Ranges that the clip leaves out, as in `removed` of a plan: their words are not shown.",
     )
+    part: KeptRange | None = Field(
+        default=None, description="The range of the part of a clip that is shown: words outside it are not shown."
+    )
 
 
 LeftOut = Annotated[list[Removable], Field(max_length=2, json_schema_extra=_UNIQUE), AfterValidator(_distinct)]

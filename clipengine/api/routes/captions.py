@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from starlette.concurrency import run_in_threadpool
@@ -34,8 +35,11 @@ def _found(call: Call[NoQuery, PaintCaptions]) -> tuple[Recording, TextTrack]:
     start_ms, end_ms = (round(1000 * each) for each in (body.start_seconds, body.end_seconds))
     cues = transcripts.cues(transcript, start_ms=start_ms, end_ms=end_ms)
     heard = Removed.of_ranges((exact(each.start_seconds), exact(each.end_seconds)) for each in body.removed)
-    drawn = drawn_cues(heard.from_cues(cues), body.style)
-    return recording, TextTrack(body.language, alpha3_of(body.language), drawn)
+    track = TextTrack(body.language, alpha3_of(body.language), tuple(heard.from_cues(cues)))
+    if body.part is not None:
+        part = exact(body.part.start_seconds), exact(body.part.end_seconds)
+        track = track.said(*part).shown(*part)
+    return recording, replace(track, cues=drawn_cues(track.cues, body.style))
 
 
 async def paint_captions(call: Call[NoQuery, PaintCaptions]) -> Response:

@@ -10,11 +10,19 @@ import unicodedata
 from collections.abc import Callable, Iterator
 
 from clipengine.clips.texts.captions import is_ignorable
+from clipengine.clips.texts.phrases import SPACES, ends_with_spaced_phrase
 from clipengine.clips.texts.words import NO_SPACES
 
 _DENSE = re.compile(f"[{NO_SPACES}\u3000-\u303f\uff00-\uffef]")  # lines may break before and after such a character
-_OPENING = frozenset("([{«‹“‘「『（［｛〈《【〔¿¡")
-_CLOSING = frozenset(")]}»›”’」』）］｝〉》】〕、。，．・：；！？!?,.:;…ー々〜%")
+_OPENING = frozenset("([{«‹“‘「『（［｛〈《【〔〖〘〚｟｢¿¡￥＄")
+_CLOSING = frozenset(")]}»›”’」』）］｝〉》】〕〗〙〛｠｣、。，．・：；！？!?,.:;…‥｡､･%％‰°")
+# No line begins with these either: small kana and marks of repetition (JIS X 4051).
+_CLOSING |= frozenset("ぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶｧｨｩｪｫｬｭｮｯーｰ゛゜ﾞﾟ々〻ゝゞヽヾ〜～゠")
+# Thai and Lao vowels before their consonant or within a syllable, and letters and signs that follow another one.
+_OPENING |= frozenset("เแโใไເແໂໃໄ\u0e31\u0eb1\u0ebb")
+_CLOSING |= frozenset("ะาำๅๆฯະາຳຽໆຯ")
+_JOINING = frozenset("\u0f84\u1039\u17d2\u1a60")  # the next consonant is written below: Tibetan, Burmese, Khmer, Lanna
+_DASHES = frozenset("…‥—―")  # of two, neither begins a line
 _SHAPED = re.compile("[\u0900-\u0e7f\u0e80-\u0fff\u1000-\u109f\u1780-\u17ff\u1a20-\u1aaf\u1b00-\u1b7f]")
 
 
@@ -26,9 +34,10 @@ def wrap(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
             if fits((line + piece).rstrip()):
                 line += piece
                 continue
+            phrase = _phrase_end(line)
             if line.strip():
-                yield line.rstrip()
-            line = piece
+                yield line[:phrase].rstrip()
+            line = line[phrase:] + piece
             while not fits(line.rstrip()) and (end := _longest(line, fits)) < len(line):
                 yield line[:end]
                 line = line[end:]
@@ -36,11 +45,19 @@ def wrap(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
             yield line.rstrip()
 
 
+def _phrase_end(line: str) -> int:
+    """Return where a full line ends: in scripts whose spaces are between phrases, at one in its second half."""
+    if line.endswith(SPACES):
+        return len(line)
+    space = max(map(line.rfind, SPACES)) + 1
+    return space if 2 * space > len(line) and ends_with_spaced_phrase(line[:space]) else len(line)
+
+
 def _longest(text: str, fits: Callable[[str], bool]) -> int:
     """Return the number of characters at the start of a text that fit, at least those of the first cluster."""
     end = 0
     for after in range(1, len(text) + 1):
-        if after < len(text) and not _begins_cluster(text[after]):
+        if after < len(text) and not _may_part(text[after - 1], text[after]):
             continue
         if end and not fits(text[:after]):
             break
@@ -70,13 +87,16 @@ def breakable_parts(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
 def _may_break(before: str, after: str) -> bool:
     if after.isspace() or before.isspace():
         return before.isspace() and not after.isspace()
-    if before in _OPENING or after in _CLOSING or not _begins_cluster(after):
+    if before in SPACES and not is_ignorable(after):
+        return True
+    if before in _OPENING or after in _CLOSING or not _may_part(before, after) or (after == before in _DASHES):
         return False
     return bool(_DENSE.match(before) or _DENSE.match(after))
 
 
-def _begins_cluster(character: str) -> bool:
-    return unicodedata.category(character)[0] != "M" and not is_ignorable(character)
+def _may_part(before: str, after: str) -> bool:
+    """Return True if two characters are not of one cluster: even a word that is longer than a line keeps these."""
+    return unicodedata.category(after)[0] != "M" and not is_ignorable(after) and before not in _JOINING
 
 
 def is_right_to_left(text: str) -> bool:

@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from clipengine.clips.texts.cues import Cue, TimedWord, cut_cues, format_cues, plain_payload, vtt_payload
+from clipengine.clips.texts.word_times import said_between
 
 SubtitleMode = Literal["keep", "burn", "none"]
 TextCodec = Literal["mov_text", "subrip", "webvtt"]
@@ -56,6 +57,13 @@ class TextTrack:
         """Return the cues of `[start, end)`, with their own times."""
         first, last = start * 1000, end * 1000
         return replace(self, cues=tuple(cue for cue in self.cues if cue.end_ms > first and cue.start_ms < last))
+
+    def said(self, start: Fraction, end: Fraction) -> TextTrack:
+        """Return the track for a part `[start, end)`: cues at its ends have only its words.
+
+        Cues whose words have no times stay whole.
+        """
+        return replace(self, cues=tuple(cut for cue in self.cues if (cut := said_between(cue, start, end))))
 
     def begun_by(self, start: Fraction, frame: Fraction) -> TextTrack:
         """Return the track for a part that begins at `start`: cues that begin within a frame after it begin with it.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 
 from clipengine.clips.texts.cues import Cue, TimedWord, clean_text
@@ -67,6 +70,47 @@ def without_words(cue: Cue, is_removed: Callable[[TimedWord], bool]) -> Cue | No
             text = _ended(text, cue.text[place:at])
     text = clean_text(text + cue.text[at:])
     return Cue(cue.start_ms, cue.end_ms, text, cue.speaker, left) if any(map(str.isalnum, text)) else None
+
+
+def is_said(word: TimedWord, start_ms: Fraction | int, end_ms: Fraction | int) -> bool:
+    """Return True if the middle of the word is in the range, or the middle of the range in the word."""
+    word_middle, middle = word.start_ms + word.end_ms, start_ms + end_ms
+    return 2 * start_ms <= word_middle < 2 * end_ms or 2 * word.start_ms <= middle < 2 * word.end_ms
+
+
+def said_between(cue: Cue, start: Fraction, end: Fraction) -> Cue | None:
+    """Return the cue with only the words that are said in `[start, end)`, or None if it has words but none of these.
+
+    The cue keeps its times. It is returned as it is if the times of its words are not known, or if none of them is in
+    its text.
+    """
+    said = [is_said(word, 1000 * start, 1000 * end) for word in cue.timed_words]
+    placed = [] if all(said) else [*places(cue.text, cue.timed_words)]
+    if not placed:
+        return cue
+    kept = [order for order, (_, number) in enumerate(placed) if said[number]]
+    if not kept:
+        return None
+    first, after = kept[0], kept[-1] + 1
+    begin = _opened(cue.text, placed[first][0]) if first else 0
+    finish = _opened(cue.text, placed[after][0]) if after < len(placed) else len(cue.text)
+    words = tuple(word for word, is_said in zip(cue.timed_words, said, strict=True) if is_said)
+    return replace(cue, text=clean_text(cue.text[begin:finish]), timed_words=words)
+
+
+def _opened(text: str, at: int) -> int:
+    """Return the place of the punctuation that opens the word at this place, such as a quotation mark."""
+    line = text.rfind("\n", 0, at) + 1
+    if not any(map(str.isalnum, text[line:at])):
+        return line  # such as the dash before a speech
+    begin = at
+    while begin > line and unicodedata.category(text[begin - 1])[0] in "PS":
+        begin -= 1
+    if text[begin - 1].isspace():
+        return begin
+    while begin < at and unicodedata.category(text[begin]) not in ("Ps", "Pi"):
+        begin += 1  # what follows the word before it, as in Chinese, belongs to that
+    return begin
 
 
 def _ended(text: str, removed: str) -> str:

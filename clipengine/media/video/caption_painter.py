@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from io import BytesIO
-from itertools import chain, groupby, repeat
+from itertools import chain, groupby, islice, repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import PIL.ImageFile  # Pillow imports these lazily, which the sandbox would prevent
@@ -21,6 +22,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont, features
 
 from clipengine.clips.options.caption_style import MAX_LINES, CaptionStyle
 from clipengine.clips.options.framing import Size
+from clipengine.clips.texts.bidi import in_visual_order, levels_of
 from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
 from clipengine.clips.texts.captions import MAX_FONT_BYTES, is_ignorable, without_symbols
 from clipengine.errors import FontsMissing
@@ -73,12 +75,13 @@ class _Face(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """A text of one font, in a paragraph of one direction."""
+    """A text of one font and, in a line of several runs, of one direction: that of its level, see `bidi`."""
 
     font: ImageFont.FreeTypeFont
     text: str
     options: dict[str, Any]  # of Pillow, for the layout
     spoken: bool = False
+    level: int = 0
 
     @property
     def width(self) -> float:
@@ -135,7 +138,7 @@ class CaptionPainter:
 
     def fits(self, line: str) -> bool:
         """Return True if a drawable text has room in one line."""
-        return self._fits(line, self._options(line))
+        return self._fits(line, right_to_left=is_right_to_left(line))
 
     def paint(self, texts: Sequence[str], spoken: Sequence[tuple[int, int] | None] = ()) -> Painted | None:
         """Return the picture of the texts, from top to bottom, or None if they have no character with a glyph.
@@ -183,11 +186,11 @@ class CaptionPainter:
         text.putalpha(fill)
         return Image.alpha_composite(black, text)
 
-    def _options(self, text: str) -> dict[str, Any]:
-        """Return the options of Pillow for the layout of a paragraph."""
+    def _options(self, *, right_to_left: bool) -> dict[str, Any]:
+        """Return the options of Pillow for the layout of a text in this direction."""
         if not _SHAPES:
             return {}
-        return {"direction": "rtl" if is_right_to_left(text) else "ltr", "language": self._language}
+        return {"direction": "rtl" if right_to_left else "ltr", "language": self._language}
 
     def _lines(self, text: str, spoken: tuple[int, int] | None = None) -> Iterator[_Line]:
         if needs_shaping(text) and not _SHAPES:
@@ -197,33 +200,37 @@ class CaptionPainter:
             )
         at, drawn = 0, self.drawable(text)
         for paragraph in drawn.split("\n"):
-            options = self._options(paragraph)
-            for line in wrap(paragraph, partial(self._fits, options=options)):
+            backwards = is_right_to_left(paragraph)
+            for line in wrap(paragraph, partial(self._fits, right_to_left=backwards)):
                 at = drawn.index(line, at)
                 marked = None if spoken is None else (spoken[0] - at, spoken[1] - at)
-                yield _in_visual_order(self._runs(line, options, marked), backwards=is_right_to_left(paragraph))
+                yield in_visual_order(self._runs(line, marked, right_to_left=backwards))
                 at += len(line)
 
-    def _fits(self, line: str, options: dict[str, Any]) -> bool:
-        return sum(run.width for run in self._runs(line, options)) <= self._widest
+    def _fits(self, line: str, *, right_to_left: bool) -> bool:
+        return sum(run.width for run in self._runs(line, right_to_left=right_to_left)) <= self._widest
 
-    def _runs(self, text: str, options: dict[str, Any], spoken: tuple[int, int] | None = None) -> _Line:
+    def _runs(self, text: str, spoken: tuple[int, int] | None = None, *, right_to_left: bool) -> _Line:
         """Return the text as runs of one font each: as one run if a font has all its characters.
 
         If words are marked, each is a run, so that their places do not depend on which one is.
         """
-        if self._name != "word":
-            return self._font_runs(text, options)
+        parts: Iterable[tuple[str, bool]] = [(text, False)]
+        if self._name == "word":
+            parts = chain.from_iterable(_marked_parts(token, spoken) for token in _TOKEN.finditer(text))
+        found = [(face, run, marked) for part, marked in parts for face, run in self._font_runs(part)]
+        if len(found) == 1:
+            ((face, _, marked),) = found
+            return [_Run(face.font, text, self._options(right_to_left=right_to_left), marked)]
+        levels = iter(levels_of(text, right_to_left=right_to_left))
         return [
-            run
-            for token in _TOKEN.finditer(text)
-            for part, marked in _marked_parts(token, spoken)
-            for run in self._font_runs(part, options, spoken=marked)
+            _Run(face.font, "".join(characters), self._options(right_to_left=level % 2 == 1), marked, level)
+            for face, run, marked in found
+            for level, characters in _by_level(run, levels)
         ]
 
-    def _font_runs(self, text: str, options: dict[str, Any], *, spoken: bool = False) -> _Line:
-        if not text:
-            return []
+    def _font_runs(self, text: str) -> list[tuple[_Face, str]]:
+        """Return the parts of a text with their fonts: one if a font has all its characters."""
         visible = {each for each in text if not is_ignorable(each)}
         face = next((face for face in self._faces if visible <= face.characters), self._faces[0])
         runs: list[tuple[_Face, str]] = []
@@ -234,7 +241,13 @@ class CaptionPainter:
                 runs[-1] = face, runs[-1][1] + character
             else:
                 runs.append((face, character))
-        return [_Run(face.font, part, options, spoken) for face, part in runs]
+        return runs
+
+
+def _by_level(text: str, levels: Iterator[int]) -> Iterator[tuple[int, Iterator[str]]]:
+    """Yield the levels of the text, which are the next ones, each with the characters that have it."""
+    for level, group in groupby(zip(text, islice(levels, len(text)), strict=True), itemgetter(1)):
+        yield level, (character for character, _ in group)
 
 
 def _marked_parts(token: re.Match[str], spoken: tuple[int, int] | None) -> Iterator[tuple[str, bool]]:
@@ -252,16 +265,6 @@ def _marked_parts(token: re.Match[str], spoken: tuple[int, int] | None) -> Itera
 
 def _tinted(mask: Image.Image, level: int) -> Image.Image:
     return mask if level == 255 else mask.point([each * level // 255 for each in range(256)])
-
-
-def _in_visual_order(runs: _Line, *, backwards: bool) -> _Line:
-    """Return the runs of a line from left to right. Those against its direction keep their order."""
-    ordered: _Line = []
-    for against, group in groupby(runs, lambda run: is_right_to_left(run.text) is not backwards):
-        sequence = list(group)
-        # Those against the direction are reversed here, or once more below.
-        ordered += reversed(sequence) if against else sequence
-    return ordered[::-1] if backwards else ordered
 
 
 def _height(lines: Sequence[_Line]) -> int:

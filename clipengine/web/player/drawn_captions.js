@@ -11,7 +11,9 @@ import {placeIn} from "./drawn_effects.js";
 /** @import {Player} from "./player.js" */
 /** @import {Selection} from "./selection.js" */
 /** @typedef {Reply<"post", `/v1/recordings/${string}/captions`>} Captions */
-/** @typedef {{start: number, end: number, images: {start: number, end: number, node: HTMLImageElement}[]}} Span of painted captions */
+/** @typedef {{start: number, end: number, part: Part | null}} Place a range between the cuts, and the part that it is in */
+/** @typedef {{start: number, end: number}} Part the range of the clip */
+/** @typedef {Place & {images: {start: number, end: number, node: HTMLImageElement}[]}} Span of painted captions */
 
 const SPAN_SECONDS = 20; // of one request
 const AHEAD_SECONDS = 5; // the next span is requested so long before it is shown
@@ -58,8 +60,8 @@ export class DrawnCaptions {
     const {caption} = this.look;
     this.node.hidden = !caption;
     if (!caption) return;
-    const at = this.player.shown;
-    const images = this.spanAt(at)?.images ?? [];
+    const at = this.shown;
+    const images = (this.spanAt(at) ?? this.spans.findLast(({start, end}) => start <= at && at < end))?.images ?? [];
     const image = (images.find(({start, end}) => start <= at && at < end) ?? images.find(({start}) => at < start && start <= this.begunBy(at)))?.node;
     if (image !== (this.node.firstChild ?? undefined)) this.node.replaceChildren(...(image ? [image] : []));
     if (this.wanted !== null) this.askSoon();
@@ -74,14 +76,36 @@ export class DrawnCaptions {
     return this.selection.roleOf(at) === "first" ? at + Math.min(this.selection.frame, LIMITS.frame_seconds) + ROUNDING : at;
   }
 
+  // The time for which captions are shown. The first frame of a clip may begin a little before the clip.
+  get shown() {
+    const at = this.player.shown;
+    return this.selection.roleOf(at) === "first" ? Math.max(at, this.selection.start ?? 0) : at;
+  }
+
   /** @param {number} at */
   spanAt(at) {
-    return this.spans.find(({start, end}) => start <= at && at < end);
+    const place = this.placeOf(at);
+    return this.spans.find((span) => span.start <= at && at < span.end && isPaintedFor(span, place));
+  }
+
+  /**
+   * Return what one request for a time covers: at most to the cuts, as a clip shows other words there.
+   *
+   * @param {number} at
+   * @returns {Place}
+   */
+  placeOf(at) {
+    const first = Math.floor(at / SPAN_SECONDS) * SPAN_SECONDS;
+    const part = this.selection.range;
+    const cuts = part ? [part.start, part.end] : [];
+    const start = Math.max(first, ...cuts.filter((cut) => cut <= at));
+    const end = Math.min(first + SPAN_SECONDS, this.player.duration, ...cuts.filter((cut) => cut > at));
+    return {start, end, part: part && part.start <= at && at < part.end ? part : null};
   }
 
   // The time from which captions are missing: now or soon. Null if none are.
   get wanted() {
-    const at = this.player.shown;
+    const at = this.shown;
     const here = this.spanAt(at);
     if (!here) return at < this.player.duration ? at : null;
     const soon = here.end;
@@ -100,19 +124,19 @@ export class DrawnCaptions {
     const at = this.wanted;
     if (!caption || at === null || this.asking) return;
     const asked = this.style;
-    const start = this.spanAt(at - 0.001) ? at : Math.floor(at / SPAN_SECONDS) * SPAN_SECONDS;
+    const {part, end, ...planned} = this.placeOf(at);
+    const start = at > planned.start && this.spanAt(at - 0.001) ? at : planned.start;
     const place = `${asked} ${start}`;
     if (place === this.failed) return;
     this.asking = true;
     try {
-      const end = Math.min((Math.floor(start / SPAN_SECONDS) + 1) * SPAN_SECONDS, this.player.duration);
       const removed = this.left.removed
         .filter((each) => each.start < end && each.end > start)
         .slice(0, MAX_REMOVED)
         .map((each) => ({start_seconds: each.start, end_seconds: each.end}));
-      const body = {...caption, start_seconds: start, end_seconds: end, removed};
+      const body = {...caption, start_seconds: start, end_seconds: end, removed, ...(part && {part: {start_seconds: part.start, end_seconds: part.end}})};
       const found = await post(this.path, body, {signal: this.signal});
-      if (asked === this.style) this.spans = [...this.spans.slice(1 - MAX_SPANS), spanOf(found)];
+      if (asked === this.style) this.spans = [...this.spans.slice(1 - MAX_SPANS), spanOf(found, part)];
     } catch (error) {
       this.failed = place;
       if (error.retryable) setTimeout(() => this.retry(place), RETRY_MS);
@@ -124,10 +148,23 @@ export class DrawnCaptions {
 }
 
 /**
+ * Return true if the span has the words of a place. The cuts matter only where the span reaches them.
+ *
+ * @param {Span} span
+ * @param {Place} place
+ */
+function isPaintedFor({start, end, part}, place) {
+  if (!part || !place.part) return part === place.part && start >= place.start && end <= place.end;
+  const begins = part.start === place.part.start || (start > part.start && start >= place.start);
+  return begins && (part.end === place.part.end || (end < part.end && end <= place.end));
+}
+
+/**
  * @param {Captions} found
+ * @param {Part | null} part
  * @returns {Span}
  */
-function spanOf({start_seconds: start, end_seconds: end, width, height, captions}) {
+function spanOf({start_seconds: start, end_seconds: end, width, height, captions}, part) {
   const images = captions
     .filter(({image}) => image.startsWith("data:image/png;base64,"))
     .map((each) => {
@@ -136,5 +173,5 @@ function spanOf({start_seconds: start, end_seconds: end, width, height, captions
       placeIn(node, each, {width, height});
       return {start: each.start_seconds, end: each.end_seconds, node};
     });
-  return {start, end, images};
+  return {start, end, part, images};
 }
