@@ -148,13 +148,13 @@ def test_folder_of_a_rule_is_cut_while_it_is_written(tmp_path: Path, objects: Ob
 
 @pytest.mark.exhaustive
 def test_day_of_8640_files_is_a_recording(tmp_path: Path, objects: Objects) -> None:
-    """Reads it from the folder store, and a quarter of it from S3."""
+    """Reads it from the folder store, and its last quarter from S3."""
     count = 8640 if objects.kind == "folder" else 2160
     audio = replace(AUDIO, bit_rate=16_000, layout="mono")
     video = replace(VIDEO, times=every(5, 60), fps=Fraction(5), gop=10)
     made = segments(tmp_path / "made", video=video, audio=audio)[1:5]
-    midnight = datetime(2026, 11, 28, tzinfo=UTC)
-    times = [midnight + timedelta(seconds=10 * number) for number in range(count)]
+    midnight = datetime(2026, 11, 29, tzinfo=UTC)
+    times = [midnight - timedelta(seconds=10 * number) for number in range(count, 0, -1)]
     names = [time.strftime(FRIGATE.replace("{camera}", "front")) for time in times]
     objects.put_many({f"frigate/{name}": made[number % 4].path for number, name in enumerate(names)})
     rule = f'[{{folder = "frigate/", pattern = "{FRIGATE}"}}]'
