@@ -56,14 +56,11 @@ function keyRow(key, reload) {
     {},
     h("td", {title: key.key_id}, h("bdi", {}, key.name)),
     h("td", {}, key.scopes.join(", ")),
-    h("td", {}, time(key.created_at)),
-    h("td", {}, key.last_used_at ? time(key.last_used_at) : t("never")),
+    h("td", {class: "when", title: key.created_at}, formatAge(key.created_at)),
+    h("td", {class: "when", title: key.last_used_at}, key.last_used_at ? formatAge(key.last_used_at) : t("never")),
     h("td", {}, iconButton("trash", t("Revoke {name}", {name: key.name}), asyncHandler(revoke))),
   );
 }
-
-/** @param {string} at */
-const time = (at) => h("time", {datetime: at, title: at}, formatAge(at));
 
 /** @param {() => Promise<void>} reload */
 function addKey(reload) {
