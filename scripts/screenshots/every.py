@@ -120,6 +120,7 @@ def _live(camera: Camera, page: Any, take: Take, live: str) -> None:
 
 def _dialogs(camera: Camera, page: Any, take: Take, film: str) -> str:
     """Show the views of the short film. Return the link of a shared clip."""
+    camera.server.client().recordings.put_segments(film, [])  # those of the last size: frames load only in view
     camera.show(page, f"/recordings/{film}", ".clip-row .name")
     select(camera, page, "6.4", "9.6", "Bunny stretches")
     take(page, "film")

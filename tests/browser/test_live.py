@@ -24,6 +24,12 @@ _HATCHED = """() => {
   const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, 1);
   return Array.from({length: canvas.width}, (_, x) => data[4 * x + 3] > 0);
 }"""
+_FORMATTED = """async ([begin, seconds, digits]) => {
+  const {ShownTimes} = await import("/assets/player/shown_times.js");
+  const times = new ShownTimes({started_at: begin, status: "recording"});
+  times.ofDay = true;
+  return times.format(seconds, digits);
+}"""
 
 
 def live(server: RunningServer, tmp_path: Path) -> tuple[Recorder, Recording]:
@@ -170,3 +176,5 @@ def test_gaps_and_the_time_of_day_are_shown(browser: Any, server: RunningServer,
         page.reload()
         until(page, STILL)
         assert time.input_value() == "23:59:55.000"  # the choice is kept
+        assert page.evaluate(_FORMATTED, ["2026-11-28T23:59:55.530Z", 4.47, 0]) == "00:00:00"  # a tick of the ruler
+        assert page.evaluate(_FORMATTED, ["2026-11-28T23:59:55.530Z", 4.47, 3]) == "00:00:00.000"

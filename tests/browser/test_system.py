@@ -29,6 +29,7 @@ def test_operator_sees_the_installation(
         page.get_by_text("Everything works: ").wait_for()
         page.locator(".space").get_by_role("row").filter(has_text="Recordings").wait_for()
         page.locator(".space p").filter(has_text=re.compile(r"\d GB free\s*of \d")).wait_for()
+        page.locator(".space").get_by_role("row").filter(has_text="Other files").wait_for()
         largest = client.installation.storage()["largest_recordings"][0]  # those of other tests are here, too
         page.locator(".largest").get_by_role("link", name=largest["name"]).first.wait_for()
         judge(page, "storage")

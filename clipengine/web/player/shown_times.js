@@ -52,7 +52,8 @@ export class ShownTimes extends EventTarget {
    */
   format(seconds, digits = 3) {
     if (this.began === null || !this.ofDay) return formatTime(seconds, digits);
-    const ms = Math.round(this.began + Math.round(seconds * 10 ** digits) * 10 ** (3 - digits));
+    const unit = 10 ** (3 - digits); // in ms
+    const ms = Math.round((this.began + seconds * 1000) / unit) * unit;
     const day = new Date(ms);
     const parts = [day.getHours(), day.getMinutes(), day.getSeconds()].map((part) => String(part).padStart(2, "0"));
     return parts.join(":") + (digits ? `.${String(day.getMilliseconds()).padStart(3, "0").slice(0, digits)}` : "");

@@ -56,8 +56,8 @@ function keyRow(key, reload) {
     {},
     h("td", {title: key.key_id}, h("bdi", {}, key.name)),
     h("td", {}, key.scopes.join(", ")),
-    h("td", {title: key.created_at}, formatAge(key.created_at)),
-    h("td", {title: key.last_used_at}, key.last_used_at ? formatAge(key.last_used_at) : t("never")),
+    h("td", {class: "when", title: key.created_at}, formatAge(key.created_at)),
+    h("td", {class: "when", title: key.last_used_at}, key.last_used_at ? formatAge(key.last_used_at) : t("never")),
     h("td", {}, iconButton("trash", t("Revoke {name}", {name: key.name}), asyncHandler(revoke))),
   );
 }

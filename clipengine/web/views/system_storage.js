@@ -38,14 +38,18 @@ function space(use, {free_bytes: free, total_bytes: whole}) {
   ];
   const total = rows.reduce((sum, [, bytes]) => sum + bytes, 0);
   const size = bytesFormat(Math.max(...rows.map(([, bytes]) => bytes)));
+  const others = free === null || whole === null ? 0 : Math.max(0, whole - free - total);
   /** @param {"i" | "span"} kind @param {number} bytes */
   const part = (kind, bytes) => {
     const node = h(kind, {});
-    node.style.flexGrow = String(bytes / (total + (free ?? 0) || 1));
+    node.style.flexGrow = String(bytes / (total + others + (free ?? 0) || 1));
     node.hidden = !bytes;
     return node;
   };
-  const parts = [...rows.map(([, bytes]) => part("i", bytes)), part("span", free ?? 0)];
+  const parts = [...rows.map(([, bytes]) => part("i", bytes)), part("i", others), part("span", free ?? 0)];
+  /** @param {string} name @param {string} bytes @param {string} [count] @param {string} [expires] */
+  const row = (name, bytes, count = "", expires = "") =>
+    h("tr", {}, h("td", {}, h("i", {class: "key"}), name), h("td", {}, bytes), h("td", {}, count), h("td", {class: "muted"}, expires));
   return h(
     "section",
     {class: "panel space"},
@@ -65,9 +69,8 @@ function space(use, {free_bytes: free, total_bytes: whole}) {
         h(
           "tbody",
           {},
-          rows.map(([name, bytes, count, expires]) =>
-            h("tr", {}, h("td", {}, h("i", {class: "key"}), name), h("td", {}, size(bytes)), h("td", {}, count), h("td", {class: "muted"}, expires)),
-          ),
+          rows.map(([name, bytes, count, expires]) => row(name, size(bytes), count, expires)),
+          others ? row(t("Other files"), formatBytes(others)) : [],
         ),
       ),
     ),
