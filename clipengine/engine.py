@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 
 _UPLOAD_WORKERS, _PROBE_WORKERS, _LIVE_WORKERS, _CHORE_WORKERS = 2, 2, 2, 2
 _MAX_WARM_ENCODERS = 4  # each uses memory for its libraries
-_PREVIEW_NICE, _MAX_NICE = 5, 19  # added to the nice value of clips
+_PREVIEW_NICE, _MAX_NICE = 5, 19  # previews: added to the nice value of clips
 _FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
 # Engines that restart in a loop do not live this long, so their clips are not blamed for it.
 _STEADY_SECONDS = 15.0
@@ -162,7 +162,8 @@ class Engine:
             on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
         )
         # At the lowest priority and in a separate pool, like previews.
-        self._speech_pool = ChildPool(nice=_MAX_NICE, sandbox=encoding.sandbox, ahead=0, header_cache=header_cache)
+        speech_nice = min(2 * encoding.nice, _MAX_NICE)
+        self._speech_pool = ChildPool(nice=speech_nice, sandbox=encoding.sandbox, ahead=0, header_cache=header_cache)
         transcriptions = TranscriptionJobs(
             jobs,
             store,

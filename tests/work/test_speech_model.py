@@ -120,7 +120,7 @@ def test_killed_engine_resumes_the_words_of_the_model(model: Path, speech: array
     silence = array.array("h", [0]) * (RATE * 520)  # the second speech is in the second passage
     first = speech[: FIRST_SECONDS * RATE]
     write_samples(tmp_path / "speech.wav", first + silence + first)
-    # With its default priority, the model would get a tenth of a core beside other tests.
+    # With its default priority, the model would get a hundredth of a core beside other tests.
     settings = {"CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER": str(model), "CLIPENGINE_ENCODING__NICE": "0"}
     with running_server(tmp_path / "data", env={"CLIPENGINE_FAULT": "transcribed:kill9", **settings}) as server:
         client = server.client()
