@@ -63,7 +63,9 @@ def test_expired_session_asks_for_the_key_and_returns(
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Recordings", exact=True).wait_for()
         page.keyboard.press("/")
-        page.keyboard.type(recording.name)
+        with page.expect_response(lambda response: "meeting.mp4" in response.url):  # it replaces the rows
+            page.keyboard.type(recording.name)
+        page.locator(".recording").filter(has_not_text=recording.name).first.wait_for(state="detached")
         found = page.locator(".recording").filter(has_text=recording.name)
         found.locator(".poster").first.click(force=True)  # the whole row is a link
         page.get_by_role("heading", name=recording.name).wait_for()
@@ -185,6 +187,7 @@ def test_search_results_are_reached_by_keyboard(
         until(page, f"{focused} === document.querySelector('.recording a.name')")
         page.keyboard.press("/")
         page.keyboard.type("meet")
+        page.get_by_role("link", name="other.mp4").wait_for(state="detached")
         page.keyboard.press("ArrowDown")
         until(page, f"{focused}.textContent === 'meeting.mp4'")
         page.keyboard.press("ArrowRight")
@@ -201,5 +204,6 @@ def test_search_results_are_reached_by_keyboard(
         until(page, f"{focused} === document.querySelector('.recording a.name')")
         page.keyboard.press("/")
         page.keyboard.type("meet")
+        page.get_by_role("link", name="other.mp4").wait_for(state="detached")
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="meeting.mp4").wait_for()
