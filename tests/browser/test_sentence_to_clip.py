@@ -151,6 +151,7 @@ def test_match_opens_the_transcript_in_its_language(browser: Any, server: Runnin
         page.get_by_role("link", name="languages.mp4").wait_for()
         for words, language in (("annual gizmo", "en"), ("dingsbudget", "de"), ("dingbudget", "nl")):
             page.goto(f"{server.url}/#/recordings")
+            page.get_by_role("heading", name="Recordings", exact=True).wait_for()
             page.keyboard.press("/")
             page.keyboard.type(words)
             page.get_by_role("link", name="Open at 0:01").click()
