@@ -184,7 +184,8 @@ def test_preview_whose_child_cannot_start_is_made_later(
         patched.setattr(process, "launch_program", launch_unstarted)
         refused = http.get(path)
     assert (refused.status_code, refused.json()["code"], "retry-after" in refused.headers) == (503, "busy", True)
-    assert http.get(path).status_code == 200
+    # A child that was started ahead before the patch ended may be the next one.
+    until(lambda: http.get(path).status_code == 200)
 
 
 def test_preview_of_incomplete_or_unknown_recording_is_rejected(http: httpx.Client, engine: RecordedEngine) -> None:
