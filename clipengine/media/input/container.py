@@ -144,6 +144,17 @@ def _unreadable(reader: MediaReader) -> ClipEngineError:
     return RecordingUnreadable("the recording is not in a media format that can be read")
 
 
+def seek(container: InputContainer, target: int, **how: Any) -> bool:
+    """Seek in the container, with the options of `InputContainer.seek`. Return False if it cannot, as if damaged."""
+    try:
+        container.seek(target, **how)
+    except MemoryError:
+        raise
+    except av.FFmpegError:
+        return False
+    return True
+
+
 @contextmanager
 def media_errors(reader: MediaReader) -> Iterator[None]:
     """Convert errors of FFmpeg and PyAV to ours. An error of the reader takes precedence over the demuxer's."""

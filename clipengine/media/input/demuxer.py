@@ -7,14 +7,13 @@ from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
-import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.media.input.container import audio_streams, keep_only, open_recording, video_stream
+from clipengine.media.input.container import audio_streams, keep_only, open_recording, seek, video_stream
 from clipengine.media.input.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.preroll import PREROLL_SECONDS
@@ -91,7 +90,7 @@ class Demuxer:
         known, found = -1, len(stream.index_entries)
         # Seeking may have loaded a fragment, which leaves other streams too early: repeat.
         while known != found:
-            if not self._seek(ticks, stream=stream):
+            if not seek(self.container, ticks, stream=stream):
                 self.open()
                 return False
             known, found = found, len(stream.index_entries)
@@ -101,25 +100,16 @@ class Demuxer:
         """Seek to the video packet at the recording time, keyframe or not. Return False if that is not possible."""
         if time <= 0 or self.video is None or self._facts.container != "mov":
             return False
-        return self._seek(self._ticks(time, self.video), stream=self.video, any_frame=True)
+        return seek(self.container, self._ticks(time, self.video), stream=self.video, any_frame=True)
 
     def seek_byte(self, offset: int) -> bool:
         """Seek to a byte. Return False, at the start, if the format does not allow that."""
         if self._facts.container not in _BYTE_SEEKABLE:
             return False
-        if not self._seek(offset, unsupported_byte_offset=True):
+        if not seek(self.container, offset, unsupported_byte_offset=True):
             self.open()
             return False
         return True
 
     def _ticks(self, time: Fraction, stream: Stream) -> int:
         return int((time + self._facts.origin) / as_fraction(stream.time_base or 1) // 1)
-
-    def _seek(self, offset: int, **how: Any) -> bool:
-        try:
-            self.container.seek(offset, **how)
-        except MemoryError:
-            raise
-        except av.FFmpegError:
-            return False
-        return True

@@ -12,7 +12,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from clipengine.errors import RecordingTruncated
-from clipengine.media.input.container import keep_only, open_recording, read_packets
+from clipengine.media.input.container import keep_only, open_recording, read_packets, seek
 from clipengine.media.input.header_splice import splice_at
 from clipengine.media.input.mp4_fragments import Fragments
 from clipengine.media.input.seek_index_builder import MATROSKA
@@ -40,17 +40,7 @@ def seek_to_tail(container: InputContainer, has_cues: bool, whole_until: Fractio
     end = start + int(container.duration or 0) if whole_until is None else int(whole_until * av.time_base)
     target = max(end - _TAIL_SECONDS * av.time_base, start)
     # A keyframe is not needed, since nothing is decoded; there may be none before the tail.
-    return _seek(container, target) or _seek(container, target, any_frame=True)
-
-
-def _seek(container: InputContainer, target: int, **how: Any) -> bool:
-    try:
-        container.seek(target, **how)
-    except MemoryError:
-        raise
-    except av.FFmpegError:
-        return False  # the index is damaged: continue from the head
-    return True
+    return seek(container, target) or seek(container, target, any_frame=True)
 
 
 class Truncation(NamedTuple):
