@@ -166,8 +166,8 @@ class _Cutter:
             except PictureSizeChanges:
                 pass
             except (EncoderFailed, VerificationFailed):
-                # On a busy machine, SVT-AV1 4.1 sometimes returns frames with the times of others if it has several
-                # threads.
+                # With several threads, SVT-AV1 4.1 can return frames with the times of others, as on a busy machine at
+                # real-time priority.
                 if self.profile.video != "av1" or self.encoder_threads == 1:
                     raise
                 self.encoder_threads = 1

@@ -40,6 +40,17 @@ class PlacedRun(NamedTuple):
     after_gap: bool
     pieces: Sequence[PlacedPiece]
 
+    def from_fragment(self, head_end: int, offset: int) -> PlacedRun:
+        """Return the run, which is fragmented MP4 in one piece, without the bytes between its header and a fragment.
+
+        `head_end` and `offset` count from the header, or from the start of the piece if that contains the header.
+        """
+        (piece,) = self.pieces
+        base = self.head[0] if self.head[1] else piece.offset
+        begin = base + offset
+        rest = piece._replace(offset=begin, length=piece.offset + piece.length - begin)
+        return self._replace(head=(base, head_end), pieces=[rest])
+
 
 class PieceSeekIndex(SeekIndex):
     """The pieces of all tracks, in columns and in order: one row of a run, and one row of each of its pieces.

@@ -228,6 +228,23 @@ def test_clip_of_large_files_reads_the_seconds_of_its_range(form: str, tmp_path:
         assert made.bytes_read < sum(sizes) / 6, (start, made.bytes_read, sizes)
 
 
+def test_clip_of_one_large_segment_behind_a_header_is_exact(tmp_path: Path) -> None:
+    """Header and segment are ranges of one object, as with `-hls_flags single_file`."""
+    video, audio = replace(VIDEO, times=every(25, 30)), replace(AUDIO, codec="pcm_s16le", layout="5.1", seconds=F(30))
+    (written,) = segments(tmp_path, form="mov", video=video, audio=audio, segment_time="60", **LARGE["fragments"][1])
+    data = written.path.read_bytes()
+    head = data.index(b"moof") - 4
+    playlist = tmp_path / "index.m3u8"
+    playlist.write_text(
+        f'#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:30\n#EXT-X-MAP:URI="000.mov",BYTERANGE="{head}@0"\n'
+        f"#EXTINF:30,\n#EXT-X-BYTERANGE:{len(data) - head}@{head}\n000.mov\n#EXT-X-ENDLIST\n"
+    )
+    made, reading = cut(playlist, "17", "18")
+    times = made.actual_start_seconds, made.actual_end_seconds
+    assert not judge(moved(playlist, video, audio), reading, F(17), F(18), *times)
+    assert made.warnings == []
+
+
 class Counted:
     """Files as one source, which counts the reads."""
 

@@ -20,6 +20,7 @@ from clipengine.clips.plan.frames import CutRange
 from clipengine.media.input.clip_end import ClipEnd
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.piece_run import OpenRun, copy_of
+from clipengine.media.input.prefetch import CERTAIN_PART
 from clipengine.media.input.preroll import PREROLL_SECONDS, Preroll
 from clipengine.media.input.seek import STEPS_BACK
 from clipengine.media.input.source import MediaReader
@@ -35,8 +36,6 @@ _STEPS_BACK = (*((0, back) for back in STEPS_BACK), *((back, None) for back in (
 _AUDIO_STEPS = len(STEPS_BACK) + 3
 # A file is read from its start if it has fewer bytes, or if its start is nearer.
 _FAR_SECONDS, _LARGE_BYTES = 10, 4 << 20
-# Part of the estimated bytes of a clip that is read ahead, because the rest may need fewer bytes.
-_CERTAIN_PART = Fraction(7, 8)
 _SLACK_SECONDS = Fraction(1, 2)  # between the streams of a piece
 
 
@@ -223,7 +222,7 @@ class ChainSeeker:
 class _Chain:
     """The runs of a track from a time on, or from the first one if `back` is None.
 
-    `back` are pieces before the one of the time, and seconds before the time in a large file that is a run. `until` is
+    `back` are pieces before the one of the time, and seconds before the time in a large piece that is a run. `until` is
     the end of the recording. Reading begins with the piece `first` of all, `inside` it from this time on if that is not
     None.
     """
@@ -236,10 +235,10 @@ class _Chain:
         pieces_back, seconds_back = (before, None) if back is None else back
         self.first = max(0, before - pieces_back)
         self.inside: Fraction | None = None
-        files = {number: run.pieces[0] for number, run in self._numbered() if len(run.pieces) == 1}
-        if seconds_back is not None and self.first in files:
-            file, time = files[self.first], begins - seconds_back
-            if file.length >= _LARGE_BYTES and time - file.start >= _FAR_SECONDS:
+        alone = {number: run.pieces[0] for number, run in self._numbered() if len(run.pieces) == 1}
+        if seconds_back is not None and self.first in alone:
+            piece, time = alone[self.first], begins - seconds_back
+            if piece.length >= _LARGE_BYTES and time - piece.start >= _FAR_SECONDS:
                 self.inside = time
 
     def _numbered(self) -> Iterator[tuple[int, PlacedRun]]:
@@ -273,17 +272,17 @@ def _certain_bytes(
 ) -> int:
     """Return how many bytes of the pieces a clip with this end certainly reads.
 
-    The first piece is read from the time `inside` on if that is not None. `until` is the end of the run.
+    The only piece is read from the time `inside` on if that is not None. `until` is the end of the run.
     """
     pieces = run.pieces[numbers[0] : numbers[1] + 1]
     found = 0
     for piece, after in zip(pieces, [*(each.start for each in pieces[1:]), until], strict=True):
         if piece.start >= end - _SLACK_SECONDS:
             break
-        begins = piece.start if inside is None or found else inside
+        begins = piece.start if inside is None else inside
         seconds, read = after - piece.start, min(end, after) - begins
         whole = piece.length < _LARGE_BYTES or seconds <= 0 or read >= seconds
-        found += piece.length if whole else int(piece.length * max(read, Fraction(0)) / seconds * _CERTAIN_PART)
+        found += piece.length if whole else int(piece.length * max(read, Fraction(0)) / seconds * CERTAIN_PART)
     return found
 
 

@@ -14,7 +14,7 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.media.input.container import audio_streams, keep_only, open_recording, read_packets, video_stream
+from clipengine.media.input.container import audio_streams, keep_only, open_recording, read_packets, seek, video_stream
 from clipengine.media.input.id3_clock import id3_clock
 from clipengine.media.input.keyframe_times import with_keyframe_times
 from clipengine.media.input.mp4_fragments import fragment_before
@@ -37,8 +37,8 @@ _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts")  # timestamps
 class OpenRun:
     """Opens the pieces `first` to `last` of a run. `numbers` are those of the streams that are read.
 
-    `certain` are the bytes of the pieces whose reading is certain. If the run is a file, and `inside` is a recording
-    time, reading begins near that time if the container allows it; the caller must check whether it is early enough.
+    `certain` are the bytes of the pieces whose reading is certain. If `inside` is a recording time, for a run of one
+    piece, reading begins near that time if the container allows it; the caller must check whether it is early enough.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class OpenRun:
         self._all = reader
         self._stack = ExitStack()
         if inside is not None:
-            self._begin_at_fragment(inside - run.shift)
+            self._source = self._from_fragment(inside - run.shift)
         self._reader = self._stack.enter_context(MediaReader(self._source, block_bytes=_BLOCK_BYTES))
         self._stack.callback(self._count)
         self._container = self._stack.enter_context(open_recording(self._reader, self._source.splice))
@@ -69,13 +69,14 @@ class OpenRun:
         if not self._certain:
             self._reader.expect(self._source.certain(certain))
 
-    def _begin_at_fragment(self, time: Fraction) -> None:
-        """Leave out the fragments before a container time if the file is fragmented MP4."""
+    def _from_fragment(self, time: Fraction) -> PieceSource:
+        """Return the source without the fragments before a container time if the run is fragmented MP4."""
         with MediaReader(self._source, block_bytes=_BLOCK_BYTES) as reader:
             found = fragment_before(reader, time)
             self._all.bytes_read += reader.bytes_read
-        if found is not None:
-            self._source = self._source.from_fragment(*found)
+        if found is None:
+            return self._source
+        return PieceSource(self._all.source, self._run.from_fragment(*found), 0, 0)
 
     def _seek(self, inside: Fraction) -> bool:
         """Seek to a keyframe at or before a recording time. Return False if the position is the start."""
@@ -83,14 +84,10 @@ class OpenRun:
             return False
         stream = next(iter(self.streams.values()))
         time = inside - self._run.shift - id3_clock(self._container)
-        try:
-            self._container.seek(int(time / as_fraction(stream.time_base or 1) // 1), stream=stream)
-        except MemoryError:
-            raise
-        except av.FFmpegError:
-            self._container.seek(self._container.start_time or 0)
-            return False
-        return True
+        if seek(self._container, int(time / as_fraction(stream.time_base or 1) // 1), stream=stream):
+            return True
+        self._container.seek(self._container.start_time or 0)
+        return False
 
     def _numbered(self) -> Iterator[tuple[int, Stream]]:
         """Yield the streams with their numbers in the facts of the recording."""

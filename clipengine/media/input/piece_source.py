@@ -21,7 +21,7 @@ class PieceSource:
     """
 
     def __init__(self, source: ByteSource, run: PlacedRun, first: int, last: int) -> None:
-        self._source, self._run, self._numbers = source, run, (first, last)
+        self._source = source
         self._head_offset, self._head = run.head
         pieces = run.pieces[first : last + 1]
         self._base = self._head_offset if self._head else pieces[0].offset
@@ -41,15 +41,6 @@ class PieceSource:
             return None
         container = "matroska" if self._header.startswith(EBML_MAGIC) else "mov"
         return splice_at(container, self._head, self.begin) or HeaderSplice(self._head, self._head, b"")
-
-    def from_fragment(self, head_end: int, offset: int) -> PieceSource:
-        """Return the source without the bytes between the end of the header of the first piece and a fragment of it."""
-        first, last = self._numbers
-        piece, *others = self._run.pieces[first : last + 1]
-        head = piece.offset, head_end
-        rest = piece._replace(offset=piece.offset + offset, length=piece.length - offset)
-        run = self._run._replace(head=head, pieces=[rest, *others])
-        return PieceSource(self._source, run, 0, last - first)
 
     def certain(self, length: int) -> list[Span]:
         """Return the ranges of the header and of the first `length` bytes of the pieces."""

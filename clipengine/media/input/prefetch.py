@@ -30,7 +30,7 @@ _STEP_BYTES = 64 * 1024
 _LOOKED_UP_SECONDS = Fraction(20)  # looked up at once in the sample table
 _SETTLED_SECONDS = Fraction(2)  # then the clip's own bit rate replaces the recording's
 # Part of the estimate that is read ahead, because the rest may need fewer bytes.
-_CERTAIN_PART = Fraction(7, 8)
+CERTAIN_PART = Fraction(7, 8)
 _FIRST_BOXES = 8
 
 
@@ -99,7 +99,7 @@ class Prefetcher:
             rate = (pos - self._first[0]) / passed
         else:
             rate = self._reader.size / self._facts.duration
-        return pos + int(max(self._cut.end - time, Fraction(0)) * rate * _CERTAIN_PART)
+        return pos + int(max(self._cut.end - time, Fraction(0)) * rate * CERTAIN_PART)
 
 
 def _ranges(stream: Stream, time: Fraction, until: Fraction) -> Iterator[Span]:
