@@ -161,7 +161,10 @@ def test_day_of_8640_files_is_a_recording(tmp_path: Path, objects: Objects) -> N
     env = {"CLIPENGINE_FOLDERS": rule, "CLIPENGINE_WATCH__SETTLE_SECONDS": "1"}
     with running_server(tmp_path / "data", env=env | objects.env) as server, server.client() as api:
         until(lambda: api.recordings.list().data)
-        recording = api.recordings.wait(api.recordings.list().data[0].recording_id, timeout=1500)
+        id = api.recordings.list().data[0].recording_id
+        api.recordings.wait(id, timeout=1500)
+        until(lambda: api.recordings.get(id).status != "recording")  # its files were stored just now
+        recording = api.recordings.get(id)
         assert recording.status == "complete", recording.error
         assert (recording.pieces or {})["count"] == count
         assert recording.gaps == []

@@ -49,6 +49,12 @@ const watch = (now, frame) => {
   shown = frame.mediaTime;
   media.requestVideoFrameCallback(watch);
 };
+async function changed(before, time) {
+  // A frame that was on screen already is not presented again, and one after the time belongs to an earlier seek.
+  const limit = performance.now() + (before === undefined ? 2000 : 200);
+  const isOld = () => shown === before || shown > time + 0.001;
+  while (media.videoWidth && isOld() && performance.now() < limit) await new Promise(requestAnimationFrame);
+}
 async function load(kind, url) {
   media?.remove();
   media = document.createElement(kind);
@@ -59,6 +65,7 @@ async function load(kind, url) {
   shown = undefined;
   if (kind === "video") media.requestVideoFrameCallback(watch);
   await within(ready, "load");
+  await changed(undefined, Infinity);  // its first frame must not count as that of a seek
   return {duration: media.duration, width: media.videoWidth || 0, height: media.videoHeight || 0};
 }
 async function paint(time) {
@@ -66,9 +73,7 @@ async function paint(time) {
   const seeked = event(media, "seeked");
   media.currentTime = time;
   await within(seeked, "seek");
-  // A frame that was on screen already is not presented again.
-  const limit = performance.now() + 200;
-  while (shown === before && performance.now() < limit) await new Promise(requestAnimationFrame);
+  await changed(before, time);
   const canvas = new OffscreenCanvas(media.videoWidth, media.videoHeight);
   const context = canvas.getContext("2d");
   context.drawImage(media, 0, 0);
