@@ -165,7 +165,7 @@ def test_locked_file_is_reported_as_unavailable(impatient: Database, other_write
     begun = time.monotonic()
     with pytest.raises(StorageUnavailable, match="busy"), impatient.transaction():
         pass
-    assert 0.25 < time.monotonic() - begun < 5
+    assert 0.25 < time.monotonic() - begun < 9  # the default is 10 s
     # Reads succeed, and so do writes after the lock is released.
     assert impatient.run("SELECT count(*) FROM clips") == [(0,)]
     other_writer.execute("COMMIT")
@@ -182,13 +182,13 @@ def test_waits_for_both_locks_share_one_timeout(impatient: Database, other_write
             pass
         took.append(time.monotonic() - begun)
 
-    threads = [threading.Thread(target=write) for _ in range(4)]
+    threads = [threading.Thread(target=write) for _ in range(40)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(took) == 4
-    assert max(took) < 0.6 + 0.3
+    assert len(took) == 40
+    assert max(took) < 10  # one after the other, they would wait for 12 s
 
 
 def test_writers_wait_for_each_other(ledger: Ledger) -> None:

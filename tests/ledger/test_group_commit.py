@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ Work = Callable[[], object]
 
 @pytest.fixture
 def database(ledger: Ledger, path: Path) -> Iterator[Database]:
-    """The same file, opened with a timeout of 0.5 s."""
-    database = file_database(path, busy_seconds=0.5)
+    """The same file, whose lock is waited for as long as a busy machine needs."""
+    database = file_database(path, busy_seconds=300)
     yield database
     database.close()
 
@@ -85,14 +86,15 @@ def test_full_disk_fails_the_whole_group(database: Database) -> None:
 
 def test_waiting_callers_fail_if_the_lock_is_not_available(database: Database, path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
-    group = GroupCommit(database)
-    try:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StorageUnavailable):
-            group.run(_put(database, "put_1"))
-    finally:
-        other.close()
-    group.run(_put(database, "put_2"))
+    with closing(file_database(path, busy_seconds=0.5)) as impatient:
+        group = GroupCommit(impatient)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StorageUnavailable):
+                group.run(_put(impatient, "put_1"))
+        finally:
+            other.close()
+        group.run(_put(impatient, "put_2"))
     assert _put_names(database) == ["put_2"]
 
 

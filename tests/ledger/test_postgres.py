@@ -137,7 +137,7 @@ def test_events_become_visible_in_the_order_of_their_numbers(
         thread.start()
     for thread in writers:
         thread.join()
-    time.sleep(0.2)
+    until(lambda: seen[-1:] == [ledger.events.last_seq()])
     done.set()
     reader.join()
     assert seen == [event.seq for event in ledger.events.after(0, limit=1000)]
@@ -151,18 +151,19 @@ def test_write_lock_of_a_vanished_host_is_released(
     vanished.execute(f"BEGIN; {postgres_module._WRITE_LOCK}", prepare=False)
     began = time.monotonic()
     ledger.check_writable()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     vanished.close()
 
 
-def test_paused_transaction_loses_the_write_lock(open_ledger: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_module, "_SESSION", "SET idle_in_transaction_session_timeout = 200")
-    ledger = open_ledger()
+def test_paused_transaction_loses_the_write_lock(ledger: Ledger, open_ledger: Open) -> None:
+    other = open_ledger()
 
     def stand_still() -> None:
         with ledger.transaction():
             ledger.recordings.register("a.mp4", etag="e", size=1)
-            time.sleep(0.6)
+            (pid,) = ledger.database.run("SELECT pg_backend_pid()")[0]
+            ledger.database.run("SET LOCAL idle_in_transaction_session_timeout = 200")
+            until(lambda: not other.database.run("SELECT 1 FROM pg_stat_activity WHERE pid = ?", (pid,)))
             ledger.recordings.register("b.mp4", etag="e", size=1)
 
     with pytest.raises(StorageUnavailable):
@@ -187,7 +188,7 @@ def test_listeners_are_notified_of_changes_by_other_engines(
     assert ready.wait(300)
     clip = queue()
     assert told.wait(300)
-    assert ("clip", clip.clip_id) in heard
+    until(lambda: ("clip", clip.clip_id) in heard)
     heard.clear()
     other.clips.cancel(clip.clip_id)
     time.sleep(0.3)
@@ -250,7 +251,8 @@ def test_more_callers_than_connections_are_all_served(ledger: Ledger, queue: Cal
     for thread in threads:
         thread.join()
     assert len(made) == len(threads)
-    (open_now,) = ledger.database.run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")[0]
+    clients = "WHERE datname = current_database() AND backend_type = 'client backend'"
+    (open_now,) = ledger.database.run(f"SELECT count(*) FROM pg_stat_activity {clients}")[0]
     assert open_now <= postgres_module._MAX_CONNECTIONS
 
 

@@ -44,8 +44,7 @@ LARGE = random.Random(5).randbytes(1 << 20) * 11  # three parts of 5 MiB
 
 @pytest.fixture
 def store(make_s3: MakeS3, faulty_s3: FaultyS3) -> S3Store:
-    timeouts = Timeouts(connect=2, read=0.5, grace=0.3, min_bytes_per_second=10 << 20)
-    return make_s3(endpoint=faulty_s3.endpoint, timeouts=timeouts)
+    return make_s3(endpoint=faulty_s3.endpoint)
 
 
 @pytest.fixture
@@ -174,18 +173,19 @@ def test_object_without_an_etag_is_rejected(store: S3Store, direct: S3Store, fau
 @pytest.mark.parametrize("fault", [stall(after=1000), drip], ids=["stall", "drip"])
 @pytest.mark.typical(1)
 def test_stalled_response_is_abandoned_at_its_deadline(
-    store: S3Store, direct: S3Store, faulty_s3: FaultyS3, fault: Callable[[object], None]
+    make_s3: MakeS3, direct: S3Store, faulty_s3: FaultyS3, fault: Callable[[object], None]
 ) -> None:
+    timeouts = Timeouts(connect=10, read=1, grace=2, min_bytes_per_second=10 << 20)
     put(direct, "k", SMALL)
-    reader = store.open("k")
+    reader = make_s3(endpoint=faulty_s3.endpoint, timeouts=timeouts).open("k")
     faulty_s3.fail(fault, method="GET")
     started = time.monotonic()
     assert reader.read_at(0, 200_000) == SMALL
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
     faulty_s3.fail(fault, method="GET", times=100)
     with pytest.raises(StorageUnavailable, match="in time"):
         reader.read_at(0, 200_000)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
 
 
 def test_slow_down_responses_are_retried(store: S3Store, faulty_s3: FaultyS3) -> None:

@@ -20,16 +20,16 @@ EVENT = "recording.failed"
 
 
 class Clock:
-    """Wall clock of the ledger and the worker that a test can advance."""
+    """Wall clock of the ledger and the worker, which only the test advances."""
 
     def __init__(self) -> None:
-        self.ahead_ms = 0
+        self._now_ms = now_ms() + 300_000  # what the test creates is due
 
     def __call__(self) -> int:
-        return now_ms() + self.ahead_ms
+        return self._now_ms
 
     def forward(self, seconds: float) -> None:
-        self.ahead_ms += round(seconds * 1000)
+        self._now_ms += round(seconds * 1000)
 
 
 def open_ledger(folder: Path) -> Ledger:

@@ -54,7 +54,7 @@ class Exchange:
     def ask(self) -> Answer:
         """Forward the request and return the store's response."""
         request = self.request
-        connection = http.client.HTTPConnection(self._upstream.netloc, timeout=60)
+        connection = http.client.HTTPConnection(self._upstream.netloc, timeout=300)
         try:
             target = request.path + (f"?{request.query}" if request.query else "")
             connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
@@ -171,7 +171,7 @@ def stall(after: int) -> Fault:
     def act(exchange: Exchange) -> None:
         answer = exchange.ask()
         exchange.reply(answer, body=answer.body[:after], length=len(answer.body))
-        exchange.wait(30)
+        exchange.wait(300)
         exchange.hang_up()
 
     return act
@@ -201,7 +201,7 @@ def hold(released: threading.Event) -> Fault:
     """Delay the request until it is released, even if the client has disconnected."""
 
     def act(exchange: Exchange) -> None:
-        released.wait(60)
+        released.wait(300)
         exchange.ask()
         exchange.hang_up()
 

@@ -78,7 +78,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def make_worker(ledger: Ledger) -> Iterator[Callable[..., DeliveryWorker]]:
     made: list[DeliveryWorker] = []
 
-    def make(*, timeout: float = 5, **arguments: object) -> DeliveryWorker:
+    def make(*, timeout: float = 60, **arguments: object) -> DeliveryWorker:
         made.append(DeliveryWorker(ledger, Sender(["127.0.0.0/8"], timeout), **arguments))  # type: ignore[arg-type]
         return made[-1]
 

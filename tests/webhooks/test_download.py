@@ -24,7 +24,7 @@ def fetched(downloader: Downloader, url: str, **options: Any) -> bytes:
 
 
 def test_body_is_returned_with_its_headers() -> None:
-    with origin_server(b"media") as origin, Downloader(LOOPBACK).get(origin.url + "/a?b=c", seconds=10) as response:
+    with origin_server(b"media") as origin, Downloader(LOOPBACK).get(origin.url + "/a?b=c", seconds=300) as response:
         assert (response.status, response.headers["etag"]) == (200, '"v1"')
         assert b"".join(response.chunks) == b"media"
     ((path, headers),) = origin.requests
@@ -168,7 +168,7 @@ def test_server_that_sends_slowly_is_left(start: bytes, piece: bytes) -> None:
         pytest.raises(FetchInterrupted, match="responds too slowly, or not at all"),
     ):
         fetched(Downloader(LOOPBACK, stall_seconds=0.5), url)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 def test_endless_informational_responses_end_at_once() -> None:
@@ -183,8 +183,8 @@ def test_endless_informational_responses_end_at_once() -> None:
 def test_json_is_bounded() -> None:
     downloader = Downloader(LOOPBACK)
     with origin_server(b'{"download_link": "https://x.example/"}') as origin:
-        assert downloader.get_json(origin.url, seconds=10) == {"download_link": "https://x.example/"}
+        assert downloader.get_json(origin.url, seconds=300) == {"download_link": "https://x.example/"}
         for body, message in ((b" " * 65_537, "more than 65536 bytes"), (b"[" * 60_000, "JSON"), (b"<html>", "JSON")):
             origin.body = body
             with pytest.raises(FetchFailed, match=message):
-                downloader.get_json(origin.url, seconds=10)
+                downloader.get_json(origin.url, seconds=300)
