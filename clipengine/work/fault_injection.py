@@ -1,8 +1,8 @@
 """Fault injection for tests of recovery.
 
 Inactive unless CLIPENGINE_FAULT is set to comma-separated `point:action` pairs. An action is `kill9`, `sleep=SECONDS`,
-`raise` or `die` (ends the thread), and runs once. `outage:pace=N` divides the delays of retries during a storage
-outage by N, so that a test need not wait for a day.
+`until=FILE` (waits until the file exists), `raise` or `die` (ends the thread), and runs once. `outage:pace=N` divides
+the delays of retries during a storage outage by N, so that a test need not wait for a day.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Literal, get_args
 
 from clipengine.errors import Internal, SettingsError
@@ -33,6 +34,8 @@ Point = Literal[
     "transcribed",  # a passage of a transcription is kept
 ]
 _SPEED_UP = "outage:pace="
+_ACTIONS = ("kill9", "sleep", "until", "raise", "die")
+_MOST_SECONDS = 600  # of a wait for a file
 
 
 class FaultInjection:
@@ -47,7 +50,7 @@ class FaultInjection:
                 self._speed_up = float(pair.removeprefix(_SPEED_UP))
                 continue
             point, _, action = pair.partition(":")
-            if point not in get_args(Point) or action.partition("=")[0] not in ("kill9", "sleep", "raise", "die"):
+            if point not in get_args(Point) or action.partition("=")[0] not in _ACTIONS:
                 raise SettingsError(f"CLIPENGINE_FAULT: {pair!r} is not point:action")
             self._actions[point] = action
 
@@ -66,9 +69,17 @@ class FaultInjection:
             raise Internal(f"fault injected at {point}")
         elif action == "die":
             raise SystemExit
+        elif action.startswith("until="):
+            _wait_for(Path(action.removeprefix("until=")))
         else:
             time.sleep(float(action.partition("=")[2]))
 
     def scale_delay(self, milliseconds: int) -> int:
         """Return the delay divided by the speed-up of the test."""
         return round(milliseconds / self._speed_up)
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + _MOST_SECONDS
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)

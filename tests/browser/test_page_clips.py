@@ -125,7 +125,8 @@ class TestClips:
     def test_queued_clip_is_cancelled_retried_and_deleted_by_keyboard(
         self, browser: Any, server: RunningServer, recording: Recording, tmp_path: Path, film: Film
     ) -> None:
-        environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
+        go = tmp_path / "go"
+        environ = {"CLIPENGINE_FAULT": f"claimed:until={go}", "CLIPENGINE_ENCODING__WORKERS": "1"}
         with running_server(tmp_path / "data", env=environ) as slow:
             client = slow.client()
             meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
@@ -149,3 +150,4 @@ class TestClips:
                 page.keyboard.press("Enter")
                 row(page, "never done").wait_for(state="detached")
                 until(page, "document.activeElement.closest('.clip-row')?.textContent.includes('in the way')")
+            go.touch()

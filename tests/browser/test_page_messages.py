@@ -132,7 +132,8 @@ def test_clips_show_the_folder_of_their_recording(browser: Any, tmp_path: Path, 
 
 def test_label_has_its_own_line_while_the_clip_is_made(browser: Any, tmp_path: Path, film: Film) -> None:
     label = "from the third answer on"
-    environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
+    go = tmp_path / "go"
+    environ = {"CLIPENGINE_FAULT": f"claimed:until={go}", "CLIPENGINE_ENCODING__WORKERS": "1"}
     with running_server(tmp_path / "data", env=environ) as slow:
         client = slow.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
@@ -141,6 +142,7 @@ def test_label_has_its_own_line_while_the_clip_is_made(browser: Any, tmp_path: P
             name = row(page, label).locator(".name")
             name.wait_for()
             assert name.evaluate("(node) => node.scrollWidth <= node.clientWidth")
+        go.touch()
 
 
 def test_bidirectional_controls_in_a_name_do_not_affect_other_text(

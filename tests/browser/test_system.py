@@ -56,7 +56,8 @@ def test_operator_sees_the_installation(
 
 @pytest.mark.exhaustive
 def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, film: Film) -> None:
-    environ = {"CLIPENGINE_FAULT": "claimed:sleep=10", "CLIPENGINE_ENCODING__WORKERS": "1"}
+    go = tmp_path / "go"
+    environ = {"CLIPENGINE_FAULT": f"claimed:until={go}", "CLIPENGINE_ENCODING__WORKERS": "1"}
     with running_server(tmp_path / "data", env=environ) as slow:
         client = slow.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
@@ -69,6 +70,7 @@ def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, 
             client.clips.cancel(first.clip_id)
             client.clips.cancel(second.clip_id)
             page.get_by_text("No clip is in progress.").wait_for()
+        go.touch()
 
 
 @pytest.mark.exhaustive

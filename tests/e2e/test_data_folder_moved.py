@@ -103,13 +103,15 @@ def test_clip_whose_scratch_files_disappear_is_cut_again(tmp_path: Path, film: P
     """As if the data folder was moved away and back before the runner looked for the reason."""
     data = tmp_path / "data"
     env = env_of(None)
-    env["CLIPENGINE_FAULT"] += ",encoding:sleep=2"
+    go = tmp_path / "go"
+    env["CLIPENGINE_FAULT"] += f",encoding:until={go}"
     with running_server(data, env=env) as server, server.client() as api:
         recording = recording_of(api, film)
         clip = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=3.0).clip_id
-        until(lambda: "fault point encoding: sleep" in server.log.read_text(), SECONDS)
+        until(lambda: "fault point encoding" in server.log.read_text(), SECONDS)
         [folder] = (data / "scratch").iterdir()
         shutil.rmtree(folder)
+        go.touch()
         done = api.clips.wait(clip, timeout=SECONDS)
         assert (done.status, done.attempt) == ("complete", 2), done.error
         assert "disappeared while the clip was cut" in server.log.read_text()

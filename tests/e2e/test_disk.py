@@ -137,7 +137,7 @@ def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path
     env = {
         "CLIPENGINE_LIMITS__MIN_FREE_BYTES": "0",
         "CLIPENGINE_STORAGE__FOLDER": str(tmp_path / "store"),
-        "CLIPENGINE_FAULT": "verifying:sleep=10",  # longer than it takes to fill the WAL
+        "CLIPENGINE_FAULT": f"verifying:until={tmp_path / 'go'}",  # until the WAL is full
     }
     with disk(data, 30):
         elsewhere.mkdir()
@@ -164,6 +164,7 @@ def test_engine_survives_a_full_disk_under_the_ledger(film: Path, tmp_path: Path
             found = (refused[0].status_code, refused[0].json()["code"])
             assert found in ((507, "disk_full"), (503, "storage_unavailable")), refused[0].text
             assert int(refused[0].headers["retry-after"]) > 0
+            (tmp_path / "go").touch()
             until(lambda: "cannot be recorded yet" in server.log.read_text())
             assert api.clips.get(clip_id).status == "processing"
             assert not checks(server)["database"]

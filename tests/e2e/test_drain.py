@@ -17,8 +17,12 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.outage
 
-_ONE_SLOW = {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": "encoding:sleep=3"}
-_DRAIN = ("--drain-seconds", "120")
+_DRAIN = ("--drain-seconds", "300")
+
+
+def one_held(go: Path) -> dict[str, str]:
+    """Return the settings of an engine whose first clip is held while it is cut, until `go` exists."""
+    return {"CLIPENGINE_ENCODING__WORKERS": "1", "CLIPENGINE_FAULT": f"encoding:until={go}"}
 
 
 def failing(url: str) -> list[str]:
@@ -38,12 +42,14 @@ def two_clips(server: RunningServer, film: Path) -> tuple[Client, list[str]]:
 
 
 def test_server_finishes_the_clip_and_leaves_the_queue(film: Path, tmp_path: Path) -> None:
-    with running_server(tmp_path / "data", env=_ONE_SLOW, options=_DRAIN) as server:
+    go = tmp_path / "go"
+    with running_server(tmp_path / "data", env=one_held(go), options=_DRAIN) as server:
         client, clips = two_clips(server, film)
         assert failing(server.url) == []
         server.process.send_signal(signal.SIGTERM)
         until(lambda: failing(server.url) == ["jobs"], SECONDS)
         added = client.clips.create(client.clips.get(clips[0]).recording_id, "added", 1, 2)  # requests are served
+        go.touch()
         assert server.process.wait(SECONDS) == 0
     with running_server(tmp_path / "data", env=NO_CUTS) as server:
         states = {each.clip_id: (each.status, each.attempt) for each in server.client().clips.each()}
@@ -52,7 +58,7 @@ def test_server_finishes_the_clip_and_leaves_the_queue(film: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("how", ["timeout", "second signal"])
 def test_draining_ends_early(film: Path, tmp_path: Path, how: str) -> None:
-    env = {**_ONE_SLOW, "CLIPENGINE_FAULT": "encoding:sleep=600"}
+    env = one_held(tmp_path / "never")
     options = ("--drain-seconds", "0.5") if how == "timeout" else _DRAIN
     with running_server(tmp_path / "data", env=env, options=options) as server:
         two_clips(server, film)
@@ -64,9 +70,10 @@ def test_draining_ends_early(film: Path, tmp_path: Path, how: str) -> None:
         assert ("draining took longer" in server.log.read_text()) == (how == "timeout")
 
 
-def test_worker_drains_before_it_stops(hosts: Hosts, film: Path) -> None:
+def test_worker_drains_before_it_stops(hosts: Hosts, film: Path, tmp_path: Path) -> None:
+    go = tmp_path / "go"
     server = hosts.server("server", **NO_CUTS)
-    leaving = hosts.worker("leaving", options=_DRAIN, **_ONE_SLOW)
+    leaving = hosts.worker("leaving", options=_DRAIN, **one_held(go))
     answer: dict[str, Any] = httpx.get(f"{leaving.url}/livez", trust_env=False).json()
     assert answer == {"status": "ok"}
     assert failing(leaving.url) == []
@@ -80,6 +87,7 @@ def test_worker_drains_before_it_stops(hosts: Hosts, film: Path) -> None:
         until(lambda: api.clips.get(clips[0]).step == "encoding", SECONDS)
         leaving.process.terminate()
         until(lambda: failing(leaving.url) == ["jobs"], SECONDS)
+        go.touch()
         assert leaving.process.wait(SECONDS) == 0
         first, second = (api.clips.get(each) for each in clips)
         assert (first.status, first.attempt) == ("complete", 1)

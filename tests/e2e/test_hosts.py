@@ -95,7 +95,8 @@ def test_clips_of_a_killed_worker_complete_elsewhere(hosts: Hosts, film: Path, p
 def test_frozen_host_loses_its_attempt(hosts: Hosts, film: Path) -> None:
     """It freezes during an upload for longer than its lease, then resumes: nothing is published twice."""
     server = hosts.server("server", **NO_CUTS)
-    frozen = hosts.worker("frozen", CLIPENGINE_FAULT="uploading:sleep=3")
+    go = hosts.folder / "go"
+    frozen = hosts.worker("frozen", CLIPENGINE_FAULT=f"uploading:until={go}")
     with server.client() as api:
         recording = hosts.recording(api, film)
         (clip_id,) = _create(api, recording, 1)
@@ -104,6 +105,7 @@ def test_frozen_host_loses_its_attempt(hosts: Hosts, film: Path) -> None:
         rescuer = hosts.worker("rescuer")
         clip = api.clips.wait(clip_id, timeout=SECONDS)
         assert (clip.status, clip.attempt) == ("complete", 2)
+        go.touch()
         frozen.process.send_signal(signal.SIGCONT)
         until(lambda: "the claim was lost" in frozen.log.read_text(), SECONDS)
         assert _cuts(rescuer) == 1
@@ -145,18 +147,20 @@ def _ask(server: RunningServer, path: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_stopped_worker_releases_its_clips_immediately(hosts: Hosts, film: Path) -> None:
-    server = hosts.server("server", **NO_CUTS)
-    leaving = hosts.worker("leaving", CLIPENGINE_FAULT="uploading:sleep=1")
+    server, go = hosts.server("server", **NO_CUTS), hosts.folder / "go"
+    leaving = hosts.worker("leaving", CLIPENGINE_FAULT=f"uploading:until={go}")
     with server.client() as api:
         recording = hosts.recording(api, film)
         (clip_id,) = _create(api, recording, 1)
         until(lambda: "fault point uploading" in leaving.log.read_text(), SECONDS)
-        hosts.worker("staying")
         leaving.process.terminate()
+        until(lambda: "stopping" in leaving.log.read_text(), SECONDS)
+        go.touch()
         assert leaving.process.wait(300) == 0
-        stopped = time.monotonic()
-        api.clips.wait(clip_id, timeout=SECONDS)
-        assert time.monotonic() - stopped < 30
+        with closing(hosts.ledger()) as ledger:
+            assert ledger.engines.count() == 1  # without waiting for its lease
+        hosts.worker("staying")
+        assert api.clips.wait(clip_id, timeout=SECONDS).attempt == 2
         hosts.receiver.wait_for(1, timeout=300)
     hosts.check([clip_id])
 

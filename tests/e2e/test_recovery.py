@@ -123,13 +123,15 @@ def test_verified_clip_is_not_cut_or_uploaded_again(
             assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+_SLOW = {"CLIPENGINE_PROFILES__DEFAULT__PRESET": "veryslow", "CLIPENGINE_PROFILES__DEFAULT__FPS": "240"}
+
+
 @pytest.mark.outage
 @pytest.mark.parametrize("sig", cases([signal.SIGTERM, signal.SIGINT], (signal.SIGTERM,)))
 def test_server_stop_requeues_running_clips(sig: signal.Signals, film: Path, tmp_path: Path) -> None:
     """Three running clips, one queued and five event streams: all end within the documented time."""
     data = tmp_path / "data"
-    slow = {"CLIPENGINE_ENCODING__WORKERS": "3", "CLIPENGINE_PROFILES__DEFAULT__PRESET": "veryslow"}
-    with running_server(data, env=slow) as server, ExitStack() as streams:
+    with running_server(data, env={"CLIPENGINE_ENCODING__WORKERS": "3", **_SLOW}) as server, ExitStack() as streams:
         with server.client() as api:
             recording = _recording(api, data, film)
             headers = {"Authorization": f"Bearer {server.key}"}
@@ -178,23 +180,24 @@ def test_second_engine_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.exhaustive
 def test_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with running_server(data, env={"CLIPENGINE_FAULT": "uploaded:sleep=1"}) as server:
+    go = tmp_path / "go"
+    with running_server(data, env={"CLIPENGINE_FAULT": f"uploaded:until={go}", **_SLOW}) as server:
         with server.client() as api:
             recording = _recording(api, data, film)
-            running = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=3.0)
-            while api.clips.get(running.clip_id).step != "uploading":
-                time.sleep(0.01)
-            time.sleep(0.2)  # the object is in the store, but not yet in the row
+            running = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=1.0)
+            # The object is in the store, but not yet in the row.
+            until(lambda: "fault point uploaded" in server.log.read_text())
             cancelled = api.clips.cancel(running.clip_id)
             assert cancelled.status == "failed"
             assert cancelled.error is not None
             assert cancelled.error.code == "cancelled"
             again = api.clips.create(recording, label="b", start_seconds=0.0, end_seconds=12.0)
-            while api.clips.get(again.clip_id).step != "encoding":
-                time.sleep(0.01)
+            until(lambda: api.clips.get(again.clip_id).step == "encoding")
             api.clips.cancel(again.clip_id)
+            go.touch()
+            until(lambda: f"upload of clip {running.clip_id}: " in server.log.read_text())
             until(lambda: not list((data / "store").glob("h_01/clips/*")))
-            time.sleep(1.5)
+            until(lambda: not list((data / "scratch").iterdir()))
         server.stop()
     clips = check_invariants(data)
     assert [clip.state for clip in clips] == ["failed", "failed"]
@@ -203,12 +206,11 @@ def test_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
 @pytest.mark.exhaustive
 def test_clip_is_cut_again_after_its_child_is_killed(film: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with running_server(data) as server:
+    with running_server(data, env=_SLOW) as server:
         with server.client() as api:
             recording = _recording(api, data, film)
-            clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=12.0).clip_id
-            while api.clips.get(clip_id).step != "encoding":
-                time.sleep(0.01)
+            clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=3.0).clip_id
+            until(lambda: api.clips.get(clip_id).step == "encoding")
             for pid in _children(server.process.pid):
                 os.kill(pid, signal.SIGKILL)
             clip = api.clips.wait(clip_id, timeout=300)
