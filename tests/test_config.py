@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.api import ApiServer, api_server, recorded_engine
 from tests.support.memory import memory_growth_below
+from tests.support.ports import free_port
 from tests.support.raw_requests import answer_to, floods
 from tests.support.waiting import until
 
@@ -36,11 +37,6 @@ def judge(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def test_unit_file_is_valid_and_locked_down(tmp_path: Path) -> None:
@@ -115,7 +111,7 @@ def caddy(folder: Path, port: int, upstream: int) -> Iterator[None]:
 def running(command: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -138,7 +134,7 @@ def test_proxies_stream_uploads_and_events(proxy: object, tmp_path: Path) -> Non
         api_server(engine) as server,
         proxy(tmp_path, port, server.port),  # type: ignore[operator]
         httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {server.key}"}, timeout=20
+            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {server.key}"}, timeout=300
         ) as http,
     ):
         assert http.get("/v1/clips").headers["x-request-id"]

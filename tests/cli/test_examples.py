@@ -19,6 +19,7 @@ import pytest
 
 from clipengine.api.reference.markdown import reference
 from clipengine.client import ApiError, Clip
+from tests.support.ports import free_port
 from tests.support.server import RunningServer, clean_environ, running_server
 from tests.support.waiting import until
 
@@ -111,8 +112,7 @@ def test_local_webhook_receiver_of_the_document_works(tmp_path: Path) -> None:
     section = (DOCS / "webhooks.md").read_text("utf-8").partition("## Try it on this machine")[2].partition("\n## ")[0]
     (variable,) = re.findall(r"export (CLIPENGINE_WEBHOOKS__ALLOW_CIDRS=.+)", section)
     name, _, value = shlex.split(variable)[0].partition("=")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     (receiver,) = re.findall(r"```python\n(.+?)```", section, re.DOTALL)
     (tmp_path / "receiver.py").write_text(receiver.replace("9000", port))
     (add,) = re.findall(r"clipengine (webhooks add .+)", section)
@@ -165,7 +165,7 @@ def test_curl_example_of_every_route_has_a_documented_status(
 ) -> None:
     env = clean_environ({name.upper(): value for name, value in ids.items()} | {"KEY": server.key})
     script = "\n".join(
-        f"{route.curl.strip()} -s -w '%{{http_code}}\\n' --max-time {1 if ' -N' in route.curl else 60}"
+        f"{route.curl.strip()} -s -w '%{{http_code}}\\n' --max-time {5 if ' -N' in route.curl else 60}"
         + ("" if " -o " in route.curl else " -o file")
         for route in routes
     ).replace(SHOWN_URL, server.url)

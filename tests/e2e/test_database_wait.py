@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from clipengine.ledger.database.backend import BUSY_SECONDS
 from clipengine.ledger.database.postgres import _WRITE_LOCK
+from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
 from tests.support.server import COMMAND, clean_environ, run_command
 from tests.support.waiting import until
@@ -32,8 +32,7 @@ def database() -> Iterator[PostgresServer]:
 @contextmanager
 def engine(command: str, folder: Path, url: str) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
     """Yield the process, the URL at which it listens, and its log."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     log = folder / "log"
     arguments = [COMMAND, command, "--port", str(port), "--data", str(folder / "data")]
     env = {"CLIPENGINE_DATABASE__URL": url, "CLIPENGINE_STORAGE__FOLDER": str(folder / "store")}
@@ -104,7 +103,7 @@ def test_engine_answers_while_the_ledger_is_migrated(database: PostgresServer, s
             migrating.rollback()
             until(lambda: _status(f"{address}/readyz") == 200)
             process.terminate()
-            assert process.wait(15) == 0
+            assert process.wait(300) == 0
 
 
 @pytest.mark.exhaustive

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver
-from tests.support.s3 import free_port
 from tests.support.server import LOOPBACK_ALLOWED, running_server
 
 

@@ -25,7 +25,7 @@ from clipengine.ledger.database.backend import PostgresLocation
 from tests.support.ledgers import open_ledger
 from tests.support.temporary import temporary_root
 
-_START_SECONDS = 60
+_START_SECONDS = 300
 # Durability across a crash of the machine is not needed; consistency after a crash of a client is.
 _OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "listen_addresses": "''"}
 

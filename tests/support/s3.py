@@ -29,11 +29,12 @@ from minio.deleteobjects import DeleteObject
 from clipengine.backoff import Backoff
 from clipengine.stores.s3_client import Retries, S3Location
 from clipengine.stores.s3_http import Timeouts
+from tests.support.ports import free_port
 from tests.support.s3_faults import FaultyS3
 
 # Fast enough for a test to reach the last attempt.
 QUICK = Retries(attempts=4, backoff=Backoff(0.01, 0.05), seconds=20)
-_START_SECONDS = 60
+_START_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -146,13 +147,6 @@ def open_uploads(s3: S3Server, bucket: str) -> list[tuple[str, str]]:
     """Return names and upload ids of the open multipart uploads."""
     found = s3.client._list_multipart_uploads(bucket)
     return [(upload.object_name, upload.upload_id or "") for upload in found.uploads]
-
-
-def free_port() -> int:
-    """Return a free port on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -25,8 +25,8 @@ from clipengine.cli.main import run
 from clipengine.client import Client
 
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
-START_SECONDS = 180  # a busy machine starts a server slowly
-STOP_SECONDS = 15
+START_SECONDS = 300  # a busy machine starts a server slowly
+STOP_SECONDS = 60
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
 _SERVERS = {"serve", "worker", "mcp"}
 _here = threading.Lock()  # the environment and the standard streams belong to one command at a time
@@ -55,7 +55,7 @@ def run_command(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    timeout: float = 60,
+    timeout: float = START_SECONDS,
     command: Sequence[str] = (COMMAND,),
 ) -> subprocess.CompletedProcess[str]:
     """Run `clipengine` and wait for its exit.
@@ -118,11 +118,11 @@ class RunningServer:
             self._key.append(made.stdout.strip())
         return self._key[0]
 
-    def client(self, *, timeout: float = 30) -> Client:
+    def client(self, *, timeout: float = 300) -> Client:
         """Return a client, closed with the server."""
         return self._clients.enter_context(Client(self.url, self.key, timeout=timeout))
 
-    def command(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout: float = START_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run a command against this server."""
         env = {"CLIPENGINE_URL": self.url, "CLIPENGINE_API_KEY": self.key}
         return run_command(*arguments, env=env, cwd=self.data, timeout=timeout)
