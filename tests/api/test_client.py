@@ -41,6 +41,7 @@ from clipengine.clips.plan.read_jobs import JUMP, WAVEFORM
 from clipengine.clips.texts.cues import Cue
 from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
 from tests.support.receiver import Answer, Receiver, Request
+from tests.support.waiting import until
 
 # Routes without a client method, each with the reason.
 LEFT_OUT = {
@@ -82,7 +83,7 @@ ARGUMENTS: dict[str, Any] = {
 
 @pytest.fixture
 def client(server: ApiServer) -> Iterator[Client]:
-    with Client(server.url, server.key, timeout=10) as client:
+    with Client(server.url, server.key, timeout=300) as client:
         yield client
 
 
@@ -193,9 +194,9 @@ def _route(request: Request, routes: set[str]) -> str:
 
 
 def test_expiry_may_be_a_datetime_or_text(client: Client, recording: LedgerRecording) -> None:
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-    clip = client.clips.create(recording.recording_id, "short-lived", 1.0, 2.0, expires_at=until)
-    assert clip.expires_at == until.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    in_an_hour = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    clip = client.clips.create(recording.recording_id, "short-lived", 1.0, 2.0, expires_at=in_an_hour)
+    assert clip.expires_at == in_an_hour.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     assert client.clips.create(recording.recording_id, "x", 1.0, 2.0, expires_at=clip.expires_at).expires_at
     assert client.clips.create(recording.recording_id, "x", 1.0, 2.0).expires_at is None
     with pytest.raises(ValueError, match="zone"):
@@ -241,7 +242,7 @@ def test_suggested_moments_are_returned(
     assert (found.language, [each["end_seconds"] for each in found.data]) == ("en", [40.0])
 
     async def work() -> Suggestions:
-        async with AsyncClient(server.url, server.key, timeout=10) as client:
+        async with AsyncClient(server.url, server.key, timeout=300) as client:
             return await client.recordings.suggestions(recording.recording_id)
 
     assert asyncio.run(work()) == found
@@ -336,9 +337,9 @@ class TestEvents:
             raise AssertionError
 
         async def work() -> tuple[Event[Any, Any], Event[Any, Any]]:
-            async with AsyncClient(server.url, server.key, timeout=10) as client:
+            async with AsyncClient(server.url, server.key, timeout=300) as client:
                 following = asyncio.create_task(first(client.events()))
-                await asyncio.sleep(0.5)
+                await asyncio.to_thread(until, lambda: server.app.state.changes._watchers)
                 await asyncio.to_thread(lambda: engine.finish(engine.make_clip(recording)))
                 live = await following
                 return live, await first(client.events(last_event_id="0"))

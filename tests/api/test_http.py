@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from clipengine.errors import DiskFull, Internal, StorageUnavailable, Unauthoriz
 from clipengine.otel import OpenTelemetry
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.log_lines import logged_lines
+from tests.support.raw_requests import answer_to, head
 
 PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "instance", "hint"]
 
@@ -246,22 +246,15 @@ class TestBodies:
         content = json.dumps({"label": "x", "start_seconds": 1, "end_seconds": 2}).encode()
         assert self.send(http, path, content.ljust(1_048_576)).status_code == 202
 
-    def test_slow_body_is_rejected(self, http: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("pieces", [[b"{"], [b" "] * 20], ids=["stalled", "dripping"])
+    def test_slow_body_is_rejected(
+        self, server: ApiServer, path: str, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
+    ) -> None:
         monkeypatch.setattr(validation, "READ_SECONDS", 0.2)
-
-        def slowly() -> Iterator[bytes]:
-            yield b"{"
-            time.sleep(0.6)
-            yield b"}"
-
-        def dripping() -> Iterator[bytes]:
-            for _ in range(20):
-                yield b" "
-                time.sleep(0.05)
-
-        for content in (slowly(), dripping()):
-            answer = self.send(http, path, content)
-            assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+        fields = ("Content-Type: application/json", "Content-Length: 1000", f"Authorization: Bearer {server.key}")
+        answer = answer_to(server.port, head(f"POST {path}", *fields), *pieces, pause=0.05)
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        assert b"malformed_request" in answer
 
     @pytest.mark.parametrize(
         "content_type",
@@ -384,9 +377,9 @@ class TestResponses:
         assert http.head(path).status_code == 200
 
     def test_head_returns_the_headers_of_get(self, http: httpx.Client) -> None:
-        head, got = http.head("/v1/clips"), http.get("/v1/clips")
-        assert (head.status_code, head.content) == (200, b"")
-        assert head.headers["content-length"] == got.headers["content-length"]
+        headed, got = http.head("/v1/clips"), http.get("/v1/clips")
+        assert (headed.status_code, headed.content) == (200, b"")
+        assert headed.headers["content-length"] == got.headers["content-length"]
 
 
 class TestInternalErrors:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from clipengine.clips.clip import Recording
 from clipengine.ledger.recordings import RecordingFilter
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import recorded
+from tests.support.raw_requests import answer_to, head
 from tests.support.waiting import until
 
 KEYS = [
@@ -285,15 +285,10 @@ class TestUpload:
         self, server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(uploads, "STALL_SECONDS", 0.3)
-        with server.client() as http:
-
-            def body() -> Iterator[bytes]:
-                yield b"x" * 1000
-                time.sleep(1)
-                yield b"y"
-
-            answer = http.put("/v1/recordings/upload?name=a.mp4", content=body())
-        assert code(answer) == (400, "malformed_request")
+        fields = (f"Authorization: Bearer {server.key}", "Content-Length: 2000")
+        answer = answer_to(server.port, head("PUT /v1/recordings/upload?name=a.mp4", *fields), bytes(1000))
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        assert b"malformed_request" in answer
         until(lambda: not leftovers(engine))
 
     def test_server_stop_ends_the_upload(self, server: ApiServer, engine: RecordedEngine) -> None:
