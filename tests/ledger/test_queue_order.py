@@ -55,7 +55,7 @@ def test_estimates_follow_the_speed_of_the_last_clips(
     waits = [place.start_at and place.start_at - now_ms() for place in places]
     for wait, expected in zip(waits, (0, 0, work, 1.5 * work), strict=True):
         assert wait is not None
-        assert abs(wait - expected) < 5_000  # two encoders begin at once
+        assert abs(wait - expected) < 9_000  # two encoders begin at once
     assert all((place.end_at or 0) - (place.start_at or 0) == work for place in places)
     ledger.engines.record_stopping("inst_a")
     assert QueueOrder(ledger.database, ledger.engines).place(queued[0]) == queue_order.QueuePlace(1, None, None)

@@ -309,7 +309,7 @@ def test_endless_object_reaches_a_deadline() -> None:
     with pytest.raises(ClipEngineError) as failed:
         Child().run(job, Drip(), watch=lambda message: None)
     assert failed.value.code in ("timeout", "recording_unreadable")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 250
 
 
 def test_cpu_time_limit_is_a_timeout(sample: Path) -> None:

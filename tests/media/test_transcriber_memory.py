@@ -25,7 +25,7 @@ _PAGES = 12288  # of one of the buffers of 48 MiB
 
 def test_large_buffers_are_used_again() -> None:
     pytest.importorskip("faster_whisper")
-    ran = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, timeout=300, check=False)
     if "no mallopt" in ran.stderr:
         pytest.skip("this C library has no mallopt")
     assert ran.returncode == 0, ran.stderr

@@ -184,7 +184,7 @@ def test_decoder_without_memory_is_not_taken_for_damage(made: _Made, tmp_path: P
     """Decoders report a damaged packet. The memory may be free again when the verification ends."""
     path = tmp_path / "clip.mp4"
     path.write_bytes(made.data)
-    subprocess.run([sys.executable, "-c", _WITHOUT_MEMORY, str(path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", _WITHOUT_MEMORY, str(path)], check=True, timeout=300)
 
 
 _WITHOUT_MEMORY = """
@@ -215,7 +215,7 @@ sys.exit(1)
 def test_clip_that_is_read_back_without_memory_is_not_taken_for_damaged(clip: bytes, tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip)
-    subprocess.run([sys.executable, "-c", _READ_BACK, str(path), str(_FRAMES)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", _READ_BACK, str(path), str(_FRAMES)], check=True, timeout=300)
 
 
 _READ_BACK = """
@@ -344,7 +344,7 @@ def test_decoder_of_a_failed_clip_is_freed(made: _Made, tmp_path: Path) -> None:
     """Without `end`. Threads of a decoder that was freed at once could wait for the GIL for ever."""
     path = tmp_path / "clip.mp4"
     path.write_bytes(made.data)
-    subprocess.run([sys.executable, "-c", _UNFINISHED, str(path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", _UNFINISHED, str(path)], check=True, timeout=300)
 
 
 _UNFINISHED = """

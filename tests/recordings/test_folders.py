@@ -106,10 +106,10 @@ def test_time_zone_and_camera_are_checked() -> None:
 
 def test_pattern_does_not_backtrack() -> None:
     pattern = NamePattern("/".join(["*a-%H"] * 20))
-    began = time.monotonic()
+    began = time.process_time()
     for _ in range(20):
         assert pattern.match("/".join(["a" * 40] * 19 + ["b"])) is None
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_day_and_camera_narrow_what_is_listed() -> None:
@@ -170,9 +170,9 @@ def test_files_follow_each_other_although_names_are_rounded() -> None:
 
 def test_day_of_files_on_a_clock_that_drifts_has_no_gap() -> None:
     found = files([10.0] * 8640, drift=50e-6)
-    began = time.monotonic()
+    began = time.process_time()
     _, clock, _ = place_files(found, origin=F(0), resolution=SECOND, dated=True)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert placed(found).gaps == []
     assert clock is not None
     assert clock.time_at(86_000) - NOON // 1000 - 700 == pytest.approx(86_004_300, abs=600)

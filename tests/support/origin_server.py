@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             if origin.pause_after is not None and start >= origin.pause_after:
                 self.wfile.flush()
                 origin.paused.set()
-                origin.go.wait(60)
+                origin.go.wait(300)
             part = data[start : start + _SENT_AT_ONCE]
             self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n" if origin.chunked else part)
 

@@ -38,15 +38,22 @@ class Work:
         future = waiters.enter_context(
             self.queue.requested(name, WAVEFORM, seconds, lambda check: self._run(name, check), owner=owner)
         )
-        return lambda: future.result(20)
+        return lambda: future.result(300)
 
     def make(self, name: str, may_run: Callable[[], bool] = lambda: True) -> Callable[[], bytes] | None:
         """Make a waveform that nothing waits for, and return its future."""
         future = self.queue.in_background(name, WAVEFORM, LONG, lambda check: self._run(name, check), may_run)
-        return None if future is None else lambda: future.result(20)
+        return None if future is None else lambda: future.result(300)
 
     def finish(self, name: str) -> None:
         self._finish.setdefault(name, threading.Event()).set()
+
+    def next_after(self, name: str) -> str:
+        """Finish a job, and return the name of the one that starts then."""
+        count = len(self.started)
+        self.finish(name)
+        until(lambda: len(self.started) > count)
+        return self.started[count]
 
     def _run(self, name: str, check: Callable[[], None]) -> bytes:
         finish = self._finish.setdefault(name, threading.Event())
@@ -82,9 +89,9 @@ def test_long_jobs_leave_a_lane_to_short_ones(work: Work, waiters: ExitStack) ->
     short = work.request(waiters, "short")
     work.finish("short")
     assert short() == b"short"
-    assert work.started == ["long 1", "short"]
+    until(lambda: sorted(work.started) == ["long 1", "short"])
     work.finish("long 1")
-    until(lambda: work.started == ["long 1", "short", "long 2"])
+    until(lambda: sorted(work.started) == ["long 1", "long 2", "short"])
 
 
 def test_cheapest_queued_job_starts_first(work: Work, waiters: ExitStack) -> None:
@@ -93,12 +100,8 @@ def test_cheapest_queued_job_starts_first(work: Work, waiters: ExitStack) -> Non
         work.request(waiters, name)
     for name, seconds in (("slow", 9.0), ("quick", 1.0), ("middling", 5.0)):
         work.request(waiters, name, seconds)
-    for name in names:
-        work.finish(name)
-    for name in ("quick", "middling", "slow"):
-        until(lambda name=name: name in work.started)  # type: ignore[misc]
-        work.finish(name)
-    assert work.started[LANE_COUNT:] == ["quick", "middling", "slow"]
+    until(lambda: len(work.started) == LANE_COUNT)
+    assert [work.next_after(name) for name in (names[0], "quick", "middling")] == ["quick", "middling", "slow"]
 
 
 def test_costly_job_is_not_overtaken_for_longer_than_it_costs(work: Work, waiters: ExitStack) -> None:
@@ -108,9 +111,8 @@ def test_costly_job_is_not_overtaken_for_longer_than_it_costs(work: Work, waiter
     work.request(waiters, "slow", 0.2)
     time.sleep(0.2)
     work.request(waiters, "quick", 0.1)
-    work.finish(names[0])
-    until(lambda: len(work.started) > LANE_COUNT)
-    assert work.started[LANE_COUNT:] == ["slow"]
+    until(lambda: len(work.started) == LANE_COUNT)
+    assert work.next_after(names[0]) == "slow"
 
 
 def test_requests_of_the_same_name_share_one_job(work: Work, waiters: ExitStack) -> None:
@@ -137,6 +139,7 @@ def test_abandoned_job_is_cancelled_after_the_grace_period(
     work: Work, waiters: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ExitStack() as leaving:
+        monkeypatch.setattr(preview_queue, "_GRACE_SECONDS", 300)
         work.request(leaving, "unwanted")
         until(lambda: work.started)
     with ExitStack() as leaving:  # comes back
@@ -222,16 +225,16 @@ def test_owners_take_turns(work: Work, waiters: ExitStack) -> None:
         work.request(waiters, f"greedy {number}", owner="greedy")
     work.request(waiters, "modest 1", owner="modest")
     work.request(waiters, "modest 2", owner="modest")
-    for number in range(4):
-        work.finish(f"greedy {number}")
-        work.finish(f"modest {number}")
-    until(lambda: len(work.started) == LANE_COUNT + 6)
-    assert work.started.index("modest 1") <= LANE_COUNT + 1
-    assert work.started.index("modest 2") <= LANE_COUNT + 3
+    until(lambda: len(work.started) == LANE_COUNT)
+    assert work.next_after("greedy 0") == "modest 1"
+    third = work.next_after("modest 1")
+    assert third.startswith("greedy")
+    assert work.next_after(third) == "modest 2"
 
 
 def test_stop_ends_running_and_queued_jobs(work: Work, waiters: ExitStack) -> None:
     results = [work.request(waiters, str(number)) for number in range(LANE_COUNT + 2)]
+    until(lambda: len(work.started) == LANE_COUNT)
     work.queue.stop()
     for result in results:
         with pytest.raises(Busy):

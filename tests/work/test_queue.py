@@ -46,7 +46,7 @@ def started() -> Iterator[ExitStack]:
 
 def _start(started: ExitStack, queue: WorkQueue) -> WorkQueue:
     queue.start()
-    started.callback(queue.stop, 5)
+    started.callback(queue.stop, 60)
     return queue
 
 

@@ -17,6 +17,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
+from clipengine.work.jobs import refreshes
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.refreshes import Refresher
 from clipengine.work.worker import JobContext, Worker
@@ -105,7 +106,8 @@ class LiveTracks(LiveRecording):
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[tuple[Ledger, ChildPool, Path]]:
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ledger, ChildPool, Path]]:
+    monkeypatch.setattr(refreshes, "_KEPT_SECONDS", 300.0)  # a busy machine takes seconds to start a child
     with (
         closing(open_copied_ledger(tmp_path / "ledger.db", max_queued=10)) as ledger,
         closing(ChildPool(ahead=0)) as pool,

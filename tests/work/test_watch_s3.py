@@ -48,7 +48,7 @@ class Found:
         try:
             yield watch
         finally:
-            watch.stop(10)
+            watch.stop(300)
 
     def registered(self) -> list[tuple[str, int]]:
         """Return path and size of all recordings, oldest first."""
