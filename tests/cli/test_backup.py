@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import stat
 import tarfile
@@ -36,16 +37,15 @@ def data(tmp_path: Path) -> Path:
 def test_backup_under_load_contains_everything_accepted_before(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         store = server.data / "store"
-        for number in range(3000):
-            (store / f"r{number}.mp4").write_bytes(b"no video")
         answered: list[str] = []
         stopping = threading.Event()
 
         def register(worker: int) -> None:
             with httpx.Client(headers={"Authorization": f"Bearer {server.key}"}, trust_env=False, timeout=300) as http:
-                for number in range(worker, 3000, 3):
+                for number in itertools.count(worker, 3):
                     if stopping.is_set():
                         return
+                    (store / f"r{number}.mp4").write_bytes(b"no video")
                     made = http.post(f"{server.url}/v1/recordings", json={"bucket_path": f"r{number}.mp4"})
                     assert made.status_code == 202
                     answered.append(made.json()["recording_id"])

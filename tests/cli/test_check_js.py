@@ -87,7 +87,7 @@ def test_types_of_the_page_come_from_the_openapi_document(tmp_path: Path) -> Non
     (tmp_path / "openapi.json").write_bytes(document())
     (tmp_path / "generated").mkdir()
     generate = [PROGRAMS / "openapi-typescript", "openapi.json", "--output", "generated/api.d.ts"]
-    subprocess.run(generate, cwd=tmp_path, capture_output=True, timeout=120, check=True)
+    subprocess.run(generate, cwd=tmp_path, capture_output=True, timeout=300, check=True)
     shutil.copytree(SOURCES / "page", tmp_path / "page")
     shutil.copytree(ROOT / "clipengine" / "web", tmp_path / "web")
     (tmp_path / "web" / "probe.js").write_text(PROBE)

@@ -64,7 +64,7 @@ def server() -> Iterator[Receiver]:
 
 @pytest.fixture
 def client(server: Receiver) -> Iterator[Client]:
-    with Client(f"http://{server.host}:{server.port}", "relay_live_x", timeout=5) as client:
+    with Client(f"http://{server.host}:{server.port}", "relay_live_x", timeout=300) as client:
         yield client
 
 
@@ -304,7 +304,7 @@ def test_async_client_behaves_like_the_blocking_client(server: Receiver, tmp_pat
     film.write_bytes(b"x" * 3_000_000)
 
     async def work() -> None:
-        async with AsyncClient(f"http://{server.host}:{server.port}", "relay_live_x", timeout=5) as client:
+        async with AsyncClient(f"http://{server.host}:{server.port}", "relay_live_x", timeout=300) as client:
             server.script(
                 answer({"recording_id": "rec_1", "status": "processing"}, 202),
                 answer({"status": "complete", "recording_id": "rec_1"}),

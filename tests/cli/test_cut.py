@@ -352,7 +352,7 @@ def test_limit_of_the_shell_is_not_blamed_on_the_recording(limit: str, burnt: bo
         env=clean_environ(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 1, done.stderr
     error, hint = done.stderr.splitlines()[-2:]

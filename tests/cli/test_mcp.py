@@ -367,7 +367,7 @@ def test_waiting_agents_do_not_delay_the_stop(tmp_path: Path, film: Path) -> Non
                     said.append(await agent.fails("wait_for_clip", clip_id=clip.clip_id, wait_seconds=600))
 
                 tasks.start_soon(wait)
-                await anyio.sleep(1)
+                await anyio.sleep(5)  # the agent waits by then
                 assert await anyio.to_thread.run_sync(server.stop) == 0
 
         said: list[str] = []

@@ -36,7 +36,7 @@ def build(kind: str, source: Path, target: Path) -> Path:
         cwd=source,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     return target / made.stdout.split()[-1]
@@ -61,9 +61,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def environment(wheel: Path, home: Path) -> Path:
     """Create an environment that contains the wheel alone, and return its site-packages."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True, timeout=300)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(home / "bin" / "python")]
-    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], check=True, timeout=120)
+    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], check=True, timeout=300)
     (site,) = home.glob("lib/python*/site-packages")
     return site
 

@@ -29,7 +29,7 @@ def test_curl_commands_of_the_readme_make_a_clip(server: RunningServer, film: Pa
         env=clean_environ({"KEY": server.key}),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -107,7 +107,7 @@ def environ(server: RunningServer, recording_id: str, tmp_path: Path) -> dict[st
 
 
 def start(command: list[str], environ: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=180, check=False)
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
 def run(command: list[str], environ: dict[str, str], folder: Path) -> str:

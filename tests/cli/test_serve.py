@@ -9,7 +9,7 @@ import socket
 import stat
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -18,6 +18,7 @@ import pytest
 from scripts.sample import make_sample
 from tests.support.selection import cases
 from tests.support.server import COMMAND, clean_environ, run_command, running_server
+from tests.support.waiting import until
 
 
 def get(url: str, key: str = "") -> httpx.Response:
@@ -72,7 +73,10 @@ def test_key_changes_take_effect_at_once(tmp_path: Path) -> None:
 def test_all_files_are_private(tmp_path: Path) -> None:
     with running_server(tmp_path / "deep" / "data") as server:
         assert server.key
-        modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [server.data, *server.data.rglob("*")]}
+        modes = {}
+        for path in [server.data, *server.data.rglob("*")]:
+            with suppress(FileNotFoundError):  # the server has replaced it
+                modes[path] = stat.S_IMODE(path.stat().st_mode)
     assert not {path for path, mode in modes.items() if mode & 0o077}
 
 
@@ -122,12 +126,12 @@ def test_connections_that_do_not_read_are_aborted_at_shutdown(tmp_path: Path) ->
 def test_interrupted_clips_are_cut_after_the_next_start(tmp_path: Path) -> None:
     film = tmp_path / "long.mp4"
     make_sample(film, seconds=10)
-    with running_server(tmp_path / "data") as server:
+    slow = {"CLIPENGINE_PROFILES__DEFAULT__PRESET": "veryslow", "CLIPENGINE_PROFILES__DEFAULT__FPS": "120"}
+    with running_server(tmp_path / "data", env=slow) as server:
         client = server.client()
         recording = client.recordings.wait(client.recordings.upload(film).recording_id)
         clips = [client.clips.create(recording.recording_id, f"clip {number}", 1, 9).clip_id for number in range(3)]
-        while not any(client.clips.get(clip).step == "encoding" for clip in clips):
-            time.sleep(0.02)
+        until(lambda: any(client.clips.get(clip).step == "encoding" for clip in clips))
         assert server.stop() == 0
     with running_server(tmp_path / "data") as server:
         client = server.client()
@@ -147,9 +151,7 @@ def test_server_restarts_with_its_data(tmp_path: Path) -> None:
 @pytest.mark.exhaustive
 def test_second_server_on_the_same_folder_is_rejected(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
-        began = time.monotonic()
         second = run_command("serve", "--port", "0", "--data", str(server.data))
-        assert time.monotonic() - began < 60
         assert second.returncode == 1
         assert "(data_folder_in_use)" in second.stderr
         assert str(server.process.pid) in second.stderr

@@ -61,9 +61,8 @@ def test_status_shows_engine_and_ended_clips(server: RunningServer, recording: d
     found = shown(server.command("status", "--json"))
     assert (found["status"], found["last_day"]["clips_ready"]) == ("ok", ready + 1)
     (engine,) = found["engines"]
-    text = server.command("status").stdout
-    assert engine["host"] in text
-    assert f"0 of {engine['encoders']} busy" in text
+    assert engine["host"] in server.command("status").stdout
+    until(lambda: f"0 of {engine['encoders']} busy" in server.command("status").stdout)
 
 
 @pytest.mark.exhaustive

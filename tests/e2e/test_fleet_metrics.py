@@ -41,7 +41,14 @@ def test_counters_of_all_engines_add_up(hosts: Hosts, film: Path) -> None:
         def total(name: str) -> float:
             return sum(engine.get(name, 0) for engine in engines())
 
+        def is_idle() -> bool:
+            """Return True if all that was counted at a beginning has been counted at its end, too."""
+            busy = total("clipengine_outbox") or total('clipengine_clips{state="running"}')
+            begun, ended = (total(f"clipengine_{name}") for name in ("clip_queue_seconds_count", "clip_attempts_total"))
+            return not busy and begun == ended
+
         until(lambda: total('clipengine_delivery_attempts_total{outcome="delivered"}') == _CLIPS + 1, SECONDS)
+        until(is_idle, SECONDS)
         found = engines()
         assert [engine["clipengine_engines"] for engine in found] == [3] * 3
         assert [engine["clipengine_encoder_slots"] for engine in found] == [1] * 3
@@ -52,7 +59,7 @@ def test_counters_of_all_engines_add_up(hosts: Hosts, film: Path) -> None:
     assert total('clipengine_recordings_ended_total{code="none"}') == 1
     assert total("clipengine_clip_ready_seconds_count") == _CLIPS
     assert total("clipengine_clip_upload_seconds_count") == _CLIPS
-    assert total("clipengine_clip_queue_seconds_count") == total("clipengine_clip_attempts_total") >= _CLIPS
+    assert total("clipengine_clip_attempts_total") >= _CLIPS
     assert total('clipengine_store_request_seconds_count{method="PUT",status="200"}') >= _CLIPS
     for engine in found:
         assert engine['clipengine_ledger_wait_seconds_count{kind="connection"}'] > 0

@@ -16,15 +16,17 @@ from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.waiting import until
 
+_PATIENT = {"CLIPENGINE_FAULT": "outage:pace=0.25"}  # ends a recording after four minutes of silence, not one
+
 
 def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | None]]:
-    assert api.clips.wait(clip_id, timeout=120).status == "complete"
+    assert api.clips.wait(clip_id, timeout=300).status == "complete"
     api.clips.download(clip_id, path)
     return [(float(time), seen.number) for time, seen in read_clip(path).frames]
 
 
 def register(api: Client, writing: Writer) -> str:
-    found = api.recordings.wait(api.recordings.add(writing.path.name, live=True).recording_id, timeout=120)
+    found = api.recordings.wait(api.recordings.add(writing.path.name, live=True).recording_id, timeout=300)
     assert (found.status, found.error) == ("recording", None)
     return found.recording_id
 
@@ -32,7 +34,7 @@ def register(api: Client, writing: Writer) -> str:
 @pytest.mark.parametrize("kind", cases(FORMATS, ["hybrid"]))
 def test_clip_of_a_growing_file_equals_that_after_the_end(kind: str, tmp_path: Path) -> None:
     writing = writer(kind, tmp_path / "data" / "store")
-    with running_server(tmp_path / "data") as server, server.client() as api:
+    with running_server(tmp_path / "data", env=_PATIENT) as server, server.client() as api:
         writing.write_until(0.6)
         id = register(api, writing)
         safe = api.recordings.get(id).duration_seconds
@@ -66,7 +68,7 @@ def test_clip_of_a_growing_file_equals_that_after_the_end(kind: str, tmp_path: P
 @pytest.mark.parametrize("offset", cases([0, 4900], [4900]))
 def test_clips_over_a_jump_of_the_clock_equal_those_after_the_end(offset: int, tmp_path: Path) -> None:
     writing = started_again(tmp_path / "data" / "store", offset=Fraction(offset))
-    with running_server(tmp_path / "data") as server, server.client() as api:
+    with running_server(tmp_path / "data", env=_PATIENT) as server, server.client() as api:
         writing.write_until(0.4)
         id = register(api, writing)
         writing.write_until(0.55)
@@ -94,12 +96,12 @@ def test_plain_mp4_is_refused_while_it_is_written(tmp_path: Path) -> None:
     writing = writer("hybrid", tmp_path / "data" / "store", movflags="disable_chpl")
     with running_server(tmp_path / "data") as server, server.client() as api:
         writing.write_until(0.6)
-        found = api.recordings.wait(api.recordings.add(writing.path.name, live=True).recording_id, timeout=120)
+        found = api.recordings.wait(api.recordings.add(writing.path.name, live=True).recording_id, timeout=300)
         assert found.error is not None
         assert (found.status, found.error.code) == ("failed", "recording_not_ready")
         assert "frag_keyframe+empty_moov" in (found.error.hint or "")
         writing.write_until(1)
-        found = api.recordings.wait(api.recordings.add(writing.path.name, live=True).recording_id, timeout=120)
+        found = api.recordings.wait(api.recordings.add(writing.path.name, live=True).recording_id, timeout=300)
         assert (found.status, found.pieces) == ("complete", None)
 
 
@@ -118,7 +120,7 @@ def test_recording_ends_if_its_file_is_no_longer_the_same(change: str, tmp_path:
         else:
             writing.path.write_bytes(data[:50_000] if change == "shortened" else b"\x1a" + data[::-1])
         until(lambda: api.recordings.get(id).status == "complete")
-        error = api.clips.wait(waiting.clip_id, timeout=120).error
+        error = api.clips.wait(waiting.clip_id, timeout=300).error
         assert error is not None
         assert error.code == ("piece_missing" if change == "deleted" else "recording_changed")
 
@@ -130,7 +132,7 @@ def test_watch_and_requests_find_the_recording_of_a_growing_file(tmp_path: Path)
     with running_server(tmp_path / "data", env=env) as server, server.client() as api:
         writing.write_until(0.6)
         key = "obs/mkv.mkv"
-        id = api.recordings.wait(api.recordings.add(key, live=True).recording_id, timeout=120).recording_id
+        id = api.recordings.wait(api.recordings.add(key, live=True).recording_id, timeout=300).recording_id
         assert api.recordings.add(key).recording_id == id
         writing.write_until(1)
         until(lambda: api.recordings.get(id).status == "complete")
@@ -149,11 +151,11 @@ def test_clips_end_once_if_the_writer_and_the_engine_are_killed(kind: str, tmp_p
     flags = [part for name, value in options.items() for part in (f"-{name}", value)]
     command = ["ffmpeg", "-v", "error", "-readrate", "1", "-i", str(made.path), "-c", "copy", "-f", form, *flags]
     run_ffmpeg("-version")
-    with running_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data", env=_PATIENT) as server:
         api = server.client()
         recorder = subprocess.Popen([*command, "-flush_packets", "1", str(target)])
         try:
-            id = api.recordings.wait(_added(api, target).recording_id, timeout=120).recording_id
+            id = api.recordings.wait(_added(api, target).recording_id, timeout=300).recording_id
             ranges = [(1.0, 7.0), (6.0, 300.0), (100.0, 101.0)]
             waiting = [api.clips.create(id, "x", start, end) for start, end in ranges]
             until(lambda: (api.recordings.get(id).duration_seconds or 0) > 4)
@@ -164,7 +166,7 @@ def test_clips_end_once_if_the_writer_and_the_engine_are_killed(kind: str, tmp_p
         server.process.wait()
     with running_server(tmp_path / "data", env={"CLIPENGINE_FAULT": "outage:pace=10"}) as server:
         api = server.client()
-        ended = [api.clips.wait(each.clip_id, timeout=120) for each in waiting]
+        ended = [api.clips.wait(each.clip_id, timeout=300) for each in waiting]
         until(lambda: api.recordings.get(id).status == "complete")
         length = api.recordings.get(id).duration_seconds or 0
         assert 4 < length < 12.2

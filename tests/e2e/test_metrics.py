@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -35,9 +34,10 @@ def scrape(url: str, key: str) -> dict[str, float]:
 
 @pytest.mark.exhaustive
 def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None:
+    slow = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "240"}
     with (
         Receiver() as receiver,
-        running_server(tmp_path / "data", env=LOOPBACK_ALLOWED) as server,
+        running_server(tmp_path / "data", env=LOOPBACK_ALLOWED | slow) as server,
         server.client() as client,
     ):
         receiver.script(Answer(500))
@@ -45,9 +45,8 @@ def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None
         recording = client.recordings.wait(client.recordings.upload(film).recording_id)
         done = client.clips.create(recording.recording_id, "a", 1, 3).clip_id
         assert client.clips.wait(done, timeout=300).status == "complete"
-        running = client.clips.create(recording.recording_id, "b", 0, 12).clip_id
-        while client.clips.get(running).step != "encoding":
-            time.sleep(0.01)
+        running = client.clips.create(recording.recording_id, "b", 0, 12, profile="slow").clip_id
+        until(lambda: client.clips.get(running).step == "encoding")
         client.clips.cancel(running)
         receiver.wait_for(1)
 

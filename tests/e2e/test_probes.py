@@ -23,7 +23,7 @@ def test_restarts_and_stops_during_a_probe_cost_no_attempts(tmp_path: Path) -> N
     data = tmp_path / "data"
     path = data / "store" / "h_01" / "slow.flv"
     path.parent.mkdir(parents=True)
-    CASES["a hundred thousand packets of one byte"].make(path)
+    CASES["a million packets of one byte"].make(path)
     recording = ""
     for number in range(5):
         with running_server(data) as server, server.client() as api:

@@ -13,7 +13,7 @@ from tests.support.server import LOOPBACK_ALLOWED, running_server
 
 @pytest.mark.outage
 def test_progress_is_sent_before_the_clip_is_ready(film: Path, tmp_path: Path) -> None:
-    slow = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "120"}
+    slow = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "240"}
     with Receiver() as receiver, running_server(tmp_path / "data", env=LOOPBACK_ALLOWED | slow) as server:
         client = server.client()
         client.webhooks.create(receiver.url, events=["clip.progress", "clip.ready"])

@@ -41,7 +41,7 @@ class Upgraded:
     receiver: Receiver
 
     def client(self) -> Client:
-        return Client(self.server.url, self.site.facts["keys"]["admin"], retries=0)
+        return Client(self.server.url, self.site.facts["keys"]["admin"], timeout=300, retries=0)
 
     def get(self, path: str, key: str = "admin") -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.site.facts['keys'][key]}"}
@@ -139,7 +139,7 @@ def test_thousand_recordings_of_the_watch_are_known_and_cut_after_the_upgrade(tm
     ids = multiply_recording(site, 1000)
     with (
         running_server(site.data, config=site.config) as server,
-        Client(server.url, site.facts["keys"]["admin"], retries=0) as client,
+        Client(server.url, site.facts["keys"]["admin"], timeout=300, retries=0) as client,
     ):
         shutil.copy(site.data / "store" / "inbox" / "0.mp4", site.data / "store" / "inbox" / "new.mp4")
         until(lambda: client.recordings.list(name="new").data)

@@ -99,6 +99,13 @@ def test_no_output_contains_a_secret(s3: S3Server, bucket: str, film: Path, tmp_
     assert not [line for line in log.splitlines() if json.loads(line)["level"] == "error"]
 
 
+def ended(http: Watched, path: str) -> dict[str, Any]:
+    """Return the recording or the clip when it has ended."""
+    while (found := http.get(f"{path}?wait=60").json())["status"] == "processing":
+        pass
+    return dict(found)
+
+
 def use(server: RunningServer, http: Watched, refused: Watched, store: FaultyS3, receiver: str) -> list[str]:
     """Make every kind of request and most kinds of failure; return the signed links."""
     endpoint = http.post("/v1/webhooks", json={"url": f"{receiver}?u={URL_TOKEN}", "secret": "x" * 16}).json()
@@ -112,16 +119,16 @@ def use(server: RunningServer, http: Watched, refused: Watched, store: FaultyS3,
     http.post(f"{at}/test")
     recording = http.post("/v1/recordings", json={"bucket_path": "r/recording.mp4"}).json()["recording_id"]
     bad = http.post("/v1/recordings", json={"bucket_path": "r/no.mp4"}).json()["recording_id"]
-    assert http.get(f"/v1/recordings/{recording}?wait=60").json()["status"] == "complete"
-    assert http.get(f"/v1/recordings/{bad}?wait=60").json()["status"] == "failed"
+    assert ended(http, f"/v1/recordings/{recording}")["status"] == "complete"
+    assert ended(http, f"/v1/recordings/{bad}")["status"] == "failed"
     clips = f"/v1/recordings/{recording}/clips"
     body = {"label": "a", "start_seconds": 1, "end_seconds": 3, "webhook_url": f"{receiver}/hurt?c={URL_TOKEN}"}
     done = http.post(clips, json=body).json()["clip_id"]
-    assert http.get(f"/v1/clips/{done}?wait=60").json()["status"] == "complete"
+    assert ended(http, f"/v1/clips/{done}")["status"] == "complete"
     links = [http.get(f"/v1/clips/{done}/download").headers["location"] for _ in range(2)]
     store.fail(refuse(403, "AccessDenied"), method="PUT", times=9)
     denied = http.post(clips, json=body).json()["clip_id"]
-    assert http.get(f"/v1/clips/{denied}?wait=60").json()["error"]["code"] == "storage_denied"
+    assert ended(http, f"/v1/clips/{denied}")["error"]["code"] == "storage_denied"
     for fault in (refuse(403, "InvalidAccessKeyId"), refuse(403, "SignatureDoesNotMatch"), say(502, "<html>")):
         store.fail(fault, method="HEAD", times=9)
         store.fail(fault, method="GET", times=9)

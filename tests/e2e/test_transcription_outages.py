@@ -21,11 +21,11 @@ def test_killed_engine_resumes_after_its_finished_passages(tmp_path: Path) -> No
             client = server.client()
             recording = client.recordings.upload(file).wait()
             made = client.transcripts.transcribe(recording.recording_id)
-            assert server.process.wait(120) == -9
+            assert server.process.wait(300) == -9
         assert len(speech.heard) == 1
         with running_server(data, env=settings) as server:
             client = server.client()
-            ended = client.transcripts.wait(made.transcript_id, timeout=120)
+            ended = client.transcripts.wait(made.transcript_id, timeout=300)
             assert (ended.status, ended.progress, ended.cues) == ("complete", 1.0, len(speech.heard))
             (transcript,) = client.transcripts.list(recording.recording_id).data
             assert (transcript.language, transcript.source) == ("en", "made")

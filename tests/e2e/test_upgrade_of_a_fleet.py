@@ -182,10 +182,13 @@ def test_fleet_of_0_1_0_is_upgraded_while_clips_are_made(
     assert {clip["status"] for clip in load.ended} == {"complete"}
     assert len(load.ended) == load.created
     ids = [clip["clip_id"] for clip in load.ended]
-    events = fleet.send("GET", "/v1/clips?limit=100")["data"]
-    assert {clip["clip_id"] for clip in events} == set(ids)
-    keys = {clip["bucket_path"] for clip in load.ended}
-    stored = {str(path.relative_to(fleet.folder / "store")) for path in (fleet.folder / "store").rglob("*clip_*.mp4")}
-    until(lambda: keys == stored, SECONDS)
+    listed, cursor = [], ""
+    while cursor is not None:
+        page = fleet.send("GET", f"/v1/clips?limit=100&cursor={cursor}" if cursor else "/v1/clips?limit=100")
+        listed += [clip["clip_id"] for clip in page["data"]]
+        cursor = page["next_cursor"]
+    assert sorted(listed) == sorted(ids)
+    keys, store = {clip["bucket_path"] for clip in load.ended}, fleet.folder / "store"
+    until(lambda: keys == {str(path.relative_to(store)) for path in store.rglob("*clip_*.mp4")}, SECONDS)
     logs = {log.name: log.read_text() for log in fleet.logs}
     assert [name for name, text in logs.items() if "Traceback" in text] == []
