@@ -14,6 +14,7 @@ from clipengine.client import Recording
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.support.file_server import serve_folder
+from tests.support.page import until
 from tests.support.player import CHROMIUM, Player, Stage, chromium, player_page
 from tests.support.receiver import Receiver
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
@@ -82,6 +83,10 @@ def _without_segments(request: pytest.FixtureRequest) -> None:
         server.client().recordings.put_segments(recording.recording_id, [])
 
 
+_STILL = """!document.getAnimations().some(({playState, effect}) =>
+    playState === "running" && effect.getComputedTiming().endTime !== Infinity)"""
+
+
 class Judge:
     """Collects the findings of axe-core on a screen.
 
@@ -96,6 +101,7 @@ class Judge:
         self.found: list[str] = []
 
     def __call__(self, page: Any, where: str) -> None:
+        until(page, _STILL)  # a colour of a transition has less contrast
         for fault in self._axe.run(page, options=self._options).response["violations"]:
             nodes = [node["html"][:120] for node in fault["nodes"]][:3]
             self.found.append(f"{where}: {fault['impact']}: {fault['id']}: {nodes}")

@@ -99,7 +99,7 @@ def _assert_painted(player: Player, expected: Expected, times: tuple[float, ...]
     """Check that a seek paints the frame on screen at that time, with its own timestamp."""
     for time in times:
         begun, number = [frame for frame in expected.frames if frame[0] <= time + 0.001][-1]
-        painted = player.paint(time)
+        painted = player.paint(time, float(begun))
         assert painted.seen.number == number, f"at {time}: {painted.seen.number}, must be {number}"
         assert painted.seen.upright
         assert abs(painted.time - float(begun)) <= 0.001 + 1e-6
@@ -128,7 +128,7 @@ def test_fps_resamples_to_a_constant_rate(stage: Stage, shelf: Shelf) -> None:
     for time in (0.01, 0.45, 1.0, 1.13, 2.55):
         point = Fraction(int(time * 10 + 1e-6), 10)
         moment = clip.made.actual_start + point
-        painted = stage.player.paint(time)
+        painted = stage.player.paint(time, float(point))
         assert painted.seen.number in (film.on_screen(moment), film.on_screen(moment + Fraction(1, 50)))
         assert abs(painted.time - float(point)) <= 0.001
     assert stage.player.play(0.5) >= 0.8

@@ -99,7 +99,7 @@ def test_clip_moves_as_the_frame_over_the_player(
         seen = {}
         for time in (1.8, 2.4):
             _seek(page, str(time))
-            page.wait_for_timeout(300)  # until the place of the server is drawn
+            page.wait_for_timeout(1000)  # until the place of the server is drawn
             seen[time] = page.evaluate(_LEFT)
         page.locator("#label").fill("moving")
         page.get_by_role("button", name="Make clip").click()

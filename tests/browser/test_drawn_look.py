@@ -94,7 +94,7 @@ def test_player_shows_what_the_clip_has(
         until(page, "[...document.querySelectorAll('.drawn img')].every((image) => image.complete)")
         page.evaluate("document.querySelector('.role').remove()")
         page.locator(".picture").evaluate("(node) => { node.style.borderRadius = 0; }")
-        page.wait_for_timeout(300)  # until the frame is composed
+        page.wait_for_timeout(1000)  # until the frame is composed
         seen = page.locator(".picture").screenshot()
     made = client.clips.wait(clip.clip_id, timeout=300)
     assert made.result is not None, made.error

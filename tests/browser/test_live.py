@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
-from tests.browser.test_proxy import number_shown, until_shown
+from tests.browser.test_proxy import until_shown
 from tests.support.page import READY, STILL, opened, point, row, studio, until
 from tests.support.playlists import ts_playlist
 from tests.support.recorder import Recorder
-from tests.support.server import RunningServer
+from tests.support.server import RunningServer, running_server
 from tests.support.stored import Objects
 
 pytestmark = pytest.mark.exhaustive
@@ -30,6 +31,13 @@ _FORMATTED = """async ([begin, seconds, digits]) => {
   times.ofDay = true;
   return times.format(seconds, digits);
 }"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Yield a server that ends a recording after ten minutes of silence, in which a busy machine opens a page."""
+    with running_server(tmp_path_factory.mktemp("live") / "data", env={"CLIPENGINE_FAULT": "outage:pace=0.1"}) as made:
+        yield made
 
 
 def live(server: RunningServer, tmp_path: Path) -> tuple[Recorder, Recording]:
@@ -93,7 +101,6 @@ def test_end_of_a_recording_is_played_while_it_grows(browser: Any, server: Runni
         page.keyboard.press("Escape")
         page.keyboard.press("End")
         until_shown(page, 299)
-        assert number_shown(page) == 299
         until(page, STILL)
     previews = [each for each in asked if "/filmstrip" in each or "/waveform" in each]
     assert len(previews) == len(set(previews)) > 4

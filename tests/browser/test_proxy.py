@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from typing import Any
 
 import av
@@ -12,7 +13,7 @@ import pytest
 
 from tests.films.catalogue import Shelf
 from tests.films.picture import see
-from tests.support.page import opened, studio, until
+from tests.support.page import SECONDS, opened, studio, until
 from tests.support.playlists import ts_playlist
 from tests.support.server import RunningServer
 
@@ -42,11 +43,10 @@ def number_shown(page: Any) -> int | None:
 
 
 def until_shown(page: Any, number: int | None) -> None:
-    for _ in range(400):
-        if page.evaluate(f"() => {_SETTLED}") and number_shown(page) == number:
-            return
+    deadline = time.monotonic() + SECONDS
+    while not page.evaluate(f"() => {_SETTLED}") or number_shown(page) != number:
+        assert time.monotonic() < deadline, f"frame {number} is not shown, but {number_shown(page)}"
         page.wait_for_timeout(50)
-    raise AssertionError(f"frame {number} is not shown, but {number_shown(page)}")
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +94,11 @@ def test_proxy_plays_with_sound_and_to_the_end(page: Any) -> None:
     page.keyboard.press("k")
     until(page, "document.querySelector('.stage video').paused")
     until(page, _SETTLED)
-    time = page.evaluate("document.querySelector('.stage video').currentTime")
-    assert number_shown(page) == int(time * 25)  # paused on the frame that was shown
+    paused_at = page.evaluate("document.querySelector('.stage video').currentTime")
+    until_shown(page, int(paused_at * 25))  # paused on the frame that was shown
+    assert page.evaluate("document.querySelector('.stage video').currentTime") == paused_at
     page.keyboard.press("j")
-    until(page, f"document.querySelector('.stage video').currentTime < {time - 0.1}")
+    until(page, f"document.querySelector('.stage video').currentTime < {paused_at - 0.1}")
     page.keyboard.press("k")
     page.get_by_role("textbox", name="Current time").fill("5.5")
     page.keyboard.press("Enter")

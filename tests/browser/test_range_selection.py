@@ -275,4 +275,4 @@ def test_playback_loops_over_the_selection(browser: Any, server: RunningServer, 
             " last = video.currentTime; window.far = Math.max(window.far || 0, last); }); }"
         )
         until(page, "window.back > 1")
-        assert page.evaluate("window.far") < 1.2
+        assert page.evaluate("window.far") < 3  # of more than 5

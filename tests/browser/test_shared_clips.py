@@ -14,7 +14,7 @@ from clipengine.client import Clip, Recording
 from tests.browser.conftest import Judge
 from tests.films.film import Film
 from tests.support.file_server import serve_folder
-from tests.support.page import held, opened, row, until
+from tests.support.page import held, opened, row, until, wait_for
 from tests.support.s3 import S3Server, s3_settings
 from tests.support.server import RunningServer, running_server
 
@@ -77,7 +77,7 @@ def test_page_needs_no_script(browser: Any, server: RunningServer, clip: Clip) -
         page.on("response", lambda response: seen.append(f"{response.status} {response.url}"))
         page.goto(share.url)
         page.get_by_role("heading", name="the decisive moment").wait_for()
-        page.wait_for_timeout(300)
+        wait_for(page, lambda: {"poster", "share.css", "video"} <= {url.rpartition("/")[2] for url in seen})
         kinds = {url.rpartition("/")[2]: url[:3] for url in seen}
         assert kinds["poster"] == kinds["share.css"] == "200"
         assert kinds["video"] in ("200", "206")
@@ -161,7 +161,7 @@ def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningSer
             visitor.get_by_role("heading", name=clip.label).wait_for()
             assert visitor.get_by_role("link", name="Download").count() == 0
             shares = dialog.get_by_role("list", name="Links to this clip").get_by_role("listitem")
-            assert shares.count() == before + 1
+            until(page, f"document.querySelectorAll('.shares li').length === {before + 1}")
             dialog.get_by_label("Starts at").fill("0.5")
             dialog.get_by_label("Starts at").blur()
             assert dialog.get_by_label("Link", exact=True).input_value() == f"{link}?t=0.5"

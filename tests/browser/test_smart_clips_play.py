@@ -146,7 +146,7 @@ def _seek(stage: Stage, film: Film, clip: Clip, span: tuple[Fraction, Fraction],
         begun, number = frames[place]
         ends = frames[place + 1][0] if place + 1 < len(frames) else clip.made.actual_end - clip.made.actual_start
         time = float(begun + (ends - begun) * Fraction(random.randrange(30, 70), 100))
-        painted = player.paint(time)
+        painted = player.paint(time, float(begun))
         assert painted.seen.number == number, f"at {time}: {painted.seen.number}, must be {number}"
         assert painted.seen.upright
     assert player.play(0.0, seconds=1.0) >= 1.0

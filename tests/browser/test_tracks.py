@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import wave
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.films.film import Film
-from tests.support.page import STILL, opened, studio, until
+from tests.support.page import STILL, opened, studio, until, wait_for
 from tests.support.server import RunningServer, running_server
 
 pytestmark = pytest.mark.exhaustive
@@ -32,15 +31,6 @@ COLUMNS = """([from, to, track]) => {
 def goto(page: Any, server: RunningServer, recording: Recording) -> None:
     page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
     page.locator(".timeline .ruler").wait_for()
-
-
-def wait_for(page: Any, condition: Callable[[], object]) -> None:
-    """Wait for a condition about the requests of the page."""
-    for _ in range(400):
-        if condition():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("in vain")
 
 
 def test_failed_track_says_why_and_is_loaded_again(browser: Any, server: RunningServer, recording: Recording) -> None:
@@ -93,6 +83,7 @@ def test_long_waveform_appears_part_by_part(browser: Any, server: RunningServer,
             "end_seconds=256&points=1024",
         ]
         assert page.evaluate(COLUMNS, [0, 1]) > 0.3
+        wait_for(page, lambda: held)
         assert (len(held), page.evaluate(COLUMNS, [0.52, 1, ".overview"])) == (1, 0)
         assert page.locator(".timeline").get_attribute("aria-busy") == "true"
         held[0].continue_()

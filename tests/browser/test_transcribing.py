@@ -88,7 +88,7 @@ def test_recording_is_transcribed_by_a_button(
 def test_failing_server_is_shown_with_the_time_of_the_next_try(
     browser: Any, talking: RunningServer, speech: SpeechServer, talk: Recording, judge: Judge
 ) -> None:
-    speech.statuses = [503, 400]
+    speech.statuses = [503] * 100
     with studio(browser, talking, talk, viewport=PHONE, locale="de-DE") as page:
         page.get_by_role("tab", name="Transkript").click()
         page.get_by_role("button", name="Transkribieren").click()
@@ -97,6 +97,7 @@ def test_failing_server_is_shown_with_the_time_of_the_next_try(
         page.get_by_text("the transcription server responded with status 503").wait_for()
         page.get_by_text("Nächster Versuch um").wait_for()
         judge(page, "retried")
+        speech.statuses = [400]
         page.get_by_text("Die Transkription").wait_for()
         page.get_by_text("the transcription server responded with status 400").wait_for()
         judge(page, "failed")

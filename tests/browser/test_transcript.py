@@ -243,7 +243,7 @@ def test_suggested_moment_is_selected_with_its_first_words_as_label(
         assert point(page, "Out").input_value() == "0:22.000"
         assert page.locator("#label").input_value() == "What does it cost us now, dear Ben"
         page.get_by_role("combobox", name="Language").select_option("de")
-        page.get_by_text("None found").wait_for(timeout=30_000)
+        page.get_by_text("None found").wait_for()
     client.recordings.delete(recording.recording_id)
 
 

@@ -39,7 +39,7 @@ def test_frame_shows_what_the_clip_takes(
         before = page.evaluate(PART)
         frame.press("Shift+ArrowRight")
         until(page, f"{PART} > {before} + 8")
-        page.wait_for_timeout(300)  # until the place of the server is drawn
+        page.wait_for_timeout(1000)  # until the place of the server is drawn
         taken = page.evaluate(PART) / 100
         page.get_by_role("button", name="Result", exact=True).click()
         shown = page.locator(".picture").bounding_box()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,6 +31,14 @@ def until(page: Any, expression: str, *, seconds: float = SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not page.evaluate(f"() => Boolean({expression})"):
         assert time.monotonic() < deadline, f"in vain: {expression}"
+        page.wait_for_timeout(30)
+
+
+def wait_for(page: Any, condition: Callable[[], object]) -> None:
+    """Wait until a condition about the requests of the page holds."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
         page.wait_for_timeout(30)
 
 

@@ -27,10 +27,10 @@ _ARGUMENTS = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
-_TIMEOUT_MS = 20_000
+_TIMEOUT_MS = 300_000
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>player</title><body><script>
-const LIMIT = 10000;
+const LIMIT = 120_000;
 const bytes = (buffer) => {
   const view = new Uint8Array(buffer);
   let text = "";
@@ -49,10 +49,11 @@ const watch = (now, frame) => {
   shown = frame.mediaTime;
   media.requestVideoFrameCallback(watch);
 };
-async function changed(before, time) {
-  // A frame that was on screen already is not presented again, and one after the time belongs to an earlier seek.
-  const limit = performance.now() + (before === undefined ? 2000 : 200);
-  const isOld = () => shown === before || shown > time + 0.001;
+// Wait until the frame of a seek is presented: that of `wanted` seconds if known, else one other than `before`.
+async function changed(before, time, wanted) {
+  const known = wanted !== null;
+  const limit = performance.now() + (known ? LIMIT : before === undefined ? 2000 : 200);
+  const isOld = () => known ? !(Math.abs(shown - wanted) < 0.0011) : shown === before || shown > time + 0.001;
   while (media.videoWidth && isOld() && performance.now() < limit) await new Promise(requestAnimationFrame);
 }
 async function load(kind, url) {
@@ -65,15 +66,15 @@ async function load(kind, url) {
   shown = undefined;
   if (kind === "video") media.requestVideoFrameCallback(watch);
   await within(ready, "load");
-  await changed(undefined, Infinity);  // its first frame must not count as that of a seek
+  await changed(undefined, Infinity, null);  // its first frame must not count as that of a seek
   return {duration: media.duration, width: media.videoWidth || 0, height: media.videoHeight || 0};
 }
-async function paint(time) {
+async function paint(time, wanted) {
   const before = shown;
   const seeked = event(media, "seeked");
   media.currentTime = time;
   await within(seeked, "seek");
-  await changed(before, time);
+  await changed(before, time, wanted);
   const canvas = new OffscreenCanvas(media.videoWidth, media.videoHeight);
   const context = canvas.getContext("2d");
   context.drawImage(media, 0, 0);
@@ -165,9 +166,9 @@ class Player:
     def load(self, name: str, *, kind: str = "video") -> Loaded:
         return Loaded(**self._page.evaluate("([kind, url]) => load(kind, url)", [kind, f"{self._address}/{name}"]))
 
-    def paint(self, time: float) -> Painted:
-        """Seek to `time` and read back the frame."""
-        painted = self._page.evaluate("time => paint(time)", time)
+    def paint(self, time: float, begun: float | None = None) -> Painted:
+        """Seek to `time` and read back the frame, which must begin at `begun` if that is given."""
+        painted = self._page.evaluate("([time, begun]) => paint(time, begun)", [time, begun])
         size = self._page.evaluate("[media.videoHeight, media.videoWidth, 4]")
         rgb, seen = _seen(painted["data"], size)
         return Painted(painted["time"], seen, rgb)
