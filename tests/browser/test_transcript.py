@@ -17,6 +17,7 @@ from tests.support.receiver import Answer, Receiver
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 
 SAID = ["Good morning.", "We raise the 𝓫udget", "for the café.", "Any questions?"]
+LOADED = "document.querySelector('ol.cues:not(.found-cues)')?.getAttribute('aria-busy') === 'false'"
 CURRENT = "document.querySelector('.cues [aria-current] p')?.textContent"
 SELECT = """([first, from, last, to]) => {
   const texts = [...document.querySelectorAll(".cues p")].map((each) => each.firstChild);
@@ -92,7 +93,9 @@ def test_transcript_follows_playback_and_selects_by_text(
 ) -> None:
     with studio(browser, server, spoken) as page:
         page.keyboard.press("t")
+        until(page, LOADED)
         page.get_by_role("combobox", name="Language").select_option("en")
+        until(page, LOADED)  # again: it replaces the rows, and would take the focus from them
         page.get_by_text(SAID[0]).wait_for()
         assert page.locator(".cues strong").all_inner_texts() == ["Ana", "Ben"]
         for _ in range(2):

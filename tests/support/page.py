@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from clipengine.client import Recording
@@ -48,12 +48,14 @@ def opened(
 ) -> Iterator[Any]:
     """Yield a page of a new browser context. Exceptions and console errors fail the test.
 
-    A failing request is such an error, unless `expected` matches it.
+    A failing request is such an error, unless `expected` matches it; its response is shown with it.
     """
     context = browser.new_context(**options)
     page = context.new_page()
     page.set_default_timeout(SECONDS * 1000)
     faults: list[str] = []
+    refused: list[Any] = []
+    page.on("response", lambda response: refused.append(response) if response.status >= 400 else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(_told(message)) if message.type == "error" else None)
     try:
@@ -61,9 +63,10 @@ def opened(
             sign_in(context, server)
         yield page
     finally:
+        said = [_said(response) for response in refused] if _unexpected(faults, expected) else []
         context.close()
-    unexpected = [fault for fault in faults if not (expected and re.search(expected, fault))]
-    assert not unexpected, unexpected
+    unexpected = _unexpected(faults, expected)
+    assert not unexpected, (unexpected, said)
 
 
 @contextmanager
@@ -75,6 +78,16 @@ def held(page: Any, pattern: str) -> Iterator[None]:
     coming, routes = routes, None
     for route in coming:
         route.continue_()
+
+
+def _unexpected(faults: list[str], expected: str | None) -> list[str]:
+    return [fault for fault in faults if not (expected and re.search(expected, fault))]
+
+
+def _said(response: Any) -> str:
+    with suppress(Exception):  # the page may be closed
+        return f"{response.url}: {response.text()[:300]}"
+    return str(response.url)
 
 
 def _told(message: Any) -> str:
