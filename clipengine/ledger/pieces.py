@@ -62,6 +62,7 @@ class Pieces:
         if index is not None:
             self.remove(recording_id)
             self.put(recording_id, index.pinned(etags))
+            self._last = None  # the ETags of pieces are not in the head
 
     def _end(self, recording_id: str) -> tuple[bytes, list[PiecePage]]:
         """Return the head of an index, and the last page of each track."""

@@ -59,6 +59,17 @@ def test_index_is_unpacked_once_for_a_clip(ledger: Ledger, monkeypatch: pytest.M
     assert len(unpacked) == 2
 
 
+def test_pinned_etags_replace_those_that_were_read_before(ledger: Ledger) -> None:
+    recording_id = probed(ledger, a_day())
+    index = ledger.recordings.pieces.get(recording_id)
+    assert index is not None
+    with ledger.transaction():
+        ledger.recordings.pieces.pin(recording_id, {(each.key, each.etag): "closed" for each in index.ranges()})
+    pinned = ledger.recordings.pieces.get(recording_id)
+    assert pinned is not None
+    assert {each.etag for each in pinned.ranges()} == {"closed"}
+
+
 def test_pieces_are_deleted_with_their_recording(ledger: Ledger) -> None:
     id = probed(ledger, a_day())
     ledger.recordings.delete(id)
