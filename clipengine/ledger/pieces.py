@@ -86,16 +86,19 @@ class Pieces:
 
     def get(self, recording_id: str) -> PieceIndex | None:
         """Return the index of a recording, which must not be changed, or None if it is one file."""
-        row = self._database.by_key(PieceIndexRow, recording_id)
-        if row is None:
-            return None
-        last = self._last
-        if last is not None and last[:2] == (recording_id, row["data"]):
-            return last[2]
         with self._database.session():
-            index = unpack(b85decode(row["data"]), self._pages(PiecePageRow.recording_id == recording_id))
-        self._last = recording_id, row["data"], index
-        return index
+            row = self._database.by_key(PieceIndexRow, recording_id)
+            while row is not None:
+                last = self._last
+                if last is not None and last[:2] == (recording_id, row["data"]):
+                    return last[2]
+                pages = self._pages(PiecePageRow.recording_id == recording_id)
+                before, row = row, self._database.by_key(PieceIndexRow, recording_id)
+                if row == before:  # otherwise the pages may be those of another head, or deleted
+                    index = unpack(b85decode(row["data"]), pages)
+                    self._last = recording_id, row["data"], index
+                    return index
+        return None
 
 
 def _text(data: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,20 @@ def test_pinned_etags_replace_those_that_were_read_before(ledger: Ledger) -> Non
     pinned = ledger.recordings.pieces.get(recording_id)
     assert pinned is not None
     assert {each.etag for each in pinned.ranges()} == {"closed"}
+
+
+def test_index_that_is_removed_while_it_is_read_is_none(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a file that was still written is closed, and becomes a recording of one file."""
+    pieces, recording_id = ledger.recordings.pieces, probed(ledger, a_day())
+    pages = pieces._pages
+
+    def removed(*where: Any) -> Any:
+        with ledger.transaction():
+            pieces.remove(recording_id)
+        return pages(*where)
+
+    monkeypatch.setattr(pieces, "_pages", removed)
+    assert pieces.get(recording_id) is None
 
 
 def test_pieces_are_deleted_with_their_recording(ledger: Ledger) -> None:
