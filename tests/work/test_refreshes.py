@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from clipengine.work.children.pool import ChildPool
 from clipengine.work.jobs import refreshes
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.refreshes import Refresher
+from clipengine.work.previews.copies import LocalCopies
+from clipengine.work.previews.previews import Preview, Previews
 from clipengine.work.worker import JobContext, Worker
 from tests.support.children import working
 from tests.support.ledgers import open_copied_ledger
@@ -142,6 +145,29 @@ def test_one_child_reads_what_is_added_while_somebody_looks(live: Live) -> None:
     assert children[0] == children[1]
     live.jobs.interrupt()
     assert not set(working(os.getpid())) - others
+
+
+def test_previews_of_a_recording_that_grows_between_two_reads_see_its_end(
+    live: Live, parts: tuple[Ledger, ChildPool, Path], tmp_path: Path
+) -> None:
+    ledger, pool, folder = parts
+    copies = LocalCopies(tmp_path / "copies")
+    store, recordings = FolderStore(folder), ledger.recordings
+    previews = Previews(Encoding(), store, recordings, pool, tmp_path / "previews", copies, max_bytes=1 << 20)
+    recording = live.recording
+
+    def waveform(start: Fraction, end: Fraction) -> bytes:
+        seek_index = recordings.seek_index(live.id)
+        with previews.requested(Preview.waveform(recording, start, end, points=10, seek_index=seek_index)) as made:
+            return made.result(300)
+
+    try:
+        assert waveform(Fraction(0), Fraction(1))
+        live.write(5)
+        live.refresh(wanted=True)
+        assert waveform(Fraction(5), Fraction(29, 5))
+    finally:
+        previews.stop()
 
 
 def test_what_nobody_looks_at_counts_by_its_stated_durations(live: Live) -> None:

@@ -194,10 +194,14 @@ class Previews:
         copy = self.copies.open(recording)
         # A child that has read a file cannot read ranges of the store later.
         readers = preview.readers(recording.etag if copy is None else copy.info.etag)
+        # A reader that was opened before the seek index was read may not know pieces that were added since.
+        grows = recording.state == "recording"
         try:
             with (
                 as_recording_errors(),
-                self._children.lent(readers, lambda: copy or self._open(recording), preview.kind.program) as lent,
+                self._children.lent(
+                    readers, lambda: copy or self._open(recording), preview.kind.program, keeps_reader=not grows
+                ) as lent,
             ):
                 child, reader = lent
                 _, made = child.run(job, reader, watch=lambda message: check(), keep=True)
