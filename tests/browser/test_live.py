@@ -106,6 +106,28 @@ def test_end_of_a_recording_is_played_while_it_grows(browser: Any, server: Runni
     assert len(previews) == len(set(previews)) > 4
 
 
+def test_end_is_shown_that_is_sought_before_the_proxy_has_it(
+    browser: Any, server: RunningServer, tmp_path: Path
+) -> None:
+    recorder, recording = live(server, tmp_path)
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
+        until(page, READY)
+        until(page, STILL)
+        until_shown(page, 0)
+        held: list[Any] = []
+        page.route("**/proxy", lambda route: held.append(route))
+        recorder.write(6, ended=True)
+        page.locator(".head .live").wait_for(state="hidden")
+        page.keyboard.press("End")
+        page.wait_for_timeout(1000)  # in which the video may seek to what it has
+        assert held
+        for each in held:
+            each.continue_()
+        page.unroute("**/proxy")
+        until_shown(page, 299)
+
+
 def test_last_seconds_are_clipped_by_a_key(browser: Any, server: RunningServer, tmp_path: Path) -> None:
     _, recording = live(server, tmp_path)
     with studio(browser, server, recording) as page:

@@ -323,6 +323,8 @@ export class Player extends EventTarget {
     this.proxy = new ProxySource(this.video, this.base, this.signal, {
       growing: this.growing,
       onbusy: (busy) => this.awaitProxy(busy),
+      // A seek to what the element did not have yet has stopped at its end.
+      onextended: () => this.playing || this.video.currentTime >= this.position || this.place(this.position),
       onfailed: (error) => this.useServerFrames(error),
     });
     this.showNote(t("This browser cannot play the recording itself. A proxy is being prepared; clips are cut from the recording."));

@@ -16,18 +16,20 @@ const RETRY_MS = 2000;
 export class ProxySource {
   /**
    * `path` is that of the recording, which is `growing` while it is written. `onbusy(busy)` is called when the position is
-   * waited for, and `onfailed(error)` if the proxy cannot be played.
+   * waited for, `onextended()` when the element can seek to what the recording has gained, and `onfailed(error)` if the
+   * proxy cannot be played.
    *
    * @param {HTMLMediaElement} video
    * @param {`/v1/recordings/${string}`} path
    * @param {AbortSignal} signal
-   * @param {{growing: boolean, onbusy: (busy: boolean) => void, onfailed: (error: any) => void}} options
+   * @param {{growing: boolean, onbusy: (busy: boolean) => void, onextended: () => void, onfailed: (error: any) => void}} options
    */
-  constructor(video, path, signal, {growing, onbusy, onfailed}) {
+  constructor(video, path, signal, {growing, onbusy, onextended, onfailed}) {
     this.video = video;
     this.growing = growing;
     this.path = path;
     this.onbusy = onbusy;
+    this.onextended = onextended;
     this.onfailed = onfailed;
     this.stopped = new AbortController();
     signal.addEventListener("abort", () => this.stop(), {signal: this.stopped.signal});
@@ -37,7 +39,9 @@ export class ProxySource {
     this.url = "";
     /** @type {number | undefined} */
     this.retrying = undefined;
+    this.stillGrowing = growing; // as the recording was when `grow` was called last
     this.grown = false; // true if the recording has grown since its description was requested
+    this.refreshing = false;
     /** @type {Opened | null} */
     this.opened = null;
   }
@@ -88,26 +92,38 @@ export class ProxySource {
    * @param {boolean} growing
    */
   grow(growing) {
-    this.growing = growing;
+    this.stillGrowing = growing;
     this.grown = true;
     if (this.opened) this.refresh();
   }
 
+  // Request the description again. Until it is there, a recording that has ended is played as one that grows.
   async refresh() {
-    const {media} = this;
-    this.grown = false;
+    if (this.refreshing) return;
+    this.refreshing = true;
     try {
-      media.description = await get(`${this.path}/proxy`, {signal: this.stopped.signal});
-      await this.fill();
+      while (this.grown) {
+        const growing = this.stillGrowing;
+        this.grown = false;
+        this.media.description = await get(`${this.path}/proxy`, {signal: this.stopped.signal});
+        this.growing = growing;
+      }
     } catch (error) {
+      this.grown = true;
       this.fail(error);
+      return;
+    } finally {
+      this.refreshing = false;
     }
+    await this.fill();
   }
 
   // The media source takes a duration only while nothing is appended.
   extend() {
     const {source, buffer, description} = this.media;
-    if (!buffer.updating && source.readyState === "open" && description.duration_seconds > source.duration) source.duration = description.duration_seconds;
+    if (buffer.updating || source.readyState !== "open" || description.duration_seconds <= source.duration) return;
+    source.duration = description.duration_seconds;
+    this.onextended();
   }
 
   get media() {
@@ -207,7 +223,7 @@ export class ProxySource {
   /** @param {any} error */
   fail(error) {
     if (this.stopped.signal.aborted) return;
-    if (error.retryable) this.retrying = setTimeout(() => this.fill(), RETRY_MS);
+    if (error.retryable) this.retrying = setTimeout(() => (this.grown ? this.refresh() : this.fill()), RETRY_MS);
     else this.onfailed(error);
   }
 
