@@ -158,13 +158,19 @@ def _cell_means(frame: av.VideoFrame, index: int, columns: int, rows: int) -> np
     data = data[: data.size // plane.height * plane.height].reshape(plane.height, -1)
     full = frame.color_range == 2 or frame.format.name.startswith("yuvj")
     low, span = _range_of(index, bits, full)
-    means = np.empty((rows, columns))
+    tops, bottoms = _middles(rows, plane.height)
+    lefts, rights = _middles(columns, plane.width)
+    sums = np.zeros((rows, data.shape[1] + 1), np.int64)  # of the samples before each column
     for row in range(rows):
-        top, bottom = _middle(row, rows, plane.height)
-        for column in range(columns):
-            left, right = _middle(column, columns, plane.width)
-            means[row, column] = data[top:bottom, left:right].mean()
+        data[tops[row] : bottoms[row]].sum(axis=0, dtype=np.uint32).cumsum(out=sums[row, 1:])
+    means = (sums[:, rights] - sums[:, lefts]) / np.outer(bottoms - tops, rights - lefts)
     return (means - low) / span
+
+
+@lru_cache(maxsize=64)
+def _middles(cells: int, length: int) -> npt.NDArray[np.int64]:
+    """Return where the middle of each cell begins and ends."""
+    return np.array([_middle(cell, cells, length) for cell in range(cells)]).T
 
 
 def _middle(cell: int, cells: int, length: int) -> tuple[int, int]:
