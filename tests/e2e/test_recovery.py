@@ -182,16 +182,14 @@ def test_cancelled_clip_leaves_nothing(film: Path, tmp_path: Path) -> None:
         with server.client() as api:
             recording = _recording(api, data, film)
             running = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=3.0)
-            while api.clips.get(running.clip_id).step != "uploading":
-                time.sleep(0.01)
+            until(lambda: api.clips.get(running.clip_id).step == "uploading")
             time.sleep(0.2)  # the object is in the store, but not yet in the row
             cancelled = api.clips.cancel(running.clip_id)
             assert cancelled.status == "failed"
             assert cancelled.error is not None
             assert cancelled.error.code == "cancelled"
             again = api.clips.create(recording, label="b", start_seconds=0.0, end_seconds=12.0)
-            while api.clips.get(again.clip_id).step != "encoding":
-                time.sleep(0.01)
+            until(lambda: api.clips.get(again.clip_id).step == "encoding")
             api.clips.cancel(again.clip_id)
             until(lambda: not list((data / "store").glob("h_01/clips/*")))
             time.sleep(1.5)
@@ -207,8 +205,7 @@ def test_clip_is_cut_again_after_its_child_is_killed(film: Path, tmp_path: Path)
         with server.client() as api:
             recording = _recording(api, data, film)
             clip_id = api.clips.create(recording, label="a", start_seconds=0.0, end_seconds=12.0).clip_id
-            while api.clips.get(clip_id).step != "encoding":
-                time.sleep(0.01)
+            until(lambda: api.clips.get(clip_id).step == "encoding")
             for pid in _children(server.process.pid):
                 os.kill(pid, signal.SIGKILL)
             clip = api.clips.wait(clip_id, timeout=300)

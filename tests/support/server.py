@@ -31,6 +31,7 @@ START_SECONDS = 180  # a busy machine starts a server slowly
 STOP_SECONDS = 15
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
 _SERVERS = {"serve", "worker", "mcp"}
+_AT_START = ("LD_", "LC_", "LANG", "MALLOC_", "PYTHON")  # variables that a process reads before its program
 _here = threading.Lock()  # the environment and the standard streams belong to one command at a time
 # Tests count children and what is read, which previews that no test asked for would change; and encoders at a low
 # priority would wait for the other tests.
@@ -147,7 +148,8 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve `data` on a free port. Stop, or kill, and reap a server that still runs at the end.
 
-    With `fork` it is forked from a process that has imported it, unless `command` is that of another installation.
+    With `fork` it is forked from a process that has imported it, unless `command` is that of another installation or
+    `env` has variables for the start of a process.
     """
     arguments = ["serve", "--port", "0", "--data", str(data), *options]
     arguments += ["--config", str(config)] if config else []
@@ -206,7 +208,7 @@ def _running(
     with log.open("a") as errors:
         environ = clean_environ(({} if _is_older(command) else _DEFAULTS) | dict(env or {}))
         process: Process
-        if fork and tuple(command) == (COMMAND,):
+        if fork and tuple(command) == (COMMAND,) and not any(name.startswith(_AT_START) for name in env or {}):
             process = ForkedProcess(COMMAND, arguments, env=environ, cwd=data.parent, stderr=errors)
         else:
             process = subprocess.Popen(
