@@ -1,6 +1,6 @@
 """Files that this process has written before with the same arguments, kept in memory.
 
-Many tests need the same film, each in a folder where it may change the files. To encode it takes 0.3 to 3 s.
+Many tests need the same film, each in a folder where it may change the files. Encoding a film takes 0.3 to 3 s.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def _children(parent: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def _pids_of_children(parent: int) -> list[int]:
-    """Return what the kernel lists for each thread of the process, which takes a tenth of a look at all processes."""
+    """Return the children that the kernel lists for each thread. Reading the stat of all processes takes longer."""
     found: list[int] = []
     for listed in Path(f"/proc/{parent}/task").glob("*/children"):
         with suppress(FileNotFoundError, ProcessLookupError):

@@ -1,7 +1,7 @@
-"""Servers that are forked from a process which has imported them, because their imports take most of their start.
+"""Servers that are forked from a process that has imported them, because imports take most of the time of a start.
 
-This file is also the program of that process. It has one thread and holds nothing but modules, so that a fork of it is
-what `clipengine` is before it reads its arguments: it has the environment, the folder and the output of a new process.
+This file is also the program of that process. It has one thread and holds nothing but modules. Each fork gets its own
+arguments, environment, working directory and output, and then runs the command as a new process does.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class ForkedProcess:
         self, command: str, arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, stderr: IO[str]
     ) -> None:
         output, stdout = os.pipe()
-        status, told = os.pipe()
+        status, report = os.pipe()
         try:
-            _origin().send([command, *arguments], env, cwd, (stdout, stderr.fileno(), told))
+            _origin().send([command, *arguments], env, cwd, (stdout, stderr.fileno(), report))
         finally:
             os.close(stdout)
-            os.close(told)
+            os.close(report)
         self.stdout = os.fdopen(output, encoding="utf-8")
         self.returncode: int | None = None
         self._status = os.fdopen(status, "rb", buffering=0)
@@ -110,11 +110,11 @@ def _fork_for_each_request(control: socket.socket) -> list[str]:
     while True:
         for descriptor, _ in poller.poll():
             if descriptor != control.fileno():
-                pid, told = running.pop(descriptor)
+                pid, report = running.pop(descriptor)
                 poller.unregister(descriptor)
                 os.close(descriptor)
-                _tell(told, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-                os.close(told)
+                _report(report, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                os.close(report)
                 continue
             data, passed, _, _ = socket.recv_fds(control, _MOST_BYTES, 3)
             if not data:
@@ -123,16 +123,16 @@ def _fork_for_each_request(control: socket.socket) -> list[str]:
             if pid == 0:
                 control.close()
                 return _become(json.loads(data), passed)
-            stdout, stderr, told = passed
+            stdout, stderr, report = passed
             os.close(stdout)
             os.close(stderr)
-            _tell(told, pid)
+            _report(report, pid)
             descriptor = os.pidfd_open(pid)
-            running[descriptor] = pid, told
+            running[descriptor] = pid, report
             poller.register(descriptor, select.POLLIN)
 
 
-def _tell(descriptor: int, number: int) -> None:
+def _report(descriptor: int, number: int) -> None:
     with contextlib.suppress(BrokenPipeError):  # the test has ended
         os.write(descriptor, f"{number}\n".encode())
 

@@ -61,7 +61,7 @@ def added(before: int, count: int, *, ended: bool = False) -> Added:
 
 
 def end_a_minute_ago(data: Path, recording_id: str) -> None:
-    """Move the end of a recording back: for a minute after it, clips wait for a program that finishes the file."""
+    """Move the end of a recording back. For a minute after it, clips of a changed file are tried again."""
     with closing(sqlite3.connect(data / "ledger.db", timeout=60)) as ledger, ledger:
         moved = "UPDATE recordings SET completed_at = completed_at - 60000 WHERE recording_id = ?"
         assert ledger.execute(moved, [recording_id]).rowcount == 1

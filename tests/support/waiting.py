@@ -11,8 +11,8 @@ _LEAST_PAUSE, _LONGEST_PAUSE = 0.005, 0.05
 def until(condition: Callable[[], object], seconds: float = 300) -> None:
     """Wait until the condition holds; fail after `seconds`.
 
-    The pause between two looks grows with the time that a look takes, such as that of a request to a server, because
-    looking all the time would slow the process for which the test waits.
+    The pause between two checks grows with the time of a check, for example of a request: frequent requests would slow
+    down the server that the test waits for.
     """
     deadline = time.monotonic() + seconds
     while True:
