@@ -27,7 +27,7 @@ def get(url: str, key: str = "") -> httpx.Response:
 
 
 def test_start_prints_the_address_and_example_commands(tmp_path: Path) -> None:
-    with running_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data", fork=False) as server:
         assert get(f"{server.url}/livez").status_code == 200
         assert get(f"{server.url}/v1/clips").status_code == 401
         assert server.greeting.splitlines()[-1] == f"listening on {server.url}"
@@ -82,7 +82,7 @@ def test_all_files_are_private(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sig", cases([signal.SIGTERM, signal.SIGINT], [signal.SIGTERM]))
 def test_signal_stops_the_server_with_open_streams(tmp_path: Path, sig: signal.Signals) -> None:
-    with running_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data", fork=False) as server:
         headers = {"Authorization": f"Bearer {server.key}"}
         with httpx.stream("GET", f"{server.url}/v1/events", headers=headers, trust_env=False) as stream:
             assert stream.status_code == 200

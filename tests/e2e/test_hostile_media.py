@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -202,6 +202,23 @@ def _while_working(server: RunningServer, sig: signal.Signals) -> None:
         os.kill(pid, sig)
 
 
+def _signal_each(
+    sig: signal.Signals, find: Callable[[], list[int]], ended: Callable[[], bool], seconds: float = 300
+) -> int:
+    """Send each child that is found the signal, until the job has ended, and return the number of children."""
+    sent: set[int] = set()
+
+    def look() -> bool:
+        for pid in set(find()) - sent:
+            with suppress(ProcessLookupError):
+                os.kill(pid, sig)
+                sent.add(pid)
+        return ended()
+
+    until(look, seconds)
+    return len(sent)
+
+
 @pytest.mark.outage
 def test_child_that_is_stopped_once_costs_one_attempt(server: RunningServer, api: Client, long: str) -> None:
     made = api.clips.create(long, label="stopped", start_seconds=0.0, end_seconds=40.0)
@@ -226,19 +243,16 @@ def test_host_that_freezes_costs_no_attempt(server: RunningServer, api: Client, 
 @pytest.mark.outage
 def test_child_that_hangs_three_times_is_killed_by_its_watchdog(server: RunningServer, api: Client, long: str) -> None:
     made = api.clips.create(long, label="hangs", start_seconds=0.0, end_seconds=40.0)
-    stopped: set[int] = set()
-    began = time.monotonic()
     took: list[float] = []
-    while (clip := api.clips.get(made.clip_id)).status not in ("complete", "failed"):
+
+    def ended() -> bool:
         asked = time.monotonic()
         api.recordings.get(long)
         took.append(time.monotonic() - asked)
-        assert time.monotonic() - began < 3 * STALL_SECONDS + 300
-        for pid in set(working(server.process.pid)) - stopped:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-                stopped.add(pid)
-        time.sleep(0.02)
+        return api.clips.get(made.clip_id).status in ("complete", "failed")
+
+    _signal_each(signal.SIGSTOP, lambda: working(server.process.pid), ended, 3 * STALL_SECONDS + 300)
+    clip = api.clips.get(made.clip_id)
     assert clip.error is not None
     assert (clip.error.code, clip.attempt) == ("timeout", 3)
     until(lambda: not working(server.process.pid))
@@ -258,16 +272,15 @@ def test_clip_fails_after_three_killed_children(
     sig: signal.Signals, code: str, server: RunningServer, api: Client, long: str
 ) -> None:
     made = api.clips.create(long, label="dies", start_seconds=0.0, end_seconds=40.0)
-    killed = set()
-    while (clip := api.clips.get(made.clip_id)).status not in ("complete", "failed"):
-        for pid in set(working(server.process.pid)) - killed:
-            with suppress(ProcessLookupError):
-                os.kill(pid, sig)
-                killed.add(pid)
-        time.sleep(0.005)
+    killed = _signal_each(
+        sig,
+        lambda: working(server.process.pid),
+        lambda: api.clips.get(made.clip_id).status in ("complete", "failed"),
+    )
+    clip = api.clips.get(made.clip_id)
     assert clip.error is not None
     assert clip.error.code == code
-    assert len(killed) == 3
+    assert killed == 3
     assert clip.attempt == 3
     assert api.clips.get(made.clip_id).status == "failed"
     assert _clip(api, long) == "complete"
@@ -293,13 +306,12 @@ def test_probe_fails_after_three_killed_children(
     path = _place(server, f"dies-{sig.name}.flv")
     CASES["a million packets of one byte"].make(path)
     added = api.recordings.add(f"h_01/{path.name}")
-    killed = set()
-    while (recording := api.recordings.get(added.recording_id)).status == "processing":
-        for pid in set(holding(server.process.pid, path)) - killed:
-            with suppress(ProcessLookupError):
-                os.kill(pid, sig)
-                killed.add(pid)
-        time.sleep(0.002)
+    killed = _signal_each(
+        sig,
+        lambda: holding(server.process.pid, path),
+        lambda: api.recordings.get(added.recording_id).status != "processing",
+    )
+    recording = api.recordings.get(added.recording_id)
     assert recording.error is not None
     assert recording.error.code == code
-    assert len(killed) == 3
+    assert killed == 3

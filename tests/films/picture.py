@@ -102,12 +102,12 @@ def _drawing(number: int, width: int, height: int) -> Levels:
     for place, cell in enumerate(_DATA_CELLS):
         levels[cell, 0] = _ONE if word >> (31 - place) & 1 else _ZERO
     cells = _cell_map(width, height)
-    picture = np.ascontiguousarray(levels[cells].transpose(2, 0, 1))
+    picture = np.stack([plane[cells] for plane in levels.T.copy()])
     x, y = np.arange(width)[None, :], np.arange(height)[:, None]
     moving = 0.45 + 0.1 * np.sin((x + 3 * number) * 0.11) + 0.1 * np.sin((y - 2 * number) * 0.17)
     between = cells < 0
-    picture[0][between] = moving[between]
-    picture[1][between] = 0.5 * (moving[between] - 0.45)
+    picture[0] = np.where(between, moving, picture[0])
+    picture[1] = np.where(between, 0.5 * (moving - 0.45), picture[1])
     picture.flags.writeable = False
     return picture
 
@@ -132,7 +132,8 @@ def to_frame(picture: Levels, pix_fmt: str, *, full_range: bool = False) -> av.V
         across, down = -(-width // plane.width), -(-height // plane.height)
         level = picture[index]
         if across > 1 or down > 1:
-            padded = np.pad(level, ((0, plane.height * down - height), (0, plane.width * across - width)), "edge")
+            lacking = plane.height * down - height, plane.width * across - width
+            padded = np.pad(level, [(0, each) for each in lacking], "edge") if any(lacking) else level
             level = padded.reshape(plane.height, down, plane.width, across).mean(axis=(1, 3))
         low, span = _range_of(index, bits, full_range)
         kind = np.uint8 if bits == 8 else np.uint16
@@ -158,13 +159,19 @@ def _cell_means(frame: av.VideoFrame, index: int, columns: int, rows: int) -> np
     data = data[: data.size // plane.height * plane.height].reshape(plane.height, -1)
     full = frame.color_range == 2 or frame.format.name.startswith("yuvj")
     low, span = _range_of(index, bits, full)
-    means = np.empty((rows, columns))
+    tops, bottoms = _middles(rows, plane.height)
+    lefts, rights = _middles(columns, plane.width)
+    sums = np.zeros((rows, data.shape[1] + 1), np.int64)  # of the samples before each column
     for row in range(rows):
-        top, bottom = _middle(row, rows, plane.height)
-        for column in range(columns):
-            left, right = _middle(column, columns, plane.width)
-            means[row, column] = data[top:bottom, left:right].mean()
+        data[tops[row] : bottoms[row]].sum(axis=0, dtype=np.uint32).cumsum(out=sums[row, 1:])
+    means = (sums[:, rights] - sums[:, lefts]) / np.outer(bottoms - tops, rights - lefts)
     return (means - low) / span
+
+
+@lru_cache(maxsize=64)
+def _middles(cells: int, length: int) -> npt.NDArray[np.int64]:
+    """Return where the middle of each cell begins and ends."""
+    return np.array([_middle(cell, cells, length) for cell in range(cells)]).T
 
 
 def _middle(cell: int, cells: int, length: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ import av
 import numpy as np
 
 from tests.films.film import Film, Tags
+from tests.films.kept import write_or_copy
 from tests.films.parts import AudioPart, VideoPart
 from tests.films.picture import draw, to_frame, turned
 from tests.films.sound import Samples, sound_from
@@ -52,12 +53,34 @@ def write(
     after: Callable[[Any], Packets] | None = None,
     target: Any = None,
 ) -> None:
-    """Write one file in the format `form`.
+    """Write one file in the format `form`, or several with a muxer of segments.
 
     `before` and `after` may add streams to the open container, before or after those of the parts, and return their
     packets. `target` is a file object that replaces the path (for output that cannot seek).
     """
-    with av.open(target or str(path), "w", format=form, options=dict(options or {})) as container:
+
+    def write_here(path: Path, options: Mapping[str, str]) -> None:
+        _write(path, form, video, audio, offset, options, edit, before, after, target)
+
+    if edit or before or after or target:
+        write_here(path, options or {})
+    else:
+        write_or_copy(path, (form, video, audio, offset), options or {}, write_here)
+
+
+def _write(
+    path: Path,
+    form: str,
+    video: Sequence[VideoPart],
+    audio: Sequence[AudioPart],
+    offset: Fraction,
+    options: Mapping[str, str],
+    edit: Edit | None,
+    before: Callable[[Any], Packets] | None,
+    after: Callable[[Any], Packets] | None,
+    target: Any,
+) -> None:
+    with av.open(target or str(path), "w", format=form, options=dict(options)) as container:
         packets = before(container) if before else []
         pictures = [(_open_video(container, part), part) for part in video]
         tracks = [(_open_audio(container, part), part) for part in audio]

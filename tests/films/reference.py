@@ -6,6 +6,7 @@ without declared content; films have it (`film`, `judge`).
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -253,13 +254,17 @@ def _luma(frame: Any) -> Luma:
 
 def _means(data: npt.NDArray[Any]) -> Luma:
     """Return means over GRID x GRID parts; parts of small frames share pixels."""
-    for axis in (0, 1):
-        size = data.shape[axis]
-        edges = np.arange(GRID) * size // GRID
-        sums = np.add.reduceat(data, edges, axis=axis, dtype=np.float32)
-        counts = np.maximum(np.diff(np.append(edges, size)), 1).astype(np.float32)
-        data = sums / (counts[:, None] if axis == 0 else counts[None, :])
-    return data.astype(np.float32)
+    (tops, bottoms), (lefts, rights) = (_parts(size) for size in data.shape)
+    lines = np.stack([data[top:bottom].sum(axis=0, dtype=np.uint32) for top, bottom in zip(tops, bottoms, strict=True)])
+    sums = np.add.reduceat(lines, lefts, axis=1, dtype=np.float32)
+    return np.asarray(sums / np.outer(bottoms - tops, rights - lefts), np.float32)
+
+
+@functools.cache
+def _parts(size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where each of GRID parts begins and ends; each has at least one pixel."""
+    begins = np.arange(GRID) * size // GRID
+    return begins, np.maximum(np.append(begins[1:], size), begins + 1)
 
 
 def _upright(luma: Luma, frame: Any) -> Luma:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from clipengine.media.video.caption_painter import Font
 from clipengine.media.video.overlay import decode_watermark
 from clipengine.work.children.fonts import choose_fonts
 from tests.films.cutting import cut_file, cut_parts, facts_of
-from tests.support.patches import HEIGHT, SOURCES, WIDTH, Pixels, read_pixels, stripes, write_patches
+from tests.support.patches import HEIGHT, SOURCES, WIDTH, Pixels, read_frames, read_pixels, stripes, write_patches
 from tests.support.png import png
 
 _MOST = 6  # of 255
@@ -133,18 +134,19 @@ def _captions() -> dict[str, Any]:
     return {"burnt": track, "drawing": Drawing(None, fonts)}
 
 
-def _expected(folder: Path, name: str, output: Path, values: dict[str, Any]) -> Any:
+@cache
+def _expected(folder: Path, name: str, *, keeps_hdr: bool = False) -> Any:
     """Return the colours of the recording, or those of a clip without options if its HDR is tone-mapped."""
     path = _recording(folder, name)
-    if SOURCES[name].tags.hdr and "hdr" not in values:
-        return stripes(_pixels(path, output, "none", {"crf": 8}))
+    if SOURCES[name].tags.hdr and not keeps_hdr:
+        return stripes(_pixels(path, folder, "none", {"crf": 8}))
     return stripes(read_pixels(path, at=0.3))
 
 
 @pytest.mark.parametrize(("name", "option", "profile"), [*_cases()])
 @pytest.mark.typical(2)
 def test_options_keep_the_colours(name: str, option: str, profile: str, folder: Path, tmp_path: Path) -> None:
-    expected = _expected(folder, name, tmp_path, _PROFILES[profile])
+    expected = _expected(folder, name, keeps_hdr="hdr" in _PROFILES[profile])
     pixels = _pixels(_recording(folder, name), tmp_path, option, _PROFILES[profile])
     found = stripes(pixels, bars="fit" in _OPTIONS[option])
     rows = slice(None, -1) if option == "captions" else slice(None)  # the text is over the last stripe
@@ -162,9 +164,10 @@ def test_later_parts_keep_their_colours(first: str, later: str, folder: Path, tm
         (small, Fraction(0), Fraction(1, 5)),
     ]
     cut_parts(parts, tmp_path / "parts.mp4", _profile({}, {}))
-    for name, at in ((first, 0.08), (later, 0.28), (later, 0.48)):
-        expected = _expected(folder, name, tmp_path, {})
-        assert stripes(read_pixels(tmp_path / "parts.mp4", at=at)) == pytest.approx(expected, abs=_MOST), (name, at)
+    pixels = read_frames(tmp_path / "parts.mp4", (0.08, 0.28, 0.48))
+    for number, name in enumerate((first, later, later)):
+        expected = _expected(folder, name)
+        assert stripes(pixels[number]) == pytest.approx(expected, abs=_MOST), (name, number)
 
 
 def test_parts_in_pq_and_hlg_are_not_joined_in_hdr(folder: Path, tmp_path: Path) -> None:

@@ -138,14 +138,19 @@ def planes(frame: av.VideoFrame) -> bytes:
     return b"".join(parts)
 
 
-def decode(path: Path) -> Iterator[tuple[Fraction, bytes]]:
-    """Yield time and samples of each frame, decoded from the first byte."""
+def decode(path: Path, since: Fraction, until: Fraction) -> Iterator[tuple[Fraction, bytes]]:
+    """Yield time and samples of each frame between two times, decoded from the first byte."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for frame in container.decode(stream):
-            if frame.pts is not None:
-                yield frame.pts * Fraction(frame.time_base), planes(frame)
+            if frame.pts is None:
+                continue
+            time = frame.pts * Fraction(frame.time_base)
+            if time >= until:
+                return
+            if time > since:
+                yield time, planes(frame)
 
 
 def decibels(one: bytes, other: bytes, bits: int = 8) -> float:
@@ -179,13 +184,10 @@ def assert_copied_frames_are_equal(
     path: Path, origin: Fraction, frame_seconds: Fraction, clip: Clip, *, bits: int = 8
 ) -> None:
     made = clip.made
-    source = {
-        round((time - origin) * 1000): samples
-        for time, samples in decode(path)
-        if made.actual_start - 1 < time - origin < made.actual_end + 1
-    }
+    near_clip = (made.actual_start - 1 + origin, made.actual_end + 1 + origin)
+    source = {round((time - origin) * 1000): samples for time, samples in decode(path, *near_clip)}
     different = head = 0
-    for time, samples in decode(clip.path):
+    for time, samples in decode(clip.path, Fraction(-1), made.actual_end - made.actual_start + 1):
         at = round((time + made.actual_start) * 1000)
         near = [source[each] for each in (at, at - 1, at + 1) if each in source]
         best = max((decibels(samples, each, bits) for each in near), default=math.nan)

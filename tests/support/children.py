@@ -65,8 +65,15 @@ def _peak(pid: int) -> int:
 
 def _children(parent: int) -> Iterator[tuple[int, list[str]]]:
     """Return each child with the fields of its stat from the third one on."""
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError, IndexError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent:
-                yield int(entry.parent.name), fields
+    for pid in _pids_of_children(parent):
+        with suppress(OSError):
+            yield pid, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _pids_of_children(parent: int) -> list[int]:
+    """Return the children that the kernel lists for each thread. Reading the stat of all processes takes longer."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{parent}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, listed.read_text().split())
+    return found

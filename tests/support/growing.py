@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +98,20 @@ def writer(
     **options: str,
 ) -> Writer:
     """Return the program that writes a film of 12 seconds in one of the FORMATS."""
+    _, suffix, _ = FORMATS[kind]
+    path = folder / f"{kind}.{suffix}"
+    made = film(path, video=[video], audio=[audio], grid=Fraction(1, 90000) if kind == "ts" else Fraction(1, 1000))
+    return Writer(made, path, _written(kind, pickle.dumps((video, audio, offset, options))))
+
+
+@lru_cache(maxsize=32)
+def _written(kind: str, arguments: bytes) -> list[tuple[int, bytes]]:
+    """Return what the muxer writes, which is kept for the same arguments."""
+    video, audio, offset, options = pickle.loads(arguments)
     form, suffix, usual = FORMATS[kind]
     journal = _Journal()
-    path = folder / f"{kind}.{suffix}"
-    write(path, form, video=[video], audio=[audio], offset=offset, options=usual | options, target=journal)
-    made = film(path, video=[video], audio=[audio], grid=Fraction(1, 90000) if kind == "ts" else Fraction(1, 1000))
-    return Writer(made, path, journal.writes)
+    write(Path(suffix), form, video=[video], audio=[audio], offset=offset, options=usual | options, target=journal)
+    return journal.writes
 
 
 def started_again(folder: Path, *, offset: Fraction) -> Writer:

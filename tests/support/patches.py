@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -100,15 +101,20 @@ def read_pixels(path: Path, *, at: float = 0.0) -> Pixels:
 
     Pillow reads WebP, because ffmpeg does not decode its animations.
     """
-    if path.suffix == ".webp":
-        return _read_webp(path, at)
+    return _read_webp(path, at) if path.suffix == ".webp" else read_frames(path, [at])[0]
+
+
+def read_frames(path: Path, times: Sequence[float]) -> Pixels:
+    """Return the RGB pixels of the frames that are shown at some times, in their order, by one run of ffmpeg."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         width, height = video.width, video.height
-    command = ["-v", "error", "-i", str(path), "-vf", f"select=gte(t\\,{at - 0.001})", "-frames:v", "1"]
+    firsts = [f"gte(t\\,{at - 0.001})*not(gte(prev_t\\,{at - 0.001}))" for at in times]
+    command = ["-v", "error", "-threads", "1", "-i", str(path), "-vf", f"select={'+'.join(firsts)}"]
+    command += ["-fps_mode", "passthrough", "-frames:v", str(len(times))]
     command += ["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     data = run_ffmpeg(*command).stdout
-    return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+    return np.frombuffer(data, np.uint8).reshape(len(times), height, width, 3)
 
 
 def _read_webp(path: Path, at: float) -> Pixels:

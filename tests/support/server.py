@@ -23,12 +23,15 @@ from unittest.mock import patch
 
 from clipengine.cli.main import run
 from clipengine.client import Client
+from tests.support.forked import ForkedProcess
 
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
+Process = subprocess.Popen[str] | ForkedProcess
 START_SECONDS = 300  # a busy machine starts a server slowly
 STOP_SECONDS = 60
 LOOPBACK_ALLOWED = {"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["127.0.0.0/8"]'}
 _SERVERS = {"serve", "worker", "mcp"}
+_AT_START = ("LD_", "LC_", "LANG", "MALLOC_", "PYTHON")  # variables that a process reads before its program
 _here = threading.Lock()  # the environment and the standard streams belong to one command at a time
 # Tests count children and what is read, which previews that no test asked for would change; and encoders at a low
 # priority would wait for the other tests.
@@ -100,7 +103,7 @@ class RunningServer:
 
     url: str
     data: Path
-    process: subprocess.Popen[str]
+    process: Process
     greeting: str
     log: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -141,12 +144,17 @@ def running_server(
     config: Path | None = None,
     options: Sequence[str] = (),
     command: Sequence[str] = (COMMAND,),
+    fork: bool = True,
 ) -> Iterator[RunningServer]:
-    """Serve `data` on a free port. Stop, or kill, and reap a server that still runs at the end."""
+    """Serve `data` on a free port. Stop, or kill, and reap a server that still runs at the end.
+
+    With `fork` it is forked from a process that has imported it, unless `command` is that of another installation or
+    `env` has variables for the start of a process.
+    """
     arguments = ["serve", "--port", "0", "--data", str(data), *options]
     arguments += ["--config", str(config)] if config else []
     with (
-        _running(arguments, data, env, r"listening on (\S+)", command) as (process, ready, greeting, log),
+        _running(arguments, data, env, r"listening on (\S+)", command, fork=fork) as (process, ready, greeting, log),
         ExitStack() as clients,
     ):
         url, env = ready[1], dict(env or {})
@@ -159,7 +167,7 @@ class RunningWorker:
 
     url: str
     data: Path
-    process: subprocess.Popen[str]
+    process: Process
     log: Path
 
     def kill(self) -> None:
@@ -191,20 +199,27 @@ def _running(
     env: Mapping[str, str] | None,
     ready: str,
     command: Sequence[str] = (COMMAND,),
-) -> Iterator[tuple[subprocess.Popen[str], re.Match[str], str, Path]]:
+    *,
+    fork: bool = True,
+) -> Iterator[tuple[Process, re.Match[str], str, Path]]:
     """Yield the process, its ready line, all output before it, and its log."""
     data.parent.mkdir(parents=True, exist_ok=True)
     log = data.with_name(f"{data.name}.log")
     with log.open("a") as errors:
-        process = subprocess.Popen(
-            [*command, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=clean_environ(({} if _is_older(command) else _DEFAULTS) | dict(env or {})),
-            cwd=data.parent,
-            start_new_session=True,
-            text=True,
-        )
+        environ = clean_environ(({} if _is_older(command) else _DEFAULTS) | dict(env or {}))
+        process: Process
+        if fork and tuple(command) == (COMMAND,) and not any(name.startswith(_AT_START) for name in env or {}):
+            process = ForkedProcess(COMMAND, arguments, env=environ, cwd=data.parent, stderr=errors)
+        else:
+            process = subprocess.Popen(
+                [*command, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environ,
+                cwd=data.parent,
+                start_new_session=True,
+                text=True,
+            )
     giving_up = threading.Timer(START_SECONDS, process.kill)
     giving_up.start()
     try:
@@ -228,7 +243,7 @@ def _is_older(command: Sequence[str]) -> bool:
     return Path(command[0]).parent != Path(COMMAND).parent
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: Process) -> None:
     if process.poll() is None:
         process.terminate()
         try:
