@@ -8,7 +8,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
-from tests.support.page import point, row, studio, until
+from tests.support.page import READY, held, opened, point, row, studio, until, wait_for
 from tests.support.server import RunningServer
 
 PART = "(() => { const {style} = document.querySelector('.crop'); return parseFloat(style.left); })()"
@@ -60,6 +60,26 @@ def test_frame_shows_what_the_clip_takes(
     assert made.result is not None
     assert (made.result.width, made.result.height) == (found.width, found.height)
     assert found.region["x"] / found.recording["width"] == pytest.approx(taken, abs=0.005)
+
+
+@pytest.mark.exhaustive
+def test_clip_that_is_ready_before_the_events_arrive_is_announced(
+    browser: Any, server: RunningServer, recording: Recording
+) -> None:
+    client = server.client()
+    with opened(browser, server) as page:
+        with held(page, "**/v1/events"):
+            page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
+            until(page, READY)
+            for key in ("i", "ArrowRight", "ArrowRight", "o", "n"):
+                page.keyboard.press(key)
+            page.keyboard.type("without events")
+            page.keyboard.press("Enter")
+            wait_for(
+                page, lambda: [each.status for each in client.clips.list(label="without events").data] == ["complete"]
+            )
+            page.wait_for_timeout(1000)  # in which the page looks once
+        page.locator(".toast").filter(has_text="without events").get_by_role("button", name="Copy link").wait_for()
 
 
 @pytest.mark.exhaustive

@@ -158,7 +158,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   const segmentCount = h("span", {class: "muted"});
   const changed = h("span", {class: "changed", hidden: true});
   const segments = new Segments(recording, selection, signal);
-  const ready = announceReady(signal);
+  const ready = announceReady(recording.recording_id, signal);
   /** @param {Clip} clip */
   const oncreated = (clip) => {
     ready.watch(clip);
