@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from clipengine.client import Recording
 from tests.browser.conftest import Judge
 from tests.support.page import READY, held, opened, point, row, studio, until, wait_for
 from tests.support.server import RunningServer
+from tests.support.waiting import until as until_waiting
 
 PART = "(() => { const {style} = document.querySelector('.crop'); return parseFloat(style.left); })()"
 
@@ -80,6 +82,32 @@ def test_clip_that_is_ready_before_the_events_arrive_is_announced(
             )
             page.wait_for_timeout(1000)  # in which the page looks once
         page.locator(".toast").filter(has_text="without events").get_by_role("button", name="Copy link").wait_for()
+
+
+@pytest.mark.exhaustive
+def test_clip_that_is_ready_before_the_response_arrives_is_announced(
+    browser: Any, server: RunningServer, recording: Recording
+) -> None:
+    client = server.client()
+
+    def answer_late(route: Any) -> None:
+        if route.request.method != "POST":
+            return route.continue_()
+        response = route.fetch()
+        until_waiting(lambda: [each.status for each in client.clips.list(label="late").data] == ["complete"])
+        time.sleep(1)  # in which the events arrive
+        return route.fulfill(response=response)
+
+    with studio(browser, server, recording) as page:
+        page.route("**/clips", answer_late)
+        for key in ("i", "ArrowRight", "ArrowRight", "o", "n"):
+            page.keyboard.press(key)
+        page.keyboard.type("late")
+        page.keyboard.press("Enter")
+        page.locator(".toast").filter(has_text="late").get_by_role("button", name="Copy link").wait_for()
+        page.get_by_role("tab", name="Clips").click()
+        row(page, "late").get_by_role("button", name="Play late").wait_for()
+        page.unroute_all(behavior="wait")
 
 
 @pytest.mark.exhaustive

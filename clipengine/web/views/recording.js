@@ -162,7 +162,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   /** @param {Clip} clip */
   const oncreated = (clip) => {
     ready.watch(clip);
-    clips.put(clip, {fresh: true});
+    clips.put(clip, {fresh: !clips.items.has(clip.clip_id)}); // its events may have arrived before the response
   };
   /** @param {Iterable<string>} pending */
   const nextLabel = (pending) => {
