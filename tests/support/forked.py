@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 _MOST_BYTES = 100_000  # of a request: arguments and an environment
 _MODULES = ("clipengine.cli.operator.serve", "clipengine.cli.operator.worker")
@@ -137,16 +137,16 @@ def _report(descriptor: int, number: int) -> None:
         os.write(descriptor, f"{number}\n".encode())
 
 
-def _become(request: dict[str, object], passed: Sequence[int]) -> list[str]:
+def _become(request: dict[str, Any], passed: Sequence[int]) -> list[str]:
     os.setsid()
     os.dup2(passed[0], 1)
     os.dup2(passed[1], 2)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    os.chdir(str(request["cwd"]))
+    os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update(request["env"])  # type: ignore[call-overload]
+    os.environ.update(request["env"])
     time.tzset()
-    return list(request["arguments"])  # type: ignore[call-overload]
+    return list(request["arguments"])
 
 
 if __name__ == "__main__":
