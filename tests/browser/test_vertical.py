@@ -80,7 +80,6 @@ def test_clip_that_is_ready_before_the_events_arrive_is_announced(
             wait_for(
                 page, lambda: [each.status for each in client.clips.list(label="without events").data] == ["complete"]
             )
-            page.wait_for_timeout(1000)  # in which the page looks once
         page.locator(".toast").filter(has_text="without events").get_by_role("button", name="Copy link").wait_for()
 
 

@@ -1,40 +1,24 @@
 // The message that a clip of this view is ready, with its link.
 
-import {get, post, query} from "../lib/api.js";
-import {debounce, h} from "../lib/dom.js";
-import {listen} from "../lib/events.js";
+import {post} from "../lib/api.js";
+import {h} from "../lib/dom.js";
 import {formatBytes, formatTime, formatUntil} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {copyText, toast, toastError} from "../lib/ui.js";
 
 const LINK_MS = 7 * 24 * 3600 * 1000; // as the dialog offers it
-const LOOK_MS = 300; // after the last of several clips
 
-/**
- * Return `watch(clip)`: when such a clip of the recording is ready, a message says so and offers to copy a link to it.
- *
- * @param {string} recordingId
- * @param {AbortSignal} signal
- */
-export function announceReady(recordingId, signal) {
+/** Return `watch(clip)` and `look(clips)`: a message announces each watched clip that is ready, and offers to copy a link to it. */
+export function announceReady() {
   /** @type {Set<string>} */
   const watched = new Set();
-  const found = (/** @type {Clip} */ clip) => {
-    if (clip.status === "complete" && clip.result && watched.delete(clip.clip_id)) show(/** @type {ReadyClip} */ (clip));
-  };
-  // The event of a clip may be sent before the stream is open, and may arrive before the response with the clip's id.
-  const look = async () => {
-    if (!watched.size || signal.aborted) return;
-    const request = get(query(`/v1/recordings/${recordingId}/clips`, {limit: 100}), {signal});
-    const page = /** @type {Page<Clip> | null} */ (await request.catch(() => null)); // the next `resync` looks again
-    page?.data.forEach(found);
-  };
-  listen({resync: look, clip: found}, signal);
-  const lookSoon = debounce(LOOK_MS, look);
   return {
-    watch: (/** @type {Clip} */ clip) => {
-      watched.add(clip.clip_id);
-      lookSoon();
+    watch: (/** @type {Clip} */ clip) => watched.add(clip.clip_id),
+    look: (/** @type {Map<string, Clip>} */ clips) => {
+      for (const id of watched) {
+        const clip = clips.get(id);
+        if (clip?.status === "complete" && clip.result && watched.delete(id)) show(/** @type {ReadyClip} */ (clip));
+      }
     },
   };
 }

@@ -152,17 +152,20 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
       setText(count, all.length ? formatNumber(all.length) : "");
       timeline.setClips(all);
       form.rename();
+      ready.look(ranges.clips);
     },
   });
+  const ready = announceReady();
   const count = h("span", {class: "muted"});
   const segmentCount = h("span", {class: "muted"});
   const changed = h("span", {class: "changed", hidden: true});
   const segments = new Segments(recording, selection, signal);
-  const ready = announceReady(recording.recording_id, signal);
   /** @param {Clip} clip */
   const oncreated = (clip) => {
+    // Its events may have arrived before the response.
+    clips.put(clip, {fresh: !clips.items.has(clip.clip_id)});
     ready.watch(clip);
-    clips.put(clip, {fresh: !clips.items.has(clip.clip_id)}); // its events may have arrived before the response
+    ready.look(ranges.clips);
   };
   /** @param {Iterable<string>} pending */
   const nextLabel = (pending) => {
