@@ -68,6 +68,16 @@ def _pixels(image: bytes, width: int, height: int) -> Any:
     raise AssertionError("no frame")
 
 
+def _settled(page: Any, selector: str) -> bytes:
+    """Return a picture of an element when its place and its pixels have stayed the same for a second."""
+    states: list[Any] = []
+    while len(states) < 4 or len(set(states[-4:])) > 1:
+        page.wait_for_timeout(250)
+        element = page.locator(selector)
+        states.append((tuple(element.bounding_box().values()), element.screenshot()))
+    return bytes(states[-1][1])
+
+
 @pytest.mark.parametrize("output", [{"fit": "pad"}, {"fit": "blur"}, {"fit": "crop"}, {"fit": "pad", "aspect": "4:5"}])
 @pytest.mark.typical(1)
 def test_player_shows_what_the_clip_has(
@@ -79,6 +89,8 @@ def test_player_shows_what_the_clip_has(
         "subtitles": {"mode": "burn", "language": "en", "style": _STYLE},
     }
     clip = client.clips.create(spoken.recording_id, "drawn", 0.0, 2.0, **look)
+    made = client.clips.wait(clip.clip_id, timeout=300)  # before the page, which moves when its list changes
+    assert made.result is not None, made.error
     client.recordings.put_segments(spoken.recording_id, [], look=look)
     with studio(browser, marked, spoken, viewport={"width": 1280, "height": 900}) as page:
         point(page, "In").fill("0")
@@ -94,10 +106,7 @@ def test_player_shows_what_the_clip_has(
         until(page, "[...document.querySelectorAll('.drawn img')].every((image) => image.complete)")
         page.evaluate("document.querySelector('.role').remove()")
         page.locator(".picture").evaluate("(node) => { node.style.borderRadius = 0; }")
-        page.wait_for_timeout(1000)  # until the frame is composed
-        seen = page.locator(".picture").screenshot()
-    made = client.clips.wait(clip.clip_id, timeout=300)
-    assert made.result is not None, made.error
+        seen = _settled(page, ".picture")
     client.clips.download(clip.clip_id, tmp_path / "clip.mp4")
     width, height = made.result.width, made.result.height
     assert width is not None
