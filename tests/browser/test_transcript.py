@@ -23,6 +23,10 @@ SELECT = """([first, from, last, to]) => {
   const texts = [...document.querySelectorAll(".cues p")].map((each) => each.firstChild);
   getSelection().setBaseAndExtent(texts[first], from, texts[last], to);
 }"""
+UNCHANGED = """() => {
+  document.dispatchEvent(new Event("selectionchange"));
+  return new Promise((resolve) => setTimeout(resolve, 300));  // after the page has handled it
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +121,7 @@ def test_transcript_follows_playback_and_selects_by_text(
         for key in ("ArrowUp", "ArrowUp", "Enter", "ArrowDown", "Shift+Enter"):  # from the cue that was shown last
             page.keyboard.press(key)
         assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.400", "0:03.200")
+        page.evaluate(UNCHANGED)  # the text is still selected
         page.keyboard.press("ArrowUp")
         page.keyboard.press("Shift+Enter")  # the same first cue again
         assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.400", "0:02.200")

@@ -59,6 +59,8 @@ export class Transcript {
     /** @type {Cue | null} */
     this.anchor = null; // the cue that was shown last: the next selection with Shift begins there
     this.selecting = false; // while this transcript changes the selection
+    /** @type {Cue[]} */
+    this.textCues = []; // whose text is selected
     /** @type {string} */
     this.language = transcripts[0].language;
     this.list = h("ol", {class: "cues text", "aria-label": t("Transcript"), "aria-busy": "true"});
@@ -284,22 +286,29 @@ export class Transcript {
     announce(t("Selected from {start} to {end}", {start: formatTime(selection.range.start), end: formatTime(selection.range.end)}));
   }
 
-  // Select the range of the cues in which text is selected.
+  // Select the range of the cues in which text is selected, once: browsers fire further events for the same text, and
+  // the range may have been changed since.
   selectText() {
+    const before = this.textCues;
+    this.textCues = this.cuesOfText();
+    const [first, last] = [this.textCues[0], this.textCues.at(-1)];
+    if (first && (first !== before[0] || last !== before.at(-1))) this.selectCues(this.textCues);
+  }
+
+  cuesOfText() {
     const selected = getSelection();
-    if (!selected || selected.isCollapsed || !selected.rangeCount) return;
+    if (!selected || selected.isCollapsed || !selected.rangeCount) return [];
     const range = selected.getRangeAt(0);
     /** @param {Node} node */
     const inside = (node) => (node instanceof Element ? node : node.parentElement)?.closest(".cues > li");
     const [first, last] = [inside(range.startContainer), inside(range.endContainer)];
-    if (!first || !this.node.contains(first)) return;
+    if (!first || !this.node.contains(first)) return [];
     const cues = [];
     for (const row of first.parentElement?.children ?? []) {
       const [cue, text] = [this.cueOf.get(row), row.querySelector("p")];
       if (cue && text && range.intersectsNode(text) && hasSelectedText(text, range)) cues.push(cue);
     }
-    if (!cues.length || (last && !this.node.contains(last))) return;
-    this.selectCues(cues);
+    return last && !this.node.contains(last) ? [] : cues;
   }
 
   /** @param {HTMLElement} row */
