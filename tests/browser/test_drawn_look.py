@@ -179,7 +179,7 @@ def test_boxes_watermark_and_fades_are_chosen_in_look(
         waiting.until(lambda: (stored().get("watermark"), stored().get("fade_seconds")) == ("logo", 0.5))
         page.get_by_role("button", name="Remove box 1").click()
         page.get_by_role("button", name="Undo").click()
-        waiting.until(lambda: len(stored()["blur"]) == 1)
+        waiting.until(lambda: len(stored().get("blur", [])) == 1)
         handle.press("Delete")
         waiting.until(lambda: "blur" not in stored())
         page.get_by_role("button", name="Reset").click()
