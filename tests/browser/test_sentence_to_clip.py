@@ -114,7 +114,6 @@ def test_sentence_in_two_hours_becomes_a_shared_clip_with_captions(
     ]
     client.transcripts.put(meeting.recording_id, "en", cues)
     with opened(browser, server) as page:
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.goto(f"{server.url}/#/recordings")
         page.get_by_role("link", name="product review.mp4").wait_for()
         hands = Hands(page)

@@ -143,7 +143,7 @@ def test_shared_clip_plays_from_a_store_with_links(
 
 @pytest.mark.exhaustive
 def test_clip_is_shared_and_revoked_on_the_page(browser: Any, server: RunningServer, clip: Clip, judge: Judge) -> None:
-    with opened(browser, server, permissions=["clipboard-read", "clipboard-write"]) as page:
+    with opened(browser, server) as page:
         page.goto(f"{server.url}/#/clips")
         row(page, clip.label).get_by_role("button", name="Play").click()
         page.get_by_role("dialog").get_by_role("button", name="Share").click()

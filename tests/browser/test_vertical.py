@@ -112,7 +112,6 @@ def test_clip_that_is_ready_before_the_response_arrives_is_announced(
 @pytest.mark.exhaustive
 def test_ready_clip_offers_its_link(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         for key in ("i", *["ArrowRight"] * 5, "o", "n"):
             page.keyboard.press(key)
         page.keyboard.type("to be shared")

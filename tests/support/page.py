@@ -46,11 +46,11 @@ def wait_for(page: Any, condition: Callable[[], object]) -> None:
 def opened(
     browser: Any, server: RunningServer, *, signed_in: bool = True, expected: str | None = None, **options: Any
 ) -> Iterator[Any]:
-    """Yield a page of a new browser context. Exceptions and console errors fail the test.
+    """Yield a page of a new browser context, which may use the clipboard. Exceptions and console errors fail the test.
 
     A failing request is such an error, unless `expected` matches it; its response is shown with it.
     """
-    context = browser.new_context(**options)
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
     page = context.new_page()
     page.set_default_timeout(SECONDS * 1000)
     faults: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ import numpy as np
 from tests.films.picture import Seen, see
 from tests.films.sound import Samples
 
-CHROMIUM = "/usr/bin/chromium"
+# The shell renders and plays the same, without the user interface, which costs a third of the CPU time.
+CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
 _ARGUMENTS = (
-    "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
