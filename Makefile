@@ -21,7 +21,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-all check check-js client-ts dist lock films screens compare bench fuzz soak clean
+.PHONY: help install run demo test test-all check check-python check-js client-ts dist lock films screens compare bench fuzz soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,12 +42,14 @@ test-all: $(VENV)/.test-installed check  ## check, then run every test, as CI do
 	@exec $(TESTS) $(PYTEST)
 
 check: $(VENV)/.test-installed  ## check lint, format, spelling, types and import layers
+	@$(MAKE) --silent --jobs 2 --output-sync check-python check-js
+
+check-python: $(VENV)/.test-installed  ## check the Python; a part of check
 	@$(BIN)/ruff check --quiet $(CHECKED)
 	@$(BIN)/ruff format --check --quiet $(CHECKED)
 	@$(BIN)/codespell $(CHECKED) config clipengine.toml README.md CHANGELOG.md .github
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
-	@$(MAKE) --silent check-js
 
 check-js: $(VENV)/.installed  ## check format, lint and types of the JavaScript; a part of check
 	@if ! { $(NODE_18); }; then echo "skipped: checks of the JavaScript, which need Node 18 or newer, with npm"; \
@@ -107,7 +109,8 @@ $(VENV)/.installed: setup.cfg pyproject.toml requirements.lock
 
 $(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
 	@echo "installing the test dependencies"
-	@$(PIP) install --require-hashes --requirement requirements-test.lock
+	@$(PIP) install --no-compile --require-hashes --requirement requirements-test.lock
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores; templates in packages cannot be compiled
 	@touch $@
 
 $(NPM_MODULES): scripts/typescript/package-lock.json
