@@ -152,9 +152,14 @@ def bounds(parts: Sequence[Part], recording_id: str) -> tuple[float, float]:
 Gaps = Mapping[str, Sequence[Mapping[str, Any]]]  # of recordings, in order
 
 
-def touch_gaps(parts: Sequence[Part], gaps: Gaps) -> bool:
-    """Return True if a part has a gap of its recording in it."""
-    return any(_is_in(gap, part) for part in parts for gap in gaps.get(part.recording_id, ()))
+def first_gap(parts: Sequence[Part], gaps: Gaps) -> str | None:
+    """Return words for the place of the first gap in a part, or None if no part has one."""
+    for number, part in enumerate(parts, 1):
+        for gap in gaps.get(part.recording_id, ()):
+            if _is_in(gap, part):
+                place = f"from {gap['start_seconds']:.3f} to {gap['end_seconds']:.3f} s"
+                return f"{place}, in part {number}" if len(parts) > 1 else place
+    return None
 
 
 def without_gaps(parts: Sequence[Part], gaps: Gaps) -> list[Part]:

@@ -16,8 +16,8 @@ from clipengine.clips.edit import (
     Part,
     PlannedPart,
     bounds,
+    first_gap,
     total_seconds,
-    touch_gaps,
     without_gaps,
 )
 from clipengine.clips.options.output import OutputLimits
@@ -258,8 +258,8 @@ def _check_encryption(parts: Sequence[Part], sources: Mapping[str, ClipSource]) 
         id: [gap for gap in source.recording.gaps or [] if gap["reason"] == "encrypted"]
         for id, source in sources.items()
     }
-    if touch_gaps(parts, encrypted):
-        raise RecordingEncrypted("a part of the range is encrypted", hint=_GAP_HINT)
+    if found := first_gap(parts, encrypted):
+        raise RecordingEncrypted(f"the recording is encrypted {found}", hint=_GAP_HINT)
 
 
 def _unbroken(
@@ -267,10 +267,11 @@ def _unbroken(
 ) -> tuple[Part, ...]:
     """Return the parts without the gaps of their recordings. Raises NoMediaInRange if none may be left out."""
     gaps = {id: source.recording.gaps or [] for id, source in sources.items()}
-    if not touch_gaps(parts, gaps):
+    gap = first_gap(parts, gaps)
+    if gap is None:
         return tuple(parts)
     if mode == "fail":
-        raise NoMediaInRange("a part of the range is missing in the recording", hint=_GAP_HINT)
+        raise NoMediaInRange(f"the recording has a gap {gap}", hint=_GAP_HINT)
     found = without_gaps(parts, gaps)
     if not found or sum(part.end_seconds - part.start_seconds for part in found) < shortest:
         raise NoMediaInRange("the recording has no media in the range, or less than a clip must have")

@@ -132,6 +132,13 @@ def test_range_without_media_is_refused(changes: dict[str, Any]) -> None:
         resolve(replace(REQUEST, **changes), gappy())
 
 
+def test_refusal_names_the_first_gap_and_its_part() -> None:
+    parts = (Part("rec_a", 2.5, 3.5), Part("rec_a", 1.0, 4.0))
+    for changes, place in (({}, "from 2.000 to 2.500 s$"), ({"parts": parts}, "from 2.000 to 2.500 s, in part 2$")):
+        with pytest.raises(NoMediaInRange, match=place):
+            resolve(replace(REQUEST, gaps="fail", **changes), gappy())
+
+
 def test_encrypted_stretch_is_not_held() -> None:
     encrypted = [{**GAPS[0], "reason": "encrypted"}]
     with pytest.raises(RecordingEncrypted):
