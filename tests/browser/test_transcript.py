@@ -23,6 +23,11 @@ SELECT = """([first, from, last, to]) => {
   const texts = [...document.querySelectorAll(".cues p")].map((each) => each.firstChild);
   getSelection().setBaseAndExtent(texts[first], from, texts[last], to);
 }"""
+AGAIN = f"""async (place) => {{
+  getSelection().removeAllRanges();
+  await new Promise((resolve) => setTimeout(resolve, 30));  // the event of the press, before the page handles it
+  ({SELECT})(place);
+}}"""
 UNCHANGED = """() => {
   document.dispatchEvent(new Event("selectionchange"));
   return new Promise((resolve) => setTimeout(resolve, 300));  // after the page has handled it
@@ -125,6 +130,9 @@ def test_transcript_follows_playback_and_selects_by_text(
         page.keyboard.press("ArrowUp")
         page.keyboard.press("Shift+Enter")  # the same first cue again
         assert (point(page, "In").input_value(), point(page, "Out").input_value()) == ("0:01.400", "0:02.200")
+        page.evaluate(AGAIN, [2, 2, 3, 0])  # the same text, selected again
+        until(page, "document.querySelector('input[aria-label=\"In point\"]').value === '0:02.400'")
+        assert point(page, "Out").input_value() == "0:03.200"
         page.get_by_role("combobox", name="Language").select_option("de")
         page.get_by_text("Guten Morgen").wait_for()
         page.get_by_role("tab", name="Look").click()

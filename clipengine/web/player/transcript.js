@@ -133,9 +133,13 @@ export class Transcript {
         {passive: true},
       );
     }
+    const selectSoon = debounce(150, () => signal.aborted || this.selectText());
     document.addEventListener(
       "selectionchange",
-      debounce(150, () => signal.aborted || this.selectText()),
+      () => {
+        if (getSelection()?.isCollapsed) this.textCues = []; // at once: the same text may be selected again before the delay ends
+        selectSoon();
+      },
       {signal},
     );
     this.search.addEventListener("input", find);
@@ -295,6 +299,7 @@ export class Transcript {
     if (first && (first !== before[0] || last !== before.at(-1))) this.selectCues(this.textCues);
   }
 
+  // Return the cues in which text is selected, none if it reaches out of the transcript.
   cuesOfText() {
     const selected = getSelection();
     if (!selected || selected.isCollapsed || !selected.rangeCount) return [];
