@@ -24,7 +24,7 @@ given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)
 .PHONY: help install run demo test test-all check check-python check-js client-ts dist lock films screens compare bench fuzz soak clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## install clipengine into .venv
 	@echo "installed: $(BIN)/clipengine"

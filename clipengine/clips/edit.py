@@ -153,7 +153,7 @@ Gaps = Mapping[str, Sequence[Mapping[str, Any]]]  # of recordings, in order
 
 
 def first_gap(parts: Sequence[Part], gaps: Gaps) -> str | None:
-    """Return words for the place of the first gap in a part, or None if no part has one."""
+    """Return the times of the first gap in a part as words for a message, or None if no part has a gap."""
     for number, part in enumerate(parts, 1):
         for gap in gaps.get(part.recording_id, ()):
             if _is_in(gap, part):

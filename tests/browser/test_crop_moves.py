@@ -62,7 +62,7 @@ def test_clip_moves_as_the_frame_over_the_player(
         until(page, "document.querySelectorAll('.moves-lane .point').length === 1")
         _seek(page, "3")
         _drag_frame(page, 0.8)
-        places = pytest.approx([0.3, 0.8], abs=0.01)
+        places = pytest.approx([0.3, 0.8], abs=0.01)  # a list: one place is an object
         waiting.until(lambda: isinstance(stored(), list) and [place["x"] for place in stored()] == places)
         first, last = stored()
         assert (first["recording_seconds"], last["recording_seconds"]) == (1, 3)

@@ -16,7 +16,7 @@ from clipengine.client import Framing, Recording
 from tests.browser.conftest import Judge
 from tests.films.picture import draw, to_frame
 from tests.support import waiting
-from tests.support.page import point, studio, until
+from tests.support.page import point, studio, until, wait_for
 from tests.support.png import png
 from tests.support.server import RunningServer, running_server
 
@@ -69,13 +69,16 @@ def _pixels(image: bytes, width: int, height: int) -> Any:
 
 
 def _settled(page: Any, selector: str) -> bytes:
-    """Return a picture of an element when its place and its pixels have stayed the same for a second."""
-    states: list[Any] = []
-    while len(states) < 4 or len(set(states[-4:])) > 1:
+    """Return a screenshot of an element after its place and its pixels were the same in four of them."""
+    element, states = page.locator(selector), []
+
+    def rests() -> bool:
         page.wait_for_timeout(250)
-        element = page.locator(selector)
-        states.append((tuple(element.bounding_box().values()), element.screenshot()))
-    return bytes(states[-1][1])
+        states.append((*element.bounding_box().values(), element.screenshot()))
+        return len(states) >= 4 and len(set(states[-4:])) == 1
+
+    wait_for(page, rests)
+    return bytes(states[-1][-1])
 
 
 @pytest.mark.parametrize("output", [{"fit": "pad"}, {"fit": "blur"}, {"fit": "crop"}, {"fit": "pad", "aspect": "4:5"}])

@@ -35,7 +35,7 @@ def until(page: Any, expression: str, *, seconds: float = SECONDS) -> None:
 
 
 def wait_for(page: Any, condition: Callable[[], object]) -> None:
-    """Wait until a condition about the requests of the page holds."""
+    """Wait until a condition holds; the page goes on meanwhile."""
     deadline = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < deadline
