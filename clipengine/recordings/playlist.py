@@ -1,7 +1,8 @@
 """Parser of HLS playlists (RFC 8216), finished ones and those that are still written.
 
-Playlists are hostile text that the parent process reads: every value has a limit here, and nothing is fetched. A URI
-becomes a key of the store in the folder of the registered playlist, or the playlist is refused.
+Playlists are hostile text that the parent process reads: every value has a limit here, is read in time linear in its
+length, and nothing is fetched. A URI becomes a key of the store in the folder of the registered playlist, or the
+playlist is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from clipengine.budget import Allowance, LineReader, TextLimits, decimal_number, whole_number
 from clipengine.errors import (
     PlaylistInvalid,
     PlaylistOutside,
@@ -27,7 +29,11 @@ from clipengine.errors import (
 )
 
 MAX_PLAYLIST_BYTES = 8 << 20
+MAX_LINES = 1_000_000
+MAX_LINE_CHARACTERS = 16_384  # keys in `data:` URIs and messages of advertising have a few thousand
 MAX_SEGMENTS = 100_000
+MAX_ALL_SEGMENTS = 200_000  # of the tracks of a recording
+MAX_ATTRIBUTES = 500_000  # equals signs: five for each segment
 MAX_RENDITIONS = 64  # and as many variants
 MAX_SEGMENT_SECONDS = 3600
 MAX_URI_BYTES = 1024
@@ -36,7 +42,9 @@ _MAX_NAME = 80
 _MAX_OFFSET = (1 << 63) - 1
 _MAX_METHOD = 40
 _MAX_DATE = 40  # characters
+_MAX_KEPT = 40  # characters of a duration that is parsed only once
 _MAX_SEQUENCE = 1 << 53
+_MAX_NUMBER = 10**19 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_AGE = timedelta(days=230 * 365)  # as that of a creation time
 
@@ -44,11 +52,10 @@ _MAX_DESCRIBED = 10
 _VARIANT_HINT = "Delete the recording and register the playlist again, with another variant or without one."
 
 _MARK = "#EXTM3U"
-_SECONDS = re.compile(r"(\d{1,4})(?:\.(\d{0,12}))?", re.ASCII)
 _PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
-_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
-_ATTRIBUTE = re.compile(r'([A-Z0-9-]{1,40})=("[^"]*"|[^",]*)(?:,|$)')
+_MASTER_TAGS = (b"\n#EXT-X-STREAM-INF:", b"\n#EXT-X-MEDIA:")
+_LIMITS = TextLimits("the playlist", PlaylistInvalid, MAX_PLAYLIST_BYTES, MAX_LINES, MAX_LINE_CHARACTERS)
 _UNSUPPORTED = ("#EXT-X-I-FRAMES-ONLY", "#EXT-X-SKIP", "#EXT-X-DEFINE")
 _AGORA_START = "#EXT-X-AGORA-TRACK-EVENT"  # before the first segment, and after an interruption
 _AGORA_TIME = "%Y%m%d%H%M%S%f"
@@ -176,35 +183,33 @@ class MasterPlaylist:
 
 def is_playlist(head: bytes) -> bool:
     """Return True if an object that begins with these bytes is a playlist."""
-    return head.removeprefix(b"\xef\xbb\xbf").startswith(_MARK.encode())
+    return head.startswith((_MARK.encode(), b"\xef\xbb\xbf" + _MARK.encode()))
 
 
-def parse_playlist(data: bytes, *, key: str, folder: str, base_url: str = "") -> MediaPlaylist | MasterPlaylist:
+def parse_playlist(
+    data: bytes, *, key: str, folder: str, base_url: str = "", segments: Allowance | None = None
+) -> MediaPlaylist | MasterPlaylist:
     """Parse the playlist `key`, whose URIs must lie in `folder`, which is empty or ends with a slash.
 
-    URLs that begin with `base_url`, unless it is empty, name the objects of the store.
+    URLs that begin with `base_url`, unless it is empty, name the objects of the store. Each segment is spent from
+    `segments`, which the playlists of a recording share.
 
     Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted or TooManyPieces.
     """
-    lines = _lines(data)
-    is_master = any(line.startswith(("#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:")) for line in lines)
+    reader = LineReader(_LIMITS)
+    reader.check_size(len(data))
     place = _Place(key, folder, base_url)
-    parser = _MasterParser(place) if is_master else _MediaParser(place)
-    for line in lines:
-        parser.add(line)
+    is_master = any(tag in data for tag in _MASTER_TAGS)
+    parser = _MasterParser(place) if is_master else _MediaParser(place, segments)
+    _check_mark(data)
+    for block in reader.blocks(data):
+        parser.add_all(block)
     return parser.finish()
 
 
-def _lines(data: bytes) -> list[str]:
-    if len(data) > MAX_PLAYLIST_BYTES:
-        raise PlaylistInvalid(f"the playlist has more than {MAX_PLAYLIST_BYTES >> 20} MiB")
-    try:
-        lines = [line.strip() for line in data.decode("utf-8-sig").split("\n")]
-    except UnicodeDecodeError:
-        raise PlaylistInvalid("the playlist is not UTF-8") from None
-    if not lines[0].startswith(_MARK):
+def _check_mark(data: bytes) -> None:
+    if not is_playlist(data):
         raise PlaylistInvalid(f"the playlist does not begin with {_MARK}")
-    return [line for line in lines if line]
 
 
 class _Place(NamedTuple):
@@ -218,23 +223,38 @@ class _Place(NamedTuple):
 class _Parser:
     def __init__(self, place: _Place) -> None:
         self._place = place
+        self._attributes = Allowance(MAX_ATTRIBUTES, "attributes", of="the playlist", refusal=PlaylistInvalid)
 
     def resolve(self, uri: str) -> str:
         return resolve_uri(uri, **self._place._asdict())
+
+    def attributes(self, text: str) -> dict[str, str]:
+        self._attributes.spend(text.count("="))
+        return _attributes(text)
+
+    def add_all(self, lines: Iterable[str]) -> None:
+        for each in lines:
+            if line := each.strip():
+                self.add(line)
+
+    def add(self, line: str) -> None:
+        raise NotImplementedError
 
 
 class _MediaParser(_Parser):
     """Parser of the lines of a media playlist."""
 
-    def __init__(self, place: _Place) -> None:
+    def __init__(self, place: _Place, of_recording: Allowance | None = None) -> None:
         super().__init__(place)
         self._playlist = MediaPlaylist()
+        of_playlist = Allowance(MAX_SEGMENTS, "segments", of="the playlist", refusal=TooManyPieces)
+        self._segments = [of_playlist] if of_recording is None else [of_playlist, of_recording]
+        self._gaps = Allowance(MAX_GAPS, "gaps", of="the playlist", refusal=TooManyPieces)
         self._ends: dict[str, int] = {}  # key -> end of its last byte range
         self._init: ByteRange | None = None
         self._discontinuity = 0
         self._count = 0  # of all segments, also those that were taken
         self.seconds = Fraction(0)  # of the segments that were not taken yet
-        self._gaps = 0
         self._encryption: str | None = None
         self._begin_segment()
 
@@ -259,15 +279,15 @@ class _MediaParser(_Parser):
         if tag in _UNSUPPORTED:
             raise PlaylistUnsupported(f"the playlist has {tag}")
         if tag == "#EXT-X-KEY":
-            method = _attributes(value).get("METHOD", "NONE")
+            method = self.attributes(value).get("METHOD", "NONE")
             self._encryption = None if method == "NONE" else method[:_MAX_METHOD]
         elif tag == "#EXT-X-MAP":
-            self._init = self._map(_attributes(value))
+            self._init = self._map(self.attributes(value))
         elif tag == "#EXT-X-DISCONTINUITY" and self._count:
             self._discontinuity += 1
         elif tag == _AGORA_START:
             self._discontinuity += 1 if self._count else 0
-            self._date = _agora_date(_attributes(value).get("TIME", ""))
+            self._date = _agora_date(self.attributes(value).get("TIME", ""))
         elif tag == "#EXT-X-ENDLIST":
             self._playlist.ended = True
         elif tag in _NUMBERED:
@@ -300,12 +320,11 @@ class _MediaParser(_Parser):
         if self._seconds is None:
             raise PlaylistInvalid(f"the segment {uri[:80]!r} has no EXTINF")
         segments = self._playlist.segments
-        if self._count == MAX_SEGMENTS:
-            raise TooManyPieces(f"the playlist has more than {MAX_SEGMENTS} segments")
+        for each in self._segments:
+            each.spend()
         self._count += 1
-        self._gaps += self._gap
-        if self._gaps > MAX_GAPS:
-            raise TooManyPieces(f"the playlist has more than {MAX_GAPS} gaps")
+        if self._gap:
+            self._gaps.spend()
         data = self._data(self.resolve(uri))
         encrypted = self._encryption is not None
         segments.append(Segment(data, self._init, self._seconds, self._discontinuity, self._gap, self._date, encrypted))
@@ -361,7 +380,7 @@ class GrowingPlaylist:
 
     def __init__(self, key: str, folder: str, *, base_url: str = "") -> None:
         self._place = _Place(key, folder, base_url)
-        self._parser = _MediaParser(self._place)
+        self._parser, self._reader = _MediaParser(self._place), LineReader(_LIMITS)
         self._parsed = 0  # bytes
         self._digest = hashlib.sha256().digest()  # of these bytes
         self.ended = False
@@ -369,24 +388,26 @@ class GrowingPlaylist:
 
     def read(self, data: bytes) -> None:
         """Parse the bytes of the playlist, as far as its lines are complete. Raises RecordingError."""
-        if len(data) > MAX_PLAYLIST_BYTES:
-            raise PlaylistInvalid(f"the playlist has more than {MAX_PLAYLIST_BYTES >> 20} MiB")
-        parser, begin, whole = self._parser, self._parsed, memoryview(data)
+        parser, reader, begin, whole = self._parser, self._reader, self._parsed, memoryview(data)
+        reader.check_size(len(data))
         known = hashlib.sha256(whole[:begin])
         if known.digest() != self._digest:
-            parser, begin, known = _MediaParser(self._place), 0, hashlib.sha256()
+            parser, reader, begin, known = _MediaParser(self._place), LineReader(_LIMITS), 0, hashlib.sha256()
         end = data.rfind(b"\n") + 1
         ended = data[end:].strip() == b"#EXT-X-ENDLIST"
         try:
-            if end > begin:
-                for line in _complete_lines(data[begin:end], at_start=not begin):
-                    parser.add(line)
-                ended = ended or parser.playlist.ended
+            if end and not begin:
+                _check_mark(data)
+            for block in reader.blocks(data, begin, end):
+                parser.add_all(block)
+            ended = ended or parser.playlist.ended
         except BaseException:
-            self._parser, self._parsed, self._digest = _MediaParser(self._place), 0, hashlib.sha256().digest()
+            self._parser, self._reader = _MediaParser(self._place), LineReader(_LIMITS)
+            self._parsed, self._digest = 0, hashlib.sha256().digest()
             raise
         known.update(whole[begin:end])
-        self._parser, self._parsed, self._digest, self.ended = parser, end, known.digest(), ended
+        self._parser, self._reader, self._parsed, self._digest = parser, reader, end, known.digest()
+        self.ended = ended
 
     @property
     def target_seconds(self) -> int:
@@ -413,15 +434,6 @@ class GrowingPlaylist:
         return [*((each, lost) for each in numbers), *found]
 
 
-def _complete_lines(data: bytes, *, at_start: bool) -> list[str]:
-    if at_start:
-        return _lines(data)
-    try:
-        return [line for each in data.decode().split("\n") if (line := each.strip())]
-    except UnicodeDecodeError:
-        raise PlaylistInvalid("the playlist is not UTF-8") from None
-
-
 class _MasterParser(_Parser):
     """Parser of the lines of a master playlist."""
 
@@ -435,20 +447,19 @@ class _MasterParser(_Parser):
         if tag in _UNSUPPORTED:
             raise PlaylistUnsupported(f"the playlist has {tag}")
         if tag == "#EXT-X-STREAM-INF":
-            self._stream = _attributes(value)
+            self._stream = self.attributes(value)
         elif tag == "#EXT-X-MEDIA":
-            self._add_rendition(_attributes(value))
+            self._add_rendition(self.attributes(value))
         elif not line.startswith("#") and self._stream is not None:
             self._add_variant(line, self._stream)
             self._stream = None
 
     def _add_variant(self, uri: str, found: dict[str, str]) -> None:
         size = _SIZE.fullmatch(found.get("RESOLUTION", ""))
-        bandwidth = _NUMBER.fullmatch(found.get("BANDWIDTH", ""))
         variant = Variant(
             self.resolve(uri),
             (int(size[1]), int(size[2])) if size else (0, 0),
-            int(bandwidth[0]) if bandwidth else 0,
+            whole_number(found.get("BANDWIDTH", ""), _MAX_NUMBER) or 0,
             found.get("AUDIO"),
             found.get("NAME", found.get("VIDEO")),
             found.get("SUBTITLES"),
@@ -501,22 +512,34 @@ def resolve_uri(uri: str, *, key: str, folder: str, base_url: str = "") -> str:
 
 
 def _attributes(text: str) -> dict[str, str]:
-    return {name: value.strip('"') for name, value in _ATTRIBUTE.findall(text)}
+    """Return the attributes of a tag. Each search begins where the last one ended. An open quote ends the list."""
+    found: dict[str, str] = {}
+    begin = 0
+    while (equals := text.find("=", begin)) >= 0:
+        value = closing = equals + 1
+        if text.startswith('"', value):
+            value += 1
+            closing = text.find('"', value)
+            if closing < 0:
+                break
+        comma = text.find(",", closing)
+        end = len(text) if comma < 0 else comma
+        found[text[begin:equals].strip()] = text[value : closing if closing > equals + 1 else end].strip()
+        begin = end + 1
+    return found
 
 
 def _seconds(value: str) -> Fraction:
-    return _parsed_seconds(value.split(",")[0].strip())
+    text = value.partition(",")[0].strip()
+    return _parsed_seconds(text) if len(text) <= _MAX_KEPT else _parsed_seconds.__wrapped__(text)
 
 
 @lru_cache(maxsize=1000)  # most segments have one of few durations
 def _parsed_seconds(text: str) -> Fraction:
-    found = _SECONDS.fullmatch(text)
-    if found is not None:
-        whole, part = found[1], found[2] or ""
-        seconds = Fraction(int(whole + part), 10 ** len(part))
-        if seconds <= MAX_SEGMENT_SECONDS:
-            return seconds
-    raise PlaylistInvalid(f"{text[:40]!r} is not a duration of 0 to {MAX_SEGMENT_SECONDS} s")
+    seconds = decimal_number(text, MAX_SEGMENT_SECONDS)
+    if seconds is None:
+        raise PlaylistInvalid(f"{text[:40]!r} is not a duration of 0 to {MAX_SEGMENT_SECONDS} s")
+    return seconds
 
 
 def _date(value: str) -> int | None:
@@ -531,10 +554,9 @@ def _date(value: str) -> int | None:
 
 def _agora_date(text: str) -> int | None:
     """Return a time of Agora in microseconds since 1970: milliseconds since 1970, or the digits of a date."""
-    if not _NUMBER.fullmatch(text):
-        return None
-    if len(text) < 14:
-        return int(text) * 1000
+    number = whole_number(text, _MAX_NUMBER)
+    if number is None or len(text) < 14:
+        return None if number is None else number * 1000
     try:
         return (datetime.strptime(text, _AGORA_TIME).replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
     except ValueError:
@@ -542,19 +564,18 @@ def _agora_date(text: str) -> int | None:
 
 
 def _whole_number(text: str) -> int:
-    number = text.strip()
-    if not _NUMBER.fullmatch(number) or int(number) > _MAX_SEQUENCE:
-        raise PlaylistInvalid(f"{number[:40]!r} is not a whole number")
-    return int(number)
+    number = whole_number(text.strip(), _MAX_SEQUENCE)
+    if number is None:
+        raise PlaylistInvalid(f"{text.strip()[:40]!r} is not a whole number of at most {_MAX_SEQUENCE}")
+    return number
 
 
 def _byte_range(text: str) -> tuple[int, int | None]:
     """Return the length and the offset, or None if it is not stated."""
-    numbers = [each.strip() for each in text.split("@")]
-    if len(numbers) > 2 or not all(map(_NUMBER.fullmatch, numbers)):
-        raise PlaylistInvalid(f"{text[:40]!r} is not a byte range")
-    length, offset = int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else None
-    if not length or length + (offset or 0) > _MAX_OFFSET:
+    before, at, after = text.partition("@")
+    length = whole_number(before.strip(), _MAX_OFFSET)
+    offset = whole_number(after.strip(), _MAX_OFFSET) if at else None
+    if not length or (at and offset is None) or length + (offset or 0) > _MAX_OFFSET:
         raise PlaylistInvalid(f"{text[:40]!r} is not a byte range")
     return length, offset
 

@@ -8,12 +8,21 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from clipengine.errors import InvalidBucketPath, ObjectMissing, PlaylistInvalid, RecordingError, RecordingNotReady
+from clipengine.budget import Allowance
+from clipengine.errors import (
+    InvalidBucketPath,
+    ObjectMissing,
+    PlaylistInvalid,
+    RecordingError,
+    RecordingNotReady,
+    TooManyPieces,
+)
 from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, assemble, is_stored
 from clipengine.recordings.discovery import audio_playlist_of, is_of_clip, is_recording
 from clipengine.recordings.pieces import PieceIndex, TrackKind
 from clipengine.recordings.playlist import (
     LARGEST,
+    MAX_ALL_SEGMENTS,
     MAX_PLAYLIST_BYTES,
     MasterPlaylist,
     MediaPlaylist,
@@ -28,6 +37,7 @@ from clipengine.stores.base import ObjectReader, Store, StoredObject
 _HEAD_BYTES = 16
 # Up to so many objects are looked up one by one. More are listed, which is one request for a thousand of them.
 _FEW_OBJECTS = 20
+_MAX_NAMED = 500_000  # segments of all versions of a recording, of which only the keys are kept
 _LISTED_FOR_EACH = 10  # other objects that may lie between them, before they are looked up after all
 
 
@@ -117,7 +127,7 @@ class NamedObjects(NamedTuple):
 def named_objects(store: Store, key: str, *, base_url: str = "") -> NamedObjects:
     """Return the objects that belong to a playlist. Raises StorageError."""
     folder = key.rpartition("/")[0]
-    playlists = _Playlists(store, f"{folder}/" if folder else "", base_url)
+    playlists = _Playlists(store, f"{folder}/" if folder else "", base_url, _MAX_NAMED)
     try:
         with closing(store.open(key)) as reader:
             found = playlists.parse(reader)
@@ -133,16 +143,24 @@ def named_objects(store: Store, key: str, *, base_url: str = "") -> NamedObjects
 
 
 class _Playlists:
-    """The playlists of a recording, all of which lie in the folder of the registered one."""
+    """The playlists of a recording, all of which lie in the folder of the registered one.
 
-    def __init__(self, store: Store, folder: str, base_url: str) -> None:
+    A master may name one playlist many times: it is read once, and its segments count for each track that has them.
+    """
+
+    def __init__(self, store: Store, folder: str, base_url: str, most: int | None = None) -> None:
         self._store = store
         self._folder = folder
         self._base_url = base_url
+        most = MAX_ALL_SEGMENTS if most is None else most
+        self._segments = Allowance(most, "segments", of="the recording", refusal=TooManyPieces)
+        self._known: dict[str, MediaPlaylist] = {}
 
     def parse(self, reader: ObjectReader) -> MediaPlaylist | MasterPlaylist:
+        self._segments.spend(0)
         data = reader.read_at(0, MAX_PLAYLIST_BYTES + 1)
-        return parse_playlist(data, key=reader.info.key, folder=self._folder, base_url=self._base_url)
+        key, folder = reader.info.key, self._folder
+        return parse_playlist(data, key=key, folder=folder, base_url=self._base_url, segments=self._segments)
 
     def tracks(self, playlist: MediaPlaylist | MasterPlaylist, choice: VariantChoice, key: str) -> list[ListedTrack]:
         """Return the tracks of the recording: the chosen variant, and the audio tracks beside it."""
@@ -180,23 +198,33 @@ class _Playlists:
         return found
 
     def all_named(self, master: MasterPlaylist) -> NamedObjects:
-        """Return the playlists of a master playlist, those that are not used too, and what they name."""
+        """Return the playlists of a master playlist, those that are not used too, and what they name.
+
+        Raises TooManyPieces.
+        """
         inner = [*(each.key for each in master.variants), *(each.key for each in master.renditions if each.key)]
         keys, ended = set(inner), True
         for key in dict.fromkeys(inner):
             try:
-                playlist = self._read(key)
-            except RecordingError:
+                playlist = self._stored(key)
+            except TooManyPieces:
+                raise
+            except (RecordingError, ObjectMissing, InvalidBucketPath):
                 continue
             keys.update(segment_keys(playlist))
             ended = ended and playlist.ended
         return NamedObjects(frozenset(keys), ended)
 
     def _read(self, key: str) -> MediaPlaylist:
+        """Return a playlist that the master names, and keep it: other tracks may have the same one."""
+        if (known := self._known.get(key)) is not None:
+            self._segments.spend(len(known.segments))
+            return known
         try:
-            return self._stored(key)
+            self._known[key] = self._stored(key)
         except (ObjectMissing, InvalidBucketPath):
             raise PlaylistInvalid(f"the playlist {key}, which the master playlist names, is not in the store") from None
+        return self._known[key]
 
     def _stored(self, key: str) -> MediaPlaylist:
         with closing(self._store.open(key)) as reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from clipengine.errors import ClipEngineError, PlaylistInvalid
 from clipengine.recordings.playlist import (
+    MAX_ATTRIBUTES,
     MAX_GAPS,
+    MAX_LINES,
     MAX_PLAYLIST_BYTES,
     MAX_RENDITIONS,
     MAX_SEGMENTS,
@@ -18,6 +21,7 @@ from clipengine.recordings.playlist import (
     MasterPlaylist,
     MediaPlaylist,
     VariantChoice,
+    _attributes,
     is_playlist,
     parse_playlist,
 )
@@ -291,3 +295,62 @@ def test_playlist_beyond_its_limits_is_refused() -> None:
 )
 def test_any_text_is_read_or_refused_with_a_code(parts: list[str]) -> None:
     code_of("#EXTM3U\n" + "".join(parts))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#EXT-X-KEY:" + "A=" * 8000 + '"',
+        "#EXT-X-KEY:" + 'A="' * 5000,
+        "#EXT-X-MAP:" + "A" * 16_000,
+        "#EXT-X-MAP:URI=" + "," * 16_000,
+        "#EXTINF:" + "9" * 16_000,
+        "#EXTINF:1." + "9" * 16_000 + "x",
+        "#EXT-X-BYTERANGE:" + "@" * 16_000,
+        "#EXT-X-MEDIA-SEQUENCE:" + "9" * 16_000,
+        "#EXT-X-PROGRAM-DATE-TIME:" + "2" * 16_000,
+        "#EXT-X-AGORA-TRACK-EVENT:TIME=" + "2" * 16_000,
+        "../" * 5000,
+        "%" * 16_000,
+    ],
+)
+def test_line_costs_little_for_its_length(line: str) -> None:
+    """Row 102 of the faults: 16 KiB took 1 s."""
+    began = time.thread_time()
+    for _ in range(20):
+        code_of(f"#EXTM3U\n{line}\n{SEGMENT}")
+    assert time.thread_time() - began < 20 * 0.02
+
+
+def test_longer_line_is_refused() -> None:
+    with pytest.raises(PlaylistInvalid, match="line 2 of the playlist has more than 16384 characters"):
+        parse("#EXTM3U\n#EXT-X-KEY:" + "A=" * (1 << 20) + '"\n' + SEGMENT)
+
+
+def test_attributes_and_lines_are_limited() -> None:
+    lines = "#EXT-X-KEY:" + "A=A," * 4000 + "\n"
+    with pytest.raises(PlaylistInvalid, match=f"more than {MAX_ATTRIBUTES} attributes"):
+        parse("#EXTM3U\n" + lines * (MAX_ATTRIBUTES // 4000 + 1) + SEGMENT)
+    with pytest.raises(PlaylistInvalid, match=f"more than {MAX_LINES} lines"):
+        parse("#EXTM3U\n" + "\n" * MAX_LINES + SEGMENT)
+
+
+def test_duration_has_any_number_of_decimals() -> None:
+    found = media(f"#EXTINF:4.{'0' * 5000}1,", "a.ts", f"#EXTINF:2.5{'0' * 14},title", "b.ts")
+    assert [each.seconds for each in found.segments] == [4, Fraction("2.5")]
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ('URI="a,b=c",NAME=x', {"URI": "a,b=c", "NAME": "x"}),
+        ('METHOD=AES-128,URI="k', {"METHOD": "AES-128"}),
+        ('A="",B=,C="c"x,D=d', {"A": "", "B": "", "C": "c", "D": "d"}),
+        ("A=1,A=2", {"A": "2"}),
+        (" A = 1 , B = 2 ", {"A": "1", "B": "2"}),
+        ("no attributes, none", {}),
+        ('METHOD=a"b,C=d', {"METHOD": 'a"b', "C": "d"}),
+    ],
+)
+def test_attributes_are_read_in_one_pass(text: str, attributes: dict[str, str]) -> None:
+    assert _attributes(text) == attributes

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.errors import ClipEngineError, ObjectChanged, PieceMissing
+from clipengine.errors import ClipEngineError, ObjectChanged, PieceMissing, TooManyPieces
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
-from clipengine.stores.base import Store
+from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import names_pieces, read_pieces, stored_pieces
@@ -115,6 +115,33 @@ def test_playlist_that_cannot_be_used_has_a_code(store: Store, text: bytes, code
     with closing(store.open("a/index.m3u8")) as reader, pytest.raises(ClipEngineError) as caught:
         read_pieces(store, reader)
     assert caught.value.code == code
+
+
+def test_master_reads_each_playlist_once_and_counts_its_segments_for_each_track(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 103 of the faults."""
+    store = FolderStore(tmp_path)
+    line = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="x",URI="a.m3u8"\n'
+    variant = '#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nv.m3u8\n'
+    put(store, "0.ts", b"0123")
+    put(store, "v.m3u8", b"#EXTM3U\n#EXTINF:4,\n0.ts\n#EXT-X-ENDLIST\n")
+    put(store, "a.m3u8", b"#EXTM3U\n" + b"#EXTINF:4,\n0.ts\n" * 30 + b"#EXT-X-ENDLIST\n")
+    put(store, "index.m3u8", f"#EXTM3U\n{line * 3}{variant}".encode())
+    opened: list[str] = []
+    stored_open = store.open
+
+    def counted(key: str, *, etag: str | None = None) -> ObjectReader:
+        opened.append(key)
+        return stored_open(key, etag=etag)
+
+    monkeypatch.setattr(store, "open", counted)
+    with closing(stored_open("index.m3u8")) as reader:
+        assert len(read_pieces(store, reader).index.tracks) == 4
+        assert sorted(opened) == ["a.m3u8", "v.m3u8"]
+        monkeypatch.setattr("clipengine.stores.playlists.MAX_ALL_SEGMENTS", 90)
+        with pytest.raises(TooManyPieces, match="the recording has more than 90 segments"):
+            read_pieces(store, reader)
 
 
 def test_audio_that_is_ahead_of_the_video_by_a_discontinuity_is_left_out(store: Store) -> None:
