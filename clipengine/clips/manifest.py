@@ -28,7 +28,7 @@ from clipengine.timecode import now_ms, rfc3339
 MAX_MANIFEST_BYTES = 8 << 20
 MAX_PIECES = 5000  # of a recording; more than a clip of one range can use
 _ALGORITHM = "Ed25519"
-_STRING_OR_SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
+_STRING_OR_SPACE = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+"?+)|[ \t\n\r]+')
 _HINT = "The file was changed, damaged, or belongs to another clip: get clip and manifest from the store again."
 
 

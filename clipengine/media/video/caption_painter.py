@@ -35,7 +35,7 @@ _BOX_PADDING, _BOX_RADIUS = (0.4, 0.15), 0.25  # of the size
 _BOX_ALPHA = 178
 _PNG_LEVEL = 4  # of the compression
 _WHITE, _SPOKEN = "#ffffff", "#ffc53d"
-_TOKEN = re.compile(r"\s*\S+\s*")
+_TOKEN = re.compile(r"(?:\A\s*+)?\S++\s*+")  # only the first one has spaces before it
 _SHAPES = bool(features.check("raqm"))
 
 
