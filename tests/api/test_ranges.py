@@ -108,9 +108,9 @@ def test_end_is_clamped_to_the_recording(http: httpx.Client, recording: Recordin
         ("", "the file has no ranges"),
         ("start,end\n1,soon\n", "line 2: "),
         ("0,9000\n", "line 1: 0 to 9000 s is past the recording's end"),
-        (b"\xff\xfe0\x00", "line 1: it is not UTF-8"),
-        ("0,1\n" * 5001, "5001 ranges, at most 5000"),
-        ("x" * 10_001, "line 1: it has 10001 characters"),
+        (b"\xff\xfe0\x00", "line 1 of the file is not UTF-8"),
+        ("0,1\n" * 5001, "the file has more than 5000 ranges"),
+        ("x" * 10_001, "line 1 of the file has more than 10000 characters"),
     ],
 )
 def test_fault_of_the_file_is_reported(http: httpx.Client, recording: Recording, text: str | bytes, said: str) -> None:
@@ -145,3 +145,14 @@ def test_client_sends_a_file(server: ApiServer, recording: Recording, tmp_path: 
         found = client.recordings.ranges(recording.recording_id, path)
     assert found.data == [{"start_seconds": 1, "end_seconds": 2, "label": ""}]
     assert [note["detail"] for note in found.notes] == ["the columns tag are not used"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "edl", "otio", "fcpxml", "xmeml"])
+def test_range_past_the_recording_is_not_written(http: httpx.Client, recording: Recording, kind: str) -> None:
+    """Row 104 of the faults: with an end at 1e308, 295 KB became 21 MB, and OTIO was a 500."""
+    ranges = [{"start_seconds": 0, "end_seconds": 1}, {"start_seconds": 0, "end_seconds": 1e308}]
+    path = f"/v1/recordings/{recording.recording_id}/ranges/file"
+    answer = http.post(path, json={"format": kind, "ranges": ranges})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_time_range")
+    assert answer.json()["errors"][0]["pointer"] == "/ranges/1/end_seconds"
+    assert http.post(path, json={"format": kind, "ranges": ranges[:1]}).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 
 import pytest
@@ -13,6 +14,7 @@ from clipengine.clips.ranges.formats import format_ranges, parse_ranges
 from clipengine.clips.ranges.range_file import (
     MAX_FILE_BYTES,
     MAX_LINE_CHARACTERS,
+    MAX_LINES,
     MAX_ROWS,
     ListedRange,
     RangeFile,
@@ -154,10 +156,10 @@ def test_actions_that_make_no_range_are_noted() -> None:
             EDL.replace("004  AX       A2    C        00:02:00:00", "004  AX  A2  C  00:02:00"),
             "line 15: .*not an event",
         ),
-        ("x" * (MAX_LINE_CHARACTERS + 1), "line 1: it has 10001 characters"),
-        ("label,start,end\n" + "a,1,2\n" * (MAX_ROWS + 1), "5001 ranges, at most 5000"),
-        ("a,1,2\n" * (MAX_FILE_BYTES // 6 + 1), "larger than 1000000 bytes"),
-        (b"label,start,end\na,1,2\n\xff,1,2\n", "line 3: it is not UTF-8"),
+        ("x" * (MAX_LINE_CHARACTERS + 1), "line 1 of the file has more than 10000 characters"),
+        ("label,start,end\n" + "a,1,2\n" * (MAX_ROWS + 1), "the file has more than 5001 rows"),
+        ("a,1,2\n" * (MAX_FILE_BYTES // 6 + 1), "more than 1000000 bytes"),
+        (b"label,start,end\na,1,2\n\xff,1,2\n", "line 3 of the file is not UTF-8"),
     ],
 )
 def test_fault_of_a_file_names_its_line(text: str | bytes, message: str) -> None:
@@ -184,7 +186,7 @@ def test_any_file_is_read_or_refused(text: str | bytes) -> None:
 
 def test_many_events_without_length_are_read_quickly() -> None:
     line = "001  AX       V     C        00:00:10:00 00:00:10:00 01:00:00:00 01:00:00:00\n"
-    with pytest.raises(InvalidRequest, match="ranges, at most"):
+    with pytest.raises(InvalidRequest, match="the file has more than 5000 ranges"):
         parse(line * (MAX_FILE_BYTES // len(line)))
 
 
@@ -275,3 +277,25 @@ def test_short_times_are_written_without_an_exponent() -> None:
     tiny = [ListedRange(0, F(2, 100_000), F(3))]
     assert found(format_csv(tiny)) == [(F(2, 100_000), F(3), "")]
     assert found(format_losslesscut(tiny)) == [(F(2, 100_000), F(3), "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 2 0\n" * 150_000, "the file has more than 50000 lines"),
+        ("1 2 0\n" * (MAX_ROWS + 1), "the file has more than 5000 rows"),
+        ("\n" * (MAX_LINES + 1), "the file has more than 50000 lines"),
+        ('{"OTIO_SCHEMA":"Track.1","children":[' + "[]," * 50_000 + "[]]}", "more than 50000 clips, gaps"),
+        ("001 AX V C 00:00:01:00 00:00:02:00 00:00:00:00 00:00:01:00\n" * 15_000 + "* x\n", "more than 5000 ranges"),
+    ],
+)
+def test_file_is_refused_while_it_is_read(text: str, message: str) -> None:
+    """Row 104 of the faults: a list of 900 KB took 3.6 s and 59 MB."""
+    data = text.encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest, match=message):
+            parse_ranges(data, duration=DURATION, rate=F(25))
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()

@@ -167,7 +167,7 @@ def test_what_is_not_applied_is_noted() -> None:
         (json.dumps(clip(source_range=None)), "clip 1: it has no source range"),
         (json.dumps(clip(length=0)), "clip 1: the end (1 s) is not after the start"),
         (json.dumps(clip(start=1e6)), "clip 1: 40000 to 40002 s is past the recording's end"),
-        ("{" + " " * MAX_FILE_BYTES, "the file is larger than"),
+        ("{" + " " * MAX_FILE_BYTES, "the file has more than"),
     ],
 )
 def test_fault_of_a_timeline_names_its_clip(text: str, message: str) -> None:

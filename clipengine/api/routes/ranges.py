@@ -17,14 +17,17 @@ from clipengine.api.routes.downloads import content_disposition, file_name
 from clipengine.clips.clip import Recording
 from clipengine.clips.ranges.formats import FORMATS, format_ranges, parse_ranges
 from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange, RangeSource
+from clipengine.clips.request import END_TOLERANCE_SECONDS
 from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
     InvalidRequest,
+    InvalidTimeRange,
     MalformedRequest,
     PayloadTooLarge,
     RecordingNotComplete,
     RecordingNotFound,
     UnsupportedContentType,
+    located,
 )
 from clipengine.objects.preview import RangesObject
 from clipengine.timecode import exact
@@ -50,6 +53,7 @@ async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
 def write_ranges(call: Call[NoQuery, WriteRanges]) -> Response:
     recording, kind = recording_of_path(call), call.body.format
     source = _source(recording)
+    _check_ends(call.body, source.duration)
     ranges = [
         ListedRange(number, exact(each.start_seconds), exact(each.end_seconds), each.label)
         for number, each in enumerate(call.body.ranges, 1)
@@ -57,6 +61,15 @@ def write_ranges(call: Call[NoQuery, WriteRanges]) -> Response:
     text = format_ranges(kind, ranges, source)
     name = content_disposition("attachment", file_name(source.title, FORMATS[kind].suffix))
     return Response(text, media_type=FORMATS[kind].media_type, headers={"Content-Disposition": name})
+
+
+def _check_ends(body: WriteRanges, duration: Fraction) -> None:
+    """Raise InvalidTimeRange for a range past the recording's end: files count its frames."""
+    last = float(duration) + END_TOLERANCE_SECONDS
+    for number, each in enumerate(body.ranges):
+        if each.end_seconds > last:
+            with located(pointer=f"/ranges/{number}/end_seconds"):
+                raise InvalidTimeRange(f"end_seconds is past the recording's end at {float(duration):g} s")
 
 
 def _source(recording: Recording) -> RangeSource:
@@ -102,7 +115,7 @@ OPERATIONS = [
         write_ranges,
         "Export ranges to a CSV file, or for an editing program",
         [Answer(200, "The file.", media_type=", ".join(dict.fromkeys(each.media_type for each in FORMATS.values())))],
-        (RecordingNotFound, RecordingNotComplete, InvalidRequest),
+        (RecordingNotFound, RecordingNotComplete, InvalidRequest, InvalidTimeRange),
         body=WriteRanges,
     ),
 ]

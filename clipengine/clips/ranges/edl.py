@@ -14,10 +14,13 @@ from fractions import Fraction
 
 from clipengine.clips.plan.frames import begun_frames
 from clipengine.clips.ranges.range_file import (
+    MAX_ITEMS,
+    MAX_ROWS,
     ListedRange,
     Note,
     RangeFile,
     RangeSource,
+    allowance,
     fault,
     later,
     seconds,
@@ -80,9 +83,11 @@ def _parse_cmx(lines: Sequence[str], rate: Fraction | None) -> RangeFile:
         )
     events: list[_Event] = []
     notes: list[Note] = []
+    left = allowance(MAX_ITEMS, "events")
     drop = False
     for line, text in enumerate(lines, 1):
         if event := _EVENT.match(text):
+            left.spend()
             number, reel, track, _, *codes = event.groups()
             start, end = (_seconds_of(code, rate, line, drop=drop) for code in codes)
             events.append(_Event(line, number, reel, track, start, end))
@@ -94,6 +99,7 @@ def _parse_cmx(lines: Sequence[str], rate: Fraction | None) -> RangeFile:
         elif _NUMBERED.match(text):
             raise fault(line, f"{text.strip()[:60]!r} is not an event: number, reel, track, C and four timecodes")
         elif re.match(r"\s*M2\s", text):
+            left.spend()
             notes.append(Note(line, "the speed of an event is not applied"))
     notes += [Note(event.line, "black is left out") for event in events if event.is_black]
     # The first line of a transition has no length; the second one has the same number.
@@ -155,7 +161,9 @@ def _parse_mplayer(
     lines: Iterable[tuple[int, str]], duration: Fraction, rate: Fraction | None, first: Fraction
 ) -> RangeFile:
     skipped, notes = [], []
+    left = allowance(MAX_ROWS, "rows")
     for line, text in lines:
+        left.spend()
         found = _SKIP.match(text)
         assert found is not None
         start, end = (_skip_time(line, each, rate, first) for each in found.groups()[:2])

@@ -23,6 +23,9 @@ from clipengine.clips.ranges.range_file import (
 )
 from clipengine.clips.ranges.timeline_xml import format_fcpxml, format_xmeml
 
+_HEAD_BYTES = 100
+_BOM = b"\xef\xbb\xbf"
+
 
 class WrittenFormat(NamedTuple):
     """A format in which ranges are written. One that `counts_frames` needs the frame rate of the recording."""
@@ -51,10 +54,9 @@ def parse_ranges(
     `duration`, frame `rate` and the time of the `first_frame` are those of the recording. Raises InvalidRequest, which
     names the line or the clip.
     """
-    text = file_text(data)
-    if text.lstrip().startswith("{"):
-        return checked(later(parse_otio(text), first_frame), duration)
-    lines = text_lines(text)
+    if data[:_HEAD_BYTES].removeprefix(_BOM).lstrip().startswith(b"{"):
+        return checked(later(parse_otio(file_text(data)), first_frame), duration)
+    lines = text_lines(data)
     return checked(parse_edl(lines, duration, rate, first_frame) or parse_csv(lines, duration), duration)
 
 

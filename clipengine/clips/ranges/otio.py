@@ -13,7 +13,16 @@ from typing import Any, NamedTuple, Never, cast
 from urllib.parse import quote
 
 from clipengine.clips.ranges.edl import frames_of
-from clipengine.clips.ranges.range_file import ListedRange, Note, RangeFile, RangeSource, fault, without_copies
+from clipengine.clips.ranges.range_file import (
+    MAX_LINES,
+    ListedRange,
+    Note,
+    RangeFile,
+    RangeSource,
+    allowance,
+    fault,
+    without_copies,
+)
 from clipengine.errors import InvalidRequest
 from clipengine.timecode import bounded, exact, frame_rate
 
@@ -88,6 +97,7 @@ def _refuse(text: str) -> Never:
 def _clips(timeline: object) -> Iterator[tuple[bool, _Object]]:
     """Yield the clips, with whether their track is audio, in the order of the file."""
     waiting: list[tuple[bool, object]] = [(False, timeline)]
+    left = allowance(MAX_LINES, "clips, gaps and transitions")
     while waiting:
         is_audio, node = waiting.pop()
         schema = _schema(node)
@@ -96,7 +106,9 @@ def _clips(timeline: object) -> Iterator[tuple[bool, _Object]]:
         elif schema in _CHILDREN:
             inside = cast(_Object, node).get(_CHILDREN[schema])
             is_audio = is_audio or (schema == "Track" and cast(_Object, node).get("kind") == "Audio")
-            waiting += [(is_audio, each) for each in reversed(inside if isinstance(inside, list) else [inside])]
+            children = inside if isinstance(inside, list) else [inside]
+            left.spend(len(children))
+            waiting += [(is_audio, each) for each in reversed(children)]
 
 
 def _schema(node: object) -> str:

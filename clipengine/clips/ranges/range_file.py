@@ -1,6 +1,7 @@
 """Files with lists of ranges: what all formats share, CSV with a header and the CSV of LosslessCut. Pure.
 
-A file comes from outside: its size, its rows and its lines are limited, and each error names the line.
+A file comes from outside: its size, its lines and its rows are limited while they are read, and each error names the
+line.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
+from clipengine.budget import Allowance, LineReader, TextLimits
 from clipengine.clips.request import END_TOLERANCE_SECONDS, check_label
 from clipengine.errors import InvalidLabel, InvalidRequest
 from clipengine.timecode import parse_time
@@ -20,6 +22,8 @@ from clipengine.timecode import parse_time
 RangeFormat = Literal["csv", "losslesscut", "edl", "otio", "fcpxml", "xmeml"]
 MAX_FILE_BYTES = 1_000_000
 MAX_ROWS = 5000
+MAX_ITEMS = 5 * MAX_ROWS  # events or clips: a range has one on each of its tracks
+MAX_LINES = 2 * MAX_ITEMS
 MAX_LINE_CHARACTERS = 10_000
 _MAX_TIME_CHARACTERS = 40
 _HINT = "Correct the file; docs/cli describes the formats."
@@ -114,24 +118,33 @@ def fault(line: int, text: str, unit: str = "line") -> InvalidRequest:
     return InvalidRequest(f"{unit} {line}: {text}", hint=_HINT)
 
 
+def _refusal(message: str) -> InvalidRequest:
+    return InvalidRequest(message, hint="Split the file, or save it as UTF-8.")
+
+
+_LIMITS = TextLimits("the file", _refusal, MAX_FILE_BYTES, MAX_LINES, MAX_LINE_CHARACTERS)
+
+
+def allowance(limit: int, things: str) -> Allowance:
+    """Return a budget of things in the file, which ends with InvalidRequest."""
+    return Allowance(limit, things, of="the file", refusal=_refusal)
+
+
 def file_text(data: bytes) -> str:
-    """Return the text of a file. Raises InvalidRequest if it is too large or not UTF-8."""
-    if len(data) > MAX_FILE_BYTES:
-        raise InvalidRequest(f"the file is larger than {MAX_FILE_BYTES} bytes", hint="Split it.")
+    """Return the text of a file that is not read by lines. Raises InvalidRequest if it is too large or not UTF-8."""
+    LineReader(_LIMITS).check_size(len(data))
     try:
         return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidRequest(f"line {line}: it is not UTF-8", hint="Save the file as UTF-8.") from None
+    except UnicodeDecodeError:
+        raise _refusal("the file is not UTF-8") from None
 
 
-def text_lines(text: str) -> list[str]:
-    """Return the lines without their ends. Raises InvalidRequest if one is too long."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for number, each in enumerate(lines, 1):
-        if len(each) > MAX_LINE_CHARACTERS:
-            raise fault(number, f"it has {len(each)} characters, at most {MAX_LINE_CHARACTERS} are allowed")
-    return lines
+def text_lines(data: bytes) -> list[str]:
+    """Return the lines of a file without their ends. Raises InvalidRequest if it exceeds a limit or is not UTF-8."""
+    reader = LineReader(_LIMITS)
+    reader.check_size(len(data))
+    feeds = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return [line for block in reader.blocks(feeds) for line in block]
 
 
 def checked(found: RangeFile, duration: Fraction) -> RangeFile:
@@ -141,10 +154,7 @@ def checked(found: RangeFile, duration: Fraction) -> RangeFile:
     """
     if not found.ranges:
         raise InvalidRequest("the file has no ranges", hint=_HINT)
-    if len(found.ranges) > MAX_ROWS:
-        raise InvalidRequest(
-            f"the file has {len(found.ranges)} ranges, at most {MAX_ROWS} are allowed", hint="Split it."
-        )
+    allowance(MAX_ROWS, "ranges").spend(len(found.ranges))
     return replace(found, ranges=tuple(_checked(each, duration, found.unit) for each in found.ranges))
 
 
@@ -187,7 +197,8 @@ def parse_csv(lines: Sequence[str], duration: Fraction) -> RangeFile:
 
 
 def _rows(lines: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows that are not empty."""
+    """Yield the rows that are not empty, one of which may be a header."""
+    left = allowance(MAX_ROWS + 1, "rows")
     first = next((line for line in lines if line.strip()), "")
     delimiter = _delimiter(first)
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
@@ -200,6 +211,7 @@ def _rows(lines: Sequence[str]) -> Iterator[Row]:
         except csv.Error as error:
             raise fault(line, f"it is not CSV: {error}") from None
         if any(cell.strip() for cell in cells):
+            left.spend()
             yield Row(line, cells, decimal_comma=delimiter == ";")
         line = reader.line_num + 1
 
