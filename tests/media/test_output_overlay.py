@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.framing import Size
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
@@ -443,6 +444,27 @@ def test_symbol_without_a_glyph_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp
     )
     assert painter.paint(["sun 🫠\ufe0f"]) is not None
     assert painter.paint(["🫠"]) is None
+
+
+@pytest.mark.parametrize("style", [None, CaptionStyle(name="word"), CaptionStyle(name="box")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200d",
+        "\u202e\u2066",
+        "\u00ad",
+        "\u2060",
+        "\ufe0f",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        " \u200d\n\u200d ",
+    ],
+)
+def test_cue_without_a_glyph_has_no_caption(text: str, style: CaptionStyle | None) -> None:
+    """Row 105 of the faults: it ended the captions and the clip with `internal`."""
+    painter = CaptionPainter((), Size(320, 180), "en", style)
+    assert painter.drawable(text) == ""
+    assert painter.paint([text]) is None
+    assert _paint(text, "sun \u200d\u00ad").any()
 
 
 def test_machine_without_fonts_and_broken_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -130,11 +130,12 @@ class CaptionPainter:
         return max(1, min(MAX_LINES, int(self._highest // height)))
 
     def drawable(self, text: str) -> str:
-        """Return the text without the symbols that the fonts lack."""
+        """Return the text without the symbols that the fonts lack, or an empty one if no glyph is left."""
         shown = self._known | {"\n"}
-        return without_symbols(
+        drawn = without_symbols(
             unicodedata.normalize("NFC", text), lambda each: each in shown or (_SHAPES and is_ignorable(each))
         )
+        return drawn if any(each in self._known and not is_ignorable(each) for each in drawn) else ""
 
     def fits(self, line: str) -> bool:
         """Return True if a drawable text has room in one line."""
@@ -231,6 +232,8 @@ class CaptionPainter:
 
     def _font_runs(self, text: str) -> list[tuple[_Face, str]]:
         """Return the parts of a text with their fonts: one if a font has all its characters."""
+        if not text:
+            return []  # also without fonts
         visible = {each for each in text if not is_ignorable(each)}
         face = next((face for face in self._faces if visible <= face.characters), self._faces[0])
         runs: list[tuple[_Face, str]] = []
