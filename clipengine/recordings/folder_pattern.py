@@ -24,6 +24,7 @@ _EXAMPLES = {"{camera}": "camera", "{n}": "1", "*": "x", "%%": "%", "%s": "17900
 _EXAMPLES |= {"%Y": "2026", "%m": "11", "%d": "28", "%H": "12", "%M": "30", "%S": "59"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_YEARS = range(1970, 2200)  # in which recordings begin; others are no date, and days after them may not exist
 
 
 class InvalidPattern(ValueError):
@@ -87,7 +88,7 @@ class FolderSource:
         """The end of the day, in ms since 1970, or None without a day."""
         if self.day is None:
             return None
-        following = datetime.combine(date.fromisoformat(self.day) + timedelta(days=1), time(), ZoneInfo(self.timezone))
+        following = datetime.combine(_day_after(date.fromisoformat(self.day)), time(), ZoneInfo(self.timezone))
         return (following.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -98,9 +99,14 @@ def is_time_zone(name: str) -> bool:
 @lru_cache(maxsize=10_000)
 def _date_of(year: str, month: str, day: str) -> date | None:
     try:
-        return date(int(year), int(month), int(day))
+        return date(int(year), int(month), int(day)) if int(year) in _YEARS else None
     except ValueError:
         return None
+
+
+def _day_after(day: date) -> date:
+    """Return the next day, or the last one of the calendar."""
+    return min(day, date.max - timedelta(days=1)) + timedelta(days=1)
 
 
 class NamePattern:
@@ -215,7 +221,7 @@ class NamePattern:
         """Whether the time zone has the same offset at the start and at the end of the day; without a day, in UTC."""
         if self._day is None:
             return self._zone.key == "UTC"
-        ends = (datetime.combine(self._day + timedelta(days=days), time(), self._zone) for days in (0, 1))
+        ends = (datetime.combine(day, time(), self._zone) for day in (self._day, _day_after(self._day)))
         return len({each.utcoffset() for each in ends}) == 1
 
     @property
@@ -267,7 +273,10 @@ class NamePattern:
             if self._day is not None and local.date() != self._day:
                 return None
             return Named((utc - _EPOCH) // _MICROSECOND, number, camera, local.date())
-        day = self._day or date(*(int(values.get(each) or first) for each, first in (("Y", 1970), ("m", 1), ("d", 1))))
+        year, month, number_of_day = (values.get(each) for each in "Ymd")
+        day = self._day or _date_of(year or "1970", month or "1", number_of_day or "1")
+        if day is None:
+            return None
         clock = (int(values.get("H") or 0), int(values.get("M") or 0), int(values.get("S") or 0))
         local = datetime.combine(day, time(*clock, int((values.get("f") or "0").ljust(6, "0"))))
         first, second = (self._microseconds(local.replace(tzinfo=self._zone, fold=fold)) for fold in (0, 1))

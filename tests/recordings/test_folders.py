@@ -56,6 +56,11 @@ def test_name_says_time_number_and_camera(
         "2026-11-28/12/a/b/00.07.mp4",
         "2026-11-28/12//00.07.mp4",
         "x/2026-11-28/12/front/00.07.mp4",
+        "9999-12-31/23/front/59.59.mp4",
+        "2200-01-01/00/front/00.00.mp4",
+        "1969-12-31/23/front/59.59.mp4",
+        "0001-01-01/00/front/00.00.mp4",
+        "0000-01-01/00/front/00.00.mp4",
         "2026-11-28/12/front/00.07.mp4.part",
         "２026-11-28/12/front/00.07.mp4",
     ],
@@ -301,3 +306,19 @@ def test_names_in_local_time_are_ordered_unless_the_day_repeats_an_hour() -> Non
 
     assert is_ordered(date(2026, 11, 28))
     assert not is_ordered(date(2026, 10, 25))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_any_day_of_the_calendar_ends(day: str, zone: str) -> None:
+    """Row 106 of the faults: the last one raised OverflowError in every scan of the watch."""
+    source = FolderSource("cam/", FRIGATE, zone, camera="front", day=day)
+    assert source.day_ends is not None
+    assert NamePattern(FRIGATE, timezone=zone, day=date.fromisoformat(day)).is_ordered in (True, False)
+
+
+def test_file_of_an_impossible_day_belongs_to_no_recording() -> None:
+    pattern = NamePattern("{camera}/%Y-%m-%d/%H.%M.%S.ts")
+    assert pattern.group_of("y9/9999-12-31/23.59.59.ts") is None
+    assert pattern.match("y9/9999-12-31/23.59.59.ts") is None
+    assert pattern.group_of("front/2026-11-29/10.00.00.ts") == ("front", date(2026, 11, 29))
