@@ -13,15 +13,19 @@ import re
 import webvtt
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
-from clipengine.clips.texts.cues import Cue, TextFormat, check_cues, clean_line, clean_text
+from clipengine.budget import Allowance, LineReader, TextLimits
+from clipengine.clips.texts.cues import MAX_CUES, Cue, TextFormat, check_cues, clean_line, clean_text
 from clipengine.errors import InvalidTranscript
 
 MAX_TRANSCRIPT_BYTES = 2 << 20
+_MAX_LINES = 10 * MAX_CUES
+_MAX_LINE_CHARACTERS = 20_000  # a cue has at most 2,000, without its tags
 MAX_LANGUAGE_CHARACTERS = 35  # of the longest registered tag (RFC 5646)
 _CLOCK = {"vtt": r"(?:\d{1,10}:)?[0-5]?\d:[0-5]?\d\.\d{1,3}", "srt": r"\d{1,10}:[0-5]?\d:[0-5]?\d[,.]\d{1,3}"}
 _TIMES = {kind: re.compile(rf"\s*{clock}\s*-->\s*{clock}(?!\d)") for kind, clock in _CLOCK.items()}
 _OVERRIDES = re.compile(r"\{\\[^{}]*\}")  # of SubStation Alpha, in SubRip: {\an8}
 _SHOWN = 80
+_LIMITS = TextLimits("the transcript", InvalidTranscript, 2 * MAX_TRANSCRIPT_BYTES, _MAX_LINES, _MAX_LINE_CHARACTERS)
 
 
 def parse_language(tag: str) -> str:
@@ -94,12 +98,17 @@ def _decode(body: bytes) -> str:
 
 
 def _count_cues(text: str, kind: TextFormat) -> int:
-    """Return the number of cues with a text. Raises InvalidTranscript if the times of one cannot be read."""
-    count = 0
-    lines = re.split(r"\r\n|\r|\n", text)
+    """Return the number of cues with a text.
+
+    Raises InvalidTranscript if the times of one cannot be read, and before the file is parsed if it has too many.
+    """
+    left, count = Allowance(MAX_CUES, "cues", of="the transcript", refusal=InvalidTranscript), 0
+    feeds = text.replace("\r\n", "\n").replace("\r", "\n").encode()
+    lines = [line for block in LineReader(_LIMITS).blocks(feeds) for line in block]
     for number, (line, following) in enumerate(zip(lines, [*lines[1:], ""], strict=True), 1):
         if "-->" not in line:
             continue
+        left.spend()
         if not _TIMES[kind].match(line):
             example = "00:01:02.500 --> 00:01:04.000" if kind == "vtt" else "00:01:02,500 --> 00:01:04,000"
             hint = f"Write {example}."
