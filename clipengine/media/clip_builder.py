@@ -16,8 +16,9 @@ from clipengine.clips.options.effects import Effects, PartClock, effect_steps, e
 from clipengine.clips.options.framing import Size
 from clipengine.clips.options.picture_size import Picture, PictureSize
 from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frame_count import HELD_SECONDS
 from clipengine.clips.plan.frames import CutRange
-from clipengine.clips.plan.segments import CannotCopy
+from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy
 from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import picture_held, picture_resized, subtitles_not_drawn, text_lost, warning
@@ -51,7 +52,6 @@ if TYPE_CHECKING:  # it imports Pillow
 CutStep = Literal["reading", "encoding", "verifying"]
 # Called with the step and the encoded part of the clip, 0 to 1.
 OnProgress = Callable[[CutStep, float], None]
-_NOTED_SECONDS = Fraction(1, 1000)  # of a part without a frame, more than rounding
 
 
 class PictureSizeChanges(Exception):
@@ -286,7 +286,7 @@ class ClipBuilder:
     def _hold(self, until: Fraction) -> None:
         """Show the last frame of the parts before this one until its own video begins."""
         if self._writer.is_spliced and not self._writer.is_first:
-            raise CannotCopy("a part has no video at its start")  # the frame before it may not have been decoded
+            raise CannotCopy(NO_VIDEO_AT_START)  # the frame before it may not have been decoded
         if self._writer.last_shown is None or self._writer.is_first:
             return
         self._held = until
@@ -310,7 +310,7 @@ class ClipBuilder:
 
     def _begin_video(self, time: Fraction) -> None:
         """Hold the frame before the part if its first own one is shown at `time`, later than the part begins."""
-        if not self._begun and time > self._begins + _NOTED_SECONDS:
+        if not self._begun and time > self._begins + HELD_SECONDS:
             self._hold(time)
         self._begun = True
 

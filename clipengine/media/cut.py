@@ -18,10 +18,9 @@ from clipengine.clips.plan.frames import CutRange, kept_tracks, lacking_media
 from clipengine.clips.plan.segments import (
     REPEATED_KEYFRAME,
     CannotCopy,
+    CopyChoice,
     check_copyable,
     check_part_copyable,
-    check_share,
-    named,
 )
 from clipengine.clips.plan.size_limit import BitrateSearch, other_bytes
 from clipengine.clips.warnings import (
@@ -152,7 +151,7 @@ class _Cutter:
     bytes_read: int = 0
     gains: Gains | None = None
     made_poster: bytes | None = None
-    refused: dict[int, str] = field(default_factory=dict)  # why a part of a smart clip is encoded, by its number
+    choice: CopyChoice = field(init=False)  # of the parts of a smart clip
     encoder_threads: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -176,7 +175,7 @@ class _Cutter:
     def _cut(self, *, copies: bool) -> CutReport:
         """Write and verify the clip once. Raises PictureSizeChanges once per part, and then knows its size."""
         began = time.monotonic()
-        self.refused = {}
+        self.choice = CopyChoice([part for part, _ in self.parts])
         profile = self.profile
         with self._verifier() as verifier:
             with open_writer(
@@ -290,11 +289,11 @@ class _Cutter:
                 self._choose_size(number, change.seen)
                 raise
             except CannotCopy as refusal:
-                raise CannotCopy(named([each for each, _ in self.parts], number, str(refusal))) from None
+                raise self.choice.refusal(number, str(refusal)) from None
             _check_complete(decoder, builder, clip.cut)
         known = [*known_warnings([part for part, _ in self.parts], number, profile)]
-        if number in self.refused:
-            known.append(part_encoded(self.refused[number]))
+        if number in self.choice.refused:
+            known.append(part_encoded(self.choice.refused[number]))
         if found is not None:
             known += stretches_encoded(found[0].refused)
         return builder, [*known, *builder.warnings(decoder), *flattener.warnings()]
@@ -327,15 +326,13 @@ class _Cutter:
             seeker = self._seeker(number, stack)
             copier = PacketCopier(seeker, clip.cut, threads=self.threads, full_proof=self.full_proof)
             writer.splice(copier.begin())
+            self.choice.begin()
             copier.plan()
             if copier.begins_like(writer.last_keyframe):
                 raise CannotCopy(REPEATED_KEYFRAME)
             return copier, seeker.resume_times
         except CannotCopy as refusal:
-            if not writer.is_spliced:
-                raise CannotCopy(named([each for each, _ in self.parts], number, str(refusal))) from None
-            self.refused[number] = str(refusal)
-            check_share([each for each, _ in self.parts], self.refused)
+            self.choice.refuse(number, str(refusal))
             return None
 
     def _seeker(self, number: int, stack: ExitStack) -> AnySeeker:

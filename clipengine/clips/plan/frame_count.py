@@ -11,22 +11,70 @@ from clipengine.clips.options.profiles import ANIMATION_TICKS, MAX_ANIMATION_FPS
 from clipengine.clips.plan.frames import CutRange, begun_frames
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 
+HELD_SECONDS = Fraction(1, 1000)  # for which the frame before a part is held, more than rounding
 
-def frame_count(facts: SourceFacts, profile: Profile, cut: CutRange, origin: Fraction, effects: Effects) -> int:
-    """Return the number of frames of a part that begins at `origin` of the recording."""
-    video, speed = facts.video, profile.output.tempo
+
+def frame_count(
+    facts: SourceFacts,
+    profile: Profile,
+    cut: CutRange,
+    origin: Fraction,
+    effects: Effects,
+    *,
+    held: Fraction = Fraction(0),
+    removed: Fraction = Fraction(0),
+) -> int:
+    """Return the number of frames of a part that begins at `origin` of the recording.
+
+    For `held` seconds it shows the frame before it. The `removed` seconds are whole frames at a constant rate.
+    """
+    video = facts.video
     assert video is not None
     if profile.fps is not None:
-        late = max(Fraction(0), (video.first_frame or Fraction(0)) - origin) / speed
-        step = 1 / Fraction(str(profile.fps))
-        count = _frames_at_rate(effects.length - late, profile)
-        points = [late + number * step for number in range(count)] if effects.blurred and step > FADE_STEP else []
-        return count + sum(_more(points, effects, step, range(len(points)), fades=False))
+        return _frames_at_set_rate(video, profile, origin, effects, held)
+    own = _own_frames(facts, video, cut, origin, effects, profile.output.tempo)
+    return max(1, own - round(removed * mean_rate(facts))) + (held > HELD_SECONDS)
+
+
+def _frames_at_set_rate(video: VideoFacts, profile: Profile, origin: Fraction, effects: Effects, held: Fraction) -> int:
+    late = max(Fraction(0), (video.first_frame or Fraction(0)) - origin) / profile.output.tempo - held
+    step = 1 / Fraction(str(profile.fps))
+    count = _frames_at_rate(effects.length - late, profile)
+    points = [late + number * step for number in range(count)] if effects.blurred and step > FADE_STEP else []
+    return count + sum(_more(points, effects, step, range(len(points)), fades=False))
+
+
+def _own_frames(
+    facts: SourceFacts, video: VideoFacts, cut: CutRange, origin: Fraction, effects: Effects, speed: Fraction
+) -> int:
     if video.variable_rate or video.frame_seconds <= 0:
         return max(1, round((cut.end - origin) * mean_rate(facts)))
     times = _FrameTimes(video, facts.origin, cut, origin, speed)
     first = 0 if times.step > FADE_STEP else max(0, len(times) - 1)  # only the last one may be held otherwise
     return len(times) + sum(_more(times, effects, times.step, range(first, len(times)), fades=True))
+
+
+def held_seconds(facts: SourceFacts, profile: Profile, origin: Fraction, end: Fraction, *, is_first: bool) -> Fraction:
+    """Return the seconds at the start of a part for which its clip shows the frame before it."""
+    length = (end - origin) / profile.output.tempo
+    if is_first or profile.video == "none":
+        return Fraction(0)
+    if facts.video is None:
+        return length
+    late = max(Fraction(0), (facts.video.first_frame or Fraction(0)) - origin) / profile.output.tempo
+    return min(late, length)
+
+
+def held_until_frame(held: Fraction, before: Fraction, profile: Profile) -> Fraction:
+    """Return the seconds up to the first own frame of a part, after parts of `before` seconds.
+
+    `held` are those up to the first frame of its recording; a set rate goes on over the seam.
+    """
+    if profile.fps is None:
+        return held
+    step = 1 / Fraction(str(profile.fps))
+    lead = -before % step
+    return lead + math.ceil((held - lead) / step) * step
 
 
 def mean_rate(facts: SourceFacts) -> Fraction:

@@ -18,6 +18,7 @@ COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv")
 # Copying less than this is not worth two kinds of segments.
 _LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
 OTHER_PARAMETERS = "its parameter sets are not those of the first part"
+NO_VIDEO_AT_START = "a part has no video at its start"
 REPEATED_KEYFRAME = "it begins with the frame with which the part before it ends"
 
 
@@ -109,25 +110,50 @@ class FoundPart(NamedTuple):
     misfit: str | None = None
 
 
+class CopyChoice:
+    """Which parts of a clip are copied, decided part by part, in the same way by the cutter and by a plan.
+
+    `refused` has the reasons of the parts that are encoded. Each method raises CannotCopy if all of the clip is.
+    """
+
+    def __init__(self, parts: Sequence[PlannedPart]) -> None:
+        self._parts = parts
+        self._begun = False
+        self.refused: dict[int, str] = {}
+
+    def begin(self) -> None:
+        """Note that the clip has the stream of a part, so that the others may be encoded for it."""
+        self._begun = True
+
+    def refuse(self, number: int, reason: str) -> None:
+        """Encode a part between copied ones, if the clip has begun and not too much of it is encoded in this way."""
+        if not self._begun:
+            raise self.refusal(number, reason)
+        self.refused[number] = reason
+        check_share(self._parts, self.refused)
+
+    def refusal(self, number: int, reason: str) -> CannotCopy:
+        """Return the error that all of the clip is encoded because of one of its parts."""
+        return CannotCopy(named(self._parts, number, reason))
+
+
 def refused_parts(parts: Sequence[PlannedPart], found: Sequence[FoundPart]) -> dict[int, str]:
     """Return why parts of a clip are encoded, by their numbers; the others are copied. Raises CannotCopy if none is."""
-    refused: dict[int, str] = {}
-    first, why = found[0][:2]
-    if first is None:
-        raise CannotCopy(None if why is None else named(parts, 0, why))
+    choice = CopyChoice(parts)
     before: str | None = None
     for number, (stream, reason, only_frame, misfit) in enumerate(found):
-        if misfit is not None:
-            raise CannotCopy(named(parts, number, misfit))
-        if stream not in (None, first):
+        if stream is not None:
+            choice.begin()
+        if stream not in (None, found[0].stream):
             reason = OTHER_PARAMETERS
         elif reason is None and only_frame is not None and only_frame == before:
             reason = REPEATED_KEYFRAME
         before = only_frame if reason is None else None
         if reason is not None:
-            refused[number] = reason
-            check_share(parts, refused)
-    return refused
+            choice.refuse(number, reason)
+        if misfit is not None:
+            raise choice.refusal(number, misfit)
+    return choice.refused
 
 
 def _shape(video: VideoFacts) -> tuple[object, ...]:

@@ -15,10 +15,11 @@ from clipengine.clips.options.framing import clip_size
 from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.estimate import estimate
-from clipengine.clips.plan.frame_count import frame_count
+from clipengine.clips.plan.frame_count import HELD_SECONDS, frame_count, held_seconds
 from clipengine.clips.plan.frames import CutRange, FrameSelector, kept_tracks
-from clipengine.clips.plan.segments import CannotCopy, Segment, check_copyable
+from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy, Segment, check_copyable
 from clipengine.clips.warnings import picture_resized
+from clipengine.media.bitstream.bits import SETS_CHANGE
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.events import CopiedVideo
 from clipengine.media.input.packet_copier import PacketCopier
@@ -46,6 +47,7 @@ def read_plan(request: ReadRequest) -> bytes:
         seek_index=request.seek_index,
         is_first=bool(request.values["is_first"]),
         is_last=bool(request.values["is_last"]),
+        removed=Fraction(request.values["removed"]),
     )
     return as_json(plan)
 
@@ -61,46 +63,54 @@ def clip_plan(
     seek_index: SeekIndex | None = None,
     is_first: bool = True,
     is_last: bool = True,
+    removed: Fraction = Fraction(0),
 ) -> dict[str, Any]:
-    """Return the plan of the clip or part `[start, end)` with the keys of the API. Raises RecordingError.
+    """Return the plan of the clip or part `[start, end)`, see `PartPlan`. Raises RecordingError.
 
-    `is_first` and `is_last` are the place of the part in its clip. Its warnings are those that the facts do not tell.
-    With smart render, `reason`, `stream`, `only_frame` and `misfit` are those of `FoundPart`.
+    `is_first` and `is_last` are the place of the part in its clip, which leaves out `removed` seconds of it.
     """
     end = min(end, facts.duration)
-    warnings = []
+    warnings: list[str] = []
+    others = False
     has_video = facts.video is not None and profile.video != "none"
     cut = CutRange(start, end)
     if has_video and facts.video is not None:
         cut = CutRange(start, end, facts.video.frame_seconds, facts.video.tick)
         if facts.video.largest is not None and (picture := _picture(source, facts, cut, seek_index)) is not None:
             facts = facts.model_copy(update={"video": picture.applied_to(facts.video)})
-            warnings += [picture_resized(picture)] if picture.others else []
+            others = bool(picture.others)
+            warnings += [picture_resized(picture)] if others else []
     exact = not has_video or (profile.output.is_timelapse and can_seek(facts))
     origin = start if exact else _origin(source, facts, cut, seek_index)
+    held = held_seconds(facts, profile, origin, end - removed, is_first=is_first)
     segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
     stream = reason = only_frame = misfit = None
     if profile.render != "encode":
         try:
             check_copyable([PlannedPart(facts, start, end)], profile)
+            if others:
+                raise CannotCopy(SETS_CHANGE)
             with _copier(source, facts, profile, cut, threads=threads, seek_index=seek_index) as copier:
                 stream = _checksum(copier.begin())
                 found, only_frame = copier.plan(), copier.only_frame
-                misfit = _misfit(copier, profile)
+                misfit = NO_VIDEO_AT_START if held > HELD_SECONDS else _misfit(copier, profile)
                 segments = segments if misfit else (replace(found[0], start=origin), *found[1:])
         except CannotCopy as refusal:
             reason = str(refusal)
-    length, clock = (end - origin) / profile.output.tempo, PartClock(lambda time: time - origin)
+    kept = end - origin - removed
+    length, clock = kept / profile.output.tempo, PartClock(lambda time: time - origin)
     effects = effects_of(profile.output, length, first=is_first, last=is_last, clock=clock)
     size = clip_size(facts.video, profile) if has_video and facts.video is not None else (None, None)
     reached = seek_index.before(start) if seek_index is not None else None
     head = start - reached.time if reached is not None else Fraction(1)
     cost = estimate(facts, profile, segments, file_bytes=source.size, head_seconds=max(Fraction(0), head))
+    share = float(kept / (end - origin))
     return {
         "actual_start_seconds": _seconds(origin),
         "actual_end_seconds": _seconds(end),
         "duration_seconds": _seconds(effects.length),
-        "frames": frame_count(facts, profile, cut, origin, effects) if has_video else 0,
+        "held_seconds": _seconds(held if held > HELD_SECONDS else Fraction(0)),
+        "frames": frame_count(facts, profile, cut, origin, effects, held=held, removed=removed) if has_video else 0,
         "width": size[0],
         "height": size[1],
         "segments": [_object(each) for each in segments],
@@ -108,8 +118,8 @@ def clip_plan(
         "reason": reason,
         "only_frame": only_frame,
         "misfit": misfit,
-        "estimated_bytes": cost.bytes,
-        "estimated_seconds": round(cost.seconds / threads, 3),
+        "estimated_bytes": round(cost.bytes * share),
+        "estimated_seconds": round(cost.seconds * share / threads, 3),
         "bytes_to_read": cost.bytes_to_read,
         "warnings": warnings,
     }

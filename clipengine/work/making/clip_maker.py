@@ -1,6 +1,6 @@
 """Maker of a clip's file, the same for `serve` and `clipengine cut`.
 
-It snaps the cuts, leaves out pauses, adds texts and fonts, cuts, verifies, and returns the result.
+It prepares the clip, cuts it, verifies the file, and returns the result.
 
 The callers find the recordings, start the children and keep the file; `Making` and `Encoder` are what they bring.
 """
@@ -18,38 +18,18 @@ from typing import Protocol
 
 from clipengine.clips.clip import ClipResult, ClipSubtitles, ResultPart
 from clipengine.clips.clip_file import CutReport, FilePlan
-from clipengine.clips.edit import Part, PlannedPart, clip_tracks
-from clipengine.clips.options.output import Output
-from clipengine.clips.options.profiles import Profile
-from clipengine.clips.options.snap import Snap
+from clipengine.clips.edit import Part, clip_tracks
 from clipengine.clips.options.watermarks import check_watermark
-from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.resolve import ClipRules
-from clipengine.clips.shortened import Shortened
-from clipengine.clips.snapped import Snapped
-from clipengine.clips.texts.cues import Cue
+from clipengine.clips.shortened import SilenceReport
+from clipengine.clips.snapped import SnapReport
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.settings import Encoding
-from clipengine.work.children.fonts import choose_fonts
-from clipengine.work.children.jobs import Job, Message, cut_job, searched_seconds
+from clipengine.work.children.jobs import Job, Message, cut_job
 from clipengine.work.children.process import Child, Watch
 from clipengine.work.children.watermarks import WatermarkFile
-from clipengine.work.making.shortening import shorten_parts
-from clipengine.work.making.snapping import snap_parts
+from clipengine.work.making.preparation import Making, Prepared, Search, prepare, run_steps
 from clipengine.work.making.verification import verify_clip
-
-
-class ClipTexts(Protocol):
-    """The transcripts of a clip's recordings."""
-
-    def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
-        """Return the cues of the part's recording from the first time to the second, to snap to."""
-
-    def spoken(self, part: PlannedPart) -> TextTrack | None:
-        """Return the transcript of the part's recording that times its words, or None."""
-
-    def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
-        """Return the parts with the transcripts of the clip, and warnings of those that it lacks."""
 
 
 class Encoder(Protocol):
@@ -59,30 +39,13 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True)
-class Making:
-    """What a clip is made of. `profile` has the options of the request."""
-
-    parts: Sequence[PlannedPart]
-    profile: Profile
-    texts: ClipTexts
-    snap: Snap | None = None
-    output: Output | None = None  # of the request: its limits hold after the cuts were snapped too
-    poster: bool = False
-    without: Without = NOTHING
-
-
-@dataclass(frozen=True)
 class MadeClip:
     """The verified file of a clip. `tracks` are its transcripts, in clip time."""
 
-    parts: Sequence[PlannedPart]
+    prepared: Prepared
     cut: CutReport
-    profile: Profile
     poster: bytes
     sha256: str
-    snapped: Snapped
-    searched_bytes: int  # that were read to find silences
-    warnings: list[str]
     tracks: list[TextTrack]
 
     def result(
@@ -97,20 +60,20 @@ class MadeClip:
 
         The `asked` parts are those of the request, empty for a clip of one range.
         """
-        cut, made, speed = self.cut, self._ranges, self.profile.output.tempo
+        cut, made, prepared = self.cut, self._ranges, self.prepared
         own = [each for each, part in zip(made, asked, strict=False) if part.recording_id == recording_id] or made
         return ClipResult(
             actual_start_seconds=round(float(min(start for start, _ in own)), 6),
             actual_end_seconds=round(float(max(end for _, end in own)), 6),
-            duration_seconds=round(float(cut.seconds / speed), 6),
+            duration_seconds=round(float(cut.seconds / prepared.profile.output.tempo), 6),
             sha256=self.sha256,
             poster_path=poster_path,
-            bytes_read=cut.bytes_read + self.snapped.bytes_read + self.searched_bytes,
-            warnings=[*cut.warnings, *self.warnings],
+            bytes_read=cut.bytes_read + prepared.searched_bytes,
+            warnings=[*cut.warnings, *prepared.warnings],
             subtitles=[*subtitles],
             parts=self._parts(asked) or None,
-            snapped=[*self.snapped.cuts],
-            removed_seconds=round(float(sum(part.removed.seconds for part in self.parts)), 6),
+            snapped=[*prepared.snapped],
+            removed_seconds=round(float(sum(part.removed.seconds for part in prepared.parts)), 6),
             **cut.result_fields,
         )
 
@@ -118,7 +81,8 @@ class MadeClip:
     def _ranges(self) -> list[tuple[Fraction, Fraction]]:
         """The actual start and end of each part, on its recording's timeline."""
         return [
-            (start, end + part.removed.seconds) for (start, end), part in zip(self.cut.ranges, self.parts, strict=True)
+            (start, end + part.removed.seconds)
+            for (start, end), part in zip(self.cut.ranges, self.prepared.parts, strict=True)
         ]
 
     def _parts(self, asked: Sequence[Part]) -> list[ResultPart]:
@@ -131,7 +95,7 @@ class MadeClip:
                     **vars(part), offset_seconds=offset_seconds, actual_start_seconds=start, actual_end_seconds=end
                 )
             )
-            offset += made.seconds / self.profile.output.tempo
+            offset += made.seconds / self.prepared.profile.output.tempo
         return found
 
 
@@ -158,22 +122,21 @@ class ClipMaker:
         check_watermark(profile.output, self._watermarks)  # it may have been removed from the settings
         name = profile.output.watermark
         with encoder as child:
-            snapped = self._snap(making, child)
-            shortened = self._shorten(making, snapped, child)
-            parts, lost = making.texts.added(shortened.parts)
-            fonts = choose_fonts((part.burnt for part in parts), self._encoding.font_folders)
+            prepared = run_steps(
+                prepare(making, encoding=self._encoding, rules=self._rules), lambda search: self._find(search, child)
+            )
             job = cut_job(
                 self._encoding,
                 profile,
-                parts,
+                prepared.parts,
                 poster=making.poster,
-                searched=self._searched(making, snapped),
+                searched=prepared.searched_seconds,
                 watermark=None if name is None else self._watermarks[name],
-                fonts=fonts.fonts,
+                fonts=prepared.fonts.fonts,
             )
             with path.open("r+b") as output:
                 message, poster = child.run(job, output=output.fileno())
-        cut, plan = CutReport.of(message.get("cut")), FilePlan(parts, profile)
+        cut, plan = CutReport.of(message.get("cut")), FilePlan(prepared.parts, profile)
         if making.poster and poster:
             plan.check_poster(cut, poster)
         with ThreadPoolExecutor(1) as pool:  # the encoder has ended, so the file does not change
@@ -181,50 +144,13 @@ class ClipMaker:
             with inspector() as (other, watch):
                 verify_clip(other, path, plan, cut, encoding=self._encoding, watch=watch)
             sha256 = digest.result()
-        return MadeClip(
-            parts=parts,
-            cut=cut,
-            profile=profile,
-            poster=poster if making.poster else b"",
-            sha256=sha256,
-            snapped=snapped,
-            searched_bytes=shortened.bytes_read,
-            warnings=[*snapped.warnings, *shortened.warnings, *lost, *fonts.warnings()],
-            tracks=clip_tracks(parts, cut.ranges, speed=profile.output.tempo),
-        )
+        tracks = clip_tracks(prepared.parts, cut.ranges, speed=profile.output.tempo)
+        return MadeClip(prepared, cut, poster if making.poster else b"", sha256, tracks)
 
-    def _snap(self, making: Making, encoder: Encoder) -> Snapped:
-        """Return the parts with their cuts snapped if that was requested."""
-        snapped = snap_parts(
-            making.snap,
-            making.parts,
-            making.profile,
-            encoding=self._encoding,
-            cues=making.texts.cues,
-            run=lambda job: encoder.run(job, keep=True)[0],
-        )
-        longest = self._rules.longest_range_of(making.profile)
-        snapped.check(shortest=self._rules.shortest, longest=longest, output=making.output)
-        return snapped
-
-    def _searched(self, making: Making, snapped: Snapped) -> float:
-        """Return how many seconds of the recordings are searched before the clip is cut."""
-        near = searched_seconds(making.snap, len(snapped.parts))
-        return near + float(sum(part.end - part.start for part in snapped.parts)) if making.without.kinds else near
-
-    def _shorten(self, making: Making, snapped: Snapped, encoder: Encoder) -> Shortened:
-        """Return the parts without their pauses and fillers if that was requested."""
-        shortened = shorten_parts(
-            making.without,
-            snapped.parts,
-            making.profile,
-            encoding=self._encoding,
-            searched=self._searched(making, snapped),
-            spoken=making.texts.spoken,
-            run=lambda job: encoder.run(job, keep=True)[0],
-        )
-        shortened.check(shortest=self._rules.shortest)
-        return shortened
+    def _find(self, search: Search, encoder: Encoder) -> SnapReport | SilenceReport:
+        """Do a search in the child that cuts the clip next."""
+        message, _ = encoder.run(search.job(self._encoding), keep=True)
+        return search.report_of(message)
 
 
 def _sha256(path: Path) -> str:

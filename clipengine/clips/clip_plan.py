@@ -1,0 +1,164 @@
+"""Plan of a clip from those of its parts: what a request would make. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clipengine.clips.edit import PlannedPart, lost_texts
+from clipengine.clips.options.profiles import Profile
+from clipengine.clips.options.snap import SnappedCut
+from clipengine.clips.plan.frame_count import held_until_frame, joined_frames
+from clipengine.clips.plan.segments import FoundPart
+from clipengine.clips.warnings import (
+    asked_warnings,
+    encoded_instead,
+    known_warnings,
+    of_part,
+    part_encoded,
+    picture_held,
+    subtitles_not_drawn,
+    text_lost,
+)
+from clipengine.errors import VerificationFailed
+from clipengine.recordings.facts import Count, Name, Pixels, Warning
+from clipengine.timecode import exact
+
+_MAX_SEGMENTS = 100
+_Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+class PlannedSegment(BaseModel):
+    """A stretch of a part that is copied or encoded, on the recording's timeline."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: Literal["copy", "encode"]
+    start_seconds: _Seconds
+    end_seconds: _Seconds
+
+
+class PartPlan(BaseModel):
+    """The report of the child that planned a part, without what the clip leaves out of it.
+
+    `held_seconds` are those of the clip before the first frame of the recording. `stream`, `reason`, `only_frame` and
+    `misfit` are those of `FoundPart`. The warnings are those that the facts do not tell.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    actual_start_seconds: _Seconds
+    actual_end_seconds: _Seconds
+    duration_seconds: _Seconds
+    held_seconds: _Seconds
+    frames: Count
+    width: Pixels | None
+    height: Pixels | None
+    segments: list[PlannedSegment] = Field(max_length=_MAX_SEGMENTS)
+    stream: Name | None
+    reason: Warning | None
+    only_frame: Name | None
+    misfit: Warning | None
+    estimated_bytes: Count
+    estimated_seconds: _Seconds
+    bytes_to_read: Count
+    warnings: list[Warning]
+
+    @classmethod
+    def of(cls, message: object) -> PartPlan:
+        """Parse the child's message. Raises VerificationFailed."""
+        try:
+            return cls.model_validate(message)
+        except ValidationError as error:
+            raise VerificationFailed("the encoder's report of the plan is not valid") from error
+
+    @property
+    def copies(self) -> bool:
+        """Whether packets of the part are copied if the rest of the clip allows it."""
+        return any(each.kind == "copy" for each in self.segments)
+
+    @property
+    def found(self) -> FoundPart:
+        return FoundPart(self.stream, self.reason, self.only_frame, self.misfit)
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """Plan of a clip. `refused` says why smart render encodes parts, `reason` why it encodes all of the clip.
+
+    `warnings` are those of the preparation.
+    """
+
+    parts: Sequence[PlannedPart]
+    profile: Profile
+    plans: Sequence[PartPlan]
+    refused: Mapping[int, str]
+    reason: str | None
+    snapped: Sequence[SnappedCut]
+    warnings: Sequence[str]
+
+    def values(self, *, source: int | None) -> dict[str, Any]:
+        """Return the values of the API. The start and the end are those of the parts of the recording `source`."""
+        plans, output = self.plans, self.profile.output
+        numbered = [*zip(self.parts, plans, strict=True)]
+        own = [plan for part, plan in numbered if part.source == source] or plans
+        size = sum(plan.estimated_bytes for plan in plans)
+        return {
+            "actual_start_seconds": min(plan.actual_start_seconds for plan in own),
+            "actual_end_seconds": max(plan.actual_end_seconds for plan in own),
+            "duration_seconds": round(sum(plan.duration_seconds for plan in plans), 6),
+            "frames": joined_frames([(exact(plan.duration_seconds), plan.frames) for plan in plans], self.profile),
+            "width": plans[0].width,
+            "height": plans[0].height,
+            "segments": [*self._segments()],
+            "estimated_bytes": size if output.max_bytes is None else min(size, output.max_bytes),
+            "estimated_seconds": round(sum(plan.estimated_seconds for plan in plans), 3),
+            "bytes_to_read": sum(plan.bytes_to_read for plan in plans),
+            "warnings": asked_warnings(
+                dict.fromkeys([*self._part_warnings(), *self.warnings, *self._whole()]), self.profile
+            ),
+            "snapped": [asdict(cut) for cut in self.snapped],
+            "removed": [
+                {"part": number, "start_seconds": round(float(start), 6), "end_seconds": round(float(end), 6)}
+                for number, part in enumerate(self.parts)
+                for start, end in part.removed.spans
+            ],
+        }
+
+    def _segments(self) -> Iterator[dict[str, Any]]:
+        for number, plan in enumerate(self.plans):
+            reason = self.reason or self.refused.get(number)
+            for each in plan.segments:
+                yield {"part": number, **each.model_dump(), "reason": reason}
+
+    def _whole(self) -> list[str]:
+        return [] if self.reason is None else [encoded_instead(self.reason)]
+
+    def _part_warnings(self) -> Iterator[str]:
+        """Yield the warnings that follow from facts and transcripts, in the form in which the clip would have them."""
+        made = [
+            (exact(plan.actual_start_seconds), exact(plan.actual_end_seconds) - part.removed.seconds)
+            for part, plan in zip(self.parts, self.plans, strict=True)
+        ]
+        profile = self.profile
+        lost = lost_texts(self.parts, made, profile.container, speed=profile.output.tempo)
+        for number, plan in enumerate(self.plans):
+            texts = [text_lost(language, profile.container) for of, language in lost if of == number]
+            yield from of_part(number, [*self._warnings_of(number, plan), *texts, *plan.warnings], of=len(self.plans))
+
+    def _warnings_of(self, number: int, plan: PartPlan) -> Iterator[str]:
+        part, first = self.parts[number], self.parts[0].facts
+        yield from known_warnings(self.parts, number, self.profile)
+        if number in self.refused and self.reason is None:
+            yield part_encoded(self.refused[number])
+        if first.video and self.profile.video != "none" and plan.held_seconds:
+            before = sum((exact(each.duration_seconds) for each in self.plans[:number]), Fraction(0))
+            whole = exact(plan.duration_seconds)  # of a part without video
+            held = held_until_frame(exact(plan.held_seconds), before, self.profile) if part.facts.video else whole
+            yield picture_held(min(held, whole))
+        if part.burnt is not None and not first.video:  # a part without video shows the picture before it
+            yield subtitles_not_drawn(part.burnt.language)
