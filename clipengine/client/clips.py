@@ -15,10 +15,10 @@ from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, SharedLink, format_time
 from clipengine.client.transport import AsyncTransport, Transport
-from clipengine.clips.clip import OnTimeout
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.without import Removable
 from clipengine.clips.request import GapMode
+from clipengine.clips.spec import OnTimeout
 
 C = TypeVar("C", bound=ClipData)
 

@@ -12,18 +12,14 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from clipengine.clips.edit import Part
-from clipengine.clips.options.caption_style import CaptionStyle
-from clipengine.clips.options.output import Output
-from clipengine.clips.options.profiles import Render, Rendered
-from clipengine.clips.options.snap import Snap, SnappedCut
-from clipengine.clips.options.without import NOTHING, Without
-from clipengine.clips.texts.subtitles import SubtitleMode
+from clipengine.clips.options.profiles import Rendered
+from clipengine.clips.options.snap import SnappedCut
+from clipengine.clips.spec import ClipSpec
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["waiting", "queued", "reading", "encoding", "verifying", "uploading"]
-OnTimeout = Literal["fail", "clamp"]  # what becomes of a clip whose range is not recorded in time
 RecordingState = Literal["processing", "recording", "complete", "failed"]
 # Events of webhooks and of the event stream. All but the last concern a clip, a recording or its transcript.
 EventType = Literal[
@@ -149,56 +145,26 @@ class QueuePlace:
     end_at: int | None
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One clip. Times are in ms since 1970, UTC. `object_key` is fixed for an attempt.
+@dataclass(frozen=True, kw_only=True)
+class Clip(ClipSpec):
+    """One clip: its spec, its state and its result. `object_key` and `subtitle_keys` are those of an attempt.
 
     `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
-    `request_id` and `traceparent` are those of the request that created it. A `render` or `output` of None is the
-    profile's. `subtitles` of None, if the request has none, is "keep", without a `subtitle_language` for all;
-    `subtitle_keys` are those of the attempt. A clip of one range has no `parts`; otherwise `start_seconds` and
-    `end_seconds` are the bounds of the parts of its recording. `start_time` and `end_time` are the range by the
-    recording's clock when it was created, in ms since 1970.
     """
 
     clip_id: str
     recording_id: str
-    label: str
-    start_seconds: float
-    end_seconds: float
     state: ClipState
     object_key: str
     created_at: int
     completed_at: int | None = None
     progress: float = 0.0
     step: Step | None = "queued"
-    profile: str = "default"
-    priority: int = 0
-    metadata: dict[str, str] = field(default_factory=dict)
     attempt: int = 0
     error: ErrorObject | None = None
     result: ClipResult | None = None
-    poster: bool = True
-    webhook_url: str | None = None
-    expires_at: int | None = None
     queued_at: int = 0
-    request_id: str | None = None
-    traceparent: str | None = None
-    render: Render | None = None
-    output: Output | None = None
-    subtitles: SubtitleMode | None = None
-    subtitle_language: str | None = None
-    caption_style: CaptionStyle | None = None  # of subtitles that are burnt in
     subtitle_keys: list[str] | None = None
-    parts: tuple[Part, ...] = ()
-    tags: list[str] = field(default_factory=list)
-    snap: Snap | None = None
-    wait_until: int | None = None  # of a clip of what is not recorded yet; it is kept when the wait has ended
-    on_timeout: OnTimeout | None = None
-    start_time: int | None = None
-    end_time: int | None = None
-    warnings: tuple[str, ...] = ()  # known when it was created
-    without: Without = NOTHING
 
     @property
     def ranges(self) -> tuple[Part, ...]:

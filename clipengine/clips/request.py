@@ -6,17 +6,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from clipengine.clips.clip import OnTimeout
-from clipengine.clips.edit import Part
-from clipengine.clips.options.caption_style import CaptionStyle
-from clipengine.clips.options.output import Output
-from clipengine.clips.options.profiles import Render
-from clipengine.clips.options.snap import Snap
-from clipengine.clips.options.without import NOTHING, Without
-from clipengine.clips.texts.subtitles import SubtitleMode
+from clipengine.clips.spec import ClipSpec
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 
 # Clients may round durations up: an end this far past the recording's end is clamped, farther is an error.
@@ -33,46 +26,17 @@ TimeRange = tuple[int, int]  # start and end in ms since 1970
 
 
 @dataclass(frozen=True)
-class ClipRequest:
-    """A validated request. `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording.
+class ClipRequest(ClipSpec):
+    """A validated request: a spec, and what its resolution replaces.
 
-    With `parts`, these are the bounds of the parts of the clip's recording. `start_time` and `end_time` (ms since 1970)
-    give the range by the clock of the recording instead, and `part_times` those parts that are given by it; resolution
-    turns times into seconds. The clip gets the `warnings`. A `render` or `output` of None is the
-    profile's. `subtitles` of None are kept, without a `subtitle_language` all of them. At `expires_at` (ms since 1970)
-    the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent` identify the
-    request in logs and traces. `last_seconds` replaces the range with the end of the recording. A clip of what is not
-    recorded yet waits until `wait_until` (ms since 1970); then it fails, unless `on_timeout` clamps it.
+    `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording. `part_times` has the ranges of
+    those parts that are given by the clock of their recordings; resolution turns times into seconds. `last_seconds`
+    replaces the range with the end of the recording. A clip of what is not recorded yet waits until `wait_until`.
     """
 
-    label: str
-    start_seconds: float
-    end_seconds: float
-    profile: str = "default"
-    metadata: dict[str, str] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
-    priority: int = 0
-    webhook_url: str | None = None
-    poster: bool = True
-    render: Render | None = None
-    output: Output | None = None
-    subtitles: SubtitleMode | None = None
-    subtitle_language: str | None = None
-    caption_style: CaptionStyle | None = None
-    expires_at: int | None = None
-    request_id: str | None = None
-    traceparent: str | None = None
-    parts: tuple[Part, ...] = ()
     part_times: tuple[TimeRange | None, ...] = ()
-    start_time: int | None = None
-    end_time: int | None = None
-    warnings: tuple[str, ...] = ()
-    snap: Snap | None = None
-    without: Without = NOTHING
     gaps: GapMode = "hold"
     last_seconds: float | None = None
-    wait_until: int | None = None
-    on_timeout: OnTimeout | None = None
 
     @property
     def needs_transcripts(self) -> bool:

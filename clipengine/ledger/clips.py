@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import peewee
@@ -27,11 +27,8 @@ from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
 from clipengine.clips.clip_key import CLIP_KEY, clip_key, next_clip_key
 from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
-from clipengine.clips.options.caption_style import CaptionStyle
-from clipengine.clips.options.output import Output
-from clipengine.clips.options.snap import Snap
-from clipengine.clips.options.without import Without
 from clipengine.clips.request import ClipRequest
+from clipengine.clips.spec import SPEC_FIELDS, spec_values
 from clipengine.errors import (
     Cancelled,
     ClipEnded,
@@ -133,9 +130,8 @@ class Clips:
         """
         clip_id, now = new_id("clip"), now_ms()
         recordings = {recording.recording_id, *(part.recording_id for part in request.parts)}
-        # Resolution has left out the gaps, and has turned times and last seconds into a range.
-        resolved = ("gaps", "last_seconds", "part_times")
-        asked = {name: value for name, value in vars(request).items() if name not in resolved}
+        # The rest of the request is resolved: without gaps, and with times and last seconds as a range.
+        asked = {name: getattr(request, name) for name in SPEC_FIELDS}
         waits = request.wait_until is not None
         clip = Clip(
             clip_id=clip_id,
@@ -554,12 +550,14 @@ def _waiting_values(recording_id: str) -> dict[str, str]:
     return {"recording_id": recording_id, "of_part": f'%"{recording_id}"%'}
 
 
+_IN_SPEC = tuple(name for name in SPEC_FIELDS if name not in ClipRow._meta.fields)
+_STATE_FIELDS = tuple(each.name for each in fields(Clip) if each.name not in SPEC_FIELDS)
+
+
 def _values(clip: Clip) -> dict[str, Any]:
-    parts = [asdict(part) for part in clip.parts] or None
-    output, snap = clip.output and clip.output.to_object(), clip.snap and clip.snap.model_dump()
-    lists = {"warnings": [*clip.warnings] or None, "without": clip.without.to_object()}
-    style = clip.caption_style and clip.caption_style.to_object()
-    return vars(clip) | {"output": output, "parts": parts, "snap": snap, "caption_style": style, **lists}
+    """Return the values of the columns. The column `spec` has the fields of the spec without their own."""
+    spec = clip.to_stored()
+    return vars(clip) | spec | {"spec": {name: spec[name] for name in _IN_SPEC if spec[name] is not None} or None}
 
 
 def _next_key(clip: Clip) -> str:
@@ -569,16 +567,7 @@ def _next_key(clip: Clip) -> str:
 
 def as_clip(row: Row) -> Clip:
     """Return the clip of a row."""
-    values = {name: row[name] for name in Clip.__dataclass_fields__}
-    if row["output"] is not None:
-        values["output"] = Output.model_validate(row["output"])
-    if row["snap"] is not None:
-        values["snap"] = Snap.model_validate(row["snap"])
-    if row["caption_style"] is not None:
-        values["caption_style"] = CaptionStyle.model_validate(row["caption_style"])
-    values["parts"] = tuple(Part(**part) for part in row["parts"] or ())
-    values["warnings"] = tuple(row["warnings"] or ())
-    values["without"] = Without.from_object(row["without"])
+    values = {name: row[name] for name in _STATE_FIELDS} | spec_values({**row, **(row["spec"] or {})})
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clipengine.api.http.access import Action, Object
 from clipengine.client import AsyncClient, ClientError
-from clipengine.clips.clip import OnTimeout
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable
+from clipengine.clips.spec import OnTimeout
 from clipengine.clips.suggested import MAX_SUGGESTIONS, Source
 from clipengine.objects.base import RecordingStatus, Status
 

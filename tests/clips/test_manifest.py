@@ -46,10 +46,15 @@ RESULT: dict[str, Any] = {
 }
 
 
+def _clip(label: str, key: str, **options: Any) -> Clip:
+    state: dict[str, Any] = {"state": "uploading", "object_key": key, "created_at": 1}
+    return Clip(label, 120.0, 150.0, clip_id="clip_1", recording_id="rec_1", **state, **options)
+
+
 @pytest.fixture
 def manifest() -> bytes:
     recording = Recording("rec_1", "complete", "a/été.mp4", "etag", 1, 1)
-    clip = Clip("clip_1", "rec_1", 'Tor "1"', 120.0, 150.0, "uploading", "a/clips/tor-clip_1.mp4", 1, subtitles="none")
+    clip = _clip('Tor "1"', "a/clips/tor-clip_1.mp4", subtitles="none")
     return make_manifest(clip, [ReadRecording(recording, "cd" * 32)], ClipResult(**RESULT), ffmpeg="8.1", key=KEY)
 
 
@@ -68,7 +73,7 @@ def test_manifest_describes_source_ranges_and_file(manifest: bytes) -> None:
 def test_manifest_lists_the_pieces_that_were_read() -> None:
     pieces = [ObjectRange("k" * 1024, "e" * 32, number, 9) for number in range(MAX_PIECES + 1)]
     recording = Recording("rec_1", "complete", "a/index.m3u8", "pieces-1", 1, 1)
-    clip = Clip("clip_1", "rec_1", "a", 120.0, 150.0, "uploading", "a/clips/a-clip_1.mp4", 1)
+    clip = _clip("a", "a/clips/a-clip_1.mp4")
     made = make_manifest(clip, [ReadRecording(recording, None, pieces)], ClipResult(**RESULT), ffmpeg="8.1", key=KEY)
     (found,) = check_manifest(made, trusted=public_key(KEY))["recordings"]
     assert len(found["pieces"]) == MAX_PIECES

@@ -22,7 +22,11 @@ BODIES = {"a.mp4": b"first" * 300_000, "b.mp4": b"", "c.mp4": b"third"}
 def stored(store: Store, key: str, body: bytes) -> tuple[Clip, StoredObject]:
     sha256 = hashlib.sha256(body).hexdigest()
     found = store.put(key, io.BytesIO(body), size=len(body), content_type="video/mp4", sha256=sha256)
-    return Clip(f"clip_{key}", "rec_1", key.removesuffix(".mp4"), 0, 1, "complete", key, 1), found
+    return _clip(f"clip_{key}", key.removesuffix(".mp4"), key), found
+
+
+def _clip(id: str, label: str, key: str) -> Clip:
+    return Clip(label, 0, 1, clip_id=id, recording_id="rec_1", state="complete", object_key=key, created_at=1)
 
 
 async def body_of(response: ArchiveResponse) -> bytes:
@@ -69,7 +73,7 @@ class _Zeros:
 def test_archive_of_more_than_4_gib_has_64_bit_sizes() -> None:
     """Only its beginning is made: the header already has the extension."""
     store: Any = _Zeros(5 << 30)
-    clip = Clip("clip_1", "rec_1", "big", 0, 1, "complete", "big.mp4", 1)
+    clip = _clip("clip_1", "big", "big.mp4")
     response = ArchiveResponse(store, [(clip, store.info)])
     assert int(response.headers["content-length"]) > 5 << 30
 

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from clipengine.clips.clip import EventType, MessageFormat, OnTimeout
+from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.options.caption_style import CaptionStyle
@@ -36,6 +36,7 @@ from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
 from clipengine.clips.request import MAX_LABEL_CHARACTERS, ClipRequest, GapMode, TimeRange
+from clipengine.clips.spec import OnTimeout
 from clipengine.clips.suggested import MAX_SUGGESTIONS, Source
 from clipengine.clips.texts.cues import (
     MAX_CUE_CHARACTERS,

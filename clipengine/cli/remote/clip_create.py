@@ -36,7 +36,6 @@ from clipengine.cli.output_options import output_options
 from clipengine.cli.range_files import FromFile, NamedRange, can_be_folder, from_options, parts_of, rate_option
 from clipengine.cli.remote import clip_output
 from clipengine.client import ApiError, Client, ClientError, Clip, Recording
-from clipengine.clips.clip import OnTimeout
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Render
@@ -45,6 +44,7 @@ from clipengine.clips.options.without import Without
 from clipengine.clips.ranges.formats import FORMATS, format_ranges
 from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSource
 from clipengine.clips.request import GapMode
+from clipengine.clips.spec import OnTimeout
 from clipengine.errors import RecordingNotComplete
 from clipengine.objects.clip import PartObject
 from clipengine.timecode import exact, rfc3339

@@ -553,6 +553,11 @@ def migration_50(database: Database) -> None:
         database.run(statement)
 
 
+def migration_51(database: Database) -> None:
+    """Store new options of clips in one column, so that each of them needs no migration."""
+    database.run("ALTER TABLE clips ADD COLUMN spec TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -601,6 +606,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_48,
     migration_49,
     migration_50,
+    migration_51,
 )
 
 

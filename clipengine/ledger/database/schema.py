@@ -271,6 +271,7 @@ class ClipRow(Model):
     warnings = JsonText(null=True)  # known when it was created; null without any
     without = JsonText(null=True)  # silence and fillers that are left out; null if they are kept
     caption_style = JsonText(null=True)  # of subtitles that are burnt in; null for white letters with an outline
+    spec = JsonText(null=True)  # fields of `ClipSpec` that no query needs, and that have no column above
 
     class Meta:
         table_name = "clips"

@@ -1,0 +1,93 @@
+"""What a clip is asked to be: the part of a clip that a request decides, and that its states leave as it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, NamedTuple
+
+from clipengine.clips.edit import Part
+from clipengine.clips.options.caption_style import CaptionStyle
+from clipengine.clips.options.output import Output
+from clipengine.clips.options.profiles import Render
+from clipengine.clips.options.snap import Snap
+from clipengine.clips.options.without import NOTHING, Without
+from clipengine.clips.texts.subtitles import SubtitleMode
+
+OnTimeout = Literal["fail", "clamp"]  # what becomes of a clip whose range is not recorded in time
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """The options of a clip. Times are in ms since 1970, UTC.
+
+    A clip of one range has no `parts`; otherwise `start_seconds` and `end_seconds` are the bounds of the parts of its
+    recording. `start_time` and `end_time` are the range by the recording's clock. A `render` or `output` of None is the
+    profile's. `subtitles` of None, if the request has none, is "keep", without a `subtitle_language` for all. At
+    `expires_at` the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent` are
+    those of the request that creates it.
+    """
+
+    label: str
+    start_seconds: float
+    end_seconds: float
+    profile: str = "default"
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    priority: int = 0
+    webhook_url: str | None = None
+    poster: bool = True
+    render: Render | None = None
+    output: Output | None = None
+    subtitles: SubtitleMode | None = None
+    subtitle_language: str | None = None
+    caption_style: CaptionStyle | None = None  # of subtitles that are burnt in
+    expires_at: int | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
+    parts: tuple[Part, ...] = ()
+    start_time: int | None = None
+    end_time: int | None = None
+    warnings: tuple[str, ...] = ()  # known when it was created
+    snap: Snap | None = None
+    without: Without = NOTHING
+    wait_until: int | None = None  # of a clip of what is not recorded yet; it is kept when the wait has ended
+    on_timeout: OnTimeout | None = None  # after which it fails, unless it is clamped
+
+    def to_stored(self) -> dict[str, Any]:
+        """Return the values of all fields as JSON, None for those of structured options that are not given."""
+        values = {name: getattr(self, name) for name in SPEC_FIELDS}
+        return values | {name: form.dump(values[name]) for name, form in _FORMS.items()}
+
+
+SPEC_FIELDS = tuple(each.name for each in fields(ClipSpec))
+
+
+class _Form(NamedTuple):
+    """How a structured option is stored, and read again."""
+
+    dump: Callable[[Any], Any]
+    load: Callable[[Any], Any]
+
+
+def _optional(dump: Callable[[Any], Any], load: Callable[[Any], Any]) -> _Form:
+    return _Form(lambda value: value and dump(value), lambda stored: None if stored is None else load(stored))
+
+
+_FORMS = {
+    "output": _optional(Output.to_object, Output.model_validate),
+    "snap": _optional(Snap.model_dump, Snap.model_validate),
+    "caption_style": _optional(CaptionStyle.to_object, CaptionStyle.model_validate),
+    "without": _Form(Without.to_object, Without.from_object),
+    "parts": _Form(
+        lambda parts: [asdict(part) for part in parts] or None,
+        lambda stored: tuple(Part(**part) for part in stored or ()),
+    ),
+    "warnings": _Form(lambda texts: [*texts] or None, lambda stored: tuple(stored or ())),
+}
+
+
+def spec_values(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the fields that are stored, in any version. Others have their defaults."""
+    values = {name: stored[name] for name in SPEC_FIELDS if name in stored}
+    return values | {name: form.load(values[name]) for name, form in _FORMS.items() if name in values}
