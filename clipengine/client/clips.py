@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from clipengine.client.errors import ClientError
 from clipengine.client.exchange import Api, Steps, filters, route, without_none
@@ -23,6 +23,34 @@ from clipengine.clips.spec import OnTimeout
 C = TypeVar("C", bound=ClipData)
 
 
+class ClipFields(TypedDict, total=False):
+    """Fields of a request for a clip besides its label and its seconds. Those that are None have the API's defaults.
+
+    A test compares them with the body of the API.
+    """
+
+    start_time: str | datetime | None
+    end_time: str | datetime | None
+    parts: Sequence[Mapping[str, Any]] | None
+    last_seconds: float | None
+    profile: str | None
+    render: Render | None
+    output: Mapping[str, Any] | None
+    subtitles: Mapping[str, Any] | None
+    snap: Mapping[str, Any] | None
+    without: Sequence[Removable] | None
+    keep_ranges: Sequence[Mapping[str, Any]] | None
+    gaps: GapMode | None
+    wait_until: str | datetime | None
+    on_timeout: OnTimeout | None
+    metadata: Mapping[str, str] | None
+    tags: Sequence[str] | None
+    priority: int | None
+    webhook_url: str | None
+    poster: bool | None
+    expires_at: str | datetime | None
+
+
 class ClipCalls(Generic[C]):
     """The calls about clips. `make` creates the client's clip class from a JSON object."""
 
@@ -37,27 +65,8 @@ class ClipCalls(Generic[C]):
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         *,
-        start_time: str | datetime | None = None,
-        end_time: str | datetime | None = None,
-        parts: Sequence[Mapping[str, Any]] | None = None,
-        profile: str | None = None,
-        render: Render | None = None,
-        output: Mapping[str, Any] | None = None,
-        subtitles: Mapping[str, Any] | None = None,
-        snap: Mapping[str, Any] | None = None,
-        without: Sequence[Removable] | None = None,
-        keep_ranges: Sequence[Mapping[str, Any]] | None = None,
-        gaps: GapMode | None = None,
-        last_seconds: float | None = None,
-        wait_until: str | datetime | None = None,
-        on_timeout: OnTimeout | None = None,
-        metadata: Mapping[str, str] | None = None,
-        tags: Sequence[str] | None = None,
-        priority: int | None = None,
-        webhook_url: str | None = None,
-        poster: bool | None = None,
-        expires_at: str | datetime | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[ClipFields],
     ) -> Steps[C]:
         """Create the clip `[start_seconds, end_seconds)`. The server has stored the job when this returns.
 
@@ -76,28 +85,7 @@ class ClipCalls(Generic[C]):
         that is, the range may lie in the future: the clip waits until `wait_until`, and then fails, or is cut as far as
         the recording is written if `on_timeout` is "clamp".
         """
-        body: Object = {"label": label}
-        optional: Object = {
-            **_ranges(start_seconds, end_seconds, start_time, end_time, parts),
-            "last_seconds": last_seconds,
-            "wait_until": format_time(wait_until),
-            "on_timeout": on_timeout,
-            "profile": profile,
-            "render": render,
-            "output": dict(output) if output else None,
-            "subtitles": dict(subtitles) if subtitles else None,
-            "snap": dict(snap) if snap else None,
-            "without": [*without] if without else None,
-            "keep_ranges": [*keep_ranges] if keep_ranges else None,
-            "gaps": gaps,
-            "metadata": dict(metadata) if metadata else None,
-            "tags": [*tags] if tags else None,
-            "priority": priority,
-            "webhook_url": webhook_url,
-            "poster": poster,
-            "expires_at": format_time(expires_at),
-        }
-        body |= without_none(optional)
+        body: Object = {"label": label, **_body(start_seconds, end_seconds, fields)}
         path = route("recordings", recording_id, "clips")
         return self._make((yield from self._api.create(path, body, idempotency_key=idempotency_key)))
 
@@ -106,34 +94,10 @@ class ClipCalls(Generic[C]):
         recording_id: str,
         start_seconds: float | None = None,
         end_seconds: float | None = None,
-        *,
-        start_time: str | datetime | None = None,
-        end_time: str | datetime | None = None,
-        parts: Sequence[Mapping[str, Any]] | None = None,
-        profile: str | None = None,
-        render: Render | None = None,
-        output: Mapping[str, Any] | None = None,
-        subtitles: Mapping[str, Any] | None = None,
-        snap: Mapping[str, Any] | None = None,
-        without: Sequence[Removable] | None = None,
-        keep_ranges: Sequence[Mapping[str, Any]] | None = None,
-        gaps: GapMode | None = None,
+        **fields: Unpack[ClipFields],
     ) -> Steps[ClipPlan]:
         """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
-        ranges = _ranges(start_seconds, end_seconds, start_time, end_time, parts)
-        optional: Object = {
-            "profile": profile,
-            "render": render,
-            "output": output,
-            "subtitles": subtitles,
-            "snap": snap,
-        }
-        optional |= {
-            "without": [*without] if without else None,
-            "keep_ranges": [*keep_ranges] if keep_ranges else None,
-            "gaps": gaps,
-        }
-        body = {"label": "plan", **without_none({**ranges, **optional})}
+        body = {"label": "plan", **_body(start_seconds, end_seconds, fields)}
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))
 
@@ -403,13 +367,22 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     unshare = awaiting(ClipCalls[AsyncClip].unshare)
 
 
-def _ranges(
-    start: float | None,
-    end: float | None,
-    start_time: str | datetime | None,
-    end_time: str | datetime | None,
-    parts: Sequence[Mapping[str, Any]] | None,
-) -> Object:
-    times = {"start_time": format_time(start_time), "end_time": format_time(end_time)}
-    written = None if parts is None else [dict(part) for part in parts]
-    return {"start_seconds": start, "end_seconds": end, **times, "parts": written}
+def _body(start_seconds: float | None, end_seconds: float | None, fields: ClipFields) -> Object:
+    """Return the fields as JSON, without those that are None or empty. Raises TypeError for unknown ones."""
+    if unknown := fields.keys() - ClipFields.__annotations__.keys():
+        raise TypeError(f"there is no field {', '.join(sorted(unknown))} of a clip")
+    given: Object = {
+        name: _plain(value) for name, value in fields.items() if name == "parts" or value not in ({}, [], ())
+    }
+    return without_none({"start_seconds": start_seconds, "end_seconds": end_seconds, **given})
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON."""
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, Mapping):
+        return {**value}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(each) for each in value]
+    return value

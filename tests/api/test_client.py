@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
+from clipengine.api.http.requests import CreateClip
+from clipengine.cli.remote.clip_create import create
 from clipengine.client import (
     ApiError,
     AsyncClient,
@@ -27,7 +29,7 @@ from clipengine.client import (
     ServerUnreachable,
     Suggestions,
 )
-from clipengine.client.clips import AsyncClips
+from clipengine.client.clips import AsyncClips, ClipFields
 from clipengine.client.exchange import Api
 from clipengine.client.exchange import Request as Outgoing
 from clipengine.client.installation import AsyncInstallation
@@ -39,6 +41,7 @@ from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.clip import Recording as LedgerRecording
 from clipengine.clips.plan.read_jobs import JUMP, WAVEFORM
 from clipengine.clips.texts.cues import Cue
+from clipengine.mcp import tools
 from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
 from tests.support.receiver import Answer, Receiver, Request
 from tests.support.waiting import until
@@ -170,7 +173,11 @@ def _calls_of_every_method(file: Path) -> list[Request]:
         for method in methods:
             file.write_bytes(b"x")
             needed = inspect.signature(method).parameters.values()
-            given = {each.name: arguments[each.name] for each in needed if each.default is each.empty}
+            given = {
+                each.name: arguments[each.name]
+                for each in needed
+                if each.default is each.empty and each.kind is not each.VAR_KEYWORD
+            }
             with pytest.raises(ApiError):
                 next(method(**given))  # Only iterators get here; all other calls have raised.
         # These methods have two routes.
@@ -377,3 +384,30 @@ def test_request_of_a_long_job_waits_for_the_deadline_of_the_server() -> None:
     ):
         assert isinstance(request, Outgoing)
         assert request.extra_time == kind.deadline_seconds
+
+
+def test_client_has_each_field_of_a_clip() -> None:
+    assert ClipFields.__annotations__.keys() == CreateClip.model_fields.keys() - {
+        "label",
+        "start_seconds",
+        "end_seconds",
+    }
+
+
+def test_client_rejects_a_field_that_clips_do_not_have() -> None:
+    with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(TypeError, match="no field colour of a clip"):
+        client.clips.create("rec_1", "goal", 1, 2, colour="red")  # type: ignore[call-arg]
+
+
+def test_tool_of_agents_lacks_only_fields_of_scripts() -> None:
+    lacking = {"metadata", "tags", "priority", "webhook_url", "poster", "expires_at", "wait_until", "gaps"}
+    assert CreateClip.model_fields.keys() - tools.CreateClip.model_fields.keys() == lacking
+
+
+def test_command_has_each_field_of_a_clip() -> None:
+    """Flags that have another name, or that several flags make."""
+    names = {"last_seconds": "last", "output": "fps", "metadata": "meta", "poster": "no_poster"}
+    names |= {"snap": "snap_to", "without": "kinds", "keep_ranges": "kept"}
+    names |= {"start_seconds": "start", "end_seconds": "end", "start_time": "start", "end_time": "end"}
+    flags = {str(each.name) for each in create.params}
+    assert {names.get(name, name) for name in CreateClip.model_fields} - flags == set()
