@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.edit import Part
 from clipengine.clips.request import TimeRange
 from clipengine.clips.warnings import recordings_apart
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.recording import Recording
 
 # Between two recordings of one camera, of which one follows the other, beside the accuracy of their clocks.
 _JOINED_MS = 250

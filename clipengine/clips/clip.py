@@ -1,11 +1,10 @@
-"""Clips and recordings, and their JSON in the API and in webhooks.
+"""Clips and their results.
 
 The first nine keys of the clip object are a contract of the hosted API: their order, types and names are fixed.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -15,12 +14,9 @@ from clipengine.clips.edit import Part
 from clipengine.clips.options.profiles import Rendered
 from clipengine.clips.options.snap import SnappedCut
 from clipengine.clips.spec import ClipSpec
-from clipengine.recordings.clock import Clock
-from clipengine.recordings.facts import SourceFacts
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["waiting", "queued", "reading", "encoding", "verifying", "uploading"]
-RecordingState = Literal["processing", "recording", "complete", "failed"]
 # Events of webhooks and of the event stream. All but the last concern a clip, a recording or its transcript.
 EventType = Literal[
     "clip.ready",
@@ -38,7 +34,6 @@ MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webh
 DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
-MAX_SHOWN_GAPS = 1000  # of a recording
 LONG_SECONDS = 600  # longer clips are `long`: they must not delay the others
 
 
@@ -223,66 +218,3 @@ class Clip(ClipSpec):
             return None
         style = self.caption_style and self.caption_style.to_object()
         return {"mode": self.subtitles, "language": self.subtitle_language, "style": style}
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One recording. It has no `facts` until the probe has succeeded."""
-
-    recording_id: str
-    state: RecordingState
-    bucket_path: str
-    etag: str
-    file_size_bytes: int
-    created_at: int
-    completed_at: int | None = None
-    name: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-    facts: SourceFacts | None = None
-    error: ErrorObject | None = None
-    tags: list[str] = field(default_factory=list)
-    expires_at: int | None = None
-    fetched_bytes: int | None = None  # from a URL; None if it was in the store already
-    pieces: dict[str, int] | None = None  # the counts of a recording of many files
-    gaps: list[dict[str, Any]] | None = None  # of a recording of many files
-    variant: dict[str, Any] | None = None  # of its playlist, as requested
-    live: bool = False  # it may still be written
-    revision: int | None = None  # of one that is, or was, still written
-    safe_seconds: float | None = None  # up to here it is written; None if it has ended
-    digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
-    found_clock: dict[str, Any] | None = None  # of a recording of many files
-    given_start: int | None = None  # in ms since 1970, by a request
-    series: str | None = None
-    folder: dict[str, Any] | None = None  # of a recording of a camera's files, see `FolderSource`
-
-    @classmethod
-    def local(
-        cls, source: str, facts: SourceFacts, gaps: list[dict[str, Any]] | None = None, clock: Clock | None = None
-    ) -> Recording:
-        """Return a recording that is in no ledger."""
-        found = None if clock is None else clock.to_object()
-        return cls(source, "complete", source, "", 0, 0, facts=facts, gaps=gaps, found_clock=found)
-
-    @property
-    def ended(self) -> bool:
-        return self.state != "processing"
-
-    @property
-    def duration_seconds(self) -> float | None:
-        """The end of the recording; while it is written, the time up to which clips can be cut."""
-        if self.safe_seconds is not None:
-            return self.safe_seconds
-        return round(float(self.facts.duration), 6) if self.facts else None
-
-    @property
-    def known_end(self) -> float:
-        """The end for ranges; infinite while the recording is written or not probed, as it may have any."""
-        seconds = self.duration_seconds
-        return math.inf if seconds is None or self.state == "recording" else seconds
-
-    @property
-    def clock(self) -> Clock | None:
-        """The clock, by the first that is known: a request, its pieces, its file."""
-        created = self.facts and self.facts.creation_time
-        found = Clock.from_object(self.found_clock) if self.found_clock else Clock.of_file(created) if created else None
-        return found if self.given_start is None else Clock.given(self.given_start, found)

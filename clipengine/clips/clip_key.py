@@ -7,9 +7,9 @@ import string
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.request import ClipRequest
 from clipengine.recordings.names import slug
+from clipengine.recordings.recording import Recording
 
 CLIP_KEY = "$folder/clips/$label-$clip_id"
 CLIP_KEY_FIELDS = ("folder", "label", "clip_id", "date", "name", "start", "recording_id")

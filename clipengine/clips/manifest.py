@@ -20,9 +20,10 @@ from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
 import clipengine
-from clipengine.clips.clip import Clip, ClipResult, Recording, ResultPart
+from clipengine.clips.clip import Clip, ClipResult, ResultPart
 from clipengine.errors import InvalidRequest, VerificationFailed
 from clipengine.recordings.pieces import ObjectRange
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms, rfc3339
 
 MAX_MANIFEST_BYTES = 8 << 20

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.edit import (
     MAX_PARTS,
     MAX_RECORDINGS,
@@ -40,6 +39,7 @@ from clipengine.errors import (
     located_below,
 )
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import exact
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.edit import Part
 from clipengine.clips.request import END_TOLERANCE_SECONDS, ClipRequest, TimeRange
 from clipengine.errors import ClockUnknown, InvalidTimeRange, located, located_below
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import rfc3339
 
 _HINT = "Give start_time < end_time within the recording, each with its UTC offset."

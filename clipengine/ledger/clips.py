@@ -23,7 +23,7 @@ from typing import Any, cast
 import peewee
 from peewee import OP
 
-from clipengine.clips.clip import Clip, ClipResult, ClipState, Recording, Step
+from clipengine.clips.clip import Clip, ClipResult, ClipState, Step
 from clipengine.clips.clip_key import CLIP_KEY, clip_key, next_clip_key
 from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
@@ -52,6 +52,7 @@ from clipengine.ledger.live_row import is_known
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms
 
 CLIP_SORTS = {

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import peewee
 
-from clipengine.clips.clip import Clip, EventType, Recording, RecordingState
+from clipengine.clips.clip import Clip, EventType
 from clipengine.clips.transcription import Transcription
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
@@ -23,6 +23,7 @@ from clipengine.objects.clip import ClipObject
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.objects.webhook import WebhookObject
+from clipengine.recordings.recording import Recording, RecordingState
 from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clipengine.clips.clip import Recording
 from clipengine.errors import ClipEngineError
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
@@ -20,6 +19,7 @@ from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.recordings import Recordings, as_recording
 from clipengine.ledger.vault import Vault
 from clipengine.recordings.discovery import upload_key
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.transcription import Transcriber
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.backend import Location, Wakers
@@ -51,6 +50,7 @@ from clipengine.ledger.transcripts import Transcripts
 from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.ledger.watched import WatchedObjects
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms
 
 _MAX_DELAY_MS = 600_000  # twice the longest delay of a clip that waits for the store

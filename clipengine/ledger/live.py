@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from clipengine.clips.clip import Recording
 from clipengine.errors import RecordingNotFound
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Bound, Database, Row, Statement, param
@@ -25,6 +24,7 @@ from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import Growth, unread
 from clipengine.recordings.pieces import PieceIndex, continued_etag
+from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import now_ms
 

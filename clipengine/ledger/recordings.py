@@ -13,7 +13,6 @@ from typing import Any
 import peewee
 from peewee import OP
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.metadata import merged
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
@@ -40,6 +39,7 @@ from clipengine.recordings.folder_pattern import UNREAD, FolderSource
 from clipengine.recordings.growing import Growth
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
+from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import now_ms
 

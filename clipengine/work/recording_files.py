@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing, suppress
 
-from clipengine.clips.clip import Recording
 from clipengine.errors import ObjectChanged, StorageError
 from clipengine.ledger.recordings import Recordings
+from clipengine.recordings.recording import Recording
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.content_digest import content_digest
 from clipengine.stores.object_errors import as_recording_errors

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
+from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.s3 import true_s3  # noqa: F401 - fixture
 

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
+from clipengine.recordings.recording import Recording
 from clipengine.stores.base import ObjectReader
 from tests.support.api import RecordedEngine
 from tests.support.waiting import until

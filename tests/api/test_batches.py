@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
+from clipengine.recordings.recording import Recording
 from tests.support.api import RecordedEngine
 
 PATH = "/v1/clips/batch"

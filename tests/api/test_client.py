@@ -38,10 +38,10 @@ from clipengine.client.profiles import AsyncProfiles
 from clipengine.client.recordings import AsyncRecordings, RecordingCalls
 from clipengine.client.transcripts import AsyncTranscripts
 from clipengine.client.webhooks import AsyncWebhooks
-from clipengine.clips.clip import Recording as LedgerRecording
 from clipengine.clips.plan.read_jobs import JUMP, WAVEFORM
 from clipengine.clips.texts.cues import Cue
 from clipengine.mcp import tools
+from clipengine.recordings.recording import Recording as LedgerRecording
 from tests.support.api import FACTS, ApiServer, RecordedEngine, api_server
 from tests.support.receiver import Answer, Receiver, Request
 from tests.support.waiting import until

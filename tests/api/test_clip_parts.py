@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
+from clipengine.recordings.recording import Recording
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import pointers, post, refused
 

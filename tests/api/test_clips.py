@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
+from clipengine.recordings.recording import Recording
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import FIXED_KEYS, MOMENT, MORE_KEYS, refused
 

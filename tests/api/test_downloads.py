@@ -16,8 +16,9 @@ import pytest
 
 from clipengine.api.http.ranges import requested_range
 from clipengine.api.routes.downloads import content_disposition, file_name
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
 from clipengine.errors import RangeNotSatisfiable
+from clipengine.recordings.recording import Recording
 from clipengine.stores.base import Disposition, ObjectReader, StoredObject
 from tests.support.api import ApiServer, RecordedEngine, api_server
 

@@ -11,8 +11,8 @@ import pytest
 
 from clipengine.api.routes.downloads import file_name
 from clipengine.client import Client
-from clipengine.clips.clip import Recording
 from clipengine.recordings.names import slug
+from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer
 
 

@@ -18,8 +18,9 @@ import httpx
 import pytest
 
 from clipengine.api.routes import events
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
 from clipengine.errors import StorageUnavailable
+from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.waiting import until
 

@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from clipengine.api.http.requests import ClipSort, RecordingSort
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
 from clipengine.ledger.clips import CLIP_SORTS
 from clipengine.ledger.recordings import RECORDING_SORTS
+from clipengine.recordings.recording import Recording
 from tests.support.api import RecordedEngine
 
 LISTS = ("/v1/clips", "/v1/recordings")

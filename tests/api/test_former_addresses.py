@@ -10,7 +10,8 @@ import pytest
 
 from clipengine.api.http.former import FORMER_HEADERS
 from clipengine.api.http.requests import MAX_PARAMETERS
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
+from clipengine.recordings.recording import Recording
 
 _BELOW_A_CLIP = ["", "/deliveries", "/shares", "/download", "/poster"]
 

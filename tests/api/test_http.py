@@ -18,9 +18,9 @@ from opentelemetry.trace import StatusCode
 
 from clipengine import tracing
 from clipengine.api.http import validation
-from clipengine.clips.clip import Recording
 from clipengine.errors import DiskFull, Internal, StorageUnavailable, Unauthorized
 from clipengine.otel import OpenTelemetry
+from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.log_lines import logged_lines
 from tests.support.raw_requests import answer_to, head

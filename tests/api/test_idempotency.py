@@ -12,9 +12,9 @@ import pytest
 from clipengine.api.http.operation import fingerprint
 from clipengine.api.http.requests import Body, CreateClip, RegisterRecording
 from clipengine.api.http.validation import idempotency_key
-from clipengine.clips.clip import Recording
 from clipengine.errors import InvalidRequest
 from clipengine.ledger.recordings import RecordingFilter
+from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 
 BODY = {"label": "key-moment", "start_seconds": 120.0, "end_seconds": 150.0}

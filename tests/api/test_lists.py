@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from clipengine.clips.clip import Recording
+from clipengine.recordings.recording import Recording
 from tests.support.api import RecordedEngine
 
 

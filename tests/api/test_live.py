@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.clips.clip import Recording
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms, parse_rfc3339, rfc3339
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import pointers, post, refused

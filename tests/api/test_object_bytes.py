@@ -11,17 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from clipengine.clips.clip import (
-    Clip,
-    ClipResult,
-    ClipState,
-    ClipSubtitles,
-    EventType,
-    QueuePlace,
-    Recording,
-    ResultPart,
-    Step,
-)
+from clipengine.clips.clip import Clip, ClipResult, ClipState, ClipSubtitles, EventType, QueuePlace, ResultPart, Step
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.snap import Snap, SnappedCut
@@ -40,6 +30,7 @@ from clipengine.objects.share import ShareObject
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 from clipengine.objects.webhook import DeliveryObject, WebhookObject
 from clipengine.recordings.facts import AudioFacts, ChapterFacts, SourceFacts, VideoFacts
+from clipengine.recordings.recording import Recording
 
 T = TypeVar("T")
 

@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from clipengine.client import Client
-from clipengine.clips.clip import Recording
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import MAX_POINTS, Output, OutputLimits
 from clipengine.clips.options.profiles import Container, Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.objects.clip import ClipObject
+from clipengine.recordings.recording import Recording
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine

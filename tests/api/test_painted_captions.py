@@ -14,7 +14,6 @@ import httpx
 import numpy as np
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
@@ -23,6 +22,7 @@ from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.video.caption_painter import Font
+from clipengine.recordings.recording import Recording
 from clipengine.work.children.fonts import choose_fonts
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf

@@ -15,9 +15,9 @@ import av
 import httpx
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.media.input.source import DescriptorSource
 from clipengine.media.probe import probe
+from clipengine.recordings.recording import Recording
 from clipengine.work.children import process
 from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.previews.previews import _Cache

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.plan.preview_pyramid import Piece, coarse_filmstrips, whole_waveform
 from clipengine.errors import RecordingUnreadable
+from clipengine.recordings.recording import Recording
 from clipengine.stores.s3 import S3Store
 from clipengine.work.previews.ahead import PreviewsAhead
 from tests.api.test_previews import _LONG, children_at, probed, registered, shelf

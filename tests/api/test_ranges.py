@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from clipengine.client import Client
-from clipengine.clips.clip import Recording
 from clipengine.clips.ranges.range_file import MAX_FILE_BYTES
+from clipengine.recordings.recording import Recording
 from tests.support.api import FACTS, ApiServer, RecordedEngine
 
 EVENT = "001  AX  V  C  00:00:01:00 00:00:03:00 00:00:00:00 00:00:02:00\n"

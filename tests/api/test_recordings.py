@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from clipengine.api.routes import uploads
-from clipengine.clips.clip import Recording
 from clipengine.ledger.recordings import RecordingFilter
+from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import recorded
 from tests.support.raw_requests import answer_to, head

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from clipengine.api.http.validation import MAX_LISTED, MAX_PARAMETERS
-from clipengine.clips.clip import Recording
+from clipengine.recordings.recording import Recording
 from tests.support.api import RecordedEngine
 
 WHERE = ("pointer", "parameter", "header")

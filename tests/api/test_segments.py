@@ -10,8 +10,8 @@ import pytest
 
 from clipengine.api.http.requests import MAX_SEGMENTS
 from clipengine.client import ApiError, Client
-from clipengine.clips.clip import Recording
 from clipengine.clips.options.without import MAX_REMOVED
+from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer
 
 SEGMENTS = [

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.texts.cues import Cue
+from clipengine.recordings.recording import Recording
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import RecordedEngine

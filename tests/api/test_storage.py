@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from clipengine.client import Client
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
 from clipengine.ledger import storage_use
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms, rfc3339
 from tests.api.test_downloads import BYTES
 from tests.support.api import ApiServer, RecordedEngine

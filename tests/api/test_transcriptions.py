@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.transcription import Passage, Transcription
 from clipengine.objects.transcript import TranscriptionObject
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Transcription as TranscriptionSettings
 from tests.support.api import RecordedEngine
 

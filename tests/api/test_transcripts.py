@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from clipengine.client import ApiError, Client
-from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 from clipengine.outbound.posts import Poster
 from clipengine.recordings.facts import ChapterFacts
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Suggestions
 from clipengine.work.suggester import Suggester
 from tests.support.api import FACTS, ApiServer, RecordedEngine

@@ -8,10 +8,11 @@ import json
 import httpx
 import pytest
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
 from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.keys import Scope
 from clipengine.objects.webhook import WebhookObject
+from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.selection import cases
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.clip_key import CLIP_KEY, check_clip_key, clip_key, next_clip_key
 from clipengine.clips.request import ClipRequest
 from clipengine.ids import new_id
 from clipengine.recordings.discovery import is_recording
+from clipengine.recordings.recording import Recording
 
 DAY = 1743850800000  # 2025-04-05T11:00:00Z
 

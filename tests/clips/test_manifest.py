@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.manifest import (
     MAX_MANIFEST_BYTES,
     MAX_PIECES,
@@ -23,6 +23,7 @@ from clipengine.clips.manifest import (
 )
 from clipengine.errors import InvalidRequest, VerificationFailed
 from clipengine.recordings.pieces import ObjectRange
+from clipengine.recordings.recording import Recording
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 RESULT: dict[str, Any] = {

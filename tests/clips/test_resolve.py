@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Recording, RecordingState
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output, OutputLimits
 from clipengine.clips.options.profiles import Profile
@@ -24,6 +23,7 @@ from clipengine.errors import (
     RecordingNotComplete,
     RequestError,
 )
+from clipengine.recordings.recording import Recording, RecordingState
 from tests.support.api import FACTS
 
 RULES = ClipRules(

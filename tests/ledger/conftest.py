@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.facts import AudioFacts, SourceFacts
+from clipengine.recordings.recording import Recording
 from tests.support.ledgers import copy_ledger
 from tests.support.postgres import (  # noqa: F401 - fixtures
     database_url,

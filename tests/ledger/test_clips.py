@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import ClipEnded, ClipNotFailed, ClipNotFound, EncoderFailed, QueueFull, RecordingNotComplete
 from clipengine.ledger import clips as clips_module
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.clip import ClipObject
+from clipengine.recordings.recording import Recording
 
 Queue = Callable[..., Clip]
 

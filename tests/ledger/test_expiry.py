@@ -9,13 +9,14 @@ from collections.abc import Callable
 import pytest
 
 from clipengine.api.routes.uploads import upload_key
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import ClipNotFound, EncoderFailed
 from clipengine.ids import new_id
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.clip import ClipObject
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms
 
 Queue = Callable[..., Clip]

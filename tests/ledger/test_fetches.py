@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.errors import FetchFailed, Internal, RecordingNotFound
 from clipengine.ledger.fetches import Fetch, Origin
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.recording import RecordingObject
+from clipengine.recordings.recording import Recording
 
 ORIGIN = Origin("https://media.example/talk.mp4?signature=x", "t0ken", "link")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import IdempotencyKeyReused, QueueFull
 from clipengine.ledger import idempotency as idempotency_module
@@ -15,6 +15,7 @@ from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.idempotency import KEPT_MS, Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.clip import ClipObject
+from clipengine.recordings.recording import Recording
 
 Queue = Callable[..., Clip]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.edit import Part
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.clips.options.output import Output
@@ -27,6 +27,7 @@ from clipengine.ledger.opening.file import file_database
 from clipengine.ledger.opening.postgres_open import postgres_database
 from clipengine.ledger.recordings import RECORDING_SORTS, RecordingFilter
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.recording import Recording
 from tests.support.selection import cases
 
 Queue = Callable[..., Clip]

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
 from clipengine.errors import InvalidRequest
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.pages import Page, decode_cursor, encode_cursor
+from clipengine.recordings.recording import Recording
 
 Queue = Callable[..., Clip]
 

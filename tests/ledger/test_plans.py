@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import EncoderFailed
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.idempotency import Answer
@@ -21,6 +21,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.pages import encode_cursor
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.ledger.uploads import Finished
+from clipengine.recordings.recording import Recording
 
 Queue = Callable[..., Clip]
 Plans = Callable[[], dict[str, list[str]]]

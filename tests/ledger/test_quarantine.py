@@ -7,12 +7,13 @@ from itertools import count
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import EncoderFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import Probe
 from clipengine.ledger.uploads import Finished
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.recording import Recording
 
 Queue = Callable[..., Clip]
 _NUMBERS = count(1)

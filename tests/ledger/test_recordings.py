@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
 from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
@@ -17,6 +17,7 @@ from clipengine.ledger.pages import Page
 from clipengine.ledger.recordings import Probe, RecordingFilter
 from clipengine.objects.recording import RecordingObject
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import KeyframeIndex
 
 Queue = Callable[..., Clip]

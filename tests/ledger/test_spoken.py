@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult, Recording, ResultPart
+from clipengine.clips.clip import Clip, ClipResult, ResultPart
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.snap import SnappedCut
@@ -21,6 +21,7 @@ from clipengine.ledger.clips import CLIP_SORTS, ClipFilter
 from clipengine.ledger.database.backend import Location
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.recording import Recording
 from tests.ledger.test_lists import _older, insert_old_rows
 
 Queue = Callable[..., Clip]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import MAX_CUES, Cue, TimedWord
 from clipengine.clips.transcription import Passage, Transcription
 from clipengine.errors import (
@@ -19,6 +18,7 @@ from clipengine.errors import (
 )
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
+from clipengine.recordings.recording import Recording
 from tests.ledger.conftest import Open
 from tests.support.live import added, refreshed, written
 

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.errors import InvalidRequest, RecordingNotFound, TranscriptNotFound
 from clipengine.ledger import transcripts as transcripts_module
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.transcripts import SearchHit
+from clipengine.recordings.recording import Recording
 
 CUES = [
     Cue(0, 1000, "Good morning, everyone.", "Ana"),

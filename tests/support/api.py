@@ -24,11 +24,12 @@ from starlette.applications import Starlette
 
 from clipengine.api.app import create_app
 from clipengine.api.http.ports import Endpoint
-from clipengine.clips.clip import Clip, ClipResult, Recording
+from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
+from clipengine.recordings.recording import Recording
 from clipengine.server.http_protocol import LimitedProtocol
 from clipengine.settings import Settings
 from clipengine.stores.base import Store

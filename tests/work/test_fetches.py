@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.errors import DiskLow, StorageUnavailable
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.ledger import Ledger
 from clipengine.outbound.download import Downloader
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Fetching
 from clipengine.stores.folder import FolderStore
 from clipengine.work.jobs.fetches import Fetcher

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.jobs.probes import Prober

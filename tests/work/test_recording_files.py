@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.errors import RecordingChanged, RecordingMissing
+from clipengine.recordings.recording import Recording
 from clipengine.stores.content_digest import content_digest
 from clipengine.stores.s3 import S3Store
 from clipengine.work.recording_files import open_recording

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool

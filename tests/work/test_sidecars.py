@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.recordings.discovery import belongs_to, is_recording, is_sidecar
+from clipengine.recordings.recording import Recording
 from clipengine.work.jobs.sidecars import Sidecars
 from tests.support.api import RecordedEngine, recorded_engine
 from tests.support.waiting import until

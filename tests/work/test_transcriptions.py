@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.transcription import Transcription
 from clipengine.errors import ClipEngineError, Timeout
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.outbound.posts import Poster
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Encoding, Settings
 from clipengine.settings import Transcription as TranscriptionSettings
 from clipengine.stores.folder import FolderStore

@@ -12,7 +12,6 @@ from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.requests import NoQuery, PaintCaptions
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
-from clipengine.clips.clip import Recording
 from clipengine.clips.options.framing import upright_framing
 from clipengine.clips.plan.read_jobs import CAPTIONS
 from clipengine.clips.removed import Removed
@@ -22,6 +21,7 @@ from clipengine.clips.texts.subtitles import TextTrack, pack
 from clipengine.clips.texts.transcript_file import alpha3_of
 from clipengine.errors import FontsMissing, InvalidRequest, NoMediaInRange, TranscriptNotFound
 from clipengine.objects.preview import CaptionsObject
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import exact
 from clipengine.work.children.fonts import choose_fonts
 from clipengine.work.previews.previews import Preview

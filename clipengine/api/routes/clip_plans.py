@@ -12,7 +12,6 @@ from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import CreateClip, NoQuery
 from clipengine.api.routes.clip_requests import recording_of_path, resolved
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
-from clipengine.clips.clip import Recording
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.resolve import ResolvedClip
 from clipengine.errors import (
@@ -26,6 +25,7 @@ from clipengine.errors import (
     UnknownWatermark,
 )
 from clipengine.objects.clip import ClipPlanObject
+from clipengine.recordings.recording import Recording
 from clipengine.work.making import planning
 from clipengine.work.making.clip_texts import LedgerTexts
 from clipengine.work.making.planning import PlanSearch

@@ -9,11 +9,11 @@ from clipengine.api.http.operation import Call
 from clipengine.api.http.requests import CreateClip
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address
-from clipengine.clips.clip import Recording
 from clipengine.clips.request import MAX_WAIT_MS, ClipRequest
 from clipengine.clips.resolve import ClipSource, ResolvedClip, check_recordings, resolve_clip
 from clipengine.errors import InvalidRequest, NotRecordedYet, located
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms
 
 _WAIT_MS = 300_000  # after the time at which the range should be recorded

@@ -22,7 +22,6 @@ from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import BodyBudget, parse_json, read_bytes
 from clipengine.api.routes.recordings import fetch_recording
-from clipengine.clips.clip import Recording
 from clipengine.errors import InvalidBucketPath, NotFound, ObjectMissing, RequestError
 from clipengine.ingest import event
 from clipengine.ingest.event import Arrival, Download, Ignored
@@ -39,6 +38,7 @@ from clipengine.recordings.discovery import (
 )
 from clipengine.recordings.folder_pattern import UNREAD
 from clipengine.recordings.folder_rules import RuledFolder
+from clipengine.recordings.recording import Recording
 from clipengine.stores.base import StoredObject
 from clipengine.stores.playlists import named_objects
 from clipengine.work.recording_files import adopt_copy

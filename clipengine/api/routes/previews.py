@@ -18,7 +18,6 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetMoments, GetWaveform, NoBody, Q
-from clipengine.clips.clip import Recording
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
 from clipengine.clips.suggested import SuggestionObject, suggest, suggest_chosen
 from clipengine.clips.texts.cues import Cue
@@ -45,6 +44,7 @@ from clipengine.errors import (
 )
 from clipengine.ledger.transcripts import Transcript
 from clipengine.objects.preview import FramesObject, MomentsObject, SuggestionsObject, WaveformObject
+from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import exact
 from clipengine.work.previews.previews import Preview

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, NoQuery
 from clipengine.api.routes.previews import KNOWN, PREVIEW_ERRORS, complete_recording, preview_response, seek_index_of
-from clipengine.clips.clip import Recording
 from clipengine.clips.plan.proxy import (
     SEGMENT_SECONDS,
     content_type,
@@ -27,6 +26,7 @@ from clipengine.clips.plan.proxy import (
 from clipengine.clips.plan.read_jobs import PROXY
 from clipengine.errors import NotFound
 from clipengine.objects.preview import ProxyObject
+from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.work.previews.previews import Preview
 

@@ -14,7 +14,6 @@ from clipengine.api.http.requests import NoBody, NoQuery, WriteRanges
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.downloads import content_disposition, file_name
-from clipengine.clips.clip import Recording
 from clipengine.clips.ranges.formats import FORMATS, format_ranges, parse_ranges
 from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange, RangeSource
 from clipengine.clips.request import END_TOLERANCE_SECONDS
@@ -30,6 +29,7 @@ from clipengine.errors import (
     located,
 )
 from clipengine.objects.preview import RangesObject
+from clipengine.recordings.recording import Recording
 from clipengine.timecode import exact
 
 _MEDIA_TYPES = ("text/plain", "text/csv", "application/json")

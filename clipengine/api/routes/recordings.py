@@ -22,7 +22,6 @@ from clipengine.api.http.requests import (
 )
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address
-from clipengine.clips.clip import Recording
 from clipengine.errors import (
     DiskLow,
     InvalidBucketPath,
@@ -48,6 +47,7 @@ from clipengine.recordings.discovery import clean_name, file_name
 from clipengine.recordings.folder_pattern import FolderSource, is_time_zone
 from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
 from clipengine.stores.folders import compiled, lacks_files

@@ -22,7 +22,6 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests import NoBody, UploadRecording
 from clipengine.api.http.validation import declared_length
-from clipengine.clips.clip import Recording
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -37,6 +36,7 @@ from clipengine.objects.recording import RecordingObject
 from clipengine.pace import Pace
 from clipengine.recordings.discovery import upload_key
 from clipengine.recordings.media_types import media_type
+from clipengine.recordings.recording import Recording
 from clipengine.stores.base import StoredObject
 
 MAX_UPLOADS = 16  # each occupies a thread while its client sends

@@ -15,7 +15,7 @@ from pathlib import Path
 from clipengine.cli.local.children import StartChild
 from clipengine.cli.local.probe import probe_local
 from clipengine.cli.local.subtitles import LocalSubtitles
-from clipengine.clips.clip import ClipResult, Recording
+from clipengine.clips.clip import ClipResult
 from clipengine.clips.edit import Part, PlannedPart, bounds
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile, Render
@@ -30,6 +30,7 @@ from clipengine.errors import InvalidTimeRange, ObjectMissing, SettingsError
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Settings
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.build import build_store

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from clipengine.clips.clip import Clip, ClipSubtitles, Recording, Step
+from clipengine.clips.clip import Clip, ClipSubtitles, Step
 from clipengine.clips.manifest import ReadRecording, make_manifest
 from clipengine.clips.resolve import ClipSource, planned_parts
 from clipengine.errors import (
@@ -29,6 +29,7 @@ from clipengine.errors import (
     UnknownProfile,
 )
 from clipengine.ledger.uploads import Finished
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Settings
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors

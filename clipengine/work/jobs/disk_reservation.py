@@ -10,8 +10,9 @@ import shutil
 import threading
 from pathlib import Path
 
-from clipengine.clips.clip import Clip, Recording
+from clipengine.clips.clip import Clip
 from clipengine.errors import DiskLow
+from clipengine.recordings.recording import Recording
 
 _COPIES = 2  # one in scratch; another in the folder store, or as a margin
 _MIN_BYTES_PER_SECOND, _MAX_BYTES_PER_SECOND = 250_000, 12_500_000  # even a clip of raw video is compressed

@@ -14,7 +14,6 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import (
     ClipEngineError,
@@ -32,6 +31,7 @@ from clipengine.recordings.growing import continue_index, grown, held_back, know
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import VariantChoice
+from clipengine.recordings.recording import Recording
 from clipengine.recordings.restarts import split_at_restarts
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from itertools import islice
 
-from clipengine.clips.clip import Recording
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, language_in_name, parse_transcript
 from clipengine.errors import (
     InvalidRequest,
@@ -24,6 +23,7 @@ from clipengine.errors import (
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
 from clipengine.recordings.discovery import belongs_to, sidecar_prefix
+from clipengine.recordings.recording import Recording
 from clipengine.stores.base import Store, StoredObject
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, closing
 from functools import partial
 
 from clipengine.backoff import Backoff
-from clipengine.clips.clip import Recording
 from clipengine.clips.texts.cues import moved
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE, Passage, Transcriber, Transcription, no_track
@@ -23,6 +22,7 @@ from clipengine.errors import (
     Timeout,
     TranscriberUnavailable,
 )
+from clipengine.recordings.recording import Recording
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from clipengine.clips.clip import Recording
+from clipengine.recordings.recording import Recording
 from clipengine.stores.base import ObjectReader, StoredObject
 from clipengine.stores.folder_reader import FolderReader, etag_of
 

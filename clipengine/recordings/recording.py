@@ -1,0 +1,77 @@
+"""A recording: its state, its place in the store and its facts. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from clipengine.recordings.clock import Clock
+from clipengine.recordings.facts import SourceFacts
+
+RecordingState = Literal["processing", "recording", "complete", "failed"]
+
+MAX_SHOWN_GAPS = 1000  # of a recording
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording. It has no `facts` until the probe has succeeded."""
+
+    recording_id: str
+    state: RecordingState
+    bucket_path: str
+    etag: str
+    file_size_bytes: int
+    created_at: int
+    completed_at: int | None = None
+    name: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    facts: SourceFacts | None = None
+    error: dict[str, Any] | None = None  # {code, message, hint, retryable}
+    tags: list[str] = field(default_factory=list)
+    expires_at: int | None = None
+    fetched_bytes: int | None = None  # from a URL; None if it was in the store already
+    pieces: dict[str, int] | None = None  # the counts of a recording of many files
+    gaps: list[dict[str, Any]] | None = None  # of a recording of many files
+    variant: dict[str, Any] | None = None  # of its playlist, as requested
+    live: bool = False  # it may still be written
+    revision: int | None = None  # of one that is, or was, still written
+    safe_seconds: float | None = None  # up to here it is written; None if it has ended
+    digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
+    found_clock: dict[str, Any] | None = None  # of a recording of many files
+    given_start: int | None = None  # in ms since 1970, by a request
+    series: str | None = None
+    folder: dict[str, Any] | None = None  # of a recording of a camera's files, see `FolderSource`
+
+    @classmethod
+    def local(
+        cls, source: str, facts: SourceFacts, gaps: list[dict[str, Any]] | None = None, clock: Clock | None = None
+    ) -> Recording:
+        """Return a recording that is in no ledger."""
+        found = None if clock is None else clock.to_object()
+        return cls(source, "complete", source, "", 0, 0, facts=facts, gaps=gaps, found_clock=found)
+
+    @property
+    def ended(self) -> bool:
+        return self.state != "processing"
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """The end of the recording; while it is written, the time up to which clips can be cut."""
+        if self.safe_seconds is not None:
+            return self.safe_seconds
+        return round(float(self.facts.duration), 6) if self.facts else None
+
+    @property
+    def known_end(self) -> float:
+        """The end for ranges; infinite while the recording is written or not probed, as it may have any."""
+        seconds = self.duration_seconds
+        return math.inf if seconds is None or self.state == "recording" else seconds
+
+    @property
+    def clock(self) -> Clock | None:
+        """The clock, by the first that is known: a request, its pieces, its file."""
+        created = self.facts and self.facts.creation_time
+        found = Clock.from_object(self.found_clock) if self.found_clock else Clock.of_file(created) if created else None
+        return found if self.given_start is None else Clock.given(self.given_start, found)
