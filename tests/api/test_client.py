@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from clipengine.api.http.requests import CreateClip
+from clipengine.api.http.requests.clips import CreateClip
 from clipengine.cli.remote.clip_create import create
 from clipengine.client import (
     ApiError,

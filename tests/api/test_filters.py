@@ -7,7 +7,8 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from clipengine.api.http.requests import ClipSort, RecordingSort
+from clipengine.api.http.requests.clips import ClipSort
+from clipengine.api.http.requests.recordings import RecordingSort
 from clipengine.clips.clip import Clip
 from clipengine.ledger.clips import CLIP_SORTS
 from clipengine.ledger.recordings import RECORDING_SORTS

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from clipengine.api.http.former import FORMER_HEADERS
-from clipengine.api.http.requests import MAX_PARAMETERS
+from clipengine.api.http.requests.fields import MAX_PARAMETERS
 from clipengine.clips.clip import Clip
 from clipengine.recordings.recording import Recording
 

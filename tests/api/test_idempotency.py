@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from clipengine.api.http.operation import fingerprint
-from clipengine.api.http.requests import Body, CreateClip, RegisterRecording
+from clipengine.api.http.requests.clips import CreateClip
+from clipengine.api.http.requests.fields import Body
+from clipengine.api.http.requests.recordings import RegisterRecording
 from clipengine.api.http.validation import idempotency_key
 from clipengine.errors import InvalidRequest
 from clipengine.ledger.recordings import RecordingFilter

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api.http.requests import MAX_SEGMENTS
+from clipengine.api.http.requests.ranges import MAX_SEGMENTS
 from clipengine.client import ApiError, Client
 from clipengine.clips.options.without import MAX_REMOVED
 from clipengine.recordings.recording import Recording

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel
 
-from clipengine.api.http.requests import MAX_PARAMETERS
+from clipengine.api.http.requests.fields import MAX_PARAMETERS
 
 FORMER_HEADERS = {"Deprecation": "@1795824000", "Sunset": "Mon, 31 May 2027 00:00:00 GMT"}  # since 2026-11-28
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Call, json_response
-from clipengine.api.http.requests import NoBody, WaitQuery
+from clipengine.api.http.requests.fields import NoBody, WaitQuery
 from clipengine.objects.base import JobObject
 
 # Minimum interval between two reads by one waiting request.

@@ -34,7 +34,7 @@ from clipengine.api.http.open_streams import set_caller
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
 from clipengine.api.http.rate_limit import RateLimiter
-from clipengine.api.http.requests import B, Body, NoBody, NoQuery, Q
+from clipengine.api.http.requests.fields import B, Body, NoBody, NoQuery, Q
 from clipengine.api.http.validation import (
     collected,
     idempotency_key,

@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from clipengine.api.http.former import current_name
-from clipengine.api.http.requests import MAX_MEMBERS, MAX_PARAMETERS, MAX_TOKENS, B, Q
+from clipengine.api.http.requests.fields import MAX_MEMBERS, MAX_PARAMETERS, MAX_TOKENS, B, Q
 from clipengine.clips.request import lone_surrogate
 from clipengine.errors import (
     Busy,

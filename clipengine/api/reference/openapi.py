@@ -13,7 +13,7 @@ from starlette.routing import Route
 import clipengine
 from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
-from clipengine.api.http.requests import LANGUAGE, NoQuery
+from clipengine.api.http.requests.fields import LANGUAGE, NoQuery
 from clipengine.api.reference.examples import example_of
 from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS

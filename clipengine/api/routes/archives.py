@@ -17,7 +17,8 @@ from zipstream import ZipStream
 
 from clipengine.api.http.open_streams import open_stream
 from clipengine.api.http.operation import Answer, Call, Operation
-from clipengine.api.http.requests import ArchiveClips, NoQuery
+from clipengine.api.http.requests.clips import ArchiveClips
+from clipengine.api.http.requests.fields import NoQuery
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import check_each
 from clipengine.api.routes.downloads import SEND_SECONDS, content_disposition, file_name, stored_clip

@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation
-from clipengine.api.http.requests import NoQuery, PaintCaptions
+from clipengine.api.http.requests.fields import NoQuery
+from clipengine.api.http.requests.previews import PaintCaptions
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.options.framing import upright_framing

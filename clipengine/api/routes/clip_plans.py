@@ -9,7 +9,8 @@ from functools import partial
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
-from clipengine.api.http.requests import CreateClip, NoQuery
+from clipengine.api.http.requests.clips import CreateClip
+from clipengine.api.http.requests.fields import NoQuery
 from clipengine.api.routes.clip_requests import recording_of_path, resolved
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
 from clipengine.clips.edit import PlannedPart

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from clipengine.api.http.operation import Call
-from clipengine.api.http.requests import CreateClip
+from clipengine.api.http.requests.clips import CreateClip
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.clips.request import MAX_WAIT_MS, ClipRequest

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from clipengine.api.http.access import Object, may
 from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
-from clipengine.api.http.requests import (
+from clipengine.api.http.requests.clips import (
     BatchedClip,
     CreateClip,
     CreateClips,
@@ -20,12 +20,9 @@ from clipengine.api.http.requests import (
     DeleteClips,
     ListAllClips,
     ListClips,
-    NoBody,
-    NoQuery,
-    PageQuery,
     UpdateClip,
-    WaitQuery,
 )
+from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery, WaitQuery
 from clipengine.api.http.validation import check_each, check_expiry
 from clipengine.api.routes.clip_requests import recording_of_path, resolved, resolved_request
 from clipengine.api.routes.lookups import find_clip

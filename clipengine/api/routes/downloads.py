@@ -24,7 +24,7 @@ from clipengine.api.http.open_streams import open_stream
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.problems import problem
 from clipengine.api.http.ranges import matches, requested_range
-from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.routes.lookups import find_clip
 from clipengine.clips.clip import Clip

@@ -27,7 +27,8 @@ from starlette.types import Receive, Scope, Send
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ports import Engine
-from clipengine.api.http.requests import NoBody, StreamEvents
+from clipengine.api.http.requests.fields import NoBody
+from clipengine.api.http.requests.webhooks import StreamEvents
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import invalid_header
 from clipengine.errors import Busy, ClipNotFound, RecordingNotFound, TranscriptNotFound, located

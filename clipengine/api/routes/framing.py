@@ -7,7 +7,8 @@ from typing import Any
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response, page_response
-from clipengine.api.http.requests import FrameClip, NoBody, NoQuery
+from clipengine.api.http.requests.fields import NoBody, NoQuery
+from clipengine.api.http.requests.previews import FrameClip
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.clips.options.framing import Framing, Size, covering_pixels, region_path, upright_framing
 from clipengine.clips.options.output import AnyBox, MovingBox, Output, RecordingTime

@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
-from clipengine.api.http.requests import CreateKey, NoBody, NoQuery
+from clipengine.api.http.requests.access import CreateKey
+from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.errors import KeyNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.objects.key import KeyObject, NewKeyObject

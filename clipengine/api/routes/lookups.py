@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipengine.api.http.operation import Call
-from clipengine.api.http.requests import B, Q
+from clipengine.api.http.requests.fields import B, Q
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipNotFound
 

@@ -24,7 +24,8 @@ import clipengine
 from clipengine.api.http.operation import Public
 from clipengine.api.http.problems import on_http_exception
 from clipengine.api.http.ranges import matches
-from clipengine.api.http.requests import MAX_BATCH, MAX_IDS, MAX_PAGE
+from clipengine.api.http.requests.clips import MAX_BATCH
+from clipengine.api.http.requests.fields import MAX_IDS, MAX_PAGE
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.metadata import MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.options.output import MAX_POINTS

@@ -17,7 +17,8 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import matches
-from clipengine.api.http.requests import GetFilmstrip, GetFrame, GetFrames, GetMoments, GetWaveform, NoBody, Q
+from clipengine.api.http.requests.fields import NoBody, Q
+from clipengine.api.http.requests.previews import GetFilmstrip, GetFrame, GetFrames, GetMoments, GetWaveform
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
 from clipengine.clips.suggested import SuggestionObject, suggest, suggest_chosen
 from clipengine.clips.texts.cues import Cue

@@ -12,7 +12,7 @@ from functools import partial
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
-from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.routes.previews import KNOWN, PREVIEW_ERRORS, complete_recording, preview_response, seek_index_of
 from clipengine.clips.plan.proxy import (
     SEGMENT_SECONDS,

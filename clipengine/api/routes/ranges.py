@@ -10,7 +10,8 @@ from typing import Any
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
-from clipengine.api.http.requests import NoBody, NoQuery, WriteRanges
+from clipengine.api.http.requests.fields import NoBody, NoQuery
+from clipengine.api.http.requests.ranges import WriteRanges
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.downloads import content_disposition, file_name

@@ -10,15 +10,13 @@ from starlette.responses import Response
 from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.ports import Engine
-from clipengine.api.http.requests import (
+from clipengine.api.http.requests.fields import NoBody, NoQuery, WaitQuery
+from clipengine.api.http.requests.recordings import (
     DeleteRecording,
     ListPieces,
     ListRecordings,
-    NoBody,
-    NoQuery,
     RegisterRecording,
     UpdateRecording,
-    WaitQuery,
 )
 from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.webhook_addresses import check_address

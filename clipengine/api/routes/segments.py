@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import if_match, if_match_schema, matches
-from clipengine.api.http.requests import NoBody, NoQuery, PutSegments
+from clipengine.api.http.requests.fields import NoBody, NoQuery
+from clipengine.api.http.requests.ranges import PutSegments
 from clipengine.errors import PreconditionMissing, RecordingNotFound, SegmentsChanged
 from clipengine.ledger.segment_lists import SegmentList
 from clipengine.objects.clip import SubtitlesObject

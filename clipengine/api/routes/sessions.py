@@ -22,7 +22,7 @@ from clipengine.api.http.access import PUBLIC, Object, require
 from clipengine.api.http.auth import SESSION_COOKIE, authorize, credential
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
-from clipengine.api.http.requests import SignIn
+from clipengine.api.http.requests.access import SignIn
 from clipengine.api.http.validation import parse_json, read_body, validate_body
 from clipengine.errors import Unauthorized
 from clipengine.ledger.keys import ApiKey

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from clipengine import __version__
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
-from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.objects.installation import (
     CheckObject,
     DiskObject,

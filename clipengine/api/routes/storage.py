@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
-from clipengine.api.http.requests import NoBody, NoQuery
+from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.ledger.storage_use import Amount
 from clipengine.objects.storage import (
     AmountObject,

@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import Answer, Call, Operation, once, page_response
-from clipengine.api.http.requests import ListTranscriptions, NoBody, NoQuery, Transcribe, WaitQuery
+from clipengine.api.http.requests.fields import NoBody, NoQuery, WaitQuery
+from clipengine.api.http.requests.transcripts import ListTranscriptions, Transcribe
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import Transcriber, no_track
 from clipengine.errors import (

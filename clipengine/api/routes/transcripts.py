@@ -10,7 +10,8 @@ from starlette.responses import Response
 from clipengine.api.http.json_cues import json_cues
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
 from clipengine.api.http.ranges import if_match, if_match_schema, matches
-from clipengine.api.http.requests import GetTranscript, NoBody, NoQuery, PageQuery, SearchText
+from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
+from clipengine.api.http.requests.transcripts import GetTranscript, SearchText
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, TextFormat, format_cues
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript

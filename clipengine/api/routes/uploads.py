@@ -20,7 +20,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
-from clipengine.api.http.requests import NoBody, UploadRecording
+from clipengine.api.http.requests.fields import NoBody
+from clipengine.api.http.requests.recordings import UploadRecording
 from clipengine.api.http.validation import declared_length
 from clipengine.errors import (
     Busy,

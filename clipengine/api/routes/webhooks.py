@@ -12,7 +12,8 @@ from typing import Any
 from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
-from clipengine.api.http.requests import CreateWebhook, NoBody, NoQuery, PageQuery, UpdateWebhook
+from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
+from clipengine.api.http.requests.webhooks import CreateWebhook, UpdateWebhook
 from clipengine.api.routes.sample_event import sample_clip
 from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.errors import Conflict, DeliveryNotFound, InvalidWebhookUrl, WebhookNotFound

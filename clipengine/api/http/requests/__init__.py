@@ -1,0 +1,1 @@
+"""Request types: the bodies and the queries of every operation, with their limits, by resource."""

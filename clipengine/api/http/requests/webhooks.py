@@ -1,0 +1,69 @@
+"""Webhook endpoints, and the stream of events."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from clipengine.api.http.requests.fields import UNIQUE, Address, Body, Filter, Query, distinct, like
+from clipengine.clips.clip import EventType, MessageFormat
+from clipengine.errors import InvalidRequest
+from clipengine.webhooks.sign import check_secret
+
+DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
+
+
+def _secret(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise PydanticCustomError("secret", "must consist of visible ASCII characters")
+    try:
+        return check_secret(text)
+    except InvalidRequest as error:
+        raise PydanticCustomError("secret", "{reason}", {"reason": error.message}) from None
+
+
+Secret = Annotated[
+    str, Field(min_length=16, max_length=200, json_schema_extra={"pattern": "^[!-~]+$"}), AfterValidator(_secret)
+]
+Events = Annotated[list[EventType], Field(min_length=1, json_schema_extra=UNIQUE), AfterValidator(distinct)]
+
+
+class CreateWebhook(Body):
+    always_hashed = ("url", "events", "secret", "enabled")
+    model_config = like(url="https://example.org/hooks", events=list(DEFAULT_EVENTS))
+
+    url: Address
+    events: Events = Field(default=[*DEFAULT_EVENTS])
+    secret: Secret | None = Field(default=None, description="Generated if omitted.")
+    enabled: bool = True
+    format: MessageFormat = Field(
+        default="json", description="`slack` and `discord`: the message of an incoming webhook of that service."
+    )
+
+
+class UpdateWebhook(Body):
+    """Changes of a webhook endpoint. Omitted fields are not changed."""
+
+    model_config = like(enabled=False)
+
+    url: Address | None = None
+    events: Events | None = None
+    format: MessageFormat | None = None
+    secret: Secret | None = Field(
+        default=None,
+        description="X-Relay-Signature uses the new secret at once; webhook-signature has both signatures for a day.",
+    )
+    enabled: bool | None = Field(
+        default=None,
+        description="With false, pending deliveries wait until this is true again; events that happen meanwhile are "
+        "never sent.",
+    )
+
+
+class StreamEvents(Query):
+    clip_id: Filter | None = Field(default=None, description="Only events of this clip.")
+    recording_id: Filter | None = Field(
+        default=None, description="Only events of this recording and its clips. Not together with `clip_id`."
+    )
