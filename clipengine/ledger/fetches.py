@@ -7,7 +7,6 @@ encrypted, because either may open the recording for anyone who knows it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.recordings import Recordings, as_recording
 from clipengine.ledger.vault import Vault
 from clipengine.recordings.discovery import upload_key
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.timecode import now_ms
 
 
@@ -58,13 +57,9 @@ class Fetches:
         self,
         origin: Origin,
         file: str,
+        spec: RecordingSpec = RecordingSpec(),
         *,
-        name: str | None = None,
-        metadata: dict[str, str] | None = None,
-        tags: Sequence[str] = (),
         source_id: str | None = None,
-        given_start: int | None = None,
-        series: str | None = None,
     ) -> tuple[Recording, bool]:
         """Create a recording that will be fetched into the store as `file`. Return it, and True if it is new.
 
@@ -86,12 +81,8 @@ class Fetches:
                 etag="",
                 file_size_bytes=0,
                 created_at=now,
-                name=name,
-                metadata=metadata or {},
-                tags=[*tags],
                 fetched_bytes=0,
-                given_start=given_start,
-                series=series,
+                **vars(spec),
             )
             self._recordings.insert(recording, source_id=source_id)
             sealed = self._vault.seal(json.dumps(vars(origin)), recording.recording_id)

@@ -39,7 +39,7 @@ from clipengine.recordings.folder_pattern import UNREAD, FolderSource
 from clipengine.recordings.growing import Growth
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import now_ms
 
@@ -90,17 +90,10 @@ class Recordings:
     def register(
         self,
         bucket_path: str,
+        spec: RecordingSpec = RecordingSpec(),
         *,
         etag: str,
         size: int,
-        name: str | None = None,
-        metadata: dict[str, str] | None = None,
-        tags: Sequence[str] = (),
-        variant: dict[str, Any] | None = None,
-        live: bool = False,
-        given_start: int | None = None,
-        series: str | None = None,
-        folder: dict[str, Any] | None = None,
         recording_id: str | None = None,
         retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
@@ -111,7 +104,7 @@ class Recordings:
         path, and so is that of a playlist, which is rewritten with each segment, also by the `variant` if one is asked
         for; that of a `folder` is found by its source. A `live` one may still be written.
         """
-        now = now_ms()
+        now, folder, variant, live = now_ms(), spec.folder, spec.variant, spec.live
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
             of_path = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
@@ -135,14 +128,7 @@ class Recordings:
                 etag=etag,
                 file_size_bytes=size,
                 created_at=now,
-                name=name,
-                metadata=metadata or {},
-                tags=[*tags],
-                variant=variant,
-                live=live,
-                given_start=given_start,
-                series=series,
-                folder=folder,
+                **vars(spec),
             )
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)
@@ -153,18 +139,12 @@ class Recordings:
         return next((row for row in map(self._database.row, queries) if row is not None), None)
 
     def register_folder(
-        self, source: FolderSource, *, name: str | None = None, series: str | None = None, **described: Any
+        self, source: FolderSource, spec: RecordingSpec, *, retry_failed: bool = True
     ) -> tuple[Recording, bool]:
         """Return the recording of a folder's files, and True if it is new, see `register`."""
-        return self.register(
-            source.folder or "/",
-            etag=UNREAD,
-            size=0,
-            name=name or source.title,
-            series=series or source.camera,
-            folder=source.to_object(),
-            **described,
-        )
+        name, series = spec.name or source.title, spec.series or source.camera
+        described = replace(spec, name=name, series=series, folder=source.to_object())
+        return self.register(source.folder or "/", described, etag=UNREAD, size=0, retry_failed=retry_failed)
 
     def find_folder(self, source: FolderSource) -> Recording | None:
         """Return a recording of a folder's files, or None."""

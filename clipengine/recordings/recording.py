@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from clipengine.recordings.clock import Clock
@@ -14,9 +14,26 @@ RecordingState = Literal["processing", "recording", "complete", "failed"]
 MAX_SHOWN_GAPS = 1000  # of a recording
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordingSpec:
+    """What a registration says about a recording, besides its place in the store."""
+
+    name: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    series: str | None = None
+    given_start: int | None = None  # in ms since 1970
+    live: bool = False  # it may still be written
+    variant: dict[str, Any] | None = None  # of its playlist
+    folder: dict[str, Any] | None = None  # of a recording of a camera's files, see `FolderSource`
+
+
+SPEC_FIELDS = tuple(each.name for each in fields(RecordingSpec))
+
+
 @dataclass(frozen=True)
-class Recording:
-    """One recording. It has no `facts` until the probe has succeeded."""
+class Recording(RecordingSpec):
+    """One recording: its spec and its state. It has no `facts` until the probe has succeeded."""
 
     recording_id: str
     state: RecordingState
@@ -25,24 +42,16 @@ class Recording:
     file_size_bytes: int
     created_at: int
     completed_at: int | None = None
-    name: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
     facts: SourceFacts | None = None
     error: dict[str, Any] | None = None  # {code, message, hint, retryable}
-    tags: list[str] = field(default_factory=list)
     expires_at: int | None = None
     fetched_bytes: int | None = None  # from a URL; None if it was in the store already
     pieces: dict[str, int] | None = None  # the counts of a recording of many files
     gaps: list[dict[str, Any]] | None = None  # of a recording of many files
-    variant: dict[str, Any] | None = None  # of its playlist, as requested
-    live: bool = False  # it may still be written
     revision: int | None = None  # of one that is, or was, still written
     safe_seconds: float | None = None  # up to here it is written; None if it has ended
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
     found_clock: dict[str, Any] | None = None  # of a recording of many files
-    given_start: int | None = None  # in ms since 1970, by a request
-    series: str | None = None
-    folder: dict[str, Any] | None = None  # of a recording of a camera's files, see `FolderSource`
 
     @classmethod
     def local(

@@ -17,7 +17,7 @@ from clipengine.clips.request import ClipRequest
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.facts import AudioFacts, SourceFacts
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.ledgers import copy_ledger
 from tests.support.postgres import (  # noqa: F401 - fixtures
     database_url,
@@ -88,7 +88,9 @@ def facts() -> SourceFacts:
 @pytest.fixture
 def recording(ledger: Ledger, facts: SourceFacts) -> Recording:
     """A complete recording."""
-    made, _ = ledger.recordings.register("relay/h_01/recording.mp4", etag="e1", size=1000, name="meeting")
+    made, _ = ledger.recordings.register(
+        "relay/h_01/recording.mp4", RecordingSpec(name="meeting"), etag="e1", size=1000
+    )
     probe = ledger.recordings.claim_probe("me")
     assert probe
     assert ledger.recordings.probe_complete(probe, facts, etag="e1", size=1000)

@@ -10,13 +10,13 @@ from clipengine.errors import FetchFailed, Internal, RecordingNotFound
 from clipengine.ledger.fetches import Fetch, Origin
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.recording import RecordingObject
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 
 ORIGIN = Origin("https://media.example/talk.mp4?signature=x", "t0ken", "link")
 
 
-def added(ledger: Ledger, **options: str) -> Recording:
-    recording, new = ledger.fetches.add(ORIGIN, "talk.mp4", **options)  # type: ignore[arg-type]
+def added(ledger: Ledger, spec: RecordingSpec = RecordingSpec(), *, source_id: str | None = None) -> Recording:
+    recording, new = ledger.fetches.add(ORIGIN, "talk.mp4", spec, source_id=source_id)
     assert new
     return recording
 

@@ -27,7 +27,7 @@ from clipengine.ledger.opening.file import file_database
 from clipengine.ledger.opening.postgres_open import postgres_database
 from clipengine.ledger.recordings import RECORDING_SORTS, RecordingFilter
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.selection import cases
 
 Queue = Callable[..., Clip]
@@ -204,7 +204,10 @@ def test_pages_of_every_order_are_complete(
 def test_recordings_are_sorted_and_filtered(ledger: Ledger, facts: SourceFacts, sort: str) -> None:
     for number, name in enumerate([None, "b", "A", "b"]):
         made, _ = ledger.recordings.register(
-            f"{number}.mp4", etag="e", size=10 - number, name=name, tags=["x"], metadata={"n": str(number)}
+            f"{number}.mp4",
+            RecordingSpec(name=name, tags=["x"], metadata={"n": str(number)}),
+            etag="e",
+            size=10 - number,
         )
         if number:
             probe = ledger.recordings.claim_probe("me")

@@ -17,14 +17,14 @@ from clipengine.ledger.pages import Page
 from clipengine.ledger.recordings import Probe, RecordingFilter
 from clipengine.objects.recording import RecordingObject
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.recordings.seek_index import KeyframeIndex
 
 Queue = Callable[..., Clip]
 
 
 def _register(ledger: Ledger, path: str = "a/b.mp4", etag: str = "e1") -> tuple[Recording, bool]:
-    return ledger.recordings.register(path, etag=etag, size=10, name="b", metadata={"room": "5"})
+    return ledger.recordings.register(path, RecordingSpec(name="b", metadata={"room": "5"}), etag=etag, size=10)
 
 
 def _claim(ledger: Ledger, owner: str = "me") -> Probe:
@@ -49,9 +49,9 @@ def test_rewritten_playlist_is_one_recording_for_each_variant(ledger: Ledger) ->
     for number in range(1000):
         assert _register(ledger, path="a/index.m3u8", etag=f"e{number}") == (first, False)
     small = {"max_height": 360}
-    other, created = ledger.recordings.register("a/index.m3u8", etag="e", size=1, variant=small)
+    other, created = ledger.recordings.register("a/index.m3u8", RecordingSpec(variant=small), etag="e", size=1)
     assert (created, other.variant) == (True, small)
-    assert ledger.recordings.register("a/index.m3u8", etag="f", size=1, variant=small) == (other, False)
+    assert ledger.recordings.register("a/index.m3u8", RecordingSpec(variant=small), etag="f", size=1) == (other, False)
 
 
 def test_concurrent_registrations_create_one_recording(ledger: Ledger) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from clipengine.errors import StorageUnavailable
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.recording import RecordingSpec
 
 Open = Callable[..., Ledger]
 
@@ -51,5 +52,5 @@ def test_concurrent_engines_record_one_identity(open_ledger: Open) -> None:
 
 def test_store_identity_knows_if_there_are_recordings(ledger: Ledger) -> None:
     assert not ledger.store_identity.has_recordings()
-    ledger.recordings.register("h_01/meeting.mp4", etag="1-1", size=1, name="meeting")
+    ledger.recordings.register("h_01/meeting.mp4", RecordingSpec(name="meeting"), etag="1-1", size=1)
     assert ledger.store_identity.has_recordings()

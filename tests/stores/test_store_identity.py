@@ -17,6 +17,7 @@ import pytest
 
 from clipengine.errors import ObjectMissing, StorageUnavailable
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.recording import RecordingSpec
 from clipengine.stores.folder import FolderStore
 
 FILM = b"0123456789" * 1000
@@ -47,7 +48,7 @@ def put(store: FolderStore, key: str) -> None:
 
 
 def register_recording(ledger: Ledger) -> None:
-    ledger.recordings.register("h_01/meeting.mp4", etag="1-1", size=1, name="meeting")
+    ledger.recordings.register("h_01/meeting.mp4", RecordingSpec(name="meeting"), etag="1-1", size=1)
 
 
 def all_operations(store: FolderStore) -> Iterator[tuple[str, Callable[[], object]]]:

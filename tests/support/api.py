@@ -29,7 +29,7 @@ from clipengine.clips.request import ClipRequest
 from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.server.http_protocol import LimitedProtocol
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
@@ -130,7 +130,9 @@ class RecordedEngine:
         self.put(key, body)
         stored = self.store.head(key)
         with self.unrecorded():
-            made, _ = self.ledger.recordings.register(key, etag=stored.etag, size=stored.size, name="meeting")
+            made, _ = self.ledger.recordings.register(
+                key, RecordingSpec(name="meeting"), etag=stored.etag, size=stored.size
+            )
         claims = iter(lambda: self.ledger.recordings.claim_probe("test"), None)
         probe = next(claim for claim in claims if claim.recording.recording_id == made.recording_id)
         with closing(self.store.open(key)) as reader:

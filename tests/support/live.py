@@ -13,6 +13,7 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import GrowingTrack, Growth
 from clipengine.recordings.pieces import MICROSECONDS, ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.placing import Extent
+from clipengine.recordings.recording import RecordingSpec
 from tests.support.api import FACTS
 
 SECONDS = 4  # of a piece
@@ -38,7 +39,7 @@ def growth_of(count: int) -> Growth:
 
 def written(ledger: Ledger, key: str = "live/index.m3u8", *, count: int = 10) -> str:
     """Create a recording that is still written, of so many pieces of 4 seconds, and return its id."""
-    recording, _ = ledger.recordings.register(key, etag="e", size=5, live=True)
+    recording, _ = ledger.recordings.register(key, RecordingSpec(live=True), etag="e", size=5)
     probe = ledger.recordings.claim_probe("me")
     assert probe is not None
     index, growth = index_of(0, count), growth_of(count)

@@ -16,7 +16,7 @@ from clipengine.errors import DiskLow, StorageUnavailable
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.ledger import Ledger
 from clipengine.outbound.download import Downloader
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.settings import Fetching
 from clipengine.stores.folder import FolderStore
 from clipengine.work.jobs.fetches import Fetcher
@@ -64,7 +64,7 @@ class Bench:
             raise DiskLow("the disk is full")
 
     def add(self, origin: OriginServer, **options: Any) -> Recording:
-        recording, new = self.ledger.fetches.add(Origin(f"{origin.url}/talk.mp4"), "talk.mp4", **options)
+        recording, new = self.ledger.fetches.add(Origin(f"{origin.url}/talk.mp4"), "talk.mp4", RecordingSpec(**options))
         assert new
         return recording
 

@@ -112,7 +112,7 @@ def test_reading_from_s3_writes_nothing(
     """Objects of S3 have no digest, so one must not be stored each time."""
     engine.store = S3Store(s3.location(bucket), journal=tmp_path / "journal", retries=QUICK)
     stored = engine.store.put_stream(KEY, io.BytesIO(CONTENT), content_type="video/mp4", limit=len(CONTENT))
-    made, _ = engine.ledger.recordings.register(KEY, etag=stored.etag, size=stored.size, name=None)
+    made, _ = engine.ledger.recordings.register(KEY, etag=stored.etag, size=stored.size)
     monkeypatch.setattr(engine.ledger.database, "transaction", forbidden)
     assert read(engine, made) == CONTENT
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
@@ -45,7 +45,7 @@ class LiveRecording:
         self.id = ""
 
     def register(self) -> None:
-        self.id = self._ledger.recordings.register(KEY, etag="e", size=5, live=True)[0].recording_id
+        self.id = self._ledger.recordings.register(KEY, RecordingSpec(live=True), etag="e", size=5)[0].recording_id
         self._prober.run_due()
         assert self.recording.state == "recording", self.recording.error
 

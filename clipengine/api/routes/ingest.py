@@ -38,7 +38,7 @@ from clipengine.recordings.discovery import (
 )
 from clipengine.recordings.folder_pattern import UNREAD
 from clipengine.recordings.folder_rules import RuledFolder
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.stores.base import StoredObject
 from clipengine.stores.playlists import named_objects
 from clipengine.work.recording_files import adopt_copy
@@ -125,9 +125,8 @@ class _Ingest:
             return fetch_recording(
                 self._engine,
                 Origin(found.url, found.token, found.link_field),
+                RecordingSpec(name=clean_name(found.name or ""), metadata={**found.metadata}),
                 file=found.file,
-                name=clean_name(found.name or ""),
-                metadata=found.metadata,
                 source_id=found.source_id,
             )
         if (written := self._written(found)) is not None:
@@ -147,7 +146,7 @@ class _Ingest:
             if ledger.recordings.find_folder(folder.source) is None and ledger.watched.has(folder.key):
                 return Ignored(key, "piece")
             recording, new = ledger.recordings.register_folder(
-                folder.source, series=folder.series, live=True, retry_failed=False
+                folder.source, RecordingSpec(series=folder.series, live=True), retry_failed=False
             )
             ledger.watched.mark(folder.key, UNREAD)
             ledger.live.want(recording.recording_id)
@@ -211,10 +210,12 @@ class _Ingest:
         name, metadata = described(engine.store, stored.key, clean_name(arrival.name or ""), arrival.metadata)
         return engine.ledger.recordings.register(
             stored.key,
+            RecordingSpec(
+                name=name or recording_name(stored.key, engine.settings.watch.name),
+                metadata=metadata,
+                live=engine.settings.watch.live and is_playlist(stored.key),
+            ),
             etag=stored.etag,
             size=stored.size,
-            name=name or recording_name(stored.key, engine.settings.watch.name),
-            metadata=metadata,
-            live=engine.settings.watch.live and is_playlist(stored.key),
             retry_failed=False,
         )

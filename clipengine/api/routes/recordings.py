@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -45,7 +46,7 @@ from clipengine.recordings.discovery import clean_name, file_name
 from clipengine.recordings.folder_pattern import FolderSource, is_time_zone
 from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
 from clipengine.stores.folders import compiled, lacks_files
@@ -69,15 +70,9 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
     def work() -> StoredAnswer:
         recording, created = call.ledger.recordings.register(
             stored.key,
+            replace(body.spec(), name=name, metadata=metadata),
             etag=stored.etag,
             size=stored.size,
-            name=name,
-            metadata=metadata,
-            tags=body.tags,
-            variant=None if body.variant is None else body.variant.model_dump(exclude_none=True),
-            live=body.live,
-            given_start=body.started_at,
-            series=body.series,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
@@ -93,15 +88,7 @@ def _register_folder(call: Call[NoQuery, RegisterRecording], folder: str) -> Res
             raise ObjectNotFound(f"The store has no object like {source.shown!r}", hint=_NO_FILES_HINT)
 
     def work() -> StoredAnswer:
-        recording, created = call.ledger.recordings.register_folder(
-            source,
-            name=body.name,
-            series=body.series,
-            metadata=body.metadata,
-            tags=body.tags,
-            live=body.live,
-            given_start=body.started_at,
-        )
+        recording, created = call.ledger.recordings.register_folder(source, body.spec())
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
 
@@ -134,11 +121,7 @@ def _fetch(call: Call[NoQuery, RegisterRecording], url: str) -> Response:
         recording, _ = fetch_recording(
             call.engine,
             Origin(url),
-            name=body.name,
-            metadata=body.metadata,
-            tags=body.tags,
-            given_start=body.started_at,
-            series=body.series,
+            body.spec(),
             checked=True,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
@@ -159,14 +142,10 @@ def check_source(settings: Settings, url: str) -> None:
 def fetch_recording(
     engine: Engine,
     origin: Origin,
+    spec: RecordingSpec,
     *,
     file: str = "",
-    name: str | None,
-    metadata: Mapping[str, str],
-    tags: Sequence[str] = (),
     source_id: str | None = None,
-    given_start: int | None = None,
-    series: str | None = None,
     checked: bool = False,
 ) -> tuple[Recording, bool]:
     """Create a recording that is fetched from a URL. Return it, and True if it is new, see `Fetches.add`.
@@ -177,17 +156,8 @@ def fetch_recording(
         check_source(engine.settings, origin.url)
     engine.admit()
     file = file or file_name(origin.url)
-    name = name or clean_name(without_ending(file))
-    return engine.ledger.fetches.add(
-        origin,
-        file,
-        name=name,
-        metadata=dict(metadata),
-        tags=tags,
-        source_id=source_id,
-        given_start=given_start,
-        series=series,
-    )
+    named = replace(spec, name=spec.name or clean_name(without_ending(file)))
+    return engine.ledger.fetches.add(origin, file, named, source_id=source_id)
 
 
 def _look_up(call: Call[Any, Any], bucket_path: str) -> StoredObject:

@@ -37,7 +37,7 @@ from clipengine.objects.recording import RecordingObject
 from clipengine.pace import Pace
 from clipengine.recordings.discovery import upload_key
 from clipengine.recordings.media_types import media_type
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.stores.base import StoredObject
 
 MAX_UPLOADS = 16  # each occupies a thread while its client sends
@@ -138,7 +138,11 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
     def register() -> Recording:
         try:
             recording, _ = call.ledger.recordings.register(
-                key, etag=stored.etag, size=stored.size, name=call.query.name, recording_id=recording_id
+                key,
+                RecordingSpec(name=call.query.name),
+                etag=stored.etag,
+                size=stored.size,
+                recording_id=recording_id,
             )
         except ClipEngineError:
             call.engine.store.delete(key)

@@ -34,6 +34,7 @@ from clipengine.recordings.discovery import (
 )
 from clipengine.recordings.folder_pattern import UNREAD
 from clipengine.recordings.folder_rules import FolderRules, RuledFolder
+from clipengine.recordings.recording import RecordingSpec
 from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
 from clipengine.work.jobs.sidecars import Sidecars
@@ -273,7 +274,7 @@ class Watch:
             return
         with self._ledger.transaction():
             recording, new = self._ledger.recordings.register_folder(
-                folder.source, series=folder.series, live=True, retry_failed=False
+                folder.source, RecordingSpec(series=folder.series, live=True), retry_failed=False
             )
             self._ledger.watched.mark(folder.key, UNREAD)
         known[folder.key] = UNREAD
@@ -311,11 +312,9 @@ class Watch:
         with self._ledger.transaction():
             recording, new = self._ledger.recordings.register(
                 found.key,
+                RecordingSpec(name=name, metadata=metadata, live=is_written),
                 etag=found.etag,
                 size=found.size,
-                name=name,
-                metadata=metadata,
-                live=is_written,
                 retry_failed=not is_written,
             )
             self._ledger.watched.mark(found.key, found.etag)

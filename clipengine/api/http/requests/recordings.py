@@ -31,6 +31,7 @@ from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARAC
 from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.clock import MAX_START
 from clipengine.recordings.folder_pattern import MAX_CAMERA_CHARACTERS, MAX_PATTERN_CHARACTERS
+from clipengine.recordings.recording import SPEC_FIELDS, RecordingSpec
 
 
 def _source_address(text: str) -> str:
@@ -151,6 +152,13 @@ class RegisterRecording(Body):
         default=None, description="When the recording began, if its file does not state it or is wrong."
     )
     series: Line | None = Field(default=None, description=_SERIES)
+
+    def spec(self) -> RecordingSpec:
+        """Return what the body says about the recording, besides its place."""
+        variant = None if self.variant is None else self.variant.model_dump(exclude_none=True)
+        own = RegisterRecording.model_fields.keys() & {*SPEC_FIELDS} - {"variant", "folder"}
+        values = {name: getattr(self, name) for name in own}
+        return RecordingSpec(**values, variant=variant, given_start=self.started_at)
 
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:
