@@ -75,6 +75,11 @@ OTHERS = {
     "late part, smart": _case(("mp4_25", 1.0, 5.55), ("edit_empty_video_late", 0.2, 5.0), **SMART),
     "late part, set rate": _case(("mp4_25", 1.0, 1.55), ("live_video_late", 0.2, 3.0), output={"fps": 10}),
     "parts, set rate": _case(("mp4_25", 1.0, 1.33), ("one_frame_a_second", 2.0, 4.6), output={"fps": 10}),
+    "variable rate": _case(("mp4_vfr_jitter", 0.7, 5.3), **SMART),
+    "variable rate with gaps": _case(("mp4_vfr_gaps", 0.7, 5.3), **SMART),
+    "pauses": _case(("webm_live_pauses", 1.0, 5.0)),
+    "long still": _case(("mp4_vfr_still", 0.5, 12.3)),
+    "dropped frames": _case(("avi_dropped_frames", 0.5, 4.5)),
     "same frame twice": _case(*[("mp4_bframes", 1.6, 1.64)] * 2, ("mp4_bframes", 3.2, 5.0), **SMART),
 }
 

@@ -23,16 +23,23 @@ def frame_count(
     *,
     held: Fraction = Fraction(0),
     removed: Fraction = Fraction(0),
+    times: Sequence[Fraction] | None = None,
 ) -> int:
     """Return the number of frames of a part that begins at `origin` of the recording.
 
-    For `held` seconds it shows the frame before it. The `removed` seconds are whole frames at a constant rate.
+    For `held` seconds it shows the frame before it. The `removed` seconds are whole frames at a constant rate. `times`
+    are those of its frames in seconds from its origin, if they were read.
     """
     video = facts.video
     assert video is not None
     if profile.fps is not None:
         return _frames_at_set_rate(video, profile, origin, effects, held)
-    own = _own_frames(facts, video, cut, origin, effects, profile.output.tempo)
+    speed = profile.output.tempo
+    if times is None:
+        own = _own_frames(facts, video, cut, origin, effects, speed)
+    else:
+        shown = [time / speed for time in times]
+        own = len(shown) + sum(_more(shown, effects, video.frame_seconds / speed, range(len(shown)), fades=True))
     return max(1, own - round(removed * mean_rate(facts))) + (held > HELD_SECONDS)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.effects import PartClock, effects_of
@@ -30,8 +30,11 @@ from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.video.convert import FrameConverter
-from clipengine.recordings.facts import SourceFacts
+from clipengine.media.video.gaps import GapCounter
+from clipengine.recordings.facts import SourceFacts, VideoFacts
 from clipengine.recordings.seek_index import SeekIndex
+
+_COUNTED_BYTES = 32 << 20  # of a range whose packets are read to count its frames; of more they are estimated
 
 
 def read_plan(request: ReadRequest) -> bytes:
@@ -81,7 +84,10 @@ def clip_plan(
             others = bool(picture.others)
             warnings += [picture_resized(picture)] if others else []
     exact = not has_video or (profile.output.is_timelapse and can_seek(facts))
-    origin = start if exact else _origin(source, facts, cut, seek_index)
+    is_short = source.size * (end - start) <= _COUNTED_BYTES * facts.duration
+    counted = not exact and profile.fps is None and is_short
+    frames = None if exact else _frames(source, facts, cut, seek_index, all_of=counted)
+    origin = start if frames is None else frames.origin
     held = held_seconds(facts, profile, origin, end - removed, is_first=is_first)
     segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
     stream = reason = only_frame = misfit = None
@@ -105,12 +111,25 @@ def clip_plan(
     head = start - reached.time if reached is not None else Fraction(1)
     cost = estimate(facts, profile, segments, file_bytes=source.size, head_seconds=max(Fraction(0), head))
     share = float(kept / (end - origin))
+    if counted and frames is not None and facts.video is not None and not removed:
+        warnings += _gaps(frames, facts.video, profile.output.tempo, end)
     return {
         "actual_start_seconds": _seconds(origin),
         "actual_end_seconds": _seconds(end),
         "duration_seconds": _seconds(effects.length),
         "held_seconds": _seconds(held if held > HELD_SECONDS else Fraction(0)),
-        "frames": frame_count(facts, profile, cut, origin, effects, held=held, removed=removed) if has_video else 0,
+        "frames": frame_count(
+            facts,
+            profile,
+            cut,
+            origin,
+            effects,
+            held=held,
+            removed=removed,
+            times=frames.times if counted and frames is not None else None,
+        )
+        if has_video
+        else 0,
         "width": size[0],
         "height": size[1],
         "segments": [_object(each) for each in segments],
@@ -125,6 +144,16 @@ def clip_plan(
     }
 
 
+def _gaps(frames: _Frames, video: VideoFacts, speed: Fraction, end: Fraction) -> Iterator[str]:
+    """Yield the warning of missing frames at a constant rate."""
+    gaps, length = GapCounter(Fraction(0) if video.variable_rate else video.frame_seconds / speed), end - frames.origin
+    for time in frames.times:
+        gaps.add(time / speed)
+    if video.last_frame is not None and video.last_frame >= end:
+        gaps.finish(length / speed, length / speed)
+    yield from gaps.warnings()
+
+
 def _object(segment: Segment) -> dict[str, Any]:
     return {"kind": segment.kind, "start_seconds": _seconds(segment.start), "end_seconds": _seconds(segment.end)}
 
@@ -134,17 +163,25 @@ def _picture(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: 
         return picture_size(reader, facts, cut, seek_index)
 
 
-def _origin(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None) -> Fraction:
-    """Return the time at which the clip begins: on the nearest frame, or at the start of the range."""
+class _Frames(NamedTuple):
+    """Where a clip begins, on a frame or at the start of its range, and the times of its frames from there."""
+
+    origin: Fraction
+    times: list[Fraction]
+
+
+def _frames(
+    source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None, *, all_of: bool
+) -> _Frames:
+    """Return the first frames of a clip, or all of them, by the times of their packets."""
     low, high = max(Fraction(0), cut.first_moment), cut.start + 2 * cut.frame_seconds + cut.tick
-    selector: FrameSelector[None] = FrameSelector(cut)
-    times = frame_times(source, facts, start=low, end=max(high, low + cut.tick), seek_index=seek_index)
-    for time in times:
-        for _ in selector.push(time, None):
-            pass
-    for _ in selector.finish():
-        pass
-    return cut.start if selector.origin is None else selector.origin
+    selector: FrameSelector[Fraction] = FrameSelector(cut)
+    until = max(cut.end, high) if all_of else max(high, low + cut.tick)
+    times: list[Fraction] = []
+    for time in frame_times(source, facts, start=low, end=max(until, low + cut.tick), seek_index=seek_index):
+        times += [shown for shown, _ in selector.push(time, time)]
+    times += [shown for shown, _ in selector.finish()]
+    return _Frames(cut.start if selector.origin is None else selector.origin, times)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def frame_times(
     ):
         seeker.seek()
         found = sorted({timed.time for timed in seeker.packets() if is_presented(timed.packet)})
-        if seeker.has_field_packets:
+        if seeker.has_field_packets and not video.variable_rate:
             found = _without_second_fields(found, video.frame_seconds)
     first = max((time for time in found if time <= start), default=start)
     return [time for time in found if first <= time < end]
