@@ -160,6 +160,7 @@ class Clip(ClipSpec):
     result: ClipResult | None = None
     queued_at: int = 0
     subtitle_keys: list[str] | None = None
+    revision: int = 0  # incremented by each change that the API shows
 
     @property
     def ranges(self) -> tuple[Part, ...]:

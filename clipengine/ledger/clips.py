@@ -98,7 +98,7 @@ _LONG_OF = Statement(
 )
 _ROOM_SECONDS = 1.0  # for which the number of queued clips is not counted again
 _PROGRESS = Statement(
-    ClipRow.update(step=param(ClipRow.step), progress=param(ClipRow.progress)).where(
+    ClipRow.update(step=param(ClipRow.step), progress=param(ClipRow.progress), revision=ClipRow.revision + 1).where(
         ClipRow.clip_id == param(ClipRow.clip_id),
         ClipRow.state == "cutting",
         ClipRow.attempt == param(ClipRow.attempt),
@@ -120,7 +120,9 @@ class Clips:
         self._removals = removals
         self._max_queued = max_queued
         self._quarantine = Quarantine(database)
-        self.leases = Leases(database, ClipRow.clip_id, ClipRow.attempt, ClipRow.state, kind="clip")
+        self.leases = Leases(
+            database, ClipRow.clip_id, ClipRow.attempt, ClipRow.state, kind="clip", revision=ClipRow.revision
+        )
         self.documents = Documents(database, ClipDocumentRow, ClipRow.clip_id, ClipRow.label)
         self._counted = (0, -math.inf)  # queued clips, and when they were counted
 
@@ -453,7 +455,8 @@ class Clips:
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
             changed = {**values, "metadata": merged(row["metadata"], metadata)}
-            self._database.change(ClipRow.update(changed).where(ClipRow.clip_id == id))
+            counted = {**changed, "revision": ClipRow.revision + 1}
+            self._database.change(ClipRow.update(counted).where(ClipRow.clip_id == id))
             self.documents.replace(row | changed)
             self._database.record_change("clip", id)
             return self.get(id)

@@ -37,8 +37,9 @@ class Leases:
         state: peewee.Field | None = None,
         *,
         kind: Kind | None = None,
+        revision: peewee.Field | None = None,
     ) -> None:
-        """Notify listeners of changes of this `kind`, if it is given."""
+        """Notify listeners of changes of this `kind`, if it is given, and increment `revision` with each of them."""
         self._database = database
         self._kind: Kind | None = kind
         self._key = key
@@ -47,6 +48,7 @@ class Leases:
         self._model: Any = key.model
         self._owner: peewee.Field = self._model.owner
         self._updates = Updates(self._model, key)
+        self._counted = [] if revision is None else [revision.name]
 
     def claim(
         self,
@@ -72,7 +74,8 @@ class Leases:
                 rows = [] if (query := due()) is None else self._database.rows(self._database.unlocked(query))
                 ids = [row[self._key.name] for row in rows if accept(row)]
                 claimed: dict[Any, Row] = {}
-                changes, increments = {"owner": owner, **(values or {})}, [self._fence.name] if new_fence else []
+                changes = {"owner": owner, **(values or {})}
+                increments = [*self._counted, self._fence.name] if new_fence else self._counted
                 for chunk in _chunks(ids):
                     update = self._updates.of(chunk, changes, increments=increments, returns=True)
                     for row in self._database.rows(update):
@@ -110,7 +113,7 @@ class Leases:
         if self._state is not None:
             held[self._state.name] = state
         known = {name: value for name, value in held.items() if value is not None}
-        if not self._database.change(self._updates.of([id], values, held=known)):
+        if not self._database.change(self._updates.of([id], values, increments=self._counted, held=known)):
             return False
         if self._kind is not None:
             (self._database.record_change if notify else self._database.record_progress)(self._kind, id)

@@ -128,6 +128,8 @@ class ClipObject(JobObject):
     """Where it ends by that clock. Both are null for `parts`, unless these are of recordings of a series."""
     without: list[Removable] = field(default_factory=list)
     """As requested. `result.removed_seconds` says how much was left out."""
+    revision: int = 0
+    """Number of the state, higher after each change. Of two answers or events, the higher one is the newer state."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 

@@ -142,6 +142,25 @@ def test_only_crashes_of_the_decoder_are_counted(ledger: Ledger, queue: Queue) -
     assert ledger.clips.crashes(clip.clip_id) == 0
 
 
+def test_each_change_that_the_api_shows_has_a_higher_revision(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+    clip = queue()
+    changes: list[Callable[[], object]] = [
+        lambda: ledger.clips.claim("me"),
+        lambda: ledger.clips.progress(clip.clip_id, 1, step="encoding", progress=0.25),
+        lambda: ledger.clips.update(clip.clip_id, {"label": "new"}, {}),
+        lambda: ledger.clips.cancel(clip.clip_id),
+        lambda: ledger.clips.retry(clip.clip_id),
+        lambda: ledger.clips.claim("me"),
+        lambda: ledger.clips.complete(clip.clip_id, 2, result),
+    ]
+    revisions = [clip.revision]
+    for change in changes:
+        assert change()
+        revisions.append(ledger.clips.get(clip.clip_id).revision)
+    assert revisions == list(range(len(changes) + 1))
+    assert ClipObject.of(ledger.clips.get(clip.clip_id)).to_object()["revision"] == revisions[-1]
+
+
 def test_progress_is_stored_without_an_event(ledger: Ledger, queue: Queue) -> None:
     clip = queue()
     ledger.clips.claim("me")

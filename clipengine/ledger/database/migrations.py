@@ -558,6 +558,11 @@ def migration_51(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN spec TEXT")
 
 
+def migration_52(database: Database) -> None:
+    """Add the number of the state of a clip, by which clients order them. An older engine does not increment it."""
+    database.run("ALTER TABLE clips ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -607,6 +612,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_49,
     migration_50,
     migration_51,
+    migration_52,
 )
 
 

@@ -272,6 +272,7 @@ class ClipRow(Model):
     without = JsonText(null=True)  # silence and fillers that are left out; null if they are kept
     caption_style = JsonText(null=True)  # of subtitles that are burnt in; null for white letters with an outline
     spec = JsonText(null=True)  # fields of `ClipSpec` that no query needs, and that have no column above
+    revision = IntegerField(default=0)  # incremented by each change that the API shows
 
     class Meta:
         table_name = "clips"
