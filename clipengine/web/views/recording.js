@@ -46,7 +46,7 @@ const CLIPS_MS = 800; // until the view is shown without its clips
 export async function showRecording(main, {id, ...place}, signal) {
   main.className = "wide";
   document.title = `${t("Recording")} · clipengine`;
-  main.append(skeleton());
+  main.replaceChildren(skeleton());
   try {
     const recording = await get(`/v1/recordings/${id}`, {signal});
     document.title = `${stripBidi(titleOf(recording))} · clipengine`;

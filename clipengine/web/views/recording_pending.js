@@ -21,6 +21,8 @@ const DAMAGED = ["recording_unreadable", "recording_truncated", "recording_encry
  */
 export function showPending(main, recording, signal, show) {
   const failed = recording.status === "failed";
+  const left = new AbortController(); // this view, for another one of the same recording
+  const until = AbortSignal.any([signal, left.signal]);
   main.replaceChildren(
     head(titleOf(recording)),
     recording.error
@@ -34,13 +36,15 @@ export function showPending(main, recording, signal, show) {
         ),
   );
   const look = () =>
-    get(`/v1/recordings/${recording.recording_id}`, {signal})
+    get(`/v1/recordings/${recording.recording_id}`, {signal: until})
       .then((now) => {
-        if (now.status === "complete" || now.status === "recording") show(main, {id: now.recording_id}, signal);
-        else if (now.status === "failed" && !failed) showPending(main, now, signal, show);
+        if (until.aborted || now.status === "processing" || (now.status === "failed" && failed)) return;
+        left.abort();
+        if (now.status === "failed") showPending(main, now, signal, show);
+        else show(main, {id: now.recording_id}, signal);
       })
       .catch(() => {});
-  listen({resync: look, recording: ({recording_id: id, status}) => id === recording.recording_id && status !== "processing" && look()}, signal);
+  listen({resync: look, recording: ({recording_id: id, status}) => id === recording.recording_id && status !== "processing" && look()}, until);
 }
 
 /**
