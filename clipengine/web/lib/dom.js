@@ -1,5 +1,7 @@
 // Helpers for elements. All text goes through text nodes, so that no label or name can inject markup.
 
+import {bind} from "./reactive.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 const ICONS = {
@@ -68,7 +70,9 @@ const PATHS = {...ICONS, ...SOLID};
 /** @typedef {keyof typeof PATHS} IconName */
 
 /**
- * h("button", {class: "primary", onclick: save}, icon("check"), "Save")
+ * h("button", {class: "primary", hidden: () => !ready.value, onclick: save}, icon("check"), () => text.value)
+ *
+ * An attribute or a child that is a function follows the signals that it reads, until its scope ends (reactive.js).
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -79,13 +83,55 @@ const PATHS = {...ICONS, ...SOLID};
 export function h(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of /** @type {[string, any][]} */ (Object.entries(props))) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "value" || name === "checked") Object.assign(node, {[name]: value});
-    else node.setAttribute(name, value === true ? "" : value);
+    if (name.startsWith("on")) {
+      if (value) node.addEventListener(name.slice(2), value);
+    } else if (typeof value === "function") bind(() => setProp(node, name, value()));
+    else if (!isNothing(value)) setProp(node, name, value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  for (const child of children.flat()) {
+    if (typeof child === "function") append(node, child);
+    else if (!isNothing(child)) node.append(child);
+  }
   return node;
+}
+
+/** @param {unknown} value */
+const isNothing = (value) => value === null || value === undefined || value === false;
+
+/**
+ * @param {Element} node
+ * @param {string} name
+ * @param {any} value
+ */
+function setProp(node, name, value) {
+  if (name === "value" || name === "checked" || name === "indeterminate") Object.assign(node, {[name]: value ?? ""});
+  else if (isNothing(value)) node.removeAttribute(name);
+  else node.setAttribute(name, value === true ? "" : value);
+}
+
+/**
+ * Append what `children` returns, and replace it when that changes. Text changes in place.
+ *
+ * @param {Element} node
+ * @param {() => Children} children
+ */
+function append(node, children) {
+  const end = document.createTextNode("");
+  /** @type {Node[]} */
+  let shown = [];
+  node.append(end);
+  bind(() => {
+    const next = [children()].flat().filter((child) => !isNothing(child));
+    const [text, known] = [next[0], shown[0]];
+    if (next.length === 1 && shown.length === 1 && typeof text === "string" && known instanceof Text) {
+      if (known.data !== text) known.data = text;
+      return;
+    }
+    const nodes = next.map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
+    for (const each of shown) if (!nodes.includes(each)) /** @type {ChildNode} */ (each).remove();
+    end.before(...nodes.filter((each) => each !== end));
+    shown = nodes;
+  });
 }
 
 /** @param {IconName} name */

@@ -19,6 +19,7 @@ type AttributeName =
   | "hidden"
   | "href"
   | "id"
+  | "indeterminate"
   | "inputmode"
   | "lang"
   | "loop"
@@ -45,13 +46,16 @@ type AttributeName =
   | "width";
 
 declare global {
-  /** What `h` appends; it skips what is nothing. */
+  /** What `h` appends; it skips what is nothing, and follows the signals that a function reads. */
   type Child = Node | string | null | undefined | false;
-  type Children = Child | Child[];
+  type Children = Child | (() => Children) | (Child | (() => Children))[];
+
+  /** A value, or a function that follows the signals that it reads. */
+  type Follows<T> = T | (() => T | undefined);
 
   /** The attributes and handlers of `h`. ARIA's states have no boolean form: "false" is not the same as none. */
-  type Props<E extends Element> = { [N in AttributeName]?: string | number | boolean | null } & {
-    [N in `aria-${string}` | `data-${string}`]?: string | null;
+  type Props<E extends Element> = { [N in AttributeName]?: Follows<string | number | boolean | null> } & {
+    [N in `aria-${string}` | `data-${string}`]?: Follows<string | null>;
   } & {
     [N in keyof HTMLElementEventMap as `on${N}`]?: (event: HTMLElementEventMap[N] & { currentTarget: E }) => unknown;
   };

@@ -1,0 +1,126 @@
+// Effects that end with what they draw. `h` binds functions among its attributes and children here; `keyed` draws a list.
+
+import {effect, untracked} from "../vendor/signals-core.js";
+
+/** What ends together: a view, or a row of a list. */
+export class Scope {
+  constructor() {
+    /** @type {(() => void)[]} */
+    this.ends = [];
+  }
+
+  end() {
+    for (const end of this.ends.splice(0)) end();
+  }
+
+  /**
+   * Run `build`; what it binds ends with this scope.
+   *
+   * @template T
+   * @param {() => T} build
+   * @returns {T}
+   */
+  run(build) {
+    const before = current;
+    current = this;
+    try {
+      return untracked(build);
+    } finally {
+      current = before;
+    }
+  }
+}
+
+/** @type {Scope | null} */
+let current = null;
+
+/**
+ * Run `build`; what it binds ends when `signal` aborts.
+ *
+ * @template T
+ * @param {AbortSignal} signal
+ * @param {() => T} build
+ */
+export function within(signal, build) {
+  const scope = new Scope();
+  signal.addEventListener("abort", () => scope.end(), {once: true});
+  return scope.run(build);
+}
+
+/**
+ * Run `draw` now, and again when a signal that it has read changes, until its scope ends. What it binds ends before it runs again.
+ *
+ * @param {() => void} draw
+ */
+export function bind(draw) {
+  if (!current) throw new TypeError("a binding outside of a scope would never end");
+  const inner = new Scope();
+  const stop = effect(() => {
+    inner.end();
+    const before = current;
+    current = inner;
+    try {
+      draw();
+    } finally {
+      current = before;
+    }
+  });
+  current.ends.push(stop, () => inner.end());
+}
+
+/**
+ * Make the children of `parent` those of `keys()`, in this order. A node among them stands for itself; `make(key)` is called once for
+ * another key, and what it binds ends when the key goes. Nodes in the right place are not moved, so that focus stays; a child that
+ * goes with the focus leaves it to its neighbour.
+ *
+ * @template {Element} Parent
+ * @param {Parent} parent
+ * @param {() => (string | Element)[]} keys
+ * @param {(key: string) => Element} make
+ */
+export function keyed(parent, keys, make) {
+  /** @type {Map<string, {node: Element, scope: Scope}>} */
+  const made = new Map();
+  const nodeOf = (/** @type {string | Element} */ key) => {
+    if (typeof key !== "string") return key;
+    const known = made.get(key);
+    if (known) return known.node;
+    const scope = new Scope();
+    const node = scope.run(() => make(key));
+    made.set(key, {node, scope});
+    return node;
+  };
+  bind(() => {
+    const wanted = keys();
+    untracked(() => place(parent, wanted.map(nodeOf)));
+    const left = new Set(wanted);
+    for (const [key, {scope}] of made) {
+      if (left.has(key)) continue;
+      scope.end();
+      made.delete(key);
+    }
+  });
+  current?.ends.push(() => {
+    for (const {scope} of made.values()) scope.end();
+  });
+  return parent;
+}
+
+const CONTROL = "a, button:enabled";
+
+/**
+ * @param {Element} parent
+ * @param {Element[]} nodes
+ */
+function place(parent, nodes) {
+  const kept = new Set(nodes);
+  const gone = [...parent.children].filter((child) => !kept.has(child));
+  const focused = gone.find((child) => child.contains(document.activeElement));
+  const rest = [...parent.children].filter((child) => child === focused || (kept.has(child) && child.querySelector(CONTROL)));
+  const at = focused ? rest.indexOf(focused) : -1;
+  for (const child of gone) child.remove();
+  for (const [number, node] of nodes.entries()) {
+    if (parent.children[number] !== node) parent.insertBefore(node, parent.children[number] ?? null);
+  }
+  if (focused) /** @type {HTMLElement | null | undefined} */ ((rest[at + 1] ?? rest[at - 1])?.querySelector(CONTROL))?.focus();
+}
