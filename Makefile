@@ -8,12 +8,13 @@ CHECKED := clipengine tests scripts
 # More processes than cores, because many tests wait; each takes neighbouring tests, which share servers and films.
 # The tests start hundreds of commands, which would compile the package each time without its bytecode.
 TESTS = env PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 2)) --dist worksteal
-JS_CHECKED := biome.json tsconfig.json clipengine/web clipengine/docs/manual.js scripts/typescript tests/typescript
+JS_CHECKED := biome.json tsconfig.json clipengine/web clipengine/docs/manual.js scripts/typescript tests/typescript tests/web
 NPM_MODULES := scripts/typescript/node_modules/.package-lock.json
 NPM_PACKAGES := clipengine-client n8n-nodes-clipengine
 NODE_18 := command -v node >/dev/null && command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 18))'
 HAS_NODE := $(NODE_18) || { echo "missing: Node 18 or newer, with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
 BIOME := { scripts/typescript/node_modules/.bin/biome check --error-on-warnings $(JS_CHECKED) >$(VENV)/biome.log 2>&1 || { cat $(VENV)/biome.log; false; }; }
+NODE_TEST := { node --test tests/web/*.test.js >$(VENV)/node.log 2>&1 || { cat $(VENV)/node.log; false; }; }
 API_TYPES := scripts/typescript/generated/api.d.ts
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
@@ -55,7 +56,7 @@ check-js: $(VENV)/.installed  ## check format, lint and types of the JavaScript;
 	@if ! { $(NODE_18); }; then echo "skipped: checks of the JavaScript, which need Node 18 or newer, with npm"; \
 	elif $(if $(filter true,$(CI)),,npm_config_fetch_retries=1 npm_config_fetch_retry_mintimeout=1000) \
 		$(MAKE) --silent $(NPM_MODULES) >$(VENV)/npm.log 2>&1; then \
-		$(MAKE) --silent $(API_TYPES) && $(BIOME) && scripts/typescript/node_modules/.bin/tsc --project .; \
+		$(MAKE) --silent $(API_TYPES) && $(BIOME) && scripts/typescript/node_modules/.bin/tsc --project . && $(NODE_TEST); \
 	elif $(if $(filter true,$(CI)),true,false); then cat $(VENV)/npm.log >&2; exit 1; \
 	else echo "skipped: checks of the JavaScript, because npm ci failed; see $(VENV)/npm.log"; fi
 

@@ -303,9 +303,10 @@ def test_exported_files_are_imported_again(
 LENGTH = (
     "async (clip) => {"
     " const {clipRow} = await import('/assets/views/clip_row.js');"
-    " const made = clipRow({onchange() {}, ondeleted() {}});"
-    " made.update(clip);"
-    " return made.node.querySelector('.poster .time').textContent;"
+    " const {within} = await import('/assets/lib/reactive.js');"
+    " const {signal} = await import('/assets/vendor/signals-core.js');"
+    " const made = within(AbortSignal.abort(), () => clipRow(signal(clip), {onchange() {}, ondeleted() {}}));"
+    " return made.querySelector('.poster .time').textContent;"
     "}"
 )
 EVENT = "001  AX  V  C  00:00:01:00 00:00:03:00 00:00:00:00 00:00:02:00\n"

@@ -37,17 +37,6 @@ export function listen(listener, signal) {
   signal.addEventListener("abort", () => listeners.delete(listener));
 }
 
-/**
- * Return true if a clip is older than the state that is known. Events and responses may arrive in any order.
- *
- * @param {Clip} clip
- * @param {Clip} known
- */
-export function isStale(clip, known) {
-  if (known.attempt !== clip.attempt) return known.attempt > clip.attempt;
-  return known.status !== "processing" && clip.status === "processing";
-}
-
 export function connect() {
   if (stream) return;
   clearTimeout(timer);

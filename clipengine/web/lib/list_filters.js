@@ -22,15 +22,6 @@ const NEWEST = "-created_at";
  */
 
 /**
- * What a list needs of its filters.
- *
- * @typedef {object} Filters
- * @property {boolean} plain true if they apply to items of events without the server
- * @property {(item: {status: string}) => boolean} accepts
- * @property {() => Record<string, string>} values of the query
- */
-
-/**
  * `statuses` and `sorts` are [value, text]; `params` are those of the address; `opens` selects what Enter in the search
  * clicks. `onchange()` loads the list again and resolves when it is shown.
  *
@@ -171,8 +162,11 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
     get empty() {
       return this.plain && !status;
     },
-    /** @param {{status: string}} item */
-    accepts: (item) => !status || item.status === status,
+    // A test of an item, which stays as it is when the filters change.
+    get accepts() {
+      const wanted = status;
+      return (/** @type {{status: string}} */ item) => !wanted || item.status === wanted;
+    },
     values: () => ({
       q: typedQuery(field.input.value),
       status,

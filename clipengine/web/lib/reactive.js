@@ -116,8 +116,8 @@ function place(parent, nodes) {
   const kept = new Set(nodes);
   const gone = [...parent.children].filter((child) => !kept.has(child));
   const focused = gone.find((child) => child.contains(document.activeElement));
-  const rest = [...parent.children].filter((child) => child === focused || (kept.has(child) && child.querySelector(CONTROL)));
-  const at = focused ? rest.indexOf(focused) : -1;
+  const rest = focused ? [...parent.children].filter((child) => child === focused || (kept.has(child) && child.querySelector(CONTROL))) : [];
+  const at = rest.findIndex((child) => child === focused);
   for (const child of gone) child.remove();
   for (const [number, node] of nodes.entries()) {
     if (parent.children[number] !== node) parent.insertBefore(node, parent.children[number] ?? null);

@@ -1,15 +1,19 @@
 // A row of a list of clips: poster, label, range, progress or error, and actions.
 
 import {patch} from "../lib/api.js";
-import {find, h, icon, iconButton, setChildren, setText} from "../lib/dom.js";
+import {find, h, icon, iconButton} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {clipState, formatBytes, formatMoment, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi, waitOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {posterImage} from "../lib/posters.js";
+import {bind} from "../lib/reactive.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
+import {computed} from "../vendor/signals-core.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
 import {shareClip} from "./share_dialog.js";
+
+/** @import {ReadonlySignal} from "../vendor/signals-core.js" */
 
 /**
  * @typedef {object} ClipRowOptions
@@ -22,59 +26,107 @@ import {shareClip} from "./share_dialog.js";
  */
 
 /**
- * `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the list. `ontag(tag)`
- * filters it.
+ * Return the row of a clip. `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the
+ * list. `ontag(tag)` filters it.
  *
+ * @param {ReadonlySignal<Clip>} state
  * @param {ClipRowOptions} options
- * @returns {import("../lib/paged_list.js").Row<Clip>}
  */
-export function clipRow({
-  linkToRecording = null,
-  onchange,
-  ondeleted,
-  onlocate = null,
-  timeOf = (seconds) => formatTime(Math.floor(seconds), 0),
-  ontag = null,
-}) {
-  /** @type {Clip} */
-  let clip; // set by the first `update`, before the row is shown
-  const poster = h("button", {type: "button", class: "poster", disabled: true, onclick: () => playClip(/** @type {ReadyClip} */ (clip))});
-  const name = h("span", {class: "name clip"});
-  const size = h("span", {class: "figure"});
-  const when = h("span", {class: "figure"});
-  const pill = h("span", {class: "pill"});
-  const facts = h("p", {class: "facts"});
-  const bar = h("progress", {max: "1", hidden: true});
-  const place = h("p", {class: "muted small", hidden: true});
-  const problem = h("div", {class: "why", hidden: true});
-  const actions = h("div", {class: "actions"});
-  const more = menuButton(t("More actions for this clip"), "more", () => menuItems(clip, {ondeleted, rename, retag}));
+export function clipRow(
+  state,
+  {linkToRecording = null, onchange, ondeleted, onlocate = null, timeOf = (seconds) => formatTime(Math.floor(seconds), 0), ontag = null},
+) {
+  // What is redrawn changes with these, and not with each step of the progress.
+  const status = computed(() => state.value.status);
+  const stage = computed(() => `${status.value} ${state.value.attempt}`);
+  const idle = computed(() => status.value === "processing" && ["queued", "waiting"].includes(state.value.step ?? ""));
+  const at = computed(() => placeOf(state.value));
+  const place = computed(() => (!idle.value ? "" : state.value.step === "waiting" ? waitOf(state.value) : placeInQueue(state.value.queue)));
+  const made = computed(() => state.value.created_at);
+  const size = computed(() => (state.value.result ? formatBytes(state.value.result.size_bytes) : ""));
+  /**
+   * Return children that are made again when the clip enters another stage, or its range is shown in another way.
+   *
+   * @param {(clip: Clip) => Children} make
+   */
+  const inStage = (make) => () => make(stage.value && at.value ? state.peek() : state.value);
+  const name = h("span", {class: "name clip", title: () => stripBidi(state.value.label)}, () => state.value.label);
   const tags = tagList(ontag);
-  const node = h(
-    "li",
-    {class: "clip-row"},
-    poster,
-    h("div", {class: "words"}, h("div", {class: "row title"}, name, pill), facts, tags.node, bar, place, problem),
-    size,
-    when,
-    actions,
+  bind(() => tags.update(state.value.tags));
+  const pill = h("span", {class: () => `pill ${clipState(state.value).kind}`, hidden: () => status.value === "complete"}, () => {
+    const clip = state.value; // only what is not normal is said
+    return clipState(clip).text + (status.value === "processing" && !idle.value ? ` ${Math.round(clip.progress * 100)} %` : "");
+  });
+  const poster = h(
+    "button",
+    {
+      type: "button",
+      class: () => (soundOnly(state.value) ? "poster sound" : "poster"),
+      disabled: () => status.value !== "complete",
+      "aria-label": () => posterLabel(state.value),
+      onclick: () => playClip(/** @type {ReadyClip} */ (state.peek())),
+    },
+    inStage(posterParts),
   );
-
+  const bar = h("progress", {
+    max: "1",
+    hidden: () => idle.value || status.value !== "processing",
+    value: () => state.value.progress,
+    "aria-label": () => t("Progress of {label}", {label: state.value.label}),
+  });
+  /** @param {Clip} clip */
+  const faultOf = (clip) => (clip.error && clip.error.code !== "cancelled" ? clip.error : null); // the user did that
+  const more = menuButton(t("More actions for this clip"), "more", () => menuItems(state.peek(), {ondeleted, rename, retag}));
   // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
   /** @param {(clip: Clip) => Promise<Clip>} work */
   const apply = (work) =>
     asyncHandler(async () => {
       pressed = actions.contains(document.activeElement);
-      onchange(await work(clip));
+      onchange(await work(state.peek()));
     });
+  const actions = h("div", {class: "actions"}, () => {
+    more.classList.toggle("later", status.value === "complete");
+    return [...buttons(status.value), more];
+  });
+  const node = h(
+    "li",
+    {class: "clip-row"},
+    poster,
+    h(
+      "div",
+      {class: "words"},
+      h("div", {class: "row title"}, name, pill),
+      h("p", {class: "facts"}, inStage(facts)),
+      tags.node,
+      bar,
+      h("p", {class: "muted small", hidden: () => !place.value}, () => place.value),
+      h(
+        "div",
+        {class: "why", hidden: () => !faultOf(state.value)},
+        inStage((clip) => {
+          const fault = faultOf(clip);
+          return fault && errorSummary(fault);
+        }),
+      ),
+    ),
+    h("span", {class: "figure"}, () => size.value),
+    h("span", {class: "figure", title: () => made.value}, () => formatMoment(made.value)),
+    actions,
+  );
+
+  bind(() => {
+    status.value;
+    if (pressed && document.activeElement === document.body) find(actions, "*")?.focus();
+    pressed = false;
+  });
 
   /** @param {{label?: string, tags?: string[]}} values */
-  const change = async (values) => onchange(await patch(`/v1/clips/${clip.clip_id}`, values));
-  const rename = () => editInPlace(name, {value: clip.label, label: t("Label"), restore: more, save: (text) => change({label: text})});
+  const change = async (values) => onchange(await patch(`/v1/clips/${state.peek().clip_id}`, values));
+  const rename = () => editInPlace(name, {value: state.peek().label, label: t("Label"), restore: more, save: (text) => change({label: text})});
   const retag = () =>
     editInPlace(tags.node, {
-      value: clip.tags.join(", "),
+      value: state.peek().tags.join(", "),
       label: t("Tags"),
       placeholder: t("Tags, separated by commas"),
       maxlength: LIMITS.tags,
@@ -82,82 +134,38 @@ export function clipRow({
       save: (text) => change({tags: splitTags(text)}),
     });
 
-  /** @param {Clip} next */
-  function update(next) {
-    const statusChanged = !clip || clip.status !== next.status;
-    const unchanged = !statusChanged && clip.attempt === next.attempt;
-    clip = next;
-    setText(name, next.label);
-    name.title = stripBidi(next.label);
-    tags.update(next.tags);
-    const state = clipState(next);
-    pill.className = `pill ${state.kind}`;
-    const idle = next.step === "queued" || next.step === "waiting";
-    const percent = next.status === "processing" && !idle ? ` ${Math.round(next.progress * 100)} %` : "";
-    setText(pill, state.text + percent);
-    pill.hidden = next.status === "complete"; // only what is not normal is said
-    const queued = next.status === "processing" && idle;
-    setText(place, queued ? (next.step === "waiting" ? waitOf(next) : placeInQueue(next.queue)) : "");
-    place.hidden = !place.textContent;
-    bar.hidden = queued || next.status !== "processing";
-    bar.value = next.progress;
-    bar.setAttribute("aria-label", t("Progress of {label}", {label: next.label}));
-    if (unchanged && facts.querySelector(".time")?.textContent === placeOf(clip)) return;
-    drawFacts();
-    drawPoster();
-    problem.hidden = !next.error || next.error.code === "cancelled"; // the user did it
-    if (next.error && !problem.hidden) problem.replaceChildren(errorSummary(next.error));
-    if (!statusChanged) return;
-    more.classList.toggle("later", next.status === "complete");
-    setChildren(actions, [...buttons(), more]);
-    if (pressed && document.activeElement === document.body) find(actions, "*")?.focus();
-    pressed = false;
-  }
-
   /**
    * Return the start of the clip in the recording, or the number of its parts.
    *
    * @param {Clip} clip
    */
-  const placeOf = ({parts, start_seconds}) => (parts && parts.length > 1 ? plural(parts.length, "{count} part", "{count} parts") : timeOf(start_seconds));
+  function placeOf({parts, start_seconds}) {
+    return parts && parts.length > 1 ? plural(parts.length, "{count} part", "{count} parts") : timeOf(start_seconds);
+  }
 
-  function drawFacts() {
+  /** @param {Clip} clip */
+  function facts(clip) {
     const range = rangeOf(clip);
     const place = h("span", {class: "time", title: range}, placeOf(clip));
     const parts = linkToRecording ? [] : [place];
     if (onlocate) {
       const label = `${t("Show on the timeline")}: ${range}`;
-      parts[0] = h("button", {type: "button", class: "link time", title: label, onclick: () => onlocate(clip)}, placeOf(clip));
+      parts[0] = h("button", {type: "button", class: "link time", title: label, onclick: () => onlocate(state.peek())}, placeOf(clip));
     }
     if (clip.output?.aspect) parts.push(h("span", {}, clip.output.aspect));
     if (clip.subtitles?.mode === "burn") parts.push(h("span", {}, t("captions")));
     if (clip.profile !== "default") parts.push(h("span", {}, clip.profile));
     if (onlocate && clip.result) parts.push(h("span", {}, formatBytes(clip.result.size_bytes)));
     const from = linkToRecording ? [h("span", {class: "from"}, linkToRecording(clip.recording_id), place)] : [];
-    facts.replaceChildren(...from, ...(parts.length ? [h("span", {class: "line"}, parts)] : []));
-    setText(size, clip.result ? formatBytes(clip.result.size_bytes) : "");
-    setText(when, formatMoment(clip.created_at));
-    when.title = clip.created_at;
+    return [...from, ...(parts.length ? [h("span", {class: "line"}, parts)] : [])];
   }
 
-  function drawPoster() {
-    const ready = clip.status === "complete";
-    poster.disabled = !ready;
-    const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
-    const length = formatTime(seconds, seconds < 9.95 ? 1 : 0);
-    const spoken = ready ? t("Play {label}", {label: clip.label}) : t("{label} is not ready", {label: clip.label});
-    poster.setAttribute("aria-label", `${spoken}, ${length}`);
-    const image = ready && clip.result?.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
-    const sound = Boolean(ready && clip.result?.audio_codec && !clip.result.width);
-    poster.classList.toggle("sound", sound);
-    const parts = [icon(sound ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, length)];
-    poster.replaceChildren(...(image ? [image] : []), ...parts);
-  }
-
-  function buttons() {
-    if (clip.status === "complete") {
+  /** @param {Clip["status"]} status */
+  function buttons(status) {
+    const clip = state.peek();
+    if (status === "complete") {
       return [
-        iconButton("link", t("Share {label}", {label: clip.label}), () => shareClip(clip), {class: "quiet square later share"}),
+        iconButton("link", t("Share {label}", {label: clip.label}), () => shareClip(state.peek()), {class: "quiet square later share"}),
         h(
           "a",
           {class: "button quiet square later", href: clipDownload(clip), title: t("Download"), "aria-label": t("Download {label}", {label: clip.label})},
@@ -165,7 +173,7 @@ export function clipRow({
         ),
       ];
     }
-    if (clip.status === "processing") return [iconButton("x", t("Cancel {label}", {label: clip.label}), apply(cancel))];
+    if (status === "processing") return [iconButton("x", t("Cancel {label}", {label: clip.label}), apply(cancel))];
     return [
       h(
         "button",
@@ -176,5 +184,27 @@ export function clipRow({
     ];
   }
 
-  return {node, update};
+  return node;
+}
+
+/** @param {Clip} clip */
+const soundOnly = ({status, result}) => Boolean(status === "complete" && result?.audio_codec && !result.width);
+
+/** @param {Clip} clip */
+function lengthOf(clip) {
+  const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
+  return formatTime(seconds, seconds < 9.95 ? 1 : 0);
+}
+
+/** @param {Clip} clip */
+function posterLabel(clip) {
+  const {label} = clip;
+  return `${clip.status === "complete" ? t("Play {label}", {label}) : t("{label} is not ready", {label})}, ${lengthOf(clip)}`;
+}
+
+/** @param {Clip} clip */
+function posterParts(clip) {
+  const ready = clip.status === "complete";
+  const image = ready && clip.result?.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
+  return [image || null, icon(soundOnly(clip) ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, lengthOf(clip))];
 }

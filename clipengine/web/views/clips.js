@@ -11,7 +11,7 @@ import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/ui.js";
 import {downloadArchive, deleteClips} from "./clip_actions.js";
-import {ClipList} from "./clip_list.js";
+import {ClipList, clipQuery, clipStore} from "./clip_list.js";
 
 /** @type {[value: string, text: string][]} */
 const STATUSES = [
@@ -42,18 +42,24 @@ export function showClips(main, params, signal) {
     placeholder: t("Search clips"),
     label: t("Search clips by label, tags, metadata and what is said"),
     opens: ".clip-row .poster:enabled",
-    onchange: () => clips.reload(),
+    onchange: () => {
+      picks.clear();
+      return query.reload();
+    },
   });
+  const store = clipStore(signal, () => query.resync());
+  const query = clipQuery({path: "/v1/clips", store, filters, signal});
   /** @type {Picks<Clip>} */
   const picks = new Picks({
-    actions: (items) => [
-      h("button", {type: "button", onclick: asyncHandler(() => downloadArchive(items))}, icon("down"), t("Download ZIP")),
+    query,
+    actions: () => [
+      h("button", {type: "button", onclick: asyncHandler(() => downloadArchive(picks.items))}, icon("down"), t("Download ZIP")),
       h(
         "button",
         {
           type: "button",
           onclick: () =>
-            editTags(items, {pathOf: (clip) => `/v1/clips/${clip.clip_id}`, titleOf: (clip) => clip.label, onchange: (clip) => picks.replace(clip)}),
+            editTags(picks.items, {pathOf: (clip) => `/v1/clips/${clip.clip_id}`, titleOf: (clip) => clip.label, onchange: (clip) => store.apply([clip])}),
         },
         icon("tag"),
         t("Tags…"),
@@ -64,7 +70,7 @@ export function showClips(main, params, signal) {
           type: "button",
           class: "danger",
           onclick: asyncHandler(async () => {
-            for (const id of await deleteClips(items)) clips.remove(id);
+            for (const id of await deleteClips(picks.items)) store.delete(id);
           }),
         },
         icon("trash"),
@@ -73,8 +79,7 @@ export function showClips(main, params, signal) {
     ],
   });
   const clips = new ClipList({
-    path: "/v1/clips",
-    filters,
+    query,
     picks,
     signal,
     groupOf: (clip) => (filters.byDay ? dayGroup(clip.created_at) : null),
@@ -94,7 +99,7 @@ export function showClips(main, params, signal) {
   });
   main.append(h("div", {class: "head"}, h("h1", {}, t("Clips")), filters.search), filters.bar(picks.everything), filters.details, clips.node);
   filters.field.bind(clips.list, signal);
-  clips.load();
+  query.load();
 }
 
 // Without recordings, their list says what to do.

@@ -5,20 +5,29 @@ import {h} from "../lib/dom.js";
 import {formatBytes, formatTime, formatUntil} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {copyText, toast, toastError} from "../lib/ui.js";
+import {signal} from "../vendor/signals-core.js";
+
+/** @import {Entities} from "../store/entities.js" */
 
 const LINK_MS = 7 * 24 * 3600 * 1000; // as the dialog offers it
 
-/** Return `watch(clip)` and `look(clips)`: a message announces each watched clip that is ready, and offers to copy a link to it. */
-export function announceReady() {
-  /** @type {Set<string>} */
-  const watched = new Set();
+/**
+ * Return `watch(id)` and `look()`, which follows the watched clips: a message announces each that is ready, and offers a link to it.
+ *
+ * @param {Entities<Clip>} store
+ */
+export function announceReady(store) {
+  const watched = signal(/** @type {string[]} */ ([]));
   return {
-    watch: (/** @type {Clip} */ clip) => watched.add(clip.clip_id),
-    look: (/** @type {Map<string, Clip>} */ clips) => {
-      for (const id of watched) {
-        const clip = clips.get(id);
-        if (clip?.status === "complete" && clip.result && watched.delete(id)) show(/** @type {ReadyClip} */ (clip));
-      }
+    watch: (/** @type {string} */ id) => {
+      watched.value = [...watched.peek(), id];
+    },
+    look: () => {
+      const clips = watched.value.map((id) => store.get(id));
+      const ready = clips.filter((clip) => clip?.status === "complete" && clip.result);
+      if (!ready.length) return;
+      watched.value = watched.value.filter((_, at) => !ready.includes(clips[at]));
+      for (const clip of ready) show(/** @type {ReadyClip} */ (clip));
     },
   };
 }

@@ -1,14 +1,18 @@
 // One recording: player, timeline, clip form, and its clips.
 
-import {get} from "../lib/api.js";
+import {get, query as address} from "../lib/api.js";
 import {find, h, iconButton, setText} from "../lib/dom.js";
 import {displaySize, stripBidi, titleOf} from "../lib/format.js";
 import {showCurrent} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
+import {LIMITS} from "../lib/limits.js";
+import {bind, within} from "../lib/reactive.js";
 import {formatNumber, t} from "../lib/texts.js";
+import {AllQuery} from "../store/all_query.js";
+import {bandsOf, highestNumber, numberOf} from "../store/clip_bands.js";
+import {signal as signalOf} from "../vendor/signals-core.js";
 import {errorState} from "../lib/ui.js";
 import {clipForm} from "../player/clip_form.js";
-import {ClipRanges} from "../player/clip_ranges.js";
 import {FrameTimes} from "../player/frame_times.js";
 import {Jumps} from "../player/jumps.js";
 import {Player} from "../player/player.js";
@@ -20,7 +24,7 @@ import {ShownTimes} from "../player/shown_times.js";
 import {Timeline} from "../player/timeline.js";
 import {Transcript} from "../player/transcript.js";
 import {transport} from "../player/transport.js";
-import {ClipList} from "./clip_list.js";
+import {ClipList, clipQuery, clipStore} from "./clip_list.js";
 import {Live} from "./live.js";
 import {announceReady} from "./ready_toast.js";
 import {showPending} from "./recording_pending.js";
@@ -129,10 +133,18 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
     onopen: (item) => ("clip_id" in item ? locate(item) : openSegment(item)),
   });
   live.timeline = timeline;
+  const path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/clips`);
+  const wants = (/** @type {Clip} */ clip) => clip.recording_id === recording.recording_id;
+  const store = clipStore(signal, () => {
+    query.resync();
+    all.load();
+  });
+  const query = clipQuery({path, store, limit: 100, wants, signal});
+  const all = new AllQuery({store, ask: (cursor, until) => get(address(path, {limit: LIMITS.page, cursor}), {signal: until}), wants, signal});
+  const format = () => (/** @type {number} */ seconds) => times.format(seconds);
+  const clock = signalOf(format()); // another function when times are shown in another way
   const clips = new ClipList({
-    path: `/v1/recordings/${recording.recording_id}/clips`,
-    limit: 100,
-    wants: (clip) => clip.recording_id === recording.recording_id,
+    query,
     empty: () =>
       h(
         "div",
@@ -140,38 +152,31 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
         h("h2", {}, t("No clips yet")),
         h("p", {}, t("Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
       ),
-    clips: {onlocate: locate, timeOf: (seconds) => times.format(seconds).replace(/[.,]\d+$/, "")},
-    onchange: (shown) => ranges.put(shown),
+    clips: {onlocate: locate, timeOf: (seconds) => clock.value(seconds).replace(/[.,]\d+$/, "")},
     signal,
   });
-  times.addEventListener("change", () => clips.draw(), {signal});
-  const ranges = new ClipRanges({
-    recording,
-    signal,
-    onchange: (all) => {
-      setText(count, all.length ? formatNumber(all.length) : "");
-      timeline.setClips(all);
-      form.rename();
-      ready.look(ranges.clips);
+  times.addEventListener(
+    "change",
+    () => {
+      clock.value = format();
     },
-  });
-  const ready = announceReady();
-  const count = h("span", {class: "muted"});
+    {signal},
+  );
+  const bands = bandsOf(all);
+  const highest = highestNumber(all);
+  const ready = announceReady(store);
+  const count = within(signal, () => h("span", {class: "muted"}, () => (all.ids.value.size ? formatNumber(all.ids.value.size) : "")));
   const segmentCount = h("span", {class: "muted"});
   const changed = h("span", {class: "changed", hidden: true});
   const segments = new Segments(recording, selection, signal);
   /** @param {Clip} clip */
   const oncreated = (clip) => {
-    // Its events may have arrived before the response.
-    clips.put(clip, {fresh: !clips.items.has(clip.clip_id)});
-    ready.watch(clip);
-    ready.look(ranges.clips);
+    store.apply([clip], {fresh: true});
+    ready.watch(clip.clip_id);
   };
   /** @param {Iterable<string>} pending */
   const nextLabel = (pending) => {
-    const labels = [...ranges.clips.values()].map((clip) => clip.label).concat([...pending]);
-    const numbers = labels.map((label) => Number((/^Clip (\d{1,6})$/.exec(label) || [0, 0])[1]));
-    return `Clip ${Math.max(0, ...numbers) + 1}`;
+    return `Clip ${Math.max(highest.value, ...[...pending].map(numberOf)) + 1}`;
   };
   /** @param {string} id */
   const showPanel = (id) => {
@@ -358,8 +363,22 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
     find(top, ".panel-toggle")?.setAttribute("aria-pressed", String(shown));
   }
 
-  await Promise.race([clips.load(), new Promise((resolve) => setTimeout(resolve, CLIPS_MS))]);
+  const first = query.load();
+  first.then(() => {
+    if (signal.aborted) return;
+    all.add(query.ids.peek());
+    all.load(query.state.peek() === "ready" ? query.next.peek() : ""); // the pages after it; if it has failed, all
+  });
+  await Promise.race([first, new Promise((resolve) => setTimeout(resolve, CLIPS_MS))]);
   if (signal.aborted) return;
+  within(signal, () => {
+    bind(() => timeline.setClips(bands.value.map((id) => store.stateOf(id).peek())));
+    bind(() => {
+      highest.value;
+      form.rename();
+    });
+    bind(ready.look);
+  });
   main.replaceChildren(studio);
   acceptTranscripts(recording, signal, showCurrent);
   bindStudioShortcuts(
@@ -384,7 +403,6 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
     },
     signal,
   );
-  ranges.load(clips.next);
   showSegments();
   timeline.draw();
   showPlace(place, {selection, player, timeline, transcript});

@@ -1,8 +1,8 @@
 // The list of recordings: searched with their transcripts, filtered and sorted by the server; uploads by drag and drop.
 
-import {patch} from "../lib/api.js";
+import {get, patch, query as address} from "../lib/api.js";
 import {editTags} from "../lib/bulk_tags.js";
-import {h, icon, setText} from "../lib/dom.js";
+import {h, icon} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
 import {listen} from "../lib/events.js";
 import {dayGroup, formatBytes, formatDay, formatMoment, formatTime, titleOf} from "../lib/format.js";
@@ -11,12 +11,18 @@ import {listFilters} from "../lib/list_filters.js";
 import {PagedList} from "../lib/paged_list.js";
 import {Picks} from "../lib/picks.js";
 import {posterImage} from "../lib/posters.js";
+import {bind} from "../lib/reactive.js";
 import {formatNumber, plural, t} from "../lib/texts.js";
 import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
+import {ListQuery} from "../store/list_query.js";
+import {recordingEntities} from "../store/recordings.js";
+import {computed, signal as signalOf} from "../vendor/signals-core.js";
 import {lastButton} from "./live.js";
 import {recordingDownload, registerAgain, registerFromStore, removeRecording, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
+
+/** @import {ReadonlySignal} from "../vendor/signals-core.js" */
 
 /** @type {[value: string, text: string][]} */
 const STATUSES = [
@@ -50,7 +56,10 @@ const RECOUNT_MS = 2000; // between requests for the numbers of clips
 export function showRecordings(main, params, signal) {
   document.title = `${t("Recordings")} · clipengine`;
   const picker = filePicker(addUploads);
-  const hits = transcriptHits(signal, () => recordings.draw());
+  const found = signalOf(false); // whether transcripts have matches
+  const hits = transcriptHits(signal, () => {
+    found.value = !hits.node.hidden;
+  });
   const filters = listFilters({
     statuses: STATUSES,
     sorts: SORTS,
@@ -60,31 +69,42 @@ export function showRecordings(main, params, signal) {
     opens: "a.name[href]",
     onchange: () => {
       hits.find(filters.q);
-      return recordings.reload();
+      picks.clear();
+      return query.reload();
     },
   });
+  const store = recordingEntities();
+  /** @type {ListQuery<Recording>} */
+  const query = new ListQuery({store, ask: (values, until) => get(address("/v1/recordings", values), {signal: until}), filters, signal});
+  /** @param {Recording} recording */
+  const add = (recording) => store.apply([store.peek(recording.recording_id) ?? recording], {fresh: true}); // events may be faster
   /** @type {RowActions} */
   const actions = {
     ontag: (tag) => filters.setTag(tag),
-    onchange: (recording) => recordings.put(recording),
+    onchange: (recording) => store.apply([recording]),
     async remove(recording) {
-      if (await removeRecording(recording)) recordings.remove(recording.recording_id);
+      if (await removeRecording(recording)) store.delete(recording.recording_id);
     },
     async retry(recording) {
       const fresh = await registerAgain(recording);
-      recordings.remove(recording.recording_id);
-      recordings.put(recordings.items.get(fresh.recording_id) || fresh, {fresh: true}); // events may be faster
+      store.delete(recording.recording_id);
+      add(fresh);
     },
   };
   /** @type {Picks<Recording>} */
   const picks = new Picks({
-    actions: (items) => [
+    query,
+    actions: () => [
       h(
         "button",
         {
           type: "button",
           onclick: () =>
-            editTags(items, {pathOf: (recording) => `/v1/recordings/${recording.recording_id}`, titleOf, onchange: (recording) => picks.replace(recording)}),
+            editTags(picks.items, {
+              pathOf: (recording) => `/v1/recordings/${recording.recording_id}`,
+              titleOf,
+              onchange: (recording) => store.apply([recording]),
+            }),
         },
         icon("tag"),
         t("Tags…"),
@@ -95,7 +115,7 @@ export function showRecordings(main, params, signal) {
           type: "button",
           class: "danger",
           onclick: asyncHandler(async () => {
-            for (const id of await removeRecordings(items)) recordings.remove(id);
+            for (const id of await removeRecordings(picks.items)) store.delete(id);
           }),
         },
         icon("trash"),
@@ -103,27 +123,24 @@ export function showRecordings(main, params, signal) {
       ),
     ],
   });
+  const uploads = signalOf(uploadRows());
   /** @type {PagedList<Recording>} */
   const recordings = new PagedList({
-    path: "/v1/recordings",
+    query,
     name: t("Recordings"),
     skeleton,
-    idOf: (recording) => recording.recording_id,
     titleOf,
-    row: () => recordingRow(actions),
-    before: uploadRows,
+    row: (recording) => recordingRow(recording, actions),
+    before: () => uploads.value,
     groupOf: (recording) => (filters.byDay ? dayGroup(recording.created_at) : null),
-    empty: () => (filters.empty ? emptyState(() => picker.click()) : noMatches(!hits.node.hidden)),
+    empty: () => (filters.empty ? emptyState(() => picker.click()) : noMatches(found.value)),
     across: true,
-    filters,
     picks,
     signal,
   });
-  watchUploads(
-    signal,
-    (recording) => recordings.put(recordings.items.get(recording.recording_id) || recording, {fresh: true}),
-    () => recordings.draw(),
-  );
+  watchUploads(signal, add, () => {
+    uploads.value = uploadRows();
+  });
   main.append(
     h(
       "div",
@@ -142,26 +159,26 @@ export function showRecordings(main, params, signal) {
   filters.field.bind(recordings.list, signal);
   listen(
     {
-      resync: () => recordings.resync(),
-      ...recounts(recordings, signal),
-      recording: (recording) => {
-        const known = recordings.items.get(recording.recording_id);
-        recordings.put({...known, ...recording, clips_count: known?.clips_count ?? null}); // events do not have it
+      resync: () => {
+        store.restart();
+        query.resync();
       },
+      ...recounts(query, signal),
+      recording: (recording) => store.apply([recording], {event: true}),
     },
     signal,
   );
-  recordings.load();
+  query.load();
   hits.find(filters.q);
 }
 
 /**
  * Return listeners that load the numbers of clips again after clips were made or deleted.
  *
- * @param {PagedList<Recording>} recordings
+ * @param {ListQuery<Recording>} query
  * @param {AbortSignal} signal
  */
-function recounts(recordings, signal) {
+function recounts(query, signal) {
   /** @type {Set<string>} ids of clips in progress that are counted */
   const counted = new Set();
   let waits = false;
@@ -170,12 +187,12 @@ function recounts(recordings, signal) {
     waits = true;
     setTimeout(() => {
       waits = false;
-      if (!signal.aborted) recordings.resync();
+      if (!signal.aborted) query.resync();
     }, RECOUNT_MS);
   };
   /** @param {Clip} clip */
   const clip = ({clip_id: id, recording_id: of, status}) => {
-    if (!counted.has(id) && recordings.items.has(of)) deleted();
+    if (!counted.has(id) && query.ids.peek().includes(of)) deleted();
     if (status === "processing") counted.add(id);
     else counted.delete(id);
   };
@@ -183,97 +200,92 @@ function recounts(recordings, signal) {
 }
 
 /**
+ * @param {ReadonlySignal<Recording>} state
  * @param {RowActions} actions
- * @returns {import("../lib/paged_list.js").Row<Recording>}
  */
-function recordingRow({ontag, onchange, remove, retry}) {
-  const poster = h("div", {class: "poster", "aria-hidden": "true"}, icon("film"));
-  const name = h("a", {class: "name clip"});
-  const line = h("p", {class: "meta clip"});
-  const count = h("span", {class: "count", hidden: true});
+function recordingRow(state, {ontag, onchange, remove, retry}) {
+  const address = computed(() => `#/recordings/${state.value.recording_id}`);
+  const line = computed(() => summaryOf(state.value));
+  const live = computed(() => state.value.status === "recording");
+  const failed = computed(() => state.value.status === "failed");
+  const name = h("a", {class: "name clip", href: () => address.value}, () => titleOf(state.value));
   const tags = tagList(ontag);
-  const size = h("span", {class: "figure"});
-  const when = h("span", {class: "figure"});
-  const problem = h("div", {class: "problem", hidden: true});
-  /** @type {Recording} */
-  let recording; // set by the first `update`, before the row is shown
+  bind(() => tags.update(state.value.tags));
   /** @param {{name?: string | null, tags?: string[]}} values */
-  const change = async (values) => onchange(await patch(`/v1/recordings/${recording.recording_id}`, values));
+  const change = async (values) => onchange(await patch(`/v1/recordings/${state.peek().recording_id}`, values));
+  const rename = () =>
+    editInPlace(name, {
+      value: state.peek().name || "",
+      label: t("Name"),
+      placeholder: titleOf(state.peek()),
+      restore: more,
+      save: (text) => change({name: text || null}),
+    });
+  const retag = () =>
+    editInPlace(tags.node, {
+      value: state.peek().tags.join(", "),
+      label: t("Tags"),
+      placeholder: t("Tags, separated by commas"),
+      maxlength: LIMITS.tags,
+      restore: more,
+      save: (text) => change({tags: splitTags(text)}),
+    });
+  const download = () => {
+    location.href = recordingDownload(state.peek());
+  };
   const more = menuButton(t("More actions for this recording"), "more", () => [
-    {
-      text: t("Rename"),
-      icon: "pen",
-      run: () =>
-        editInPlace(name, {
-          value: recording.name || "",
-          label: t("Name"),
-          placeholder: titleOf(recording),
-          restore: more,
-          save: (text) => change({name: text || null}),
-        }),
-    },
-    {
-      text: t("Edit tags"),
-      icon: "tag",
-      run: () =>
-        editInPlace(tags.node, {
-          value: recording.tags.join(", "),
-          label: t("Tags"),
-          placeholder: t("Tags, separated by commas"),
-          maxlength: LIMITS.tags,
-          restore: more,
-          save: (text) => change({tags: splitTags(text)}),
-        }),
-    },
-    !recording.pieces && {
-      text: t("Download"),
-      icon: "down",
-      run: () => {
-        location.href = recordingDownload(recording);
-      },
-    },
-    {text: t("Remove…"), icon: "trash", danger: true, run: () => remove(recording)},
+    {text: t("Rename"), icon: "pen", run: rename},
+    {text: t("Edit tags"), icon: "tag", run: retag},
+    !state.peek().pieces && {text: t("Download"), icon: "down", run: download},
+    {text: t("Remove…"), icon: "trash", danger: true, run: () => remove(state.peek())},
   ]);
+  bind(() => more.classList.toggle("later", !state.value.error));
   const again = h(
     "button",
-    {type: "button", class: "quiet again", title: t("Retry"), "aria-label": t("Retry"), hidden: true, onclick: asyncHandler(() => retry(recording))},
+    {
+      type: "button",
+      class: "quiet again",
+      title: t("Retry"),
+      "aria-label": t("Retry"),
+      hidden: () => !failed.value,
+      onclick: asyncHandler(() => retry(state.peek())),
+    },
     icon("retry"),
     h("span", {}, t("Retry")),
   );
-  const last = lastButton(() => recording);
-  const node = h(
+  const last = lastButton(() => state.peek());
+  bind(() => {
+    last.hidden = !live.value;
+  });
+  // The poster and the error stay the same elements while the recording goes on, so that an image is loaded once, and what is open stays open.
+  const poster = computed(() => posterOf(state.value));
+  const fault = computed(() => JSON.stringify(state.value.error));
+  return h(
     "li",
     {class: "recording"},
-    poster,
-    h("div", {class: "words"}, name, problem, line, count, tags.node),
-    size,
-    when,
+    h("div", {class: () => (poster.value === "sound" ? "poster sound" : "poster"), "aria-hidden": "true"}, () => posterParts(poster.value, state.peek())),
+    h(
+      "div",
+      {class: "words"},
+      name,
+      h("div", {class: "problem", hidden: () => !state.value.error}, () => {
+        const error = fault.value && state.peek().error;
+        return error ? errorSummary(error) : null;
+      }),
+      // A failure takes the place of the line.
+      h(
+        "p",
+        {class: "meta clip", hidden: () => Boolean(state.value.error) || !(live.value || line.value)},
+        () => (live.value ? [h("span", {class: "live"}, t("Live")), " "] : []),
+        () => line.value,
+      ),
+      h("span", {class: "count", hidden: () => !state.value.clips_count}, () => countOf(state.value)),
+      tags.node,
+    ),
+    h("span", {class: "figure"}, () => formatBytes(state.value.file_size_bytes)),
+    h("span", {class: "figure", title: () => state.value.created_at}, () => formatMoment(state.value.created_at)),
     h("span", {class: "tools"}, last, again, more),
   );
-  return {
-    node,
-    update(next) {
-      if (recording && JSON.stringify(recording) === JSON.stringify(next)) return;
-      recording = next;
-      name.setAttribute("href", `#/recordings/${next.recording_id}`);
-      setText(name, titleOf(next));
-      line.replaceChildren(...(next.status === "recording" ? [h("span", {class: "live"}, t("Live")), " "] : []), summaryOf(next));
-      line.hidden = Boolean(next.error) || !line.textContent; // a failure takes its place
-      again.hidden = next.status !== "failed";
-      last.hidden = next.status !== "recording";
-      count.hidden = !next.clips_count;
-      setText(count, countOf(next));
-      more.classList.toggle("later", !next.error);
-      tags.update(next.tags);
-      setText(size, formatBytes(next.file_size_bytes));
-      setText(when, formatMoment(next.created_at));
-      when.title = next.created_at;
-      problem.hidden = !next.error;
-      if (next.error) poster.replaceChildren(icon("alert"));
-      if (next.error) problem.replaceChildren(errorSummary(next.error));
-      if (next.status === "complete" || next.status === "recording") fillPoster(poster, /** @type {ReadyRecording} */ (next));
-    },
-  };
 }
 
 /**
@@ -300,20 +312,28 @@ function countOf({clips_count: count}) {
 }
 
 /**
- * @param {HTMLElement} poster
- * @param {ReadyRecording} recording
+ * Return what the poster shows: the address of its image, or "sound", "error" or nothing yet.
+ *
+ * @param {Recording} recording
  */
-function fillPoster(poster, recording) {
-  const duration = h("span", {class: "time"}, formatTime(recording.duration_seconds, 0));
-  if (!recording.media.video) {
-    poster.classList.add("sound");
-    poster.replaceChildren(icon("wave"), duration);
-    return;
-  }
-  const first = recording.media.video.first_frame_seconds ?? 0;
-  const at = (first + Math.min((recording.duration_seconds - first) * 0.1, 10)).toFixed(3);
-  const image = posterImage(`/v1/recordings/${recording.recording_id}/frame?at_seconds=${at}&width=240`);
-  poster.replaceChildren(icon("film"), ...(image ? [image] : []), duration);
+function posterOf({recording_id: id, status, media, duration_seconds: duration, error}) {
+  if (error) return "error";
+  if (!["complete", "recording"].includes(status) || !media) return "";
+  if (!media.video) return "sound";
+  const first = media.video.first_frame_seconds ?? 0;
+  const at = (first + Math.min(((duration ?? 0) - first) * 0.1, 10)).toFixed(3);
+  return `/v1/recordings/${id}/frame?at_seconds=${at}&width=240`;
+}
+
+/**
+ * @param {string} shown
+ * @param {Recording} recording
+ */
+function posterParts(shown, {duration_seconds: duration}) {
+  if (shown === "error") return [icon("alert")];
+  if (!shown) return [icon("film")];
+  const length = h("span", {class: "time"}, formatTime(duration ?? 0, 0));
+  return shown === "sound" ? [icon("wave"), length] : [icon("film"), posterImage(shown), length];
 }
 
 const skeleton = () =>

@@ -6,7 +6,10 @@ import {listen} from "../lib/events.js";
 import {recordingLinks} from "../lib/recording_link.js";
 import {t} from "../lib/texts.js";
 import {openDialog, table} from "../lib/ui.js";
-import {ClipList} from "./clip_list.js";
+import {signal as signalOf} from "../vendor/signals-core.js";
+import {isOlder} from "../store/clips.js";
+import {within} from "../lib/reactive.js";
+import {ClipList, clipQuery, clipStore} from "./clip_list.js";
 import {clipRow} from "./clip_row.js";
 
 const LIMIT = 10; // clips at once
@@ -14,7 +17,7 @@ const LIMIT = 10; // clips at once
 /**
  * The filters of a list that shows clips in progress, the oldest first.
  *
- * @type {import("../lib/list_filters.js").Filters}
+ * @type {import("../store/list_query.js").Filters}
  */
 const IN_PROGRESS = {
   plain: false,
@@ -28,16 +31,16 @@ const IN_PROGRESS = {
  * @param {AbortSignal} signal
  */
 export function clipsInProgress(signal) {
+  const store = clipStore(signal, () => query.resync());
+  const query = clipQuery({path: "/v1/clips", store, limit: LIMIT, filters: IN_PROGRESS, signal});
   const clips = new ClipList({
-    path: "/v1/clips",
-    limit: LIMIT,
-    filters: IN_PROGRESS,
+    query,
     empty: () => h("p", {class: "muted small"}, t("No clip is in progress.")),
     clips: {linkToRecording: recordingLinks(signal)},
     signal,
   });
   clips.list.classList.add("rows", "plain");
-  clips.load();
+  query.load();
   return h("section", {}, h("h2", {class: "sub"}, t("Clips in progress")), h("div", {class: "panel"}, clips.node));
 }
 
@@ -50,15 +53,15 @@ export function clipsInProgress(signal) {
 export async function showClip(id, signal) {
   const clip = await get(`/v1/clips/${id}`, {signal});
   const closed = new AbortController();
-  const row = clipRow({
-    linkToRecording: recordingLinks(signal),
-    onchange: (changed) => row.update(changed),
-    ondeleted: () => dialog.close(),
-  });
-  row.update(clip);
-  row.node.querySelector("details")?.setAttribute("open", "");
-  listen({resync: () => {}, clip: (changed) => changed.clip_id === id && row.update(changed)}, closed.signal);
-  const dialog = openDialog(t("Clip"), h("ul", {class: "list rows plain"}, row.node), {size: "wide", onclose: () => closed.abort()});
+  const state = signalOf(clip);
+  /** @param {Clip} changed */
+  const onchange = (changed) => {
+    if (changed.clip_id === id && !isOlder(changed, state.peek())) state.value = changed;
+  };
+  const row = within(closed.signal, () => clipRow(state, {linkToRecording: recordingLinks(signal), onchange, ondeleted: () => dialog.close()}));
+  row.querySelector("details")?.setAttribute("open", "");
+  listen({resync: () => {}, clip: onchange}, closed.signal);
+  const dialog = openDialog(t("Clip"), h("ul", {class: "list rows plain"}, row), {size: "wide", onclose: () => closed.abort()});
 }
 
 /** @param {AbortSignal} signal */

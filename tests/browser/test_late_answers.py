@@ -1,0 +1,153 @@
+"""Answers and events that arrive in another order than they were made: the page shows the newest state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.client import Recording
+from tests.support.page import STILL, opened, point, row, until
+from tests.support.server import RunningServer
+
+# Lets a test send events, and open the stream again.
+_STREAM = """(() => {
+  const Native = EventSource;
+  window.EventSource = class extends Native { constructor(...given) { super(...given); window.stream = this; } };
+  window.send = (name, data) => window.stream.dispatchEvent(new MessageEvent(name, {data: JSON.stringify({data})}));
+})();"""
+_CLIPS = re.compile(r"/clips\?")
+
+
+@contextmanager
+def page_of(browser: Any, server: RunningServer, **options: Any) -> Iterator[Any]:
+    with opened(browser, server, **options) as page:
+        page.add_init_script(_STREAM)
+        yield page
+
+
+@pytest.fixture
+def clip(server: RunningServer, recording: Recording) -> dict[str, Any]:
+    """Return a complete clip as the API has it, with a late revision."""
+    client = server.client()
+    made = client.clips.create(recording.recording_id, "late", 0.2, 0.6).wait()
+    headers = {"Authorization": f"Bearer {server.key}"}
+    answer: dict[str, Any] = httpx.get(f"{server.url}/v1/clips/{made.clip_id}", headers=headers).json()
+    return answer | {"revision": 100}
+
+
+def _page(route: Any, *clips: dict[str, Any], following: str | None = None) -> None:
+    route.fulfill(json={"data": clips, "next_cursor": following})
+
+
+def test_page_that_is_older_than_an_event_does_not_bring_an_old_state_back(
+    browser: Any, server: RunningServer, clip: dict[str, Any]
+) -> None:
+    working = clip | {"status": "processing", "step": "encoding", "result": None, "revision": 99}
+    with page_of(browser, server) as page:
+        held: list[Any] | None = None
+        page.route(_CLIPS, lambda route: _page(route, working) if held is None else held.append(route))
+        page.goto(f"{server.url}/#/clips")
+        row(page, "late").get_by_text("Encoding").wait_for()
+        page.wait_for_timeout(500)  # the stream is open
+        held = []
+        page.evaluate("stream.dispatchEvent(new Event('open'))")  # as after a reconnect
+        page.evaluate("clip => send('clip.updated', clip)", working)
+        page.evaluate("clip => send('clip.ready', clip)", clip)
+        row(page, "late").get_by_role("button", name="Play late").wait_for()
+        while not held:
+            page.wait_for_timeout(30)
+        _page(held[0], working)
+        page.wait_for_timeout(300)
+        assert row(page, "late").get_by_role("button", name="Play late").is_enabled()
+
+
+def test_failed_search_stays_failed_when_an_event_arrives(
+    browser: Any, server: RunningServer, clip: dict[str, Any]
+) -> None:
+    problem = {"title": "Broken", "detail": "broken", "code": "internal", "status": 500}
+    with page_of(browser, server, expected="500") as page:
+        page.goto(f"{server.url}/#/clips")
+        row(page, "late").first.wait_for()
+        page.route(re.compile("q=nothing"), lambda route: route.fulfill(status=500, json=problem))
+        page.get_by_role("searchbox").fill("nothing")
+        page.get_by_role("alert").wait_for()
+        page.evaluate("clip => send('clip.updated', clip)", clip)
+        page.wait_for_timeout(300)
+        assert page.get_by_role("alert").is_visible()
+        assert page.locator(".clip-row").count() == 0
+
+
+def test_all_clips_are_on_the_timeline_if_their_list_is_slow(
+    browser: Any, server: RunningServer, recording: Recording, clip: dict[str, Any]
+) -> None:
+    def answer(route: Any) -> None:
+        second = "cursor=two" in route.request.url
+        if not second:
+            page.wait_for_timeout(1200)  # longer than the studio waits for the list
+        numbers = range(100, 150) if second else range(100)
+        clips = [clip | {"clip_id": f"clip_{number}", "label": f"Clip {number + 1}"} for number in numbers]
+        _page(route, *clips, following=None if second else "two")
+
+    with page_of(browser, server, expected="404") as page:  # 404: posters
+        page.goto(f"{server.url}/#/recordings")
+        page.locator(".recording a.name").first.wait_for()
+        page.wait_for_timeout(500)  # the stream is open: later, nothing loads the list again
+        page.route(_CLIPS, answer)
+        page.locator(".recording a.name", has_text=recording.name).first.click()
+        page.get_by_role("tab", name="Clips 150").wait_for()
+        point(page, "In").fill("1")
+        page.keyboard.press("Enter")
+        until(page, "document.querySelector('#label').placeholder === 'Clip 151'")
+
+
+def test_studio_of_a_recording_that_was_processed_stays(
+    browser: Any, server: RunningServer, recording: Recording
+) -> None:
+    path = f"/v1/recordings/{recording.recording_id}"
+    with page_of(browser, server) as page:
+        page.route(
+            f"**{path}", lambda route: route.fulfill(json=route.fetch().json() | {"status": "processing"}), times=1
+        )
+        page.goto(f"{server.url}/#{path.removeprefix('/v1')}")
+        page.locator(
+            ".panel.empty, .studio .picker"
+        ).first.wait_for()  # the stream may have been opened after the answer
+        page.evaluate("stream.dispatchEvent(new Event('open'))")
+        page.locator(".studio .picker").wait_for()
+        until(page, STILL)
+        page.locator("#label").fill("typed")
+        page.evaluate(
+            "id => send('recording.updated', {recording_id: id, status: 'recording'})", recording.recording_id
+        )
+        page.evaluate("stream.dispatchEvent(new Event('open'))")
+        page.wait_for_timeout(1000)
+        assert page.locator("#label").input_value() == "typed"
+        with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/clips")):
+            point(page, "In").fill("1")
+            page.keyboard.press("Enter")
+            page.keyboard.press("Escape")
+            page.keyboard.press("Enter")
+
+
+def test_event_changes_only_its_row(browser: Any, server: RunningServer, clip: dict[str, Any]) -> None:
+    model = clip | {"status": "processing", "step": "encoding", "result": None}
+    working = [model | {"clip_id": f"clip_{at}", "label": f"row {at}"} for at in range(50)]
+    with page_of(browser, server, expected="404") as page:
+        page.route(_CLIPS, lambda route: _page(route, *working))
+        page.goto(f"{server.url}/#/clips")
+        row(page, "row 49").wait_for()
+        page.evaluate(
+            "() => { window.changes = []; new MutationObserver((list) => window.changes.push(...list)).observe("
+            "document.querySelector('ul.list'), "
+            "{subtree: true, childList: true, attributes: true, characterData: true}); }"
+        )
+        page.evaluate("clip => send('clip.updated', clip)", working[7] | {"progress": 0.5, "revision": 101})
+        row(page, "row 7").get_by_text("Encoding 50 %").wait_for()
+        element = "(target.closest ? target : target.parentElement)"
+        name = f"({{target}}) => {element}.closest('li')?.querySelector('.name').textContent"
+        assert page.evaluate(f"() => [...new Set(window.changes.map({name}))]") == ["row 7"]
