@@ -43,7 +43,8 @@ export function toast(title, detail = "", {bad = false, poster = null, action = 
     iconButton("x", t("Close"), close),
   );
   byId("toasts").append(node);
-  if (!lasting) setTimeout(close, bad ? TOAST_MS * 2 : TOAST_MS);
+  const closeLater = () => setTimeout(() => (node.matches(":hover, :focus-within") ? closeLater() : close()), bad ? TOAST_MS * 2 : TOAST_MS);
+  if (!lasting) closeLater();
   return {close, setDetail: (/** @type {string} */ text) => line.replaceChildren(text)};
 }
 
@@ -97,8 +98,12 @@ export function openDialog(title, body, {footer = [], size = "", onclose = () =>
     onclose();
     dialog.remove();
   });
+  let pressed = false; // on the backdrop: text that is selected with the mouse may end there
+  dialog.addEventListener("pointerdown", (event) => {
+    pressed = event.target === dialog;
+  });
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close();
+    if (pressed && event.target === dialog) dialog.close();
   });
   document.body.append(dialog);
   dialog.showModal();

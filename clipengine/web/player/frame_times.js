@@ -4,6 +4,7 @@
 import {get, query} from "../lib/api.js";
 
 const PART_SECONDS = 20; // short enough to load quickly
+const RETRY_MS = 3000;
 const EPSILON = 1e-5; // seconds; the API rounds times to the microsecond
 
 export class FrameTimes {
@@ -36,6 +37,16 @@ export class FrameTimes {
     if (within < 0.25) this.loadPart(number - 1);
   }
 
+  /**
+   * Take the end of a recording that has grown. Its last part may have more frames now.
+   *
+   * @param {number} duration
+   */
+  grow(duration) {
+    if (duration > this.duration) this.parts.delete(Math.floor(this.duration / PART_SECONDS));
+    this.duration = duration;
+  }
+
   /** @param {number} number */
   async loadPart(number) {
     const start = number * PART_SECONDS;
@@ -49,8 +60,17 @@ export class FrameTimes {
       );
       if (!this.signal.aborted) this.onknown();
     } catch (error) {
-      if (error.name !== "AbortError") console.warn("no frame times:", error.message);
+      if (error.name === "AbortError") return;
+      console.warn("no frame times:", error.message);
+      if (error.retryable) setTimeout(() => this.again(number), RETRY_MS);
     }
+  }
+
+  /** @param {number} number of a part that has failed */
+  again(number) {
+    if (this.signal.aborted) return;
+    this.parts.delete(number);
+    this.loadPart(number);
   }
 
   /**

@@ -9,6 +9,7 @@ const PLAYLIST = "application/vnd.apple.mpegurl";
 const SLACK = 0.3; // seconds by which the frames and the audio of a segment may begin before or after its start
 const SEGMENTS_AHEAD = 2; // while playing, for each doubling of the speed; one while paused
 const KEPT_SECONDS = 60; // on both sides of the position
+const LEAST_SECONDS = 4; // when the buffer is full
 const RETRY_MS = 2000;
 
 /** @typedef {{source: MediaSource, buffer: SourceBuffer, description: ProxyDescription}} Opened */
@@ -239,18 +240,30 @@ export class ProxySource {
 
   /** @param {ArrayBuffer} data */
   async append(data) {
-    await this.update(() => this.media.buffer.appendBuffer(data));
+    for (let kept = KEPT_SECONDS / 2; ; kept /= 2) {
+      try {
+        await this.update(() => this.media.buffer.appendBuffer(data));
+        return;
+      } catch (error) {
+        if (error.name !== "QuotaExceededError" || kept < LEAST_SECONDS) throw error;
+        await this.evict(kept);
+      }
+    }
   }
 
-  // Remove what is far from the position.
-  async evict() {
+  /**
+   * Remove what is further from the position.
+   *
+   * @param {number} kept in seconds
+   */
+  async evict(kept = KEPT_SECONDS) {
     const {currentTime} = this.video;
     const {buffered} = this.media.buffer;
     if (!buffered.length) return;
-    const from = Math.max(0, currentTime - KEPT_SECONDS);
+    const from = Math.max(0, currentTime - kept);
     const {buffer} = this.media;
     if (buffered.start(0) < from) await this.update(() => buffer.remove(0, from));
-    const to = currentTime + KEPT_SECONDS;
+    const to = currentTime + kept;
     if (buffer.buffered.length && buffer.buffered.end(buffer.buffered.length - 1) > to) await this.update(() => buffer.remove(to, Infinity));
   }
 

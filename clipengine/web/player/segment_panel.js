@@ -122,7 +122,8 @@ export function segmentPanel({recording, segments, selection, player, look, onop
    * @param {string} text
    */
   function offerList(before, title, text) {
-    toast(title, "", {action: {text, run: () => segments.replace(before)}});
+    const restore = () => segments.replace([...before, ...segments.items.filter((item) => !before.includes(item))].slice(0, MAX_SEGMENTS));
+    toast(title, "", {action: {text, run: restore}});
   }
 
   /** @param {boolean} on */

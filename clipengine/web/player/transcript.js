@@ -69,6 +69,7 @@ export class Transcript {
     this.more = h("button", {type: "button", class: "link small", hidden: true, onclick: () => this.find(this.next)}, t("Show more"));
     /** @type {string | null} */
     this.next = null; // cursor of the next page of hits
+    this.searched = 0; // number of searches, of which the last one counts
     this.search = h("input", {type: "search", placeholder: t("Search what is said"), title: t("Search (/)"), "aria-label": t("Search the transcript")});
     const languages = h(
       "select",
@@ -165,7 +166,7 @@ export class Transcript {
       const cues = /** @type {Cue[]} */ (await get(query(`${this.base}/${language}`, {format: "json"}), {signal: this.signal}));
       if (language === this.language) this.show(cues);
     } catch (error) {
-      if (error.name !== "AbortError")
+      if (error.name !== "AbortError" && language === this.language)
         this.list.replaceChildren(
           h(
             "li",
@@ -174,7 +175,7 @@ export class Transcript {
           ),
         );
     }
-    this.list.setAttribute("aria-busy", "false");
+    if (language === this.language) this.list.setAttribute("aria-busy", "false");
   }
 
   /** @param {Cue[]} cues */
@@ -357,6 +358,8 @@ export class Transcript {
   /** @param {string | null} [cursor] */
   async find(cursor = null) {
     const q = typedQuery(this.search.value);
+    this.searched += 1;
+    const {searched, language} = this;
     this.hits.hidden = !q;
     this.list.hidden = Boolean(q);
     if (!q) {
@@ -367,8 +370,8 @@ export class Transcript {
       return;
     }
     try {
-      const page = await get(query(`${this.base}/${this.language}/search`, {q, limit: HITS, cursor}), {signal: this.signal});
-      if (q !== typedQuery(this.search.value)) return;
+      const page = await get(query(`${this.base}/${language}/search`, {q, limit: HITS, cursor}), {signal: this.signal});
+      if (searched !== this.searched) return; // another search has begun, or the same page was requested again
       if (!cursor) this.hits.replaceChildren();
       this.hits.querySelector(".more")?.remove();
       const rows = page.data.map((hit) => this.known(hit, cueRow(hit, hit.speaker, markedText(hit))));
@@ -381,7 +384,7 @@ export class Transcript {
       const found = this.next ? plural(shown, "{count} or more matches", "{count} or more matches") : plural(shown, "{count} match", "{count} matches");
       setText(this.status, shown ? found : t("No matches"));
     } catch (error) {
-      if (error.name !== "AbortError") this.status.replaceChildren(errorText(error));
+      if (error.name !== "AbortError" && searched === this.searched) this.status.replaceChildren(errorText(error));
     }
   }
 

@@ -59,6 +59,7 @@ export class Live {
     if (now.status !== "recording" && now.status !== "complete") return; // the next request says why
     Object.assign(recording, now);
     const {duration_seconds: duration} = recording;
+    this.selection.frameTimes?.grow(duration);
     this.selection.grow(duration, this.growing);
     this.player.grow(duration, this.growing);
     this.timeline?.grow(recording);
