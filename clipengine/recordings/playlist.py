@@ -1,8 +1,7 @@
 """Parser of HLS playlists (RFC 8216), finished ones and those that are still written.
 
-Playlists are hostile text that the parent process reads: every value has a limit here, is read in time linear in its
-length, and nothing is fetched. A URI becomes a key of the store in the folder of the registered playlist, or the
-playlist is refused.
+Playlists are hostile text: every value has a limit and is read in time linear in its length, and nothing is fetched. A
+URI becomes a key of the store in the folder of the registered playlist, or the playlist is refused.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _VARIANT_HINT = "Delete the recording and register the playlist again, with anot
 _MARK = "#EXTM3U"
 _PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
-_MASTER_TAGS = (b"\n#EXT-X-STREAM-INF:", b"\n#EXT-X-MEDIA:")
+_MASTER_TAGS = (b"#EXT-X-STREAM-INF:", b"#EXT-X-MEDIA:")
 _LIMITS = TextLimits("the playlist", PlaylistInvalid, MAX_PLAYLIST_BYTES, MAX_LINES, MAX_LINE_CHARACTERS)
 _UNSUPPORTED = ("#EXT-X-I-FRAMES-ONLY", "#EXT-X-SKIP", "#EXT-X-DEFINE")
 _AGORA_START = "#EXT-X-AGORA-TRACK-EVENT"  # before the first segment, and after an interruption
@@ -199,9 +198,9 @@ def parse_playlist(
     reader = LineReader(_LIMITS)
     reader.check_size(len(data))
     place = _Place(key, folder, base_url)
-    is_master = any(tag in data for tag in _MASTER_TAGS)
-    parser = _MasterParser(place) if is_master else _MediaParser(place, segments)
     _check_mark(data)
+    is_master = any(_has_line(data, tag) for tag in _MASTER_TAGS)
+    parser = _MasterParser(place) if is_master else _MediaParser(place, segments)
     for block in reader.blocks(data):
         parser.add_all(block)
     return parser.finish()
@@ -210,6 +209,17 @@ def parse_playlist(
 def _check_mark(data: bytes) -> None:
     if not is_playlist(data):
         raise PlaylistInvalid(f"the playlist does not begin with {_MARK}")
+
+
+def _has_line(data: bytes, tag: bytes) -> bool:
+    """Return True if a line begins with the tag, after spaces at most. Each line is searched once."""
+    at = data.find(tag)
+    while at >= 0:
+        if not data[data.rfind(b"\n", 0, at) + 1 : at].strip():
+            return True
+        end = data.find(b"\n", at)
+        at = -1 if end < 0 else data.find(tag, end)
+    return False
 
 
 class _Place(NamedTuple):
@@ -512,19 +522,23 @@ def resolve_uri(uri: str, *, key: str, folder: str, base_url: str = "") -> str:
 
 
 def _attributes(text: str) -> dict[str, str]:
-    """Return the attributes of a tag. Each search begins where the last one ended. An open quote ends the list."""
+    """Return the attributes of a tag. Each search begins where the last one ended, so that the cost is linear.
+
+    A value whose quote is not closed ends at the next comma, and is left out.
+    """
     found: dict[str, str] = {}
-    begin = 0
+    begin, last_quote = 0, text.rfind('"')
     while (equals := text.find("=", begin)) >= 0:
-        value = closing = equals + 1
-        if text.startswith('"', value):
-            value += 1
-            closing = text.find('"', value)
-            if closing < 0:
-                break
-        comma = text.find(",", closing)
+        value = equals + 1
+        is_quoted = text.startswith('"', value)
+        closing = text.find('"', value + 1) if is_quoted and value < last_quote else -1
+        comma = text.find(",", max(value, closing))
         end = len(text) if comma < 0 else comma
-        found[text[begin:equals].strip()] = text[value : closing if closing > equals + 1 else end].strip()
+        name = text[begin:equals].rpartition(",")[2].strip()
+        if closing >= 0:
+            found[name] = text[value + 1 : closing].strip()
+        elif not is_quoted:
+            found[name] = text[value:end].strip()
         begin = end + 1
     return found
 

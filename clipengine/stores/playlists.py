@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import closing, suppress
@@ -34,10 +35,13 @@ from clipengine.recordings.playlist import (
 )
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 
+log = logging.getLogger(__name__)
+
 _HEAD_BYTES = 16
 # Up to so many objects are looked up one by one. More are listed, which is one request for a thousand of them.
 _FEW_OBJECTS = 20
 _MAX_NAMED = 500_000  # segments of all versions of a recording, of which only the keys are kept
+_MAX_TEXT_SEGMENTS = 20_000  # of all texts: each is a request
 _LISTED_FOR_EACH = 10  # other objects that may lie between them, before they are looked up after all
 
 
@@ -138,8 +142,9 @@ def named_objects(store: Store, key: str, *, base_url: str = "") -> NamedObjects
             named = {audio[0], *segment_keys(found), *segment_keys(audio[1])}
             return NamedObjects(frozenset(named), found.ended and audio[1].ended)
         return playlists.all_named(found)
-    except RecordingError:
-        return NamedObjects(None, ended=True)  # it is registered, and fails with its code
+    except RecordingError as error:  # it is registered, and fails with its code
+        log.warning("the objects beside the playlist %s are not registered: %s", key, error.message)
+        return NamedObjects(None, ended=True)
 
 
 class _Playlists:
@@ -190,11 +195,14 @@ class _Playlists:
             return None
 
     def texts(self, master: MasterPlaylist, choice: VariantChoice) -> list[ListedText]:
-        """Return the texts of the chosen variant, without those whose playlist cannot be used."""
+        """Return the texts of the chosen variant. One whose playlist cannot be used is logged and left out."""
         found = []
+        self._segments = Allowance(_MAX_TEXT_SEGMENTS, "segments", of="the set of texts", refusal=TooManyPieces)
         for each in master.texts_of(master.variant(choice)):
-            with suppress(RecordingError):
+            try:
                 found.append(ListedText(_ended(self._read(each.key or "")), each.name, each.language))
+            except RecordingError as error:
+                log.warning("the text %s of a playlist is not used: %s", each.name or each.key, error.message)
         return found
 
     def all_named(self, master: MasterPlaylist) -> NamedObjects:

@@ -144,6 +144,21 @@ def test_master_reads_each_playlist_once_and_counts_its_segments_for_each_track(
             read_pieces(store, reader)
 
 
+def test_text_of_too_many_segments_is_left_out_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = FolderStore(tmp_path)
+    lines = "".join(
+        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="t",NAME="{name}",URI="{name}.m3u8"\n' for name in ("en", "de")
+    )
+    put(store, "0.ts", b"0123")
+    put(store, "v.m3u8", b"#EXTM3U\n#EXTINF:4,\n0.ts\n#EXT-X-ENDLIST\n")
+    put(store, "en.m3u8", b"#EXTM3U\n#EXTINF:4,\n0.vtt\n#EXT-X-ENDLIST\n")
+    put(store, "de.m3u8", b"#EXTM3U\n" + b"#EXTINF:4,\n0.vtt\n" * 20_000 + b"#EXT-X-ENDLIST\n")
+    put(store, "index.m3u8", f'#EXTM3U\n{lines}#EXT-X-STREAM-INF:BANDWIDTH=1,SUBTITLES="t"\nv.m3u8\n'.encode())
+    with closing(store.open("index.m3u8")) as reader:
+        assert [each.title for each in read_pieces(store, reader).texts] == ["en"]
+    assert "the text de of a playlist is not used: the set of texts has more than 20000 segments" in caplog.text
+
+
 def test_audio_that_is_ahead_of_the_video_by_a_discontinuity_is_left_out(store: Store) -> None:
     master = (
         '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="a.m3u8"\n#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nv.m3u8\n'

@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # the command `cut` reads texts too, and starts sooner withou
 
 log = logging.getLogger(__name__)
 
-_MAX_SEGMENTS = 20_000  # of all texts: each is a request
 _MAX_SEGMENT_BYTES = 256 << 10
 
 
@@ -42,13 +41,9 @@ def read_texts(store: Store, index: PieceIndex, listed: Sequence[ListedText]) ->
     One that cannot be read is logged and left out. Raises the other errors of the store.
     """
     found: dict[str, TextTrack] = {}
-    left = _MAX_SEGMENTS
     for each in listed:
         language = canonical_language(each.language or "und")
-        left -= len(each.playlist.segments)
         try:
-            if left < 0:
-                raise InvalidTranscript(f"the texts have more than {_MAX_SEGMENTS} segments")
             cues = check_cues(joined_cues(_segments(store, index, each.playlist.segments)))
         except InvalidTranscript as error:
             log.warning("the text %s of a playlist is not used: %s", each.title or language, error.message)
