@@ -8,7 +8,8 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from clipengine.recordings.assembly import StoredPiece, continued
+from clipengine.errors import PlaylistInvalid
+from clipengine.recordings.assembly import StoredPiece, continued, is_stored
 from clipengine.recordings.folder_placing import FolderEnd, FolderFile
 from clipengine.recordings.growing_file import FileEnd
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
@@ -107,6 +108,22 @@ def continue_index(
     Raises PlaylistInvalid.
     """
     return PieceIndex([continued(track, segments, stored) for track, segments in zip(end.tracks, added, strict=True)])
+
+
+def check_gaps(listed: Sequence[tuple[int, Segment]], stored: Mapping[str, StoredPiece], most: float) -> None:
+    """Raise PlaylistInvalid if the missing ones of a track's new segments are stated to last more than `most` seconds.
+
+    The length of a gap is only stated, and a number that jumps beside a long duration makes one of years.
+    """
+    missing = Fraction(0)
+    for number, segment in listed:
+        if segment.gap or segment.encrypted or not is_stored(segment.data, stored):
+            missing += segment.seconds
+        elif missing > most:
+            raise PlaylistInvalid(
+                f"the segment {number} ({segment.data.key[-80:]}) follows a gap of {float(missing):.0f} s, and nothing "
+                f"older than {most:.0f} s can be missing"
+            )
 
 
 def unread(tail: PieceIndex) -> PieceIndex:

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
+from clipengine.errors import PlaylistInvalid
 from clipengine.recordings.pieces import MICROSECONDS, Piece, PieceIndex, Run, Track
 from clipengine.timecode import bounded
 
-_WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
+WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
 # Two dates of a playlist that are so far apart are those of a pause.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
 _DRIFT = Fraction(1, 100)  # the shortest pause of a track with another clock, from which the others must not drift
+_LONGEST_UNCONFIRMED = 3600  # seconds of gaps in a track whose stated durations are more than so many times too long
+_MOST_STATED = 10
 _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
 
 
@@ -63,15 +66,16 @@ class Extent(NamedTuple):
 
 
 class RunScan(NamedTuple):
-    """The extents of the first and the last piece of a run."""
+    """The extents of the first and the last piece of a run, and the time between them if the run may be very long."""
 
     first: Extent
     last: Extent
+    distance: Fraction | None = None
 
 
 def near(time: Fraction, expected: Fraction) -> Fraction:
     """Return the time plus the multiple of the wrap of MPEG-TS that comes nearest to the expected time."""
-    return time + round((expected - time) / _WRAP_SECONDS) * _WRAP_SECONDS
+    return time + round((expected - time) / WRAP_SECONDS) * WRAP_SECONDS
 
 
 class Placement(NamedTuple):
@@ -85,7 +89,7 @@ class Placement(NamedTuple):
 class _Placed:
     """A run with its scan and its place. `begins` and `ends` are the times of its first and its last piece.
 
-    With `keeps_clock`, the run continues one that was placed before.
+    With `keeps_clock`, the run continues one that was placed before. `stated` is its duration by the playlist.
     """
 
     track: int
@@ -97,11 +101,13 @@ class _Placed:
     video_end: Fraction = Fraction(0)
     end: Fraction = Fraction(0)
     safe_end: Fraction = Fraction(0)
+    stated: Fraction = Fraction(0)
 
     def place(self, shift: Fraction, expected: Fraction) -> None:
         """Place the run with this shift, near the expected time of its first piece."""
         pieces, first, last = self.run.pieces, self.scan.first.start, self.scan.last.start
-        hint = _seconds(pieces[-1].start - pieces[0].start)
+        hint = _seconds(pieces[-1].start - pieces[0].start) if self.scan.distance is None else self.scan.distance
+        self.stated = _seconds(pieces[-1].end - pieces[0].start)
         self.begins = expected if first is None else near(first + shift, expected)
         self.run.shift = shift if first is None else self.begins - first
         self.ends = self.begins + hint if last is None else near(last + self.run.shift, self.begins + hint)
@@ -154,6 +160,8 @@ def place_growing(
     If the index `continues` another one, the first run of each track begins with its last piece that was placed, and
     keeps its shift. In a file, of which all media up to `file_end` is placed, the first packet of a clock follows the
     end of all media, as `Timeline` joins those of a file that is finished.
+
+    Raises PlaylistInvalid if gaps would have a length that is stated by a playlist whose durations are false.
     """
     placed = _place_tracks(index, scans, origins, continues=continues, file_end=file_end)
     last = {each.track: each.safe_end for each in placed}  # in the order of each track
@@ -180,7 +188,27 @@ def _place_tracks(
         _place_runs(runs, index.tracks, origins, shortest_pause=shortest_pause, file_end=file_end)
     if alone and not continues:
         _align(alone)
+    for runs in found:
+        _check_gaps(runs)
     return [each for runs in found for each in runs]
+
+
+def _check_gaps(runs: Sequence[_Placed]) -> None:
+    """Raise PlaylistInvalid if the runs of a track have long gaps, and nearly nothing of the durations stated for them.
+
+    A gap is as long as its missing segments are stated to be, which nothing else confirms.
+    """
+    edges = [Fraction(0), *(each.video_end for each in runs)]
+    missing = sum(
+        each.begins - edge for each, edge in zip(runs, edges, strict=False) if each.run.gap in ("missing", "encrypted")
+    )
+    true, stated = sum(each.video_end - each.begins for each in runs), sum(each.stated for each in runs)
+    if missing > _LONGEST_UNCONFIRMED and true * _MOST_STATED < stated:
+        first = max(runs, key=lambda each: each.stated).run.pieces[0].data.key
+        raise PlaylistInvalid(
+            f"the playlist states {float(stated):.0f} s for segments that have {float(true):.0f} s, from {first[-80:]} "
+            f"on: gaps of {float(missing):.0f} s cannot be measured by it"
+        )
 
 
 def _align(tracks: Sequence[Sequence[_Placed]]) -> None:

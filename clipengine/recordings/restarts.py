@@ -16,11 +16,12 @@ from typing import NamedTuple
 from clipengine.errors import PlaylistInvalid, TooManyPieces
 from clipengine.recordings.assembly import check_runs
 from clipengine.recordings.pieces import MAX_RUNS, MICROSECONDS, PieceIndex, Run, Track
-from clipengine.recordings.placing import Extent, RunScan, near
+from clipengine.recordings.placing import WRAP_SECONDS, Extent, RunScan, near
 
 _MAX_MEASURED = 3 * MAX_RUNS  # of a recording
 _LEAST_SECONDS = Fraction(1)  # by which a clock goes back over several pieces: less is an error of the stated durations
 
+_UNAMBIGUOUS_US = int(WRAP_SECONDS * MICROSECONDS) // 4  # stated: then the distance of two pieces is known
 _USUAL_ERROR = Fraction(21, 20)  # of stated durations that are too short
 
 # The extents of pieces, by their numbers in a run; and a function that measures pieces, by the numbers of their runs in
@@ -50,7 +51,10 @@ def split_at_restarts(
     are no restarts: the parts of a file are known. Raises TooManyPieces.
     """
     extents = [dict(each) for each in known]
-    found = [set() for _ in known] if measure is None else _find(index, extents, measure)
+    found: list[set[int]] = [set() for _ in known]
+    if measure is not None:
+        found = _find(index, extents, measure)
+        _measure_long(index, extents, measure)
     scans: list[RunScan] = []
     tracks: list[Track] = []
     numbers = iter(range(len(known)))
@@ -61,9 +65,45 @@ def split_at_restarts(
             begins = [0, *sorted(found[number]), len(run.pieces)]
             for first, last in pairwise(begins):
                 runs.append(_part(run, first, last - 1, runs))
-                scans.append(RunScan(extents[number][first], extents[number][last - 1]))
+                some = extents[number]
+                scans.append(RunScan(some[first], some[last - 1], _distance(run, some, first, last - 1)))
         tracks.append(replace(track, runs=runs))
     return PieceIndex(tracks), scans
+
+
+def _measure_long(index: PieceIndex, extents: Sequence[dict[int, Extent]], measure: Measure) -> None:
+    """Add the extents of pieces in runs that are stated to last for hours.
+
+    The timestamps of MPEG-TS repeat after a day, so those of two pieces give their distance only if it is known nearly,
+    and stated durations may be false. Raises TooManyPieces.
+    """
+    missing: list[tuple[int, int]] = []
+    for number, (_, run) in enumerate(index.runs()):
+        before = 0
+        if run.pieces[-1].start - run.pieces[0].start <= _UNAMBIGUOUS_US:
+            continue
+        for piece in range(1, len(run.pieces) - 1):
+            if run.pieces[piece + 1].start - run.pieces[before].start > _UNAMBIGUOUS_US:
+                before = piece
+                missing += [] if piece in extents[number] else [(number, piece)]
+    if len(missing) > _MAX_MEASURED:
+        raise TooManyPieces("the playlist states that its segments last for years")
+    for (number, piece), extent in zip(missing, measure(missing) if missing else (), strict=True):
+        extents[number][piece] = extent
+
+
+def _distance(run: Run, extents: Extents, first: int, last: int) -> Fraction | None:
+    """Return the time between two pieces of a run that is stated to last for hours, by those between them.
+
+    Return None if the run is shorter, or if nothing is known.
+    """
+    if run.pieces[last].start - run.pieces[first].start <= _UNAMBIGUOUS_US:
+        return None
+    known = [number for number in sorted(extents) if first <= number <= last and extents[number].start is not None]
+    if not known or (known[0], known[-1]) != (first, last):
+        return None
+    steps = (_distances(run, extents, _Range(0, *pair))[0] for pair in pairwise(known))
+    return sum((each for each in steps if each is not None), Fraction(0))
 
 
 def check_restarts(index: PieceIndex) -> None:

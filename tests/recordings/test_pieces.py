@@ -119,6 +119,22 @@ def test_stated_durations_are_corrected_between_the_first_and_the_last_piece() -
     assert next(found.runs())[1].shift == -10
 
 
+def test_gaps_by_durations_that_are_false_are_refused() -> None:
+    gaps = [line for number in range(1, 9_999) for line in ("#EXT-X-GAP", *segments(1, first=number, seconds=3600))]
+    found = index_of(*segments(1, seconds=3600), *gaps, *segments(1, first=9_999, seconds=3600))
+    scans = [RunScan(extent(first, first + 4), extent(first, first + 4)) for first in (10, 14)]
+    with pytest.raises(
+        PlaylistInvalid, match=r"states 7200 s for segments that have 8 s, from a/0\.ts on: gaps of 3598"
+    ):
+        place(found, scans, [F(10)])
+
+
+def test_long_gap_by_true_durations_is_kept() -> None:
+    gaps = [line for number in range(1, 3_001) for line in ("#EXT-X-GAP", *segments(1, first=number))]
+    found = index_of(*segments(1), *gaps, *segments(1, first=3_001))
+    assert place(found, [RunScan(extent(at, at + 4), extent(at, at + 4)) for at in (10, 12_014)], [F(10)]) == 12_008
+
+
 def test_run_after_a_discontinuity_continues_on_the_frames() -> None:
     found = index_of(*segments(2), "#EXT-X-DISCONTINUITY", *segments(2, first=2))
     duration = place(found, [scan(10, 14), RunScan(extent(4900, 4904), extent(4904, F("4907.9")))], [F(10)])

@@ -78,6 +78,21 @@ def finished(recorder: Recorder) -> PieceIndex:
     return index
 
 
+@pytest.mark.parametrize("batches", [[27], [1, 26]], ids=["finished", "live"])
+def test_length_of_a_run_is_measured_however_long_it_is_stated(batches: Sequence[int]) -> None:
+    """The timestamps of MPEG-TS repeat after 26.5 hours: so many segments of 3600 s were a day longer than they are."""
+    recorder = Recorder(27, stated=F(900))
+    index = finished(recorder) if len(batches) == 1 else live(recorder, batches)
+    assert index.tracks[0].runs[-1].pieces[-1].end == 27 * 4_000_000
+
+
+def test_long_run_keeps_the_length_that_its_timestamps_repeat() -> None:
+    recorder = Recorder(30_000)
+    index = finished(recorder)
+    assert index.tracks[0].runs[-1].pieces[-1].end == 120_000_000_000
+    assert recorder.measured < 20
+
+
 def live(recorder: Recorder, batches: Sequence[int]) -> PieceIndex:
     """Return the placed index of a playlist that grows by so many segments at a time."""
     segments, stored = recorder.segments, recorder.stored

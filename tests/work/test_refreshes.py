@@ -91,6 +91,12 @@ class Live(LiveRecording):
         text = first_segments(self._made, count)
         self._path.write_text(re.sub(r"#EXTINF:[\d.]+", f"#EXTINF:{stated}", text))
 
+    def slide(self, sequence: int, *numbers: int, stated: float) -> None:
+        """List only the segments with these numbers, the first of which is said to be the segment `sequence`."""
+        lines = [f"#EXTINF:{stated},\nindex{number:03d}.ts" for number in numbers]
+        text = f"#EXTM3U\n#EXT-X-TARGETDURATION:3600\n#EXT-X-MEDIA-SEQUENCE:{sequence}"
+        self._path.write_text("\n".join([text, *lines, ""]))
+
 
 class LiveTracks(LiveRecording):
     """A recording with six segments of 2 s of video, and as many of audio in another playlist."""
@@ -192,6 +198,29 @@ def test_stated_durations_are_corrected_by_those_that_were_measured(live: Live) 
     live.refresh(wanted=False)
     assert live.count == 4
     assert live.recording.duration_seconds == pytest.approx(before + 4, abs=0.2)
+
+
+@pytest.mark.parametrize("sequence", [5, 9000], ids=["a few segments", "thousands of segments"])
+def test_gap_that_is_longer_than_the_time_since_it_began_is_refused(
+    live: Live, sequence: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = live.seconds
+    live.slide(sequence, 3, 4, 5, stated=3600)
+    for wanted in (False, True, True):
+        live.refresh(wanted=wanted)
+        assert (live.count, live.seconds) == (3, pytest.approx(before, abs=0.01))
+    (refusal,) = [each.getMessage() for each in caplog.records if "its new pieces cannot be read" in each.getMessage()]
+    assert f"the segment {sequence} (live/index003.ts) follows a gap of {(sequence - 3) * 3600} s" in refusal
+    live.slide(3, 3, 4, 5, stated=3600)
+    live.refresh(wanted=True)
+    assert (live.count, live.seconds) == (6, pytest.approx(12, abs=0.2))
+
+
+def test_gap_of_the_time_that_has_passed_is_kept(live: Live) -> None:
+    live.slide(5, 5, stated=2)
+    live.refresh(wanted=True)
+    assert (live.count, live.seconds) == (4, pytest.approx(12, abs=0.2))
+    assert live.recording.gaps == [{"start_seconds": 6.0, "end_seconds": 10.0, "reason": "missing"}]
 
 
 def test_track_with_an_end_whose_last_segment_is_late_is_waited_for(tracks: LiveTracks, tmp_path: Path) -> None:

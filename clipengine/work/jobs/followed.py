@@ -15,6 +15,7 @@ from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, ByteRange, GrowingPlaylist, Segment, ranged_keys
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
+from clipengine.timecode import now_ms
 from clipengine.work.jobs.piece_probe import read_growing
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
 _LEAST_PACE, _MOST_PACE = 0.5, 2.0  # of measured durations, relative to those that playlists state
 _MOST_FOLLOWED = 10_000  # recordings
+_CLOCK_SECONDS = 60  # by which a recorder may be ahead: it states durations that it has rounded, or writes in bursts
 
 NumberedSegment = tuple[int, Segment]
 
@@ -41,7 +43,7 @@ class Followed:
     """The playlists of a recording, or its file, as far as this engine has read them. A folder has neither.
 
     `seen` are the segments of each playlist, or the bytes of the file; `grown_at` are the monotonic times at which
-    something was added to each, or to the folder.
+    something was added to each, or to the folder. `measured_at` is when its last pieces were measured, or before.
     """
 
     recording_id: str
@@ -49,6 +51,7 @@ class Followed:
     etags: list[str | None]
     seen: list[int]
     grown_at: list[float]
+    measured_at: float
     missing: dict[ByteRange | str, float] = field(default_factory=dict)  # a listed piece -> since when it is missed
     warned: bool = False
     measured_seconds: float = 0  # of the pieces that this engine has measured
@@ -60,7 +63,8 @@ class Followed:
         tracks = item.growth.tracks
         seen = [each.next_number for each in tracks]
         id, grown_at = item.recording.recording_id, [time.monotonic()] * max(1, len(tracks))
-        return cls(id, _new_playlists(item, base_url), [None] * len(tracks), seen, grown_at)
+        registered_at = time.monotonic() - (now_ms() - item.recording.created_at) / 1000
+        return cls(id, _new_playlists(item, base_url), [None] * len(tracks), seen, grown_at, registered_at)
 
     @property
     def file(self) -> GrowingFile | None:
@@ -87,6 +91,11 @@ class Followed:
         """The shortest target duration of the playlists."""
         return min((each.target_seconds for each in self.playlists), default=0) or USUAL_TARGET_SECONDS
 
+    @property
+    def most_seconds(self) -> float:
+        """The most that can have been recorded since pieces were measured."""
+        return time.monotonic() - self.measured_at + _CLOCK_SECONDS
+
     def awaited(self, silence: float) -> list[bool]:
         """Return for each track whether others wait: it has no end, and is at most `silence` seconds behind another."""
         latest = max(self.grown_at)
@@ -98,10 +107,13 @@ class Followed:
     def listed_seconds(self, awaited: Sequence[bool]) -> Fraction:
         """Return the duration of the segments that `read` returned last, of the `awaited` track that is behind.
 
-        It is as much longer or shorter than what the playlist states as that of the segments that were measured.
+        It is as much longer or shorter than what the playlist states as that of the segments that were measured. It is
+        0 if the playlist states more than can have been recorded since then: only measurements show what is there.
         """
         taken = (each.taken_seconds for each, more in zip(self.playlists, awaited, strict=True) if more)
         stated = min(taken, default=Fraction(0))
+        if self.file is None and stated > self.most_seconds:
+            return Fraction(0)
         if not self.stated_seconds:
             return stated
         pace = min(max(self.measured_seconds / self.stated_seconds, _LEAST_PACE), _MOST_PACE)
@@ -109,6 +121,7 @@ class Followed:
 
     def note(self, found: Found, seconds: Fraction) -> None:
         """Note by how many seconds the recording has grown with segments that were found."""
+        self.measured_at = time.monotonic()
         self.measured_seconds += float(seconds)
         self.stated_seconds += float(sum((segment.seconds for _, segment in found.ready[0]), Fraction(0)))
 

@@ -400,7 +400,7 @@ def _files(listed: FolderFiles, reports: Sequence[Message]) -> Iterator[FolderFi
 
 def scans_of(report: Message) -> list[RunScan]:
     """Return the scans of runs that a child reports. Raises ValueError."""
-    return [RunScan(*(Extent.of(values) for values in pair)) for pair in report["scans"]]
+    return [RunScan(Extent.of(first), Extent.of(last)) for first, last in report["scans"]]
 
 
 def _place(

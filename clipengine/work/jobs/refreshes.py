@@ -27,7 +27,7 @@ from clipengine.recordings.assembly import check_runs
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.growing import continue_index, grown, held_back, known_extents, unread
+from clipengine.recordings.growing import check_gaps, continue_index, grown, held_back, known_extents, unread
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import VariantChoice
@@ -256,6 +256,8 @@ class Refresher(Jobs[Refresh]):
         """Return the additions, or None without any, or if they cannot be read: at the end, they are left out."""
         end = self._ledger.recordings.pieces.end(item.recording.recording_id)
         try:
+            for listed in found.ready:
+                check_gaps(listed, found.stored, followed.most_seconds)
             segments = [[segment for _, segment in each] for each in found.ready]
             tail = continue_index(end, segments, found.stored)
             self._check_runs(item.recording, tail)
