@@ -31,9 +31,12 @@ function choose(language) {
 
 /** @param {HTMLElement} code */
 async function copy(code) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent);
-  getSelection()?.selectAllChildren(code); // over plain HTTP, browsers offer no clipboard
-  if (!document.execCommand("copy")) throw new Error("not copied");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    getSelection()?.selectAllChildren(code); // over plain HTTP, browsers offer no clipboard; others may refuse it
+    if (!document.execCommand("copy")) throw new Error("not copied");
+  }
 }
 
 /** @param {HTMLElement} pre */

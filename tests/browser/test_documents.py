@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Judge
+from tests.support.page import by_name
 from tests.support.server import RunningServer
 
 PAGES = ("start", "api", "reference", "reference/clips", "recipes/livekit", "search?q=thumbnails", "search?q=webhok")
@@ -83,6 +84,11 @@ def test_code_is_copied_as_shown(browser: Any, server: RunningServer) -> None:
     text = page.evaluate("navigator.clipboard.readText()")
     assert text.startswith('[server]\npublic_url = "https://clips.example.org"\n')
     assert "Copy" not in text
+    page.goto(f"{by_name(server)}/docs/recipes/zoom")
+    page.evaluate("document.execCommand = () => false")
+    page.get_by_role("button", name="Copy").first.click()
+    page.get_by_role("button", name="Press Ctrl+C").wait_for()
+    assert page.evaluate("getSelection().toString()").strip() == text.strip()
     context.close()
 
 

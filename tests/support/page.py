@@ -26,6 +26,11 @@ def sign_in(context: Any, server: RunningServer) -> None:
     assert answer.ok, answer.text()
 
 
+def by_name(server: RunningServer, name: str = "clips.test") -> str:
+    """Return the address of the server under a host name. Over plain HTTP, this is no secure context."""
+    return server.url.replace("127.0.0.1", name)
+
+
 def until(page: Any, expression: str, *, seconds: float = SECONDS) -> None:
     """Wait until the expression is true. Playwright's method needs `eval`, which the page's policy forbids."""
     deadline = time.monotonic() + seconds

@@ -26,6 +26,7 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",  # names that browsers do not trust as they trust loopback
     "--autoplay-policy=no-user-gesture-required",
 )
 _TIMEOUT_MS = 300_000

@@ -5,6 +5,7 @@ import {failureMessage} from "./error_messages.js";
 import {fromServer, t, texts} from "./texts.js";
 
 const TOAST_MS = 6000;
+let opened = 0; // dialogs
 
 /** @import {IconName} from "./dom.js" */
 /** @typedef {{text: string, icon: IconName, run: () => unknown, keys?: string, lang?: string, danger?: boolean} | false} MenuItem or nothing */
@@ -81,14 +82,15 @@ export function asyncHandler(work) {
  * @param {{footer?: HTMLElement[], size?: "" | "narrow" | "wide", onclose?: () => void}} [options]
  */
 export function openDialog(title, body, {footer = [], size = "", onclose = () => {}} = {}) {
+  const name = `dialog-title-${++opened}`; // a dialog may open another
   /** @type {HTMLDialogElement} */
   const dialog = h(
     "dialog",
-    {class: size, "aria-labelledby": "dialog-title"},
+    {class: size, "aria-labelledby": name},
     h(
       "header",
       {},
-      h("h2", {id: "dialog-title", class: "grow clip"}, title),
+      h("h2", {id: name, class: "grow clip"}, title),
       iconButton("x", t("Close"), () => dialog.close()),
     ),
     h("div", {class: "body"}, body),
@@ -228,23 +230,59 @@ function floor() {
 }
 
 /**
- * navigator.clipboard exists over HTTPS and on localhost only.
+ * Copy text and say so. If the browser does not let the page copy, show the text selected, for the user to copy.
  *
  * @param {string} text
  * @param {string} what
  * @param {string} [detail] second line of the message
  */
 export async function copyText(text, what, detail = "") {
-  if (navigator.clipboard) {
-    await navigator.clipboard.writeText(text);
-  } else {
-    const area = h("textarea", {class: "sr", value: text});
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
+  if ((await writeClipboard(text)) || copySelection(text)) {
+    toast(t("{what} copied", {what}), detail);
+    return;
   }
-  toast(t("{what} copied", {what}), detail);
+  const field = h("textarea", {readonly: true, class: "mono", "aria-label": what}, text);
+  openDialog(
+    t("{what}: not copied", {what}),
+    h("div", {class: "stack"}, h("p", {}, t("The browser does not let this page copy. The text is selected: press Ctrl+C, or ⌘C on a Mac.")), field),
+    {size: "narrow"},
+  );
+  field.select(); // also focuses it
+}
+
+/**
+ * Write to the clipboard and return whether that succeeded. `navigator.clipboard` exists over HTTPS and on localhost only, and may refuse.
+ *
+ * @param {string} text
+ */
+async function writeClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Copy as a user would, over plain HTTP too. `execCommand` returns true even if nothing was selected, as in an element behind
+ * a dialog; only the event of the field says that its text was taken.
+ *
+ * @param {string} text
+ */
+function copySelection(text) {
+  const focused = document.activeElement;
+  const field = h("textarea", {class: "sr", value: text});
+  let taken = false;
+  field.addEventListener("copy", () => {
+    taken = field.selectionEnd - field.selectionStart === field.value.length;
+  });
+  (findAll(document, "dialog:modal").at(-1) ?? document.body).append(field);
+  field.select();
+  const copied = document.execCommand("copy") && taken;
+  field.remove();
+  if (focused instanceof HTMLElement) focused.focus();
+  return copied;
 }
 
 /**

@@ -250,6 +250,8 @@ export default {
   "Something went wrong": "Etwas ist schiefgegangen",
   "Cancel": "Abbrechen",
   "{what} copied": "{what} kopiert",
+  "{what}: not copied": "{what}: nicht kopiert",
+  "The browser does not let this page copy. The text is selected: press Ctrl+C, or ⌘C on a Mac.": "Der Browser lässt diese Seite nicht kopieren. Der Text ist ausgewählt: Strg+C drücken, oder ⌘C auf einem Mac.",
   "Retry": "Wiederholen",
 
   // lib/shortcuts.js
