@@ -3,7 +3,6 @@
 // position changes, "state" when playback starts or stops.
 
 import {h, setText} from "../lib/dom.js";
-import {displaySize} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {playBackward} from "./backward.js";
 import {FrameImage} from "./frame_image.js";
@@ -18,13 +17,6 @@ const MEDIA_ERR_NETWORK = 2; // of MediaError
 const BEHIND_SECONDS = 6; // of the end, where playback of it begins, so that it does not wait for each segment
 const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
 /** @import {Selection} from "./selection.js" */
-
-/** @param {Video | null} video */
-function stageShape(video) {
-  if (!video) return "sound";
-  const [width, height] = displaySize(video);
-  return height > width ? "tall" : "";
-}
 
 export class Player extends EventTarget {
   /**
@@ -62,7 +54,7 @@ export class Player extends EventTarget {
     this.frames = new FrameImage(this.base, signal, (busy) => this.usesFrames && this.node.toggleAttribute("aria-busy", busy));
     this.note = h("p", {class: "note", role: "status", hidden: true});
     this.picture = h("div", {class: "picture"}, this.video, this.frames.node, roleLabel(this));
-    this.node = h("div", {class: `stage ${stageShape(recording.media.video)}`}, this.picture, this.note);
+    this.node = h("div", {class: this.hasPicture ? "stage" : "stage sound"}, this.picture, this.note);
     this.bindEvents(signal);
     if (isUnplayable(recording.media, this.video)) this.useProxy();
     else this.video.src = `${this.base}/download`;
