@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.clips.clip_key import CLIP_KEY, check_clip_key
 from clipengine.clips.options.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.options.profiles import Profile
@@ -22,6 +21,7 @@ from clipengine.clips.suggested import MAX_KEYWORDS, Source, check_keyword
 from clipengine.clips.texts.transcript_file import parse_language
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import InvalidTranscript, UnknownWatermark
+from clipengine.events import DEFAULT_EVENTS, EventType, MessageFormat
 from clipengine.recordings.discovery import check_name_rule
 from clipengine.recordings.folder_pattern import InvalidPattern
 from clipengine.recordings.folder_rules import MAX_RULES, FolderRule, FolderRules, overlap
@@ -336,7 +336,7 @@ class Webhooks(SettingsTable):
     class Endpoint(SettingsTable):
         url: str
         secret: SecretStr
-        events: tuple[EventType, ...] = ("clip.ready", "clip.failed")
+        events: tuple[EventType, ...] = DEFAULT_EVENTS
         format: MessageFormat = "json"
 
         @field_validator("secret")

@@ -18,11 +18,11 @@ from clipengine import __version__
 from clipengine.api.routes.sample_event import sample_clip
 from clipengine.cli.examples import EXAMPLES
 from clipengine.cli.main import cli
-from clipengine.clips.clip import EventType
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.clips.warnings import WARNING_CODES
 from clipengine.errors import ClipEngineError, StartupError, by_code
+from clipengine.events import EventType
 from clipengine.media.input.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.objects.clip import ClipObject
 from clipengine.settings import Folder, Settings, Webhooks

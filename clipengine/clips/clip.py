@@ -17,21 +17,6 @@ from clipengine.clips.spec import ClipSpec
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["waiting", "queued", "reading", "encoding", "verifying", "uploading"]
-# Events of webhooks and of the event stream. All but the last concern a clip, a recording or its transcript.
-EventType = Literal[
-    "clip.ready",
-    "clip.failed",
-    "clip.progress",
-    "clip.expired",
-    "recording.recording",
-    "recording.complete",
-    "recording.failed",
-    "transcript.ready",
-    "transcript.failed",
-    "endpoint.disabled",
-]
-MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webhook endpoint
-DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API
 ErrorObject = dict[str, Any]  # {code, message, hint, retryable}
 
 LONG_SECONDS = 600  # longer clips are `long`: they must not delay the others

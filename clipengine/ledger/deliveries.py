@@ -13,8 +13,8 @@ from typing import Any
 
 import peewee
 
-from clipengine.clips.clip import MessageFormat
 from clipengine.errors import DeliveryNotFound, WebhookNotFound
+from clipengine.events import MessageFormat
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import AttemptRow, DeliveryRow, EventRow

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from clipengine.clips.clip import DISABLED_BY_REQUEST, MessageFormat
 from clipengine.errors import WebhookNotFound
+from clipengine.events import MessageFormat
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement
 from clipengine.ledger.database.schema import DeliveryRow, EndpointRow
 from clipengine.ledger.vault import Vault
-from clipengine.objects.webhook import Origin
+from clipengine.objects.webhook import DISABLED_BY_REQUEST, Origin
 from clipengine.timecode import now_ms
 
 # Requests are signed with the old secret as well for this long after it was replaced.

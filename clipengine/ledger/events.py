@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import peewee
 
-from clipengine.clips.clip import Clip, EventType
+from clipengine.clips.clip import Clip
 from clipengine.clips.transcription import Transcription
+from clipengine.events import EventType
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
 from clipengine.ledger.database.schema import DeliveryRow, EventRow

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clipengine.clips.clip import DISABLED_BY_REQUEST
 from clipengine.ledger.database.database import Database
+from clipengine.objects.webhook import DISABLED_BY_REQUEST
 
 
 @dataclass(frozen=True)

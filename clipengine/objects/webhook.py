@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
-from clipengine.clips.clip import EventType, MessageFormat
+from clipengine.events import EventType, MessageFormat
 from clipengine.objects.base import ApiObject, MaybeTime, Object, Time, shown_time
 
 Origin = Literal["api", "settings"]
 Outcome = Literal["delivered", "retry", "failed"]
 DeliveryStatus = Literal["pending", "sending", "delivered", "failed"]
+DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clipengine.clips.clip import MessageFormat
 from clipengine.errors import InvalidRequest, SettingsError
+from clipengine.events import MessageFormat
 from clipengine.outbound.address import parse
 from clipengine.settings import Webhooks
 from clipengine.webhooks.sign import check_secret

@@ -12,31 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from clipengine.clips.clip import MessageFormat
+from clipengine.events import ANNOUNCEMENTS, Announcement, MessageFormat, Tone
 
 _MAX_CHARACTERS = 500  # of one text; Slack accepts 3000 in a block, Discord 2000 in a message
-_COLOURS = {"good": 0x1B6E3C, "bad": 0xB3261E, "plain": 0x55626B}  # of the page
+_COLOURS: dict[Tone, int] = {"good": 0x1B6E3C, "bad": 0xB3261E, "plain": 0x55626B}  # of the page
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+.!|~@:-])")
-_TITLES = {
-    "clip.ready": ("Clip ready", "good"),
-    "clip.failed": ("Clip failed", "bad"),
-    "clip.progress": ("Clip in progress", "plain"),
-    "clip.expired": ("Clip expired", "plain"),
-    "recording.recording": ("Recording in progress", "plain"),
-    "recording.complete": ("Recording ready", "good"),
-    "recording.failed": ("Recording failed", "bad"),
-    "transcript.ready": ("Transcript ready", "good"),
-    "transcript.failed": ("Transcription failed", "bad"),
-    "endpoint.disabled": ("Webhook disabled", "bad"),
-}
 
 
 @dataclass(frozen=True)
 class _Message:
-    """The content of a message. `tone` is a key of _COLOURS."""
+    """The content of a message."""
 
     title: str
-    tone: str
+    tone: Tone
     subject: str
     detail: str
     link: str | None
@@ -59,7 +47,7 @@ def rendered(body: bytes, format: MessageFormat) -> bytes:
 
 def _message(event: dict[str, Any]) -> _Message:
     name, data = event["event"], event["data"]
-    title, tone = _TITLES.get(name, (name, "plain"))
+    title, tone = ANNOUNCEMENTS.get(name, Announcement(name))
     if name == "endpoint.disabled":
         # Not the whole URL: that of a chat service contains its secret.
         subject, detail = urlsplit(data["url"]).hostname or "", data["disabled_reason"] or ""

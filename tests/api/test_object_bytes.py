@@ -11,12 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from clipengine.clips.clip import Clip, ClipResult, ClipState, ClipSubtitles, EventType, QueuePlace, ResultPart, Step
+from clipengine.clips.clip import Clip, ClipResult, ClipState, ClipSubtitles, QueuePlace, ResultPart, Step
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.snap import Snap, SnappedCut
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import EncoderFailed, RecordingTruncated, StorageUnavailable
+from clipengine.events import EventType
 from clipengine.ledger.database.database import compact_json
 from clipengine.ledger.deliveries import Attempt, Delivery
 from clipengine.ledger.endpoints import Endpoint

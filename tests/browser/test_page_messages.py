@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from clipengine.client import Recording
-from clipengine.clips.clip import EventType
+from clipengine.events import EventType
 from tests.films.film import Film
 from tests.support.page import choose_account, opened, row, studio, until
 from tests.support.server import RunningServer, running_server

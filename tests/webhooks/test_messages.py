@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from standardwebhooks import Webhook
@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import SettingsError
+from clipengine.events import ANNOUNCEMENTS, EventType
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings_sources import load
 from clipengine.webhooks.messages import rendered
@@ -45,6 +46,10 @@ def complete_clip(ledger: Ledger, webhook_url: str | None = None) -> Clip:
     rest |= {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": 10.0}
     assert ledger.clips.complete(clip.clip_id, claimed.attempt, ClipResult(**facts, **video, **rest))  # type: ignore[arg-type]
     return clip
+
+
+def test_every_event_has_a_title() -> None:
+    assert list(ANNOUNCEMENTS) == list(get_args(EventType))
 
 
 class TestFormats:

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from clipengine.api.http.operation import Operation
 from clipengine.api.reference.descriptions import describe_properties
-from clipengine.clips.clip import EventType
 from clipengine.errors import ClipEngineError
+from clipengine.events import EventType
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.installation import HealthObject
 from clipengine.objects.problem import ProblemObject

@@ -12,7 +12,7 @@ import posixpath
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -33,6 +33,7 @@ from clipengine.clips.options.without import MAX_REMOVED
 from clipengine.clips.request import MAX_LABEL_CHARACTERS
 from clipengine.clips.texts.subtitles import LONGEST_FRAME
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
+from clipengine.events import DEFAULT_EVENTS, EventType
 from clipengine.ledger.recordings import MAX_COUNTED_CLIPS
 from clipengine.recordings.media_types import ending
 from clipengine.settings import Settings, Storage
@@ -41,6 +42,8 @@ from clipengine.settings import Settings, Storage
 _LIMITS = {
     "batch": MAX_BATCH,
     "counted": MAX_COUNTED_CLIPS,
+    "default_events": DEFAULT_EVENTS,
+    "events": get_args(EventType),
     "frame_seconds": float(LONGEST_FRAME),
     "ids": MAX_IDS,
     "label": MAX_LABEL_CHARACTERS,

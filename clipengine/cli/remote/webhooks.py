@@ -13,7 +13,7 @@ from clipengine.cli import output
 from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
 from clipengine.cli.options import config_option, data_option, json_option, needs_server, settings_of
 from clipengine.client import Client, Delivery, Webhook
-from clipengine.clips.clip import DISABLED_BY_REQUEST
+from clipengine.objects.webhook import DISABLED_BY_REQUEST
 
 _ATTEMPT_SECONDS = 70  # longer than the longest webhooks.timeout_seconds
 _COLUMNS: dict[str, output.Column] = {

@@ -5,6 +5,10 @@ export const LIMITS: {
   batch: number;
   /** Clips of a recording that are counted. */
   counted: number;
+  /** Events of a new webhook. */
+  default_events: Webhook["events"];
+  /** Events that a webhook can get. */
+  events: Webhook["events"];
   /** Seconds of the longest frame that is not repeated when captions change. */
   frame_seconds: number;
   /** Ids in a query. */

@@ -2,6 +2,7 @@
 
 import {patch, post} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
+import {LIMITS} from "../lib/limits.js";
 import {t} from "../lib/texts.js";
 import {copyText, errorText, openDialog, toastError} from "../lib/ui.js";
 
@@ -9,21 +10,6 @@ import {copyText, errorText, openDialog, toastError} from "../lib/ui.js";
 /** @typedef {Webhook["format"]} Format */
 /** @typedef {(given: {url: string, events: EventName[], format: Format}) => Promise<{secret: string | null}>} Save */
 
-/** @type {EventName[]} */
-const EVENTS = [
-  "clip.ready",
-  "clip.failed",
-  "clip.progress",
-  "clip.expired",
-  "recording.recording",
-  "recording.complete",
-  "recording.failed",
-  "transcript.ready",
-  "transcript.failed",
-  "endpoint.disabled",
-];
-/** @type {EventName[]} */
-const DEFAULT_EVENTS = ["clip.ready", "clip.failed"];
 /** @type {[value: Format, text: string][]} */
 const FORMATS = [
   ["json", t("JSON, signed")],
@@ -43,7 +29,7 @@ const FORMATS = [
  */
 function webhookDialog(title, action, {url: currentUrl = "", events: currentEvents, format: currentFormat = "json"}, save, reload, ...more) {
   const url = h("input", {type: "url", required: true, value: currentUrl, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
-  const checkboxes = EVENTS.map((name) => h("input", {type: "checkbox", name, checked: currentEvents.includes(name)}));
+  const checkboxes = LIMITS.events.map((name) => h("input", {type: "checkbox", name, checked: currentEvents.includes(name)}));
   const format = h(
     "select",
     {},
@@ -57,7 +43,7 @@ function webhookDialog(title, action, {url: currentUrl = "", events: currentEven
     try {
       const {secret} = await save({
         url: url.value.trim(),
-        events: EVENTS.filter((_, at) => checkboxes[at].checked),
+        events: LIMITS.events.filter((_, at) => checkboxes[at].checked),
         format: /** @type {Format} */ (format.value),
       });
       dialog.close();
@@ -82,7 +68,7 @@ function webhookDialog(title, action, {url: currentUrl = "", events: currentEven
         h(
           "div",
           {class: "events"},
-          EVENTS.map((name, at) => h("label", {class: "check mono small"}, checkboxes[at], name)),
+          LIMITS.events.map((name, at) => h("label", {class: "check mono small"}, checkboxes[at], name)),
         ),
       ),
       h("label", {class: "field"}, t("Format"), format),
@@ -95,7 +81,7 @@ function webhookDialog(title, action, {url: currentUrl = "", events: currentEven
 
 /** @param {() => Promise<void>} reload */
 export function addWebhook(reload) {
-  webhookDialog(t("Add webhook"), t("Add"), {events: DEFAULT_EVENTS}, (given) => post("/v1/webhooks", given), reload);
+  webhookDialog(t("Add webhook"), t("Add"), {events: LIMITS.default_events}, (given) => post("/v1/webhooks", given), reload);
 }
 
 /**

@@ -8,11 +8,9 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from clipengine.api.http.requests.fields import UNIQUE, Address, Body, Filter, Query, distinct, like
-from clipengine.clips.clip import EventType, MessageFormat
 from clipengine.errors import InvalidRequest
+from clipengine.events import DEFAULT_EVENTS, EventType, MessageFormat
 from clipengine.webhooks.sign import check_secret
-
-DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 
 
 def _secret(text: str) -> str:
