@@ -196,11 +196,6 @@ class FilePlan:
         return cut.seconds / self.profile.output.tempo
 
     @property
-    def _frame_seconds(self) -> Fraction:
-        """The longest usual frame distance of the parts, 0 without video."""
-        return max(part.frame_seconds for part in self.parts) if self._has_video else Fraction(0)
-
-    @property
     def _has_video(self) -> bool:
         return self.facts.video is not None and self.profile.video != "none"
 
@@ -215,7 +210,7 @@ class FilePlan:
             yield f"the clip has {len(cut.parts)} parts, expected {len(self.parts)}"
             return
         for part, made in zip(self.parts, cut.parts, strict=True):
-            if abs(made.actual_start - part.start) > (part.frame_seconds / 2 if cut.frames else 0):
+            if not (part.cut_range.may_begin_at(made.actual_start) if cut.frames else made.actual_start == part.start):
                 yield f"the clip begins at {float(made.actual_start):.3f} s, expected {float(part.start):.3f} s"
             if made.actual_end != part.kept_end or made.seconds <= 0:
                 yield f"the clip ends at {float(made.actual_end):.3f} s of the recording"
@@ -280,7 +275,8 @@ class FilePlan:
         packets = [_packet_seconds(track) for track in found.tracks if track.kind == "audio"]
         audio = _AUDIO_TOLERANCE + _ROUNDED_PACKETS * max(packets) if packets else _TIME_TOLERANCE
         tick = float(ANIMATION_TICKS.get(self.profile.container, 0))
-        return max(audio, float(self._frame_seconds) / 2, tick)
+        frame = max(part.cut_range.half_frame for part in self.parts) if self._has_video else 0
+        return max(audio, float(frame), tick)
 
     def _frame_size_faults(self, cut: CutReport, track: TrackReport) -> Iterator[str]:
         if (track.width, track.height) != (cut.width, cut.height) or track.width is None or track.height is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.captions import drawn_cues
@@ -130,13 +131,18 @@ class PlannedPart:
     @property
     def inner_text(self) -> TextRange:
         """The range that the clip contains wherever the part begins, up to half a frame after its start."""
-        start = self.start + self.frame_seconds / 2
+        start = self.cut_range.latest_start
         return TextRange(self.texts, start, max(start, self.kept_end))
 
     @property
     def range(self) -> tuple[Fraction, Fraction]:
         """The range that the clip contains if it has no video, whose frames may move the start."""
         return self.start, self.kept_end
+
+    @property
+    def cut_range(self) -> CutRange:
+        """The range to cut, on the timeline that is left. Without video in the clip, it begins at `start`."""
+        return CutRange(self.start, self.kept_end, self.frame_seconds)
 
     @property
     def frame_seconds(self) -> Fraction:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import av
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.effects import Effects, PartClock, effect_steps, effects_of
 from clipengine.clips.options.framing import Size
 from clipengine.clips.options.picture_size import Picture, PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frame_count import HELD_SECONDS
-from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy
 from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.subtitles import TextTrack

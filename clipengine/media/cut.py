@@ -11,10 +11,11 @@ from fractions import Fraction
 from functools import partial
 
 from clipengine.clips.clip_file import CutReport, MadePart
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.plan.frames import CutRange, kept_tracks, lacking_media
+from clipengine.clips.plan.frames import kept_tracks, lacking_media
 from clipengine.clips.plan.segments import (
     REPEATED_KEYFRAME,
     CannotCopy,

@@ -10,8 +10,8 @@ from contextlib import closing
 from fractions import Fraction
 from typing import Any
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.snap import Edge
-from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.shortened import written_silences
 from clipengine.clips.snap_moments import Found, Span, nearest, silence_moment, silence_moments
 from clipengine.media.audio.silence import LEAST_SECONDS, SilenceDetector

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from clipengine.clips.plan.frames import CutRange, FrameSelector
+from clipengine.clips.cut_range import CutRange
+from clipengine.clips.plan.frames import FrameSelector
 
 F = Fraction
 
@@ -35,6 +36,16 @@ def test_clip_begins_on_the_nearest_frame_and_ends_before_the_end(start: str, en
     chosen = selected(EVEN, start, end)
     assert [time for _, time in chosen] == [F(each) for each in frames]
     assert [clip_time for clip_time, _ in chosen] == [F(each) - F(frames[0]) for each in frames]
+
+
+@pytest.mark.parametrize("milliseconds", range(40, 121, 5))
+def test_clip_begins_on_a_frame_exactly_if_its_range_may_begin_there(milliseconds: int) -> None:
+    cut, time = CutRange(F("0.08"), F(1), F("0.04")), F(milliseconds, 1000)
+    selector: FrameSelector[Fraction] = FrameSelector(cut)
+    list(selector.push(time, time))
+    list(selector.finish())
+    assert (selector.origin == time) == cut.may_begin_at(time)
+    assert cut.may_begin_at(time) == (60 <= milliseconds <= 100)
 
 
 def test_of_two_equally_near_frames_the_earlier_is_first() -> None:

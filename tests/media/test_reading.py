@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.errors import ObjectChanged
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import BLOCK_BYTES, ByteSource, DescriptorSource, MediaReader

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.removed import Removed, Span
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack

@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import pytest
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.plan.segments import RefusedStretch
 from clipengine.clips.warnings import code_of, stretches_encoded
 from clipengine.media.bitstream import h264_parameter_sets as h264

@@ -8,46 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from typing import Generic, TypeVar
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.profiles import Profile
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 
 Item = TypeVar("Item")
-# A frame that begins this close before the end is not part of the clip, because stored times are rounded.
-_EDGE = Fraction(1, 2000)
-_ROUNDED_FRAMES = Fraction(1, 1000)  # the same, in frames
+_ROUNDED_FRAMES = Fraction(1, 1000)  # by which stored times may lie behind a frame, in frames
 MAX_CHANNELS = {"aac": 6, "opus": 6, "mp3": 2}  # of an audio track, by its codec
-
-
-@dataclass(frozen=True)
-class CutRange:
-    """The range to cut, clamped to the recording. `frame_seconds` is its usual frame distance, 0 without video.
-
-    `tick` is the time base of the recording's video, to tolerate its rounding.
-    """
-
-    start: Fraction
-    end: Fraction
-    frame_seconds: Fraction = Fraction(0)
-    tick: Fraction = Fraction(0)
-
-    @property
-    def half_frame(self) -> Fraction:
-        return self.frame_seconds / 2
-
-    @cached_property
-    def first_moment(self) -> Fraction:
-        """The earliest time of a frame on which the clip may begin."""
-        return self.start - self.half_frame
-
-    @cached_property
-    def last_moment(self) -> Fraction:
-        """The time from which on frames are not part of the clip."""
-        return self.end - min(self.tick / 2, _EDGE)
 
 
 def begun_frames(frames: Fraction) -> int:
@@ -65,7 +35,6 @@ class FrameSelector(Generic[Item]):
 
     def __init__(self, cut: CutRange) -> None:
         self.cut = cut
-        self._latest = cut.start + cut.half_frame
         self.origin: Fraction | None = None
         self.done = False
         self._on_screen: Item | None = None  # the latest frame that begins before the range
@@ -85,7 +54,7 @@ class FrameSelector(Generic[Item]):
         if time < self.cut.first_moment:
             self._on_screen = item
             return
-        if time <= self._latest:
+        if time <= self.cut.latest_start:
             if self._candidate is None or self._distance(time) < self._distance(self._candidate[0]):
                 if self._candidate is not None:
                     self._on_screen = self._candidate[1]

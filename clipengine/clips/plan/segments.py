@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.framing import keeps_picture
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.plan.frames import CutRange
 from clipengine.recordings.facts import VideoFacts
 
 # Codecs of which packets are copied, and the containers into which they are.
@@ -170,7 +170,7 @@ def plan_segments(cut: CutRange, first_copied: Fraction | None) -> tuple[Segment
     copied = cut.end - first_copied
     if copied < min(_LEAST_SECONDS, _LEAST_PART * (cut.end - cut.start)):
         raise CannotCopy(f"only the last {float(copied):.1f} s could be copied")
-    head = (Segment("encode", cut.start, first_copied),) if first_copied > cut.start + cut.half_frame else ()
+    head = (Segment("encode", cut.start, first_copied),) if first_copied > cut.latest_start else ()
     return (*head, Segment("copy", first_copied, cut.end))
 
 

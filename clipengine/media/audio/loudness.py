@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import av
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.effects import effects_of
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.plan.frames import CutRange
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.audio.filter_graph import linear_graph, pull_all

@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 from av.audio.resampler import AudioResampler
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.encoder_format import encoder_format

@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.media.input.clip_end import ClipEnd
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.piece_run import OpenRun, copy_of

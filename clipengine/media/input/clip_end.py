@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from av.stream import Discard
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.media.input.container import is_presented
 from clipengine.media.input.display_order import REORDERED_FRAMES
 from clipengine.media.input.packet_timestamps import TimedPacket

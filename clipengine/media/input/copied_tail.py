@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.plan.segments import CannotCopy
 from clipengine.media.input.packet_timestamps import TimedPacket
 

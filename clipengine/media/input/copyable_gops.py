@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from av.video.stream import VideoStream
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.plan.segments import CannotCopy
 from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
 from clipengine.media.bitstream.copied_stream import CopiedStream
@@ -249,7 +249,7 @@ class CopyableGops:
             raise CannotCopy("packets of the range are damaged, or are never shown")
         if timed.time < key:
             raise CannotCopy("frames after a keyframe are shown before it")
-        if key < timed.time <= start + self._cut.half_frame and abs(timed.time - start) < abs(key - start):
+        if key < timed.time <= self._cut.latest_start and abs(timed.time - start) < abs(key - start):
             raise CannotCopy("two frames begin near the start")
 
     def _check_reordering(self, timed: TimedPacket) -> None:

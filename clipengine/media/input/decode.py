@@ -13,7 +13,8 @@ from av.codec.context import Flags, ThreadType
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from clipengine.clips.plan.frames import CutRange, FrameSelector
+from clipengine.clips.cut_range import CutRange
+from clipengine.clips.plan.frames import FrameSelector
 from clipengine.media.input.audio_decode import AudioDecoder, raise_if_memory_ran_out
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent

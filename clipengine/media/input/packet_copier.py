@@ -20,7 +20,8 @@ from fractions import Fraction
 import av
 from av.video.frame import PictureType
 
-from clipengine.clips.plan.frames import CutRange, FrameSelector
+from clipengine.clips.cut_range import CutRange
+from clipengine.clips.plan.frames import FrameSelector
 from clipengine.clips.plan.segments import CannotCopy, RefusedStretch, Segment, plan_segments
 from clipengine.media.bitstream.bits import SETS_CHANGE, BitstreamError
 from clipengine.media.bitstream.copied_stream import StreamParameters, copied_stream
@@ -204,7 +205,7 @@ class PacketCopier:
         start, key = self._cut.start, self._gops.key.time
         before = (timed for timed in self._gops.ahead if timed.is_video)
         nearer = any(abs(timed.time - start) <= abs(key - start) for timed in before if timed.time < key)
-        return nearer or key > start + self._cut.half_frame
+        return nearer or key > self._cut.latest_start
 
     def _select(self, frames: Sequence[TimedFrame]) -> Iterator[Event]:
         for time, frame in frames:

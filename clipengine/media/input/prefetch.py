@@ -20,7 +20,7 @@ from clipengine.media.input.timeline import as_fraction
 from clipengine.recordings.containers import boxes
 
 if TYPE_CHECKING:  # they import pydantic, which would slow down the start of the inspector
-    from clipengine.clips.plan.frames import CutRange
+    from clipengine.clips.cut_range import CutRange
     from clipengine.media.input.packet_timestamps import TimedPacket
     from clipengine.recordings.facts import SourceFacts
 

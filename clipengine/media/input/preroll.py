@@ -9,7 +9,7 @@ from typing import Any
 
 from av.packet import Packet
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import is_presented
 from clipengine.media.input.display_order import REORDERED_FRAMES

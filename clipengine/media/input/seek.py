@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.media.input.clip_end import SLACK_SECONDS, ClipEnd
 from clipengine.media.input.container import has_decoding_times, read_packets
 from clipengine.media.input.demuxer import Demuxer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.media.input.chain_seeker import ChainSeeker
 from clipengine.media.input.seek import Seeker
 from clipengine.media.input.source import MediaReader

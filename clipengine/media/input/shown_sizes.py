@@ -11,8 +11,8 @@ from typing import Any
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.picture_size import Picture, PictureSize, chosen_size
-from clipengine.clips.plan.frames import CutRange
 from clipengine.media.bitstream.picture_sizes import PictureSizes
 from clipengine.media.input.codec_headers import new_header
 from clipengine.media.input.container import codec_name, media_errors

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from fractions import Fraction
 
-from clipengine.clips.plan.frames import CutRange, begun_frames
+from clipengine.clips.cut_range import CutRange
+from clipengine.clips.plan.frames import begun_frames
 from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.input.shown_frames import shown_frames

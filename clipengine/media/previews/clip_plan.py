@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.effects import PartClock, effects_of
 from clipengine.clips.options.framing import clip_size
@@ -16,7 +17,7 @@ from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.estimate import estimate
 from clipengine.clips.plan.frame_count import HELD_SECONDS, frame_count, held_seconds
-from clipengine.clips.plan.frames import CutRange, FrameSelector, kept_tracks
+from clipengine.clips.plan.frames import FrameSelector, kept_tracks
 from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy, Segment, check_copyable
 from clipengine.clips.warnings import picture_resized
 from clipengine.media.bitstream.bits import SETS_CHANGE

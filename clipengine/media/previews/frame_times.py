@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import is_presented, media_errors
 from clipengine.media.input.read_request import ReadRequest

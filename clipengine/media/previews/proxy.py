@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import av
 
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.profiles import Profile
-from clipengine.clips.plan.frames import CutRange, kept_tracks
+from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.proxy import ProxySegment, frame_slack, proxy_profile, proxy_segment, proxy_size
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.background_producer import produce_in_background

@@ -10,7 +10,7 @@ from fractions import Fraction
 import av
 from av.audio.resampler import AudioResampler
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.decode import ClipDecoder

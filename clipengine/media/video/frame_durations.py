@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.media.input.events import (
     AudioFrameEvent,
     BeginEvent,

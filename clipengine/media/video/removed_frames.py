@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from clipengine.clips.plan.frames import CutRange
+from clipengine.clips.cut_range import CutRange
 from clipengine.clips.removed import Removed
 from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
 
