@@ -234,7 +234,7 @@ _WITHOUT_OPTIONS = (
         "kinds",
         metavar="silence,fillers",
         callback=_without_value,
-        help="Shorten pauses over 0.6 s to 0.2 s, and leave out words such as um, or one of both.",
+        help="Shorten pauses over 0.6 s to 0.2 s, and remove words such as um, or one of both.",
     ),
     click.option(
         "--keep",

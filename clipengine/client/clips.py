@@ -76,7 +76,7 @@ class ClipCalls(Generic[C]):
         `output` has the options of the API that change the picture and the audio. `subtitles` are
         `{"mode": "keep", "language": "en"}`, `{"mode": "burn", "language": "en"}` to draw them into the picture, also
         with a style, such as `"style": {"name": "word"}`, or `{"mode": "none"}`; by default all transcripts are kept.
-        `snap`, such as `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `without` leaves out pauses and
+        `snap`, such as `{"to": "keyframe", "within_seconds": 2}`, moves the cuts. `without` removes pauses and
         filler words, `["silence", "fillers"]`, except in the `keep_ranges`, such as some of the `removed` of a plan.
         `gaps` says what becomes of gaps of a recording of many files: "hold", "skip" or "fail". At `expires_at` the
         clip and its object are deleted.

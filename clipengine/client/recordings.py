@@ -337,7 +337,7 @@ class RecordingCalls(Generic[R]):
     ) -> Steps[Captions]:
         """Return pictures of the captions of a range, of at most a minute, as a clip with these options shows them.
 
-        `removed` are ranges that the clip leaves out, as in its plan, and `part` is the range of the clip itself.
+        `removed` are ranges that are removed from the clip, as in its plan, and `part` is the range of the clip itself.
         """
         body = {"language": language, "start_seconds": start_seconds, "end_seconds": end_seconds}
         body |= without_none({"style": style and dict(style), "output": output and dict(output)})

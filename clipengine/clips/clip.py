@@ -78,7 +78,7 @@ class ClipResult:
     snapped: Annotated[list[SnappedCut], Field(description="The cuts of all parts, if `snap` was requested.")] = field(
         default_factory=list
     )
-    removed_seconds: Annotated[float, Field(description="Seconds that `without` has left out.")] = 0.0
+    removed_seconds: Annotated[float, Field(description="Seconds that `without` has removed.")] = 0.0
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:

@@ -43,7 +43,7 @@ class PlannedSegment(BaseModel):
 
 
 class PartPlan(BaseModel):
-    """The report of the child that planned a part, without what the clip leaves out of it.
+    """The report of the child that planned a part, without the removed ranges.
 
     `held_seconds` are those of the clip before the first frame of the recording. `stream`, `reason`, `only_frame` and
     `misfit` are those of `FoundPart`. The warnings are those that the facts do not tell.

@@ -1,4 +1,4 @@
-"""Ranges that a clip leaves out of one of its parts, and the timeline that is left. Pure."""
+"""Ranges that are removed from a part of a clip, and the timeline that is left. Pure."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Removed:
     def from_cues(self, cues: Iterable[Cue]) -> Iterator[Cue]:
         """Yield the cues of which something is left, with their own times.
 
-        They lack the words whose middles are removed: of a filler that is left out, a part of a frame may be heard.
+        They lack the words whose middles are removed: a part of a frame of a removed filler may be heard.
         """
         for cue in cues:
             left = without_words(cue, self._has_word)

@@ -23,8 +23,8 @@ from clipengine.clips.options.output import OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import check_watermark
 from clipengine.clips.plan.frames import lacking_media
+from clipengine.clips.removal import check_removable
 from clipengine.clips.request import LENGTH_HINT, ClipRequest, GapMode, check_label, check_range
-from clipengine.clips.shortened import check_possible as check_removable
 from clipengine.clips.snapped import check_possible
 from clipengine.clips.timed import errors_by_clock, in_seconds, with_times
 from clipengine.errors import (
@@ -299,7 +299,7 @@ def _language(request: ClipRequest, source: ClipSource) -> str | None:
 
 
 def _check_kept(request: ClipRequest, parts: Sequence[Part]) -> None:
-    """Raise InvalidRequest if nothing is left out of the ranges to keep anyway."""
+    """Raise InvalidRequest if nothing is removed from the ranges to keep anyway."""
     if request.without.keep and not request.without.kinds:
         with located(pointer="/keep_ranges"):
             raise InvalidRequest("is only for clips without pauses or fillers", hint="Give `without` too.")

@@ -111,7 +111,7 @@ class PlanClip(_Arguments):
     )
     snap: Snap | None = Field(default=None, description="Move the cuts to moments near them.")
     without: list[Removable] | None = Field(
-        default=None, max_length=2, description="Leave out long pauses (`silence`) and words such as um (`fillers`)."
+        default=None, max_length=2, description="Remove long pauses (`silence`) and words such as um (`fillers`)."
     )
     keep_ranges: list[KeptRange] | None = Field(
         default=None, max_length=MAX_REMOVED, description="Some of the `removed` of a plan, which then stay."

@@ -12,7 +12,7 @@ from typing import Any
 
 from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.snap import Edge
-from clipengine.clips.shortened import written_silences
+from clipengine.clips.removal import written_silences
 from clipengine.clips.snap_moments import Found, Span, nearest, silence_moment, silence_moments
 from clipengine.media.audio.silence import LEAST_SECONDS, SilenceDetector
 from clipengine.media.audio.tracks import AudioTracks

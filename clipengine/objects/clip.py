@@ -127,7 +127,7 @@ class ClipObject(JobObject):
     end_time: MaybeTime = None
     """Where it ends by that clock. Both are null for `parts`, unless these are of recordings of a series."""
     without: list[Removable] = field(default_factory=list)
-    """As requested. `result.removed_seconds` says how much was left out."""
+    """As requested. `result.removed_seconds` says how much was removed."""
     revision: int = 0
     """Number of the state, higher after each change. Of two answers or events, the higher one is the newer state."""
 
@@ -188,7 +188,7 @@ class SegmentObject(TypedDict):
 
 
 class RemovedRangeObject(TypedDict):
-    """A range that the clip leaves out, on the timeline of its recording."""
+    """A range that is removed from the clip, on the timeline of its recording."""
 
     part: int
     """Number of the part, from 0."""
@@ -219,4 +219,4 @@ class ClipPlanObject(ApiObject):
     snapped: Annotated[list[Object], described_as(list[SnappedCut])] = field(default_factory=list)
     """The cuts of all parts, if `snap` was requested."""
     removed: list[RemovedRangeObject] = field(default_factory=list)
-    """The ranges that are left out, at most 5,000, if `without` was requested."""
+    """The ranges that are removed, at most 5,000, if `without` was requested."""

@@ -30,7 +30,7 @@ class LookObject(TypedDict):
     subtitles: SubtitlesObject | None
     """Null if not given, which keeps all transcripts."""
     without: list[Removable]
-    """What clips leave out."""
+    """What is removed from clips."""
     keep_ranges: Annotated[list[Object], described_as(list[KeptRange])]
     """Ranges of which they leave nothing out."""
 

@@ -1,4 +1,4 @@
-"""Requests to leave pauses and fillers out, and their plans, with recordings that real children search."""
+"""Requests for clips without pauses and fillers, and their plans, with recordings that real children search."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_as_many_ranges_can_be_kept_as_are_removed(http: httpx.Client, film: Rec
     assert pointers(problem) == ["/keep_ranges"]
 
 
-def test_what_cannot_be_left_out_is_refused(
+def test_what_cannot_be_removed_is_refused(
     http: httpx.Client, film: Recording, engine: RecordedEngine, shelf: Shelf
 ) -> None:
     silent = registered(engine, shelf.get("video_only_mp4").path, key="silent.mp4")
@@ -110,7 +110,7 @@ def test_what_cannot_be_left_out_is_refused(
     assert "timelapse" in problem["detail"]
 
 
-def test_plan_lists_what_is_left_out_and_has_the_length_of_the_rest(http: httpx.Client, film: Recording) -> None:
+def test_plan_lists_what_is_removed_and_has_the_length_of_the_rest(http: httpx.Client, film: Recording) -> None:
     whole, plan = _plan(http, film).json(), _plan(http, film, without=["silence"]).json()
     assert [(part, round(start, 1), round(end, 1)) for part, start, end in _removed(plan)] == [
         (0, 2.1, 2.9),
@@ -137,7 +137,7 @@ def test_plan_of_smart_render_says_that_all_is_encoded(http: httpx.Client, film:
     plan = _plan(http, film, without=["silence"], render="smart").json()
     assert [each["kind"] for each in plan["segments"]] == ["encode"]
     assert plan["warnings"] == [
-        "encoded_instead: nothing was copied, all of the clip was encoded: pauses or fillers are left out"
+        "encoded_instead: nothing was copied, all of the clip was encoded: pauses or fillers are removed"
     ]
 
 

@@ -509,7 +509,7 @@ def test_cuts_are_snapped_to_keyframes(film: Path, tmp_path: Path) -> None:
     assert result["warnings"] == ["not_snapped: the end stays at 7 s: there is no keyframe within 0.5 s"]
 
 
-def test_pauses_are_left_out(tmp_path: Path) -> None:
+def test_pauses_are_removed(tmp_path: Path) -> None:
     film, target = make_moments_film(tmp_path / "film.mp4"), tmp_path / "clip.mp4"
     options = ["--start", "1", "--end", "11", "--without", "silence", "--snap", "keyframe", "--render", "smart"]
     done = run_command("cut", str(film), str(target), *options, "--json", cwd=tmp_path)
@@ -535,7 +535,7 @@ _CUES = [{"start_seconds": 1.5, "end_seconds": 7.0, "text": "Um, this stays. Uh.
     ],
 )
 @pytest.mark.typical(1)
-def test_fillers_of_a_transcript_are_left_out(
+def test_fillers_of_a_transcript_are_removed(
     film: Path, tmp_path: Path, name: str, given: str, keep: list[str], removed: float
 ) -> None:
     (tmp_path / name).write_text(json.dumps(_CUES))

@@ -14,7 +14,7 @@ from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import Without
-from clipengine.clips.shortened import SilenceReport
+from clipengine.clips.removal import SilenceReport
 from clipengine.clips.snapped import SnapReport
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack

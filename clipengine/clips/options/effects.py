@@ -38,7 +38,7 @@ _ROUNDED_SECONDS = 0.001  # by which the file may show a picture earlier or late
 class PartClock(NamedTuple):
     """The clock of a part: `place` returns a time of its recording as seconds from the start of the part.
 
-    `jumps` are the starts and the ends of what is left out of it.
+    `jumps` are the starts and the ends of its removed ranges.
     """
 
     place: Callable[[Fraction], Fraction]

@@ -1,4 +1,4 @@
-"""Options of a request to leave pauses and fillers out of a clip, and to keep some of them. Pure."""
+"""Options of a request to remove pauses and fillers from a clip, and to keep some of them. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _after_the_start(end: float, info: ValidationInfo) -> float:
 
 
 class KeptRange(Options):
-    """A range of a recording of which nothing is left out. Those in `removed` of a plan have this form."""
+    """A range of a recording of which nothing is removed. The ranges in `removed` of a plan have this form."""
 
     start_seconds: _Seconds = Field(description="On the recording's timeline.")
     end_seconds: Annotated[_Seconds, AfterValidator(_after_the_start)]
@@ -36,7 +36,7 @@ class KeptRange(Options):
 
 @dataclass(frozen=True)
 class Without:
-    """What a clip leaves out of its parts, except in the ranges to `keep`."""
+    """The kinds of ranges that are removed from a clip, except in the ranges to `keep`."""
 
     kinds: tuple[Removable, ...] = ()
     keep: tuple[KeptRange, ...] = ()

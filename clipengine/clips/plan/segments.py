@@ -48,7 +48,7 @@ def check_copyable(parts: Sequence[PlannedPart], profile: Profile) -> None:
     if any(part.burnt is not None for part in parts):
         raise CannotCopy("subtitles are drawn into the picture")
     if any(part.removed.spans for part in parts):
-        raise CannotCopy("pauses or fillers are left out")
+        raise CannotCopy("pauses or fillers are removed")
     videos = [part.facts.video for part in parts if part.facts.video is not None]
     if not videos or profile.video == "none":
         raise CannotCopy("the clip has no video")

@@ -269,7 +269,7 @@ class ClipRow(Model):
     start_time = BigIntegerField(null=True)  # by the clock of its recording; null if that is unknown
     end_time = BigIntegerField(null=True)
     warnings = JsonText(null=True)  # known when it was created; null without any
-    without = JsonText(null=True)  # silence and fillers that are left out; null if they are kept
+    without = JsonText(null=True)  # silence and fillers that are removed; null if they are kept
     caption_style = JsonText(null=True)  # of subtitles that are burnt in; null for white letters with an outline
     spec = JsonText(null=True)  # fields of `ClipSpec` that no query needs, and that have no column above
     revision = IntegerField(default=0)  # incremented by each change that the API shows

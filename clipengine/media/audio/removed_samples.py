@@ -12,14 +12,14 @@ from clipengine.media.audio.samples import FADE_SECONDS, scale, slice_of
 
 
 class RemovedSamples:
-    """Leaves out samples of contiguous frames of floats that begin at 0, which is the recording time `origin`.
+    """Removes samples from contiguous frames of floats that begin at 0, which is the recording time `origin`.
 
     Rounding does not add up: each seam is within a sample of its time.
     """
 
     def __init__(self, removed: Removed, origin: Fraction, rate: int) -> None:
         self._fade = round(rate * FADE_SECONDS)
-        self._spans: list[tuple[int, int]] = []  # samples that are still to be left out
+        self._spans: list[tuple[int, int]] = []  # samples that are still to be removed
         written = 0
         for start, end in removed.spans:
             place = round((removed.place(start) - origin) * rate)  # of the seam, in what is written
@@ -28,7 +28,7 @@ class RemovedSamples:
             self._spans.append((first, last))
             written = last - place
         self._spans.reverse()
-        self._seam = -self._fade  # the first sample after the last range that was left out
+        self._seam = -self._fade  # the first sample after the last range that was removed
         self._read = self._made = 0
 
     def apply(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:

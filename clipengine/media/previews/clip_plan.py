@@ -71,7 +71,7 @@ def clip_plan(
 ) -> dict[str, Any]:
     """Return the plan of the clip or part `[start, end)`, see `PartPlan`. Raises RecordingError.
 
-    `is_first` and `is_last` are the place of the part in its clip, which leaves out `removed` seconds of it.
+    `is_first` and `is_last` are the place of the part in its clip, from which `removed` seconds are removed.
     """
     end = min(end, facts.duration)
     warnings: list[str] = []

@@ -21,7 +21,7 @@ import {wordsOf} from "./words.js";
  * @typedef {object} FormOptions
  * @property {ReadyRecording} recording
  * @property {Look} look
- * @property {import("./left_out.js").LeftOut} left
+ * @property {import("./removal.js").Removal} removal
  * @property {Selection} selection
  * @property {Segments} segments
  * @property {Player} player
@@ -41,7 +41,7 @@ import {wordsOf} from "./words.js";
  *
  * @param {FormOptions} options
  */
-export function clipForm({recording, look, left, selection, segments, player, times: shown, live, timeline, onlook, oncreated, nextLabel}) {
+export function clipForm({recording, look, removal, selection, segments, player, times: shown, live, timeline, onlook, oncreated, nextLabel}) {
   const times = timeFields({
     words: wordsOf(recording),
     selection,
@@ -85,8 +85,8 @@ export function clipForm({recording, look, left, selection, segments, player, ti
     problem.textContent = "";
   }
   function drawLength() {
-    setText(length, selection.empty || times.firstInvalid() ? "–" : formatTime(selection.length - left.seconds));
-    length.title = left.removed.length ? t("Length, without what is left out") : t("Length");
+    setText(length, selection.empty || times.firstInvalid() ? "–" : formatTime(selection.length - removal.seconds));
+    length.title = removal.removed.length ? t("Length, without what is removed") : t("Length");
   }
   // A clip whose end is not recorded yet waits. The text changes by the minute, so that it is not read out all the time.
   function drawWait() {
@@ -106,7 +106,7 @@ export function clipForm({recording, look, left, selection, segments, player, ti
   selection.addEventListener("change", draw);
   segments.addEventListener("change", draw);
   look.addEventListener("change", drawLook);
-  left.addEventListener("change", drawLength);
+  removal.addEventListener("change", drawLength);
 
   /**
    * Name the clip after what is said in it, unless a name was typed.

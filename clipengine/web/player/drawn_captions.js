@@ -6,7 +6,7 @@ import {LIMITS} from "../lib/limits.js";
 import {toastError} from "../lib/ui.js";
 import {placeIn} from "./drawn_effects.js";
 
-/** @import {LeftOut} from "./left_out.js" */
+/** @import {Removal} from "./removal.js" */
 /** @import {Look} from "./look.js" */
 /** @import {Player} from "./player.js" */
 /** @import {Selection} from "./selection.js" */
@@ -24,30 +24,30 @@ const ROUNDING = 0.0005; // seconds: times of captions are whole milliseconds
 const RETRY_MS = 5000; // after an error of a busy server
 
 export class DrawnCaptions {
-  /** @param {{recording: ReadyRecording, look: Look, left: LeftOut, player: Player, selection: Selection, signal: AbortSignal}} options */
-  constructor({recording, look, left, player, selection, signal}) {
+  /** @param {{recording: ReadyRecording, look: Look, removal: Removal, player: Player, selection: Selection, signal: AbortSignal}} options */
+  constructor({recording, look, removal, player, selection, signal}) {
     this.look = look;
-    this.left = left;
+    this.removal = removal;
     this.player = player;
     this.selection = selection;
     this.signal = signal;
     this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/captions`);
     /** @type {Span[]} */
     this.spans = [];
-    this.style = ""; // the style and the ranges left out with which the spans were painted
+    this.style = ""; // the style and the removed ranges with which the spans were painted
     this.asking = false;
     this.failed = ""; // the style and the place for which an error was shown
     this.node = h("div", {class: "drawn", "aria-hidden": "true", hidden: true});
     player.picture.append(this.node);
     this.askSoon = debounce(ASK_MS, () => signal.aborted || this.ask());
     look.addEventListener("change", () => this.restyle(), {signal});
-    left.addEventListener("change", () => this.restyle(), {signal});
+    removal.addEventListener("change", () => this.restyle(), {signal});
     player.addEventListener("time", () => this.draw());
     selection.addEventListener("change", () => this.draw(), {signal});
   }
 
   restyle() {
-    const style = JSON.stringify([this.look.caption, this.look.caption && this.left.removed]);
+    const style = JSON.stringify([this.look.caption, this.look.caption && this.removal.removed]);
     if (style !== this.style) {
       this.style = style;
       this.spans = [];
@@ -130,7 +130,7 @@ export class DrawnCaptions {
     if (place === this.failed) return;
     this.asking = true;
     try {
-      const removed = this.left.removed
+      const removed = this.removal.removed
         .filter((each) => each.start < end && each.end > start)
         .slice(0, MAX_REMOVED)
         .map((each) => ({start_seconds: each.start, end_seconds: each.end}));

@@ -61,7 +61,7 @@ export class Look extends EventTarget {
     this.keptTexts = /** @type {StoredLook["subtitles"]} */ (null);
     /** @type {Set<string>} names of the options that were edited here */
     this.edited = new Set();
-    /** @type {RangeOfTime[]} of the recording, which stay although pauses are left out */
+    /** @type {RangeOfTime[]} of the recording, which stay although pauses are removed */
     this.keptRanges = [];
     this.aspect = select(SHAPES, "");
     this.fit = select(FITS, "crop");
@@ -186,7 +186,7 @@ export class Look extends EventTarget {
     const made = Object.entries(this.output(ALL_SECONDS, this.sound.possibleBytes)).filter(([name]) => this.edited.has(name));
     const output = {...this.unedited, ...Object.fromEntries(made)};
     const subtitles = this.edited.has("subtitles") ? this.texts : this.keptTexts;
-    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles, ...this.left});
+    return /** @type {any} */ ({output: Object.keys(output).length ? output : null, subtitles, ...this.removal});
   }
 
   get unedited() {
@@ -269,7 +269,7 @@ export class Look extends EventTarget {
       ...this.smart.render(),
       ...(Object.keys(output).length ? {output} : {}),
       ...(subtitles ? {subtitles} : {}),
-      ...this.left,
+      ...this.removal,
     };
   }
 
@@ -284,8 +284,8 @@ export class Look extends EventTarget {
     return {...this.crop, ...this.drawing.output, ...this.sound.output(seconds, bytes)};
   }
 
-  /** @returns {Pick<ClipRequest, "without" | "keep_ranges">} what is left out of a clip */
-  get left() {
+  /** @returns {Pick<ClipRequest, "without" | "keep_ranges">} what is removed from a clip */
+  get removal() {
     const {without} = this.sound;
     if (!without.length) return {};
     const ranges = this.keptRanges.map(({start, end}) => ({start_seconds: start, end_seconds: end}));

@@ -1,4 +1,4 @@
-// Marks in the transcript for what the clip leaves out: words are struck through, pauses are small marks. A click, Enter or
+// Marks in the transcript for what is removed from the clip: words are struck through, pauses are small marks. A click, Enter or
 // Space puts one back, and leaves it out again.
 
 import {byKey, findAll, h, setText, targetOf} from "../lib/dom.js";
@@ -6,7 +6,7 @@ import {formatTime} from "../lib/format.js";
 import {formatNumber, plural, t} from "../lib/texts.js";
 import {errorText} from "../lib/ui.js";
 
-/** @import {LeftOut} from "./left_out.js" */
+/** @import {Removal} from "./removal.js" */
 /** @import {RangeOfTime} from "./look.js" */
 /** @import {Transcript} from "./transcript.js" */
 /** @typedef {RangeOfTime & {word: string, out: boolean, from: number, to: number}} Item in a sentence, with its place in the text; a pause has no word */
@@ -14,21 +14,21 @@ import {errorText} from "../lib/ui.js";
 const LEAST_PAUSE = 0.1; // seconds beside a word that have a mark
 
 export class RemovedMarks {
-  /** @param {{transcript: Transcript, left: LeftOut, signal: AbortSignal}} options */
-  constructor({transcript, left, signal}) {
+  /** @param {{transcript: Transcript, removal: Removal, signal: AbortSignal}} options */
+  constructor({transcript, removal, signal}) {
     this.transcript = transcript;
-    this.left = left;
+    this.removal = removal;
     /** @type {Map<number, string>} what is marked in the rows, by their numbers */
     this.marked = new Map();
     this.text = h("span", {class: "grow"});
     const button = {type: /** @type {const} */ ("button"), class: "link"};
-    this.all = h("button", {...button, onclick: () => left.putAllBack()}, t("Put all back"));
-    this.undo = h("button", {...button, title: t("Undo (Ctrl+Z)"), onclick: () => left.undo()}, t("Undo"));
-    this.summary = h("p", {class: "row left-out-summary small", role: "status", hidden: true}, this.text, this.undo, this.all);
+    this.all = h("button", {...button, onclick: () => removal.putAllBack()}, t("Put all back"));
+    this.undo = h("button", {...button, title: t("Undo (Ctrl+Z)"), onclick: () => removal.undo()}, t("Undo"));
+    this.summary = h("p", {class: "row removed-summary small", role: "status", hidden: true}, this.text, this.undo, this.all);
     transcript.hits.before(this.summary);
-    left.addEventListener("change", () => this.draw(), {signal});
+    removal.addEventListener("change", () => this.draw(), {signal});
     transcript.list.addEventListener("keydown", (event) => this.key(event));
-    transcript.list.addEventListener("dblclick", (event) => targetOf(event).closest(".left-out") && event.stopImmediatePropagation(), {capture: true});
+    transcript.list.addEventListener("dblclick", (event) => targetOf(event).closest(".removable") && event.stopImmediatePropagation(), {capture: true});
   }
 
   // Show the text again, which has changed or has arrived.
@@ -38,7 +38,7 @@ export class RemovedMarks {
   }
 
   draw() {
-    const {transcript, left} = this;
+    const {transcript, removal} = this;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.at : undefined;
     const items = this.items();
     for (const number of this.marked.keys()) if (!items.has(number)) setText(this.textOf(number), transcript.cues[number].text);
@@ -49,14 +49,14 @@ export class RemovedMarks {
       if (shown.get(number) !== key) this.textOf(number).replaceChildren(...this.marks(transcript.cues[number].text, found));
       this.marked.set(number, key);
     }
-    const marks = findAll(transcript.list, ".left-out");
+    const marks = findAll(transcript.list, ".removable");
     if (marks.length) marks[0].tabIndex = 0;
     if (focused !== undefined) marks.find((mark) => mark.dataset.at === focused)?.focus({preventScroll: true});
-    this.summary.hidden = !left.active;
-    this.all.hidden = !left.removed.length;
-    this.undo.hidden = !left.changed;
-    if (left.error) this.text.replaceChildren(errorText(left.error));
-    else setText(this.text, left.busy && !left.removed.length && !left.kept.length ? t("Looking for pauses…") : summaryOf(left));
+    this.summary.hidden = !removal.active;
+    this.all.hidden = !removal.removed.length;
+    this.undo.hidden = !removal.changed;
+    if (removal.error) this.text.replaceChildren(errorText(removal.error));
+    else setText(this.text, removal.busy && !removal.removed.length && !removal.kept.length ? t("Looking for pauses…") : summaryOf(removal));
   }
 
   /** @param {number} number */
@@ -66,13 +66,13 @@ export class RemovedMarks {
 
   /** @returns {Map<number, Item[]>} by the numbers of their sentences */
   items() {
-    const {left} = this;
+    const {removal} = this;
     /** @type {Map<number, Item[]>} */
     const found = new Map();
     if (!this.transcript.rows.length) return found;
     for (const [ranges, out] of /** @type {[RangeOfTime[], boolean][]} */ ([
-      [left.removed, true],
-      [left.kept, false],
+      [removal.removed, true],
+      [removal.kept, false],
     ]))
       for (const range of ranges) for (const [number, item] of this.itemsOf(range, out)) found.set(number, [...(found.get(number) ?? []), item]);
     for (const each of found.values()) each.sort((one, other) => one.from - other.from || one.start - other.start);
@@ -157,13 +157,13 @@ export class RemovedMarks {
       "button",
       {
         type: "button",
-        class: word ? "left-out" : "left-out pause",
-        "aria-label": out ? t("{name}: left out", {name}) : t("{name}: put back", {name}),
+        class: word ? "removable" : "removable pause",
+        "aria-label": out ? t("{name}: removed", {name}) : t("{name}: put back", {name}),
         "aria-pressed": String(out),
-        title: out ? t("Left out of the clip. Click to put it back.") : t("Put back. Click to leave it out."),
+        title: out ? t("Removed from the clip. Click to put it back.") : t("Put back. Click to remove it."),
         tabindex: "-1",
         "data-at": start.toFixed(2),
-        onclick: () => (out ? this.left.putBack({start, end}) : this.left.leaveOut({start, end})),
+        onclick: () => (out ? this.removal.putBack({start, end}) : this.removal.remove({start, end})),
       },
       h(out && word ? "del" : "span", {}, word || seconds),
     );
@@ -177,8 +177,8 @@ export class RemovedMarks {
   key(event) {
     const step = byKey(event, {ArrowRight: 1, ArrowLeft: -1});
     const target = targetOf(event);
-    if (!step || !target.matches("button.time, .left-out")) return;
-    const marks = findAll(this.transcript.list, ".left-out");
+    if (!step || !target.matches("button.time, .removable")) return;
+    const marks = findAll(this.transcript.list, ".removable");
     const at = marks.findIndex((mark) => mark === target);
     const row = target.closest("li");
     const next = at < 0 ? (step > 0 ? marks.find((mark) => row?.contains(mark)) : undefined) : marks[at + step];
@@ -218,10 +218,10 @@ function placeIn(cue, time) {
   return words.findLast(({start, end}) => (start + end) / 2 <= time)?.to ?? 0;
 }
 
-/** @param {LeftOut} left */
-function summaryOf(left) {
-  if (!left.removed.length) return t("Nothing is left out here.");
-  return plural(left.removed.length, "{count} range is left out: {seconds} s", "{count} ranges are left out: {seconds} s", {
-    seconds: formatNumber(left.seconds, 1),
+/** @param {Removal} removal */
+function summaryOf(removal) {
+  if (!removal.removed.length) return t("Nothing is removed here.");
+  return plural(removal.removed.length, "{count} range is removed: {seconds} s", "{count} ranges are removed: {seconds} s", {
+    seconds: formatNumber(removal.seconds, 1),
   });
 }

@@ -34,7 +34,7 @@ export class Selection extends EventTarget {
     this.minLength = this.fixedRate ? this.frame : FREE_RESOLUTION;
     /** @type {Span | null} */
     this.range = null;
-    /** @type {Span[]} what the clip of the selection leaves out, in order */
+    /** @type {Span[]} removed from the clip of the selection, in order */
     this.removed = [];
   }
 

@@ -6,7 +6,7 @@ import {t} from "../lib/texts.js";
 import {skipping} from "./skipping.js";
 import {wordsOf} from "./words.js";
 
-/** @import {LeftOut} from "./left_out.js" */
+/** @import {Removal} from "./removal.js" */
 /** @import {Player} from "./player.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
 /** @import {Timeline} from "./timeline.js" */
@@ -14,7 +14,7 @@ import {wordsOf} from "./words.js";
 /**
  * @typedef {object} TransportOptions
  * @property {Player} player
- * @property {LeftOut} left
+ * @property {Removal} removal
  * @property {Timeline} timeline
  * @property {ShownTimes} times
  * @property {HTMLElement | null} live the button that follows the end of a recording that is still written
@@ -25,7 +25,7 @@ import {wordsOf} from "./words.js";
  */
 
 /** @param {TransportOptions} options */
-export function transport({player, left, timeline, times, live, recording, loop, jumps, signal}) {
+export function transport({player, removal, timeline, times, live, recording, loop, jumps, signal}) {
   const play = iconButton("play", t("Play (Space)"), () => player.toggle(), {class: "square play"});
   const words = wordsOf(recording);
   const rate = h("span", {class: "muted small"});
@@ -67,7 +67,7 @@ export function transport({player, left, timeline, times, live, recording, loop,
       "span",
       {class: "tools"},
       live,
-      skipping({player, left, signal}),
+      skipping({player, removal, signal}),
       jumps.button,
       loop,
       mute,

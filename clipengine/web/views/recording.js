@@ -189,7 +189,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
     player.seek(time);
     timeline.reveal(player.time);
   };
-  const {look, left, views} = studioLook({
+  const {look, removal, views} = studioLook({
     recording,
     transcripts,
     profiles,
@@ -205,7 +205,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   const form = clipForm({
     recording,
     look,
-    left,
+    removal,
     selection,
     segments,
     player,
@@ -304,7 +304,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
           marks?.redraw();
         },
       });
-  const marks = transcript && new RemovedMarks({transcript, left, signal});
+  const marks = transcript && new RemovedMarks({transcript, removal, signal});
   const transcribing = new Transcribing({
     recording,
     hasText: Boolean(transcript),
@@ -330,7 +330,7 @@ async function showStudio(main, recording, {transcripts, profiles, watermarks}, 
   ]);
   if (!transcript) beside.select("clips");
 
-  const rows = [transport({player, left, timeline, times, live: live.growing ? live.go : null, recording, loop, jumps, signal}), timeline.node];
+  const rows = [transport({player, removal, timeline, times, live: live.growing ? live.go : null, recording, loop, jumps, signal}), timeline.node];
   if (!video) rows.reverse(); // the waveform is in place of the picture
   const top = studioHead(recording, {
     views,

@@ -1,10 +1,10 @@
-// The look of new clips, what it leaves out of them, and what shows both over the player and on the timeline.
+// The look of new clips, what it removes from them, and what shows both over the player and on the timeline.
 
 import {BlurBoxes} from "../player/blur_boxes.js";
 import {CropFrame} from "../player/crop_frame.js";
 import {DrawnCaptions} from "../player/drawn_captions.js";
 import {DrawnEffects} from "../player/drawn_effects.js";
-import {LeftOut} from "../player/left_out.js";
+import {Removal} from "../player/removal.js";
 import {Look} from "../player/look.js";
 import {MovesLane} from "../player/moves_lane.js";
 import {Undo} from "../player/undo.js";
@@ -47,12 +47,12 @@ export function studioLook({timeline, ...options}) {
     signal,
   });
   effects.addFades();
-  const left = new LeftOut({recording, look, selection, undo, signal});
-  left.addEventListener("change", () => timeline.drawWave());
+  const removal = new Removal({recording, look, selection, undo, signal});
+  removal.addEventListener("change", () => timeline.drawWave());
   if (recording.media.video) {
     new BlurBoxes({look, player, signal});
-    new DrawnCaptions({recording, look, left, player, selection, signal});
+    new DrawnCaptions({recording, look, removal, player, selection, signal});
     new MovesLane({look, timeline, onseek, signal});
   }
-  return {look, left, views: frame.views};
+  return {look, removal, views: frame.views};
 }

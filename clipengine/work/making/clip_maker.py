@@ -20,8 +20,8 @@ from clipengine.clips.clip import ClipResult, ClipSubtitles, ResultPart
 from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import Part, clip_tracks
 from clipengine.clips.options.watermarks import check_watermark
+from clipengine.clips.removal import SilenceReport
 from clipengine.clips.resolve import ClipRules
-from clipengine.clips.shortened import SilenceReport
 from clipengine.clips.snapped import SnapReport
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.settings import Encoding

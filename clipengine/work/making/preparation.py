@@ -1,4 +1,4 @@
-"""Preparation of a clip, the same for a file that is cut and for a plan: snap, leave out, texts, fonts.
+"""Preparation of a clip, the same for a file that is cut and for a plan: snap, removal, texts, fonts.
 
 The preparation is a generator. It yields each search of the recordings that it needs and receives the report of it, so
 that a worker can search in the child that cuts the clip, and the API with previews, without a thread that waits.
@@ -17,8 +17,8 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap, SnappedCut
 from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.plan.read_jobs import MOMENTS, SILENCES
+from clipengine.clips.removal import Removal, SilenceReport, remove_ranges
 from clipengine.clips.resolve import ClipRules
-from clipengine.clips.shortened import Shortened, SilenceReport, shorten
 from clipengine.clips.snap_moments import CUE_MARGIN_SECONDS, Found, find_sentences
 from clipengine.clips.snapped import Snapped, SnapReport, move_cuts
 from clipengine.clips.texts.cues import Cue
@@ -174,19 +174,19 @@ def prepare(making: Making, *, encoding: Encoding, rules: ClipRules) -> Steps[Pr
     searched = searched_seconds(making.snap, len(snapped.parts))
     if making.without.kinds:
         searched += float(sum(part.end - part.start for part in snapped.parts))
-    shortened = yield from _shorten(making, snapped.parts, searched)
+    removal = yield from _remove(making, snapped.parts, searched)
     with located(pointer="/without"):
-        shortened.check(shortest=rules.shortest)
-    parts, lost = making.texts.added(shortened.parts)
+        removal.check(shortest=rules.shortest)
+    parts, lost = making.texts.added(removal.parts)
     fonts = choose_fonts((part.burnt for part in parts), encoding.font_folders)
     return Prepared(
         parts,
         making.profile,
         snapped.cuts,
         fonts,
-        warnings=[*snapped.warnings, *shortened.warnings, *lost, *fonts.warnings()],
+        warnings=[*snapped.warnings, *removal.warnings, *lost, *fonts.warnings()],
         searched_seconds=searched,
-        searched_bytes=snapped.bytes_read + shortened.bytes_read,
+        searched_bytes=snapped.bytes_read + removal.bytes_read,
     )
 
 
@@ -207,13 +207,13 @@ def _sentences(snap: Snap, part: PlannedPart, texts: ClipTexts) -> Found:
     return find_sentences(snap, part, *(texts.cues(part, at - reach, at + reach) for at in (part.start, part.end)))
 
 
-def _shorten(making: Making, parts: Sequence[PlannedPart], searched: float) -> Steps[Shortened]:
+def _remove(making: Making, parts: Sequence[PlannedPart], searched: float) -> Steps[Removal]:
     """Return the parts without their pauses and fillers, if requested."""
     without, profile = making.without, making.profile
     if not without.kinds:
-        return Shortened(tuple(parts))
+        return Removal(tuple(parts))
     words = [making.texts.spoken(part) for part in parts]
     if "silence" not in without.kinds:
-        return shorten(without, parts, profile, [()] * len(parts), words)
+        return remove_ranges(without, parts, profile, [()] * len(parts), words)
     report: SilenceReport = yield SilenceSearch(parts, profile, searched)
-    return replace(shorten(without, parts, profile, report.silences, words), bytes_read=report.bytes_read)
+    return replace(remove_ranges(without, parts, profile, report.silences, words), bytes_read=report.bytes_read)

@@ -145,7 +145,7 @@ def _without_parts(value: float | None, info: ValidationInfo) -> float | None:
 
 
 LastSeconds = Annotated[Annotated[float, BeforeValidator(seconds)] | None, AfterValidator(_without_parts)]
-LeftOut = Annotated[list[Removable], Field(max_length=2, json_schema_extra=UNIQUE), AfterValidator(distinct)]
+Removables = Annotated[list[Removable], Field(max_length=2, json_schema_extra=UNIQUE), AfterValidator(distinct)]
 
 
 class ClipOptions(Body):
@@ -182,9 +182,9 @@ class ClipOptions(Body):
         default=None,
         description="Move the start and the end of each part to the nearest such moment, or warn (`not_snapped`).",
     )
-    without: LeftOut = Field(
+    without: Removables = Field(
         default=[],
-        description="Leave out `silence` (pauses over 0.6 s become 0.2 s long) or `fillers` (words such as um).",
+        description="Remove `silence` (pauses over 0.6 s become 0.2 s long) or `fillers` (words such as um).",
     )
     keep_ranges: list[KeptRange] = Field(
         default=[],

@@ -43,7 +43,7 @@ class PaintCaptions(Body):
     removed: list[KeptRange] = Field(
         default=[],
         max_length=MAX_MEMBERS,
-        description="Ranges that the clip leaves out, as in `removed` of a plan: their words are not shown.",
+        description="Ranges that are removed from the clip, as in `removed` of a plan: their words are not shown.",
     )
     part: KeptRange | None = Field(
         default=None, description="The range of the part of a clip that is shown: words outside it are not shown."

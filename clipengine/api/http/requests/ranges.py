@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from clipengine.api.http.requests.clips import KEPT_TOKENS, POINTS_TOKENS, LeftOut, SubtitlesOfClip
+from clipengine.api.http.requests.clips import KEPT_TOKENS, POINTS_TOKENS, Removables, SubtitlesOfClip
 from clipengine.api.http.requests.fields import MAX_TOKENS, NO_NUL, Body, Seconds, like, without_nul
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange
@@ -62,7 +62,7 @@ class Look(Body):
 
     output: Output | None = Field(default=None, description="Output options, as in the request for a clip.")
     subtitles: SubtitlesOfClip | None = Field(default=None, description="As in the request for a clip.")
-    without: LeftOut = Field(default=[], description="As in the request for a clip.")
+    without: Removables = Field(default=[], description="As in the request for a clip.")
     keep_ranges: list[KeptRange] = Field(
         default=[], max_length=MAX_REMOVED, description="As in the request for a clip."
     )

@@ -1,4 +1,4 @@
-"""Pauses and fillers are left out of ten recordings of real speech, and every other word stays whole."""
+"""Pauses and fillers are removed from ten recordings of real speech, and every other word stays whole."""
 
 from __future__ import annotations
 

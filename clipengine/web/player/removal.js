@@ -1,5 +1,5 @@
-// What the clip of the selection leaves out: pauses and fillers, which the server's plan finds, without those that were put
-// back. Event: "change".
+// What is removed from the clip of the selection: pauses and fillers, which the server's plan finds, without those that were
+// put back. Event: "change".
 
 import {post} from "../lib/api.js";
 import {debounce} from "../lib/dom.js";
@@ -12,7 +12,7 @@ import {LIMITS} from "../lib/limits.js";
 const ASK_MS = 400; // after the last change
 const SAME_SECONDS = 1e-5;
 
-export class LeftOut extends EventTarget {
+export class Removal extends EventTarget {
   /** @param {{recording: ReadyRecording, look: Look, selection: Selection, undo: Undo, signal: AbortSignal}} options */
   constructor({recording, look, selection, undo, signal}) {
     super();
@@ -30,7 +30,7 @@ export class LeftOut extends EventTarget {
     look.addEventListener("change", () => this.update(), {signal});
   }
 
-  // True if the look leaves something out of the selection.
+  // True if the look removes something from the selection.
   get active() {
     return this.selection.range !== null && this.look.sound.without.length > 0;
   }
@@ -62,7 +62,7 @@ export class LeftOut extends EventTarget {
       profile: look.profile.value,
       render: /** @type {const} */ ("encode"),
       ...(language ? {subtitles: {mode: /** @type {const} */ ("keep"), language}} : {}), // whose words stay
-      ...look.left,
+      ...look.removal,
     };
   }
 
@@ -118,7 +118,7 @@ export class LeftOut extends EventTarget {
     this.look.dispatchEvent(new Event("edit")); // it is stored with the look
   }
 
-  /** @param {RangeOfTime} range that is left out */
+  /** @param {RangeOfTime} range that is removed */
   putBack(range) {
     const {keptRanges} = this.look;
     if (keptRanges.length >= LIMITS.removed) return;
@@ -129,7 +129,7 @@ export class LeftOut extends EventTarget {
   }
 
   /** @param {RangeOfTime} range that was put back */
-  leaveOut(range) {
+  remove(range) {
     this.change(
       this.look.keptRanges.flatMap((each) => without(each, range)),
       [...this.removed, range].sort((one, other) => one.start - other.start),

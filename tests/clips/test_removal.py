@@ -14,8 +14,8 @@ from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
+from clipengine.clips.removal import Removal, SilenceReport, check_removable, remove_ranges, written_silences
 from clipengine.clips.removed import Removed, Span
-from clipengine.clips.shortened import Shortened, SilenceReport, check_possible, shorten, written_silences
 from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.texts.fillers import has_fillers, is_filler
 from clipengine.clips.texts.subtitles import TextTrack
@@ -61,8 +61,8 @@ def _removed(
     keep: Sequence[KeptRange] = (),
     video: VideoFacts | None = None,
 ) -> list[tuple[float, float]]:
-    shortened = shorten(Without(tuple(without), tuple(keep)), [_part(video=video)], Profile(), [silences], [track])
-    return [(float(start), float(end)) for start, end in shortened.parts[0].removed.spans]
+    removal = remove_ranges(Without(tuple(without), tuple(keep)), [_part(video=video)], Profile(), [silences], [track])
+    return [(float(start), float(end)) for start, end in removal.parts[0].removed.spans]
 
 
 def test_long_pauses_become_short() -> None:
@@ -121,9 +121,9 @@ def test_each_range_of_a_plan_can_be_kept(video: VideoFacts | None) -> None:
 
 def test_range_to_keep_is_of_its_part_or_of_all() -> None:
     parts, quiet = [_part(video=None)] * 2, [_spans((2, 3))] * 2
-    one = shorten(Without(("silence",), (_kept(2, 3, part=1),)), parts, Profile(), quiet, [None, None])
+    one = remove_ranges(Without(("silence",), (_kept(2, 3, part=1),)), parts, Profile(), quiet, [None, None])
     assert [len(part.removed.spans) for part in one.parts] == [1, 0]
-    both = shorten(Without(("silence",), (_kept(2, 3),)), parts, Profile(), quiet, [None, None])
+    both = remove_ranges(Without(("silence",), (_kept(2, 3),)), parts, Profile(), quiet, [None, None])
     assert [len(part.removed.spans) for part in both.parts] == [0, 0]
 
 
@@ -163,19 +163,19 @@ def test_fillers_are_those_of_the_language(word: str, language: str, expected: b
     ],
 )
 def test_fillers_that_cannot_be_found_stay_with_a_warning(track: TextTrack | None, reason: str) -> None:
-    shortened = shorten(FILLERS, [_part()], Profile(), [()], [track])
-    assert [text.startswith("fillers_kept: ") and reason in text for text in shortened.warnings] == [True]
-    assert not shortened.parts[0].removed.spans
+    removal = remove_ranges(FILLERS, [_part()], Profile(), [()], [track])
+    assert [text.startswith("fillers_kept: ") and reason in text for text in removal.warnings] == [True]
+    assert not removal.parts[0].removed.spans
 
 
 def test_longest_pauses_are_removed_if_there_are_too_many() -> None:
     part = _part(seconds=20_000, video=None)
     silences = [(F(2 * number), F(2 * number + 1) + F(number, 100_000)) for number in range(MAX_REMOVED + 3)]
-    shortened = shorten(SILENCE, [part], Profile(), [silences], [None])
-    spans = shortened.parts[0].removed.spans
+    removal = remove_ranges(SILENCE, [part], Profile(), [silences], [None])
+    spans = removal.parts[0].removed.spans
     assert len(spans) == MAX_REMOVED
     assert spans[0][0] == F(6) + F(1, 10)  # the first three are the shortest
-    assert shortened.warnings == ("pauses_kept: 3 of the shortest stay: a clip leaves out at most 5000 ranges",)
+    assert removal.warnings == ("pauses_kept: 3 of the shortest stay: at most 5000 ranges of a clip are removed",)
     message = replace(part, removed=Removed(spans)).to_message()
     assert PlannedPart.of_message(message, [part.facts]).removed == Removed(spans)
 
@@ -183,9 +183,9 @@ def test_longest_pauses_are_removed_if_there_are_too_many() -> None:
 def test_limit_holds_for_all_parts_together() -> None:
     part = _part(seconds=10_000, video=None)
     silences = [(F(2 * number), F(2 * number + 1)) for number in range(3000)]
-    shortened = shorten(SILENCE, [part, part], Profile(), [silences, silences], [None, None])
-    assert [len(each.removed.spans) for each in shortened.parts] == [3000, 2000]
-    assert len(shortened.warnings) == 1
+    removal = remove_ranges(SILENCE, [part, part], Profile(), [silences, silences], [None, None])
+    assert [len(each.removed.spans) for each in removal.parts] == [3000, 2000]
+    assert len(removal.warnings) == 1
 
 
 def test_times_move_to_the_timeline_that_is_left() -> None:
@@ -285,23 +285,23 @@ def test_report_has_the_longest_silences() -> None:
 def test_silences_of_a_lying_child_stay_in_the_range() -> None:
     lies = _spans((90, 200), (50, 40), (0, 20))
     part = replace(_part(video=None), start=F(10), end=F(95))
-    spans = shorten(SILENCE, [part], Profile(), [lies], [None]).parts[0].removed.spans
+    spans = remove_ranges(SILENCE, [part], Profile(), [lies], [None]).parts[0].removed.spans
     assert [(float(start), float(end)) for start, end in spans] == [(10.1, 19.9), (90.1, 94.9)]
 
 
 def test_clip_of_which_too_little_is_left_is_refused() -> None:
     part = replace(_part(), removed=Removed(tuple(_spans((1, 99)))))
-    Shortened((part,)).check(shortest=2)
+    Removal((part,)).check(shortest=2)
     with pytest.raises(InvalidTimeRange, match=r"without its pauses and fillers, the clip is 2 s long"):
-        Shortened((part,)).check(shortest=2.5)
+        Removal((part,)).check(shortest=2.5)
 
 
 def test_what_a_recording_cannot_lack_is_refused() -> None:
     silent = _part().facts.model_copy(update={"audio": ()})
     with pytest.raises(InvalidRequest, match="needs audio"):
-        check_possible(SILENCE, Profile(), silent, has_transcript=True)
+        check_removable(SILENCE, Profile(), silent, has_transcript=True)
     with pytest.raises(InvalidRequest, match="needs a transcript"):
-        check_possible(FILLERS, Profile(), silent, has_transcript=False)
+        check_removable(FILLERS, Profile(), silent, has_transcript=False)
     with pytest.raises(InvalidRequest, match="timelapse"):
-        check_possible(SILENCE, Profile(output=Output(speed=100)), _part().facts, has_transcript=True)
-    check_possible(FILLERS, Profile(), silent, has_transcript=True)
+        check_removable(SILENCE, Profile(output=Output(speed=100)), _part().facts, has_transcript=True)
+    check_removable(FILLERS, Profile(), silent, has_transcript=True)

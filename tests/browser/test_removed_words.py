@@ -1,4 +1,4 @@
-"""Pauses and fillers that a clip leaves out: marked in the transcript, put back, and as long as the plan says."""
+"""Pauses and fillers that are removed from a clip: marked in the transcript, put back, and as long as the plan says."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def test_words_are_struck_through_and_put_back(
         page.get_by_role("tab", name="Look").click()
         page.get_by_role("combobox", name="Pauses").select_option("Shorten, without fillers")
         page.get_by_role("tab", name="Transcript").click()
-        marks = page.locator(".left-out[aria-pressed='true']")
+        marks = page.locator(".removable[aria-pressed='true']")
         until(page, _length(plan()))
         assert marks.all_text_contents() == ["Um,", "0.8 s", "uh,", "2.3 s"]
         texts = page.locator(".cues.text p").all_text_contents()
         assert texts == ["Um, this stays.0.8 s", "Well, uh, yes.2.3 s", "No times here."]
-        assert "4 ranges are left out" in page.locator(".left-out-summary").text_content()
-        judge(page, "left out")
+        assert "4 ranges are removed" in page.locator(".removed-summary").text_content()
+        judge(page, "removed")
         page.get_by_role("button", name="“uh,” at").click()
         until(page, _length(plan((3.8, 4.2))))
         assert marks.all_text_contents() == ["Um,", "0.8 s", "2.3 s"]
-        assert page.locator(".left-out[aria-pressed='false']").all_text_contents() == ["uh,"]
+        assert page.locator(".removable[aria-pressed='false']").all_text_contents() == ["uh,"]
         judge(page, "put back")
         page.keyboard.press("ArrowRight")  # from the button that was clicked to the next one
         page.keyboard.press("Enter")
@@ -71,7 +71,7 @@ def test_words_are_struck_through_and_put_back(
         kept = plan((3.8, 4.2), (pause["start_seconds"], pause["end_seconds"]))
         until(page, _length(kept))
         assert [round(each["start_seconds"], 1) for each in kept.removed] == [0.5, 2.1]
-        page.keyboard.press("Enter")  # leave the pause out again
+        page.keyboard.press("Enter")  # remove the pause again
         until(page, _length(plan((3.8, 4.2))))
         page.keyboard.press("Control+z")
         until(page, _length(kept))
@@ -92,7 +92,7 @@ def test_words_are_struck_through_and_put_back(
     assert made.result.duration_seconds == pytest.approx(kept.duration_seconds, abs=0.001)
 
 
-def test_playback_skips_what_is_left_out(browser: Any, server: RunningServer, meeting: Recording, judge: Judge) -> None:
+def test_playback_skips_what_is_removed(browser: Any, server: RunningServer, meeting: Recording, judge: Judge) -> None:
     pause = server.client().clips.plan(meeting.recording_id, 0.2, 11.0, without=_BOTH).removed[-1]
     start, end = pause["start_seconds"], pause["end_seconds"]
 
@@ -119,7 +119,7 @@ def test_playback_skips_what_is_left_out(browser: Any, server: RunningServer, me
         return found
 
     with studio(browser, server, meeting, viewport={"width": 1280, "height": 720}) as page:
-        skip = page.get_by_role("button", name="Skip what is left out")
+        skip = page.get_by_role("button", name="Skip what is removed")
         assert skip.is_hidden()
         point(page, "In").fill("0.2")
         point(page, "Out").fill("11")
@@ -141,21 +141,21 @@ def test_all_is_put_back_and_undone(browser: Any, server: RunningServer, meeting
         page.get_by_role("tab", name="Look").click()
         page.get_by_role("combobox", name="Pauses").select_option("Shorten")
         page.get_by_role("tab", name="Transcript").click()
-        assert page.locator(".left-out-summary").is_hidden()
+        assert page.locator(".removed-summary").is_hidden()
         point(page, "In").fill("1")
         point(page, "Out").fill("11")
         page.keyboard.press("Enter")
-        until(page, "document.querySelectorAll('.left-out[aria-pressed=true]').length === 2")
+        until(page, "document.querySelectorAll('.removable[aria-pressed=true]').length === 2")
         page.get_by_role("button", name="Put all back").click()
-        until(page, "document.querySelectorAll('.left-out[aria-pressed=false]').length === 2")
-        until(page, "/^Nothing is left out/.test(document.querySelector('.left-out-summary').textContent)")
+        until(page, "document.querySelectorAll('.removable[aria-pressed=false]').length === 2")
+        until(page, "/^Nothing is removed/.test(document.querySelector('.removed-summary').textContent)")
         judge(page, "all back on a phone")
         page.get_by_role("button", name="Undo", exact=True).click()
-        until(page, "document.querySelectorAll('.left-out[aria-pressed=true]').length === 2")
+        until(page, "document.querySelectorAll('.removable[aria-pressed=true]').length === 2")
         point(page, "Out").fill("4")
         page.keyboard.press("Enter")
-        until(page, "document.querySelectorAll('.left-out').length === 1")
+        until(page, "document.querySelectorAll('.removable').length === 1")
         page.get_by_role("tab", name="Look").click()
         page.get_by_role("combobox", name="Pauses").select_option("Keep")
-        until(page, "!document.querySelector('.left-out')")
+        until(page, "!document.querySelector('.removable')")
         assert page.locator(".cues.text p").first.text_content() == "Um, this stays."

@@ -1,4 +1,4 @@
-"""Parts of a clip without their pauses and fillers, and the validation of a child's report of silences. Pure."""
+"""Removal of pauses and fillers from the parts of a clip, and the report of the child that finds silences. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clipengine.errors import InvalidRequest, InvalidTimeRange, VerificationFail
 from clipengine.recordings.facts import Count, SourceFacts
 
 _MAX_SILENCES = 50_000  # of a part, in a report
-_PAUSE_SECONDS = Fraction(6, 10)  # longer ones are shortened
+_PAUSE_SECONDS = Fraction(6, 10)  # longer ones are removed, except for a margin
 _MARGIN_SECONDS = Fraction(1, 10)  # of a pause, kept on each side
 _LEAST_SECONDS = Fraction(1, 1000)  # of a range: less is a rounding error at the end of one that is kept
 _MICROSECONDS = 1_000_000
@@ -70,7 +70,7 @@ def _span(text: str) -> Span:
 
 
 @dataclass(frozen=True)
-class Shortened:
+class Removal:
     """The parts of a clip after their pauses and fillers were removed."""
 
     parts: tuple[PlannedPart, ...]
@@ -87,25 +87,27 @@ class Shortened:
             raise InvalidTimeRange(fault, hint="Give a longer range, or leave `without` out.")
 
 
-def check_possible(without: Without, profile: Profile, facts: SourceFacts, *, has_transcript: bool) -> None:
+def check_removable(without: Without, profile: Profile, facts: SourceFacts, *, has_transcript: bool) -> None:
     """Raise InvalidRequest if a recording with these facts has no such ranges, or the profile cannot lack them."""
     if profile.output.is_timelapse:
-        raise InvalidRequest("a timelapse cannot leave out pauses or fillers", hint="Leave out `without` or `speed`.")
+        raise InvalidRequest(
+            "pauses and fillers of a timelapse cannot be removed", hint="Leave out `without` or `speed`."
+        )
     if "silence" in without.kinds and not facts.audio:
         hint = "Leave `without` out."
-        raise InvalidRequest("leaving out pauses needs audio, and the recording has none", hint=hint)
+        raise InvalidRequest("removing pauses needs audio, and the recording has none", hint=hint)
     if "fillers" in without.kinds and not has_transcript:
         hint = "Add a transcript with the times of words, or give `silence` only."
-        raise InvalidRequest("leaving out fillers needs a transcript, and the recording has none", hint=hint)
+        raise InvalidRequest("removing fillers needs a transcript, and the recording has none", hint=hint)
 
 
-def shorten(
+def remove_ranges(
     without: Without,
     parts: Sequence[PlannedPart],
     profile: Profile,
     silences: Sequence[Sequence[Span]],
     spoken: Sequence[TextTrack | None],
-) -> Shortened:
+) -> Removal:
     """Return the parts without their pauses and fillers.
 
     `silences` and `spoken`, the transcript that times the words, are those of each part. At most MAX_REMOVED ranges of
@@ -117,12 +119,12 @@ def shorten(
         found.append([*_removed(without, part, profile, quiet, track, [*without.kept_in(number)])])
     longest = sorted((start - end, number, start) for number, spans in enumerate(found) for start, end in spans)
     if len(longest) > MAX_REMOVED:
-        text = f"{len(longest) - MAX_REMOVED} of the shortest stay: a clip leaves out at most {MAX_REMOVED} ranges"
+        text = f"{len(longest) - MAX_REMOVED} of the shortest stay: at most {MAX_REMOVED} ranges of a clip are removed"
         warnings.append(warning("pauses_kept", text))
         chosen = {(number, start) for _, number, start in longest[:MAX_REMOVED]}
         found = [[span for span in spans if (number, span[0]) in chosen] for number, spans in enumerate(found)]
     kept = [replace(part, removed=Removed(tuple(spans))) for part, spans in zip(parts, found, strict=True)]
-    return Shortened(tuple(kept), tuple(warnings))
+    return Removal(tuple(kept), tuple(warnings))
 
 
 def _filler_warnings(without: Without, track: TextTrack | None) -> Iterator[str]:
@@ -146,8 +148,8 @@ def _removed(
     words = kept
     fillers: list[Span] = []
     for text, span in _timed_words(track):
-        is_left_out = "fillers" in without.kinds and track is not None and is_filler(text, track.language)
-        (fillers if is_left_out else words).append(span)
+        is_removed = "fillers" in without.kinds and track is not None and is_filler(text, track.language)
+        (fillers if is_removed else words).append(span)
     words, fillers = merged(words), merged(fillers)
     removed = [*_between(fillers, words)]
     if "silence" in without.kinds:
