@@ -17,7 +17,8 @@ def test_label_and_expiry_of_a_clip_change_and_the_rest_stays(http: httpx.Client
     before = http.get(path).json()
     answer = http.patch(path, json={"label": "winning goal", "expires_at": "2100-01-01T00:00:00Z"})
     assert answer.status_code == 200
-    assert answer.json() == {**before, "label": "winning goal", "expires_at": "2100-01-01T00:00:00.000Z"}
+    changed = {"label": "winning goal", "expires_at": "2100-01-01T00:00:00.000Z", "revision": before["revision"] + 1}
+    assert answer.json() == before | changed
     assert http.get(path).json() == answer.json()
     assert http.patch(path, json={"expires_at": None}).json()["expires_at"] is None
 

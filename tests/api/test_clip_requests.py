@@ -66,6 +66,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "end_time": None,
         "without": [],
         "tags": [],
+        "revision": 0,
     }
     assert '"start_seconds":120.0,' in answer.text
     assert engine.calls == [("clips", body["clip_id"])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -33,7 +34,8 @@ def test_finished_clip_is_claimed_once_and_completes(ledger: Ledger, finish: Que
     clip = finish()
     assert (ClipObject.of(clip).status, clip.step, clip.progress) == ("processing", "uploading", 0.97)
     assert ledger.uploads.waiting() == {clip.clip_id: 1}
-    assert ledger.uploads.claim("me") == (clip, Finished(result, "ab" * 32))
+    claimed = ledger.uploads.claim("me")
+    assert claimed == (replace(clip, revision=clip.revision + 1), Finished(result, "ab" * 32))
     assert ledger.uploads.claim("me") is None
     assert ledger.clips.complete(clip.clip_id, 1, result)
     assert ledger.uploads.waiting() == {}
