@@ -731,6 +731,13 @@ class VerificationFailed(EngineError):
     default_hint = "The clip did not match its plan and was not published. Retry it; report the error if it recurs."
 
 
+class ClipDiffers(VerificationFailed):
+    """The file is intact but not the planned one. The request and the recording decide it: a retry gives the same."""
+
+    retryable = False
+    default_hint = "The clip did not match its plan and was not published. Change its options; report the error."
+
+
 class TranscriberFailed(EngineError):
     """The transcriber cannot transcribe the audio, or its answer is invalid; another attempt would not help."""
 

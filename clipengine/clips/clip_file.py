@@ -20,7 +20,7 @@ from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.texts.chapters import Chapter, chapters_digest
 from clipengine.clips.texts.subtitles import MAX_TEXT_TRACKS, TEXT_CODECS, Sample, TextDigest
 from clipengine.clips.warnings import GAP_CODES, code_of
-from clipengine.errors import VerificationFailed
+from clipengine.errors import ClipDiffers, VerificationFailed
 from clipengine.recordings.facts import Count, ExactSeconds, Name, SourceFacts, Warning
 
 _MAX_WARNINGS = 1000
@@ -166,9 +166,9 @@ class FilePlan:
         return self.parts[0].facts
 
     def check(self, cut: CutReport, found: FileReport, size_bytes: int) -> None:
-        """Raise VerificationFailed unless the reports of the file, of `size_bytes`, match this plan."""
+        """Raise ClipDiffers unless the reports of the file, of `size_bytes`, match this plan."""
         for fault in self._faults(cut, found, size_bytes):
-            raise VerificationFailed(fault)
+            raise ClipDiffers(fault)
 
     def check_poster(self, cut: CutReport, poster: bytes) -> None:
         """Raise VerificationFailed unless the child's poster is a JPEG that may show a frame of the clip."""

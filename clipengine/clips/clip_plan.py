@@ -25,11 +25,12 @@ from clipengine.clips.warnings import (
     text_lost,
 )
 from clipengine.errors import VerificationFailed
-from clipengine.recordings.facts import Count, Name, Pixels, Warning
+from clipengine.recordings.facts import Count, ExactSeconds, Name, Pixels, Warning
 from clipengine.timecode import exact
 
 _MAX_SEGMENTS = 100
 _Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+_Exact = Annotated[ExactSeconds, Field(ge=0, le=10**9)]
 
 
 class PlannedSegment(BaseModel):
@@ -49,11 +50,10 @@ class PartPlan(BaseModel):
     `misfit` are those of `FoundPart`. The warnings are those that the facts do not tell.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True, extra="forbid")
 
-    actual_start_seconds: _Seconds
-    actual_end_seconds: _Seconds
-    duration_seconds: _Seconds
+    actual_start: _Exact
+    actual_end: _Exact
     held_seconds: _Seconds
     frames: Count
     width: Pixels | None
@@ -103,15 +103,15 @@ class ClipPlan:
 
     def values(self, *, source: int | None) -> dict[str, Any]:
         """Return the values of the API. The start and the end are those of the parts of the recording `source`."""
-        plans, output = self.plans, self.profile.output
+        plans, output, lengths = self.plans, self.profile.output, self._lengths
         numbered = [*zip(self.parts, plans, strict=True)]
         own = [plan for part, plan in numbered if part.source == source] or plans
         size = sum(plan.estimated_bytes for plan in plans)
         return {
-            "actual_start_seconds": min(plan.actual_start_seconds for plan in own),
-            "actual_end_seconds": max(plan.actual_end_seconds for plan in own),
-            "duration_seconds": round(sum(plan.duration_seconds for plan in plans), 6),
-            "frames": joined_frames([(exact(plan.duration_seconds), plan.frames) for plan in plans], self.profile),
+            "actual_start_seconds": round(float(min(plan.actual_start for plan in own)), 6),
+            "actual_end_seconds": round(float(max(plan.actual_end for plan in own)), 6),
+            "duration_seconds": round(float(sum(lengths)), 6),
+            "frames": joined_frames([*zip(lengths, (plan.frames for plan in plans), strict=True)], self.profile),
             "width": plans[0].width,
             "height": plans[0].height,
             "segments": [*self._segments()],
@@ -129,6 +129,19 @@ class ClipPlan:
             ],
         }
 
+    @property
+    def _made(self) -> list[tuple[Fraction, Fraction]]:
+        """The actual start and end of each part, on the timeline that is left."""
+        return [
+            (plan.actual_start, plan.actual_end - part.removed.seconds)
+            for part, plan in zip(self.parts, self.plans, strict=True)
+        ]
+
+    @property
+    def _lengths(self) -> list[Fraction]:
+        """The seconds of each part in the clip."""
+        return [(end - start) / self.profile.output.tempo for start, end in self._made]
+
     def _segments(self) -> Iterator[dict[str, Any]]:
         for number, plan in enumerate(self.plans):
             reason = self.reason or self.refused.get(number)
@@ -140,12 +153,8 @@ class ClipPlan:
 
     def _part_warnings(self) -> Iterator[str]:
         """Yield the warnings that follow from facts and transcripts, in the form in which the clip would have them."""
-        made = [
-            (exact(plan.actual_start_seconds), exact(plan.actual_end_seconds) - part.removed.seconds)
-            for part, plan in zip(self.parts, self.plans, strict=True)
-        ]
         profile = self.profile
-        lost = lost_texts(self.parts, made, profile.container, speed=profile.output.tempo)
+        lost = lost_texts(self.parts, self._made, profile.container, speed=profile.output.tempo)
         for number, plan in enumerate(self.plans):
             texts = [text_lost(language, profile.container) for of, language in lost if of == number]
             yield from of_part(number, [*self._warnings_of(number, plan), *texts, *plan.warnings], of=len(self.plans))
@@ -156,8 +165,8 @@ class ClipPlan:
         if number in self.refused and self.reason is None:
             yield part_encoded(self.refused[number])
         if first.video and self.profile.video != "none" and plan.held_seconds:
-            before = sum((exact(each.duration_seconds) for each in self.plans[:number]), Fraction(0))
-            whole = exact(plan.duration_seconds)  # of a part without video
+            before = sum(self._lengths[:number], Fraction(0))
+            whole = self._lengths[number]  # of a part without video
             held = held_until_frame(exact(plan.held_seconds), before, self.profile) if part.facts.video else whole
             yield picture_held(min(held, whole))
         if part.burnt is not None and not first.video:  # a part without video shows the picture before it

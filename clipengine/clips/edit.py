@@ -11,7 +11,7 @@ from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.captions import drawn_cues
-from clipengine.clips.texts.chapters import Chapter, cut_chapters, joined_chapters
+from clipengine.clips.texts.chapters import Chapter, joined_chapters
 from clipengine.clips.texts.subtitles import (
     TEXT_CODECS,
     TextCodec,
@@ -242,12 +242,7 @@ def chapters_of_parts(
     parts: Sequence[PlannedPart], made: Sequence[tuple[Fraction, Fraction]], *, speed: Fraction
 ) -> list[Chapter]:
     """Return the chapters of a clip in clip time. `made` has the actual start and end of each part."""
-    return joined_chapters(
-        [
-            (cut_chapters(part.chapters, start, end, speed=speed), (end - start) / speed)
-            for part, (start, end) in zip(parts, made, strict=True)
-        ]
-    )
+    return joined_chapters([(part.chapters, *times) for part, times in zip(parts, made, strict=True)], speed=speed)
 
 
 def clip_tracks(

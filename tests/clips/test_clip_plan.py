@@ -26,9 +26,8 @@ from tests.support.api import FACTS
 
 F = Fraction
 REPORT: dict[str, Any] = {
-    "actual_start_seconds": 1.0,
-    "actual_end_seconds": 3.0,
-    "duration_seconds": 2.0,
+    "actual_start": "1",
+    "actual_end": "3",
     "held_seconds": 0.0,
     "frames": 60,
     "width": 1920,
@@ -61,7 +60,9 @@ class NoTexts:
     [
         {"frames": -1},
         {"frames": "60"},
-        {"duration_seconds": float("nan")},
+        {"held_seconds": float("nan")},
+        {"actual_start": "-1/3"},
+        {"actual_end": "1e20"},
         {"segments": [{"kind": "skip", "start_seconds": 1.0, "end_seconds": 3.0}]},
         {"segments": REPORT["segments"] * 101},
         {"warnings": ["x" * 501]},

@@ -22,38 +22,48 @@ class Chapter(NamedTuple):
 
 
 def cut_chapters(
-    chapters: Sequence[ChapterFacts], start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)
+    chapters: Sequence[ChapterFacts],
+    start: Fraction,
+    end: Fraction,
+    *,
+    speed: Fraction = Fraction(1),
+    offset: Fraction = Fraction(0),
 ) -> list[Chapter]:
-    """Return the chapters of `[start, end)`, shortened and shifted, of a clip with this speed.
+    """Return the chapters of `[start, end)`, which begins at `offset` seconds of a clip with this speed, in clip time.
 
-    They follow each other from 0 to the end, as MP4 cannot hold gaps, and each has a title, which it needs there.
+    They follow each other from its start to its end, as MP4 cannot hold gaps, and each has a title, which it needs
+    there. Each time is rounded once.
     """
-    length = round((end - start) * 1000 / speed)
+
+    def clip_ms(time: Fraction) -> int:
+        return round(1000 * (offset + (time - start) / speed))
+
+    first, last = clip_ms(start), clip_ms(end)
     titles: dict[int, str] = {}
     for number, chapter in enumerate(sorted(chapters, key=lambda each: each.start), 1):
-        begin = max(0, round((chapter.start - start) * 1000 / speed))
-        if chapter.start < end and chapter.end > start and begin < length:
-            titles.setdefault(begin if titles else 0, chapter.title or f"Chapter {number}")
-    starts = [*titles, length]
-    return [Chapter(begin, last, titles[begin]) for begin, last in pairwise(starts)]
+        begin = max(first, clip_ms(chapter.start))
+        if chapter.start < end and chapter.end > start and begin < last:
+            titles.setdefault(begin if titles else first, chapter.title or f"Chapter {number}")
+    starts = [*titles, last]
+    return [Chapter(begin, following, titles[begin]) for begin, following in pairwise(starts)]
 
 
-def joined_chapters(parts: Sequence[tuple[Sequence[Chapter], Fraction]]) -> list[Chapter]:
-    """Return the chapters of all parts in the time of the clip, from those of each part and its length in seconds.
+def joined_chapters(
+    parts: Sequence[tuple[Sequence[ChapterFacts], Fraction, Fraction]], *, speed: Fraction
+) -> list[Chapter]:
+    """Return the chapters of a clip with this speed, from those of the recordings of its parts and the parts' ranges.
 
     A part without chapters becomes one if another part has some, because they follow each other.
     """
-    if not any(chapters for chapters, _ in parts):
-        return []
-    starts: dict[int, str] = {}
-    offset = Fraction(0)
-    for number, (chapters, length) in enumerate(parts, 1):
-        first = round(offset * 1000)
-        for start_ms, _, title in chapters or [Chapter(0, 0, f"Part {number}")]:
-            starts.setdefault(first + start_ms, title)
-        offset += length
-    edges = [*starts, round(offset * 1000)]
-    return [Chapter(begin, end, starts[begin]) for begin, end in pairwise(edges) if begin < end]
+    found: list[Chapter] = []
+    begun, offset = False, Fraction(0)
+    for number, (chapters, start, end) in enumerate(parts, 1):
+        first, offset = offset, offset + (end - start) / speed
+        cut = cut_chapters(chapters, start, end, speed=speed, offset=first)
+        whole = Chapter(round(1000 * first), round(1000 * offset), f"Part {number}")
+        begun = begun or bool(cut)
+        found += cut or ([whole] if whole.start_ms < whole.end_ms else [])
+    return found if begun else []
 
 
 def chapters_digest(chapters: Iterable[tuple[int, str]]) -> str | None:

@@ -129,19 +129,31 @@ def _fault_of_words(cue: Cue) -> tuple[int, str] | None:
     return None
 
 
-def cut_cues(cues: Iterable[Cue], start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)) -> list[Cue]:
-    """Return the cues of `[start, end)` in the time of a clip with this speed.
+def cut_cues(
+    cues: Iterable[Cue],
+    start: Fraction,
+    end: Fraction,
+    *,
+    speed: Fraction = Fraction(1),
+    offset: Fraction = Fraction(0),
+) -> list[Cue]:
+    """Return the cues of `[start, end)`, which begins at `offset` seconds of a clip with this speed, in clip time.
 
-    One that overlaps a cut is shortened, not dropped.
+    One that overlaps a cut is shortened, not dropped, unless the range is shorter than a millisecond of the clip. Each
+    time is rounded once, so that no cue reaches into the range that follows.
     """
-    length = max(1, round((end - start) * 1000 / speed))
-    return [
-        Cue(first, min(length, max(last, first + 1)), cue.text, cue.speaker)
-        for cue in cues
-        if cue.start_ms < end * 1000 and cue.end_ms > start * 1000
-        for first in [min(max(0, round((cue.start_ms - start * 1000) / speed)), length - 1)]
-        for last in [round((cue.end_ms - start * 1000) / speed)]
-    ]
+
+    def clip_ms(ms: Fraction | int) -> int:
+        return round(1000 * offset + (ms - 1000 * start) / speed)
+
+    first, last = clip_ms(1000 * start), clip_ms(1000 * end)
+    last = last if first else max(last, 1)
+    found: list[Cue] = []
+    for cue in cues:
+        if first < last and cue.start_ms < end * 1000 and cue.end_ms > start * 1000:
+            begin = min(max(first, clip_ms(cue.start_ms)), last - 1)
+            found.append(Cue(begin, min(last, max(begin + 1, clip_ms(cue.end_ms))), cue.text, cue.speaker))
+    return found
 
 
 def moved(cues: Iterable[Cue], by_ms: int) -> tuple[Cue, ...]:

@@ -49,9 +49,11 @@ class TextTrack:
     def key(self) -> tuple[str, int]:
         return self.language, self.number
 
-    def cut(self, start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1)) -> TextTrack:
-        """Return the cues of `[start, end)` in the time of a clip with this speed."""
-        return replace(self, cues=tuple(cut_cues(self.cues, start, end, speed=speed)))
+    def cut(
+        self, start: Fraction, end: Fraction, *, speed: Fraction = Fraction(1), offset: Fraction = Fraction(0)
+    ) -> TextTrack:
+        """Return the cues of `[start, end)` in the time of a clip with this speed, in which it begins at `offset`."""
+        return replace(self, cues=tuple(cut_cues(self.cues, start, end, speed=speed, offset=offset)))
 
     def shown(self, start: Fraction, end: Fraction) -> TextTrack:
         """Return the cues of `[start, end)`, with their own times."""
@@ -86,12 +88,6 @@ class TextTrack:
     def near(self, start: Fraction, end: Fraction) -> TextTrack:
         """Return the cues within a second of `[start, end)`."""
         return self.shown(start - 1, end + 1)
-
-    def moved(self, milliseconds: int) -> TextTrack:
-        moved = (
-            replace(cue, start_ms=cue.start_ms + milliseconds, end_ms=cue.end_ms + milliseconds) for cue in self.cues
-        )
-        return replace(self, cues=tuple(moved))
 
     def samples(self, codec: TextCodec) -> list[Sample] | None:
         """Return the packets of the track, or None if too many cues overlap.
@@ -143,8 +139,8 @@ def part_tracks(
     languages: Iterable[TextTrack], part: TextRange, offset: Fraction, *, speed: Fraction
 ) -> list[TextTrack]:
     """Return the cues of a part that begins at `offset` of the clip, in clip time, for each of the languages."""
-    own = {track.key: track.cut(part.start, part.end, speed=speed) for track in part.tracks}
-    return [own.get(each.key, each).moved(round(offset * 1000)) for each in languages]
+    own = {track.key: track.cut(part.start, part.end, speed=speed, offset=offset) for track in part.tracks}
+    return [own.get(each.key, each) for each in languages]
 
 
 def joined_tracks(

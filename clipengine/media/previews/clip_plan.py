@@ -115,9 +115,8 @@ def clip_plan(
     if counted and frames is not None and facts.video is not None and not removed:
         warnings += _gaps(frames, facts.video, profile.output.tempo, end)
     return {
-        "actual_start_seconds": _seconds(origin),
-        "actual_end_seconds": _seconds(end),
-        "duration_seconds": _seconds(effects.length),
+        "actual_start": str(origin),
+        "actual_end": str(end),
         "held_seconds": _seconds(held if held > HELD_SECONDS else Fraction(0)),
         "frames": frame_count(
             facts,
