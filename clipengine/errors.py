@@ -597,7 +597,10 @@ class RecordingNotReady(RecordingError):
     code = "recording_not_ready"
     retryable = True
     title = "Recording not ready"
-    default_hint = "The playlist has no EXT-X-ENDLIST: register it with live, or again when the recording has ended."
+    default_hint = (
+        "Register it with live while it is written. If its producer is gone, register it with live, too, and it ends "
+        "after a minute; or append the line #EXT-X-ENDLIST."
+    )
 
 
 class NotRecordedYet(RecordingError):

@@ -46,6 +46,7 @@ _MARK = struct.Struct(">16sQqq")
 _LARGE_BYTES = 3 << 20
 _HEAD_PACKETS = 200  # more than frames are reordered, in which the first one is
 _END_PACKETS = 50  # of each stream; at most 16 frames are reordered
+_TIMESTAMPS = "timed_id3"  # beside audio alone; beside video, such a stream has descriptions
 _RAW_CONTAINERS = ("aac", "mp3", "ac3", "eac3")  # without a clock of their own
 
 
@@ -274,9 +275,12 @@ def _facts(kinds: Iterable[TrackKind], heads: list[SourceFacts], sizes: list[Siz
     if video is None and not audio:
         raise RecordingUnreadable("the recording has no media in it")
     warnings = tuple(dict.fromkeys(text for facts in heads for text in facts.warnings))
+    stamps = 0 if heads[0].video else sum(each.codec == _TIMESTAMPS for each in heads[0].other_streams)
     return heads[0].model_copy(
         update={
             "container": PIECES,
+            "other_streams": tuple(each for each in heads[0].other_streams if not stamps or each.codec != _TIMESTAMPS),
+            "other_streams_count": heads[0].other_streams_count - stamps,
             "origin": Fraction(0),
             "video": video,
             "audio": audio,

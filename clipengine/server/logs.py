@@ -22,9 +22,12 @@ from clipengine.tracing import bound
 
 _HIDDEN = "[hidden]"
 _MAX_CHARACTERS = 20_000  # of one record
-# These log every request or message at INFO.
+# These log every request, message or change of a file at INFO.
 _PASSWORD = re.compile(r"[a-z]+://[^:@/]*:(.*)@")  # of a database URL, percent-encoded or not
-_QUIET = ("uvicorn", "httpx", "httpcore", "urllib3", "huey", "asyncio", "peewee", "minio", "sse_starlette")
+_QUIET = (
+    *("uvicorn", "httpx", "httpcore", "urllib3", "huey", "asyncio", "peewee", "minio", "sse_starlette"),
+    "watchfiles",
+)
 
 
 class Redactor:

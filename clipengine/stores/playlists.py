@@ -38,6 +38,7 @@ from clipengine.stores.base import ObjectReader, Store, StoredObject
 log = logging.getLogger(__name__)
 
 _HEAD_BYTES = 16
+_NOT_ENDED = "the playlist has no EXT-X-ENDLIST: it is still written, or its producer was killed"
 # Up to so many objects are looked up one by one. More are listed, which is one request for a thousand of them.
 _FEW_OBJECTS = 20
 _MAX_NAMED = 500_000  # segments of all versions of a recording, of which only the keys are kept
@@ -81,7 +82,7 @@ def read_pieces(
     listed = playlists.tracks(parsed, variant, key)
     is_written = not all(each.playlist.ended for each in listed)
     if is_written and not live:
-        raise RecordingNotReady("the recording is still being written: its playlist has no EXT-X-ENDLIST")
+        raise RecordingNotReady(_NOT_ENDED)
     growing = {key for each in listed for key in ranged_keys(each.playlist.segments)} if is_written else set()
     stored = stored_pieces(store, [key for each in listed for key in segment_keys(each.playlist)], growing=growing)
     if is_written:
@@ -244,7 +245,7 @@ class _Playlists:
 
 def _ended(playlist: MediaPlaylist) -> MediaPlaylist:
     if not playlist.ended:
-        raise RecordingNotReady("the recording is still being written: its playlist has no EXT-X-ENDLIST")
+        raise RecordingNotReady(_NOT_ENDED)
     return playlist
 
 

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import watchfiles
 
 from clipengine.server import logs
 from clipengine.settings import Settings
@@ -200,3 +202,12 @@ def test_long_records_are_truncated(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("clipengine.test").error("x" * 1_000_000)
     print("end", file=sys.stderr)
     assert len(capsys.readouterr().err) < 25_000
+
+
+def test_changes_of_watched_files_are_not_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(settings("text"))
+    for changes in watchfiles.watch(tmp_path, step=10, rust_timeout=100, yield_on_timeout=True):
+        if changes:
+            break
+        (tmp_path / "recording.mp4").touch()
+    assert capsys.readouterr().err == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -64,6 +65,21 @@ def test_clip_of_a_growing_file_equals_that_after_the_end(kind: str, tmp_path: P
             again = api.clips.create(id, "again", each.start_seconds, each.end_seconds)
             assert frames(api, again.clip_id, tmp_path / "b.mp4") == seen
         assert api.recordings.add(writing.path.name).recording_id == id
+
+
+def test_planned_duration_of_a_growing_file_is_no_warning(tmp_path: Path) -> None:
+    """`ffmpeg -t 45` states the duration in the header of Matroska before it is recorded."""
+    finished, writing = writer("mkv", tmp_path / "made"), writer("mkv", tmp_path / "data" / "store")
+    finished.write_until(1)
+    duration = re.search(rb"\x44\x89\x88.{8}", finished.path.read_bytes(), re.DOTALL)
+    assert duration is not None
+    with running_server(tmp_path / "data", env=_PATIENT) as server, server.client() as api:
+        writing.write_until(0.6)
+        with writing.path.open("r+b") as file:
+            file.seek(duration.start())
+            file.write(duration[0])
+        made = api.clips.wait(api.clips.create(register(api, writing), "live", 1, 3).clip_id, timeout=300)
+        assert (made.result and made.result.warnings, made.error) == ([], None)
 
 
 @pytest.mark.parametrize("offset", cases([0, 4900], [4900]))

@@ -39,6 +39,7 @@ from tests.support.playlists import (
     restart_counters,
     restarting,
     separate_audio,
+    stamped_audio,
     stated,
     ts_playlist,
 )
@@ -270,6 +271,12 @@ def test_raw_audio_has_the_clock_of_its_tags(mp3: bool, start: str, end: str, tm
     check_exact(raw_audio(tmp_path / "index.m3u8", first=WRAP - 5, mp3=mp3), start, end)
 
 
+def test_stream_of_timestamps_beside_audio_is_no_loss(tmp_path: Path) -> None:
+    stamped_audio(tmp_path / "index.m3u8")
+    made, _ = cut(tmp_path / "index.m3u8", "0.5", "1.5")
+    assert made.warnings == []
+
+
 def test_missing_segment_is_held_and_named(tmp_path: Path) -> None:
     film = ts_playlist(tmp_path / "index.m3u8")
     (tmp_path / "index002.ts").unlink()
@@ -413,6 +420,13 @@ def test_texts_of_a_playlist_are_carried_on_the_clock_of_their_run(tmp_path: Pat
 def test_playlist_that_cannot_be_cut_is_refused(ts: Film, edit: object, error: type[Exception]) -> None:
     with pytest.raises(error):
         cut(edited(ts, "bad.m3u8", edit).path, "1", "2")  # type: ignore[arg-type]
+
+
+def test_playlist_without_an_end_has_a_hint_for_a_producer_that_is_gone(ts: Film) -> None:
+    with pytest.raises(RecordingNotReady, match="its producer was killed") as caught:
+        cut(edited(ts, "bad.m3u8", lambda text: text.replace("#EXT-X-ENDLIST", "")).path, "1", "2")
+    assert "register it with live, too" in caught.value.hint
+    assert "append the line #EXT-X-ENDLIST" in caught.value.hint
 
 
 def test_packets_that_wait_behind_a_damaged_one_are_limited() -> None:

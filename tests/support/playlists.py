@@ -246,6 +246,23 @@ def raw_audio(path: Path, *, first: Fraction, seconds: int = 2, mp3: bool = Fals
     return film(path, audio=[audio])
 
 
+def stamped_audio(path: Path) -> None:
+    """Write a playlist of one MPEG-TS segment of silence, whose timestamp is in a stream of ID3 tags, too."""
+    with av.open(str(path.with_suffix(".ts")), "w", format="mpegts") as container:
+        audio, stamps = container.add_stream("aac", 48_000), container.add_data_stream("timed_id3")
+        stamp = av.Packet(_id3(0))
+        stamp.stream, stamp.pts, stamp.dts, stamp.time_base = stamps, 0, 0, Fraction(1, 90_000)
+        container.mux(stamp)
+        for number in range(94):
+            frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            frame.sample_rate, frame.pts = 48_000, 1024 * number
+            container.mux(audio.encode(frame))
+        container.mux(audio.encode(None))
+    path.write_text(f"#EXTM3U\n#EXTINF:2.005,\n{path.with_suffix('.ts').name}\n#EXT-X-ENDLIST\n")
+
+
 def _id3(time: int) -> bytes:
     owner = b"com.apple.streaming.transportStreamTimestamp\0"
     frame = b"PRIV" + (len(owner) + 8).to_bytes(4, "big") + b"\0\0" + owner + time.to_bytes(8, "big")

@@ -58,7 +58,7 @@ _FILE_HINTS = {
     "recording_truncated": "The file is incomplete or its index is damaged: copy it again.",
     "recording_changed": "The file was changed while it was read: run the command again.",
     "recording_encrypted": "Decrypt the file first.",
-    "recording_not_ready": "Run the command again when the playlist has its EXT-X-ENDLIST.",
+    "recording_not_ready": "Run the command again when it has ended, or append #EXT-X-ENDLIST if its producer is gone.",
     "piece_missing": "Put the file back, or run the command again: what is missing is then a gap.",
 }
 _Ranges = Sequence[tuple[Fraction, Fraction]]

@@ -13,6 +13,7 @@ from itertools import accumulate
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.texts.transcript_file import alpha3_of, canonical_language
+from clipengine.clips.warnings import code_of
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
 from clipengine.recordings.assembly import ListedTrack, assemble
 from clipengine.recordings.clock import Clock, clock_of_dates
@@ -111,7 +112,10 @@ def read_file_facts(
     read = ReadPlaylist(index, [], [(key, file.next_number)])
     found = _probed(store, stored, read, probe, run, is_file=True)
     assert found.growth is not None
-    return replace(found, growth=replace(found.growth, file_end=file.end))
+    # The header of a file that is still written may state a planned duration.
+    kept = tuple(text for text in found.facts.warnings if code_of(text) != "recording_cut_off")
+    facts = found.facts.model_copy(update={"warnings": kept})
+    return replace(found, facts=facts, growth=replace(found.growth, file_end=file.end))
 
 
 def read_growing(store: Store, file: GrowingFile) -> None:
