@@ -24,7 +24,7 @@ from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import Growth, unread
 from clipengine.recordings.pieces import PieceIndex, continued_etag
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, Seen
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import now_ms
 
@@ -132,28 +132,39 @@ class Live:
             if self._database.change(LiveRow.update(values).where(LiveRow.recording_id == recording_id)):
                 self._database.enqueue("live", recording_id)
 
-    def later(self, refresh: Refresh, next_at: int, *, listed_seconds: float | None = None) -> bool:
+    def later(
+        self, refresh: Refresh, next_at: int, *, listed_seconds: float | None = None, seen: Seen | None = None
+    ) -> bool:
         """Release the refresh until the next one. Return False if the claim was lost.
 
-        With its listed pieces, the recording is probably written up to `listed_seconds`.
+        With its listed pieces, the recording is probably written up to `listed_seconds`. `seen` is its growth, here and
+        below, or None if that is unchanged.
         """
         with self._locked(refresh, durable=False) as row:
             if not self._release(refresh, next_at, {}):
                 return False
-            if listed_seconds is not None and listed_seconds != refresh.recording.safe_seconds:
-                self._update(refresh, row, {"safe_seconds": listed_seconds})
+            has_grown = listed_seconds is not None and listed_seconds != refresh.recording.safe_seconds
+            values: dict[str, Any] = {"safe_seconds": listed_seconds} if has_grown else {}
+            if has_grown or _goes_on_differently(refresh, seen):
+                self._update(refresh, row, values | _changed(refresh, seen))
             return True
 
-    def append(self, refresh: Refresh, next_at: int, added: Added) -> bool:
+    def append(self, refresh: Refresh, next_at: int, added: Added, seen: Seen | None = None) -> bool:
         """Add pieces, release the refresh, and queue the clips that waited for them. Return False for a lost claim."""
         with self._locked(refresh) as row:
             if not self._release(refresh, next_at, {"growth": added.growth.to_object()}):
                 return False
-            self._add(refresh, row, added, safe_seconds=safe_seconds(added.growth))
+            self._add(refresh, row, added, safe_seconds=safe_seconds(added.growth), **_changed(refresh, seen))
             self._clips.queue_reached(refresh.recording.recording_id)
             return True
 
-    def complete(self, refresh: Refresh, added: Added, etags: Mapping[tuple[str, str], str] | None = None) -> bool:
+    def complete(
+        self,
+        refresh: Refresh,
+        added: Added,
+        etags: Mapping[tuple[str, str], str] | None = None,
+        seen: Seen | None = None,
+    ) -> bool:
         """Set the recording `complete`, write its event and queue its clips. Return False for a lost claim.
 
         `etags` replace those of objects that were still written, see `PieceIndex.pinned`.
@@ -163,13 +174,13 @@ class Live:
             held = self._leases.held([id], fence=refresh.lease, owner=refresh.owner)
             if not self._database.change(LiveRow.delete().where(held)):
                 return False
-            self._add(refresh, row, added, safe_seconds=None, live=False, completed_at=now_ms())
+            self._add(refresh, row, added, **_ended(refresh, seen))
             self._recordings.pieces.pin(id, etags or {})
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
             return True
 
-    def close(self, refresh: Refresh, closed: Closed) -> bool:
+    def close(self, refresh: Refresh, closed: Closed, seen: Seen | None = None) -> bool:
         """Set the recording of a file `complete`, as if it had been registered now. Return False for a lost claim."""
         id = refresh.recording.recording_id
         with self._locked(refresh) as row:
@@ -179,8 +190,7 @@ class Live:
             self._recordings.pieces.remove(id)
             self._recordings.put_seek_index(id, closed.seek_index)
             found = probed_columns(closed.facts, etag=closed.etag, size=closed.size, digest=closed.digest)
-            ended = {"safe_seconds": None, "live": False, "completed_at": now_ms()}
-            self._update(refresh, row, found | ended, closed.facts)
+            self._update(refresh, row, found | _ended(refresh, seen), closed.facts)
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
             return True
@@ -261,6 +271,23 @@ def _due(owner: str) -> Bound:
     """Return the query of the refresh that is longest due."""
     now = now_ms()
     return _DUE.bind(owner=owner, now=now, overdue=now - _OVERDUE_MS)
+
+
+def _changed(refresh: Refresh, seen: Seen | None) -> dict[str, Any]:
+    """Return the columns of what was seen of the recording, if they change."""
+    return {} if seen in (None, refresh.recording.seen) else seen.to_columns()
+
+
+def _goes_on_differently(refresh: Refresh, seen: Seen | None) -> bool:
+    """Return True if the recording has become silent, or is no more, or has another fault."""
+    before = refresh.recording.seen
+    return seen is not None and (seen.silent_since, seen.warnings) != (before.silent_since, before.warnings)
+
+
+def _ended(refresh: Refresh, seen: Seen | None) -> dict[str, Any]:
+    """Return the columns of a recording that has ended."""
+    seen = replace(seen or refresh.recording.seen, silent_since=None)
+    return {**seen.to_columns(), "safe_seconds": None, "live": False, "completed_at": now_ms()}
 
 
 def _counts(recording: Recording, tail: PieceIndex, new: PieceIndex) -> dict[str, int]:

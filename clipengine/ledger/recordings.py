@@ -288,10 +288,11 @@ class Recordings:
         pieces: PieceIndex | None = None,
         growth: Growth | None = None,
         clock: Clock | None = None,
+        seen_at: int | None = None,
     ) -> bool:
         """Set the recording `complete`, or `recording` if it grows, and write its event.
 
-        Return False if the lease was lost.
+        The newest media of a growing one was stored at `seen_at`. Return False if the lease was lost.
         """
         found = probed_columns(facts, etag=etag, size=size, digest=digest, pieces=pieces, clock=clock)
         found["state"] = "complete"
@@ -306,7 +307,8 @@ class Recordings:
             if self._is_held(probe):
                 row = new_live(probe.recording.recording_id, growth, kept_by=probe.owner)
                 self._database.insert(LiveRow.insert(row))
-            return self._end(probe, found | {"safe_seconds": safe_seconds(growth), "revision": 1}, is_written=True)
+            found |= {"safe_seconds": safe_seconds(growth), "revision": 1, "last_seen_at": seen_at or now_ms()}
+            return self._end(probe, found, is_written=True)
 
     def put_seek_index(self, id: str, seek_index: SeekIndex | None) -> None:
         """Store the seek index of a recording, if it has one. Call it in a transaction, once."""

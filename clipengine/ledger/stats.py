@@ -20,6 +20,7 @@ class QueueStats:
     oldest_clip: int | None
     queued_since: int | None
     recordings_processing: int
+    recordings_silent: int
     deliveries_pending: int
     oldest_delivery: int | None
     removals_pending: int
@@ -41,6 +42,7 @@ _CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'cutting',
 _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing' AND step <> 'waiting'"
 _QUEUED_SINCE = "SELECT MIN(queued_at) FROM clips WHERE state = 'queued' AND step <> 'waiting'"
 _RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
+_SILENT = "SELECT COUNT(*) FROM recordings WHERE silent_since IS NOT NULL"
 # Without deliveries that wait for an endpoint that was disabled by request: they need no attention.
 _DELIVERIES = (
     "SELECT COUNT(*), MIN(created_at) FROM deliveries WHERE status IN ('pending', 'sending') AND target NOT IN "
@@ -77,6 +79,7 @@ class Stats:
                 oldest_clip=database.run(_OLDEST_CLIP)[0][0],
                 queued_since=database.run(_QUEUED_SINCE)[0][0],
                 recordings_processing=database.run(_RECORDINGS)[0][0],
+                recordings_silent=database.run(_SILENT)[0][0],
                 deliveries_pending=pending,
                 oldest_delivery=oldest_delivery,
                 removals_pending=database.run(_REMOVALS)[0][0],

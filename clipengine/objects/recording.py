@@ -169,6 +169,12 @@ class RecordingObject(JobObject):
     """Increases whenever a recording that is still written grows; null for others."""
     clock: ClockObject | None = None
     """Null if the time of day is unknown."""
+    last_seen_at: MaybeTime = None
+    """When the newest media of a recording that is, or was, still written was stored; null for others."""
+    silent_since: MaybeTime = None
+    """`last_seen_at` if a recording that is still written gets nothing new for long; else null."""
+    warnings: list[str] = field(default_factory=list)
+    """Faults of the producer of a recording that is, or was, still written, as `code: text`."""
     series: str | None = None
     """Recordings of one camera or programme have the same; null without one."""
     folder: FolderObject | None = None
@@ -189,6 +195,8 @@ class RecordingObject(JobObject):
             media=recording.facts and _media(recording.facts),
             gaps=(recording.gaps or [])[:MAX_SHOWN_GAPS],
             gaps_count=len(recording.gaps or []),
+            silent_since=None if recording.silent_since is None else shown_time(recording.silent_since),
+            warnings=recording.warnings or [],
             started_at=None if clock is None else shown_time(clock.time_at(0)),
             clock=clock and ClockObject(source=clock.source, accuracy_seconds=clock.accuracy_seconds),
             **given,

@@ -28,6 +28,22 @@ class RecordingSpec:
     folder: dict[str, Any] | None = None  # of a recording of a camera's files, see `FolderSource`
 
 
+@dataclass(frozen=True)
+class Seen:
+    """The growth of a recording that is, or was, still written, as its columns. Times are in ms since 1970.
+
+    `last_seen_at` is the time at which its newest media was stored, and `silent_since` the same if nothing has followed
+    for long. `warnings` are strings, `code: text`, as those of clips.
+    """
+
+    last_seen_at: int | None = None
+    silent_since: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    def to_columns(self) -> dict[str, Any]:
+        return {**vars(self), "warnings": list(self.warnings) or None}
+
+
 SPEC_FIELDS = tuple(each.name for each in fields(RecordingSpec))
 
 
@@ -52,6 +68,13 @@ class Recording(RecordingSpec):
     safe_seconds: float | None = None  # up to here it is written; None if it has ended
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
     found_clock: dict[str, Any] | None = None  # of a recording of many files
+    last_seen_at: int | None = None  # see `Seen`
+    silent_since: int | None = None
+    warnings: list[str] | None = None
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.last_seen_at, self.silent_since, tuple(self.warnings or ()))
 
     @classmethod
     def local(

@@ -27,7 +27,7 @@ class FolderFiles:
     """The index of a folder in the order of its names, whose files are not placed yet, and their times.
 
     `resolution` is that of the names, in microseconds; they are `dated` if they have a day. `last` is the order of the
-    last file, and `modified` the time at which the newest one was stored, in ms since 1970.
+    last file. The newest one, which may still be written, was stored at `modified`, in ms since 1970.
     """
 
     index: PieceIndex
@@ -48,6 +48,7 @@ def read_folder(
     """
     pattern = compiled(source)
     found = sorted(_named(store, source, pattern, after), key=_order)
+    modified = max((info.modified for _, info in found), default=0)
     if settle_seconds is not None:
         found = _written(found, settle_seconds)
     if not found and after is None:
@@ -57,7 +58,6 @@ def read_folder(
         for number, (_, info) in enumerate(found)
     ]
     times = [named.time for named, _ in found]
-    modified = max((info.modified for _, info in found), default=0)
     last = _order(found[-1]) if found else after or (0, 0, "")
     return FolderFiles(PieceIndex([Track("muxed", runs)]), times, pattern.resolution, pattern.has_date, last, modified)
 

@@ -4,92 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.jobs import refreshes
-from clipengine.work.jobs.probes import Prober
-from clipengine.work.jobs.refreshes import Refresher
 from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.previews.previews import Preview, Previews
-from clipengine.work.worker import JobContext, Worker
 from tests.support.children import working
-from tests.support.ledgers import open_copied_ledger
-from tests.support.playlists import first_segments, fmp4_playlist, separate_audio, ts_playlist
+from tests.support.playlists import first_segments, fmp4_playlist, separate_audio
+from tests.support.refreshing import Live, LiveRecording, live, parts
 
-KEY = "live/index.m3u8"
-
-
-class LiveRecording:
-    """A recording that is still written in a folder, its probe and its refreshes."""
-
-    def __init__(self, ledger: Ledger, pool: ChildPool, folder: Path) -> None:
-        self._ledger = ledger
-        self._path = folder / KEY
-        self._path.parent.mkdir(parents=True)
-        self._store, context = FolderStore(folder), JobContext(ledger, "me", threading.Event())
-        self.jobs = Refresher(context, self._store, pool, encoding=Encoding())
-        self._refresher = Worker(self.jobs)
-        self._prober = Worker(Prober(context, self._store, pool, suspects_allowed=bool, encoding=Encoding()))
-        self.id = ""
-
-    def register(self) -> None:
-        self.id = self._ledger.recordings.register(KEY, RecordingSpec(live=True), etag="e", size=5)[0].recording_id
-        self._prober.run_due()
-        assert self.recording.state == "recording", self.recording.error
-
-    @property
-    def recording(self) -> Recording:
-        return self._ledger.recordings.get(self.id)
-
-    @property
-    def count(self) -> int:
-        return (self.recording.pieces or {})["count"]
-
-    @property
-    def etags(self) -> set[str]:
-        index = self._ledger.recordings.pieces.get(self.id)
-        assert index is not None
-        return {each.etag for each in index.ranges()}
-
-    @property
-    def seconds(self) -> float:
-        return self.recording.duration_seconds or 0
-
-    def refresh(self, *, wanted: bool) -> None:
-        """Do one refresh, as soon after a request for the recording, or long after it."""
-        self._ledger.live.want(self.id, at_once=True)
-        if not wanted:
-            self._ledger.database.run("UPDATE live_recordings SET wanted_at = 0")
-        assert self._refresher.run_due() == 1
-
-
-class Live(LiveRecording):
-    """A recording of three segments of 2 s that grows."""
-
-    def __init__(self, ledger: Ledger, pool: ChildPool, folder: Path) -> None:
-        super().__init__(ledger, pool, folder)
-        ts_playlist(self._path)
-        self._made = self._path.with_name("made.m3u8")
-        self._path.rename(self._made)
-        self.write(3)
-        self.register()
-
-    def write(self, count: int, *, stated: float = 2) -> None:
-        """List so many segments, whose stated durations may be wrong."""
-        text = first_segments(self._made, count)
-        self._path.write_text(re.sub(r"#EXTINF:[\d.]+", f"#EXTINF:{stated}", text))
+__all__ = ["live", "parts"]  # fixtures
 
     def slide(self, sequence: int, *numbers: int, stated: float) -> None:
         """List only the segments with these numbers, the first of which is said to be the segment `sequence`."""
@@ -103,32 +35,15 @@ class LiveTracks(LiveRecording):
 
     def __init__(self, ledger: Ledger, pool: ChildPool, folder: Path) -> None:
         super().__init__(ledger, pool, folder)
-        separate_audio(self._path)
-        self._made = {kind: (self._path.with_name(f"{kind}.m3u8")).read_text() for kind in ("video", "audio")}
+        separate_audio(self.path)
+        self._made = {kind: (self.path.with_name(f"{kind}.m3u8")).read_text() for kind in ("video", "audio")}
 
     def write(self, *, ended: str = "", **counts: int) -> None:
         """List so many segments of each track. The playlist of one has `ended`."""
         for kind, count in counts.items():
-            path = self._path.with_name(f"{kind}.m3u8")
+            path = self.path.with_name(f"{kind}.m3u8")
             path.write_text(self._made[kind])
             path.write_text(first_segments(path, count) + "#EXT-X-ENDLIST\n" * (kind == ended))
-
-
-@pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ledger, ChildPool, Path]]:
-    monkeypatch.setattr(refreshes, "_KEPT_SECONDS", 300.0)  # a busy machine takes seconds to start a child
-    with (
-        closing(open_copied_ledger(tmp_path / "ledger.db", max_queued=10)) as ledger,
-        closing(ChildPool(ahead=0)) as pool,
-    ):
-        yield ledger, pool, tmp_path / "store"
-
-
-@pytest.fixture
-def live(parts: tuple[Ledger, ChildPool, Path]) -> Iterator[Live]:
-    made = Live(*parts)
-    yield made
-    made.jobs.interrupt()
 
 
 @pytest.fixture
@@ -262,21 +177,21 @@ class LiveObject(LiveRecording):
 
     def __init__(self, ledger: Ledger, pool: ChildPool, folder: Path) -> None:
         super().__init__(ledger, pool, folder)
-        fmp4_playlist(self._path, options={"hls_flags": "single_file"})
-        self._text = self._path.read_text()
-        self.object = next(self._path.parent.glob("*.m4s"))
+        fmp4_playlist(self.path, options={"hls_flags": "single_file"})
+        self._text = self.path.read_text()
+        self.object = next(self.path.parent.glob("*.m4s"))
         self._data = self.object.read_bytes()
         self.object.write_bytes(b"")
 
     def write(self, count: int, *, behind: int = 0, ended: bool = False) -> None:
         """List so many segments. The object lacks the last bytes of them."""
-        self._path.write_text(self._text)
-        text = first_segments(self._path, count)
+        self.path.write_text(self._text)
+        text = first_segments(self.path, count)
         length, offset = map(int, re.findall(r"#EXT-X-BYTERANGE:(\d+)@(\d+)", text)[-1])
         data = self._data[: offset + length - behind]
         with self.object.open("ab") as file:
             file.write(data[self.object.stat().st_size :])
-        self._path.write_text(text + "#EXT-X-ENDLIST\n" * ended)
+        self.path.write_text(text + "#EXT-X-ENDLIST\n" * ended)
 
 
 @pytest.fixture

@@ -563,6 +563,13 @@ def migration_52(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
 
 
+def migration_55(database: Database) -> None:
+    """Add when a recording that is still written was seen last, its warnings, and the end of its session."""
+    for column in ("last_seen_at BIGINT", "silent_since BIGINT", "warnings TEXT", "replaced_at BIGINT"):
+        database.run(f"ALTER TABLE recordings ADD COLUMN {column}")
+    database.run("CREATE INDEX recordings_silent ON recordings (silent_since) WHERE silent_since IS NOT NULL")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -613,6 +620,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_50,
     migration_51,
     migration_52,
+    migration_55,
 )
 
 

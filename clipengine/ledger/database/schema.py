@@ -80,6 +80,11 @@ class RecordingRow(Model):
     folder = JsonText(null=True)  # of a camera's files: folder, pattern, time zone, camera and day
     begins_at = BigIntegerField(null=True)  # by its clock; null if that is unknown
     ends_at = BigIntegerField(null=True)
+    # Of a recording that is, or was, still written.
+    last_seen_at = BigIntegerField(null=True)  # its newest media was stored
+    silent_since = BigIntegerField(null=True)  # the same if nothing has followed for long; null when it has ended
+    warnings = JsonText(null=True)
+    replaced_at = BigIntegerField(null=True)  # a producer has overwritten its files: its path is another recording now
 
     class Meta:
         table_name = "recordings"

@@ -586,6 +586,7 @@ export default {
   "There is no segment to divide here, or the list is full": "Hier ist kein Segment zum Teilen, oder die Liste ist voll",
   // views/live.js
   "Live": "Live",
+  "Silent since {time}": "Still seit {time}",
   "At live": "Am Ende",
   "Go live": "Zum Ende",
   "Follow the end of the recording (E)": "Dem Ende der Aufnahme folgen (E)",

@@ -15,6 +15,15 @@ import {asyncHandler, toast, toastError} from "../lib/ui.js";
 
 const LAST_SECONDS = 30;
 
+/**
+ * Return the mark of a recording that is still written.
+ *
+ * @param {Recording} recording
+ */
+export function liveMark({silent_since: since}) {
+  return since ? h("span", {class: "live silent", title: since}, t("Silent since {time}", {time: formatMoment(since)})) : h("span", {class: "live"}, t("Live"));
+}
+
 export class Live {
   /** @param {{recording: ReadyRecording, selection: Selection, player: Player, times: ShownTimes, signal: AbortSignal}} options */
   constructor({recording, selection, player, times, signal}) {
@@ -24,7 +33,7 @@ export class Live {
     this.selection = selection;
     this.player = player;
     this.times = times;
-    this.mark = h("span", {class: "live"}, t("Live"));
+    this.mark = liveMark(recording);
     this.goText = h("span", {});
     this.go = h("button", {type: "button", class: "quiet go-live", title: t("Follow the end of the recording (E)"), onclick: () => this.follow()}, this.goText);
     this.last = h(
@@ -58,6 +67,9 @@ export class Live {
     if (!this.growing || now.recording_id !== recording.recording_id || (now.revision ?? Infinity) <= (recording.revision ?? 0)) return;
     if (now.status !== "recording" && now.status !== "complete") return; // the next request says why
     Object.assign(recording, now);
+    const mark = liveMark(recording);
+    this.mark.replaceWith(mark);
+    this.mark = mark;
     const {duration_seconds: duration} = recording;
     this.selection.frameTimes?.grow(duration);
     this.selection.grow(duration, this.growing);

@@ -17,7 +17,7 @@ import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
 import {ListQuery} from "../store/list_query.js";
 import {recordingEntities} from "../store/recordings.js";
 import {computed, signal as signalOf} from "../vendor/signals-core.js";
-import {lastButton} from "./live.js";
+import {lastButton, liveMark} from "./live.js";
 import {recordingDownload, registerAgain, registerFromStore, removeRecording, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
@@ -276,7 +276,7 @@ function recordingRow(state, {ontag, onchange, remove, retry}) {
       h(
         "p",
         {class: "meta clip", hidden: () => Boolean(state.value.error) || !(live.value || line.value)},
-        () => (live.value ? [h("span", {class: "live"}, t("Live")), " "] : []),
+        () => (live.value ? [liveMark(state.value), " "] : []),
         () => line.value,
       ),
       h("span", {class: "count", hidden: () => !state.value.clips_count}, () => countOf(state.value)),

@@ -7,16 +7,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
+from pathlib import PurePosixPath
 
-from clipengine.errors import ObjectChanged, ObjectMissing, RecordingError
+from clipengine.errors import ClipEngineError, ObjectChanged, ObjectMissing, RecordingError
 from clipengine.ledger.live import Refresh
 from clipengine.recordings.assembly import StoredPiece, is_stored
+from clipengine.recordings.growing import GrowingTrack
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, ByteRange, GrowingPlaylist, Segment, ranged_keys
+from clipengine.recordings.recording import Seen
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
+<<<<<<< HEAD
 from clipengine.timecode import now_ms
 from clipengine.work.jobs.piece_probe import read_growing
+=======
+from clipengine.timecode import now_ms, rfc3339
+from clipengine.work.jobs.piece_probe import longest_silence, read_growing
+>>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +33,11 @@ USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
 _LEAST_PACE, _MOST_PACE = 0.5, 2.0  # of measured durations, relative to those that playlists state
 _MOST_FOLLOWED = 10_000  # recordings
+<<<<<<< HEAD
 _CLOCK_SECONDS = 60  # by which a recorder may be ahead: it states durations that it has rounded, or writes in bursts
+=======
+_MOST_LISTED = 10_000  # objects in the folder of a playlist that does not grow
+>>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
 
 NumberedSegment = tuple[int, Segment]
 
@@ -42,16 +55,27 @@ class Found:
 class Followed:
     """The playlists of a recording, or its file, as far as this engine has read them. A folder has neither.
 
+<<<<<<< HEAD
     `seen` are the segments of each playlist, or the bytes of the file; `grown_at` are the monotonic times at which
     something was added to each, or to the folder. `measured_at` is when its last pieces were measured, or before.
+=======
+    `known` are the segments of each playlist, or the bytes of the file; `grown_at` are the monotonic times at which
+    something was added to each, or to the folder. The newest media was stored at `seen_at`, and `fault` is the warning
+    of a playlist that cannot be used since the time beside it, both in ms since 1970.
+>>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
     """
 
     recording_id: str
     playlists: list[GrowingPlaylist | GrowingFile]
     etags: list[str | None]
-    seen: list[int]
+    known: list[int]
     grown_at: list[float]
+<<<<<<< HEAD
     measured_at: float
+=======
+    seen_at: int = 0
+    fault: tuple[int, str] | None = None
+>>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
     missing: dict[ByteRange | str, float] = field(default_factory=dict)  # a listed piece -> since when it is missed
     warned: bool = False
     measured_seconds: float = 0  # of the pieces that this engine has measured
@@ -61,10 +85,15 @@ class Followed:
     def begin(cls, item: Refresh, base_url: str) -> Followed:
         """Return what is known of a recording that this engine has not read yet."""
         tracks = item.growth.tracks
-        seen = [each.next_number for each in tracks]
+        known = [each.next_number for each in tracks]
         id, grown_at = item.recording.recording_id, [time.monotonic()] * max(1, len(tracks))
+<<<<<<< HEAD
         registered_at = time.monotonic() - (now_ms() - item.recording.created_at) / 1000
         return cls(id, _new_playlists(item, base_url), [None] * len(tracks), seen, grown_at, registered_at)
+=======
+        seen_at = item.recording.last_seen_at or now_ms()
+        return cls(id, _new_playlists(item, base_url), [None] * len(tracks), known, grown_at, seen_at)
+>>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
 
     @property
     def file(self) -> GrowingFile | None:
@@ -125,6 +154,14 @@ class Followed:
         self.measured_seconds += float(seconds)
         self.stated_seconds += float(sum((segment.seconds for _, segment in found.ready[0]), Fraction(0)))
 
+    def seen(self, item: Refresh, *, ended: bool = False) -> Seen:
+        """Return how the recording goes on: whether it is silent, and why it may be."""
+        silence_ms, now = int(1000 * longest_silence(item.growth)), now_ms()
+        warnings = item.recording.seen.warnings
+        if self.fault is not None and (ended or now - self.fault[0] > silence_ms) and self.fault[1] not in warnings:
+            warnings = (*warnings, self.fault[1])
+        return Seen(self.seen_at, self.seen_at if now - self.seen_at > silence_ms else None, warnings)
+
     def warn(self, text: str) -> None:
         if not self.warned:  # once, not at each refresh
             log.warning("recording %s: %s", self.recording_id, text)
@@ -136,31 +173,62 @@ class Followed:
         for number, (track, playlist) in enumerate(zip(tracks, self.playlists, strict=True)):
             if playlist.ended:
                 continue
+            modified = now_ms()
             try:
                 if isinstance(playlist, GrowingFile):
                     playlist.forget(track.next_number)
-                    self._read_file(store, playlist)
-                    continue
-                found = store.read(track.key, limit=MAX_PLAYLIST_BYTES + 1, unless=self.etags[number])
-                if found is not None:
-                    self.etags[number] = found[0].etag
-                    playlist.read(found[1])
-                _check_length(track.next_number, playlist)
+                    modified = self._read_file(store, playlist)
+                else:
+                    modified = self._read_playlist(store, number, playlist, track)
             except (RecordingError, ObjectMissing) as error:
-                self.warn(f"its playlist is ignored: {error.message}")
-        for number, playlist in enumerate(self.playlists):
-            if playlist.next_number > self.seen[number]:
-                self.seen[number], self.grown_at[number] = playlist.next_number, time.monotonic()
+                self._ignore(track, error)
+            if playlist.next_number > self.known[number]:
+                self.known[number], self.grown_at[number] = playlist.next_number, time.monotonic()
+                self.seen_at = max(self.seen_at, modified)
         return [playlist.take(track.next_number) for track, playlist in zip(tracks, self.playlists, strict=True)]
 
-    def _read_file(self, store: Store, file: GrowingFile) -> None:
-        """Find the units that were added to the file. It has ended if a program has written its header again."""
+    def _read_playlist(self, store: Store, number: int, playlist: GrowingPlaylist, track: GrowingTrack) -> int:
+        """Read the playlist of a track if it has changed, and return when it was stored, in ms since 1970."""
+        found = store.read(track.key, limit=MAX_PLAYLIST_BYTES + 1, unless=self.etags[number])
+        if found is not None:
+            self.etags[number] = found[0].etag
+            playlist.read(found[1])
+            self.fault = None
+        _check_length(track.next_number, playlist)
+        return now_ms() if found is None else found[0].modified
+
+    def _ignore(self, track: GrowingTrack, error: ClipEngineError) -> None:
+        """Note why a playlist cannot be used, until it can. A file is read again when it is closed."""
+        self.warn(f"its playlist is ignored: {error.message}")
+        if self.fault is None and self.file is None:
+            since = now_ms()
+            name = PurePosixPath(track.key).name
+            self.fault = since, f"playlist_ignored: {name} cannot be used since {rfc3339(since)}: {error.message}"
+
+    def note_stalled(self, store: Store, item: Refresh, last: str) -> None:
+        """Note that no playlist grows, while the folder of the `last` piece gets segments. Raises StorageError."""
+        path, key = PurePosixPath(last), item.growth.tracks[0].key
+        later = self.seen_at + int(2000 * item.growth.longest)  # one may have been written when the producer ended
+        listed = islice(store.list(f"{path.parent}/"), _MOST_LISTED)
+        newer = (each.key for each in listed if each.modified > later and each.key.endswith(path.suffix))
+        if self.fault is None and (found := next(newer, None)) is not None:
+            name, since = PurePosixPath(key).name, rfc3339(self.seen_at)
+            text = f"{name} lists nothing new since {since}, but {PurePosixPath(found).name} is newer"
+            self.fault = self.seen_at, f"playlist_stalled: {text}"
+
+    def _read_file(self, store: Store, file: GrowingFile) -> int:
+        """Find the units that were added to the file, and return when it was stored, in ms since 1970.
+
+        It has ended if a program has written its header again.
+        """
+        modified = now_ms()
         try:
-            read_growing(store, file)
+            modified = read_growing(store, file)
         except ObjectChanged:
             file.ended = True
         if file.jumps:
             self.warn("the clock of its file jumps: what follows can be cut when it has ended")
+        return modified
 
     def find(self, store: Store, listed: Sequence[Sequence[NumberedSegment]], *, is_over: bool) -> Found:
         """Look up the listed segments in the store, up to one that is late; if it `is_over`, none is."""

@@ -118,13 +118,14 @@ def read_file_facts(
     return replace(found, facts=facts, growth=replace(found.growth, file_end=file.end))
 
 
-def read_growing(store: Store, file: GrowingFile) -> None:
-    """Find the units that were added to a file.
+def read_growing(store: Store, file: GrowingFile) -> int:
+    """Find the units that were added to a file, and return when it was stored, in ms since 1970.
 
     Raises ObjectChanged if it was closed or replaced, and as `GrowingFile.read`.
     """
     with closing(store.open(file.key, etag=file.end.etag)) as reader:
         file.read(reader, reader.info.size)
+        return reader.info.modified
 
 
 def is_silent(stored: StoredObject, seconds: float = SILENCE_SECONDS) -> bool:
@@ -289,7 +290,7 @@ def read_folder_facts(
     Raises RequestError for a pattern, and as `read_piece_facts`.
     """
     listed = read_folder(store, source, settle_seconds=settle_seconds)
-    reader = PiecesReader(store, source.folder, listed.index, etag=listed.index.etag)
+    reader = PiecesReader(store, source.folder, listed.index, etag=listed.index.etag, modified=listed.modified)
     try:
         return _placed_files(listed, source, _reports(listed, probe, run, reader), reader, settle_seconds is not None)
     except BaseException:

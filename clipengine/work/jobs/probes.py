@@ -194,9 +194,10 @@ class Prober(Jobs[Probe]):
             raise DecoderCrashed("the decoder process reported facts that cannot be stored") from error
 
     def _store_pieces(self, probe: Probe, found: ProbedPieces) -> None:
-        pieces, size = found.index, found.index.counts.bytes
+        pieces, size, seen_at = found.index, found.index.counts.bytes, found.reader.info.modified
+        growth, clock = found.growth, found.clock
         self._complete(
-            probe, found.facts, etag=pieces.etag, size=size, pieces=pieces, growth=found.growth, clock=found.clock
+            probe, found.facts, etag=pieces.etag, size=size, pieces=pieces, growth=growth, clock=clock, seen_at=seen_at
         )
 
     def _read_folder(self, item: Probe) -> ProbedPieces:

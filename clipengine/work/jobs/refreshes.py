@@ -136,10 +136,10 @@ class Refresher(Jobs[Refresh]):
         if added is None:
             self._later(item, followed)
         elif ended:
-            self._complete(item, added)
+            self._complete(item, followed, added)
         else:
             followed.note(found, added.growth.safe_end - item.growth.safe_end)
-            self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
+            self._append(item, followed, added)
 
     def retry(self, item: Refresh, error: ClipEngineError) -> Retry | None:
         return Retry(round(USUAL_TARGET_SECONDS * 1000))
@@ -170,6 +170,7 @@ class Refresher(Jobs[Refresh]):
         known, after = (item.recording.pieces or {}).get("count", 0), item.growth.folder_end.order
         listed = read_folder(self._store, source, after=after, settle_seconds=self._settle_seconds)
         new = len(listed.times)
+        followed.seen_at = max(followed.seen_at, listed.modified)
         if new:
             followed.grown_at = [time.monotonic()]
         if known + new > MAX_FILES:
@@ -183,11 +184,11 @@ class Refresher(Jobs[Refresh]):
         if added is None:
             self._later(item, followed)
         elif ended:
-            self._save(partial(self._ledger.live.complete, item, added))
+            self._save(partial(self._ledger.live.complete, item, added, seen=followed.seen(item, ended=True)))
             self._log_end(item, added.facts)
             report_left_out(self._store, self._ledger.recordings, item.recording.recording_id, source)
         else:
-            self._save(partial(self._ledger.live.append, item, self._next_at(item, followed), added))
+            self._append(item, followed, added)
 
     def _measure_if_any(self, item: Refresh, followed: Followed, listed: FolderFiles, *, ended: bool) -> Added | None:
         """Return the additions, or None without any. Files that kill their children for long are left out."""
@@ -248,7 +249,11 @@ class Refresher(Jobs[Refresh]):
         """Release the refresh. Pieces that are listed and not measured yet count as they were stated."""
         seconds = float((item.growth.safe_end + listed) * 1000 // 1) / 1000 if listed else None
         next_at = self._next_at(item, followed)
-        self._save(partial(self._ledger.live.later, item, next_at, listed_seconds=seconds))
+        self._save(partial(self._ledger.live.later, item, next_at, listed_seconds=seconds, seen=followed.seen(item)))
+
+    def _append(self, item: Refresh, followed: Followed, added: Added) -> None:
+        next_at, seen = self._next_at(item, followed), followed.seen(item)
+        self._save(partial(self._ledger.live.append, item, next_at, added, seen))
 
     # ---- growth of the index
 
@@ -327,11 +332,13 @@ class Refresher(Jobs[Refresh]):
     def _watch(self, item: Refresh) -> ClaimWatch:
         return ClaimWatch(partial(self._ledger.live.holds, item), self.stopping)
 
-    def _complete(self, item: Refresh, added: Added | None) -> None:
-        assert added is not None
+    def _complete(self, item: Refresh, followed: Followed, added: Added) -> None:
         texts = self._texts(item, added) if item.growth.file_end is None else []
         store_texts(self._ledger.transcripts, item.recording.recording_id, texts)
-        self._save(partial(self._ledger.live.complete, item, added, self._final_etags(item, added)))
+        if not (item.ending or followed.has_ended):
+            followed.note_stalled(self._store, item, added.tail.tracks[0].runs[-1].pieces[-1].data.key)
+        etags, seen = self._final_etags(item, added), followed.seen(item, ended=True)
+        self._save(partial(self._ledger.live.complete, item, added, etags, seen))
         self._log_end(item, added.facts)
 
     def _final_etags(self, item: Refresh, added: Added) -> dict[tuple[str, str], str]:
@@ -381,11 +388,11 @@ class Refresher(Jobs[Refresh]):
             end = self._ledger.recordings.pieces.end(item.recording.recording_id)
             assert item.recording.facts is not None
             facts = item.recording.facts.model_copy(update={"duration": item.growth.safe_end})
-            self._complete(item, Added(end, item.growth, facts))
+            self._complete(item, followed, Added(end, item.growth, facts))
             return
         store_texts(self._ledger.transcripts, item.recording.recording_id, tracks)
         closed = Closed(facts, stored.etag, stored.size, digest, seek_index)
-        self._save(partial(self._ledger.live.close, item, closed))
+        self._save(partial(self._ledger.live.close, item, closed, followed.seen(item, ended=True)))
         self._log_end(item, facts)
 
     def _texts(self, item: Refresh, added: Added) -> list[TextTrack]:

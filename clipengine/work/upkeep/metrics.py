@@ -174,6 +174,7 @@ class _Gauges:
         yield _gauge("oldest_queued_seconds", "Longest wait of a queued clip that is due", waiting)
         yield _gauge("engines", "Engines of the ledger that are alive", engines)
         yield _gauge("recordings_processing", "Recordings that are not probed yet", stats.recordings_processing)
+        yield _gauge("recordings_silent", "Recordings that are written and get nothing new", stats.recordings_silent)
         yield _gauge("outbox", "Webhook deliveries that are pending", stats.deliveries_pending)
         yield _gauge("outbox_oldest_seconds", "Age of the oldest pending delivery", age_seconds(stats.oldest_delivery))
         yield _gauge("removals_pending", "Objects that must still be deleted", stats.removals_pending)
