@@ -598,8 +598,7 @@ class RecordingNotReady(RecordingError):
     retryable = True
     title = "Recording not ready"
     default_hint = (
-        "Register it with live while it is written. If its producer is gone, register it with live, too, and it ends "
-        "after a minute; or append the line #EXT-X-ENDLIST."
+        "Register it with live, which also ends it if its producer is gone, or append the line #EXT-X-ENDLIST."
     )
 
 

@@ -425,7 +425,7 @@ def test_playlist_that_cannot_be_cut_is_refused(ts: Film, edit: object, error: t
 def test_playlist_without_an_end_has_a_hint_for_a_producer_that_is_gone(ts: Film) -> None:
     with pytest.raises(RecordingNotReady, match="its producer was killed") as caught:
         cut(edited(ts, "bad.m3u8", lambda text: text.replace("#EXT-X-ENDLIST", "")).path, "1", "2")
-    assert "register it with live, too" in caught.value.hint
+    assert "with live, which also ends it if its producer is gone" in caught.value.hint
     assert "append the line #EXT-X-ENDLIST" in caught.value.hint
 
 

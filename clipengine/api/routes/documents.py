@@ -41,6 +41,7 @@ _GROUPS = (
             "recordings",
             "pieces",
             "live",
+            "producers",
             "folders",
             "clock",
             "transcripts",
