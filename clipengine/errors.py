@@ -597,9 +597,7 @@ class RecordingNotReady(RecordingError):
     code = "recording_not_ready"
     retryable = True
     title = "Recording not ready"
-    default_hint = (
-        "Register it with live, which also ends it if its producer is gone, or append the line #EXT-X-ENDLIST."
-    )
+    default_hint = "Register it with live, which also ends it if its producer is gone, or append #EXT-X-ENDLIST."
 
 
 class NotRecordedYet(RecordingError):

@@ -426,7 +426,7 @@ def test_playlist_without_an_end_has_a_hint_for_a_producer_that_is_gone(ts: Film
     with pytest.raises(RecordingNotReady, match="its producer was killed") as caught:
         cut(edited(ts, "bad.m3u8", lambda text: text.replace("#EXT-X-ENDLIST", "")).path, "1", "2")
     assert "with live, which also ends it if its producer is gone" in caught.value.hint
-    assert "append the line #EXT-X-ENDLIST" in caught.value.hint
+    assert "append #EXT-X-ENDLIST" in caught.value.hint
 
 
 def test_packets_that_wait_behind_a_damaged_one_are_limited() -> None:

@@ -901,7 +901,7 @@ export default {
   "Put the file back, or delete the recording and register its playlist again: what is missing is then a gap.": "Die Datei zurücklegen, oder die Aufnahme löschen und ihre Playlist neu registrieren: Was fehlt, ist dann eine Lücke.",
   "Recording has several files": "Aufnahme besteht aus mehreren Dateien",
   "Recording not ready": "Aufnahme noch nicht fertig",
-  "Register it with live, which also ends it if its producer is gone, or append the line #EXT-X-ENDLIST.": "Mit live registrieren, was sie auch beendet, wenn das schreibende Programm nicht mehr da ist, oder die Zeile #EXT-X-ENDLIST anhängen.",
+  "Register it with live, which also ends it if its producer is gone, or append #EXT-X-ENDLIST.": "Mit live registrieren, was sie auch beendet, wenn das schreibende Programm nicht mehr da ist, oder die Zeile #EXT-X-ENDLIST anhängen.",
   "Not recorded yet": "Noch nicht aufgenommen",
   "Ask again later: what is shown, planned or cut must be recorded.": "Später erneut anfragen: Was gezeigt, geplant oder geschnitten wird, muss schon aufgenommen sein.",
   "Too many pieces": "Zu viele Teilstücke",
