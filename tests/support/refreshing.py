@@ -85,6 +85,12 @@ class Live(LiveRecording):
         text = first_segments(self._made, count)
         self.path.write_text(re.sub(r"#EXTINF:[\d.]+", f"#EXTINF:{stated}", text))
 
+    def slide(self, sequence: int, *numbers: int, stated: float) -> None:
+        """List only the segments with these numbers, the first of which is said to be the segment `sequence`."""
+        lines = [f"#EXTINF:{stated},\nindex{number:03d}.ts" for number in numbers]
+        text = f"#EXTM3U\n#EXT-X-TARGETDURATION:3600\n#EXT-X-MEDIA-SEQUENCE:{sequence}"
+        self.path.write_text("\n".join([text, *lines, ""]))
+
 
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ledger, ChildPool, Path]]:

@@ -23,12 +23,6 @@ from tests.support.refreshing import Live, LiveRecording, live, parts
 
 __all__ = ["live", "parts"]  # fixtures
 
-    def slide(self, sequence: int, *numbers: int, stated: float) -> None:
-        """List only the segments with these numbers, the first of which is said to be the segment `sequence`."""
-        lines = [f"#EXTINF:{stated},\nindex{number:03d}.ts" for number in numbers]
-        text = f"#EXTM3U\n#EXT-X-TARGETDURATION:3600\n#EXT-X-MEDIA-SEQUENCE:{sequence}"
-        self._path.write_text("\n".join([text, *lines, ""]))
-
 
 class LiveTracks(LiveRecording):
     """A recording with six segments of 2 s of video, and as many of audio in another playlist."""

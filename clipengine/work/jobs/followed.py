@@ -19,13 +19,8 @@ from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, ByteRange, Growin
 from clipengine.recordings.recording import Seen
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
-<<<<<<< HEAD
-from clipengine.timecode import now_ms
-from clipengine.work.jobs.piece_probe import read_growing
-=======
 from clipengine.timecode import now_ms, rfc3339
 from clipengine.work.jobs.piece_probe import longest_silence, read_growing
->>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +28,8 @@ USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
 _LEAST_PACE, _MOST_PACE = 0.5, 2.0  # of measured durations, relative to those that playlists state
 _MOST_FOLLOWED = 10_000  # recordings
-<<<<<<< HEAD
 _CLOCK_SECONDS = 60  # by which a recorder may be ahead: it states durations that it has rounded, or writes in bursts
-=======
 _MOST_LISTED = 10_000  # objects in the folder of a playlist that does not grow
->>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
 
 NumberedSegment = tuple[int, Segment]
 
@@ -55,14 +47,10 @@ class Found:
 class Followed:
     """The playlists of a recording, or its file, as far as this engine has read them. A folder has neither.
 
-<<<<<<< HEAD
-    `seen` are the segments of each playlist, or the bytes of the file; `grown_at` are the monotonic times at which
-    something was added to each, or to the folder. `measured_at` is when its last pieces were measured, or before.
-=======
     `known` are the segments of each playlist, or the bytes of the file; `grown_at` are the monotonic times at which
-    something was added to each, or to the folder. The newest media was stored at `seen_at`, and `fault` is the warning
-    of a playlist that cannot be used since the time beside it, both in ms since 1970.
->>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
+    something was added to each, or to the folder. `measured_at` is when its last pieces were measured, or before. The
+    newest media was stored at `seen_at`, and `fault` is the warning of a playlist that cannot be used since the time
+    beside it, both in ms since 1970.
     """
 
     recording_id: str
@@ -70,12 +58,9 @@ class Followed:
     etags: list[str | None]
     known: list[int]
     grown_at: list[float]
-<<<<<<< HEAD
     measured_at: float
-=======
     seen_at: int = 0
     fault: tuple[int, str] | None = None
->>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
     missing: dict[ByteRange | str, float] = field(default_factory=dict)  # a listed piece -> since when it is missed
     warned: bool = False
     measured_seconds: float = 0  # of the pieces that this engine has measured
@@ -87,13 +72,9 @@ class Followed:
         tracks = item.growth.tracks
         known = [each.next_number for each in tracks]
         id, grown_at = item.recording.recording_id, [time.monotonic()] * max(1, len(tracks))
-<<<<<<< HEAD
         registered_at = time.monotonic() - (now_ms() - item.recording.created_at) / 1000
-        return cls(id, _new_playlists(item, base_url), [None] * len(tracks), seen, grown_at, registered_at)
-=======
-        seen_at = item.recording.last_seen_at or now_ms()
-        return cls(id, _new_playlists(item, base_url), [None] * len(tracks), known, grown_at, seen_at)
->>>>>>> 02635cb7 (Say when a live recording is silent, and why it ended)
+        playlists, seen_at = _new_playlists(item, base_url), item.recording.last_seen_at or now_ms()
+        return cls(id, playlists, [None] * len(tracks), known, grown_at, registered_at, seen_at)
 
     @property
     def file(self) -> GrowingFile | None:
