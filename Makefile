@@ -27,7 +27,8 @@ given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/.installed  ## install clipengine into .venv
+install: $(VENV)/.installed  ## install clipengine into .venv (EXTRAS="transcribe otel" adds their packages)
+	@$(if $(call given,EXTRAS,extras),$(BIN)/python scripts/install.py $(call given,EXTRAS,extras))
 	@echo "installed: $(BIN)/clipengine"
 
 run: $(VENV)/.installed  ## start a server with its data in ./clipengine-data (ARGS="--port 9000" adds options)
@@ -76,6 +77,8 @@ lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions
 	@$(PIP) install uv
 	@$(LOCK) --extra mcp --extra postgres --output-file requirements.lock setup.cfg
 	@$(LOCK) --extra test --constraint requirements.lock --output-file requirements-test.lock setup.cfg
+	@for extra in otel transcribe; do \
+		$(LOCK) --extra $$extra --constraint requirements-test.lock --output-file requirements-$$extra.lock setup.cfg || exit 1; done
 
 films: $(VENV)/.test-installed  ## cut every test film at every cut and write the results to FILMS.md
 	@$(BIN)/python -m tests.films.table FILMS.md
@@ -104,14 +107,14 @@ $(VENV)/.installed: requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON). On Debian: apt install python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) scripts/preflight.py
 	@echo "installing into $(VENV)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) install --require-hashes --requirement requirements.lock
+	@extras=$$(cat $(VENV)/.extras 2>/dev/null); $(PYTHON) -m venv --clear $(VENV) && \
+		$(BIN)/python scripts/install.py --extras "$$extras" requirements.lock
 	@$(PIP) install --no-deps --editable .
 	@touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
 	@echo "installing the test dependencies"
-	@$(PIP) install --no-compile --require-hashes --requirement requirements-test.lock
+	@$(BIN)/python scripts/install.py --no-compile requirements-test.lock
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores; templates in packages cannot be compiled
 	@touch $@
 

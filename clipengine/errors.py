@@ -119,8 +119,8 @@ class Unauthorized(RequestError):
     title = "Unauthorized"
     default_hint = "Send `Authorization: Bearer <key>`; create a key with `clipengine keys create NAME`."
 
-    def __init__(self) -> None:
-        super().__init__("Invalid or missing API key")
+    def __init__(self, *, hint: str | None = None) -> None:
+        super().__init__("Invalid or missing API key", hint=hint)
 
 
 class InvalidSignature(RequestError):

@@ -29,7 +29,7 @@ from types import FrameType
 import httpx
 from sample import make_sample
 
-from clipengine.client import Client, ClientError, Recording
+from clipengine.client import Client, ClientError, Clip, Recording
 from clipengine.client.webhooks import verify
 from clipengine.timecode import format_time, parse_time
 
@@ -37,6 +37,7 @@ BODY = '{"label": "key-moment", "start_seconds": 5.0, "end_seconds": 12.5}'  # a
 KEPT = Path("clipengine-demo")
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
 START_SECONDS, STOP_SECONDS, CLIP_SECONDS = 30, 12, 1800
+PROGRESS_SECONDS = 5
 
 
 class Failed(Exception):
@@ -68,6 +69,7 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
     began = time.monotonic()
     path = given.recording or folder / "sample.mp4"
     if not given.recording:
+        step("recording", "making a sample")
         make_sample(path)
         step("recording", "a sample of 20 s: moving bars with a time display, and a tone")
     data = folder / "data"
@@ -76,7 +78,9 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
     ).stdout.strip()
     with receiver() as (hook, arrived), server(data) as url, Client(url, key, timeout=60) as client:
         step("server", url)
-        recording = client.recordings.wait(client.recordings.upload(path).recording_id, timeout=CLIP_SECONDS)
+        registered = client.recordings.upload(path).recording_id
+        step("uploaded", f"{registered}, which the server probes now")
+        recording = client.recordings.wait(registered, timeout=CLIP_SECONDS)
         if recording.error:
             raise Failed(f"the recording cannot be used: {recording.error.message} ({recording.error.code})")
         step("registered", f"{recording.recording_id}, {recording.duration_seconds:.3f} s, {recording.bucket_path}")
@@ -92,7 +96,7 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
         )
         if answer.status_code != 202:
             raise Failed(f"the clip was rejected: {answer.json()['detail']}")
-        clip = client.clips.wait(answer.json()["clip_id"], timeout=CLIP_SECONDS)
+        clip = client.clips.wait(answer.json()["clip_id"], timeout=CLIP_SECONDS, on_progress=ClipProgress())
         check_webhook(arrived, secret, clip.clip_id)
         if clip.result is None:
             raise Failed(f"the clip failed: {clip.error}")
@@ -107,6 +111,21 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
     frames = f", {clip.result.frames} frames" if clip.result.video_codec else ""
     step("length", f"{clip.result.duration_seconds:.3f} s{frames}, {kept.stat().st_size} bytes")
     step("took", f"{time.monotonic() - began:.1f} s, {clip.result.encode_seconds:.1f} s of that for encoding")
+
+
+class ClipProgress:
+    """Prints the step of a clip when it changes, and its progress every five seconds."""
+
+    def __init__(self) -> None:
+        self._shown: str | None = None
+        self._next = 0.0
+
+    def __call__(self, clip: Clip) -> None:
+        now = time.monotonic()
+        if clip.step is None or (clip.step == self._shown and now < self._next):
+            return
+        self._shown, self._next = clip.step, now + PROGRESS_SECONDS
+        step("cutting", f"{clip.step}, {clip.progress:.0%}")
 
 
 def clip_body(recording: Recording, given: argparse.Namespace) -> str:

@@ -103,6 +103,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
             *health.routes(engine),
             *metrics.routes(engine, registry),
             openapi.route(described),
+            openapi.redirect(),
             *documents.routes(described, engine.settings),
             *routes(operations, engine, changes),
             ingest.route(engine, registry),

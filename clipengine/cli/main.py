@@ -6,7 +6,6 @@ An error is reported on standard error as a line `error: … (code)` and a line 
 
 from __future__ import annotations
 
-import difflib
 import logging
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import click
 from clipengine import __version__
 from clipengine.cli import output
 from clipengine.cli.examples import with_examples
+from clipengine.cli.groups import Commands
 from clipengine.cli.lasting_imports import import_lasting
 from clipengine.errors import ClipEngineError, RequestError, by_code
 
@@ -52,7 +52,7 @@ _GROUPS = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Commands):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -63,17 +63,6 @@ class _Commands(click.Group):
             commands = [(name.ljust(width), self.get_command(ctx, name)) for name in names]
             with formatter.section(title):
                 formatter.write_dl([(name, each.get_short_help_str(room)) for name, each in commands if each])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            if not near:
-                raise
-            raise click.UsageError(f"{error.format_message()} Did you mean '{near[0]}'?", ctx) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:

@@ -215,7 +215,9 @@ def _profile(request: ClipRequest, rules: ClipRules) -> Profile:
     """Return the profile with the options of the request."""
     if request.profile not in rules.profiles:
         with located(pointer="/profile"):
-            raise UnknownProfile(f"There is no profile {request.profile[:60]!r}")
+            known = ", ".join(sorted(rules.profiles))
+            hint = f"Use a profile of the settings: {known}."
+            raise UnknownProfile(f"There is no profile {request.profile[:60]!r}", hint=hint)
     profile = rules.profiles[request.profile]
     if request.output is not None:
         rules.output.check(request.output)

@@ -28,6 +28,7 @@ REFUSED = (401, 403, 404)
 OPEN = {
     "GET /livez",
     "GET /readyz",
+    "GET /openapi.json",
     "GET /v1/openapi.json",
     "GET /docs",
     "GET /docs/{name:path}",

@@ -188,6 +188,14 @@ def test_times_that_are_not_numbers_are_rejected(http: httpx.Client, recording: 
     assert (fault["detail"], fault["pointer"]) == ("must be a number of seconds", "/start_seconds")
 
 
+@pytest.mark.parametrize(("value", "number"), [("00:01:00", "60"), ("1:02.5", "62.5"), ("120", "120")])
+def test_time_of_a_clock_gets_a_hint_with_its_seconds(
+    http: httpx.Client, recording: Recording, value: str, number: str
+) -> None:
+    problem = refused(post(http, recording.recording_id, {**BODY, "start_seconds": value}), 422, "invalid_request")
+    assert problem["hint"] == f"Send the number {number}."
+
+
 @pytest.mark.parametrize(
     "label",
     ["", "  ", "x" * 201, "x" * 2000, "a\nb", "a\rb", "\r\n", "a\x00b", "a\x7f", "a\x85b", "a\u2028b", "\ud800"],

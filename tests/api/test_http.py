@@ -40,21 +40,26 @@ def raw(server: ApiServer, request: bytes, *, hold: bool = False) -> bytes:
         return answer
 
 
+WRONG_KEY = "Copy the whole key again, or create another: it is incomplete, unknown or revoked."
+
+
 class TestAuthentication:
     @pytest.mark.parametrize(
-        "header",
+        ("header", "hint"),
         [
-            None,
-            "",
-            "Bearer",
-            "Basic dXNlcjpwdw==",
-            "Bearer relay_live_nothing",
-            "Bearer a b",
-            "Bearer " + "x" * 400,
-            "Bearer relay_live_01j9xz_" + "a" * 43 + "_aaaaaa",
+            (None, Unauthorized.default_hint),
+            ("", Unauthorized.default_hint),
+            ("Bearer", Unauthorized.default_hint),
+            ("Basic dXNlcjpwdw==", Unauthorized.default_hint),
+            ("Bearer relay_live_nothing", WRONG_KEY),
+            ("bearer a b", WRONG_KEY),
+            ("Bearer " + "x" * 400, WRONG_KEY),
+            ("Bearer relay_live_01j9xz_" + "a" * 43 + "_aaaaaa", WRONG_KEY),
         ],
     )
-    def test_missing_or_invalid_key_gets_the_documented_401(self, server: ApiServer, header: str | None) -> None:
+    def test_missing_or_invalid_key_gets_the_documented_401(
+        self, server: ApiServer, header: str | None, hint: str
+    ) -> None:
         with server.client("") as http:
             answer = http.get("/v1/clips", headers={} if header is None else {"Authorization": header})
         assert answer.status_code == 401
@@ -67,7 +72,7 @@ class TestAuthentication:
             "detail": "Invalid or missing API key",
             "code": "unauthorized",
             "instance": "/v1/clips",
-            "hint": Unauthorized.default_hint,
+            "hint": hint,
         }
 
     def test_revoked_key_is_rejected(self, server: ApiServer, engine: RecordedEngine) -> None:
@@ -368,6 +373,21 @@ class TestResponses:
         assert answer.headers["allow"] == allow
         options = http.options(path)
         assert (options.status_code, options.headers["allow"], options.content) == (204, allow, b"")
+
+    @pytest.mark.parametrize(
+        ("method", "path", "hint"),
+        [
+            ("POST", "/v1/clips", "Use GET, HEAD, or did you mean POST /v1/recordings/{recording_id}/clips?"),
+            ("PUT", "/v1/recordings", "Use GET, HEAD, POST, or did you mean PUT /v1/recordings/upload?"),
+            ("DELETE", "/v1/clips", "Use GET, HEAD, or did you mean DELETE /v1/clips/{clip_id}?"),
+            ("POST", "/v1/recordings/upload", "Use PUT."),
+        ],
+    )
+    def test_unsupported_method_names_the_probable_path(
+        self, http: httpx.Client, method: str, path: str, hint: str
+    ) -> None:
+        problem = http.request(method, path).json()
+        assert (problem["hint"], problem["detail"]) == (hint, f"{method} is not allowed at this path. {hint}")
 
     @pytest.mark.parametrize("path", ["/livez", "/readyz", "/v1/openapi.json"])
     def test_public_routes_reject_unsupported_methods(self, http: httpx.Client, path: str) -> None:

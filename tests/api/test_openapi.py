@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -323,3 +326,29 @@ def test_header_and_payload_of_events_are_described(document: dict[str, Any]) ->
     events = [each["$ref"].rpartition("/")[2] for each in payload["oneOf"]]
     named = [document["components"]["schemas"][each]["properties"]["event"]["const"] for each in events]
     assert named == list(get_args(EventType))
+
+
+@pytest.mark.exhaustive
+def test_redocly_finds_no_error(document: dict[str, Any], tmp_path: Path) -> None:
+    node, sources = shutil.which("node"), Path(__file__).parents[2] / "scripts" / "typescript"
+    redocly = sources / "node_modules" / ".bin" / "redocly"
+    if node is None or not redocly.exists():
+        pytest.skip("needs node, and redocly from `npm ci` (make check)")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < (20, 19):
+        pytest.skip(f"redocly needs Node 20.19 or newer; this is {version}")
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    done = subprocess.run(
+        [node, redocly, "lint", "--config", sources / "redocly.yaml", "openapi.json"],
+        cwd=tmp_path,
+        env={"PATH": str(Path(node).parent), "HOME": str(tmp_path), "REDOCLY_TELEMETRY": "off"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_address_of_other_servers_redirects_to_the_document(http: httpx.Client) -> None:
+    answer = http.get("/openapi.json")
+    assert (answer.status_code, answer.headers["location"]) == (308, "/v1/openapi.json")

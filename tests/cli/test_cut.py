@@ -368,13 +368,42 @@ def test_missing_recording_is_reported(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_existing_output_is_replaced_with_a_warning_unless_forced(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    target.write_text("a file of before")
+    span = ["--start", "1", "--end", "1.2"]
+    warned = run_command("cut", str(film), str(target), *span, cwd=tmp_path)
+    assert (warned.returncode, warned.stderr) == (
+        0,
+        f"warning: {target} exists and will be replaced; the next release asks for --force\n",
+    )
+    forced = run_command("cut", str(film), str(target), *span, "--force", cwd=tmp_path)
+    assert (forced.returncode, forced.stderr) == (0, "")
+    assert read_clip(target).frames
+
+
+def test_existing_files_of_a_list_are_counted_in_one_warning(film: Path, tmp_path: Path) -> None:
+    ranges = tmp_path / "ranges.csv"
+    ranges.write_text("start,end,label\n0.2,0.4,one\n1.0,1.2,two\n")
+    command = ["cut", str(film), str(tmp_path / "clips"), "--from", str(ranges)]
+    first = run_command(*command, cwd=tmp_path)
+    assert (first.returncode, first.stderr) == (0, "")
+    second = run_command(*command, cwd=tmp_path)
+    existing = f"{tmp_path / 'clips' / '01-one.mp4'} and 1 more exist"
+    assert (second.returncode, second.stderr) == (
+        0,
+        f"warning: {existing} and will be replaced; the next release asks for --force\n",
+    )
+
+
 def test_unreadable_recording_leaves_the_old_file(tmp_path: Path) -> None:
     source, target = tmp_path / "page.mp4", tmp_path / "clip.mp4"
     source.write_text("<html>no film</html>" * 100)
     target.write_bytes(b"old")
     done = run_command("cut", str(source), str(target), "--start", "1", "--end", "2", cwd=tmp_path)
     assert done.returncode == 1
-    error, hint = done.stderr.splitlines()
+    warning, error, hint = done.stderr.splitlines()
+    assert warning.startswith("warning: ")
     assert error.endswith(" (recording_unreadable)")
     assert hint == "Check that it is a complete video or audio file: play it."
     assert target.read_bytes() == b"old"

@@ -26,7 +26,7 @@ def test_curl_commands_of_the_readme_make_a_clip(server: RunningServer, film: Pa
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", adapted(block, server)],
         cwd=film.parent,
-        env=clean_environ({"KEY": server.key}),
+        env=clean_environ({"API": f"{server.url}/v1", "KEY": server.key}),
         capture_output=True,
         text=True,
         timeout=300,

@@ -32,10 +32,11 @@ def test_start_prints_the_address_and_example_commands(tmp_path: Path) -> None:
         assert get(f"{server.url}/v1/clips").status_code == 401
         assert server.greeting.splitlines()[-1] == f"listening on {server.url}"
         assert f"data     {tmp_path / 'data'}\n" in server.greeting
-        made = re.search(r'export KEY="\$\(\S*clipengine keys create NAME --data (.+)\)"', server.greeting)
+        made = re.search(r'export API=\S+/v1; export KEY="\$\(\S*clipengine keys create NAME --data (.+)\)"', server.greeting)
         assert made is not None
         assert made[1] == str(tmp_path / "data")
-        assert f'curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "{server.url}/v1/recordings/' in server.greeting
+        assert f"export API={server.url}/v1" in server.greeting
+        assert 'curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "$API/recordings/upload' in server.greeting
 
 
 @pytest.mark.exhaustive
@@ -51,13 +52,13 @@ def test_printed_command_runs_the_same_program(tmp_path: Path) -> None:
 
 def test_first_key_is_created_once_and_valid(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", options=["--first-key"]) as server:
-        found = re.search(r"export KEY=(\S+)", server.greeting)
+        found = re.search(r"export API=\S+ KEY=(\S+)", server.greeting)
         assert found is not None
         assert get(f"{server.url}/v1/clips", found[1]).status_code == 200
         assert server.stop() == 0
         assert found[1] not in server.log.read_text()
     with running_server(tmp_path / "data", options=["--first-key"]) as again:
-        assert "export KEY=relay_live" not in again.greeting
+        assert "KEY=relay_live" not in again.greeting
         assert get(f"{again.url}/v1/clips", found[1]).status_code == 200
 
 

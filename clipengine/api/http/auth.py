@@ -1,7 +1,7 @@
 """Authentication: a Bearer key or the session of the page. `access` decides what its key may do.
 
-A missing, malformed, unknown or revoked key and an expired session all get the same 401, so that a response reveals
-nothing about keys.
+A malformed, unknown or revoked key gets the same 401 as a missing one, with one hint for all of them, so that a
+response reveals nothing about keys.
 
 Browsers send cookies with requests that other sites make. A session is therefore accepted only if the browser reports
 the request as coming from this origin and, for methods that change something, only with a header that another origin
@@ -26,6 +26,8 @@ PAGE_HEADER = "X-Clipengine-Page"
 # Not `request.cookies`: before Python 3.12.6 unquoting a value takes quadratic time, 6 s for a header of 60 kB.
 _SESSION = re.compile(rf"(?:\A|;)[ \t]*{SESSION_COOKIE}=([A-Za-z0-9_-]{{1,300}})[ \t]*(?:;|\Z)")
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,300}) *\Z", re.IGNORECASE)
+_WRONG_KEY = "Copy the whole key again, or create another: it is incomplete, unknown or revoked."
+_ENDED_SESSION = "Sign in again: the session has ended."
 _SAFE_METHODS = ("GET", "HEAD")
 _OWN_SITES = (None, "same-origin", "none")  # None: browsers omit the header over plain HTTP
 
@@ -53,7 +55,7 @@ def credential(request: Request) -> Credential:
         return Credential(session[1], is_session=True)
     match = _BEARER.match(header or "")
     if match is None:
-        raise Unauthorized
+        raise Unauthorized(hint=_WRONG_KEY if (header or "").lower().startswith("bearer ") else None)
     return Credential(match[1], is_session=False)
 
 
@@ -61,6 +63,6 @@ def authorize(ledger: Ledger, given: Credential, action: Action, object: Object)
     """Return the key of the caller. Raise Unauthorized, or Forbidden if the key may not do this with the object."""
     key = (ledger.sessions if given.is_session else ledger.keys).verify(given.text)
     if key is None:
-        raise Unauthorized
+        raise Unauthorized(hint=_ENDED_SESSION if given.is_session else _WRONG_KEY)
     require(key, action, object)
     return key

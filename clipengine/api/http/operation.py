@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
@@ -50,6 +50,8 @@ from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.base import ApiObject
 from clipengine.objects.key import Scope
+
+_METHOD_CHARACTERS = 20  # of a method in an error
 
 T = TypeVar("T")
 
@@ -199,7 +201,10 @@ def routes(operations: Sequence[Operation], engine: Engine, changes: ChangeBroad
     for operation in [*operations, *filter(None, map(_former, operations))]:
         by_path.setdefault(operation.path, {}).setdefault(operation.method, operation)
     ordered = sorted(by_path.items(), key=lambda item: item[0].count("{"))
-    return [Route(path, Resource(path, methods, engine, changes, rates)) for path, methods in ordered]
+    by_method: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_method.setdefault(operation.method, []).append(operation)
+    return [Route(path, Resource(path, methods, by_method, engine, changes, rates)) for path, methods in ordered]
 
 
 def _former(operation: Operation) -> Operation | None:
@@ -227,11 +232,23 @@ def _caller(request: Request) -> str | None:
     return tracing.parse_traceparent(request.headers.getlist("traceparent"))
 
 
-def other_method(scope: AsgiScope, allow: str) -> Response:
-    """Return the response to a method that a path does not have; `allow` lists those that it has."""
-    if scope["method"] == "OPTIONS":
+def other_method(scope: AsgiScope, allow: str, meant: str | None = None) -> Response:
+    """Return the response to a method that a path lacks. `allow` lists its methods, `meant` is a path that has it."""
+    method = scope["method"][:_METHOD_CHARACTERS]
+    if method == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allow})
-    return problem(scope, MethodNotAllowed(f"{scope['method']} is not allowed here"), {"Allow": allow})
+    usable = ", ".join(each for each in allow.split(", ") if each != "OPTIONS")
+    hint = f"Use {usable}, or did you mean {method} {meant}?" if meant else f"Use {usable}."
+    return problem(scope, MethodNotAllowed(f"{method} is not allowed at this path", hint=hint), {"Allow": allow})
+
+
+def _probable_path(path: str, operations: Iterable[Operation]) -> str | None:
+    """Return the path that was probably meant: with the same last segment, or with one segment more."""
+    known = [operation.path for operation in operations if not operation.is_former]
+    last = path.rpartition("/")[2]
+    same_end = (each for each in known if each.rpartition("/")[2] == last)
+    longer = (each for each in known if each.rpartition("/")[0] == path)
+    return next(same_end, None) or next(longer, None)
 
 
 class Resource:
@@ -241,12 +258,14 @@ class Resource:
         self,
         path: str,
         methods: Mapping[str, Operation],
+        by_method: Mapping[str, Sequence[Operation]],  # of all paths
         engine: Engine,
         changes: ChangeBroadcast,
         rates: RateLimiter,
     ) -> None:
         self.path = path  # label of the metrics
         self._methods = methods
+        self._by_method = by_method
         self._engine = engine
         self._changes = changes
         self._rates = rates
@@ -261,7 +280,8 @@ class Resource:
             response = await self._traced(operation, Request(scope, receive))
             response.headers.update(scope.get("deprecated", {}))
         else:
-            response = other_method(scope, self._allow)
+            meant = _probable_path(self.path, self._by_method.get(scope["method"], ()))
+            response = other_method(scope, self._allow, meant)
         await response(scope, receive, send)
 
     async def _traced(self, operation: Operation, request: Request) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 import clipengine
@@ -58,6 +58,7 @@ clip keeps the id of the request that created it as `request_id`. A `traceparent
 """
 
 
+_ADDRESS = "/v1/openapi.json"
 _TAGS = {
     "recordings": "Recordings, their transcripts, previews and clips.",
     "clips": "Clips, their files and their links.",
@@ -81,7 +82,16 @@ def route(document: Callable[[], Mapping[str, Any]]) -> Route:
     async def openapi(request: Request) -> Response:
         return json_response(document())
 
-    return Route("/v1/openapi.json", Public(openapi))
+    return Route(_ADDRESS, Public(openapi))
+
+
+def redirect() -> Route:
+    """Return the route `/openapi.json`, where other servers have their document."""
+
+    async def elsewhere(request: Request) -> Response:
+        return RedirectResponse(_ADDRESS, 308)
+
+    return Route(_ADDRESS.removeprefix("/v1"), Public(elsewhere))
 
 
 def describe(operations: Sequence[Operation]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -97,6 +97,9 @@ _Ranges = Sequence[tuple[Fraction, Fraction]]
     "times of words, as `transcribe` writes them to .json. talk.en.json is in English.",
 )
 @caption_style_option
+@click.option(
+    "--force", is_flag=True, help="Replace OUTPUT if it exists. From the next release on, cut refuses to without it."
+)
 @config_option
 @json_option
 def cut(
@@ -116,6 +119,7 @@ def cut(
     subtitles: LocalSubtitles,
     caption_style: CaptionStyle | None,
     transcript: TextTrack | None,
+    force: bool,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -150,6 +154,8 @@ def cut(
     if several:
         with _writing(target.parent):
             target.mkdir(exist_ok=True)
+    if not force:
+        _warn_of_replaced(path for path, _ in jobs)
     make = partial(cut_once, settings, source, start_child=children.start)
     made = []
     for path, wanted in jobs:
@@ -264,6 +270,15 @@ def _check_target(source: str, target: Path, *, several: bool) -> None:
         fault = "OUTPUT is the same file as SOURCE"
     if fault is not None:
         raise click.BadParameter(fault, param_hint="'OUTPUT'")
+
+
+def _warn_of_replaced(paths: Iterable[Path]) -> None:
+    """Print a warning that names the existing files, which the next release replaces only with --force."""
+    existing = [path for path in paths if path.exists()]
+    if existing:
+        others = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        verb = "exist" if others else "exists"
+        output.warn(f"{existing[0]}{others} {verb} and will be replaced; the next release asks for --force")
 
 
 def _check_source(source: str) -> None:

@@ -33,7 +33,7 @@ def backup(file: Path, config: Path | None, data: Path | None) -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--replace", is_flag=True, help="Move an existing ledger aside and keep it.")
 @config_option
 @data_option

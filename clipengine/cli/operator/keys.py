@@ -10,6 +10,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
+from clipengine.cli.groups import Commands
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
 from clipengine.ledger.ledger import Ledger
@@ -25,7 +26,7 @@ _COLUMNS: dict[str, output.Column] = {
 }
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Commands, no_args_is_help=False)
 def keys() -> None:
     """Create, list and revoke API keys."""
 

@@ -155,7 +155,7 @@ def _print_start(settings: Settings, url: str, key: str | None, code: str | None
         *locations(settings),
         f"  key      {key} (shown only once)" if key else "  key      not shown again; the command below creates one",
         "Try it:",
-        f"  export KEY={key}" if key else f"  {create_key}",
-        f'  curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "{url}/v1/recordings/upload?name=meeting.mp4"',
+        f"  export API={url}/v1 KEY={key}" if key else f"  export API={url}/v1; {create_key}",
+        '  curl -H "Authorization: Bearer $KEY" -T meeting.mp4 "$API/recordings/upload?name=meeting.mp4"',
     ]
     click.echo("\n".join(lines))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
+from clipengine.cli.groups import Commands
 from clipengine.cli.options import (
     filter_options,
     json_option,
@@ -33,7 +34,7 @@ _SHARE_COLUMNS: dict[str, output.Column] = {
 }
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Commands, no_args_is_help=False)
 def clips() -> None:
     """Create, list, wait for and download clips."""
 

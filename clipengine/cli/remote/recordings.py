@@ -10,6 +10,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.data_folder import store_identity
+from clipengine.cli.groups import Commands
 from clipengine.cli.options import (
     config_option,
     data_option,
@@ -54,7 +55,7 @@ _SUGGESTIONS: dict[str, output.Column] = {
 }
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Commands, no_args_is_help=False)
 def recordings() -> None:
     """Register, list and delete recordings."""
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from clipengine.cli import output
+from clipengine.cli.groups import Commands
 from clipengine.cli.options import json_option, limit_option, needs_server
 from clipengine.client import Client
 from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, WrittenFormat
@@ -45,7 +46,7 @@ def _file_argument(*, exists: bool) -> Callable[[F], F]:
     return click.argument("file", metavar="FILE", required=False, type=kind, callback=required)
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Commands, no_args_is_help=False)
 def transcripts() -> None:
     """Put, get, search and delete transcripts of recordings."""
 

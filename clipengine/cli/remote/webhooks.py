@@ -11,6 +11,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
+from clipengine.cli.groups import Commands
 from clipengine.cli.options import config_option, data_option, json_option, needs_server, settings_of
 from clipengine.client import Client, Delivery, Webhook
 from clipengine.objects.webhook import DISABLED_BY_REQUEST
@@ -25,7 +26,7 @@ _COLUMNS: dict[str, output.Column] = {
 }
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Commands, no_args_is_help=False)
 def webhooks() -> None:
     """Add, list, test and delete webhook endpoints."""
 

@@ -144,7 +144,7 @@ def _without_parts(value: float | None, info: ValidationInfo) -> float | None:
     return value
 
 
-LastSeconds = Annotated[Annotated[float, BeforeValidator(seconds)] | None, AfterValidator(_without_parts)]
+LastSeconds = Annotated[Annotated[float, Field(gt=0), BeforeValidator(seconds)] | None, AfterValidator(_without_parts)]
 Removables = Annotated[list[Removable], Field(max_length=2, json_schema_extra=UNIQUE), AfterValidator(distinct)]
 
 
@@ -241,7 +241,6 @@ class CreateClip(ClipOptions):
     )
     last_seconds: LastSeconds = Field(
         default=None,
-        gt=0,
         description="Instead of a range: so many seconds up to the end of what is recorded.",
     )
     start_time: WrittenTime = Field(default=None, description=_START_TIME)

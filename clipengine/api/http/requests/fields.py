@@ -21,7 +21,7 @@ from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookU
 from clipengine.ledger.pages import decode_cursor
 from clipengine.objects.base import Status
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
-from clipengine.timecode import parse_rfc3339
+from clipengine.timecode import parse_rfc3339, parse_time
 
 N = TypeVar("N")
 MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a `metadata` of 100 keys
@@ -35,17 +35,27 @@ _TAG: JsonDict = {"pattern": rf"^[^,\s{_CONTROLS}]([^,{_CONTROLS}]*[^,\s{_CONTRO
 NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
 _CURSOR: JsonDict = {"pattern": "^[A-Za-z0-9_-]+={0,2}$"}
+_TIME_CHARACTERS = 20  # of a text that is read as a time for a hint
 MAX_PARAMETERS = 50  # of a query
 MAX_IDS = 40  # of a query, which has other parameters as well
 
 
 def seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("number", "must be a number of seconds")
+        hint = _number_for(value) if isinstance(value, str) else None
+        raise PydanticCustomError("number", "must be a number of seconds", {"hint": hint} if hint else None)
     try:
         return float(value) + 0.0  # turn -0.0 into 0.0
     except OverflowError:  # too large for a float: the range check rejects infinity
         return float("inf") if value > 0 else float("-inf")
+
+
+def _number_for(text: str) -> str | None:
+    """Return a hint with the number for a text such as `90` or `00:01:30`, or None for another text."""
+    try:
+        return f"Send the number {float(parse_time(text)):.12g}." if len(text) <= _TIME_CHARACTERS else None
+    except ValueError:
+        return None
 
 
 def line(text: str) -> str:
