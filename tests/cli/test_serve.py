@@ -32,7 +32,8 @@ def test_start_prints_the_address_and_example_commands(tmp_path: Path) -> None:
         assert get(f"{server.url}/v1/clips").status_code == 401
         assert server.greeting.splitlines()[-1] == f"listening on {server.url}"
         assert f"data     {tmp_path / 'data'}\n" in server.greeting
-        made = re.search(r'export API=\S+/v1; export KEY="\$\(\S*clipengine keys create NAME --data (.+)\)"', server.greeting)
+        command = r'export API=\S+/v1; export KEY="\$\(\S*clipengine keys create NAME --data (.+)\)"'
+        made = re.search(command, server.greeting)
         assert made is not None
         assert made[1] == str(tmp_path / "data")
         assert f"export API={server.url}/v1" in server.greeting
