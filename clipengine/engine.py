@@ -391,6 +391,9 @@ class Engine:
     def health(self) -> list[Check]:
         return self._health.checks()
 
+    def left_out(self) -> int:
+        return self._watch.left_out
+
     def metrics(self) -> bytes:
         return self._metrics.text()
 

@@ -88,6 +88,13 @@ class OutboxObject(TypedDict):
     """Age of the oldest one in seconds."""
 
 
+class WatchObject(TypedDict):
+    """What the watch of this engine has left out in its last scans. The log names each object once."""
+
+    left_out: int
+    """Files and folders that it cannot read, whose names it cannot understand, or that are beyond its limits."""
+
+
 class HourObject(TypedDict):
     """The clips that ended in one hour."""
 
@@ -120,7 +127,7 @@ class LastDayObject(TypedDict):
 
 @described
 class StatusObject(TypedDict):
-    """State of the installation. `checks`, `version`, `disk` and `store` are those of the engine that answers."""
+    """State of the installation. `checks`, `version`, `disk`, `store` and `watch` are of this engine."""
 
     status: Literal["ok", "failing"]
     """`ok` if every check has passed."""
@@ -137,6 +144,8 @@ class StatusObject(TypedDict):
     """The store of recordings and clips."""
     webhooks: OutboxObject
     """Deliveries that have not ended."""
+    watch: WatchObject
+    """What the watch has left out."""
     last_day: LastDayObject
     """Clips that ended in the last 24 hours."""
 

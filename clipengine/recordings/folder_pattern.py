@@ -20,6 +20,7 @@ UNREAD = "folder"  # the ETag of a folder that is not probed yet
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
 _VARIABLE = {"f": r"\d{1,6}+", "s": r"\d{9,10}+", "n": r"\d{1,12}+"}
 _TOKEN = re.compile(r"%(?P<directive>.)|\{(?P<field>[^{}/]*)\}|(?P<star>\*)", re.DOTALL)
+_LAST = {"H": "23", "M": "59", "S": "59"}
 _EXAMPLES = {"{camera}": "camera", "{n}": "1", "*": "x", "%%": "%", "%s": "1790000000", "%f": "250000"}
 _EXAMPLES |= {"%Y": "2026", "%m": "11", "%d": "28", "%H": "12", "%M": "30", "%S": "59"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -238,7 +239,7 @@ class NamePattern:
         return _TOKEN.sub(lambda token: _EXAMPLES[token[0]], self._pattern)
 
     def group_of(self, name: str) -> tuple[str | None, date | None] | None:
-        """Return the camera and the day of a name, or None if it does not match. Its time is not checked."""
+        """Return the camera and the day of a name, or None if it does not match, or is no time."""
         found = self._expression.fullmatch(name)
         if found is None:
             return None
@@ -246,10 +247,18 @@ class NamePattern:
         if values.get("s"):
             named = self.match(name)
             return None if named is None else (named.camera, named.day)
+        if any((values.get(name) or "") > last for name, last in _LAST.items()):
+            return None
         if not values.get("Y"):
             return values.get("camera"), None
         day = _date_of(values["Y"], values["m"], values["d"])
         return None if day is None else (values.get("camera"), day)
+
+    def misfit(self, name: str) -> str | None:
+        """Return why a name of the right form belongs to no recording, or None if it has another form or does."""
+        if self._expression.fullmatch(name) is None or self.group_of(name) is not None:
+            return None
+        return f"its name has no time of a day of {_YEARS[0]} to {_YEARS[-1]}"
 
     def match(self, name: str) -> Named | None:
         """Return what a name says, or None if it does not match, or is no time."""

@@ -68,12 +68,27 @@ class FolderRules:
             if not key.startswith(rule.folder):
                 continue
             group = rule.names.group_of(key[len(rule.folder) :])
-            if group is None or len(group[0] or "") > MAX_CAMERA_CHARACTERS or group[0] in (".", ".."):
-                continue
-            if is_of_clip(key):
+            if group is None or not _is_camera(group[0]) or is_of_clip(key):
                 continue
             return _ruled(rule, *group)
         return None
+
+    def misfit(self, key: str) -> str | None:
+        """Return why a file belongs to no folder although its name has the form of a rule, or None."""
+        for rule in self._rules:
+            if not key.startswith(rule.folder) or is_of_clip(key):
+                continue
+            name = key[len(rule.folder) :]
+            if (reason := rule.names.misfit(name)) is not None:
+                return reason
+            group = rule.names.group_of(name)
+            if group is not None and not _is_camera(group[0]):
+                return f"the name of its camera is '.' or '..', or has more than {MAX_CAMERA_CHARACTERS} characters"
+        return None
+
+
+def _is_camera(name: str | None) -> bool:
+    return len(name or "") <= MAX_CAMERA_CHARACTERS and name not in (".", "..")
 
 
 @lru_cache(maxsize=10_000)

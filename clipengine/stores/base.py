@@ -15,6 +15,7 @@ from clipengine.errors import ClipEngineError
 
 Disposition = Literal["attachment", "inline"]  # of a download: saved as a file, or shown in the browser
 
+Skipped = Callable[[str, str], None]  # of a key or a folder, and why it is left out of a list
 MAX_DELETE = 1000  # objects in one S3 request
 
 
@@ -84,8 +85,12 @@ class Store(Protocol):
         Missing objects are not errors. Raises StorageError if the request failed as a whole.
         """
 
-    def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
-        """Yield the objects whose keys begin with `prefix` and follow `after`, in key order."""
+    def list(self, prefix: str = "", *, after: str = "", skipped: Skipped | None = None) -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin with `prefix` and follow `after`, in key order.
+
+        Objects whose keys are invalid are left out, and `skipped` is called with each. With it, folders that cannot be
+        read are left out as well; without it, they raise StorageDenied.
+        """
 
     def link(
         self,

@@ -35,11 +35,19 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 from clipengine.fsync import fsync
-from clipengine.stores.base import Disposition, ObjectReader, StoredObject, delete_each
+from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
 from clipengine.stores.body import Body
 from clipengine.stores.folder_reader import FolderReader, etag_of
 from clipengine.stores.growing_etag import check_growing, growing_etag, is_growing
-from clipengine.stores.keys import RESERVED, check_key, check_list_prefix, clean_prefix, is_key
+from clipengine.stores.keys import (
+    INVALID_KEY,
+    MAX_KEY_BYTES,
+    RESERVED,
+    check_key,
+    check_list_prefix,
+    clean_prefix,
+    is_key,
+)
 from clipengine.stores.locked_files import LockedFile, create_locked, lock_abandoned
 from clipengine.stores.object_errors import check_etag
 from clipengine.stores.os_errors import DENIED_HINT, LINK_HINT, translate_os_errors
@@ -129,15 +137,17 @@ class FolderStore:
         with closing(self.open(key)) as reader:
             return None if reader.info.etag == unless else (reader.info, reader.read_at(0, limit))
 
-    def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
+    def list(self, prefix: str = "", *, after: str = "", skipped: Skipped | None = None) -> Iterator[StoredObject]:
         check_list_prefix(prefix)
         folder, slash, _ = prefix.rpartition("/")
         self._check_store()
-        yield from self._walk(self._resolve(folder), folder + slash, prefix, os.fsencode(after))
+        yield from self._walk(self._resolve(folder), folder + slash, prefix, os.fsencode(after), skipped)
         self._check_store()  # otherwise an outage looks like an empty folder
 
-    def _walk(self, folder: Path, parent: str, prefix: str, after: bytes) -> Iterator[StoredObject]:
-        for name, entry in self._entries(folder, parent):
+    def _walk(
+        self, folder: Path, parent: str, prefix: str, after: bytes, skipped: Skipped | None
+    ) -> Iterator[StoredObject]:
+        for name, entry in self._entries(folder, parent, skipped):
             key = parent + name
             if not (key.startswith(prefix) or prefix.startswith(key)):
                 continue
@@ -145,13 +155,17 @@ class FolderStore:
             if encoded <= after and not (name.endswith("/") and after.startswith(encoded)):
                 continue
             if name.endswith("/"):
-                if folder / entry.name != self._reserved:
-                    yield from self._walk(folder / entry.name, key, prefix, after)
-            elif is_key(key) and (found := self._stat_if_readable(key, entry)):
+                if folder / entry.name == self._reserved:
+                    continue
+                if len(encoded) <= MAX_KEY_BYTES:
+                    yield from self._walk(folder / entry.name, key, prefix, after, skipped)
+                elif skipped is not None:
+                    skipped(key, INVALID_KEY)
+            elif found := self._listed_object(key, entry, skipped):
                 yield found
 
     @staticmethod
-    def _entries(folder: Path, parent: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
+    def _entries(folder: Path, parent: str, skipped: Skipped | None) -> Sequence[tuple[str, os.DirEntry[str]]]:
         """Return the entries of a folder in the key order of S3: names of folders include their slash when sorted."""
         try:
             with translate_os_errors(parent), os.scandir(folder) as found:
@@ -160,15 +174,28 @@ class FolderStore:
                 ]
         except ObjectMissing:
             return []
+        except StorageDenied as error:
+            if skipped is None or not parent:
+                raise
+            skipped(parent, error.message)
+            return []
         return sorted(entries, key=lambda each: os.fsencode(each[0]))
 
-    def _stat_if_readable(self, key: str, entry: os.DirEntry[str]) -> StoredObject | None:
+    def _listed_object(self, key: str, entry: os.DirEntry[str], skipped: Skipped | None) -> StoredObject | None:
         """Return the metadata of an entry, or None. Only a link may leave the store: the folder is in it."""
+        if not is_key(key):
+            if skipped is not None:
+                skipped(key, INVALID_KEY)
+            return None
         try:
             with translate_os_errors(key):
                 found = self._resolve(key).stat() if entry.is_symlink() else entry.stat(follow_symlinks=False)
                 return self._stored_object(key, found)
-        except (ObjectMissing, StorageDenied):
+        except ObjectMissing:
+            return None
+        except StorageDenied as error:
+            if skipped is not None:
+                skipped(key, error.message)
             return None
 
     # ---- writing

@@ -63,12 +63,13 @@ def read_folder(
 
 
 def files_left_out(store: Store, source: FolderSource, index: PieceIndex) -> list[str]:
-    """Return the keys of the files of a folder that are not in the index of its recording.
+    """Return the keys of the files of a folder that are not in the index of its recording, in the order of their names.
 
-    Raises as `read_folder`.
+    They may be more than a recording has. Raises PatternInvalid, TooManyPieces.
     """
-    known = {data.key for data in index.ranges()}
-    return [data.key for data in read_folder(store, source).index.ranges() if data.key not in known]
+    known, pattern = {data.key for data in index.ranges()}, compiled(source)
+    found = matching(store, source.folder, source.folder + pattern.prefix, pattern)
+    return [each[1].key for each in sorted(found, key=_order) if each[1].key not in known]
 
 
 def _written(found: Sequence[_NamedFile], settle_seconds: float) -> list[_NamedFile]:

@@ -10,6 +10,7 @@ from clipengine.errors import InvalidBucketPath
 URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 RESERVED = ".clipengine"  # the folder store keeps its own files under this name
 MAX_KEY_BYTES = 1024
+INVALID_KEY = f"its name has control characters or '.' parts, is not UTF-8, or has more than {MAX_KEY_BYTES} bytes"
 
 
 def check_key(key: str) -> str:

@@ -12,8 +12,8 @@ from typing import BinaryIO
 from urllib3.response import BaseHTTPResponse
 
 from clipengine.errors import ClipEngineError, ObjectMissing
-from clipengine.stores.base import Disposition, ObjectReader, StoredObject, delete_each
-from clipengine.stores.keys import check_key, check_list_prefix, is_key
+from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
+from clipengine.stores.keys import INVALID_KEY, check_key, check_list_prefix, is_key
 from clipengine.stores.object_errors import check_etag
 from clipengine.stores.os_errors import translate_os_errors
 from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Location
@@ -85,7 +85,7 @@ class S3Store:
             return delete_each(self.delete, keys)
         return failed | delete_each(self.delete, sorted(set(keys).difference(together)))
 
-    def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
+    def list(self, prefix: str = "", *, after: str = "", skipped: Skipped | None = None) -> Iterator[StoredObject]:
         check_list_prefix(prefix)
         name: str | None = self._client.name(after) if after else ""
         while name is not None:
@@ -94,6 +94,8 @@ class S3Store:
                 stored = self._client.describe(found)
                 if is_key(stored.key):
                     yield stored
+                elif skipped is not None and not stored.key.endswith("/"):  # a marker of a folder
+                    skipped(stored.key, INVALID_KEY)
             name = page[-1].object_name if len(page) == PAGE_OBJECTS else None
 
     def link(

@@ -24,6 +24,7 @@ def test_status_counts_queues_engines_and_ended_clips(
     found = http.get("/v1/status").json()
     assert (found["status"], found["version"], found["engine_id"]) == ("ok", __version__, engine.instance_id)
     assert found["queue"]["clips_queued"] == 1
+    assert found["watch"] == {"left_out": 3}
     assert 0 < found["queue"]["oldest_queued_seconds"] < 60
     (own,) = found["engines"]
     assert (own["engine_id"], own["encoders"], own["encoders_busy"]) == (engine.instance_id, 3, 0)

@@ -322,3 +322,17 @@ def test_file_of_an_impossible_day_belongs_to_no_recording() -> None:
     assert pattern.group_of("y9/9999-12-31/23.59.59.ts") is None
     assert pattern.match("y9/9999-12-31/23.59.59.ts") is None
     assert pattern.group_of("front/2026-11-29/10.00.00.ts") == ("front", date(2026, 11, 29))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a/9999-12-31/23.59.59.ts", "its name has no time of a day of 1970 to 2199"),
+        ("a/2026-11-29/24.00.00.ts", "its name has no time of a day of 1970 to 2199"),
+        ("a/2026-11-29/23.60.00.ts", "its name has no time of a day of 1970 to 2199"),
+        ("a/2026-11-29/23.59.59.ts", None),
+        ("a/2026-11-29/other.ts", None),
+    ],
+)
+def test_reason_for_a_misfit_is_named(name: str, reason: str | None) -> None:
+    assert NamePattern("{camera}/%Y-%m-%d/%H.%M.%S.ts").misfit(name) == reason

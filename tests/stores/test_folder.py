@@ -51,6 +51,25 @@ def test_file_written_by_another_program_is_an_object(folder: FolderStore, root:
     assert [found.key for found in folder.list()] == ["a/talk.mp4"]
 
 
+def test_list_skips_what_has_no_key_and_names_it(folder: FolderStore, root: Path) -> None:
+    put(folder, "z/talk.mp4", b"film")
+    os.mkdir(os.fsencode(root) + b"/a")
+    (root / "a" / "line\nfeed.mp4").write_bytes(b"film")
+    with open(os.fsencode(root) + b"/a/\xff.mp4", "wb") as file:
+        file.write(b"film")
+    current = os.getcwd()
+    os.chdir(root / "a")
+    try:
+        for _ in range(600):  # more than a key has bytes, and more than generators can be nested
+            os.mkdir("nn")
+            os.chdir("nn")
+    finally:
+        os.chdir(current)
+    skipped: list[str] = []
+    assert [each.key for each in folder.list(skipped=lambda key, _: skipped.append(key))] == ["z/talk.mp4"]
+    assert sorted(key[:10] for key in skipped) == ["a/line\nfee", "a/nn/nn/nn", "a/\udcff.mp4"]
+
+
 def test_replaced_file_has_a_new_etag_and_no_sha256(folder: FolderStore, root: Path) -> None:
     etag = put(folder, "k", b"film")
     (root / "new").write_bytes(b"movi")

@@ -106,6 +106,9 @@ class RecordedEngine:
     def health(self) -> list[Check]:
         return self.checks
 
+    def left_out(self) -> int:
+        return 3
+
     def metrics(self) -> bytes:
         return b"clipengine_up 1\n"
 

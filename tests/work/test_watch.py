@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import watchfiles
 
-from clipengine.errors import RecordingUnreadable
+from clipengine.errors import RecordingUnreadable, StorageDenied, StorageUnavailable
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.recordings.discovery import check_name_rule, is_recording, is_upload, recording_name
 from clipengine.recordings.folder_rules import FolderRule, FolderRules
@@ -301,3 +301,139 @@ def test_events_of_known_cameras_start_no_scan(engine: RecordedEngine) -> None:
         assert len(cameras(engine)) == 1
         assert watch._is_relevant(watchfiles.Change.added, str(part).replace("front", "yard"))
         assert watch._is_relevant(watchfiles.Change.added, str(store_of(engine) / "in" / "talk.mp4"))
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.getMessage().startswith("the watch leaves out")]
+
+
+CAMERAS = FolderRule("cams/", "{camera}/%Y-%m-%d/%H.%M.%S.ts")
+
+
+def test_file_that_is_not_understood_costs_only_itself(
+    engine: RecordedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Row 106 of the faults."""
+    misfits = [
+        "cams/a/9999-12-31/23.59.59.ts",
+        "cams/a/2026-02-30/10.00.00.ts",
+        f"cams/a/{TODAY}/24.00.00.ts",
+        f"cams/{'c' * 101}/{TODAY}/10.00.00.ts",
+        f"cams/..../{TODAY}/10.00.60.ts",
+    ]
+    for key in [*misfits, f"cams/a/{TODAY}/other.txt", f"cams/front/{TODAY}/10.00.00.ts", "in/talk.mp4"]:
+        drop(engine, key)
+    with watching(engine, events=True, folders=(CAMERAS,)) as watch:
+        until(lambda: len(registered(engine)) == 2)
+        until(lambda: watch.left_out == len(misfits))
+        assert all(watch._is_relevant(watchfiles.Change.added, str(store_of(engine) / "in/x.mp4")) for _ in misfits)
+        for _ in range(3):
+            watch._scan_alone("cams/")
+        assert watch.left_out == len(misfits)
+        for key in misfits:
+            (store_of(engine) / key).unlink()
+        until(lambda: watch.left_out == 0)
+    assert cameras(engine) == [(f"front {TODAY}", "front", True)]
+    assert [sum(key in each for each in _warnings(caplog)) for key in misfits] == [1] * len(misfits)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read each folder")
+def test_folder_that_cannot_be_read_costs_only_itself_as_a_user(engine: RecordedEngine) -> None:
+    path = drop(engine, "in/b/talk.mp4").parent
+    drop(engine, "in/c/talk.mp4")
+    path.chmod(0)
+    with watching(engine) as watch:
+        until(lambda: len(registered(engine)) == 1)
+        assert watch.left_out == 1
+    path.chmod(0o700)
+
+
+def test_folder_that_cannot_be_read_costs_only_itself(
+    engine: RecordedEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recordings stay known: they are not new when it can be read again."""
+    for key in ("in/a/talk.mp4", "in/b/talk.mp4"):
+        drop(engine, key)
+    scandir = os.scandir
+    denied: list[str] = []
+
+    def scan(path: Path) -> object:
+        if Path(path).name in denied:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("clipengine.stores.folder.os.scandir", scan)
+    with watching(engine) as watch:
+        until(lambda: len(engine.ledger.watched.all()) == 2)
+        denied.append("b")
+        until(lambda: watch.left_out == 1)
+        drop(engine, "in/c/talk.mp4")
+        until(lambda: len(registered(engine)) == 3)
+        assert "in/b/talk.mp4" in engine.ledger.watched.all()
+    (warning,) = _warnings(caplog)
+    assert "'in/b/'" in warning
+
+
+@pytest.mark.parametrize(
+    "error", [StorageDenied("no"), OverflowError("date value out of range"), RecordingUnreadable("x")]
+)
+def test_recording_that_cannot_be_registered_costs_only_itself(
+    engine: RecordedEngine, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in ("in/a.mp4", "in/b.mp4", "in/c.mp4"):
+        drop(engine, key)
+
+    def name(key: str, rule: str) -> str | None:
+        if key == "in/b.mp4":
+            raise error
+        return recording_name(key, rule)
+
+    monkeypatch.setattr("clipengine.work.upkeep.watch.recording_name", name)
+    with watching(engine) as watch:
+        until(lambda: len(registered(engine)) == 2)
+        until(lambda: watch.left_out == 1)
+    assert len(_warnings(caplog)) == 1
+
+
+def test_files_beside_a_playlist_that_cannot_be_read_are_counted(
+    engine: RecordedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in ("in/a/one.ts", "in/a/two.mp4", "in/b/talk.mp4"):
+        drop(engine, key)
+    drop(engine, "in/a/index.m3u8", b"#EXTM3U\n#EXT-X-MAP:\n")
+    with watching(engine) as watch:
+        until(lambda: [path for path, _, _ in registered(engine)] == ["in/a/index.m3u8", "in/b/talk.mp4"])
+        until(lambda: watch.left_out == 2)
+    assert "2 files beside it" in _warnings(caplog)[0]
+
+
+def test_prefix_that_cannot_be_scanned_costs_only_itself(
+    engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    drop(engine, f"cams/front/{TODAY}/10.00.00.ts")
+    drop(engine, "in/talk.mp4")
+    scan = Watch._scan
+
+    def broken(watch: Watch, prefix: str) -> None:
+        if prefix == "cams/":
+            raise StorageUnavailable("no answer")
+        scan(watch, prefix)
+
+    monkeypatch.setattr(Watch, "_scan", broken)
+    with watching(engine, folders=(CAMERAS,)):
+        until(lambda: len(registered(engine)) == 1)
+    assert sum("cannot scan" in each.getMessage() for each in caplog.records) == 1
+
+
+def test_days_beyond_the_limit_are_counted_and_cost_no_other_camera(
+    engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("clipengine.work.upkeep.watch._MAX_DAYS", 2)
+    for day in range(1, 6):
+        drop(engine, f"cams/a/2026-01-0{day}/10.00.00.ts")
+    drop(engine, "cams/b/2026-01-01/10.00.00.ts")
+    with watching(engine, folders=(CAMERAS,)) as watch:
+        until(lambda: len(registered(engine)) >= 3)
+        assert [name for name, _, _ in cameras(engine)][-1] == "b 2026-01-01"
+        until(lambda: len(registered(engine)) == 6 and watch.left_out == 0)  # what is registered is not counted again
+    assert "the camera 'a' has more than 2 days that are new" in _warnings(caplog)[0]

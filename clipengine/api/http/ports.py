@@ -48,6 +48,9 @@ class Engine(Protocol):
 
     def abandon(self, clip_id: str) -> None: ...
     def health(self) -> Sequence[Check]: ...
+    def left_out(self) -> int:
+        """Return the number of objects that the watch of the store has left out."""
+
     def metrics(self) -> bytes: ...
 
 

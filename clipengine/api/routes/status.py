@@ -23,6 +23,7 @@ from clipengine.objects.installation import (
     SettingsObject,
     StatusObject,
     StoreObject,
+    WatchObject,
 )
 from clipengine.settings import Settings
 from clipengine.timecode import age_seconds, now_ms, rfc3339
@@ -52,6 +53,7 @@ def get_status(call: Call[NoQuery, NoBody]) -> Response:
             deliveries_pending=stats.deliveries_pending,
             oldest_delivery_seconds=age_seconds(stats.oldest_delivery),
         ),
+        watch=WatchObject(left_out=call.engine.left_out()),
         last_day=_last_day(call),
     )
     return json_response(status)

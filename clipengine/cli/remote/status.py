@@ -34,7 +34,7 @@ def status(client: Client, as_json: bool) -> int:
             each["name"]: each["detail"] if each["ok"] else f"FAILS: {each['detail']}" for each in found["checks"]
         }
         day = {name: found["last_day"][name] for name in ("clips_ready", "clips_failed")}
-        parts = {name: found[name] for name in ("status", "version", "queue", "webhooks")}
+        parts = {name: found[name] for name in ("status", "version", "queue", "webhooks", "watch")}
         output.show_object({**parts, "checks": checks, "last_day": day}, as_json=False)
         click.echo()
         output.show_list(found["engines"], _ENGINES, as_json=False)

@@ -19,7 +19,8 @@ from typing import NamedTuple, TypeVar
 
 import watchfiles
 
-from clipengine.errors import ClipEngineError
+from clipengine.budget import Allowance
+from clipengine.errors import ClipEngineError, TooManyPieces
 from clipengine.ingest.jibri import described
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.discovery import (
@@ -40,10 +41,13 @@ from clipengine.timecode import now_ms
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import adopt_copy
+from clipengine.work.upkeep.left_out import LeftOut
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
 
 log = logging.getLogger(__name__)
 
+_MAX_FOLDERS = 50_000  # of cameras and days that are not registered yet, in one scan
+_MAX_DAYS = 10_000  # of them, of one camera
 _MAX_UNPROBED = 20  # registered recordings that wait for their probe
 _RECHECK_SECONDS = 1.0
 _PAUSE_FACTOR = 4.0  # the pause after a scan is at least this many times as long as the scan
@@ -88,6 +92,34 @@ class _CameraFolder:
         """Return an entry that changes with each file. Those of a past day are copied, and may keep their times."""
         modified = now_ms() if self.is_over else self.modified
         return StoredObject(self.folder.key, self.size, f"{self.count} {self.modified}", modified)
+
+
+class _Cameras:
+    """The folders of cameras that a scan has found. Those that are `known` are not limited in their number."""
+
+    def __init__(self, known: Container[str]) -> None:
+        self.found: dict[str, _CameraFolder] = {}
+        self._known = known
+        self._all = Allowance(_MAX_FOLDERS, "folders of cameras that are new", of="the store", refusal=TooManyPieces)
+        self._days: dict[tuple[str, str | None], Allowance] = {}
+
+    def add(self, folder: RuledFolder, found: StoredObject) -> None:
+        """Add a file. Raises TooManyPieces for one of a folder beyond the limits."""
+        camera = self.found.get(folder.key)
+        if camera is None:
+            if folder.key not in self._known:
+                self._spend(folder)
+            camera = _CameraFolder(folder, 0, 0, 0)
+        self.found[folder.key] = camera.with_file(found)
+
+    def _spend(self, folder: RuledFolder) -> None:
+        source = folder.source
+        own = (source.folder, source.camera)
+        self._all.spend()
+        if own not in self._days:
+            name = f"the camera {source.camera!r}"
+            self._days[own] = Allowance(_MAX_DAYS, "days that are new", of=name, refusal=TooManyPieces)
+        self._days[own].spend()
 
 
 class _Listing(NamedTuple):
@@ -135,9 +167,16 @@ class Watch:
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()
         self._wake = threading.Event()
+        self._left_out = LeftOut()
+        self._unread: set[str] = set()  # folders that the last scan of a prefix could not list
         self._threads = [threading.Thread(target=self._run, name="watch", daemon=True)] if self._scanned else []
         if self._scanned and folder is not None:
             self._threads.append(threading.Thread(target=self._listen, name="watch-events", daemon=True))
+
+    @property
+    def left_out(self) -> int:
+        """The number of objects and folders that the last scans could not understand or read."""
+        return self._left_out.count
 
     def start(self) -> None:
         for thread in self._threads:
@@ -152,24 +191,30 @@ class Watch:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        failing = ""
+        failing: dict[str, str] = {}
         while not self._stopped.is_set():
             self._wake.clear()
             began = time.monotonic()
-            try:
-                for prefix in self._scanned:
-                    self._scan(prefix)
-                failing = ""
-            except ClipEngineError as error:
-                if error.message != failing and not self._stopped.is_set():  # logged once, not for each scan
-                    log.warning("the watch cannot scan the store and retries: %s", error.message)
-                failing = error.message
-            except Exception:
-                if not self._stopped.is_set():
-                    log.exception("the watch failed and is repeated")
+            for prefix in self._scanned:
+                message = self._scan_alone(prefix)
+                if message and message not in failing.values():  # logged once, not for each scan and each prefix
+                    log.warning("the watch cannot scan the store and retries: %s", message)
+                failing[prefix] = message
             rest = max(_MIN_PAUSE_SECONDS, _PAUSE_FACTOR * (time.monotonic() - began))
             if not self._stopped.wait(rest):
                 self._wake.wait(max(0.0, self._pause() - rest))
+
+    def _scan_alone(self, prefix: str) -> str:
+        """Scan a prefix, and return the error, if there is one. Others are scanned all the same."""
+        try:
+            with self._left_out.scan(prefix):
+                self._scan(prefix)
+        except ClipEngineError as error:
+            return "" if self._stopped.is_set() else error.message
+        except Exception:
+            if not self._stopped.is_set():
+                log.exception("the watch of %r failed and is repeated", prefix)
+        return ""
 
     def _pause(self) -> float:
         """Return the seconds until the next scan, which is sooner if an object is about to settle."""
@@ -182,38 +227,53 @@ class Watch:
         if self._known is None:
             self._known = self._ledger.watched.all()
         known = self._known
-        found = self._list(prefix)
+        found = self._list(prefix, known)
         if self._stopped.is_set():
             return
         sidecars, cameras = found.sidecars, found.cameras
         listed = self._playlists.recordings(prefix, found.files, found.playlists, known)
+        for playlist, count in self._playlists.hidden(found.files, listed):
+            self._left_out.add(playlist, f"it cannot be read, and {count} files beside it may belong to it", count)
         self._forget_missing(prefix, {*listed, *cameras, *(each.key for each in sidecars)}, known)
         new = (each for key, each in cameras.items() if key not in known and each.count)
         for camera in self._throttled(sorted(new, key=lambda each: each.modified, reverse=True)):
-            self._register_camera(camera, known)
+            with self._left_out.alone(camera.folder.key):
+                self._register_camera(camera, known)
         self._report_left_out(prefix, cameras, known)
         for each in self._throttled(self._settled(listed.values(), known)):
-            self._register(each, known)
+            with self._left_out.alone(each.key):
+                self._register(each, known)
         self._attach(prefix, sidecars, listed)
 
-    def _list(self, prefix: str) -> _Listing:
+    def _list(self, prefix: str, known: Container[str]) -> _Listing:
         """Return the objects below a prefix by kind. Of files of cameras, only their folders are kept."""
-        listing = _Listing({}, {}, [], {})
-        for found in self._store.list(prefix):
+        listing, cameras = _Listing({}, {}, [], {}), _Cameras(known)
+        self._unread = set()
+        for found in self._store.list(prefix, skipped=self._skip):
             if self._stopped.is_set():
                 break
-            if (owner := self._folders.owner(found.key)) is not None:
-                camera = listing.cameras.get(owner.key) or _CameraFolder(owner, 0, 0, 0)
-                listing.cameras[owner.key] = camera.with_file(found)
-            elif not found.key.startswith(self._prefixes):
-                continue
-            elif is_recording(found.key) and not is_upload(found.key):
-                listing.files[found.key] = found
-            elif is_sidecar(found.key):
-                listing.sidecars.append(found)
-            elif is_playlist(found.key):
-                listing.playlists[found.key] = found
+            with self._left_out.alone(found.key):
+                self._sort(found, listing, cameras)
+        listing.cameras.update(cameras.found)
         return listing
+
+    def _skip(self, key: str, reason: str) -> None:
+        self._left_out.add(key, reason)
+        if key.endswith("/"):
+            self._unread.add(key)
+
+    def _sort(self, found: StoredObject, listing: _Listing, cameras: _Cameras) -> None:
+        if (owner := self._folders.owner(found.key)) is not None:
+            cameras.add(owner, found)
+        elif not found.key.startswith(self._prefixes):
+            if (reason := self._folders.misfit(found.key)) is not None:
+                self._left_out.add(found.key, reason)
+        elif is_recording(found.key) and not is_upload(found.key):
+            listing.files[found.key] = found
+        elif is_sidecar(found.key):
+            listing.sidecars.append(found)
+        elif is_playlist(found.key):
+            listing.playlists[found.key] = found
 
     def _attach(self, prefix: str, sidecars: Iterable[StoredObject], listed: Mapping[str, StoredObject]) -> None:
         """Read the sidecars that appeared or changed after the probe of their recording, which reads those it finds."""
@@ -229,7 +289,8 @@ class Watch:
             if self._attached.get(found.key) != this:
                 if not self._has_settled(found):
                     continue
-                self._sidecars.attach(found, recording)
+                with self._left_out.alone(found.key):
+                    self._sidecars.attach(found, recording)
                 self._unsettled.pop(found.key, None)
             attached[found.key] = this
         self._attached = attached
@@ -246,7 +307,8 @@ class Watch:
 
     def _forget_missing(self, prefix: str, listed: Container[str], known: dict[str, str]) -> None:
         def missing(keys: Iterable[str]) -> list[str]:
-            return [key for key in keys if key.startswith(prefix) and key not in listed]
+            unread = tuple(self._unread)
+            return [key for key in keys if key.startswith(prefix) and key not in listed and not key.startswith(unread)]
 
         deleted = missing(known)
         self._ledger.watched.forget(deleted)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from clipengine.errors import ObjectMissing
+from clipengine.errors import ObjectMissing, StorageDenied
 from clipengine.recordings.discovery import may_be_piece
 from clipengine.stores.base import Store, StoredObject
 from clipengine.stores.playlists import NamedObjects, named_objects
@@ -16,6 +16,7 @@ from clipengine.timecode import now_ms
 
 # A registered playlist that is older is neither read nor kept: all objects beside it are registered, or are its pieces.
 _SETTLED_MS = 3_600_000
+_UNREAD = NamedObjects(None, ended=True)
 
 
 class WatchedPlaylists:
@@ -55,8 +56,7 @@ class WatchedPlaylists:
         owned = {key for _, named in self._named.values() for key in named.keys or ()}
         written = {_folder(key) for key, (_, named) in self._named.items() if not named.ended}
         owned |= {key for key in files if written and _folder(key) in written and may_be_piece(key)}
-        # All of the folder may belong to a playlist that cannot be read.
-        unread = [(key, _folder(key)) for key, (_, named) in self._named.items() if named.keys is None]
+        unread = self._unread()
         return {
             key: found
             for key, found in {**files, **finished}.items()
@@ -64,6 +64,17 @@ class WatchedPlaylists:
             and not any(key != playlist and key.startswith(folder) for playlist, folder in unread)
             and not (key in new and any(folder in folders for folder in _folders(key)))
         }
+
+    def hidden(self, files: Mapping[str, StoredObject], listed: Mapping[str, object]) -> Iterator[tuple[str, int]]:
+        """Yield the playlists that cannot be read, each with the number of files that are left out because of it."""
+        for playlist, folder in self._unread():
+            count = sum(key.startswith(folder) and key not in listed for key in files)
+            if count:
+                yield playlist, count
+
+    def _unread(self) -> list[tuple[str, str]]:
+        """Return the playlists that cannot be read, and their folders, all of which may belong to them."""
+        return [(key, _folder(key)) for key, (_, named) in self._named.items() if named.keys is None]
 
     def is_written(self, key: str) -> bool:
         """Return True if the playlist had not ended when it was read."""
@@ -83,6 +94,8 @@ class WatchedPlaylists:
                     self._named[key] = _etags(found, named, playlists), named
                 except ObjectMissing:  # it was deleted meanwhile
                     self._named.pop(key, None)
+                except StorageDenied:  # its registration fails with this code
+                    self._named[key] = _etags(found, _UNREAD, playlists), _UNREAD
 
 
 def _etags(found: StoredObject, named: NamedObjects, playlists: Mapping[str, StoredObject]) -> str:
