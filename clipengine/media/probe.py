@@ -37,7 +37,7 @@ from clipengine.media.input.container import (
     video_stream,
 )
 from clipengine.media.input.embedded_texts import read_texts
-from clipengine.media.input.frame_rate import frame_rate
+from clipengine.media.input.frame_rate import frame_rate, median
 from clipengine.media.input.header_splice import HeaderSplice
 from clipengine.media.input.matroska import cues_span, head_end
 from clipengine.media.input.mp4_fragments import Fragments, read_fragments
@@ -290,13 +290,24 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
 
 
 def _frame_distances(stream: VideoStream, stats: PacketStats, tick: Fraction) -> Counter[Fraction]:
-    """Count the distances of all frames from the index if it has every frame, else those of the packets read."""
-    entries = stream.index_entries
-    if not stream.frames or stream.frames != len(entries):
-        return Counter(stats.frame_distances.all())
+    """Count the distances of all frames from the index if it has every frame, else those of the packets read.
+
+    The index has decoding times, which may be far from even although the presentation times are.
+    """
+    entries, shown = stream.index_entries, stats.frame_distances.shown()
+    if not stream.frames or stream.frames != len(entries) or not _alike(shown, stats.frame_distances.decoded(), tick):
+        return shown
     stamps = [entry.timestamp for entry in itertools.islice(entries, _MAX_INDEXED_FRAMES)]
     ticks = Counter(later - earlier for earlier, later in itertools.pairwise(stamps) if later > earlier)
     return Counter({distance * tick: count for distance, count in ticks.items()})
+
+
+def _alike(shown: Counter[Fraction], decoded: Counter[Fraction], tick: Fraction) -> bool:
+    """Return True if frames are usually decoded at the same distances as they are shown."""
+    if not (shown and decoded):
+        return False
+    usual = median(shown)
+    return abs(usual - median(decoded)) <= max(tick, usual / 10)
 
 
 def _nominal_frame_seconds(stream: VideoStream) -> Fraction:

@@ -104,11 +104,12 @@ class VideoFacts(BaseModel):
 
 
 class EndStamps(BaseModel):
-    """Timestamps mark the end of a packet's samples, shifted so that those of the shortest packets are correct."""
+    """Timestamps mark the end of a packet's samples, shifted so that those of the first samples are correct."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 
-    shortest: Annotated[int, Field(ge=0, le=100_000_000)]  # samples
+    # Samples of the first packet that has some. Engines of 0.2.0 read it by this name, and took the shortest packets.
+    shortest: Annotated[int, Field(ge=0, le=100_000_000)]
     late: ExactSeconds  # the largest difference between a timestamp and the first sample of its packet
 
 

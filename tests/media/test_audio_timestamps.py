@@ -56,6 +56,9 @@ def _match(source: Samples, at: int, piece: Samples) -> tuple[int, float]:
         pytest.param(
             "echo.webm", [("0.644", "2.844"), ("10.123", "12.5"), ("41", "44.5")], marks=pytest.mark.exhaustive
         ),
+        pytest.param(
+            "webrtc_chrome.webm", [("1", "2"), ("7.044", "11.044"), ("20", "23")], marks=pytest.mark.exhaustive
+        ),
         pytest.param("wma_test.wma", [("0", "1"), ("1.1", "2.5")], marks=pytest.mark.exhaustive),
         ("wma_test.wma", [("0.5", "1.5")]),
     ],
@@ -110,13 +113,15 @@ def _surveyed(survey: TimestampAnalyzer, packets: list[tuple[int, int, bytes]]) 
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_vorbis_with_end_timestamps_is_detected(ends: bool) -> None:
-    lengths, time, packets = [3, 3, 23, 23, 3, 23, 3, 3, 23, 23, 23, 3], 0, []
+@pytest.mark.parametrize("samples", [128, 576, 1024])
+def test_vorbis_with_end_timestamps_is_detected(ends: bool, samples: int) -> None:
+    first = samples // 44
+    lengths, time, packets = [first, first, 23, 23, 3, 23, 3, 3, 23, 23, 23, 3], 0, []
     for length in lengths:
         packets.append((time + length if ends else time, length, b"\0"))
         time += length
-    stamps = EndStamps(shortest=128, late=Fraction(20, 1000))
-    assert _surveyed(_VorbisAnalyzer(stamps), packets) == (stamps if ends else None)
+    stamps = EndStamps(shortest=samples, late=Fraction(1024 - samples, 44_100))
+    assert _surveyed(_VorbisAnalyzer(128, 1024, 44_100), packets) == (stamps if ends else None)
 
 
 def test_wma_frames_are_counted_from_packet_headers() -> None:

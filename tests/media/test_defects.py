@@ -42,6 +42,10 @@ _RANGES = {
     "fate_wmapro.wma": ("0 0.3", "0.5 1.8"),
     "mm_alac.mka": ("0 1", "0.75 2", "1.5 3", "4.3 6"),
     "fate_vc1_wmapro.asf": ("1.849 4.017", "0.2 0.5", "3.3 4.3"),
+    "samsung_super_slow.mp4": ("5.366 9.366", "5.37 7", "0 1"),
+    "fate_displaymatrix.mov": ("0.406 0.860",),
+    "sample_mpeg2.m2v": ("0 1", "1.1 1.9"),
+    "fate_wmv8_x8intra.wmv": ("7.044 11.044", "20 23"),
 }
 
 
@@ -60,6 +64,13 @@ def _faults(path: Path, ranges: tuple[str, ...], folder: Path) -> list[str]:
 @pytest.mark.typical(1)
 def test_clip_equals_a_decode_from_the_head(defects: Path, tmp_path: Path, name: str) -> None:
     assert not _faults(defects / name, _RANGES[name], tmp_path)
+
+
+@pytest.mark.parametrize(("start", "end"), [("0", "1/3"), ("1/10", "1/3")])
+def test_size_that_frames_take_from_a_reference_is_known(defects: Path, tmp_path: Path, start: str, end: str) -> None:
+    clip = cut_file(defects / "fate_vp9_resize.mp4", Fraction(start), Fraction(end), tmp_path / "clip.mp4")
+    assert {shown.size for shown in watch(clip.path).frames} == {(352, 288)}
+    assert [each for each in clip.made.warnings if each.startswith("picture_resized")]
 
 
 def test_stale_index_of_fragments_is_not_used(tmp_path: Path) -> None:

@@ -14,10 +14,15 @@ from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.h264_slices import unit_type as h264_unit_type
 from clipengine.media.bitstream.nal import split_at_start_codes, split_by_lengths
 from clipengine.media.bitstream.vp8_frames import vp8_size
-from clipengine.media.bitstream.vp9_frames import vp9_size
+from clipengine.media.bitstream.vp9_frames import Vp9Sizes
 
-# Codecs whose frames or sequence headers state the size.
-_SIZES: dict[str, Callable[[bytes], Size | None]] = {"vp8": vp8_size, "vp9": vp9_size, "av1": av1_size}
+_SizeReader = Callable[[bytes], Size | None]
+# Codecs whose frames or sequence headers state the size, with what opens the reader of a stream's packets.
+_SIZE_READERS: dict[str, Callable[[], _SizeReader]] = {
+    "vp8": lambda: vp8_size,
+    "vp9": lambda: Vp9Sizes().add,
+    "av1": lambda: av1_size,
+}
 
 
 class _Sets(NamedTuple):
@@ -41,6 +46,7 @@ class PictureSizes:
     def __init__(self, codec: str, header: bytes) -> None:
         self._codec = codec
         self._length_bytes = 0
+        self._read_size = _SIZE_READERS[codec]() if codec in _SIZE_READERS else None
         self.picture: Picture | None = None  # None until a header states it
         self.change_header(header)
 
@@ -69,8 +75,8 @@ class PictureSizes:
     def add(self, packet: bytes) -> Picture | None:
         """Return the picture of the packet, or None if no header has stated it."""
         try:
-            if self._codec in _SIZES:
-                size = _SIZES[self._codec](packet)
+            if self._read_size is not None:
+                size = self._read_size(packet)
                 self._apply(size and Picture(*size))
             elif self._codec == "mpeg2video":
                 self._apply(mpeg2_picture(packet))

@@ -10,9 +10,13 @@ from clipengine.media.bitstream.vpx_stream import FrameFormat, VpxPacket
 _HEADER_BYTES = 32  # longer than all that is parsed of a frame's header
 _FRAME_MARKER, _SYNC_CODE = 2, 0x498342
 _RGB = 7
-_REFERENCES = 3
+_REFERENCES, _SLOTS = 3, 8
 _SIZE_BITS = 16
+_ALL_SLOTS = (1 << _SLOTS) - 1
 _INDEX_MARKER = 0b110
+
+
+Size = tuple[int, int]
 
 
 class _Frame(NamedTuple):
@@ -20,7 +24,9 @@ class _Frame(NamedTuple):
 
     shown: bool
     keyframe: FrameFormat | None = None
-    size: tuple[int, int] | None = None
+    size: Size | None = None
+    reference: int | None = None  # the slot of the frame that has the size, or that is shown again
+    refreshed: int = 0  # the slots in which the frame is kept, a bit for each
 
 
 def read_vp9_packet(packet: bytes) -> VpxPacket:
@@ -35,10 +41,19 @@ def read_vp9_packet(packet: bytes) -> VpxPacket:
     return VpxPacket(frames[0].keyframe, frozenset(frame.size for frame in frames if frame.size is not None))
 
 
-def vp9_size(packet: bytes) -> tuple[int, int] | None:
-    """Return the size of the packet's last frame that states one, which is shown. Raises BitstreamError."""
-    sizes = [frame.size for frame in map(_read_frame, _split(packet)) if frame.size is not None]
-    return sizes[-1] if sizes else None
+class Vp9Sizes:
+    """Follows the sizes of frames from packet to packet: a frame may take its size from a reference."""
+
+    def __init__(self) -> None:
+        self._slots: list[Size | None] = [None] * _SLOTS
+
+    def add(self, packet: bytes) -> Size | None:
+        """Return the size of the packet's last frame, which is shown, or None if unknown. Raises BitstreamError."""
+        size = None
+        for frame in map(_read_frame, _split(packet)):
+            size = frame.size if frame.reference is None else self._slots[frame.reference]
+            self._slots = [size if frame.refreshed >> slot & 1 else kept for slot, kept in enumerate(self._slots)]
+        return size
 
 
 def _split(packet: bytes) -> list[bytes]:
@@ -68,13 +83,12 @@ def _read_frame(data: bytes) -> _Frame:
     if profile == 3 and reader.flag():
         raise BitstreamError("its profile is unknown")
     if reader.flag():  # show_existing_frame
-        reader.u(3)
-        return _Frame(shown=True)
+        return _Frame(shown=True, reference=reader.u(3))
     is_inter, shown, resilient = reader.flag(), reader.flag(), reader.flag()
     if not is_inter:
         format = _read_format(reader, profile)
         size = _read_size(reader)
-        return _Frame(shown, format._replace(width=size[0], height=size[1]), size)
+        return _Frame(shown, format._replace(width=size[0], height=size[1]), size, refreshed=_ALL_SLOTS)
     intra_only = not shown and reader.flag()
     if not resilient:
         reader.u(2)  # reset_frame_context
@@ -83,11 +97,14 @@ def _read_frame(data: bytes) -> _Frame:
             _read_format(reader, profile)
         elif reader.u(24) != _SYNC_CODE:
             raise BitstreamError("a frame has no sync code")
-        reader.u(8)  # refresh_frame_flags
-        return _Frame(shown, size=_read_size(reader))
-    reader.u(8 + _REFERENCES * 4)
-    from_reference = any(reader.flag() for _ in range(_REFERENCES))
-    return _Frame(shown, size=None if from_reference else _read_size(reader))
+        refreshed = reader.u(_SLOTS)
+        return _Frame(shown, size=_read_size(reader), refreshed=refreshed)
+    refreshed = reader.u(_SLOTS)
+    slots = [reader.u(4) >> 1 for _ in range(_REFERENCES)]  # with a bit of sign bias each
+    for slot in slots:
+        if reader.flag():
+            return _Frame(shown, reference=slot, refreshed=refreshed)
+    return _Frame(shown, size=_read_size(reader), refreshed=refreshed)
 
 
 def _read_format(reader: BitReader, profile: int) -> FrameFormat:

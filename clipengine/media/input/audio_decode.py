@@ -70,7 +70,7 @@ class AudioDecoder:
             time = self._seeker.time_of(frame, stream)
             if time is None:  # it follows the frame before it, like in FFmpeg
                 time = self._ends.get(timed.stream, timed.time)
-            time = corrected(self._seeker.stamps.get(timed.stream), time, timed.packet, frame)
+            time = corrected(self._seeker.tracks[timed.stream], time, timed.packet, frame)
             # All frames of a packet (AMR) may have the packet's time: place them one after the other.
             if len(frames) > 1:
                 time = time if end is None else max(time, end)

@@ -3,9 +3,12 @@
 Two kinds are known. Both look like jitter of 20 ms and more although the audio is continuous:
 
 - FFmpeg before 2011 wrote Vorbis into Matroska with the time at which a packet's samples *end*; packets are short or
-  long, so the start is off by up to one long block.
+  long, so the start is off by up to one long block. Players show the first samples at their timestamp and all others
+  without a gap after them.
 - WMA has a bit reservoir: an ASF packet is stamped with its nominal time at a constant bit rate, but holds the frames
-  that the encoder happened to finish in it. Counted in frames from the first packet, each has an exact time.
+  that the encoder happened to finish in it. Counted in frames from the first packet, each has an exact time. The first
+  packet's own timestamp cannot be negative, so it may be late by the frame that decoders begin with: then all others
+  are early by that frame.
 
 The probe detects them without decoding; the cut corrects the time of each frame.
 """
@@ -21,7 +24,7 @@ from av.packet import Packet
 
 from clipengine.media.input.container import codec_name, packet_time
 from clipengine.media.input.timeline import as_fraction
-from clipengine.recordings.facts import AudioStamps, EndStamps, FrameStamps
+from clipengine.recordings.facts import AudioFacts, AudioStamps, EndStamps, FrameStamps
 
 _DISTINCT_SECONDS = Fraction(1, 200)  # minimum difference of block lengths that distinguishes start from end
 _ROUNDING_SECONDS = Fraction(1, 500)
@@ -52,30 +55,42 @@ def timestamp_analyzer(stream: AudioStream) -> TimestampAnalyzer | None:
         if header < 0 or not blocks or not context.sample_rate:
             return None
         short, long = (1 << (blocks[0] & 15)) // 2, (1 << (blocks[0] >> 4)) // 2
-        return _VorbisAnalyzer(EndStamps(shortest=short, late=Fraction(max(0, long - short), context.sample_rate)))
+        return _VorbisAnalyzer(short, long, context.sample_rate)
     if codec == "wmav2" and len(extradata) >= 6 and extradata[4] & _WMA_RESERVOIR:
         return _WmaAnalyzer(context.sample_rate)
     return None
 
 
-def corrected(stamps: AudioStamps | None, time: Fraction, packet: Packet[Any], frame: av.AudioFrame) -> Fraction:
+def corrected(track: AudioFacts, time: Fraction, packet: Packet[Any], frame: av.AudioFrame) -> Fraction:
     """Return the presentation time of the frame's first sample; `time` is its timestamp (both recording time)."""
-    match stamps:
-        case EndStamps():
+    match track.stamps:
+        case EndStamps() as stamps:
             return time - Fraction(frame.samples - stamps.shortest, frame.sample_rate)
-        case FrameStamps():
+        case FrameStamps() as stamps:
             begin = round((time - stamps.first - stamps.lag) / stamps.frame_seconds)
             end = _wma_frames(packet) + (begin if time != stamps.first else -1)
-            return stamps.first + end * stamps.frame_seconds - Fraction(frame.samples, frame.sample_rate)
+            first = stamps.first - _seconds_late(stamps, track.start)
+            return first + end * stamps.frame_seconds - Fraction(frame.samples, frame.sample_rate)
         case _:
             return time
 
 
-class _VorbisAnalyzer:
-    """Compares the distance of two timestamps with the durations of both packets."""
+def _seconds_late(stamps: FrameStamps, start: Fraction | None) -> Fraction:
+    """Return by how many seconds the first packet's timestamp is late. Its first samples are shown at `start`."""
+    seconds = max(0, -round(stamps.lag / stamps.frame_seconds)) * stamps.frame_seconds
+    return seconds if start is not None and start >= seconds else Fraction(0)
 
-    def __init__(self, stamps: EndStamps) -> None:
-        self._stamps = stamps
+
+class _VorbisAnalyzer:
+    """Compares the distance of two timestamps with the durations of both packets.
+
+    The numbers of samples of packets are `short`, `long`, or the mean of both.
+    """
+
+    def __init__(self, short: int, long: int, rate: int) -> None:
+        self._short, self._long, self._rate = short, long, rate
+        self._packets = 0
+        self._first_samples = short
         self._last: tuple[Fraction, Fraction] | None = None
         self._starts = self._ends = 0
 
@@ -84,6 +99,10 @@ class _VorbisAnalyzer:
         if time is None or not length:
             self._last = None
             return
+        self._packets += 1
+        if self._packets == 2:  # a decoder returns no samples for the first packet
+            sizes = (self._short, (self._short + self._long) // 2, self._long)
+            self._first_samples = min(sizes, key=lambda size: abs(Fraction(size, self._rate) - length))
         if self._last is not None and abs(length - self._last[1]) >= _DISTINCT_SECONDS:
             distance = time - self._last[0]
             self._starts += abs(distance - self._last[1]) <= _ROUNDING_SECONDS
@@ -95,7 +114,8 @@ class _VorbisAnalyzer:
 
     def stamps(self, origin: Fraction) -> AudioStamps | None:
         ends = self._ends >= _EVIDENCE and self._ends > _EVIDENCE * self._starts
-        return self._stamps if ends else None
+        late = Fraction(max(0, self._long - self._first_samples), self._rate)
+        return EndStamps(shortest=self._first_samples, late=late) if ends else None
 
 
 class _WmaAnalyzer:

@@ -73,7 +73,7 @@ class ChainSeeker:
         self._leaders: dict[int, _Leader] = {}
         self._preroll: Preroll | None = None
         self._following: Iterator[TimedPacket] = iter(())  # packets after the pre-roll
-        self.stamps = {track.index: track.stamps for track in facts.audio}
+        self.tracks = {track.index: track for track in facts.audio}
         self.at_start = False
         self.trusts_keyframes = True
         self.has_field_packets = False

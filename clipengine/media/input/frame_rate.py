@@ -23,7 +23,7 @@ def frame_rate(distances: Counter[Fraction], nominal: Fraction, tick: Fraction, 
 
     `nominal` is the distance that the container states, `tick` its unit of time.
     """
-    usual = _median(distances) if distances else nominal
+    usual = median(distances) if distances else nominal
     are_fields = interlaced and usual < nominal * Fraction(3, 4)  # packets are single fields
     if are_fields or abs(usual - nominal) <= tick:  # stored times may be rounded
         usual = nominal
@@ -32,7 +32,7 @@ def frame_rate(distances: Counter[Fraction], nominal: Fraction, tick: Fraction, 
     return FrameRate(usual, not are_fields and unusual > distances.total() * _VARIABLE_PART)
 
 
-def _median(counts: Counter[Fraction]) -> Fraction:
+def median(counts: Counter[Fraction]) -> Fraction:
     """Return the median of the counted values; of an even number, the mean of the two in the middle."""
     values = sorted(counts)
     passed = list(accumulate(counts[value] for value in values))

@@ -70,7 +70,7 @@ class Seeker:
         self.decoding_times = False  # packets have dts only
         self._order: DisplayOrder | None = None
         self._clocks: dict[int, Clock] = {}  # of the frames, by stream index
-        self.stamps = {track.index: track.stamps for track in facts.audio}
+        self.tracks = {track.index: track for track in facts.audio}
         self.at_start = False
         self.header_changed = False  # the video does not begin with the codec header of the container
         self.trusts_keyframes = True  # False: decode from the recording's first packet

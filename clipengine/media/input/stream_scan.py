@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, cast
@@ -28,6 +29,7 @@ _HEAD_SECONDS = 3  # read of every stream
 _PATIENCE_SECONDS = 10  # if a stream has not started yet
 _HEAD_PACKETS = 4000
 _MAX_SIZES = 1000
+_MAX_DISTANCES = 100_000  # of packets that are read without a gap
 
 
 class HeadScan:
@@ -135,25 +137,33 @@ def _start_of(frame: Any, packet: Packet[Any]) -> Fraction | None:
     return packet_time(packet) if frame.pts is None else frame.pts * as_fraction(frame.time_base or 1)
 
 
-class _FrameDistances:
+class FrameDistances:
     """Distances of frames, from packet times in coding order. `split` starts a new run after a gap."""
 
     def __init__(self) -> None:
-        self._runs: list[list[Fraction]] = [[]]
+        self._shown: list[list[Fraction]] = [[]]
+        self._decoded: list[list[Fraction]] = [[]]
 
-    def add(self, time: Fraction) -> None:
-        if len(self._runs[-1]) < 100_000:
-            self._runs[-1].append(time)
+    def add(self, time: Fraction, dts: Fraction) -> None:
+        if len(self._shown[-1]) < _MAX_DISTANCES:
+            self._shown[-1].append(time)
+            self._decoded[-1].append(dts)
 
     def split(self) -> None:
-        self._runs.append([])
+        self._shown.append([])
+        self._decoded.append([])
 
-    def all(self) -> list[Fraction]:
-        found: list[Fraction] = []
-        for run in self._runs:
-            times = sorted(set(run))
-            found += [later - earlier for earlier, later in itertools.pairwise(times)]
-        return found
+    def shown(self) -> Counter[Fraction]:
+        """Count the distances of presentation times."""
+        return _distances(self._shown)
+
+    def decoded(self) -> Counter[Fraction]:
+        """Count the distances of decoding times."""
+        return _distances(self._decoded)
+
+
+def _distances(runs: Sequence[Sequence[Fraction]]) -> Counter[Fraction]:
+    return Counter(later - earlier for run in runs for earlier, later in itertools.pairwise(sorted(set(run))))
 
 
 class PacketStats:
@@ -169,7 +179,7 @@ class PacketStats:
         self.headers = HeaderChanges(streams)
         self._sizes = {stream.index: StreamSizes(stream) for stream in streams if isinstance(stream, VideoStream)}
         self.pictures: set[Picture] = set()  # of several sizes and shapes, up to a limit
-        self.frame_distances = _FrameDistances()
+        self.frame_distances = FrameDistances()
         self.frames: int | None = 0  # None if packets were left out
         self.last_frame: Fraction | None = None  # of those read since packets were left out
         self._durations: dict[int, Fraction] = {}  # stream index -> packet duration
@@ -192,7 +202,7 @@ class PacketStats:
         self.last_data = bytes(memoryview(packet)[-1:])
         self.headers.add(packet, time_on_timeline)
         if packet.stream_index in self._sizes:  # the type of a stream may change inside MPEG-TS
-            self.frame_distances.add(time_on_timeline)
+            self.frame_distances.add(time_on_timeline, dts)
             self.frames = None if self.frames is None else self.frames + 1
             self.last_frame = max(time_on_timeline, self.last_frame or time_on_timeline)
             picture = self._sizes[packet.stream_index].add(packet)

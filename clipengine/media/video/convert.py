@@ -96,7 +96,7 @@ class FrameConverter:
     ) -> None:
         self._tone_mapper = ToneMapper(first) if is_hdr(first) and profile.hdr == "tonemap" else None
         self.keeps_hdr = is_hdr(first) and self._tone_mapper is None
-        self._rgb = first.format.is_rgb or first.colorspace == RGB_MATRIX
+        self._rgb = colors_of(first).matrix == RGB_MATRIX
         rotation = rotation_of(first)
         options, ratio = profile.output, upright_ratio(sample_aspect_ratio, rotation)
         reframed = reframes(profile, ratio)

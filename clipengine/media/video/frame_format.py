@@ -10,6 +10,7 @@ import av
 
 # Code points of ITU-T H.273 (ISO/IEC 23091-2) for primaries, transfer and matrix, and the ranges of AVColorRange.
 RGB_MATRIX, BT709, UNSPECIFIED, BT601 = 0, 1, 2, 5
+_RESERVED = (0, 3)  # of primaries and transfer
 UNSPECIFIED_RANGE, LIMITED, FULL = 0, 1, 2
 SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
 # The numbers of matrices in swscale, by code point. Those of SMPTE 170M and BT.601 are the same matrix.
@@ -51,13 +52,25 @@ def is_full_range_format(pixel_format: str) -> bool:
 
 
 def colors_of(frame: av.VideoFrame) -> Colors:
-    """Return the colours of a frame. RGB and FFmpeg's deprecated formats imply full range, whatever the tags are."""
+    """Return the colours of a frame. Its pixel format takes precedence over tags that contradict it.
+
+    RGB and FFmpeg's deprecated formats imply full range, and samples of luma and chroma have a matrix.
+    """
     matrix, range = frame.colorspace, frame.color_range
     if frame.format.is_rgb:
         matrix, range = RGB_MATRIX, FULL
     elif is_full_range_format(frame.format.name):
         range = FULL
-    return Colors(matrix, range, frame.color_primaries, frame.color_trc)
+    if matrix == RGB_MATRIX and _has_chroma(frame.format):
+        matrix = UNSPECIFIED
+    primaries, transfer = (
+        UNSPECIFIED if code in _RESERVED else code for code in (frame.color_primaries, frame.color_trc)
+    )
+    return Colors(matrix, range, primaries, transfer)
+
+
+def _has_chroma(format: av.VideoFormat) -> bool:
+    return any(component.is_chroma for component in format.components)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ The matrix is 3x3 in 16.16 fixed point, its last column in 2.30.
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def _signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if data is None:
         return 1, 0, 0, 1
-    matrix = struct.unpack("9i", bytes(data)[:36])
-    size = max(abs(matrix[0]), abs(matrix[1]), 1)
-    a, b, c, d = (round(value / size) for value in (matrix[0], matrix[1], matrix[3], matrix[4]))
-    return a, b, c, d
+    a, b, _, c, d, *_ = struct.unpack("9i", bytes(data)[:36])
+    # The matrix may scale the two axes differently.
+    horizontal, vertical = math.hypot(a, c) or 1, math.hypot(b, d) or 1
+    return round(a / horizontal), round(b / vertical), round(c / horizontal), round(d / vertical)
