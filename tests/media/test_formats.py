@@ -33,6 +33,9 @@ from tests.support.images import animation
         (b"RIFF\x10\0\0\0WEBPVP8 " + bytes(100), "a WebP image"),
         (b"AV\1\0\x55\0\0\x08" + bytes(1000), "PVA of a TV card"),
         (b"\0\0\1\x0f\xcd\x92\x3b\x0d" + bytes(1000), "a VC-1 stream"),
+        (b"\x18\0\0\xc5\4\0\0\0\x4e\x29\x1a\1" + bytes(8) + b"\x0c\0\0\0" + bytes(1000), "a VC-1 test stream"),
+        (b"FILM\0\0\x10\x001.09" + bytes(1000), "Sega FILM"),
+        (b"RIFF\x10\0\0\0XWMAfmt \x12\0\0\0\x61\1" + bytes(1000), "Microsoft xWMA"),
         (b".snd\0\0\0\x20\0\1\x58\x88\0\0\0\3\0\0\xac\x44\0\0\0\1" + bytes(1000), "Sun audio"),
         (b"\x1f\x07\0\xbf\xf0\x78\x78\x78" + bytes(1000), "a DV stream"),
     ],
@@ -65,6 +68,25 @@ def test_encrypted_recording_is_called_encrypted(tmp_path: Path) -> None:
 def test_signatures_are_looked_for_in_the_head_only() -> None:
     late = b"<?xml" + b" " * HEAD_BYTES + b"<MPD>"
     assert known_format(late * 1000) is None
+
+
+def test_tag_of_an_unknown_video_codec_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "unknown.mp4"
+    path.write_bytes(film().replace(b"avc1", b"ZQ 1"))
+    with pytest.raises(UnsupportedMedia, match='video codec "ZQ 1" is not supported'):
+        facts_of(path)
+
+
+def test_flv_whose_tags_have_wrong_sizes_is_unreadable(tmp_path: Path) -> None:
+    path, whole = tmp_path / "tags.flv", bytearray(film("flv", seconds=2, sound=0))
+    at = 13
+    while at < len(whole):
+        size = int.from_bytes(whole[at + 1 : at + 4], "big")
+        whole[at + 1 : at + 4] = (size + 7).to_bytes(3, "big")
+        at += 15 + size
+    path.write_bytes(whole)
+    with pytest.raises(RecordingUnreadable, match="an FLV file whose tags have wrong sizes"):
+        facts_of(path)
 
 
 def test_audio_that_no_decoder_opens_is_called_unsupported(defects: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from clipengine.media.input.prefetch import expect_index
 from clipengine.media.input.side_data_kinds import accept_unknown_kinds
 from clipengine.media.input.signatures import HEAD_BYTES, known_format
 from clipengine.media.input.source import MediaReader
+from clipengine.media.input.stream_descriptions import describe
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.input.webp_animation import WebpStream
 from clipengine.media.memory import is_out_of_memory
@@ -69,6 +70,7 @@ UNTIMED = ("h264", "hevc")
 _NOMINAL_SECONDS = Fraction(1, 25)
 _PYAV_FILES = ("av/", "av\\")  # names of compiled files in tracebacks
 _MAX_CONSECUTIVE_ERRORS = 100
+_FLV = b"FLV\1"
 _PROBE_BYTES = 16 * 1024 * 1024
 _BUFFER_BYTES = 16 * 1024  # small, because the MediaReader reads ahead
 # PyAV 18 rejects files with tags that are not UTF-8 unless this is set; 19 has no such option.
@@ -115,7 +117,7 @@ def open_recording(reader: MediaReader, splice: HeaderSplice | None = None) -> I
                     **({} if splice is None else {"fflags": "+ignidx"}),
                 },
             )
-        except (av.InvalidDataError, av.ArgumentError) as error:  # ArgumentError: format not on the list
+        except (av.InvalidDataError, av.ArgumentError, av.EOFError) as error:  # ArgumentError: format not on the list
             if reader.error is not None:
                 raise reader.error from None
             raise _unreadable(reader) from error
@@ -141,6 +143,8 @@ def _unreadable(reader: MediaReader) -> ClipEngineError:
         return RecordingTruncated("the recording has no index: it was truncated before it was finished")
     if has_index(reader):
         return RecordingUnreadable("the recording is an MP4 or MOV file, and the index in it is damaged")
+    if head.startswith(_FLV):
+        return RecordingUnreadable("the recording is an FLV file whose tags have wrong sizes")
     return RecordingUnreadable("the recording is not in a media format that can be read")
 
 
@@ -185,7 +189,7 @@ def video_stream(container: InputContainer) -> VideoStream | None:
         if stream.disposition & Disposition.attached_pic or stream.disposition & Disposition.timed_thumbnails:
             continue
         if stream.codec_context is None or codec_name(stream) not in VIDEO_CODECS:
-            raise UnsupportedMedia(f"video codec {codec_name(stream)} is not supported")
+            raise UnsupportedMedia(f"video codec {_described_codec(container, stream)} is not supported")
         if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
             size = f"{stream.codec_context.width}x{stream.codec_context.height}"
             raise UnsupportedMedia(f"frames of {size} exceed the maximum of {MAX_PIXELS} pixels")
@@ -204,6 +208,12 @@ def audio_streams(container: InputContainer) -> list[AudioStream]:
         if is_audio_codec(name):
             found.append(stream)
     return found
+
+
+def _described_codec(container: InputContainer, stream: VideoStream) -> str:
+    """Return the name of the codec, or its tag if FFmpeg does not know it."""
+    described = {each.index: each.codec for each in describe(container)}
+    return described.get(stream.index, codec_name(stream))
 
 
 def is_audio_codec(name: str) -> bool:

@@ -6,17 +6,16 @@ import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
-import av.logging
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from pydantic import TypeAdapter
 
 from clipengine.clips.texts.cues import clean_line
 from clipengine.media.input.container import codec_name
+from clipengine.media.input.stream_descriptions import describe
 from clipengine.media.input.timeline import as_fraction
-from clipengine.media.memory import log_library_errors
 from clipengine.recordings.facts import (
     MAX_CHAPTER_TITLE,
     MAX_CHAPTERS,
@@ -53,9 +52,8 @@ _ROLES = (
     | Disposition.visual_impaired
     | Disposition.descriptions
 )
-# Formats in which streams may appear at any time, and how FFmpeg describes a stream: `Stream #0:2[0x20]: Audio: mp2`.
+# Formats in which streams may appear at any time.
 _LISTS_NO_STREAMS = ("mpegts", "mpeg", "flv")
-_DESCRIBED = re.compile(r"Stream #0:(\d{1,5})\S*: (\w+): (\w{1,40})")
 _CREATION_TIME: TypeAdapter[datetime] = TypeAdapter(CreationTime)
 
 
@@ -68,22 +66,13 @@ def other_streams(container: InputContainer, held: Collection[int]) -> tuple[tup
 
 
 def late_streams(container: InputContainer) -> list[StreamFacts]:
-    """Return the streams that appeared while the container was read, of those whose header does not list them.
-
-    PyAV knows the streams of the opening only; FFmpeg's description of the container, a log text, has all of them.
-    """
+    """Return the streams that appeared while the container was read, of those whose header does not list them."""
     if container.format.name not in _LISTS_NO_STREAMS:
         return []
-    av.logging.set_level(av.logging.INFO)
-    try:
-        described = str(cast(Any, container).dumps_format())
-    finally:
-        log_library_errors()
-    found = ((int(match[1]), match[2].lower(), match[3]) for match in _DESCRIBED.finditer(described))
     known, kinds = len(container.streams), get_args(StreamKind)
     return [
         StreamFacts(index=index, kind=cast(StreamKind, kind if kind in kinds else "unknown"), codec=codec, late=True)
-        for index, kind, codec in found
+        for index, kind, codec in describe(container)
         if index >= known
     ]
 
