@@ -99,6 +99,10 @@ def _read_frame(data: bytes) -> _Frame:
             raise BitstreamError("a frame has no sync code")
         refreshed = reader.u(_SLOTS)
         return _Frame(shown, size=_read_size(reader), refreshed=refreshed)
+    return _read_inter(reader, shown=shown)
+
+
+def _read_inter(reader: BitReader, *, shown: bool) -> _Frame:
     refreshed = reader.u(_SLOTS)
     slots = [reader.u(4) >> 1 for _ in range(_REFERENCES)]  # with a bit of sign bias each
     for slot in slots:
