@@ -212,7 +212,7 @@ def audio_streams(container: InputContainer) -> list[AudioStream]:
 
 def _described_codec(container: InputContainer, stream: VideoStream) -> str:
     """Return the name of the codec, or its tag if FFmpeg does not know it."""
-    described = {each.index: each.codec for each in describe(container)}
+    described = {each.number: each.codec for each in describe(container)}
     return described.get(stream.index, codec_name(stream))
 
 

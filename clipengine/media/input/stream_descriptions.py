@@ -16,9 +16,9 @@ _UNKNOWN = "none"
 
 
 class StreamDescription(NamedTuple):
-    """Index, kind and codec of a stream; a codec that FFmpeg does not know is its tag, in quotes."""
+    """Number, kind and codec of a stream; a codec that FFmpeg does not know is its tag, in quotes."""
 
-    index: int
+    number: int
     kind: str
     codec: str
 
@@ -32,6 +32,6 @@ def describe(container: InputContainer) -> list[StreamDescription]:
         log_library_errors()
     found = (match.groups() for match in _DESCRIBED.finditer(described))
     return [
-        StreamDescription(int(index), kind.lower(), f'"{tag}"' if codec == _UNKNOWN and tag else codec)
-        for index, kind, codec, tag in found
+        StreamDescription(int(number), kind.lower(), f'"{tag}"' if codec == _UNKNOWN and tag else codec)
+        for number, kind, codec, tag in found
     ]
