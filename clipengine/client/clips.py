@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from clipengine.client.errors import ClientError
-from clipengine.client.exchange import Api, Steps, filters, route, without_none
+from clipengine.client.exchange import Api, Steps, filters, given_fields, route, without_none
 from clipengine.client.files import Progress, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
@@ -24,7 +24,7 @@ C = TypeVar("C", bound=ClipData)
 
 
 class ClipFields(TypedDict, total=False):
-    """Fields of a request for a clip besides its label and its seconds. Those that are None have the API's defaults.
+    """Fields of a request for a clip besides its label and its seconds. The API's defaults replace None.
 
     A test compares them with the body of the API.
     """
@@ -368,21 +368,7 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
 
 
 def _body(start_seconds: float | None, end_seconds: float | None, fields: ClipFields) -> Object:
-    """Return the fields as JSON, without those that are None or empty. Raises TypeError for unknown ones."""
-    if unknown := fields.keys() - ClipFields.__annotations__.keys():
-        raise TypeError(f"there is no field {', '.join(sorted(unknown))} of a clip")
-    given: Object = {
-        name: _plain(value) for name, value in fields.items() if name == "parts" or value not in ({}, [], ())
-    }
-    return without_none({"start_seconds": start_seconds, "end_seconds": end_seconds, **given})
-
-
-def _plain(value: object) -> object:
-    """Return a value as JSON."""
-    if isinstance(value, datetime):
-        return format_time(value)
-    if isinstance(value, Mapping):
-        return {**value}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(each) for each in value]
-    return value
+    """Return the seconds and the given fields as JSON. Raises TypeError for unknown names."""
+    parts = {} if fields.get("parts") is None else {"parts": [dict(part) for part in fields["parts"] or ()]}
+    seconds: Object = without_none({"start_seconds": start_seconds, "end_seconds": end_seconds})
+    return seconds | given_fields(fields, ClipFields) | parts

@@ -14,11 +14,12 @@ import re
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from clipengine.client.errors import ApiError, ClientError, NotClipengine, ServerUnreachable
-from clipengine.client.models import Object
+from clipengine.client.models import Object, format_time
 
 T = TypeVar("T")
 
@@ -131,6 +132,23 @@ class Api:
 def without_none(params: Mapping[str, Any] | None) -> Object:
     """Return the parameters that are not None."""
     return {key: value for key, value in (params or {}).items() if value is not None}
+
+
+def given_fields(fields: Mapping[str, Any], declared: type) -> Object:
+    """Return the fields as JSON, without None and empty values. Raises TypeError for a field that is not declared."""
+    if unknown := fields.keys() - declared.__annotations__.keys():
+        raise TypeError(f"unexpected fields: {', '.join(sorted(unknown))}")
+    return without_none({name: _plain(value) for name, value in fields.items() if value not in ({}, [], ())})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, Mapping):
+        return {**value}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(each) for each in value]
+    return value
 
 
 def filters(q: str | None, tags: Sequence[str] | None, metadata: Mapping[str, str] | None, sort: str | None) -> Object:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from clipengine.client.errors import ClientError
-from clipengine.client.exchange import Api, Steps, filters, route, without_none
+from clipengine.client.exchange import Api, Steps, filters, given_fields, route, without_none
 from clipengine.client.files import Progress, read_chunks, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
@@ -37,6 +37,19 @@ _MODEL_SECONDS = 600  # the longest one that its settings allow
 R = TypeVar("R", bound=RecordingData)
 
 
+class RecordingFields(TypedDict, total=False):
+    """Fields of a new recording besides its place. The API's defaults replace None.
+
+    A test compares them with the body of the API.
+    """
+
+    name: str | None
+    metadata: Mapping[str, str] | None
+    tags: Sequence[str] | None
+    started_at: str | datetime | None
+    series: str | None
+
+
 class RecordingCalls(Generic[R]):
     """The calls about recordings. `make` creates the client's recording class from a JSON object."""
 
@@ -48,14 +61,10 @@ class RecordingCalls(Generic[R]):
         self,
         bucket_path: str,
         *,
-        name: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        tags: Sequence[str] | None = None,
         variant: Mapping[str, Any] | None = None,
         live: bool | None = None,
-        started_at: str | datetime | None = None,
-        series: str | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[RecordingFields],
     ) -> Steps[R]:
         """Register an object of the store. Registering an unchanged object again returns the same recording.
 
@@ -63,28 +72,18 @@ class RecordingCalls(Generic[R]):
         file, that is `live` may still be written: its recording has the status "recording" until it ends. `started_at`
         is for a file that does not state it; recordings of one camera have the same `series`.
         """
-        given = {
-            "variant": variant and dict(variant),
-            "live": live,
-            "started_at": format_time(started_at),
-            "series": series,
-        }
-        return self._register({"bucket_path": bucket_path, **given}, name, metadata, tags, idempotency_key)
+        place = {"bucket_path": bucket_path, "variant": variant and dict(variant), "live": live}
+        return self._register(place, fields, idempotency_key)
 
     def fetch(
         self,
         url: str,
         *,
-        name: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        tags: Sequence[str] | None = None,
-        started_at: str | datetime | None = None,
-        series: str | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[RecordingFields],
     ) -> Steps[R]:
         """Register a recording that the server fetches from a URL into its store. `wait` waits for that as well."""
-        source = {"url": url, "started_at": format_time(started_at), "series": series}
-        return self._register(source, name, metadata, tags, idempotency_key)
+        return self._register({"url": url}, fields, idempotency_key)
 
     def add_folder(
         self,
@@ -95,32 +94,19 @@ class RecordingCalls(Generic[R]):
         day: str | None = None,
         timezone: str | None = None,
         live: bool | None = None,
-        name: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        tags: Sequence[str] | None = None,
-        started_at: str | datetime | None = None,
-        series: str | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[RecordingFields],
     ) -> Steps[R]:
         """Register the files of a camera below a key as one recording, such as those of a `day`.
 
         `pattern` is that of their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`. Files
         may be added to a `live` one: it has the status "recording" until the day is over.
         """
-        source = {"folder": folder, "pattern": pattern, "camera": camera, "day": day, "timezone": timezone}
-        given = {"live": live, "started_at": format_time(started_at), "series": series}
-        return self._register({**source, **given}, name, metadata, tags, idempotency_key)
+        files = {"folder": folder, "pattern": pattern, "camera": camera, "day": day, "timezone": timezone}
+        return self._register({**files, "live": live}, fields, idempotency_key)
 
-    def _register(
-        self,
-        source: Object,
-        name: str | None,
-        metadata: Mapping[str, str] | None,
-        tags: Sequence[str] | None,
-        idempotency_key: str | None,
-    ) -> Steps[R]:
-        optional = {"name": name, "metadata": dict(metadata) if metadata else None, "tags": [*tags] if tags else None}
-        body = without_none({**source, **optional})
+    def _register(self, place: Object, fields: RecordingFields, idempotency_key: str | None) -> Steps[R]:
+        body = without_none(place) | given_fields(fields, RecordingFields)
         return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
     def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:

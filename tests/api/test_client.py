@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from clipengine.api.http.requests.clips import CreateClip
+from clipengine.api.http.requests.recordings import RegisterRecording
 from clipengine.cli.remote.clip_create import create
 from clipengine.client import (
     ApiError,
@@ -35,7 +36,7 @@ from clipengine.client.exchange import Request as Outgoing
 from clipengine.client.installation import AsyncInstallation
 from clipengine.client.models import RecordingData
 from clipengine.client.profiles import AsyncProfiles
-from clipengine.client.recordings import AsyncRecordings, RecordingCalls
+from clipengine.client.recordings import AsyncRecordings, RecordingCalls, RecordingFields
 from clipengine.client.transcripts import AsyncTranscripts
 from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.plan.read_jobs import JUMP, WAVEFORM
@@ -394,8 +395,13 @@ def test_client_has_each_field_of_a_clip() -> None:
     }
 
 
+def test_client_has_each_field_of_a_recording() -> None:
+    places = {"bucket_path", "url", "folder", "pattern", "camera", "day", "timezone", "variant", "live"}
+    assert RecordingFields.__annotations__.keys() == RegisterRecording.model_fields.keys() - places
+
+
 def test_client_rejects_a_field_that_clips_do_not_have() -> None:
-    with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(TypeError, match="no field colour of a clip"):
+    with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(TypeError, match="unexpected fields: colour"):
         client.clips.create("rec_1", "goal", 1, 2, colour="red")  # type: ignore[call-arg]
 
 
