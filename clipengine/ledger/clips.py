@@ -45,6 +45,7 @@ from clipengine.ids import new_id
 from clipengine.ledger.clip_state import ACTIVE, ANNOUNCED, UNFINISHED, entering, may_follow
 from clipengine.ledger.database.database import Database, Row, Statement, insert_statement, param
 from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, RecordingRow
+from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
@@ -554,14 +555,12 @@ def _waiting_values(recording_id: str) -> dict[str, str]:
     return {"recording_id": recording_id, "of_part": f'%"{recording_id}"%'}
 
 
-_IN_SPEC = tuple(name for name in SPEC_FIELDS if name not in ClipRow._meta.fields)
+_SPEC = SpecColumn(ClipRow, SPEC_FIELDS)
 _STATE_FIELDS = tuple(each.name for each in fields(Clip) if each.name not in SPEC_FIELDS)
 
 
 def _values(clip: Clip) -> dict[str, Any]:
-    """Return the values of the columns. The column `spec` has the fields of the spec without their own."""
-    spec = clip.to_stored()
-    return vars(clip) | spec | {"spec": {name: spec[name] for name in _IN_SPEC if spec[name] is not None} or None}
+    return _SPEC.columns(vars(clip) | clip.to_stored())
 
 
 def _next_key(clip: Clip) -> str:
@@ -571,7 +570,7 @@ def _next_key(clip: Clip) -> str:
 
 def as_clip(row: Row) -> Clip:
     """Return the clip of a row."""
-    values = {name: row[name] for name in _STATE_FIELDS} | spec_values({**row, **(row["spec"] or {})})
+    values = {name: row[name] for name in _STATE_FIELDS} | spec_values(_SPEC.fields(row))
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
     return Clip(**values)

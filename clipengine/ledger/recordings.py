@@ -25,6 +25,7 @@ from clipengine.ledger.database.schema import (
     RecordingDocumentRow,
     RecordingRow,
 )
+from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.documents import Documents, forget_said
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living
@@ -39,7 +40,7 @@ from clipengine.recordings.folder_pattern import UNREAD, FolderSource
 from clipengine.recordings.growing import Growth
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
-from clipengine.recordings.recording import Recording, RecordingSpec
+from clipengine.recordings.recording import SPEC_FIELDS, Recording, RecordingSpec
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import now_ms
 
@@ -154,7 +155,8 @@ class Recordings:
 
     def insert(self, recording: Recording, *, source_id: str | None = None) -> None:
         """Insert a new recording. Call it in a transaction, which also queues its probe or its fetch."""
-        values = {**vars(recording), "attempts": 0, "next_at": recording.created_at, "source_id": source_id}
+        values = _SPEC.columns(vars(recording))
+        values |= {"attempts": 0, "next_at": recording.created_at, "source_id": source_id}
         self._database.insert(RecordingRow.insert(values))
         self.documents.add(vars(recording))
         self._database.record_change("recording", recording.recording_id)
@@ -398,13 +400,13 @@ class Recordings:
         return int(self._row(id)["attempts"])
 
     def update(self, id: str, values: Mapping[str, Any], metadata: Mapping[str, str | None]) -> Recording:
-        """Change the columns `values`, merge `metadata`, and return the recording.
+        """Change the fields `values`, merge `metadata`, and return the recording.
 
         Raises RecordingNotFound or InvalidRequest.
         """
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
-            changed = {**values, "metadata": merged(row["metadata"], metadata)}
+            changed = _SPEC.columns({**values, "metadata": merged(row["metadata"], metadata)}, row["spec"])
             changed |= times_of(as_recording(row | changed))
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
             self.documents.replace(row | changed)
@@ -520,9 +522,13 @@ def _has_status(status: str) -> Any:
     return found & ~RecordingRow.live if status == "complete" else found
 
 
+_SPEC = SpecColumn(RecordingRow, SPEC_FIELDS)
+
+
 def as_recording(row: Row) -> Recording:
     """Return the recording of a row."""
-    values = {name: row[name] for name in Recording.__dataclass_fields__}
+    stored = _SPEC.fields(row)
+    values = {name: stored[name] for name in Recording.__dataclass_fields__ if name in stored}
     if row["live"] and row["state"] == "complete":
         values["state"] = "recording"
     if row["facts"] is not None:

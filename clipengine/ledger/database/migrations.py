@@ -570,6 +570,11 @@ def migration_55(database: Database) -> None:
     database.run("CREATE INDEX recordings_silent ON recordings (silent_since) WHERE silent_since IS NOT NULL")
 
 
+def migration_57(database: Database) -> None:
+    """Store new fields of recordings in one column, as those of clips."""
+    database.run("ALTER TABLE recordings ADD COLUMN spec TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -621,6 +626,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_51,
     migration_52,
     migration_55,
+    migration_57,
 )
 
 

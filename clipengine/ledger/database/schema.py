@@ -85,6 +85,7 @@ class RecordingRow(Model):
     silent_since = BigIntegerField(null=True)  # the same if nothing has followed for long; null when it has ended
     warnings = JsonText(null=True)
     replaced_at = BigIntegerField(null=True)  # a producer has overwritten its files: its path is another recording now
+    spec = JsonText(null=True)  # fields of `RecordingSpec` that no query needs, and that have no column above
 
     class Meta:
         table_name = "recordings"
