@@ -46,8 +46,8 @@ class PlannedSegment(BaseModel):
 class PartPlan(BaseModel):
     """The report of the child that planned a part, without the removed ranges.
 
-    `held_seconds` are those of the clip before the first frame of the recording. `stream`, `reason`, `only_frame` and
-    `misfit` are those of `FoundPart`. The warnings are those that the facts do not tell.
+    `held_seconds` is the length of the clip before the first frame of the recording. See `FoundPart` for `stream`,
+    `reason`, `only_frame` and `misfit`. `warnings` do not repeat what the facts imply.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True, extra="forbid")
@@ -78,7 +78,7 @@ class PartPlan(BaseModel):
 
     @property
     def copies(self) -> bool:
-        """Whether packets of the part are copied if the rest of the clip allows it."""
+        """True if packets of the part are copied, unless the rest of the clip prevents it."""
         return any(each.kind == "copy" for each in self.segments)
 
     @property
@@ -88,9 +88,10 @@ class PartPlan(BaseModel):
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """Plan of a clip. `refused` says why smart render encodes parts, `reason` why it encodes all of the clip.
+    """Plan of a clip.
 
-    `warnings` are those of the preparation.
+    `refused` has the reasons for encoding single parts with smart render, `reason` the reason for encoding the whole
+    clip. `warnings` come from the preparation.
     """
 
     parts: Sequence[PlannedPart]
@@ -102,11 +103,12 @@ class ClipPlan:
     warnings: Sequence[str]
 
     def values(self, *, source: int | None) -> dict[str, Any]:
-        """Return the values of the API. The start and the end are those of the parts of the recording `source`."""
+        """Return the fields of the API. Start and end come from the parts of the recording with number `source`."""
         plans, output, lengths = self.plans, self.profile.output, self._lengths
         numbered = [*zip(self.parts, plans, strict=True)]
         own = [plan for part, plan in numbered if part.source == source] or plans
         size = sum(plan.estimated_bytes for plan in plans)
+        whole = [] if self.reason is None else [encoded_instead(self.reason)]
         return {
             "actual_start_seconds": round(float(min(plan.actual_start for plan in own)), 6),
             "actual_end_seconds": round(float(max(plan.actual_end for plan in own)), 6),
@@ -118,9 +120,7 @@ class ClipPlan:
             "estimated_bytes": size if output.max_bytes is None else min(size, output.max_bytes),
             "estimated_seconds": round(sum(plan.estimated_seconds for plan in plans), 3),
             "bytes_to_read": sum(plan.bytes_to_read for plan in plans),
-            "warnings": asked_warnings(
-                dict.fromkeys([*self._part_warnings(), *self.warnings, *self._whole()]), self.profile
-            ),
+            "warnings": asked_warnings(dict.fromkeys([*self._part_warnings(), *self.warnings, *whole]), self.profile),
             "snapped": [asdict(cut) for cut in self.snapped],
             "removed": [
                 {"part": number, "start_seconds": round(float(start), 6), "end_seconds": round(float(end), 6)}
@@ -147,9 +147,6 @@ class ClipPlan:
             reason = self.reason or self.refused.get(number)
             for each in plan.segments:
                 yield {"part": number, **each.model_dump(), "reason": reason}
-
-    def _whole(self) -> list[str]:
-        return [] if self.reason is None else [encoded_instead(self.reason)]
 
     def _part_warnings(self) -> Iterator[str]:
         """Yield the warnings that follow from facts and transcripts, in the form in which the clip would have them."""

@@ -1,4 +1,4 @@
-"""What a clip is asked to be: the part of a clip that a request decides, and that its states leave as it is. Pure."""
+"""Options of a clip as requested, which no later state of the clip changes. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.texts.subtitles import SubtitleMode
 
-OnTimeout = Literal["fail", "clamp"]  # what becomes of a clip whose range is not recorded in time
+OnTimeout = Literal["fail", "clamp"]  # outcome of a clip whose range is not recorded in time
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class ClipSpec:
     A clip of one range has no `parts`; otherwise `start_seconds` and `end_seconds` are the bounds of the parts of its
     recording. `start_time` and `end_time` are the range by the recording's clock. A `render` or `output` of None is the
     profile's. `subtitles` of None, if the request has none, is "keep", without a `subtitle_language` for all. At
-    `expires_at` the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent` are
-    those of the request that creates it.
+    `expires_at` the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent`
+    identify the request that creates it.
     """
 
     label: str
@@ -51,11 +51,11 @@ class ClipSpec:
     warnings: tuple[str, ...] = ()  # known when it was created
     snap: Snap | None = None
     without: Without = NOTHING
-    wait_until: int | None = None  # of a clip of what is not recorded yet; it is kept when the wait has ended
-    on_timeout: OnTimeout | None = None  # after which it fails, unless it is clamped
+    wait_until: int | None = None  # deadline for a range that is not recorded yet; kept after the wait
+    on_timeout: OnTimeout | None = None  # at that deadline
 
     def to_stored(self) -> dict[str, Any]:
-        """Return the values of all fields as JSON, None for those of structured options that are not given."""
+        """Return all fields as JSON values; a structured option that is not given is None."""
         values = {name: getattr(self, name) for name in SPEC_FIELDS}
         return values | {name: form.dump(values[name]) for name, form in _FORMS.items()}
 
@@ -64,7 +64,7 @@ SPEC_FIELDS = tuple(each.name for each in fields(ClipSpec))
 
 
 class _Form(NamedTuple):
-    """How a structured option is stored, and read again."""
+    """Conversion of a structured option to its stored form and back."""
 
     dump: Callable[[Any], Any]
     load: Callable[[Any], Any]
@@ -88,6 +88,6 @@ _FORMS = {
 
 
 def spec_values(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the fields that are stored, in any version. Others have their defaults."""
+    """Return the fields in `stored`, which any version may have written. Missing fields keep their defaults."""
     values = {name: stored[name] for name in SPEC_FIELDS if name in stored}
     return values | {name: form.load(values[name]) for name, form in _FORMS.items() if name in values}

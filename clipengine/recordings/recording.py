@@ -16,7 +16,7 @@ MAX_SHOWN_GAPS = 1000  # of a recording
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingSpec:
-    """What a registration says about a recording, besides its place in the store."""
+    """Options of a registered recording, besides its place in the store."""
 
     name: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)

@@ -96,12 +96,11 @@ def check_share(parts: Sequence[PlannedPart], refused: Mapping[int, str]) -> Non
 
 
 class FoundPart(NamedTuple):
-    """What a plan has found of a part.
+    """Findings of the plan of a part that decide if it is copied.
 
-    `stream` is a checksum of the parameters of its stream, None if it cannot be copied, and `reason` says why none of
-    its packets can be. `only_frame` is a checksum of the part's frame if it has one only, which would be copied and
-    must not follow itself. `misfit` says why frames of the part do not fit between copied ones, so that all of the clip
-    is encoded.
+    `stream` is a checksum of the stream's parameters, None if it cannot be copied; `reason` says why no packet can be.
+    `only_frame` is a checksum of the frame of a part with a single frame, which must not follow itself when copied.
+    `misfit` says why frames of the part do not fit between copied frames, so that the whole clip is encoded.
     """
 
     stream: str | None
@@ -111,9 +110,9 @@ class FoundPart(NamedTuple):
 
 
 class CopyChoice:
-    """Which parts of a clip are copied, decided part by part, in the same way by the cutter and by a plan.
+    """Choice of the parts that are copied, made part by part, by the cutter and by plans alike.
 
-    `refused` has the reasons of the parts that are encoded. Each method raises CannotCopy if all of the clip is.
+    `refused` has the reasons for encoded parts, by number. Methods raise CannotCopy if the whole clip is encoded.
     """
 
     def __init__(self, parts: Sequence[PlannedPart]) -> None:

@@ -1,4 +1,4 @@
-"""Planning of a clip: its preparation, as for a file that is cut, then a plan of each part by a child."""
+"""Planning of a clip: the same preparation as for its file, then a plan of each part by a child."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clipengine.work.making.preparation import Making, Prepared, Search, prepare
 
 @dataclass(frozen=True)
 class PartSearch:
-    """The plan of one part, the one with this number of so many, by a child."""
+    """The job that plans part `number` of `count`, in a child."""
 
     kind: ClassVar = PLAN
     parts: Sequence[PlannedPart]
@@ -58,7 +58,7 @@ def plan_clip(making: Making, *, encoding: Encoding, rules: ClipRules) -> Genera
 
 
 def _plan_parts(prepared: Prepared) -> _Parts:
-    """Return the plans of the parts, why smart render encodes some of them, and why it encodes all of the clip."""
+    """Return the plans of the parts, the reasons for encoding single parts, and the reason for encoding all of them."""
     parts, profile = prepared.parts, prepared.profile
     encoded = profile.model_copy(update={"render": "encode"})
     if profile.render == "encode":
@@ -82,9 +82,9 @@ def _plan_each(
     known: Sequence[PartPlan] = (),
     numbers: Sequence[int] | dict[int, str] | None = None,
 ) -> Generator[PartSearch, Any, list[PartPlan]]:
-    """Return the plans of the parts with these numbers, or of all, and those that are `known` of the others.
+    """Plan the parts with these numbers, or all, and return the plans of all parts.
 
-    A known plan by which all of a part is encoded is kept.
+    `known` are earlier plans of all parts. A known plan that copies nothing is kept.
     """
     plans: list[PartPlan] = []
     for number, part in enumerate(parts):

@@ -1,7 +1,7 @@
 """Preparation of a clip, the same for a file that is cut and for a plan: snap, removal, texts, fonts.
 
-The preparation is a generator. It yields each search of the recordings that it needs and receives the report of it, so
-that a worker can search in the child that cuts the clip, and the API with previews, without a thread that waits.
+The preparation is a generator. It yields each search that it needs and receives the report, so that a worker can search
+in the child that cuts the clip, and the API with previews, without a blocked thread.
 """
 
 from __future__ import annotations
@@ -51,25 +51,25 @@ class ClipTexts(Protocol):
         """Return the transcript of the part's recording that times its words, or None."""
 
     def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
-        """Return the parts with the transcripts of the clip, and warnings of those that it lacks."""
+        """Return the parts with the transcripts of the clip, and a warning for each transcript that it lacks."""
 
 
 @dataclass(frozen=True)
 class Making:
-    """What a clip is made of. `profile` has the options of the request."""
+    """Inputs of a clip. `profile` has the options of the request."""
 
     parts: Sequence[PlannedPart]
     profile: Profile
     texts: ClipTexts
     snap: Snap | None = None
-    output: Output | None = None  # of the request: its limits hold after the cuts were snapped too
+    output: Output | None = None  # of the request, whose limits also hold for snapped cuts
     poster: bool = False
     without: Without = NOTHING
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The parts of a clip as they are cut, and the fonts of their captions. `warnings` are those known so far."""
+    """The parts of a clip as they are cut, the fonts of their captions, and the warnings known so far."""
 
     parts: Sequence[PlannedPart]
     profile: Profile
@@ -82,13 +82,13 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """The value of steps that have ended."""
+    """The value that finished steps have returned."""
 
     value: T
 
 
 def advance(steps: Generator[S, Any, T], report: object) -> S | Done[T]:
-    """Continue with the report of the latest search, None at the start, up to the next search or the end."""
+    """Run the steps up to the next search or their end. `report` answers the latest search; None starts the steps."""
     try:
         return steps.send(report)
     except StopIteration as end:
@@ -96,7 +96,7 @@ def advance(steps: Generator[S, Any, T], report: object) -> S | Done[T]:
 
 
 def run_steps(steps: Generator[S, Any, T], find: Callable[[S], Any]) -> T:
-    """Return the value of the steps. `find` does each search and returns its report."""
+    """Run all steps and return their value. `find` does each search and returns its report."""
     step = advance(steps, None)
     while not isinstance(step, Done):
         step = advance(steps, find(step))
@@ -107,7 +107,7 @@ def run_steps(steps: Generator[S, Any, T], find: Callable[[S], Any]) -> T:
 class MomentSearch:
     """The search for moments near the cuts of the parts: one job of the child that cuts the clip, or previews.
 
-    `values` and `seek_index` are those of the preview of a part.
+    `values` and `seek_index` are parameters of the preview of a part.
     """
 
     kind: ClassVar = MOMENTS
@@ -135,7 +135,7 @@ class MomentSearch:
 
 @dataclass(frozen=True)
 class SilenceSearch:
-    """The search for the silences of the parts, see `MomentSearch`. `searched` are the seconds of all searches."""
+    """The search for silences in the parts, see `MomentSearch`. `searched` is the total of seconds of all searches."""
 
     kind: ClassVar = SILENCES
     parts: Sequence[PlannedPart]

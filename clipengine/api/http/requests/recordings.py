@@ -154,7 +154,7 @@ class RegisterRecording(Body):
     series: Line | None = Field(default=None, description=_SERIES)
 
     def spec(self) -> RecordingSpec:
-        """Return what the body says about the recording, besides its place."""
+        """Return the options of the recording, without its place in the store."""
         variant = None if self.variant is None else self.variant.model_dump(exclude_none=True)
         own = RegisterRecording.model_fields.keys() & {*SPEC_FIELDS} - {"variant", "folder"}
         values = {name: getattr(self, name) for name in own}
