@@ -163,7 +163,7 @@ def test_search_knows_synonyms(reader: httpx.Client, query: str, page: str) -> N
         ("checksum", "results#check-that-a-clip-is-unchanged"),
         ("rotate api key", "api#replace-a-key"),
         ("replace key", "api#replace-a-key"),
-        ("disk full", "operations#when-the-disk-is-full"),
+        ("disk full", "what-if#the-disk-is-full"),
         ("auto delete", "operations#retention"),
         ("delete old clips", "operations#retention"),
         ("mask part of the screen", "output#blur"),

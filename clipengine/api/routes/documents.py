@@ -28,7 +28,7 @@ from clipengine.api.routes.share_page import Address
 from clipengine.settings import Settings
 
 _GROUPS = (
-    Group("Begin", ("start", "recipes")),
+    Group("Begin", ("start", "what-if", "access", "recipes")),
     Group("Page", ("page", "timeline", "previews")),
     Group(
         "Clips",
@@ -57,6 +57,7 @@ _GROUPS = (
         (
             "configuration",
             "configuration-clips",
+            "sizing",
             "operations",
             "machines",
             "monitoring",
@@ -113,6 +114,7 @@ _NEXT = (
     ("start", "Quick start: from nothing to a clip"),
     ("reference", "Every route, with curl and Python"),
     ("recipes", "Recipes: the engine with other systems"),
+    ("what-if", "What happens if …"),
     ("troubleshooting", "Troubleshooting"),
     ("glossary", "Glossary: the words of these documents"),
 )

@@ -1,0 +1,83 @@
+"""Questions of users: the search of the manual has the page with the answer among its first three results."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+# The words as users write them, and the pages that answer.
+QUESTIONS = {
+    "what happens after a crash": "what-if#a-crash-or-a-power-loss",
+    "server crashed power loss are clips lost": "what-if#a-crash-or-a-power-loss",
+    "kill -9 while cutting": "clip-life#one-clip",
+    "disk is full": "what-if#the-disk-is-full",
+    "no space left": "operations#when-the-disk-is-full",
+    "store is down": "what-if#the-store-is-away",
+    "s3 unreachable": "what-if#the-store-is-away",
+    "minio outage": "what-if#the-store-is-away",
+    "postgres is down": "what-if#postgresql-is-away",
+    "recording was overwritten": "what-if#a-recording-is-replaced",
+    "what if a recording is replaced": "what-if#a-recording-is-replaced",
+    "cut while recording is still running": "what-if#a-recording-is-still-written",
+    "two people cut the same clip": "what-if#two-people-cut-the-same-range",
+    "same request sent twice": "what-if#two-people-cut-the-same-range",
+    "api key leaked": "what-if#a-key-leaks",
+    "stolen key": "what-if#a-key-leaks",
+    "webhook secret leaked": "what-if#the-secret-of-a-webhook-leaks",
+    "receiver of the webhook is down": "what-if#a-webhooks-receiver-is-away",
+    "webhook not delivered": "what-if#a-webhooks-receiver-is-away",
+    "corrupt video file": "what-if#a-recording-is-damaged-or-hostile",
+    "is it safe with malicious files": "what-if#a-recording-is-damaged-or-hostile",
+    "clip is frozen": "what-if#a-clip-has-no-sound-or-a-frozen-picture",
+    "no sound in clip": "what-if#a-clip-has-no-sound-or-a-frozen-picture",
+    "accidentally deleted a recording": "what-if#something-is-removed-by-mistake",
+    "undo delete": "what-if#something-is-removed-by-mistake",
+    "lost the database": "what-if#the-ledger-is-lost",
+    "upgrade went wrong": "what-if#an-upgrade-goes-wrong",
+    "rollback": "what-if#an-upgrade-goes-wrong",
+    "clock is wrong": "what-if#the-clock-is-wrong",
+    "overload": "what-if#too-many-clips-are-requested",
+    "read only access for a colleague": "access#a-read-only-colleague",
+    "viewer account": "access#a-read-only-colleague",
+    "give somebody access": "access",
+    "share a clip without login": "access#share-one-clip-by-a-link",
+    "public link": "access#share-one-clip-by-a-link",
+    "embed the player in my website": "access#an-embedded-player",
+    "iframe": "access#an-embedded-player",
+    "cors": "access#a-page-of-your-own-that-calls-the-api",
+    "open the page from another computer": "access#the-page-on-another-computer",
+    "several sites behind one proxy": "access#several-sites-behind-one-proxy",
+    "subpath": "access#several-sites-behind-one-proxy",
+    "single sign-on": "access#a-sign-in-before-the-page",
+    "authelia": "access#a-sign-in-before-the-page",
+    "how many cores do i need": "sizing",
+    "how much ram": "sizing",
+    "hardware requirements": "sizing",
+    "how much disk space": "sizing",
+    "backup": "troubleshooting#backup",
+    "restore on a new machine": "troubleshooting#backup",
+    "expire old clips": "operations#retention",
+    "run as a systemd service": "operations#as-a-service",
+    "docker compose": "operations#in-a-container",
+    "add a second machine": "machines",
+    "burn subtitles": "subtitles",
+    "turn speech into text": "transcription",
+    "vertical video for tiktok": "recipes/vertical",
+    "cut without re-encoding": "smart-render",
+    "rename a clip": "reference/clips#change-the-label-the-metadata-the-tags-or-the-expiry-of-a-clip",
+    "cut by time of day": "clock",
+    "verify a webhook signature": "webhooks#signatures",
+    "upload a large file": "reference/recordings#upload-a-recording",
+    "install an extra": "start#extras",
+}
+FIRST = 3
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_search_finds_the_page_that_answers(http: httpx.Client, question: str) -> None:
+    text = http.get("/docs/search", params={"q": question}).text
+    hits = re.findall(r'class="hit"><a href="([^"]+)"', text)[:FIRST]
+    expected = QUESTIONS[question]
+    assert any(hit == expected or (("#" not in expected) and hit.partition("#")[0] == expected) for hit in hits), hits
