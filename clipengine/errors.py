@@ -527,6 +527,12 @@ class RecordingChanged(RecordingError):
     )
 
 
+class RecordingClosing(RecordingChanged):
+    """A program closes the file of a recording that is still written, which is read as a whole afterwards."""
+
+    retryable = True
+
+
 class RecordingUnreadable(RecordingError):
     code = "recording_unreadable"
     title = "Recording unreadable"
@@ -678,6 +684,10 @@ class ObjectChanged(StorageError):
     title = "Object changed"
     retryable = False
     default_hint = "Read it again from the start."
+
+
+class ObjectClosed(ObjectChanged):
+    """The object is no longer the file that grew: a program has closed, replaced or shortened it."""
 
 
 # ---- this engine ----------------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from clipengine.errors import RecordingNotFound
+from clipengine.errors import RecordingChanged, RecordingNotFound
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Bound, Database, Row, Statement, param
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
@@ -23,7 +24,7 @@ from clipengine.ledger.recordings import Recordings, probed_columns, times_of
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.growing import Growth, unread
-from clipengine.recordings.pieces import PieceIndex, continued_etag
+from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, continued_etag
 from clipengine.recordings.recording import Recording, Seen
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.timecode import now_ms
@@ -193,6 +194,35 @@ class Live:
             self._update(refresh, row, found | _ended(refresh, seen), closed.facts)
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
+            return True
+
+    def end_session(self, refresh: Refresh, left: PieceIndex | None, seen: Seen) -> bool:
+        """End a recording whose producer overwrites it, and register its next session. Return False for a lost claim.
+
+        It is `complete` with the pieces that are `left`, or `failed` without any.
+        """
+        recording = refresh.recording
+        id = recording.recording_id
+        with self._locked(refresh) as row:
+            held = self._leases.held([id], fence=refresh.lease, owner=refresh.owner)
+            if not self._database.change(LiveRow.delete().where(held)):
+                return False
+            ended, facts = _ended(refresh, seen) | {"replaced_at": now_ms()}, recording.facts
+            if left is None or facts is None:
+                error = RecordingChanged("a producer that was started again has overwritten all of the recording")
+                self._update(refresh, row, ended | {"state": "failed", "error": error.to_object()})
+            else:
+                last = max(run.pieces[-1].end for _, run in left.runs())
+                duration = min(refresh.growth.end, Fraction(last, MICROSECONDS))
+                facts = facts.model_copy(update={"duration": duration})
+                self._recordings.pieces.remove(id)
+                self._recordings.pieces.put(id, left)
+                found = probed_columns(facts, etag=left.etag, size=left.counts.bytes, pieces=left)
+                del found["found_clock"]
+                self._update(refresh, row, found | ended, facts)
+            self._clips.queue_reached(id)
+            self._recordings.record_end(id)
+            self._recordings.register_again(recording)
             return True
 
     def release_orphans(self, owner: str, *, in_flight: InFlight, living: Living) -> int:

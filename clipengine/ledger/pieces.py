@@ -40,6 +40,7 @@ class Pieces:
         """Delete the index of a recording. Call it in a transaction."""
         for row in (PieceIndexRow, PiecePageRow):
             self._database.change(row.delete().where(row.recording_id == recording_id))
+        self._last = None  # the ETags of pieces are not in the head
 
     def end(self, recording_id: str) -> PieceIndex:
         """Return the index of a recording with the last piece of each track only. Raises RecordingNotFound."""
@@ -62,7 +63,6 @@ class Pieces:
         if index is not None:
             self.remove(recording_id)
             self.put(recording_id, index.pinned(etags))
-            self._last = None  # the ETags of pieces are not in the head
 
     def _end(self, recording_id: str) -> tuple[bytes, list[PiecePage]]:
         """Return the head of an index, and the last page of each track."""

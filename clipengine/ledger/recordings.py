@@ -108,7 +108,7 @@ class Recordings:
         now, folder, variant, live = now_ms(), spec.folder, spec.variant, spec.live
         with self._database.transaction(ordered=False):
             self._database.turn(f"object {bucket_path}")
-            of_path = RecordingRow.select().where(RecordingRow.bucket_path == bucket_path)
+            of_path = RecordingRow.select().where(_is_of(bucket_path))
             first = of_path.order_by(RecordingRow.created_at).limit(1)
             if folder is not None:
                 known = [first.where(RecordingRow.folder == folder)]
@@ -134,6 +134,24 @@ class Recordings:
             self.insert(recording)
             self._database.enqueue("probes", recording.recording_id)
         return recording, True
+
+    def register_again(self, recording: Recording) -> Recording:
+        """Register the playlist of a recording that was replaced anew, and return the new recording."""
+        spec = RecordingSpec(**{name: getattr(recording, name) for name in SPEC_FIELDS if name != "given_start"})
+        return self.register(recording.bucket_path, replace(spec, live=True), etag=UNREAD, size=0)[0]
+
+    def ended_of(self, bucket_path: str) -> list[Recording]:
+        """Return the complete recordings of a playlist whose files were not replaced."""
+        of_path = RecordingRow.select().where(_is_of(bucket_path), _has_status("complete"))
+        return [as_recording(row) for row in self._database.rows(of_path)]
+
+    def set_replaced(self, id: str, warning: str) -> None:
+        """Let the path of a recording be registered anew, and add the reason to its warnings."""
+        with self._database.transaction(ordered=False):
+            row = self._row(id, lock=True)
+            values = {"replaced_at": now_ms(), "warnings": [*(row["warnings"] or []), warning]}
+            self._database.change(RecordingRow.update(values).where(RecordingRow.recording_id == id))
+            self._database.record_change("recording", id)
 
     def _first(self, queries: Iterable[Any]) -> Row | None:
         """Return the first row that one of the queries has, or None."""
@@ -512,6 +530,11 @@ def _due_probes() -> Any:
 def _in_store() -> Any:
     """Return the condition that a recording is not, or no longer, being fetched from a URL."""
     return RecordingRow.recording_id.not_in(FetchRow.select(FetchRow.recording_id))
+
+
+def _is_of(bucket_path: str) -> Any:
+    """Return the condition that a recording is of this object, and was not replaced by another one of it."""
+    return (RecordingRow.bucket_path == bucket_path) & RecordingRow.replaced_at.is_null()
 
 
 def _has_status(status: str) -> Any:

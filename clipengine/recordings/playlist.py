@@ -394,6 +394,7 @@ class GrowingPlaylist:
         self._parsed = 0  # bytes
         self._digest = hashlib.sha256().digest()  # of these bytes
         self.ended = False
+        self.continues = False  # it begins with what it had when it was read before
         self.taken_seconds = Fraction(0)  # stated by the segments that were taken last
 
     def read(self, data: bytes) -> None:
@@ -401,6 +402,7 @@ class GrowingPlaylist:
         parser, reader, begin, whole = self._parser, self._reader, self._parsed, memoryview(data)
         reader.check_size(len(data))
         known = hashlib.sha256(whole[:begin])
+        self.continues = begin > 0 and known.digest() == self._digest
         if known.digest() != self._digest:
             parser, reader, begin, known = _MediaParser(self._place), LineReader(_LIMITS), 0, hashlib.sha256()
         end = data.rfind(b"\n") + 1
@@ -427,6 +429,11 @@ class GrowingPlaylist:
     def next_number(self) -> int:
         """The media sequence number after the last segment."""
         return self._parser.playlist.first + len(self._parser.playlist.segments)
+
+    @property
+    def listed(self) -> list[Segment]:
+        """The segments that were read and not taken yet."""
+        return self._parser.playlist.segments
 
     def take(self, number: int) -> list[tuple[int, Segment]]:
         """Return the segments from a number on, each with its number, and forget those before it.

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 
-from clipengine.errors import ObjectChanged
+from clipengine.errors import ObjectClosed
 
 _BEGINNING_BYTES = 4096
 _ETAG = re.compile(r"growing-([0-9a-f]{1,16})-([0-9a-f]{1,4})-([0-9a-f]{32})")
@@ -27,10 +27,10 @@ def is_growing(etag: str | None) -> bool:
 
 
 def check_growing(fd: int, key: str, etag: str) -> None:
-    """Raise ObjectChanged if the file has another ETag than this one of a file that is still written."""
+    """Raise ObjectClosed if the file has another ETag than this one of a file that is still written."""
     known = _ETAG.fullmatch(etag)
     if known is None or _etag(fd, int(known[2], 16)) != etag:
-        raise ObjectChanged(f"{key} was closed, replaced or written anew")
+        raise ObjectClosed(f"{key} was closed, replaced or written anew")
 
 
 def _etag(fd: int, length: int) -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from clipengine.errors import ObjectChanged, ObjectMissing, RecordingChanged, RecordingMissing
+from clipengine.errors import (
+    ObjectChanged,
+    ObjectClosed,
+    ObjectMissing,
+    RecordingChanged,
+    RecordingClosing,
+    RecordingMissing,
+)
 from clipengine.stores.base import StoredObject
 
 
@@ -17,10 +24,12 @@ def check_etag(found: StoredObject, etag: str | None) -> None:
 
 @contextmanager
 def as_recording_errors() -> Iterator[None]:
-    """Translate ObjectMissing and ObjectChanged to RecordingMissing and RecordingChanged."""
+    """Translate ObjectMissing, ObjectChanged and ObjectClosed to the errors of recordings."""
     try:
         yield
     except ObjectMissing as error:
         raise RecordingMissing(error.message) from error
+    except ObjectClosed as error:
+        raise RecordingClosing(error.message) from error
     except ObjectChanged as error:
         raise RecordingChanged(error.message) from error

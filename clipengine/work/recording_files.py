@@ -11,11 +11,14 @@ from contextlib import closing, suppress
 
 from clipengine.errors import ObjectChanged, StorageError
 from clipengine.ledger.recordings import Recordings
+from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.recording import Recording
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.content_digest import content_digest
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.stores.pieces_reader import PiecesReader
+from clipengine.stores.sessions import OVERWRITTEN, is_replaced
+from clipengine.timecode import now_ms, rfc3339
 
 
 def open_recording(store: Store, recordings: Recordings, recording: Recording) -> ObjectReader:
@@ -40,6 +43,23 @@ class _RecordingPieces(PiecesReader):
     def read_at(self, offset: int, length: int) -> bytes:
         with as_recording_errors():
             return super().read_at(offset, length)
+
+
+def recognise(store: Store, recordings: Recordings, stored: StoredObject) -> None:
+    """Find out what an object that is to be registered is to the recordings of its path. Raises StorageError."""
+    if is_playlist(stored.key):
+        _release_replaced(store, recordings, stored.key)
+    else:
+        adopt_copy(store, recordings, stored)
+
+
+def _release_replaced(store: Store, recordings: Recordings, key: str) -> None:
+    """Let a playlist be registered anew if the first or the last piece of its recording was replaced."""
+    for recording in recordings.ended_of(key):
+        index = recordings.pieces.get(recording.recording_id)
+        pieces = [] if index is None else [run.pieces for run in index.tracks[0].runs]
+        if pieces and any(is_replaced(store, each.data) for each in (pieces[0][0], pieces[-1][-1])):
+            recordings.set_replaced(recording.recording_id, OVERWRITTEN.format(rfc3339(now_ms())))
 
 
 def adopt_copy(store: Store, recordings: Recordings, stored: StoredObject) -> None:

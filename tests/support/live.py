@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from fractions import Fraction
-from pathlib import Path
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.live import Added, Refresh
@@ -59,10 +56,3 @@ def added(before: int, count: int, *, ended: bool = False) -> Added:
     """Return what makes a recording of `before` pieces one of `count` pieces."""
     growth = growth_of(count)
     return Added(index_of(before - 1, count - before + 1), growth, facts(growth.end if ended else growth.safe_end))
-
-
-def end_a_minute_ago(data: Path, recording_id: str) -> None:
-    """Move the end of a recording back. For a minute after it, clips of a changed file are tried again."""
-    with closing(sqlite3.connect(data / "ledger.db", timeout=60)) as ledger, ledger:
-        moved = "UPDATE recordings SET completed_at = completed_at - 60000 WHERE recording_id = ?"
-        assert ledger.execute(moved, [recording_id]).rowcount == 1

@@ -18,6 +18,7 @@ from clipengine.work.children.pool import ChildPool
 from clipengine.work.jobs import refreshes
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.refreshes import Refresher
+from clipengine.work.recording_files import recognise
 from clipengine.work.worker import JobContext, Worker
 from tests.support.ledgers import open_copied_ledger
 from tests.support.playlists import first_segments, ts_playlist
@@ -43,6 +44,15 @@ class LiveRecording:
         self._prober.run_due()
         assert self.recording.state == "recording", self.recording.error
 
+    def register_again(self) -> str:
+        """Register the playlist as by a request, and return the id of its recording."""
+        recordings = self._ledger.recordings
+        recognise(self._store, recordings, self._store.head(KEY))
+        return recordings.register(KEY, RecordingSpec(live=True), etag="e", size=5)[0].recording_id
+
+    def probe(self) -> None:
+        self._prober.run_due()
+
     @property
     def recording(self) -> Recording:
         return self._ledger.recordings.get(self.id)
@@ -56,6 +66,12 @@ class LiveRecording:
         index = self._ledger.recordings.pieces.get(self.id)
         assert index is not None
         return {each.etag for each in index.ranges()}
+
+    @property
+    def keys(self) -> list[str]:
+        index = self._ledger.recordings.pieces.get(self.id)
+        assert index is not None
+        return [each.key for each in index.ranges()]
 
     @property
     def seconds(self) -> float:
@@ -84,6 +100,13 @@ class Live(LiveRecording):
         """List so many segments, whose stated durations may be wrong."""
         text = first_segments(self._made, count)
         self.path.write_text(re.sub(r"#EXTINF:[\d.]+", f"#EXTINF:{stated}", text))
+
+    def start_again(self, count: int, *, replaced: int | None = None) -> None:
+        """Overwrite the first segments and the playlist, as a producer does that was started again."""
+        for number in range(count if replaced is None else replaced):
+            path = self.path.with_name(f"index{number:03d}.ts")
+            path.write_bytes(path.read_bytes() + path.with_name("index005.ts").read_bytes())
+        self.write(count)
 
     def slide(self, sequence: int, *numbers: int, stated: float) -> None:
         """List only the segments with these numbers, the first of which is said to be the segment `sequence`."""

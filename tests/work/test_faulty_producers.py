@@ -1,4 +1,4 @@
-"""Recordings whose producers are silent or write playlists that cannot be used, with real children."""
+"""Recordings whose producers are silent, start again or write playlists that cannot be used, with real children."""
 
 from __future__ import annotations
 
@@ -94,3 +94,58 @@ def test_recording_that_gets_nothing_new_is_silent_until_it_grows(
     live.refresh(wanted=True)
     assert (live.recording.silent_since, ledger.stats.read().recordings_silent) == (None, 0)
     assert (live.recording.last_seen_at or 0) > (seen or 0)
+
+
+def test_session_that_overwrites_the_last_one_is_another_recording(live: Live) -> None:
+    live.refresh(wanted=True)
+    live.start_again(2)
+    live.refresh(wanted=True)
+    left = live.recording
+    assert (left.state, left.duration_seconds, left.error) == ("complete", pytest.approx(6, abs=0.1), None)
+    assert left.gaps == [{"start_seconds": 0.0, "end_seconds": pytest.approx(4, abs=0.1), "reason": "missing"}]
+    assert live.keys == ["live/index002.ts"]
+    assert warned(live) == ["files_overwritten"]
+    new = live.register_again()
+    assert new != live.id
+    live.probe()
+    live.id = new
+    assert (live.recording.state, live.count, live.recording.warnings) == ("recording", 2, None)
+    live.write(3)
+    live.refresh(wanted=True)
+    assert (live.recording.state, live.count) == ("recording", 3)
+
+
+def test_session_whose_files_are_all_overwritten_has_failed_and_says_so(live: Live) -> None:
+    live.start_again(5)  # no engine has seen its beginning
+    live.refresh(wanted=True)
+    assert live.recording.state == "failed"
+    assert (live.recording.error or {})["code"] == "recording_changed"
+    assert "overwritten all" in (live.recording.error or {})["message"]
+    live.probe()
+    live.id = live.register_again()
+    assert (live.recording.state, live.count) == ("recording", 5)
+
+
+def test_playlist_that_is_shorter_with_the_same_segments_is_the_same_recording(live: Live) -> None:
+    live.refresh(wanted=True)
+    live.start_again(2, replaced=1)  # a segment that was not replaced is in the playlist
+    live.refresh(wanted=True)
+    live.write(4)
+    live.refresh(wanted=True)
+    assert (live.recording.state, live.count, live.recording.warnings) == ("recording", 4, None)
+    assert live.register_again() == live.id
+
+
+def test_ended_recording_whose_playlist_is_overwritten_is_registered_anew(live: Live, wait: Wait) -> None:
+    live.refresh(wanted=True)
+    wait(70)
+    live.refresh(wanted=True)
+    assert live.recording.state == "complete"
+    assert live.register_again() == live.id
+    live.start_again(1)
+    new = live.register_again()
+    assert new != live.id
+    assert warned(live) == ["files_overwritten"]
+    live.probe()
+    live.id = new
+    assert (live.recording.state, live.count) == ("recording", 1)

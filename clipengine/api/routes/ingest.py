@@ -41,7 +41,7 @@ from clipengine.recordings.folder_rules import RuledFolder
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.stores.base import StoredObject
 from clipengine.stores.playlists import named_objects
-from clipengine.work.recording_files import adopt_copy
+from clipengine.work.recording_files import recognise
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ class _Ingest:
         A repeated event does not probe a recording again that has failed.
         """
         engine = self._engine
-        adopt_copy(engine.store, engine.ledger.recordings, stored)
+        recognise(engine.store, engine.ledger.recordings, stored)
         name, metadata = described(engine.store, stored.key, clean_name(arrival.name or ""), arrival.metadata)
         return engine.ledger.recordings.register(
             stored.key,

@@ -51,7 +51,7 @@ from clipengine.settings import Settings
 from clipengine.stores.base import StoredObject
 from clipengine.stores.folders import compiled, lacks_files
 from clipengine.stores.keys import check_key
-from clipengine.work.recording_files import adopt_copy
+from clipengine.work.recording_files import recognise
 
 _NO_FILES_HINT = "Check folder, pattern, camera and day; a rule of the settings registers a camera when it has a file."
 
@@ -64,7 +64,7 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
         return _register_folder(call, body.folder)
     assert body.bucket_path is not None
     stored = _look_up(call, body.bucket_path)  # before the transaction: the store may be slow
-    adopt_copy(call.engine.store, call.ledger.recordings, stored)
+    recognise(call.engine.store, call.ledger.recordings, stored)
     name, metadata = described(call.engine.store, stored.key, body.name, body.metadata)
 
     def work() -> StoredAnswer:

@@ -22,6 +22,7 @@ from clipengine.errors import (
     ClipEngineError,
     DiskFull,
     RecordingChanged,
+    RecordingClosing,
     RecordingMissing,
     RecordingNotFound,
     StorageError,
@@ -34,7 +35,6 @@ from clipengine.settings import Settings
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.stores.pieces_reader import PiecesReader
-from clipengine.timecode import now_ms
 from clipengine.work.children.exit_status import LOST_CHILD, retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, Program
 from clipengine.work.children.pool import ChildPool
@@ -57,7 +57,7 @@ _REPORT_SECONDS = 0.4  # between two writes of the progress
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISAPPEARED_HINT = "Keep other programs from deleting files in the data folder; the engine retries automatically."
 _FULL_DISKS = 2  # that a clip may fill before it fails, if other engines may have more space
-_CLOSING_MS, _JUST_ENDED_MS = 2_000, 60_000  # of the file of a recording
+_CLOSING_MS = 2_000  # of the file of a recording
 # The progress at the end of encoding and of the verification.
 _ENCODED, _VERIFIED = 0.95, 0.97
 _FIRST_STEP: dict[Program, tuple[Step, float]] = {
@@ -177,7 +177,7 @@ class ClipRunner(Jobs[Clip]):
         clips = self._ledger.clips
         if (delay := next_delay(error, clips.outage_ms(item.clip_id))) is not None:
             return Retry(delay)
-        if isinstance(error, RecordingChanged) and self._is_being_closed(item):
+        if isinstance(error, RecordingClosing) and self._is_being_closed(item):
             return Retry(_CLOSING_MS)
         crashes = clips.crashes(item.clip_id)
         if isinstance(error, DiskFull) and crashes < _FULL_DISKS and self._ledger.engines.count() > 1:
@@ -188,15 +188,14 @@ class ClipRunner(Jobs[Clip]):
         return None if delay is None else Retry(delay, crashed=True)
 
     def _is_being_closed(self, clip: Clip) -> bool:
-        """Return True if a program is finishing a file of the clip: its recording is complete soon, or just became so.
+        """Return True if a program is finishing a file of the clip, or has done so since the clip was queued.
 
         The clip was to be cut from the file as it was while it grew.
         """
         with suppress(RecordingNotFound):
             for id in dict.fromkeys(part.recording_id for part in clip.ranges):
                 recording = self._ledger.recordings.get(id)
-                just_ended = (recording.completed_at or 0) > now_ms() - _JUST_ENDED_MS
-                if recording.state == "recording" or (just_ended and recording.revision):
+                if recording.state == "recording" or (recording.completed_at or 0) > clip.queued_at:
                     return True
         return False
 
@@ -208,6 +207,8 @@ class ClipRunner(Jobs[Clip]):
         return clips.requeue(id, attempt, delay_ms=delay, outage_ms=retry.delay_ms)
 
     def fail(self, item: Clip, error: ClipEngineError) -> bool:
+        if isinstance(error, RecordingClosing):  # it was not closed, but replaced
+            error = RecordingChanged(error.message)
         return self._ledger.clips.fail(item.clip_id, item.attempt, error)
 
     def was_cancelled(self, item: Clip) -> bool:

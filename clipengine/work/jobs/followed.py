@@ -61,6 +61,7 @@ class Followed:
     measured_at: float
     seen_at: int = 0
     fault: tuple[int, str] | None = None
+    may_be_other: bool = False  # a playlist may be that of another session
     missing: dict[ByteRange | str, float] = field(default_factory=dict)  # a listed piece -> since when it is missed
     warned: bool = False
     measured_seconds: float = 0  # of the pieces that this engine has measured
@@ -148,8 +149,8 @@ class Followed:
             log.warning("recording %s: %s", self.recording_id, text)
         self.warned = True
 
-    def read(self, store: Store, item: Refresh) -> list[list[NumberedSegment]]:
-        """Return the segments of each track that are not in the index yet. Raises StorageError."""
+    def read(self, store: Store, item: Refresh) -> None:
+        """Read the playlists, as far as they have changed, or what was added to the file. Raises StorageError."""
         tracks = item.growth.tracks
         for number, (track, playlist) in enumerate(zip(tracks, self.playlists, strict=True)):
             if playlist.ended:
@@ -166,6 +167,10 @@ class Followed:
             if playlist.next_number > self.known[number]:
                 self.known[number], self.grown_at[number] = playlist.next_number, time.monotonic()
                 self.seen_at = max(self.seen_at, modified)
+
+    def take(self, item: Refresh) -> list[list[NumberedSegment]]:
+        """Return the segments of each track that are not in the index yet."""
+        tracks = item.growth.tracks
         return [playlist.take(track.next_number) for track, playlist in zip(tracks, self.playlists, strict=True)]
 
     def _read_playlist(self, store: Store, number: int, playlist: GrowingPlaylist, track: GrowingTrack) -> int:
@@ -175,6 +180,7 @@ class Followed:
             self.etags[number] = found[0].etag
             playlist.read(found[1])
             self.fault = None
+            self.may_be_other |= not playlist.continues or playlist.next_number < track.next_number
         _check_length(track.next_number, playlist)
         return now_ms() if found is None else found[0].modified
 

@@ -30,7 +30,7 @@ from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.growing import check_gaps, continue_index, grown, held_back, known_extents, unread
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
-from clipengine.recordings.playlist import VariantChoice
+from clipengine.recordings.playlist import GrowingPlaylist, VariantChoice
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.restarts import split_at_restarts
 from clipengine.settings import Encoding
@@ -39,7 +39,8 @@ from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
 from clipengine.stores.growing_etag import is_growing
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
-from clipengine.timecode import now_ms
+from clipengine.stores.sessions import OVERWRITTEN, is_other_session, left_of
+from clipengine.timecode import now_ms, rfc3339
 from clipengine.tracing import bind
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.kept_children import KeptChildren
@@ -119,7 +120,11 @@ class Refresher(Jobs[Refresh]):
         if item.recording.folder is not None:
             self._refresh_folder(item, followed, FolderSource.from_object(item.recording.folder))
             return
-        listed = followed.read(self._store, item)
+        followed.read(self._store, item)
+        if followed.may_be_other and self._is_other_session(item, followed):
+            self._end_session(item)
+            return
+        listed = followed.take(item)
         is_over = item.ending or self._silent_for(followed) > longest_silence(item.growth)
         has_ended = is_over or followed.has_ended
         count = max(len(segments) for segments in listed)
@@ -335,7 +340,7 @@ class Refresher(Jobs[Refresh]):
     def _complete(self, item: Refresh, followed: Followed, added: Added) -> None:
         texts = self._texts(item, added) if item.growth.file_end is None else []
         store_texts(self._ledger.transcripts, item.recording.recording_id, texts)
-        if not (item.ending or followed.has_ended):
+        if not (item.ending or followed.has_ended or followed.file):
             followed.note_stalled(self._store, item, added.tail.tracks[0].runs[-1].pieces[-1].data.key)
         etags, seen = self._final_etags(item, added), followed.seen(item, ended=True)
         self._save(partial(self._ledger.live.complete, item, added, etags, seen))
@@ -362,6 +367,26 @@ class Refresher(Jobs[Refresh]):
     def _log_end(self, item: Refresh, facts: SourceFacts) -> None:
         self._followed.forget(item.recording.recording_id)
         log.info("recording %s: complete, %.3f s", item.recording.recording_id, facts.duration)
+
+    # ---- the end of a session
+
+    def _is_other_session(self, item: Refresh, followed: Followed) -> bool:
+        """Return True if a playlist is that of another session, see `is_other_session`."""
+        pieces, id = self._ledger.recordings.pieces, item.recording.recording_id
+        playlists = [each for each in followed.playlists if isinstance(each, GrowingPlaylist)]
+        found = is_other_session(self._store, item.growth, playlists, pieces.end(id), partial(pieces.get, id))
+        followed.may_be_other = False
+        return found
+
+    def _end_session(self, item: Refresh) -> None:
+        """End the recording with the pieces that a producer has not overwritten, and register its new session."""
+        index = self._ledger.recordings.pieces.get(item.recording.recording_id)
+        left = None if index is None else left_of(self._store, index)
+        seen = item.recording.seen
+        seen = replace(seen, warnings=(*seen.warnings, OVERWRITTEN.format(rfc3339(now_ms()))))
+        self._save(partial(self._ledger.live.end_session, item, left, seen))
+        self._followed.forget(item.recording.recording_id)
+        log.warning("recording %s: its producer was started again, and overwrites it", item.recording.recording_id)
 
     # ---- the end of a file
 

@@ -40,7 +40,7 @@ from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.left_out_files import report_left_out
-from clipengine.work.recording_files import adopt_copy
+from clipengine.work.recording_files import recognise
 from clipengine.work.upkeep.left_out import LeftOut
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
 
@@ -367,7 +367,7 @@ class Watch:
             yield found
 
     def _register(self, found: StoredObject, known: dict[str, str]) -> None:
-        adopt_copy(self._store, self._ledger.recordings, found)
+        recognise(self._store, self._ledger.recordings, found)
         name, metadata = described(self._store, found.key, None, {})
         name = name or recording_name(found.key, self._rule)
         is_written = self._playlists.is_written(found.key)
