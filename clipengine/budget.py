@@ -28,6 +28,11 @@ class Allowance:
         self._limit, self._things, self._owner, self._refusal = limit, things, of, refusal
         self.left = limit
 
+    @property
+    def state(self) -> tuple[int, int, str]:
+        """What is left, the limit and the owner, from which another process continues."""
+        return self.left, self._limit, self._owner
+
     def spend(self, count: int = 1) -> None:
         """Count things that are about to be read. Raises the error of the document if they are too many."""
         self.left -= count

@@ -30,6 +30,7 @@ from clipengine.webhooks.send import Sender
 from clipengine.work.children.header_cache import HeaderCache
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.watermarks import read_watermarks
+from clipengine.work.documents import Documents
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.jobs.clips import ClipRunner
 from clipengine.work.jobs.deliveries import PARALLEL, Courier
@@ -91,15 +92,15 @@ class Engine:
             header_cache=header_cache,
             on_loss=lambda cause: lost.labels(cause).inc(),
         )
+        preview_nice = min(encoding.nice + _PREVIEW_NICE, _MAX_NICE)
+        self.documents = Documents(ChildPool(nice=preview_nice, sandbox=encoding.sandbox, ahead=0))
         # A second pool: previews run at a lower priority, and must not take a child that was started for a clip.
         copies = LocalCopies(settings.data.folder / "copies")
         self.previews = Previews(
             encoding,
             store,
             ledger.recordings,
-            ChildPool(
-                nice=min(encoding.nice + _PREVIEW_NICE, _MAX_NICE), sandbox=encoding.sandbox, header_cache=header_cache
-            ),
+            ChildPool(nice=preview_nice, sandbox=encoding.sandbox, header_cache=header_cache),
             settings.data.folder / "previews",
             copies,
             max_bytes=settings.previews.max_bytes,
@@ -132,6 +133,7 @@ class Engine:
             encoding=encoding,
             playlist_base_url=settings.storage.playlist_base_url,
             settle_seconds=settle_seconds,
+            read=self.documents.read,
         )
         refresher = Refresher(
             jobs,
@@ -140,6 +142,7 @@ class Engine:
             encoding=encoding,
             playlist_base_url=settings.storage.playlist_base_url,
             settle_seconds=settle_seconds,
+            read=self.documents.read,
         )
         own_port = settings.server.port or None
         fetcher = Fetcher(
@@ -168,7 +171,7 @@ class Engine:
             jobs,
             store,
             self._speech_pool,
-            speech_sources(settings, self._speech_pool, own_port=own_port),
+            speech_sources(settings, self._speech_pool, own_port=own_port, read=self.documents.read),
             encoding=encoding,
             may_run=self._has_free_encoder,
         )
@@ -211,6 +214,7 @@ class Engine:
             playlist_base_url=settings.storage.playlist_base_url,
             live=settings.watch.live,
             folders=settings.folder_rules,
+            read=self.documents.read,
         )
         self._maintenance = Maintenance(
             ledger, store, self._scratch, fetcher, metrics, self._workers, owner=self.instance_id
@@ -359,6 +363,7 @@ class Engine:
         self._cleanup.stop()
         self._previews_ahead.stop()
         self.previews.stop()
+        self.documents.stop()
         if self._started:
             self._watch.stop(1.0)
             self._sweep.stop(0.5)

@@ -148,7 +148,7 @@ def hostile(pattern: re.Pattern[Any]) -> Iterator[Callable[[int], str]]:
     parts = list(dict.fromkeys(part for part in _parts(parsed) if part))
     whole = _sample(parsed)
     prefixes = list(dict.fromkeys(["", *_prefixes(parsed), whole]))
-    pairs = [a + b for a in parts[:6] for b in parts[:6] if a != b]
+    pairs = [a + b for a in parts[:8] for b in parts[:8] if a != b]
     for part in dict.fromkeys([whole, *parts, *pairs]):
         if part and len(part) * _LEAST_REPEATED < SIZE:
             for before in prefixes[:6]:

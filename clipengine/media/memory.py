@@ -12,17 +12,14 @@ import os
 
 import av.logging
 
+# PyAV imports these lazily, which the sandbox would prevent.
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.subtitles.subtitle
+
 # A thread's stack and a few 1080p frames; failing allocations are hardly smaller.
 _MIN_FREE_BYTES = 16 << 20
 _BYTES_PER_PIXEL = 4
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return True if the error means that memory ran out. FFmpeg's ENOMEM is a MemoryError too."""
-    # Missing memory for a thread's stack: FFmpeg reports it as EAGAIN, Python only in the message.
-    if isinstance(error, (MemoryError, BlockingIOError)):
-        return True
-    return isinstance(error, RuntimeError) and "start new thread" in str(error)
 
 
 def raise_if_out_of_memory(pixels: int = 0) -> None:

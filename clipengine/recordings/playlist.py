@@ -41,7 +41,7 @@ _MAX_NAME = 80
 _MAX_OFFSET = (1 << 63) - 1
 _MAX_METHOD = 40
 _MAX_DATE = 40  # characters
-_MAX_KEPT = 40  # characters of a duration that is parsed only once
+_MAX_KEPT, _MAX_KEPT_TAG = 40, 200  # characters of a duration, and of a tag, that are parsed only once
 _MAX_SEQUENCE = 1 << 53
 _MAX_NUMBER = 10**19 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ _MAX_DESCRIBED = 10
 _VARIANT_HINT = "Delete the recording and register the playlist again, with another variant or without one."
 
 _MARK = "#EXTM3U"
-_PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 _MASTER_TAGS = (b"#EXT-X-STREAM-INF:", b"#EXT-X-MEDIA:")
 _LIMITS = TextLimits("the playlist", PlaylistInvalid, MAX_PLAYLIST_BYTES, MAX_LINES, MAX_LINE_CHARACTERS)
@@ -240,7 +240,7 @@ class _Parser:
 
     def attributes(self, text: str) -> dict[str, str]:
         self._attributes.spend(text.count("="))
-        return _attributes(text)
+        return _kept_attributes(text) if len(text) <= _MAX_KEPT_TAG else _attributes(text)
 
     def add_all(self, lines: Iterable[str]) -> None:
         for each in lines:
@@ -509,7 +509,7 @@ def resolve_uri(uri: str, *, key: str, folder: str, base_url: str = "") -> str:
     if len(uri.encode()) > MAX_URI_BYTES:
         raise PlaylistInvalid(f"a URI has more than {MAX_URI_BYTES} bytes")
     found = key[: key.rfind("/") + 1] + uri
-    if _PLAIN_NAME.fullmatch(uri) and found.startswith(folder) and "//" not in found:
+    if PLAIN_NAME.fullmatch(uri) and found.startswith(folder) and "//" not in found:
         return found  # nearly all of a day's; the rest takes most of the time of parsing
     if base_url and uri.startswith(base_url):
         uri, key = uri.removeprefix(base_url), ""
@@ -526,6 +526,11 @@ def resolve_uri(uri: str, *, key: str, folder: str, base_url: str = "") -> str:
     if found.split("/")[0] == ".." or not found.startswith(folder) or found == ".":
         raise PlaylistOutside(f"{uri[:80]!r} is not in the folder of the playlist")
     return found
+
+
+@lru_cache(maxsize=100)  # some playlists repeat one tag before each segment
+def _kept_attributes(text: str) -> dict[str, str]:
+    return _attributes(text)
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -574,14 +579,18 @@ def _date(value: str) -> int | None:
 
 
 def _agora_date(text: str) -> int | None:
-    """Return a time of Agora in microseconds since 1970: milliseconds since 1970, or the digits of a date."""
+    """Return a time of Agora in microseconds since 1970: milliseconds since 1970, or the digits of a date.
+
+    It is None if it is invalid, as that of `_date`.
+    """
     number = whole_number(text, _MAX_NUMBER)
     if number is None or len(text) < 14:
         return None if number is None else number * 1000
     try:
-        return (datetime.strptime(text, _AGORA_TIME).replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+        since = datetime.strptime(text, _AGORA_TIME).replace(tzinfo=UTC) - _EPOCH
     except ValueError:
         return None
+    return since // timedelta(microseconds=1) if timedelta(0) < since < _MAX_AGE else None
 
 
 def _whole_number(text: str) -> int:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from clipengine.budget import Allowance
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
+    EngineError,
     InvalidBucketPath,
     ObjectMissing,
     PlaylistInvalid,
@@ -20,16 +22,15 @@ from clipengine.errors import (
 )
 from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, assemble, is_stored
 from clipengine.recordings.discovery import audio_playlist_of, is_of_clip, is_recording
+from clipengine.recordings.packed_playlist import PLAYLIST, segments_allowance
 from clipengine.recordings.pieces import PieceIndex, TrackKind
 from clipengine.recordings.playlist import (
     LARGEST,
-    MAX_ALL_SEGMENTS,
     MAX_PLAYLIST_BYTES,
     MasterPlaylist,
     MediaPlaylist,
     VariantChoice,
     is_playlist,
-    parse_playlist,
     ranged_keys,
     segment_keys,
 )
@@ -41,7 +42,7 @@ _HEAD_BYTES = 16
 _NOT_ENDED = "the playlist has no EXT-X-ENDLIST: it is still written, or its producer was killed"
 # Up to so many objects are looked up one by one. More are listed, which is one request for a thousand of them.
 _FEW_OBJECTS = 20
-_MAX_NAMED = 500_000  # segments of all versions of a recording, of which only the keys are kept
+_MAX_NAMED = 500_000  # segments
 _MAX_TEXT_SEGMENTS = 20_000  # of all texts: each is a request
 _LISTED_FOR_EACH = 10  # other objects that may lie between them, before they are looked up after all
 
@@ -65,19 +66,25 @@ class ReadPlaylist:
 
 
 def read_pieces(
-    store: Store, reader: ObjectReader, variant: VariantChoice = LARGEST, *, base_url: str = "", live: bool = False
+    store: Store,
+    reader: ObjectReader,
+    variant: VariantChoice = LARGEST,
+    *,
+    base_url: str = "",
+    live: bool = False,
+    read: ReadDocument = read_here,
 ) -> ReadPlaylist:
     """Return the pieces and the texts of a playlist's recording, at the places that the playlist states.
 
     URLs that begin with `base_url`, unless it is empty, name the objects of the store. A `live` recording may still be
-    written; of its last segments, those are left out that are not in the store yet.
+    written; of its last segments, those are left out that are not in the store yet. `read` parses the playlists.
 
     Raises PlaylistInvalid, PlaylistUnsupported, PlaylistOutside, RecordingEncrypted, RecordingNotReady or
     TooManyPieces.
     """
     key = reader.info.key
     folder = key.rpartition("/")[0]
-    playlists = _Playlists(store, f"{folder}/" if folder else "", base_url)
+    playlists = _Playlists(store, f"{folder}/" if folder else "", base_url, read)
     parsed = playlists.parse(reader)
     listed = playlists.tracks(parsed, variant, key)
     is_written = not all(each.playlist.ended for each in listed)
@@ -97,9 +104,11 @@ def read_pieces(
     return ReadPlaylist(assemble(listed, stored), texts)
 
 
-def read_texts_of(store: Store, key: str, variant: VariantChoice, *, base_url: str = "") -> list[ListedText]:
+def read_texts_of(
+    store: Store, key: str, variant: VariantChoice, *, base_url: str = "", read: ReadDocument = read_here
+) -> list[ListedText]:
     """Return the texts of a playlist's recording, which are not read yet. Raises RecordingError or StorageError."""
-    playlists = _Playlists(store, key.rpartition("/")[0] + "/", base_url)
+    playlists = _Playlists(store, key.rpartition("/")[0] + "/", base_url, read)
     with closing(store.open(key)) as reader:
         parsed = playlists.parse(reader)
     return playlists.texts(parsed, variant) if isinstance(parsed, MasterPlaylist) else []
@@ -129,10 +138,23 @@ class NamedObjects(NamedTuple):
     ended: bool
 
 
-def named_objects(store: Store, key: str, *, base_url: str = "") -> NamedObjects:
-    """Return the objects that belong to a playlist. Raises StorageError."""
+def named_segments() -> Allowance:
+    """Return the budget of the segments of all versions of a recording, of which only the keys are kept."""
+    return segments_allowance(_MAX_NAMED, of="the set of playlists")
+
+
+def named_objects(
+    store: Store,
+    key: str,
+    *,
+    base_url: str = "",
+    read: ReadDocument = read_here,
+    segments: Allowance | None = None,
+) -> NamedObjects:
+    """Return the objects that belong to a playlist, whose segments are spent from `segments`. Raises StorageError."""
     folder = key.rpartition("/")[0]
-    playlists = _Playlists(store, f"{folder}/" if folder else "", base_url, _MAX_NAMED)
+    budget = named_segments() if segments is None else segments
+    playlists = _Playlists(store, f"{folder}/" if folder else "", base_url, read, budget)
     try:
         with closing(store.open(key)) as reader:
             found = playlists.parse(reader)
@@ -143,7 +165,7 @@ def named_objects(store: Store, key: str, *, base_url: str = "") -> NamedObjects
             named = {audio[0], *segment_keys(found), *segment_keys(audio[1])}
             return NamedObjects(frozenset(named), found.ended and audio[1].ended)
         return playlists.all_named(found)
-    except RecordingError as error:  # it is registered, and fails with its code
+    except (RecordingError, EngineError) as error:  # it is registered, and fails with its code
         log.warning("the objects beside the playlist %s are not registered: %s", key, error.message)
         return NamedObjects(None, ended=True)
 
@@ -154,19 +176,25 @@ class _Playlists:
     A master may name one playlist many times: it is read once, and its segments count for each track that has them.
     """
 
-    def __init__(self, store: Store, folder: str, base_url: str, most: int | None = None) -> None:
+    def __init__(
+        self, store: Store, folder: str, base_url: str, read: ReadDocument, segments: Allowance | None = None
+    ) -> None:
         self._store = store
         self._folder = folder
         self._base_url = base_url
-        most = MAX_ALL_SEGMENTS if most is None else most
-        self._segments = Allowance(most, "segments", of="the recording", refusal=TooManyPieces)
+        self._parse = read
+        self._segments = segments_allowance() if segments is None else segments
         self._known: dict[str, MediaPlaylist] = {}
 
     def parse(self, reader: ObjectReader) -> MediaPlaylist | MasterPlaylist:
-        self._segments.spend(0)
+        segments = self._segments
+        segments.spend(0)
         data = reader.read_at(0, MAX_PLAYLIST_BYTES + 1)
-        key, folder = reader.info.key, self._folder
-        return parse_playlist(data, key=key, folder=folder, base_url=self._base_url, segments=self._segments)
+        found = self._parse(
+            PLAYLIST, data, key=reader.info.key, folder=self._folder, base_url=self._base_url, segments=segments.state
+        )
+        segments.spend(len(found.segments) if isinstance(found, MediaPlaylist) else 0)
+        return found
 
     def tracks(self, playlist: MediaPlaylist | MasterPlaylist, choice: VariantChoice, key: str) -> list[ListedTrack]:
         """Return the tracks of the recording: the chosen variant, and the audio tracks beside it."""
@@ -198,7 +226,7 @@ class _Playlists:
     def texts(self, master: MasterPlaylist, choice: VariantChoice) -> list[ListedText]:
         """Return the texts of the chosen variant. One whose playlist cannot be used is logged and left out."""
         found = []
-        self._segments = Allowance(_MAX_TEXT_SEGMENTS, "segments", of="the set of texts", refusal=TooManyPieces)
+        self._segments = segments_allowance(_MAX_TEXT_SEGMENTS, of="the set of texts")
         for each in master.texts_of(master.variant(choice)):
             try:
                 found.append(ListedText(_ended(self._read(each.key or "")), each.name, each.language))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import ClipEngineError, ObjectChanged, PieceMissing, TooManyPieces
+from clipengine.recordings.packed_playlist import segments_allowance
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folder import FolderStore
@@ -139,7 +140,7 @@ def test_master_reads_each_playlist_once_and_counts_its_segments_for_each_track(
     with closing(stored_open("index.m3u8")) as reader:
         assert len(read_pieces(store, reader).index.tracks) == 4
         assert sorted(opened) == ["a.m3u8", "v.m3u8"]
-        monkeypatch.setattr("clipengine.stores.playlists.MAX_ALL_SEGMENTS", 90)
+        monkeypatch.setattr("clipengine.stores.playlists.segments_allowance", lambda: segments_allowance(90))
         with pytest.raises(TooManyPieces, match="the recording has more than 90 segments"):
             read_pieces(store, reader)
 

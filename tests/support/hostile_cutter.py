@@ -15,6 +15,7 @@ from typing import Any
 import av
 
 from clipengine.clips.options.profiles import Profile
+from clipengine.media.memory import log_library_errors
 from clipengine.media.output.writer import open_writer
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.media.worker import maker as child
@@ -218,4 +219,4 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
 
 
 if __name__ == "__main__":
-    main(do_job)
+    main(do_job, when_locked=log_library_errors)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from clipengine.api.http.requests.transcripts import TranscriptCues
 from clipengine.api.http.validation import parse_json, validate_list
 from clipengine.clips.texts.cues import MAX_CUES, Cue, TimedWord, check_cues, clean_line, clean_text
+from clipengine.clips.texts.text_documents import pack_cues, unpack_cues
+from clipengine.documents import Document
 
 _TOKENS = 400_000  # of a transcript of 2 MiB: strings, brackets and commas, also of the times of its words
 
@@ -24,3 +26,6 @@ def json_cues(body: bytes) -> list[Cue]:
             for each in validate_list(TranscriptCues, value)
         ]
     )
+
+
+JSON_CUES: Document[list[Cue]] = Document("json cues", 200_000, json_cues, pack_cues, unpack_cues)

@@ -40,7 +40,7 @@ from clipengine.recordings.folder_pattern import UNREAD
 from clipengine.recordings.folder_rules import RuledFolder
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.stores.base import StoredObject
-from clipengine.stores.playlists import named_objects
+from clipengine.stores.playlists import named_objects, named_segments
 from clipengine.work.recording_files import recognise
 
 log = logging.getLogger(__name__)
@@ -189,7 +189,13 @@ class _Ingest:
         Raises ObjectMissing and StorageError.
         """
         store, folder = self._engine.store, stored.key.rpartition("/")[0] + "/"
-        read = partial(named_objects, store, base_url=self._engine.settings.storage.playlist_base_url)
+        read = partial(
+            named_objects,
+            store,
+            base_url=self._engine.settings.storage.playlist_base_url,
+            read=self._engine.documents.read,
+            segments=named_segments(),
+        )
         if not (read(stored.key).ended or self._engine.settings.watch.live):
             return Ignored(stored.key, "not_ended")
         beside = islice(store.list(folder), _MAX_BESIDE) if folder != "/" else ()

@@ -6,15 +6,14 @@ from the ledger instead, and change with the transcript.
 
 from __future__ import annotations
 
-import asyncio
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from clipengine.api.http.jobs import finished
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests.fields import NoBody, Q
@@ -215,32 +214,9 @@ async def preview_response(
 async def preview_bytes(call: Call[Any, Any], preview: Preview) -> bytes:
     """Return a preview from the cache, or make it."""
     found = await run_in_threadpool(call.engine.previews.find, preview)
-    return await _made(call, preview) if found is None else found
-
-
-async def _made(call: Call[Any, Any], preview: Preview) -> bytes:
-    """Wait until the preview is made, the client disconnects or the server stops."""
-    stopping = asyncio.Event()
-    requested = call.engine.previews.requested(preview, owner=call.key.key_id)
-    with call.changes.closing(stopping.set), requested as shared:
-        making = asyncio.wrap_future(shared)
-        stopped = asyncio.create_task(stopping.wait())
-        gone = asyncio.create_task(_disconnected(call.request))
-        try:
-            await asyncio.wait((making, stopped, gone), return_when=asyncio.FIRST_COMPLETED)
-            if making.done():
-                return making.result()
-            if gone.done():
-                raise ClientDisconnect("the client disconnected before the preview was made")
-            raise Busy("The server is stopping", retry_after=5)
-        finally:
-            for waiting in (making, stopped, gone):
-                waiting.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    if found is not None:
+        return found
+    return await finished(call, call.engine.previews.requested(preview, owner=call.key.key_id))
 
 
 PREVIEW_ERRORS = (

@@ -7,16 +7,19 @@ from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from clipengine.api.http.jobs import read_document
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.http.requests.ranges import WriteRanges
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.downloads import content_disposition, file_name
-from clipengine.clips.ranges.formats import FORMATS, format_ranges, parse_ranges
-from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange, RangeSource
+from clipengine.clips.ranges.formats import FORMATS
+from clipengine.clips.ranges.range_documents import RANGE_FILE, RANGE_LIST, range_list, source_values
+from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange, RangeFile, RangeSource
 from clipengine.clips.request import END_TOLERANCE_SECONDS
 from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
@@ -31,7 +34,6 @@ from clipengine.errors import (
 )
 from clipengine.objects.preview import RangesObject
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import exact
 
 _MEDIA_TYPES = ("text/plain", "text/csv", "application/json")
 
@@ -41,25 +43,34 @@ async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
         raise UnsupportedContentType(f"Content-Type is {kind or 'missing'}", hint=f"Send {' or '.join(_MEDIA_TYPES)}.")
     body = bytes(await read_bytes(call.request, limit=MAX_FILE_BYTES))
 
-    def work() -> Response:
-        facts = ClipSource(recording_of_path(call)).facts
-        rate, first = (facts.video.rate, facts.video.first_frame) if facts.video else (None, None)
-        found = parse_ranges(body, duration=facts.duration, rate=rate, first_frame=first or Fraction(0))
-        notes = [{"line": note.line, "detail": note.text} for note in found.notes]
-        return json_response({"data": [_object(each, facts.duration) for each in found.ranges], "notes": notes})
+    facts = await call.in_session(lambda: ClipSource(recording_of_path(call)).facts)
+    rate, first = (facts.video.rate, facts.video.first_frame) if facts.video else (None, None)
+    found = await read_document(
+        call,
+        RANGE_FILE,
+        body,
+        duration=str(facts.duration),
+        rate=None if rate is None else str(rate),
+        first_frame=str(first or 0),
+    )
+    return await run_in_threadpool(_found, found, facts.duration)
 
-    return await call.in_session(work)
+
+def _found(found: RangeFile, duration: Fraction) -> Response:
+    notes = [{"line": note.line, "detail": note.text} for note in found.notes]
+    return json_response({"data": [_object(each, duration) for each in found.ranges], "notes": notes})
 
 
-def write_ranges(call: Call[NoQuery, WriteRanges]) -> Response:
-    recording, kind = recording_of_path(call), call.body.format
-    source = _source(recording)
-    _check_ends(call.body, source.duration)
-    ranges = [
-        ListedRange(number, exact(each.start_seconds), exact(each.end_seconds), each.label)
-        for number, each in enumerate(call.body.ranges, 1)
-    ]
-    text = format_ranges(kind, ranges, source)
+async def write_ranges(call: Call[NoQuery, WriteRanges]) -> Response:
+    kind = call.body.format
+
+    def work() -> tuple[RangeSource, bytes]:
+        source = _source(recording_of_path(call))
+        _check_ends(call.body, source.duration)
+        return source, range_list([(each.start_seconds, each.end_seconds, each.label) for each in call.body.ranges])
+
+    source, listed = await call.in_session(work)
+    text = await read_document(call, RANGE_LIST, listed, kind=kind, source=source_values(source))
     name = content_disposition("attachment", file_name(source.title, FORMATS[kind].suffix))
     return Response(text, media_type=FORMATS[kind].media_type, headers={"Content-Disposition": name})
 

@@ -5,16 +5,19 @@ Several people may correct a transcript: If-Match keeps them from undoing each o
 
 from __future__ import annotations
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from clipengine.api.http.json_cues import json_cues
+from clipengine.api.http.jobs import read_document
+from clipengine.api.http.json_cues import JSON_CUES
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
 from clipengine.api.http.ranges import if_match, if_match_schema, matches
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.transcripts import GetTranscript, SearchText
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, TextFormat, format_cues
-from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
+from clipengine.clips.texts.text_documents import TRANSCRIPT
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language
 from clipengine.errors import (
     InvalidRequest,
     InvalidTranscript,
@@ -46,9 +49,13 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
             found = "the recording has none in this language" if stored is None else f"it is now {_etag(stored)}"
             raise TranscriptChanged(f"The transcript is not {given}: {found}")
 
+    language = await run_in_threadpool(parse_language, call.path("language"))
+    if kind == "json":
+        cues = await read_document(call, JSON_CUES, body)
+    else:
+        cues = await read_document(call, TRANSCRIPT, body, kind=kind)
+
     def work() -> Response:
-        language = parse_language(call.path("language"))
-        cues = json_cues(body) if kind == "json" else parse_transcript(body, kind)
         made, created = call.ledger.transcripts.put(call.path("recording_id"), language, cues, check=check)
         headers = {"Location": f"/v1/recordings/{made.recording_id}/transcripts/{language}", "ETag": _etag(made)}
         return json_response(TranscriptObject.of(made).to_object(), 201 if created else 200, headers)

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from typing import NamedTuple
 
-from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.cues import Cue, check_cues
 from clipengine.clips.texts.transcript_file import parse_transcript
 from clipengine.recordings.placing import near
 
 _MAP = re.compile(rb"^X-TIMESTAMP-MAP=([ -~]{1,100})\s*$", re.MULTILINE)
 _TICKS = re.compile(rb"MPEGTS:(\d{1,19})")
 _LOCAL = re.compile(rb"LOCAL:(?:(\d{1,6}):)?(\d\d):(\d\d)\.(\d{3})")
+
+
+class TextSegment(NamedTuple):
+    """A segment of WebVTT, the shift of its run, and its expected place on the recording's timeline."""
+
+    body: bytes
+    shift: Fraction
+    expected: Fraction
+
+
+def join_segments(segments: Iterable[TextSegment]) -> bytes:
+    """Return the segments as one document: a line with their sizes and places, and their bytes."""
+    listed = list(segments)
+    places = [[len(each.body), str(each.shift), str(each.expected)] for each in listed]
+    return json.dumps(places).encode() + b"\n" + b"".join(each.body for each in listed)
+
+
+def parse_segments(document: bytes) -> list[Cue]:
+    """Return the cues of `join_segments`, sorted by time. Raises InvalidTranscript."""
+    head, _, bodies = document.partition(b"\n")
+    cues, begin = [], 0
+    for size, shift, expected in json.loads(head):
+        body = bodies[begin : begin + size]
+        cues.append(segment_cues(body, shift=Fraction(shift), expected=Fraction(expected)))
+        begin += size
+    return check_cues(joined_cues(cues))
 
 
 def segment_cues(body: bytes, *, shift: Fraction, expected: Fraction) -> list[Cue]:

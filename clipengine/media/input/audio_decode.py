@@ -14,7 +14,8 @@ from clipengine.media.input.damage import Damage
 from clipengine.media.input.events import AudioFrameEvent
 from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.seekers import AnySeeker
-from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
+from clipengine.media.memory import raise_if_out_of_memory
+from clipengine.media.sandbox.limits import is_out_of_memory
 
 
 def raise_if_memory_ran_out(error: av.FFmpegError, seeker: AnySeeker) -> None:

@@ -33,7 +33,7 @@ from clipengine.media.input.source import MediaReader
 from clipengine.media.input.stream_descriptions import describe
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.input.webp_animation import WebpStream
-from clipengine.media.memory import is_out_of_memory
+from clipengine.media.sandbox.limits import is_out_of_memory
 
 if TYPE_CHECKING:  # it imports pydantic, which would slow down the start of the inspector
     from clipengine.recordings.facts import VideoFacts

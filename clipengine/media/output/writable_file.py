@@ -8,7 +8,8 @@ import os
 import av
 
 from clipengine.errors import ClipEngineError, DiskFull, EncoderFailed, UnsupportedMedia
-from clipengine.media.memory import is_out_of_memory, raise_if_out_of_memory
+from clipengine.media.memory import raise_if_out_of_memory
+from clipengine.media.sandbox.limits import is_out_of_memory
 
 _CONVERTED = (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError)
 

@@ -67,3 +67,11 @@ def lower_limit(which: int, value: int, *, grace: int = 0, pid: int = 0) -> None
     if current != resource.RLIM_INFINITY:
         wanted = (min(wanted[0], current), min(wanted[1], current))
     resource.prlimit(pid, which, wanted)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return True if the error means that memory ran out. FFmpeg's ENOMEM is a MemoryError too."""
+    # Missing memory for a thread's stack: FFmpeg reports it as EAGAIN, Python only in the message.
+    if isinstance(error, (MemoryError, BlockingIOError)):
+        return True
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)

@@ -6,10 +6,11 @@ Started only for burnt-in subtitles, as `python -I -m clipengine.media.worker.bu
 
 from __future__ import annotations
 
+from clipengine.media.memory import log_library_errors
 from clipengine.media.previews.job import add_captions
 from clipengine.media.worker.maker import do_job
 from clipengine.media.worker.process import main
 
 if __name__ == "__main__":
     add_captions()
-    main(do_job)
+    main(do_job, when_locked=log_library_errors)

@@ -13,6 +13,7 @@ import threading
 import traceback
 from typing import Literal
 
+from clipengine.media.memory import log_library_errors
 from clipengine.media.worker import inspector, maker
 from clipengine.media.worker.process import run_child
 
@@ -37,7 +38,7 @@ def fork_child(program: Literal["maker", "inspector"], control: int, ranges: int
     try:
         _detach(stderr)
         os.close(writing)
-        run_child(_JOBS[program], control, ranges, parent, sandbox=True)
+        run_child(_JOBS[program], control, ranges, parent, sandbox=True, when_locked=log_library_errors)
         status = 0
     except BaseException:
         traceback.print_exc()

@@ -29,7 +29,7 @@ from clipengine.media.input.mp4_boxes import movie_seconds
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
 from clipengine.media.input.webp_animation import WebpStream
-from clipengine.media.memory import raise_if_out_of_memory
+from clipengine.media.memory import log_library_errors, raise_if_out_of_memory
 from clipengine.media.output.last_gop import DECODED_FRAMES, LastGop
 from clipengine.media.video.rotate import rotation_of
 from clipengine.media.worker.ipc import Channel
@@ -238,4 +238,4 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
 
 
 if __name__ == "__main__":
-    main(do_job)
+    main(do_job, when_locked=log_library_errors)

@@ -18,6 +18,7 @@ from clipengine.clips.texts.subtitles import pack
 from clipengine.media.clip_builder import CutStep, Drawing
 from clipengine.media.cut import cut_clip
 from clipengine.media.input.source import ByteSource
+from clipengine.media.memory import log_library_errors
 from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe
 from clipengine.media.probe_pieces import probe_files, probe_pieces, scan_pieces
@@ -153,4 +154,4 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
 
 
 if __name__ == "__main__":
-    main(do_job)
+    main(do_job, when_locked=log_library_errors)

@@ -1,7 +1,7 @@
 """Main function of a child process: lock the sandbox, receive jobs, do them and report the results.
 
 A child gets its input as descriptors or requests byte ranges from its parent; it has no path, address or secret. It
-exits immediately if its parent ends. This module imports little to keep the start-up time low.
+exits immediately if its parent ends. This module imports little to keep the start-up time low, and no media library.
 """
 
 from __future__ import annotations
@@ -17,15 +17,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-# PyAV imports these lazily, which the sandbox would prevent.
-import av.subtitles.codeccontext
-import av.subtitles.stream
-import av.subtitles.subtitle  # noqa: F401
-
 from clipengine.errors import ClipEngineError, Internal, RecordingUnreadable, UnsupportedMedia
 from clipengine.media.input.source import ByteSource, DescriptorSource
-from clipengine.media.memory import is_out_of_memory, log_library_errors
-from clipengine.media.sandbox.limits import JobLimits, limit_job
+from clipengine.media.sandbox.limits import JobLimits, is_out_of_memory, limit_job
 from clipengine.media.sandbox.lockdown import lock_down
 from clipengine.media.worker.ipc import Channel, error_from
 
@@ -95,18 +89,26 @@ class JobSource:
 DoJob = Callable[[dict[str, Any], list[JobSource], list[int], Channel], Result]
 
 
-def main(do: DoJob, *, compiles: bool = False) -> None:
+def main(do: DoJob, *, compiles: bool = False, when_locked: Callable[[], None] | None = None) -> None:
     """Run a child with the command line arguments `CONTROL RANGES PARENT cell` (see `work.children.process`).
 
-    `compiles` is that of `lock_down`.
+    `compiles` is that of `lock_down`. `when_locked` is called in the sandbox, before the first job.
     """
     control, ranges, parent = map(int, sys.argv[1:4])
     faulthandler.enable()
-    run_child(do, control, ranges, parent, sandbox=sys.argv[4] == "sandboxed", compiles=compiles)
+    sandbox = sys.argv[4] == "sandboxed"
+    run_child(do, control, ranges, parent, sandbox=sandbox, compiles=compiles, when_locked=when_locked)
 
 
 def run_child(
-    do: DoJob, control_number: int, ranges_number: int, parent: int, *, sandbox: bool, compiles: bool = False
+    do: DoJob,
+    control_number: int,
+    ranges_number: int,
+    parent: int,
+    *,
+    sandbox: bool,
+    compiles: bool = False,
+    when_locked: Callable[[], None] | None = None,
 ) -> None:
     """Lock the sandbox and do jobs until the parent closes the socket. All imports must be done before."""
     numbers = (control_number, ranges_number)
@@ -116,7 +118,8 @@ def run_child(
     received = control.receive()
     if received is None:
         return
-    log_library_errors()
+    if when_locked is not None:
+        when_locked()
     jobs: SimpleQueue[dict[str, Any]] = SimpleQueue()
     threading.Thread(target=_receive_jobs, args=(control, jobs), daemon=True).start()  # before the memory limit
     job, _ = received

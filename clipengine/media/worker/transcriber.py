@@ -26,6 +26,7 @@ from faster_whisper.vad import get_vad_model
 
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import Internal
+from clipengine.media.memory import log_library_errors
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 
@@ -91,4 +92,4 @@ def _segment(segment: Any) -> dict[str, Any]:
 if __name__ == "__main__":
     keep_freed_memory()
     get_vad_model()  # before the sandbox denies its file
-    main(do_job, compiles=True)
+    main(do_job, compiles=True, when_locked=log_library_errors)

@@ -34,8 +34,8 @@ from clipengine.work.children.watermarks import WatermarkFile
 
 Message = dict[str, Any]
 # The programs of children. A maker probes, cuts and makes previews, a burner also draws subtitles into the picture,
-# an inspector reads a finished clip, and a transcriber runs a speech model on samples.
-Program = Literal["maker", "burner", "inspector", "transcriber"]
+# an inspector reads a finished clip, a transcriber runs a speech model on samples, and a parser reads a document.
+Program = Literal["maker", "burner", "inspector", "transcriber", "parser"]
 
 _MiB = 1 << 20
 # Measured at 3840x2160: at most 2.7 GiB with 4 threads (AV1), 3.5 GiB with 16 (HEVC); each thread holds frames.

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from clipengine.work.children.jobs import Program
 
 _POLL_SECONDS = 0.005
+_MODULES: dict[Program, str] = {"parser": "clipengine.api.parser"}  # reads documents of requests too
 
 
 class ChildEnds(NamedTuple):
@@ -40,7 +41,8 @@ Launch = Callable[[Program, ChildEnds, bool], Process]
 
 def launch_program(program: Program, ends: ChildEnds, sandboxed: bool) -> Process:
     """Start a child as a new program, with an empty environment."""
-    module, isolation = f"clipengine.media.worker.{program}", "sandboxed" if sandboxed else "unconfined"
+    module = _MODULES.get(program, f"clipengine.media.worker.{program}")
+    isolation = "sandboxed" if sandboxed else "unconfined"
     return subprocess.Popen(
         [sys.executable, "-I", "-m", module, str(ends.control), str(ends.ranges), str(os.getpid()), isolation],
         pass_fds=(ends.control, ends.ranges),

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import get_args
 
 from clipengine.settings import Sandbox
 from clipengine.work.children.header_cache import HeaderCache
@@ -35,7 +36,8 @@ class ChildPool:
         self._header_cache = header_cache or HeaderCache()
         self._nice = nice
         self._sandbox: Sandbox = sandbox
-        self._ahead: dict[Program, int] = {"maker": ahead, "inspector": inspectors_ahead, "burner": 0, "transcriber": 0}
+        self._ahead: dict[Program, int] = dict.fromkeys(get_args(Program), 0)
+        self._ahead |= {"maker": ahead, "inspector": inspectors_ahead}
         self._on_loss = on_loss
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="children")
         self._lock = threading.Lock()

@@ -14,6 +14,7 @@ from itertools import accumulate
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.texts.transcript_file import alpha3_of, canonical_language
 from clipengine.clips.warnings import code_of
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
 from clipengine.recordings.assembly import ListedTrack, assemble
 from clipengine.recordings.clock import Clock, clock_of_dates
@@ -81,15 +82,17 @@ def read_piece_facts(
     base_url: str = "",
     live: bool = False,
     measured: Measured | None = None,
+    read: ReadDocument = read_here,
 ) -> ProbedPieces:
     """Return what a child finds in the pieces of a playlist, and their reader, which the caller closes.
 
     A `live` recording may still be written. `measured` has pieces that need not be read again, and gets the others.
+    `read` parses the playlists and the texts.
 
     `run` has a child do a job. Raises RecordingError, StorageError, or ValueError if the child's report is invalid.
     """
-    read = read_pieces(store, playlist, variant, base_url=base_url, live=live)
-    return _probed(store, playlist.info, read, probe, run, measured=measured)
+    found = read_pieces(store, playlist, variant, base_url=base_url, live=live, read=read)
+    return _probed(store, playlist.info, found, probe, run, measured=measured, read_text=read)
 
 
 def read_file_facts(
@@ -142,6 +145,7 @@ def _probed(
     *,
     is_file: bool = False,
     measured: Measured | None = None,
+    read_text: ReadDocument = read_here,
 ) -> ProbedPieces:
     index = read.index
     reader = _reader(store, info, index)
@@ -154,7 +158,7 @@ def _probed(
             check_restarts(index)
         facts, growth = _place(index, scans, report, read.written, file_end=Fraction(0) if is_file else None)
         facts = with_sizes(facts, measuring.sizes)
-        texts, clock = read_texts(store, index, read.texts), clock_of_dates(index)
+        texts, clock = read_texts(store, index, read.texts, read=read_text), clock_of_dates(index)
         return ProbedPieces(index, facts, texts, reader, clock, seek_index_of(index), growth)
     except BaseException:
         reader.close()

@@ -8,10 +8,11 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from clipengine.clips.texts.cues import Cue, check_cues
-from clipengine.clips.texts.segmented import joined_cues, segment_cues
+from clipengine.clips.texts.segmented import TextSegment, join_segments
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.clips.texts.text_documents import SEGMENTED_TEXT
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, canonical_language
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import InvalidBucketPath, InvalidRequest, InvalidTranscript, ObjectMissing, RecordingNotFound
 from clipengine.recordings.assembly import ListedText
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
@@ -35,8 +36,10 @@ def store_texts(transcripts: Transcripts, recording_id: str, tracks: Sequence[Te
             log.warning("recording %s: its text in %s is not used: %s", recording_id, track.language, error.message)
 
 
-def read_texts(store: Store, index: PieceIndex, listed: Sequence[ListedText]) -> list[TextTrack]:
-    """Return the texts of a recording whose pieces are placed, one for each language.
+def read_texts(
+    store: Store, index: PieceIndex, listed: Sequence[ListedText], *, read: ReadDocument = read_here
+) -> list[TextTrack]:
+    """Return the texts of a recording whose pieces are placed, one for each language. `read` parses their segments.
 
     One that cannot be read is logged and left out. Raises the other errors of the store.
     """
@@ -44,7 +47,7 @@ def read_texts(store: Store, index: PieceIndex, listed: Sequence[ListedText]) ->
     for each in listed:
         language = canonical_language(each.language or "und")
         try:
-            cues = check_cues(joined_cues(_segments(store, index, each.playlist.segments)))
+            cues = read(SEGMENTED_TEXT, join_segments(_segments(store, index, each.playlist.segments)))
         except InvalidTranscript as error:
             log.warning("the text %s of a playlist is not used: %s", each.title or language, error.message)
         else:
@@ -52,8 +55,11 @@ def read_texts(store: Store, index: PieceIndex, listed: Sequence[ListedText]) ->
     return list(found.values())
 
 
-def _segments(store: Store, index: PieceIndex, segments: Sequence[Segment]) -> Iterator[list[Cue]]:
-    """Yield the cues of each segment. Those before and after a discontinuity belong to the runs of the same number."""
+def _segments(store: Store, index: PieceIndex, segments: Sequence[Segment]) -> Iterator[TextSegment]:
+    """Yield the segments with their places.
+
+    Those before and after a discontinuity belong to the runs of the same number.
+    """
     clocks = _clocks(index)
     at, size, discontinuity = Fraction(0), 0, None
     for segment in segments:
@@ -65,7 +71,7 @@ def _segments(store: Store, index: PieceIndex, segments: Sequence[Segment]) -> I
             size += len(body)
             if size > MAX_TRANSCRIPT_BYTES:
                 raise InvalidTranscript(f"the text has more than {MAX_TRANSCRIPT_BYTES} bytes")
-            yield segment_cues(body, shift=run.shift, expected=at)
+            yield TextSegment(body, run.shift, at)
         at += segment.seconds
 
 

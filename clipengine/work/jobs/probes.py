@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any
 
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
@@ -90,6 +91,7 @@ class Prober(Jobs[Probe]):
         encoding: Encoding,
         playlist_base_url: str = "",
         settle_seconds: float = 0,
+        read: ReadDocument = read_here,
     ) -> None:
         super().__init__(context)
         self._store = store
@@ -97,7 +99,8 @@ class Prober(Jobs[Probe]):
         self._suspects_allowed = suspects_allowed
         self._encoding = encoding
         self._base_url = playlist_base_url
-        self._sidecars = Sidecars(self._ledger, store)
+        self._read_document = read
+        self._sidecars = Sidecars(self._ledger, store, read=read)
         self._children = RunningChildren(pool.take)
         self._begun: dict[str, Measured] = {}  # by recording
 
@@ -243,6 +246,7 @@ class Prober(Jobs[Probe]):
                 base_url=self._base_url,
                 live=recording.live,
                 measured=measured,
+                read=self._read_document,
             )
         found.reader.close()
         return found

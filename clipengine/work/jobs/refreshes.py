@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import partial
 
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     ClipEngineError,
     ObjectChanged,
@@ -89,8 +90,10 @@ class Refresher(Jobs[Refresh]):
         encoding: Encoding,
         playlist_base_url: str = "",
         settle_seconds: float = 0,
+        read: ReadDocument = read_here,
     ) -> None:
         super().__init__(context)
+        self._read_document = read
         self._store = store
         self._settle_seconds = settle_seconds  # of files in a folder
         self._encoding = encoding
@@ -424,9 +427,10 @@ class Refresher(Jobs[Refresh]):
         """Return the texts of the recording, which are read when it has ended."""
         variant = VariantChoice(**item.recording.variant or {})
         try:
-            texts = read_texts_of(self._store, item.recording.bucket_path, variant, base_url=self._base_url)
+            key, read = item.recording.bucket_path, self._read_document
+            texts = read_texts_of(self._store, key, variant, base_url=self._base_url, read=read)
             known = self._ledger.recordings.pieces.get(item.recording.recording_id) if texts else None
-            return [] if known is None else read_texts(self._store, _joined(known, added.tail), texts)
+            return [] if known is None else read_texts(self._store, _joined(known, added.tail), texts, read=read)
         except (RecordingError, StorageError) as error:
             log.warning("recording %s: its texts are not used: %s", item.recording.recording_id, error.message)
             return []

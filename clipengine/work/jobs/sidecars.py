@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from itertools import islice
 
-from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, language_in_name, parse_transcript
+from clipengine.clips.texts.text_documents import TRANSCRIPT
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, language_in_name
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     InvalidRequest,
     InvalidTranscript,
@@ -32,9 +34,10 @@ _MAX_LISTED = 1000  # objects whose keys begin like the recording's
 
 
 class Sidecars:
-    def __init__(self, ledger: Ledger, store: Store) -> None:
+    def __init__(self, ledger: Ledger, store: Store, *, read: ReadDocument = read_here) -> None:
         self._ledger = ledger
         self._store = store
+        self._read = read
 
     def attach_all(self, recording: Recording) -> None:
         """Read all sidecars of a recording. One that cannot be read is logged. Raises StorageUnavailable."""
@@ -58,7 +61,7 @@ class Sidecars:
                 raise InvalidTranscript(f"it has more than {MAX_TRANSCRIPT_BYTES} bytes")
             with closing(self._store.open(found.key, etag=found.etag)) as reader:
                 body = reader.read_at(0, MAX_TRANSCRIPT_BYTES)
-            cues = parse_transcript(body, "srt" if found.key.lower().endswith(".srt") else "vtt")
+            cues = self._read(TRANSCRIPT, body, kind="srt" if found.key.lower().endswith(".srt") else "vtt")
             self._ledger.transcripts.put(recording.recording_id, language, cues, source="sidecar", etag=found.etag)
             log.info("recording %s: transcript %s from %s", recording.recording_id, language, found.key)
         except (InvalidRequest, RecordingNotFound, ObjectChanged, ObjectMissing) as error:

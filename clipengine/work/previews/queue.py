@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from clipengine.clips.plan.read_jobs import ReadJob
 from clipengine.errors import Busy, RateLimited
 
 LONG_SECONDS = 10.0  # jobs that are expected to take longer run one at a time, so that one lane is left to short ones
@@ -26,6 +26,15 @@ _STOP_SECONDS = 1.0
 Check = Callable[[], None]
 
 
+class Lanes(Protocol):
+    """Jobs of one kind, of which `lanes` run at the same time."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def lanes(self) -> int: ...
+
+
 class PreviewCancelled(Exception):
     """No request waits for the preview any more, or the server is stopping."""
 
@@ -33,7 +42,7 @@ class PreviewCancelled(Exception):
 @dataclass(eq=False)
 class _Job:
     name: str
-    kind: ReadJob
+    kind: Lanes
     seconds: float  # expected
     run: Callable[[Check], bytes]
     owner: str = ""
@@ -66,7 +75,7 @@ class PreviewQueue:
 
     @contextmanager
     def requested(
-        self, name: str, kind: ReadJob, seconds: float, run: Callable[[Check], bytes], *, owner: str = ""
+        self, name: str, kind: Lanes, seconds: float, run: Callable[[Check], bytes], *, owner: str = ""
     ) -> Iterator[Future[bytes]]:
         """Request a preview for the duration of the context; a queued or running job with this name is shared.
 
@@ -81,7 +90,7 @@ class PreviewQueue:
             self._leave(job)
 
     def in_background(
-        self, name: str, kind: ReadJob, seconds: float, run: Callable[[Check], bytes], may_run: Callable[[], bool]
+        self, name: str, kind: Lanes, seconds: float, run: Callable[[Check], bytes], may_run: Callable[[], bool]
     ) -> Future[bytes] | None:
         """Start a job that no request waits for, and return its future; None if any job is queued or running.
 
@@ -109,7 +118,7 @@ class PreviewQueue:
         with self._changed:
             self._changed.wait_for(lambda: not self._running, _STOP_SECONDS)
 
-    def _join(self, name: str, kind: ReadJob, seconds: float, run: Callable[[Check], bytes], owner: str) -> _Job:
+    def _join(self, name: str, kind: Lanes, seconds: float, run: Callable[[Check], bytes], owner: str) -> _Job:
         with self._changed:
             job = self._jobs.get(name)
             if job is None or job.cancelled:
@@ -125,7 +134,7 @@ class PreviewQueue:
             self._start_ready(kind)
             return job
 
-    def _add(self, name: str, kind: ReadJob, seconds: float, run: Callable[[Check], bytes], owner: str = "") -> _Job:
+    def _add(self, name: str, kind: Lanes, seconds: float, run: Callable[[Check], bytes], owner: str = "") -> _Job:
         job = self._jobs[name] = _Job(name, kind, seconds, run, owner)
         job.future.set_running_or_notify_cancel()  # one of several waiters cannot cancel it for the others
         return job
@@ -141,10 +150,10 @@ class PreviewQueue:
                 del self._jobs[job.name]
             self._start_ready(job.kind)
 
-    def _queued(self, kind: ReadJob) -> list[_Job]:
+    def _queued(self, kind: Lanes) -> list[_Job]:
         return [job for job in self._jobs.values() if job.kind == kind and job not in self._running]
 
-    def _start_ready(self, kind: ReadJob) -> None:
+    def _start_ready(self, kind: Lanes) -> None:
         """Start the queued jobs that have a lane. For each other job, cancel a running job without waiters."""
         if self._stopping:
             return

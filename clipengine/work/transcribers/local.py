@@ -5,24 +5,26 @@ from __future__ import annotations
 import array
 import importlib.util
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from clipengine.clips.texts.spoken import Spoken, parse_spoken
+from clipengine.clips.texts.spoken import Spoken
+from clipengine.clips.texts.text_documents import SPOKEN
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     ClipEngineError,
     DecoderKilled,
     DecoderNotStarted,
     Internal,
+    InvalidTranscript,
     Timeout,
     TranscriberFailed,
     TranscriberUnavailable,
 )
 from clipengine.settings import Encoding, Transcription
-from clipengine.stores.base import StoredObject
+from clipengine.work.children.bytes_reader import BytesReader
 from clipengine.work.children.jobs import Message, transcribe_job
 from clipengine.work.children.process import Child
 from clipengine.work.children.running import RunningChildren
@@ -90,8 +92,16 @@ def unknown_language(folder: Path, language: str) -> str | None:
 class LocalTranscriber:
     """`take_child` returns a child with the program "transcriber"."""
 
-    def __init__(self, encoding: Encoding, settings: Transcription, take_child: Callable[[], Child]) -> None:
+    def __init__(
+        self,
+        encoding: Encoding,
+        settings: Transcription,
+        take_child: Callable[[], Child],
+        *,
+        read: ReadDocument = read_here,
+    ) -> None:
         assert settings.model_folder is not None
+        self._read = read
         self._encoding = encoding
         self._settings = settings
         self._folder = settings.model_folder
@@ -108,11 +118,11 @@ class LocalTranscriber:
             report(None if message is None else message["part"])
 
         try:
-            with _SamplesReader(samples) as reader:
+            with BytesReader("samples", samples.tobytes()) as reader:
                 _, answer = self._children.run(job, reader, watch=watch)
-            return parse_spoken(answer, seconds=seconds)
-        except ValueError as error:
-            raise TranscriberFailed(f"the model's answer is invalid: {error}", hint=_MODEL_HINT) from error
+            return self._read(SPOKEN, answer, seconds=seconds)
+        except InvalidTranscript as error:
+            raise TranscriberFailed(f"the model's answer is invalid: {error.message}", hint=_MODEL_HINT) from error
         except TranscriberFailed:
             raise
         except ClipEngineError as error:
@@ -125,29 +135,3 @@ class LocalTranscriber:
 
     def close(self) -> None:
         self._children.kill()
-
-
-class _SamplesReader:
-    """Samples in memory, as an object that a child reads by a descriptor."""
-
-    def __init__(self, samples: array.array[int]) -> None:
-        data = samples.tobytes()
-        self.info = StoredObject("samples", len(data), "", 0)
-        self._file = os.memfd_create("samples")
-        with open(self._file, "wb", closefd=False) as file:
-            file.write(data)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return os.pread(self._file, length, offset)
-
-    def fileno(self) -> int:
-        return self._file
-
-    def close(self) -> None:
-        os.close(self._file)
-
-    def __enter__(self) -> _SamplesReader:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

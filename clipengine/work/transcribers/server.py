@@ -9,9 +9,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from clipengine.clips.texts.spoken import MAX_ANSWER_BYTES, Spoken, parse_spoken
+from clipengine.clips.texts.spoken import MAX_ANSWER_BYTES, Spoken
+from clipengine.clips.texts.text_documents import SPOKEN
 from clipengine.clips.transcription import SAMPLE_RATE
-from clipengine.errors import TranscriberFailed, TranscriberUnavailable
+from clipengine.documents import ReadDocument, read_here
+from clipengine.errors import InvalidTranscript, TranscriberFailed, TranscriberUnavailable
 from clipengine.outbound.network import SenderClosed
 from clipengine.outbound.posts import PostAnswer, Poster, PostFailed
 from clipengine.settings import Transcription
@@ -31,7 +33,8 @@ _HINTS = {
 class ServerTranscriber:
     """Sends each passage as a WAV file, and asks for `verbose_json` with the times of words."""
 
-    def __init__(self, settings: Transcription, poster: Poster) -> None:
+    def __init__(self, settings: Transcription, poster: Poster, *, read: ReadDocument = read_here) -> None:
+        self._read = read
         self._settings = settings
         self._poster = poster
 
@@ -66,9 +69,9 @@ class ServerTranscriber:
                 raise TranscriberUnavailable(fault)
             raise TranscriberFailed(fault, hint=_HINTS.get(answer.status))
         try:
-            return parse_spoken(answer.body, seconds=seconds)
-        except ValueError as error:
-            raise TranscriberFailed(f"the answer of the transcription server is invalid: {error}") from error
+            return self._read(SPOKEN, answer.body, seconds=seconds)
+        except InvalidTranscript as error:
+            raise TranscriberFailed(f"the answer of the transcription server is invalid: {error.message}") from error
 
     def _fields(self, language: str | None) -> list[tuple[str, str]]:
         fields = [("response_format", "verbose_json")]

@@ -6,6 +6,7 @@ import logging
 from functools import partial
 
 from clipengine.clips.transcription import Transcriber
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import TranscriberFailed
 from clipengine.outbound.posts import Poster
 from clipengine.settings import Settings
@@ -17,15 +18,19 @@ from clipengine.work.transcribers.transcriber import SpeechSource
 log = logging.getLogger(__name__)
 
 
-def speech_sources(settings: Settings, pool: ChildPool, *, own_port: int | None) -> dict[Transcriber, SpeechSource]:
-    """Return the transcribers by name. The children of a model are taken from `pool`."""
+def speech_sources(
+    settings: Settings, pool: ChildPool, *, own_port: int | None, read: ReadDocument = read_here
+) -> dict[Transcriber, SpeechSource]:
+    """Return the transcribers by name. The children of a model are taken from `pool`; `read` parses the answers."""
     found: dict[Transcriber, SpeechSource] = {}
     transcription = settings.transcription
     for name in transcription.sources:
         if name == "local":
-            found[name] = LocalTranscriber(settings.encoding, transcription, partial(pool.take, "transcriber"))
+            found[name] = LocalTranscriber(
+                settings.encoding, transcription, partial(pool.take, "transcriber"), read=read
+            )
         else:
-            found[name] = ServerTranscriber(transcription, Poster(transcription.url, own_port=own_port))
+            found[name] = ServerTranscriber(transcription, Poster(transcription.url, own_port=own_port), read=read)
     return found
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeVar
 import watchfiles
 
 from clipengine.budget import Allowance
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import ClipEngineError, TooManyPieces
 from clipengine.ingest.jibri import described
 from clipengine.ledger.ledger import Ledger
@@ -149,6 +150,7 @@ class Watch:
         playlist_base_url: str = "",
         live: bool = False,
         folders: FolderRules | None = None,
+        read: ReadDocument = read_here,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -162,8 +164,10 @@ class Watch:
         self._known: dict[str, str] | None = None
         self._unsettled: dict[str, _Unsettled] = {}
         self._compared: dict[str, dict[str, int]] = {}  # by prefix: files of each camera's folder
-        self._playlists = WatchedPlaylists(store, base_url=playlist_base_url, trusts_times=folder is None, live=live)
-        self._sidecars = Sidecars(ledger, store)
+        self._playlists = WatchedPlaylists(
+            store, base_url=playlist_base_url, trusts_times=folder is None, live=live, read=read
+        )
+        self._sidecars = Sidecars(ledger, store, read=read)
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()
         self._wake = threading.Event()

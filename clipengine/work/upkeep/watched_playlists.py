@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import ObjectMissing, StorageDenied
 from clipengine.recordings.discovery import may_be_piece
 from clipengine.stores.base import Store, StoredObject
@@ -25,8 +26,17 @@ class WatchedPlaylists:
     `trusts_times`: the store says when an object appeared. In a folder, a copied file may have an older time.
     """
 
-    def __init__(self, store: Store, *, base_url: str = "", trusts_times: bool = False, live: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        base_url: str = "",
+        trusts_times: bool = False,
+        live: bool = False,
+        read: ReadDocument = read_here,
+    ) -> None:
         self._store = store
+        self._read_document = read
         self._base_url = base_url
         self._trusts_times = trusts_times
         self._live = live
@@ -87,7 +97,7 @@ class WatchedPlaylists:
             known = self._named.get(key)
             if known is None or known[0] != _etags(found, known[1], playlists):
                 try:
-                    named = named_objects(self._store, key, base_url=self._base_url)
+                    named = named_objects(self._store, key, base_url=self._base_url, read=self._read_document)
                     if known is not None and named.keys is not None:
                         before = known[1].keys or frozenset()
                         named = named._replace(keys=named.keys | (before & files.keys()))
