@@ -92,8 +92,8 @@ compare: $(VENV)/.test-installed  ## the same table for the installed ffmpeg com
 bench: $(VENV)/.test-installed  ## compare the cost of a clip with the ffmpeg command: table and BENCH.json (ARGS="--quick --section cutting")
 	@$(BIN)/python -m scripts.bench $(ARGS)
 
-fuzz: $(VENV)/.test-installed  ## cut mutated recordings in the sandbox (INPUTS=20000 SEED=2; continues an interrupted run), send requests to every route (REQUESTS=20000), or parse playlists (PLAYLISTS=20000)
-	@$(BIN)/python -m scripts.fuzz $(call given,INPUTS,inputs) $(call given,SEED,seed) $(call given,REQUESTS,requests) $(call given,PLAYLISTS,playlists)
+fuzz: $(VENV)/.test-installed  ## cut mutated recordings in the sandbox (INPUTS=20000 SEED=2; continues an interrupted run), send requests to every route (REQUESTS=20000), or parse playlists (PLAYLISTS=20000) and all other documents (DOCUMENTS=20000 KIND=csv)
+	@$(BIN)/python -m scripts.fuzz $(call given,INPUTS,inputs) $(call given,SEED,seed) $(call given,REQUESTS,requests) $(call given,PLAYLISTS,playlists) $(call given,DOCUMENTS,documents) $(call given,KIND,kind)
 
 soak: $(VENV)/.test-installed  ## load, kill -9 and failing stores for a long time; nothing may be lost (ARGS="--minutes 30")
 	@$(BIN)/python -m scripts.soak $(ARGS)

@@ -3,6 +3,7 @@
     python -m scripts.fuzz [--inputs 2000] [--seed 1] [--out .fuzz]
     python -m scripts.fuzz --requests 20000 [--seed 1]
     python -m scripts.fuzz --playlists 20000 [--seed 1]
+    python -m scripts.fuzz --documents 20000 [--seed 1] [--kind csv]
 
 In order means: complete, or an error with a code, before the deadline; no file created, no connection opened, no other
 file read, and this program still running. Crashes caused by a recording are counted (`decoder_crashed`), and their
@@ -10,6 +11,7 @@ inputs are kept in OUT/kept. Another run continues from the last input; the same
 
 With --requests, a server gets raw requests on every route instead: none may be answered with 500 or grow its memory.
 With --playlists, the parser of playlists gets mutated ones: each must be read or refused with a code.
+With --documents, so must this many documents of each kind that is read from outside, within its budget.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ import click
 
 from scripts.fuzzing.cell import Outcome, ignore_interrupts, run
 from scripts.fuzzing.corpus import Seed, seeds
+from scripts.fuzzing.documents import TARGETS
+from scripts.fuzzing.documents import fuzz as fuzz_documents
 from scripts.fuzzing.mutate import mutant
 from scripts.fuzzing.playlists import fuzz as fuzz_playlists
 
@@ -46,6 +50,8 @@ _FAILED = {"internal", "uncoded"}
 @click.option("--seed", default=1, show_default=True)
 @click.option("--requests", default=0, help="Send this many requests to a server instead.")
 @click.option("--playlists", default=0, help="Parse this many playlists instead.")
+@click.option("--documents", default=0, help="Parse this many documents of each kind instead.")
+@click.option("--kind", type=click.Choice([*TARGETS]), default=None, help="Only documents of this kind.")
 @click.option("--workers", default=len(os.sched_getaffinity(0)), show_default=True)
 @click.option("--seconds", default=0, help="Stop after this time, finished or not.")
 @click.option("--only", type=int, help="Run this mutant only and print its outcome.")
@@ -53,8 +59,10 @@ _FAILED = {"internal", "uncoded"}
 @click.option("--out", default=".fuzz", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
               help="Folder of real recordings.  [default: ../shared/media]")  # fmt: skip
-def main(inputs: int, seed: int, requests: int, playlists: int, workers: int, seconds: int, only: int | None,
-         match: str, out: Path, media: Path) -> None:  # fmt: skip
+def main(inputs: int, seed: int, requests: int, playlists: int, documents: int, kind: str | None, workers: int,
+         seconds: int, only: int | None, match: str, out: Path, media: Path) -> None:  # fmt: skip
+    if documents:
+        sys.exit(fuzz_documents(documents, seed, kind or ""))
     if playlists:
         sys.exit(fuzz_playlists(playlists, seed))
     if requests:

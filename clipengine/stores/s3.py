@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from urllib3.response import BaseHTTPResponse
 
-from clipengine.errors import ClipEngineError, ObjectMissing
+from clipengine.budget import Allowance
+from clipengine.errors import ClipEngineError, ObjectMissing, StorageUnavailable
 from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
 from clipengine.stores.keys import INVALID_KEY, check_key, check_list_prefix, is_key
 from clipengine.stores.object_errors import check_etag
@@ -22,6 +23,7 @@ from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_reader import S3Reader, read_whole
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
 
+_MAX_LISTED = 100_000_000  # only a store that does not work as it should lists more
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")  # valid in a key, but not in XML
 
 
@@ -88,8 +90,12 @@ class S3Store:
     def list(self, prefix: str = "", *, after: str = "", skipped: Skipped | None = None) -> Iterator[StoredObject]:
         check_list_prefix(prefix)
         name: str | None = self._client.name(after) if after else ""
+        left = Allowance(_MAX_LISTED, "objects", of="a listing", refusal=StorageUnavailable)
         while name is not None:
             page = self._client.page(prefix, after=name)
+            left.spend(len(page))
+            if page and (page[-1].object_name or "") <= name:
+                raise StorageUnavailable("the store lists the same objects again")
             for found in page:
                 stored = self._client.describe(found)
                 if is_key(stored.key):

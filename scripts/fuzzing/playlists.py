@@ -24,9 +24,10 @@ from clipengine.recordings.playlist import (
     segment_keys,
 )
 from clipengine.recordings.restarts import split_at_restarts
+from scripts.fuzzing.texts import mutated
 
 SLOW_SECONDS = 5.0
-_SEEDS = (
+SEEDS = (
     '#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI="init.mp4",BYTERANGE="800@0"\n'
     "#EXT-X-PROGRAM-DATE-TIME:2026-11-28T12:00:00.000Z\n#EXTINF:4.000,\n#EXT-X-BYTERANGE:1000@800\nall.m4s\n"
     "#EXTINF:4.0,title\n#EXT-X-BYTERANGE:900\nall.m4s\n#EXT-X-GAP\n#EXTINF:4,\ngone.m4s\n#EXT-X-ENDLIST\n",
@@ -47,30 +48,7 @@ _TEXTS = (
 def mutants(count: int, seed: int) -> Iterator[bytes]:
     """Yield mutated playlists; the same seed gives the same ones."""
     for number in range(count):
-        yield _mutant(Random(f"{seed} {number}"))
-
-
-def _mutant(random: Random) -> bytes:
-    lines = random.choice(_SEEDS).split("\n")
-    for _ in range(random.randint(1, 6)):
-        place = random.randrange(len(lines))
-        way = random.randrange(5)
-        if way == 0:
-            lines[place:place] = lines[place : place + random.randint(1, 4)] * random.choice((1, 2, 2000))
-        elif way == 1:
-            del lines[place : place + random.randint(1, 3)]
-            lines = lines or [""]
-        elif way == 2:
-            other = random.randrange(len(lines))
-            lines[place], lines[other] = lines[other], lines[place]
-        else:
-            at = random.randint(0, len(lines[place]))
-            lines[place] = lines[place][:at] + random.choice(_TEXTS) + lines[place][at + way - 3 :]
-        del lines[20_000:]
-    data = bytearray("\n".join(lines).encode())
-    if random.random() < 0.2 and data:
-        data[random.randrange(len(data))] = random.randrange(256)
-    return bytes(data)
+        yield mutated(Random(f"{seed} {number}"), SEEDS, _TEXTS, repeated=(1, 2, 2000))
 
 
 def outcome(data: bytes, random: Random) -> str:

@@ -275,7 +275,7 @@ def test_text_without_times_is_refused_for_a_long_passage() -> None:
         (b"{", "not JSON"),
         (b"[]", "not a JSON object"),
         (b"{}", "neither segments"),
-        (b"[" * 100_000, "too deeply"),
+        (b"[" * 100_000, "deeper than 32 levels"),
         (b" " * (MAX_ANSWER_BYTES + 1), "longer than"),
         (b'{"segments": [{"start": NaN, "end": 1, "text": "a"}]}', "NaN"),
         ({"segments": "all"}, "not a list"),

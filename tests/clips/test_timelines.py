@@ -158,7 +158,7 @@ def test_what_is_not_applied_is_noted() -> None:
     [
         ("{", "the timeline is not valid JSON"),
         ('{"a": NaN}', "NaN is not a number"),
-        ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested deeper than 200 levels"),
         ('{"OTIO_SCHEMA": "Timeline.1"}', "the file has no ranges"),
         ('{"a": 1' + "0" * 10_000 + "}", "the timeline is not valid JSON"),
         (json.dumps(clip(rate=0)), "clip 1: it has a range without valid times"),

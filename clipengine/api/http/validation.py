@@ -39,13 +39,12 @@ from clipengine.errors import (
     located,
     located_below,
 )
+from clipengine.json_budget import JsonLimits
 from clipengine.timecode import now_ms
 
 MAX_DEPTH = 32
 READ_SECONDS = 30
 
-# A whole string, a bracket or a comma. Possessive, and a string may lack its end: the scan is linear on any input.
-_TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
 _JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?\Z", re.IGNORECASE)
 MAX_LISTED = 20  # faults in one answer; the others are counted
 _SHOWN = 5
@@ -156,7 +155,7 @@ def parse_json(body: bytes | bytearray, *, members: int = MAX_MEMBERS, tokens: i
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedRequest(f"The body is not UTF-8: byte {error.start} is wrong") from None
-    _check_limits(text, members, tokens)
+    JsonLimits("the body", _malformed, MAX_DEPTH, tokens, members).check(text)
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
@@ -167,23 +166,8 @@ def parse_json(body: bytes | bytearray, *, members: int = MAX_MEMBERS, tokens: i
         raise MalformedRequest("The body has a number with too many digits") from None
 
 
-def _check_limits(text: str, members: int, tokens: int) -> None:
-    """Raise MalformedRequest as soon as the text is deeper, wider or longer than allowed."""
-    commas: list[int] = []  # of each object or array that is open
-    for count, match in enumerate(_TOKENS.finditer(text)):
-        if count == tokens:
-            raise MalformedRequest(f"The body has more than {tokens} strings, brackets and commas")
-        token = text[match.start()]
-        if token in "[{":
-            commas.append(0)
-            if len(commas) > MAX_DEPTH:
-                raise MalformedRequest(f"The body is nested deeper than {MAX_DEPTH} levels")
-        elif token in "]}" and commas:
-            commas.pop()
-        elif token == "," and commas:
-            commas[-1] += 1
-            if commas[-1] == members:
-                raise MalformedRequest(f"An object or array of the body has more than {members} members")
+def _malformed(message: str) -> MalformedRequest:
+    return MalformedRequest(message[0].upper() + message[1:])
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

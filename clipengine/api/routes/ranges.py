@@ -23,6 +23,8 @@ from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange, Rang
 from clipengine.clips.request import END_TOLERANCE_SECONDS
 from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
+    Busy,
+    DecoderCrashed,
     InvalidRequest,
     InvalidTimeRange,
     MalformedRequest,
@@ -117,6 +119,8 @@ OPERATIONS = [
             MalformedRequest,
             PayloadTooLarge,
             UnsupportedContentType,
+            DecoderCrashed,
+            Busy,
         ),
         uploads=_MEDIA_TYPES,
     ),
@@ -127,7 +131,7 @@ OPERATIONS = [
         write_ranges,
         "Export ranges to a CSV file, or for an editing program",
         [Answer(200, "The file.", media_type=", ".join(dict.fromkeys(each.media_type for each in FORMATS.values())))],
-        (RecordingNotFound, RecordingNotComplete, InvalidRequest, InvalidTimeRange),
+        (RecordingNotFound, RecordingNotComplete, InvalidRequest, InvalidTimeRange, DecoderCrashed, Busy),
         body=WriteRanges,
     ),
 ]

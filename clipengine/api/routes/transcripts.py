@@ -19,6 +19,8 @@ from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, TextFormat, 
 from clipengine.clips.texts.text_documents import TRANSCRIPT
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language
 from clipengine.errors import (
+    Busy,
+    DecoderCrashed,
     InvalidRequest,
     InvalidTranscript,
     MalformedRequest,
@@ -147,6 +149,8 @@ OPERATIONS = [
             UnsupportedContentType,
             InvalidRequest,
             TranscriptChanged,
+            DecoderCrashed,
+            Busy,
         ),
         uploads=tuple(_FORMATS),
         headers={"If-Match": _IF_MATCH},

@@ -24,12 +24,21 @@ from clipengine.clips.ranges.range_file import (
     without_copies,
 )
 from clipengine.errors import InvalidRequest
+from clipengine.json_budget import JsonLimits
 from clipengine.timecode import bounded, exact, frame_rate
 
 _HINT = "Export the timeline again as OpenTimelineIO (.otio)."
 _CHILDREN = {"Timeline": "tracks", "Stack": "children", "Track": "children", "SerializableCollection": "children"}
 _SPEED = ("LinearTimeWarp", "FreezeFrame", "TimeEffect")
 _Object = dict[str, Any]
+
+
+def _refusal(message: str) -> InvalidRequest:
+    return InvalidRequest(message, hint=_HINT)
+
+
+# Editing programs nest their own metadata, and stacks in tracks.
+_LIMITS = JsonLimits("the timeline", _refusal, max_depth=200, max_tokens=400_000)
 
 
 def format_otio(ranges: Sequence[ListedRange], source: RangeSource) -> str:
@@ -76,10 +85,9 @@ def parse_otio(text: str) -> RangeFile:
 
     A clip on an audio track with the range of a clip on a video track is the same range.
     """
+    _LIMITS.check(text)
     try:
         timeline = json.loads(text, parse_constant=_refuse)
-    except RecursionError:
-        raise InvalidRequest("the timeline is nested too deeply", hint=_HINT) from None
     except ValueError as error:
         raise InvalidRequest(f"the timeline is not valid JSON: {error}"[:200], hint=_HINT) from None
     notes: list[Note] = []

@@ -15,15 +15,19 @@ from typing import Any, NoReturn
 from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_SPEAKER_CHARACTERS, Cue, clean_line
 from clipengine.clips.texts.languages import language_tag
 from clipengine.clips.texts.spoken_cues import Segment, cues_of
+from clipengine.errors import InvalidTranscript
+from clipengine.json_budget import JsonLimits
 
 MAX_ANSWER_BYTES = 4 << 20
 _MAX_ITEMS = 50_000  # segments, and words
+_MAX_DEPTH, _MAX_TOKENS = 32, 1_500_000  # Whisper lists the tokens of each segment, and ten numbers of each word
 _MAX_SEGMENT_CHARACTERS = 20_000
 _UNTIMED_SECONDS = 10.0  # of a passage whose text may be one cue
 # Whisper decodes windows of 30 s, so that a segment may end after the audio.
 _OVERRUN_SECONDS = 30.0
 _NANOSECONDS = 1_000_000_000
 _LARGEST = 1 << 63
+_LIMITS = JsonLimits("the answer", InvalidTranscript, _MAX_DEPTH, _MAX_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,11 @@ def parse_spoken(answer: bytes, *, seconds: float) -> Spoken:
     if len(answer) > MAX_ANSWER_BYTES:
         raise ValueError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
     try:
-        found = json.loads(answer.decode("utf-8"), parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("the answer is nested too deeply") from None
+        text = answer.decode("utf-8")
+        _LIMITS.check(text)
+        found = json.loads(text, parse_constant=_refuse)
+    except InvalidTranscript as error:
+        raise ValueError(error.message) from None
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise ValueError("the answer is not JSON") from None
     if not isinstance(found, dict):
