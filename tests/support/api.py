@@ -35,6 +35,7 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
+from clipengine.work.documents import Documents
 from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.previews.previews import Previews
 from clipengine.work.recording_files import digest_of_file
@@ -86,6 +87,7 @@ class RecordedEngine:
         settings = self.settings
         folder, max_bytes = settings.data.folder / "previews", settings.previews.max_bytes
         self.ledger.on_message(lambda queue, id: self.calls.append((queue, id)))
+        self.documents = Documents(ChildPool(ahead=0))
         self.previews = Previews(
             settings.encoding,
             self.store,
@@ -210,6 +212,7 @@ def recorded_engine(
         engine = RecordedEngine(settings, ledger, store or FolderStore(settings.store_folder))
         yield engine
         engine.previews.stop()
+        engine.documents.stop()
     finally:
         ledger.close()
 
@@ -221,7 +224,7 @@ class ApiServer:
     app: Starlette
     engine: RecordedEngine
     key: str  # has every scope
-    server: uvicorn.Server
+    server: _Server
     thread: threading.Thread
 
     def client(self, key: str | None = None, **options: Any) -> httpx.Client:
