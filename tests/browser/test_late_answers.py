@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from clipengine.client import Recording
-from tests.support.page import STILL, opened, point, row, until
+from tests.support.page import STILL, give_own_stream, opened, point, row, until, wait_for
 from tests.support.server import RunningServer
 
 # Lets a test send events, and open the stream again.
@@ -26,6 +26,7 @@ _CLIPS = re.compile(r"/clips\?")
 @contextmanager
 def page_of(browser: Any, server: RunningServer, **options: Any) -> Iterator[Any]:
     with opened(browser, server, **options) as page:
+        give_own_stream(page)
         page.add_init_script(_STREAM)
         yield page
 
@@ -132,6 +133,67 @@ def test_studio_of_a_recording_that_was_processed_stays(
             page.keyboard.press("Enter")
             page.keyboard.press("Escape")
             page.keyboard.press("Enter")
+
+
+def test_late_answers_of_another_language_are_dropped(
+    browser: Any, server: RunningServer, recording: Recording
+) -> None:
+    for language, text in {"en": "Good budget morning", "de": "Guten budget Morgen"}.items():
+        cue = {"start_seconds": 0.4, "end_seconds": 1.2, "text": text}
+        server.client().transcripts.put(recording.recording_id, language, [cue])
+    problem = {"title": "Busy", "detail": "busy", "code": "busy", "status": 503}
+    text = "document.querySelector('ol.cues:not(.found-cues)')?.innerText"
+    hits = "document.querySelector('ol.found-cues').innerText"
+    with page_of(browser, server, expected="503") as page:
+        page.goto(f"{server.url}/#/recordings/{recording.recording_id}?language=en")
+        languages = page.get_by_role("combobox", name="Language")
+        until(page, f"{text}?.includes('Good')")
+        late: list[Any] = []
+        page.route(re.compile(r"/transcripts/de\?"), lambda route: late.append(route), times=1)
+        languages.select_option("de")
+        wait_for(page, lambda: late)
+        languages.select_option("en")
+        until(page, "document.querySelector('ol.cues').getAttribute('aria-busy') !== 'true'")
+        with page.expect_response(re.compile(r"/transcripts/de\?")):
+            late[0].fulfill(status=503, json=problem)
+        assert "Good" in page.evaluate(text)
+        page.route(re.compile("/transcripts/en/search"), lambda route: late.append(route), times=1)
+        page.get_by_label("Search the transcript").fill("budget")
+        wait_for(page, lambda: len(late) == 2)
+        languages.select_option("de")
+        until(page, f"{hits}.includes('Guten')")
+        with page.expect_response(re.compile("/transcripts/en/search")):
+            late[1].continue_()
+        page.get_by_text("1 match", exact=True).wait_for()
+        assert "Guten" in page.evaluate(hits)
+
+
+def test_save_that_ends_late_leaves_the_focus_where_it_is(
+    browser: Any, server: RunningServer, recording: Recording
+) -> None:
+    with page_of(browser, server) as page:
+        page.goto(f"{server.url}/#/recordings")
+        edited = page.locator(".recording").filter(has=page.locator("a.name", has_text=recording.name)).first
+        late: list[Any] = []
+        page.route("**/v1/recordings/*", lambda route: late.append(route), times=1)
+        for item, typed in {"Rename": "renamed\n", "Edit tags": "press,"}.items():
+            edited.get_by_role("button", name="More").click()
+            page.get_by_role("menuitem", name=item).click()
+            page.keyboard.type(typed)
+            edited = page.locator(".recording").first
+        wait_for(page, lambda: late)
+        with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+            late[0].continue_()
+        page.get_by_role("link", name="renamed").wait_for()
+        page.keyboard.type(" odd\n")
+        page.locator(".tag", has_text="odd").wait_for()
+        assert edited.locator(".tag").all_inner_texts() == ["press", "odd"]
+        with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+            edited.get_by_role("button", name="More").click()
+            page.get_by_role("menuitem", name="Rename").click()
+            page.keyboard.type(f"{recording.name}\n")
+        assert page.evaluate("document.activeElement.getAttribute('aria-haspopup')") == "menu"  # it had the focus
+    server.client().recordings.update(recording.recording_id, name=recording.name, tags=[])
 
 
 def test_event_changes_only_its_row(browser: Any, server: RunningServer, clip: dict[str, Any]) -> None:

@@ -108,6 +108,23 @@ def test_proxy_plays_with_sound_and_to_the_end(page: Any) -> None:
     until_shown(page, 149)
 
 
+def test_proxy_plays_on_after_its_buffer_was_full(browser: Any, server: RunningServer, hevc: Any) -> None:
+    with opened(browser, server) as page:
+        page.add_init_script(
+            "const append = SourceBuffer.prototype.appendBuffer; let calls = 0; window.full = 0;"
+            "SourceBuffer.prototype.appendBuffer = function (data) {"
+            " calls += 1;"
+            " if (calls === 3) { window.full += 1; throw new DOMException('full', 'QuotaExceededError'); }"
+            " return append.call(this, data); };"
+        )
+        page.goto(f"{server.url}/#/recordings/{hevc.recording_id}")
+        page.locator(".stage video").wait_for(state="attached")
+        until_shown(page, 0)
+        page.keyboard.press("End")
+        until_shown(page, 149)
+        assert page.evaluate("window.full") == 1
+
+
 def test_selection_loops_over_segments(page: Any) -> None:
     page.get_by_role("textbox", name="In point").fill("3.8")
     page.get_by_role("textbox", name="Out point").fill("4.2")

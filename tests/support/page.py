@@ -74,6 +74,11 @@ def opened(
     assert not unexpected, (unexpected, said)
 
 
+def give_own_stream(page: Any) -> None:
+    """Let the page open its own event stream, which tests can hold: not the worker that all tabs share."""
+    page.add_init_script("delete window.SharedWorker;")
+
+
 @contextmanager
 def held(page: Any, pattern: str) -> Iterator[None]:
     """Hold back the requests that match the pattern until the block ends."""

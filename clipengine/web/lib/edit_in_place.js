@@ -17,7 +17,7 @@ import {toastError} from "./ui.js";
 
 /**
  * Show a text field in place of `node` until its value is saved, by Enter or by leaving it, or dropped, by Escape.
- * `save(text)` may reject: the field then stays. `restore` gets the focus afterwards.
+ * `save(text)` may reject: the field then stays. `restore` gets the focus if the field still had it.
  *
  * @param {HTMLElement} node
  * @param {EditOptions} options
@@ -25,23 +25,22 @@ import {toastError} from "./ui.js";
 export function editInPlace(node, {value, label, placeholder = "", maxlength = LIMITS.label, restore, save}) {
   const field = h("input", {class: "editing", value, "aria-label": label, placeholder, maxlength: String(maxlength), autocomplete: "off"});
   let ended = false;
-  /** @param {boolean} focus */
-  const end = (focus) => {
+  const end = () => {
+    const focused = field === document.activeElement;
     ended = true;
     field.replaceWith(node);
-    if (focus) restore.focus();
+    if (focused) restore.focus();
   };
-  /** @param {boolean} focus */
-  const keep = async (focus) => {
+  const keep = async () => {
     if (ended || field.readOnly) return;
     if (field.value.trim() === value.trim()) {
-      end(focus);
+      end();
       return;
     }
     field.readOnly = true;
     try {
       await save(field.value.trim());
-      end(focus);
+      end();
     } catch (error) {
       field.readOnly = false;
       field.setAttribute("aria-invalid", "true");
@@ -52,10 +51,10 @@ export function editInPlace(node, {value, label, placeholder = "", maxlength = L
     if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
-    if (event.key === "Enter") keep(true);
-    else end(true);
+    if (event.key === "Enter") keep();
+    else end();
   });
-  field.addEventListener("blur", () => keep(false));
+  field.addEventListener("blur", keep);
   node.replaceWith(field);
   field.focus();
   field.select();

@@ -1,26 +1,22 @@
 // Frame times of a recording with a variable frame rate, loaded in parts around the current position. Unknown times are
 // null; callers use the usual rate until they are known.
 
-import {get, query} from "../lib/api.js";
-
 const PART_SECONDS = 20; // short enough to load quickly
 const RETRY_MS = 3000;
 const EPSILON = 1e-5; // seconds; the API rounds times to the microsecond
 
 export class FrameTimes {
   /**
-   * `onknown()` is called when more frame times are known.
+   * `ask(start, end)` requests the frame times of a range in seconds; `onknown()` is called when more of them are known.
    *
-   * @param {ReadyRecording} recording
-   * @param {AbortSignal} signal
-   * @param {() => void} onknown
+   * @param {{duration: number, ask: (start: number, end: number) => Promise<number[]>, onknown: () => void, signal: AbortSignal}} options
    */
-  constructor(recording, signal, onknown) {
+  constructor({duration, ask, onknown, signal}) {
+    this.duration = duration;
+    this.ask = ask;
     this.onknown = onknown;
-    this.path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/frames`);
-    this.duration = recording.duration_seconds;
     this.signal = signal;
-    /** @type {Map<number, number[] | null>} sorted times by number; null while they are loading */
+    /** @type {Map<number, {times: number[] | null}>} sorted times by number; null while they are loading */
     this.parts = new Map();
   }
 
@@ -38,7 +34,7 @@ export class FrameTimes {
   }
 
   /**
-   * Take the end of a recording that has grown. Its last part may have more frames now.
+   * Set the duration of a recording that has grown. Its last part may have more frames now.
    *
    * @param {number} duration
    */
@@ -51,24 +47,26 @@ export class FrameTimes {
   async loadPart(number) {
     const start = number * PART_SECONDS;
     if (number < 0 || start >= this.duration || this.parts.has(number)) return;
-    this.parts.set(number, null);
+    /** @type {{times: number[] | null}} */
+    const part = {times: null};
+    this.parts.set(number, part);
     try {
-      const {frames} = await get(query(this.path, {start_seconds: start, end_seconds: start + PART_SECONDS}), {signal: this.signal});
-      this.parts.set(
-        number,
-        frames.filter((time) => time >= start),
-      );
+      const times = await this.ask(start, start + PART_SECONDS);
+      part.times = times.filter((time) => time >= start);
       if (!this.signal.aborted) this.onknown();
     } catch (error) {
       if (error.name === "AbortError") return;
       console.warn("no frame times:", error.message);
-      if (error.retryable) setTimeout(() => this.again(number), RETRY_MS);
+      if (error.retryable) setTimeout(() => this.retry(number, part), RETRY_MS);
     }
   }
 
-  /** @param {number} number of a part that has failed */
-  again(number) {
-    if (this.signal.aborted) return;
+  /**
+   * @param {number} number
+   * @param {{times: number[] | null}} part that has failed
+   */
+  retry(number, part) {
+    if (this.signal.aborted || this.parts.get(number) !== part) return;
     this.parts.delete(number);
     this.loadPart(number);
   }
@@ -93,7 +91,7 @@ export class FrameTimes {
   neighbour(time, direction) {
     const step = direction > 0 ? 1 : -1;
     let number = Math.floor(time / PART_SECONDS);
-    for (let times = this.parts.get(number); times; times = this.parts.get(number)) {
+    for (let times = this.timesOf(number); times; times = this.timesOf(number)) {
       const found = step > 0 ? times.find((each) => each > time + EPSILON) : times.findLast((each) => each < time - EPSILON);
       if (found !== undefined) return found;
       number += step;
@@ -104,6 +102,11 @@ export class FrameTimes {
   /** @param {number} time */
   known(time) {
     const number = Math.floor(time / PART_SECONDS);
-    return [number - 1, number, number + 1].flatMap((each) => this.parts.get(each) || []);
+    return [number - 1, number, number + 1].flatMap((each) => this.timesOf(each) ?? []);
+  }
+
+  /** @param {number} number of a part */
+  timesOf(number) {
+    return this.parts.get(number)?.times ?? null;
   }
 }

@@ -51,6 +51,8 @@ export class Look extends EventTarget {
    */
   constructor({recording, transcripts, profiles, watermarks, selection, player, times, undo, onproblem, onseek, signal}) {
     super();
+    this.active = true; // changes can be undone
+    this.undo = undo;
     const {media} = recording;
     const [video, audio] = [Boolean(media.video), media.audio.length > 0];
     this.hasPicture = video;
@@ -234,6 +236,11 @@ export class Look extends EventTarget {
   }
 
   clear() {
+    const before = this.stored;
+    this.undo.add(this, () => {
+      this.restore(before);
+      this.dispatchEvent(new Event("edit"));
+    });
     this.place.clear();
     this.fit.value = "crop";
     this.captions.clear();

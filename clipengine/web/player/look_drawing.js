@@ -210,10 +210,7 @@ export class DrawingChoice {
     toast(text, "", {action: {text: t("Undo"), run: () => this.undo.undo(this)}});
   }
 
-  // The caller draws it.
   clear() {
-    const before = this.boxes;
-    if (before.length) this.undo.add(this, () => this.setBoxes(before));
     this.boxes = [];
     this.chosen = -1;
   }

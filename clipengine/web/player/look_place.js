@@ -179,7 +179,7 @@ export class PlaceChoice {
   }
 
   clear() {
-    if (this.place.focus || this.place.moves) this.change({focus: null, moves: false, points: []});
+    this.place = {focus: null, moves: false, points: []};
   }
 
   /** @param {ClipOutput} output */

@@ -108,7 +108,9 @@ const skeleton = () =>
  */
 async function showStudio(main, recording, {transcripts, profiles, watermarks}, signal, place) {
   const {video} = recording.media;
-  const frameTimes = video?.variable_rate ? new FrameTimes(recording, signal, () => selection.resnap()) : null;
+  const ask = async (/** @type {number} */ start, /** @type {number} */ end) =>
+    (await get(address(`/v1/recordings/${recording.recording_id}/frames`, {start_seconds: start, end_seconds: end}), {signal})).frames;
+  const frameTimes = video?.variable_rate ? new FrameTimes({duration: recording.duration_seconds, ask, onknown: () => selection.resnap(), signal}) : null;
   const selection = new Selection(recording.duration_seconds, video, frameTimes, recording.status === "recording");
   const times = new ShownTimes(recording);
   const player = new Player(recording, selection, signal);
