@@ -9,10 +9,20 @@ import pytest
 
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
-from tests.support.page import READY, held, opened, point, row, studio, until, wait_for
+from tests.support.page import READY, give_own_stream, held, opened, point, row, studio, until, wait_for
 from tests.support.server import RunningServer
 from tests.support.waiting import until as until_waiting
 
+# Counts movements, changes of the studio and writes of storage.
+COUNT = """() => {
+  window.counted = {moves: 0, changes: 0, writes: 0};
+  const studio = document.querySelector(".studio");
+  document.querySelector(".crop").addEventListener("pointermove", () => { window.counted.moves += 1; });
+  new MutationObserver((list) => { window.counted.changes += list.length; }).observe(
+    studio, {subtree: true, attributes: true, childList: true, characterData: true});
+  const write = Storage.prototype.setItem;
+  Storage.prototype.setItem = function (...given) { window.counted.writes += 1; return write.apply(this, given); };
+}"""
 PART = "(() => { const {style} = document.querySelector('.crop'); return parseFloat(style.left); })()"
 
 
@@ -20,6 +30,8 @@ def test_frame_shows_what_the_clip_takes(
     browser: Any, server: RunningServer, recording: Recording, judge: Judge
 ) -> None:
     client = server.client()
+    marked = [{"label": f"part {at}", "start_seconds": at / 20, "end_seconds": at / 20 + 0.2} for at in range(60)]
+    client.recordings.put_segments(recording.recording_id, marked)
     with studio(browser, server, recording, viewport={"width": 1280, "height": 720}) as page:
         frame = page.get_by_role("slider", name="Crop of the clip")
         page.get_by_role("button", name="9:16", exact=True).click()
@@ -34,7 +46,11 @@ def test_frame_shows_what_the_clip_takes(
         picture, box = page.locator(".picture").bounding_box(), frame.bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.mouse.down()
-        page.mouse.move(picture["x"] + picture["width"] * 0.3, box["y"] + 40, steps=5)
+        page.evaluate(COUNT)
+        page.mouse.move(picture["x"] + picture["width"] * 0.3, box["y"] + 40, steps=20)
+        counted = page.evaluate("window.counted")
+        assert counted["moves"] >= 10
+        assert (counted["changes"] <= 10 * counted["moves"], counted["writes"]) == (True, 0), counted
         page.mouse.up()
         dragged = (box["x"] + (picture["x"] + picture["width"] * 0.3 - box["x"] - box["width"] / 2)) - picture["x"]
         assert page.evaluate(PART) == pytest.approx(100 * dragged / picture["width"], abs=1.5)
@@ -70,6 +86,7 @@ def test_clip_that_is_ready_before_the_events_arrive_is_announced(
 ) -> None:
     client = server.client()
     with opened(browser, server) as page:
+        give_own_stream(page)
         with held(page, "**/v1/events"):
             page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
             until(page, READY)

@@ -21,6 +21,8 @@ export class BlurBoxes {
   constructor({look, player, signal}) {
     this.drawing = look.drawing;
     this.player = player;
+    /** @type {{number: number, place: BoxPlace} | null} a box that is dragged, which the look gets when the drag ends */
+    this.dragged = null;
     this.node = h("div", {class: "boxes handles", role: "group", "aria-label": t("Blurred boxes in the picture")});
     player.picture.append(this.node);
     player.addEventListener("time", () => this.follow());
@@ -74,22 +76,8 @@ export class BlurBoxes {
 
   /** @param {number} number */
   placeOf(number) {
+    if (this.dragged?.number === number) return this.dragged.place;
     return placeOfBox(this.drawing.boxes[number], this.drawing.now);
-  }
-
-  /**
-   * @param {number} number
-   * @param {BoxPlace} place
-   * @param {[x: number, y: number]} by
-   * @param {boolean} sizes
-   * @param {{again?: boolean}} [options] with `again`, as a part of the change before
-   */
-  change(number, place, [x, y], sizes, options) {
-    const changed = sizes
-      ? {...place, width: inside(place.width + x, LEAST, 1 - place.x), height: inside(place.height + y, LEAST, 1 - place.y)}
-      : {...place, x: inside(place.x + x, 0, 1 - place.width), y: inside(place.y + y, 0, 1 - place.height)};
-    if (!isStill(this.drawing.boxes[number])) this.player.pause(); // the point is at the playhead
-    this.drawing.move(number, changed, options);
   }
 
   /**
@@ -101,13 +89,25 @@ export class BlurBoxes {
     event.stopPropagation();
     const place = this.placeOf(number);
     const {width, height} = this.node.getBoundingClientRect();
-    let again = false;
     /** @param {PointerEvent} moved */
     const move = (moved) => {
-      this.change(number, place, [(moved.clientX - event.clientX) / width, (moved.clientY - event.clientY) / height], sizes, {again});
-      again = true;
+      const by = /** @type {const} */ ([(moved.clientX - event.clientX) / width, (moved.clientY - event.clientY) / height]);
+      this.dragged = {number, place: changedBy(place, by, sizes)};
+      this.place(number);
     };
-    if (startDrag(event, move)) /** @type {HTMLElement} */ (event.currentTarget).focus();
+    const done = () => {
+      const {dragged} = this;
+      this.dragged = null;
+      if (dragged) this.drawing.move(number, dragged.place);
+    };
+    if (!startDrag(event, move, done)) return;
+    this.stop(number);
+    /** @type {HTMLElement} */ (event.currentTarget).focus();
+  }
+
+  /** @param {number} number of a box that is changed: the place of one that moves is the place at the playhead */
+  stop(number) {
+    if (!isStill(this.drawing.boxes[number])) this.player.pause();
   }
 
   /**
@@ -124,11 +124,25 @@ export class BlurBoxes {
     event.stopPropagation();
     if (!by) this.drawing.remove(number);
     else {
-      this.change(number, this.placeOf(number), by, event.altKey, {again: event.repeat});
+      this.stop(number);
+      this.drawing.move(number, changedBy(this.placeOf(number), by, event.altKey), {again: event.repeat});
       announce(placeWords(this.placeOf(number)));
     }
   }
 }
+
+/**
+ * Return a place that was moved, or whose size was changed, within the picture.
+ *
+ * @param {BoxPlace} place
+ * @param {readonly [x: number, y: number]} by
+ * @param {boolean} sizes
+ * @returns {BoxPlace}
+ */
+const changedBy = (place, [x, y], sizes) =>
+  sizes
+    ? {...place, width: inside(place.width + x, LEAST, 1 - place.x), height: inside(place.height + y, LEAST, 1 - place.y)}
+    : {...place, x: inside(place.x + x, 0, 1 - place.width), y: inside(place.y + y, 0, 1 - place.height)};
 
 /**
  * @param {number} value

@@ -39,6 +39,7 @@ export class CropFrame {
     /** @type {Framing | null} the answer to it */
     this.framing = null;
     this.fresh = false; // true if `framing` answers the present choice
+    this.dragged = false; // the look gets its place when the drag ends
     this.ratio = h("span", {class: "ratio", "aria-hidden": "true"});
     this.safe = h("span", {class: "safe", "aria-hidden": "true"});
     this.node = h(
@@ -116,6 +117,10 @@ export class CropFrame {
     try {
       const framing = await post(this.path, {output: picture}, {signal: this.signal});
       if (asked !== JSON.stringify(this.look.framed)) return; // it was moved meanwhile
+      if (this.dragged) {
+        this.asked = ""; // asked again after the drag
+        return;
+      }
       this.framing = framing;
       this.fresh = true;
       const {region, inner} = framing;
@@ -139,7 +144,7 @@ export class CropFrame {
     const next = look.place.points.find(({recording_seconds: at}) => at > now + player.selection.frame / 2);
     const moves = look.place.moves && framing !== null && framing.path.length > 0;
     this.next.hidden = !moves || !next || player.playing;
-    if (!moves || !this.fresh) return;
+    if (!moves || !this.fresh || this.dragged) return;
     const part = partOf(placeAt(framing.path, now), framing);
     if (!this.part || !same(part, this.part)) {
       this.part = part;
@@ -172,46 +177,67 @@ export class CropFrame {
     node.classList.toggle("down", down);
     node.classList.toggle("across", !down);
     placeIn(node, part, {width: 1, height: 1});
-    const {style} = this.picture;
     this.setRegion(part, 1, 1);
     const [wide, high] = look.shape.split(":").map(Number);
-    style.setProperty("--part-ratio", String(wide / high));
+    this.picture.style.setProperty("--part-ratio", String(wide / high));
     setText(this.ratio, look.shape);
     this.safe.hidden = look.shape !== "9:16";
-    const [place, size] = down ? [part.y, part.height] : [part.x, part.width];
-    const percent = size < 1 ? Math.round((place / (1 - size)) * 100) : 50;
     node.setAttribute("aria-orientation", down ? "vertical" : "horizontal");
-    node.setAttribute("aria-valuenow", String(percent));
-    node.setAttribute("aria-valuetext", `${look.shape}, ${percent} %`);
+    this.setValue(part);
   }
 
   /**
-   * Move the frame to this place in the picture, as far as it can.
+   * Set the value of the slider.
    *
-   * @param {number} x
-   * @param {number} y
-   * @param {{again?: boolean}} [options] with `again`, as a part of the movement before
+   * @param {Part} part
    */
-  move(x, y, options) {
-    const {part} = this;
-    if (!part) return;
-    this.part = {...part, x: Math.min(Math.max(0, x), 1 - part.width), y: Math.min(Math.max(0, y), 1 - part.height)};
-    this.draw();
-    this.look.place.put({x: this.part.x + part.width / 2, y: this.part.y + part.height / 2}, options);
+  setValue({x, y, width, height}) {
+    const [place, size] = width > 0.999 ? [y, height] : [x, width];
+    const percent = size < 1 ? Math.round((place / (1 - size)) * 100) : 50;
+    this.node.setAttribute("aria-valuenow", String(percent));
+    this.node.setAttribute("aria-valuetext", `${this.look.shape}, ${percent} %`);
+  }
+
+  /**
+   * Move the frame to this place in the picture, as far as it can. Only the frame is drawn: a drag does this for each movement.
+   *
+   * @param {Part} from the part before
+   * @param {number} toX
+   * @param {number} toY
+   */
+  moveTo({width, height}, toX, toY) {
+    const [x, y] = [Math.min(Math.max(0, toX), 1 - width), Math.min(Math.max(0, toY), 1 - height)];
+    this.part = {x, y, width, height};
+    Object.assign(this.node.style, {left: `${x * 100}%`, top: `${y * 100}%`});
+    this.picture.style.setProperty("--part-x", String(x));
+    this.picture.style.setProperty("--part-y", String(y));
+    this.setValue(this.part);
+  }
+
+  /**
+   * Give the place of the frame to the look.
+   *
+   * @param {{again?: boolean}} [options] with `again`, as a part of the change before
+   */
+  put(options) {
+    if (this.part) this.look.place.put({x: this.part.x + this.part.width / 2, y: this.part.y + this.part.height / 2}, options);
   }
 
   /** @param {PointerEvent} event */
   drag(event) {
     event.stopPropagation();
     const {part} = this;
+    if (!part) return;
     const {width, height} = this.picture.getBoundingClientRect();
-    let again = false;
     /** @param {PointerEvent} moved */
-    const move = (moved) => {
-      if (part) this.move(part.x + (moved.clientX - event.clientX) / width, part.y + (moved.clientY - event.clientY) / height, {again});
-      again = true;
+    const move = (moved) => this.moveTo(part, part.x + (moved.clientX - event.clientX) / width, part.y + (moved.clientY - event.clientY) / height);
+    const done = () => {
+      this.dragged = false;
+      if (this.part && !same(this.part, part)) this.put();
+      else this.askSoon();
     };
-    if (!part || !startDrag(event, move)) return;
+    if (!startDrag(event, move, done)) return;
+    this.dragged = true;
     if (this.look.place.moves) this.player.pause(); // the point is at the playhead
     this.node.focus();
   }
@@ -224,7 +250,8 @@ export class CropFrame {
     event.preventDefault();
     event.stopPropagation();
     if (this.look.place.moves) this.player.pause();
-    this.move(this.part.x + by[0], this.part.y + by[1], {again: event.repeat});
+    this.moveTo(this.part, this.part.x + by[0], this.part.y + by[1]);
+    this.put({again: event.repeat});
   }
 }
 
