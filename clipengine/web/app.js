@@ -162,7 +162,7 @@ function themeItem() {
 // Views and the event stream stop first, so that no request fails in a session that has ended.
 async function signOut() {
   leaveView();
-  disconnect();
+  disconnect({all: true});
   try {
     await request("DELETE", "/session", {quiet: true});
     signedOut();

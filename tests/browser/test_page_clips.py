@@ -9,7 +9,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.films.film import Film
-from tests.support.page import held, opened, row, studio, until
+from tests.support.page import give_own_stream, held, opened, row, studio, until
 from tests.support.server import RunningServer, running_server
 
 
@@ -101,6 +101,7 @@ class TestClips:
         client = server.client()
         client.clips.create(recording.recording_id, "early", 0.2, 0.6).wait()
         with opened(browser, server) as page:
+            give_own_stream(page)
             with held(page, "**/v1/events"):
                 page.goto(f"{server.url}/#/clips")
                 row(page, "early").wait_for()

@@ -121,6 +121,7 @@ def page_headers(settings: Settings) -> dict[str, str]:
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
+        "worker-src": "'self'",
         "style-src": "'self'",
         "font-src": "'self'",
         "connect-src": "'self'",

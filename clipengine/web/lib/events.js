@@ -1,28 +1,48 @@
-// The page's single stream of server-sent events.
+// Server-sent events, from the stream that the tabs of this browser share, or from one of this tab.
 
 import {get} from "./api.js";
+import {openStream} from "./event_stream.js";
 
-/** @type {("clip.updated" | "clip.ready" | "clip.failed")[]} */
-const CLIP_EVENTS = ["clip.updated", "clip.ready", "clip.failed"];
-const RECORDING_EVENTS = ["recording.updated", "recording.recording", "recording.complete", "recording.failed"];
-const TRANSCRIPTION_EVENTS = ["transcript.updated", "transcript.ready", "transcript.failed"];
+/** @import {StreamMessage} from "./event_stream.js" */
+
 const RECONNECT_MS = 3000;
+const WORKER = "/assets/lib/event_worker.js";
 
 /**
  * What a view does with events. `resync` means that events may have been missed.
  *
  * @typedef {object} Listener
- * @property {(clip: Clip, name: typeof CLIP_EVENTS[number]) => void} [clip] a clip has changed
+ * @property {(clip: Clip, name: "clip.updated" | "clip.ready" | "clip.failed") => void} [clip] a clip has changed
  * @property {(id: string) => void} [deleted] a clip was deleted
  * @property {(recording: Recording) => void} [recording] a recording has changed
  * @property {(transcription: Transcription) => void} [transcription] a transcription has changed
  * @property {() => void} resync
  */
 
+/** @type {Record<string, (listener: Listener, data: any) => void>} by the name of the event */
+const CALLS = {
+  "clip.updated": (listener, clip) => listener.clip?.(clip, "clip.updated"),
+  "clip.ready": (listener, clip) => listener.clip?.(clip, "clip.ready"),
+  "clip.failed": (listener, clip) => listener.clip?.(clip, "clip.failed"),
+  "clip.deleted": (listener, {clip_id: id}) => listener.deleted?.(id),
+  "recording.updated": (listener, recording) => listener.recording?.(recording),
+  "recording.recording": (listener, recording) => listener.recording?.(recording),
+  "recording.complete": (listener, recording) => listener.recording?.(recording),
+  "recording.failed": (listener, recording) => listener.recording?.(recording),
+  "transcript.updated": (listener, transcription) => listener.transcription?.(transcription),
+  "transcript.ready": (listener, transcription) => listener.transcription?.(transcription),
+  "transcript.failed": (listener, transcription) => listener.transcription?.(transcription),
+};
+const NAMES = Object.keys(CALLS);
+
 /** @type {Set<Listener>} */
 const listeners = new Set();
-/** @type {EventSource | null} */
-let stream = null;
+/** @type {MessagePort | null} of the worker of all tabs, once it was started */
+let port = null;
+let shares = typeof SharedWorker !== "undefined";
+/** @type {EventSource | null} of this tab, without a worker */
+let own = null;
+let connected = false; // or about to be
 /** @type {number | undefined} */
 let timer;
 
@@ -38,53 +58,72 @@ export function listen(listener, signal) {
 }
 
 export function connect() {
-  if (stream) return;
+  if (connected) return;
+  connected = true;
   clearTimeout(timer);
-  stream = new EventSource("/v1/events");
-  stream.addEventListener("open", () => {
-    setConnected(true);
-    dispatch((listener) => listener.resync()); // also at first: a view may have been loaded before
-  });
-  stream.addEventListener("error", () => {
-    setConnected(false);
-    if (stream && stream.readyState === EventSource.CLOSED) {
-      disconnect();
-      timer = setTimeout(connect, RECONNECT_MS);
-      get("/session")
-        .then((who) => who || dispatchEvent(new Event("signed-out")))
-        .catch(() => {});
-    }
-  });
-  for (const name of CLIP_EVENTS) on(stream, name, (listener, clip) => listener.clip?.(clip, name));
-  for (const name of RECORDING_EVENTS) on(stream, name, (listener, recording) => listener.recording?.(recording));
-  for (const name of TRANSCRIPTION_EVENTS) on(stream, name, (listener, transcription) => listener.transcription?.(transcription));
-  on(stream, "clip.deleted", (listener, {clip_id: id}) => listener.deleted?.(id));
-}
-
-export function disconnect() {
-  clearTimeout(timer);
-  if (stream) stream.close();
-  stream = null;
+  port ??= shares ? startWorker() : null;
+  if (port) port.postMessage({kind: "join", names: NAMES});
+  else own = openStream(NAMES, take);
 }
 
 /**
- * @param {EventSource} source
- * @param {string} name
- * @param {(listener: Listener, data: any) => void} call
+ * Stop listening. With `all`, the session ends: the stream of all tabs is closed.
+ *
+ * @param {{all?: boolean}} [options]
  */
-function on(source, name, call) {
-  source.addEventListener(name, (event) => {
-    const {data} = JSON.parse(event.data);
-    dispatch((listener) => call(listener, data));
-  });
+export function disconnect({all = false} = {}) {
+  clearTimeout(timer);
+  connected = false;
+  own?.close();
+  own = null;
+  port?.postMessage({kind: "leave"});
+  if (all) port?.postMessage({kind: "end"});
 }
 
-/** @param {(listener: Listener) => void} call */
-function dispatch(call) {
-  for (const listener of [...listeners]) call(listener);
+// Return the port of the worker, or null if the browser refuses it. If its script cannot be loaded, this tab opens its own stream.
+function startWorker() {
+  const policy = /** @type {any} */ (self).trustedTypes?.createPolicy("events", {createScriptURL: () => WORKER});
+  try {
+    const worker = new SharedWorker(policy?.createScriptURL("") ?? WORKER, {type: "module", name: "events"});
+    worker.addEventListener("error", () => {
+      shares = false;
+      port = null;
+      if (connected) own ??= openStream(NAMES, take);
+    });
+    worker.port.addEventListener("message", ({data}) => connected && take(data));
+    worker.port.start();
+    return worker.port;
+  } catch {
+    shares = false;
+    return null;
+  }
 }
 
-/** @param {boolean} connected */
-function setConnected(connected) {
-  dispatchEvent(new CustomEvent("connection", {detail: connected}));
+/** @param {StreamMessage} message */
+function take(message) {
+  if (message.kind === "event") {
+    const {data} = JSON.parse(message.data);
+    for (const listener of [...listeners]) CALLS[message.name](listener, data);
+    return;
+  }
+  const opened = message.kind === "open";
+  dispatchEvent(new CustomEvent("connection", {detail: opened}));
+  if (opened)
+    for (const listener of [...listeners]) listener.resync(); // also at first: a view may have been loaded before
+  else if (message.closed) reconnect();
 }
+
+// The stream was closed by the server, or the session has ended elsewhere.
+function reconnect() {
+  disconnect();
+  timer = setTimeout(connect, RECONNECT_MS);
+  get("/session")
+    .then((who) => who || dispatchEvent(new Event("signed-out")))
+    .catch(() => {});
+}
+
+// A worker does not learn that a tab is closed.
+addEventListener("pagehide", () => port?.postMessage({kind: "leave"}));
+addEventListener("pageshow", ({persisted}) => {
+  if (persisted && connected) port?.postMessage({kind: "join", names: NAMES});
+});
