@@ -165,8 +165,10 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         page.get_by_role("combobox", name="Language").select_option("sw")
         search.fill("hujambo")
         page.get_by_text("100 or more matches").wait_for()
-        page.get_by_role("button", name="Show more").first.click()
+        page.get_by_role("button", name="Show more").first.evaluate("(button) => { button.click(); button.click(); }")
         page.get_by_text("101 matches").wait_for()
+        page.wait_for_load_state("networkidle")
+        assert page.locator(".found-cues li").count() == 101
         assert page.get_by_role("button", name="Show more").count() == 0
         page.get_by_role("combobox", name="Language").select_option("en")
         search.press("Escape")
@@ -175,6 +177,53 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         page.goto(f"{server.url}/#/recordings/{spoken.recording_id}?t=3.4")
         until(page, "document.querySelector('.now')?.value === '0:03.400'")
         assert page.get_by_role("tab", name="Transcript").get_attribute("aria-selected") == "true"
+
+
+def test_long_transcript_has_few_rows_in_the_document(
+    browser: Any, server: RunningServer, spoken: Recording, judge: Judge
+) -> None:
+    cues = [
+        {"start_seconds": at / 1000, "end_seconds": (at + 1) / 1000, "text": f"Sentence {at} of many words."}
+        for at in range(5000)
+    ]
+    server.client().transcripts.put(spoken.recording_id, "fr", cues)
+    seen = """(() => {
+      const list = document.querySelector("ol.cues.text").getBoundingClientRect();
+      const at = document.elementFromPoint(list.left + 60, list.top + list.height / 2);
+      return Number(at?.closest("li")?.dataset.number ?? -1);
+    })()"""
+    focused = "Number(document.activeElement.closest('li')?.getAttribute('aria-posinset'))"
+    with studio(browser, server, spoken) as page:
+        page.keyboard.press("1")
+        page.get_by_role("combobox", name="Language").select_option("fr")
+        page.get_by_text("Sentence 0 of").wait_for()
+        elements = "document.querySelectorAll('ol.cues.text *').length"
+        assert page.evaluate(elements) < 1500
+        assert page.locator("ol.cues.text li[aria-posinset='1']").get_attribute("aria-setsize") == "5000"
+        page.evaluate(
+            "(() => { const list = document.querySelector('ol.cues.text'); list.scrollTop = list.scrollHeight / 2; })()"
+        )
+        until(page, f"2000 < {seen} && {seen} < 3000")
+        assert page.evaluate(elements) < 1500
+        judge(page, "a long transcript")
+        page.keyboard.press("Control+f")  # the browser's search would not find it
+        page.keyboard.type("4321")
+        page.get_by_text("1 match", exact=True).wait_for()
+        page.keyboard.press("Enter")
+        page.get_by_role("searchbox", name="Search the transcript").fill("")
+        until(page, f"Math.abs({seen} - 4321) < 15")
+        page.locator("h1").click()
+        page.keyboard.press("t")
+        first = page.evaluate(focused)
+        for _ in range(30):  # over paragraphs
+            page.keyboard.press("ArrowDown")
+        assert page.evaluate(focused) == first + 30
+        page.evaluate("document.querySelector('ol.cues.text').scrollTop = 0")
+        until(page, f"{seen} >= 0 && {seen} < 30")
+        page.keyboard.press("ArrowUp")  # the focus has stayed
+        until(page, f"{focused} === {first + 29}")
+        page.evaluate(SELECT, [0, 0, 2, 4])
+        until(page, "document.querySelector('input[aria-label=\"Out point\"]').value !== ''")
 
 
 def upload_sound(client: Client, path: Path, *, seconds: int) -> Recording:

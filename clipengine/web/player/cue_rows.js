@@ -6,7 +6,10 @@ import {formatTime} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {t} from "../lib/texts.js";
 
+/** @import {Paragraph} from "./text_rows.js" */
+
 const PAUSE_SECONDS = 2; // between paragraphs of a speaker
+const PARAGRAPH_CUES = 25; // at most
 const NAME_WORDS = 8;
 const SENTENCE_WORDS = 3; // fewer may end with an abbreviation
 
@@ -25,12 +28,13 @@ export const cueRow = (cue, speaker, text) =>
  *
  * @param {Cue} cue
  * @param {boolean} first
+ * @param {Children} content its text, with marks
  */
-export function sentence(cue, first) {
-  const {speaker, text, start_seconds: start} = cue;
+export function sentence(cue, first, content) {
+  const {speaker, start_seconds: start} = cue;
   const time = formatTime(start, 0);
   const header = first ? h("header", {}, speaker ? h("strong", {}, speaker) : null, h("span", {"aria-hidden": "true"}, time)) : null;
-  return h("li", {}, header, timeButton(cue), h("div", {}, h("p", {dir: "auto", title: time}, text)), " ");
+  return h("li", {}, header, timeButton(cue), h("div", {}, h("p", {dir: "auto", title: time}, content)), " ");
 }
 
 /** @param {HTMLElement} row */
@@ -44,15 +48,22 @@ const timeButton = ({start_seconds: start}) =>
   h("button", {type: "button", class: "link time", tabindex: "-1", title: t("Go here; with Shift, select up to here")}, formatTime(start, 0));
 
 /**
- * Return true if a cue begins a paragraph: another person speaks, after a pause, or in a text without persons.
+ * Return the paragraphs of a text. One begins when another person speaks, after a pause, or after many sentences.
  *
  * @param {Cue[]} cues
- * @param {number} at
+ * @returns {Paragraph[]}
  */
-export function startsParagraph(cues, at) {
-  const [cue, before] = [cues[at], cues[at - 1]];
-  if (!before || before.speaker !== cue.speaker) return true;
-  return cue.start_seconds - before.end_seconds > PAUSE_SECONDS;
+export function paragraphsOf(cues) {
+  /** @type {Paragraph[]} */
+  const paragraphs = [];
+  for (const [number, {speaker, start_seconds: start, text}] of cues.entries()) {
+    const before = cues[number - 1];
+    const last = paragraphs.at(-1);
+    const goes = last && before.speaker === speaker && start - before.end_seconds <= PAUSE_SECONDS && number - last.from < PARAGRAPH_CUES;
+    if (goes) Object.assign(last, {to: number + 1, length: last.length + text.length});
+    else paragraphs.push({from: number, to: number + 1, length: text.length});
+  }
+  return paragraphs;
 }
 
 /**
@@ -67,20 +78,6 @@ export function nameOf(cues) {
   const whole = words.length === first.length || end >= 0;
   const name = (words.length > first.length && end >= 0 ? first.slice(0, end + 1) : first).join(" ").replace(/[.,;:!?…]+$/, "");
   return whole && name.length <= LIMITS.label ? name : `${name.slice(0, LIMITS.label - 1)}…`;
-}
-
-/**
- * True if the range contains text of the node, not only its edge.
- *
- * @param {Node} node
- * @param {Range} range
- */
-export function hasSelectedText(node, range) {
-  const part = document.createRange();
-  part.selectNodeContents(node);
-  if (part.compareBoundaryPoints(Range.START_TO_START, range) < 0) part.setStart(range.startContainer, range.startOffset);
-  if (part.compareBoundaryPoints(Range.END_TO_END, range) > 0) part.setEnd(range.endContainer, range.endOffset);
-  return part.toString().trim() !== "";
 }
 
 /**

@@ -18,14 +18,15 @@ export class RemovedMarks {
   constructor({transcript, removal, signal}) {
     this.transcript = transcript;
     this.removal = removal;
-    /** @type {Map<number, string>} what is marked in the rows, by their numbers */
+    /** @type {Map<number, Item[]>} what is marked in the rows, by their numbers */
     this.marked = new Map();
+    transcript.marks = this;
     this.text = h("span", {class: "grow"});
     const button = {type: /** @type {const} */ ("button"), class: "link"};
     this.all = h("button", {...button, onclick: () => removal.putAllBack()}, t("Put all back"));
     this.undo = h("button", {...button, title: t("Undo (Ctrl+Z)"), onclick: () => removal.undo()}, t("Undo"));
     this.summary = h("p", {class: "row removed-summary small", role: "status", hidden: true}, this.text, this.undo, this.all);
-    transcript.hits.before(this.summary);
+    transcript.search.hits.before(this.summary);
     removal.addEventListener("change", () => this.draw(), {signal});
     transcript.list.addEventListener("keydown", (event) => this.key(event));
     transcript.list.addEventListener("dblclick", (event) => targetOf(event).closest(".removable") && event.stopImmediatePropagation(), {capture: true});
@@ -40,18 +41,14 @@ export class RemovedMarks {
   draw() {
     const {transcript, removal} = this;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.at : undefined;
-    const items = this.items();
-    for (const number of this.marked.keys()) if (!items.has(number)) setText(this.textOf(number), transcript.cues[number].text);
-    const shown = this.marked;
-    this.marked = new Map();
-    for (const [number, found] of items) {
-      const key = found.map(({start, end, out}) => `${start} ${end} ${out}`).join();
-      if (shown.get(number) !== key) this.textOf(number).replaceChildren(...this.marks(transcript.cues[number].text, found));
-      this.marked.set(number, key);
+    const before = this.marked;
+    this.marked = this.items();
+    for (const [number, row] of transcript.rows.rows) {
+      const [shown, next] = [before.get(number), this.marked.get(number)];
+      if (keyOf(shown) !== keyOf(next)) row.querySelector("p")?.replaceChildren(...this.contentOf(number));
     }
-    const marks = findAll(transcript.list, ".removable");
-    if (marks.length) marks[0].tabIndex = 0;
-    if (focused !== undefined) marks.find((mark) => mark.dataset.at === focused)?.focus({preventScroll: true});
+    this.setStop();
+    if (focused !== undefined) this.shown.find((mark) => mark.dataset.at === focused)?.focus({preventScroll: true});
     this.summary.hidden = !removal.active;
     this.all.hidden = !removal.removed.length;
     this.undo.hidden = !removal.changed;
@@ -59,9 +56,26 @@ export class RemovedMarks {
     else setText(this.text, removal.busy && !removal.removed.length && !removal.kept.length ? t("Looking for pauses…") : summaryOf(removal));
   }
 
-  /** @param {number} number */
-  textOf(number) {
-    return /** @type {HTMLElement} */ (this.transcript.rows[number].querySelector("p"));
+  // The marks in the document.
+  get shown() {
+    return findAll(this.transcript.list, ".removable");
+  }
+
+  // Let Tab reach the first mark.
+  setStop() {
+    const {shown} = this;
+    if (shown.length) shown[0].tabIndex = 0;
+  }
+
+  /**
+   * Return the text of a sentence with its marks.
+   *
+   * @param {number} number
+   */
+  contentOf(number) {
+    const {text} = this.transcript.cues[number];
+    const items = this.marked.get(number);
+    return items ? this.marks(text, items) : [text];
   }
 
   /** @returns {Map<number, Item[]>} by the numbers of their sentences */
@@ -69,7 +83,7 @@ export class RemovedMarks {
     const {removal} = this;
     /** @type {Map<number, Item[]>} */
     const found = new Map();
-    if (!this.transcript.rows.length) return found;
+    if (!this.transcript.cues.length) return found;
     for (const [ranges, out] of /** @type {[RangeOfTime[], boolean][]} */ ([
       [removal.removed, true],
       [removal.kept, false],
@@ -170,6 +184,19 @@ export class RemovedMarks {
   }
 
   /**
+   * Return the next (1) or the last (-1) mark of the sentences behind or before a row, which may not be in the document.
+   *
+   * @param {HTMLElement | null} row
+   * @param {number} step
+   * @returns {HTMLElement | undefined}
+   */
+  markBeside(row, step) {
+    const here = Number(row?.dataset.number);
+    const numbers = [...this.marked.keys()].filter((number) => (number - here) * step > 0).sort((one, other) => (one - other) * step);
+    return numbers.length ? findAll(this.transcript.rows.show(numbers[0]), ".removable").at(step > 0 ? 0 : -1) : undefined;
+  }
+
+  /**
    * ← and → move between the marks, and from a sentence to its marks.
    *
    * @param {KeyboardEvent} event
@@ -178,15 +205,18 @@ export class RemovedMarks {
     const step = byKey(event, {ArrowRight: 1, ArrowLeft: -1});
     const target = targetOf(event);
     if (!step || !target.matches("button.time, .removable")) return;
-    const marks = findAll(this.transcript.list, ".removable");
+    const marks = this.shown;
     const at = marks.findIndex((mark) => mark === target);
     const row = target.closest("li");
-    const next = at < 0 ? (step > 0 ? marks.find((mark) => row?.contains(mark)) : undefined) : marks[at + step];
+    const next = at < 0 ? (step > 0 ? marks.find((mark) => row?.contains(mark)) : undefined) : (marks[at + step] ?? this.markBeside(row, step));
     if (!next && at < 0) return; // a step of one frame
     event.preventDefault();
     next?.focus();
   }
 }
+
+/** @param {Item[]} [items] */
+const keyOf = (items = []) => items.map(({start, end, out}) => `${start} ${end} ${out}`).join();
 
 /**
  * Return the words of a cue with their places in its text, if the times of words are known and the text has them.

@@ -1,17 +1,20 @@
 // The transcript of a recording: it follows playback, is searched, and selected text selects its range.
 
 import {get, query} from "../lib/api.js";
-import {addArrowNavigation, announce, debounce, find, findAll, h, icon, setText, targetOf} from "../lib/dom.js";
+import {addArrowNavigation, announce, debounce, findAll, h, targetOf} from "../lib/dom.js";
 import {formatTime, languageName} from "../lib/format.js";
-import {markedText, typedQuery} from "../lib/search_query.js";
-import {plural, t} from "../lib/texts.js";
-import {errorState, errorText} from "../lib/ui.js";
-import {cueRow, exportLinks, hasSelectedText, nameOf, sentence, setTabStop, startsParagraph} from "./cue_rows.js";
+import {t} from "../lib/texts.js";
+import {errorState} from "../lib/ui.js";
+import {exportLinks, nameOf, paragraphsOf, sentence, setTabStop} from "./cue_rows.js";
+import {cuesOfSelectedText} from "./selected_text.js";
 import {editSentence} from "./sentence_edit.js";
 import {sentenceTools} from "./sentence_tools.js";
 import {suggestedMoments} from "./suggestions.js";
+import {TextRows} from "./text_rows.js";
+import {TranscriptSearch} from "./transcript_search.js";
 
 /** @import {Player} from "./player.js" */
+/** @import {RemovedMarks} from "./removed_marks.js" */
 /** @import {Selection} from "./selection.js" */
 
 /**
@@ -28,8 +31,6 @@ import {suggestedMoments} from "./suggestions.js";
  */
 
 const READING_MS = 4000; // after the last scroll by hand, before the text follows playback again
-const SEARCH_MS = 250;
-const HITS = 100; // of a page of results
 const SAME_SECONDS = 0.001;
 
 export class Transcript {
@@ -50,8 +51,12 @@ export class Transcript {
     this.base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/transcripts`);
     /** @type {Cue[]} sorted by start */
     this.cues = [];
-    /** @type {HTMLElement[]} of the cues */
-    this.rows = [];
+    /** @type {RemovedMarks | null} marks in the text */
+    this.marks = null;
+    /** @type {Set<number>} numbers of the selected cues, in order */
+    this.selected = new Set();
+    /** @type {{first?: number, last?: number}} of them */
+    this.ends = {};
     /** @type {WeakMap<Element, Cue>} by row, also of the hits */
     this.cueOf = new WeakMap();
     this.current = -1;
@@ -64,13 +69,16 @@ export class Transcript {
     /** @type {string} */
     this.language = transcripts[0].language;
     this.list = h("ol", {class: "cues text", "aria-label": t("Transcript"), "aria-busy": "true"});
-    this.hits = h("ol", {class: "cues found-cues", "aria-label": t("Matches"), hidden: true});
-    this.status = h("p", {class: "muted small", role: "status"});
-    this.more = h("button", {type: "button", class: "link small", hidden: true, onclick: () => this.find(this.next)}, t("Show more"));
-    /** @type {string | null} */
-    this.next = null; // cursor of the next page of hits
-    this.searched = 0; // number of searches, of which the last one counts
-    this.search = h("input", {type: "search", placeholder: t("Search what is said"), title: t("Search (/)"), "aria-label": t("Search the transcript")});
+    this.rows = new TextRows(this.list, {make: (number, first) => this.row(number, first), ondrawn: () => this.setStops(), signal});
+    this.search = new TranscriptSearch({
+      path: () => `${this.base}/${this.language}`,
+      known: (hit, row) => this.known(hit, row),
+      onfind: (searching) => {
+        this.list.hidden = searching;
+        if (!searching) this.reveal();
+      },
+      signal,
+    });
     const languages = h(
       "select",
       {"aria-label": t("Language"), hidden: transcripts.length < 2},
@@ -80,25 +88,24 @@ export class Transcript {
     languages.addEventListener("change", () => {
       this.language = languages.value;
       this.load();
-      this.find();
+      this.search.find();
       moments.load();
     });
     this.node = h(
       "div",
       {class: "transcript"},
-      h("div", {class: "row tools"}, h("div", {class: "search grow"}, icon("search"), this.search, h("kbd", {"aria-hidden": "true"}, "/")), languages),
+      h("div", {class: "row tools"}, this.search.fieldNode, languages),
       moments.node,
-      h("div", {class: "row found"}, this.status, this.more),
-      this.hits,
+      this.search.found,
+      this.search.hits,
       this.list,
       this.exports,
     );
-    this.bindEvents(debounce(SEARCH_MS, () => this.find()));
+    this.bindEvents();
     this.load();
   }
 
-  /** @param {() => void} find */
-  bindEvents(find) {
+  bindEvents() {
     const {signal} = this;
     this.player.addEventListener("time", () => this.follow(), {signal});
     this.selection.addEventListener(
@@ -109,7 +116,7 @@ export class Transcript {
       },
       {signal},
     );
-    for (const list of [this.list, this.hits]) {
+    for (const list of [this.list, this.search.hits]) {
       addArrowNavigation(list);
       list.addEventListener("click", (event) => this.click(event));
       list.addEventListener("keydown", (event) => event.key === "Enter" && event.shiftKey && this.click(event));
@@ -143,19 +150,19 @@ export class Transcript {
       },
       {signal},
     );
-    this.search.addEventListener("input", find);
-    this.search.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
-      const first = this.hits.querySelector("button");
-      if (event.key === "Escape" && this.search.value) {
-        this.search.value = "";
-        this.find();
-      } else if (event.key === "ArrowDown" && first) first.focus();
-      else if (event.key === "Enter" && first) first.click();
-      else return;
-      event.preventDefault();
-      event.stopPropagation();
-    });
+    document.addEventListener("keydown", (event) => this.searchKey(event), {signal});
+  }
+
+  /**
+   * Search here in place of the browser, which does not find rows that are not in the document. The second time, the browser searches.
+   *
+   * @param {KeyboardEvent} event
+   */
+  searchKey(event) {
+    const searches = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "f";
+    if (!searches || this.rows.whole || !this.node.checkVisibility() || document.activeElement === this.search.field) return;
+    event.preventDefault();
+    this.search.focus();
   }
 
   async load() {
@@ -183,11 +190,11 @@ export class Transcript {
     this.cues = cues;
     this.current = -1;
     this.anchor = null;
-    this.rows = cues.map((cue, at) => this.known(cue, sentence(cue, startsParagraph(cues, at))));
-    this.list.replaceChildren(...(cues.length ? this.rows : [h("li", {class: "muted"}, t("This transcript has no text."))]));
-    if (this.rows.length) setTabStop(this.rows[0]);
-    this.onloaded(cues);
     this.markSelected();
+    this.rows.set([]);
+    this.onloaded(cues);
+    this.rows.set(paragraphsOf(cues));
+    if (!cues.length) this.list.replaceChildren(h("li", {class: "muted"}, t("This transcript has no text.")));
     this.follow();
     if (this.wanted !== null) this.selectWhenLoaded(this.wanted);
   }
@@ -202,7 +209,19 @@ export class Transcript {
     const cue = this.cues[this.indexAt(time)];
     if (!cue || Math.abs(cue.start_seconds - time) >= SAME_SECONDS || !this.selection.empty) return;
     this.selectCues([cue]);
-    this.rows[this.cues.indexOf(cue)].scrollIntoView({block: "nearest"});
+    this.rows.show(this.cues.indexOf(cue)).scrollIntoView({block: "nearest"});
+  }
+
+  /**
+   * @param {number} number of a cue
+   * @param {boolean} first of a paragraph
+   */
+  row(number, first) {
+    const {cues} = this;
+    const row = sentence(cues[number], first, this.marks?.contentOf(number) ?? cues[number].text);
+    if (number === this.current) row.setAttribute("aria-current", "true");
+    this.markRow(number, row);
+    return this.known(cues[number], row);
   }
 
   // ---- playback
@@ -227,32 +246,41 @@ export class Transcript {
   follow() {
     const at = this.indexAt(this.player.time);
     if (at === this.current) return;
-    const [before, row] = [this.rows[this.current], this.rows[at]];
+    this.rows.rowOf(this.current)?.removeAttribute("aria-current");
     this.current = at;
-    if (before) before.removeAttribute("aria-current");
-    if (!row) return;
-    row.setAttribute("aria-current", "true");
-    if (!this.list.contains(document.activeElement)) this.makeTabStop(row);
-    if (performance.now() > this.readUntil) this.reveal(row);
+    if (at < 0) return;
+    this.rows.rowOf(at)?.setAttribute("aria-current", "true");
+    this.setStops();
+    if (performance.now() > this.readUntil) this.reveal();
   }
 
-  // Scroll the list, and only the list.
-  reveal(row = this.rows[this.current]) {
-    if (!row || !this.list.clientHeight) return;
-    this.list.scrollTop = row.offsetTop - (this.list.clientHeight - row.offsetHeight) / 3;
+  // Scroll the list, and only the list, to a cue.
+  reveal(number = this.current) {
+    const {list} = this;
+    if (number < 0 || !list.clientHeight) return;
+    const row = this.rows.show(number);
+    list.scrollTop = row.offsetTop - (list.clientHeight - row.offsetHeight) / 3;
+    this.rows.draw();
   }
 
   // Focus the current cue.
   focus() {
-    const target = find(this.list, "button[tabindex='0']");
-    if (target && !this.list.hidden) target.focus({preventScroll: true});
-    else this.search.focus();
+    if (this.list.hidden || !this.cues.length) {
+      this.search.focus();
+      return;
+    }
+    this.reveal();
+    this.setStops();
+    findAll(this.list, "button[tabindex='0']")[0]?.focus({preventScroll: true});
   }
 
-  /** @param {HTMLElement} row */
-  makeTabStop(row) {
-    for (const other of findAll(this.list, "button[tabindex='0']")) other.tabIndex = -1;
-    setTabStop(row);
+  // Let Tab reach the current cue, or the first one on the screen, unless the focus is in the list.
+  setStops() {
+    this.marks?.setStop();
+    if (this.list.contains(document.activeElement)) return;
+    const row = this.rows.rowOf(this.current) ?? this.rows.firstVisible();
+    for (const other of findAll(this.list, "button.time[tabindex='0']")) other.tabIndex = -1;
+    if (row) setTabStop(row);
   }
 
   // ---- selection
@@ -295,26 +323,9 @@ export class Transcript {
   // the range may have been changed since.
   selectText() {
     const before = this.textCues;
-    this.textCues = this.cuesOfText();
+    this.textCues = cuesOfSelectedText(this.node, this.cueOf);
     const [first, last] = [this.textCues[0], this.textCues.at(-1)];
     if (first && (first !== before[0] || last !== before.at(-1))) this.selectCues(this.textCues);
-  }
-
-  // Return the cues in which text is selected, none if it reaches out of the transcript.
-  cuesOfText() {
-    const selected = getSelection();
-    if (!selected || selected.isCollapsed || !selected.rangeCount) return [];
-    const range = selected.getRangeAt(0);
-    /** @param {Node} node */
-    const inside = (node) => (node instanceof Element ? node : node.parentElement)?.closest(".cues > li");
-    const [first, last] = [inside(range.startContainer), inside(range.endContainer)];
-    if (!first || !this.node.contains(first)) return [];
-    const cues = [];
-    for (const row of first.parentElement?.children ?? []) {
-      const [cue, text] = [this.cueOf.get(row), row.querySelector("p")];
-      if (cue && text && range.intersectsNode(text) && hasSelectedText(text, range)) cues.push(cue);
-    }
-    return last && !this.node.contains(last) ? [] : cues;
   }
 
   /** @param {HTMLElement} row */
@@ -341,51 +352,28 @@ export class Transcript {
   }
 
   markSelected() {
-    const {selection, rows, cues} = this;
-    for (const row of this.list.querySelectorAll(".in")) row.classList.remove("in", "first", "last");
-    if (!selection.range) return;
-    const {start, end} = selection.range;
-    for (let at = Math.max(0, this.indexAt(start) - 1); at < rows.length && selection.snap(cues[at].start_seconds) < end - 1e-3; at += 1) {
-      rows[at].classList.toggle("in", selection.snap(cues[at].end_seconds) > start + 1e-3);
+    const {selection, cues} = this;
+    const {range} = selection;
+    this.selected.clear();
+    if (range) {
+      const [start, end] = [range.start + 1e-3, range.end - 1e-3];
+      for (let at = Math.max(0, this.indexAt(range.start) - 1); at < cues.length && selection.snap(cues[at].start_seconds) < end; at += 1) {
+        if (selection.snap(cues[at].end_seconds) > start) this.selected.add(at);
+      }
     }
-    const marked = findAll(this.list, ".in");
-    marked.at(0)?.classList.add("first");
-    marked.at(-1)?.classList.add("last");
+    const numbers = [...this.selected];
+    this.ends = {first: numbers[0], last: numbers.at(-1)};
+    for (const [number, row] of this.rows.rows) this.markRow(number, row);
   }
 
-  // ---- search
-
-  /** @param {string | null} [cursor] */
-  async find(cursor = null) {
-    const q = typedQuery(this.search.value);
-    this.searched += 1;
-    const {searched, language} = this;
-    this.hits.hidden = !q;
-    this.list.hidden = Boolean(q);
-    if (!q) {
-      setText(this.status, "");
-      this.more.hidden = true;
-      this.hits.replaceChildren();
-      this.reveal();
-      return;
-    }
-    try {
-      const page = await get(query(`${this.base}/${language}/search`, {q, limit: HITS, cursor}), {signal: this.signal});
-      if (searched !== this.searched) return; // another search has begun, or the same page was requested again
-      if (!cursor) this.hits.replaceChildren();
-      this.hits.querySelector(".more")?.remove();
-      const rows = page.data.map((hit) => this.known(hit, cueRow(hit, hit.speaker, markedText(hit))));
-      for (const row of rows) setTabStop(row);
-      this.hits.append(...rows);
-      const shown = this.hits.children.length;
-      this.next = page.next_cursor;
-      this.more.hidden = !this.next;
-      if (this.next) this.hits.append(h("li", {class: "more"}, h("button", {type: "button", onclick: () => this.find(this.next)}, t("Show more"))));
-      const found = this.next ? plural(shown, "{count} or more matches", "{count} or more matches") : plural(shown, "{count} match", "{count} matches");
-      setText(this.status, shown ? found : t("No matches"));
-    } catch (error) {
-      if (error.name !== "AbortError" && searched === this.searched) this.status.replaceChildren(errorText(error));
-    }
+  /**
+   * @param {number} number
+   * @param {HTMLElement} row
+   */
+  markRow(number, row) {
+    row.classList.toggle("in", this.selected.has(number));
+    row.classList.toggle("first", number === this.ends.first);
+    row.classList.toggle("last", number === this.ends.last);
   }
 
   /**
