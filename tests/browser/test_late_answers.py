@@ -166,6 +166,8 @@ def test_late_answers_of_another_language_are_dropped(
             late[1].continue_()
         page.get_by_text("1 match", exact=True).wait_for()
         assert "Guten" in page.evaluate(hits)
+    for language in ("en", "de"):
+        server.client().transcripts.delete(recording.recording_id, language)
 
 
 def test_save_that_ends_late_leaves_the_focus_where_it_is(
@@ -173,14 +175,15 @@ def test_save_that_ends_late_leaves_the_focus_where_it_is(
 ) -> None:
     with page_of(browser, server) as page:
         page.goto(f"{server.url}/#/recordings")
-        edited = page.locator(".recording").filter(has=page.locator("a.name", has_text=recording.name)).first
+        link = page.locator(f".recording a.name[href*='{recording.recording_id}']")
+        row_number = link.evaluate("(link) => [...document.querySelectorAll('.recording')].indexOf(link.closest('li'))")
+        edited = page.locator(".recording").nth(row_number)  # also while its name is a field
         late: list[Any] = []
         page.route("**/v1/recordings/*", lambda route: late.append(route), times=1)
         for item, typed in {"Rename": "renamed\n", "Edit tags": "press,"}.items():
             edited.get_by_role("button", name="More").click()
             page.get_by_role("menuitem", name=item).click()
             page.keyboard.type(typed)
-            edited = page.locator(".recording").first
         wait_for(page, lambda: late)
         with page.expect_response(lambda answer: answer.request.method == "PATCH"):
             late[0].continue_()

@@ -177,6 +177,12 @@ def test_segments_become_one_clip_or_several(browser: Any, server: RunningServer
         mark(page, frames=10)
         page.get_by_role("button", name="More actions for segment 2").click()
         page.get_by_role("menuitem", name="Remove").click()
+        removed = listed(page)
+        page.keyboard.press("Control+z")
+        page.get_by_role("button", name="More actions for segment 3").wait_for()
+        page.get_by_role("button", name="More actions for segment 2").click()
+        page.get_by_role("menuitem", name="Remove").click()
+        assert listed(page) == removed
         page.get_by_role("textbox", name="Name of segment 2").fill("last")
         page.keyboard.press("Enter")
         page.get_by_role("textbox", name="Name of segment 2").press("Alt+ArrowUp")

@@ -33,7 +33,7 @@ const shortcuts = (words, live) => [
   ["N", t("edit the label of the clip")],
   ["C", t("go to the clips; ↑ ↓ move, Enter plays")],
   ["T", t("go to the transcript; ↑ ↓ move, Enter goes there, Shift+Enter selects up to there")],
-  [t("Ctrl+Z"), t("undo a change of the crop, of a box or of what is removed")],
+  [t("Ctrl+Z"), t("undo a change of the crop, a box, the segments or what is removed")],
   ["/", t("search the transcript")],
   ["G", t("type a time to seek to")],
   ["M", t("mute")],

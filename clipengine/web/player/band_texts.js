@@ -3,7 +3,7 @@
 import {t} from "../lib/texts.js";
 
 /** @import {Band} from "./bands.js" */
-/** @import {Segment} from "./segments.js" */
+/** @import {Segment} from "../store/doc.js" */
 /** @typedef {Clip | Segment} Shown */
 /** @typedef {Media["chapters"][number]} Chapter */
 

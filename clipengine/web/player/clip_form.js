@@ -4,6 +4,7 @@ import {post} from "../lib/api.js";
 import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
 import {formatMoment, formatTime} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
+import {bind, within} from "../lib/reactive.js";
 import {t} from "../lib/texts.js";
 import {errorText} from "../lib/ui.js";
 import {MAX_SEGMENTS} from "./segments.js";
@@ -31,188 +32,223 @@ import {wordsOf} from "./words.js";
  * @property {() => void} onlook shows the options of the look
  * @property {(clip: Clip) => void} oncreated
  * @property {(pending: Iterable<string>) => string} nextLabel
+ * @property {AbortSignal} signal
  */
 
-/** @typedef {ReturnType<typeof clipForm>} ClipForm */
+/** @param {Segments} segments */
+function addWords({doc, current}) {
+  const index = current.value && doc.places.value.get(current.value.id)?.index;
+  return typeof index === "number" ? t("Update segment {number}", {number: index + 1}) : t("Add segment");
+}
 
-/**
- * `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
- * `pending` are labels of requests without a response.
- *
- * @param {FormOptions} options
- */
-export function clipForm({recording, look, removal, selection, segments, player, times: shown, live, timeline, onlook, oncreated, nextLabel}) {
-  const times = timeFields({
-    words: wordsOf(recording),
-    selection,
-    player,
-    times: shown,
-    onvalidated: () => draw(),
-    onapplied: () => timeline.revealSelection(),
-  });
-  const length = h("output", {class: "time length", title: t("Length"), "aria-label": t("Length")}, "–");
-  const label = h("input", {id: "label", maxlength: String(LIMITS.label), autocomplete: "off"});
-  const shapes = shapeChoice(look, onlook);
-  const captions = iconButton("captions", t("Captions in the picture (Shift+C)"), () => look.toggleCaptions(), {class: "quiet square captions"});
-  const options = iconButton("sliders", t("Look: crop, captions, sound, size"), onlook, {class: "quiet square options"});
-  const make = h("button", {class: "primary make", disabled: true}, t("Make clip"), h("kbd", {"aria-hidden": "true"}, "⏎"));
-  const addText = h("span", {class: "words"}, t("Add segment"));
-  const add = h(
-    "button",
-    {type: "button", class: "add", title: t("Add the selection to the segments (A)"), disabled: true, onclick: () => addSegment()},
-    icon("plus"),
-    addText,
-    h("kbd", {"aria-hidden": "true"}, "A"),
-  );
-  const clear = iconButton("x", t("Clear the selection (X)"), () => selection.clear(), {class: "quiet square clear", hidden: true});
-  const problem = h("p", {class: "why", role: "alert"});
-  const waits = h("p", {class: "waits", role: "status"});
-
-  /** @type {Set<string>} */
-  const pending = new Set(); // labels of requests without a response
-  let suggested = ""; // the name that the transcript has given
-
-  function draw() {
-    const invalid = Boolean(times.firstInvalid());
-    drawLength();
-    make.disabled = selection.empty || invalid;
-    add.disabled = make.disabled;
-    setText(addText, segments.current ? t("Update segment {number}", {number: segments.items.indexOf(segments.current) + 1}) : t("Add segment"));
-    drawWait();
-    clear.hidden = selection.empty && !invalid;
-    if (selection.empty) suggest("");
-    rename();
-    problem.textContent = "";
+export class ClipForm {
+  /**
+   * `oncreated(clip)` is called when the server has accepted the clip. `nextLabel(pending)` returns the default label, where
+   * `pending` are labels of requests without a response.
+   *
+   * @param {FormOptions} options
+   */
+  constructor(options) {
+    const {recording, look, removal, selection, segments, player, times, timeline, onlook, signal} = options;
+    this.options = options;
+    this.times = timeFields({
+      words: wordsOf(recording),
+      selection,
+      player,
+      times,
+      onvalidated: () => this.draw(),
+      onapplied: () => timeline.revealSelection(),
+    });
+    this.length = h("output", {class: "time length", title: t("Length"), "aria-label": t("Length")}, "–");
+    this.label = h("input", {id: "label", maxlength: String(LIMITS.label), autocomplete: "off"});
+    this.shapes = shapeChoice(look, onlook);
+    this.captions = iconButton("captions", t("Captions in the picture (Shift+C)"), () => look.toggleCaptions(), {class: "quiet square captions"});
+    this.make = h("button", {class: "primary make", disabled: true}, t("Make clip"), h("kbd", {"aria-hidden": "true"}, "⏎"));
+    this.add = h(
+      "button",
+      {type: "button", class: "add", title: t("Add the selection to the segments (A)"), disabled: true, onclick: () => this.addSegment()},
+      icon("plus"),
+      within(signal, () => h("span", {class: "words"}, () => addWords(segments))),
+      h("kbd", {"aria-hidden": "true"}, "A"),
+    );
+    this.clear = iconButton("x", t("Clear the selection (X)"), () => selection.clear(), {class: "quiet square clear", hidden: true});
+    this.problem = h("p", {class: "why", role: "alert"});
+    this.waits = h("p", {class: "waits", role: "status"});
+    /** @type {Set<string>} */
+    this.pending = new Set(); // labels of requests without a response
+    this.suggested = ""; // the name that the transcript has given
+    this.node = this.form(options);
+    within(signal, () =>
+      bind(() => {
+        segments.doc.segments.value;
+        this.problem.textContent = "";
+      }),
+    );
+    selection.addEventListener("change", () => this.draw());
+    look.addEventListener("change", () => this.drawLook());
+    removal.addEventListener("change", () => this.drawLength());
+    this.drawLook();
+    this.draw();
   }
-  function drawLength() {
-    setText(length, selection.empty || times.firstInvalid() ? "–" : formatTime(selection.length - removal.seconds));
-    length.title = removal.removed.length ? t("Length, without what is removed") : t("Length");
+
+  /** @param {FormOptions} options */
+  form({live, onlook}) {
+    /** @param {SubmitEvent} event */
+    const onsubmit = (event) => {
+      event.preventDefault();
+      this.submit();
+    };
+    return h(
+      "form",
+      {
+        class: "picker",
+        "data-floor": "", // menus stand above it where it is fixed
+        "aria-label": t("Clip"),
+        novalidate: true,
+        onsubmit,
+      },
+      this.times.fields,
+      this.length,
+      this.clear,
+      h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "label"}, t("Name")), this.label),
+      this.shapes.node,
+      this.captions,
+      iconButton("sliders", t("Look: crop, captions, sound, size"), onlook, {class: "quiet square options"}),
+      h("span", {class: "rule"}),
+      this.add,
+      live,
+      h("div", {class: "send"}, this.waits, this.problem, this.make),
+    );
   }
+
+  focusLabel() {
+    this.label.focus();
+  }
+
+  draw() {
+    const {selection} = this.options;
+    const invalid = Boolean(this.times.firstInvalid());
+    this.drawLength();
+    this.make.disabled = selection.empty || invalid;
+    this.add.disabled = this.make.disabled;
+    this.drawWait();
+    this.clear.hidden = selection.empty && !invalid;
+    if (selection.empty) this.suggest("");
+    this.rename();
+    this.problem.textContent = "";
+  }
+
+  drawLength() {
+    const {selection, removal} = this.options;
+    setText(this.length, selection.empty || this.times.firstInvalid() ? "–" : formatTime(selection.length - removal.seconds));
+    this.length.title = removal.removed.length ? t("Length, without what is removed") : t("Length");
+  }
+
   // A clip whose end is not recorded yet waits. The text changes by the minute, so that it is not read out all the time.
-  function drawWait() {
-    const {lacking} = selection;
+  drawWait() {
+    const {lacking} = this.options.selection;
     const until = new Date(Date.now() + lacking * 1000);
-    setText(waits, lacking ? t("Not recorded yet. The clip waits for it, until about {time}.", {time: formatMoment(until.toISOString())}) : "");
+    setText(this.waits, lacking ? t("Not recorded yet. The clip waits for it, until about {time}.", {time: formatMoment(until.toISOString())}) : "");
   }
-  function rename() {
-    label.placeholder = selection.empty ? t("Drag on the timeline, or I and O") : nextLabel(pending);
+
+  drawLook() {
+    const {look} = this.options;
+    this.captions.hidden = !look.canCaption;
+    this.captions.setAttribute("aria-pressed", String(look.captioned));
+    this.shapes.draw();
+    this.problem.textContent = "";
   }
-  function drawLook() {
-    captions.hidden = !look.canCaption;
-    captions.setAttribute("aria-pressed", String(look.captioned));
-    shapes.draw();
-    problem.textContent = "";
+
+  rename() {
+    const {selection, nextLabel} = this.options;
+    this.label.placeholder = selection.empty ? t("Drag on the timeline, or I and O") : nextLabel(this.pending);
   }
-  selection.addEventListener("change", draw);
-  segments.addEventListener("change", draw);
-  look.addEventListener("change", drawLook);
-  removal.addEventListener("change", drawLength);
 
   /**
    * Name the clip after what is said in it, unless a name was typed.
    *
    * @param {string} text
    */
-  function suggest(text) {
-    if (label.value !== suggested) return;
-    suggested = text;
-    label.value = text;
+  suggest(text) {
+    if (this.label.value !== this.suggested) return;
+    this.suggested = text;
+    this.label.value = text;
   }
 
-  // Return true if a range is selected and both times are valid. Otherwise tell what is missing.
-  function usable() {
-    const invalid = times.firstInvalid();
+  // Return true if a range is selected and both times are valid. Otherwise announce what is missing.
+  usable() {
+    const invalid = this.times.firstInvalid();
+    const {empty} = this.options.selection;
     if (invalid) {
       invalid.focus();
       announce(invalid.problem.textContent);
-    } else if (selection.empty) announce(t("Nothing is selected"));
-    return !invalid && !selection.empty;
+    } else if (empty) announce(t("Nothing is selected"));
+    return !invalid && !empty;
   }
 
-  function addSegment() {
-    if (!usable()) return;
-    const known = segments.items.some((item) => item === segments.current);
-    if (!known && !segments.room) {
-      problem.textContent = t("The list is full: it has {count} segments.", {count: MAX_SEGMENTS});
+  // Empty the field of the name and leave it, so that shortcuts work again.
+  emptyLabel() {
+    this.label.value = "";
+    this.label.blur();
+  }
+
+  addSegment() {
+    if (!this.usable()) return;
+    const {segments} = this.options;
+    const known = segments.current.peek() !== null;
+    if (!known && !segments.doc.room) {
+      this.problem.textContent = t("The list is full: it has {count} segments.", {count: MAX_SEGMENTS});
       return;
     }
-    const item = segments.put(label.value.trim());
-    const number = segments.items.findIndex((each) => each === item) + 1;
+    const number = segments.put(this.label.value.trim());
     announce(known ? t("Segment {number} was updated", {number}) : t("Segment {number} was added", {number}));
-    label.value = "";
-    label.blur(); // make shortcuts work again
+    this.emptyLabel();
   }
 
-  async function submit() {
+  async submit() {
+    const {look, selection, nextLabel} = this.options;
     const {range} = selection;
-    if (!usable() || !range) return;
+    if (!this.usable() || !range) return;
     let chosen;
     try {
       chosen = look.settings(selection.length);
     } catch (error) {
-      problem.textContent = error.message;
+      this.problem.textContent = error.message;
       return;
     }
-    const body = {
-      label: label.value.trim() || nextLabel(pending),
+    await this.send({
+      label: this.label.value.trim() || nextLabel(this.pending),
       start_seconds: Number(range.start.toFixed(6)),
       end_seconds: Number(range.end.toFixed(6)),
       ...chosen,
-    };
-    // Clear the form before the response, so that the next clip can be selected at once.
-    const typed = label.value;
+    });
+  }
+
+  /**
+   * Request the clip. The form is empty before the response, so that the next clip can be selected at once.
+   *
+   * @param {Sent<"post", `/v1/recordings/${string}/clips`> & {label: string}} body
+   */
+  async send(body) {
+    const {recording, selection, oncreated} = this.options;
+    const {range} = selection;
+    const typed = this.label.value;
     selection.clear();
-    label.value = "";
-    label.blur(); // make shortcuts work again
-    pending.add(body.label);
-    rename();
+    this.emptyLabel();
+    this.pending.add(body.label);
+    this.rename();
     try {
       oncreated(await post(`/v1/recordings/${recording.recording_id}/clips`, body));
       announce(t("{label} is queued", {label: body.label}));
     } catch (error) {
-      if (selection.empty) {
+      if (selection.empty && range) {
         selection.set(range.start, range.end);
-        label.value = typed;
+        this.label.value = typed;
       }
-      problem.replaceChildren(errorText(error));
+      this.problem.replaceChildren(errorText(error));
     } finally {
-      pending.delete(body.label);
+      this.pending.delete(body.label);
     }
-    rename();
+    this.rename();
   }
-
-  const node = h(
-    "form",
-    {
-      class: "picker",
-      "data-floor": "", // menus stand above it where it is fixed
-      "aria-label": t("Clip"),
-      novalidate: true,
-      onsubmit: (event) => {
-        event.preventDefault();
-        submit();
-      },
-    },
-    times.fields,
-    length,
-    clear,
-    h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "label"}, t("Name")), label),
-    shapes.node,
-    captions,
-    options,
-    h("span", {class: "rule"}),
-    add,
-    live,
-    h("div", {class: "send"}, waits, problem, make),
-  );
-  drawLook();
-  draw();
-  return {
-    node,
-    submit,
-    addSegment,
-    suggest,
-    rename,
-    focusLabel: () => label.focus(),
-  };
 }

@@ -16,11 +16,11 @@ import {smartSwitch} from "./smart_switch.js";
 /** @import {Player} from "./player.js" */
 /** @import {Selection} from "./selection.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
-/** @import {Undo} from "./undo.js" */
+/** @import {History} from "../store/history.js" */
 /** @typedef {Sent<"post", `/v1/recordings/${string}/clips`>} ClipRequest */
 /** @typedef {NonNullable<ClipRequest["output"]>} ClipOutput */
 /** @typedef {NonNullable<ClipRequest["subtitles"]>["mode"]} SubtitleMode */
-/** @typedef {import("./segments.js").StoredLook} StoredLook */
+/** @typedef {import("../store/doc.js").StoredLook} StoredLook */
 /** @typedef {{start: number, end: number}} RangeOfTime in seconds */
 
 /** @type {[value: string, text: string][]} */
@@ -47,7 +47,7 @@ export class Look extends EventTarget {
   /**
    * `onproblem()` shows the options when one of them cannot be used, `onseek(time)` shows a time.
    *
-   * @param {{recording: ReadyRecording, transcripts: TranscriptObject[], profiles: Profile[], watermarks: Watermark[], selection: Selection, player: Player, times: ShownTimes, undo: Undo, onproblem: () => void, onseek: (time: number) => void, signal: AbortSignal}} options
+   * @param {{recording: ReadyRecording, transcripts: TranscriptObject[], profiles: Profile[], watermarks: Watermark[], selection: Selection, player: Player, times: ShownTimes, undo: History, onproblem: () => void, onseek: (time: number) => void, signal: AbortSignal}} options
    */
   constructor({recording, transcripts, profiles, watermarks, selection, player, times, undo, onproblem, onseek, signal}) {
     super();

@@ -14,7 +14,7 @@ import {numberAt, withPoint} from "./points.js";
 /** @import {ClipOutput} from "./look.js" */
 /** @import {Player} from "./player.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
-/** @import {Undo} from "./undo.js" */
+/** @import {History} from "../store/history.js" */
 
 const FADES = [0.5, 1, 2];
 const MAX_BOXES = 50; // of a request
@@ -26,7 +26,7 @@ export class DrawingChoice {
    * `onchange(name)` is called when an option was changed here, `onadded(number)` when a box was added, `onchosen()` when
    * another one is in use, `onseek(time)` when a point of one was chosen.
    *
-   * @param {{watermarks: Watermark[], player: Player, times: ShownTimes, undo: Undo, onchange: (name: string) => void, onadded: (number: number) => void, onchosen: () => void, onseek: (time: number) => void}} options
+   * @param {{watermarks: Watermark[], player: Player, times: ShownTimes, undo: History, onchange: (name: string) => void, onadded: (number: number) => void, onchosen: () => void, onseek: (time: number) => void}} options
    */
   constructor({watermarks, player, times, undo, onchange, onadded, onchosen, onseek}) {
     this.player = player;

@@ -10,7 +10,7 @@ import {numberAt, PointList, shifted, withPoint} from "./points.js";
 /** @import {ClipOutput} from "./look.js" */
 /** @import {Player} from "./player.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
-/** @import {Undo} from "./undo.js" */
+/** @import {History} from "../store/history.js" */
 /** @typedef {{x: number, y: number}} Focus in fractions of the picture */
 /** @typedef {Focus & {recording_seconds: number}} Point */
 /** @typedef {{focus: Focus | null, moves: boolean, points: Point[]}} Place where `points` are used if it `moves`, in order */
@@ -33,7 +33,7 @@ export class PlaceChoice {
   /**
    * `onchange()` is called when the place was changed here, `onseek(time)` when a point was chosen.
    *
-   * @param {{player: Player, times: ShownTimes, undo: Undo, onchange: () => void, onseek: (time: number) => void}} options
+   * @param {{player: Player, times: ShownTimes, undo: History, onchange: () => void, onseek: (time: number) => void}} options
    */
   constructor({player, times, undo, onchange, onseek}) {
     this.player = player;

@@ -4,27 +4,27 @@ import {h, icon} from "../lib/dom.js";
 import {t} from "../lib/texts.js";
 
 /** @import {Player} from "./player.js" */
-/** @import {Segment, Segments} from "./segments.js" */
+/** @import {Doc} from "../store/doc.js" */
 
 /**
  * Return the button that starts and stops it.
  *
  * @param {Player} player
- * @param {Segments} segments
+ * @param {Doc} doc
  */
-export function playAll(player, segments) {
-  /** @type {Segment | null} that is playing */
-  let current = null;
+export function playAll(player, doc) {
+  let current = 0; // id of the segment that is playing
   const text = h("span", {}, t("Play all"));
-  const button = h("button", {type: "button", onclick: () => (current ? player.pause() : start(segments.items[0]))}, icon("play"), text);
+  const button = h("button", {type: "button", onclick: () => (current ? player.pause() : start(0))}, icon("play"), text);
 
-  /** @param {Segment | undefined} segment */
-  function start(segment) {
+  /** @param {number} at place in the list */
+  function start(at) {
+    const segment = doc.segments.peek()[at];
     if (!segment) {
       player.pause();
       return;
     }
-    current = segment;
+    current = segment.id;
     player.seek(segment.start);
     player.play();
     draw();
@@ -36,14 +36,14 @@ export function playAll(player, segments) {
   }
 
   player.addEventListener("time", () => {
-    if (!current || !player.playing || player.video.seeking || player.time < current.end - player.selection.frame / 2) return;
-    const next = segments.items[segments.items.indexOf(current) + 1];
-    if (next && segments.items.includes(current)) start(next);
-    else player.pause();
+    if (!current || !player.playing || player.video.seeking) return;
+    const place = doc.places.peek().get(current);
+    if (!place) player.pause();
+    else if (player.time >= place.segment.end - player.selection.frame / 2) start(place.index + 1);
   });
   player.addEventListener("state", () => {
     if (player.playing || !current) return;
-    current = null;
+    current = 0;
     draw();
   });
   return {button};

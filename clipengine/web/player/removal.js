@@ -7,13 +7,13 @@ import {LIMITS} from "../lib/limits.js";
 
 /** @import {Look, RangeOfTime} from "./look.js" */
 /** @import {Selection} from "./selection.js" */
-/** @import {Undo} from "./undo.js" */
+/** @import {History} from "../store/history.js" */
 
 const ASK_MS = 400; // after the last change
 const SAME_SECONDS = 1e-5;
 
 export class Removal extends EventTarget {
-  /** @param {{recording: ReadyRecording, look: Look, selection: Selection, undo: Undo, signal: AbortSignal}} options */
+  /** @param {{recording: ReadyRecording, look: Look, selection: Selection, undo: History, signal: AbortSignal}} options */
   constructor({recording, look, selection, undo, signal}) {
     super();
     this.look = look;

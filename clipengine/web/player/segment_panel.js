@@ -1,18 +1,21 @@
 // The panel of the segments: their rows, the buttons that create one clip or several, and import and export.
 
 import {ApiError, post, postText, request} from "../lib/api.js";
-import {addArrowNavigation, announce, h, setChildren, setText} from "../lib/dom.js";
+import {addArrowNavigation, announce, h} from "../lib/dom.js";
 import {formatMoment, formatTime, titleOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
+import {bind, keyed, within} from "../lib/reactive.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler, errorText, menuButton, saveFile, serverText, toast} from "../lib/ui.js";
+import {computed, signal as signalOf} from "../vendor/signals-core.js";
 import {playAll} from "./play_all.js";
 import {segmentRow} from "./segment_row.js";
 import {MAX_SEGMENTS} from "./segments.js";
 
 /** @import {Look} from "./look.js" */
 /** @import {Player} from "./player.js" */
-/** @import {Segment, Segments} from "./segments.js" */
+/** @import {Range, Segment} from "../store/doc.js" */
+/** @import {Segments} from "./segments.js" */
 /** @import {Selection} from "./selection.js" */
 /** @import {MenuItem} from "../lib/ui.js" */
 
@@ -23,13 +26,17 @@ import {MAX_SEGMENTS} from "./segments.js";
  * @property {Selection} selection
  * @property {Player} player
  * @property {Look} look
- * @property {(item: Segment) => void} onopen
+ * @property {(segment: Segment) => void} onopen
  * @property {(clip: Clip) => void} oncreated
- * @property {(taken: Iterable<string>) => string} nextLabel
+ * @property {(taken: Iterable<string>) => string} nextLabel reads signals
+ * @property {AbortSignal} signal
  */
 
 /** @param {number} time */
 const seconds = (time) => Number(time.toFixed(6));
+
+/** @param {Range} range */
+const timesOf = ({start, end}) => ({start_seconds: seconds(start), end_seconds: seconds(end)});
 
 /**
  * `look` gives the settings of new clips; `nextLabel(taken)` returns the next default label, and
@@ -37,125 +44,153 @@ const seconds = (time) => Number(time.toFixed(6));
  *
  * @param {PanelOptions} options
  */
-export function segmentPanel({recording, segments, selection, player, look, onopen, oncreated, nextLabel}) {
-  /** @type {Map<Segment, ReturnType<typeof segmentRow>>} */
-  const rows = new Map();
-  const list = h("ol", {class: "segment-list", "aria-label": t("Segments")});
-  const total = h("span", {class: "muted small time grow"});
-  const saved = h("span", {class: "muted small"});
-  const problem = h("p", {class: "bad small", role: "alert"});
-  const warnings = h("div", {class: "muted small hint", role: "status"}); // parts of the imported file that were left out
-  let joins = true; // one clip of all segments, or one of each
-  const one = h("button", {type: "button", onclick: () => setJoins(true)}, t("One highlight"));
-  const many = h("button", {type: "button", onclick: () => setJoins(false)}, "");
-  const title = h("input", {id: "highlight", maxlength: String(LIMITS.label), autocomplete: "off"});
-  title.addEventListener("input", () => segments.setTitle(title.value.trim()));
-  const titleField = h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "highlight"}, t("Title")), title);
-  const playing = playAll(player, segments);
-  const makeText = h("span", {});
-  const make = h("button", {type: "button", class: "primary grow", onclick: asyncHandler(submit)}, makeText, h("kbd", {"aria-hidden": "true"}, "⇧ ⏎"));
-  const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.otio,.txt,text/csv,text/plain,application/json"});
-  const empty = h("p", {class: "muted small hint"}, t("Ranges that are added here become one clip of all of them, or one clip of each. A adds the selection."));
-  const footer = h("div", {class: "foot"}, h("div", {class: "row"}, total, saved), h("div", {class: "row"}, playing.button, make));
-  const hasVideo = Boolean(recording.media.video);
-  const choice = h("div", {class: "choice", role: "group", "aria-label": t("Make")}, one, many);
+export function segmentPanel(options) {
+  const {segments, player, onopen, recording, signal} = options;
+  const {doc} = segments;
+  const joins = signalOf(true); // one clip of all segments, or one of each
+  const count = computed(() => doc.segments.value.length);
+  const maker = clipMaker(options, joins);
+  const files = segmentFiles(options, maker.offerList);
+  return within(signal, () => {
+    const list = h("ol", {class: "segment-list", "aria-label": t("Segments"), hidden: () => !count.value});
+    const ids = () => doc.segments.value.map(({id}) => String(id));
+    keyed(list, ids, (id) => segmentRow(Number(id), {recording, segments, onopen}));
+    addArrowNavigation(list);
+    bind(() => {
+      doc.segments.value;
+      maker.problem.textContent = "";
+      files.problem.textContent = "";
+      if (!count.value) files.warnings.replaceChildren();
+    });
+    const playing = playAll(player, doc);
+    const empty = t("Ranges that are added here become one clip of all of them, or one clip of each. A adds the selection.");
+    const saved = () => (segments.sync.savedAt.value ? t("Saved {time}", {time: formatMoment(segments.sync.savedAt.value)}) : "");
+    const node = h(
+      "div",
+      {class: "segments-panel"},
+      h(
+        "div",
+        {class: "top"},
+        h("div", {class: "row"}, makeChoice(joins, count), h("span", {class: "grow"}), files.picker, files.menu),
+        titleField(options, maker, joins),
+      ),
+      list,
+      maker.problem,
+      files.problem,
+      files.warnings,
+      h("p", {class: "muted small hint", hidden: () => count.value > 0}, empty),
+      h(
+        "div",
+        {class: "foot", hidden: () => !count.value},
+        h(
+          "div",
+          {class: "row"},
+          h("span", {class: "muted small time grow", title: t("Total length")}, () => formatTime(doc.seconds)),
+          h("span", {class: "muted small"}, saved),
+        ),
+        h("div", {class: "row"}, playing.button, maker.make),
+      ),
+    );
+    return {node, submit: () => maker.make.click()};
+  });
+}
+
+/** @import {ReadonlySignal, Signal} from "../vendor/signals-core.js" */
+
+/**
+ * Return the choice between one clip of all segments and one of each.
+ *
+ * @param {Signal<boolean>} joins
+ * @param {ReadonlySignal<number>} count
+ */
+function makeChoice(joins, count) {
+  /**
+   * @param {boolean} value
+   * @param {Child} text
+   */
+  const button = (value, text) => h("button", {type: "button", "aria-pressed": () => String(joins.value === value), onclick: () => set(value)}, text);
+  const set = (/** @type {boolean} */ value) => {
+    joins.value = value;
+  };
+  const many = h("span", {}, () => plural(count.value, "{count} single clip", "{count} single clips"));
+  return h(
+    "div",
+    {class: "choice", role: "group", "aria-label": t("Make"), hidden: () => count.value < 2},
+    button(true, t("One highlight")),
+    button(false, many),
+  );
+}
+
+/**
+ * Return the field of the title of the clip of all segments.
+ *
+ * @param {PanelOptions} options
+ * @param {{make: HTMLButtonElement}} maker
+ * @param {Signal<boolean>} joins
+ */
+function titleField({segments: {doc}, nextLabel}, {make}, joins) {
+  const title = h("input", {id: "highlight", maxlength: String(LIMITS.label), autocomplete: "off", placeholder: () => nextLabel([])});
+  title.addEventListener("input", () => doc.change({title: title.value.trim()}, "title"));
   title.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
     make.click();
   });
-  addArrowNavigation(list);
-
-  picker.addEventListener("change", async () => {
-    const file = picker.files?.[0];
-    picker.value = "";
-    if (file) await importFile(file);
+  bind(() => {
+    if (title.value.trim() !== doc.title.value) title.value = doc.title.value;
   });
+  const hidden = () => doc.segments.value.length < 2 || !joins.value;
+  return h("div", {class: "labelled name-field", hidden}, h("label", {class: "caption", for: "highlight"}, t("Title")), title);
+}
 
-  /** @param {File} file */
-  async function importFile(file) {
-    problem.textContent = "";
-    warnings.replaceChildren();
-    try {
-      const {data: found, notes} = await postText(`/v1/recordings/${recording.recording_id}/ranges`, file);
-      if (found.length > segments.room)
-        throw new Error(
-          t("The file has {count} segments, and the list has room for {room} of {most}.", {count: found.length, room: segments.room, most: MAX_SEGMENTS}),
-        );
-      segments.addAll(found.map(({label, start_seconds: start, end_seconds: end}) => snapped({label, start, end}, selection)));
-      toast(plural(found.length, "{count} segment imported", "{count} segments imported"), file.name);
-      warnings.replaceChildren(
-        ...notes.map(({line, detail}) => h("p", {}, `${file.name}: `, line ? `${t("line {line}", {line: String(line)})}: ` : "", serverText(detail))),
-      );
-    } catch (error) {
-      problem.replaceChildren(t("{name} was not imported.", {name: file.name}), " ", errorText(error));
-    }
-  }
-
-  /**
-   * @param {"csv" | "losslesscut" | "edl" | "otio" | "fcpxml" | "xmeml"} format
-   * @param {string} suffix of the file's name
-   */
-  const save = (format, suffix) => async () => {
-    const ranges = segments.items.map(({label, start, end}) => ({label, start_seconds: seconds(start), end_seconds: seconds(end)}));
-    const file = await request("POST", `/v1/recordings/${recording.recording_id}/ranges/file`, {body: {format, ranges}, as: "blob"});
-    saveFile(`${titleOf(recording).replace(/[\\/:*?"<>|]+/g, "-")}${suffix}`, file);
+/**
+ * Return the button that makes the clips, and the line for its problems. `offerList` offers to put segments back.
+ *
+ * @param {PanelOptions} options
+ * @param {Signal<boolean>} joins
+ */
+function clipMaker({recording, segments: {doc}, look, oncreated, nextLabel, signal}, joins) {
+  const problem = h("p", {class: "bad small", role: "alert"});
+  const text = () => {
+    const count = doc.segments.value.length;
+    return joins.value && count > 1 ? t("Make highlight") : plural(count, "Make {count} clip", "Make {count} clips");
   };
-  /** @returns {MenuItem[]} */
-  const exports = () => [
-    {text: t("Export CSV"), icon: "down", run: save("csv", ".csv")},
-    {text: t("Export CSV for LosslessCut"), icon: "down", run: save("losslesscut", "-llc.csv")},
-    hasVideo && {text: t("Export EDL"), icon: "down", run: save("edl", ".edl")},
-    {text: t("Export OpenTimelineIO"), icon: "down", run: save("otio", ".otio")},
-    hasVideo && {text: t("Export for Final Cut Pro and Resolve"), icon: "down", run: save("fcpxml", ".fcpxml")},
-    hasVideo && {text: t("Export for Premiere Pro"), icon: "down", run: save("xmeml", ".xml")},
-    {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(segments.replace([]), t("Segments removed"), t("Undo"))},
-  ];
-  const menu = menuButton(t("Import and export segments"), "more", () => [
-    {text: t("Import…"), icon: "up", run: () => picker.click()},
-    ...(segments.items.length ? exports() : []),
-  ]);
+  const make = within(signal, () =>
+    h("button", {type: "button", class: "primary grow", onclick: asyncHandler(submit)}, h("span", {}, text), h("kbd", {"aria-hidden": "true"}, "⇧ ⏎")),
+  );
 
   /**
-   * @param {Segment[]} before
+   * @param {readonly Segment[]} before
    * @param {string} title
-   * @param {string} text
+   * @param {string} action
    */
-  function offerList(before, title, text) {
-    const restore = () => segments.replace([...before, ...segments.items.filter((item) => !before.includes(item))].slice(0, MAX_SEGMENTS));
-    toast(title, "", {action: {text, run: restore}});
-  }
-
-  /** @param {boolean} on */
-  function setJoins(on) {
-    joins = on;
-    draw();
-  }
+  const offerList = (before, title, action) => toast(title, "", {action: {text: action, run: () => doc.putBack(before)}});
 
   async function submit() {
-    if (!segments.items.length) return;
-    await (joins && segments.items.length > 1 ? createOne() : createMany());
+    const segments = doc.segments.peek();
+    if (segments.length) await (joins.peek() && segments.length > 1 ? createOne(segments) : createMany(segments));
   }
 
-  async function createOne() {
-    const parts = segments.items.map(({start, end}) => ({start_seconds: seconds(start), end_seconds: seconds(end)}));
+  /** @param {readonly Segment[]} segments */
+  async function createOne(segments) {
     const made = await create(() => {
-      const label = segments.title || nextLabel([]);
-      return post(`/v1/recordings/${recording.recording_id}/clips`, {label, parts, ...look.settings(segments.seconds)});
+      const label = doc.title.peek() || nextLabel([]);
+      return post(`/v1/recordings/${recording.recording_id}/clips`, {label, parts: segments.map(timesOf), ...look.settings(doc.seconds)});
     });
-    if (made) segments.setTitle("");
+    if (made) doc.set({title: ""});
   }
 
-  async function createMany() {
+  /** @param {readonly Segment[]} segments */
+  async function createMany(segments) {
     /** @type {string[]} */
     const taken = [];
     /** @param {Segment} segment */
     const clip = ({label, start, end}) => {
       const name = label || nextLabel(taken);
       taken.push(name);
-      return {recording_id: recording.recording_id, label: name, start_seconds: seconds(start), end_seconds: seconds(end), ...look.settings(end - start)};
+      return {recording_id: recording.recording_id, label: name, ...timesOf({label, start, end}), ...look.settings(end - start)};
     };
-    await create(() => post("/v1/clips/batch", {clips: segments.items.map(clip)}));
+    await create(() => post("/v1/clips/batch", {clips: segments.map(clip)}));
   }
 
   /**
@@ -172,7 +207,7 @@ export function segmentPanel({recording, segments, selection, player, look, onop
       const title =
         clips.length === 1 ? t("{label} is queued", {label: clips[0].label}) : plural(clips.length, "{count} clip is queued", "{count} clips are queued");
       announce(title);
-      offerList(segments.replace([]), title, t("Restore list"));
+      offerList(doc.clear(), title, t("Restore list"));
       return true;
     } catch (error) {
       problem.replaceChildren(...located(error));
@@ -180,52 +215,69 @@ export function segmentPanel({recording, segments, selection, player, look, onop
     }
   }
 
-  function draw() {
-    const {items, current} = segments;
-    for (const item of [...rows.keys()]) if (!items.includes(item)) rows.delete(item);
-    const nodes = items.map((item, index) => {
-      const row = rows.get(item) ?? segmentRow(item, {recording, segments, onopen});
-      rows.set(item, row);
-      row.update(index, item === current);
-      return row.node;
-    });
-    setChildren(list, nodes);
-    list.hidden = !items.length;
-    footer.hidden = !items.length;
-    empty.hidden = items.length > 0;
-    if (!items.length) warnings.replaceChildren();
-    setText(total, formatTime(segments.seconds));
-    total.title = t("Total length");
-    const alone = items.length < 2;
-    setText(many, plural(items.length, "{count} single clip", "{count} single clips"));
-    for (const [button, on] of /** @type {const} */ ([
-      [one, joins],
-      [many, !joins],
-    ]))
-      button.setAttribute("aria-pressed", String(on));
-    choice.hidden = alone;
-    titleField.hidden = alone || !joins;
-    setText(makeText, joins && !alone ? t("Make highlight") : plural(items.length, "Make {count} clip", "Make {count} clips"));
-    if (title.value.trim() !== segments.title) title.value = segments.title;
-    title.placeholder = nextLabel([]);
-    problem.textContent = "";
-  }
-  const drawSaved = () => setText(saved, segments.savedAt ? t("Saved {time}", {time: formatMoment(segments.savedAt)}) : "");
-  segments.addEventListener("change", draw);
-  for (const name of ["change", "saved", "loaded"]) segments.addEventListener(name, drawSaved);
+  return {make, problem, offerList};
+}
 
-  const node = h(
-    "div",
-    {class: "segments-panel"},
-    h("div", {class: "top"}, h("div", {class: "row"}, choice, h("span", {class: "grow"}), picker, menu), titleField),
-    list,
-    problem,
-    warnings,
-    empty,
-    footer,
-  );
-  draw();
-  return {node, submit: () => make.click()};
+/**
+ * Return the menu of import and export, the hidden picker of files, and the lines for what an import says.
+ *
+ * @param {PanelOptions} options
+ * @param {(before: readonly Segment[], title: string, action: string) => void} offerList
+ */
+function segmentFiles({recording, segments: {doc}, selection}, offerList) {
+  const problem = h("p", {class: "bad small", role: "alert"});
+  const warnings = h("div", {class: "muted small hint", role: "status"}); // parts of the imported file that were left out
+  const picker = h("input", {type: "file", hidden: true, accept: ".csv,.edl,.otio,.txt,text/csv,text/plain,application/json"});
+  const hasVideo = Boolean(recording.media.video);
+  picker.addEventListener("change", async () => {
+    const file = picker.files?.[0];
+    picker.value = "";
+    if (file) await importFile(file);
+  });
+
+  /** @param {File} file */
+  async function importFile(file) {
+    problem.textContent = "";
+    warnings.replaceChildren();
+    try {
+      const {data: found, notes} = await postText(`/v1/recordings/${recording.recording_id}/ranges`, file);
+      const {room} = doc;
+      if (found.length > room)
+        throw new Error(t("The file has {count} segments, and the list has room for {room} of {most}.", {count: found.length, room, most: MAX_SEGMENTS}));
+      doc.add(...found.map(({label, start_seconds: start, end_seconds: end}) => snapped({label, start, end}, selection)));
+      toast(plural(found.length, "{count} segment imported", "{count} segments imported"), file.name);
+      warnings.replaceChildren(
+        ...notes.map(({line, detail}) => h("p", {}, `${file.name}: `, line ? `${t("line {line}", {line: String(line)})}: ` : "", serverText(detail))),
+      );
+    } catch (error) {
+      problem.replaceChildren(t("{name} was not imported.", {name: file.name}), " ", errorText(error));
+    }
+  }
+
+  /**
+   * @param {"csv" | "losslesscut" | "edl" | "otio" | "fcpxml" | "xmeml"} format
+   * @param {string} suffix of the file's name
+   */
+  const save = (format, suffix) => async () => {
+    const ranges = doc.segments.peek().map((each) => ({label: each.label, ...timesOf(each)}));
+    const file = await request("POST", `/v1/recordings/${recording.recording_id}/ranges/file`, {body: {format, ranges}, as: "blob"});
+    saveFile(`${titleOf(recording).replace(/[\\/:*?"<>|]+/g, "-")}${suffix}`, file);
+  };
+  /** @returns {MenuItem[]} */
+  const exports = () => [
+    {text: t("Export CSV"), icon: "down", run: save("csv", ".csv")},
+    {text: t("Export CSV for LosslessCut"), icon: "down", run: save("losslesscut", "-llc.csv")},
+    hasVideo && {text: t("Export EDL"), icon: "down", run: save("edl", ".edl")},
+    {text: t("Export OpenTimelineIO"), icon: "down", run: save("otio", ".otio")},
+    hasVideo && {text: t("Export for Final Cut Pro and Resolve"), icon: "down", run: save("fcpxml", ".fcpxml")},
+    hasVideo && {text: t("Export for Premiere Pro"), icon: "down", run: save("xmeml", ".xml")},
+    {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(doc.clear(), t("Segments removed"), t("Undo"))},
+  ];
+  const menu = menuButton(t("Import and export segments"), "more", () => [
+    {text: t("Import…"), icon: "up", run: () => picker.click()},
+    ...(doc.segments.peek().length ? exports() : []),
+  ]);
+  return {picker, menu, problem, warnings};
 }
 
 /**
@@ -247,8 +299,9 @@ function located(error) {
 }
 
 /**
- * @param {Segment} range
+ * @param {Range} range
  * @param {Selection} selection
+ * @returns {Range}
  */
 const snapped = ({label, start, end}, selection) => {
   const first = Math.min(selection.snap(start), selection.snap(selection.duration - selection.minLength));

@@ -1,45 +1,83 @@
 // A row of the list of segments: frame, name, range, and a menu. It is dragged, or moved by Alt with ↑ and ↓.
 
-import {announce, focusNeighbour, h, icon, setText} from "../lib/dom.js";
+import {announce, h, icon} from "../lib/dom.js";
 import {formatTime} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {posterImage} from "../lib/posters.js";
+import {bind} from "../lib/reactive.js";
 import {t} from "../lib/texts.js";
 import {menuButton} from "../lib/ui.js";
+import {computed} from "../vendor/signals-core.js";
 
-/** @import {Segment, Segments} from "./segments.js" */
+/** @import {Segment} from "../store/doc.js" */
+/** @import {Segments} from "./segments.js" */
 
 const TYPE = "text/x-segment"; // of what is dragged
 
 /**
- * @param {Segment} item
- * @param {{recording: ReadyRecording, segments: Segments, onopen: (item: Segment) => void}} options
+ * @param {number} id
+ * @param {{recording: ReadyRecording, segments: Segments, onopen: (segment: Segment) => void}} options
  */
-export function segmentRow(item, {recording, segments, onopen}) {
+export function segmentRow(id, {recording, segments, onopen}) {
+  const {doc} = segments;
+  let last = /** @type {{segment: Segment, index: number}} */ (doc.places.peek().get(id)); // stays until the row has gone
+  const place = computed(() => {
+    last = doc.places.value.get(id) ?? last;
+    return last;
+  });
+  const item = computed(() => place.value.segment);
+  const index = computed(() => place.value.index);
+  const names = () => ({number: index.value + 1});
+  const current = () => segments.chosen.value === id;
+  const rangeText = () => `${formatTime(item.value.start)} – ${formatTime(item.value.end)}`;
   const number = h("span", {class: "number", title: t("Drag to move, or Alt with ↑ and ↓")}, icon("grip"));
   const poster = h("span", {class: "poster", "aria-hidden": "true"}, icon(recording.media.video ? "film" : "wave"));
-  const range = h("button", {type: "button", class: "link time", onclick: () => onopen(item)});
-  const name = h("input", {maxlength: String(LIMITS.label), autocomplete: "off"});
-  const length = h("span", {class: "time muted tiny length"});
-  const position = () => segments.items.indexOf(item);
+  const range = h(
+    "button",
+    {
+      type: "button",
+      class: "link time",
+      title: t("Select this range"),
+      "aria-label": () => t("Select segment {number}, {range}", {...names(), range: rangeText()}),
+      "aria-current": () => (current() ? "true" : null),
+      onclick: () => onopen(item.peek()),
+    },
+    rangeText,
+  );
+  const name = h("input", {
+    maxlength: String(LIMITS.label),
+    autocomplete: "off",
+    placeholder: () => t("Segment {number}", names()),
+    "aria-label": () => t("Name of segment {number}", names()),
+  });
+  const length = h("span", {class: "time muted tiny length"}, () => formatTime(item.value.end - item.value.start, 1));
   let shown = ""; // the address of the poster
   /** @param {1 | -1} by */
   const move = (by) => {
-    segments.move(item, position() + by);
-    announce(t("Segment moved to {number}", {number: position() + 1}));
-  };
-  const gone = () => {
-    const focusNext = focusNeighbour(node);
-    segments.remove(item);
-    focusNext();
+    doc.move(id, index.peek() + by);
+    announce(t("Segment moved to {number}", {number: index.peek() + 1}));
   };
   const more = menuButton(t("More"), "more", () => [
-    position() > 0 && {text: t("Move up"), icon: "raise", keys: t("Alt ↑"), run: () => move(-1)},
-    position() < segments.items.length - 1 && {text: t("Move down"), icon: "lower", keys: t("Alt ↓"), run: () => move(1)},
-    {text: t("Remove"), icon: "trash", danger: true, run: gone},
+    index.peek() > 0 && {text: t("Move up"), icon: "raise", keys: t("Alt ↑"), run: () => move(-1)},
+    index.peek() < doc.segments.peek().length - 1 && {text: t("Move down"), icon: "lower", keys: t("Alt ↓"), run: () => move(1)},
+    {text: t("Remove"), icon: "trash", danger: true, run: () => doc.remove(id)},
   ]);
-  const node = h("li", {class: "segment", draggable: "true"}, number, poster, h("div", {class: "words"}, name, h("div", {class: "row"}, range, length)), more);
-  name.addEventListener("input", () => segments.rename(item, name.value.trim()));
+  bind(() => {
+    more.title = t("More actions for segment {number}", names());
+    more.setAttribute("aria-label", more.title);
+  });
+  bind(() => {
+    if (document.activeElement !== name) name.value = item.value.label;
+  });
+  const node = h(
+    "li",
+    {class: () => `segment ${current() ? "current" : ""}`, draggable: "true"},
+    number,
+    poster,
+    h("div", {class: "words"}, name, h("div", {class: "row"}, range, length)),
+    more,
+  );
+  name.addEventListener("input", () => doc.update(id, {label: name.value.trim()}, `name ${id}`));
   name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
   node.addEventListener("keydown", (event) => {
     if (!event.altKey || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
@@ -54,7 +92,7 @@ export function segmentRow(item, {recording, segments, onopen}) {
       event.preventDefault(); // select the text instead
       return;
     }
-    event.dataTransfer?.setData(TYPE, String(position()));
+    event.dataTransfer?.setData(TYPE, String(id));
     node.classList.add("lifted");
   });
   node.addEventListener("dragend", () => node.classList.remove("lifted"));
@@ -69,36 +107,14 @@ export function segmentRow(item, {recording, segments, onopen}) {
     const from = event.dataTransfer?.getData(TYPE);
     if (!from) return;
     event.preventDefault();
-    segments.move(segments.items[Number(from)], position());
+    doc.move(Number(from), index.peek());
   });
-
-  function drawPoster() {
-    const address = `/v1/recordings/${recording.recording_id}/frame?at_seconds=${item.start.toFixed(3)}&width=128`;
+  bind(() => {
+    const address = `/v1/recordings/${recording.recording_id}/frame?at_seconds=${item.value.start.toFixed(3)}&width=128`;
     if (!recording.media.video || address === shown) return;
     shown = address;
     const image = posterImage(address);
     poster.replaceChildren(icon("film"), ...(image ? [image] : []));
-  }
-
-  /**
-   * @param {number} index
-   * @param {boolean} current
-   */
-  function update(index, current) {
-    const place = {number: index + 1};
-    setText(range, `${formatTime(item.start)} – ${formatTime(item.end)}`);
-    setText(length, formatTime(item.end - item.start, 1));
-    range.title = t("Select this range");
-    range.setAttribute("aria-label", t("Select segment {number}, {range}", {...place, range: range.textContent ?? ""}));
-    if (current) range.setAttribute("aria-current", "true");
-    else range.removeAttribute("aria-current");
-    node.classList.toggle("current", current);
-    if (document.activeElement !== name) name.value = item.label;
-    name.placeholder = t("Segment {number}", place);
-    name.setAttribute("aria-label", t("Name of segment {number}", place));
-    more.title = t("More actions for segment {number}", place);
-    more.setAttribute("aria-label", more.title);
-    drawPoster();
-  }
-  return {node, update};
+  });
+  return node;
 }

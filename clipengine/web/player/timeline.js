@@ -18,7 +18,7 @@ import {wordsOf} from "./words.js";
 /** @import {Band} from "./bands.js" */
 /** @import {Shown} from "./band_texts.js" */
 /** @import {Player} from "./player.js" */
-/** @import {Segment} from "./segments.js" */
+/** @import {Segment} from "../store/doc.js" */
 /** @import {Selection, Span} from "./selection.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
 
@@ -305,7 +305,7 @@ export class Timeline {
     this.setBands();
   }
 
-  /** @param {Segment[]} items */
+  /** @param {readonly Segment[]} items */
   setSegments(items) {
     this.segments = items.map(segmentBand);
     this.setBands();

@@ -261,7 +261,7 @@ export default {
   "Home End": "Pos1 Ende",
   "go to the start or the end": "zum Anfang oder zum Ende",
   "Ctrl+Z": "Strg+Z",
-  "undo a change of the crop, of a box or of what is removed": "eine Änderung am Ausschnitt, an einem Feld oder an dem, was entfällt, rückgängig machen",
+  "undo a change of the crop, a box, the segments or what is removed": "eine Änderung am Ausschnitt, an einem Feld, an den Segmenten oder an dem, was entfällt, rückgängig machen",
   "Shift+I Shift+O": "Umschalt+I Umschalt+O",
   "go to the in or the out point": "zum In-Punkt oder zum Out-Punkt",
   "Enter": "Eingabe",

@@ -7,8 +7,8 @@ import {DrawnEffects} from "../player/drawn_effects.js";
 import {Removal} from "../player/removal.js";
 import {Look} from "../player/look.js";
 import {MovesLane} from "../player/moves_lane.js";
-import {Undo} from "../player/undo.js";
 
+/** @import {History} from "../store/history.js" */
 /** @import {Player} from "../player/player.js" */
 /** @import {Selection} from "../player/selection.js" */
 /** @import {ShownTimes} from "../player/shown_times.js" */
@@ -24,6 +24,7 @@ import {Undo} from "../player/undo.js";
  * @property {Player} player
  * @property {ShownTimes} times
  * @property {Timeline} timeline
+ * @property {History} undo
  * @property {() => void} onproblem shows the options when one of them cannot be used
  * @property {(time: number) => void} onseek shows a time
  * @property {AbortSignal} signal
@@ -31,9 +32,8 @@ import {Undo} from "../player/undo.js";
 
 /** @param {LookOptions} options */
 export function studioLook({timeline, ...options}) {
-  const {recording, selection, player, times, onseek, signal} = options;
-  const undo = new Undo(signal);
-  const look = new Look({...options, undo});
+  const {recording, selection, player, times, undo, onseek, signal} = options;
+  const look = new Look(options);
   const effects = new DrawnEffects({look, player, selection, signal});
   const frame = new CropFrame({
     recording,

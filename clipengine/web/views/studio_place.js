@@ -31,3 +31,19 @@ export function showPlace(place, {selection, player, timeline, transcript}) {
 export function keepPlace({selection, player}, language) {
   setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? "", language});
 }
+
+/**
+ * Return the transcripts in the order in which the API prefers them: the one in this language, then those with cues, the
+ * oldest first.
+ *
+ * @param {TranscriptObject[]} transcripts
+ * @param {string} [language]
+ */
+export const preferredFirst = (transcripts, language) =>
+  [...transcripts].sort(
+    (a, b) =>
+      Number(b.language === language) - Number(a.language === language) ||
+      Number(b.cues > 0) - Number(a.cues > 0) ||
+      a.created_at.localeCompare(b.created_at) ||
+      (a.language < b.language ? -1 : 1),
+  );

@@ -10,31 +10,23 @@ const TABS = ["transcript", "clips", "segments", "look"];
 
 /**
  * @typedef {object} Studio
- * @property {ReadyRecording} recording
+ * @property {import("./studio_session.js").StudioSession} session
  * @property {import("../player/segments.js").Segments} segments
- * @property {import("../player/selection.js").Selection} selection
- * @property {import("../player/player.js").Player} player
- * @property {import("../player/timeline.js").Timeline} timeline
  * @property {import("../player/clip_form.js").ClipForm} form
  * @property {import("../player/look.js").Look} look
  * @property {import("./clip_list.js").ClipList} clips
  * @property {import("../player/transcript.js").Transcript | null} transcript
- * @property {{select: (id: string) => void}} beside
- * @property {import("../player/jumps.js").Jumps} jumps
+ * @property {import("./studio.js").StudioFrame} frame
  * @property {{submit: () => void}} panel
- * @property {import("./live.js").Live} live
- * @property {(time: number) => void} seekTo
  * @property {() => void} clipLast
- * @property {() => void} togglePanel
- * @property {() => void} toggleLoop
  */
 
 /**
  * @param {Studio} studio
  * @param {AbortSignal} signal
  */
-export function bindStudioShortcuts(studio, signal) {
-  const {recording, segments, selection, player, timeline, form, look, clips, transcript, beside, panel, jumps, seekTo} = studio;
+export function bindStudioShortcuts({session, segments, form, look, clips, transcript, frame, panel, clipLast}, signal) {
+  const {recording, selection, player, timeline, live, jumps, seekTo} = session;
   bindShortcuts(
     {
       " ": () => player.toggle(),
@@ -56,27 +48,27 @@ export function bindStudioShortcuts(studio, signal) {
       "Shift+Enter": () => panel.submit(),
       a: () => form.addSegment(),
       b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
-      q: studio.clipLast,
-      e: () => studio.live.follow(),
-      r: studio.toggleLoop,
+      q: clipLast,
+      e: () => live.follow(),
+      r: () => session.toggleLoop(),
       v: () => look.hasPicture && look.setShape(nextShape(look.shape)),
       "Shift+c": () => look.toggleCaptions(),
-      "]": studio.togglePanel,
-      ...Object.fromEntries(TABS.map((id, at) => [String(at + 1), () => beside.select(id)])),
+      "]": () => frame.togglePanel(),
+      ...Object.fromEntries(TABS.map((id, at) => [String(at + 1), () => frame.showPanel(id)])),
       m: () => player.mute(),
       n: () => form.focusLabel(),
       g: () => find(document, ".now")?.focus(),
       c: () => {
-        beside.select("clips");
+        frame.showPanel("clips");
         clips.focus();
       },
       t: () => {
-        beside.select("transcript");
+        frame.showPanel("transcript");
         transcript?.focus();
       },
       "/": () => {
         if (!transcript) return;
-        beside.select("transcript");
+        frame.showPanel("transcript");
         transcript.search.focus();
       },
       "+": () => timeline.zoom(0.5),
@@ -85,7 +77,7 @@ export function bindStudioShortcuts(studio, signal) {
       0: () => timeline.fit(),
       z: () => timeline.showSelection(),
       x: () => selection.clear(),
-      "?": () => showShortcuts(wordsOf(recording), {live: studio.live.growing}),
+      "?": () => showShortcuts(wordsOf(recording), {live: live.growing}),
     },
     signal,
   );

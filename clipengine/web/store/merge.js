@@ -1,7 +1,7 @@
 // Merge lists of segments that two tabs or programs have changed. Nothing of either is lost: a segment that both have changed is
 // in the list twice.
 
-/** @import {Segment} from "./segments.js" */
+/** @import {Segment} from "./doc.js" */
 
 /**
  * Return a list with the changes of both lists since `base`, in the order of `theirs` unless only `mine` has changed.
