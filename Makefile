@@ -22,7 +22,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-all check check-python check-js client-ts dist lock films screens compare bench fuzz soak clean
+.PHONY: help install run dev demo test test-all check check-python check-js client-ts dist lock new-migration coverage films screens compare bench fuzz soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ install: $(VENV)/.installed  ## install clipengine into .venv (EXTRAS="transcrib
 
 run: $(VENV)/.installed  ## start a server with its data in ./clipengine-data (ARGS="--port 9000" adds options)
 	@exec $(BIN)/clipengine serve --first-key $(ARGS)
+
+dev: $(VENV)/.installed  ## serve from the checkout with a film to cut; starts again after each change (ARGS="--port 9000")
+	@exec $(BIN)/python scripts/dev.py $(ARGS)
 
 demo: $(VENV)/.installed  ## run the main job end to end (RECORDING=/path/to/any.mp4 START=12 END=20 cuts your own)
 	@exec $(BIN)/python scripts/demo.py $(call given,RECORDING,recording) $(call given,START,start) $(call given,END,end)
@@ -79,6 +82,12 @@ lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions
 	@$(LOCK) --extra test --constraint requirements.lock --output-file requirements-test.lock setup.cfg
 	@for extra in otel transcribe; do \
 		$(LOCK) --extra $$extra --constraint requirements-test.lock --output-file requirements-$$extra.lock setup.cfg || exit 1; done
+
+new-migration:  ## add a migration of the ledger (NAME="Add the camera of a recording")
+	@$(PYTHON) scripts/new_migration.py $(if $(filter command line,$(origin NAME)),'$(subst ','\'',$(NAME))')
+
+coverage: $(VENV)/.test-installed  ## run make test's tests and list the lines that none of them runs (PYTEST="tests/clips")
+	@exec $(TESTS) -m "not exhaustive and not outage" --cov clipengine --cov-report term-missing:skip-covered $(PYTEST)
 
 films: $(VENV)/.test-installed  ## cut every test film at every cut and write the results to FILMS.md
 	@$(BIN)/python -m tests.films.table FILMS.md

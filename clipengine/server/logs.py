@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -22,12 +23,15 @@ from clipengine.tracing import bound
 
 _HIDDEN = "[hidden]"
 _MAX_CHARACTERS = 20_000  # of one record
-# These log every request, message or change of a file at INFO.
 _PASSWORD = re.compile(r"[a-z]+://[^:@/]*:(.*)@")  # of a database URL, percent-encoded or not
+# These log every request, message or change of a file at INFO.
 _QUIET = (
     *("uvicorn", "httpx", "httpcore", "urllib3", "huey", "asyncio", "peewee", "minio", "sse_starlette"),
     "watchfiles",
 )
+
+
+_COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "1;31"}  # of terminals
 
 
 class Redactor:
@@ -72,9 +76,10 @@ class Redactor:
 
 
 class _Text(logging.Formatter):
-    def __init__(self, redact: Redactor) -> None:
+    def __init__(self, redact: Redactor, *, coloured: bool = False) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
         self._redact = redact
+        self._colours = _COLOURS if coloured else {}
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         return rfc3339(int(record.created * 1000))
@@ -84,7 +89,9 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         # Continuation lines are indented, so that a message can forge no line, nor move the cursor of a terminal.
-        return "\n    ".join(map(one_line, self._redact(super().format(record)).split("\n")))
+        text = "\n    ".join(map(one_line, self._redact(super().format(record)).split("\n")))
+        colour = self._colours.get(record.levelno)
+        return text if colour is None else f"\x1b[{colour}m{text}\x1b[0m"
 
 
 class _Json(logging.Formatter):
@@ -109,7 +116,8 @@ def set_up(settings: Settings) -> None:
     """Configure logging as the settings say."""
     handler = logging.StreamHandler(sys.stderr)
     redact = Redactor.of(settings)
-    handler.setFormatter(_Json(redact) if settings.server.log_format == "json" else _Text(redact))
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    handler.setFormatter(_Json(redact) if settings.server.log_format == "json" else _Text(redact, coloured=coloured))
     logging.basicConfig(handlers=[handler], level=settings.server.log_level.upper(), force=True)
     logging.captureWarnings(True)
     for name in _QUIET:

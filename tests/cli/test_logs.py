@@ -108,6 +108,19 @@ def test_text_without_secrets_is_unchanged(text: str) -> None:
     assert logs.Redactor(key_prefix="relay_live", secrets=["", "abc"])(text) == text
 
 
+def test_levels_are_coloured_on_a_terminal() -> None:
+    text = logs._Text(logs.Redactor(key_prefix="relay_live"), coloured=True)
+    found = [
+        text.format(logging.LogRecord("clipengine.test", level, "", 0, "said", None, None))
+        for level in (logging.INFO, logging.WARNING, logging.ERROR)
+    ]
+    assert [re.sub(r"\d{4}-\S+Z ", "", line) for line in found] == [
+        "INFO    clipengine.test: said",
+        "\x1b[33mWARNING clipengine.test: said\x1b[0m",
+        "\x1b[31mERROR   clipengine.test: said\x1b[0m",
+    ]
+
+
 def test_text_format_indents_continuation_lines(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(settings("text"))
     logging.getLogger("clipengine.test").warning("first\nERROR forged line")
