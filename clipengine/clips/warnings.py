@@ -139,6 +139,11 @@ def glyphs_missing(symbols: str) -> str:
     return warning("glyphs_missing", f"no font has these symbols of the subtitles, which were left out: {shown}")
 
 
+def cues_without_glyphs(count: int) -> str:
+    """Return the warning that so many cues have no caption, because they have only characters such as U+200D."""
+    return warning("glyphs_missing", f"{count} cues have only control characters, and no caption")
+
+
 def subtitles_cut(language: str, count: int) -> str:
     """Return the warning that so many cues have no room in the picture into which they are drawn."""
     return warning("subtitles_dropped", f"{count} cues in {language} were not drawn as a whole: they have no room")

@@ -179,6 +179,8 @@ class CaptionsObject(ApiObject):
     """Height of the clip."""
     captions: list[CaptionObject] = field(repr=False)
     """In the order of time. Between them nothing is drawn."""
+    warnings: list[str] = field(default_factory=list)
+    """What is not drawn, or not as a whole, as in the warnings of a clip."""
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,28 @@ def test_many_captions_end_the_answer_early(http: httpx.Client, recording: Recor
     assert (len(rest["captions"]), rest["end_seconds"]) == (100, 6.0)
 
 
+def test_thousands_of_cues_together_are_answered_with_a_warning(http: httpx.Client, recording: Recording) -> None:
+    """Row 105 of the faults: there was no answer within 110 s."""
+    cues = [{"start_seconds": n / 1000, "end_seconds": 100 - n / 1000, "text": f"cue {n}"} for n in range(9000)]
+    assert http.put(f"/v1/recordings/{recording.recording_id}/transcripts/en", json=cues).status_code == 200
+    painted = _paint(http, recording, end_seconds=3.0, style={"name": "word"}).json()
+    assert [each["start_seconds"] for each in painted["captions"]] == [0, 0.001, 0.002, 0.003, 0.004, 0.005]
+    assert (painted["end_seconds"], len(painted["warnings"])) == (0.4, 1)
+    assert "subtitles_dropped: 400 cues" in painted["warnings"][0]
+    rest = _paint(http, recording, start_seconds=2.0, end_seconds=3.0).json()
+    assert (len(rest["captions"]), rest["end_seconds"]) == (1, 2.001)
+
+
+@pytest.mark.parametrize("text", ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u202e\u2066", "\u200d", "\u00ad"])
+def test_cue_without_a_glyph_is_a_warning(http: httpx.Client, recording: Recording, text: str) -> None:
+    cues = [{"start_seconds": 1, "end_seconds": 2, "text": text}]
+    assert http.put(f"/v1/recordings/{recording.recording_id}/transcripts/en", json=cues).status_code == 200
+    painted = _paint(http, recording).json()
+    has_emoji = bool(choose_fonts([TextTrack("en", "eng", (Cue(0, 1, text),))], ()).fonts)
+    assert (painted["captions"] == []) is not has_emoji
+    assert [each.partition(":")[0] for each in painted["warnings"]] == [] if has_emoji else ["glyphs_missing"]
+
+
 def test_invalid_requests_are_refused(
     http: httpx.Client, recording: Recording, engine: RecordedEngine, shelf: Shelf
 ) -> None:

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import ImageFont
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.caption_style import CaptionStyle
@@ -27,6 +28,7 @@ from clipengine.errors import EncoderFailed, FontsMissing
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.video import caption_painter
 from clipengine.media.video.caption_painter import CaptionPainter, Font
+from clipengine.media.video.captions import Captions
 from clipengine.media.video.frame_format import Colors, FrameFormat
 from clipengine.media.video.overlay import Overlay, WatermarkImage, decode_watermark
 from clipengine.work.children import fonts as fonts_module
@@ -465,6 +467,55 @@ def test_cue_without_a_glyph_has_no_caption(text: str, style: CaptionStyle | Non
     assert painter.drawable(text) == ""
     assert painter.paint([text]) is None
     assert _paint(text, "sun \u200d\u00ad").any()
+
+
+@pytest.mark.parametrize("style", [None, CaptionStyle(name="outline"), CaptionStyle(name="word")])
+@pytest.mark.parametrize("text", ["W" * 2000, "ab " * 666, "a\u05d0" * 1000, "\u0627\u0628" * 1000])
+def test_layout_of_a_long_cue_measures_each_character_a_few_times(
+    text: str, style: CaptionStyle | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 105 of the faults: words of 2,000 characters took seconds, as each part of them was measured to its end."""
+    track = TextTrack("en", "eng", (Cue(1000, 4000, text),))
+    chosen = choose_fonts([track], ()).fonts
+    fonts = [Font(each.path.read_bytes(), each.index, frozenset(each.characters)) for each in chosen]
+    measured: list[int] = []
+    getlength = ImageFont.FreeTypeFont.getlength
+
+    def counted(font: ImageFont.FreeTypeFont, text: str, **options: Any) -> float:
+        measured.append(len(text))
+        return getlength(font, text, **options)
+
+    monkeypatch.setattr(ImageFont.FreeTypeFont, "getlength", counted)
+    canvas = Size(1920, 1080)
+    captions = Captions(
+        track, fonts, Fraction(0), Fraction(1), canvas=canvas, sample_aspect_ratio=Fraction(1), style=style
+    )
+    assert captions.paint(captions.shown(Fraction(1))) is not None
+    assert sum(measured) < 60 * len(text)
+
+
+@pytest.mark.parametrize("style", [None, CaptionStyle(name="outline")])
+def test_thousands_of_cues_together_show_six(style: CaptionStyle | None) -> None:
+    track = TextTrack("en", "eng", tuple(Cue(n, 100_000 - n, f"cue {n}") for n in range(9000)))
+    fonts = [
+        Font(each.path.read_bytes(), each.index, frozenset(each.characters)) for each in choose_fonts([track], ()).fonts
+    ]
+    captions = Captions(
+        track, fonts, Fraction(0), Fraction(1), canvas=Size(640, 360), sample_aspect_ratio=Fraction(1), style=style
+    )
+    assert len(captions.changes(Fraction(0), Fraction(1000))) <= 12
+    assert [each.text for each in captions.shown(Fraction(50))] == [f"cue {n}" for n in range(6)]
+    (warning,) = captions.warnings()
+    assert warning == "subtitles_dropped: 8994 cues in en were not drawn as a whole: they have no room"
+
+
+def test_cue_of_controls_is_a_warning() -> None:
+    track = TextTrack(
+        "en", "eng", (Cue(0, 1000, "\u200d\u00ad"), Cue(1000, 2000, "words"), Cue(2000, 3000, "\u202e \u2066"))
+    )
+    assert choose_fonts([track], ()).warnings() == [
+        "glyphs_missing: 2 cues have only control characters, and no caption"
+    ]
 
 
 def test_machine_without_fonts_and_broken_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
@@ -58,6 +59,7 @@ async def paint_captions(call: Call[NoQuery, PaintCaptions]) -> Response:
         "ratio": str(Fraction(framing.sample_aspect_ratio)),
         "style": body.style.model_dump_json() if body.style else "",
         "track": pack([track]),
+        "warnings": json.dumps(fonts.warnings()),
     }
     made = await preview_bytes(call, Preview(CAPTIONS, recording, values, fonts=fonts.fonts))
     return Response(made, media_type="application/json")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from heapq import heappop, heappush
 from itertools import accumulate
+from math import inf
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from clipengine.clips.options.caption_style import CaptionStyle
@@ -93,6 +96,38 @@ class CaptionTimes(Generic[T]):
 
     def _millis(self, time: Fraction) -> Fraction:
         return (self._origin + time * self._speed) * 1000
+
+
+def starts_of_display(cues: Sequence[Cue], most: int = MAX_TOGETHER) -> list[int | None]:
+    """Return the time from which each cue is shown, in ms, if at most so many are shown at once. None: it never is.
+
+    The cues are in order of time. One that begins while the others are shown waits for the end of one of them.
+    """
+    found: list[int | None] = [None] * len(cues)
+    ends: list[int] = []  # of the cues that are shown
+    waiting: deque[int] = deque()
+
+    def show(number: int, at: int) -> None:
+        found[number] = at
+        heappush(ends, cues[number].end_ms)
+
+    def pass_to(time: float) -> None:
+        """End the cues that end by this time, each of which makes room for one that waits."""
+        while ends and ends[0] <= time:
+            at = heappop(ends)
+            while waiting and cues[waiting[0]].end_ms <= at:
+                waiting.popleft()
+            if waiting:
+                show(waiting.popleft(), at)
+
+    for number, cue in enumerate(cues):
+        pass_to(cue.start_ms)
+        if len(ends) < most:
+            show(number, cue.start_ms)
+        else:
+            waiting.append(number)
+    pass_to(inf)
+    return found
 
 
 def drawn_cues(cues: Iterable[Cue], style: CaptionStyle | None) -> tuple[Cue, ...]:

@@ -37,6 +37,8 @@ _PNG_LEVEL = 4  # of the compression
 _WHITE, _SPOKEN = "#ffffff", "#ffc53d"
 _TOKEN = re.compile(r"(?:\A\s*+)?\S++\s*+")  # only the first one has spaces before it
 _SHAPES = bool(features.check("raqm"))
+_GLANCED = 128  # characters of a long text that are measured first: most do not fit by far
+_MAX_KEPT = 10_000  # widths of texts
 
 
 class Font(NamedTuple):
@@ -82,10 +84,7 @@ class _Run(NamedTuple):
     options: dict[str, Any]  # of Pillow, for the layout
     spoken: bool = False
     level: int = 0
-
-    @property
-    def width(self) -> float:
-        return float(self.font.getlength(self.text, **self.options))
+    width: float = 0.0
 
 
 _Line = list[_Run]  # from left to right
@@ -107,6 +106,7 @@ class CaptionPainter:
             _Face(ImageFont.truetype(BytesIO(font.data), size, font.number, layout_engine=engine), font.characters)
             for font in fonts
         ]
+        self._widths: dict[tuple[int, str, bool], float] = {}
         self._known = frozenset[str]().union(*(font.characters for font in fonts))
         self._language = language.partition("-")[0]
         self._size = size
@@ -209,7 +209,26 @@ class CaptionPainter:
                 at += len(line)
 
     def _fits(self, line: str, *, right_to_left: bool) -> bool:
-        return sum(run.width for run in self._runs(line, right_to_left=right_to_left)) <= self._widest
+        """Return True if a text has room in a line. Of one that is much longer, only the start is measured."""
+        glanced = _GLANCED
+        while glanced < len(line):
+            if self._width(line[:glanced], right_to_left=right_to_left) > 2 * self._widest:
+                return False
+            glanced *= 2
+        return self._width(line, right_to_left=right_to_left) <= self._widest
+
+    def _width(self, line: str, *, right_to_left: bool) -> float:
+        return sum(run.width for run in self._runs(line, right_to_left=right_to_left))
+
+    def _run(self, face: _Face, text: str, *, right_to_left: bool, spoken: bool, level: int = 0) -> _Run:
+        """Return a run with its width. The words of a text are measured many times."""
+        options, key = self._options(right_to_left=right_to_left), (id(face), text, right_to_left)
+        width = self._widths.get(key)
+        if width is None:
+            width = float(face.font.getlength(text, **options))
+            if len(self._widths) < _MAX_KEPT:
+                self._widths[key] = width
+        return _Run(face.font, text, options, spoken, level, width)
 
     def _runs(self, text: str, spoken: tuple[int, int] | None = None, *, right_to_left: bool) -> _Line:
         """Return the text as runs of one font each: as one run if a font has all its characters.
@@ -222,10 +241,10 @@ class CaptionPainter:
         found = [(face, run, marked) for part, marked in parts for face, run in self._font_runs(part)]
         if len(found) == 1:
             ((face, _, marked),) = found
-            return [_Run(face.font, text, self._options(right_to_left=right_to_left), marked)]
+            return [self._run(face, text, right_to_left=right_to_left, spoken=marked)]
         levels = iter(levels_of(text, right_to_left=right_to_left))
         return [
-            _Run(face.font, "".join(characters), self._options(right_to_left=level % 2 == 1), marked, level)
+            self._run(face, "".join(characters), right_to_left=level % 2 == 1, spoken=marked, level=level)
             for face, run, marked in found
             for level, characters in _by_level(run, levels)
         ]

@@ -12,8 +12,8 @@ import av
 
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.framing import Box, Size
-from clipengine.clips.texts.captions import MAX_TOGETHER, Caption, CaptionTimes
-from clipengine.clips.texts.cues import Cue, TimedWord
+from clipengine.clips.texts.captions import Caption, CaptionTimes, starts_of_display
+from clipengine.clips.texts.cues import Cue, TimedWord, plain_payload
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.texts.word_times import SHORTEST_WORD_MS
 from clipengine.clips.warnings import subtitles_cut
@@ -60,11 +60,16 @@ class Captions:
         self._style = style
         square = Size(round(canvas.width * sample_aspect_ratio), canvas.height)
         self._painter = painter = CaptionPainter(fonts, square, track.language, style)
-        cues = track.cues if style is None else [_drawable(cue, painter) for cue in track.cues]
+        drawn = [cue for cue in track.cues if painter.drawable(plain_payload(cue))]
+        starts = starts_of_display(drawn)
+        shown = [(cue, start) for cue, start in zip(drawn, starts, strict=True) if start is not None]
+        cues = [cue if style is None else _drawable(cue, painter) for cue, _ in shown]
         shortest = max(SHORTEST_WORD_MS, math.ceil(frame_seconds * speed * 1000))
         captions = captions_of(cues, style, painter.fits, lines=painter.lines, shortest_ms=shortest)
-        self._times = CaptionTimes(captions, origin, speed)
-        self._lost: set[int] = set()
+        self._times = CaptionTimes(list(_from(captions, [start for _, start in shown])), origin, speed)
+        # Numbers of cues that are not drawn as a whole, and the number of those that are not drawn at all.
+        self._lost = {number for number, (cue, start) in enumerate(shown) if start > cue.start_ms}
+        self._never = len(drawn) - len(shown)
 
     def shown(self, time: Fraction) -> tuple[Caption, ...]:
         """Return the captions that are shown at a time of the part."""
@@ -88,9 +93,8 @@ class Captions:
 
     def paint(self, captions: Sequence[Caption]) -> Painted | None:
         """Return the pixels of captions that are shown together, or None if they have none. Raises FontsMissing."""
-        shown = captions[:MAX_TOGETHER]
-        painted = self._painter.paint([each.text for each in shown], [each.spoken for each in shown])
-        if painted is not None and (not painted.whole or len(captions) > MAX_TOGETHER):
+        painted = self._painter.paint([each.text for each in captions], [each.spoken for each in captions])
+        if painted is not None and not painted.whole:
             self._lost.update(each.cue for each in captions)
         return painted
 
@@ -112,8 +116,16 @@ class Captions:
         return _STYLED_MARGIN_UPRIGHT if upright else _STYLED_MARGIN
 
     def warnings(self) -> Iterator[str]:
-        if self._lost:
-            yield subtitles_cut(self._language, len(self._lost))
+        if count := len(self._lost) + self._never:
+            yield subtitles_cut(self._language, count)
+
+
+def _from(captions: Sequence[Caption], starts: Sequence[int]) -> Iterator[Caption]:
+    """Yield the captions of cues, as far as they are shown from these times on."""
+    for each in captions:
+        start = max(each.start_ms, starts[each.cue])
+        if start < each.end_ms:
+            yield each._replace(start_ms=start)
 
 
 def _drawable(cue: Cue, painter: CaptionPainter) -> Cue:

@@ -16,7 +16,7 @@ from pathlib import Path
 from clipengine.clips.texts.captions import MAX_FONT_BYTES, MAX_FONTS, is_ignorable
 from clipengine.clips.texts.cues import plain_payload
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.clips.warnings import glyphs_missing
+from clipengine.clips.warnings import cues_without_glyphs, glyphs_missing
 from clipengine.errors import FontsMissing
 
 log = logging.getLogger(__name__)
@@ -47,13 +47,18 @@ class ChosenFont:
 
 @dataclass(frozen=True)
 class ChosenFonts:
-    """The fonts of a clip, those that are preferred first, and the symbols for which there is none."""
+    """The fonts of a clip, those that are preferred first, and the symbols for which there is none.
+
+    `blank` is the number of cues that need no glyph.
+    """
 
     fonts: tuple[ChosenFont, ...] = ()
     lost: str = ""
+    blank: int = 0
 
     def warnings(self) -> list[str]:
-        return [glyphs_missing(self.lost)] if self.lost else []
+        found = [glyphs_missing(self.lost)] if self.lost else []
+        return [*found, cues_without_glyphs(self.blank)] if self.blank else found
 
 
 def choose_fonts(tracks: Iterable[TextTrack | None], folders: Sequence[Path]) -> ChosenFonts:
@@ -64,7 +69,9 @@ def choose_fonts(tracks: Iterable[TextTrack | None], folders: Sequence[Path]) ->
     drawn = [track for track in tracks if track is not None and track.cues]
     if not drawn:
         return ChosenFonts()
-    missing = {each for track in drawn for cue in track.cues for each in plain_payload(cue)}
+    texts = [set(plain_payload(cue)) for track in drawn for cue in track.cues]
+    blank = sum(not any(map(_needs_glyph, text - {" "})) for text in texts)
+    missing = set[str]().union(*texts)
     missing = {each for each in unicodedata.normalize("NFC", "".join(missing)) if _needs_glyph(each)}
     wanted, chosen = frozenset(missing), list[ChosenFont]()
     for path in _files((*folders, *_SYSTEM_FOLDERS)):
@@ -78,7 +85,7 @@ def choose_fonts(tracks: Iterable[TextTrack | None], folders: Sequence[Path]) ->
     letters = sorted(each for each in missing if unicodedata.category(each)[0] in "LMN")
     if letters:
         raise _missing(letters)
-    return ChosenFonts(tuple(chosen), "".join(sorted(missing)))
+    return ChosenFonts(tuple(chosen), "".join(sorted(missing)), blank)
 
 
 def _missing(letters: Sequence[str]) -> FontsMissing:
