@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from typing_extensions import TypedDict
 
 from clipengine.clips.snap_moments import separates
-from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.cues import Cue, without_overrides
 from clipengine.clips.texts.points import point_phrase
 from clipengine.clips.texts.topics import Sentence, Topic, topics
 from clipengine.clips.texts.words import indexed_words
@@ -165,7 +165,7 @@ def suggest_chosen(
                     "start_seconds": first.start_ms / 1000,
                     "end_seconds": end_ms / 1000,
                     "reason": "model",
-                    "about": choice.title,
+                    "about": _shown(choice.title),
                     "text": _shortened(first.text),
                     "score": round(1 - rank / len(choices), 3),
                 }
@@ -295,7 +295,7 @@ def _best(section: _Section, opening: _Opening) -> SuggestionObject | None:
         "start_seconds": first.start_ms / 1000,
         "end_seconds": end_ms / 1000,
         "reason": opening.reason,
-        "about": opening.about,
+        "about": _shown(opening.about),
         "text": _shortened(first.text),
         "score": score,
     }
@@ -326,7 +326,13 @@ def _ends_well(end_ms: int, following: _Sentence | None) -> bool:
     return following.start_ms - end_ms >= _END_PAUSE_MS
 
 
+def _shown(about: str | None) -> str | None:
+    """Return a title, which a model, a file or a speaker's name may have, as it is shown beside others."""
+    return None if about is None else without_overrides(about).strip() or None
+
+
 def _shortened(text: str) -> str:
+    text = without_overrides(text)
     if len(text) <= MAX_TEXT_CHARACTERS:
         return text
     return f"{text[: MAX_TEXT_CHARACTERS - 1].rsplit(' ', 1)[0]}…"

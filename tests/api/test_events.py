@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from clipengine.api.http import open_streams
 from clipengine.api.routes import events
 from clipengine.clips.clip import Clip
 from clipengine.errors import StorageUnavailable
@@ -242,6 +243,23 @@ def test_streams_above_the_limit_are_rejected(
         answer = http.get("/v1/events")
         assert (answer.status_code, answer.json()["code"]) == (503, "busy")
         assert answer.headers["retry-after"] == "10"
+
+
+def test_streams_of_one_key_are_limited_and_others_are_not(
+    server: ApiServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_streams, "MAX_STREAMS", 2)
+    other = http.post("/v1/keys", json={"name": "other"}).json()["key"]
+    with following(server), following(server):
+        answer = http.get("/v1/events")
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert answer.json()["detail"].startswith("2 event streams of this key or link are open")
+        assert answer.headers["retry-after"] == "10"
+        with server.client(other) as client, client.stream("GET", "/v1/events") as stream:
+            assert stream.status_code == 200
+    until(lambda: not server.app.state.streams._open)
+    with following(server):
+        pass
 
 
 def test_slow_client_is_disconnected() -> None:

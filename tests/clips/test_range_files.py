@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import tracemalloc
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -23,6 +25,7 @@ from clipengine.clips.ranges.range_file import (
     format_csv,
     format_losslesscut,
 )
+from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidRequest
 
 F = Fraction
@@ -209,6 +212,7 @@ def test_written_lists_are_read_as_the_same_ranges(rate: Fraction) -> None:
 
 _LABELS = st.one_of(
     st.text(alphabet='0123456789:.,;#" ab', max_size=12),
+    st.text(alphabet="'=+-@ \u202e\u200bab", max_size=8),
     st.text(alphabet=st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20),
 ).map(lambda text: " ".join(text.split()))
 
@@ -223,6 +227,38 @@ def test_any_labels_are_read_as_they_were_written(labels: list[str]) -> None:
     expected = [(each.start, each.end, each.label) for each in ranges]
     assert found(format_losslesscut(ranges)) == expected
     assert found(format_csv(ranges)) == expected
+
+
+@pytest.mark.parametrize("write", [format_csv, format_losslesscut])
+@pytest.mark.parametrize(
+    ("label", "cell"),
+    [
+        ("=cmd|'/C calc'!A0", "'=cmd|'/C calc'!A0"),
+        ("+1", "'+1"),
+        ("-1+1", "'-1+1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("'=1", "''=1"),
+        ("\u202e=1", "'\u202e=1"),
+        ("'quoted'", "'quoted'"),
+        ("a=1", "a=1"),
+    ],
+)
+def test_cell_that_a_spreadsheet_would_run_is_text(
+    label: str, cell: str, write: Callable[[list[ListedRange]], str]
+) -> None:
+    """Row 108 of the faults."""
+    text = write([ListedRange(0, F(1), F(2), label)])
+    (row,) = [row for row in csv.reader(text.splitlines()) if "start" not in row]
+    assert cell in row
+    assert [each for *_, each in found(text)] == [label]
+
+
+@pytest.mark.parametrize("label", ["\x1b]0;x\x07=1", "\t=1", "\r\n=1", "a\x1b[31mb", "\x00@x"])
+def test_controls_of_terminals_are_left_out_of_cells(label: str) -> None:
+    for write in (format_csv, format_losslesscut):
+        text = write([ListedRange(0, F(1), F(2), label)])
+        assert all(each == "\n" or each.isprintable() for each in text)
+        assert [each for *_, each in found(text)] == [" ".join(clean_line(label).split())]
 
 
 def test_edl_has_one_event_for_each_range() -> None:

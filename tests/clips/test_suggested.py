@@ -16,8 +16,10 @@ from clipengine.clips.suggested import (
     MAX_SUGGESTIONS,
     MAX_TEXT_CHARACTERS,
     MIN_SECONDS,
+    Choice,
     SuggestionObject,
     suggest,
+    suggest_chosen,
 )
 from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.recordings.facts import ChapterFacts
@@ -158,3 +160,14 @@ def test_impossible_keywords_of_the_settings_are_rejected(keywords: list[str]) -
     with pytest.raises(ValidationError):
         Suggestions.model_validate({"keywords": keywords})
     assert Suggestions.model_validate({"keywords": ["x" * MAX_KEYWORD_CHARACTERS] * MAX_KEYWORDS})
+
+
+def test_titles_do_not_turn_the_text_beside_them() -> None:
+    """Row 108 of the faults: U+202E in a title shows what follows it from right to left."""
+    cues = said("\u202eWe begin.\u2066 So.", "It is smaller.", "And it is out of town.", start=20)
+    chosen = suggest_chosen(cues, lambda _: [Choice(0, 2, "\u202efdp.exe\u202c")], duration_ms=HOUR_MS, limit=1)
+    (chapter,) = suggest(
+        cues, chapters=[ChapterFacts(start=Fraction(20), end=Fraction(50), title="\u202eOne")], duration_ms=HOUR_MS
+    )
+    assert [each["about"] for each in (*chosen, chapter)] == ["fdp.exe", "One"]
+    assert [each["text"] for each in (*chosen, chapter)] == ["We begin. So.", "We begin. So."]

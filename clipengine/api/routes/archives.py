@@ -72,7 +72,7 @@ class ArchiveResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with open_stream(scope):
+            with open_stream(scope, "downloads"):
                 await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
         finally:
             self._close()

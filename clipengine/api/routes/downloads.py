@@ -87,7 +87,7 @@ class ObjectResponse(StreamingResponse):
             if scope["method"] == "HEAD":
                 await Response(status_code=self.status_code, headers=dict(self.headers))(scope, receive, send)
             else:
-                with open_stream(scope):
+                with open_stream(scope, "downloads"):
                     await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
         finally:
             self._reader.close()

@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from clipengine.api.http.change_broadcast import ChangeBroadcast
+from clipengine.api.http.open_streams import open_stream
 from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests.fields import NoBody
@@ -107,7 +108,7 @@ class _Answer(EventSourceResponse):
     """The events of a stream.
 
     The stream is in the feed before the headers are sent: a client that has them misses no later event. A client that
-    takes nothing for SEND_SECONDS is disconnected.
+    takes nothing for SEND_SECONDS is disconnected. Raises RateLimited if its key has too many streams.
     """
 
     def __init__(self, feed: Feed, stream: Stream, last_seq: int | None) -> None:
@@ -115,8 +116,9 @@ class _Answer(EventSourceResponse):
         self._joined = feed.joined(stream)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._joined:
-            await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
+        with open_stream(scope, "event streams"):
+            async with self._joined:
+                await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
 
 
 def _of_event(event: Event) -> Message | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from clipengine.budget import Allowance, LineReader, TextLimits
 from clipengine.clips.request import END_TOLERANCE_SECONDS, check_label
+from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidLabel, InvalidRequest
 from clipengine.timecode import parse_time
 
@@ -29,6 +31,7 @@ _MAX_TIME_CHARACTERS = 40
 _HINT = "Correct the file; docs/cli describes the formats."
 _MARKED_COLUMNS, _LABEL_MARK = 4, 3  # of the CSV of LosslessCut if all labels look like times
 _TIME = re.compile(r"[\d:]+(\.\d*)?\Z", re.ASCII)
+_FORMULAS = tuple("=+-@")
 _LABELS, _STARTS, _ENDS = ("label", "name", "title"), ("start", "start_seconds"), ("end", "end_seconds")
 
 
@@ -265,7 +268,7 @@ def _range(row: Row, label: int | None, start: int, end: int, duration: Fraction
     name = row.cells[label] if label is not None and label < len(row.cells) else ""
     first, last = row.time(start), row.time(end)
     times = seconds(row.line, first) if first else Fraction(0), seconds(row.line, last) if last else duration
-    return ListedRange(row.line, *times, name)
+    return ListedRange(row.line, *times, _unsafe(name.strip()))
 
 
 def seconds(line: int, text: str) -> Fraction:
@@ -278,9 +281,29 @@ def seconds(line: int, text: str) -> Fraction:
         raise fault(line, str(error)) from None
 
 
+def _safe(label: str) -> str:
+    """Return a label as the text of a cell that spreadsheets and terminals only show, on one line.
+
+    A cell that looks like a formula begins with an apostrophe, as spreadsheets write it.
+    """
+    text = " ".join(clean_line(label).split())
+    return f"'{text}" if _is_formula(text) else text
+
+
+def _unsafe(cell: str) -> str:
+    """Return the label of a cell: what `_safe` has added is left out."""
+    return cell[1:] if cell.startswith("'") and _is_formula(cell[1:]) else cell
+
+
+def _is_formula(text: str) -> bool:
+    """Return True if spreadsheets may run a cell, or if it becomes such a cell without its apostrophes."""
+    shown = (each for each in text if each != "'" and not each.isspace() and unicodedata.category(each) != "Cf")
+    return next(shown, "") in _FORMULAS
+
+
 def format_csv(ranges: Iterable[ListedRange]) -> str:
     """Return the ranges as CSV with a header."""
-    return _written([("label", "start", "end"), *((each.label, *_times(each)) for each in ranges)])
+    return _written([("label", "start", "end"), *((_safe(each.label), *_times(each)) for each in ranges)])
 
 
 def format_losslesscut(ranges: Iterable[ListedRange]) -> str:
@@ -288,7 +311,7 @@ def format_losslesscut(ranges: Iterable[ListedRange]) -> str:
 
     If all labels look like times, an empty fourth column, which LosslessCut ignores, says which column they are.
     """
-    rows = [(*_times(each), each.label) for each in ranges]
+    rows = [(*_times(each), _safe(each.label)) for each in ranges]
     alike = all(_TIME.match(label.strip()) for *_, label in rows)
     return _written([(*row, "") for row in rows] if alike else rows)
 

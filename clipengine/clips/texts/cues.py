@@ -29,6 +29,7 @@ MAX_CUE_SECONDS = 10_000_000
 MAX_TIMED_WORDS = 1000  # of one cue
 WORD_TOLERANCE_MS = 100  # by which a word may be outside its cue, as rounded times are
 _MAX_LISTED = 20  # faults in one error
+_OVERRIDES = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -73,6 +74,11 @@ def clean_line(text: str) -> str:
     if text.isprintable():
         return text.strip()
     return "".join(" " if unicodedata.category(each) in {"Cc", "Zl", "Zp"} else each for each in text).strip()
+
+
+def without_overrides(text: str) -> str:
+    """Return the text without controls that change the direction of what follows it, such as U+202E."""
+    return text.translate(_OVERRIDES)
 
 
 def check_cues(cues: Sequence[Cue]) -> list[Cue]:
