@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from clipengine.clips.texts.cues import without_overrides
 from clipengine.events import ANNOUNCEMENTS, Announcement, MessageFormat, Tone
 
 _MAX_CHARACTERS = 500  # of one text; Slack accepts 3000 in a block, Discord 2000 in a message
@@ -54,7 +55,8 @@ def _message(event: dict[str, Any]) -> _Message:
     else:
         subject = data.get("label") or data.get("name") or data.get("bucket_path") or data["recording_id"]
         detail = _detail(data)
-    return _Message(title, tone, subject[:_MAX_CHARACTERS], detail[:_MAX_CHARACTERS], data.get("share_url"))
+    subject, detail = (without_overrides(each)[:_MAX_CHARACTERS] for each in (subject, detail))
+    return _Message(title, tone, subject, detail, data.get("share_url"))
 
 
 def _detail(data: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import httpx
 import pytest
 
+from clipengine.api.http import open_streams
 from clipengine.clips.clip import Clip
 from tests.support.api import FACTS, ApiServer, RecordedEngine
 from tests.support.waiting import until
@@ -43,6 +44,29 @@ def test_more_long_polls_than_threads_are_served(server: ApiServer, engine: Reco
     assert {body["status"] for body, _ in answers} == {"complete"}
     assert max(at for _, at in answers) - ended < 40  # not at their ends
     assert waiting(server) == 0
+
+
+def test_waiting_requests_of_one_key_are_limited(
+    server: ApiServer, http: httpx.Client, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 110 of the faults."""
+    monkeypatch.setattr(open_streams, "MAX_WAITING", 2)
+    other = http.post("/v1/keys", json={"name": "other"}).json()["key"]
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(ask, server, clip) for _ in range(2)]
+        until_waiting(server, 2)
+        refused = http.get(f"/v1/clips/{clip.clip_id}", params={"wait": 60})
+        assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (
+            429,
+            "rate_limited",
+            "10",
+        )
+        assert http.get(f"/v1/clips/{clip.clip_id}").status_code == 200
+        with server.client(other) as client:
+            assert client.get(f"/v1/clips/{clip.clip_id}", params={"wait": 0.1}).status_code == 200
+        engine.finish(clip)
+        assert all(each.result(300)[0]["status"] == "complete" for each in asked)
+    assert http.get(f"/v1/clips/{clip.clip_id}", params={"wait": 60}).status_code == 200
 
 
 def test_progress_does_not_end_a_long_poll(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:

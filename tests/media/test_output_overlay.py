@@ -380,7 +380,7 @@ def test_text_without_room_gets_a_warning(ramp: Path, tmp_path: Path) -> None:
     track = _track(*((0, 1000, f"line {number}") for number in range(8)), (1000, 3000, "alone"))
     clip = cut_file(ramp, Fraction(0), Fraction(2), tmp_path / "clip.mp4", _DARK, **_burning(track))
     assert [each for each in clip.made.warnings if code_of(each) == "subtitles_dropped"] == [
-        "subtitles_dropped: 8 cues in en were not drawn as a whole: they have no room"
+        "subtitles_dropped: 2 cues in en were not drawn as a whole: they have no room"
     ]
 
 

@@ -78,6 +78,8 @@ class TestFormats:
         for text in (slack["text"], slack["blocks"][0]["text"]["text"].replace(f"<{BASE}/s/token|", "", 1)[:-1]):
             assert "<" not in text
         assert slack["blocks"][0]["text"]["verbatim"] is True
+        turned = _body("clip.ready", label="\u202efdp\u2066.exe", error=None, result=None)
+        assert all("\u202e" not in rendered(turned, each).decode() for each in ("slack", "discord"))  # type: ignore[arg-type]
         title = json.loads(rendered(body, "discord"))["embeds"][0]["title"]
         for raw in ("*bold*", "[a](", "`x`", "https://"):
             assert raw not in title

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from starlette.responses import Response
 
+from clipengine.api.http.open_streams import open_stream
 from clipengine.api.http.operation import Call, json_response
 from clipengine.api.http.requests.fields import NoBody, WaitQuery
 from clipengine.objects.base import JobObject
@@ -24,7 +25,7 @@ def answer_when_ended(
 ) -> Response | Awaitable[Response]:
     """Respond with the object when it has ended, when `wait` is over, or when the server stops.
 
-    `read` is called inside a session of the ledger.
+    Raises RateLimited if too many requests of the key wait. `read` is called inside a session of the ledger.
     """
     found = read()
     if found.ended or not call.query.wait:
@@ -35,7 +36,7 @@ def answer_when_ended(
 async def _wait(call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], JobObject]) -> Response:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + call.query.wait
-    with call.changes.woken_by(ident) as woken:
+    with open_stream(call.request.scope, "waiting requests"), call.changes.woken_by(ident) as woken:
         while True:
             woken.clear()
             read_at = loop.time()

@@ -1,4 +1,4 @@
-"""Limit of open streams: each keeps memory for a client that does not read, also behind a public link."""
+"""Limits of responses that stay open: each keeps memory for its client, also behind a public link."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from starlette.types import Scope
 
 from clipengine.errors import RateLimited
 
-StreamKind = Literal["downloads", "event streams"]
-MAX_STREAMS = 200  # of one kind and one key or link; a download keeps about 0.4 MiB
+StreamKind = Literal["downloads", "event streams", "waiting requests"]
+MAX_STREAMS = 200  # of one key or link; a download keeps about 0.4 MiB
+MAX_WAITING = 1000  # requests of one key; each keeps about 20 KiB
 _RETRY_SECONDS = 10
 _CALLER = "clipengine.caller"
 
@@ -26,9 +27,10 @@ class OpenStreams:
     @contextmanager
     def one_more(self, ident: str, kind: StreamKind) -> Iterator[None]:
         """Count a stream of this key or link for the duration of the context. Raise RateLimited if it has too many."""
-        if self._open[kind, ident] >= MAX_STREAMS:
+        most = MAX_WAITING if kind == "waiting requests" else MAX_STREAMS
+        if self._open[kind, ident] >= most:
             raise RateLimited(
-                f"{MAX_STREAMS} {kind} of this key or link are open",
+                f"{most} {kind} of this key or link are open",
                 hint="Close some, and send the request again.",
                 retry_after=_RETRY_SECONDS,
             )
