@@ -14,6 +14,7 @@ from clipengine.clips.edit import Part
 from clipengine.clips.options.profiles import Rendered
 from clipengine.clips.options.snap import SnappedCut
 from clipengine.clips.spec import ClipSpec
+from clipengine.row_format import FIRST_FORMAT
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["waiting", "queued", "reading", "encoding", "verifying", "uploading"]
@@ -117,12 +118,14 @@ def _known(of: type[Any], stored: dict[str, Any]) -> dict[str, Any]:
 class QueuePlace:
     """The place of a queued clip, 1 for the next one, and estimates of its start and end in ms since 1970.
 
-    They are None if no engine cuts clips, or if no clip is complete from which the speed is known.
+    They are None if no engine cuts clips, or if no clip is complete from which the speed is known. `is_blocked` if the
+    running engines leave the clip to a newer one.
     """
 
     position: int
     start_at: int | None
     end_at: int | None
+    is_blocked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +149,8 @@ class Clip(ClipSpec):
     queued_at: int = 0
     subtitle_keys: list[str] | None = None
     revision: int = 0  # incremented by each change that the API shows
+    needs: int = FIRST_FORMAT  # the format of rows that an engine must know to cut it
+    unread: tuple[str, ...] = ()  # names of the options that this engine cannot read
 
     @property
     def ranges(self) -> tuple[Part, ...]:

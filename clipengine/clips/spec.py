@@ -8,11 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from clipengine.clips.edit import Part
 from clipengine.clips.options.caption_style import CaptionStyle
-from clipengine.clips.options.output import Output
+from clipengine.clips.options.output import Output, RecordingTime
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.texts.subtitles import SubtitleMode
+from clipengine.row_format import FIRST_FORMAT
 
 OnTimeout = Literal["fail", "clamp"]  # outcome of a clip whose range is not recorded in time
 
@@ -54,12 +55,42 @@ class ClipSpec:
     wait_until: int | None = None  # deadline for a range that is not recorded yet; kept after the wait
     on_timeout: OnTimeout | None = None  # at that deadline
 
+    @property
+    def own_format(self) -> int:
+        """The first format of rows whose engines know all options that this spec uses."""
+        return max((since.format for since in SINCE.values() if since.is_used(self)), default=FIRST_FORMAT)
+
     def to_stored(self) -> dict[str, Any]:
         """Return all fields as JSON values; a structured option that is not given is None."""
         values = {name: getattr(self, name) for name in SPEC_FIELDS}
         return values | {name: form.dump(values[name]) for name, form in _FORMS.items()}
 
 
+class Since(NamedTuple):
+    """The first format of rows whose engines know an option, and the test whether a spec uses it."""
+
+    format: int
+    is_used: Callable[[ClipSpec], bool]
+
+
+def _in_recording(path: str) -> Callable[[ClipSpec], bool]:
+    """Return the test for a `focus` or a `blur` that moves by the times of the recording."""
+
+    def is_used(spec: ClipSpec) -> bool:
+        output = spec.output or Output()
+        paths = [output.focus_path] if path == "focus" else [box.box for box in output.moving_boxes]
+        return any(isinstance(each[0], RecordingTime) for each in paths if each)
+
+    return is_used
+
+
+# The options added since 0.2.0, by their names in a request. Older engines would ignore them or cannot read them.
+SINCE: dict[str, Since] = {
+    "keep_ranges": Since(2, lambda spec: bool(spec.without.keep)),
+    "output.blur[].box[].recording_seconds": Since(2, _in_recording("blur")),
+    "output.focus[].recording_seconds": Since(2, _in_recording("focus")),
+    "subtitles.style": Since(2, lambda spec: spec.caption_style is not None),
+}
 SPEC_FIELDS = tuple(each.name for each in fields(ClipSpec))
 
 
@@ -87,7 +118,22 @@ _FORMS = {
 }
 
 
-def spec_values(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields in `stored`, which any version may have written. Missing fields keep their defaults."""
+# Structured options, which an older engine may be unable to read.
+STRUCTURED = ("output", "snap", "caption_style", "without")
+
+
+def spec_values(stored: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the fields in `stored`, and the names of those in a form that only a newer engine reads.
+
+    Any version may have written them. Fields that are missing or cannot be read keep their defaults.
+    """
     values = {name: stored[name] for name in SPEC_FIELDS if name in stored}
-    return values | {name: form.load(values[name]) for name, form in _FORMS.items() if name in values}
+    unread = []
+    for name, form in _FORMS.items():
+        if name in values:
+            try:
+                values[name] = form.load(values[name])
+            except (ValueError, TypeError, KeyError, AttributeError):
+                del values[name]
+                unread.append(name)
+    return values, tuple(unread)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import peewee
@@ -28,7 +28,7 @@ from clipengine.clips.clip_key import CLIP_KEY, clip_key, next_clip_key
 from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
 from clipengine.clips.request import ClipRequest
-from clipengine.clips.spec import SPEC_FIELDS, spec_values
+from clipengine.clips.spec import SPEC_FIELDS, STRUCTURED, spec_values
 from clipengine.errors import (
     Cancelled,
     ClipEnded,
@@ -48,12 +48,14 @@ from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, Recordin
 from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
+from clipengine.ledger.fences import is_due, set_aside
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import is_known
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
 from clipengine.recordings.recording import Recording
+from clipengine.row_format import FIRST_FORMAT
 from clipengine.timecode import now_ms
 
 CLIP_SORTS = {
@@ -148,8 +150,9 @@ class Clips:
             **asked,
         )
         with self._database.transaction(ordered=False):
-            for recording_id in sorted(recordings):  # in one order: two requests must not wait for each other
-                self._check_recording(recording_id)
+            # In one order: two requests must not wait for each other.
+            needs = max(request.own_format, *[self._check_recording(each) for each in sorted(recordings)])
+            clip = replace(clip, needs=needs)
             self._check_room()
             due = _NEVER if waits else now
             self._database.insert(
@@ -221,15 +224,26 @@ class Clips:
         self._database.enqueue("clips", clip.clip_id)
         return self.leases.transition(clip.clip_id, values, fence=clip.attempt, state="queued")
 
+    def need(self, recording_id: str, format: int) -> None:
+        """Let the queued clips of a recording need this format of rows, which its index has from now on.
+
+        Call it in a transaction.
+        """
+        for of in (ClipRow.recording_id == recording_id, ClipRow.parts.is_null(False) & _of_part(recording_id)):
+            queued = (of, ClipRow.state == "queued", ClipRow.needs < format)
+            self._database.change(ClipRow.update(needs=format).where(*queued))
+
     # ---- the queue
 
-    def _check_recording(self, id: str) -> None:
+    def _check_recording(self, id: str) -> int:
+        """Return the format of rows that clips of a recording need. Raises RecordingNotFound, RecordingNotComplete."""
         # With a lock, so that the recording is not deleted before this transaction ends.
         row = self._database.by_key(RecordingRow, id, lock=True)
         if row is None:
             raise RecordingNotFound.of(id)
         if row["state"] != "complete":
             raise RecordingNotComplete.of(id, row["state"])
+        return int(row["needs"])
 
     def _check_room(self) -> None:
         """Raise QueueFull. The clips are counted once a second, and again before a clip is refused."""
@@ -286,25 +300,33 @@ class Clips:
         the same attempt. A clip that `fits` rejects is deferred for a few seconds. Clips that may have killed engines
         are claimed only if `suspects`, and run alone.
         """
+        unread: list[str] = []
 
         def accept(row: Row) -> bool:
-            if fits is None or fits(self.get(row["clip_id"])):
+            clip = self.get(row["clip_id"])
+            if clip.unread:
+                unread.append(clip.clip_id)
+                change = set_aside("clip", clip.clip_id, f"its {', '.join(clip.unread)} cannot be read")
+            elif fits is None or fits(clip):
                 return True
-            later = ClipRow.update(next_at=now_ms() + _NO_ROOM_MS)
-            self._database.change(later.where(ClipRow.clip_id == row["clip_id"], ClipRow.state == "queued"))
+            else:
+                change = {"next_at": now_ms() + _NO_ROOM_MS}
+            update = ClipRow.update(change)
+            self._database.change(update.where(ClipRow.clip_id == clip.clip_id, ClipRow.state == "queued"))
             return False
 
-        claimed = self.leases.claim(
-            lambda: self._due(owner, workers, suspects), owner, values=entering("cutting"), accept=accept, notify=True
-        )
-        return as_clip(claimed[0]) if claimed else None
+        while True:
+            number, due = len(unread), lambda: self._due(owner, workers, suspects)
+            claimed = self.leases.claim(due, owner, values=entering("cutting"), accept=accept, notify=True)
+            if claimed or len(unread) == number:
+                return as_clip(claimed[0]) if claimed else None
 
     def _due(self, owner: str, workers: int, suspects: bool) -> Any:
         """Return the query of the next clip that `owner` may start, or None if it may start none."""
         startable = self._quarantine.startable(owner, suspects=suspects)
         if startable == "none":
             return None
-        due = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", ClipRow.next_at <= now_ms())
+        due = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", is_due(ClipRow, now_ms()))
         if startable != "all":
             suspected = ClipRow.engine_deaths >= SUSPECT_DEATHS
             due = due.where(suspected if startable == "suspects" else ~suspected)
@@ -511,7 +533,7 @@ class Clips:
 
     def is_due(self) -> bool:
         """Return True if a queued clip is due."""
-        due = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", ClipRow.next_at <= now_ms())
+        due = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", is_due(ClipRow, now_ms()))
         return self._database.row(due.limit(1)) is not None
 
     def counts(self) -> dict[str, int]:
@@ -550,17 +572,26 @@ class Clips:
         return row
 
 
+def _of_part(recording_id: str) -> Any:
+    return peewee.Expression(ClipRow.parts, OP.ILIKE, peewee.Value(f'%"{recording_id}"%', converter=False))
+
+
 def _waiting_values(recording_id: str) -> dict[str, str]:
     """Return the parameters of the queries of the clips that wait for a recording."""
     return {"recording_id": recording_id, "of_part": f'%"{recording_id}"%'}
 
 
 _SPEC = SpecColumn(ClipRow, SPEC_FIELDS)
-_STATE_FIELDS = tuple(each.name for each in fields(Clip) if each.name not in SPEC_FIELDS)
+_STATE_FIELDS = tuple(each.name for each in fields(Clip) if each.name in {*ClipRow._meta.fields} - {*SPEC_FIELDS})
 
 
 def _values(clip: Clip) -> dict[str, Any]:
-    return _SPEC.columns(vars(clip) | clip.to_stored())
+    """Return the values of the columns.
+
+    Lists of 0.2.0 read the columns of structured options. A clip that 0.2.0 must not cut has these in `spec` instead.
+    """
+    hidden = STRUCTURED if clip.needs > FIRST_FORMAT else ()
+    return _SPEC.columns(vars(clip) | clip.to_stored(), hidden=hidden)
 
 
 def _next_key(clip: Clip) -> str:
@@ -570,7 +601,8 @@ def _next_key(clip: Clip) -> str:
 
 def as_clip(row: Row) -> Clip:
     """Return the clip of a row."""
-    values = {name: row[name] for name in _STATE_FIELDS} | spec_values(_SPEC.fields(row))
+    spec, unread = spec_values(_SPEC.fields(row))
+    values = {name: row[name] for name in _STATE_FIELDS} | spec
     if row["result"] is not None:
         values["result"] = ClipResult.from_object(row["result"])
-    return Clip(**values)
+    return Clip(**values, unread=unread)

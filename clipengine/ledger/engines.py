@@ -9,7 +9,6 @@ lock on the data folder.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
@@ -24,17 +23,15 @@ from clipengine import __version__
 from clipengine.ledger.database.compatibility import LEASE_MS, check_supported
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import EngineRow
-
-log = logging.getLogger(__name__)
+from clipengine.row_format import ROW_FORMAT
 
 BEAT_SECONDS = 3.0
-_RESULTS_SINCE = 18  # schema version from which on engines read the results of newer ones
 _KEPT_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
 class RunningEngine:
-    """An engine with a recent heartbeat. `version` and `encoders` are None if it is of an older version."""
+    """An engine with a recent heartbeat. It takes rows up to its `row_format`."""
 
     engine_id: str
     host: str
@@ -42,6 +39,7 @@ class RunningEngine:
     version: str | None
     encoders: int | None
     stopping: bool
+    row_format: int
 
 
 class Engines:
@@ -49,7 +47,6 @@ class Engines:
         self._database = database
         self._listening_since: float | None = None
         self._last_beat = 0.0
-        self._waits_for_older, self._logged_older = database.shared, False
 
     @property
     def shared(self) -> bool:
@@ -67,7 +64,7 @@ class Engines:
         """
         began, supported = time.monotonic(), self._database.supported_schema
         row = {"host": socket.gethostname(), "pid": os.getpid(), "schema_version": supported}
-        row |= {"version": __version__, "encoders": encoders}
+        row |= {"version": __version__, "encoders": encoders, "row_format": ROW_FORMAT}
         # Not ordered: a long queue of writers must not make a living engine look dead.
         with self._database.transaction(durable=False, ordered=False):
             now = self._database.clock_ms()
@@ -91,19 +88,6 @@ class Engines:
         if version <= supported:
             return f"version {version}"
         return f"version {version} of a newer engine; this one supports up to {supported} and continues: upgrade it"
-
-    def waits_for_older(self) -> bool:
-        """Return True while engines of 0.1.0 live, which could not read the clips that this one would complete."""
-        if self._waits_for_older:
-            older = EngineRow.select().where(EngineRow.schema_version < _RESULTS_SINCE, self._is_alive())
-            rows = self._database.rows(older.order_by(EngineRow.host, EngineRow.pid))
-            if not rows:
-                self._waits_for_older = False  # for good: such an engine cannot start any more
-            elif not self._logged_older:
-                self._logged_older = True
-                engines = ", ".join(f"{row['host']} pid {row['pid']}" for row in rows)
-                log.info("clips are cut again when the engines of an older version have stopped: %s", engines)
-        return self._waits_for_older
 
     def running(self) -> list[str]:
         """Return host and pid of the engines with a recent heartbeat, of a ledger with any schema."""

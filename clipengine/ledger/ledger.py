@@ -28,6 +28,7 @@ from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.engines import Engines
 from clipengine.ledger.events import Events
 from clipengine.ledger.expiry import Expiry
+from clipengine.ledger.fences import is_far
 from clipengine.ledger.fetches import Fetches
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
@@ -178,7 +179,7 @@ class Ledger:
         ]
         reset = 0
         for table, max_delay, is_waiting in waiting:
-            far = (is_waiting, table.next_at > now + max_delay)
+            far = (is_waiting, is_far(table.next_at, now + max_delay))
             if self.database.row(table.select(table.next_at).where(*far).limit(1)) is not None:
                 reset += self.database.change(table.update(next_at=now).where(*far))
         return reset

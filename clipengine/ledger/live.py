@@ -18,12 +18,14 @@ from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Bound, Database, Row, Statement, param
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
 from clipengine.ledger.database.updates import Updates
+from clipengine.ledger.fences import FENCE_MS, is_due, set_aside
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import is_known, safe_seconds
 from clipengine.ledger.recordings import Recordings, probed_columns, times_of
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.growing import Growth, unread
+from clipengine.recordings.growing import GROWTH_FORMAT, Growth, unread
+from clipengine.recordings.piece_pages import format_of
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, continued_etag
 from clipengine.recordings.recording import Recording, Seen
 from clipengine.recordings.seek_index import SeekIndex
@@ -36,10 +38,11 @@ _DUE = Statement(
     LiveRow.select(LiveRow.recording_id)
     .where(
         LiveRow.owner.is_null(),
-        LiveRow.next_at <= param(LiveRow.next_at, "now"),
+        is_due(LiveRow, param(LiveRow.next_at, "now"), param(LiveRow.next_at, "fenced_now")),
         (LiveRow.kept_by == param(LiveRow.kept_by, "owner"))
         | LiveRow.kept_by.is_null()
-        | (LiveRow.next_at <= param(LiveRow.next_at, "overdue")),
+        | (LiveRow.next_at <= param(LiveRow.next_at, "overdue"))
+        | LiveRow.next_at.between(FENCE_MS, param(LiveRow.next_at, "fenced_overdue")),
     )
     .order_by(LiveRow.next_at, LiveRow.recording_id)
     .limit(1)
@@ -90,15 +93,28 @@ class Live:
 
     def claim(self, owner: str) -> Refresh | None:
         """Claim the refresh that is longest due, or return None."""
-        claimed = self._leases.claim(lambda: _due(owner), owner)
-        if not claimed:
-            return None
-        row = claimed[0]
+        while claimed := self._leases.claim(lambda: _due(owner), owner):
+            row = claimed[0]
+            try:
+                growth = Growth.from_object(row["growth"])
+            except (ValueError, TypeError, KeyError) as error:
+                self._set_aside(row, error)
+            else:
+                return self._refresh(row, growth, owner)
+        return None
+
+    def _set_aside(self, row: Row, error: Exception) -> None:
+        id = row["recording_id"]
+        change = {"owner": None, **set_aside("live recording", id, f"its growth cannot be read ({error})")}
+        with self._database.transaction(ordered=False):
+            self._leases.transition(id, change, fence=row["lease"], owner=row["owner"])
+
+    def _refresh(self, row: Row, growth: Growth, owner: str) -> Refresh | None:
         try:
             recording = self._recordings.get(row["recording_id"])
         except RecordingNotFound:  # it was deleted meanwhile
             return None
-        growth, wanted_at = Growth.from_object(row["growth"]), row["wanted_at"]
+        wanted_at = row["wanted_at"]
         wanted = wanted_at > now_ms() - _WANTED_MS or self._clips.is_waiting_for(recording.recording_id)
         return Refresh(recording, growth, owner, row["lease"], wanted_at, row["ending"], wanted)
 
@@ -153,7 +169,7 @@ class Live:
     def append(self, refresh: Refresh, next_at: int, added: Added, seen: Seen | None = None) -> bool:
         """Add pieces, release the refresh, and queue the clips that waited for them. Return False for a lost claim."""
         with self._locked(refresh) as row:
-            if not self._release(refresh, next_at, {"growth": added.growth.to_object()}):
+            if not self._release(refresh, next_at, {"growth": added.growth.to_object(), "needs": GROWTH_FORMAT}):
                 return False
             self._add(refresh, row, added, safe_seconds=safe_seconds(added.growth), **_changed(refresh, seen))
             self._clips.queue_reached(refresh.recording.recording_id)
@@ -268,6 +284,9 @@ class Live:
         gaps = [gap.to_object() for gap in tail.gaps if gap.start > 0]  # the one before the last pieces is known
         if added.clock is not None:
             values["found_clock"] = added.clock.to_object()
+        if (needs := format_of(tail)) > recording.needs:
+            values["needs"] = needs
+            self._clips.need(recording.recording_id, needs)
         self._update(
             refresh,
             row,
@@ -300,7 +319,8 @@ class Live:
 def _due(owner: str) -> Bound:
     """Return the query of the refresh that is longest due."""
     now = now_ms()
-    return _DUE.bind(owner=owner, now=now, overdue=now - _OVERDUE_MS)
+    times = {"now": now, "overdue": now - _OVERDUE_MS}
+    return _DUE.bind(owner=owner, **times, **{f"fenced_{name}": FENCE_MS + time for name, time in times.items()})
 
 
 def _changed(refresh: Refresh, seen: Seen | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import LiveRow
-from clipengine.recordings.growing import Growth
+from clipengine.recordings.growing import GROWTH_FORMAT, Growth
 from clipengine.timecode import now_ms
 
 
@@ -21,6 +21,7 @@ def new_live(recording_id: str, growth: Growth, *, kept_by: str) -> dict[str, An
         "kept_by": kept_by,
         "wanted_at": now,
         "ending": False,
+        "needs": GROWTH_FORMAT,
     }
 
 

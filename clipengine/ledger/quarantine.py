@@ -14,6 +14,7 @@ from typing import Literal
 
 from clipengine.errors import DecoderCrashed
 from clipengine.ledger.database.database import Database
+from clipengine.ledger.fences import DUE_SQL
 from clipengine.timecode import now_ms
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ _ANY = (
     "SELECT 1 FROM clips WHERE engine_deaths >= 2 UNION ALL SELECT 1 FROM recordings WHERE engine_deaths >= 2 LIMIT 1"
 )
 _DUE = (
-    "SELECT 1 FROM clips WHERE engine_deaths >= 2 AND state = 'queued' AND next_at <= ? UNION ALL "
-    "SELECT 1 FROM recordings WHERE engine_deaths >= 2 AND state = 'processing' AND owner IS NULL AND next_at <= ? "
+    f"SELECT 1 FROM clips WHERE engine_deaths >= 2 AND state = 'queued' AND {DUE_SQL} UNION ALL "
+    f"SELECT 1 FROM recordings WHERE engine_deaths >= 2 AND state = 'processing' AND owner IS NULL AND {DUE_SQL} "
     "LIMIT 1"
 )
 _HELD = (
@@ -55,7 +56,7 @@ class Quarantine:
             return "all"
         if run(_HELD, (owner, SUSPECT_DEATHS) * 2):
             return "none"
-        if not suspects or not run(_DUE, (now_ms(),) * 2):
+        if not suspects or not run(_DUE, (now_ms(),) * 4):
             return "others"
         return "none" if run(_HELD, (owner, 0) * 2) else "suspects"
 

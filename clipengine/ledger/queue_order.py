@@ -42,6 +42,7 @@ class _Snapshot:
     running: int
     running_seconds: float  # of clip that are not encoded yet
     encoders: int
+    row_format: int | None  # newest that an engine which cuts takes, None while none cuts
     speed: float | None  # seconds of encoding for a second of clip, None if no clip is complete
 
     def work(self, clips: int, seconds: float) -> float:
@@ -65,8 +66,9 @@ class QueueOrder:
         ahead = bisect_left(queue.keys, _key(clip.priority, clip.created_at, clip.clip_id))
         if ahead >= _MAX_PLACES:
             return None
-        if queue.speed is None or not queue.encoders:
-            return QueuePlace(ahead + 1, None, None)
+        is_blocked = queue.row_format is not None and clip.needs > queue.row_format
+        if queue.speed is None or not queue.encoders or is_blocked:
+            return QueuePlace(ahead + 1, None, None, is_blocked)
         wait = 0.0
         if queue.running + ahead >= queue.encoders:
             before = queue.work(ahead, queue.seconds_ahead[ahead]) + queue.work(queue.running, queue.running_seconds)
@@ -84,13 +86,15 @@ class QueueOrder:
         with self._database.session():
             rows = self._database.run(_QUEUED)
             cutting = self._database.run(_CUTTING)
+            engines = [each for each in self._engines.alive() if each.encoders and not each.stopping]
             return _Snapshot(
                 taken_at=time.monotonic(),
                 keys=[_key(priority, created_at, clip_id) for priority, created_at, clip_id, _ in rows],
                 seconds_ahead=[*accumulate((float(seconds) for *_, seconds in rows), initial=0.0)],
                 running=len(cutting),
                 running_seconds=sum(seconds * (1 - progress) for seconds, progress in cutting),
-                encoders=sum(each.encoders or 0 for each in self._engines.alive() if not each.stopping),
+                encoders=sum(each.encoders or 0 for each in engines),
+                row_format=max((each.row_format for each in engines), default=None),
                 speed=self._speed(),
             )
 

@@ -6,12 +6,14 @@ One engine at a time holds the lease of a probe, see `lease`. A probe whose engi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import peewee
 from peewee import OP
+from pydantic import ValidationError
 
 from clipengine.clips.metadata import merged
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
@@ -28,6 +30,7 @@ from clipengine.ledger.database.schema import (
 from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.documents import Documents, forget_said
 from clipengine.ledger.events import Events
+from clipengine.ledger.fences import is_due
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import new_live, safe_seconds
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
@@ -38,11 +41,15 @@ from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import UNREAD, FolderSource
 from clipengine.recordings.growing import Growth
+from clipengine.recordings.piece_pages import format_of
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
-from clipengine.recordings.recording import SPEC_FIELDS, Recording, RecordingSpec
+from clipengine.recordings.recording import GROWING_FILES, SPEC_FIELDS, Recording, RecordingSpec
 from clipengine.recordings.seek_index import SeekIndex
+from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
 from clipengine.timecode import now_ms
+
+log = logging.getLogger(__name__)
 
 RECORDING_SORTS = {
     "created_at": (RecordingRow.created_at, int),
@@ -129,6 +136,7 @@ class Recordings:
                 etag=etag,
                 file_size_bytes=size,
                 created_at=now,
+                needs=GROWING_FILES if live and folder is None and not is_playlist(bucket_path) else FIRST_FORMAT,
                 **vars(spec),
             )
             self.insert(recording)
@@ -322,6 +330,7 @@ class Recordings:
                 self.put_seek_index(probe.recording.recording_id, seek_index)
             if pieces is not None and self._is_held(probe):
                 self.pieces.put(probe.recording.recording_id, pieces)
+                found["needs"] = max(probe.recording.needs, format_of(pieces))
             if growth is None:
                 return self._end(probe, found | {"live": False})
             if self._is_held(probe):
@@ -521,9 +530,19 @@ def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
 
 
+def _facts(row: Row) -> SourceFacts | None:
+    """Return the facts of a recording, or None if a newer engine has stored them in a form that is unknown here."""
+    try:
+        return SourceFacts.model_validate(row["facts"])
+    except ValidationError:
+        if row["needs"] <= ROW_FORMAT:
+            log.error("the facts of recording %s cannot be read", row["recording_id"])
+        return None
+
+
 def _due_probes() -> Any:
     return RecordingRow.select(RecordingRow.recording_id).where(
-        RecordingRow.state == "processing", RecordingRow.owner.is_null(), RecordingRow.next_at <= now_ms(), _in_store()
+        RecordingRow.state == "processing", RecordingRow.owner.is_null(), is_due(RecordingRow, now_ms()), _in_store()
     )
 
 
@@ -555,5 +574,5 @@ def as_recording(row: Row) -> Recording:
     if row["live"] and row["state"] == "complete":
         values["state"] = "recording"
     if row["facts"] is not None:
-        values["facts"] = SourceFacts.model_validate(row["facts"])
+        values["facts"] = _facts(row)
     return Recording(**values)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from clipengine.ledger.database.database import Database
 from clipengine.objects.webhook import DISABLED_BY_REQUEST
+from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
 
 
 @dataclass(frozen=True)
 class QueueStats:
     """Length and age of the queues. Times are in ms since 1970, or None if there is no such row.
 
-    `oldest_*` is the creation time of the oldest row, `queued_since` the time since which a clip waits to be claimed.
+    Rows that are set aside need a newer engine. `oldest_*` is the creation time of the oldest row, `queued_since` the
+    time since which a clip waits to be claimed.
     """
 
     clips_queued: int
@@ -21,6 +23,8 @@ class QueueStats:
     queued_since: int | None
     recordings_processing: int
     recordings_silent: int
+    clips_set_aside: int
+    recordings_set_aside: int
     deliveries_pending: int
     oldest_delivery: int | None
     removals_pending: int
@@ -40,7 +44,16 @@ class Failures:
 _HOUR_MS = 3_600_000
 _CLIPS = "SELECT state, COUNT(*) FROM clips WHERE state IN ('queued', 'cutting', 'uploading') GROUP BY state"
 _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing' AND step <> 'waiting'"
-_QUEUED_SINCE = "SELECT MIN(queued_at) FROM clips WHERE state = 'queued' AND step <> 'waiting'"
+_QUEUED_SINCE = (
+    f"SELECT MIN(queued_at) FROM clips WHERE state = 'queued' AND step <> 'waiting' AND needs <= {ROW_FORMAT}"
+)
+# The first condition is that of the partial indexes.
+_SET_ASIDE = f"needs > {FIRST_FORMAT} AND needs > {ROW_FORMAT}"
+_CLIPS_ASIDE = f"SELECT COUNT(*) FROM clips WHERE {_SET_ASIDE} AND status = 'processing'"
+_RECORDINGS_ASIDE = (
+    f"SELECT (SELECT COUNT(*) FROM recordings WHERE {_SET_ASIDE} AND state = 'processing')"
+    f" + (SELECT COUNT(*) FROM live_recordings WHERE {_SET_ASIDE})"
+)
 _RECORDINGS = "SELECT COUNT(*) FROM recordings WHERE state = 'processing'"
 _SILENT = "SELECT COUNT(*) FROM recordings WHERE silent_since IS NOT NULL"
 # Without deliveries that wait for an endpoint that was disabled by request: they need no attention.
@@ -78,6 +91,8 @@ class Stats:
                 clips_running=clips.get("cutting", 0) + clips.get("uploading", 0),
                 oldest_clip=database.run(_OLDEST_CLIP)[0][0],
                 queued_since=database.run(_QUEUED_SINCE)[0][0],
+                clips_set_aside=database.run(_CLIPS_ASIDE)[0][0],
+                recordings_set_aside=database.run(_RECORDINGS_ASIDE)[0][0],
                 recordings_processing=database.run(_RECORDINGS)[0][0],
                 recordings_silent=database.run(_SILENT)[0][0],
                 deliveries_pending=pending,

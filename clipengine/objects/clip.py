@@ -63,7 +63,7 @@ class SubtitlesObject(TypedDict):
 class QueuePlaceObject(TypedDict):
     """The place of a clip in the queue, and rough estimates from the clips that were cut last.
 
-    They are null while no engine cuts clips, and until a first clip is complete.
+    They are null while no engine cuts clips, until a first clip is complete, and of a clip that is blocked.
     """
 
     position: Annotated[int, Field(ge=1)]
@@ -72,6 +72,8 @@ class QueuePlaceObject(TypedDict):
     """When the clip is probably started."""
     estimated_end_at: MaybeTime
     """When the clip is probably complete."""
+    blocked: Literal["needs_newer_engine"] | None
+    """`needs_newer_engine` if it has options that no running engine knows: it waits for a newer version."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ class ClipObject(JobObject):
 
 def _place(queue: QueuePlace) -> QueuePlaceObject:
     start, end = shown_time(queue.start_at), shown_time(queue.end_at)
-    return QueuePlaceObject(position=queue.position, estimated_start_at=start, estimated_end_at=end)
+    blocked: Literal["needs_newer_engine"] | None = "needs_newer_engine" if queue.is_blocked else None
+    return QueuePlaceObject(position=queue.position, estimated_start_at=start, estimated_end_at=end, blocked=blocked)
 
 
 class ClipsObject(TypedDict):

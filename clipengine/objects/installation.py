@@ -38,8 +38,12 @@ class QueueObject(TypedDict):
     """Number of clips that are being cut or uploaded."""
     oldest_queued_seconds: float
     """Longest wait of a queued clip that is due."""
+    clips_set_aside: int
+    """Number of clips that have not ended and wait for a newer version of the engine."""
     recordings_processing: int
     """Number of recordings that are being probed."""
+    recordings_set_aside: int
+    """Number of recordings that a newer version of the engine must probe or follow."""
     removals_pending: int
     """Objects that must still be deleted."""
 

@@ -17,6 +17,7 @@ from clipengine.recordings.placing import Extent, Placement, RunScan, place_grow
 from clipengine.recordings.playlist import Segment
 from clipengine.recordings.restarts import Measure
 
+GROWTH_FORMAT = 2  # format of rows: 0.2.0 reads extents of five times only
 _AHEAD = 2  # pieces: a clock that one track has for longer is not of the other
 
 

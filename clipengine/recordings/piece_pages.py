@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from clipengine.recordings.pieces import Dated, ObjectRange, Piece, PieceIndex, Run, Track
+from clipengine.row_format import FIRST_FORMAT
 
 PAGE_PIECES = 256
 
@@ -29,6 +30,15 @@ def pack_pages(index: PieceIndex) -> Iterator[PiecePage]:
         for first in range(0, len(pieces), PAGE_PIECES):
             page = pieces[first : first + PAGE_PIECES]
             yield PiecePage(number, first, page[0].start, _packed(_columns(page)))
+
+
+def format_of(index: PieceIndex) -> int:
+    """Return the format of rows that engines must know to read an index.
+
+    Those of 0.2.0 know no clocks of tracks, no restarts, and no bytes between a header and its first piece.
+    """
+    has_clocks = any(track.own_clock for track in index.tracks)
+    return 2 if has_clocks or any(run.restarts or run.distance for _, run in index.runs()) else FIRST_FORMAT
 
 
 def pack_head(index: PieceIndex) -> bytes:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
+from clipengine.row_format import FIRST_FORMAT
 
+GROWING_FILES = 2  # format of rows: 0.2.0 probes a file that is still written as one that has ended
 RecordingState = Literal["processing", "recording", "complete", "failed"]
 
 MAX_SHOWN_GAPS = 1000  # of a recording
@@ -68,6 +70,7 @@ class Recording(RecordingSpec):
     safe_seconds: float | None = None  # up to here it is written; None if it has ended
     digest: str | None = None  # of its content, see `content_digest`; None in S3 and before it is probed
     found_clock: dict[str, Any] | None = None  # of a recording of many files
+    needs: int = FIRST_FORMAT  # the format of rows that an engine must know to probe it, or to cut clips of it
     last_seen_at: int | None = None  # see `Seen`
     silent_since: int | None = None
     warnings: list[str] | None = None

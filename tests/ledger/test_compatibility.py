@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clipengine.clips.clip import Clip
+from clipengine.clips.options.caption_style import CaptionStyle
+from clipengine.clips.request import ClipRequest
 from clipengine.errors import SchemaTooNew, StartupError, StorageUnavailable
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.compatibility import LEASE_MS, schema_version
@@ -23,6 +26,7 @@ from tests.support.postgres import skip_without_postgres
 skip_without_postgres()
 KINDS = ("postgres",)
 Open = Callable[..., Ledger]
+OLDER_RELEASE = 13  # migrations of 0.1.0
 NOW, NEXT = len(MIGRATIONS), len(MIGRATIONS) + 1
 
 
@@ -104,28 +108,23 @@ def released(database_url: str, tmp_path: Path) -> Iterator[Database]:
     """The ledger of the release before this one, with a recording, and an engine that lives."""
     database = postgres_database(PostgresLocation(database_url, tmp_path / "secrets.key"))
     create_meta(database)
-    migrate(database, MIGRATIONS[:PREVIOUS_RELEASE])
-    database.run("DELETE FROM meta WHERE name = 'compatible_from'")  # 0.1.0 did not record it
-    database.run(
-        "INSERT INTO engines (engine_id, host, pid, beat_at) VALUES ('old', 'h', 7, ?)", (database.clock_ms(),)
-    )
+    migrate(database, MIGRATIONS[:PREVIOUS_RELEASE], OLDER_RELEASE)
+    _add_engine(database, PREVIOUS_RELEASE)
     for recording_id in ("rec_1", "rec_2"):
         database.run(
             "INSERT INTO recordings (recording_id, state, bucket_path, etag, file_size_bytes, created_at, metadata,"
-            " attempts, next_at) VALUES (?, 'processing', 'a.mp4', 'e', 1, 1, '{}', 0, 1)",
+            " attempts, next_at) VALUES (?, 'complete', 'a.mp4', 'e', 1, 1, '{}', 0, 1)",
             (recording_id,),
         )
     yield database
     database.close()
 
 
-def _add_clip(database: Database, clip_id: str, state: str, owner: str | None = None) -> None:
-    """Insert a clip as 0.1.0 does."""
+def _add_engine(database: Database, supported: int) -> None:
+    now = database.clock_ms()
     database.run(
-        "INSERT INTO clips (clip_id, recording_id, label, start_seconds, end_seconds, state, object_key, created_at,"
-        " progress, profile, priority, metadata, attempt, poster, crashes, next_at, owner)"
-        " VALUES (?, 'rec_1', 'goal', 0, 1, ?, ?, 1, 0, 'default', 0, '{}', 1, TRUE, 0, 1, ?)",
-        (clip_id, state, f"clips/goal-{clip_id}.mp4", owner),
+        "INSERT INTO engines (engine_id, host, pid, beat_at, schema_version) VALUES ('old', 'h', 7, ?, ?)",
+        (now, supported),
     )
 
 
@@ -156,49 +155,99 @@ def test_migrations_of_a_release_only_expand_the_schema_of_the_release_before(re
     tables = {table for table, _ in before}
     added = {column: kind for column, kind in after.items() if column not in before and column[0] in tables}
     assert [column for column, (_, _, optional) in added.items() if not optional] == []
-    stricter = {(table, rule) for table, rule in _constraints(released) - rules if table in tables}
-    # 0.1.0 writes the state `running`, which migration 35 skips before it is checked.
-    assert {table for table, rule in stricter} == {"clips"}
-    assert all("state" in rule for _, rule in stricter), stricter
+    assert {(table, rule) for table, rule in _constraints(released) - rules if table in tables} == set()
 
 
 def test_engines_of_the_release_before_live_through_the_migrations(released: Database, open_ledger: Open) -> None:
     new = open_ledger(at=_place(released))
     new.engines.beat("new")
     assert released.run("SELECT engine_id FROM engines ORDER BY 1") == [("new",), ("old",)]
-    _add_clip(released, "clip_1", "queued")
-    assert new.clips.get("clip_1").state == "queued"
-    assert new.engines.waits_for_older()
-    released.run("DELETE FROM engines WHERE engine_id = 'old'")
-    assert not new.engines.waits_for_older()
 
 
-def test_engine_of_0_1_0_claims_no_clip_and_no_recording_that_is_fetched(released: Database, open_ledger: Open) -> None:
-    new = open_ledger(at=_place(released))
-    _add_clip(released, "clip_1", "queued")
-    released.run("INSERT INTO fetches VALUES ('rec_1', 'x', 1, 1, 0, NULL, 0)")
-    claimed = "state = 'running', owner = 'old', attempt = attempt + 1"
-    claim = f"UPDATE clips SET {claimed} WHERE state = 'queued' RETURNING 1"
-    assert released.run(claim) == []
-    probe = "UPDATE recordings SET owner = 'old', lease = lease + 1 WHERE owner IS NULL RETURNING recording_id"
-    assert released.run(probe) == [("rec_2",)]
-    taken = new.clips.claim("new")
-    assert taken is not None
-    assert taken.attempt == 2
+def test_engine_that_is_older_than_the_release_before_is_refused(released: Database, open_ledger: Open) -> None:
+    """0.1.0 lives beside 0.2.0, which may be. This version does not start beside it."""
+    released.run("UPDATE engines SET schema_version = ?", (OLDER_RELEASE,))
+    with pytest.raises(StartupError, match=rf"do not support version {PREVIOUS_RELEASE}: h pid 7"):
+        open_ledger(at=_place(released))
+    assert schema_version(released) == PREVIOUS_RELEASE
+    released.run("DELETE FROM engines")
+    open_ledger(at=_place(released)).close()
+    with pytest.raises(SchemaTooNew):
+        migrate(released, MIGRATIONS[:OLDER_RELEASE], OLDER_RELEASE)
 
 
-def test_clips_that_0_1_0_cuts_are_queued_again_under_another_key(released: Database, open_ledger: Open) -> None:
-    _add_clip(released, "clip_1", "running", owner="old")
-    _add_clip(released, "clip_2", "running")
-    released.run("UPDATE clips SET finished = '{}', cut_by = 'old' WHERE clip_id = 'clip_2'")
-    new = open_ledger(at=_place(released))
-    found = [new.clips.get(clip_id) for clip_id in ("clip_1", "clip_2")]
-    assert [(clip.state, clip.object_key) for clip in found] == [
-        ("queued", "clips/goal-clip_1-2.mp4"),
-        ("queued", "clips/goal-clip_2-2.mp4"),
-    ]
-    assert set(new.removals.due()) == {f"clips/goal-clip_{n}.{end}" for n in (1, 2) for end in ("mp4", "jpg")}
-    assert released.run("UPDATE clips SET progress = 0.5 WHERE state = 'running' RETURNING 1") == []
+NEW = {"caption_style": CaptionStyle(name="word"), "subtitles": "burn"}
+# What 0.2.0 does with the row of a clip: it looks for the next one, and queues one whose engine died, that a person
+# retries, or whose recording has been written.
+OLD_CLAIM = (
+    "SELECT clip_id FROM clips WHERE state = 'queued' AND next_at <= ? ORDER BY priority DESC, created_at, clip_id"
+)
+OLD_QUEUES = "UPDATE clips SET state = 'queued', step = 'queued', owner = NULL, finished = NULL, next_at = ?"
+
+
+@pytest.fixture
+def shared(released: Database, open_ledger: Open) -> Ledger:
+    return open_ledger(at=_place(released))
+
+
+def _queue(ledger: Ledger, **options: Any) -> Clip:
+    request = ClipRequest("goal", 0.0, 1.0, **options)
+    return ledger.clips.create(ledger.recordings.get("rec_1"), request, extension="mp4")
+
+
+def test_0_2_0_finds_no_clip_with_a_new_option_and_all_others(shared: Ledger, released: Database) -> None:
+    new, plain = _queue(shared, priority=1, **NEW), _queue(shared)
+    assert released.run(OLD_CLAIM, (released.clock_ms(),)) == [(plain.clip_id,)]
+    claimed = shared.clips.claim("new")
+    assert claimed is not None
+    assert claimed.clip_id == new.clip_id
+
+
+@pytest.mark.parametrize("state", ["queued", "cutting", "failed"])
+def test_clip_with_a_new_option_that_0_2_0_queues_stays_hidden_from_it(
+    shared: Ledger, released: Database, state: str
+) -> None:
+    clip = _queue(shared, **NEW)
+    released.run("UPDATE clips SET state = ?, owner = 'dead' WHERE clip_id = ?", (state, clip.clip_id))
+    released.run(OLD_QUEUES, (released.clock_ms(),))
+    assert released.run(OLD_CLAIM, (released.clock_ms(),)) == []
+    assert shared.clips.is_due()
+    claimed = shared.clips.claim("new")
+    assert claimed is not None
+    assert claimed.caption_style == NEW["caption_style"]
+
+
+def test_0_2_0_makes_a_clip_with_a_new_option_due_when_its_clock_was_set_back(
+    shared: Ledger, released: Database
+) -> None:
+    """At its start, it resets all times that are far in the future."""
+    _queue(shared, **NEW)
+    released.run("UPDATE clips SET next_at = ? WHERE next_at > ?", (now := released.clock_ms(), now))
+    assert released.run(OLD_CLAIM, (released.clock_ms(),)) == []
+    assert shared.clips.claim("new") is not None
+
+
+def test_live_recording_that_this_version_refreshes_is_never_due_to_0_2_0(shared: Ledger, released: Database) -> None:
+    growth = '{"tracks": [], "times": ["0", "0", "0"]}'
+    for recording_id, needs in (("rec_1", 1), ("rec_2", 2)):
+        released.run(
+            "INSERT INTO live_recordings (recording_id, growth, next_at, lease, wanted_at, ending, needs)"
+            " VALUES (?, ?, 1, 0, 1, FALSE, ?)",
+            (recording_id, growth, needs),
+        )
+    due = "SELECT recording_id FROM live_recordings WHERE owner IS NULL AND next_at <= ?"
+    assert released.run(due, (released.clock_ms(),)) == [("rec_1",)]
+    released.run("UPDATE live_recordings SET next_at = ?, wanted_at = ?", (1, 1))  # somebody asks 0.2.0 for it
+    assert released.run(due, (released.clock_ms(),)) == [("rec_1",)]
+    found = [shared.live.claim("new"), shared.live.claim("new")]
+    assert {each and each.recording.recording_id for each in found} == {"rec_1", "rec_2"}
+
+
+def test_revision_increases_when_0_2_0_changes_a_clip(shared: Ledger, released: Database) -> None:
+    clip = _queue(shared)
+    released.run("UPDATE clips SET progress = 0.5")
+    assert shared.clips.get(clip.clip_id).revision == clip.revision + 1
+    assert shared.clips.update(clip.clip_id, {"priority": 3}, {}).revision == clip.revision + 2
 
 
 def _place(database: Database) -> PostgresLocation:

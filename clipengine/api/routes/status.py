@@ -42,8 +42,10 @@ def get_status(call: Call[NoQuery, NoBody]) -> Response:
         queue=QueueObject(
             clips_queued=stats.clips_queued,
             clips_running=stats.clips_running,
+            clips_set_aside=stats.clips_set_aside,
             oldest_queued_seconds=age_seconds(stats.queued_since),
             recordings_processing=stats.recordings_processing,
+            recordings_set_aside=stats.recordings_set_aside,
             removals_pending=stats.removals_pending,
         ),
         engines=_engines(call),

@@ -439,8 +439,12 @@ class Output(Options):
     @property
     def paths(self) -> list[Path]:
         """The movements of the focus and of the boxes."""
-        moving: list[Path] = [box.box for box in self.blur or () if isinstance(box, MovingBox)]
+        moving: list[Path] = [box.box for box in self.moving_boxes]
         return [self.focus_path, *moving] if self.focus_path else moving
+
+    @property
+    def moving_boxes(self) -> list[MovingBox]:
+        return [box for box in self.blur or () if isinstance(box, MovingBox)]
 
     @property
     def moving_seconds(self) -> float:

@@ -6,7 +6,7 @@ changes of the models in `schema` do not affect them. The backend translates the
 The migrations of a release only expand the schema, because engines of the release before use it during an upgrade: they
 add tables, indexes, and columns that are nullable or have a default. They remove what the release before no longer
 uses. If that one would process a new kind of row wrongly, the migration keeps it from claiming the row, as
-`migration_35` does.
+`migration_53` does.
 """
 
 from __future__ import annotations
@@ -575,6 +575,23 @@ def migration_57(database: Database) -> None:
     database.run("ALTER TABLE recordings ADD COLUMN spec TEXT")
 
 
+def migration_53(database: Database) -> None:
+    """Add the formats of rows, and keep engines of 0.2.0 from rows that they do not know, see `ledger.fences`.
+
+    To these engines such a row is never due, whichever engine queues it. They do not increment `clips.revision` either.
+    The fences against 0.1.0 go: its engines do not live any more.
+    """
+    for table in ("clips", "recordings", "live_recordings"):
+        database.run(f"ALTER TABLE {table} ADD COLUMN needs INTEGER NOT NULL DEFAULT 1")
+        database.run(f"CREATE INDEX {table}_needs ON {table} (needs) WHERE needs > 1")
+    database.run("DROP INDEX clips_claim")
+    database.run("CREATE INDEX clips_claim ON clips (state, priority DESC, created_at, clip_id, long, next_at, needs)")
+    database.run("ALTER TABLE engines ADD COLUMN row_format INTEGER NOT NULL DEFAULT 1")
+    if database.shared:
+        for statement in _OLD_FENCES_53 + _FENCES_53:
+            database.run(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -627,11 +644,12 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_52,
     migration_55,
     migration_57,
+    migration_53,
 )
 
 
-# The last migration of 0.1.0, the release before this one. Its engines run while this release is rolled out.
-PREVIOUS_RELEASE = 13
+# The number of migrations of 0.2.0, the release before this one. Its engines run while this release is rolled out.
+PREVIOUS_RELEASE = 44
 
 
 def migrate(
@@ -913,4 +931,30 @@ _FENCES_35 = (
     END'""",
     """CREATE TRIGGER recordings_fetched BEFORE UPDATE ON recordings FOR EACH ROW
         WHEN (NEW.owner IS NOT NULL AND OLD.owner IS NULL) EXECUTE FUNCTION skip_fetched()""",
+)
+
+_OLD_FENCES_53 = (
+    "DROP TRIGGER clips_running ON clips",
+    "DROP TRIGGER recordings_fetched ON recordings",
+    "DROP FUNCTION skip_row()",
+    "DROP FUNCTION skip_fetched()",
+)
+_FENCE_53 = 1 << 61  # ms
+_WAITS_53 = {"clips": "NEW.state = 'queued'", "recordings": "NEW.state = 'processing'", "live_recordings": "TRUE"}
+_FENCES_53 = (
+    f"""CREATE FUNCTION fence_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+        NEW.next_at := NEW.next_at + {_FENCE_53};
+        RETURN NEW;
+    END'""",
+    *(
+        f"""CREATE TRIGGER {table}_fence BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW
+            WHEN ({waits} AND NEW.needs > 1 AND NEW.next_at < {_FENCE_53}) EXECUTE FUNCTION fence_row()"""
+        for table, waits in _WAITS_53.items()
+    ),
+    """CREATE FUNCTION count_revision() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+        NEW.revision := OLD.revision + 1;
+        RETURN NEW;
+    END'""",
+    """CREATE TRIGGER clips_revision BEFORE UPDATE ON clips FOR EACH ROW
+        WHEN (NEW.revision = OLD.revision) EXECUTE FUNCTION count_revision()""",
 )

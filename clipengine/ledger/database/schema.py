@@ -78,6 +78,7 @@ class RecordingRow(Model):
     given_start = BigIntegerField(null=True)  # when it began, by a request
     series = TextField(null=True)  # recordings of one camera or programme
     folder = JsonText(null=True)  # of a camera's files: folder, pattern, time zone, camera and day
+    needs = IntegerField(default=1)  # format of rows, see `row_format`
     begins_at = BigIntegerField(null=True)  # by its clock; null if that is unknown
     ends_at = BigIntegerField(null=True)
     # Of a recording that is, or was, still written.
@@ -126,6 +127,7 @@ class LiveRow(Model):
     kept_by = TextField(null=True)
     wanted_at = BigIntegerField()  # time of the last request for it
     ending = BooleanField()  # its end was announced or requested
+    needs = IntegerField(default=1)  # format of rows, see `row_format`
 
     class Meta:
         table_name = "live_recordings"
@@ -279,6 +281,7 @@ class ClipRow(Model):
     caption_style = JsonText(null=True)  # of subtitles that are burnt in; null for white letters with an outline
     spec = JsonText(null=True)  # fields of `ClipSpec` that no query needs, and that have no column above
     revision = IntegerField(default=0)  # incremented by each change that the API shows
+    needs = IntegerField(default=1)  # format of rows, see `row_format`
 
     class Meta:
         table_name = "clips"
@@ -429,6 +432,7 @@ class EngineRow(Model):
     schema_version = IntegerField(default=17)  # newest that it supports
     version = TextField(null=True)  # of the program
     encoders = IntegerField(null=True)  # clips that it cuts at the same time
+    row_format = IntegerField(default=1)  # newest format of rows that it takes
 
     class Meta:
         table_name = "engines"

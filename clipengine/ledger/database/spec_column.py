@@ -16,11 +16,17 @@ class SpecColumn:
     def __init__(self, table: type[Model], names: Iterable[str]) -> None:
         self._names = tuple(name for name in names if name not in table._meta.fields)
 
-    def columns(self, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the values of columns, with `spec`. What the `stored` one has besides is kept, by any version."""
-        given = {name: values[name] for name in self._names if name in values}
+    def columns(
+        self, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None, *, hidden: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """Return the values of columns, with `spec`. What the `stored` one has besides is kept, by any version.
+
+        `hidden` fields are in `spec` too, and their columns are null.
+        """
+        given = {name: values[name] for name in (*self._names, *hidden) if name in values}
         spec = {name: value for name, value in {**(stored or {}), **given}.items() if value is not None}
-        return {name: value for name, value in values.items() if name not in given} | {"spec": spec or None}
+        columns = {name: value for name, value in values.items() if name not in given}
+        return columns | dict.fromkeys(hidden) | {"spec": spec or None}
 
     @staticmethod
     def fields(row: Row) -> Row:

@@ -218,6 +218,7 @@ const SOON_MS = 10_000; // estimates are rougher than that
  */
 export function placeInQueue(queue) {
   if (!queue) return "";
+  if (queue.blocked) return t("Waits for a newer version of the engine");
   const place = queue.position === 1 ? t("Next in the queue") : t("Place {position} in the queue", {position: queue.position});
   if (!queue.estimated_end_at || Date.parse(queue.estimated_end_at) - Date.now() < SOON_MS) return place;
   return t("{place} · starts {start}, ready {end}", {

@@ -691,6 +691,7 @@ export default {
   "Used, last 30 days": "Belegt, letzte 30 Tage",
   "longest wait {time}": "längste Wartezeit {time}",
   "none is waiting": "keine wartet",
+  "Waits for a newer version of the engine": "Wartet auf eine neuere Version",
   "oldest {time}": "älteste wartet {time}",
   "Clips queued": "Clips in der Warteschlange",
   "Encoders busy": "Encoder in Arbeit",

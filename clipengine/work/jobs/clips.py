@@ -108,7 +108,7 @@ class ClipRunner(Jobs[Clip]):
 
     def claim(self) -> Clip | None:
         """Claim the next clip, unless the disk is low or engines of an older version live."""
-        if self._disk.is_low() or self._ledger.engines.waits_for_older():
+        if self._disk.is_low():
             return None
         workers, suspects = self._settings.encoding.workers, self._suspects_allowed()
         clip = self._ledger.clips.claim(self._owner, workers=workers, fits=self._fits, suspects=suspects)

@@ -175,6 +175,8 @@ class _Gauges:
         yield _gauge("engines", "Engines of the ledger that are alive", engines)
         yield _gauge("recordings_processing", "Recordings that are not probed yet", stats.recordings_processing)
         yield _gauge("recordings_silent", "Recordings that are written and get nothing new", stats.recordings_silent)
+        aside = {"clips": stats.clips_set_aside, "recordings": stats.recordings_set_aside}
+        yield _gauge("set_aside", "Clips and recordings that wait for a newer version of the engine", aside, "kind")
         yield _gauge("outbox", "Webhook deliveries that are pending", stats.deliveries_pending)
         yield _gauge("outbox_oldest_seconds", "Age of the oldest pending delivery", age_seconds(stats.oldest_delivery))
         yield _gauge("removals_pending", "Objects that must still be deleted", stats.removals_pending)
