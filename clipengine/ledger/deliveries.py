@@ -1,12 +1,14 @@
 """Deliveries: one row for each event and receiver, sent until it is accepted or given up.
 
 Deliveries are made at least once: an engine leases a row before it sends and settles it afterwards (see `lease`), so a
-crash in between repeats the request with the same event id. Each target has a limited number of requests at a time, so
-that receivers do not delay each other, and the deliveries about one clip reach it in the order of their events.
+crash in between repeats the request with the same event id, which the delivery log says. Each target has a limited
+number of requests at a time, so that receivers do not delay each other, and the deliveries about one clip reach it in
+the order of their events.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,9 +27,12 @@ from clipengine.ledger.pages import Page, read_page
 from clipengine.objects.webhook import DeliveryStatus, Outcome
 from clipengine.timecode import now_ms
 
+log = logging.getLogger(__name__)
+
 # An endpoint that has failed for this long without a success is disabled.
 DISABLE_AFTER_MS = 5 * 24 * 3600 * 1000
 _GONE = 410
+_INTERRUPTED = "its engine ended during the request, which the receiver may have accepted; it is sent again"
 
 
 @dataclass(frozen=True)
@@ -223,8 +228,9 @@ class Deliveries:
             )
 
     def redeliver(self, id: str) -> Delivery:
-        """Create a delivery of the same event, with the same event id, to the same receiver, due now.
+        """Make a pending delivery due now. Of another one, create a copy with the same event id, due now.
 
+        Pending deliveries of the clip to this receiver are due too: those of earlier events are sent first.
         Raises DeliveryNotFound, and WebhookNotFound if the endpoint was deleted.
         """
         now = now_ms()
@@ -234,6 +240,9 @@ class Deliveries:
             old = self.get(id)
             if old.endpoint_id is not None and self._endpoints.find(old.endpoint_id) is None:
                 raise WebhookNotFound(f"the webhook {old.endpoint_id} of this delivery was deleted")
+            self._hasten(old, now)
+            if old.status == "pending":
+                return self.get(id)
             copied = ("event_id", "event_type", "clip_id", "recording_id", "endpoint_id", "url", "target")
             row: dict[str, Any] = {name: getattr(old, name) for name in copied}
             row |= {"delivery_id": new_id("dlv"), "status": "pending", "attempt": 0, "created_at": now, "next_at": now}
@@ -241,15 +250,31 @@ class Deliveries:
             self._database.enqueue("deliveries", row["delivery_id"])
             return self.get(row["delivery_id"])
 
+    def _hasten(self, delivery: Delivery, now: int) -> None:
+        """Make a pending delivery due, and those to the same receiver about the same clip."""
+        these: Any = DeliveryRow.delivery_id == delivery.delivery_id
+        if delivery.clip_id is not None:
+            these = (DeliveryRow.clip_id == delivery.clip_id) & (DeliveryRow.target == delivery.target)
+        waiting = (these, DeliveryRow.status == "pending", DeliveryRow.next_at > now)
+        if self._database.change(DeliveryRow.update(next_at=now).where(*waiting)):
+            self._database.enqueue("deliveries", delivery.delivery_id)
+
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned leases and return their number, see `Leases.orphans`.
 
-        Their attempts were not recorded, so they do not count in the schedule.
+        Their attempts were not recorded, so they do not count in the schedule. The receivers may have accepted them.
         """
         freed = 0
         sending = DeliveryRow.status == "sending"
         for row in self._leases.orphans(sending, owner, in_flight=in_flight, living=living):
-            values = {"status": "pending", "owner": None, "attempt": row["attempt"] - 1, "next_at": now_ms()}
+            log.info("delivery %s is sent again: its engine ended during the request", row["delivery_id"])
+            values = {
+                "status": "pending",
+                "owner": None,
+                "attempt": row["attempt"] - 1,
+                "next_at": now_ms(),
+                "last_error": _INTERRUPTED,
+            }
             with self._database.transaction(ordered=False):
                 freed += self._leases.transition(
                     row["delivery_id"], values, fence=row["lease"], owner=row["owner"], state="sending"
@@ -285,6 +310,7 @@ def _due(target: str, now: int) -> Any:
         earlier.status.in_(("pending", "sending")),
         earlier.target == target,
         earlier.clip_id == DeliveryRow.clip_id,
+        earlier.event_id != DeliveryRow.event_id,  # a copy need not wait for its original
         (earlier.created_at < DeliveryRow.created_at)
         | ((earlier.created_at == DeliveryRow.created_at) & (earlier.delivery_id < DeliveryRow.delivery_id)),
     )

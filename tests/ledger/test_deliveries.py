@@ -274,3 +274,47 @@ def test_redelivery_has_the_event_id_of_the_original(
     assert [found.delivery_id for found in rest.data] == [delivery.delivery_id]
     with pytest.raises(DeliveryNotFound):
         ledger.deliveries.redeliver("dlv_none")
+
+
+def test_redelivery_of_a_delivery_that_waits_is_sent_now_with_the_earlier_ones_of_its_clip(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    clip = queue()
+    ledger.clips.cancel(clip.clip_id)
+    [first] = ledger.deliveries.claim_due()
+    assert _settle(ledger, first, "retry", 500, next_at=clock.now + 3_600_000)
+    clock.now += 1
+    ledger.clips.retry(clip.clip_id)
+    ledger.clips.cancel(clip.clip_id)
+    assert ledger.deliveries.claim_due() == []  # the second one waits for the first
+    second = ledger.deliveries.list(clip_id=clip.clip_id, limit=1).data[0]
+    assert ledger.deliveries.redeliver(second.delivery_id).delivery_id == second.delivery_id
+    sent = []
+    for _ in range(2):
+        [claimed] = ledger.deliveries.claim_due()
+        assert _settle(ledger, claimed, "delivered", 200)
+        sent.append(claimed.delivery_id)
+    assert sent == [first.delivery_id, second.delivery_id]
+    assert ledger.deliveries.claim_due() == []
+
+
+def test_copy_of_a_delivery_that_is_being_sent_does_not_wait_for_it(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue, clock: Clock
+) -> None:
+    ledger.clips.cancel(queue().clip_id)
+    [sending] = ledger.deliveries.claim_due(per_target=2)
+    clock.now += 1
+    copy = ledger.deliveries.redeliver(sending.delivery_id)
+    [claimed] = ledger.deliveries.claim_due(per_target=2)
+    assert claimed.delivery_id == copy.delivery_id != sending.delivery_id
+
+
+def test_delivery_that_is_repeated_after_the_death_of_its_engine_says_so(
+    ledger: Ledger, endpoint: Endpoint, queue: Queue
+) -> None:
+    ledger.clips.cancel(queue().clip_id)
+    [delivery] = ledger.deliveries.claim_due(owner="dead")
+    assert ledger.deliveries.release_orphans("me") == 1
+    again = ledger.deliveries.get(delivery.delivery_id)
+    assert (again.status, again.attempt) == ("pending", 0)
+    assert "the receiver may have accepted" in (again.last_error or "")

@@ -88,7 +88,8 @@ class Maintenance:
         released += ledger.transcriptions.release_orphans(owner, in_flight=transcriptions, living=living)
         ledger.live.release_orphans(owner, in_flight=live, living=living)
         ledger.removals.release_orphans(owner, in_flight=removals, living=living)
-        ledger.deliveries.release_orphans(owner, in_flight=deliveries, living=living)
+        repeated = ledger.deliveries.release_orphans(owner, in_flight=deliveries, living=living)
+        self._metrics.repeated_deliveries.inc(repeated)
         return released
 
     def tidy_scratch(self) -> None:

@@ -58,6 +58,9 @@ class Metrics:
         self.rescues = self._counter("rescues", "Jobs of a killed engine or a dead thread that were queued again")
         self.children = self._counter("children_lost", "Child processes that ended before their job", "cause")
         self.deliveries = self._counter("delivery_attempts", "Attempts to deliver a webhook", "outcome")
+        self.repeated_deliveries = self._counter(
+            "deliveries_repeated", "Deliveries that are sent again because their engine ended during the request"
+        )
         self.restarts = self._counter("worker_restarts", "Worker threads that died and were restarted", "queue")
         self._ended = self._counter("clips_ended", "Clips that have ended", "code")
         self._poisoned = self._counter(
