@@ -122,7 +122,7 @@ function reconnect() {
     .catch(() => {});
 }
 
-// A worker does not learn that a tab is closed.
+// A worker gets no event when a tab closes.
 addEventListener("pagehide", () => port?.postMessage({kind: "leave"}));
 addEventListener("pageshow", ({persisted}) => {
   if (persisted && connected) port?.postMessage({kind: "join", names: NAMES});

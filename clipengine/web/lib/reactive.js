@@ -1,8 +1,8 @@
-// Effects that end with what they draw. `h` binds functions among its attributes and children here; `keyed` draws a list.
+// Effects that end with the elements that they draw. `h` binds functions among its attributes and children here; `keyed` draws a list.
 
 import {effect, untracked} from "../vendor/signals-core.js";
 
-/** What ends together: a view, or a row of a list. */
+/** Bindings that end together, such as those of a view or of a row. */
 export class Scope {
   constructor() {
     /** @type {(() => void)[]} */
@@ -14,7 +14,7 @@ export class Scope {
   }
 
   /**
-   * Run `build`; what it binds ends with this scope.
+   * Run `build`. Its bindings end with this scope.
    *
    * @template T
    * @param {() => T} build
@@ -35,7 +35,7 @@ export class Scope {
 let current = null;
 
 /**
- * Run `build`; what it binds ends when `signal` aborts.
+ * Run `build`. Its bindings end when `signal` aborts.
  *
  * @template T
  * @param {AbortSignal} signal
@@ -48,7 +48,7 @@ export function within(signal, build) {
 }
 
 /**
- * Run `draw` now, and again when a signal that it has read changes, until its scope ends. What it binds ends before it runs again.
+ * Run `draw` now, and again when a signal that it has read changes, until its scope ends. Its own bindings end before each run.
  *
  * @param {() => void} draw
  */
@@ -69,9 +69,9 @@ export function bind(draw) {
 }
 
 /**
- * Make the children of `parent` those of `keys()`, in this order. A node among them stands for itself; `make(key)` is called once for
- * another key, and what it binds ends when the key goes. Nodes in the right place are not moved, so that focus stays; a child that
- * goes with the focus leaves it to its neighbour.
+ * Give `parent` one child for each of `keys()`, in this order: a node is its own child, and `make(key)` makes the child of a string,
+ * whose bindings end when the key is gone. Nodes in the right place are not moved, so that they keep the focus; if a child with the
+ * focus is removed, its neighbour gets the focus.
  *
  * @template {Element} Parent
  * @param {Parent} parent

@@ -9,7 +9,7 @@ import {computed, signal} from "../vendor/signals-core.js";
  * @typedef {object} AllOptions
  * @property {Entities<Item>} store
  * @property {(cursor: string, signal: AbortSignal) => Promise<Page<Item>>} ask
- * @property {(item: Item) => boolean} wants tells if an item of an event belongs here
+ * @property {(item: Item) => boolean} wants returns true if an item of an event belongs here
  * @property {number} [retryMs] after a page that failed
  * @property {AbortSignal} signal
  */
@@ -44,24 +44,37 @@ export class AllQuery {
     const {store} = this;
     const unseen = new Set(cursor === "" ? this.ids.peek() : []);
     while (cursor !== null) {
+      const page = await this.page(cursor, load);
+      if (!page || load !== this.loads) return;
+      const ids = store.apply(page.data, {epoch: page.epoch});
+      for (const id of ids) unseen.delete(id);
+      this.add(ids);
+      cursor = page.next_cursor;
+    }
+    this.drop(unseen);
+  }
+
+  /**
+   * Return the page after a cursor, or null if it cannot be loaded or the load has ended.
+   *
+   * @param {string} cursor
+   * @param {number} load
+   */
+  async page(cursor, load) {
+    const {store} = this;
+    while (load === this.loads && !this.ended.aborted) {
       const {epoch} = store;
       store.reading += 1;
       try {
-        const page = await this.ask(cursor, this.ended);
-        if (load !== this.loads) return;
-        const ids = store.apply(page.data, {epoch});
-        for (const id of ids) unseen.delete(id);
-        this.add(ids);
-        cursor = page.next_cursor;
+        return {...(await this.ask(cursor, this.ended)), epoch};
       } catch (error) {
-        if (error.name === "AbortError" || error.retryable === false) return;
-        await new Promise((resolve) => setTimeout(resolve, this.retryMs));
-        if (load !== this.loads || this.ended.aborted) return;
+        if (error.name === "AbortError" || error.retryable === false) return null;
       } finally {
         store.reading -= 1;
       }
+      await new Promise((resolve) => setTimeout(resolve, this.retryMs));
     }
-    this.drop(unseen);
+    return null;
   }
 
   /** @param {string[]} ids of known items */

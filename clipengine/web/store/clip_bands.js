@@ -1,4 +1,4 @@
-// What a timeline and a new name need of all clips of a recording. Each changes only if it must: not with the progress of a clip. No DOM.
+// Signals about all clips of a recording, for its timeline and the next default name. The progress of a clip does not change them. No DOM.
 
 import {computed} from "../vendor/signals-core.js";
 

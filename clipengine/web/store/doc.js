@@ -1,7 +1,8 @@
-// What a person makes of a recording and the server stores with it: segments, the title of their clip, and the look. It is one
-// immutable value, which changes here only. No DOM.
+// The edits of a recording that the server stores with it: segments, the title of their clip, and the look. They are one immutable
+// value, which only this module changes. No DOM.
 
 import {computed, signal} from "../vendor/signals-core.js";
+import {seconds} from "./merge.js";
 
 /** @import {History} from "./history.js" */
 /** @typedef {{label: string, start: number, end: number}} Range in seconds; an empty label gets a default when the clips are made */
@@ -21,6 +22,13 @@ export function newSegment({label, start, end}) {
   ids += 1;
   return {id: ids, label, start, end};
 }
+
+/**
+ * Return the times of a range as the API has them.
+ *
+ * @param {Range} range
+ */
+export const timesOf = ({start, end}) => ({start_seconds: seconds(start), end_seconds: seconds(end)});
 
 export class Doc {
   /** @param {{history: History, most: number}} options with the highest number of segments */

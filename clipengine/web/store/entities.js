@@ -6,14 +6,14 @@ import {batch, signal} from "../vendor/signals-core.js";
 /** @template Item @typedef {import("../vendor/signals-core.js").Signal<Item>} Signal */
 
 /**
- * A list that learns of new and deleted objects. `arrived` returns true if it takes an object that was unknown.
+ * A list that follows new and deleted objects. `arrived` returns true if it takes an object that was unknown.
  *
  * @template Item
  * @typedef {{arrived: (item: Item, fresh: boolean) => boolean, gone: (id: string) => void}} Watcher
  */
 
 /**
- * Return a function that returns the list before if the next one has the same items: what reads it then does not run again.
+ * Return a function that returns the previous list if the next one has the same items, so that its readers do not run again.
  *
  * @template T
  * @returns {(next: T[]) => T[]}
@@ -30,8 +30,8 @@ export function stable() {
 /** @template Item */
 export class Entities {
   /**
-   * `isOlder(item, known)` compares two states of an object; `merged(item, known)` returns the newer one with what only the
-   * older one has.
+   * `isOlder(item, known)` compares two states of an object; `merged(item, known)` returns the newer one with the
+   * values that only the older one has.
    *
    * @param {{idOf: (item: Item) => string, isOlder: (item: Item, known: Item) => boolean, merged?: (item: Item, known: Item) => Item}} options
    */
@@ -46,7 +46,7 @@ export class Entities {
     /** @type {Set<Watcher<Item>>} */
     this.watchers = new Set();
     this.epoch = 0; // number of the connection; states of an earlier one are not compared
-    this.reading = 0; // pages that are on their way, and may be older than events
+    this.reading = 0; // requests for pages, whose answers may be older than events
   }
 
   // The connection is new: the server may have lost its last changes, such as after a power cut.
@@ -81,8 +81,8 @@ export class Entities {
   }
 
   /**
-   * Take objects of a response or of an event, and return the ids of those that are not deleted. An unknown one of an event
-   * is kept if a list takes it, or while a page is on its way. A `fresh` one is the result of an action here.
+   * Store objects of a response or of an event, and return the ids of those that are not deleted. An unknown object of an event
+   * is kept if a list takes it or a page is being requested. A `fresh` object is the result of an action here.
    *
    * @param {Item[]} items
    * @param {{event?: boolean, fresh?: boolean, epoch?: number}} [options] with `epoch` as it was when the request was sent
@@ -93,11 +93,11 @@ export class Entities {
 
   /**
    * @param {Item} item
-   * @param {boolean} told true if lists do not know it by themselves
+   * @param {boolean} notify the lists, which have not requested it
    * @param {boolean} fresh
    * @param {number} epoch
    */
-  take(item, told, fresh, epoch) {
+  take(item, notify, fresh, epoch) {
     const id = this.idOf(item);
     if (this.deleted.has(id)) return false;
     const found = this.known.get(id);
@@ -109,7 +109,7 @@ export class Entities {
         found.epoch = epoch;
       }
     } else this.known.set(id, {state: signal(item), epoch});
-    if (!told) return true;
+    if (!notify) return true;
     const takers = [...this.watchers].filter((watcher) => watcher.arrived(item, fresh));
     if (!found && !takers.length && !this.reading) this.known.delete(id);
     return true;

@@ -7,7 +7,7 @@ import {stable} from "./entities.js";
 /** @typedef {Record<string, string | number | null | undefined>} Asked */
 
 /**
- * What a query needs of its filters. `accepts` belongs to their present values.
+ * The filters of a query. `accepts` applies their present values.
  *
  * @typedef {object} Filters
  * @property {boolean} plain true if they apply to items of events without the server
@@ -16,7 +16,7 @@ import {stable} from "./entities.js";
  */
 
 /**
- * `ask(values, signal)` requests a page; `wants(item)` tells if an item of an event belongs here.
+ * `ask(values, signal)` requests a page; `wants(item)` returns true if an item of an event belongs here.
  *
  * @template {{status: string}} Item
  * @typedef {object} QueryOptions
@@ -47,7 +47,7 @@ export class ListQuery {
     /** @type {Asked} the current query */
     this.asked = {};
     this.loading = false;
-    this.outdated = false; // whether an item has changed since the page was requested
+    this.outdated = false; // true if an item has changed since the page was requested
     /** @type {string[]} ids that have arrived since then, the newest first */
     this.waiting = [];
     /** @type {ReturnType<typeof setTimeout> | undefined} */

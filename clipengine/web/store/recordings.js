@@ -1,4 +1,4 @@
-// The store of recordings. Those that are, or were, still written have a revision; the others change rarely. No DOM.
+// The store of recordings. Recordings that are or were live have a revision; others change rarely. No DOM.
 
 import {Entities} from "./entities.js";
 

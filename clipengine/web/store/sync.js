@@ -1,9 +1,9 @@
 // Stores a document on the server soon after each change. The tab holds what is not stored. After a change elsewhere, both are
 // merged. No DOM.
 
-import {effect, signal, untracked} from "../vendor/signals-core.js";
-import {newSegment} from "./doc.js";
-import {mergedItems, mergedValue, seconds} from "./merge.js";
+import {batch, effect, signal, untracked} from "../vendor/signals-core.js";
+import {newSegment, timesOf} from "./doc.js";
+import {mergedItems, mergedValue} from "./merge.js";
 
 /** @import {Doc, Range, StoredLook, Value} from "./doc.js" */
 
@@ -89,9 +89,11 @@ export class Sync {
    * @param {Value} value
    */
   take(stored, value) {
-    this.known = value;
-    this.doc.value.value = value;
-    this.savedAt.value = stored.updated_at;
+    batch(() => {
+      this.doc.set(value);
+      this.known = this.doc.value.peek();
+      this.savedAt.value = stored.updated_at;
+    });
   }
 
   changed() {
@@ -126,7 +128,7 @@ export class Sync {
     this.saving = true;
     try {
       const look = /** @type {StoredLook} */ (sent.look ?? this.stored.look);
-      const segments = sent.segments.map(({label, start, end}) => ({label, start_seconds: seconds(start), end_seconds: seconds(end)}));
+      const segments = sent.segments.map((each) => ({label: each.label, ...timesOf(each)}));
       this.stored = await this.io.save({title: sent.title, look, segments}, this.stored.version, options);
       this.saving = false;
       if (this.known !== sent) return this.hold();
