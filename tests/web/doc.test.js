@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import {afterEach, beforeEach, describe, mock, test} from "node:test";
-import {Doc} from "../../clipengine/web/store/doc.js";
+import {Doc, newSegment} from "../../clipengine/web/store/doc.js";
 import {History} from "../../clipengine/web/store/history.js";
 import {Sync} from "../../clipengine/web/store/sync.js";
 import {effect} from "../../clipengine/web/vendor/signals-core.js";
@@ -40,6 +40,20 @@ describe("the document", () => {
     history.undo();
     history.undo();
     assert.deepEqual([starts(doc), history.undo()], [[], false]);
+  });
+
+  test("undo keeps what was added elsewhere", () => {
+    const history = new History();
+    const doc = emptyDoc(history);
+    doc.add(range(1));
+    const [mine] = doc.segments.value;
+    doc.update(mine.id, {label: "a"}, "name");
+    doc.update(mine.id, {label: "ab"}, "name");
+    doc.set({segments: [newSegment(range(8, "theirs")), ...doc.segments.value]});
+    history.undo();
+    assert.deepEqual(labels(doc).sort(), ["", "theirs"]);
+    history.undo();
+    assert.deepEqual(labels(doc), ["theirs"]);
   });
 
   test("a text that is typed is one change, and the look is not changed by undo", () => {

@@ -2,7 +2,7 @@
 // value, which only this module changes. No DOM.
 
 import {computed, signal} from "../vendor/signals-core.js";
-import {seconds} from "./merge.js";
+import {mergedItems, seconds} from "./merge.js";
 
 /** @import {History} from "./history.js" */
 /** @typedef {{label: string, start: number, end: number}} Range in seconds; an empty label gets a default when the clips are made */
@@ -37,6 +37,7 @@ export class Doc {
     this.most = most;
     this.active = true; // changes can be undone
     this.value = signal(EMPTY);
+    this.step = {before: EMPTY, after: EMPTY}; // the last change
     this.segments = computed(() => this.value.value.segments);
     this.title = computed(() => this.value.value.title);
     this.places = computed(() => new Map(this.segments.value.map((segment, index) => [segment.id, {segment, index}])));
@@ -67,9 +68,24 @@ export class Doc {
    * @param {string} [key]
    */
   change(values, key) {
-    const {segments, title} = this.value.peek();
+    const before = this.value.peek();
     this.set(values);
-    this.history.add(this, () => this.set({segments, title}), key);
+    const step = {before, after: this.value.peek()};
+    if (this.history.add(this, () => this.undo(step), key)) this.step = step;
+    else this.step.after = step.after;
+  }
+
+  /**
+   * Undo a change. What was changed elsewhere since stays.
+   *
+   * @param {{before: Value, after: Value}} step
+   */
+  undo({before, after}) {
+    const now = this.value.peek();
+    this.set({
+      segments: mergedItems(after.segments, before.segments, now.segments),
+      title: now.title === after.title ? before.title : now.title,
+    });
   }
 
   /**

@@ -12,7 +12,7 @@ export class History {
 
   /**
    * Add a change of `of`, which `back()` undoes. A change with the key of the one before it is a part of that one, as of a text
-   * that is typed.
+   * that is typed. Returns false for such a part.
    *
    * @param {Owner} of
    * @param {() => void} back
@@ -20,8 +20,9 @@ export class History {
    */
   add(of, back, key = "") {
     const last = this.changes.at(-1);
-    if (key && last?.of === of && last.key === key) return;
+    if (key && last?.of === of && last.key === key) return false;
     this.changes = [...this.changes.slice(1 - MAX_CHANGES), {of, back, key}];
+    return true;
   }
 
   /** @param {Owner} of */
