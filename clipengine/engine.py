@@ -17,53 +17,48 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Queue
 from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.opening.location import location_of
-from clipengine.outbound.download import Downloader
-from clipengine.outbound.posts import Poster
+from clipengine.parts import (
+    build_courier,
+    build_fetcher,
+    build_health,
+    build_pools,
+    build_previews,
+    build_prober,
+    build_refresher,
+    build_suggester,
+    build_transcriptions,
+    build_watch,
+)
 from clipengine.settings import Settings
 from clipengine.settings_sources import injected_faults
 from clipengine.stores.base import Store
-from clipengine.stores.build import build_store
+from clipengine.stores.build import store_of
 from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
-from clipengine.webhooks.send import Sender
-from clipengine.work.children.header_cache import HeaderCache
-from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.watermarks import read_watermarks
 from clipengine.work.documents import Documents
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.jobs.clips import ClipRunner
-from clipengine.work.jobs.deliveries import PARALLEL, Courier
+from clipengine.work.jobs.deliveries import PARALLEL
 from clipengine.work.jobs.disk_reservation import DiskReservation
-from clipengine.work.jobs.fetches import Fetcher
-from clipengine.work.jobs.probes import Prober
-from clipengine.work.jobs.refreshes import Refresher
 from clipengine.work.jobs.removals import Remover
 from clipengine.work.jobs.scratch import Scratch
-from clipengine.work.jobs.transcriptions import TranscriptionJobs
 from clipengine.work.jobs.uploads import Publisher
 from clipengine.work.previews.ahead import PreviewsAhead
-from clipengine.work.previews.copies import LocalCopies
-from clipengine.work.previews.previews import Previews
 from clipengine.work.queue import WorkQueue
-from clipengine.work.suggester import Suggester
-from clipengine.work.transcribers.sources import speech_sources, warn_if_unusable
+from clipengine.work.transcribers.sources import warn_if_unusable
 from clipengine.work.upkeep.cleanup import Cleanup
-from clipengine.work.upkeep.health import Check, Health
+from clipengine.work.upkeep.health import Check
 from clipengine.work.upkeep.heartbeat import Heartbeat
 from clipengine.work.upkeep.lock import FolderLock
 from clipengine.work.upkeep.maintenance import Maintenance
 from clipengine.work.upkeep.metrics import Metrics
 from clipengine.work.upkeep.sweep import Sweep
-from clipengine.work.upkeep.watch import Watch
 from clipengine.work.worker import JobContext, Worker
 
 log = logging.getLogger(__name__)
 
 _UPLOAD_WORKERS, _PROBE_WORKERS, _LIVE_WORKERS, _CHORE_WORKERS = 2, 2, 2, 2
-_MAX_WARM_ENCODERS = 4  # each uses memory for its libraries
-_PREVIEW_NICE, _MAX_NICE = 5, 19  # previews: added to the nice value of clips
-_FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
 # Engines that restart in a loop do not live this long, so their clips are not blamed for it.
 _STEADY_SECONDS = 15.0
 _DRAIN_POLL_SECONDS = 0.2
@@ -78,33 +73,14 @@ class Engine:
         self.store = store
         self.instance_id = new_id("inst")
         self._lock = lock
-        encoding, webhooks = settings.encoding, settings.webhooks
-        self._heartbeat = Heartbeat(ledger.engines, self.instance_id, encoders=encoding.workers)
+        self._heartbeat = Heartbeat(ledger.engines, self.instance_id, encoders=settings.encoding.workers)
         self._scratch = Scratch(settings.data.folder / "scratch", lock.check)
         ledger.events.engine_id = self.instance_id
         self._metrics = metrics
-        lost, header_cache = self._metrics.children, HeaderCache()
-        self._pool = ChildPool(
-            nice=encoding.nice,
-            sandbox=encoding.sandbox,
-            ahead=min(encoding.workers, _MAX_WARM_ENCODERS),
-            inspectors_ahead=1,
-            header_cache=header_cache,
-            on_loss=lambda cause: lost.labels(cause).inc(),
-        )
-        preview_nice = min(encoding.nice + _PREVIEW_NICE, _MAX_NICE)
-        self.documents = Documents(ChildPool(nice=preview_nice, sandbox=encoding.sandbox, ahead=0))
-        # A second pool: previews run at a lower priority, and must not take a child that was started for a clip.
-        copies = LocalCopies(settings.data.folder / "copies")
-        self.previews = Previews(
-            encoding,
-            store,
-            ledger.recordings,
-            ChildPool(nice=preview_nice, sandbox=encoding.sandbox, header_cache=header_cache),
-            settings.data.folder / "previews",
-            copies,
-            max_bytes=settings.previews.max_bytes,
-        )
+        self._pools = pools = build_pools(settings.encoding, on_loss=lambda cause: metrics.children.labels(cause).inc())
+        self.documents = Documents(pools.documents)
+        read = self.documents.read
+        self.previews = build_previews(settings, store, ledger.recordings, pools.previews)
         self._previews_ahead = PreviewsAhead(ledger, self.previews, is_busy=self._is_reading)
         self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
         self._faults = FaultInjection(injected_faults())
@@ -114,7 +90,7 @@ class Engine:
             jobs,
             settings,
             store,
-            self._pool,
+            pools.clips,
             self._scratch,
             self._disk,
             watermarks=read_watermarks(settings.watermarks),
@@ -123,106 +99,48 @@ class Engine:
             on_finished=lambda: self._queues["uploads"].put(""),
         )
         self._publisher = Publisher(jobs, settings, store, self._scratch, on_uploaded=metrics.uploads.observe)
-        in_folder = settings.storage.kind == "folder"
-        settle_seconds = settings.watch.settle_seconds if in_folder else 0
-        prober = Prober(
-            jobs,
-            store,
-            self._pool,
-            suspects_allowed=self._is_steady,
-            encoding=encoding,
-            playlist_base_url=settings.storage.playlist_base_url,
-            settle_seconds=settle_seconds,
-            read=self.documents.read,
-        )
-        refresher = Refresher(
-            jobs,
-            store,
-            self._pool,
-            encoding=encoding,
-            playlist_base_url=settings.storage.playlist_base_url,
-            settle_seconds=settle_seconds,
-            read=self.documents.read,
-        )
-        own_port = settings.server.port or None
-        fetcher = Fetcher(
-            jobs,
-            store,
-            Downloader(webhooks.allow_cidrs, own_port=own_port),
-            settings.data.folder / "fetches",
-            copies,
-            settings=settings.fetch,
-            check_disk=self._check_disk,
-        )
-        if webhooks.links:
-            ledger.share_ready_clips(keep_ms=settings.shares.keep_ms)
-        courier = Courier(
-            jobs,
-            Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=own_port),
-            trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
-            per_target=webhooks.parallel_deliveries,
-            link_base=settings.server.public_url.rstrip("/") if webhooks.links else None,
-            on_attempt=lambda outcome: self._metrics.deliveries.labels(outcome).inc(),
-        )
-        # At the lowest priority and in a separate pool, like previews.
-        speech_nice = min(2 * encoding.nice, _MAX_NICE)
-        self._speech_pool = ChildPool(nice=speech_nice, sandbox=encoding.sandbox, ahead=0, header_cache=header_cache)
-        transcriptions = TranscriptionJobs(
-            jobs,
-            store,
-            self._speech_pool,
-            speech_sources(settings, self._speech_pool, own_port=own_port, read=self.documents.read),
-            encoding=encoding,
-            may_run=self._has_free_encoder,
-        )
-        suggestions = settings.suggestions
-        self.suggester = Suggester(suggestions, Poster(suggestions.url, own_port=own_port)) if suggestions.url else None
-        if settings.transcription.ahead:
-            transcription = settings.transcription
-            ledger.transcribe_ahead(transcription.sources[0], transcription.language or None)
+        fetcher = build_fetcher(settings, jobs, store, self.previews.copies, check_disk=self._check_disk)
+        self.suggester = build_suggester(settings)
         self._workers: dict[str, Worker[Any]] = {
             "clips": Worker(self._runner),
             "uploads": Worker(self._publisher),
             "fetches": Worker(fetcher),
-            "probes": Worker(prober),
-            "live": Worker(refresher),
-            "transcriptions": Worker(transcriptions),
+            "probes": Worker(
+                build_prober(settings, jobs, store, pools.clips, read=read, suspects_allowed=self._is_steady)
+            ),
+            "live": Worker(build_refresher(settings, jobs, store, pools.clips, read=read)),
+            "transcriptions": Worker(
+                build_transcriptions(settings, jobs, store, pools.speech, read=read, may_run=self._has_free_encoder)
+            ),
             "removals": Worker(Remover(jobs, store)),
-            "deliveries": Worker(courier),
+            "deliveries": Worker(
+                build_courier(settings, jobs, on_attempt=lambda outcome: metrics.deliveries.labels(outcome).inc())
+            ),
         }
-        self._own_endpoints = [ConfiguredEndpoint(*each) for each in configured_endpoints(webhooks)]
+        self._make_after_events()
+        self._own_endpoints = [ConfiguredEndpoint(*each) for each in configured_endpoints(settings.webhooks)]
         self._queues = self._build_queues()
         self._sweep = Sweep(self._run_maintenance, lambda: self._queues["chores"].put("tidy"))
-        self._health = Health(
-            ledger,
-            store,
-            self._disk,
-            check_folder=lock.check,
-            store_seconds=_FOLDER_SECONDS if in_folder else _S3_SECONDS,
-            floor=settings.limits.min_free_bytes,
-            queues=list(self._queues.values()),
-            sweep=self._sweep,
+        queues = list(self._queues.values())
+        self._health = build_health(
+            settings, ledger, store, self._disk, check_folder=lock.check, queues=queues, sweep=self._sweep
         )
-        self._watch = Watch(
-            ledger,
-            store,
-            prefixes=settings.watch.prefixes,
-            rule=settings.watch.name,
-            seconds=settings.watch.seconds,
-            settle_seconds=settle_seconds,
-            folder=settings.store_folder / settings.storage.prefix if in_folder else None,
-            playlist_base_url=settings.storage.playlist_base_url,
-            live=settings.watch.live,
-            folders=settings.folder_rules,
-            read=self.documents.read,
-        )
+        self._watch = build_watch(settings, ledger, store, read=read)
         self._maintenance = Maintenance(
             ledger, store, self._scratch, fetcher, metrics, self._workers, owner=self.instance_id
         )
-        metrics.show(self.health, slots=encoding.workers, busy=lambda: len(self._workers["clips"].in_flight()))
+        metrics.show(self.health, slots=settings.encoding.workers, busy=lambda: len(self._workers["clips"].in_flight()))
         self._cleanup = Cleanup(ledger, settings.retention)
         self._started = False
         self._steady_at = math.inf
+
+    def _make_after_events(self) -> None:
+        """Let the ledger create the shares and transcriptions that the settings ask for with each clip or recording."""
+        settings, transcription = self.settings, self.settings.transcription
+        if settings.webhooks.links:
+            self.ledger.share_ready_clips(keep_ms=settings.shares.keep_ms)
+        if transcription.ahead:
+            self.ledger.transcribe_ahead(transcription.sources[0], transcription.language or None)
 
     def _build_queues(self) -> dict[str, WorkQueue]:
         """Return the queues of the workers, and that of maintenance.
@@ -262,22 +180,10 @@ class Engine:
         lock = FolderLock(settings.data.folder)
         lock.acquire()
         try:
-            ledger = Ledger.open(
-                location_of(settings),
-                key_prefix=settings.auth.key_prefix,
-                organisation_id=settings.server.organisation_id,
-                max_queued=settings.limits.max_queued_clips,
-            )
+            ledger = Ledger.of_settings(settings)
             try:
-                folder, journal = settings.store_folder, settings.data.folder / "uploads"
                 metrics = Metrics(ledger, settings.data.folder)
-                store = build_store(
-                    settings.storage,
-                    folder=folder,
-                    journal=journal,
-                    identity=ledger.store_identity,
-                    on_request=metrics.observe_store_request,
-                )
+                store = store_of(settings, identity=ledger.store_identity, on_request=metrics.observe_store_request)
                 return cls(settings, ledger, store, lock, metrics)
             except BaseException:
                 ledger.close()
@@ -293,7 +199,7 @@ class Engine:
         nor makes previews.
         """
         if self.settings.encoding.sandbox == "required":
-            self._pool.check_sandbox()
+            self._pools.clips.check_sandbox()
         warn_if_unusable(self.settings)
         self._started = True
         self._steady_at = time.monotonic() + _STEADY_SECONDS
@@ -310,7 +216,7 @@ class Engine:
         self.ledger.on_change(self._on_commit)
         self.ledger.on_message(lambda queue, id: self._queues[queue].put(id))
         self.ledger.follow({queue.channel: queue.wake for queue in self._queues.values() if queue.shared})
-        self._pool.warm_up()
+        self._pools.clips.warm_up()
         for queue in self._queues.values():
             queue.start()
         self._sweep.start()
@@ -372,8 +278,8 @@ class Engine:
             self._heartbeat.stop(0.5)
         if self.suggester is not None:
             self.suggester.close()
-        self._pool.close()
-        self._speech_pool.close()
+        self._pools.clips.close()
+        self._pools.speech.close()
         self.ledger.close()
         self._lock.release()
 

@@ -446,6 +446,11 @@ class Settings(SettingsTable):
         return self.storage.folder or self.data.folder / "store"
 
     @property
+    def own_port(self) -> int | None:
+        """Port of this server, to which nothing is sent; None if the system chooses it."""
+        return self.server.port or None
+
+    @property
     def ledger_file(self) -> Path:
         """SQLite file of the ledger, unless it is in PostgreSQL."""
         return self.data.folder / "ledger.db"

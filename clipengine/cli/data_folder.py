@@ -67,12 +67,7 @@ def no_ledger(settings: Settings) -> StartupError:
 def open_ledger(settings: Settings) -> Ledger:
     """Open the ledger of the settings. A server may be using it at the same time."""
     make_private(settings.data.folder)
-    return Ledger.open(
-        location_of(settings),
-        key_prefix=settings.auth.key_prefix,
-        organisation_id=settings.server.organisation_id,
-        max_queued=settings.limits.max_queued_clips,
-    )
+    return Ledger.of_settings(settings)
 
 
 def can_be_opened(settings: Settings) -> bool:

@@ -34,7 +34,7 @@ from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
 from clipengine.ledger.live import Live
 from clipengine.ledger.opening.commit_watermark import CommitWatermark
-from clipengine.ledger.opening.location import open_database
+from clipengine.ledger.opening.location import location_of, open_database
 from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
@@ -52,6 +52,7 @@ from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.ledger.watched import WatchedObjects
 from clipengine.recordings.recording import Recording
+from clipengine.settings import Settings
 from clipengine.timecode import now_ms
 
 _MAX_DELAY_MS = 600_000  # twice the longest delay of a clip that waits for the store
@@ -118,6 +119,16 @@ class Ledger:
         except BaseException:
             database.close()
             raise
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> Ledger:
+        """Open the ledger of an engine with these settings, see `open`."""
+        return cls.open(
+            location_of(settings),
+            key_prefix=settings.auth.key_prefix,
+            organisation_id=settings.server.organisation_id,
+            max_queued=settings.limits.max_queued_clips,
+        )
 
     def close(self) -> None:
         """Close all idle connections. Open sessions of other threads close theirs when they end."""

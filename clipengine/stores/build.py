@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clipengine.errors import InvalidBucketPath, SettingsError
-from clipengine.settings import Storage
+from clipengine.settings import Settings, Storage
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.store_identity import SavedIdentity
@@ -31,6 +31,17 @@ def build_store(
         return _s3_store(storage, journal, on_request)
     except InvalidBucketPath as error:
         raise SettingsError(f"storage.prefix: {error.message.replace('bucket_path', 'it')}") from None
+
+
+def store_of(
+    settings: Settings,
+    *,
+    identity: SavedIdentity | None = None,
+    on_request: Callable[[str, str, float], None] = lambda method, status, seconds: None,
+) -> Store:
+    """Create the store of an engine, see `build_store`."""
+    folder, journal = settings.store_folder, settings.data.folder / "uploads"
+    return build_store(settings.storage, folder=folder, journal=journal, identity=identity, on_request=on_request)
 
 
 def _s3_store(storage: Storage, journal: Path, on_request: Callable[[str, str, float], None]) -> Store:

@@ -28,6 +28,7 @@ from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
+from clipengine.parts import build_previews
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.server.http_protocol import LimitedProtocol
@@ -36,8 +37,6 @@ from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.documents import Documents
-from clipengine.work.previews.copies import LocalCopies
-from clipengine.work.previews.previews import Previews
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.suggester import Suggester
 from tests.support.ledgers import copy_ledger
@@ -84,19 +83,9 @@ class RecordedEngine:
     checks: list[Check] = field(default_factory=lambda: [Check("database", True, "/data/ledger.db is writable")])
 
     def __post_init__(self) -> None:
-        settings = self.settings
-        folder, max_bytes = settings.data.folder / "previews", settings.previews.max_bytes
         self.ledger.on_message(lambda queue, id: self.calls.append((queue, id)))
         self.documents = Documents(ChildPool(ahead=0))
-        self.previews = Previews(
-            settings.encoding,
-            self.store,
-            self.ledger.recordings,
-            ChildPool(),
-            folder,
-            LocalCopies(settings.data.folder / "copies"),
-            max_bytes=max_bytes,
-        )
+        self.previews = build_previews(self.settings, self.store, self.ledger.recordings, ChildPool())
 
     def admit(self) -> None:
         if self.disk_low:
@@ -202,12 +191,7 @@ def recorded_engine(
     """Yield an engine in `folder`, with a folder store unless one is given; `sections` override the settings."""
     settings = Settings.model_validate({"data": {"folder": folder}, **sections})
     copy_ledger(folder / "ledger.db")
-    ledger = Ledger.open(
-        folder / "ledger.db",
-        key_prefix=settings.auth.key_prefix,
-        organisation_id=settings.server.organisation_id,
-        max_queued=settings.limits.max_queued_clips,
-    )
+    ledger = Ledger.of_settings(settings)
     try:
         engine = RecordedEngine(settings, ledger, store or FolderStore(settings.store_folder))
         yield engine

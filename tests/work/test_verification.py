@@ -56,7 +56,7 @@ class Running:
     def create(self, mode: str) -> str:
         """Create a clip of `[1, 3)` whose children are of this mode, and return its id."""
         self.mode[:] = [mode]
-        self.engine._pool.take().close()  # started in the previous mode
+        self.engine._pools.clips.take().close()  # started in the previous mode
         recording = self.engine.ledger.recordings.list(RecordingFilter(limit=1)).data[0]
         return self.engine.ledger.clips.create(recording, ClipRequest("cut", 1, 3), extension="mp4").clip_id
 

@@ -16,7 +16,7 @@ from clipengine.ledger.endpoints import Endpoint
 from clipengine.recordings.folder_rules import FolderRule
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
-from clipengine.stores.build import build_store
+from clipengine.stores.build import store_of
 from clipengine.webhooks.send import Sender
 
 _SKEW_SECONDS = 60
@@ -33,7 +33,7 @@ def store(settings: Settings) -> Iterator[Finding]:
         if storage.kind == "folder" and not folder.exists() and not used:
             yield ok("store", f"{folder} will be created at the first start")
             return
-        checked = build_store(storage, folder=folder, journal=settings.data.folder / "uploads", identity=known)
+        checked = store_of(settings, identity=known)
         checked.check()
         name = f"bucket {storage.bucket} at {storage.endpoint}" if storage.kind == "s3" else str(folder)
         yield from _check_object(checked, name)
@@ -81,8 +81,7 @@ def folders(settings: Settings) -> Iterator[Finding]:
     if not settings.folders or (settings.storage.kind == "folder" and not settings.store_folder.exists()):
         return
     with store_identity(settings) as known:
-        folder, journal = settings.store_folder, settings.data.folder / "uploads"
-        checked = build_store(settings.storage, folder=folder, journal=journal, identity=known)
+        checked = store_of(settings, identity=known)
         for each in settings.folders:
             yield _check_rule(checked, each.rule)
         if len(settings.folders) > 1:
@@ -124,7 +123,7 @@ def _check_series(store: Store, settings: Settings) -> Iterator[Finding]:
 def webhooks(settings: Settings) -> Iterator[Finding]:
     """Check that a connection to each webhook endpoint can be opened. Nothing is sent."""
     options = settings.webhooks
-    sender = Sender(options.allow_cidrs, min(options.timeout_seconds, 5), own_port=settings.server.port or None)
+    sender = Sender(options.allow_cidrs, min(options.timeout_seconds, 5), own_port=settings.own_port)
     configured = [each.url for each in options.endpoints]
     saved: list[Endpoint] = []
     if can_be_opened(settings):

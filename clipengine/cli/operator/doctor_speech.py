@@ -50,7 +50,7 @@ def _model(settings: Settings, folder: Path) -> Finding:
 
 def _server(settings: Settings, name: str, url: str) -> Finding:
     """Open a connection. Nothing is sent."""
-    poster = Poster(url, own_port=settings.server.port or None)
+    poster = Poster(url, own_port=settings.own_port)
     try:
         poster.reach(seconds=_TIMEOUT_SECONDS)
     except PostFailed as error:

@@ -35,7 +35,7 @@ from clipengine.errors import StartupError
 from clipengine.recordings.discovery import is_playlist, is_recording
 from clipengine.recordings.folder_rules import FolderRules, RuledFolder
 from clipengine.stores.base import Store, StoredObject
-from clipengine.stores.build import build_store
+from clipengine.stores.build import store_of
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
 
 _COLUMNS: dict[str, output.Column] = {
@@ -178,8 +178,7 @@ def import_(
         )
     with store_identity(settings) as known:
         # Listing does not write to the server's upload journal.
-        folder, journal = settings.store_folder, settings.data.folder / "uploads"
-        store = build_store(settings.storage, folder=folder, journal=journal, identity=known)
+        store = store_of(settings, identity=known)
         live, base_url = settings.watch.live, settings.storage.playlist_base_url
         rules = settings.folder_rules
         keys, folders = _found(store, prefix, rules, everything=everything, base_url=base_url, live=live)

@@ -1,0 +1,209 @@
+"""Builders of the parts of an engine: one for each part whose settings are not its parameters.
+
+A builder takes the settings, the parts that it uses, and the functions of the engine that it calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from clipengine.documents import ReadDocument
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings import Recordings
+from clipengine.outbound.download import Downloader
+from clipengine.outbound.posts import Poster
+from clipengine.settings import Encoding, Settings
+from clipengine.stores.base import Store
+from clipengine.webhooks.send import Sender
+from clipengine.work.children.header_cache import HeaderCache
+from clipengine.work.children.pool import ChildPool
+from clipengine.work.jobs.deliveries import Courier
+from clipengine.work.jobs.disk_reservation import DiskReservation
+from clipengine.work.jobs.fetches import Fetcher
+from clipengine.work.jobs.probes import Prober
+from clipengine.work.jobs.refreshes import Refresher
+from clipengine.work.jobs.transcriptions import TranscriptionJobs
+from clipengine.work.previews.copies import LocalCopies
+from clipengine.work.previews.previews import Previews
+from clipengine.work.queue import WorkQueue
+from clipengine.work.suggester import Suggester
+from clipengine.work.transcribers.sources import speech_sources
+from clipengine.work.upkeep.health import Health
+from clipengine.work.upkeep.sweep import Sweep
+from clipengine.work.upkeep.watch import Watch
+from clipengine.work.worker import JobContext
+
+_MAX_WARM_ENCODERS = 4  # each uses memory for its libraries
+_PREVIEW_NICE, _MAX_NICE = 5, 19  # previews: added to the nice value of clips
+_FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
+
+
+@dataclass(frozen=True)
+class Pools:
+    """The pools of children, by what they read for.
+
+    Previews, documents and transcriptions run at a lower priority than clips, and take none of their warm children.
+    """
+
+    clips: ChildPool
+    previews: ChildPool
+    documents: ChildPool
+    speech: ChildPool
+
+
+def build_pools(encoding: Encoding, *, on_loss: Callable[[str], None]) -> Pools:
+    """Return the pools, which share a cache of headers. `on_loss` gets the cause of each lost child of clips."""
+    header_cache, preview_nice = HeaderCache(), min(encoding.nice + _PREVIEW_NICE, _MAX_NICE)
+    return Pools(
+        clips=ChildPool(
+            nice=encoding.nice,
+            sandbox=encoding.sandbox,
+            ahead=min(encoding.workers, _MAX_WARM_ENCODERS),
+            inspectors_ahead=1,
+            header_cache=header_cache,
+            on_loss=on_loss,
+        ),
+        previews=ChildPool(nice=preview_nice, sandbox=encoding.sandbox, header_cache=header_cache),
+        documents=ChildPool(nice=preview_nice, sandbox=encoding.sandbox, ahead=0),
+        speech=ChildPool(
+            nice=min(2 * encoding.nice, _MAX_NICE), sandbox=encoding.sandbox, ahead=0, header_cache=header_cache
+        ),
+    )
+
+
+def build_previews(settings: Settings, store: Store, recordings: Recordings, pool: ChildPool) -> Previews:
+    folder = settings.data.folder
+    return Previews(
+        settings.encoding,
+        store,
+        recordings,
+        pool,
+        folder / "previews",
+        LocalCopies(folder / "copies"),
+        max_bytes=settings.previews.max_bytes,
+    )
+
+
+def build_prober(
+    settings: Settings,
+    jobs: JobContext,
+    store: Store,
+    pool: ChildPool,
+    *,
+    read: ReadDocument,
+    suspects_allowed: Callable[[], bool],
+) -> Prober:
+    return Prober(
+        jobs,
+        store,
+        pool,
+        suspects_allowed=suspects_allowed,
+        encoding=settings.encoding,
+        playlist_base_url=settings.storage.playlist_base_url,
+        settle_seconds=_settle_seconds(settings),
+        read=read,
+    )
+
+
+def build_refresher(
+    settings: Settings, jobs: JobContext, store: Store, pool: ChildPool, *, read: ReadDocument
+) -> Refresher:
+    return Refresher(
+        jobs,
+        store,
+        pool,
+        encoding=settings.encoding,
+        playlist_base_url=settings.storage.playlist_base_url,
+        settle_seconds=_settle_seconds(settings),
+        read=read,
+    )
+
+
+def build_fetcher(
+    settings: Settings, jobs: JobContext, store: Store, copies: LocalCopies, *, check_disk: Callable[[], None]
+) -> Fetcher:
+    return Fetcher(
+        jobs,
+        store,
+        Downloader(settings.webhooks.allow_cidrs, own_port=settings.own_port),
+        settings.data.folder / "fetches",
+        copies,
+        settings=settings.fetch,
+        check_disk=check_disk,
+    )
+
+
+def build_courier(settings: Settings, jobs: JobContext, *, on_attempt: Callable[[str], None]) -> Courier:
+    webhooks = settings.webhooks
+    return Courier(
+        jobs,
+        Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.own_port),
+        trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
+        per_target=webhooks.parallel_deliveries,
+        link_base=settings.server.public_url.rstrip("/") if webhooks.links else None,
+        on_attempt=on_attempt,
+    )
+
+
+def build_transcriptions(
+    settings: Settings,
+    jobs: JobContext,
+    store: Store,
+    pool: ChildPool,
+    *,
+    read: ReadDocument,
+    may_run: Callable[[], bool],
+) -> TranscriptionJobs:
+    sources = speech_sources(settings, pool, own_port=settings.own_port, read=read)
+    return TranscriptionJobs(jobs, store, pool, sources, encoding=settings.encoding, may_run=may_run)
+
+
+def build_suggester(settings: Settings) -> Suggester | None:
+    """Return the client of the language model, or None if none is configured."""
+    suggestions = settings.suggestions
+    return Suggester(suggestions, Poster(suggestions.url, own_port=settings.own_port)) if suggestions.url else None
+
+
+def build_health(
+    settings: Settings,
+    ledger: Ledger,
+    store: Store,
+    disk: DiskReservation,
+    *,
+    check_folder: Callable[[], None],
+    queues: Sequence[WorkQueue],
+    sweep: Sweep,
+) -> Health:
+    return Health(
+        ledger,
+        store,
+        disk,
+        check_folder=check_folder,
+        store_seconds=_FOLDER_SECONDS if settings.storage.kind == "folder" else _S3_SECONDS,
+        floor=settings.limits.min_free_bytes,
+        queues=queues,
+        sweep=sweep,
+    )
+
+
+def build_watch(settings: Settings, ledger: Ledger, store: Store, *, read: ReadDocument) -> Watch:
+    watch, storage = settings.watch, settings.storage
+    return Watch(
+        ledger,
+        store,
+        prefixes=watch.prefixes,
+        rule=watch.name,
+        seconds=watch.seconds,
+        settle_seconds=_settle_seconds(settings),
+        folder=settings.store_folder / storage.prefix if storage.kind == "folder" else None,
+        playlist_base_url=storage.playlist_base_url,
+        live=watch.live,
+        folders=settings.folder_rules,
+        read=read,
+    )
+
+
+def _settle_seconds(settings: Settings) -> float:
+    """Return the seconds after which a file of the folder store is complete; objects of S3 always are."""
+    return settings.watch.settle_seconds if settings.storage.kind == "folder" else 0
