@@ -242,7 +242,7 @@ _WITHOUT_OPTIONS = (
         type=part_value,
         multiple=True,
         metavar="START-END",
-        help="A range of the recording of which --without leaves nothing out; may be repeated.",
+        help="A range of the recording from which --without removes nothing; may be repeated.",
     ),
 )
 caption_style_option = click.option(

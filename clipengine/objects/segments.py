@@ -32,7 +32,7 @@ class LookObject(TypedDict):
     without: list[Removable]
     """What is removed from clips."""
     keep_ranges: Annotated[list[Object], described_as(list[KeptRange])]
-    """Ranges of which they leave nothing out."""
+    """Ranges from which nothing is removed."""
 
 
 @dataclass(frozen=True)

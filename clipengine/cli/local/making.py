@@ -86,7 +86,7 @@ class LocalClip:
         )
 
     def exact(self, planned: Sequence[PlannedPart]) -> list[PlannedPart]:
-        """Return the parts with the seconds as they were given, unless gaps are left out of them."""
+        """Return the parts with the seconds as they were given, unless gaps are skipped."""
         if self.gaps == "skip" or self.times is not None:
             return list(planned)
         return [replace(part, start=start, end=end) for part, (start, end) in zip(planned, self.ranges, strict=True)]

@@ -189,7 +189,7 @@ class ClipOptions(Body):
     keep_ranges: list[KeptRange] = Field(
         default=[],
         max_length=MAX_REMOVED,
-        description="Ranges of which `without` leaves nothing out, as in `removed` of a plan.",
+        description="Ranges from which `without` removes nothing, as in `removed` of a plan.",
     )
     gaps: GapMode = Field(
         default="hold",
