@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -52,17 +53,36 @@ class ListedText(NamedTuple):
 def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> PieceIndex:
     """Return the index of the tracks, whose objects are `stored`. Pieces of missing objects are left out.
 
-    The places of the pieces are those that the playlist states. Raises PlaylistInvalid or TooManyPieces.
+    The places of the pieces are those that the playlist states. The playlists lose their segments, which are not in
+    memory together with all of their pieces. Raises PlaylistInvalid or TooManyPieces.
     """
-    tracks = [
-        Track(each.kind, list(_runs(each.playlist.segments, stored)), each.title, each.language, each.own_clock)
-        for each in listed
-    ]
+    segments = [segment for each in listed for segment in each.playlist.segments]
+    if not any(_makes_piece(each, stored) for each in segments):
+        raise PlaylistInvalid(_why_unusable(segments, stored))
+    del segments
+    left = Counter(id(each.playlist) for each in listed)  # several tracks may have one playlist
+    tracks = []
+    for each in listed:
+        left[id(each.playlist)] -= 1
+        taken = each.playlist.segments if left[id(each.playlist)] else _taken(each.playlist)
+        tracks.append(Track(each.kind, list(_runs(taken, stored)), each.title, each.language, each.own_clock))
     tracks = [track for track in tracks if track.runs]
-    if not tracks:
-        raise PlaylistInvalid(_why_unusable([each for one in listed for each in one.playlist.segments], stored))
     check_runs(sum(len(track.runs) for track in tracks))
     return PieceIndex(tracks)
+
+
+def _taken(playlist: MediaPlaylist) -> Iterator[Segment]:
+    """Yield the segments of a playlist, which loses them."""
+    segments = playlist.segments[::-1]
+    playlist.segments.clear()
+    while segments:
+        yield segments.pop()
+
+
+def _makes_piece(segment: Segment, stored: Mapping[str, StoredPiece]) -> bool:
+    if segment.gap or segment.encrypted or not is_stored(segment.data, stored):
+        return False
+    return segment.init is None or is_stored(segment.init, stored)
 
 
 def check_runs(count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from clipengine.errors import ClipEngineError, ObjectChanged, PieceMissing, TooManyPieces
 from clipengine.recordings.packed_playlist import segments_allowance
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
+from clipengine.recordings.playlist import MAX_ALL_SEGMENTS
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.pieces_reader import PiecesReader
@@ -143,6 +145,40 @@ def test_master_reads_each_playlist_once_and_counts_its_segments_for_each_track(
         monkeypatch.setattr("clipengine.stores.playlists.segments_allowance", lambda: segments_allowance(90))
         with pytest.raises(TooManyPieces, match="the recording has more than 90 segments"):
             read_pieces(store, reader)
+
+
+def test_registration_needs_little_memory_for_each_segment(tmp_path: Path) -> None:
+    """Row 103 of the faults: 64 MiB at the limit of all tracks. Segments and pieces together took 90."""
+    store, count = FolderStore(tmp_path), 20_000
+    segments = b"".join(b"#EXTINF:4.%d,\n0.ts\n" % (number % 7) for number in range(count // 2))
+    put(store, "0.ts", b"0123")
+    for name in ("v", "a"):
+        put(store, f"{name}.m3u8", b"#EXTM3U\n# %b\n%b#EXT-X-ENDLIST\n" % (name.encode(), segments))
+    put(
+        store,
+        "index.m3u8",
+        b'#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="x",URI="a.m3u8"\n'
+        b'#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nv.m3u8\n',
+    )
+    with closing(store.open("index.m3u8")) as reader:
+        tracemalloc.start()
+        try:
+            index = read_pieces(store, reader).index
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert [len(run.pieces) for _, run in index.runs()] == [count // 2, count // 2]
+    assert peak / count * MAX_ALL_SEGMENTS < 64 << 20
+
+
+def test_tracks_may_share_a_playlist_and_lose_none_of_its_segments(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    line = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="x",URI="v.m3u8"\n'
+    put(store, "0.ts", b"0123")
+    put(store, "v.m3u8", b"#EXTM3U\n" + b"#EXTINF:4,\n0.ts\n" * 3 + b"#EXT-X-ENDLIST\n")
+    put(store, "index.m3u8", f'#EXTM3U\n{line * 2}#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nv.m3u8\n'.encode())
+    with closing(store.open("index.m3u8")) as reader:
+        assert [len(run.pieces) for _, run in read_pieces(store, reader).index.runs()] == [3, 3, 3]
 
 
 def test_text_of_too_many_segments_is_left_out_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
