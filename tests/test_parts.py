@@ -79,7 +79,8 @@ def test_children_of_previews_and_speech_have_a_lower_priority_than_children_of_
     for pool in (pools.clips, pools.previews, pools.speech):
         with closing(pool), closing(pool.take()) as child:
             found.append(os.getpriority(os.PRIO_PROCESS, child._process.pid))
-    assert found == [4, 9, 8]
+    own = os.getpriority(os.PRIO_PROCESS, 0)  # no child has a higher priority than the tests
+    assert found == [max(own, each) for each in (4, 9, 8)]
 
 
 def test_watch_registers_the_objects_of_its_prefixes(settings: Settings, ledger: Ledger, store: Store) -> None:
