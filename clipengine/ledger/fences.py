@@ -17,6 +17,7 @@ from clipengine.row_format import ROW_FORMAT
 log = logging.getLogger(__name__)
 
 FENCE_MS = 1 << 61  # in the far future; no time of a row without a fence comes near it
+FENCED_TABLES = ("clips", "recordings", "live_recordings")
 
 
 def is_due(model: Any, now: Any, fenced_now: Any | None = None) -> Any:

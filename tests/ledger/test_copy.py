@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from clipengine.clips.clip import Clip
+from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.errors import SecretsKeyLost, SettingsError, StartupError
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.schema import TABLES
+from clipengine.ledger.fences import FENCE_MS
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening import copy as copy_module
 from clipengine.ledger.opening.location import copy_to_postgres
@@ -68,6 +70,21 @@ def test_copied_ledger_has_the_same_rows_and_secrets(filled: Path, open_ledger: 
     assert ledger.default_secret() == source.default_secret()
     (endpoint,) = ledger.endpoints.list()
     assert endpoint.secrets(0) == source.endpoints.get(endpoint.webhook_id).secrets(0) == ["secret of an endpoint"]
+
+
+def test_copied_clip_with_a_new_option_is_hidden_from_0_2_0(
+    path: Path, ledger: Ledger, queue: Callable[..., Clip], open_ledger: Open, database_url: str
+) -> None:
+    clip = queue(subtitles="burn", caption_style=CaptionStyle(name="box"))
+    ledger.close()
+    target = PostgresLocation(database_url, path.with_name("secrets.key"))
+    copy_to_postgres(path, target)
+    copied = open_ledger(at=target)
+    ((due,),) = copied.database.run("SELECT next_at FROM clips")
+    assert due > FENCE_MS
+    claimed = copied.clips.claim("me")
+    assert claimed is not None
+    assert claimed.clip_id == clip.clip_id
 
 
 def test_copied_ledger_never_reuses_the_number_of_a_deleted_event(

@@ -20,6 +20,7 @@ from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import create_meta, migrate
 from clipengine.ledger.database.schema import TABLES
+from clipengine.ledger.fences import FENCED_TABLES
 from clipengine.ledger.opening.commit_watermark import META_NAME, check_watermark
 from clipengine.ledger.opening.file import open_file
 from clipengine.ledger.opening.postgres_open import check_server, postgres_database
@@ -71,7 +72,12 @@ def _copy_to(source: Database, target: Database) -> list[TableSummary]:
                 target.backend.lift_statement_timeout(target.run)
                 target.run("SET LOCAL idle_in_transaction_session_timeout = 0")
                 _create_empty_tables(target)
+                for table in FENCED_TABLES:  # the fences would change the times that are compared
+                    target.run(f"ALTER TABLE {table} DISABLE TRIGGER {table}_fence")
                 copied = [_copy_table(source, target, model._meta.table_name) for model in TABLES]
+                for table in FENCED_TABLES:
+                    target.run(f"ALTER TABLE {table} ENABLE TRIGGER {table}_fence")
+                    target.run(f"UPDATE {table} SET next_at = next_at WHERE needs > 1")
                 _set_identities(source, target)
                 target.run("ANALYZE")
             return copied
