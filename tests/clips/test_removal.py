@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from random import Random
 
 import pytest
 
@@ -305,3 +306,13 @@ def test_what_a_recording_cannot_lack_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="timelapse"):
         check_removable(SILENCE, Profile(output=Output(speed=100)), _part().facts, has_transcript=True)
     check_removable(FILLERS, Profile(), silent, has_transcript=True)
+
+
+def test_words_in_ranges_to_keep_are_found_by_their_middles() -> None:
+    random = Random(7)
+    ranges = [(start, start + random.choice((0.5, 3, 40))) for start in random.sample(range(1000), 60)]
+    without = Without(("fillers",), tuple(_kept(*each) for each in ranges))
+    for start in range(0, 1_100_000, 250):
+        middle = (start + 125) / 1000
+        assert without.keeps(start, start + 250) is any(first <= middle < last for first, last in ranges)
+    assert not Without(("fillers",)).keeps(0, 100)

@@ -125,6 +125,17 @@ def test_gap_that_is_longer_than_the_time_since_it_began_is_refused(
     assert (live.count, live.seconds) == (6, pytest.approx(12, abs=0.2))
 
 
+def test_recording_that_ends_with_a_gap_that_is_refused_says_so(live: Live) -> None:
+    live.slide(9000, 3, 4, 5, stated=3600)
+    live.path.write_text(live.path.read_text() + "#EXT-X-ENDLIST\n")
+    live.refresh(wanted=True)
+    found = live.recording
+    assert (found.state, live.count, live.seconds) == ("complete", 3, pytest.approx(6, abs=0.2))
+    (warning,) = found.warnings or []
+    assert warning.startswith("segments_ignored: nothing is appended since 20")
+    assert "the segment 9000 (live/index003.ts) follows a gap of 32389200 s" in warning
+
+
 def test_gap_of_the_time_that_has_passed_is_kept(live: Live) -> None:
     live.slide(5, 5, stated=2)
     live.refresh(wanted=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
@@ -50,7 +53,19 @@ class Without:
     def keeps(self, start_ms: int, end_ms: int) -> bool:
         """Return True if the middle of a word with these times is in a range to keep."""
         middle = (start_ms + end_ms) / 2000
-        return any(each.start_seconds <= middle < each.end_seconds for each in self.keep)
+        place = bisect_right(self._merged, (middle, math.inf)) - 1
+        return place >= 0 and middle < self._merged[place][1]
+
+    @cached_property
+    def _merged(self) -> list[tuple[float, float]]:
+        """The ranges to keep of all parts in order, those that overlap as one: words are looked up in thousands."""
+        found: list[tuple[float, float]] = []
+        for start, end in sorted((each.start_seconds, each.end_seconds) for each in self.keep):
+            if found and start <= found[-1][1]:
+                found[-1] = found[-1][0], max(end, found[-1][1])
+            else:
+                found.append((start, end))
+        return found
 
     def to_object(self) -> list[Any] | None:
         """Return the value for the ledger: the kinds, among which engines of 0.2.0 ignore the ranges to keep."""

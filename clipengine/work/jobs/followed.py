@@ -49,8 +49,8 @@ class Followed:
 
     `known` are the segments of each playlist, or the bytes of the file; `grown_at` are the monotonic times at which
     something was added to each, or to the folder. `measured_at` is when its last pieces were measured, or before. The
-    newest media was stored at `seen_at`, and `fault` is the warning of a playlist that cannot be used since the time
-    beside it, both in ms since 1970.
+    newest media was stored at `seen_at`, `fault` is the warning of a playlist that cannot be used since the time beside
+    it, and `refused` that of new segments, all in ms since 1970.
     """
 
     recording_id: str
@@ -63,6 +63,7 @@ class Followed:
     fault: tuple[int, str] | None = None
     may_be_other: bool = False  # a playlist may be that of another session
     missing: dict[ByteRange | str, float] = field(default_factory=dict)  # a listed piece -> since when it is missed
+    refused: tuple[int, str] | None = None
     warned: bool = False
     measured_seconds: float = 0  # of the pieces that this engine has measured
     stated_seconds: float = 0  # of the same
@@ -132,7 +133,7 @@ class Followed:
 
     def note(self, found: Found, seconds: Fraction) -> None:
         """Note by how many seconds the recording has grown with segments that were found."""
-        self.measured_at = time.monotonic()
+        self.measured_at, self.refused = time.monotonic(), None
         self.measured_seconds += float(seconds)
         self.stated_seconds += float(sum((segment.seconds for _, segment in found.ready[0]), Fraction(0)))
 
@@ -140,9 +141,17 @@ class Followed:
         """Return how the recording goes on: whether it is silent, and why it may be."""
         silence_ms, now = int(1000 * longest_silence(item.growth)), now_ms()
         warnings = item.recording.seen.warnings
-        if self.fault is not None and (ended or now - self.fault[0] > silence_ms) and self.fault[1] not in warnings:
-            warnings = (*warnings, self.fault[1])
+        for since, warning in filter(None, (self.fault, self.refused)):
+            if (ended or now - since > silence_ms) and warning not in warnings:
+                warnings = (*warnings, warning)
         return Seen(self.seen_at, self.seen_at if now - self.seen_at > silence_ms else None, warnings)
+
+    def refuse(self, error: ClipEngineError) -> None:
+        """Note why new segments cannot be used, until some can."""
+        self.warn(f"its new pieces cannot be read: {error.message}")
+        if self.refused is None:
+            since = now_ms()
+            self.refused = since, f"segments_ignored: nothing is appended since {rfc3339(since)}: {error.message}"
 
     def warn(self, text: str) -> None:
         if not self.warned:  # once, not at each refresh

@@ -278,7 +278,7 @@ class Refresher(Jobs[Refresh]):
                 return None
             return self._scanned(item, followed, tail, found, ended=ended)
         except RecordingError as error:
-            followed.warn(f"its new pieces cannot be read: {error.message}")
+            followed.refuse(error)
         if not ended:
             return None
         nothing = Found([[] for _ in end.tracks], {}, [False] * len(end.tracks))
