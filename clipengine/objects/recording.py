@@ -108,7 +108,8 @@ class ClockObject(TypedDict):
     """The time of day of a recording."""
 
     source: ClockSource
-    """`given` by a request, `mtxi` by MediaMTX, `playlist` by its dates, `name` by the names of files, `file` by its
+    """`given` by a request, `mtxi` by MediaMTX, `playlist` by its dates, `name` by the names of files, `end` by the
+    times at which they were closed, `file` by its
     creation time, which some programs set at the end.
     """
     accuracy_seconds: float | None

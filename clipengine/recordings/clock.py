@@ -16,8 +16,8 @@ from clipengine.errors import ClockAmbiguous
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
 from clipengine.timecode import rfc3339
 
-# Given in a request, stated by each piece (MediaMTX), dates of a playlist, names of files, creation time of the file.
-ClockSource = Literal["given", "mtxi", "playlist", "name", "file"]
+# Given in a request, stated by each piece (MediaMTX), dates of a playlist, names of files, their ends, creation time.
+ClockSource = Literal["given", "mtxi", "playlist", "name", "end", "file"]
 MAX_CLOCK_POINTS = 2000
 MAX_START = 7_258_118_400_000  # a recording begins before 2200, in ms since 1970
 _EXACT_SECONDS = 0.001  # the resolution of dates in the API

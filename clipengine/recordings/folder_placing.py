@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 from clipengine.recordings.clock import Clock, ClockPoint, ClockSource, straightened
@@ -22,6 +23,9 @@ from clipengine.recordings.placing import Extent, RunScan
 _WINDOW = 20  # names that are taken together; over more, the drift of a clock empties their intersection
 _MOST_KEPT = 2 * _WINDOW  # of the last files, by which the next ones are placed
 _SLACK_US = 250_000
+_ENDS_US = 200_000  # the resolution of the ends of files
+_PREROLL_US = 60 * MICROSECONDS
+_SEVERAL = 3  # files that begin early
 _LEAST_ACCURACY = 0.05
 _MAX_NANOSECONDS = 1 << 63
 
@@ -46,12 +50,18 @@ class Mark(NamedTuple):
 
 
 class FolderFile(NamedTuple):
-    """A file with the time of its name in microseconds since 1970, if it has one, its scan and its mark."""
+    """A file with the time of its name in microseconds since 1970, if it has one, its scan and its mark.
+
+    `closed` is the time of its last change, if the store knows it. The picture at the container time `seam` of the file
+    before is the first one of this file, and the rest of that file follows here, too.
+    """
 
     run: Run
     name: int | None
     scan: RunScan
     mark: Mark | None = None
+    closed: int | None = None
+    seam: Fraction | None = None
 
     @property
     def first(self) -> Fraction:
@@ -61,6 +71,11 @@ class FolderFile(NamedTuple):
     def end(self) -> Fraction:
         found = self.scan.last.end
         return self.first if found is None else max(found, self.first)
+
+    @property
+    def began(self) -> int | None:
+        """The time at which the file began by that of its end."""
+        return None if self.closed is None else self.closed - self.length
 
     @property
     def length(self) -> int:
@@ -82,7 +97,7 @@ class FolderEnd:
     """The last files of a folder's recording, which follow each other without a gap, the first of them at `place`.
 
     Unless `trimmed`, the first one begins the recording, or follows a gap. `accuracy` is that of the clock before them,
-    and `order` that of the last file that was read.
+    and `order` that of the last file that was read. `by_ends`: the clock is that of the ends of the files.
     """
 
     place: int
@@ -90,22 +105,36 @@ class FolderEnd:
     trimmed: bool
     accuracy: float
     order: FolderOrder = (0, 0, "")
+    by_ends: bool = False
 
     def to_object(self) -> dict[str, Any]:
-        files = [[each.name, str(each.first), str(each.end), each.mark and [*each.mark]] for each in self.files]
         kept = {"place": self.place, "trimmed": self.trimmed, "accuracy": self.accuracy, "order": [*self.order]}
-        return {**kept, "files": files}
+        return {**kept, "by_ends": self.by_ends, "files": [_kept_values(each) for each in self.files]}
 
     @classmethod
     def from_object(cls, stored: dict[str, Any]) -> Self:
         files = tuple(_kept_file(*each) for each in stored["files"])
-        return cls(stored["place"], files, stored["trimmed"], stored["accuracy"], tuple(stored["order"]))
+        order, by_ends = tuple(stored["order"]), stored.get("by_ends", False)
+        return cls(stored["place"], files, stored["trimmed"], stored["accuracy"], order, by_ends)
 
 
-def _kept_file(name: int | None, first: str, end: str, mark: list[Any] | None) -> FolderFile:
+def _kept_values(file: FolderFile) -> list[Any]:
+    seam = None if file.seam is None else str(file.seam)
+    return [file.name, str(file.first), str(file.end), file.mark and [*file.mark], file.closed, seam]
+
+
+def _kept_file(
+    name: int | None,
+    first: str,
+    end: str,
+    mark: list[Any] | None,
+    closed: int | None = None,
+    seam: str | None = None,
+) -> FolderFile:
     extent = Extent(Fraction(first), Fraction(end), None, None)
     run = Run(0, None, None, [Piece(ObjectRange("", "", 0, 0), 0, 0)])
-    return FolderFile(run, name, RunScan(extent, extent), None if mark is None else Mark(*mark))
+    scan, found = RunScan(extent, extent), None if mark is None else Mark(*mark)
+    return FolderFile(run, name, scan, found, closed, None if seam is None else Fraction(seam))
 
 
 class PlacedFiles(NamedTuple):
@@ -156,18 +185,68 @@ def place_more(
     end: FolderEnd, clock: Clock | None, files: Sequence[FolderFile], *, resolution: int, dated: bool
 ) -> PlacedFiles:
     """Place files that follow those of a recording with this end and this clock."""
-    stretches = list(_stretches([*end.files, *files], resolution))
+    names = [*end.files, *files]
+    by_ends = end.by_ends or _begin_early(names, resolution)
+    early = _early_by(names)
+    if by_ends:
+        names, resolution = [each._replace(name=each.began) for each in names], _ENDS_US
+    stretches = list(_stretches(names, resolution))
+    doubt = max(_doubt(each, early, by_ends=by_ends) for each in stretches)
     readings, places = _place_stretches(stretches, end, resolution)
     last = _last_files(stretches[-1], places[-1], end.trimmed and len(stretches) == 1)
     earlier = [each for each in readings if each.point.place < last.place]
-    last = replace(last, accuracy=max([end.accuracy, *(each.accuracy for each in earlier)]), order=end.order)
+    accuracy = max([end.accuracy, *(each.accuracy for each in earlier)])
+    last = replace(last, accuracy=accuracy, order=end.order, by_ends=by_ends)
     known = () if clock is None else (each for each in clock.points if each.place < end.place)
     points = [*known, *(each.point for each in readings)]
     mark = stretches[0][0].file.mark
-    source: ClockSource = "name" if mark is None else "mtxi"
-    accuracy = max([_LEAST_ACCURACY if mark is None else 0.001, end.accuracy, *(each.accuracy for each in readings)])
+    source: ClockSource = "mtxi" if mark is not None else "end" if by_ends else "name"
+    least = _LEAST_ACCURACY if mark is None else 0.001
+    accuracy = max([doubt, least, end.accuracy, *(each.accuracy for each in readings)])
     found = Clock(source, round(accuracy, 3), straightened(points)) if points and dated else None
     return PlacedFiles(max((_latest(each) for each in files), default=Fraction(0)), found, last)
+
+
+def may_overlap(before: FolderFile, after: FolderFile, resolution: int, *, by_ends: bool) -> bool:
+    """Return True if the next file begins before the end of a file, by their names, or by their ends."""
+    if by_ends and before.closed is not None and after.began is not None:
+        return after.began < before.closed - _SLACK_US
+    if before.name is None or after.name is None or before.mark is not None:
+        return False
+    return before.length > after.name - before.name + resolution + _SLACK_US
+
+
+def _begin_early(files: Sequence[FolderFile], resolution: int) -> bool:
+    """Return True if files begin before the time in their names, by their ends: with a pre-roll.
+
+    Most of several files must do so by less than a minute, and none may begin long after its name.
+    """
+    early = _early_by(files)
+    if len(early) < max(_SEVERAL, len(files)) or any(file.mark is not None for file in files):
+        return False
+    often = sum(each > _SLACK_US for each in early) * 4 >= 3 * len(early)
+    return often and max(early) < _PREROLL_US and min(early) > -resolution - MICROSECONDS
+
+
+def _early_by(files: Sequence[FolderFile]) -> list[int]:
+    """Return by how much files begin before the time in their names, by their ends."""
+    return [each.name - each.began for each in files if each.name is not None and each.began is not None]
+
+
+def _doubt(stretch: Sequence[_InStretch], early: Sequence[int], *, by_ends: bool) -> float:
+    """Return by how many seconds the clock of a stretch may be wrong.
+
+    The ends of files differ in their delay. If they do not say when files begin, names may be those of later moments.
+    """
+    if by_ends:
+        offsets = _offsets(stretch)
+        return (max(offsets) - min(offsets)) / MICROSECONDS / 2
+    shared = (
+        before.offset + before.file.length - after.offset
+        for before, after in pairwise(stretch)
+        if after.file.seam is not None
+    )
+    return max([0, *shared, *(each for each in early if _SLACK_US < each < _PREROLL_US)]) / MICROSECONDS
 
 
 class _Reading(NamedTuple):
@@ -240,6 +319,10 @@ def _next_offset(current: Sequence[_InStretch], file: FolderFile) -> int:
     if file.mark is not None and before.file.mark is not None:
         began = Fraction(file.mark.dts - before.file.mark.dts, 10**9)
         return before.offset + _microseconds(began + file.first - before.file.first)
+    if file.seam is not None:
+        begins = file.scan.first.video_start
+        lead = Fraction(0) if begins is None else begins - file.first
+        return before.offset + _microseconds(file.seam - before.file.first - lead)
     return before.offset + before.file.length
 
 
@@ -247,7 +330,7 @@ def _continues(current: Sequence[_InStretch], file: FolderFile, resolution: int)
     before = current[-1].file
     if file.mark is not None and before.mark is not None:
         return file.mark.stream == before.mark.stream and file.mark.number == before.mark.number + 1
-    if file.name is None:
+    if file.name is None or file.seam is not None:
         return True
     window = _Window.of(_offsets(current[-_WINDOW:]), resolution)
     expected = current[-1].offset + before.length + window.middle

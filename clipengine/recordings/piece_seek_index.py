@@ -19,6 +19,8 @@ from clipengine.recordings.seek_index import MAX_POINTS, Offset, SeekIndex, Seek
 _PIECES_AROUND = 40
 _PIECES_AROUND_A_FRAME = 10  # of each tile of a filmstrip
 _SLACK_SECONDS = 4
+_OVERLAP_US = 500_000  # of two runs: less is jitter
+_OF_RUNS = ("run_tracks", "run_shifts", "head_offsets", "head_lengths", "after_gaps", "overlaps")
 Number = Annotated[int, Field(ge=0, lt=MAX_POINTS)]
 Place = Annotated[int, Field(ge=-(2**53), lt=2**53)]  # in microseconds
 
@@ -32,13 +34,17 @@ class PlacedPiece(NamedTuple):
 
 
 class PlacedRun(NamedTuple):
-    """A run, or a part of it. `head` are the offset and the length of its header."""
+    """A run, or a part of it. `head` are the offset and the length of its header.
+
+    One that `overlaps` begins with media of the run before it.
+    """
 
     track: int
     shift: Fraction
     head: tuple[int, int]
     after_gap: bool
     pieces: Sequence[PlacedPiece]
+    overlaps: bool = False
 
     def from_fragment(self, head_end: int, offset: int) -> PlacedRun:
         """Return the run, which is fragmented MP4 in one piece, without the bytes between its header and a fragment.
@@ -68,13 +74,14 @@ class PieceSeekIndex(SeekIndex):
     head_offsets: Annotated[tuple[Offset, ...], Field(max_length=MAX_RUNS)]
     head_lengths: Annotated[tuple[Offset, ...], Field(max_length=MAX_RUNS)]
     after_gaps: Annotated[tuple[bool, ...], Field(max_length=MAX_RUNS)]
+    overlaps: Annotated[tuple[bool, ...], Field(max_length=MAX_RUNS)]
     offsets: Annotated[tuple[Offset, ...], Field(max_length=MAX_POINTS)]
     lengths: Annotated[tuple[Offset, ...], Field(max_length=MAX_POINTS)]
     starts: Annotated[tuple[Place, ...], Field(max_length=MAX_POINTS)]
 
     @model_validator(mode="after")
     def _check_columns(self) -> PieceSeekIndex:
-        runs = (self.run_counts, self.run_shifts, self.head_offsets, self.head_lengths, self.after_gaps)
+        runs = (self.run_counts, self.run_shifts, self.head_offsets, self.head_lengths, self.after_gaps, self.overlaps)
         if any(len(column) != len(self.run_tracks) for column in runs) or len(self.at_head) != len(self.kinds):
             raise ValueError("the columns of the runs have different lengths")
         if not len(self.offsets) == len(self.lengths) == len(self.starts) == sum(self.run_counts):
@@ -121,8 +128,7 @@ class PieceSeekIndex(SeekIndex):
     def single(self, places: Sequence[tuple[int, int]]) -> PieceSeekIndex:
         """Return pieces, given by the numbers of their runs and theirs, each as a run. They are at most `MAX_RUNS`."""
         firsts, runs = self._firsts(), [run for run, _ in places]
-        of_runs = ("run_tracks", "run_shifts", "head_offsets", "head_lengths", "after_gaps")
-        columns: dict[str, Any] = {name: tuple(getattr(self, name)[run] for run in runs) for name in of_runs}
+        columns: dict[str, Any] = {name: tuple(getattr(self, name)[run] for run in runs) for name in _OF_RUNS}
         numbers = [firsts[run] + piece for run, piece in places]
         columns |= {
             name: tuple(getattr(self, name)[each] for each in numbers) for name in ("offsets", "lengths", "starts")
@@ -146,7 +152,8 @@ class PieceSeekIndex(SeekIndex):
             if self.run_tracks[number] == track:
                 head = self.head_offsets[number], self.head_lengths[number]
                 pieces = [self._piece(each) for each in range(first, first + count)]
-                yield PlacedRun(track, self.run_shifts[number], head, self.after_gaps[number], pieces)
+                flags = self.after_gaps[number], pieces, self.overlaps[number]
+                yield PlacedRun(track, self.run_shifts[number], head, *flags)
 
     def _piece(self, number: int) -> PlacedPiece:
         return PlacedPiece(self.offsets[number], self.lengths[number], Fraction(self.starts[number], MICROSECONDS))
@@ -175,8 +182,7 @@ class PieceSeekIndex(SeekIndex):
             for first, count in zip(self._firsts(), self.run_counts, strict=True)
         ]
         runs = [number for number, count in enumerate(counts) if count]
-        of_runs = ("run_tracks", "run_shifts", "head_offsets", "head_lengths", "after_gaps")
-        columns: dict[str, Any] = {name: tuple(getattr(self, name)[number] for number in runs) for name in of_runs}
+        columns: dict[str, Any] = {name: tuple(getattr(self, name)[number] for number in runs) for name in _OF_RUNS}
         order = sorted(kept)
         columns |= {
             name: tuple(getattr(self, name)[each] for each in order) for name in ("offsets", "lengths", "starts")
@@ -195,10 +201,11 @@ def seek_index_of(index: PieceIndex) -> PieceSeekIndex:
                 head = next(located)[0]
             places = [(next(located)[0], piece.data.length, piece.start) for piece in run.pieces]
             length = 0 if run.init is None else run.init.length
-            runs.append((number, len(run.pieces), run.shift, head, length, run.after_gap))
+            overlaps = before is not None and before.pieces[-1].end - run.pieces[0].start >= _OVERLAP_US
+            runs.append((number, len(run.pieces), run.shift, head, length, run.after_gap, overlaps))
             pieces += places
             before = run
-    names = ("run_tracks", "run_counts", "run_shifts", "head_offsets", "head_lengths", "after_gaps")
+    names = ("run_tracks", "run_counts", "run_shifts", "head_offsets", "head_lengths", "after_gaps", "overlaps")
     columns: dict[str, Any] = dict(zip(names, zip(*runs, strict=True), strict=True))
     columns |= dict(zip(("offsets", "lengths", "starts"), zip(*pieces, strict=True), strict=True))
     kinds = tuple(track.kind for track in index.tracks)

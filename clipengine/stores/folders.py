@@ -27,7 +27,8 @@ class FolderFiles:
     """The index of a folder in the order of its names, whose files are not placed yet, and their times.
 
     `resolution` is that of the names, in microseconds; they are `dated` if they have a day. `last` is the order of the
-    last file. The newest one, which may still be written, was stored at `modified`, in ms since 1970.
+    last file. The newest one, which may still be written, was stored at `modified`, in ms since 1970. In a folder
+    store, `closed` are the times of the last changes of the files, in microseconds since 1970.
     """
 
     index: PieceIndex
@@ -36,6 +37,7 @@ class FolderFiles:
     dated: bool
     last: FolderOrder
     modified: int
+    closed: list[int | None]
 
 
 def read_folder(
@@ -58,8 +60,12 @@ def read_folder(
         for number, (_, info) in enumerate(found)
     ]
     times = [named.time for named, _ in found]
+    # The date of an object in S3 is that of its upload.
+    is_local = bool(found) and store.growing(found[-1][1].key) is not None
+    closed = [info.modified * 1000 if is_local else None for _, info in found]
     last = _order(found[-1]) if found else after or (0, 0, "")
-    return FolderFiles(PieceIndex([Track("muxed", runs)]), times, pattern.resolution, pattern.has_date, last, modified)
+    index = PieceIndex([Track("muxed", runs)])
+    return FolderFiles(index, times, pattern.resolution, pattern.has_date, last, modified, closed)
 
 
 def files_left_out(store: Store, source: FolderSource, index: PieceIndex) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tests.films.judge import judge
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.films.reader import ClipReading, read_clip
 from tests.films.reel import film, write
-from tests.support.cameras import AUDIO, FRIGATE, MEDIAMTX, STARTED, VIDEO, frigate, mediamtx, segments
+from tests.support.cameras import AUDIO, FRIGATE, MEDIAMTX, MOTION, STARTED, VIDEO, frigate, mediamtx, motion, segments
 from tests.support.selection import cases
 from tests.support.stored import store_kind, stored
 
@@ -269,3 +270,23 @@ def test_probe_of_small_files_takes_one_read_of_each(form: str, tmp_path: Path) 
     assert found.scans == scan_pieces(Counted(paths), index)[0]
     probe_files(source, index.only([0]))
     assert reads == source.reads + len(paths) - 1
+
+
+@pytest.mark.parametrize("render", ["encode", "smart"])
+def test_pictures_that_two_files_have_are_shown_once(render: Render, tmp_path: Path) -> None:
+    """The first file begins with the frame 320, at 12.8 s."""
+    motion(tmp_path)
+    made, reading = cut(tmp_path / MOTION, "8", "42", render)
+    assert numbers(reading) == list(range(520, 1370))
+    assert made.warnings == []
+
+
+def test_files_with_a_pre_roll_have_the_clock_of_their_ends(tmp_path: Path, store_kind: str) -> None:
+    motion(tmp_path)
+    facts = read_facts(*stored(tmp_path / MOTION))
+    assert float(facts.duration) == pytest.approx(47.2, abs=0.05)
+    start = round((STARTED + timedelta(seconds=30)).timestamp() * 1000)
+    _, reading = cut(tmp_path / MOTION, "0", "1", times=(start, start + 7000))
+    assert len(reading.frames) == pytest.approx(175, abs=1)
+    # The date of an object in S3 is that of its upload.
+    assert numbers(reading)[0] == pytest.approx(750, abs=5 if store_kind == "folder" else 100)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
+
+import av
 
 from tests.films.film import Film
 from tests.films.parts import AudioPart, VideoPart, every
@@ -76,3 +80,37 @@ def _with_mark(data: bytes, mark: bytes) -> bytes:
     at = data.index(b"moov") - 4
     (size,) = struct.unpack(">I", data[at : at + 4])
     return data[:at] + struct.pack(">I", size + len(user)) + data[at + 4 : at + size] + user + data[at + size :]
+
+
+PREROLL_SECONDS = 15  # of the files of `motion`
+MOTION = "cam/%Y%m%d%H%M%S.mp4"
+
+
+def motion(folder: Path) -> None:
+    """Write files of motion with `movie_passthrough`, which begin at the keyframe before the moment of their names.
+
+    They overlap by 2 to 3.6 s. Each was closed at the moment of the next one.
+    """
+    whole = folder / "whole.mp4"
+    write(whole, "mp4", video=[replace(VIDEO, b_frames=0)])
+    (folder / "cam").mkdir()
+    for moment in range(PREROLL_SECONDS, SECONDS, PREROLL_SECONDS):
+        end = STARTED + timedelta(seconds=moment + PREROLL_SECONDS)
+        target = folder / (STARTED + timedelta(seconds=moment)).strftime(MOTION)
+        _copy_from_keyframe(whole, target, moment - 2, moment + PREROLL_SECONDS)
+        os.utime(target, (end.timestamp(), end.timestamp()))
+
+
+def _copy_from_keyframe(whole: Path, target: Path, start: float, end: float) -> None:
+    """Copy the packets from the last keyframe before `start` on, whose timestamps then begin at 0."""
+    with av.open(str(whole)) as source, av.open(str(target), "w") as copied:
+        stream = source.streams.video[0]
+        output = copied.add_stream_from_template(stream)
+        packets = [each for each in source.demux(stream) if each.pts is not None and each.dts is not None]
+        times = [float((each.pts or 0) * each.time_base) for each in packets]
+        first = max(number for number, each in enumerate(packets) if each.is_keyframe and times[number] <= start)
+        zero = packets[first].pts or 0
+        for packet, time in zip(packets[first:], times[first:], strict=True):
+            if time < end:
+                packet.pts, packet.dts, packet.stream = (packet.pts or 0) - zero, (packet.dts or 0) - zero, output
+                copied.mux(packet)

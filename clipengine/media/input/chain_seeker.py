@@ -36,6 +36,7 @@ _STEPS_BACK = (*((0, back) for back in STEPS_BACK), *((back, None) for back in (
 _AUDIO_STEPS = len(STEPS_BACK) + 3
 # A file is read from its start if it has fewer bytes, or if its start is nearer.
 _FAR_SECONDS, _LARGE_BYTES = 10, 4 << 20
+_SAME_SECONDS = Fraction(1, 500)  # between the times of a packet that two files have
 _SLACK_SECONDS = Fraction(1, 2)  # between the streams of a piece
 
 
@@ -165,12 +166,17 @@ class ChainSeeker:
 
     def _led(self, chain: _Chain) -> Iterator[TimedPacket]:
         """Yield the packets of a track with the streams that decode them."""
+        last: dict[int, Fraction] = {}  # the dts of the last packet of each stream
         for first, run, window, until in chain.windows():
+            known = dict(last) if run.overlaps else {}
             inside = chain.inside if first else None
             waits_for_keyframe = run.after_gap and not first
             for begin, opened in self._opened(run, *window, inside=inside, until=until):
                 self._choose_leaders(opened)
                 for timed in opened.packets():
+                    if timed.stream in known and timed.dts < known[timed.stream] + _SAME_SECONDS:
+                        continue  # the run before has it
+                    last[timed.stream] = timed.dts
                     if timed.is_video and waits_for_keyframe:
                         if not timed.packet.is_keyframe:
                             continue  # what it refers to is missing

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.texts.transcript_file import alpha3_of, canonical_language
@@ -20,7 +20,7 @@ from clipengine.recordings.assembly import ListedTrack, assemble
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, place_files, place_more
+from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, may_overlap, place_files, place_more
 from clipengine.recordings.growing import Growth, begun, grown_folder
 from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
@@ -37,6 +37,7 @@ from clipengine.work.children.jobs import Job, Message, scan_job
 from clipengine.work.jobs.piece_texts import read_texts
 
 _FILES_AT_ONCE = 1000  # of a job
+_PAIRS_AT_ONCE = 100
 _PIECES_AT_ONCE = 500  # of a job, which ends after some seconds
 _PIECES_AT_FIRST = 16  # in the job that also reads the facts: most recordings need no other
 SILENCE_SECONDS = 60  # in which nothing is added: at least, and three pieces
@@ -296,7 +297,9 @@ def read_folder_facts(
     listed = read_folder(store, source, settle_seconds=settle_seconds)
     reader = PiecesReader(store, source.folder, listed.index, etag=listed.index.etag, modified=listed.modified)
     try:
-        return _placed_files(listed, source, _reports(listed, probe, run, reader), reader, settle_seconds is not None)
+        reports = _reports(listed, probe, run, reader)
+        files = _with_seams(list(_files(listed, reports)), listed, reader, probe, run)
+        return _placed_files(listed, files, source, reports, reader, settle_seconds is not None)
     except BaseException:
         reader.close()
         raise
@@ -308,11 +311,48 @@ def _reports(
     return [run(_files_job(batch, probe), reader) for batch in seek_index_of(listed.index).batches(_FILES_AT_ONCE)]
 
 
+def _with_seams(
+    files: Sequence[FolderFile],
+    listed: FolderFiles,
+    reader: PiecesReader,
+    probe: Job,
+    run: Callable[[Job, ObjectReader], Message],
+    *,
+    before: FolderFile | None = None,
+    by_ends: bool = False,
+) -> list[FolderFile]:
+    """Return the files, those with the seam that begin with pictures of the file before. Raises ValueError.
+
+    `before` is the file before them, and the first one of the reader.
+    """
+    found, known = list(files), [*([] if before is None else [before]), *files]
+    runs = PieceIndex([Track("muxed", [each.run for each in known])])
+    places = [
+        number
+        for number, pair in enumerate(pairwise(known), 1)
+        if all(each.scan.first.start is not None for each in pair)
+        and may_overlap(*pair, listed.resolution, by_ends=by_ends)
+    ]
+    skipped = len(known) - len(files)
+    for first in range(0, len(places), _PAIRS_AT_ONCE):
+        batch = places[first : first + _PAIRS_AT_ONCE]
+        pieces = seek_index_of(runs).single([(number - back, 0) for number in batch for back in (1, 0)])
+        job = replace(probe, message={"job": "find_seams", "pieces": pieces.model_dump(mode="json")})
+        seams = [Extent.of([each, None, None, None, None]).video_start for each in run(job, reader)["seams"]]
+        for number, seam in zip(batch, seams, strict=True):
+            found[number - skipped] = found[number - skipped]._replace(seam=seam)
+    return found
+
+
 def _placed_files(
-    listed: FolderFiles, source: FolderSource, reports: Sequence[Message], reader: PiecesReader, is_live: bool
+    listed: FolderFiles,
+    files: Sequence[FolderFile],
+    source: FolderSource,
+    reports: Sequence[Message],
+    reader: PiecesReader,
+    is_live: bool,
 ) -> ProbedPieces:
     """Return the recording of the files that can be read. Raises RecordingUnreadable or ValueError."""
-    files = list(_files(listed, reports))
     kept = [number for number, each in enumerate(files) if each.scan.first.start is not None]
     head = next((report for report in reports if report["facts"] is not None), None)
     if head is None or not kept:
@@ -359,20 +399,34 @@ def read_added_files(
     clock: Clock | None,
     probe: Job,
     run: Callable[[Job, ObjectReader], Message],
+    last: Run,
 ) -> AddedFiles:
-    """Return what children find in the files that were added to a recording. Raises as `read_folder_facts`."""
-    assert growth.folder_end is not None
+    """Return what children find in the files that were added to a recording, whose `last` run is that of a file.
+
+    Raises as `read_folder_facts`.
+    """
+    end = growth.folder_end
+    assert end is not None
     reports: list[Message] = []
+    found: list[FolderFile] = []
     if listed.times:
         reader = PiecesReader(store, "", listed.index, etag=listed.index.etag)
         try:
             reports = _reports(listed, probe, run, reader)
         finally:
             reader.close()
-    files = [each for each in _files(listed, reports) if each.scan.first.start is not None]
-    placed = PlacedFiles(growth.end, clock, growth.folder_end)
+        found = list(_files(listed, reports))
+        known = PieceIndex([Track("muxed", [last, *listed.index.tracks[0].runs])])
+        reader = PiecesReader(store, "", known, etag=known.etag)
+        before = end.files[-1]._replace(run=last)
+        try:
+            found = _with_seams(found, listed, reader, probe, run, before=before, by_ends=end.by_ends)
+        finally:
+            reader.close()
+    files = [each for each in found if each.scan.first.start is not None]
+    placed = PlacedFiles(growth.end, clock, end)
     if files:
-        placed = place_more(growth.folder_end, clock, files, resolution=listed.resolution, dated=listed.dated)
+        placed = place_more(end, clock, files, resolution=listed.resolution, dated=listed.dated)
     grown = grown_folder(growth, files, placed.end, replace(placed.last, order=listed.last))
     return AddedFiles(PieceIndex([Track("muxed", [each.run for each in files])]), grown, placed.clock, _sizes(reports))
 
@@ -403,8 +457,9 @@ def _files(listed: FolderFiles, reports: Sequence[Message]) -> Iterator[FolderFi
     """Yield the files with what children report. Raises ValueError."""
     scans = [scan for report in reports for scan in scans_of(report)]
     marks = [None if each is None else Mark.of(each) for report in reports for each in report["marks"]]
-    for (_, run), name, scan, mark in zip(listed.index.runs(), listed.times, scans, marks, strict=True):
-        yield FolderFile(run, name, scan, mark)
+    found = zip(listed.index.runs(), listed.times, scans, marks, listed.closed, strict=True)
+    for (_, run), name, scan, mark, closed in found:
+        yield FolderFile(run, name, scan, mark, closed)
 
 
 def scans_of(report: Message) -> list[RunScan]:

@@ -219,12 +219,11 @@ class Refresher(Jobs[Refresh]):
         recording = item.recording
         assert recording.facts is not None
         clock = None if recording.found_clock is None else Clock.from_object(recording.found_clock)
-        with valid_reports(recording.recording_id):
-            found = read_added_files(
-                self._store, listed, item.growth, clock, probe_job(self._encoding), partial(self._report, item)
-            )
-            facts = with_sizes(recording.facts, found.sizes)
         (end,) = self._ledger.recordings.pieces.end(recording.recording_id).tracks
+        probe, report = probe_job(self._encoding), partial(self._report, item)
+        with valid_reports(recording.recording_id):
+            found = read_added_files(self._store, listed, item.growth, clock, probe, report, end.runs[-1])
+            facts = with_sizes(recording.facts, found.sizes)
         tail = PieceIndex([Track(end.kind, [*end.runs, *found.index.tracks[0].runs])])
         duration = found.growth.end if ended else found.growth.safe_end
         return Added(tail, found.growth, facts.model_copy(update={"duration": duration}), found.clock)

@@ -1,0 +1,259 @@
+"""Programs of others that record: each remuxes a film whose frames have numbers, and whose sound is known by its place.
+
+The film is not encoded again, so that a recording takes a second of CPU. Servers listen on loopback only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.films.parts import every
+from tests.films.reader import ClipReading
+from tests.films.reel import write
+from tests.films.sound import locate
+from tests.support.gstreamer import need_elements
+from tests.support.playlists import AUDIO, VIDEO
+from tests.support.ports import free_port
+from tests.support.waiting import until
+
+RATE = 25
+_SOUND_SECONDS = 0.03  # of an offset: MPEG-TS cannot state the priming of AAC
+_PATH = f"{os.environ['PATH']}:/usr/sbin"
+_RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
+_HEVC = replace(VIDEO, codec="libx265", options={"x265-params": "log-level=none:scenecut=0:open-gop=0"})
+_VIDEOS = {"H.264": VIDEO, "HEVC": _HEVC}
+_PARSERS = {"H.264": "h264parse", "HEVC": "h265parse"}
+
+
+@dataclass(frozen=True)
+class Producer:
+    """A program that records `codec` in a `container`. `record` writes the film of 12 s into a folder.
+
+    `key` is the object to register in that folder, or the pattern of its files. `version` prints the program's version.
+    """
+
+    name: str
+    container: str
+    codec: str
+    key: str
+    record: Callable[[Path, Path], None]
+    version: tuple[str, ...]
+    ends: bool = True  # the playlist has an end
+    sound_early: float = 0  # by which the sound of the file itself is early
+
+    @property
+    def is_folder(self) -> bool:
+        return "{" in self.key
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.container}, {self.codec}"
+
+
+def source(folder: Path, codec: str) -> Path:
+    """Write the film as MP4, and return its path."""
+    path = folder / f"{codec}.mp4"
+    write(path, "mp4", video=[_VIDEOS[codec]], audio=[replace(AUDIO, start=AUDIO.start * 0)])
+    return path
+
+
+def need(program: str) -> None:
+    """Skip the test if a program is missing, except in CI."""
+    if shutil.which(program, path=_PATH) is None:
+        missing(program)
+
+
+def missing(what: str) -> None:
+    reason = f"missing: this test needs {what}"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _run(*command: str | Path) -> None:
+    need(str(command[0]))
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+
+
+def hls_command(film: Path, target: Path, *options: str) -> list[str]:
+    """Return the command of ffmpeg that remuxes a film into a playlist of segments of 2 s, as fast as it is played."""
+    return [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-re",
+        "-i",
+        str(film),
+        "-c",
+        "copy",
+        "-f",
+        "hls",
+        "-hls_time",
+        "2",
+        *options,
+        str(target),
+    ]
+
+
+def _ffmpeg(*options: str) -> Callable[[Path, Path], None]:
+    def record(film: Path, folder: Path) -> None:
+        command = hls_command(film, folder / "index.m3u8", "-hls_list_size", "0", *options)
+        _run(*(each for each in command if each != "-re"))
+
+    return record
+
+
+def _gstreamer(codec: str, sink: str, pads: tuple[str, str], *elements: str) -> Callable[[Path, Path], None]:
+    """Return a recorder with a pipeline of GStreamer whose `sink` is named `s`, with these pads of video and audio."""
+    parser = _PARSERS[codec]
+
+    def record(film: Path, folder: Path) -> None:
+        need_elements("qtdemux", parser, "aacparse", *elements)
+        head = f"filesrc location={film} ! qtdemux name=d {sink.format(folder=folder)}"
+        video, audio = f"d.video_0 ! queue ! {parser} ! s.{pads[0]}", f"d.audio_0 ! queue ! aacparse ! s.{pads[1]}"
+        _run("gst-launch-1.0", "-q", *f"{head} {video} {audio}".split())
+
+    return record
+
+
+def _nginx_rtmp(film: Path, folder: Path) -> None:
+    with nginx_rtmp(folder) as address:
+        _run("ffmpeg", "-v", "error", "-re", "-i", film, "-c", "copy", "-f", "flv", f"{address}/index")
+        until(lambda: (folder / "index.m3u8").exists())
+
+
+@contextmanager
+def nginx_rtmp(folder: Path) -> Iterator[str]:
+    """Run nginx with the RTMP module, which records HLS into the folder. Yield the address to which films are sent."""
+    need("nginx")
+    if not _RTMP_MODULE.exists():
+        missing("libnginx-mod-rtmp")
+    port, conf = free_port(), folder.parent / "nginx.conf"
+    user = "user root;" if os.geteuid() == 0 else ""
+    conf.write_text(
+        f"load_module {_RTMP_MODULE}; {user} daemon off; pid {folder.parent}/nginx.pid; error_log stderr;\n"
+        "events {}\n"
+        f"rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{ live on; hls on; hls_path {folder};\n"
+        "hls_fragment 2s; hls_playlist_length 60s; hls_cleanup off; }}}\n"
+    )
+    command = [
+        shutil.which("nginx", path=_PATH) or "nginx",
+        "-c",
+        str(conf),
+        "-e",
+        "stderr",
+    ]
+    server = subprocess.Popen([*command, "-p", str(folder.parent)], stderr=subprocess.DEVNULL)
+    try:
+        until((folder.parent / "nginx.pid").exists)
+        yield f"rtmp://127.0.0.1:{port}/live"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+_FFMPEG, _GSTREAMER, _NGINX = ("ffmpeg", "-version"), ("gst-launch-1.0", "--version"), ("nginx", "-v")
+_TS = (
+    "hlssink2 name=s location={folder}/%05d.ts playlist-location={folder}/index.m3u8 target-duration=2 "
+    "playlist-length=0 max-files=0"
+)
+_FILES = "splitmuxsink name=s location={folder}/%05d.mp4 max-size-time=4000000000"
+_FRAGMENTS = "mp4mux name=s fragment-duration=2000 ! filesink location={folder}/index.mp4"
+
+PRODUCERS = [
+    Producer("FFmpeg `-f hls`", "HLS, MPEG-TS", "H.264", "index.m3u8", _ffmpeg(), _FFMPEG),
+    Producer("FFmpeg `-f hls`", "HLS, fMP4", "HEVC", "index.m3u8", _ffmpeg("-hls_segment_type", "fmp4"), _FFMPEG),
+    Producer(
+        "FFmpeg `-hls_flags single_file`", "HLS, MPEG-TS", "H.264", "index.m3u8",
+        _ffmpeg("-hls_flags", "single_file"), _FFMPEG,
+    ),
+    Producer("nginx-rtmp", "HLS, MPEG-TS", "H.264", "index.m3u8", _nginx_rtmp, _NGINX, ends=False),
+    Producer(
+        "GStreamer `hlssink2`", "HLS, MPEG-TS", "H.264", "index.m3u8",
+        _gstreamer("H.264", _TS, ("video", "audio"), "hlssink2"), _GSTREAMER,
+    ),
+    Producer(
+        "GStreamer `splitmuxsink`", "MP4 files", "HEVC", "{n}.mp4",
+        _gstreamer("HEVC", _FILES, ("video", "audio_0"), "splitmuxsink", "mp4mux"), _GSTREAMER,
+    ),
+    Producer(
+        "GStreamer `mp4mux`", "fragmented MP4", "H.264", "index.mp4",
+        _gstreamer("H.264", _FRAGMENTS, ("video_0", "audio_0"), "mp4mux"), _GSTREAMER,
+        sound_early=0.08,  # it writes no edit list into fragments, and so the delay of B-frames counts
+    ),
+]  # fmt: skip
+
+
+def version_of(producer: Producer) -> str:
+    """Return the version of a program as it prints it."""
+    found = subprocess.run(
+        producer.version,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": _PATH},
+    )
+    match = re.search(r"(?<=version )\d[\d.]*|(?<=nginx/)\d[\d.]*", found.stdout + found.stderr)
+    return match[0] if match else "unknown"
+
+
+def faults_of(reading: ClipReading, seconds: float, sound_early: float = 0) -> list[str]:
+    """Return what is wrong with a clip of the film: its frames, its length, and its sound beside them."""
+    numbers = [seen.number for _, seen in reading.frames]
+    if not numbers or numbers[0] is None:
+        return ["no frame with a number"]
+    first, found = numbers[0], []
+    if numbers != list(range(first, first + len(numbers))):
+        found.append(f"frames {numbers}")
+    if abs(len(numbers) - seconds * RATE) > 1:
+        found.append(f"{len(numbers)} frames of {seconds * RATE:g}")
+    track, begins = reading.tracks[0], first / RATE - float(reading.frames[0][0])
+    for at in (0.3, seconds / 2, seconds - 0.6):
+        heard = track.between(Fraction(at), Fraction(at) + Fraction(3, 10))
+        place = locate(heard, track.rate, begins + at, seed=AUDIO.seed)
+        if place.peak < 0.5 or abs(place.offset - sound_early) > _SOUND_SECONDS:
+            found.append(f"sound at {at:.1f} s: peak {place.peak:.2f}, {1000 * place.offset:.1f} ms off")
+    return found
+
+
+_MOTION = """
+daemon off
+setup_mode off
+webcontrol_port 0
+stream_port 0
+width 320
+height 192
+framerate 25
+emulate_motion on
+event_gap 1
+pre_capture 0
+post_capture 0
+picture_output off
+movie_output on
+movie_passthrough on
+movie_max_time 5
+movie_filename %Y%m%d%H%M%S
+"""
+
+
+def record_with_motion(folder: Path, files: int) -> None:
+    """Have motion copy a film of 50 s into files of 5 s, until it has begun so many, and stop it."""
+    need("motion")
+    film, conf = folder.parent / "motion.mp4", folder.parent / "motion.conf"
+    write(film, "mp4", video=[replace(VIDEO, times=every(RATE, 50), b_frames=0, width=320, height=192)])
+    conf.write_text(f"{_MOTION}netcam_url file://{film}\ntarget_dir {folder}\n")
+    with subprocess.Popen(["motion", "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as motion:
+        try:
+            until(lambda: len(list(folder.glob("*.mp4"))) >= files)
+        finally:
+            motion.terminate()
+            motion.wait(60)
