@@ -186,7 +186,7 @@ def place_more(
 ) -> PlacedFiles:
     """Place files that follow those of a recording with this end and this clock."""
     names = [*end.files, *files]
-    by_ends = end.by_ends or _begin_early(names, resolution)
+    by_ends = end.by_ends or begin_early(names, resolution)
     early = _early_by(names)
     if by_ends:
         names, resolution = [each._replace(name=each.began) for each in names], _ENDS_US
@@ -216,7 +216,7 @@ def may_overlap(before: FolderFile, after: FolderFile, resolution: int, *, by_en
     return before.length > after.name - before.name + resolution + _SLACK_US
 
 
-def _begin_early(files: Sequence[FolderFile], resolution: int) -> bool:
+def begin_early(files: Sequence[FolderFile], resolution: int) -> bool:
     """Return True if files begin before the time in their names, by their ends: with a pre-roll.
 
     Most of several files must do so by less than a minute, and none may begin long after its name.

@@ -20,7 +20,15 @@ from clipengine.recordings.assembly import ListedTrack, assemble
 from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.folder_placing import FolderFile, Mark, PlacedFiles, may_overlap, place_files, place_more
+from clipengine.recordings.folder_placing import (
+    FolderFile,
+    Mark,
+    PlacedFiles,
+    begin_early,
+    may_overlap,
+    place_files,
+    place_more,
+)
 from clipengine.recordings.growing import Growth, begun, grown_folder
 from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
@@ -298,7 +306,9 @@ def read_folder_facts(
     reader = PiecesReader(store, source.folder, listed.index, etag=listed.index.etag, modified=listed.modified)
     try:
         reports = _reports(listed, probe, run, reader)
-        files = _with_seams(list(_files(listed, reports)), listed, reader, probe, run)
+        files = list(_files(listed, reports))
+        by_ends = begin_early([each for each in files if each.scan.first.start is not None], listed.resolution)
+        files = _with_seams(files, listed, reader, probe, run, by_ends=by_ends)
         return _placed_files(listed, files, source, reports, reader, settle_seconds is not None)
     except BaseException:
         reader.close()
@@ -319,7 +329,7 @@ def _with_seams(
     run: Callable[[Job, ObjectReader], Message],
     *,
     before: FolderFile | None = None,
-    by_ends: bool = False,
+    by_ends: bool,
 ) -> list[FolderFile]:
     """Return the files, those with the seam that begin with pictures of the file before. Raises ValueError.
 
@@ -419,8 +429,9 @@ def read_added_files(
         known = PieceIndex([Track("muxed", [last, *listed.index.tracks[0].runs])])
         reader = PiecesReader(store, "", known, etag=known.etag)
         before = end.files[-1]._replace(run=last)
+        by_ends = end.by_ends or begin_early([*end.files, *found], listed.resolution)
         try:
-            found = _with_seams(found, listed, reader, probe, run, before=before, by_ends=end.by_ends)
+            found = _with_seams(found, listed, reader, probe, run, before=before, by_ends=by_ends)
         finally:
             reader.close()
     files = [each for each in found if each.scan.first.start is not None]
