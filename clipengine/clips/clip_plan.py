@@ -13,7 +13,9 @@ from clipengine.clips.edit import PlannedPart, lost_texts
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import SnappedCut
 from clipengine.clips.plan.frame_count import held_until_frame, joined_frames
+from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.segments import FoundPart
+from clipengine.clips.plan.size_limit import other_bytes
 from clipengine.clips.warnings import (
     asked_warnings,
     encoded_instead,
@@ -21,6 +23,7 @@ from clipengine.clips.warnings import (
     of_part,
     part_encoded,
     picture_held,
+    size_unlikely,
     subtitles_not_drawn,
     text_lost,
 )
@@ -56,6 +59,7 @@ class PartPlan(BaseModel):
     actual_end: _Exact
     held_seconds: _Seconds
     frames: Count
+    frames_exact: bool
     width: Pixels | None
     height: Pixels | None
     segments: list[PlannedSegment] = Field(max_length=_MAX_SEGMENTS)
@@ -108,19 +112,21 @@ class ClipPlan:
         numbered = [*zip(self.parts, plans, strict=True)]
         own = [plan for part, plan in numbered if part.source == source] or plans
         size = sum(plan.estimated_bytes for plan in plans)
-        whole = [] if self.reason is None else [encoded_instead(self.reason)]
         return {
             "actual_start_seconds": round(float(min(plan.actual_start for plan in own)), 6),
             "actual_end_seconds": round(float(max(plan.actual_end for plan in own)), 6),
             "duration_seconds": round(float(sum(lengths)), 6),
             "frames": joined_frames([*zip(lengths, (plan.frames for plan in plans), strict=True)], self.profile),
+            "frames_exact": all(plan.frames_exact for plan in plans),
             "width": plans[0].width,
             "height": plans[0].height,
             "segments": [*self._segments()],
             "estimated_bytes": size if output.max_bytes is None else min(size, output.max_bytes),
             "estimated_seconds": round(sum(plan.estimated_seconds for plan in plans), 3),
             "bytes_to_read": sum(plan.bytes_to_read for plan in plans),
-            "warnings": asked_warnings(dict.fromkeys([*self._part_warnings(), *self.warnings, *whole]), self.profile),
+            "warnings": asked_warnings(
+                dict.fromkeys([*self._part_warnings(), *self.warnings, *self._whole()]), self.profile
+            ),
             "snapped": [asdict(cut) for cut in self.snapped],
             "removed": [
                 {"part": number, "start_seconds": round(float(start), 6), "end_seconds": round(float(end), 6)}
@@ -147,6 +153,18 @@ class ClipPlan:
             reason = self.reason or self.refused.get(number)
             for each in plan.segments:
                 yield {"part": number, **each.model_dump(), "reason": reason}
+
+    def _whole(self) -> Iterator[str]:
+        """Yield the warnings of the whole clip."""
+        if self.reason is not None:
+            yield encoded_instead(self.reason)
+        limit, profile = self.profile.output.max_bytes, self.profile
+        if limit is not None:
+            tracks = len(kept_tracks(profile, self.parts[0].facts.audio))
+            frames = sum(plan.frames for plan in self.plans)
+            least = other_bytes(profile.audio_bitrate, tracks, sum(self._lengths, Fraction(0)), frames)
+            if least > limit:
+                yield size_unlikely(limit, least)
 
     def _part_warnings(self) -> Iterator[str]:
         """Yield the warnings that follow from facts and transcripts, in the form in which the clip would have them."""

@@ -46,6 +46,7 @@ WarningCode = Literal[
     "recording_cut_off",
     "recordings_apart",
     "size_missed",
+    "size_unlikely",
     "tags_dropped",
     "timestamps_joined",
     "timestamps_repeated",
@@ -114,6 +115,12 @@ def picture_resized(size: PictureSize) -> str:
     """Return the warning that pictures of several sizes are shown in the range."""
     text = f"pictures of {size.others_text} in the range are fitted into {size.width}x{size.height}"
     return warning("picture_resized", text)
+
+
+def size_unlikely(limit: int, least: int) -> str:
+    """Return the warning of a plan that a clip will hardly become as small as asked."""
+    text = f"max_bytes is {limit}, and audio and container have about {least} bytes: the clip will probably fail"
+    return warning("size_unlikely", text)
 
 
 def picture_held(seconds: Fraction) -> str:

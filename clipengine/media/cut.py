@@ -18,6 +18,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import kept_tracks, lacking_media
 from clipengine.clips.plan.segments import (
     REPEATED_KEYFRAME,
+    TOO_MANY_BYTES,
     CannotCopy,
     CopyChoice,
     check_copyable,
@@ -120,7 +121,7 @@ def _within(limit: int, cutter: _Cutter, made: CutReport) -> CutReport:
     tracks = 1 if profile.audio_tracks == "mix" else len(cutter.parts[0][1].audio)
     other = other_bytes(profile.audio_bitrate, tracks, seconds, made.frames)
     search, least = BitrateSearch(limit, seconds, other), made.size_bytes
-    reason = "it has too many bytes" if made.render == "smart" else None
+    reason = TOO_MANY_BYTES if made.render == "smart" else None
     encode_seconds = made.encode_seconds
     while made.frames and search.bitrate is not None:
         cutter.profile = profile.model_copy(update={"video_bitrate": search.bitrate})

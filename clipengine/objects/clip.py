@@ -201,7 +201,7 @@ class RemovedRangeObject(TypedDict):
 
 @dataclass(frozen=True)
 class ClipPlanObject(ApiObject):
-    """Plan of a clip. The frames at a variable rate, sizes and times are estimates."""
+    """Plan of a clip. Sizes and times are estimates."""
 
     actual_start_seconds: float
     actual_end_seconds: float
@@ -223,3 +223,5 @@ class ClipPlanObject(ApiObject):
     """The cuts of all parts, if `snap` was requested."""
     removed: list[RemovedRangeObject] = field(default_factory=list)
     """The ranges that are removed, at most 5,000, if `without` was requested."""
+    frames_exact: bool = False
+    """False if `frames` is an estimate, because the range is longer than 10 minutes or larger than 32 MB."""

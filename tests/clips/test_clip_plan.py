@@ -30,6 +30,7 @@ REPORT: dict[str, Any] = {
     "actual_end": "3",
     "held_seconds": 0.0,
     "frames": 60,
+    "frames_exact": True,
     "width": 1920,
     "height": 1080,
     "segments": [{"kind": "encode", "start_seconds": 1.0, "end_seconds": 3.0}],

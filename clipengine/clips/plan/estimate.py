@@ -45,11 +45,17 @@ class Estimate(NamedTuple):
 
 
 def estimate(
-    facts: SourceFacts, profile: Profile, segments: Sequence[Segment], *, file_bytes: int, head_seconds: Fraction
+    facts: SourceFacts,
+    profile: Profile,
+    segments: Sequence[Segment],
+    *,
+    file_bytes: int,
+    head_seconds: Fraction,
+    copied_bytes: int | None = None,
 ) -> Estimate:
     """Return the cost of a clip with these segments of a recording of `file_bytes`, with one thread.
 
-    Reading begins `head_seconds` before the clip.
+    Reading begins `head_seconds` before the clip. The packets to copy have `copied_bytes`, if they were read.
     """
     length = sum((each.end - each.start for each in segments), Fraction(0))
     copied = sum((each.end - each.start for each in segments if each.kind == "copy"), Fraction(0))
@@ -58,7 +64,8 @@ def estimate(
     tracks = len(kept_tracks(profile, facts.audio))
     encoded = float(length - copied)
     bits = _bits_per_pixel(facts, profile, 8 * bytes_per_second)
-    size = encoded * _encoded_bytes_per_second(profile, pixels, bits) + float(copied) * bytes_per_second
+    size = encoded * _encoded_bytes_per_second(profile, pixels, bits)
+    size += float(copied) * bytes_per_second if copied_bytes is None else copied_bytes
     size += float(length) * tracks * profile.audio_bitrate / 8
     seconds = _STARTUP_SECONDS + float(length) * tracks / _AUDIO_SECONDS_PER_SECOND
     seconds += encoded * pixels * _CODEC_COSTS[profile.video] / _ENCODED_PIXELS_PER_SECOND

@@ -19,6 +19,7 @@ COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv")
 _LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
 OTHER_PARAMETERS = "its parameter sets are not those of the first part"
 NO_VIDEO_AT_START = "a part has no video at its start"
+TOO_MANY_BYTES = "it has too many bytes"
 REPEATED_KEYFRAME = "it begins with the frame with which the part before it ends"
 
 

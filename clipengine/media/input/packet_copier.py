@@ -15,6 +15,7 @@ It raises CannotCopy if the recording does not allow this; whatever can be known
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -28,7 +29,7 @@ from clipengine.media.bitstream.copied_stream import StreamParameters, copied_st
 from clipengine.media.bitstream.hevc_stream import HevcStream
 from clipengine.media.bitstream.packets import CopiedPacket
 from clipengine.media.input.audio_decode import AudioDecoder
-from clipengine.media.input.container import codec_name
+from clipengine.media.input.container import codec_name, is_presented
 from clipengine.media.input.copied_decoder import DAMAGED, CopiedDecoder, TimedFrame
 from clipengine.media.input.copied_tail import CopiedTail, reordered_frames
 from clipengine.media.input.copyable_gops import CopyableGops
@@ -94,7 +95,11 @@ class PacketCopier:
         """Return the segments. Call it after `begin`. Raises CannotCopy if frames of the stream can be encoded only."""
         if self._refusal is not None:
             raise self._refusal
-        return plan_segments(self._cut, self._gops.key.time)
+        key, segments = self._gops.key.time, plan_segments(self._cut, self._gops.key.time)
+        before = (timed for timed in self._gops.ahead if timed.is_video and timed.time < key)
+        if not any(is_presented(timed.packet) for timed in before):  # then nothing is encoded before it
+            return (replace(segments[-1], start=self._cut.start),)
+        return segments
 
     @property
     def only_frame(self) -> str | None:
@@ -116,11 +121,9 @@ class PacketCopier:
     def events(self) -> Generator[Event]:
         """Yield the events of the clip. Raises CannotCopy."""
         self._audio.prepare(self.damage)
-        refused, key = self._gops.refused, self._gops.key.time
+        refused = self._gops.refused
         yield from self._head()
-        self._encoded = max(Fraction(0), (key if refused is None else refused[0]) - self._cut.start)
-        if refused is not None:
-            self._note_refused(refused[0], key, refused[1])
+        self._begin_encoded(refused)
         while True:
             tail = CopiedTail(self._cut, self._copied.reordered_frames)
             yield from self._copy_all(tail)
@@ -132,6 +135,18 @@ class PacketCopier:
             if not (yield from self._encode_refused(*refused)):
                 break
         yield from self._audio.drain()
+
+    @property
+    def _origin(self) -> Fraction:
+        """The recording time at which the clip begins."""
+        return self._selector.origin or Fraction(0)
+
+    def _begin_encoded(self, refused: tuple[Fraction, str] | None) -> None:
+        """Count the seconds before the first copied frame, from the GOP on that was refused if there was one."""
+        key = self._gops.key.time
+        self._encoded = max(Fraction(0), (key if refused is None else refused[0]) - self._cut.start)
+        if refused is not None:
+            self._note_refused(refused[0], key, refused[1])
 
     def _open(self) -> None:
         seeker = self._seeker
@@ -188,7 +203,7 @@ class PacketCopier:
         yield from (self._seam(time, picture) for time, picture in self._decoder.pictures(all_of_them=all_of_them))
 
     def _seam(self, time: Fraction, picture: int = 0) -> SeamEvent:
-        return SeamEvent(time - (self._selector.origin or Fraction(0)), picture)
+        return SeamEvent(time - self._origin, picture)
 
     def _check_leading(self) -> None:
         """Raise unless the last leading picture was decoded. A decoder skips them if their references are missing."""
@@ -230,7 +245,7 @@ class PacketCopier:
             if not self._begun:
                 self._begun = True
                 frame = item if isinstance(item, av.VideoFrame) else self.first_copied_frame()
-                yield BeginEvent(self._selector.origin or Fraction(0), frame)
+                yield BeginEvent(self._origin, frame)
                 yield from self._audio.begin()
             if isinstance(item, av.VideoFrame):
                 yield VideoFrameEvent(time, item)
@@ -257,21 +272,24 @@ class PacketCopier:
     def _copy(
         self, timed: TimedPacket, copied: CopiedPacket, tail: CopiedTail
     ) -> Iterator[VideoPacketEvent | SeamEvent]:
-        tail.add_copied(
-            timed, starts_gop=copied.keyframe_id is not None, leading=self._bitstream.is_leading(bytes(timed.packet))
-        )
+        self._add_copied(timed, copied, tail)
         self.damage.decoded_frames += 1
         self.damage.copied_packets += timed.packet.is_corrupt
-        self.last_time = max(self.last_time or timed.time, timed.time)
         packet = timed.packet
         duration = (packet.duration or 0) * as_fraction(packet.time_base) or self._cut.frame_seconds
-        time = timed.time - (self._selector.origin or Fraction(0))
+        time = timed.time - self._origin
         if copied.follows_gap:
             self.damage.copied_gaps.append(time)
         yield VideoPacketEvent(time, copied.data, copied.checksum, duration, copied.keyframe_id)
         if self._full_proof:
             self._decoder.decode(timed, expected=True)
             yield from self._seams(all_of_them=False)
+
+    def _add_copied(self, timed: TimedPacket, copied: CopiedPacket, tail: CopiedTail) -> None:
+        tail.add_copied(
+            timed, starts_gop=copied.keyframe_id is not None, leading=self._bitstream.is_leading(bytes(timed.packet))
+        )
+        self.last_time = max(self.last_time or timed.time, timed.time)
 
     # ---- tail
 
@@ -289,6 +307,17 @@ class PacketCopier:
 
     def _encode_refused(self, start: Fraction, reason: str) -> Generator[Event, None, bool]:
         """Decode the frames from a refused GOP on, up to one that can be copied. Return False if no GOP can."""
+        end = self._next_copied(start, reason)
+        if end is not None:
+            yield NextKeyframeEvent(self._gops.keyframe_id)
+        try:
+            yield from self._decode_refused(is_last=end is None)
+        except CannotCopy:
+            raise CannotCopy(reason) from None
+        return end is not None
+
+    def _next_copied(self, start: Fraction, reason: str) -> Fraction | None:
+        """Find the next GOP that can be copied, note the stretch before it, and return when it begins."""
         try:
             self._gops.find(after_copied=True)
             end = self._gops.key.time
@@ -298,21 +327,15 @@ class PacketCopier:
             start = max(start, self.last_time + self._cut.frame_seconds)
         if end is None or end > start:
             self._note_refused(start, end, reason)
-        if end is not None:
-            yield NextKeyframeEvent(self._gops.keyframe_id)
-        try:
-            yield from self._decode_refused(is_last=end is None)
-        except CannotCopy:
-            raise CannotCopy(reason) from None
-        return end is not None
+        return end
 
     def _note_refused(self, start: Fraction, end: Fraction | None, reason: str) -> None:
         """Note that the clip is encoded in this stretch. Raises CannotCopy with the reason if that is most of it."""
         self._encoded += (self._cut.end if end is None else end) - start
         if 2 * self._encoded > self._cut.end - self._cut.start:
             raise CannotCopy(reason)
-        origin = self._selector.origin or Fraction(0)
-        self.refused.append(RefusedStretch(start - origin, None if end is None else end - origin, reason))
+        until = None if end is None else end - self._origin
+        self.refused.append(RefusedStretch(start - self._origin, until, reason))
 
     def _decode_refused(self, *, is_last: bool) -> Iterator[Event]:
         wanted: set[Fraction] = set()
@@ -344,7 +367,7 @@ class PacketCopier:
             if time in wanted and self.last_time is not None and time > self.last_time:
                 wanted.remove(time)
                 self.last_time = time
-                yield VideoFrameEvent(time - (self._selector.origin or Fraction(0)), frame)
+                yield VideoFrameEvent(time - self._origin, frame)
 
     def _encode_tail(self, tail: CopiedTail) -> Iterator[VideoFrameEvent]:
         """Decode the frames before the clip's end that no copied packet has."""
@@ -359,4 +382,4 @@ class PacketCopier:
             raise CannotCopy("the last frames cannot be decoded")
         for time, frame in frames:
             self.last_time = time
-            yield VideoFrameEvent(time - (self._selector.origin or Fraction(0)), frame)
+            yield VideoFrameEvent(time - self._origin, frame)

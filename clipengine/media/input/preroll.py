@@ -135,9 +135,15 @@ class Preroll:
 
     @property
     def has_field_packets(self) -> bool:
-        """True if packets are closer than frames, so that some are second fields."""
-        usual = self._cut.frame_seconds
-        return any(0 < later.time - earlier.time < usual * Fraction(3, 4) for earlier, later in pairwise(self.gop))
+        """True if some packets are closer than frames, and all of these are half a frame apart: second fields.
+
+        Frames at a variable rate are close at other distances, too.
+        """
+        usual, half = self._cut.frame_seconds, self._cut.half_frame
+        allowed = max(self._cut.tick, half / 10)
+        distances = (later.time - earlier.time for earlier, later in pairwise(self.gop))
+        close = [distance for distance in distances if 0 < distance < usual * Fraction(3, 4)]
+        return bool(close) and all(abs(distance - half) <= allowed for distance in close)
 
     def packets(self) -> list[TimedPacket]:
         """Return the packets to decode, in file order."""

@@ -1,11 +1,11 @@
-"""Plan of a clip: its first frame, and what would be copied. Only packets around the start are read."""
+"""Plan of a clip, from its packets: its frames and gaps, and what would be copied. Of a long range only the first."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -17,25 +17,24 @@ from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.estimate import estimate
 from clipengine.clips.plan.frame_count import HELD_SECONDS, frame_count, held_seconds
-from clipengine.clips.plan.frames import FrameSelector, kept_tracks
+from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy, Segment, check_copyable
-from clipengine.clips.warnings import picture_resized
+from clipengine.clips.warnings import picture_resized, stretches_encoded
 from clipengine.media.bitstream.bits import SETS_CHANGE
 from clipengine.media.input.container import media_errors
 from clipengine.media.input.events import CopiedVideo
-from clipengine.media.input.packet_copier import PacketCopier
 from clipengine.media.input.read_request import ReadRequest, as_json
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.shown_frames import can_seek
 from clipengine.media.input.shown_sizes import picture_size
 from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.previews.copy_survey import CopySurvey
 from clipengine.media.previews.frame_times import frame_times
+from clipengine.media.previews.range_packets import MAX_BYTES, MAX_SECONDS, read_range, selected
 from clipengine.media.video.convert import FrameConverter
 from clipengine.media.video.gaps import GapCounter
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 from clipengine.recordings.seek_index import SeekIndex
-
-_COUNTED_BYTES = 32 << 20  # of a range whose packets are read to count its frames; of more they are estimated
 
 
 def read_plan(request: ReadRequest) -> bytes:
@@ -74,80 +73,76 @@ def clip_plan(
     `is_first` and `is_last` are the place of the part in its clip, from which `removed` seconds are removed.
     """
     end = min(end, facts.duration)
+    cut, video = CutRange(start, end), facts.video if profile.video != "none" else None
     warnings: list[str] = []
-    others = False
-    has_video = facts.video is not None and profile.video != "none"
-    cut = CutRange(start, end)
-    if has_video and facts.video is not None:
-        cut = CutRange(start, end, facts.video.frame_seconds, facts.video.tick)
-        if facts.video.largest is not None and (picture := _picture(source, facts, cut, seek_index)) is not None:
-            facts = facts.model_copy(update={"video": picture.applied_to(facts.video)})
-            others = bool(picture.others)
-            warnings += [picture_resized(picture)] if others else []
-    exact = not has_video or (profile.output.is_timelapse and can_seek(facts))
-    is_short = source.size * (end - start) <= _COUNTED_BYTES * facts.duration
-    counted = not exact and profile.fps is None and is_short
-    frames = None if exact else _frames(source, facts, cut, seek_index, all_of=counted)
-    origin = start if frames is None else frames.origin
+    picture = None
+    if video is not None:
+        cut = CutRange(start, end, video.frame_seconds, video.tick)
+        picture = _picture(source, facts, cut, seek_index) if video.largest is not None else None
+        if picture is not None:
+            video = picture.applied_to(video)
+            facts = facts.model_copy(update={"video": video})
+            warnings += [picture_resized(picture)] if picture.others else []
+    found = _read(source, facts, profile, cut, seek_index)
+    origin = found.origin
     held = held_seconds(facts, profile, origin, end - removed, is_first=is_first)
-    segments: tuple[Segment, ...] = (Segment("encode", origin, end),)
-    stream = reason = only_frame = misfit = None
+    copied = _Copied((Segment("encode", origin, end),))
     if profile.render != "encode":
+        sizes_change = picture is not None and bool(picture.others)
         try:
             check_copyable([PlannedPart(facts, start, end)], profile)
-            if others:
+            if sizes_change:
                 raise CannotCopy(SETS_CHANGE)
-            with _copier(source, facts, profile, cut, threads=threads, seek_index=seek_index) as copier:
-                stream = _checksum(copier.begin())
-                found, only_frame = copier.plan(), copier.only_frame
-                misfit = NO_VIDEO_AT_START if held > HELD_SECONDS else _misfit(copier, profile)
-                segments = segments if misfit else (replace(found[0], start=origin), *found[1:])
+            with _copier(source, facts, profile, cut, threads=threads, seek_index=seek_index, found=found) as copier:
+                copied.survey(copier, profile, found, held)
         except CannotCopy as refusal:
-            reason = str(refusal)
+            copied.reason = str(refusal)
     kept = end - origin - removed
     length, clock = kept / profile.output.tempo, PartClock(lambda time: time - origin)
     effects = effects_of(profile.output, length, first=is_first, last=is_last, clock=clock)
-    size = clip_size(facts.video, profile) if has_video and facts.video is not None else (None, None)
+    size = clip_size(video, profile) if video is not None else (None, None)
     reached = seek_index.before(start) if seek_index is not None else None
-    head = start - reached.time if reached is not None else Fraction(1)
-    cost = estimate(facts, profile, segments, file_bytes=source.size, head_seconds=max(Fraction(0), head))
+    head = max(Fraction(0), start - reached.time) if reached is not None else Fraction(1)
+    cost = estimate(
+        facts, profile, copied.segments, file_bytes=source.size, head_seconds=head, copied_bytes=copied.bytes
+    )
     share = float(kept / (end - origin))
-    if counted and frames is not None and facts.video is not None and not removed:
-        warnings += _gaps(frames, facts.video, profile.output.tempo, end)
+    times = found.times if profile.fps is None else None
+    if times is not None and video is not None and not removed:
+        warnings += _gaps(found, times, video, profile.output.tempo, end)
     return {
         "actual_start": str(origin),
         "actual_end": str(end),
         "held_seconds": _seconds(held if held > HELD_SECONDS else Fraction(0)),
-        "frames": frame_count(
-            facts,
-            profile,
-            cut,
-            origin,
-            effects,
-            held=held,
-            removed=removed,
-            times=frames.times if counted and frames is not None else None,
-        )
-        if has_video
+        "frames": frame_count(facts, profile, cut, origin, effects, held=held, removed=removed, times=times)
+        if video is not None
         else 0,
+        "frames_exact": _counts_exactly(profile, video, found, removed=removed),
         "width": size[0],
         "height": size[1],
-        "segments": [_object(each) for each in segments],
-        "stream": stream,
-        "reason": reason,
-        "only_frame": only_frame,
-        "misfit": misfit,
+        "segments": [_object(each) for each in copied.segments],
+        "stream": copied.stream,
+        "reason": copied.reason,
+        "only_frame": copied.only_frame,
+        "misfit": copied.misfit,
         "estimated_bytes": round(cost.bytes * share),
         "estimated_seconds": round(cost.seconds * share / threads, 3),
         "bytes_to_read": cost.bytes_to_read,
-        "warnings": warnings,
+        "warnings": [*warnings, *copied.warnings, *found.warnings],
     }
 
 
-def _gaps(frames: _Frames, video: VideoFacts, speed: Fraction, end: Fraction) -> Iterator[str]:
+def _counts_exactly(profile: Profile, video: VideoFacts | None, found: _Found, *, removed: Fraction) -> bool:
+    """Return True if the number of frames is no estimate."""
+    if video is None or profile.fps is not None or profile.output.is_timelapse:
+        return True
+    return found.times is not None and not (removed and video.variable_rate)
+
+
+def _gaps(found: _Found, times: Sequence[Fraction], video: VideoFacts, speed: Fraction, end: Fraction) -> Iterator[str]:
     """Yield the warning of missing frames at a constant rate."""
-    gaps, length = GapCounter(Fraction(0) if video.variable_rate else video.frame_seconds / speed), end - frames.origin
-    for time in frames.times:
+    gaps, length = GapCounter(Fraction(0) if video.variable_rate else video.frame_seconds / speed), end - found.origin
+    for time in times:
         gaps.add(time / speed)
     if video.last_frame is not None and video.last_frame >= end:
         gaps.finish(length / speed, length / speed)
@@ -163,25 +158,67 @@ def _picture(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: 
         return picture_size(reader, facts, cut, seek_index)
 
 
-class _Frames(NamedTuple):
-    """Where a clip begins, on a frame or at the start of its range, and the times of its frames from there."""
+class _Found(NamedTuple):
+    """Where a clip begins, on a frame or at the start of its range, and what its packets tell if they were read.
+
+    `times` are those of its frames from there.
+    """
 
     origin: Fraction
-    times: list[Fraction]
+    times: list[Fraction] | None = None
+    warnings: Sequence[str] = ()
+    is_read: bool = False
 
 
-def _frames(
-    source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None, *, all_of: bool
-) -> _Frames:
-    """Return the first frames of a clip, or all of them, by the times of their packets."""
+def _read(
+    source: ByteSource, facts: SourceFacts, profile: Profile, cut: CutRange, seek_index: SeekIndex | None
+) -> _Found:
+    """Read the packets of the range, or only those around its start if there are too many."""
+    has_video = facts.video is not None and profile.video != "none"
+    if has_video and profile.output.is_timelapse and can_seek(facts):
+        return _Found(cut.start)
+    seconds, packets = cut.end - cut.start, None
+    if source.size * seconds <= MAX_BYTES * facts.duration and seconds <= MAX_SECONDS:
+        tracks = kept_tracks(profile, facts.audio)
+        packets = read_range(source, facts, cut, tracks, seek_index, video=has_video)
+    if packets is not None:
+        return _Found(packets.origin, packets.times if has_video else None, packets.audio_warnings, is_read=True)
+    return _Found(_first_frame(source, facts, cut, seek_index) if has_video else cut.start)
+
+
+def _first_frame(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: SeekIndex | None) -> Fraction:
+    """Return where a clip begins, from the packets around its start."""
     low, high = max(Fraction(0), cut.first_moment), cut.start + 2 * cut.frame_seconds + cut.tick
-    selector: FrameSelector[Fraction] = FrameSelector(cut)
-    until = max(cut.end, high) if all_of else max(high, low + cut.tick)
-    times: list[Fraction] = []
-    for time in frame_times(source, facts, start=low, end=max(until, low + cut.tick), seek_index=seek_index):
-        times += [shown for shown, _ in selector.push(time, time)]
-    times += [shown for shown, _ in selector.finish()]
-    return _Frames(cut.start if selector.origin is None else selector.origin, times)
+    shown = frame_times(source, facts, start=low, end=max(high, low + cut.tick), seek_index=seek_index)
+    return selected(shown, cut)[0]
+
+
+@dataclass
+class _Copied:
+    """What smart render would copy, see `FoundPart`; the `bytes` of the packets to copy, if all of them were read."""
+
+    segments: tuple[Segment, ...]
+    stream: str | None = None
+    reason: str | None = None
+    only_frame: str | None = None
+    misfit: str | None = None
+    bytes: int | None = None
+    warnings: Sequence[str] = ()
+
+    def survey(self, copier: CopySurvey, profile: Profile, found: _Found, held: Fraction) -> None:
+        """Note what would be copied. Raises CannotCopy if no packet of the part can be."""
+        self.stream = _checksum(copier.begin())
+        planned, self.only_frame = copier.plan(), copier.only_frame
+        self.misfit = NO_VIDEO_AT_START if held > HELD_SECONDS else _misfit(copier, profile)
+        if self.misfit is None and found.is_read:
+            try:
+                planned = copier.segments()
+            except CannotCopy as refusal:  # a later packet: it is found when the first ones are written
+                self.misfit = str(refusal)
+            else:
+                self.bytes, self.warnings = copier.copied_bytes, [*stretches_encoded(copier.refused)]
+        if self.misfit is None:
+            self.segments = (replace(planned[0], start=found.origin), *planned[1:])
 
 
 @contextmanager
@@ -193,17 +230,20 @@ def _copier(
     *,
     threads: int,
     seek_index: SeekIndex | None,
-) -> Iterator[PacketCopier]:
+    found: _Found,
+) -> Iterator[CopySurvey]:
     audio = [track.index for track in kept_tracks(profile, facts.audio)]
     with (
         MediaReader(source) as reader,
         media_errors(reader),
         open_seeker(reader, facts, cut, video=True, audio=audio, seek_index=seek_index) as seeker,
     ):
-        yield PacketCopier(seeker, cut, threads=threads, only_plans=True)
+        copier = CopySurvey(seeker, cut, threads=threads, only_plans=not found.is_read)
+        copier.origin = found.origin
+        yield copier
 
 
-def _misfit(copier: PacketCopier, profile: Profile) -> str | None:
+def _misfit(copier: CopySurvey, profile: Profile) -> str | None:
     frame = copier.first_copied_frame()
     try:
         FrameConverter(profile, frame, None).check_kept(frame)

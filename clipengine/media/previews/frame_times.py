@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 
 from clipengine.clips.cut_range import CutRange
 from clipengine.errors import NoMediaInRange
 from clipengine.media.input.container import is_presented, media_errors
 from clipengine.media.input.read_request import ReadRequest
-from clipengine.media.input.seekers import open_seeker
+from clipengine.media.input.seekers import AnySeeker, open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
@@ -38,11 +39,17 @@ def frame_times(
         open_seeker(reader, facts, cut, video=True, audio=(), seek_index=seek_index) as seeker,
     ):
         seeker.seek()
-        found = sorted({timed.time for timed in seeker.packets() if is_presented(timed.packet)})
-        if seeker.has_field_packets and not video.variable_rate:
-            found = _without_second_fields(found, video.frame_seconds)
+        found = shown_times({timed.time for timed in seeker.packets() if is_presented(timed.packet)}, seeker, facts)
     first = max((time for time in found if time <= start), default=start)
     return [time for time in found if first <= time < end]
+
+
+def shown_times(times: Collection[Fraction], seeker: AnySeeker, facts: SourceFacts) -> list[Fraction]:
+    """Return the times of frames in order, from those of the packets of video that the seeker has read."""
+    found, video = sorted(times), facts.video
+    if video is not None and seeker.has_field_packets and not video.variable_rate:
+        return _without_second_fields(found, video.frame_seconds)
+    return found
 
 
 def _without_second_fields(times: list[Fraction], usual: Fraction) -> list[Fraction]:

@@ -10,7 +10,7 @@ from clipengine.clips.clip_plan import ClipPlan, PartPlan
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.read_jobs import PLAN
-from clipengine.clips.plan.segments import CannotCopy, check_copyable, refused_parts
+from clipengine.clips.plan.segments import TOO_MANY_BYTES, CannotCopy, check_copyable, refused_parts
 from clipengine.clips.resolve import ClipRules
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding
@@ -68,6 +68,9 @@ def _plan_parts(prepared: Prepared) -> _Parts:
         check_copyable(parts, profile)
         plans = yield from _plan_each(parts, profile)
         refused = refused_parts(parts, [plan.found for plan in plans])
+        limit = profile.output.max_bytes
+        if limit is not None and sum(plan.estimated_bytes for plan in plans) > limit:
+            raise CannotCopy(TOO_MANY_BYTES)
     except CannotCopy as refusal:
         plans = yield from _plan_each(parts, encoded, known=plans)
         return plans, {}, str(refusal)

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 _MAX_BYTES = 16 * 1024 * 1024  # of one preview; a hundred large tiles have a quarter of it
 _EVICT_TO = 0.9  # the part of the limit that eviction leaves
-_VERSION = 8  # increase it if the same request gets another response than before
+_VERSION = 9  # increase it if the same request gets another response than before
 # Rough costs on one slow core, to tell short jobs from long ones.
 _SHORT_SECONDS = 1.0
 _READ_BYTES_PER_SECOND = 50e6
