@@ -91,7 +91,7 @@ def clip_plan(
         sizes_change = picture is not None and bool(picture.others)
         try:
             check_copyable([PlannedPart(facts, start, end)], profile)
-            if sizes_change:
+            if sizes_change and not found.is_read:
                 raise CannotCopy(SETS_CHANGE)
             with _copier(source, facts, profile, cut, threads=threads, seek_index=seek_index, found=found) as copier:
                 copied.survey(copier, profile, found, held)

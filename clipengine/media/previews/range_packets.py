@@ -124,14 +124,14 @@ def _audio_warnings(
     tracks: Sequence[AudioFacts], heard: Sequence[_Heard], cut: CutRange, origin: Fraction, resumes: dict[int, Fraction]
 ) -> Iterator[str]:
     """Yield the warnings of gaps, from frames without content on the timelines of the clip."""
-    if any(track.stamps is not None for track in tracks):  # only decoding tells the times of such packets
+    # Only decoding tells the times of packets with corrected timestamps, and the length of those without a duration.
+    if any(track.stamps is not None for track in tracks) or not all(each.samples for each in heard):
         return
     audio = AudioTracks(_NoWriter(), (*tracks,), mix=False, origin=origin, end=cut.end)
     rates = {track.index: track.sample_rate for track in tracks}
     for stream, time, samples, _ in _without_gaps(heard):
-        if samples:
-            frame = av.AudioFrame("fltp", "mono", samples)
-            frame.sample_rate = rates[stream]
-            audio.write_audio(AudioFrameEvent(stream, time, frame))
+        frame = av.AudioFrame("fltp", "mono", samples)
+        frame.sample_rate = rates[stream]
+        audio.write_audio(AudioFrameEvent(stream, time, frame))
     audio.finish(resumes)
     yield from audio.warnings()
