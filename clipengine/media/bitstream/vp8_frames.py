@@ -35,6 +35,11 @@ def vp8_size(packet: bytes) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
+def vp8_is_shown(packet: bytes) -> bool:
+    """Return True if the frame is shown, and no reference only."""
+    return bool(packet and packet[0] >> 4 & 1)
+
+
 def _read_keyframe(packet: bytes) -> VpxPacket:
     if packet[_TAG_BYTES : _TAG_BYTES + len(_START_CODE)] != _START_CODE:
         raise BitstreamError("a keyframe has no start code")

@@ -56,6 +56,11 @@ class Vp9Sizes:
         return size
 
 
+def vp9_is_shown(packet: bytes) -> bool:
+    """Return True if a frame of the packet is shown. Raises BitstreamError."""
+    return any(_read_frame(data).shown for data in _split(packet))
+
+
 def _split(packet: bytes) -> list[bytes]:
     """Return the frames of a packet, of which at most 8 can be in a superframe."""
     if not packet:

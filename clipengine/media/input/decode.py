@@ -23,7 +23,7 @@ from clipengine.media.input.repeated_times import RepeatedTimes
 from clipengine.media.input.seekers import AnySeeker
 from clipengine.media.input.shown_sizes import StreamSizes
 
-_SMALLEST_STEP = Fraction(1, 90_000)
+SMALLEST_STEP = Fraction(1, 90_000)
 # Decoders that apply changes of skip_frame; others (dav1d) read it once when they are opened.
 _SKIPPING_DECODERS = {"h264", "hevc", "mpeg2video", "vp8", "vp9"}
 
@@ -168,7 +168,7 @@ class ClipDecoder:
                     self.damage.add_repeated(self.last_time)
                 continue
             elif time <= self.last_time:
-                time = self.last_time + _SMALLEST_STEP  # two frames with the same pts: keep both, in order
+                time = self.last_time + SMALLEST_STEP  # two frames with the same pts: keep both, in order
             self.last_time = time
             if self._in_range(time):
                 self.damage.decoded_frames += 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from statistics import median_low
 from typing import Any, NamedTuple
@@ -14,8 +13,14 @@ from av.packet import Packet
 from clipengine.clips.cut_range import CutRange
 from clipengine.clips.plan.frames import FrameSelector
 from clipengine.media.audio.tracks import AudioTracks
-from clipengine.media.input.container import is_presented, media_errors
+from clipengine.media.bitstream.bits import BitstreamError
+from clipengine.media.bitstream.vp8_frames import vp8_is_shown
+from clipengine.media.bitstream.vp9_frames import vp9_is_shown
+from clipengine.media.input.container import codec_name, is_presented, media_errors
+from clipengine.media.input.decode import SMALLEST_STEP
 from clipengine.media.input.events import AudioFrameEvent
+from clipengine.media.input.packet_timestamps import TimedPacket
+from clipengine.media.input.repeated_times import RepeatedTimes
 from clipengine.media.input.seekers import open_seeker
 from clipengine.media.input.source import ByteSource, MediaReader
 from clipengine.media.input.timeline import as_fraction
@@ -26,6 +31,8 @@ from clipengine.recordings.seek_index import SeekIndex
 MAX_BYTES, MAX_SECONDS = 32 << 20, 600  # of a range whose packets are read
 _ROUNDING_SECONDS = Fraction(1, 500)  # of durations in the container
 _LONGEST_PACKET = Fraction(2)
+# Codecs whose packets show one frame or none; others may have fields or slices in packets.
+_SHOWN: dict[str, Callable[[bytes], bool]] = {"vp8": vp8_is_shown, "vp9": vp9_is_shown}
 _LONG = 2  # times the usual number of samples
 
 
@@ -38,12 +45,25 @@ class RangePackets(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """A packet of audio: its stream, its time, and its number of samples, which may be the distance to the next one."""
+    """A packet of audio: its stream, its time, and its number of samples.
+
+    They are exact if the codec has them; the container's may be rounded, or the distance to the next packet.
+    """
 
     stream: int
     time: Fraction
     samples: int
+    is_exact: bool
     is_distance: bool
+
+    @classmethod
+    def of(cls, timed: TimedPacket, rate: int) -> _Heard:
+        packet = timed.packet
+        stated = (packet.duration or 0) * as_fraction(packet.time_base)
+        own = int(packet.stream.codec_context.frame_size)
+        is_exact = own > 0 and (not stated or abs(Fraction(own, rate) - stated) <= _ROUNDING_SECONDS)
+        samples = own if is_exact else round(min(stated, _LONGEST_PACKET) * rate)
+        return cls(timed.stream, timed.time, samples, is_exact, packet.stream.container.format.name.startswith("mov"))
 
 
 def read_range(
@@ -57,7 +77,9 @@ def read_range(
 ) -> RangePackets | None:
     """Read the packets of the range, or return None if they have more than MAX_BYTES. Raises RecordingError."""
     rates = {track.index: track.sample_rate for track in tracks}
-    seen, heard, size = set(), [], 0
+    seen: list[Fraction] = []
+    heard: list[_Heard] = []
+    size, shows_each = 0, False
     with (
         MediaReader(source) as reader,
         media_errors(reader),
@@ -71,15 +93,33 @@ def read_range(
             if not is_presented(timed.packet):
                 continue
             if timed.is_video:
-                seen.add(timed.time)
+                is_shown = _SHOWN.get(codec_name(timed.packet.stream))
+                shows_each = is_shown is not None
+                if is_shown is None or _shows(is_shown, timed.packet):
+                    seen.append(timed.time)
             else:
-                is_distance = timed.packet.stream.container.format.name.startswith("mov")
-                samples = _samples(timed.packet, rates[timed.stream])
-                heard.append(_Heard(timed.stream, timed.time, samples, is_distance))
-        shown = shown_times(seen, seeker, facts)
+                heard.append(_Heard.of(timed, rates[timed.stream]))
+        shown = _one_by_one(seen, cut.frame_seconds) if shows_each else shown_times({*seen}, seeker, facts)
         resumes = dict(seeker.resume_times)
     origin, times = selected(shown, cut)
     return RangePackets(origin, times, [*_audio_warnings(tracks, heard, cut, origin, resumes)])
+
+
+def _shows(is_shown: Callable[[bytes], bool], packet: Packet[Any]) -> bool:
+    try:
+        return is_shown(bytes(packet))
+    except BitstreamError:
+        return True
+
+
+def _one_by_one(times: Iterable[Fraction], usual: Fraction) -> list[Fraction]:
+    """Return the times of frames, given in their order, as a decoder shows them: rising, without repeated ones."""
+    repeated, shown = RepeatedTimes(usual), list[Fraction]()
+    for time in times:
+        is_repeated = repeated.add(time, time)
+        if not shown or not is_repeated:
+            shown.append(max(time, shown[-1] + SMALLEST_STEP) if shown else time)
+    return shown
 
 
 def selected(shown: Sequence[Fraction], cut: CutRange) -> tuple[Fraction, list[Fraction]]:
@@ -90,24 +130,18 @@ def selected(shown: Sequence[Fraction], cut: CutRange) -> tuple[Fraction, list[F
     return cut.start if selector.origin is None else selector.origin, times
 
 
-def _samples(packet: Packet[Any], rate: int) -> int:
-    """Return the number of samples of a packet: the codec's if the container's rounded duration agrees with it."""
-    stated = (packet.duration or 0) * as_fraction(packet.time_base)
-    own = packet.stream.codec_context.frame_size
-    if own and (not stated or abs(Fraction(own, rate) - stated) <= _ROUNDING_SECONDS):
-        return int(own)
-    return round(min(stated, _LONGEST_PACKET) * rate)
+def _lengths(packets: Sequence[_Heard], rate: int) -> Iterator[tuple[Fraction, int]]:
+    """Yield the times of a stream's packets with their numbers of samples, without the gaps after them.
 
-
-def _without_gaps(heard: Sequence[_Heard]) -> Iterator[_Heard]:
-    """Yield the packets with the usual number of samples if they have many more: MP4 stores distances of packets."""
-    counts: defaultdict[int, list[int]] = defaultdict(list)
-    for each in heard:
-        counts[each.stream].append(each.samples)
-    usual = {stream: median_low(found) for stream, found in counts.items()}
-    for each in heard:
-        is_long = each.is_distance and each.samples > _LONG * usual[each.stream]
-        yield each._replace(samples=usual[each.stream]) if is_long else each
+    MP4 stores the distance to the next packet, and Matroska rounds durations to milliseconds.
+    """
+    usual = median_low([each.samples for each in packets])
+    for each, following in zip(packets, [*packets[1:], None], strict=True):
+        samples = usual if each.is_distance and each.samples > _LONG * usual else each.samples
+        if following is not None and not each.is_exact:
+            distance = round((following.time - each.time) * rate)
+            samples = distance if distance > 0 and abs(distance - samples) <= _ROUNDING_SECONDS * rate else samples
+        yield each.time, samples
 
 
 class _NoWriter:
@@ -128,10 +162,11 @@ def _audio_warnings(
     if any(track.stamps is not None for track in tracks) or not all(each.samples for each in heard):
         return
     audio = AudioTracks(_NoWriter(), (*tracks,), mix=False, origin=origin, end=cut.end)
-    rates = {track.index: track.sample_rate for track in tracks}
-    for stream, time, samples, _ in _without_gaps(heard):
-        frame = av.AudioFrame("fltp", "mono", samples)
-        frame.sample_rate = rates[stream]
-        audio.write_audio(AudioFrameEvent(stream, time, frame))
+    for track in tracks:
+        packets = [each for each in heard if each.stream == track.index]
+        for time, samples in _lengths(packets, track.sample_rate) if packets else ():
+            frame = av.AudioFrame("fltp", "mono", samples)
+            frame.sample_rate = track.sample_rate
+            audio.write_audio(AudioFrameEvent(track.index, time, frame))
     audio.finish(resumes)
     yield from audio.warnings()
