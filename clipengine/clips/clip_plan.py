@@ -14,7 +14,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import SnappedCut
 from clipengine.clips.plan.frame_count import held_until_frame, joined_frames
 from clipengine.clips.plan.frames import kept_tracks
-from clipengine.clips.plan.segments import FoundPart
+from clipengine.clips.plan.segments import MAX_SEGMENTS, FoundPart
 from clipengine.clips.plan.size_limit import other_bytes
 from clipengine.clips.warnings import (
     asked_warnings,
@@ -31,7 +31,6 @@ from clipengine.errors import VerificationFailed
 from clipengine.recordings.facts import Count, ExactSeconds, Name, Pixels, Warning
 from clipengine.timecode import exact
 
-_MAX_SEGMENTS = 100
 _Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 _Exact = Annotated[ExactSeconds, Field(ge=0, le=10**9)]
 
@@ -62,7 +61,7 @@ class PartPlan(BaseModel):
     frames_exact: bool
     width: Pixels | None
     height: Pixels | None
-    segments: list[PlannedSegment] = Field(max_length=_MAX_SEGMENTS)
+    segments: list[PlannedSegment] = Field(max_length=MAX_SEGMENTS)
     stream: Name | None
     reason: Warning | None
     only_frame: Name | None

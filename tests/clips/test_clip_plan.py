@@ -11,9 +11,11 @@ import pytest
 
 from clipengine.clips.clip_plan import ClipPlan, PartPlan
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import Without
+from clipengine.clips.plan.segments import TOO_MANY_BYTES
 from clipengine.clips.removal import SilenceReport
 from clipengine.clips.snapped import SnapReport
 from clipengine.clips.texts.cues import Cue
@@ -65,7 +67,7 @@ class NoTexts:
         {"actual_start": "-1/3"},
         {"actual_end": "1e20"},
         {"segments": [{"kind": "skip", "start_seconds": 1.0, "end_seconds": 3.0}]},
-        {"segments": REPORT["segments"] * 101},
+        {"segments": REPORT["segments"] * 1001},
         {"warnings": ["x" * 501]},
         {"more": 1},
     ],
@@ -116,6 +118,25 @@ def test_plan_without_searches_needs_one_report_of_each_part() -> None:
         (PartSearch, 0),
         (PartSearch, 1),
     ]
+
+
+@pytest.mark.parametrize(("limit", "warned"), [(20_000, True), (1_000_000, False)])
+def test_plan_warns_if_max_bytes_is_less_than_the_audio_has(limit: int, warned: bool) -> None:
+    profile = Profile(output=Output(max_bytes=limit))
+    values = _plan(Making([PlannedPart(FACTS, F(1), F(3))], profile, NoTexts()), [], cuts=[]).values(source=0)
+    assert [each.partition(":")[0] for each in values["warnings"]] == ["size_unlikely"] * warned
+
+
+def test_smart_clip_with_too_many_bytes_is_encoded_in_its_plan() -> None:
+    copied = REPORT | {"stream": "1", "segments": [{"kind": "copy", "start_seconds": 1.0, "end_seconds": 3.0}]}
+    reports = iter([copied | {"estimated_bytes": 200_000}, REPORT])
+    profile = Profile(render="smart", output=Output(max_bytes=100_000))
+    settings = Settings.model_validate({"data": {"folder": Path("/nonexistent")}})
+    making = Making([PlannedPart(FACTS, F(1), F(3))], profile, NoTexts())
+    steps = plan_clip(making, encoding=settings.encoding, rules=settings.clip_rules.unlimited)
+    plan = run_steps(steps, lambda search: PartPlan.of(next(reports)))
+    assert plan.reason == TOO_MANY_BYTES
+    assert not any(each.copies for each in plan.plans)
 
 
 def test_fault_of_a_snapped_cut_names_its_place_in_the_request() -> None:

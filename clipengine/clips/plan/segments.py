@@ -17,6 +17,7 @@ from clipengine.recordings.facts import VideoFacts
 COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv"), "vp9": ("webm", "mkv")}
 # Copying less than this is not worth two kinds of segments.
 _LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
+MAX_SEGMENTS = 1000  # of a part in a plan
 OTHER_PARAMETERS = "its parameter sets are not those of the first part"
 NO_VIDEO_AT_START = "a part has no video at its start"
 TOO_MANY_BYTES = "it has too many bytes"

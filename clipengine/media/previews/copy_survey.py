@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from clipengine.clips.plan.segments import Segment
+from clipengine.clips.plan.segments import MAX_SEGMENTS, Segment
 from clipengine.media.input.copied_tail import CopiedTail
 from clipengine.media.input.packet_copier import PacketCopier
 
@@ -64,6 +64,8 @@ class CopySurvey(PacketCopier):
                 joined[-1] = replace(joined[-1], end=each.end)
             elif each.start < each.end:
                 joined.append(each)
+        if len(joined) > MAX_SEGMENTS:  # the others count as encoded
+            joined[MAX_SEGMENTS - 1 :] = [Segment("encode", joined[MAX_SEGMENTS - 1].start, joined[-1].end)]
         return tuple(joined)
 
 
