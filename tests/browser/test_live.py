@@ -81,15 +81,16 @@ def test_page_follows_a_recording_until_its_end(browser: Any, server: RunningSer
 def test_end_of_a_recording_is_played_while_it_grows(browser: Any, server: RunningServer, tmp_path: Path) -> None:
     recorder, recording = live(server, tmp_path)
     asked: list[str] = []
-    with opened(browser, server) as page:
+    with opened(browser, server, timezone_id="Europe/Berlin") as page:
         page.on("requestfinished", lambda request: asked.append(request.url))
         page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
         until(page, READY)
         until(page, STILL)
-        page.get_by_role("button", name="Go live").click()
-        page.get_by_role("button", name="At live").wait_for()
+        page.get_by_role("button", name="At live").wait_for()  # a recording that is still written opens at its end
+        assert [point(page, name).input_value() for name in ("In", "Out")] == ["14:00:00.000", "14:00:05.880"]
         until(page, "document.querySelector('.stage video').currentTime >= 3.9")  # the end of what is whole
         recorder.write(6)
+        until(page, "document.querySelector('#out').value > '14:00:09'")  # the selected last seconds follow the end
         until(page, "document.querySelector('.stage video').currentTime > 5")
         page.keyboard.press("k")
         page.get_by_role("button", name="Go live").wait_for()
@@ -114,6 +115,7 @@ def test_end_is_shown_that_is_sought_before_the_proxy_has_it(
         page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
         until(page, READY)
         until(page, STILL)
+        page.keyboard.press("Home")
         until_shown(page, 0)
         held: list[Any] = []
         page.route("**/proxy", lambda route: held.append(route))

@@ -12,21 +12,23 @@ const TICK_PIXELS = 90;
 const CUE_PIXELS = 56; // narrower cues have no room for text
 
 /**
- * Each strip is an image of `count` tiles for the range from `from` to `to`. Later strips are drawn over earlier ones.
+ * Each strip is an image of `count` tiles for the range from `from` to `to`. Later strips are drawn over earlier ones. The
+ * picture of a tile is of the middle of its part: a tile of a coarser level than the view's is drawn there only.
  *
  * @param {HTMLCanvasElement} canvas
  * @param {FilmPiece[]} strips
  * @param {Span} view
+ * @param {number} level the seconds of a strip of the view's level
  */
-export function drawFilm(canvas, strips, view) {
+export function drawFilm(canvas, strips, view, level) {
   const {context, width, height} = prepare(canvas);
   const scale = width / (view.end - view.start);
-  for (const {from, to, count, image} of strips) {
+  for (const {from, to, count, image, seconds} of strips) {
     const part = (to - from) / count;
     const tile = image.width / count;
     for (let number = 0; number < count; number += 1) {
-      const left = (from + number * part - view.start) * scale;
-      const wide = part * scale;
+      const wide = seconds > level ? Math.min(part * scale, (tile / image.height) * height) : part * scale;
+      const left = (from + (number + 0.5) * part - view.start) * scale - wide / 2;
       if (left > width || left + wide < 0) continue;
       drawTile(context, image, number * tile, tile, left, wide, height);
     }

@@ -19,6 +19,8 @@ export class FrameImage {
     this.wanted = null;
     /** @type {number | null} */
     this.loading = null;
+    /** @type {number | null} the time of the frame in the picture */
+    this.shown = null;
     this.node = h("img", {alt: "", hidden: true});
     this.node.addEventListener("load", () => this.settle(false), {signal});
     this.node.addEventListener("error", () => this.settle(true), {signal});
@@ -52,6 +54,7 @@ export class FrameImage {
   settle(failed) {
     const {loading, wanted} = this;
     this.loading = null;
+    this.shown = failed ? null : loading;
     if (wanted !== null && wanted !== loading) {
       this.load(wanted);
       return;

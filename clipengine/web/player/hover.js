@@ -41,13 +41,13 @@ export function hoverPreview({recording, times, strips, areas, container, signal
     image.hidden = true;
   });
 
-  // Draw the nearest tile of the finest piece, until a finer one or the frame has arrived.
+  // Draw the tile that the filmstrip of this zoom has there, until the frame has arrived. Coarser ones show another time.
   function drawTile() {
     if (!strip || time === null) return;
     const piece = strip.finest(time);
     const context = contextOf(canvas);
     context.clearRect(0, 0, canvas.width, canvas.height);
-    if (!piece) return;
+    if (!piece || piece.seconds > strip.level) return;
     const tile = piece.image.width / piece.count;
     const number = Math.min(piece.count - 1, Math.floor(((time - piece.from) / (piece.to - piece.from)) * piece.count));
     const scale = Math.min(canvas.width / tile, canvas.height / piece.image.height);

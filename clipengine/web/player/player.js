@@ -9,6 +9,7 @@ import {FrameImage} from "./frame_image.js";
 import {isUnplayable} from "./playable.js";
 import {ProxySource} from "./proxy_source.js";
 import {roleLabel} from "./role_label.js";
+import {hideStale} from "./stale_picture.js";
 
 const RATES = [1, 2, 4, 8];
 const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding does not show a neighbour
@@ -56,6 +57,7 @@ export class Player extends EventTarget {
     this.picture = h("div", {class: "picture"}, this.video, this.frames.node, roleLabel(this));
     this.node = h("div", {class: this.hasPicture ? "stage" : "stage sound"}, this.picture, this.note);
     this.bindEvents(signal);
+    if (this.hasPicture) hideStale(this);
     if (isUnplayable(recording.media, this.video)) this.useProxy();
     else this.video.src = `${this.base}/download`;
   }
@@ -221,7 +223,14 @@ export class Player extends EventTarget {
     if (this.time >= this.lastFrame && !this.looping && !this.growing) this.seek(0);
     this.video.playbackRate = rate;
     this.rate = rate;
-    this.video.play().catch(() => this.stopAtFrame());
+    this.video.play().catch(() => (this.following ? this.showEnd() : this.stopAtFrame()));
+    this.emit("state");
+  }
+
+  // Browsers refuse to play before the user has acted on the page: the last frame follows the end then.
+  showEnd() {
+    this.rate = 0;
+    this.place(this.lastFrame);
     this.emit("state");
   }
 

@@ -40,13 +40,15 @@ export class Strip {
    * @param {(range: PieceRange, signal: AbortSignal) => Promise<Content>} load
    * @param {AbortSignal} signal
    * @param {() => void} onchange
-   * @param {{parallel?: number}} [options]
+   * @param {{parallel?: number, exact?: boolean}} [options] pieces that are `exact` stand for their times at the zoom of
+   * their level only: a coarser tile has the picture of another time
    */
-  constructor(load, signal, onchange, {parallel = 1} = {}) {
+  constructor(load, signal, onchange, {parallel = 1, exact = false} = {}) {
     this.load = load;
     this.signal = signal;
     this.onchange = onchange;
     this.parallel = parallel;
+    this.exact = exact;
     /** @type {Map<string, Piece & Content>} by key, the least recently wanted first */
     this.loaded = new Map();
     /** @type {{whole: Lane, detail: Lane}} */
@@ -120,9 +122,14 @@ export class Strip {
     return this.notFinerThan(this.lanes.whole.ranges);
   }
 
+  // The seconds of a piece of the view's level.
+  get level() {
+    return this.lanes.detail.ranges[0]?.seconds ?? 0;
+  }
+
   /** @param {PieceRange[]} ranges */
   notFinerThan(ranges) {
-    const level = ranges.length ? ranges[0].seconds : 0;
+    const level = ranges[0]?.seconds ?? 0;
     return [...this.loaded.values()].filter(({seconds}) => seconds >= level).sort((a, b) => b.seconds - a.seconds);
   }
 
@@ -166,9 +173,10 @@ export class Strip {
    * @param {Span} view
    */
   gap(view) {
+    const pieces = this.pieces.filter(({seconds}) => !this.exact || seconds <= this.level);
     let time = view.start;
     for (;;) {
-      const piece = this.pieces.find(({from, to}) => from <= time + 1e-3 && to > time + 1e-3);
+      const piece = pieces.find(({from, to}) => from <= time + 1e-3 && to > time + 1e-3);
       if (!piece) return time;
       if (piece.to >= view.end - 1e-3) return null;
       time = piece.to;
@@ -254,6 +262,7 @@ export function strips(recording, signal, onchange) {
         },
         signal,
         onchange,
+        {exact: true},
       );
   /** @type {Strip<{peaks: number[]}> | null} */
   const wave = !media.audio.length

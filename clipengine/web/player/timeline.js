@@ -387,7 +387,7 @@ export class Timeline {
 
   drawStrips() {
     const {film, wave} = this.strips;
-    if (film) drawFilm(this.film, film.pieces, this.view);
+    if (film) drawFilm(this.film, film.pieces, this.view, film.level);
     this.drawWave();
     if (film) this.lanes.film.show(this.view);
     if (wave) this.lanes.wave.show(this.view);

@@ -9,7 +9,7 @@ import {t} from "../lib/texts.js";
 import {asyncHandler, toast, toastError} from "../lib/ui.js";
 
 /** @import {Player} from "../player/player.js" */
-/** @import {Selection} from "../player/selection.js" */
+/** @import {Selection, Span} from "../player/selection.js" */
 /** @import {ShownTimes} from "../player/shown_times.js" */
 /** @import {Timeline} from "../player/timeline.js" */
 
@@ -29,6 +29,8 @@ export class Live {
   constructor({recording, selection, player, times, signal}) {
     /** @type {Timeline | null} */
     this.timeline = null;
+    /** @type {Span | null} the selected last seconds, which follow the end until the player or the selection is moved */
+    this.followed = null;
     this.recording = recording;
     this.selection = selection;
     this.player = player;
@@ -76,6 +78,7 @@ export class Live {
     this.player.grow(duration, this.growing);
     this.timeline?.grow(recording);
     this.times.setBegin(recording.started_at);
+    if (this.growing && this.player.following && this.followed && this.selection.range === this.followed) this.selectEnd();
     if (!this.growing) announce(t("The recording has ended"));
     this.draw();
   }
@@ -93,11 +96,25 @@ export class Live {
     this.timeline?.showEnd();
   }
 
+  // Show the end, with the last seconds selected.
+  open() {
+    if (!this.growing) return;
+    this.selectEnd();
+    this.timeline?.showEnd();
+    this.player.follow();
+  }
+
+  selectEnd() {
+    const end = this.player.duration;
+    this.selection.set(Math.max(0, end - LAST_SECONDS), end);
+    this.followed = this.selection.range;
+  }
+
   selectLast() {
     if (!this.growing) return;
-    const end = this.player.duration;
     this.selection.clear(); // a new range, not a change of the current segment
-    this.selection.set(Math.max(0, end - LAST_SECONDS), end);
+    this.selectEnd();
+    this.followed = null;
     this.timeline?.revealSelection();
   }
 

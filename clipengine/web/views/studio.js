@@ -94,7 +94,7 @@ export async function showStudio(main, recording, choices, signal, place) {
   const {transcript} = text;
   bindStudioShortcuts({session, segments, form, look, clips: clips.list, transcript, frame, panel, clipLast}, signal);
   timeline.draw();
-  showPlace(place, {selection, player, timeline, transcript});
+  showPlace(place, {selection, player, timeline, transcript, live});
   addEventListener("language", () => keepPlace({selection, player}, transcript?.language ?? ""), {signal});
 }
 

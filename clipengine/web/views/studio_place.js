@@ -2,20 +2,23 @@
 
 import {setQuery} from "../lib/router.js";
 
+/** @import {Live} from "./live.js" */
 /** @import {Player} from "../player/player.js" */
 /** @import {Selection} from "../player/selection.js" */
 /** @import {Timeline} from "../player/timeline.js" */
 /** @import {Transcript} from "../player/transcript.js" */
 
 /**
- * Show the time and select the range of the address. Without a range, the sentence at the time is selected.
+ * Show the time and select the range of the address. Without a range, the sentence at the time is selected; without a
+ * place, a recording that is still written is shown at its end.
  *
  * @param {Record<string, string>} place
- * @param {{selection: Selection, player: Player, timeline: Timeline, transcript: Transcript | null}} studio
+ * @param {{selection: Selection, player: Player, timeline: Timeline, transcript: Transcript | null, live: Live}} studio
  */
-export function showPlace(place, {selection, player, timeline, transcript}) {
+export function showPlace(place, {selection, player, timeline, transcript, live}) {
   const [time, start, end] = [place.t, place.in, place.out].map(Number);
   if (end > start) selection.set(start, end);
+  if (!time && selection.empty) live.open();
   if (!time) return;
   player.seek(time);
   timeline.reveal(player.time);
