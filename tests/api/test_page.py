@@ -41,6 +41,40 @@ class TestFiles:
             for address in re.findall(r'(?:src|href)="(/[^"]*)"', answer.text):
                 assert http.get(address, follow_redirects=True).status_code == 200, address
 
+    def test_second_visit_asks_for_the_document_only(self, server: ApiServer) -> None:
+        """Files are compressed, and named by the digest of all of them, so that browsers keep them."""
+        with server.client("") as http:
+            page = http.get("/")
+            assert page.headers["cache-control"] == "no-cache"
+            assert page.headers["content-encoding"] == "gzip"
+            addresses = re.findall(r'(?:src|href)="(/assets/[^"]*)"', page.text)
+            assert len(addresses) <= 12
+            for address in addresses:
+                answer = http.get(address)
+                assert answer.headers["cache-control"] == "public, max-age=31536000, immutable", address
+                assert re.match(r"/assets/[0-9a-f]{12}/", address)
+                name = address.split("/", 3)[3]
+                plain = http.get(f"/assets/{name}", headers={"Accept-Encoding": "identity"})
+                assert (plain.headers["cache-control"], plain.content) == ("no-cache", answer.content), name
+                old = http.get(f"/assets/0123456789ab/{name}")  # of a page that another version has sent
+                assert (old.headers["cache-control"], old.content) == ("no-cache", answer.content), name
+                tag = answer.headers["etag"]
+                assert http.get(address, headers={"If-None-Match": tag}).status_code == 304
+
+    def test_modules_are_joined_into_two_files(self, server: ApiServer) -> None:
+        with server.client("") as http:
+            joined = [http.get(f"/assets/{name}.js").text for name in ("joined", "later")]
+        modules = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.js")} | {"lib/limits.js"}
+        apart = {name for name in modules if name.startswith("texts/")} | {"lib/theme.js", "lib/event_worker.js"}
+        found = [name for text in joined for name in re.findall(r'(?m)^\$\["([^"]+)"\] = ', text)]
+        assert sorted(found) == sorted(set(found))
+        assert modules - apart == set(found)
+        for text in joined:
+            assert re.findall(r"(?m)^(?:import|export) .*$", text) in (
+                ["export const $ = {};"],
+                ['import {$} from "./joined.js"; export {$};'],
+            )
+
     def test_unknown_files_are_not_found(self, server: ApiServer) -> None:
         with server.client("") as http:
             for name in (

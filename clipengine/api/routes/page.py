@@ -1,4 +1,7 @@
-"""The page at `/` and its files under `/assets/`, read once at start and served from memory.
+"""The page at `/` and its files under `/assets/`, read once at start and served compressed from memory.
+
+The page names its files by the digest of all of them, `/assets/0123456789ab/base.css`, so that browsers keep them and
+ask for `/` only. Its modules are joined into two files. Other addresses of a file serve its present content.
 
 The Content-Security-Policy allows scripts, styles and fonts from this server only, none inline. Images and media may
 also come from the store, if its download links lead to another origin.
@@ -6,9 +9,9 @@ also come from the store, if its download links lead to another origin.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
-import posixpath
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -26,6 +29,7 @@ from clipengine.api.http.problems import on_http_exception
 from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests.clips import MAX_BATCH
 from clipengine.api.http.requests.fields import MAX_IDS, MAX_PAGE
+from clipengine.api.routes.page_modules import imported, imported_later, joined
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.metadata import MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.options.output import MAX_POINTS
@@ -58,8 +62,14 @@ _LIMITS = {
 _FOLDER = Path(clipengine.__file__).parent / "web"
 _ENTRY = "app.js"
 _MISSING = "missing.html"
-_SCRIPT = f'<script type="module" src="/assets/{_ENTRY}">'.encode()
-_IMPORT = re.compile(r'^import [^"]*"(\.[^"]+)";$', re.MULTILINE)
+_SHEET = re.compile(rb'  <link rel="stylesheet" href="/assets/(?P<name>[^"]+)">\n')
+_STYLES = "joined.css"
+_JOINED, _LATER = "joined.js", "later.js"  # the modules before the first paint, and those of the views after it
+_ASSETS = b"/assets/"
+_DIGEST = 12  # characters of the digest in addresses
+_VERSION = re.compile(rf"(?P<version>[0-9a-f]{{{_DIGEST}}})/(?P<name>.+)")
+_FOREVER = "public, max-age=31536000, immutable"
+_TEXTS = {"html", "css", "js", "svg", "txt"}  # which are compressed
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -70,35 +80,68 @@ _TYPES = {
 }
 
 
-class _File(NamedTuple):
+class _Form(NamedTuple):
+    """A file in one encoding."""
+
     body: bytes
     headers: dict[str, str]
-    media_type: str
+
+
+class _File(NamedTuple):
+    plain: _Form
+    zipped: _Form
 
 
 def routes(settings: Settings) -> list[Route]:
     """Return the routes of the page. `web/player/player.js` is served as `/assets/player/player.js`."""
+    headers = page_headers(settings)
+    version, files = _files(settings)
+
+    async def index(request: Request) -> Response:
+        return _serve(request, files["index.html"], headers)
+
+    async def asset(request: Request) -> Response:
+        name, cached = request.path_params["name"], {}
+        if match := _VERSION.fullmatch(name):
+            name = match["name"]
+            cached = {"Cache-Control": _FOREVER} if match["version"] == version else {}
+        if name not in files:
+            raise HTTPException(404)
+        return _serve(request, files[name], headers | cached)
+
+    return [Route("/", Public(index)), Route("/assets/{name:path}", Public(asset))]
+
+
+def _files(settings: Settings) -> tuple[str, dict[str, _File]]:
+    """Return the version of the files, and the files by name. They name each other by the version."""
     paths = [path for path in sorted(_FOLDER.rglob("*")) if ending(path.name) in _TYPES]
     contents = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in paths}
     limits = _LIMITS | {"transcribers": settings.transcription.sources, "suggesters": settings.suggestions.sources}
     contents["lib/limits.js"] = f"export const LIMITS = {json.dumps(limits)};\n".encode()
-    links = "".join(f'<link rel="modulepreload" href="/assets/{name}">\n  ' for name in _modules(contents))
-    contents["index.html"] = contents["index.html"].replace(_SCRIPT, links.encode() + _SCRIPT)
-    headers = page_headers(settings)
-    files = {
-        name: _File(body, headers | {"ETag": _etag(body)}, _TYPES[ending(name)]) for name, body in contents.items()
+    contents |= _joined({name: body.decode() for name, body in contents.items() if ending(name) == "js"})
+    version = hashlib.sha256(b"".join(b"%s\0%s\0" % (name.encode(), contents[name]) for name in contents)).hexdigest()
+    version = version[:_DIGEST]
+    index, sheets = contents["index.html"], [found["name"].decode() for found in _SHEET.finditer(contents["index.html"])]
+    contents[_STYLES] = b"".join(contents[name] for name in sheets)
+    link = f'  <link rel="stylesheet" href="/assets/{_STYLES}">\n'.encode()
+    contents["index.html"] = _SHEET.sub(b"", index).replace(b"  <script type", link + b"  <script type")
+    contents["index.html"] = contents["index.html"].replace(_ENTRY.encode(), _JOINED.encode())
+    files = {}
+    for name, body in contents.items():
+        kind = ending(name)
+        text = body.replace(_ASSETS, _ASSETS + version.encode() + b"/") if kind in _TEXTS else body
+        plain = _form(text, _TYPES[kind])
+        files[name] = _File(plain, _form(text, _TYPES[kind], zipped=True) if kind in _TEXTS else plain)
+    return version, files
+
+
+def _joined(modules: Mapping[str, str]) -> dict[str, bytes]:
+    first = imported(modules, [_ENTRY])
+    later = imported(modules, imported_later(modules, first), without=first)
+    return {
+        _JOINED: joined(modules, first, later=_LATER).encode(),
+        _LATER: joined(modules, later, first=_JOINED).encode(),
     }
-
-    async def index(request: Request) -> Response:
-        return _serve(request, files["index.html"])
-
-    async def asset(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in files:
-            raise HTTPException(404)
-        return _serve(request, files[name])
-
-    return [Route("/", Public(index)), Route("/assets/{name:path}", Public(asset))]
 
 
 def handle_http_exception(settings: Settings) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -148,25 +191,20 @@ def store_origins(storage: Storage) -> list[str]:
     return [f"{address.scheme}://{host}"]
 
 
-def _modules(files: Mapping[str, bytes]) -> list[str]:
-    """Return the modules that the page needs before its first paint, without those that it imports later.
-
-    Links to them let the browser request all at once; otherwise it learns of a module when the one before it is there.
-    """
-    found = [_ENTRY]
-    for name in found:
-        for address in _IMPORT.findall(files[name].decode()):
-            module = posixpath.normpath(posixpath.join(posixpath.dirname(name), address))
-            if module not in found:
-                found.append(module)
-    return found[1:]
+def _form(body: bytes, media_type: str, *, zipped: bool = False) -> _Form:
+    sent = gzip.compress(body, mtime=0) if zipped else body
+    tag = {"ETag": f'"{hashlib.sha256(sent).hexdigest()[:32]}"', "Vary": "Accept-Encoding"}
+    return _Form(sent, tag | {"Content-Type": media_type} | ({"Content-Encoding": "gzip"} if zipped else {}))
 
 
-def _etag(body: bytes) -> str:
-    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+def _serve(request: Request, file: _File, headers: Mapping[str, str]) -> Response:
+    form = file.zipped if _takes_gzip(request) else file.plain
+    if matches(request.headers.get("if-none-match"), form.headers["ETag"]):
+        kept = {name: form.headers[name] for name in ("ETag", "Vary")}
+        return Response(status_code=304, headers={**headers, **kept})
+    return Response(form.body, headers={**headers, **form.headers})
 
 
-def _serve(request: Request, file: _File) -> Response:
-    if matches(request.headers.get("if-none-match"), file.headers["ETag"]):
-        return Response(status_code=304, headers=file.headers)
-    return Response(file.body, headers={**file.headers, "Content-Type": file.media_type})
+def _takes_gzip(request: Request) -> bool:
+    encodings = request.headers.get("accept-encoding", "").replace(" ", "").split(",")
+    return "gzip" in encodings  # with a rank, as no browser sends it, the file is not compressed
