@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import clipengine
+from clipengine.api.routes.share_page import TEXTS
 from clipengine.errors import ClipEngineError, RequestError, StartupError
 from clipengine.work.upkeep.health import GOOD
 from tests.support.page_texts import CATALOGUES, WEB, catalogue
 
+TEMPLATES = sorted(Path(clipengine.__file__).parent.glob("api/templates/share_*.html"))
 MODULES = [path for path in sorted(WEB.rglob("*.js")) if path not in CATALOGUES and path.parent.name != "vendor"]
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
@@ -56,7 +59,9 @@ def used_texts() -> dict[str, str | None]:
         for match in _PLURAL.finditer(code(path)):
             assert match[2], f"{path.name}: plural() needs two texts in quotation marks"
             found[json.loads(match[2])] = json.loads(match[1])
-    return found
+    for path in TEMPLATES:
+        found |= {json.loads(text): None for text in _TEXT.findall(path.read_text("utf-8")) if text}
+    return found | dict.fromkeys(TEXTS)
 
 
 def server_texts() -> set[str]:

@@ -92,6 +92,22 @@ def serving(folder: Path, **sections: Any) -> Iterator[tuple[ApiServer, Clip]]:
         yield server, engine.finish(engine.make_clip(engine.make_recording()), BYTES)
 
 
+def test_page_is_in_the_language_of_the_visitor(http: httpx.Client, anyone: httpx.Client, done: Clip) -> None:
+    path = urlsplit(create(http, done, expires_at="2199-12-05T14:00:00Z")["url"]).path
+    for asked, language, texts in (
+        ("fr, de-AT;q=0.8, en;q=0.5", "de", ("Verfügbar bis", "5. Dezember 2199, 14:00 UTC", "Herunterladen")),
+        ("en-GB, de;q=0.9", "en", ("Available until", "5 December 2199, 14:00 UTC", "Download")),
+        ("de;q=0, *;q=x," + "x" * 5000, "en", ("Available until",)),
+    ):
+        answer = anyone.get(path, headers={"Accept-Language": asked})
+        assert f'<html lang="{language}"' in answer.text
+        assert all(text in answer.text for text in texts), (asked, answer.text)
+        assert answer.headers["Content-Language"] == language
+        assert "Accept-Language" in answer.headers["Vary"]
+    missing = anyone.get("/s/nothing", headers={"Accept-Language": "de"})
+    assert (missing.status_code, "Dieser Link funktioniert nicht" in missing.text) == (404, True)
+
+
 class TestShares:
     def test_list_has_no_links(self, http: httpx.Client, done: Clip, server: ApiServer) -> None:
         share = create(http, done)

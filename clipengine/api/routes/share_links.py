@@ -21,6 +21,7 @@ from clipengine.api.http.open_streams import set_caller
 from clipengine.api.http.operation import Public, in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.rate_limit import RateLimiter
+from clipengine.api.http.visitor_texts import VisitorTexts, texts_for
 from clipengine.api.routes.downloads import serve_clip, serve_poster
 from clipengine.api.routes.page import store_origins
 from clipengine.api.routes.share_page import Address, missing_page, oembed, player_page, share_page, start_of
@@ -87,7 +88,7 @@ class _Links:
 
     def page(self, request: Request) -> Response:
         def render(found: _Found) -> str:
-            return share_page(found.share, found.clip, found.address, _start(request, found))
+            return share_page(found.share, found.clip, found.address, _start(request, found), texts=_texts(request))
 
         return self._html(request, render, "'none'")
 
@@ -95,7 +96,7 @@ class _Links:
         ancestors = " ".join(self._settings.shares.frame_ancestors) or "'none'"
 
         def render(found: _Found) -> str:
-            return player_page(found.clip, found.address, _start(request, found))
+            return player_page(found.clip, found.address, _start(request, found), texts=_texts(request))
 
         return self._html(request, render, ancestors, "embed")
 
@@ -146,11 +147,16 @@ class _Links:
     def _html(
         self, request: Request, render: Callable[[_Found], str], ancestors: str, action: Action = "read"
     ) -> Response:
-        headers = {"Content-Security-Policy": self._policy + ancestors, "X-Robots-Tag": "noindex, nofollow"}
+        headers = {
+            "Content-Security-Policy": self._policy + ancestors,
+            "X-Robots-Tag": "noindex, nofollow",
+            "Content-Language": _texts(request).language,
+            "Vary": "Accept-Language",
+        }
         try:
             found = self._find(request, request.path_params["token"], action)
         except NotFound:
-            return Response(missing_page(), status_code=404, media_type="text/html", headers=headers)
+            return Response(missing_page(_texts(request)), status_code=404, media_type="text/html", headers=headers)
         if request.method == "GET" and _is_viewer(request):
             self._engine.ledger.shares.count_view(found.share.share_id)
         return Response(render(found), media_type="text/html", headers=headers)
@@ -173,6 +179,10 @@ def _valid(found: _Found) -> int:
     clip, expires_at = found.clip, found.share.expires_at
     seconds = _SECONDS_TO_START + round(2 * (clip.end_seconds - clip.start_seconds))
     return seconds if expires_at is None else min(seconds, (expires_at - now_ms()) // 1000)
+
+
+def _texts(request: Request) -> VisitorTexts:
+    return texts_for(request.headers.get("accept-language", ""))
 
 
 def _start(request: Request, found: _Found) -> float:

@@ -5,6 +5,7 @@ They show the label, the length and the file of the clip, and nothing else about
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 from starlette.requests import Request
 
 from clipengine.api.http.templates import rendered
+from clipengine.api.http.visitor_texts import ENGLISH, VisitorTexts
 from clipengine.clips.clip import Clip
 from clipengine.ledger.shares import Share
 from clipengine.recordings.media_types import media_type
@@ -22,6 +24,13 @@ _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1
 _SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?\Z", re.ASCII)
 _AUDIO_SIZE = (480, 120)
 _SITE = "clipengine"
+_SHORT_SECONDS = 9.95  # a length below it has tenths
+_CLIP = "Clip, {length}"
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+TEXTS = (_CLIP, *_MONTHS)  # besides those of the templates
 
 
 @dataclass(frozen=True)
@@ -68,27 +77,30 @@ def start_of(text: str | None, clip: Clip) -> float:
     return seconds if clip.result is not None and seconds < clip.result.duration_seconds else 0.0
 
 
-def share_page(share: Share, clip: Clip, address: Address, start: float = 0.0) -> str:
+def share_page(share: Share, clip: Clip, address: Address, start: float = 0.0, *, texts: VisitorTexts = ENGLISH) -> str:
+    expiry = None if share.expires_at is None else datetime.fromtimestamp(share.expires_at / 1000, UTC)
     return rendered(
         "share_page",
         share=share,
         address=address,
         length=_length(clip),
-        expiry=None if share.expires_at is None else datetime.fromtimestamp(share.expires_at / 1000, UTC),
-        properties=_properties(clip, address),
-        names=_names(share, clip, address),
+        expiry=expiry,
+        month=expiry and _MONTHS[expiry.month - 1],
+        t=texts,
+        properties=_properties(clip, address, texts),
+        names=_names(share, clip, address, texts),
         **_player(clip, f"{address.token}/", start),
     )
 
 
-def player_page(clip: Clip, address: Address, start: float = 0.0) -> str:
+def player_page(clip: Clip, address: Address, start: float = 0.0, *, texts: VisitorTexts = ENGLISH) -> str:
     """Return the page for frames of other sites: the player alone."""
-    return rendered("share_embed", **_player(clip, f"../s/{address.token}/", start))
+    return rendered("share_embed", t=texts, **_player(clip, f"../s/{address.token}/", start))
 
 
-def missing_page() -> str:
+def missing_page(texts: VisitorTexts = ENGLISH) -> str:
     """Return the page of every link that does not work, for whatever reason."""
-    return rendered("share_missing")
+    return rendered("share_missing", t=texts)
 
 
 def oembed(clip: Clip, address: Address, max_width: int | None, max_height: int | None) -> dict[str, Any]:
@@ -130,7 +142,7 @@ def _player(clip: Clip, folder: str, start: float) -> dict[str, Any]:
     return {"clip": clip, "kind": _kind(clip), "size": _size(clip), **shown}
 
 
-def _properties(clip: Clip, address: Address) -> dict[str, str]:
+def _properties(clip: Clip, address: Address, texts: VisitorTexts) -> dict[str, str]:
     """Return the tags of Open Graph, from which chat services build a preview."""
     kind = _kind(clip)
     width, height = map(str, _size(clip))
@@ -138,7 +150,7 @@ def _properties(clip: Clip, address: Address) -> dict[str, str]:
         "og:type": {"image": "website", "video": "video.other", "audio": "music.song"}[kind],
         "og:site_name": _SITE,
         "og:title": clip.label,
-        "og:description": f"Clip, {_length(clip)}",
+        "og:description": texts(_CLIP, length=_length(clip)),
         "og:url": address.page,
         f"og:{kind}": address.video,
         f"og:{kind}:type": media_type(clip.object_key),
@@ -155,11 +167,11 @@ def _properties(clip: Clip, address: Address) -> dict[str, str]:
     return properties
 
 
-def _names(share: Share, clip: Clip, address: Address) -> dict[str, str]:
+def _names(share: Share, clip: Clip, address: Address, texts: VisitorTexts) -> dict[str, str]:
     """Return the tags of Twitter cards, and the description."""
     width, height = map(str, _size(clip))
     names = {"twitter:card": "player" if share.embed else "summary_large_image", "twitter:title": clip.label}
-    names["description"] = f"Clip, {_length(clip)}"
+    names["description"] = texts(_CLIP, length=_length(clip))
     if share.embed:
         names |= {"twitter:player": address.embed}
         names |= {"twitter:player:width": width, "twitter:player:height": height}
@@ -185,8 +197,10 @@ def _size(clip: Clip) -> tuple[int, int]:
 
 
 def _length(clip: Clip) -> str:
-    """Return the length in whole seconds, as players show it: `0:07`, `12:30` or `1:02:03`."""
+    """Return the length as the page shows it: with tenths below ten seconds, `0:05.7`, `12:30` or `1:02:03`."""
     seconds = clip.result.duration_seconds if clip.result else clip.end_seconds - clip.start_seconds
-    minutes, rest = divmod(max(1, int(seconds)), 60)
+    if seconds < _SHORT_SECONDS:
+        return f"0:{math.floor(seconds * 10 + 0.5) / 10:04.1f}"
+    minutes, rest = divmod(math.floor(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -141,6 +141,7 @@ export default {
 
   // lib/format.js
   "Next in the queue": "Als nächster an der Reihe",
+  "place {position}": "Platz {position}",
   "Place {position} in the queue": "Platz {position} in der Warteschlange",
   "{place} · starts {start}, ready {end}": "{place} · Start {start}, fertig {end}",
 
@@ -984,4 +985,24 @@ export default {
   "30 days ago": "vor 30 Tagen",
   "today": "heute",
   "The largest": "Die größten",
+
+  // the page of a shared clip, which the server writes
+  "Link not found": "Link nicht gefunden",
+  "This link does not work": "Dieser Link funktioniert nicht",
+  "It may have expired or been revoked. Ask the person who sent it for a new one.": "Er ist vielleicht abgelaufen oder wurde widerrufen. Wer ihn gesendet hat, kann einen neuen erstellen.",
+  "Available until": "Verfügbar bis",
+  "{day} {month} {year}, {time} UTC": "{day}. {month} {year}, {time} UTC",
+  "Clip, {length}": "Clip, {length}",
+  "January": "Januar",
+  "February": "Februar",
+  "March": "März",
+  "April": "April",
+  "May": "Mai",
+  "June": "Juni",
+  "July": "Juli",
+  "August": "August",
+  "September": "September",
+  "October": "Oktober",
+  "November": "November",
+  "December": "Dezember",
 };
