@@ -481,7 +481,7 @@ class Clips:
             counted = {**changed, "revision": ClipRow.revision + 1}
             self._database.change(ClipRow.update(counted).where(ClipRow.clip_id == id))
             self.documents.replace(row | changed)
-            self._database.record_change("clip", id)
+            self._database.record_change("edited_clip", id)
             return self.get(id)
 
     def requeue_orphans(

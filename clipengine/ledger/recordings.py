@@ -437,7 +437,7 @@ class Recordings:
             changed |= times_of(as_recording(row | changed))
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
             self.documents.replace(row | changed)
-            self._database.record_change("recording", id)
+            self._database.record_change("edited_recording", id)
             return self.get(id)
 
     def set_left_out(self, id: str, count: int) -> bool:

@@ -190,6 +190,20 @@ def test_changes_of_a_recording_are_sent(server: ApiServer, engine: RecordedEngi
         assert reader.next().data == {"event": "recording.updated", "data": made}
 
 
+def test_edits_of_ended_objects_are_sent(
+    server: ApiServer, engine: RecordedEngine, clip: Clip, recording: Recording
+) -> None:
+    engine.finish(clip, b"clip")
+    with following(server) as reader, server.client() as http:
+        http.patch(f"/v1/clips/{clip.clip_id}", json={"label": "renamed"})
+        sent = reader.next()
+        assert (sent.event, sent.data["data"]["label"]) == ("clip.updated", "renamed")
+        assert sent.data["data"]["status"] == "complete"
+        http.patch(f"/v1/recordings/{recording.recording_id}", json={"name": "renamed, too"})
+        sent = reader.next()
+        assert (sent.event, sent.data["data"]["name"]) == ("recording.updated", "renamed, too")
+
+
 def test_sample_delivery_is_not_in_the_stream(server: ApiServer, engine: RecordedEngine, clip: Clip) -> None:
     endpoint = engine.ledger.endpoints.create("http://127.0.0.1:9/", ["clip.ready"], "a-secret-of-sixteen")
     with following(server, after="1") as reader, server.client() as http:

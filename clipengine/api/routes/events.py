@@ -45,6 +45,7 @@ PROGRESS_SECONDS = 0.5  # between two reads of the progress of clips that other 
 KEYS_SECONDS = 5  # a stream whose key was revoked ends within this time
 SEND_SECONDS = 10  # a client that reads nothing for this long is disconnected
 _BACKLOG = 500
+_STREAMED = {"clip", "recording", "transcription", "edited_clip", "edited_recording"}  # kinds of changes
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class Feed:
                 self._reader = asyncio.create_task(self._read())
 
     def _note(self, kind: str, identifier: str) -> None:
-        if kind in ("clip", "recording", "transcription"):
+        if kind in _STREAMED:
             self._changed[kind, identifier] = None
         self._stirred.set()
 
@@ -241,11 +242,12 @@ class Feed:
         return [("clip", clip_id) for clip_id, now in self._progress.items() if before.get(clip_id) != now]
 
     def _now(self, kind: str, identifier: str) -> Message | None:
-        """Return the current state of an object in progress, or None if it has ended and has an event."""
+        """Return the state of an object, or None if it has ended and was not edited: its end has an event."""
+        edited = kind.startswith("edited_")
         try:
-            if kind == "recording":
+            if kind in ("recording", "edited_recording"):
                 recording = self._engine.ledger.recordings.get(identifier)
-                if recording.state not in ("processing", "recording"):
+                if recording.state not in ("processing", "recording") and not edited:
                     return None
                 return _update("recording.updated", RecordingObject.of(recording).to_object(), None, identifier)
             if kind == "transcription":
@@ -259,7 +261,7 @@ class Feed:
             return None
         except ClipNotFound:
             return _update("clip.deleted", {"clip_id": identifier}, identifier, None)
-        if clip.ended:
+        if clip.ended and not edited:
             return None
         return _update("clip.updated", ClipObject.of(clip).to_object(), identifier, clip.recording_id)
 

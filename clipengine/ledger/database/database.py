@@ -26,7 +26,8 @@ from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener, 
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["clip", "recording", "delivery", "transcription"]
+# An edit is a change by a caller, of which streams report the state even if the object has ended.
+Kind = Literal["clip", "recording", "delivery", "transcription", "edited_clip", "edited_recording"]
 Queue = Literal["clips", "fetches", "probes", "live", "transcriptions", "removals", "deliveries"]
 
 Row = dict[str, Any]

@@ -148,7 +148,7 @@ export function icon(name) {
 
 /**
  * @param {IconName} name
- * @param {string} label
+ * @param {string | (() => string)} label
  * @param {(event: MouseEvent & {currentTarget: HTMLButtonElement}) => unknown} onclick
  * @param {Props<HTMLButtonElement>} [props]
  */

@@ -88,7 +88,7 @@ export class PagedList {
     const {query, picks} = this;
     const item = query.store.stateOf(id);
     const node = this.row(item);
-    if (picks) node.prepend(picks.box(id, this.titleOf(item.peek())));
+    if (picks) node.prepend(picks.box(id, () => this.titleOf(item.value)));
     if (query.fresh.peek() === id) node.classList.add("fresh");
     return node;
   }

@@ -64,13 +64,13 @@ export class Picks {
    * Return the checkbox of a new row.
    *
    * @param {string} id
-   * @param {string} title
+   * @param {() => string} title
    */
   box(id, title) {
     /** @type {HTMLInputElement} */
     const box = h("input", {
       type: "checkbox",
-      "aria-label": t("Select {title}", {title}),
+      "aria-label": () => t("Select {title}", {title: title()}),
       checked: () => this.picked.value.has(id),
       onclick: (event) => this.choose(id, box.checked, event.shiftKey),
     });

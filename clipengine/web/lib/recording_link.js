@@ -2,11 +2,13 @@
 
 import {get, query} from "./api.js";
 import {h} from "./dom.js";
+import {listen} from "./events.js";
 import {stripBidi, titleParts} from "./format.js";
 import {LIMITS} from "./limits.js";
 import {t} from "./texts.js";
 
 const MOST = LIMITS.ids;
+const MOST_LINKS = 200; // to a recording, which follow its name: rows that are gone are among them
 
 /** @typedef {Pick<Recording, "name" | "bucket_path">} Titled */
 
@@ -21,7 +23,7 @@ export const recordingAddress = (id, time = null, language = null) => query(`#/r
 
 /**
  * Return a function that returns a link for an id, and optionally a time in seconds and a language of the transcript. If a
- * recording has no name: the last two parts of its key, the folder shortened first.
+ * recording has no name: the last two parts of its key, the folder shortened first. A rename changes the links.
  *
  * @param {AbortSignal} signal
  * @returns {(id: string, time?: number | null, language?: string | null) => HTMLAnchorElement}
@@ -31,6 +33,16 @@ export function recordingLinks(signal) {
   const known = new Map(); // id -> recording, or a promise of it
   /** @type {Map<string, (recording: Titled) => void>} */
   let wanted = new Map(); // id -> the function that resolves its promise
+  /** @type {Map<string, ((recording: Titled) => void)[]>} */
+  const links = new Map(); // id -> functions that show its title
+  /** @param {Recording} recording */
+  const rename = (recording) => {
+    const {recording_id: id} = recording;
+    if (!links.has(id)) return;
+    known.set(id, recording);
+    for (const show of links.get(id) ?? []) show(recording);
+  };
+  listen({recording: rename, resync: () => {}}, signal);
 
   const load = async () => {
     const asked = wanted;
@@ -66,6 +78,7 @@ export function recordingLinks(signal) {
       [folder.textContent, file.textContent] = titleParts(recording);
       if (recording.bucket_path) link.title = stripBidi(recording.bucket_path);
     };
+    links.set(id, [...(links.get(id) ?? []).slice(1 - MOST_LINKS), show]);
     const found = known.get(id) ?? find(id);
     if (found instanceof Promise) {
       known.set(id, found);

@@ -129,9 +129,9 @@ function sidePanel({text, clips, segments, panel, look, signal}) {
  * @param {StudioSession} session
  * @param {{views: HTMLElement, transcribing: import("./transcribing.js").Transcribing, dock: HTMLElement[], form: {node: HTMLElement}, beside: ReturnType<typeof tabList>}} parts
  */
-function studioFrame({recording, player, live}, {views, transcribing, dock, form, beside}) {
+function studioFrame({recording, player, live, signal}, {views, transcribing, dock, form, beside}) {
   const {video} = recording.media;
-  const top = studioHead(recording, {views, transcribing, marks: live.growing ? [live.mark] : [], onpanel: () => togglePanel()});
+  const top = studioHead(recording, {views, transcribing, marks: live.growing ? [live.mark] : [], onpanel: () => togglePanel(), signal});
   const rows = video ? dock : [...dock].reverse(); // without a picture, the waveform is in its place
   const node = h(
     "div",

@@ -1,6 +1,8 @@
 // The head of a recording: the way back, its name, and what can be done with it.
 
-import {h, icon, iconButton} from "../lib/dom.js";
+import {get} from "../lib/api.js";
+import {find, h, icon, iconButton, setText} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
 import {formatDay, formatMoment, formatTime, stripBidi, titleOf} from "../lib/format.js";
 import {showShortcuts} from "../lib/shortcuts.js";
 import {t} from "../lib/texts.js";
@@ -25,12 +27,12 @@ export const head = (title, ...tools) =>
   );
 
 /**
- * Return the head of a recording that can be cut.
+ * Return the head of a recording that can be cut. Its name follows changes in other tabs.
  *
  * @param {ReadyRecording} recording
- * @param {{views: HTMLElement, marks: HTMLElement[], transcribing: Transcribing, onpanel: () => void}} parts `marks` stand beside the name
+ * @param {{views: HTMLElement, marks: HTMLElement[], transcribing: Transcribing, onpanel: () => void, signal: AbortSignal}} parts `marks` stand beside the name
  */
-export function studioHead(recording, {views, marks, transcribing, onpanel}) {
+export function studioHead(recording, {views, marks, transcribing, onpanel, signal}) {
   const file = !recording.pieces;
   const began = recording.started_at;
   const first = recording.status !== "recording" ? formatTime(recording.duration_seconds, 0) : began && t("since {time}", {time: formatMoment(began)});
@@ -64,6 +66,17 @@ export function studioHead(recording, {views, marks, transcribing, onpanel}) {
         h("span", {class: "words"}, t("Download")),
       ),
     );
+  /** @param {Recording} now */
+  const rename = (now) => {
+    const title = find(node, "h1");
+    if (signal.aborted || !title || now.recording_id !== recording.recording_id || titleOf(now) === titleOf(recording)) return;
+    recording.name = now.name;
+    setText(title, titleOf(now));
+    title.title = stripBidi(titleOf(now));
+    document.title = `${title.title} · clipengine`;
+  };
+  const resync = () => get(`/v1/recordings/${recording.recording_id}`, {signal}).then(rename, () => {}); // the rail says why
+  listen({recording: rename, resync}, signal);
   node.append(more, iconButton("panel", t("Side panel ( ] )"), onpanel, {class: "quiet square panel-toggle", "aria-pressed": "true"}));
   return node;
 }
