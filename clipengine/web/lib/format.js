@@ -18,6 +18,13 @@ export function formatTime(seconds, digits = 3) {
 }
 
 /**
+ * Return the length of a clip: with tenths if it is shorter than ten seconds.
+ *
+ * @param {number} seconds
+ */
+export const formatLength = (seconds) => formatTime(seconds, seconds < 9.95 ? 1 : 0);
+
+/**
  * Return the length of a clip as it was requested, in seconds.
  *
  * @param {Pick<Clip, "parts" | "output" | "start_seconds" | "end_seconds">} clip
@@ -28,13 +35,19 @@ export function requestedSeconds({parts, output, ...whole}) {
 }
 
 /**
+ * Return the seconds of a clip: as it is, or as it was requested while it is not ready.
+ *
+ * @param {Clip} clip
+ */
+export const lengthOf = (clip) => (clip.result ? clip.result.duration_seconds : requestedSeconds(clip));
+
+/**
  * Return the range of a clip, or the number of its parts and their length.
  *
  * @param {Clip} clip
  */
 export function rangeOf(clip) {
-  if (clip.parts && clip.parts.length > 1)
-    return `${plural(clip.parts.length, "{count} part", "{count} parts")} · ${formatTime(clip.result ? clip.result.duration_seconds : requestedSeconds(clip), 1)}`;
+  if (clip.parts && clip.parts.length > 1) return `${plural(clip.parts.length, "{count} part", "{count} parts")} · ${formatLength(lengthOf(clip))}`;
   return `${formatTime(clip.start_seconds)} – ${formatTime(clip.end_seconds)}`;
 }
 
@@ -111,11 +124,20 @@ export function formatDay(stamp) {
 }
 
 /**
- * Return the day and time of an expiry.
+ * Return a day and a time of day, such as of an expiry.
  *
  * @param {string} stamp
  */
-export const formatUntil = (stamp) => new Date(stamp).toLocaleString(locale, {dateStyle: "medium", timeStyle: "short"});
+export const formatUntil = (stamp) => new Date(stamp).toLocaleString(locale, {dateStyle: "medium", timeStyle: "short", hourCycle: "h23"});
+
+/**
+ * Return a time of day. All clocks of the page count to 24, as the one of the timeline.
+ *
+ * @param {string | number} stamp
+ * @param {{seconds?: boolean}} [options]
+ */
+export const formatClock = (stamp, {seconds = false} = {}) =>
+  new Date(stamp).toLocaleTimeString(locale, {hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hourCycle: "h23"});
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -139,8 +161,7 @@ export function dayGroup(stamp) {
  */
 export function formatMoment(stamp) {
   const day = new Date(stamp);
-  if (new Date().setHours(0, 0, 0, 0) - new Date(stamp).setHours(0, 0, 0, 0) <= DAY_MS)
-    return day.toLocaleTimeString(locale, {hour: "2-digit", minute: "2-digit"});
+  if (new Date().setHours(0, 0, 0, 0) - new Date(stamp).setHours(0, 0, 0, 0) <= DAY_MS) return formatClock(stamp);
   return day.toLocaleDateString(locale, {day: "numeric", month: "short"});
 }
 
@@ -173,6 +194,13 @@ export function languageName(tag) {
     return tag; // valid in BCP 47, but not for the browser
   }
 }
+
+/**
+ * Return the names of languages, in alphabetical order.
+ *
+ * @param {string[]} tags
+ */
+export const languageChoices = (tags) => tags.map((tag) => ({tag, name: languageName(tag)})).sort((a, b) => a.name.localeCompare(b.name, locale));
 
 /**
  * Return text without bidirectional control characters, for places where it cannot be isolated by markup.
@@ -226,6 +254,19 @@ export function placeInQueue(queue) {
     start: formatAge(queue.estimated_start_at ?? queue.estimated_end_at),
     end: formatAge(queue.estimated_end_at),
   });
+}
+
+/**
+ * Return the same in few words, for a line of a row: the time first, as the end may be cut off.
+ *
+ * @param {QueuePlace | null | undefined} queue
+ */
+export function shortPlace(queue) {
+  if (!queue) return "";
+  if (queue.position === 1) return t("Next in the queue");
+  const place = t("place {position}", {position: queue.position});
+  const start = queue.estimated_start_at;
+  return start && Date.parse(start) - Date.now() >= SOON_MS ? `${formatAge(start)} · ${place}` : place;
 }
 
 /**

@@ -5,7 +5,7 @@
 /** @typedef {Record<string, string | Record<string, string>>} Catalogue by the English text */
 
 /** @type {Record<string, string>} */
-export const LANGUAGES = {en: "English", de: "Deutsch"};
+export const LANGUAGES = {de: "Deutsch", en: "English"};
 
 const STORAGE_KEY = "language";
 

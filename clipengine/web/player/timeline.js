@@ -34,6 +34,8 @@ import {wordsOf} from "./words.js";
  */
 
 const MIN_FRAMES = 12; // minimum length of the view
+const GRIP_PIXELS = 34; // of a handle, at most
+const AROUND = 4; // selections as long as a narrow one, in the view that shows it: the words around it can be read
 const SECONDS_PER_PIXEL = 0.25; // at most: a range of ten seconds is 40 pixels wide
 
 export class Timeline {
@@ -257,11 +259,15 @@ export class Timeline {
     else this.showAround(Math.abs(time - start) <= Math.abs(time - end) ? start : end, this.longest);
   }
 
-  // Show all of the selection, and keep the zoom if it fits.
+  // Show all of the selection, and keep the zoom if it fits. One that is narrower than its handles is zoomed to.
   revealSelection() {
     const {range, length} = this.selection;
     if (!range) return;
     const {start, end} = range;
+    if ((length / this.span) * this.tracks.clientWidth < 2 * GRIP_PIXELS) {
+      this.showAround((start + end) / 2, length * AROUND);
+      return;
+    }
     if (this.sees(start) && this.sees(end)) return;
     if (length < this.span) this.showAround((start + end) / 2, this.span);
     else this.showSelection();

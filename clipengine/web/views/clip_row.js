@@ -3,7 +3,7 @@
 import {patch} from "../lib/api.js";
 import {find, h, icon, iconButton} from "../lib/dom.js";
 import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
-import {clipState, formatBytes, formatMoment, formatTime, placeInQueue, rangeOf, requestedSeconds, stripBidi, waitOf} from "../lib/format.js";
+import {clipState, formatBytes, formatLength, formatMoment, formatTime, lengthOf, placeInQueue, rangeOf, shortPlace, stripBidi, waitOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {posterImage} from "../lib/posters.js";
 import {bind} from "../lib/reactive.js";
@@ -41,7 +41,8 @@ export function clipRow(
   const stage = computed(() => `${status.value} ${state.value.attempt}`);
   const idle = computed(() => status.value === "processing" && ["queued", "waiting"].includes(state.value.step ?? ""));
   const at = computed(() => placeOf(state.value));
-  const place = computed(() => (!idle.value ? "" : state.value.step === "waiting" ? waitOf(state.value) : placeInQueue(state.value.queue)));
+  const queued = computed(() => idle.value && state.value.step !== "waiting");
+  const place = computed(() => (queued.value ? shortPlace(state.value.queue) : ""));
   const made = computed(() => state.value.created_at);
   const size = computed(() => (state.value.result ? formatBytes(state.value.result.size_bytes) : ""));
   /**
@@ -53,7 +54,7 @@ export function clipRow(
   const name = h("span", {class: "name clip", title: () => stripBidi(state.value.label)}, () => state.value.label);
   const tags = tagList(ontag);
   bind(() => tags.update(state.value.tags));
-  const pill = h("span", {class: () => `pill ${clipState(state.value).kind}`, hidden: () => status.value === "complete"}, () => {
+  const pill = h("span", {class: () => `pill ${clipState(state.value).kind}`, hidden: () => status.value === "complete" || Boolean(place.value)}, () => {
     const clip = state.value; // only what is not normal is said
     return clipState(clip).text + (status.value === "processing" && !idle.value ? ` ${Math.round(clip.progress * 100)} %` : "");
   });
@@ -97,10 +98,15 @@ export function clipRow(
       "div",
       {class: "words"},
       h("div", {class: "row title"}, name, pill),
-      h("p", {class: "facts"}, inStage(facts)),
+      h(
+        "p",
+        {class: () => (place.value ? "facts queued" : "facts")},
+        inStage(facts),
+        h("span", {class: "place", hidden: () => !place.value, title: () => placeInQueue(state.value.queue)}, () => place.value),
+      ),
       tags.node,
       bar,
-      h("p", {class: "muted small", hidden: () => !place.value}, () => place.value),
+      h("p", {class: "muted small", hidden: () => !idle.value || queued.value}, () => waitOf(state.value)),
       h(
         "div",
         {class: "why", hidden: () => !faultOf(state.value)},
@@ -163,21 +169,35 @@ export function clipRow(
   /** @param {Clip["status"]} status */
   function buttons(status) {
     const clip = state.peek();
+    /** @param {(label: string) => string} text */
+    const named = (text) => () => text(state.value.label); // it may be renamed, also elsewhere
     if (status === "complete") {
       return [
-        iconButton("link", t("Share {label}", {label: clip.label}), () => shareClip(state.peek()), {class: "quiet square later share"}),
+        iconButton(
+          "link",
+          named((label) => t("Share {label}", {label})),
+          () => shareClip(state.peek()),
+          {class: "quiet square later share"},
+        ),
         h(
           "a",
-          {class: "button quiet square later", href: clipDownload(clip), title: t("Download"), "aria-label": t("Download {label}", {label: clip.label})},
+          {class: "button quiet square later", href: clipDownload(clip), title: t("Download"), "aria-label": named((label) => t("Download {label}", {label}))},
           icon("down"),
         ),
       ];
     }
-    if (status === "processing") return [iconButton("x", t("Cancel {label}", {label: clip.label}), apply(cancel))];
+    if (status === "processing")
+      return [
+        iconButton(
+          "x",
+          named((label) => t("Cancel {label}", {label})),
+          apply(cancel),
+        ),
+      ];
     return [
       h(
         "button",
-        {type: "button", class: "quiet", title: t("Retry"), "aria-label": t("Retry {label}", {label: clip.label}), onclick: apply(retry)},
+        {type: "button", class: "quiet", title: t("Retry"), "aria-label": named((label) => t("Retry {label}", {label})), onclick: apply(retry)},
         icon("retry"),
         h("span", {class: "words"}, t("Retry")),
       ),
@@ -191,20 +211,14 @@ export function clipRow(
 const soundOnly = ({status, result}) => Boolean(status === "complete" && result?.audio_codec && !result.width);
 
 /** @param {Clip} clip */
-function lengthOf(clip) {
-  const seconds = clip.result ? clip.result.duration_seconds : requestedSeconds(clip);
-  return formatTime(seconds, seconds < 9.95 ? 1 : 0);
-}
-
-/** @param {Clip} clip */
 function posterLabel(clip) {
   const {label} = clip;
-  return `${clip.status === "complete" ? t("Play {label}", {label}) : t("{label} is not ready", {label})}, ${lengthOf(clip)}`;
+  return `${clip.status === "complete" ? t("Play {label}", {label}) : t("{label} is not ready", {label})}, ${formatLength(lengthOf(clip))}`;
 }
 
 /** @param {Clip} clip */
 function posterParts(clip) {
   const ready = clip.status === "complete";
   const image = ready && clip.result?.poster_path && posterImage(`/v1/clips/${clip.clip_id}/poster`);
-  return [image || null, icon(soundOnly(clip) ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, lengthOf(clip))];
+  return [image || null, icon(soundOnly(clip) ? "wave" : ready ? "play" : "film"), h("span", {class: "time"}, formatLength(lengthOf(clip)))];
 }

@@ -2,7 +2,7 @@
 
 import {post} from "../lib/api.js";
 import {h} from "../lib/dom.js";
-import {formatBytes, formatTime, formatUntil} from "../lib/format.js";
+import {formatBytes, formatLength, formatUntil, lengthOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {copyText, toast, toastError} from "../lib/ui.js";
 import {signal} from "../vendor/signals-core.js";
@@ -35,7 +35,7 @@ export function announceReady(store) {
 /** @param {ReadyClip} clip */
 function show(clip) {
   const {result} = clip;
-  const facts = t("Ready, {length} · {size}", {length: formatTime(result.duration_seconds, 0), size: formatBytes(result.size_bytes)});
+  const facts = t("Ready, {length} · {size}", {length: formatLength(lengthOf(clip)), size: formatBytes(result.size_bytes)});
   const poster = result.poster_path ? h("span", {class: "poster"}, h("img", {src: `/v1/clips/${clip.clip_id}/poster`, alt: ""})) : null;
   const copy = async () => {
     const expires = new Date(Date.now() + LINK_MS).toISOString();

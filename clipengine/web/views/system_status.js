@@ -1,8 +1,8 @@
 // What the System view shows of the work: queues and encoders, the last 24 hours, failures, engines and checks.
 
 import {h} from "../lib/dom.js";
-import {formatBytes, formatTime} from "../lib/format.js";
-import {formatNumber, locale, plural, rich, t} from "../lib/texts.js";
+import {formatBytes, formatClock, formatTime} from "../lib/format.js";
+import {formatNumber, plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, serverText, table} from "../lib/ui.js";
 import {showClip} from "./system_work.js";
 
@@ -56,7 +56,7 @@ export function hours({hours: found, clips_ready: ready, clips_failed: failed}) 
   const bars = [...Array(HOURS).keys()].map((back) => {
     const at = now - (HOURS - 1 - back) * HOUR_MS;
     const {clips_ready: good = 0, clips_failed: bad = 0} = byHour.get(at) || {};
-    const time = new Date(at).toLocaleTimeString(locale, {hour: "2-digit", minute: "2-digit", hour12: false});
+    const time = formatClock(at);
     /**
      * @param {number} count
      * @param {string} kind

@@ -3,9 +3,9 @@
 import {get, post, query} from "../lib/api.js";
 import {announce, findAll, h, icon, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
-import {languageName} from "../lib/format.js";
+import {formatClock, languageChoices, languageName} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
-import {locale, plural, rich, t} from "../lib/texts.js";
+import {plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, errorDetails, errorText, openDialog, serverText, toast} from "../lib/ui.js";
 import {COMMON} from "./transcript_upload.js";
 
@@ -13,7 +13,6 @@ import {COMMON} from "./transcript_upload.js";
 
 const SETUP = "/docs/transcription#set-it-up";
 const LEAST_SHARE = 0.01; // that is recognized before the time left is estimated
-const TIME = /** @type {const} */ ({hour: "2-digit", minute: "2-digit", second: "2-digit"});
 
 export class Transcribing {
   /**
@@ -109,7 +108,9 @@ export class Transcribing {
     setText(this.percent, `${Math.floor(made.progress * 100)} %`);
     this.problem.replaceChildren(
       ...(problem ? errorDetails(problem) : []),
-      ...(made.last_error ? [h("p", {}, made.next_at ? t("Next try at {time}.", {time: clock(made.next_at)}) : t("It is tried again now."))] : []),
+      ...(made.last_error
+        ? [h("p", {}, made.next_at ? t("Next try at {time}.", {time: formatClock(made.next_at, {seconds: true})}) : t("It is tried again now."))]
+        : []),
     );
   }
 
@@ -140,12 +141,11 @@ export class Transcribing {
   // Ask for the language and the track, and start.
   ask() {
     const {audio} = this.recording.media;
-    const names = COMMON.map((tag) => ({tag, name: languageName(tag)})).sort((a, b) => a.name.localeCompare(b.name, locale));
     const language = h(
       "select",
       {autofocus: true},
       h("option", {value: ""}, t("Detect")),
-      names.map(({tag, name}) => h("option", {value: tag}, name)),
+      languageChoices(COMMON).map(({tag, name}) => h("option", {value: tag}, name)),
     );
     const track = h(
       "select",
@@ -194,9 +194,6 @@ export class Transcribing {
   }
 }
 
-/** @param {string} stamp */
-const clock = (stamp) => new Date(stamp).toLocaleTimeString(locale, TIME);
-
 /**
  * Return the section of the transcriptions that run or wait.
  *
@@ -219,6 +216,6 @@ function stateOf({progress, last_error: problem, next_at: next}) {
     percent,
     " · ",
     h("span", {class: "bad"}, serverText(problem.message)),
-    next && ` · ${t("Next try at {time}.", {time: clock(next)})}`,
+    next && ` · ${t("Next try at {time}.", {time: formatClock(next, {seconds: true})})}`,
   );
 }

@@ -2,7 +2,7 @@
 
 import {request} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
-import {languageName} from "../lib/format.js";
+import {languageChoices} from "../lib/format.js";
 import {language, t} from "../lib/texts.js";
 import {asyncHandler, errorText, openDialog, toast} from "../lib/ui.js";
 import {acceptDrops} from "./uploads.js";
@@ -31,7 +31,7 @@ function addTranscript(recording, file, ondone) {
   const choice = h(
     "select",
     {autofocus: true},
-    tags.map((tag) => h("option", {value: tag, selected: tag === guess}, languageName(tag))),
+    languageChoices(tags).map(({tag, name}) => h("option", {value: tag, selected: tag === guess}, name)),
   );
   const problem = h("p", {class: "bad small", role: "alert"});
   const send = async () => {

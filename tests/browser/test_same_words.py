@@ -1,0 +1,68 @@
+"""What the page says of one thing is the same in every place, tab and language of the browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clipengine.client import Recording
+from tests.support.page import opened, row, studio
+from tests.support.server import RunningServer
+
+_QUEUED = """(rows) => rows.map((row) => {
+  const lines = new Set([...row.querySelectorAll('.words .title, .words .facts > *, .words > p')]
+    .filter((node) => node.checkVisibility() && node.textContent)
+    .map((node) => Math.round(node.getBoundingClientRect().bottom / 8)));
+  return [lines.size, row.getBoundingClientRect().height];
+})"""
+
+
+def test_rename_and_length_are_the_same_everywhere(browser: Any, server: RunningServer, recording: Recording) -> None:
+    client = server.client()
+    clip = client.clips.create(recording.recording_id, "before", 0.4, 3.08).wait().raise_for_error()
+    share = client.clips.share(clip.clip_id)
+    with studio(browser, server, recording) as page:
+        other = page.context.new_page()
+        other.goto(f"{server.url}/#/clips")
+        shown = row(other, "before")
+        assert shown.locator(".poster .time").inner_text() == "0:02.7"
+        page.get_by_role("tab", name="Clips").click()
+        client.clips.update(clip.clip_id, label="after")
+        client.recordings.update(recording.recording_id, name="town hall.mp4")
+        try:
+            for tab in (page, other):
+                row(tab, "after").get_by_role("button", name="Share after").wait_for()
+                row(tab, "after").get_by_role("link", name="Download after").wait_for()
+            other.get_by_label("Select after").wait_for()
+            row(other, "after").get_by_role("link", name="town hall.mp4").wait_for()
+            page.get_by_role("heading", name="town hall.mp4").wait_for()
+            assert page.title() == "town hall.mp4 · clipengine"
+        finally:
+            client.recordings.update(recording.recording_id, name=recording.name)
+        other.goto(share.url)
+        assert "0:02.7" in other.locator(".facts").inner_text()
+        other.close()
+
+
+def test_queued_clips_have_two_lines(browser: Any, server: RunningServer, recording: Recording) -> None:
+    """A name, and a line with the time in the recording, the start and the place in the queue."""
+    queue = {"position": 492, "estimated_start_at": "2199-01-01T00:00:00Z", "estimated_end_at": "2199-01-01T00:00:10Z"}
+
+    def queued(route: Any) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        for clip in found["data"]:
+            clip |= {"status": "processing", "step": "queued", "progress": 0.0, "result": None, "queue": queue}
+        route.fulfill(response=answer, json=found)
+
+    client = server.client()
+    clip = client.clips.create(recording.recording_id, "a moment with a long name", 0.4, 0.8).wait()
+    with opened(browser, server, viewport={"width": 1280, "height": 720}) as page:
+        page.route("**/clips?*", queued)
+        page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
+        page.get_by_role("tab", name="Clips").click()
+        page.locator(".clip-row .place").first.wait_for()
+        assert {lines for lines, _ in page.locator(".clip-row").evaluate_all(_QUEUED)} == {2}
+        assert {height for _, height in page.locator(".clip-row").evaluate_all(_QUEUED)} == {71}
+        assert "492" in page.locator(".clip-row .place").first.inner_text()
+        page.unroute_all(behavior="wait")
+    client.clips.delete(clip.clip_id)
