@@ -1,10 +1,11 @@
 // Entry point: the session, the rail beside the views, and the routes.
 
 import {get, request} from "./lib/api.js";
-import {byId, h, icon, setText} from "./lib/dom.js";
+import {announce, byId, h, icon, setText} from "./lib/dom.js";
 import {connect, disconnect} from "./lib/events.js";
 import {languageItems} from "./lib/language_menu.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
+import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
 import {errorState, menuButton, toastError} from "./lib/ui.js";
 import {showClips} from "./views/clips.js";
@@ -119,6 +120,7 @@ function accountMenu(who) {
   const menu = menuButton(t("Account {name}: language, theme, documents, sign out", {name: who.name}), "more", () => [
     ...languageItems(),
     themeItem(),
+    keysItem(),
     {text: t("Docs"), icon: "book", run: () => location.assign("/docs")},
     {text: t("Sign out ({name})", {name: who.name}), icon: "leave", run: signOut},
   ]);
@@ -155,6 +157,19 @@ function themeItem() {
     run: () => {
       localStorage.setItem("theme", dark ? "light" : "dark");
       dispatchEvent(new Event("theme"));
+    },
+  };
+}
+
+/** @returns {import("./lib/ui.js").MenuItem} */
+function keysItem() {
+  const on = characterKeys();
+  return {
+    text: on ? t("Switch off keys of one character") : t("Switch on keys of one character"),
+    icon: "keys",
+    run: () => {
+      setCharacterKeys(!on);
+      announce(on ? t("Keys of one character are switched off") : t("Keys of one character are switched on"));
     },
   };
 }

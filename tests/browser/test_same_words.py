@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clipengine.client import Recording
-from tests.support.page import opened, row, studio
+from tests.support.page import choose_account, opened, row, studio
 from tests.support.server import RunningServer
 
 _QUEUED = """(rows) => rows.map((row) => {
@@ -38,6 +38,15 @@ def test_rename_and_length_are_the_same_everywhere(browser: Any, server: Running
             assert page.title() == "town hall.mp4 · clipengine"
         finally:
             client.recordings.update(recording.recording_id, name=recording.name)
+        choose_account(page, "Switch off keys of one character")
+        page.keyboard.press("4")
+        page.keyboard.press("?")
+        assert page.get_by_role("tab", name="Look").get_attribute("aria-selected") == "false"
+        assert page.get_by_role("dialog").count() == 0
+        choose_account(page, "Switch on keys of one character")
+        page.keyboard.press("Escape")
+        page.keyboard.press("4")
+        assert page.get_by_role("tab", name="Look").get_attribute("aria-selected") == "true"
         other.goto(share.url)
         assert "0:02.7" in other.locator(".facts").inner_text()
         other.close()

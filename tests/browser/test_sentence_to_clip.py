@@ -12,7 +12,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.films.film import Film
-from tests.support.page import opened, until
+from tests.support.page import Hands, opened, until
 from tests.support.server import RunningServer
 
 SECONDS, CUE_SECONDS, SAID_AT = 7200, 6, 4662
@@ -40,37 +40,6 @@ def meeting(server: RunningServer, tmp_path: Path) -> Iterator[Recording]:
     client.transcripts.put(recording.recording_id, "en", cues)
     yield recording
     client.recordings.delete(recording.recording_id)
-
-
-class Hands:
-    """The actions of a person: a click, a drag, a key, or a text that is typed into a field."""
-
-    def __init__(self, page: Any) -> None:
-        self._page = page
-        self.actions = 0
-
-    def press(self, key: str) -> None:
-        self.actions += 1
-        self._page.keyboard.press(key)
-
-    def type(self, text: str) -> None:
-        self.actions += 1
-        self._page.keyboard.type(text)
-
-    def click(self, node: Any) -> None:
-        self.actions += 1
-        node.click()
-
-    def drag_over(self, node: Any) -> None:
-        """Select words of a node in its first line."""
-        self.actions += 1
-        self._page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        box = node.evaluate("(node) => { const {x, y, height} = node.getClientRects()[0]; return {x, y, height}; }")
-        y = box["y"] + box["height"] / 2
-        self._page.mouse.move(box["x"] + 8, y)
-        self._page.mouse.down()
-        self._page.mouse.move(box["x"] + 60, y, steps=4)
-        self._page.mouse.up()
 
 
 @pytest.mark.exhaustive

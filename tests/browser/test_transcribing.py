@@ -10,7 +10,8 @@ import pytest
 
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
-from tests.support.page import SECONDS, opened, studio
+from tests.films.film import Film
+from tests.support.page import SECONDS, Hands, opened, studio, until
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 from tests.support.speech import SpeechServer, speech_server, write_wav
 
@@ -82,6 +83,36 @@ def test_recording_is_transcribed_by_a_button(
         assert page.locator(".cues p").count() == 1
     (cancelled, made) = talking.client().transcripts.transcriptions().data
     assert (cancelled.error.code, made.status) == ("cancelled", "complete")
+
+
+@pytest.mark.exhaustive
+def test_sentence_becomes_a_shared_clip_with_captions_in_few_actions(
+    browser: Any, talking: RunningServer, film: Film
+) -> None:
+    """From an opened recording to the link of a vertical clip: eleven actions without a transcript, eight with it."""
+    client = talking.client()
+    meeting = client.recordings.wait(client.recordings.upload(film.path, name="town hall.mp4").recording_id)
+    for words, most in (("good morn", 11), ("morning everyone", 8)):
+        with studio(browser, talking, meeting) as page:
+            hands = Hands(page)
+            if most == 11:
+                hands.click(page.get_by_role("tab", name="Transcript"))
+                hands.click(page.get_by_role("button", name="Transcribe…"))
+                hands.click(page.get_by_role("dialog").get_by_role("button", name="Transcribe", exact=True))
+            page.locator(".cues p").get_by_text("Good morning everyone.").wait_for()
+            hands.press("/")
+            hands.type(words)
+            hands.click(page.locator(".found-cues p"))
+            until(page, "document.querySelector('#label')?.value === 'Good morning everyone'")
+            for name in ("9:16", "Right", "Captions in the picture", "Make clip", "Copy link"):
+                hands.click(page.get_by_role("button", name=name, exact=name in ("9:16", "Right")))
+            page.get_by_text("Link copied").wait_for()
+            assert hands.actions == most
+    for clip in client.clips.list(recording_id=meeting.recording_id).data:
+        assert clip.output is not None
+        assert clip.output["aspect"] == "9:16"
+        assert clip.subtitles is not None
+        assert clip.subtitles["mode"] == "burn"
 
 
 @pytest.mark.exhaustive

@@ -172,6 +172,17 @@ def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Rec
         wait_for(page, lambda: len(answers) == 2)
         assert page.locator(".found-cues li").count() == 101
         assert page.get_by_role("button", name="Show more").count() == 0
+        page.locator(".found-cues p", has_text="Hujambo 3").first.click()  # anywhere in the match
+        assert [point(page, name).input_value() for name in ("In", "Out")] == ["0:03.000", "0:04.000"]
+        for key, start in (("Enter", 4), ("Shift+Enter", 3), ("Shift+Enter", 2), ("Enter", 3)):
+            search.press(key)
+            assert point(page, "In").input_value() == f"0:0{start}.000"
+        search.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        assert point(page, "In").input_value() == "0:04.000"
+        width = page.locator(".chosen").bounding_box()["width"]
+        assert width > 68, "the selection is narrower than its handles"
         page.get_by_role("combobox", name="Language").select_option("en")
         search.press("Escape")
         page.get_by_text(SAID[3], exact=True).wait_for()

@@ -127,3 +127,34 @@ def point(page: Any, name: str) -> Any:
 
 def row(page: Any, label: str) -> Any:
     return page.locator(".clip-row").filter(has=page.locator(f".name:text-is('{label}')"))
+
+
+class Hands:
+    """The actions of a person: a click, a drag, a key, or a text that is typed into a field."""
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+        self.actions = 0
+
+    def press(self, key: str) -> None:
+        self.actions += 1
+        self._page.keyboard.press(key)
+
+    def type(self, text: str) -> None:
+        self.actions += 1
+        self._page.keyboard.type(text)
+
+    def click(self, node: Any) -> None:
+        self.actions += 1
+        node.click()
+
+    def drag_over(self, node: Any) -> None:
+        """Select words of a node in its first line."""
+        self.actions += 1
+        self._page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        box = node.evaluate("(node) => { const {x, y, height} = node.getClientRects()[0]; return {x, y, height}; }")
+        y = box["y"] + box["height"] / 2
+        self._page.mouse.move(box["x"] + 8, y)
+        self._page.mouse.down()
+        self._page.mouse.move(box["x"] + 60, y, steps=4)
+        self._page.mouse.up()

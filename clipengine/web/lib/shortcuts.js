@@ -68,6 +68,20 @@ function pictureKeys(pictured) {
   ];
 }
 
+const STORED = "character-keys"; // beside the theme
+
+/** Return true if keys of one character are shortcuts. Speech input and unsteady hands press them by accident. */
+export function characterKeys() {
+  try {
+    return localStorage.getItem(STORED) !== "off";
+  } catch {
+    return true; // storage may be blocked
+  }
+}
+
+/** @param {boolean} on */
+export const setCharacterKeys = (on) => localStorage.setItem(STORED, on ? "on" : "off");
+
 /**
  * @param {Record<string, (event: KeyboardEvent) => unknown>} actions by key, with "Shift+" before it
  * @param {AbortSignal} signal
@@ -89,6 +103,7 @@ export function bindShortcuts(actions, signal) {
         return;
       }
       if (target.closest("input, select, textarea, dialog, [role=menu]")) return;
+      if (event.key.length === 1 && event.key !== " " && !characterKeys()) return;
       const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
       // Space and Enter activate the focused control.
       if ((pressed === " " || pressed === "Enter") && target.closest("button, a, summary")) return;
@@ -106,8 +121,8 @@ export function bindShortcuts(actions, signal) {
  * @param {{live?: boolean}} [options]
  */
 export function showShortcuts(words, {live = false} = {}) {
-  openDialog(
-    t("Shortcuts"),
+  openDialog(t("Shortcuts"), [
+    characterKeys() ? null : h("p", {class: "notice"}, t("Keys of one character are switched off in the menu of the account.")),
     h(
       "dl",
       {class: "shortcuts", tabindex: "0"},
@@ -120,5 +135,5 @@ export function showShortcuts(words, {live = false} = {}) {
         h("dd", {}, text),
       ]),
     ),
-  );
+  ]);
 }

@@ -6,6 +6,7 @@ import {formatTime, languageName} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {errorState} from "../lib/ui.js";
 import {exportLinks, nameOf, paragraphsOf, sentence, setTabStop} from "./cue_rows.js";
+import {markMatch, matchKeys} from "./match_keys.js";
 import {cuesOfSelectedText} from "./selected_text.js";
 import {editSentence} from "./sentence_edit.js";
 import {sentenceTools} from "./sentence_tools.js";
@@ -125,6 +126,7 @@ export class Transcript {
     this.list.addEventListener("keydown", (event) => {
       if (event.key === "F2" && targetOf(event).matches("button.time")) this.editRow(targetOf(event).closest("li"));
     });
+    matchKeys(this.node);
     this.list.addEventListener("dblclick", (event) => {
       const row = targetOf(event).closest("p")?.closest("li");
       const cue = row && this.cueOf.get(row);
@@ -286,18 +288,22 @@ export class Transcript {
   // ---- selection
 
   /**
-   * A click on a time shows it. With Shift, the range from the time that was shown last to the end of the cue is selected;
+   * A click on a time shows it, and one on a match selects its sentence. With Shift, the range from the time that was shown last to the end of the cue is selected;
    * if the selection has changed since, it is extended to the cue.
    *
    * @param {MouseEvent | KeyboardEvent} event
    */
   click(event) {
-    const row = targetOf(event).closest("button.time")?.closest("li");
+    const match = getSelection()?.isCollapsed && targetOf(event).closest(".found-cues p"); // unless words are selected in it
+    const row = (match || targetOf(event).closest("button.time"))?.closest("li");
     const cue = row && this.cueOf.get(row);
     if (!cue) return;
     event.preventDefault();
     if (event.shiftKey) this.selectTo(cue);
-    else {
+    else if (row.closest(".found-cues")) {
+      this.selectCues([cue]);
+      markMatch(row);
+    } else {
       this.onseek(cue.start_seconds);
       this.anchor = cue;
     }

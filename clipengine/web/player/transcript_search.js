@@ -43,16 +43,12 @@ export class TranscriptSearch {
     this.field.select();
   }
 
-  /** @param {KeyboardEvent} event */
+  /** @param {KeyboardEvent} event of the field; match_keys.js has those that go to a match */
   key(event) {
     if (event.isComposing) return;
-    const first = this.hits.querySelector("button");
-    if (event.key === "Escape" && this.field.value) {
-      this.field.value = "";
-      this.find();
-    } else if (event.key === "ArrowDown" && first) first.focus();
-    else if (event.key === "Enter" && first) first.click();
-    else return;
+    if (event.key !== "Escape" || !this.field.value) return;
+    this.field.value = "";
+    this.find();
     event.preventDefault();
     event.stopPropagation();
   }

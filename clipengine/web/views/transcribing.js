@@ -12,7 +12,8 @@ import {COMMON} from "./transcript_upload.js";
 /** @import {Player} from "../player/player.js" */
 
 const SETUP = "/docs/transcription#set-it-up";
-const LEAST_SHARE = 0.01; // that is recognized before the time left is estimated
+const LEAST_SHARE = 0.01; // that is recognized before the time left is estimated, or
+const LEAST_MS = 10_000; // of work
 
 export class Transcribing {
   /**
@@ -124,7 +125,7 @@ export class Transcribing {
     const now = performance.now();
     if (since.id !== id || progress < since.progress) this.since = {id, progress, at: now};
     const share = progress - this.since.progress;
-    if (share < LEAST_SHARE) return "";
+    if (share <= 0 || (share < LEAST_SHARE && now - this.since.at < LEAST_MS)) return "";
     const minutes = Math.round((((now - this.since.at) / share) * (1 - progress)) / 60_000);
     return minutes ? plural(minutes, "About {count} minute left", "About {count} minutes left") : t("Less than a minute left");
   }

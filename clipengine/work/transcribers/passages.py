@@ -15,8 +15,8 @@ from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding
 from clipengine.work.children.jobs import Job, read_job
 
-MAX_SECONDS = 540  # 17.3 MB of samples, which one message of a child holds
-_SEARCHED_SECONDS = 120  # of the end of a passage
+MAX_SECONDS = 120  # of sound, whose transcription a killed engine loses at most
+_SEARCHED_SECONDS = 30  # of the end of a passage
 _BLOCK = SAMPLE_RATE // 50
 _SILENCE_BLOCKS = 15  # 0.3 s
 _QUIET = 583  # -35 dB, as in the search for silences
