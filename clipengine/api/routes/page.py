@@ -121,7 +121,8 @@ def _files(settings: Settings) -> tuple[str, dict[str, _File]]:
     contents |= _joined({name: body.decode() for name, body in contents.items() if ending(name) == "js"})
     version = hashlib.sha256(b"".join(b"%s\0%s\0" % (name.encode(), contents[name]) for name in contents)).hexdigest()
     version = version[:_DIGEST]
-    index, sheets = contents["index.html"], [found["name"].decode() for found in _SHEET.finditer(contents["index.html"])]
+    index = contents["index.html"]
+    sheets = [found["name"].decode() for found in _SHEET.finditer(index)]
     contents[_STYLES] = b"".join(contents[name] for name in sheets)
     link = f'  <link rel="stylesheet" href="/assets/{_STYLES}">\n'.encode()
     contents["index.html"] = _SHEET.sub(b"", index).replace(b"  <script type", link + b"  <script type")
