@@ -34,8 +34,7 @@ import {wordsOf} from "./words.js";
  */
 
 const MIN_FRAMES = 12; // minimum length of the view
-const GRIP_PIXELS = 34; // of a handle, at most
-const AROUND = 4; // selections as long as a narrow one, in the view that shows it: the words around it can be read
+const [GRIP_PIXELS, AROUND] = [34, 4]; // of a handle, and lengths of a narrow selection in the view that shows its words
 const SECONDS_PER_PIXEL = 0.25; // at most: a range of ten seconds is 40 pixels wide
 
 export class Timeline {
@@ -159,7 +158,7 @@ export class Timeline {
     else this.draw();
   }
 
-  // Show the end of the recording, and keep the zoom.
+  // Keep the zoom.
   showEnd() {
     this.show(this.duration - this.span);
   }
@@ -206,8 +205,6 @@ export class Timeline {
     const {left, width} = this.tracks.getBoundingClientRect();
     return left + ((time - this.view.start) / this.span) * width;
   }
-
-  // ---- view
 
   /**
    * @param {number} start
@@ -264,12 +261,10 @@ export class Timeline {
     const {range, length} = this.selection;
     if (!range) return;
     const {start, end} = range;
-    if ((length / this.span) * this.tracks.clientWidth < 2 * GRIP_PIXELS) {
-      this.showAround((start + end) / 2, length * AROUND);
-      return;
-    }
-    if (this.sees(start) && this.sees(end)) return;
-    if (length < this.span) this.showAround((start + end) / 2, this.span);
+    const narrow = (length / this.span) * this.tracks.clientWidth < 2 * GRIP_PIXELS;
+    if (narrow) this.showAround((start + end) / 2, length * AROUND);
+    else if (this.sees(start) && this.sees(end)) return;
+    else if (length < this.span) this.showAround((start + end) / 2, this.span);
     else this.showSelection();
   }
 

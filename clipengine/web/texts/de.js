@@ -991,6 +991,8 @@ export default {
   "today": "heute",
   "The largest": "Die größten",
 
+  "The clip did not match its plan and was not published. Change its options; report the error.": "Der Clip entsprach nicht seinem Plan und wurde nicht veröffentlicht. Optionen ändern; den Fehler melden.",
+
   // the page of a shared clip, which the server writes
   "Link not found": "Link nicht gefunden",
   "This link does not work": "Dieser Link funktioniert nicht",
