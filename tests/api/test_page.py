@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ WEB = Path(clipengine.__file__).parent / "web"
 FONTS = WEB / "fonts"
 FILES = [path for path in WEB.rglob("*") if path.is_file() and path.parent != FONTS]
 PAGE = {PAGE_HEADER: "1"}
+NODE = shutil.which("node")
 
 
 @contextmanager
@@ -70,6 +73,8 @@ class TestFiles:
         assert sorted(found) == sorted(set(found))
         assert modules - apart == set(found)
         for text in joined:
+            if NODE:
+                subprocess.run([NODE, "--input-type=module", "--check"], input=text, text=True, check=True)
             assert re.findall(r"(?m)^(?:import|export) .*$", text) in (
                 ["export const $ = {};"],
                 ['import {$} from "./joined.js"; export {$};'],

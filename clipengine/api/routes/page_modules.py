@@ -18,7 +18,7 @@ _EXPORT = re.compile(
     r"^export (?=(?:async function|function|class|const) (?P<names>\w+|[\[{][^\]}=]*[\]}]))", re.MULTILINE
 )
 _LIST = re.compile(r"^export ?{(?P<names>[^}]*)};?|(?<=[;}])export{(?P<listed>[^}]*)};?", re.MULTILINE)
-_COMMENTS = re.compile(r"^[ \t]*(?:/\*\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
+_COMMENTS = re.compile(r"^[ \t]*(?:/\*\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)\n", re.MULTILINE)
 
 
 def imported(contents: Mapping[str, str], names: Sequence[str], *, without: Sequence[str] = ()) -> list[str]:
