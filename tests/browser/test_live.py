@@ -11,7 +11,7 @@ import pytest
 from clipengine.client import Recording
 from tests.browser.conftest import Judge
 from tests.browser.test_proxy import until_shown
-from tests.support.page import READY, STILL, opened, point, row, studio, until
+from tests.support.page import READY, STILL, opened, point, row, studio, until, wait_for
 from tests.support.playlists import ts_playlist
 from tests.support.recorder import Recorder
 from tests.support.server import RunningServer, running_server
@@ -90,7 +90,7 @@ def test_end_of_a_recording_is_played_while_it_grows(browser: Any, server: Runni
         assert [point(page, name).input_value() for name in ("In", "Out")] == ["14:00:00.000", "14:00:05.880"]
         until(page, "document.querySelector('.stage video').currentTime >= 3.9")  # the end of what is whole
         recorder.write(6)
-        until(page, "document.querySelector('#out').value > '14:00:09'")  # the selected last seconds follow the end
+        wait_for(page, lambda: point(page, "Out").input_value() > "14:00:09")  # the selection follows the end
         until(page, "document.querySelector('.stage video').currentTime > 5")
         page.keyboard.press("k")
         page.get_by_role("button", name="Go live").wait_for()
