@@ -22,7 +22,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev demo test test-all check check-python check-js client-ts dist lock new-migration coverage films producers screens compare bench fuzz soak clean
+.PHONY: help install run dev demo test test-all check check-python check-js client-ts dist lock new-migration coverage films producers screens compare bench fuzz soak chaos clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ fuzz: $(VENV)/.test-installed  ## cut mutated recordings in the sandbox (INPUTS=
 
 soak: $(VENV)/.test-installed  ## load, kill -9 and failing stores for a long time; nothing may be lost (ARGS="--minutes 30")
 	@$(BIN)/python -m scripts.soak $(ARGS)
+
+chaos: $(VENV)/.test-installed  ## upgrade a failing fleet of the release before under load; nothing may be lost or wrong (ARGS="--minutes 5")
+	@$(BIN)/python -m scripts.soak --fleet 300 --upgrade-from 0.2.0 $(ARGS)
 
 clean:  ## delete everything that make created, but no data
 	rm -rf .bench .fuzz .venv .venv-* build dist scripts/typescript/generated scripts/typescript/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

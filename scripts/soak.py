@@ -3,7 +3,7 @@
     python scripts/soak.py --minutes 30          # make soak ARGS="--minutes 30"
     python scripts/soak.py --outage-hours 23     # a day without the store, with compressed delays
     python scripts/soak.py --fleet 300           # 300 clips by a server and three workers that share a PostgreSQL
-    python scripts/soak.py --fleet 300 --upgrade-from 0.1.0   # begun as 0.1.0, and upgraded meanwhile
+    python scripts/soak.py --fleet 300 --upgrade-from 0.2.0   # begun as 0.2.0, and upgraded meanwhile: make chaos
 
 Three fifths of the time are storms: rounds in which the engine is killed every few seconds while the store and the
 webhook receiver fail at random. In the rest one engine runs undisturbed under the same load, to see if its memory,

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 from uuid import uuid4
 
 import click
 
 from clipengine.client import ApiError, Client, ServerUnreachable
 from clipengine.ledger.database.compatibility import LEASE_MS
-from clipengine.stores.s3_upload import PART_BYTES
+from scripts.soaking.fleet_load import FleetLoad
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.films.judge import judge
@@ -31,38 +31,40 @@ from tests.support.server import COMMAND, RunningServer, RunningWorker
 from tests.support.waiting import until
 
 _WORKERS = 3
-_CLIP_SECONDS = Fraction(2)
 _FREEZE_SECONDS = LEASE_MS / 1000 + 3
 _END_SECONDS = 900
-_FAULTS = ("kill -9", "stop", "freeze", "database")
-
-Answer = TypeVar("Answer")
+_FAULTS = ("kill -9", "stop", "freeze", "database", "child")
+_CUES = [{"start_seconds": 0, "end_seconds": 3600, "text": "hello there"}]
 
 
 def fleet(folder: Path, clips: int, seconds: float, release: Path | None = None) -> None:
     """Create `clips` clips while engines and the database fail for about `seconds`, and check the results.
 
     Every clip must be complete and exact, as one object with one event and one webhook. If the command of a past
-    release is given, the engines begin with it, and are replaced one after the other in the second half of the time.
+    release is given, the engines begin with it, and are replaced one after the other in the second half of the time,
+    the server first. From then on, clips have options that the past release does not know. A worker goes back once.
     """
     film = Shelf(folder).get("mp4_25")
     with _hosts(folder) as (hosts, postgres):
         engines = _Engines(hosts, release)
         with engines.server.client() as api:
             recording_id = hosts.recording(api, film.path)
-        load = _Load(engines.server, recording_id, film, clips, seconds)
+            api.transcripts.put(recording_id, "en", _CUES)
+        load = FleetLoad(engines, recording_id, film, clips, seconds)
         faults = _fail(engines, postgres, seconds)
         load.join()
         with load.client() as api:
             until(lambda: not _unfinished(api), _END_SECONDS)
             attempts = Counter(clip.attempt for clip in api.clips.each())
             states = {api.recordings.get(each).status for each in load.uploaded}
-        hosts.check([*load.created])
+        hosts.check([*load.created, *load.optional])
         until(lambda: not open_uploads(hosts.s3, hosts.bucket))
         assert states <= {"complete"}, states
         _check_frames(hosts, film, load.created)
+        _check_options(hosts, load.optional)
     requests = Counter(each.headers["webhook-id"] for each in hosts.receiver.requests)
     click.echo(f"{clips} clips complete and exact, one object, one event and one webhook each; faults {dict(faults)};")
+    click.echo(f"{len(load.optional)} of them with options that the past release does not know;")
     click.echo(f"attempts {dict(sorted(attempts.items()))}; {len(load.uploaded)} uploads in parts, none left open;")
     click.echo(f"webhooks {len(requests)}, sent twice {sum(requests.values()) - len(requests)}")
 
@@ -78,6 +80,8 @@ def _fail(engines: _Engines, postgres: PostgresServer, seconds: float) -> Counte
         click.echo(f"  {passed:4.0f} s: {fault} {engines.fail(fault, postgres)}")
         if passed > seconds / 2 and random.random() < 0.3:
             engines.upgrade_one()
+        if passed > seconds * 3 / 4:
+            engines.go_back_once()
     while engines.mixed:
         engines.upgrade_one()
     return faults
@@ -90,7 +94,9 @@ class _Engines:
         self._hosts = hosts
         self._port = ("--port", str(free_port()))
         self._command = COMMAND if release is None else str(release)
+        self._release = self._command
         self._old = {*range(_WORKERS + 1)} if release else set()
+        self._went_back = release is None
         self.server = self._start_server()
         self._workers = [self._start_worker(number) for number in range(1, _WORKERS + 1)]
 
@@ -98,6 +104,10 @@ class _Engines:
     def mixed(self) -> bool:
         """True while engines of both releases run."""
         return 0 < len(self._old) <= _WORKERS
+
+    @property
+    def has_new_server(self) -> bool:
+        return 0 not in self._old
 
     def fail(self, fault: str, postgres: PostgresServer) -> str:
         """Let the fault happen to the database or a random engine, bring it back, and return the name of the engine."""
@@ -107,7 +117,10 @@ class _Engines:
             postgres.start()
             return ""
         number = random.randrange(_WORKERS + 1)
-        if fault == "freeze":
+        if fault == "child":
+            with suppress(ProcessLookupError, IndexError):
+                os.kill(random.choice(_children(self._engine(number).process.pid)), signal.SIGKILL)
+        elif fault == "freeze":
             process = self._engine(number).process
             process.send_signal(signal.SIGSTOP)
             time.sleep(_FREEZE_SECONDS)
@@ -120,9 +133,21 @@ class _Engines:
         """Replace an engine of the past release. From the first call on, all engines start as the current one."""
         self._command = COMMAND
         if self._old:
-            number = random.choice([*self._old])
+            number = 0 if 0 in self._old else random.choice([*self._old])
             click.echo(f"        upgrade {self._engine(number).data.name}")
             self._replace(number, signal.SIGTERM)
+
+    def go_back_once(self) -> None:
+        """Replace a worker of the current release by one of the past release, once."""
+        new = {*range(1, _WORKERS + 1)} - self._old
+        if new and not self._went_back:
+            self._went_back = True
+            number = random.choice([*new])
+            click.echo(f"        {self._engine(number).data.name} goes back")
+            self._command, command = self._release, self._command
+            self._old.add(number)
+            self._replace(number, signal.SIGTERM)
+            self._command = command
 
     def _engine(self, number: int) -> RunningServer | RunningWorker:
         return self._workers[number - 1] if number else self.server
@@ -147,66 +172,11 @@ class _Engines:
         return self._hosts.worker(f"worker-{number}", command=[self._command])
 
 
-class _Load:
-    """Two threads: one creates clips, one uploads recordings of several parts. Each request is repeated if it fails.
-
-    `created` has the ranges of the clips that were accepted, and `uploaded` the recordings.
-    """
-
-    def __init__(self, server: RunningServer, recording_id: str, film: Film, clips: int, seconds: float) -> None:
-        self._url, self._key = server.url, server.key
-        self.created: dict[str, tuple[Fraction, Fraction]] = {}
-        self.uploaded: list[str] = []
-        self._created_all = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._create, args=(recording_id, film, clips, seconds / clips), daemon=True),
-            threading.Thread(target=self._upload, args=(_in_parts(film),), daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def client(self) -> Client:
-        return Client(self._url, self._key)
-
-    def join(self) -> None:
-        for thread in self._threads:
-            thread.join(_END_SECONDS)
-            assert not thread.is_alive()
-
-    def _create(self, recording_id: str, film: Film, clips: int, pause: float) -> None:
-        with self.client() as api:
-            for number in range(clips):
-                key, start = str(uuid4()), Fraction(random.randrange(int(1000 * (film.duration - _CLIP_SECONDS))), 1000)
-                end = start + _CLIP_SECONDS
-                where = (recording_id, f"clip {number}", float(start), float(end))
-                clip = _accepted(lambda where=where, key=key: api.clips.create(*where, idempotency_key=key))
-                self.created[clip.clip_id] = start, end
-                time.sleep(pause)
-        self._created_all.set()
-
-    def _upload(self, path: Path) -> None:
-        """Upload slowly, one recording after the other, so that most faults of the server hit an upload."""
-        with self.client() as api:
-            while not self._created_all.is_set():
-                upload = _accepted(lambda: api.recordings.upload(path, on_progress=lambda *_: time.sleep(0.2)))
-                self.uploaded.append(upload.recording_id)
-
-
-def _accepted(request: Callable[[], Answer]) -> Answer:
-    """Repeat the request until it succeeds."""
-    while True:
-        try:
-            return request()
-        except (ApiError, ServerUnreachable) as error:
-            click.echo(f"          {str(error)[:100]}; again")
-            time.sleep(1)
-
-
-def _in_parts(film: Film) -> Path:
-    """Return a copy of the film that is uploaded in two parts: with a box of zeros at the end."""
-    path = film.path.with_name("in_parts.mp4")
-    path.write_bytes(film.path.read_bytes() + PART_BYTES.to_bytes(4, "big") + b"free" + bytes(PART_BYTES - 8))
-    return path
+def _children(pid: int) -> list[int]:
+    """Return the child processes of an engine."""
+    return [
+        int(each) for task in Path(f"/proc/{pid}/task").iterdir() for each in (task / "children").read_text().split()
+    ]
 
 
 def _unfinished(api: Client) -> bool:
@@ -225,6 +195,20 @@ def _check_frames(hosts: Hosts, film: Film, created: dict[str, tuple[Fraction, F
         hosts.s3.client.fget_object(hosts.bucket, keys[clip_id], str(path))
         faults = judge(film, read_clip(path), start, end)
         assert not faults, f"{clip_id}, {float(start)} to {float(end)}: {faults}"
+
+
+def _check_options(hosts: Hosts, optional: dict[str, dict[str, Any]]) -> None:
+    """Check that the clips have what the options ask for."""
+    with closing(hosts.ledger()) as ledger:
+        for clip_id, options in optional.items():
+            result = ledger.clips.get(clip_id).result
+            assert result is not None, clip_id
+            if "output" in options:
+                assert result.width == result.height, clip_id
+            elif "without" in options:
+                assert result.removed_seconds == 0, clip_id
+            else:
+                assert result.subtitles == [], clip_id
 
 
 @contextmanager

@@ -1,7 +1,11 @@
-"""A fleet of 0.1.0 on PostgreSQL is upgraded as the Helm chart and the compose file do it, while clips are made."""
+"""A fleet of 0.2.0 on PostgreSQL is upgraded as the Helm chart and the compose file do it, and goes back.
+
+Meanwhile clips are made, from the first new server on also with options that 0.2.0 does not know.
+"""
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,12 +27,18 @@ pytestmark = pytest.mark.outage
 skip_without_postgres()
 SECONDS = 300
 WORKERS = 2
-_WAITS = "clips are cut again when the engines of an older version have stopped"
+# Options that 0.2.0 ignored or could not read, and the seconds of the clip without them.
+CUES = [{"start_seconds": 0, "end_seconds": 8, "text": "hello there"}]
+NEW_OPTIONS: list[dict[str, Any]] = [
+    {"output": {"aspect": "1:1", "focus": [{"recording_seconds": t, "x": 0.2, "y": 0.5} for t in (1, 4)]}},
+    {"without": ["silence"], "keep_ranges": [{"start_seconds": 1, "end_seconds": 4}]},
+    {"subtitles": {"mode": "burn", "language": "en", "style": {"name": "box"}}},
+]
 
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return installed("0.1.0", tmp_path_factory.mktemp("release"))
+    return installed("0.2.0", tmp_path_factory.mktemp("release"))
 
 
 @dataclass
@@ -41,6 +51,7 @@ class Fleet:
     stack: ExitStack
     address: str = ""
     key: str = ""
+    has_new_server: bool = False
     logs: list[Path] = field(default_factory=list)
 
     def server(self, name: str, *, old: bool = False) -> RunningServer:
@@ -48,24 +59,35 @@ class Fleet:
         server = self.stack.enter_context(running_server(self.folder / name, env=self.env, **command))
         self.key = self.key or server.key
         until(lambda: self._is_ready(server.url), SECONDS)
-        self.address = server.url
+        self.address, self.has_new_server = server.url, not old
         self.logs.append(server.log)
         return server
 
     def worker(self, name: str, *, old: bool = False) -> RunningWorker:
         command = {"command": [str(self.release)]} if old else {}
         worker = self.stack.enter_context(running_worker(self.folder / name, env=self.env, **command))
-        if not old:
-            until(lambda: self._is_ready(worker.url), SECONDS)
+        until(lambda: self._is_ready(worker.url), SECONDS)
         self.logs.append(worker.log)
         return worker
 
-    def wait_until_older_are_seen(self) -> None:
-        """Wait until the engine that was started last does not cut, because engines of 0.1.0 live."""
-        until(lambda: _WAITS in self.logs[-1].read_text(), SECONDS)
-
     def _is_ready(self, url: str) -> bool:
         return httpx.get(f"{url}/readyz", trust_env=False, timeout=300).status_code == 200
+
+    def create(self, recording_id: str, options: dict[str, Any]) -> Any:
+        body = {"label": "cut", "start_seconds": 1, "end_seconds": 4, **options}
+        return self.send("POST", f"/v1/recordings/{recording_id}/clips", json=body)
+
+    def upload(self, film: Path) -> str:
+        """Upload a recording with a transcript, and return its id."""
+        uploaded = str(self.send("PUT", "/v1/recordings/upload?name=a.mp4", content=film.read_bytes())["recording_id"])
+        until(lambda: self.send("GET", f"/v1/recordings/{uploaded}")["status"] == "complete", SECONDS)
+        self.send("PUT", f"/v1/recordings/{uploaded}/transcripts/en", json=CUES)
+        return uploaded
+
+    def ended(self, clip_id: str) -> dict[str, Any]:
+        """Wait for the end of a clip and return it."""
+        until(lambda: self.send("GET", f"/v1/clips/{clip_id}")["status"] != "processing", SECONDS)
+        return dict(self.send("GET", f"/v1/clips/{clip_id}"))
 
     def send(self, method: str, path: str, **options: Any) -> Any:
         """Send a request, to the next server if this one has just stopped, and return the object."""
@@ -110,24 +132,27 @@ class Load:
         assert not self.errors, self.errors
 
     def _create(self) -> None:
-        body = {"label": "cut", "start_seconds": 1, "end_seconds": 4}
         try:
             while not self._enough.is_set():
-                clip = self._fleet.send("POST", f"/v1/recordings/{self._recording_id}/clips", json=body)
-                self.created += 1
-                while clip["status"] == "processing":
-                    clip = self._fleet.send("GET", f"/v1/clips/{clip['clip_id']}")
-                    time.sleep(0.05)
-                self.ended.append(clip)
+                self._make({})
+                if self._fleet.has_new_server:
+                    self._make(NEW_OPTIONS[self.created % len(NEW_OPTIONS)])
                 self._fleet.send("GET", "/v1/clips?limit=100")
         except BaseException as error:
             self.errors.append(error)
+
+    def _make(self, options: dict[str, Any]) -> None:
+        clip = self._fleet.create(self._recording_id, options)
+        self.created += 1
+        while clip["status"] == "processing":
+            clip = self._fleet.send("GET", f"/v1/clips/{clip['clip_id']}")
+            time.sleep(0.05)
+        self.ended.append(clip)
 
 
 def _as_chart_server_first(fleet: Fleet, server: RunningServer, workers: list[RunningWorker]) -> None:
     """RollingUpdate: a new pod is ready before an old one is stopped."""
     fleet.server("new server")
-    fleet.wait_until_older_are_seen()
     assert server.stop() == 0
     _roll_workers(fleet, workers)
 
@@ -135,14 +160,12 @@ def _as_chart_server_first(fleet: Fleet, server: RunningServer, workers: list[Ru
 def _as_chart_workers_first(fleet: Fleet, server: RunningServer, workers: list[RunningWorker]) -> None:
     _roll_workers(fleet, workers)
     fleet.server("new server")
-    fleet.wait_until_older_are_seen()
     assert server.stop() == 0
 
 
 def _roll_workers(fleet: Fleet, workers: list[RunningWorker]) -> None:
     for number, worker in enumerate(workers):
         fleet.worker(f"new worker {number}")
-        fleet.wait_until_older_are_seen()
         worker.process.terminate()
         assert worker.process.wait(300) == 0
 
@@ -151,7 +174,6 @@ def _as_compose(fleet: Fleet, server: RunningServer, workers: list[RunningWorker
     """`up`: the server is replaced, and the workers when the new one is healthy."""
     assert server.stop() == 0
     fleet.server("new server")
-    fleet.wait_until_older_are_seen()
     for worker in workers:
         worker.process.terminate()
         assert worker.process.wait(300) == 0
@@ -167,19 +189,21 @@ def fleet(tmp_path: Path, release: Path, database_url: str) -> Iterator[Fleet]: 
 
 
 @pytest.mark.parametrize("upgrade", [_as_chart_server_first, _as_chart_workers_first, _as_compose])
-def test_fleet_of_0_1_0_is_upgraded_while_clips_are_made(
+def test_fleet_of_0_2_0_is_upgraded_while_clips_are_made(
     fleet: Fleet, film: Path, upgrade: Callable[[Fleet, RunningServer, list[RunningWorker]], None]
 ) -> None:
     server = fleet.server("old server", old=True)
     workers = [fleet.worker(f"old worker {number}", old=True) for number in range(WORKERS)]
-    uploaded = fleet.send("PUT", "/v1/recordings/upload?name=a.mp4", content=film.read_bytes())["recording_id"]
-    until(lambda: fleet.send("GET", f"/v1/recordings/{uploaded}")["status"] == "complete", SECONDS)
+    uploaded = fleet.upload(film)
     with Load(fleet, uploaded) as load:
         load.wait_for_more(4)
         upgrade(fleet, server, workers)
         load.wait_for_more(6)
     assert not load.errors
     assert {clip["status"] for clip in load.ended} == {"complete"}
+    new = [clip for clip in load.ended if _is_new(clip)]
+    assert new
+    assert [clip for clip in new if not _has_options(clip)] == []
     assert len(load.ended) == load.created
     ids = [clip["clip_id"] for clip in load.ended]
     listed, cursor = [], ""
@@ -192,3 +216,39 @@ def test_fleet_of_0_1_0_is_upgraded_while_clips_are_made(
     until(lambda: keys == {str(path.relative_to(store)) for path in store.rglob("*clip_*.mp4")}, SECONDS)
     logs = {log.name: log.read_text() for log in fleet.logs}
     assert [name for name, text in logs.items() if "Traceback" in text] == []
+
+
+def _is_new(clip: dict[str, Any]) -> bool:
+    return bool(clip["output"] or clip["without"] or clip["subtitles"])
+
+
+def _has_options(clip: dict[str, Any]) -> bool:
+    """Return True if the file of a clip has what 0.2.0 would have left out."""
+    result = clip["result"]
+    if clip["output"]:
+        return bool(result["width"] == result["height"])
+    if clip["without"]:
+        return bool(result["duration_seconds"] == 3 and not result["removed_seconds"])
+    return bool(clip["subtitles"]["style"])
+
+
+def test_fleet_goes_back_to_0_2_0_with_clips_that_it_does_not_know(fleet: Fleet, film: Path) -> None:
+    """0.2.0 cuts everything else, lists all, and leaves these clips queued for the next new engine."""
+    server = fleet.server("new server")
+    uploaded = fleet.upload(film)
+    assert fleet.ended(fleet.create(uploaded, NEW_OPTIONS[0])["clip_id"])["status"] == "complete"
+    created = [fleet.create(uploaded, options)["clip_id"] for options in NEW_OPTIONS]
+    server.stop(signal.SIGKILL)  # it has hardly begun; 0.2.0 queues what it was cutting
+    old = fleet.server("old server", old=True)
+    plain = [fleet.create(uploaded, {})["clip_id"] for _ in range(3)]
+    assert [fleet.ended(clip_id)["status"] for clip_id in plain] == ["complete"] * 3
+    listed = fleet.send("GET", "/v1/clips?limit=100")["data"]
+    assert {clip["clip_id"] for clip in listed} >= {*created, *plain}
+    waiting = [clip_id for clip_id in created if fleet.send("GET", f"/v1/clips/{clip_id}")["status"] == "processing"]
+    assert waiting
+    until(lambda: {fleet.send("GET", f"/v1/clips/{each}")["step"] for each in waiting} == {"queued"}, SECONDS)
+    assert "Traceback" not in old.log.read_text()
+    fleet.server("newer server")
+    ended = [fleet.ended(clip_id) for clip_id in created]
+    assert [clip["status"] for clip in ended] == ["complete"] * 3
+    assert [clip for clip in ended if not _has_options(clip)] == []

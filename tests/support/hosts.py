@@ -119,6 +119,7 @@ class Hosts:
         wanted = {key for clip in clips for key in (clip.object_key, clip.poster_key)}
         # 0.1.0 writes no manifests.
         wanted |= {clip.result.manifest_path for clip in clips if clip.result and clip.result.manifest_path}
+        wanted |= {each.path for clip in clips if clip.result for each in clip.result.subtitles}
         until(lambda: {each.key for each in store.list("h_01/clips/")} == wanted, SECONDS)
         assert events == dict.fromkeys(made, 1)
         until(lambda: self._announced().keys() >= made.keys(), SECONDS)

@@ -20,7 +20,10 @@ import pytest
 
 from scripts.releases.build import install
 
-_COMMITS = {"0.1.0": "78056807aaa6205650105f8c2426adaa4d8f6d45"}  # a checkout may lack the tags
+_COMMITS = {  # a checkout may lack the tags
+    "0.1.0": "78056807aaa6205650105f8c2426adaa4d8f6d45",
+    "0.2.0": "9c175a6a555076ddd911fb969dbab0282f571ddd",
+}
 ARCHIVES = Path(__file__).resolve().parents[1] / "releases"
 _NO_TIMES = {"file_size_bytes", "outage_ms"}
 _WITH_URLS = [("endpoints", "url"), ("deliveries", "url"), ("deliveries", "target"), ("clips", "webhook_url")]

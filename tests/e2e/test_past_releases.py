@@ -1,4 +1,4 @@
-"""A user of release 0.1.0 upgrades: the settings file, the data folder and the client of that release keep working.
+"""A user of a past release upgrades: the settings file, the data folder and the client of that release keep working.
 
 The site was left by a killed server of that release, with clips in every state (`scripts/releases/build.py`).
 """
@@ -30,6 +30,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.exhaustive  # a server that cuts ten clips
 SECONDS = 300
+RELEASES = ("0.1.0",)
 
 
 @dataclass
@@ -53,16 +54,16 @@ class Upgraded:
 
 
 @contextmanager
-def upgraded_site(folder: Path) -> Iterator[Upgraded]:
+def upgraded_site(release: str, folder: Path) -> Iterator[Upgraded]:
     with Receiver() as receiver:
-        site = unpack("0.1.0", folder / "site", port=receiver.port)
+        site = unpack(release, folder / "site", port=receiver.port)
         with running_server(site.data, config=site.config) as server:
             yield Upgraded(site, server, receiver)
 
 
-@pytest.fixture(scope="module")
-def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
-    with upgraded_site(tmp_path_factory.mktemp("upgrade")) as made:
+@pytest.fixture(scope="module", params=RELEASES)
+def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+    with upgraded_site(request.param, tmp_path_factory.mktemp("upgrade")) as made:
         yield made
 
 
@@ -70,8 +71,9 @@ def bodies(requests: list[Request], path: str) -> list[dict[str, Any]]:
     return [json.loads(each.body) for each in requests if each.path == path]
 
 
-def test_old_settings_file_is_accepted(tmp_path: Path) -> None:
-    site = unpack("0.1.0", tmp_path / "site", port=1)
+@pytest.mark.parametrize("release", RELEASES)
+def test_old_settings_file_is_accepted(release: str, tmp_path: Path) -> None:
+    site = unpack(release, tmp_path / "site", port=1)
     checked = run_command("doctor", "--config", str(site.config), cwd=site.folder)
     assert "clipengine.toml" not in checked.stderr
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -209,8 +211,9 @@ def test_repeated_request_of_the_old_client_gets_its_stored_response(upgraded: U
     assert repeated.json()["clip_id"] == recorded["response"]["clip_id"]
 
 
-def test_every_recorded_request_of_the_old_client_gets_a_compatible_response(tmp_path: Path) -> None:
-    with upgraded_site(tmp_path) as upgraded:
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_recorded_request_of_the_old_client_gets_a_compatible_response(release: str, tmp_path: Path) -> None:
+    with upgraded_site(release, tmp_path) as upgraded:
         replay = Replay(upgraded.server.url, upgraded.site.facts["keys"]["admin"], upgraded.site.film())
         with upgraded.client() as client:  # the first clips must not wait behind these
             client.clips.wait(upgraded.site.facts["clips"]["queued last"], timeout=SECONDS)
