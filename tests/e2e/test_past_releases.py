@@ -30,7 +30,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.exhaustive  # a server that cuts ten clips
 SECONDS = 300
-RELEASES = ("0.1.0",)
+RELEASES = ("0.1.0", "0.2.0")
 
 
 @dataclass

@@ -185,8 +185,7 @@ def running_worker(
     command: Sequence[str] = (COMMAND,),
 ) -> Iterator[RunningWorker]:
     """Yield another engine with its own data folder and a free port, stopped at the end."""
-    port = () if _is_older(command) else ("--port", "0")  # which the worker of 0.1.0 has not
-    arguments = ["worker", *port, "--data", str(data), *options]
+    arguments = ["worker", "--port", "0", "--data", str(data), *options]
     with _running(arguments, data, env, "working", command) as (process, _, greeting, log):
         address = re.search(r"address +(\S+)", greeting)
         yield RunningWorker(address[1] if address else "", data, process, log)
