@@ -21,6 +21,7 @@ from typing import Any
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import AppStatus
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -119,7 +120,19 @@ class _Answer(EventSourceResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with open_stream(scope, "event streams"):
             async with self._joined:
-                await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
+                try:
+                    await super().__call__(scope, receive, with_send_timeout(scope, send, SEND_SECONDS))
+                except ExceptionGroup as group:  # a ping and an event may time out together
+                    if group.split(ClientDisconnect)[1] is not None:
+                        raise
+                    raise _first(group) from None
+
+
+def _first(error: Exception) -> Exception:
+    """Return the first error of a group."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _of_event(event: Event) -> Message | None:
