@@ -30,7 +30,7 @@ class Allowance:
 
     @property
     def state(self) -> tuple[int, int, str]:
-        """What is left, the limit and the owner, from which another process continues."""
+        """The number left, the limit and the owner, with which another process continues to count."""
         return self.left, self._limit, self._owner
 
     def spend(self, count: int = 1) -> None:

@@ -143,7 +143,7 @@ class Engine:
             self.ledger.transcribe_ahead(transcription.sources[0], transcription.language or None)
 
     def _build_queues(self) -> dict[str, WorkQueue]:
-        """Return the queues of the workers, and that of maintenance.
+        """Return the queues of the workers, and the maintenance queue.
 
         Engines that share the ledger share the queues of jobs that any of them may run.
         """

@@ -67,7 +67,7 @@ class RequestError(ClipEngineError):
     """Error in a request.
 
     Each item of `errors` has a `detail`, a location (`pointer` into the body, `parameter` or `header`), and `code` and
-    `hint` if they differ from those of the error. `omitted` counts the problems that are not listed.
+    `hint` if they differ from the error's own. `omitted` counts the problems that are not listed.
     """
 
     code = "bad_request"
@@ -286,7 +286,7 @@ class NotFound(RequestError):
 
     @classmethod
     def of(cls, id: str) -> Self:
-        """Return the error for an unknown id. If its prefix is that of another kind of object, the hint says so."""
+        """Return the error for an unknown id. The hint says if its prefix belongs to another kind of object."""
         kind = _KINDS_OF_IDS.get(id.partition("_")[0], cls.kind)
         hint = None if kind == cls.kind else f"This is the id of a {kind}: give that of a {cls.kind}."
         return cls(f"no {cls.kind} has the id {id}", hint=hint)

@@ -6,7 +6,7 @@ import difflib
 
 import click
 
-# What other programs call a command, and what it is called here.
+# Names of commands in other programs, and their names here.
 _OTHER_NAMES = {
     "upload": "add --upload",
     "register": "add",

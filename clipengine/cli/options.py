@@ -25,7 +25,7 @@ from clipengine.timecode import parse_rfc3339, parse_time
 if TYPE_CHECKING:
     from clipengine.client import Client
 
-# Hints for users of the command line, in place of those of the API.
+# Hints for users of the command line, which replace the hints of the API.
 _HINTS = {
     "unauthorized": "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` creates one.",
     "recording_not_found": "`clipengine recordings list` shows the recordings.",

@@ -53,11 +53,11 @@ class Client:
         last_event_id: str | None = None,
         patience: float | None = 300,
     ) -> Iterator[Event[Clip, Recording]]:
-        """Yield new events, or those after `last_event_id`: all, or those of a clip or of a recording and its clips.
+        """Yield new events: of all objects, of a clip, or of a recording and its clips.
 
-        A broken connection is opened again and resumes after the last event. Raises ServerUnreachable or ApiError after
-        `patience` seconds without a connection (None: never), and at once if the request is invalid. `close` of the
-        client ends it.
+        With `last_event_id`, begin with the events after it. A broken connection is opened again and resumes after the
+        last event. Raises ServerUnreachable or ApiError after `patience` seconds without a connection (None: never),
+        and at once if the request is invalid. `close` of the client ends it.
         """
         stream = EventStream(
             lambda obj: Clip.from_object(obj, _clips=self.clips),
@@ -139,10 +139,11 @@ class AsyncClient:
         last_event_id: str | None = None,
         patience: float | None = 300,
     ) -> AsyncIterator[Event[AsyncClip, AsyncRecording]]:
-        """Yield new events, or those after `last_event_id`: all, or those of a clip or of a recording and its clips.
+        """Yield new events: of all objects, of a clip, or of a recording and its clips.
 
-        A broken connection is opened again and resumes after the last event. Raises ServerUnreachable or ApiError after
-        `patience` seconds without a connection (None: never), and at once if the request is invalid.
+        With `last_event_id`, begin with the events after it. A broken connection is opened again and resumes after the
+        last event. Raises ServerUnreachable or ApiError after `patience` seconds without a connection (None: never),
+        and at once if the request is invalid.
         """
         stream = EventStream(
             lambda obj: AsyncClip.from_object(obj, _clips=self.clips),

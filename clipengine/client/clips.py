@@ -96,7 +96,7 @@ class ClipCalls(Generic[C]):
         end_seconds: float | None = None,
         **fields: Unpack[ClipFields],
     ) -> Steps[ClipPlan]:
-        """Return what the clip `[start_seconds, end_seconds)`, or that of the `parts`, would be, without making it."""
+        """Return the plan of the clip `[start_seconds, end_seconds)`, or of the `parts`, without making it."""
         body = {"label": "plan", **_body(start_seconds, end_seconds, fields)}
         path = route("recordings", recording_id, "clips", "plan")
         return ClipPlan.from_object((yield from self._api.send("POST", path, json=body)))

@@ -1,4 +1,4 @@
-"""Objects that the client returns: those of the API. Unknown keys are ignored, but available in `raw`.
+"""Objects of the API as the client returns them. Unknown keys are ignored, but available in `raw`.
 
 Times are RFC 3339 strings in UTC; seconds are floats on the recording's timeline.
 """

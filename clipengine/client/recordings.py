@@ -68,7 +68,7 @@ class RecordingCalls(Generic[R]):
     ) -> Steps[R]:
         """Register an object of the store. Registering an unchanged object again returns the same recording.
 
-        `variant` chooses that of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`. A playlist, or a
+        `variant` chooses one of a master playlist: `{"max_height": 720}` or `{"name": "medium"}`. A playlist, or a
         file, that is `live` may still be written: its recording has the status "recording" until it ends. `started_at`
         is for a file that does not state it; recordings of one camera have the same `series`.
         """
@@ -97,10 +97,10 @@ class RecordingCalls(Generic[R]):
         idempotency_key: str | None = None,
         **fields: Unpack[RecordingFields],
     ) -> Steps[R]:
-        """Register the files of a camera below a key as one recording, such as those of a `day`.
+        """Register the files of a camera below a key, such as the files of a `day`, as one recording.
 
-        `pattern` is that of their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`. Files
-        may be added to a `live` one: it has the status "recording" until the day is over.
+        `pattern` describes their names, such as `%Y-%m-%d/%H/{camera}/%M.%S.mp4`, with times in the `timezone`. Files
+        may be added to a `live` recording: it has the status "recording" until the day is over.
         """
         files = {"folder": folder, "pattern": pattern, "camera": camera, "day": day, "timezone": timezone}
         return self._register({**files, "live": live}, fields, idempotency_key)
@@ -282,7 +282,7 @@ class RecordingCalls(Generic[R]):
         direction: str | None = None,
         within_seconds: float | None = None,
     ) -> Steps[NextMoment]:
-        """Return the next `keyframe`, `silence` or `scene` after a time, or the one before it (`previous`).
+        """Return the next `keyframe`, `silence` or `scene` after a time, or the `previous` one before it.
 
         At most `within_seconds` (default 60, at most 300) are searched.
         """

@@ -43,7 +43,7 @@ class _Transport:
     def _wire(self, request: Request) -> dict[str, Any]:
         headers = dict(request.headers)
         if request.sink:
-            # The length of a compressed body would not be that of the file.
+            # A compressed body would not have the length of the file.
             headers["Accept-Encoding"] = "identity"
         return {
             "method": request.method,

@@ -39,7 +39,7 @@ class Arrival:
     keys: tuple[str, ...]
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    any_suffix: bool = False  # register it even if its name is not that of a media file
+    any_suffix: bool = False  # register it even if it has no media suffix
     has_ended: bool = False
 
 

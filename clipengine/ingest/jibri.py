@@ -47,7 +47,7 @@ class _Metadata(Body):
 def described(
     store: Store, key: str, name: str | None, metadata: Mapping[str, str]
 ) -> tuple[str | None, dict[str, str]]:
-    """Return the given name and metadata of a recording, completed by those of Jibri. Raises StorageUnavailable."""
+    """Return the given name and metadata, completed with Jibri's. Raises StorageUnavailable."""
     match = _FILE.match(PurePosixPath(key).name)
     found = _read(store, str(PurePosixPath(key).parent / "metadata.json")) if match else None
     if match is None or found is None:

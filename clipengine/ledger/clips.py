@@ -490,8 +490,8 @@ class Clips:
         """Release abandoned clips and return their number, see `Leases.orphans`.
 
         A clip that was being cut is queued again, or fails after MAX_DEATHS engines in `died`. One that was being
-        uploaded waits again for its upload. If engines share the ledger and the one whose scratch folder holds the file
-        is dead, it is cut again.
+        uploaded waits again for its upload. If engines share the ledger and the engine whose scratch folder holds the
+        file is dead, the clip is cut again.
         """
         freed = 0
         if self._database.shared:

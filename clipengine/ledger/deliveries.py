@@ -40,7 +40,7 @@ class Delivery:
     """A delivery. `endpoint_id` is None for a clip's webhook_url, `next_at` is None if no more attempt is due.
 
     `attempt` is the number of attempts that were begun. `owner` and `lease` identify the claim while it is being sent.
-    `request_id` and `traceparent` are those of the request that created the clip.
+    `request_id` and `traceparent` come from the request that created the clip.
     """
 
     delivery_id: str
@@ -230,7 +230,7 @@ class Deliveries:
     def redeliver(self, id: str) -> Delivery:
         """Make a pending delivery due now. Of another one, create a copy with the same event id, due now.
 
-        Pending deliveries of the clip to this receiver are due too: those of earlier events are sent first.
+        Pending deliveries of the clip to this receiver are due too: deliveries of earlier events are sent first.
         Raises DeliveryNotFound, and WebhookNotFound if the endpoint was deleted.
         """
         now = now_ms()

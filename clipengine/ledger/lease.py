@@ -136,8 +136,9 @@ class Leases:
     def orphans(self, where: Any, owner: str, *, in_flight: InFlight | None, living: Living) -> list[Row]:
         """Return the owned rows matching `where` that are not held any more.
 
-        These are the rows of owners that are not `living` and, if `in_flight` is given, those of `owner` that it does
-        not list: their thread died, or could not record how the work ended. Both are called after the rows were read.
+        These are the rows of owners that are not `living` and, if `in_flight` is given, the rows of `owner` that it
+        does not list: their thread died, or could not record how the work ended. Both are called after the rows were
+        read.
         """
         rows = self._database.rows(self._model.select().where(where, self._owner.is_null(False)))
         if not rows:

@@ -184,7 +184,7 @@ class Live:
     ) -> bool:
         """Set the recording `complete`, write its event and queue its clips. Return False for a lost claim.
 
-        `etags` replace those of objects that were still written, see `PieceIndex.pinned`.
+        `etags` replace the ETags of objects that were still written, see `PieceIndex.pinned`.
         """
         id = refresh.recording.recording_id
         with self._locked(refresh) as row:
@@ -281,7 +281,7 @@ class Live:
         new = unread(tail)
         if new.tracks:
             self._recordings.pieces.append(recording.recording_id, tail)
-        gaps = [gap.to_object() for gap in tail.gaps if gap.start > 0]  # the one before the last pieces is known
+        gaps = [gap.to_object() for gap in tail.gaps if gap.start > 0]  # the gap before the last pieces is known
         if added.clock is not None:
             values["found_clock"] = added.clock.to_object()
         if (needs := format_of(tail)) > recording.needs:
@@ -305,7 +305,10 @@ class Live:
     def _update(
         self, refresh: Refresh, row: Row | None, values: dict[str, Any], facts: SourceFacts | None = None
     ) -> None:
-        """Change the locked `row` of the recording, unless it was deleted. `facts` are those of the values, if any."""
+        """Change the locked `row` of the recording, unless it was deleted.
+
+        `facts` are the facts in `values`, if it has any.
+        """
         if row is None:
             return
         recording = refresh.recording

@@ -62,7 +62,7 @@ class Sort:
 
 @dataclass(frozen=True)
 class Search:
-    """A search that many rows match: `among` returns those of some ids that have the words, in their order.
+    """A search that many rows match: `among` filters ids by the words of their rows, in the same order.
 
     A match has the words and fulfils the `conditions`. `matches` is the condition of the words for all rows.
     """
@@ -145,7 +145,7 @@ def read_page(
     """Return the page of `query` after `cursor`, at most `limit` rows, newest first unless `sort` is given.
 
     `of` names the list: a cursor of another one is refused. `after` is inclusive, `before` is not (ms). The rows of
-    `then`, another query and its search, follow those of `query`.
+    `then`, another query and its search, follow the rows of `query`.
     """
     order = sort or Sort("", created_at, int)
     of = of if sort is None else f"{of}+{sort.name}"

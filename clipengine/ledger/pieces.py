@@ -94,7 +94,7 @@ class Pieces:
                     return last[2]
                 pages = self._pages(PiecePageRow.recording_id == recording_id)
                 before, row = row, self._database.by_key(PieceIndexRow, recording_id)
-                if row == before:  # otherwise the pages may be those of another head, or deleted
+                if row == before:  # otherwise the pages may belong to another head, or be deleted
                     index = unpack(b85decode(row["data"]), pages)
                     self._last = recording_id, row["data"], index
                     return index

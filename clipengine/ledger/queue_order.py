@@ -1,8 +1,8 @@
 """The places of clips in the queue, and estimates of when they will be cut.
 
-The order is that of `Clips.claim`: higher priority first, then older. It is read at most once a second, and a clip that
-was queued since then is placed by its own priority and time. Estimates are rough: all clips count as like the ones
-that were cut last, and clips that only some engines may start are not considered.
+`Clips.claim` takes clips in this order: higher priority first, then older. It is read at most once a second, and a clip
+that was queued since then is placed by its own priority and time. Estimates are rough: all clips are assumed to take as
+long as the clips that were cut last, and clips that only some engines may start are not considered.
 """
 
 from __future__ import annotations

@@ -387,7 +387,7 @@ class Recordings:
         return self._is_held(probe, lock=False)
 
     def processing(self, ids: Collection[str]) -> set[str]:
-        """Return those of these recordings that are still being probed, or wait for that."""
+        """Return the ids of the recordings among `ids` that are still being probed, or wait for a probe."""
         found = RecordingRow.select(RecordingRow.recording_id).where(
             RecordingRow.recording_id.in_(list(ids)), RecordingRow.state == "processing"
         )
@@ -420,7 +420,7 @@ class Recordings:
         )
 
     def probe_attempts(self, id: str) -> int:
-        """Return the number of crashed probes, including the one that is claimed now. Raises RecordingNotFound.
+        """Return the number of crashed probes, including the current one. Raises RecordingNotFound.
 
         Probes that ended because of a store outage or of the engine do not count.
         """

@@ -45,7 +45,7 @@ class SegmentLists:
     ) -> SegmentList:
         """Replace the list of a recording, unless `check` raises for the stored one. Raises RecordingNotFound."""
         with self._database.transaction(ordered=False):
-            # With a lock, so that of two writers the second one checks the list of the first.
+            # With a lock, so that the second of two writers checks the list of the first.
             if self._database.by_key(RecordingRow, recording_id, lock=True) is None:
                 raise RecordingNotFound.of(recording_id)
             stored = self._stored(recording_id)

@@ -72,7 +72,8 @@ class Shares:
     def create_for_event(self, event_id: str, clip_id: str, *, keep_ms: int | None) -> None:
         """Create the share whose link the webhooks of an event contain. It expires after `keep_ms`.
 
-        Its id is that of the event, so that each attempt finds it. Call it in the transaction that completes the clip.
+        Its id is made from the event's id, so that each attempt finds it. Call it in the transaction that completes the
+        clip.
         """
         now = now_ms()
         expires_at = None if keep_ms is None else now + keep_ms

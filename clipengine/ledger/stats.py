@@ -47,7 +47,7 @@ _OLDEST_CLIP = "SELECT MIN(created_at) FROM clips WHERE status = 'processing' AN
 _QUEUED_SINCE = (
     f"SELECT MIN(queued_at) FROM clips WHERE state = 'queued' AND step <> 'waiting' AND needs <= {ROW_FORMAT}"
 )
-# The first condition is that of the partial indexes.
+# The first condition is the condition of the partial indexes.
 _SET_ASIDE = f"needs > {FIRST_FORMAT} AND needs > {ROW_FORMAT}"
 _CLIPS_ASIDE = f"SELECT COUNT(*) FROM clips WHERE {_SET_ASIDE} AND status = 'processing'"
 _RECORDINGS_ASIDE = (

@@ -54,7 +54,7 @@ class Uploads:
     def claim(self, owner: str) -> tuple[Clip, Finished] | None:
         """Claim the clip that has waited longest for its upload, or return None.
 
-        Engines that share a ledger upload only the files of their own scratch folder.
+        Engines that share a ledger upload only files from their own scratch folder.
         """
         due = self._due(owner).order_by(ClipRow.next_at, ClipRow.clip_id).limit(1)
         for row in self._clips.leases.claim(lambda: due, owner, new_fence=False, notify=True):

@@ -1,7 +1,7 @@
 """`/mcp` of `clipengine serve`: the tools over streamable HTTP, with the keys and scopes of the API.
 
 No session is kept: each request carries its key, and any engine behind a load balancer can answer it. A tool calls the
-API of the same process with that key, so that rate limits, validation and error messages are those of the API.
+API of the same process with that key, so that the API's rate limits, validation and error messages apply.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ class Downloader:
 
     @contextmanager
     def _translated(self, url: str) -> Iterator[None]:
-        """Translate errors of the network into those of a fetch."""
+        """Translate network errors into fetch errors."""
         try:
             yield
         except (FetchFailed, FetchInterrupted, SenderClosed):

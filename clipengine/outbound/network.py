@@ -44,7 +44,7 @@ class Deadline:
         return left if self._pace is None else min(left, self._pace.left())
 
     def begin_body(self, seconds: float, *, stall_seconds: float) -> None:
-        """Replace the deadline of the head by that of the body."""
+        """Replace the deadline of the head by the deadline of the body."""
         self._end = time.monotonic() + seconds
         self._pace = Pace(stall_seconds)
 
@@ -174,7 +174,7 @@ def reach(network: httpcore.NetworkBackend, url: Url, tls: ssl.SSLContext) -> No
 
 
 def trust_store() -> ssl.SSLContext:
-    """Trust the system's certificates, to which operators add their own, and those of certifi."""
+    """Trust the certificates of certifi and of the system, to which operators add their own."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

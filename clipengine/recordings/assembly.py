@@ -108,7 +108,7 @@ def _runs(segments: Iterable[Segment], stored: Mapping[str, StoredPiece], run: R
     gap: GapReason | None = None
     seconds, duration = None, 0
     for segment in segments:
-        if segment.seconds is not seconds:  # those of most segments are one object
+        if segment.seconds is not seconds:  # most segments share one duration object
             seconds, duration = segment.seconds, round(segment.seconds * MICROSECONDS)
         data = None if segment.gap or segment.encrypted else _range(segment.data, stored)
         init = None if segment.init is None else _init(segment.init, stored)

@@ -59,9 +59,9 @@ class Clock:
 
     @classmethod
     def given(cls, started_at: int, found: Clock | None) -> Self:
-        """Return the clock of a recording that began at a time in ms since 1970; it runs like the one that was found.
+        """Return the clock of a recording that began at a time in ms since 1970.
 
-        Gaps and drift stay as they are.
+        It keeps the gaps and the drift of the clock that was `found`, if there is one.
         """
         if found is None:
             return cls("given", _EXACT_SECONDS, (ClockPoint(0, started_at * 1000),))

@@ -33,7 +33,7 @@ _CLIP_ID = re.compile(r"(?<![0-9a-z])clip_[0-9a-z]{26}(?![0-9a-z])")
 def is_recording(key: str, *, everything: bool = False) -> bool:
     """Return True if the object may be a recording: it has a media suffix, unless `everything`, and is not a clip.
 
-    Names that begin with a dot are hidden or temporary, such as those of rsync.
+    Names that begin with a dot are hidden or temporary, such as the partial files of rsync.
     """
     path = PurePosixPath(key)
     if is_of_clip(key) or path.name.startswith(".") or is_sidecar(key):
@@ -56,7 +56,7 @@ def is_playlist(key: str) -> bool:
 
 
 def audio_playlist_of(key: str) -> str | None:
-    """Return the key of the playlist with the audio of a user of Agora, if this is that of the picture."""
+    """Return the key of an Agora user's audio playlist, if `key` is the user's video playlist."""
     name = key.removesuffix(_AGORA_VIDEO)
     return None if name == key else name + _AGORA_AUDIO
 
@@ -67,7 +67,7 @@ def is_segment(key: str) -> bool:
 
 
 def may_be_piece(key: str) -> bool:
-    """Return True if the object has a name like those of pieces: `index_0042.ts`, or `init.mp4`, a header of CMAF."""
+    """Return True if the object is named like a piece: `index_0042.ts`, or `init.mp4`, a header of CMAF."""
     path = PurePosixPath(key)
     return (is_segment(key) and path.stem[-1:].isdigit()) or _HEADER.fullmatch(path.name) is not None
 
@@ -85,7 +85,7 @@ def sidecar_prefix(recording_key: str) -> str:
 
 
 def belongs_to(sidecar_key: str, recording_key: str) -> bool:
-    """Return True if the sidecar is one of the recording: `talk.vtt` and `talk.en.srt` are those of `talk.mp4`."""
+    """Return True if the sidecar belongs to the recording, as `talk.en.srt` belongs to `talk.mp4`."""
     prefix = sidecar_prefix(recording_key)
     rest = sidecar_key.removeprefix(prefix)
     return is_sidecar(sidecar_key) and rest != sidecar_key and "/" not in rest and rest.count(".") <= 1

@@ -104,7 +104,7 @@ class VideoFacts(BaseModel):
 
 
 class EndStamps(BaseModel):
-    """Timestamps mark the end of a packet's samples, shifted so that those of the first samples are correct."""
+    """Timestamps mark the end of a packet's samples, shifted so that the first samples have correct ones."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 

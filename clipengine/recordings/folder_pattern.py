@@ -33,7 +33,7 @@ class InvalidPattern(ValueError):
 
 
 class Named(NamedTuple):
-    """What the name of a file says: its time in microseconds since 1970, its number in order, and its camera.
+    """Fields of a file name: its time in microseconds since 1970, its number in order, and its camera.
 
     `day` is the day in the time zone of the names. `other` is the later time of a local time that occurs twice.
     """
@@ -47,7 +47,7 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True)
 class FolderSource:
-    """The files of a folder that are one recording: those of a camera, of a day if that is given.
+    """Files of a folder that form one recording, limited to a camera and a day if they are given.
 
     `folder` is empty or ends with a slash.
     """

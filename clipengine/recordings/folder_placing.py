@@ -1,7 +1,7 @@
 """Places of a camera's files on the timeline of their recording. Pure.
 
 The names of files are rounded down, and files are a little longer or shorter than the steps between their names. So a
-file continues the one before it on the grid of its frames, unless its name is further off than its resolution allows.
+file continues the previous file on the grid of its frames, unless its name is further off than its resolution allows.
 The names of 20 files together say within a tenth of a second when they began: that is the clock, and the length of a
 gap. Files of MediaMTX state both exactly.
 
@@ -74,7 +74,7 @@ class FolderFile(NamedTuple):
 
     @property
     def began(self) -> int | None:
-        """The time at which the file began by that of its end."""
+        """The start time of the file, computed from its end time and its length."""
         return None if self.closed is None else self.closed - self.length
 
     @property
@@ -96,8 +96,9 @@ FolderOrder = tuple[int, int, str]  # the time and the number of a name, or 0, a
 class FolderEnd:
     """The last files of a folder's recording, which follow each other without a gap, the first of them at `place`.
 
-    Unless `trimmed`, the first one begins the recording, or follows a gap. `accuracy` is that of the clock before them,
-    and `order` that of the last file that was read. `by_ends`: the clock is that of the ends of the files.
+    Unless `trimmed`, the first file begins the recording, or follows a gap. `accuracy` is the accuracy of the clock
+    before these files, and `order` the order of the last file that was read. If `by_ends`, the clock comes from the end
+    times of the files, not from their names.
     """
 
     place: int
@@ -147,7 +148,7 @@ class PlacedFiles(NamedTuple):
 
 @dataclass(frozen=True)
 class _Window:
-    """What consecutive names say about the difference of the clock and the timeline, in microseconds."""
+    """Range of the difference between clock and timeline that consecutive names allow, in microseconds."""
 
     low: int
     high: int
@@ -172,8 +173,8 @@ class _Window:
 def place_files(files: Sequence[FolderFile], *, origin: Fraction | None, resolution: int, dated: bool) -> PlacedFiles:
     """Place the files of a recording, each as a separate run.
 
-    `origin` is the first presentation time of the first file; `resolution` is that of the names. Without `dated`, the
-    names have no day and give no clock.
+    `origin` is the first presentation time of the first file; `resolution` is the resolution of the names.
+    Without `dated`, the names have no day and give no clock.
     """
     first = files[0]
     begins = _microseconds(first.first - (first.first if origin is None else origin))
@@ -184,7 +185,7 @@ def place_files(files: Sequence[FolderFile], *, origin: Fraction | None, resolut
 def place_more(
     end: FolderEnd, clock: Clock | None, files: Sequence[FolderFile], *, resolution: int, dated: bool
 ) -> PlacedFiles:
-    """Place files that follow those of a recording with this end and this clock."""
+    """Place files that are added to a recording with this end and this clock."""
     names = [*end.files, *files]
     by_ends = end.by_ends or begin_early(names, resolution)
     early = _early_by(names)
@@ -236,7 +237,8 @@ def _early_by(files: Sequence[FolderFile]) -> list[int]:
 def _doubt(stretch: Sequence[_InStretch], early: Sequence[int], *, by_ends: bool) -> float:
     """Return by how many seconds the clock of a stretch may be wrong.
 
-    The ends of files differ in their delay. If they do not say when files begin, names may be those of later moments.
+    The end times of files lag by varying delays. If the clock comes from the names, the names may be later than the
+    starts of the files.
     """
     if by_ends:
         offsets = _offsets(stretch)
@@ -259,9 +261,9 @@ class _Reading(NamedTuple):
 def _place_stretches(
     stretches: Sequence[Sequence[_InStretch]], end: FolderEnd, resolution: int
 ) -> tuple[list[_Reading], list[int]]:
-    """Place the files of stretches, the first of which may begin with those of `end`.
+    """Place the files of stretches. The first stretch may begin with the files of `end`.
 
-    Return what their names say about the clock, and the places of the stretches.
+    Return the readings of the clock from the names, and the places of the stretches.
     """
     readings: list[_Reading] = []
     places: list[int] = []

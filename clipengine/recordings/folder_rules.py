@@ -1,4 +1,4 @@
-"""Rules of the settings: which files of the store are those of cameras, and to which recording each belongs. Pure."""
+"""Rules of the settings that assign files of cameras in the store to recordings. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RuledFolder:
 
     @cached_property
     def key(self) -> str:
-        """What the folder is listed as: its pattern with the camera and the day in it."""
+        """The key of the folder among watched objects: its pattern with the camera and the day in it."""
         return self.source.shown
 
 

@@ -94,7 +94,7 @@ class GrowingFile:
         self._pieces_seconds = Fraction(0)
         self._open: _Group | None = None
         self._last: Unit | None = None
-        self._last_seconds = Fraction(0)  # of the last unit, which are those of the one before
+        self._last_seconds = Fraction(0)  # assumed for the last unit: the duration of the unit before it
 
     @property
     def grows(self) -> bool:
@@ -154,7 +154,7 @@ class GrowingFile:
         return found
 
     def take(self, number: int) -> list[tuple[int, Segment]]:
-        """Return the pieces from an offset on, each with that of its last byte, and forget those before it."""
+        """Return the pieces from an offset on, each with its last byte's offset, and forget earlier pieces."""
         self.forget(number)
         found = [*self._pieces]
         self.taken_seconds = self._pieces_seconds

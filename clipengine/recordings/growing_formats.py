@@ -41,8 +41,8 @@ def just_begun() -> RecordingTruncated:
 class Format(Protocol):
     """The whole parts of a file of one format. `head_end` is the end of its header, `closed` is True if it has its end.
 
-    If its clock `jumps` so that nothing can be said about its parts, nothing after that is a unit. `place` is that of
-    the last unit; before the first one, set it to go on there.
+    If its clock `jumps` so that its parts cannot be determined, no unit follows. `place` is the place of the last unit;
+    set it before the first unit to continue from there.
     """
 
     head_end: int

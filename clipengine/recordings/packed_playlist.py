@@ -142,7 +142,7 @@ class _KeyCheck:
         return key
 
     def of_segment(self, key: object) -> str:
-        """Return the key of a segment or a header, which is not that of the playlist."""
+        """Return the key of a segment or a header. Raises ValueError if it is the key of the playlist."""
         if key == self._playlist:
             raise ValueError("the playlist is its own segment")
         return self(key)

@@ -130,7 +130,7 @@ def _track(packed: dict[str, Any], runs: list[Run]) -> Track:
 
 
 def _columns(pieces: Sequence[Piece]) -> list[list[Any]]:
-    """Return the columns. Most values equal the one before, or differ by the length, so that they compress well."""
+    """Return the columns. Most values repeat, or advance by the length, so that they compress well."""
     rows = [(*piece.data, piece.start, piece.duration) for piece in pieces]
     return [list(column) for column in zip(*rows, strict=True)]
 

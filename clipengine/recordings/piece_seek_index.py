@@ -61,7 +61,7 @@ class PlacedRun(NamedTuple):
 class PieceSeekIndex(SeekIndex):
     """The pieces of all tracks, in columns and in order: one row of a run, and one row of each of its pieces.
 
-    `at_head` says for each track whether the first piece is that of the recording.
+    `at_head` is True for each track whose first piece here is its first piece in the recording.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)

@@ -37,7 +37,7 @@ class ObjectRange(NamedTuple):
 class Piece(NamedTuple):
     """A piece with its place on the recording's timeline, in microseconds.
 
-    The place finds the pieces of a range; the exact times are those of the packets.
+    The place serves to find the pieces of a range; exact times come from the packets.
     """
 
     data: ObjectRange
@@ -107,7 +107,7 @@ class Run:
         return found if found >= MIN_DISTANCE else 0
 
     def shares_header(self, before: Run | None) -> bool:
-        """Return True if the run begins with a restart: its bytes continue those of the run before in the track."""
+        """Return True if the run begins with a restart: its bytes continue the previous run of the track."""
         return before is not None and self.discontinuity == before.discontinuity and self.restarts > before.restarts
 
     def part(self, first: int, last: int) -> Run:
@@ -131,8 +131,8 @@ class Run:
 class Track:
     """A track of a recording with its runs in order.
 
-    One with `own_clock` shares no discontinuities with the others: the dates of its runs give its place beside them.
-    In an index that continues another one, `earlier` has the shifts of the clocks before those of its runs.
+    A track with `own_clock` shares no discontinuities with the others: the dates of its runs give its place beside
+    them. In an index that continues another one, `earlier` has the shifts of the clocks of the runs before its own.
     """
 
     kind: TrackKind

@@ -45,7 +45,7 @@ _MAX_KEPT, _MAX_KEPT_TAG = 40, 200  # characters of a duration, and of a tag, th
 _MAX_SEQUENCE = 1 << 53
 _MAX_NUMBER = 10**19 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_AGE = timedelta(days=230 * 365)  # as that of a creation time
+_MAX_AGE = timedelta(days=230 * 365)  # also the limit of creation times
 
 _MAX_DESCRIBED = 10
 _VARIANT_HINT = "Delete the recording and register the playlist again, with another variant or without one."
@@ -72,7 +72,7 @@ class ByteRange(NamedTuple):
 class Segment(NamedTuple):
     """A piece of a media playlist. `gap`: the playlist says that it is missing. `encrypted`: it cannot be read.
 
-    `date` is that of its first frame, in microseconds since 1970, if the playlist states it here.
+    `date` is the date of its first frame, in microseconds since 1970, if the playlist states it here.
     """
 
     data: ByteRange
@@ -114,7 +114,7 @@ class Variant(NamedTuple):
 
 @dataclass(frozen=True)
 class VariantChoice:
-    """Choice of a variant: the best one of at most this height, or the one with this name."""
+    """Choice of a variant: the best variant of at most this height, or the variant with this name."""
 
     max_height: int | None = None
     name: str | None = None
@@ -153,7 +153,7 @@ class MasterPlaylist:
     renditions: list[Rendition] = field(default_factory=list)
 
     def variant(self, choice: VariantChoice) -> Variant:
-        """Return the chosen variant with the most pixels; of several, the one with the highest bandwidth.
+        """Return the chosen variant with the most pixels, and of several the highest bandwidth.
 
         Raises PlaylistInvalid if no variant fits.
         """
@@ -362,7 +362,7 @@ class _MediaParser(_Parser):
 
     @property
     def playlist(self) -> MediaPlaylist:
-        """What was parsed so far."""
+        """The playlist as far as it was parsed."""
         return self._playlist
 
     def take(self, number: int) -> list[tuple[int, Segment]]:
@@ -385,7 +385,7 @@ class _MediaParser(_Parser):
 class GrowingPlaylist:
     """A media playlist that is read again and again while it is written.
 
-    What it began with before is recognised, and only the rest of it is parsed.
+    If it still begins with the bytes that were parsed before, only the rest is parsed.
     """
 
     def __init__(self, key: str, folder: str, *, base_url: str = "") -> None:
@@ -581,7 +581,7 @@ def _date(value: str) -> int | None:
 def _agora_date(text: str) -> int | None:
     """Return a time of Agora in microseconds since 1970: milliseconds since 1970, or the digits of a date.
 
-    It is None if it is invalid, as that of `_date`.
+    Return None if it is invalid, as `_date` does.
     """
     number = whole_number(text, _MAX_NUMBER)
     if number is None or len(text) < 14:

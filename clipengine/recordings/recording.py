@@ -35,7 +35,7 @@ class Seen:
     """The growth of a recording that is, or was, still written, as its columns. Times are in ms since 1970.
 
     `last_seen_at` is the time at which its newest media was stored, and `silent_since` the same if nothing has followed
-    for long. `warnings` are strings, `code: text`, as those of clips.
+    for long. `warnings` are strings, `code: text`, like the warnings of clips.
     """
 
     last_seen_at: int | None = None

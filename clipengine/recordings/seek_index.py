@@ -70,7 +70,7 @@ class KeyframeIndex(SeekIndex):
 
     `stamps` are the timestamps of keyframes in ticks. If the container's timestamps jump, each part of the recording
     has its own shift to the recording's timeline: `parts` is the index of a seek point's part in `shifts`. The stamps
-    are `exact` if they are those of packets; those of the container's index may differ a little.
+    are `exact` if they were read from packets; timestamps in the container's index may differ a little.
     """
 
     tick: ExactSeconds

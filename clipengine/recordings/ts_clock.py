@@ -14,7 +14,7 @@ HZ = 90_000
 _WRAP = 1 << 33
 _BLOCK_BYTES = 5_000 * PACKET_BYTES  # several references, which come every tenth of a second
 _FORWARD, _BACKWARD = 10 * HZ, 1 * HZ  # farther is a jump, as in a file that is finished
-_TABLES = 0x20  # PIDs below it are those of tables
+_TABLES = 0x20  # PIDs below it belong to tables
 _NULL = 0x1FFF
 
 
@@ -51,7 +51,7 @@ def references(reader: SeekableReader, offset: int) -> Iterator[tuple[int, int |
 def begin_of_clock(reader: SeekableReader, begin: int, end: int, before: int, after: int) -> int:
     """Return the offset of the first packet of a clock that shows `after` at `end`: another one showed `before`.
 
-    It is that of the first PES packet whose time is nearer to `after`, and of the tables before it.
+    The clock begins with the first PES packet whose time is nearer to `after`, and with the tables directly before it.
     """
     packets = dict(_packets(reader, begin, end))
     times = ((offset, _pes_time(data)) for offset, data in packets.items())
@@ -63,7 +63,7 @@ def begin_of_clock(reader: SeekableReader, begin: int, end: int, before: int, af
 
 
 def has_other_clock(reader: SeekableReader, begin: int, end: int, clock: int) -> bool:
-    """Return True if a PES packet has a time that is far from that of the clock."""
+    """Return True if a PES packet has a time that is far from the time of the clock."""
     times = (_pes_time(data) for _, data in _packets(reader, begin, end))
     return any(time is not None and _distance(time, clock) > _FORWARD for time in times)
 

@@ -35,7 +35,7 @@ _COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logg
 
 
 class Redactor:
-    """Filter that removes secrets from text: those of the settings, and all keys, signatures and credentials."""
+    """Filter that removes secrets from text: secret settings, and all keys, signatures and credentials."""
 
     def __init__(self, *, key_prefix: str, secrets: Iterable[str] = ()) -> None:
         # Longest first, because one secret may be a prefix of another.

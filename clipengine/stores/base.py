@@ -39,7 +39,7 @@ class ObjectReader(Protocol):
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly `min(length, size - offset)` bytes, or b"" at or past the end. Short reads are retried.
 
-        Raises ObjectChanged if the object is no longer the one that was opened.
+        Raises ObjectChanged if the object was replaced after it was opened.
         """
 
     def fileno(self) -> int | None:

@@ -15,7 +15,7 @@ from clipengine.timecode import now_ms
 
 MAX_FILES = 50_000  # of a recording: each is opened by the probe
 MAX_LISTED = 500_000  # objects that begin like the files
-_GLANCED = 1000  # of them while a request waits: those of one page of S3
+_GLANCED = 1000  # objects that are listed while a request waits: one page of S3
 _CLOSING_SECONDS = 2  # in which a recorder finishes a file after it has begun the next one
 _SHRINK_HINT = "Give the day, so that each day is a recording."
 
@@ -26,9 +26,9 @@ _NamedFile = tuple[Named, StoredObject]
 class FolderFiles:
     """The index of a folder in the order of its names, whose files are not placed yet, and their times.
 
-    `resolution` is that of the names, in microseconds; they are `dated` if they have a day. `last` is the order of the
-    last file. The newest one, which may still be written, was stored at `modified`, in ms since 1970. In a folder
-    store, `closed` are the times of the last changes of the files, in microseconds since 1970.
+    `resolution` is the resolution of the names, in microseconds; the names are `dated` if they have a day. `last` is
+    the order of the last file. The newest file, which may still be written, was stored at `modified`, in ms since 1970.
+    In a folder store, `closed` are the times of the last changes of the files, in microseconds since 1970.
     """
 
     index: PieceIndex
@@ -60,7 +60,7 @@ def read_folder(
         for number, (_, info) in enumerate(found)
     ]
     times = [named.time for named, _ in found]
-    # The date of an object in S3 is that of its upload.
+    # S3 dates an object by its upload, not by the last change of the file.
     is_local = bool(found) and store.growing(found[-1][1].key) is not None
     closed = [info.modified * 1000 if is_local else None for _, info in found]
     last = _order(found[-1]) if found else after or (0, 0, "")
@@ -134,7 +134,10 @@ def _named(store: Store, source: FolderSource, pattern: NamePattern, after: Fold
 
 
 def _settled(named: Named, info: StoredObject) -> Named:
-    """Return the name with one time: of a local time that occurs twice, the one before the file was stored."""
+    """Return the name with one time.
+
+    If its local time occurs twice, it is the later time, unless the file was stored before that.
+    """
     if named.time is None or named.other is None or info.modified * 1000 < named.other:
         return named
     return named._replace(time=named.other)

@@ -1,4 +1,4 @@
-"""S3 client for one bucket: minio-py with retries and with errors translated to those of `clipengine.errors`."""
+"""S3 client for one bucket: minio-py with retries, and with errors translated to `clipengine.errors`."""
 
 from __future__ import annotations
 

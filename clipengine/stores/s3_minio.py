@@ -34,7 +34,7 @@ class MinioClient(Minio):
         return self._execute("GET", bucket, query_params={"list-type": "2", "max-keys": "1", "prefix": prefix})
 
     def list_page(self, bucket: str, prefix: str, after: str, count: int) -> list[Object]:
-        """Return the first `count` objects whose names begin with `prefix`, after the one named `after`.
+        """Return the first `count` objects whose names begin with `prefix` and sort after `after`.
 
         minio-py takes several times as long to parse a listing.
         """

@@ -50,7 +50,7 @@ def _message(event: dict[str, Any]) -> _Message:
     name, data = event["event"], event["data"]
     title, tone = ANNOUNCEMENTS.get(name, Announcement(name))
     if name == "endpoint.disabled":
-        # Not the whole URL: that of a chat service contains its secret.
+        # Not the whole URL, because the URL of a chat service contains its secret.
         subject, detail = urlsplit(data["url"]).hostname or "", data["disabled_reason"] or ""
     else:
         subject = data.get("label") or data.get("name") or data.get("bucket_path") or data["recording_id"]

@@ -77,7 +77,7 @@ class _LedgerStorage(PostgresStorage):  # type: ignore[misc]
     """Huey's PostgreSQL storage on the connections of the ledger.
 
     Messages are thereby written in the transaction of the calling thread. Huey's own storage needs two connections for
-    each worker thread; here the one connection on which the ledger listens wakes them, see `channel` and `wake`.
+    each worker thread; here a single connection, on which the ledger listens, wakes them, see `channel` and `wake`.
     """
 
     def __init__(self, name: str, *, database: Database) -> None:

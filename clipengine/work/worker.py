@@ -36,7 +36,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class JobContext:
-    """What the jobs of an engine share. The `owner` is the engine's id, and `stopping` is set when it stops."""
+    """Context that the jobs of an engine share. `owner` is its id, and `stopping` is set when it stops."""
 
     ledger: Ledger
     owner: str

@@ -22,7 +22,7 @@ _ADMINISTRATION = frozenset({"deliveries", "keys", "settings", "webhooks"})
 
 @dataclass(frozen=True)
 class Object:
-    """What a request is about: the collection that its path names first (`clips`), and the id of one object of it."""
+    """Target of a request: the first collection in its path (`clips`), and the id of an object in it."""
 
     kind: str
     id: str | None = None

@@ -1,8 +1,8 @@
 """Error responses: application/problem+json (RFC 9457) for every status from 400 up.
 
 `detail` says what happened and what to do, `hint` only what to do; `code` is the stable name of the error. The `detail`
-of the 401 is that of the hosted API, without the hint. A 500 contains only the request id, under which the log has the
-cause. Text that a client sent is truncated, so that no response exceeds 64 kB.
+of a 401 is the message of the hosted API, without the hint. A 500 contains only the request id, under which the log has
+the cause. Text that a client sent is truncated, so that no response exceeds 64 kB.
 """
 
 from __future__ import annotations

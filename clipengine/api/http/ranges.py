@@ -55,7 +55,7 @@ def if_match(request: Request) -> str | None:
 
 
 def matches(tags_of_client: str | None, etag: str) -> bool:
-    """Return True if this ETag is among those of an If-Match or If-None-Match."""
+    """Return True if an If-Match or If-None-Match header matches this ETag."""
     tags = [tag.strip().removeprefix("W/") for tag in (tags_of_client or "").split(",")]
     return "*" in tags or etag in tags
 

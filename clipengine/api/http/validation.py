@@ -241,7 +241,7 @@ def _excerpt(name: str) -> str:
 
 
 def _validated(model: type[M], values: Any, place: _Place, found: Sequence[_Fault] = ()) -> M:
-    """Return the value. Raise InvalidRequest with the faults in `found` and those of the values, MAX_LISTED at most."""
+    """Return the value. Raise InvalidRequest with at most MAX_LISTED faults, from `found` and the values."""
     listed, total = [*found], len(found)
     value: M | None = None
     kinds: set[str] = set()
@@ -319,7 +319,7 @@ def _known_fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    """Yield the models in an annotation, such as that of `list[Part] | None`."""
+    """Yield the models in an annotation, such as `Part` in `list[Part] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for each in get_args(annotation):

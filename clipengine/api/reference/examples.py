@@ -322,7 +322,7 @@ def _python(entry: Entry, body: Schema) -> str:
 
 
 def _typescript(entry: Entry, body: Schema, kind: str) -> str:
-    """Return a call of the client. Uploads and streams have functions of their own."""
+    """Return a call of the client. Uploads and streams are called in special ways."""
     if entry.path.endswith("/upload"):
         return 'await client.upload(await openAsBlob("meeting.mp4"), { name: "meeting.mp4" });'
     if "text/event-stream" in entry.kinds:

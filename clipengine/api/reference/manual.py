@@ -32,7 +32,7 @@ _OPTION = re.compile(r"\[-[^\[\]]{1,32}\]|[\[(]?(?<![\w-])--?\w[\w-]*(?: [A-Z]+\
 class Section:
     """The text under one anchor. The page itself has no anchor.
 
-    `level` is that of the heading, 0 for a table row, whose `heading` is the title above the table.
+    `level` is the level of the heading, 0 for a table row, whose `heading` is the title above the table.
     """
 
     anchor: str

@@ -36,7 +36,7 @@ def document(
 ) -> str:
     """Return an HTML document of the manual. `current` is the name of the page, `sections` are its headings.
 
-    `values` are those of the template: for `manual` the `body`, as HTML.
+    `values` are the variables of the template: for `manual` the `body`, as HTML.
     """
     headings = [each for each in sections if each.level in (2, 3)]
     return rendered(

@@ -17,7 +17,7 @@ _MOST_SUGGESTED = 3
 _EXCERPT = 160  # characters
 _CHANGELOG = "changelog"
 _LONG = 2000  # characters: such a section has many words by chance
-_ROW = 0.6  # the name of a row is short, so its words say less than those of a heading
+_ROW = 0.6  # the name of a row is short, so its words say less than the words of a heading
 _PUNCTUATION = "?!.,;:()[]{}<>'\"`…“”„‘’"
 _WORD = re.compile(r"[a-z_][a-z_.-]{2,40}")
 _STOP_WORD = re.compile(
@@ -255,7 +255,7 @@ def _count(patterns: Iterable[re.Pattern[str]], text: str) -> int:
 
 
 def _all_forms(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the forms of each word. The first word of a pair also has those of the pair."""
+    """Return the forms of each word. The first word of a pair also has the forms of the pair."""
     forms = {word: _forms(word) for word in words}
     for first, second in pairwise(words):
         # "recording changed" is a code

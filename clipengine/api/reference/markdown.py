@@ -102,7 +102,7 @@ class _Reference:
         return [f"{heading} {name}\n\n{self._fields(self._schemas[name])}" for name in shown]
 
     def _place_objects(self) -> dict[str, str]:
-        """Return the page of each object: that of the only resource that refers to it, or one of shared objects."""
+        """Return the page of each object: its only resource's page, or a page of shared objects."""
         places: dict[str, str] = {}
         for page, entries in self._entries.items():
             for name in self._referred([each.operation for each in entries]):

@@ -186,7 +186,7 @@ def _add_examples(paths: Mapping[str, Mapping[str, Any]], schemas: Mapping[str, 
 
 
 def _share_responses(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Move the error responses of all operations into a map of their own, and refer to it. Return the map."""
+    """Replace the error responses of all operations by references to one map, and return the map."""
     shared: dict[str, Any] = {}
     for operation in (each for methods in paths.values() for each in methods.values()):
         for status, response in operation["responses"].items():

@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI document: those of the types, of lists, error codes and webhooks.
+"""Schemas of the OpenAPI document: for types, lists, error codes and webhooks.
 
 They are written as generators of clients understand them: a field of a request that has a default is optional only
 without the keyword `default` (openapi-typescript requires it otherwise), so that the default is `x-default`. Objects

@@ -55,7 +55,7 @@ class ArchiveResponse(StreamingResponse):
         super().__init__(self._chunks(iter(archive)), headers=headers, media_type=_ZIP)
 
     def _read(self, stored: StoredObject) -> Iterator[bytes]:
-        """Yield the object. Raise ObjectChanged or ObjectMissing if it is not the one that was found."""
+        """Yield the object. Raise ObjectChanged or ObjectMissing if it was replaced or deleted."""
         self._reader = self._store.open(stored.key, etag=stored.etag)
         for start in range(0, stored.size, _READ_BYTES):
             yield self._reader.read_at(start, _READ_BYTES)

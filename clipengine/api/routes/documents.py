@@ -167,7 +167,7 @@ def _folder() -> Traversable:
 
 
 def _files() -> Iterator[tuple[str, Traversable]]:
-    """Yield the files of the manual, those of its folders with the folder's name."""
+    """Yield the files of the manual. The name of a file in a folder begins with the folder's name."""
     for prefix in ("", "recipes/", "screens/"):
         folder = _folder() / prefix
         for each in folder.iterdir() if folder.is_dir() else ():

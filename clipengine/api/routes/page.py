@@ -64,7 +64,7 @@ _ENTRY = "app.js"
 _MISSING = "missing.html"
 _SHEET = re.compile(rb'  <link rel="stylesheet" href="/assets/(?P<name>[^"]+)">\n')
 _STYLES = "joined.css"
-_JOINED, _LATER = "joined.js", "later.js"  # the modules before the first paint, and those of the views after it
+_JOINED, _LATER = "joined.js", "later.js"  # the modules for the first paint, and the modules of views that follow it
 _ASSETS = b"/assets/"
 _DIGEST = 12  # characters of the digest in addresses
 _VERSION = re.compile(rf"(?P<version>[0-9a-f]{{{_DIGEST}}})/(?P<name>.+)")

@@ -51,8 +51,8 @@ def imported_later(contents: Mapping[str, str], names: Sequence[str]) -> list[st
 def joined(contents: Mapping[str, str], names: Sequence[str], *, later: str = "", first: str = "") -> str:
     """Return one module of these, which stand in the order of their imports.
 
-    `later` is the address of the file with the modules that they import when needed, and `first` of the one that has
-    the modules before these. Both are siblings of this file.
+    `later` is the address of the file with the modules that these import when needed, and `first` the address of the
+    file with the modules before these. Both files are siblings of this one.
     """
     head = f'import {{$}} from "./{first}"; export {{$}};' if first else "export const $ = {};"
     return "\n".join([head, *(_block(name, contents, later) for name in names), ""])

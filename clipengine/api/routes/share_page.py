@@ -30,7 +30,7 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-TEXTS = (_CLIP, *_MONTHS)  # besides those of the templates
+TEXTS = (_CLIP, *_MONTHS)  # besides the texts of the templates
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Uploads: a request's body streamed into the store, then registered like any other object.
 
 The body goes through a bounded pipe from the event loop to a worker thread: never whole in memory, and a slow store
-slows the client. Whatever ends early (client, limit, disk, server) leaves no object and no row.
+slows the client. An upload that ends early (client, limit, disk, server) leaves no object and no row.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class LocalClip:
     without: Without = NOTHING
     gaps: GapMode = "hold"
     variant: VariantChoice = field(default_factory=VariantChoice)
-    times: TimeRange | None = None  # instead of the one range
+    times: TimeRange | None = None  # clock times of a single range, in place of its seconds
 
     @property
     def seconds(self) -> float:

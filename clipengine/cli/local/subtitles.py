@@ -20,12 +20,12 @@ _MODES: tuple[SubtitleMode, ...] = ("keep", "burn", "none")
 
 @dataclass(frozen=True)
 class LocalSubtitles:
-    """The subtitles of a clip. Without `texts`, the cues of files, they are those of SOURCE."""
+    """The subtitles of a clip: `texts`, the cues of files, or without them the subtitles of SOURCE."""
 
     mode: SubtitleMode = "keep"
     language: str | None = None
     texts: tuple[TextTrack, ...] = ()
-    style: CaptionStyle | None = None  # of those that are burnt in
+    style: CaptionStyle | None = None  # of burnt-in subtitles
 
     @property
     def burns(self) -> bool:

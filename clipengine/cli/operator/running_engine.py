@@ -26,7 +26,7 @@ def run_engine(
 ) -> None:
     """Start an engine, call `serve`, which returns after a signal, and stop the engine.
 
-    `leads` is that of `Engine.start`. The engine has `stop_seconds` to end its jobs.
+    `leads` is passed to `Engine.start`. The engine has `stop_seconds` to end its jobs.
     """
     stop = StopRequest(drain_seconds)
     logs.set_up(settings)

@@ -399,7 +399,7 @@ def _range_source(recording: Recording, rate: Fraction | None) -> RangeSource:
 
 
 def _ranges(client: Client, recording_id: str, status: str | None) -> Iterator[ListedRange]:
-    """Yield the ranges of the clips of a recording: those of its parts that are of this recording.
+    """Yield the ranges of the clips of a recording, without parts from other recordings.
 
     Without a status, clips that have failed or were cancelled are left out.
     """

@@ -1,8 +1,8 @@
 """Engines and schema versions: which engines may use a ledger during a rolling upgrade.
 
 The migrations of a release keep everything that engines of the release before use, so these live through its upgrade.
-What only the release before that used may go: its engines must have stopped. `meta` records the oldest version whose
-engines can use the schema. A ledger in a file has one engine, and is never newer than it.
+They may drop what only the release before that used, because its engines must have stopped. `meta` records the oldest
+version whose engines can use the schema. A ledger in a file has one engine, and is never newer than it.
 """
 
 from __future__ import annotations

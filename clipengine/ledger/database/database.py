@@ -70,7 +70,7 @@ class Statement:
     """A query with `param`s that is compiled once. Thread-safe, because it has no connection.
 
     Peewee compiles a query for every run, which takes several times as long as SQLite needs to execute it. The queries
-    of each request and each clip are therefore statements; rare queries, or those of many shapes, are not.
+    of each request and each clip are therefore statements; rare queries, and queries of many shapes, are not.
     """
 
     def __init__(self, query: peewee.Query) -> None:

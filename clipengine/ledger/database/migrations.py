@@ -77,7 +77,7 @@ def migration_5(database: Database) -> None:
 
 
 def migration_6(database: Database) -> None:
-    """Let clips expire, at a time of their own or some time after they ended."""
+    """Let clips expire, at a given time or some time after they ended."""
     database.run("ALTER TABLE clips ADD COLUMN expires_at BIGINT")
     database.run("CREATE INDEX clips_expires ON clips (expires_at) WHERE expires_at IS NOT NULL")
     by_age = "completed_at IS NOT NULL AND expires_at IS NULL"
@@ -85,7 +85,7 @@ def migration_6(database: Database) -> None:
 
 
 def migration_7(database: Database) -> None:
-    """Add seek indexes, in a table of their own, because lists read the rows of recordings."""
+    """Add seek indexes in a separate table, because lists read the rows of recordings."""
     database.run(
         """CREATE TABLE landmarks (
             recording_id TEXT NOT NULL PRIMARY KEY REFERENCES recordings (recording_id) ON DELETE CASCADE,
@@ -321,13 +321,13 @@ def migration_31(database: Database) -> None:
 
 
 def migration_32(database: Database) -> None:
-    """Record the version and the number of encoders of each engine. Those of an older engine are unknown."""
+    """Record the version and the number of encoders of each engine. Older engines do not state them."""
     database.run("ALTER TABLE engines ADD COLUMN version TEXT")
     database.run("ALTER TABLE engines ADD COLUMN encoders INTEGER")
 
 
 def migration_33(database: Database) -> None:
-    """Store the length of a clip: that of its file, or of all its parts at their speed. Older engines would not."""
+    """Store the length of a clip's file, or of all its parts at their speed. Older engines would not."""
     database.run("ALTER TABLE clips ADD COLUMN duration_seconds DOUBLE PRECISION NOT NULL DEFAULT 0")
     duration = """CAST(substring(result FROM '"duration_seconds": *([0-9.eE+-]+)') AS DOUBLE PRECISION)"""
     duration = duration if database.shared else "json_extract(result, '$.duration_seconds')"
@@ -358,8 +358,8 @@ def migration_35(database: Database) -> None:
     """Keep engines of 0.1.0 from cutting clips, and from probing recordings that are fetched. Queue their clips again.
 
     They do not know the states of clips, nor what clips and recordings may ask for by now. The database skips the row
-    that such an engine tries to claim, which then continues with its other work. What it was cutting gets another
-    object key, because its upload may still arrive.
+    that such an engine tries to claim, which then continues with its other work. A clip that it was cutting
+    gets another object key, because its upload may still arrive.
     """
     if not database.shared:
         return
@@ -382,7 +382,7 @@ def migration_36(database: Database) -> None:
 
 
 def migration_37(database: Database) -> None:
-    """Add the pieces of recordings of many files: pages of them, in a table of their own, and their counts."""
+    """Add the pieces of recordings of many files: in pages, in separate tables, and their counts."""
     database.run("ALTER TABLE recordings ADD COLUMN pieces TEXT")
     database.run(
         """CREATE TABLE piece_indexes (
@@ -571,7 +571,7 @@ def migration_55(database: Database) -> None:
 
 
 def migration_57(database: Database) -> None:
-    """Store new fields of recordings in one column, as those of clips."""
+    """Store new fields of recordings in one column, as is done for clips."""
     database.run("ALTER TABLE recordings ADD COLUMN spec TEXT")
 
 

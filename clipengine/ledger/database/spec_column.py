@@ -19,9 +19,10 @@ class SpecColumn:
     def columns(
         self, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None, *, hidden: Iterable[str] = ()
     ) -> dict[str, Any]:
-        """Return the values of columns, with `spec`. What the `stored` one has besides is kept, by any version.
+        """Return the values of columns, with `spec`.
 
-        `hidden` fields are in `spec` too, and their columns are null.
+        Other fields of the `stored` spec are kept, also fields that only another version knows. `hidden` fields are in
+        `spec` too, and their columns are null.
         """
         given = {name: values[name] for name in (*self._names, *hidden) if name in values}
         spec = {name: value for name, value in {**(stored or {}), **given}.items() if value is not None}

@@ -62,7 +62,7 @@ class ChosenFonts:
 
 
 def choose_fonts(tracks: Iterable[TextTrack | None], folders: Sequence[Path]) -> ChosenFonts:
-    """Return the fonts for the cues of tracks in one language, from these folders and those of the system.
+    """Return the fonts for the cues of tracks in one language, from these folders and the system's.
 
     Symbols without a glyph, such as emoji, are left out of the subtitles. Raises FontsMissing for a letter without one.
     """

@@ -1,7 +1,7 @@
 """Resource limits that a child inherits from the shell or the unit that started the engine (setrlimit(2)).
 
-A child only lowers its limits, so an inherited one that is lower than that of a job applies instead. What then fails is
-not the fault of the recording.
+A child only lowers its limits, so an inherited limit that is lower than the limit of a job applies instead. If a job
+then fails, it is not the fault of the recording.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class Job:
     memory_bytes: int
     file_bytes: int
     threads: int
-    files: tuple[Path, ...] = ()  # the child gets their descriptors, after that of the output
+    files: tuple[Path, ...] = ()  # the child gets their descriptors after the output's
 
     @property
     def limits(self) -> Message:
@@ -225,8 +225,8 @@ def cut_job(
 ) -> Job:
     """Return the job that cuts the parts.
 
-    The child may have searched as many seconds before (`snap_job`). The `watermark` is that of the output options, and
-    `fonts` are those of the subtitles to burn in, which need the program "burner".
+    The child may have searched as many seconds before (`snap_job`). The `watermark` belongs to the output options, and
+    the `fonts` to the subtitles to burn in, which need the program "burner".
     """
     length = float(_length(parts) / profile.output.tempo)
     threads = _threads(encoding)

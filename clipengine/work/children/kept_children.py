@@ -17,7 +17,7 @@ from clipengine.work.children.jobs import Program
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
 
-# Limits of CPU time count that of earlier jobs. This is little of the shortest limit, two minutes.
+# Limits of CPU time include the time of earlier jobs. This is little of the shortest limit, two minutes.
 _MAX_CPU_SECONDS = 10.0
 
 # Path and ETag of the recording, and the name of the kind of jobs: other kinds have other limits.
@@ -49,7 +49,7 @@ class KeptChildren:
         if most_idle is not None:
             self.most_idle = most_idle
         self._changed = threading.Condition()
-        self._idle: list[_Idle] = []  # the one that ends first is first
+        self._idle: list[_Idle] = []  # in the order in which they end
         self._closer: threading.Thread | None = None
         self._closed = False
 
@@ -64,7 +64,7 @@ class KeptChildren:
     ) -> Iterator[tuple[Child, ObjectReader]]:
         """Lend a child of the program and a reader of the recording, for one job that is run with `keep`.
 
-        Without `keeps_reader`, each job reads other parts of the recording, with a reader of its own.
+        Without `keeps_reader`, each job reads other parts of the recording, with a separate reader.
         """
         with ExitStack() as stack:
             process, reader = self._take(key)

@@ -37,7 +37,7 @@ _MAX_FAILING = 10_000
 class Courier(Jobs[Delivery]):
     """The deliveries of webhooks.
 
-    `trusted_urls` are those of the settings: unlike addresses from the API, they may be private. `max_parallel` is the
+    `trusted_urls` come from the settings: unlike addresses from the API, they may be private. `max_parallel` is the
     number of threads, `per_target` the number of deliveries that all engines send to one target at the same time.
     With `link_base`, the public URL of the server, `clip.ready` contains links to the clip.
     `on_attempt` is called with "delivered" or "failed" after each attempt.

@@ -19,7 +19,7 @@ _MIN_BYTES_PER_SECOND, _MAX_BYTES_PER_SECOND = 250_000, 12_500_000  # even a cli
 
 
 def estimate_bytes(clip: Clip, recording: Recording) -> int:
-    """Estimate the space that a clip needs, from the bit rate of its recording but at least that of common video."""
+    """Estimate the space that a clip needs from the bit rate of its recording, within usual limits."""
     length = clip.requested_seconds
     if clip.output is not None:
         tempo = float(clip.output.tempo)
@@ -59,7 +59,7 @@ class DiskReservation:
             )
 
     def reserve(self, id: str, size: int) -> bool:
-        """Reserve `size` bytes for a job in addition to those of other jobs. Return False if too little is free."""
+        """Reserve `size` bytes for a job besides other reservations. Return False if too little is free."""
         with self._lock:
             others = sum(reserved for other, reserved in self._reserved.items() if other != id)
             if self.free() < self._floor + others + size:

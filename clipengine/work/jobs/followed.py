@@ -49,8 +49,8 @@ class Followed:
 
     `known` are the segments of each playlist, or the bytes of the file; `grown_at` are the monotonic times at which
     something was added to each, or to the folder. `measured_at` is when its last pieces were measured, or before. The
-    newest media was stored at `seen_at`, `fault` is the warning of a playlist that cannot be used since the time beside
-    it, and `refused` that of new segments, all in ms since 1970.
+    newest media was stored at `seen_at`, in ms since 1970. `fault` is the time since which a playlist cannot be used,
+    in ms since 1970, and the warning about it; `refused` is the same for new segments.
     """
 
     recording_id: str
@@ -61,7 +61,7 @@ class Followed:
     measured_at: float
     seen_at: int = 0
     fault: tuple[int, str] | None = None
-    may_be_other: bool = False  # a playlist may be that of another session
+    may_be_other: bool = False  # a playlist may belong to another session
     missing: dict[ByteRange | str, float] = field(default_factory=dict)  # a listed piece -> since when it is missed
     refused: tuple[int, str] | None = None
     warned: bool = False
@@ -119,8 +119,8 @@ class Followed:
     def listed_seconds(self, awaited: Sequence[bool]) -> Fraction:
         """Return the duration of the segments that `read` returned last, of the `awaited` track that is behind.
 
-        It is as much longer or shorter than what the playlist states as that of the segments that were measured. It is
-        0 if the playlist states more than can have been recorded since then: only measurements show what is there.
+        The stated duration is corrected by the ratio of measured to stated durations of the segments before. It is 0
+        if the playlist states more than can have been recorded since these: only measurements show what is there.
         """
         taken = (each.taken_seconds for each, more in zip(self.playlists, awaited, strict=True) if more)
         stated = min(taken, default=Fraction(0))

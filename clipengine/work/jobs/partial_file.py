@@ -88,7 +88,7 @@ class PartialFile:
             self._file.close()
 
     def _read_state(self) -> _State:
-        """Return the state of the part. A missing or damaged state is that of an empty part."""
+        """Return the state of the part, or of an empty part if the state is missing or damaged."""
         try:
             return TypeAdapter(_State).validate_json(self._state_file.read_bytes(), strict=True)
         except (FileNotFoundError, ValidationError):

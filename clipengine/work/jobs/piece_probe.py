@@ -188,7 +188,7 @@ class Measured:
 
 
 class Measuring:
-    """Measures pieces of an index by having a child read them, each one once. `sizes` are those of their pictures."""
+    """Measures pieces of an index: a child reads each once. `sizes` are the sizes of their pictures."""
 
     def __init__(
         self,
@@ -411,9 +411,9 @@ def read_added_files(
     run: Callable[[Job, ObjectReader], Message],
     last: Run,
 ) -> AddedFiles:
-    """Return what children find in the files that were added to a recording, whose `last` run is that of a file.
+    """Have children read the files that were added to a recording, and return what they find.
 
-    Raises as `read_folder_facts`.
+    `last` is the run of the last file in the recording. Raises as `read_folder_facts`.
     """
     end = growth.folder_end
     assert end is not None

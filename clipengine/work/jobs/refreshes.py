@@ -373,7 +373,7 @@ class Refresher(Jobs[Refresh]):
     # ---- the end of a session
 
     def _is_other_session(self, item: Refresh, followed: Followed) -> bool:
-        """Return True if a playlist is that of another session, see `is_other_session`."""
+        """Return True if a playlist belongs to another session, see `is_other_session`."""
         pieces, id = self._ledger.recordings.pieces, item.recording.recording_id
         playlists = [each for each in followed.playlists if isinstance(each, GrowingPlaylist)]
         found = is_other_session(self._store, item.growth, playlists, pieces.end(id), partial(pieces.get, id))

@@ -155,7 +155,7 @@ class Publisher(Jobs[Upload]):
     def _put(
         self, clip: Clip, key: str, path: Path, content_type: str, sha256: str, *, size: int | None = None
     ) -> None:
-        """Upload a file. A `size` of None is that of the file. Raises _Damaged if its size or its SHA-256 is wrong."""
+        """Upload a file. Raises _Damaged if its SHA-256, or its `size` if that is given, is wrong."""
         try:
             found = path.stat().st_size
             if size is not None and found != size:

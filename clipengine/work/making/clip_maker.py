@@ -56,9 +56,9 @@ class MadeClip:
         poster_path: str | None = None,
         subtitles: Sequence[ClipSubtitles] = (),
     ) -> ClipResult:
-        """Return the result for the API. The actual start and end are those of the parts of the clip's recording.
+        """Return the result for the API. The actual start and end span the parts of the clip's recording.
 
-        The `asked` parts are those of the request, empty for a clip of one range.
+        `asked` are the parts in the request, empty for a clip of one range.
         """
         cut, made, prepared = self.cut, self._ranges, self.prepared
         own = [each for each, part in zip(made, asked, strict=False) if part.recording_id == recording_id] or made

@@ -17,9 +17,9 @@ from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcrip
 
 @dataclass(frozen=True)
 class LedgerTexts:
-    """The transcripts in the ledger of a clip's recordings, see `ClipTexts`. The `ids` are those of the recordings.
+    """The transcripts in the ledger of a clip's recordings, see `ClipTexts`.
 
-    With the mode "burn", the transcript is drawn in the `style`.
+    `ids` are the ids of the recordings. With the mode "burn", the transcript is drawn in the `style`.
     """
 
     transcripts: Transcripts
@@ -29,7 +29,7 @@ class LedgerTexts:
     style: CaptionStyle | None = None
 
     def cues(self, part: PlannedPart, start: Fraction, end: Fraction) -> Sequence[Cue]:
-        """Return cues in the language, if the recording has it, otherwise those of its first transcript."""
+        """Return the cues in the language if the recording has it, otherwise of its first transcript."""
         transcript = self.transcripts.preferred(self.ids[part.source], self.language)
         if transcript is None:
             return ()

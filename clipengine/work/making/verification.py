@@ -25,7 +25,7 @@ def verify_clip(
 ) -> None:
     """Raise VerificationFailed unless the file at `path` is the clip that was planned and reported.
 
-    The process that wrote the file must have ended before. Also raises the errors of a lost child and those of
+    The process that wrote the file must have ended before. Also raises the errors of a lost child and of
     `watch`. `inspector` has ended when the function returns.
     """
     try:

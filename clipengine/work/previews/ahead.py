@@ -1,9 +1,9 @@
 """Previews of new recordings, made before a user opens them.
 
 They are the pieces that the page requests first. One is made at a time, while the engine has nothing else to do: it
-ends when a clip or a probe starts, or when a preview that a user waits for needs its place. What was not made, also
-because the engine was stopped, is made on demand. An upload or a fetch leaves a local copy, which is read instead of a
-remote store.
+ends when a clip or a probe starts, or when a preview that a user waits for needs its place. Previews that were
+not made, for example because the engine was stopped, are made on demand. An upload or a fetch leaves a local copy,
+which is read instead of a remote store.
 """
 
 from __future__ import annotations

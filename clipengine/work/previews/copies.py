@@ -36,7 +36,7 @@ _CHECKED_BYTES = 16 * 1024 * 1024  # between two looks at the free space
 class _Copy:
     """A copy. It has no recording while it is written, and no `file` after that.
 
-    The `etag` is that of the object in the store.
+    `etag` is the ETag of the object in the store.
     """
 
     path: Path
@@ -119,7 +119,7 @@ class LocalCopies:
                 self.delete(copy)
 
     def keep(self, copy: _Copy, recording_id: str, stored: StoredObject) -> None:
-        """Keep a copy as that of a recording, or delete it if it is incomplete or the disk is too full."""
+        """Keep a copy for a recording, or delete it if it is incomplete or the disk is too full."""
         if copy.size != stored.size or not self._has_room():
             self.delete(copy)
             return
@@ -196,7 +196,7 @@ class CopiedBody(io.RawIOBase):
         return chunk
 
     def keep(self, recording_id: str, stored: StoredObject) -> None:
-        """Keep the copy as that of a recording: the body was stored as this object."""
+        """Keep the copy for a recording, whose object in the store is this body."""
         copy, self._copy = self._copy, None
         if copy is None:
             return

@@ -71,7 +71,7 @@ class Preview:
         width: int,
         seek_index: SeekIndex | None = None,
     ) -> Preview:
-        """Return the request of a filmstrip. `seek_index` is that of the recording."""
+        """Return the request of a filmstrip. `seek_index` is the seek index of the recording."""
         values: dict[str, str | int] = {"start": str(start), "end": str(end), "count": count, "width": width}
         return cls(FILMSTRIP, recording, values, seek_index and seek_index.around(tile_moments(start, end, count)))
 
@@ -79,7 +79,7 @@ class Preview:
     def waveform(
         cls, recording: Recording, start: Fraction, end: Fraction, *, points: int, seek_index: SeekIndex | None
     ) -> Preview:
-        """Return the request of a waveform. `seek_index` is that of the recording."""
+        """Return the request of a waveform. `seek_index` is the seek index of the recording."""
         values: dict[str, str | int] = {"start": str(start), "end": str(end), "points": points}
         return cls(WAVEFORM, recording, values, seek_index and seek_index.between(start, end))
 
@@ -162,8 +162,8 @@ class Previews:
     def make_ahead(self, preview: Preview, may_run: Callable[[], bool]) -> Future[bytes] | None:
         """Make a preview that no request waits for, as long as `may_run` returns True.
 
-        Return None if other previews are queued or running. The future is that of `requested`; it also raises Busy if
-        another preview needed the lane.
+        Return None if other previews are queued or running. The future raises the same errors as in `requested`, and
+        Busy if another preview needed the lane.
         """
         return self._queue.in_background(
             preview.name, preview.kind, preview.expected_seconds, lambda check: self._make(preview, check), may_run

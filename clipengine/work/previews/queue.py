@@ -95,7 +95,7 @@ class PreviewQueue:
         """Start a job that no request waits for, and return its future; None if any job is queued or running.
 
         It is cancelled if another job needs its lane, or if `may_run` returns False. A request of the same name joins
-        it. The future and `run` are those of `requested`.
+        it. `run` and the future are described at `requested`.
         """
         with self._changed:
             if self._stopping or self._jobs or self._running:

@@ -15,7 +15,10 @@ _MAX_CHARACTERS = 200  # of a name in the log
 
 
 class LeftOut:
-    """Counts of the objects that were left out, by prefix. `count` is that of the last scans. Thread-safe to read."""
+    """Counts of the objects that were left out, by prefix. Thread-safe to read.
+
+    `count` is the total of the last scans.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -28,7 +31,7 @@ class LeftOut:
 
     @contextmanager
     def scan(self, prefix: str) -> Iterator[None]:
-        """Count what is left out in the block as that of the prefix."""
+        """Count what is left out in the block under this prefix."""
         self._current = 0
         try:
             yield

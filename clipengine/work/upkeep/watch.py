@@ -4,7 +4,8 @@ A scan lists each prefix and compares it with the objects that were registered b
 a folder store also after events of the file system. A slow scan is followed by a longer pause, and while many
 recordings wait for their probe no more are registered, so that requests do not wait behind a whole archive.
 
-Files that a rule of the settings owns are not recordings: those of a camera and a day are one, which grows by itself.
+Files that a rule of the settings owns are not registered one by one: the files of a camera and a day are one recording,
+which grows by itself.
 """
 
 from __future__ import annotations
@@ -334,7 +335,7 @@ class Watch:
         return max(self._settle_seconds, _SEGMENT_SECONDS) if is_segment(found.key) else self._settle_seconds
 
     def _register_camera(self, camera: _CameraFolder, known: dict[str, str]) -> None:
-        """Register a folder in which a file is complete. What is added later, the recording gets by itself."""
+        """Register a folder in which a file is complete. The recording itself adds later files."""
         folder, is_growing = camera.folder, camera.count > 1 and not camera.is_over
         if not is_growing and not self._has_settled(camera.as_object()):
             return

@@ -1,7 +1,7 @@
 """Playlists among listed objects: a finished one is a recording, and the objects that it names are left out.
 
-If they are wanted, so is one that is still written. What a playlist named before is its own as well: one that slides
-drops its first segments.
+If `live`, a playlist that is still written is a recording too. The objects that a playlist named before belong to it as
+well: a sliding playlist drops its first segments.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class WatchedPlaylists:
 
 
 def _etags(found: StoredObject, named: NamedObjects, playlists: Mapping[str, StoredObject]) -> str:
-    """Return the ETag of a playlist and, unless it has ended, those of the playlists that it names."""
+    """Return the ETag of a playlist and, unless it has ended, the ETags of playlists that it names."""
     inner = set() if named.ended or named.keys is None else named.keys & playlists.keys()
     return " ".join([found.etag, *(playlists[key].etag for key in sorted(inner))])
 

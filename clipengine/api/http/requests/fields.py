@@ -1,7 +1,7 @@
 """Types of fields, and what all bodies and queries have.
 
 The OpenAPI document is made from the types of this package. A body's types are strict: a string of digits is no number.
-What needs the recording, the settings or the ledger to be checked is checked later, by the handler.
+The handler checks later what depends on the recording, the settings or the ledger.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ N = TypeVar("N")
 MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a `metadata` of 100 keys
 MAX_TOKENS = 20_000  # strings, brackets and commas of JSON
 MAX_PAGE = 100  # objects of a list
-# What the schema says about values that a validator checks.
+# Schemas of values that a validator checks.
 UNIQUE: JsonDict = {"uniqueItems": True}
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 LINE: JsonDict = {"pattern": f"^[^{_CONTROLS}]*$"}
