@@ -55,7 +55,7 @@ OnProgress = Callable[[CutStep, float], None]
 
 
 class PictureSizeChanges(Exception):
-    """Pictures of several sizes or shapes are shown in the range, so the one of the clip must be chosen first.
+    """The range shows pictures of several sizes or shapes: choose the size of the clip first.
 
     `seen` has the size of the first picture and another one.
     """
@@ -69,7 +69,7 @@ class ClipContents(NamedTuple):
     """The range of a clip and the streams that it contains.
 
     The `picture` is the size that was chosen for the clip, or None if all pictures are taken to have one size. The
-    times of the texts are on the timeline without what is `removed` of the range.
+    times of the texts are on the timeline without the ranges that are `removed`.
     """
 
     cut: CutRange
@@ -291,7 +291,7 @@ class ClipBuilder:
             return
         self._held = until
         frame, ratio = self._writer.last_shown
-        converter = self._make_converter(frame, ratio)  # for what this part draws
+        converter = self._make_converter(frame, ratio)  # draws the watermark and the captions of this part
         start, step = self._begins, until if self._profile.fps is None else 1 / self._rate()
         while start < until:
             shown = min(step, until - start) if self._profile.fps is None or self._seams.is_last else step
@@ -334,7 +334,7 @@ class ClipBuilder:
             self._report()
 
     def warnings(self, decoder: ClipDecoder | TimelapseDecoder | PacketCopier) -> Iterator[str]:
-        """Yield what was found while the clip was made, besides the `known_warnings`."""
+        """Yield the warnings that making the clip has added to the `known_warnings`."""
         yield from self._picture_warnings()
         yield from (text_lost(track.language, self._profile.container) for track in self._lost_texts)
         if self._captions is not None:

@@ -348,7 +348,10 @@ class _Cutter:
         return seeker
 
     def _choose_size(self, number: int, seen: PictureSize | None) -> ClipContents:
-        """Choose the size of a part's picture; that of the frames `seen` if no header states it."""
+        """Choose the picture size of a part.
+
+        It is read from headers. If these do not explain the sizes that were `seen` in frames, `seen` is chosen.
+        """
         part, clip = self.parts[number]
         if clip.video:
             with self._reader(self.sources[part.source]) as reader:

@@ -202,7 +202,7 @@ class _Scan:
         video = _video_facts(self._video, self._head, self.stats) if self._video else None
         held = {track.index for track in audio} | ({video.index} if video else set())
         others, others_count = other_streams(self._container, held)
-        # The index says more exactly than the header what is missing.
+        # The index states the missing part more exactly than the header.
         stated_end = Fraction(0) if self._truncation else _stated_end(self._container, self._head.origin)
         stated_bytes = None if self._truncation else self._index.stated_size
         return SourceFacts(
@@ -290,7 +290,7 @@ def _video_facts(stream: VideoStream, head: HeadScan, stats: PacketStats) -> Vid
 
 
 def _frame_distances(stream: VideoStream, stats: PacketStats, tick: Fraction) -> Counter[Fraction]:
-    """Count the distances of all frames from the index if it has every frame, else those of the packets read.
+    """Count the distances of all frames from the index if it has every frame, else of the packets read.
 
     The index has decoding times, which may be far from even although the presentation times are.
     """

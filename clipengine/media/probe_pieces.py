@@ -52,13 +52,13 @@ _LEAST_SAME = 5  # pictures
 _HEAD_PACKETS = 200  # more than frames are reordered, in which the first one is
 _END_PACKETS = 50  # of each stream; at most 16 frames are reordered
 _TIMESTAMPS = "timed_id3"  # beside audio alone; beside video, such a stream has descriptions
-_RAW_CONTAINERS = ("aac", "mp3", "ac3", "eac3")  # without a clock of their own
+_RAW_CONTAINERS = ("aac", "mp3", "ac3", "eac3")  # without timestamps
 
 
 class PieceProbe(NamedTuple):
     """The facts, without the duration, the scan of each run, and the first presentation time of each track.
 
-    `marks` are those of the runs of files, None for one without. None of the files could be read if `facts` is None.
+    `marks` has the mark of each run of files, or None. If `facts` is None, no file could be read.
     """
 
     facts: SourceFacts | None
@@ -85,7 +85,7 @@ def scan_pieces(
 ) -> tuple[list[RunScan], set[Size]]:
     """Return the scans of pieces of a recording, and the sizes of their pictures.
 
-    After `seconds`, return those of the first pieces: at least one.
+    After `seconds`, only the runs that were scanned by then are returned, at least one.
     """
     until = time.monotonic() + seconds
     scanned = []
@@ -97,9 +97,9 @@ def scan_pieces(
 
 
 def probe_files(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
-    """Probe the files of a folder, each a run of the only track. One that cannot be read has no extent.
+    """Probe the files of a folder, each a run of the only track. A file that cannot be read has no extent.
 
-    The facts are those of the first file that can be read.
+    The facts describe the first file that can be read.
     """
     runs = list(index.runs(0))
     scanned = [_scan_file(source, run) for run in runs]
@@ -283,7 +283,7 @@ def _extent(
 def _read(
     container: InputContainer, streams: list[Stream], reader: MediaReader, *, skips: bool
 ) -> Iterator[Packet[Any]]:
-    """Yield the packets, or those of the first and the last seconds if the container can seek."""
+    """Yield the packets. With `skips`, only the first and the last ones if the container can seek."""
     if not skips:
         yield from read_packets(container, streams, reader)
         return

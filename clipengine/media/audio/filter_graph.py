@@ -21,7 +21,7 @@ def linear_graph(filters: Sequence[Filter], *, format: str, layout: str, rate: i
 
 
 def keeping_format(format: str, layout: str) -> Filter:
-    """Return the filter that converts what other filters have changed to the format that the encoder takes."""
+    """Return the filter that converts the output of other filters to the format that the encoder takes."""
     return "aformat", f"sample_fmts={format}:channel_layouts={layout}"
 
 

@@ -32,7 +32,7 @@ _SILENT = -69.0  # LUFS; the gate of the measurement is at -70
 # Encoders change peaks by some tenths of a decibel: with this margin the true peak stays below -1 dBTP.
 _HIGHEST_PEAK = -1.5
 _TOLERANCE = 0.05  # decibels
-# The filter reports peaks with three decimals: it measures those of amplified audio, so that quiet ones are exact.
+# The filter reports peaks with three decimals. It measures amplified audio, so that quiet peaks are exact too.
 _PEAK_DECIBELS, _LEAST_PEAK = 40, 0.001
 
 

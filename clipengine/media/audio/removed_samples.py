@@ -22,7 +22,7 @@ class RemovedSamples:
         self._spans: list[tuple[int, int]] = []  # samples that are still to be removed
         written = 0
         for start, end in removed.spans:
-            place = round((removed.place(start) - origin) * rate)  # of the seam, in what is written
+            place = round((removed.place(start) - origin) * rate)  # of the seam, in the written samples
             first = place + written
             last = max(first, round((end - origin) * rate))
             self._spans.append((first, last))

@@ -23,7 +23,7 @@ from clipengine.media.input.timeline import Clock
 
 _JUMP_SECONDS = Fraction(1, 100)  # a larger difference is jitter, a gap or an overlap; a smaller one is drift
 _START_SECONDS = Fraction(1, 2)  # the first frame's position is derived from this much audio, or from _JITTER_FRAMES
-_OUTLIER_SECONDS = Fraction(1, 10)  # a larger error of its own timestamp means that a gap follows it
+_OUTLIER_SECONDS = Fraction(1, 10)  # a larger error of that frame's timestamp means that a gap follows the frame
 _CONFIRM_SECONDS = 1  # a jump is confirmed or refuted by this much of the audio that follows
 _CONFIRM_FRAMES = 4  # and by at least this many frames
 _CONFIRM_PART = Fraction(3, 4)  # part of that audio which must agree

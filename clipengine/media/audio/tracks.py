@@ -30,7 +30,7 @@ class AudioWriter(Protocol):
 class AudioTracks:
     """Aligns, mixes (if requested), changes and writes the tracks. `written` is the number of tracks in the clip.
 
-    `gains` are those of the written tracks in decibels, if they have any. What is `removed` is not written.
+    `gains` has the gain of each written track in decibels, or is empty. The `removed` ranges are not written.
     """
 
     def __init__(

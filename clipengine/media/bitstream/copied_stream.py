@@ -1,4 +1,4 @@
-"""Streams that are copied in part: what smart render needs to know of a codec."""
+"""Streams that are copied in part: the methods that smart render needs for each codec."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Rewriter(Protocol):
     def rewritten(self, packet: bytes, *, number: int, keyframe_id: int) -> bytes:
         """Return the packet, frame `number` since the encoder's keyframe. Raises BitstreamError.
 
-        The `keyframe_id` and that of the next copied keyframe are not both even or odd.
+        One of `keyframe_id` and the id of the next copied keyframe is even, the other is odd.
         """
 
 
@@ -32,8 +32,9 @@ class CopiedStream(Protocol):
     """The stream of a recording. All methods raise BitstreamError.
 
     `stated_reordering` is the number of frames by which packets are decoded earlier than they are shown, None if it is
-    not stated, and `most_reordering` its limit. `coded_size` is that of the frames to encode, unless it is the shown
-    one: players crop larger frames to it. Packets of two streams with equal `parameters` can follow each other.
+    not stated, and `most_reordering` its limit. `coded_size` is the size of the frames to encode, None if it is the
+    shown size: players crop larger frames to the shown size. Packets of two streams with equal `parameters` can follow
+    each other.
     """
 
     @property
@@ -49,7 +50,7 @@ class CopiedStream(Protocol):
         """Return True if nothing after the packet and its leading ones needs anything before it."""
 
     def is_leading(self, packet: bytes) -> bool:
-        """Return True if the packet may need what is before the keyframe that it follows, and is shown before it."""
+        """Return True if the packet may need packets before its keyframe, and is shown before the keyframe."""
 
     def check_sets(self, packet: bytes) -> None:
         """Raise BitstreamError if the packet has a parameter set that is not one of the stream's."""
@@ -58,7 +59,7 @@ class CopiedStream(Protocol):
         """Return True if the packet has all parameter sets of the stream, so that earlier ones do not matter."""
 
     def lasting(self, packet: bytes) -> dict[int, int]:
-        """Return a checksum of each message in the packet that acts on later frames too; 0 is that of no message."""
+        """Return a checksum of each message in the packet that acts on later frames too, 0 for no message."""
 
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet for a file. Leading packets after the `first` one are not copied."""

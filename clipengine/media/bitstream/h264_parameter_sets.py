@@ -125,7 +125,10 @@ def _read_avcc_list(data: bytes, offset: int, *, mask: int) -> tuple[list[bytes]
 
 
 def write_avcc(first: Sps, sps: tuple[bytes, ...], pps: tuple[bytes, ...]) -> bytes:
-    """Return an avcC box's content with these units; profile and level are those of `first`. Raises BitstreamError."""
+    """Return an avcC box's content with these units, and with the profile and level of `first`.
+
+    Raises BitstreamError.
+    """
     if len(sps) > 31 or len(pps) > 255 or any(len(unit) > _MAX_SET_BYTES for unit in (*sps, *pps)):
         raise BitstreamError("the parameter sets are too large")
     out = bytearray([1, first.profile, first.constraints, first.level, 0xFC | LENGTH_BYTES - 1, 0xE0 | len(sps)])

@@ -37,9 +37,10 @@ def read_pps_id(unit: bytes) -> int:
 
 
 def without_leading(unit: bytes) -> bytes:
-    """Return a slice of a random access picture as that of one which nothing follows that is shown before it.
+    """Return a slice of a random access picture as BLA_N_LP, a picture without leading pictures.
 
-    A decoder then needs nothing before it, and counts pictures anew (clause 8.3.1). An IDR picture is that already.
+    A decoder then needs nothing before it, and counts pictures anew (clause 8.3.1). It does so for IDR pictures anyway,
+    whose slices are returned unchanged.
     """
     if unit_type(unit) not in _BROKEN_LINK_UNITS:
         return unit
@@ -47,7 +48,10 @@ def without_leading(unit: bytes) -> bytes:
 
 
 def read_order(unit: bytes, sps: Sps, known: Mapping[int, PpsHead]) -> int:
-    """Return what the first slice of a random access picture has of its picture order count. Raises BitstreamError."""
+    """Return the low bits of the picture order count from the first slice of a random access picture.
+
+    They are 0 for an IDR picture. Raises BitstreamError.
+    """
     if unit_type(unit) in IDR_UNITS:
         return 0
     reader = BitReader(unescape(unit[UNIT_HEADER_BYTES:])[:_HEADER_BYTES])
@@ -64,10 +68,10 @@ def read_order(unit: bytes, sps: Sps, known: Mapping[int, PpsHead]) -> int:
 def rewrite_slice(unit: bytes, sps: Sps, pps: Pps, new_sps: Sps, *, pps_id: int, order: int, distance: int) -> bytes:
     """Return a slice, coded with `sps` and `pps`, as a slice of `new_sps`.
 
-    `order` is its picture order count, and `distance` how much more that is than that of the picture before.
+    `order` is its picture order count, and `distance` the difference from the previous picture's count.
 
-    It must be the only slice of an IDR picture, or of a picture that refers to the one before. Raises BitstreamError
-    for others.
+    It must be the only slice of an IDR picture, or of a picture that refers to the previous picture. Raises
+    BitstreamError for others.
     """
     payload = unescape(unit[UNIT_HEADER_BYTES:])
     is_idr = unit_type(unit) in IDR_UNITS
@@ -100,7 +104,10 @@ def rewrite_slice(unit: bytes, sps: Sps, pps: Pps, new_sps: Sps, *, pps_id: int,
 
 
 def _check_references(reader: BitReader, sps: Sps) -> None:
-    """Read the fields of a picture that refers to the one before. It may keep others, of which it uses none."""
+    """Read the fields of a picture that refers to the previous picture.
+
+    It may keep other pictures in the buffer, of which it uses none. Raises BitstreamError for other references.
+    """
     reader.u(sps.order_lsb_bits)
     if reader.flag() or sps.long_term_references is not None:
         raise BitstreamError("the slice's references are coded in another way")

@@ -17,7 +17,7 @@ from clipengine.media.bitstream.vp8_frames import vp8_size
 from clipengine.media.bitstream.vp9_frames import Vp9Sizes
 
 _SizeReader = Callable[[bytes], Size | None]
-# Codecs whose frames or sequence headers state the size, with what opens the reader of a stream's packets.
+# Codecs whose frames or sequence headers state the size, with a function that opens the reader of a stream's packets.
 _SIZE_READERS: dict[str, Callable[[], _SizeReader]] = {
     "vp8": lambda: vp8_size,
     "vp9": lambda: Vp9Sizes().add,

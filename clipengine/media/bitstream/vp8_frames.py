@@ -28,7 +28,10 @@ def read_vp8_packet(packet: bytes) -> VpxPacket:
 
 
 def vp8_size(packet: bytes) -> tuple[int, int] | None:
-    """Return the size that a frame states: that of a keyframe. Players' scaling of it is ignored, as by FFmpeg."""
+    """Return the size that a keyframe states, None for other frames.
+
+    The scaling that it states for players is ignored, as by FFmpeg.
+    """
     if packet[:1] == b"" or packet[0] & 1 or packet[_TAG_BYTES : _TAG_BYTES + len(_START_CODE)] != _START_CODE:
         return None
     width, height = (int.from_bytes(packet[at : at + 2], "little") & (1 << _SIDE_BITS) - 1 for at in (6, 8))

@@ -32,7 +32,8 @@ class FrameFormat(NamedTuple):
 class VpxPacket(NamedTuple):
     """A packet that shows one frame: the format if it begins with a keyframe, and all sizes that its headers state.
 
-    The `segments` of its macroblocks, if a frame of VP8 has some, are those of an earlier frame, or its own.
+    `segments` says whether a frame of VP8 states the segments of its macroblocks or uses the segments of an earlier
+    frame, None if it has none.
     """
 
     keyframe: FrameFormat | None
@@ -81,7 +82,7 @@ class VpxStream:
     def copied(self, packet: bytes, *, first: bool = False) -> CopiedPacket:
         """Return the packet unchanged. Raises BitstreamError if its size or format differs from earlier packets.
 
-        Keyframes do not reset the segments of VP8, so a frame may not need those of frames before its keyframe.
+        Keyframes do not reset the segments of VP8, so a frame must not need the segments of frames before its keyframe.
         """
         found = self._read(packet)
         self._has_segments = found.segments == "own" or (self._has_segments and found.keyframe is None)

@@ -35,7 +35,7 @@ class AudioDecoder:
         self._damage = Damage()
         self._held: list[TimedPacket] | None = []  # None if they were decoded
         self._ends: dict[int, Fraction] = {}  # number of a stream -> end of its latest frame
-        self._streams: dict[int, AudioStream] = {}  # number of a stream -> the one whose decoder is open
+        self._streams: dict[int, AudioStream] = {}  # number of a stream -> the stream whose decoder is open
 
     def prepare(self, damage: Damage) -> None:
         """Forget the decoders; call it after each seek. Damaged packets are counted in `damage`."""

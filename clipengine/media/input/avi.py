@@ -1,4 +1,4 @@
-"""The old index of an AVI (`idx1`), read for what FFmpeg's demuxer leaves out of it: changes of the palette."""
+"""The old index of an AVI (`idx1`), read for the palette changes that FFmpeg's demuxer leaves out."""
 
 from __future__ import annotations
 

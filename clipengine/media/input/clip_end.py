@@ -24,8 +24,8 @@ class ClipEnd:
     """Ends the packets of a clip when each of its streams has passed the clip's end.
 
     `video` and `audio` are the numbers of the streams. `resume_times` gets the earliest time after the clip at which
-    each stream continues. Packets are stored at most `reordered` seconds before their presentation in addition to what
-    their dts say.
+    each stream continues. Packets are stored at most `reordered` seconds before their presentation in addition to the
+    difference between their dts and pts.
 
     A stream of a recording of many files that ends before the clip counts as one that continues after it: its last
     files may be missing, or not be written yet.

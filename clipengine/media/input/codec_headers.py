@@ -4,7 +4,7 @@ FFmpeg's demuxers return a new header once, as side data `new_extradata` of the 
 seek only MP4 returns the header in force again; in FLV it is lost, so the probe keeps the headers that it finds.
 
 In MPEG-TS the packets have the parameter sets. Not every muxer repeats them at each keyframe (GStreamer's does not), so
-the probe keeps those that a keyframe needs if they are not those of the recording's beginning.
+the probe keeps the sets that a keyframe needs if they differ from the sets at the recording's start.
 """
 
 from __future__ import annotations

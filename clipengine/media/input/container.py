@@ -65,7 +65,7 @@ _DECODERS = sorted(
 )
 # Set on the container for its stream analysis, and again on each decoder.
 DECODER_OPTIONS = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": str(MAX_PIXELS)}
-# Formats without timestamps: a packet follows the one before it at the rate that the stream states, or at 25 a second.
+# Formats without timestamps: packets follow each other at the rate that the stream states, or at 25 a second.
 UNTIMED = ("h264", "hevc")
 _NOMINAL_SECONDS = Fraction(1, 25)
 _PYAV_FILES = ("av/", "av\\")  # names of compiled files in tracebacks
@@ -277,7 +277,7 @@ def _demux(container: InputContainer, streams: Sequence[Stream], reader: MediaRe
 def has_decoding_times(container: InputContainer, stream: VideoStream, facts: VideoFacts | None = None) -> bool:
     """Return True if the packets of the stream have no presentation times, so frames get theirs by display order.
 
-    `facts` are those of the stream, if it has been probed.
+    `facts` are the facts of the stream from the probe, None if it has not been probed.
     """
     if facts is not None and facts.decoding_times:
         return True

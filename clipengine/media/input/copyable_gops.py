@@ -1,4 +1,7 @@
-"""GOPs of a recording that can be copied: each is read ahead as a whole and held to the rules before it is copied."""
+"""GOPs of a recording that can be copied.
+
+Each GOP is read ahead as a whole, and its packets are checked, before its first packet is copied.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ _MAX_REFUSED = 2  # GOPs at the start of a clip; with more, the whole clip is en
 
 
 class CopyableGops:
-    """Packets of a recording in decoding order. Call `find`, read the packets of `head` and those of `copied`; repeat.
+    """Packets of a recording in decoding order, divided into packets to decode and packets to copy.
+
+    Call `find`, then read all packets of `head` and of `copied`. Repeat if `copied` ends at a GOP that is `refused`.
 
     The copied packets begin with `key`. The `leading` ones after it are not copied: they need packets before it. With
     `full_proof`, packets that the container marks as damaged are not copied. With `only_first`, the first packets of
@@ -60,9 +65,10 @@ class CopyableGops:
         self.refused: tuple[Fraction, str] | None = None  # time of the GOP that was refused first, and the reason
 
     def find(self, *, after_copied: bool = False) -> None:
-        """Find the first GOP ahead that can be copied, and not the one that was refused `after_copied` packets.
+        """Find the first GOP ahead that can be copied.
 
-        Raises CannotCopy if no GOP can; then `head` has all packets.
+        `after_copied` packets, the GOP ahead was refused, so the search begins with the next one. Raises CannotCopy if
+        no GOP can be copied; then `head` has all packets.
         """
         self._is_found = False
         if after_copied and self._bitstream.stated_reordering is None:
@@ -114,10 +120,10 @@ class CopyableGops:
         return proven
 
     def copied(self) -> Iterator[tuple[TimedPacket, CopiedPacket | None]]:
-        """Yield the packets from the key on, those of video with their copies, or None after the clip's end.
+        """Yield the packets from the key on, and for each video packet in the clip the copy.
 
-        It ends before a GOP that cannot be copied, the `refused` one. Raises CannotCopy if a later packet of a GOP
-        cannot be copied.
+        Audio packets, and video packets after the clip's end, come with None. The iterator ends before a GOP that
+        cannot be copied, which is then `refused`. Raises CannotCopy if a later packet of a GOP cannot be copied.
         """
         self.refused = None
         ended = False
@@ -152,7 +158,7 @@ class CopyableGops:
         return True
 
     def starts_gop(self, timed: TimedPacket) -> bool:
-        """Return True if decoding can begin with the packet, whatever the container says."""
+        """Return True if decoding can begin with the packet. Flags of the container are ignored."""
         try:
             return self._bitstream.starts_gop(bytes(timed.packet))
         except BitstreamError:

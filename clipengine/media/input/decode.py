@@ -125,7 +125,7 @@ class ClipDecoder:
         assert self._video is not None
         context = self._video.codec_context
         on_screen = self._seeker.on_screen
-        # Non-reference frames before the one on screen at the clip's start are not needed.
+        # Non-reference frames before the frame on screen at the clip's start are not needed.
         skips = self._skips and not self._seeker.has_field_packets and not self._seeker.decoding_times
         before_clip = skips and on_screen is not None and timed.time < on_screen
         context.skip_frame = "NONREF" if before_clip else "DEFAULT"

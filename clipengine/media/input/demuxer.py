@@ -75,7 +75,7 @@ class Demuxer:
         keep_only(self._container, self.streams)
 
     def complete(self, packet: Packet[Any]) -> None:
-        """Add to the packet that is decoded first what only the stream's first packet carries."""
+        """Add the data that only the stream's first packet carries to the packet that is decoded first."""
         if self._decoder_state is not None:
             self._decoder_state.complete(packet)
 

@@ -1,7 +1,7 @@
 """Text tracks of a recording, read by the probe. They become transcripts of the recording.
 
-Texts lie between the packets of video and audio. What is read for them is therefore limited: if a container must be
-read as a whole and is too large, its text tracks remain among the streams that a clip lacks.
+Texts lie between the packets of video and audio, so the bytes that are read for them are limited: if a container must
+be read as a whole and is too large, its text tracks remain among the streams that a clip lacks.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from clipengine.media.bitstream.copied_stream import CopiedStream
 class CopiedVideo:
     """The recording's video stream, if packets of it are copied, or if encoded frames must fit between such packets.
 
-    A copied packet is decoded at most `reordered_frames` frames before it is shown. `keyframe_id` is that of the first
-    copied packet. The `stream` is closed with its recording.
+    A copied packet is decoded at most `reordered_frames` frames before it is shown. `keyframe_id` is the id of the
+    first copied packet. The `stream` is closed with its recording.
     """
 
     stream: VideoStream
@@ -44,8 +44,9 @@ class VideoFrameEvent(NamedTuple):
 class VideoPacketEvent:
     """A packet to copy, in decoding order, whose frame is shown from `time` (clip time).
 
-    `data` is the packet for the clip's file, and `checksum` that of the recording's packet. The duration (seconds) is
-    the recording's, which may be wrong. `keyframe_id` is None if the packet does not start a GOP.
+    `data` is the packet for the clip's file, and `checksum` the checksum that it must have there (see `CopiedPacket`).
+    The duration (seconds) is the recording's, which may be wrong. `keyframe_id` is None if the packet does not start a
+    GOP.
     """
 
     time: Fraction

@@ -1,7 +1,7 @@
 """Times of keyframes that are stated too early in fragmented MP4.
 
 FFmpeg's HLS muxer gives the first frame of each segment the composition offset of the recording's first frame. If that
-keyframe begins an open GOP, as those of x265 do, it then has the time of one of the frames that are shown before it.
+keyframe begins an open GOP, as x265's keyframes do, it then has the time of one of the frames that are shown before it.
 """
 
 from __future__ import annotations

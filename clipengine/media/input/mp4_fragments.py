@@ -47,8 +47,8 @@ def read_fragments(reader: MediaReader) -> Fragments | None:
 def fragment_before(reader: MediaReader, time: Fraction) -> tuple[int, int] | None:
     """Return the end of the movie header and the offset of a fragment that begins shortly before a container time.
 
-    Return None if the file is not fragmented MP4, or its fragments state no times. Without an index, the header of few
-    fragments is read, and the one found may begin earlier than needed.
+    Return None if the file is not fragmented MP4, or its fragments state no times. Without an index, the headers of
+    a few fragments are read, and the fragment found may begin earlier than needed.
     """
     movie = _movie_header(reader)
     if movie is None:

@@ -2,7 +2,7 @@
 
 Some recorders write an empty packet whenever the encoder has not produced one. FFmpeg's demuxer counts each as a full
 packet, so the times of the others are up to seconds early. The granule positions are the recorder's clock, which is
-ahead of the samples by what the encoder still holds. Such streams are therefore timed by counting their samples.
+ahead by the samples that the encoder still holds. Such streams are therefore timed by counting their samples.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts")  # timestamps
 
 
 class OpenRun:
-    """Opens the pieces `first` to `last` of a run. `numbers` are those of the streams that are read.
+    """Opens the pieces `first` to `last` of a run, to read the streams with these `numbers`.
 
     `certain` are the bytes of the pieces whose reading is certain. If `inside` is a recording time, for a run of one
     piece, reading begins near that time if the container allows it; the caller must check whether it is early enough.
@@ -106,7 +106,7 @@ class OpenRun:
         self._stack.close()
 
     def _count(self) -> None:
-        """Count the bytes that were read to those of the recording."""
+        """Add the bytes that were read from the pieces to the `bytes_read` of the recording's reader."""
         self._reader.release()
         self._all.bytes_read += self._reader.bytes_read
         self._reader.bytes_read = 0

@@ -27,8 +27,9 @@ class Preroll:
     """Keeps the packets that decoding from the clip's start needs: the last GOP before it, and some audio.
 
     `video` says whether video is read, `audio` are the numbers of the audio streams. `decoding_times`: packets have dts
-    only, so frames are put in display order by one more GOP, unless the first one is that of `first_frame`.
-    `any_packet`: decoding may begin with a packet that is not a keyframe.
+    only, so the GOP before is kept too, from which the display order becomes known, unless the clip's GOP begins at
+    `first_frame`, the time of the recording's first frame. `any_packet`: decoding may begin with a packet that is not a
+    keyframe.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class _LastGops:
 
 
 def _since(audio: Sequence[_Numbered], time: Fraction) -> list[_Numbered]:
-    """Return each stream's packets from this time on, and the one before, which may last beyond it."""
+    """Return each stream's packets from this time on, and the packet before, which may last beyond it."""
     first: dict[int, int] = {}
     for number, timed in audio:
         if timed.time <= time and timed.packet.pts is not None:  # those without follow one with a time

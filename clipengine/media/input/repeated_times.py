@@ -1,4 +1,4 @@
-"""Repeated times: frames that lie before what was already shown, such as those of a segment that is listed twice."""
+"""Repeated times: frames that lie before frames already shown, as in a segment that is listed twice."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class SeekIndexBuilder:
         return self._fragments.head_end if self._fragments is not None else 0
 
     def _all_candidates(self) -> list[_Candidate]:
-        """Return the seek points of the packets, or those of the container's index if it has one."""
+        """Return the seek points from the container's index if it has one, or else from the packets."""
         if self._format == MATROSKA:
             entries = (entry for entry in self._stream.index_entries if entry.is_keyframe)
             return [(entry.pos, entry.timestamp, 0) for entry in entries if entry.pos >= self._head_bytes]

@@ -98,7 +98,7 @@ def events_at(
 
 
 def can_seek(facts: SourceFacts) -> bool:
-    """Return True if each frame of a recording can be decoded without what lies before its keyframe."""
+    """Return True if each frame of a recording can be decoded without the packets before its keyframe."""
     return facts.seekable and not facts.header_changes
 
 
@@ -256,7 +256,7 @@ class _SeekingReader:
     def _decode_to(
         self, moment: Fraction, shown: TimedFrame | None, following: TimedFrame | None, frames: Iterator[TimedFrame]
     ) -> tuple[TimedFrame | None, TimedFrame | None]:
-        """Decode up to the moment. Return the frame that is shown then, and the one after it."""
+        """Decode up to the moment. Return the frame that is shown then, and the next frame."""
         while following is not None and (shown is None or following[0] <= moment + self._slack):
             shown, following = following, next(frames, None)
         return shown, following

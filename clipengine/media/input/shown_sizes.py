@@ -80,7 +80,7 @@ def picture_size(
 
 
 def _changes(seeker: AnySeeker, sizes: StreamSizes) -> Iterator[tuple[Fraction, Picture]]:
-    """Yield the times at which the size or the shape changes, first that of the first packet."""
+    """Yield the times at which the size or the shape changes, beginning with the first packet's time."""
     last = None
     for time, picture in _pictures(seeker.packets(), sizes):
         if picture != last:

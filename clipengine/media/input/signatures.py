@@ -1,4 +1,4 @@
-"""Formats that are known and not opened, recognised by their first bytes, so that the error says what the file is."""
+"""Formats that are not opened, but recognised by their first bytes, so that the error names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Packets before copied ones that are not copied: the recording's decoder has seen them, that of the clip has not."""
+"""Packets that are skipped before copied packets.
+
+A decoder that reads the recording has decoded them before the copied packets; a decoder that reads the clip has not.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from clipengine.media.input.packet_timestamps import TimedPacket
 
 
 class SkippedPackets:
-    """Follows what skipped packets of the `video` change in a decoder. Its methods raise CannotCopy."""
+    """Follows the decoder state that skipped packets of the `video` change. Its methods raise CannotCopy."""
 
     def __init__(self, bitstream: CopiedStream, video: VideoStream, *, sets_may_change: bool) -> None:
         """Without `sets_may_change`, `add` raises CannotCopy if parameter sets change."""
         self._bitstream, self._video = bitstream, video
         self._header = video.codec_context.extradata
         self._sets_may_change = sets_may_change
-        self._other_header = self._other_sets = False  # than those of the clip
+        self._other_header = self._other_sets = False  # True if it differs from the clip's
         self._lasting: dict[int, int] = {}  # messages for decoders that act on later frames
 
     def add(self, timed: TimedPacket) -> None:

@@ -99,7 +99,7 @@ def tags(container: InputContainer) -> dict[TagName, str]:
 
 
 def dropped_tags(container: InputContainer, video: Stream | None) -> list[str]:
-    """Return the names of the tags that no clip carries, such as the place, except those of the file itself."""
+    """Return the names of the tags that no clip carries, such as the place, except tags about the file."""
     stated = (_LANGUAGE_SUFFIX.sub("", _valid(name).lower()) for name in container.metadata)
     # QuickTime repeats other tags, such as `com.apple.quicktime.location.ISO6709`.
     names = {
@@ -112,7 +112,7 @@ def dropped_tags(container: InputContainer, video: Stream | None) -> list[str]:
 
 
 def title(stream: Stream) -> str | None:
-    """Return the name of a track, or None if it has none but that of its writer."""
+    """Return the name of a track, or None if it has none or only the default name of its writer."""
     stated = stream.metadata.get("title") or stream.metadata.get("handler_name", "")
     text = clean_line(_valid(stated))[:MAX_NAME]
     return None if not text or _HANDLERS.search(text) else text
@@ -121,7 +121,7 @@ def title(stream: Stream) -> str | None:
 def roles(stream: Stream) -> int:
     """Return the roles of a track that a clip carries, such as commentary or a mix for hard of hearing listeners.
 
-    Whether a track is the default is left to the clip's container, because the clip may have fewer tracks.
+    The clip's container decides which track is the default, because the clip may have fewer tracks.
     """
     return int(stream.disposition & _ROLES)
 

@@ -133,7 +133,10 @@ def _is_encrypted(packet: Packet[Any]) -> bool:
 
 
 def _start_of(frame: Any, packet: Packet[Any]) -> Fraction | None:
-    """Return the time of a frame's first sample. A first frame without a time has that of its packet (WMA Pro)."""
+    """Return the time of a frame's first sample.
+
+    The first frame of WMA Pro has no time: its packet's time is returned.
+    """
     return packet_time(packet) if frame.pts is None else frame.pts * as_fraction(frame.time_base or 1)
 
 

@@ -50,7 +50,7 @@ class Truncation(NamedTuple):
     whole_until: Fraction
 
     def text(self, size: int) -> str:
-        """Return what is wrong with a recording of this size."""
+        """Return the fault of a recording of this size, for an error message."""
         return f"the recording has {size} bytes, and its index names media up to byte {self.stated}"
 
 

@@ -1,4 +1,4 @@
-"""Timing and colors of silent animations: what GIF and WebP have in common."""
+"""Timing and colors of silent animations, for GIF and WebP alike."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Animation:
     def encode(self, frame: av.VideoFrame, time: Fraction, duration: Fraction) -> Iterator[Packet[Any]]:
         """Yield the packets after a frame that is shown at `time` for `duration` seconds.
 
-        The first frame is shown from 0 on. A later one that is shown for less time than browsers can show it is left
-        out: the one before it is held.
+        The first frame is shown from 0 on. A later frame that is shown for less time than browsers can show is left
+        out: the frame before it is held.
         """
         start, self._end = round(time / self._tick), round((time + duration) / self._tick)
         if self.frames and self._end - start < self._least:

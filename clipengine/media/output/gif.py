@@ -56,7 +56,7 @@ class GifAnimation(Animation):
             yield packet
 
     def end_file(self) -> None:
-        """Set the duration of the last frame, for which the muxer repeats that of the frame before it."""
+        """Set the duration of the last frame, for which the muxer repeats the duration of the frame before."""
         assert self._last is not None
         packet = bytes(self._last)
         control = packet.index(_CONTROL, _palette_end(packet))

@@ -4,8 +4,9 @@ Every packet is decoded as soon as the encoder returns it, and its checksum is k
 exactly these packets, so it need not be decoded again and the clip is ready soon after its last frame. Files of codecs
 whose packet framing is not known here are decoded instead.
 
-Copied packets of a smart render are held to the checksums of the recording's own. Here only the first packets of each
-encoder are decoded, as the encoder wrote them: the clip must show these pictures.
+For the copied packets of a smart render, the checksums are computed from the packets that were read from the recording
+(see `CopiedPacket`). Here only the first packets of each encoder are decoded, as the encoder wrote them: the clip must
+show these pictures.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class PacketVerifier:
     def add_spliced(self, packet: Packet[Any], *, checksum: int | None, original: EncoderPacket | None) -> None:
         """Add a packet of a stream of copied and encoded packets, whose time is in ticks of the stream.
 
-        `checksum` is that of the recording's packet if it was copied.
+        `checksum` is the checksum that a copied packet must have, None if the packet was encoded.
         """
         track, copied = self._spliced(packet.stream), checksum is not None
         track.add(

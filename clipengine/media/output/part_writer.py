@@ -65,7 +65,7 @@ class PartWriter(PartAudio):
             self._writer.set_chapters(chapters_of_parts(self._planned, ranges, speed=self._speed))
 
     def set_tags(self, tags: Mapping[TagName, str]) -> None:
-        """Set the descriptions of the clip, which are those of the first part."""
+        """Set the tags of the clip, unless a part before has set them: the first part decides."""
         if self.is_first:
             self._writer.set_tags(tags)
 
@@ -76,7 +76,7 @@ class PartWriter(PartAudio):
     def splice(self, copied: CopiedVideo) -> None:
         """Write packets of this stream, and frames that are encoded to fit them, in the next part.
 
-        Raises CannotCopy if its parameters are not those of the first part.
+        Raises CannotCopy if its parameters differ from the first part's.
         """
         parameters = copied.bitstream.parameters
         if self._number >= 0 and self._parameters != parameters:
@@ -96,7 +96,7 @@ class PartWriter(PartAudio):
     def add_video(
         self, format: FrameFormat, rate: Fraction, *, sample_aspect_ratio: Fraction, names: TrackNames = TrackNames()
     ) -> None:
-        """Add the video of the current part. The sample aspect ratio is that of stored frames."""
+        """Add the video of the current part. The sample aspect ratio applies to the stored frames."""
         copied, self._copied = self._copied, None
         if self.is_first:
             self.format = format
@@ -134,7 +134,7 @@ class PartWriter(PartAudio):
         self._shown_until = self.start + time + duration
 
     def write_packet(self, event: VideoPacketEvent) -> None:
-        """Copy a packet of the recording, whose time is that of the part."""
+        """Copy a packet of the recording, whose time is counted from the start of the part."""
         self._writer.write_packet(replace(event, time=self.start + event.time))
 
     def expect_keyframe(self, keyframe_id: int) -> None:
@@ -142,5 +142,5 @@ class PartWriter(PartAudio):
         self._writer.expect_keyframe(keyframe_id)
 
     def expect_picture(self, event: SeamEvent) -> None:
-        """Expect the picture of a copied packet, whose time is that of the part."""
+        """Expect the picture of a copied packet, whose time is counted from the start of the part."""
         self._writer.expect_picture(event._replace(time=self.start + event.time))

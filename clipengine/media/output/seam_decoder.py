@@ -28,7 +28,7 @@ class SeamDecoder:
         self._context: Any = stream.codec_context
         self._context.options = EXACT
         self._context.thread_type, self._context.thread_count = ThreadType.FRAME | ThreadType.SLICE, threads
-        self._waiting: dict[int | None, int] = {}  # times of the track by those of packets in the decoder
+        self._waiting: dict[int | None, int] = {}  # pts of each packet in the decoder -> its time in the track
         self._latest: int | None = None
         self._left_out = False
 

@@ -136,7 +136,7 @@ class SegmentedVideo:
         return pull_one(self._copier, frame)
 
     def _ready(self) -> Iterator[Packet[Any]]:
-        """Yield the packets of segments that are encoded, and of the one after them."""
+        """Yield the packets of finished segments, and the packets that the next segment has so far."""
         for segment in self._segments:
             segment.check()
         while self._segments:

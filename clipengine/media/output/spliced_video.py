@@ -25,11 +25,11 @@ from clipengine.media.output.spliced_track import EncoderPacket
 from clipengine.media.video.filter_graph import linear_graph, pull_one
 
 _MOST_FRAMES = 250  # that one encoder encodes: its first one is the only keyframe
-_PROVEN_FRAMES = 24  # of an encoder, whose pictures must be those of the clip
+_PROVEN_FRAMES = 24  # at the start of an encoder, whose pictures the clip must show
 
 
 class SplicedPacket(NamedTuple):
-    """A packet to mux. `checksum` is that of the recording's units if the packet was copied.
+    """A packet to mux. `checksum` is None if the packet was encoded, see `CopiedPacket`.
 
     The first packets of an encoder come with their `original`, which must show the same picture.
     """
@@ -42,7 +42,8 @@ class SplicedPacket(NamedTuple):
 class SplicedVideo:
     """Turns copied packets and frames into the packets of one stream, in decoding order.
 
-    They may come from several parts, each of which begins with a keyframe. The parameters are those of `copied`.
+    They may come from several parts, each of which begins with a keyframe. The stream has the codec parameters of
+    `copied`.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class SplicedVideo:
         self.last_keyframe: int | None = None  # the id of the latest packet if it is a keyframe
         self._begins = True  # the next packet is the first one of a part
         self._clock = DecodingTimes(copied.reordered_frames, max(unit, self.ticks(1 / rate)), unit)
-        self._held: list[SplicedPacket] = []  # from the one that is shown last on
+        self._held: list[SplicedPacket] = []  # from the packet whose frame is shown last on
         self._latest: int | None = None
         self._enlarger: Graph | None = None
         self._rewriter = self._open()
@@ -138,7 +139,7 @@ class SplicedVideo:
         return replace(event, data=other.data, checksum=other.checksum, keyframe_id=other.keyframe_id)
 
     def _free_id(self) -> int:
-        """Return an id for an encoded keyframe, other than those of the keyframes beside it."""
+        """Return an id for an encoded keyframe that the keyframes before and after it do not have."""
         after, later = ((self._keyframe_id + number) % MAX_IDR_IDS for number in (1, 3))
         return later if after == self.last_keyframe else after
 

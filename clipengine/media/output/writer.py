@@ -48,7 +48,7 @@ _CLOCK = Clock(VIDEO_TIME_BASE)
 _MILLISECOND = Fraction(1, 1000)
 _MICROSECONDS = 1_000_000
 _INTERLEAVED_SECONDS = 10  # that the muxer waits for packets of another stream, by default
-# Audio is encoded in bursts, so that its encoder and that of the video share the caches for longer.
+# Audio is encoded in bursts: the encoders of audio and video then evict each other's data from the caches less often.
 _BURST_SAMPLES = 16 * 1024
 _WAITING_BURSTS = 4  # of a track
 _MUXERS = {
@@ -275,7 +275,7 @@ class ClipWriter:
     def write_texts(self, tracks: Iterable[Sequence[Sample]]) -> None:
         """Write samples of each text track.
 
-        The muxer interleaves the packets with those of video and audio.
+        The muxer interleaves them with the packets of video and audio.
         """
         with self._errors:
             for stream, samples in zip(self._texts, tracks, strict=True):

@@ -27,7 +27,7 @@ _MAX_CHARACTERS = 20_000
 def read_captions(request: ReadRequest) -> bytes:
     """Return JSON with a picture for each time of the range in which the same captions are shown.
 
-    It ends earlier if there are too many. The times are those of the recording. Raises FontsMissing.
+    The list ends earlier if there are too many cues. Times are in seconds of the recording. Raises FontsMissing.
     """
     start, end = request.range
     values = request.values

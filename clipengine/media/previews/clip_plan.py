@@ -1,4 +1,7 @@
-"""Plan of a clip, from its packets: its frames and gaps, and what would be copied. Of a long range only the first."""
+"""Plan of a clip from its packets: frames, gaps, and the segments that smart render would copy.
+
+Only the packets around its start are read if the range has too many.
+"""
 
 from __future__ import annotations
 
@@ -159,9 +162,9 @@ def _picture(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_index: 
 
 
 class _Found(NamedTuple):
-    """Where a clip begins, on a frame or at the start of its range, and what its packets tell if they were read.
+    """Start of a clip, on a frame or at the start of its range, and the findings from its packets.
 
-    `times` are those of its frames from there.
+    `times` are the times of its frames from that start, None if it has no video or its packets were not read.
     """
 
     origin: Fraction
@@ -195,7 +198,10 @@ def _first_frame(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_ind
 
 @dataclass
 class _Copied:
-    """What smart render would copy, see `FoundPart`; the `bytes` of the packets to copy, if all of them were read."""
+    """Segments that smart render would copy and encode. For `stream` to `misfit` see `FoundPart`.
+
+    `bytes` is the size of the packets to copy, None unless all packets were read.
+    """
 
     segments: tuple[Segment, ...]
     stream: str | None = None
@@ -206,7 +212,7 @@ class _Copied:
     warnings: Sequence[str] = ()
 
     def survey(self, copier: CopySurvey, profile: Profile, found: _Found, held: Fraction) -> None:
-        """Note what would be copied. Raises CannotCopy if no packet of the part can be."""
+        """Note the segments of the part. Raises CannotCopy if no packet of the part can be copied."""
         self.stream = _checksum(copier.begin())
         planned, self.only_frame = copier.plan(), copier.only_frame
         self.misfit = NO_VIDEO_AT_START if held > HELD_SECONDS else _misfit(copier, profile)

@@ -1,4 +1,7 @@
-"""What smart render would copy of a range, from all of its packets. Nothing but the first copied frame is decoded."""
+"""Survey of the segments that smart render would copy, from all packets of a range.
+
+Only the first copied frame is decoded.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def filmstrip(
 ) -> bytes:
     """Return a JPEG of `count` tiles in a row, one for the middle of each equal part of `[start, end)`.
 
-    All tiles have the same width of at most `width`. A tile that cannot be decoded repeats the one before.
+    All tiles have the same width of at most `width`. Tiles that cannot be decoded repeat the last decoded tile.
     """
     video = _video(facts)
     converter = _TileConverter(video, min(width, _MAX_SIDE // count))

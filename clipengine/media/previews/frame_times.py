@@ -45,7 +45,7 @@ def frame_times(
 
 
 def shown_times(times: Collection[Fraction], seeker: AnySeeker, facts: SourceFacts) -> list[Fraction]:
-    """Return the times of frames in order, from those of the packets of video that the seeker has read."""
+    """Return the times of frames in order, from the `times` of the video packets that were read."""
     found, video = sorted(times), facts.video
     if video is not None and seeker.has_field_packets and not video.variable_rate:
         return _without_second_fields(found, video.frame_seconds)

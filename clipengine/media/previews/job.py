@@ -28,6 +28,6 @@ def add_captions() -> None:
 def do_read_job(job: dict[str, Any], source: ByteSource, descriptors: Sequence[int]) -> bytes:
     """Do the job and return a JPEG, JSON or the bytes of a proxy. Raises RecordingError.
 
-    The `descriptors` are those of the fonts of captions, which are closed.
+    The `descriptors` are the open font files for captions. The job closes them.
     """
     return READERS[job["job"]](ReadRequest.of_message(job, source, descriptors))

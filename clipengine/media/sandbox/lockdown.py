@@ -27,8 +27,8 @@ def lock_down(
 
     The process is killed if the process `parent` ends. Call this after the last import and before the first thread.
     Without `sandbox`, Landlock and seccomp are left out; the other layers work on every kernel and in containers.
-    `landlock_abi` limits Landlock to that of an older kernel. A program that `compiles` machine code, as those with a
-    speech model do, may make memory executable.
+    `landlock_abi` limits Landlock to the version of an older kernel. With `compiles`, the program may make memory
+    executable: programs with a speech model compile machine code.
     """
     threads = _threads()
     layers = [

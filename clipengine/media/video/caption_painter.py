@@ -77,7 +77,7 @@ class _Face(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """A text of one font and, in a line of several runs, of one direction: that of its level, see `bidi`."""
+    """A text of one font and, in a line of several runs, of one direction: see `bidi` for its `level`."""
 
     font: ImageFont.FreeTypeFont
     text: str
@@ -290,7 +290,7 @@ def _tinted(mask: Image.Image, level: int) -> Image.Image:
 
 
 def _height(lines: Sequence[_Line]) -> int:
-    """Return the height of lines, which all have that of the highest font."""
+    """Return the height of lines. Each line has the height of the highest font."""
     return len(lines) * max(sum(run.font.getmetrics()) for line in lines for run in line)
 
 

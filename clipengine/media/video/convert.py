@@ -74,8 +74,9 @@ def _fitted(width: int, height: int, ratio: Fraction, target: FrameFormat) -> Fr
 class FrameConverter:
     """Converts decoded frames to the clip's format, which is derived from the first frame and the `size`.
 
-    The stored `size` is that of the first frame by default. Frames of another size or shape are fitted into it, with
-    black bars, as their own sample aspect ratio shapes them: that in `opaque`, if the codec's headers state one.
+    The stored `size` is the size of the first frame by default. Frames of another size or shape are fitted into it with
+    black bars, in the shape that their own sample aspect ratio gives them: the ratio in `opaque` if the codec's headers
+    state one.
 
     With `target`, the format of an earlier part, frames are scaled into its size, with black bars if their aspect ratio
     differs. The watermark and the captions are drawn over the result, and fade with it. Raises UnsupportedMedia if only

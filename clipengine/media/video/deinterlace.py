@@ -1,7 +1,7 @@
 """Deinterlacing with FFmpeg's bwdif filter. Browsers and phones would show combing.
 
 Only frames flagged as interlaced are changed. The number and times of frames stay the same: the lines of the earlier
-field are kept, those of the later one are interpolated.
+field are kept, the lines of the later field are interpolated.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ FrameShape = tuple[int, int, str, Colors]
 
 
 def shape_of(frame: av.VideoFrame) -> FrameShape:
-    """Return what the frames of a graph have in common."""
+    """Return the properties that all frames of a graph must have in common."""
     return frame.width, frame.height, frame.format.name, colors_of(frame)
 
 

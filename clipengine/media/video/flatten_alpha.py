@@ -29,7 +29,7 @@ class AlphaFlattener:
         self._shape: FrameShape | None = None
         self._alpha: Graph | None = None
         self._flat: Graph | None = None
-        self._last: tuple[av.VideoFrame, av.VideoFrame] | None = None  # an event repeats the frame of the one before
+        self._last: tuple[av.VideoFrame, av.VideoFrame] | None = None  # a frame may be in several events in a row
 
     def events(self, events: Generator[Event]) -> Generator[Event]:
         """Yield the events with opaque frames."""

@@ -19,7 +19,7 @@ from clipengine.media.video.frame_format import FULL, RGB_MATRIX, Colors
 RGB_FORMAT = "bgra"
 _COLORS, _PALETTE_SIDE = 256, 16
 _MOST_COMMON = 224  # colors that a palette has unchanged
-_TRANSPARENT = 0x0000FF00  # stands for pixels that are those of the frame before
+_TRANSPARENT = 0x0000FF00  # stands for pixels that are the same as in the previous frame
 _DRAWN, _DRAWN_WIDTH = 1 << 18, 1024  # pixels of a picture of all counted colors
 _RGB = Colors(RGB_MATRIX, FULL)
 # Error diffusion changes where the picture does not. An ordered dither moves flat colors by up to 12 of 255, takes more
@@ -40,7 +40,7 @@ class PaletteCounter:
         """Return the palette after all frames were added, as a frame of its colors.
 
         It has the colors of flat areas as they are. FFmpeg divides all others into groups; by itself it would mix flat
-        colors with those of the edges between them.
+        colors with the colors of the edges between them.
         """
         common = self._counts.common(_MOST_COMMON)
         others = self._counts.others(common)

@@ -9,8 +9,8 @@ from av.filter import Graph
 
 from clipengine.media.video.filter_graph import FrameShape, linear_graph, pull_one, shape_of
 
-# A frame is compared with the one before it, and that difference with the one before: the score of a frame is right if
-# so many frames precede it.
+# A frame is compared with the previous frame, and their difference with the previous difference: the score of a frame
+# is right if so many frames precede it.
 FRAMES_BEFORE = 3
 _THRESHOLD = 10  # percent, FFmpeg's default
 _TIME_BASE = Fraction(1, 25)  # the filter only counts frames

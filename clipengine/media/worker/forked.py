@@ -1,8 +1,9 @@
 """Children that are forked instead of started as programs, for a command that cuts one recording.
 
-The command imports once what its maker and its inspector need. All three then have the same address layout, unlike
-separate programs: a maker that was taken over knows that of the inspector. The children also begin with a copy of
-the command's memory: fork them before it reads settings, credentials or files. `lock_down` erases the environment.
+The command imports the modules of its maker and its inspector once. All three processes then have the same address
+layout, unlike separate programs: an attacker who controls the maker knows the address layout of the inspector. The
+children also begin with a copy of the command's memory: fork them before it reads settings, credentials or files.
+`lock_down` erases the environment.
 """
 
 from __future__ import annotations

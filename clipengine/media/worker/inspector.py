@@ -90,7 +90,7 @@ def _inspect_webp(animation: WebpStream) -> dict[str, Any]:
     for packet in animation.packets():
         track.add(packet)
     track.decode_last()
-    # Most frames are smaller than the picture, and are decoded as files of their own.
+    # Most frames are smaller than the picture, and each is decoded as a separate file.
     whole = {"width": animation.width, "height": animation.height, "bytes": animation.bytes}
     return {
         "container": "webp",

@@ -130,7 +130,7 @@ def _silences(job: dict[str, Any], sources: Sequence[JobSource]) -> Result:
 def _search_parts(
     job: dict[str, Any], sources: Sequence[JobSource], search: Callable[..., tuple[_Found, int]]
 ) -> tuple[list[_Found], int]:
-    """Return what is found in each part, and the number of bytes that were read of the sources."""
+    """Return the findings in each part, and the number of bytes that were read of the sources."""
     facts = [SourceFacts.model_validate(each) for each in job["facts"]]
     found, bytes_read = [], 0
     for part in job["parts"]:

@@ -92,7 +92,7 @@ DoJob = Callable[[dict[str, Any], list[JobSource], list[int], Channel], Result]
 def main(do: DoJob, *, compiles: bool = False, when_locked: Callable[[], None] | None = None) -> None:
     """Run a child with the command line arguments `CONTROL RANGES PARENT cell` (see `work.children.process`).
 
-    `compiles` is that of `lock_down`. `when_locked` is called in the sandbox, before the first job.
+    `compiles` is passed to `lock_down`. `when_locked` is called in the sandbox, before the first job.
     """
     control, ranges, parent = map(int, sys.argv[1:4])
     faulthandler.enable()
