@@ -26,7 +26,7 @@ class Covered:
     """The stretches of a range that recordings cover, in order, and those that none covers.
 
     `is_cut_short` says that the end of the range is missing, and `may_follow` that the last recording is still written,
-    so that the one of the next day may have it.
+    so that the recording of the next day may have the end.
     """
 
     parts: tuple[tuple[str, TimeRange], ...]  # the id of a recording, and its part of the range
@@ -66,7 +66,10 @@ class _Timed:
 
 
 def cover(recordings: Sequence[Recording], times: TimeRange) -> Covered:
-    """Return how recordings, in the order of their starts, cover a range. What two of them have is taken from one."""
+    """Return the stretches of a range that recordings, given in the order of their starts, cover.
+
+    A stretch that two recordings cover is taken from one of them.
+    """
     start, end = times
     parts: list[tuple[str, TimeRange]] = []
     missing: list[TimeRange] = []

@@ -1,6 +1,6 @@
-"""Clips and their results.
+"""Clips as the ledger stores them, and the results of complete clips.
 
-The first nine keys of the clip object are a contract of the hosted API: their order, types and names are fixed.
+`clipengine.objects.clip` has the clip object of the API.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class ClipResult:
     def from_object(cls, stored: dict[str, Any]) -> ClipResult:
         """Return a result that an engine of any version has stored or sent.
 
-        What a later version has added is ignored: its engines complete clips beside this one during an upgrade.
+        Fields that a later version has added are ignored: its engines complete clips beside this one during an upgrade.
         """
         earlier = _UNSENT | {"warnings": [], "encoded_seconds": stored["duration_seconds"]}
         files = [ClipSubtitles(**_known(ClipSubtitles, each)) for each in stored.get("subtitles", ())]
@@ -130,8 +130,9 @@ class QueuePlace:
 
 @dataclass(frozen=True, kw_only=True)
 class Clip(ClipSpec):
-    """One clip: its spec, its state and its result. `object_key` and `subtitle_keys` are those of an attempt.
+    """A clip: its spec, its state and its result.
 
+    `object_key` and `subtitle_keys` are the keys of its current attempt: each attempt has other keys.
     `queued_at` is the time when it was last queued, or became due after that: a claim ends this wait.
     """
 
@@ -154,7 +155,7 @@ class Clip(ClipSpec):
 
     @property
     def ranges(self) -> tuple[Part, ...]:
-        """The parts, or the one range of a clip without parts."""
+        """The parts, or the only range of a clip without parts."""
         return self.parts or (Part(self.recording_id, self.start_seconds, self.end_seconds),)
 
     @property

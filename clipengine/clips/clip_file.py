@@ -47,7 +47,7 @@ _Pixels = Annotated[int, Field(ge=1, le=_SIDE)]
 
 
 class MadePart(BaseModel):
-    """The range of a part that the clip contains, on the recording's timeline without what is removed of it."""
+    """The range of a part that the clip contains, on the recording's timeline without the removed ranges."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True)
 
@@ -113,7 +113,7 @@ class CutReport(BaseModel):
 
 
 class TrackReport(BaseModel):
-    """One track of the file. Its size is that of upright frames.
+    """One track of the file. `width` and `height` are the size of upright frames.
 
     Steps are the differences between packet times in presentation order.
     """

@@ -1,4 +1,4 @@
-"""Plan of a clip from those of its parts: what a request would make. Pure."""
+"""Plan of the clip that a request would make, from the plans of its parts. Pure."""
 
 from __future__ import annotations
 

@@ -45,10 +45,10 @@ class Part:
 class PlannedPart:
     """The range `[start, end)` of a recording with these facts, clamped to its end.
 
-    `source` is the number of the recording among those of the clip. `seek_index` reduces the bytes read before the
+    `source` is the number of the recording among the clip's recordings. `seek_index` reduces the bytes read before the
     start; the clip is the same without it. `texts` are the transcripts of the recording that the clip carries, and
-    `burnt` is the one that is drawn into its picture, in the `caption_style`. If ranges are `removed`, both are on the
-    timeline that is left.
+    `burnt` is the transcript that is drawn into its picture, in the `caption_style`. If ranges are `removed`, both are
+    on the timeline that is left.
     """
 
     facts: SourceFacts
@@ -76,7 +76,7 @@ class PlannedPart:
 
     @classmethod
     def of_message(cls, part: dict[str, Any], facts: Sequence[SourceFacts]) -> PlannedPart:
-        """Return the part of a message. `facts` are those of the recordings, by their numbers."""
+        """Return the part of a message. `facts` has the facts of the recordings, by their numbers."""
         return cls(
             facts[part["source"]],
             Fraction(part["start"]),
@@ -115,7 +115,7 @@ class PlannedPart:
 
     @property
     def own_seek_index(self) -> SeekIndex | None:
-        """What of the seek index is needed to decode the part."""
+        """The entries of the seek index that are needed to decode the part."""
         return self.seek_index and self.seek_index.between(self.start, self.end)
 
     @property

@@ -3,8 +3,8 @@
 A manifest is a JSON object. `signature` has an Ed25519 signature over the canonical JSON of all other members: sorted
 keys, no spaces, UTF-8. Anyone who has the public key of the installation can check it, without its secrets.
 
-Every byte of a manifest counts, except white space between tokens and the order of members: what JSON can write in
-several ways (escapes, numbers, repeated members, encodings) is accepted only as `make_manifest` writes it.
+Every byte of a manifest counts, except white space between tokens and the order of members: if JSON can write a value
+in several ways (escapes, numbers, repeated members, encodings), it is accepted only as `make_manifest` writes it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def make_manifest(
 ) -> bytes:
     """Return the signed manifest of a finished clip.
 
-    `recordings` are those of its parts. `key` is the seed of the installation's key, 32 bytes.
+    `recordings` are the recordings of its parts. `key` is the seed of the installation's key, 32 bytes.
     """
     whole = ResultPart(
         recording_id=clip.recording_id,

@@ -37,7 +37,7 @@ def _us(seconds: Fraction) -> int:
 
 
 class SilenceReport(BaseModel):
-    """The report of the child that looked for silences: those of each part, see `written_silences`."""
+    """The report of the child that looked for silences, one string for each part: see `written_silences`."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -110,8 +110,8 @@ def remove_ranges(
 ) -> Removal:
     """Return the parts without their pauses and fillers.
 
-    `silences` and `spoken`, the transcript that times the words, are those of each part. At most MAX_REMOVED ranges of
-    the clip are removed, the longest ones.
+    `silences` and `spoken`, the transcript that times the words, have an item for each part. At most MAX_REMOVED ranges
+    of the clip are removed, the longest ones.
     """
     found, warnings = [], []
     for number, (part, quiet, track) in enumerate(zip(parts, silences, spoken, strict=True)):
@@ -173,14 +173,14 @@ def _timed_words(track: TextTrack | None) -> Iterator[tuple[str, Span]]:
 
 
 def _pauses(quiet: Iterable[Span]) -> Iterator[Span]:
-    """Yield what is removed of long pauses."""
+    """Yield the ranges that are removed from long pauses."""
     for start, end in quiet:
         if end - start > _PAUSE_SECONDS:
             yield start + _MARGIN_SECONDS, end - _MARGIN_SECONDS
 
 
 def _between(spans: Sequence[Span], others: Sequence[Span]) -> Iterator[Span]:
-    """Yield what of the spans is in none of the others. Both are in order and apart."""
+    """Yield the spans without the stretches that the others cover. Both are in order and apart."""
     following = 0
     for start, end in spans:
         while following < len(others) and others[following][1] <= start:

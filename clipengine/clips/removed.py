@@ -57,7 +57,7 @@ class Removed:
 
     @cached_property
     def _before(self) -> list[Fraction]:
-        """The seconds that are removed before each range, and those of all."""
+        """The seconds that are removed before each range, and the seconds of all ranges."""
         return [*accumulate((end - start for start, end in self.spans), initial=Fraction(0))]
 
     @property
@@ -121,7 +121,7 @@ class Removed:
         return round(1000 * self.place(Fraction(time, 1000)))
 
     def from_chapters(self, chapters: Iterable[ChapterFacts]) -> list[ChapterFacts]:
-        """Return the chapters on the shorter timeline, without those of which nothing is left."""
+        """Return the chapters on the shorter timeline. Chapters of which nothing is left are dropped."""
         if not self.spans:
             return [*chapters]
         moved = (

@@ -18,7 +18,7 @@ _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, aft
 MAX_LABEL_CHARACTERS = 200
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
 _SURROGATE = re.compile("[\ud800-\udfff]")
-GapMode = Literal["hold", "skip", "fail"]  # what becomes of gaps of a recording of many files
+GapMode = Literal["hold", "skip", "fail"]  # how gaps of a recording of many files are cut
 MAX_WAIT_MS = 7 * 24 * 3600 * 1000  # until a range is recorded
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
 _BOTH = ("start_seconds", "end_seconds")
@@ -27,11 +27,12 @@ TimeRange = tuple[int, int]  # start and end in ms since 1970
 
 @dataclass(frozen=True)
 class ClipRequest(ClipSpec):
-    """A validated request: a spec, and what its resolution replaces.
+    """A validated request: a spec, and the fields that its resolution replaces.
 
     `start_seconds` and `end_seconds` are the client's, not yet clamped to the recording. `part_times` has the ranges of
     those parts that are given by the clock of their recordings; resolution turns times into seconds. `last_seconds`
-    replaces the range with the end of the recording. A clip of what is not recorded yet waits until `wait_until`.
+    replaces the range with the end of the recording. The clip of a range that is not yet recorded waits until
+    `wait_until`.
     """
 
     part_times: tuple[TimeRange | None, ...] = ()
@@ -40,7 +41,7 @@ class ClipRequest(ClipSpec):
 
     @property
     def needs_transcripts(self) -> bool:
-        """Whether the languages of the recordings' transcripts decide if the request is valid."""
+        """True if the request is valid or not depending on the languages of the recordings' transcripts."""
         snaps = self.snap is not None and self.snap.to == "sentence"
         return (
             snaps or "fillers" in self.without.kinds or self.subtitles == "burn" or self.subtitle_language is not None

@@ -18,7 +18,7 @@ Span = tuple[Fraction, Fraction]
 CUE_MARGIN_SECONDS = 60  # of the cues around a cut, so that the ones before and after a sentence are known
 _LEAD_SECONDS = Fraction(1, 10)  # of silence that is kept beside the sound
 _PAUSE_MS = 1000  # between two cues, after which a sentence begins
-# The full stops of scripts, and what may follow them: quotation marks and brackets.
+# The full stops of scripts, and the quotation marks and brackets that may follow them.
 _STOPS = tuple(".!?…‼⁇⁈⁉。．！？｡؟۔।॥។៕၊။։")
 _CLOSING = "\"'”’»›“‘«‹)]}）］｝」』】〉》"
 

@@ -19,13 +19,13 @@ from clipengine.clips.warnings import of_part, warning
 from clipengine.errors import InvalidRequest, InvalidTimeRange, VerificationFailed
 from clipengine.recordings.facts import Count, ExactSeconds, SourceFacts
 
-_Side = tuple[Edge, Fraction, Fraction | None]  # the cut as requested, and what it becomes
+_Side = tuple[Edge, Fraction, Fraction | None]  # the cut as requested, and the time to which it moves
 _HINT_OTHER = "Snap to something that the recording has, or leave snap out."
 _HINT = "Give a longer range, a smaller within_seconds, or no snap."
 
 
 class SnapReport(BaseModel):
-    """The report of the child that looked for the moments: those of each part, in order."""
+    """The report of the child that looked for the moments. `cuts` has two times for each part, in order."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True, extra="forbid")
 

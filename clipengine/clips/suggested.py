@@ -34,7 +34,7 @@ _IDEAL_SECONDS = 40
 _MAX_SENTENCES = 60  # of a range; faster ones are not speech
 _LONG_PAUSE_MS = 5000  # over which no range extends
 _END_PAUSE_MS = 1000  # after which the end of a range sounds like one
-_SENTENCE_MS = 60_000  # longer ones on average are those of a text without punctuation
+_SENTENCE_MS = 60_000  # a longer average means that the text has no punctuation
 _PAUSE_MS = 2000  # after which a speaker begins something new
 _CHAPTER_LEAD_MS = 1000  # by which the first sentence of a chapter may begin before it
 _QUESTION_WORDS = 4  # fewer, such as "Right?", ask for nothing
@@ -174,7 +174,7 @@ def suggest_chosen(
 
 
 def _chosen_end(sentences: Sequence[_Sentence], choice: Choice) -> int | None:
-    """Return the end in ms of the range that is nearest to the one that was chosen, or None."""
+    """Return the allowed end in ms that is nearest to the chosen end, or None."""
     if not 0 <= choice.first < len(sentences):
         return None
     ends: list[tuple[int, int]] = []  # distance from the end that was chosen, and time

@@ -18,7 +18,7 @@ SAMPLE_RATE = 16_000  # of the samples for transcribers, in mono
 class Transcription:
     """A row of the ledger. `lease` is the fencing token of its last claim; times are in ms since 1970.
 
-    While it is in progress, `error` is that of the last attempt, and `next_at` the earliest time of the next one.
+    While it is in progress, `error` is the error of the last attempt, and `next_at` the earliest time of the next.
     """
 
     transcript_id: str

@@ -226,7 +226,7 @@ def _late_by(begins: Fraction | None, part: PlannedPart) -> Fraction:
 
 
 def _joining_warnings(facts: SourceFacts, profile: Profile, first: SourceFacts) -> Iterator[str]:
-    """Yield the warnings of a part whose streams differ from those of the first part, which decides the tracks."""
+    """Yield the warnings of a part whose streams differ from the first part, which decides the tracks."""
     if facts.tags and facts.tags != first.tags:
         yield warning("tags_dropped", f"the tags of the first part apply: {', '.join(facts.tags)}")
     if facts.video is not None and first.video is None and profile.video != "none":

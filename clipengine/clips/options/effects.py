@@ -199,7 +199,7 @@ def _moved(box: AnyBox, start: Fraction, tempo: Fraction, clock: PartClock) -> A
 def _path_of(kind: type[_At], path: Path, start: Fraction, tempo: Fraction, clock: PartClock) -> tuple[_At, ...]:
     """Return a path on the clock of a part that begins at `start` of the clip.
 
-    What moves on the clock of the recording jumps where something is removed.
+    A path on the clock of the recording jumps at each range that is removed.
     """
     if isinstance(path[0], RecordingTime):
         times = sorted({*(Fraction(each.time) for each in path), *clock.jumps})

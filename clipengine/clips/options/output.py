@@ -43,7 +43,7 @@ _ROUNDED = 1e-9  # of sums of fractions
 _SLOWEST, _FASTEST = 0.25, 10_000
 _MAX_AUDIBLE_SPEED = 16  # faster clips are timelapses: silent, at a constant rate
 
-OutputFault = tuple[str, str]  # the option and what is wrong with it
+OutputFault = tuple[str, str]  # the option and its fault
 _Position = Annotated[float, Field(ge=0, le=1)]
 _Length = Annotated[float, Field(gt=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
@@ -173,7 +173,7 @@ _BOX_PATHS: tuple[TypeAdapter[Any], TypeAdapter[Any]] = TypeAdapter(_BoxPath), T
 
 # The validators of unions would put the names of types into the places of faults.
 def _of_its_times(paths: tuple[TypeAdapter[Any], TypeAdapter[Any]], value: Any) -> Any:
-    """Validate a path whose first item says whether its times are those of the clip or of the recording."""
+    """Validate a path, whose first item says whether its times are in the clip or in the recording."""
     first = value[0] if isinstance(value, list | tuple) and value else None
     is_recorded = isinstance(first, RecordingTime) or (isinstance(first, dict) and "recording_seconds" in first)
     return paths[is_recorded].validate_python(value)
@@ -397,7 +397,7 @@ class Output(Options):
 
     @property
     def changes_frames(self) -> bool:
-        """True if frames are changed whatever their size is."""
+        """True if frames of any size are changed."""
         return bool(self.fade_seconds or self.blur or self.watermark) or self.tempo != 1
 
     @property

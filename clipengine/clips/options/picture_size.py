@@ -64,9 +64,9 @@ class PictureSize(NamedTuple):
 
 
 def chosen_size(shown: Mapping[Picture, Fraction]) -> PictureSize:
-    """Return the largest size that is shown for at least a second in total, or else the one shown longest.
+    """Return the largest size that is shown for at least a second in total, or else the longest shown size.
 
-    Of its sample aspect ratios, the one shown longest is chosen.
+    Of its sample aspect ratios, the longest shown ratio is chosen.
     """
     seconds: defaultdict[Size, Fraction] = defaultdict(Fraction)
     for picture, each in shown.items():
@@ -78,7 +78,7 @@ def chosen_size(shown: Mapping[Picture, Fraction]) -> PictureSize:
 
 
 def unstated_ratio(size: Size, other: Size, ratio: Fraction) -> Fraction:
-    """Return the sample aspect ratio of pictures of this size, given that of pictures of another one.
+    """Return the sample aspect ratio of pictures of this size, given the `ratio` of another size.
 
     Anamorphic pictures keep their shape: broadcasts change the number of their pixels.
     """

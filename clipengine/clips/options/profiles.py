@@ -49,7 +49,7 @@ _AUDIO_IN: dict[str, set[str]] = {
 _PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
-# Ranges of the encoders. GIF has no quality; that of WebP is derived.
+# Ranges of the encoders. GIF has no quality; the quality of WebP is derived from its value.
 _CRF = {
     "h264": (0, 51), "hevc": (0, 51), "vp8": (4, 63), "vp9": (0, 63), "av1": (1, 63), "gif": (0, 63), "webp": (0, 63),
 }  # fmt: skip
@@ -88,7 +88,7 @@ class Profile(SettingsTable):
     @model_validator(mode="before")
     @classmethod
     def _with_defaults(cls, values: Any) -> Any:
-        """Add the defaults of animations, which differ from those of other clips."""
+        """Add the defaults of animations, which differ from the defaults of other clips."""
         if isinstance(values, dict) and values.get("container") in tuple(ANIMATION_TICKS):
             return _ANIMATION_DEFAULTS | {"video": values["container"]} | values
         return values
@@ -163,7 +163,7 @@ class Profile(SettingsTable):
     def rendered(self, render: Render | None, output: Output | None = None) -> Profile:
         """Return the profile with the `render` and the `output` of a request, if it has them.
 
-        `max_height`, `size` and `fps` of the output options replace those of the profile. A timelapse has no audio.
+        `max_height`, `size` and `fps` of the output options replace the profile's values. A timelapse has no audio.
         """
         chosen = self.output if output is None else output
         changes: dict[str, object] = {"output": chosen} if render is None else {"output": chosen, "render": render}

@@ -1,4 +1,4 @@
-"""Estimates of what a clip costs: bytes to read, size of the file, and time. Pure.
+"""Estimates of the cost of a clip: bytes to read, size of the file, and time. Pure.
 
 They are rough: the size of encoded video depends on its content, and the time on the machine and its load.
 """
@@ -25,14 +25,14 @@ _AUDIO_SECONDS_PER_SECOND = 50.0  # of one track, decoded and encoded
 _STARTUP_SECONDS = 0.4  # of the child processes
 _REFERENCE_CRF, _CRF_STEP = 23, 6  # the size doubles with each step
 _BITS_PER_PIXEL = {"gif": 3.0, "webp": 0.5}
-# Measured on 46 real recordings with x264: the bits of a clip's pixel grow more slowly than those of the recording's,
-# and a smaller picture has more of them.
+# Measured on 46 real recordings with x264: the bits per pixel of a clip grow more slowly than the bits per pixel of the
+# recording, and a smaller picture has more bits per pixel.
 _FACTOR, _GROWTH, _GROWTH_IF_SMALLER = 0.3, 2 / 3, 1 / 4
-# Bits that H.264 needs for those of the recording's codec; others are older.
+# Bits that H.264 needs for each bit of the recording's codec. Codecs that are not listed are older.
 _EFFICIENCY = {"h264": 1.0, "hevc": 1.5, "vp9": 2.0, "av1": 3.0}
 _EFFICIENCY |= dict.fromkeys(("prores", "dnxhd", "mjpeg", "jpeg2000", "rawvideo", "ffv1", "huffyuv", "dvvideo"), 0.1)
 _OLD_EFFICIENCY = 0.4
-_KEYFRAME_FACTOR = 10  # the size of a keyframe, and of what is read around it, in mean frames
+_KEYFRAME_FACTOR = 10  # the size of a keyframe, and of the frames that are read around it, in mean frames
 _AUDIO_BITS_PER_SECOND = 64_000  # of a track of the recording
 
 
@@ -90,7 +90,7 @@ def _frame_rate(facts: SourceFacts, profile: Profile) -> float:
 
 
 def _bits_per_pixel(facts: SourceFacts, profile: Profile, bits_per_second: float) -> float:
-    """Return the expected bits of an encoded pixel, from those of the recording."""
+    """Return the expected bits per encoded pixel, from the bits per pixel of the recording."""
     video = facts.video
     if profile.video in _BITS_PER_PIXEL or video is None or not video.width * video.height:
         return _BITS_PER_PIXEL.get(profile.video, 0.0)

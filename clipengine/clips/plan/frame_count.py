@@ -29,7 +29,7 @@ def frame_count(
     """Return the number of frames of a part that begins at `origin` of the recording.
 
     For `held` seconds it shows the frame before it. The `removed` seconds are whole frames at a constant rate. `times`
-    are those of its frames in seconds from its origin, if they were read.
+    are the times of its frames in seconds from its origin, None if they were not read.
     """
     video = facts.video
     assert video is not None
@@ -123,7 +123,7 @@ def _frames_at_rate(length: Fraction, profile: Profile) -> int:
 def _more(
     times: Sequence[Fraction] | _FrameTimes, effects: Effects, step: Fraction, held: range, *, fades: bool
 ) -> Iterator[int]:
-    """Yield how often each of the frames that may be held is repeated because what is drawn over it changes."""
+    """Yield how often each frame that may be held is repeated, because the picture drawn over it changes."""
     for number in held:
         start = times[number]
         end = times[number + 1] if number + 1 < len(times) else effects.length

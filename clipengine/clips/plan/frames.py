@@ -26,7 +26,7 @@ def begun_frames(frames: Fraction) -> int:
 
 
 class FrameSelector(Generic[Item]):
-    """Selects the frames of a clip from those of the recording, which are pushed in presentation order.
+    """Selects the frames of a clip from the recording's frames, which are pushed in presentation order.
 
     If a frame begins within half a frame of `start`, and before `end`, the clip begins on the nearest such frame.
     Otherwise it begins exactly at `start`, with the frame on screen held from 0. Every later frame that begins before

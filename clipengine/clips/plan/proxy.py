@@ -2,7 +2,7 @@
 
 A segment is the part of a clip of the whole recording that lies in its range, so segments join without a seam: a frame
 belongs to the segment in which it begins, if times half a frame before the boundary count as after it, and audio is
-divided at multiples of AAC's frame. If no frame begins near the boundary, the one on screen is held from it.
+divided at multiples of AAC's frame. If no frame begins near the boundary, the frame on screen is held from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from clipengine.recordings.facts import SourceFacts, VideoFacts
 
 SEGMENT_SECONDS = 4
 MAX_SEGMENTS = 50_000  # 55 hours; limits the playlist
-_SHORTEST = Fraction(1, 2)  # seconds of the last segment; a shorter rest belongs to the one before it
+_SHORTEST = Fraction(1, 2)  # seconds of the last segment; a shorter rest belongs to the segment before it
 _LEAST_SLACK, _MAX_SLACK = Fraction(1, 1000), Fraction(1, 4)
 MAX_SIDE = Fraction(1920)
 _LEAST_SIDE = 16  # of the picture; encoders need some pixels

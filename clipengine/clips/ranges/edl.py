@@ -1,7 +1,7 @@
 """Edit decision lists: CMX 3600, which editing programs export, and the EDL of MPlayer and Kodi. Pure.
 
-The source times of CMX 3600 count the frames of the recording, from 0 for the first one. An EDL of MPlayer lists what a
-player skips, so its ranges are those in between.
+The source times of CMX 3600 count the frames of the recording, from 0 for the first one. An EDL of MPlayer lists the
+stretches that a player skips, so its ranges are the stretches in between.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _IGNORED = {_MUTE: "mute", _MARKER: "scene marker"}
 
 @dataclass(frozen=True)
 class _Event:
-    """An event of CMX 3600. The times are those of the source."""
+    """An event of CMX 3600. The times are source times."""
 
     line: int
     number: str
@@ -123,7 +123,7 @@ def _seconds_of(code: str, rate: Fraction, line: int, *, drop: bool) -> Fraction
 
 
 def frames_of(each: ListedRange, rate: Fraction, first: Fraction) -> tuple[int, int]:
-    """Return the number of the first frame of a clip of the range, and that of the first one after it.
+    """Return the numbers of the first frame of a clip of the range, and of the first frame after it.
 
     Frames are counted from 0, the frame at the time `first`.
     """

@@ -51,7 +51,7 @@ def parse_ranges(
 ) -> RangeFile:
     """Return the ranges of a file in any format that can be read: CSV, EDL or OpenTimelineIO.
 
-    `duration`, frame `rate` and the time of the `first_frame` are those of the recording. Raises InvalidRequest, which
+    `duration`, frame `rate` and the time of the `first_frame` describe the recording. Raises InvalidRequest, which
     names the line or the clip.
     """
     if data[:_HEAD_BYTES].removeprefix(_BOM).lstrip().startswith(b"{"):

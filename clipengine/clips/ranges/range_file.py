@@ -1,4 +1,4 @@
-"""Files with lists of ranges: what all formats share, CSV with a header and the CSV of LosslessCut. Pure.
+"""Files with lists of ranges: code for all formats, CSV with a header, and the CSV of LosslessCut. Pure.
 
 A file comes from outside: its size, its lines and its rows are limited while they are read, and each error names the
 line.
@@ -37,7 +37,7 @@ _LABELS, _STARTS, _ENDS = ("label", "name", "title"), ("start", "start_seconds")
 
 @dataclass(frozen=True)
 class ListedRange:
-    """A range in a file, or for one. `line` is the number of its line, or that of the clip in a timeline."""
+    """A range in a file, or for one. `line` is the number of its line, or of the clip in a timeline."""
 
     line: int
     start: Fraction
@@ -68,7 +68,7 @@ class RangeFile:
 class RangeSource:
     """The recording of the ranges in a file, with its first tracks. Without video, `rate` is None and sizes are 0.
 
-    `width` and `height` are those of the stored picture, which players rotate by `rotation` degrees. `first_frame` is
+    `width` and `height` describe the stored picture, which players rotate by `rotation` degrees. `first_frame` is
     the time of the first frame: frames are counted from it, because editing programs ignore the edit list of a file
     whose audio begins before its video.
     """
@@ -98,7 +98,7 @@ class RangeSource:
 
 
 def later(found: RangeFile, delay: Fraction) -> RangeFile:
-    """Return the file with all of its ranges moved by a delay, that of the first frame."""
+    """Return the file with all of its ranges moved by the delay of the first frame."""
     ranges = tuple(replace(each, start=each.start + delay, end=each.end + delay) for each in found.ranges)
     return replace(found, ranges=ranges)
 
@@ -223,7 +223,7 @@ def _delimiter(first: str) -> str:
     """Return a semicolon if the first line has no comma, or only commas in its times: `1,5;2,5;Goal`."""
     by_comma = Row(1, first.split(","))
     if any(_is_time(by_comma, column) and _is_time(by_comma, column + 1) for column in (0, 1)):
-        return ","  # whatever semicolons its label has
+        return ","  # semicolons are part of its label
     row = Row(1, first.split(";"), decimal_comma=True)
     times = sum(_is_time(row, column, empty=True) for column in range(len(row.cells)))
     return ";" if len(row.cells) > 1 and ("," not in first or times > 1) else ","
@@ -291,7 +291,7 @@ def _safe(label: str) -> str:
 
 
 def _unsafe(cell: str) -> str:
-    """Return the label of a cell: what `_safe` has added is left out."""
+    """Return the label of a cell, without the apostrophe that `_safe` has added."""
     return cell[1:] if cell.startswith("'") and _is_formula(cell[1:]) else cell
 
 

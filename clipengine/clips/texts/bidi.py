@@ -1,7 +1,7 @@
 """Directions of the characters of a line, by the Unicode bidirectional algorithm (UAX #9). Pure.
 
-A line that is painted in several runs, such as that of a marked word, needs the places of these. Explicit embeddings
-and isolates have no effect here: only the runs themselves are laid out with them.
+A line that is painted in several runs, such as a line with a marked word, needs the places of these runs. Explicit
+embeddings and isolates have no effect here: only the runs themselves are laid out with them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def levels_of(line: str, *, right_to_left: bool) -> list[int]:
 
 
 def in_visual_order(runs: Sequence[T]) -> list[T]:
-    """Return the runs of a line from left to right: those of each level and of higher ones are reversed."""
+    """Return the runs of a line from left to right: runs of each level and of higher levels are reversed."""
     ordered = list(runs)
     for level in range(max((run.level for run in runs), default=0), 0, -1):
         first = 0
@@ -59,7 +59,7 @@ def _level(kind: str, base: int) -> int:
 
 
 def _weak(kinds: list[str], base: str) -> list[str]:
-    """Return the classes after the rules W1 to W7: marks, numbers and what joins them."""
+    """Return the classes after the rules W1 to W7: marks, numbers, and characters that join numbers."""
     kinds = _after_strong([*_marks(kinds, base)], "EN", "AL", "AN", base)
     kinds = ["R" if kind == "AL" else kind for kind in kinds]
     for at in range(1, len(kinds) - 1):
@@ -74,7 +74,7 @@ def _weak(kinds: list[str], base: str) -> list[str]:
 
 
 def _marks(kinds: Sequence[str], base: str) -> Iterator[str]:
-    """Yield the classes, with those of the characters before them for marks."""
+    """Yield the classes. A mark gets the class of the character before it."""
     before = base
     for kind in kinds:
         before = before if kind == "NSM" else kind
@@ -91,7 +91,7 @@ def _after_strong(kinds: Sequence[str], wanted: str, strong: str, given: str, ba
 
 
 def _resolve_brackets(line: str, kinds: list[str], base: str) -> None:
-    """Give pairs of brackets the direction of what they enclose or follow (N0)."""
+    """Give pairs of brackets the direction of the text that they enclose or follow (N0)."""
     for opened, closed in _bracket_pairs(line, kinds):
         inside = {_strong(kind) for kind in kinds[opened + 1 : closed]} - {""}
         if not inside:
@@ -123,7 +123,7 @@ def _bracket_pairs(line: str, kinds: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _resolve_neutrals(kinds: list[str], base: str) -> None:
-    """Give spaces and punctuation the direction on both sides of them, or that of the paragraph (N1, N2)."""
+    """Give spaces and punctuation the direction on both sides of them, or the paragraph's (N1, N2)."""
     for first, last in _stretches(kinds, _NEUTRAL):
         left = _strong(kinds[first - 1]) if first else base
         right = _strong(kinds[last]) if last < len(kinds) else base

@@ -1,4 +1,4 @@
-"""Layout of captions: how a text breaks into lines, and what its script asks of a font. Pure.
+"""Layout of captions: line breaks of a text, and whether its script needs a font with shaping. Pure.
 
 Only the painter imports this module: its patterns take time to compile.
 """
@@ -54,7 +54,7 @@ def _phrase_end(line: str) -> int:
 
 
 def _longest(text: str, fits: Callable[[str], bool]) -> int:
-    """Return the number of characters at the start of a text that fit, at least those of the first cluster."""
+    """Return the number of characters at the start of a text that fit, at least the first cluster's."""
     end = 0
     for after in range(1, len(text) + 1):
         if after < len(text) and not _may_part(text[after - 1], text[after]):

@@ -114,7 +114,10 @@ def _pages(text: str, words: Sequence[_Word], fits: Fits, lines: int) -> list[tu
 
 
 def _possible_ends(text: str, ends: Sequence[int], first: int, longest: int, pauses: Set[int]) -> Iterator[int]:
-    """Yield the candidates for the end of a page: that of the longest page, ends of phrases, half of a short rest."""
+    """Yield the candidates for the end of a page.
+
+    They are the end of the longest page, ends of phrases, and the middle of a rest that fits on two pages.
+    """
     yield longest
     if longest == len(ends) - 1:
         return
@@ -152,7 +155,10 @@ def _plain(text: str) -> str:
 
 
 def _lines(text: str, fits: Fits, count: int) -> list[str]:
-    """Return the lines of a page: those of the cue if they fit, or broken where a phrase ends or near the middle."""
+    """Return the lines of a page.
+
+    They are the lines of the cue if these fit, or else broken at the end of a phrase or near the middle.
+    """
     whole = _plain(text)
     authored = [_plain(line) for line in text.split("\n") if line.strip()]
     if 1 < len(authored) <= count and all(map(fits, authored)):
@@ -194,7 +200,7 @@ def _times(text: str, pages: Sequence[tuple[int, int]], words: Sequence[_Word], 
         share = cue.start_ms + round((cue.end_ms - cue.start_ms) * start / max(1, len(text)))
         starts.append(share if first is None else first)
     starts = [cue.start_ms, *starts[1:], cue.end_ms]
-    for number in range(1, len(starts) - 1):  # each begins later than the one before it, as long as the cue is shown
+    for number in range(1, len(starts) - 1):  # each page begins after the page before, while the cue is shown
         starts[number] = min(cue.end_ms, max(starts[number - 1] + 1, starts[number]))
     yield from pairwise(starts)
 

@@ -26,7 +26,7 @@ _SHORTEST_STEP = Fraction(1, 200)  # seconds between two frames with the same pi
 
 
 class Caption(NamedTuple):
-    """A text that is drawn for a time: that of a cue, or a page of it. `cue` is the number of the cue in its track.
+    """A text that is drawn for a time: a cue, or a page of it. `cue` is the number of the cue in its track.
 
     `spoken` is the range of characters, if any, that are spoken at that time.
     """
@@ -150,7 +150,7 @@ def is_ignorable(character: str) -> bool:
 
 
 def without_symbols(text: str, drawn: Callable[[str], bool]) -> str:
-    """Return the text without the characters that are not drawn, what joins these to others, and the space after them.
+    """Return the text without the characters that are not drawn, their joiners, and the space after them.
 
     The key cap of an emoji such as 1\ufe0f\u20e3 is left out too: fonts without emoji draw a box over the digit.
     """
@@ -168,5 +168,5 @@ def without_symbols(text: str, drawn: Callable[[str], bool]) -> str:
 
 
 def _selects(character: str) -> bool:
-    """Return True for what selects a form of an emoji."""
+    """Return True for a character that selects a form of an emoji."""
     return character == _KEY_CAP or "\ufe00" <= character <= "\ufe0f"

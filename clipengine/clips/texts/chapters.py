@@ -1,4 +1,4 @@
-"""Chapters of a clip: those of the recording, cut to its range. Pure."""
+"""Chapters of a clip: the recording's chapters, cut to the clip's range. Pure."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def cut_chapters(
 def joined_chapters(
     parts: Sequence[tuple[Sequence[ChapterFacts], Fraction, Fraction]], *, speed: Fraction
 ) -> list[Chapter]:
-    """Return the chapters of a clip with this speed, from those of the recordings of its parts and the parts' ranges.
+    """Return the chapters of a clip with this speed.
 
+    `parts` has the chapters of each part's recording, and the start and end of the part.
     A part without chapters becomes one if another part has some, because they follow each other.
     """
     found: list[Chapter] = []

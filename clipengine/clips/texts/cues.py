@@ -77,7 +77,7 @@ def clean_line(text: str) -> str:
 
 
 def without_overrides(text: str) -> str:
-    """Return the text without controls that change the direction of what follows it, such as U+202E."""
+    """Return the text without controls that change the direction of the text after it, such as U+202E."""
     return text.translate(_OVERRIDES)
 
 
@@ -122,7 +122,7 @@ def _faults(index: int, cue: Cue) -> Iterator[dict[str, str]]:
 
 
 def _fault_of_words(cue: Cue) -> tuple[int, str] | None:
-    """Return the number of the first word with wrong times and what is wrong, or None. Words may overlap."""
+    """Return the number of the first word with wrong times and its fault, or None. Words may overlap."""
     before = 0
     for number, (start, end, _) in enumerate(cue.timed_words):
         if end < start:

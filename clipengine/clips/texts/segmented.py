@@ -45,9 +45,9 @@ def parse_segments(document: bytes) -> list[Cue]:
 
 
 def segment_cues(body: bytes, *, shift: Fraction, expected: Fraction) -> list[Cue]:
-    """Return the cues of a segment on the recording's timeline. `shift` is that of its run, `expected` its place.
+    """Return the cues of a segment on the recording's timeline.
 
-    Raises InvalidTranscript.
+    `shift` is the shift of the segment's run, and `expected` the place of the segment. Raises InvalidTranscript.
     """
     if b"-->" not in body:
         return []  # most segments of a silent stretch

@@ -1,4 +1,4 @@
-"""Cues of what was said: segments of a transcriber become cues of similar length, at most two lines long. Pure.
+"""Cues of speech: segments of a transcriber become cues of similar length, at most two lines long. Pure.
 
 A sentence may go on over several segments. It is split where phrases end, and no cue has only one word or lasts less
 than a second if another cue of the sentence has room for it.
@@ -110,12 +110,12 @@ def _joined(segments: Sequence[list[_Unit]]) -> list[_Unit]:
 
 
 def _goes_on(last: _Unit, units: Sequence[_Unit]) -> bool:
-    """Return True if a sentence goes on from the last unit of a segment to those of the next one."""
+    """Return True if a sentence goes on from the last unit of a segment to the units of the next segment."""
     first = units[0]
     apart = first.start_ms < last.start_ms or first.start_ms - last.end_ms >= _APART_MS
     if apart or last.ends_sentence or last.speaker != first.speaker:
         return False
-    # Without the times of its words, a segment has a better time of its own than as a part of a cue.
+    # Without the times of its words, a segment has better times as a separate cue than as a part of a cue.
     return (last.word is not None and first.word is not None) or last.is_short or (len(units) == 1 and first.is_short)
 
 
@@ -148,7 +148,7 @@ def _is_beside(last: _Unit, unit: _Unit) -> bool:
 
 
 def _split(units: Sequence[_Unit]) -> Iterator[Cue]:
-    """Yield the cues of a group: those of its long sentences apart, the others together."""
+    """Yield the cues of a group. Long sentences get separate cues, the others are joined."""
     first = length = 0
     for number, unit in enumerate(units, 1):
         length += len(unit.text)
@@ -196,7 +196,7 @@ def _cue(run: Sequence[_Unit]) -> Cue:
 
 
 def _placed(segment: Segment) -> list[_Placed]:
-    """Return the words with their places in the text, or nothing if they are not those of the text.
+    """Return the words with their places in the text, or nothing if a word is not in the text.
 
     Tokens that continue a word are joined to it. A word has the punctuation of the text around it.
     """

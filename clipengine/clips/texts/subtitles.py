@@ -21,7 +21,7 @@ from clipengine.clips.texts.word_times import said_between
 
 SubtitleMode = Literal["keep", "burn", "none"]
 TextCodec = Literal["mov_text", "subrip", "webvtt"]
-# What the muxers of FFmpeg hold. Other containers have no text tracks.
+# Text codecs that FFmpeg's muxers accept. Other containers have no text tracks.
 TEXT_CODECS: dict[str, TextCodec] = {"mp4": "mov_text", "m4a": "mov_text", "mkv": "subrip", "webm": "webvtt"}
 
 MAX_TEXT_TRACKS = 16  # of one clip
@@ -104,7 +104,7 @@ class TextTrack:
 
 
 def numbered(tracks: Iterable[TextTrack]) -> tuple[TextTrack, ...]:
-    """Return the tracks of a recording, each with its number among those of its language."""
+    """Return the tracks of a recording, each with its number among the tracks of its language."""
     found: list[TextTrack] = []
     for track in tracks:
         found.append(replace(track, number=sum(track.language == each.language for each in found)))

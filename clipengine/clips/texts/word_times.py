@@ -36,7 +36,7 @@ def lasting(times: Sequence[Times], low: int, high: int, *, shortest: int = SHOR
         starts.append(start)
         ends.append(max(start + shortest, min(end, following)))
         at = start + shortest
-    for number in range(len(times) - 1, -1, -1):  # what was moved beyond the end moves back
+    for number in range(len(times) - 1, -1, -1):  # words that were moved beyond the end move back
         ends[number] = min(ends[number], high)
         starts[number] = min(starts[number], ends[number] - shortest)
         high = starts[number]
@@ -109,7 +109,7 @@ def _opened(text: str, at: int) -> int:
     if text[begin - 1].isspace():
         return begin
     while begin < at and unicodedata.category(text[begin]) not in ("Ps", "Pi"):
-        begin += 1  # what follows the word before it, as in Chinese, belongs to that
+        begin += 1  # punctuation after the word before, as in Chinese, belongs to that word
     return begin
 
 

@@ -70,7 +70,7 @@ def indexed_words(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _fold(text: str) -> str:
-    # Only marks of alphabets are accents: those of Indic scripts and of kana make other syllables.
+    # Only marks of alphabets are accents: marks of Indic scripts and of kana make other syllables.
     plain = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold()))).casefold()
     return "".join(each if each.isalnum() or unicodedata.category(each)[0] == "M" else " " for each in plain)
 
@@ -91,7 +91,7 @@ def parse_query(query: str) -> tuple[Phrase, ...]:
 
 
 def highlights(text: str, phrases: Sequence[Phrase]) -> list[list[int]]:
-    """Return start and end of what the phrases match in the text, in characters, without overlaps."""
+    """Return start and end of each match of the phrases in the text, in characters, without overlaps."""
     words = list(words_of(text))
     merged: list[list[int]] = []
     for start, end in sorted(place for phrase in phrases for place in phrase.found_in(words)):
