@@ -105,15 +105,21 @@ class Recordings:
         recording_id: str | None = None,
         retry_failed: bool = True,
     ) -> tuple[Recording, bool]:
-        """Return the recording of this object, and True if it is new. A new one gets `recording_id` or a new id.
+        """Return the recording of this object, and True if it is new.
 
-        An existing recording of the same path and ETag is returned, but one that has failed only without
-        `retry_failed`; what describes a new one is then ignored. That of a file that is still written is found by its
-        path, and so is that of a playlist, which is rewritten with each segment, also by the `variant` if one is asked
-        for; that of a `folder` is found by its source. A `live` one may still be written.
+        An existing recording that has not failed is returned as it is; `spec` only describes a new recording, whose id
+        is `recording_id` or a new id. The existing recording of an object is found
+
+        - for a file by its path and ETag, or by its path alone while a recording of it is still written,
+        - for a playlist by its path, because each segment changes its ETag, and by the `variant` if `spec` has one,
+        - for a `folder` by its source.
+
+        A failed recording is replaced by a new one. Without `retry_failed`, it is returned instead, unless its ETag is
+        another one and `spec` is not `live`.
         """
         now, folder, variant, live = now_ms(), spec.folder, spec.variant, spec.live
         with self._database.transaction(ordered=False):
+            # In turn, so that two requests for the same object create one recording.
             self._database.turn(f"object {bucket_path}")
             of_path = RecordingRow.select().where(_is_of(bucket_path))
             first = of_path.order_by(RecordingRow.created_at).limit(1)
@@ -125,6 +131,7 @@ class Recordings:
             else:
                 known = [first if variant is None else first.where(RecordingRow.variant == variant)]
             row = self._first(each.where(RecordingRow.state != "failed") for each in known)
+            # A growing object has another ETag at each scan, so its failed recording is found by the path.
             if row is None and not retry_failed:
                 row = self._first(each if live else each.where(RecordingRow.etag == etag) for each in known)
             if row is not None:

@@ -1,4 +1,17 @@
-"""Growth of an index while its recording is written: new pieces are appended to those that were placed. Pure."""
+"""Growth of the index of a recording that is still written: new pieces follow placed ones. Pure.
+
+A refresh does not read the whole index. It takes the end of the index, which is the last run of each track with its
+last piece only, and adds the new pieces. The result is a continued index, called `tail`:
+
+    index     | a b c | d e |
+    end                   | e |
+    tail                  | e f g | h i |     f and g continue the run of e, h and i are another run
+    unread                  | f g | h i |     the runs without the piece that was there before
+
+The steps, see `clipengine.work.jobs.refreshes`: `check_gaps` and `continue_index` make the tail, `known_extents`
+measures the ends of its runs, `split_at_restarts` divides them, `held_back` removes runs that cannot be placed yet, and
+`grown` places the others.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +48,10 @@ class GrowingTrack:
 
 @dataclass(frozen=True)
 class Growth:
-    """What the growth of an index depends on. All media up to `safe_end` has arrived; `end` is the end of all pieces.
+    """State from which an index grows. Its media up to `safe_end` has arrived; `end` is its last end.
 
-    `longest` are the seconds of the longest piece. A folder of files has no playlists, and the `folder_end`. A file
-    that is still written is the only track, and has the `file_end`.
+    `longest` is the duration of the longest piece in seconds. A folder of files has no `tracks`, because it has no
+    playlists, but a `folder_end`. A file that is still written is the only track, and has a `file_end`.
     """
 
     tracks: tuple[GrowingTrack, ...]
@@ -87,9 +100,9 @@ def _longest(index: PieceIndex) -> Fraction:
 
 
 def grown_folder(growth: Growth | None, files: Sequence[FolderFile], end: Fraction, folder_end: FolderEnd) -> Growth:
-    """Return the growth of a folder's recording by files that are placed, the last of which ends at `end`.
+    """Return the growth of a folder's recording after files were placed. The last file ends at `end`.
 
-    Without `growth`, they are the first ones.
+    If `growth` is None, they are its first files.
     """
     safe_end, longest = end, Fraction(max(each.length for each in files), MICROSECONDS) if files else Fraction(0)
     if files and files[-1].safe_end is not None:
@@ -105,16 +118,16 @@ def continue_index(
 ) -> PieceIndex:
     """Return the runs that the segments of each track add to an index.
 
-    `end` has the last run of each track with its last piece only, with which the first run of the result begins.
+    `end` has the last run of each track with its last piece only. The first run of the result begins with this piece.
     Raises PlaylistInvalid.
     """
     return PieceIndex([continued(track, segments, stored) for track, segments in zip(end.tracks, added, strict=True)])
 
 
 def check_gaps(listed: Sequence[tuple[int, Segment]], stored: Mapping[str, StoredPiece], most: float) -> None:
-    """Raise PlaylistInvalid if the missing ones of a track's new segments are stated to last more than `most` seconds.
+    """Raise PlaylistInvalid if a track's new segments follow missing ones of more than `most` seconds.
 
-    The length of a gap is only stated, and a number that jumps beside a long duration makes one of years.
+    Only the playlist states the length of a gap: one segment with a wrong duration could make a gap of years.
     """
     missing = Fraction(0)
     for number, segment in listed:
@@ -141,7 +154,8 @@ def unread(tail: PieceIndex) -> PieceIndex:
 def known_extents(growth: Growth, tail: PieceIndex, measure: Measure) -> list[dict[int, Extent]]:
     """Measure the first and the last new piece of each run of a continued index.
 
-    Return the extents that are known of each run: also those of the last pieces that were there before.
+    Return the known extents of each run, by the numbers of the pieces. In the first run of a track, piece 0 is the last
+    piece that was there before, whose extent is known from `growth`.
     """
     found: list[dict[int, Extent]] = []
     new: list[tuple[int, int]] = []
@@ -166,11 +180,19 @@ def held_back(
 ) -> tuple[PieceIndex, list[RunScan], list[int]]:
     """Return a continued index without runs that cannot be placed yet, its scans, and the next number of each track.
 
-    A clock begins where the first track has it. If that `may_grow`, a track that has a clock earlier waits for it,
-    until the first track is so far ahead that the clock is of the other one only. `listed` are the new segments of each
-    track.
+    The first track decides where a clock begins. Its playlist may be written after the playlist of another track, which
+    then has a clock that the first track does not have yet. The run with this clock is held back:
+
+        first track     | clock 1      |                  the next refresh adds clock 2 here
+        other track     | clock 1      | clock 2  |       held back
+
+    It is no longer held back if the first track cannot grow (`may_grow` is False), or if the first track continues on
+    its old clock for `_AHEAD` pieces after the start of the run: then only the other track has the new clock. `listed`
+    are the new segments of each track. The next number of a track is the number of its first segment that was held
+    back, or of the segment after its last one.
     """
     first = tail.tracks[0]
+    # The latest clock of the first track; a run of another track that starts after `end` may still get it.
     clock, end = first.runs[-1].clock, first.runs[-1].pieces[-1].end - int(growth.longest * _AHEAD * MICROSECONDS)
     tracks: list[Track] = []
     kept: list[RunScan] = []
@@ -188,7 +210,7 @@ def held_back(
 
 
 def _number_after(run: Run, listed: Sequence[tuple[int, Segment]], otherwise: int) -> int:
-    """Return the number of the segment that follows the last piece of a run, which is of a `listed` segment if new."""
+    """Return the number of the segment after the last piece of a run, or `otherwise` if that is not new."""
     last = run.pieces[-1].data
     numbers = (number for number, each in reversed(listed) if each.data[:2] == (last.key, last.offset))
     return next((number + 1 for number in numbers), otherwise)

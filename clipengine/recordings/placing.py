@@ -1,7 +1,17 @@
 """Places of runs on the recording's timeline, from the timestamps of their first and last pieces.
 
 The durations that a playlist states are hints: they may be rounded, or a few percent too long. The timestamps of
-packets decide. Runs after a discontinuity continue on the grid of the video frames.
+packets decide. The `shift` of a run is the difference of its time on the timeline and in its container. Runs of one
+clock, in all tracks, have the same shift, so that audio keeps its offset to the video:
+
+    timeline   0                 20        25               40
+    video      | clock 1         |         | clock 2        |
+    audio       | clock 1          |       | clock 2       |
+                                 |-- gap --|
+
+The first clock begins at 0. The video of each further clock follows the last video frame of the clock before it, after
+a gap of missing pieces, or of a pause that the dates of the pieces show. Without a gap, it continues on the grid of the
+frames.
 """
 
 from __future__ import annotations
@@ -17,7 +27,7 @@ from clipengine.recordings.pieces import MICROSECONDS, Piece, PieceIndex, Run, T
 from clipengine.timecode import bounded
 
 WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
-# Two dates of a playlist that are so far apart are those of a pause.
+# A difference between two dates of a playlist that counts as a pause.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
 _DRIFT = Fraction(1, 100)  # the shortest pause of a track with another clock, from which the others must not drift
 _LONGEST_UNCONFIRMED = 3600  # seconds of gaps in a track whose stated durations are more than so many times too long
@@ -87,9 +97,10 @@ class Placement(NamedTuple):
 
 @dataclass
 class _Placed:
-    """A run with its scan and its place. `begins` and `ends` are the times of its first and its last piece.
+    """A run with its scan and its place. `begins` and `ends` are the starts of its first and last piece.
 
-    With `keeps_clock`, the run continues one that was placed before. `stated` is its duration by the playlist.
+    `video_end` is the end of its video, or of its audio if it has no video, `end` the end of all its media, and
+    `stated` its duration by the playlist. With `keeps_clock`, the run continues a placed run, with its shift.
     """
 
     track: int
@@ -157,9 +168,9 @@ def place_growing(
 ) -> Placement:
     """Set the shifts of all runs and the starts of all pieces.
 
-    If the index `continues` another one, the first run of each track begins with its last piece that was placed, and
-    keeps its shift. In a file, of which all media up to `file_end` is placed, the first packet of a clock follows the
-    end of all media, as `Timeline` joins those of a file that is finished.
+    If the index `continues` another one, the first run of each track begins with the last piece that was placed, and
+    keeps its shift. `file_end` is the end of all placed media of a file that is still written: the first packet of a
+    further clock follows it, as `Timeline` joins the clocks of a finished file.
 
     Raises PlaylistInvalid if gaps would have a length that is stated by a playlist whose durations are false.
     """
@@ -198,7 +209,7 @@ def _check_gaps(runs: Sequence[_Placed]) -> None:
 
     A gap is as long as its missing segments are stated to be, which nothing else confirms.
     """
-    edges = [Fraction(0), *(each.video_end for each in runs)]
+    edges = [Fraction(0), *(each.video_end for each in runs)]  # a gap begins where the previous run ends
     missing = sum(
         each.begins - edge for each, edge in zip(runs, edges, strict=False) if each.run.gap in ("missing", "encrypted")
     )
@@ -239,12 +250,12 @@ def _place_runs(
     for number in sorted(groups):
         group = groups[number]
         stated_end = max(each.run.pieces[-1].end for each in group)
-        if number in clocks:
+        if number in clocks:  # it was placed before: keep its shift
             expected, shift = _seconds(group[0].run.pieces[0].start), clocks[number]
-        elif before is not None and file_end is not None:
+        elif before is not None and file_end is not None:  # in a file: the first packet follows all media
             expected = max(before.end, file_end)
             shift = expected - (group[0].scan.first.first or Fraction(0))
-        elif before is not None:
+        elif before is not None:  # the first video frame follows the last one, after a gap or a pause
             reference = _reference(group)
             pause = _pause(clock, before, reference.run, shortest_pause)
             if pause is not None:
@@ -252,7 +263,7 @@ def _place_runs(
             missing = max(Fraction(0), _seconds(reference.run.pieces[0].start - stated_edge))
             expected = before.video_end + (missing if pause is None else pause)
             shift = expected - (reference.scan.first.start or Fraction(0))
-        else:
+        else:  # the first clock of the recording
             expected, shift = _first_shift(tracks, group, origins)
         _place_group(group, shift, expected)
         before, stated_edge, clock = _last(group), stated_end, _clock(group)
@@ -261,13 +272,13 @@ def _place_runs(
 def _groups(runs: Sequence[_Placed], tracks: Sequence[Track]) -> dict[tuple[int, int], list[_Placed]]:
     """Return the runs by their clocks.
 
-    A clock that the first track does not have is of one track only: its run continues the one before in that track, or
-    the beginning of the first track.
+    A clock that the first track does not have belongs to one track only. Its run joins the group of the previous run of
+    that track, or the first group if there is none, and `_place_group` places it after that run.
     """
     first = runs[0].track
     shared = {each.run.clock for each in runs if each.track == first} | tracks[first].earlier.keys()
     groups: defaultdict[tuple[int, int], list[_Placed]] = defaultdict(list)
-    last: dict[int, tuple[int, int]] = {}  # track -> the group of its run before
+    last: dict[int, tuple[int, int]] = {}  # track -> the group of its previous run
     for each in runs:
         clock = each.run.clock
         last[each.track] = clock if clock in shared else last.get(each.track, runs[0].run.clock)
@@ -300,7 +311,7 @@ def _reference(group: Sequence[_Placed]) -> _Placed:
 
 def _place_group(group: Sequence[_Placed], shift: Fraction, expected: Fraction) -> None:
     """Place the runs of one clock, in the order of each track."""
-    before: dict[int, tuple[_Placed, int]] = {}  # track -> its run before, and the stated end of it
+    before: dict[int, tuple[_Placed, int]] = {}  # track -> its previous run, and the stated end of that run
     for each in group:
         stated_start, stated_end = each.run.pieces[0].start, each.run.pieces[-1].end
         own, known = shift, before.get(each.track)
@@ -345,7 +356,7 @@ def _pause(clock: int | None, before: _Placed, after: Run, shortest: Fraction) -
 
 
 def _mark_pause(group: Sequence[_Placed]) -> None:
-    """Mark the first run of each track."""
+    """Mark the first run of each track as preceded by a pause, unless it has another gap."""
     for first in {each.track: each.run for each in reversed(group)}.values():
         first.gap = first.gap or "paused"
 

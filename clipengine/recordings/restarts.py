@@ -1,8 +1,19 @@
 """Restarts: pieces with which the clock of a run begins anew, although the playlist states no discontinuity. Pure.
 
-The stated durations show that a clock went back between two pieces whose times are known. Pieces between them are then
-measured, up to the one that begins before the middle of the piece before it. If a clock goes back to where it began,
-the pieces 1, 3, 7, 15 … after its beginning show that.
+A clock went back between two measured pieces if their timestamps are much closer than the durations that the playlist
+states. At first, only the ends of each run are measured. If the clock may have gone back between them, the pieces 1, 3,
+7, 15 … after the first are measured, and likewise in each step in which it went back, until a step has two adjacent
+pieces. The second piece is a restart if it begins before the middle of the first. For pieces of 6 s:
+
+    piece          0    1    2    3    4    5    6    7
+    timestamp      0    6   12   18   24    0    6   12
+    ends           x                                  x    12 s instead of 42 s: the clock may have gone back
+    steps               x         x                        it goes forward to 3, and back from 3 to 7
+    steps of 3-7                       x         x         it goes forward to 4, and back from 4 to 6
+    steps of 4-6                            x              it goes back from 4 to 5: 5 is a restart
+
+A step is about as long as the distance from the first piece to its start: in a longer step, a clock that goes back to
+its beginning soon after it has begun would lose too little time to show it.
 """
 
 from __future__ import annotations
@@ -24,14 +35,14 @@ _LEAST_SECONDS = Fraction(1)  # by which a clock goes back over several pieces: 
 _UNAMBIGUOUS_US = int(WRAP_SECONDS * MICROSECONDS) // 4  # stated: then the distance of two pieces is known
 _USUAL_ERROR = Fraction(21, 20)  # of stated durations that are too short
 
-# The extents of pieces, by their numbers in a run; and a function that measures pieces, by the numbers of their runs in
-# the index and theirs.
+# The extents of pieces by their numbers in a run, and a function that measures pieces. It gets a pair of numbers for
+# each piece: of its run in the index, and of the piece in the run.
 Extents = Mapping[int, Extent]
 Measure = Callable[[Sequence[tuple[int, int]]], Sequence[Extent]]
 
 
 class _Range(NamedTuple):
-    """Two pieces of a run whose times are known, by its number and theirs."""
+    """Two measured pieces of a run: the number of the run, and the numbers of the pieces in it."""
 
     run: int
     first: int
@@ -45,10 +56,10 @@ class _Range(NamedTuple):
 def split_at_restarts(
     index: PieceIndex, known: Sequence[Extents], measure: Measure | None
 ) -> tuple[PieceIndex, list[RunScan]]:
-    """Return the index with another run where the clock of one begins anew, and the scans of all runs.
+    """Return the index with its runs divided at restarts, and the scans of all runs.
 
-    `known` has the extents of some pieces of each run, the first and the last one among them. Without `measure`, there
-    are no restarts: the parts of a file are known. Raises TooManyPieces.
+    `known` has the extents of some pieces of each run, including the first and the last one. Without `measure`, no
+    restarts are searched, because the parts of a file are known. Raises TooManyPieces.
     """
     extents = [dict(each) for each in known]
     found: list[set[int]] = [set() for _ in known]
@@ -74,8 +85,9 @@ def split_at_restarts(
 def _measure_long(index: PieceIndex, extents: Sequence[dict[int, Extent]], measure: Measure) -> None:
     """Add the extents of pieces in runs that are stated to last for hours.
 
-    The timestamps of MPEG-TS repeat after a day, so those of two pieces give their distance only if it is known nearly,
-    and stated durations may be false. Raises TooManyPieces.
+    The timestamps of MPEG-TS wrap after 26.5 hours, so the distance of two pieces is ambiguous unless it is known
+    roughly, and stated durations may be false. By these durations, measured pieces are at most a quarter of the wrap
+    apart. Raises TooManyPieces.
     """
     missing: list[tuple[int, int]] = []
     for number, (_, run) in enumerate(index.runs()):
@@ -93,9 +105,9 @@ def _measure_long(index: PieceIndex, extents: Sequence[dict[int, Extent]], measu
 
 
 def _distance(run: Run, extents: Extents, first: int, last: int) -> Fraction | None:
-    """Return the time between two pieces of a run that is stated to last for hours, by those between them.
+    """Return the time between two pieces of a run that is stated to last for hours.
 
-    Return None if the run is shorter, or if nothing is known.
+    It is the sum of the times between the measured pieces. Return None if the run is shorter, or if nothing is known.
     """
     if run.pieces[last].start - run.pieces[first].start <= _UNAMBIGUOUS_US:
         return None
@@ -107,7 +119,10 @@ def _distance(run: Run, extents: Extents, first: int, last: int) -> Fraction | N
 
 
 def check_restarts(index: PieceIndex) -> None:
-    """Raise PlaylistInvalid if the tracks of a finished recording do not begin anew as often as each other."""
+    """Raise PlaylistInvalid if the tracks of a finished recording have different numbers of restarts.
+
+    Tracks without restarts, and tracks with their own clock, do not count.
+    """
     counts = {_count(track) for track in index.tracks if not track.own_clock}
     if len(counts - {0}) > 1:
         raise PlaylistInvalid("timestamps begin anew without EXT-X-DISCONTINUITY, and not as often in each track")
@@ -126,7 +141,7 @@ def _part(run: Run, first: int, last: int, before: Sequence[Run]) -> Run:
 
 
 def _find(index: PieceIndex, extents: list[dict[int, Extent]], measure: Measure) -> list[set[int]]:
-    """Return the numbers of the pieces with which clocks begin anew, for each run, and add the extents of others."""
+    """Return the numbers of the restarts in each run, and add the extents of measured pieces."""
     runs = [run for _, run in index.runs()]
     found: list[set[int]] = [set() for _ in runs]
     known = [_Range(number, *pair) for number, each in enumerate(extents) for pair in pairwise(sorted(each))]
@@ -140,6 +155,7 @@ def _find(index: PieceIndex, extents: list[dict[int, Extent]], measure: Measure)
             raise TooManyPieces("the timestamps of too many segments go back without EXT-X-DISCONTINUITY")
         for (number, piece), extent in zip(sorted(missing), measure(sorted(missing)) if missing else (), strict=True):
             extents[number][piece] = extent
+        # Record adjacent pieces between which the clock goes back, and search the longer steps again.
         ranges = []
         for some in steps:
             back = [each for each in some if _goes_back(runs[each.run], extents[each.run], each)]
@@ -150,7 +166,10 @@ def _find(index: PieceIndex, extents: list[dict[int, Extent]], measure: Measure)
 
 
 def _unclear(steps: Sequence[_Range], back: Sequence[_Range]) -> Iterator[_Range]:
-    """Yield the ranges in which the clock goes back, and those after them: it goes back there to a later piece."""
+    """Yield ranges that may hide more restarts: steps in which the clock goes back, and what follows.
+
+    The range up to the next of these steps is divided anew from the beginning of the new clock.
+    """
     ends = [each.first for each in back[1:]] + [steps[-1].last]
     for each, end in zip(back, ends, strict=False):
         if not each.is_border:
@@ -160,7 +179,7 @@ def _unclear(steps: Sequence[_Range], back: Sequence[_Range]) -> Iterator[_Range
 
 
 def _steps(found: _Range) -> Iterator[_Range]:
-    """Yield the ranges between a piece and those 1, 3, 7, 15 … later."""
+    """Yield the ranges between the first piece of a range and the pieces 1, 3, 7, 15 … after it."""
     first, step = found.first, 1
     while first < found.last:
         last = min(first + step, found.last)
