@@ -3,7 +3,15 @@
 Terminal states come from the ledger's events with their number as the event id, so that a client that reconnects with
 Last-Event-ID gets each exactly once; a stream begins with the number after which it continues. Progress
 (`clip.updated`, `recording.updated`, `transcript.updated`, `clip.deleted`) is the current state, without an id and at
-most four times a second per clip. One reader serves all streams, so a thousand clients cost the ledger as much as one.
+most four times a second per clip.
+
+One reader serves all streams, so a thousand clients cost the ledger as much as one:
+
+    events in the ledger --+                 +--> Stream.pending --> Feed.follow --> client
+                           +--> Feed._read --+
+    changed rows ----------+                 +--> Stream.pending --> Feed.follow --> client
+
+A client with a Last-Event-ID first gets the older events, which `Feed.follow` reads from the ledger.
 """
 
 from __future__ import annotations
@@ -41,11 +49,11 @@ from clipengine.objects.recording import RecordingObject
 from clipengine.objects.transcript import TranscriptionObject
 
 MAX_STREAMS = 1000
-BATCH_SECONDS = 0.25
+BATCH_SECONDS = 0.25  # between two reads of the ledger
 PROGRESS_SECONDS = 0.5  # between two reads of the progress of clips that other engines cut
 KEYS_SECONDS = 5  # a stream whose key was revoked ends within this time
 SEND_SECONDS = 10  # a client that reads nothing for this long is disconnected
-_BACKLOG = 500
+_BACKLOG = 500  # messages that a client has not received yet
 _STREAMED = {"clip", "recording", "transcription", "edited_clip", "edited_recording"}  # kinds of changes
 
 log = logging.getLogger(__name__)
@@ -69,7 +77,10 @@ class Message:
 
 @dataclass(eq=False)
 class Stream:
-    """One client. `pending` is bounded: who does not keep up is cut off and comes back with Last-Event-ID."""
+    """Stream of one client: of all objects, of a clip, or of a recording.
+
+    `pending` is bounded: a client that does not keep up is disconnected, and can resume with Last-Event-ID.
+    """
 
     key_id: str
     clip_id: str | None
@@ -90,7 +101,7 @@ class Stream:
             self.ready.set()
 
     def pop_after(self, seq: int) -> Message | None:
-        """Remove and return the next message, without those up to `seq`; None if there is none yet."""
+        """Return the next message and remove it. Skip events up to `seq`. Return None if none is left."""
         while self.pending:
             message = self.pending.popleft()
             if message.seq is None or message.seq > seq:
@@ -102,15 +113,15 @@ class Stream:
         self.ready.set()
 
 
-# Streams end with the feed, whole. The library would cancel them when it sees the stop first, and cut clients off.
+# The feed ends the streams after a whole event when the server stops. sse-starlette would cancel them at once.
 AppStatus.enable_automatic_graceful_drain = False
 
 
 class _Answer(EventSourceResponse):
     """The events of a stream.
 
-    The stream is in the feed before the headers are sent: a client that has them misses no later event. A client that
-    takes nothing for SEND_SECONDS is disconnected. Raises RateLimited if its key has too many streams.
+    The stream joins the feed before the headers are sent, so that a client that has received them misses no event. A
+    client that reads nothing for SEND_SECONDS is disconnected. Raises RateLimited if its key has too many streams.
     """
 
     def __init__(self, feed: Feed, stream: Stream, last_seq: int | None) -> None:
@@ -145,7 +156,10 @@ def _of_event(event: Event) -> Message | None:
 
 
 class Feed:
-    """Reads what changed once and offers it to every stream. Lives in the server's loop while there are streams."""
+    """Reader of the ledger for all streams: reads each change once and offers it to every stream.
+
+    Its task runs in the event loop of the server while there are streams.
+    """
 
     def __init__(self, engine: Engine, changes: ChangeBroadcast) -> None:
         self._engine = engine
@@ -166,7 +180,7 @@ class Feed:
 
     @asynccontextmanager
     async def joined(self, stream: Stream) -> AsyncIterator[None]:
-        """Offer the stream all events from now on, until the block ends."""
+        """Offer the stream all messages from now on, until the block ends."""
         self._streams.add(stream)
         try:
             await self._start_reader()
@@ -184,6 +198,7 @@ class Feed:
             seq = stream.begun if last_seq is None else last_seq
             # Sent first, so that a connection that breaks before any event can resume as well.
             yield f"id: {seq}\n\n".encode()
+            # Older events first. The feed may have added the newest of them to `pending`: `pop_after` skips them.
             while last_seq is not None:
                 past = await run_in_threadpool(self._engine.ledger.events.after, seq)
                 if not past:
@@ -216,6 +231,7 @@ class Feed:
         with self._changes.watched_by(self._note):
             while self._streams and not self._changes.closed:
                 with suppress(TimeoutError):
+                    # A change wakes the reader. Otherwise it looks for progress of other engines and revoked keys.
                     async with asyncio.timeout(PROGRESS_SECONDS if self._polls else KEYS_SECONDS):
                         await self._stirred.wait()
                 self._stirred.clear()
@@ -223,7 +239,7 @@ class Feed:
                 check_keys = loop.time() - keys_at >= KEYS_SECONDS
                 try:
                     messages, revoked = await run_in_threadpool(self._batch, changed, check_keys)
-                except Exception:  # ended objects are found by number later; progress is only late
+                except Exception:  # the next read finds the events by their numbers; only progress is late
                     log.exception("the event stream could not read the ledger")
                     messages, revoked = [], set()
                 keys_at = loop.time() if check_keys else keys_at
@@ -241,7 +257,8 @@ class Feed:
             while events := ledger.events.after(self._seq):
                 self._seq = events[-1].seq
                 messages += filter(None, map(_of_event, events))
-            # After the ended ones: a clip in progress was started again, and a deleted one ended before.
+            # The current states follow the events: a clip that has ended and is in progress was started again after its
+            # end, and a clip that has ended and is missing was deleted after its end.
             changed = list(dict.fromkeys([*changed, *self._progressed()]))
             messages += filter(None, [self._now(kind, ident) for kind, ident in changed])
             revoked = {key.key_id for key in ledger.keys.list() if key.revoked_at is not None} if check_keys else set()
@@ -255,7 +272,10 @@ class Feed:
         return [("clip", clip_id) for clip_id, now in self._progress.items() if before.get(clip_id) != now]
 
     def _now(self, kind: str, identifier: str) -> Message | None:
-        """Return the state of an object, or None if it has ended and was not edited: its end has an event."""
+        """Return the current state of an object as a message.
+
+        Return None if the object has ended and was not edited, because its end has an event in the ledger.
+        """
         edited = kind.startswith("edited_")
         try:
             if kind in ("recording", "edited_recording"):
@@ -314,7 +334,7 @@ def operations(feed: Feed) -> list[Operation]:
 
 
 def _check_exists(call: Call[StreamEvents, NoBody]) -> None:
-    """Raise ClipNotFound or RecordingNotFound if the query names one that does not exist."""
+    """Raise ClipNotFound or RecordingNotFound if the query names an object that does not exist."""
     if call.query.clip_id is not None:
         with located(parameter="clip_id"):
             call.ledger.clips.get(call.query.clip_id)

@@ -1,7 +1,16 @@
 """Runner of clips: claims a clip, has one child cut it into scratch and another verify it.
 
-The publisher uploads the finished clip. A clip is cut at least once and published once: each change of state is
-conditional on the attempt, and an attempt that has lost its claim stops and deletes its files.
+    queued --> cutting --> uploading --> ready
+      ^           |
+      +-- retry --+--> failed
+
+While the clip is `cutting`, the child "maker", or "burner" if subtitles are burnt in, writes its file, and the child
+"inspector" verifies it. The publisher (`clipengine.work.jobs.uploads`) uploads the file. A clip is cut at least once
+and published once: each change of state is conditional on the attempt, and an attempt that has lost its claim stops and
+deletes its files.
+
+A clip is queued again after an outage of the store, a stop of the engine, a crash of its child, or a full disk if
+another engine may have more space. Only crashes and full disks count towards the limit of its attempts.
 """
 
 from __future__ import annotations
@@ -56,8 +65,8 @@ log = logging.getLogger(__name__)
 _REPORT_SECONDS = 0.4  # between two writes of the progress
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISAPPEARED_HINT = "Keep other programs from deleting files in the data folder; the engine retries automatically."
-_FULL_DISKS = 2  # that a clip may fill before it fails, if other engines may have more space
-_CLOSING_MS = 2_000  # of the file of a recording
+_FULL_DISKS = 2  # attempts that may fill a disk before the clip fails, if other engines may have more space
+_CLOSING_MS = 2_000  # before the next attempt while a program finishes the file of a recording
 # The progress at the end of encoding and of the verification.
 _ENCODED, _VERIFIED = 0.95, 0.97
 _FIRST_STEP: dict[Program, tuple[Step, float]] = {
@@ -71,7 +80,7 @@ class ClipRunner(Jobs[Clip]):
     """The jobs that cut and verify clips.
 
     `suspects_allowed` returns True if clips that may have killed an engine may be claimed. `on_claimed` is called for
-    each attempt that begins, `on_finished` after each clip that is ready for the publisher.
+    each attempt that begins, and `on_finished` after each clip that waits for the publisher.
     """
 
     activity = "the clip was cut"
@@ -103,7 +112,7 @@ class ClipRunner(Jobs[Clip]):
         self._lock = threading.Lock()
         self._running: dict[str, Child] = {}
         self._finished: set[str] = set()  # clips whose files are kept for their upload
-        self._filled: dict[str, int] = {}  # clips that filled the disk of this engine, and the bytes that they had
+        self._filled: dict[str, int] = {}  # clips that filled the disk of this engine, and the free bytes after that
         self._unrecorded: set[str] = set()  # clips whose latest progress the ledger could not record
 
     def claim(self) -> Clip | None:
@@ -132,7 +141,7 @@ class ClipRunner(Jobs[Clip]):
         return False
 
     def _is_left_to_others(self, clip: Clip, size: int) -> bool:
-        """Return True if the clip has filled this disk, which has not got `size` more free bytes since then."""
+        """Return True if the clip has filled this disk before, and less than `size` bytes were freed since."""
         if clip.clip_id not in self._filled:
             return False
         if self._ledger.engines.count() > 1 and self._scratch.free() < self._filled[clip.clip_id] + size:
@@ -152,7 +161,7 @@ class ClipRunner(Jobs[Clip]):
             with clip_job("clip.cut", item, engine=self._owner):
                 yield
         finally:
-            # Once the end is recorded: until then the data folder may have been moved, and its files with it.
+            # Only after the end is recorded, because the data folder may have been moved away until then.
             if item.clip_id not in self._finished:
                 self._scratch.remove(item.clip_id, item.attempt)
             self._finished.discard(item.clip_id)
@@ -188,9 +197,9 @@ class ClipRunner(Jobs[Clip]):
         return None if delay is None else Retry(delay, crashed=True)
 
     def _is_being_closed(self, clip: Clip) -> bool:
-        """Return True if a program is finishing a file of the clip, or has done so since the clip was queued.
+        """Return True if a file of the clip is being finished, or was finished after the clip was queued.
 
-        The clip was to be cut from the file as it was while it grew.
+        The clip was planned with the growing file, which its program changes when it finishes the file.
         """
         with suppress(RecordingNotFound):
             for id in dict.fromkeys(part.recording_id for part in clip.ranges):
@@ -207,7 +216,7 @@ class ClipRunner(Jobs[Clip]):
         return clips.requeue(id, attempt, delay_ms=delay, outage_ms=retry.delay_ms)
 
     def fail(self, item: Clip, error: ClipEngineError) -> bool:
-        if isinstance(error, RecordingClosing):  # it was not closed, but replaced
+        if isinstance(error, RecordingClosing):  # the file was not finished, but replaced
             error = RecordingChanged(error.message)
         return self._ledger.clips.fail(item.clip_id, item.attempt, error)
 
@@ -282,7 +291,7 @@ class ClipRunner(Jobs[Clip]):
             self._scratch.check()
             if error.errno in _DISK_FULL:
                 raise DiskFull(f"the disk of the scratch folder is full ({error.strerror})") from error
-            if self._scratch.lost(error):  # by another process, or the data folder was moved and is back again
+            if self._scratch.lost(error):  # another process deleted it, or the data folder was moved and is back again
                 message = f"{error.filename} disappeared while the clip was cut"
                 raise StorageUnavailable(message, hint=_DISAPPEARED_HINT) from error
             raise

@@ -1,8 +1,16 @@
 """Refreshes of recordings that are still written: read the additions to their playlists, and measure them if needed.
 
 A refresh is one request for each playlist, a listing of the files of a folder after the last one, or a read of the new
-bytes of a file. New pieces are measured by a child if a request waits for the recording or looks at it, and otherwise
-many at once.
+bytes of a file. A child measures new pieces at once if a request waits for the recording or looks at it, and otherwise
+many together:
+
+    claim --> read --+-- nothing new, or little that nobody waits for --> `live.later`
+                     +-- new pieces --> measure and place them ---------> `live.append`
+                     +-- end of the playlists, or of the folder --------> `live.complete`, after the last pieces
+                     +-- end of the file --> probe all of it -----------> `live.close`
+                     +-- playlists of another session ------------------> `live.end_session`
+
+`clipengine.recordings.growing` describes how new pieces are measured and placed.
 """
 
 from __future__ import annotations
@@ -67,7 +75,7 @@ from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
 log = logging.getLogger(__name__)
 
-_SHORTEST_PAUSE_SECONDS = 2
+_SHORTEST_PAUSE_SECONDS = 2  # between two refreshes of a recording
 _UNWATCHED_SECONDS = 60  # between the listings of a folder without requests for it
 _LONGEST_FILE_SECONDS = 20  # a folder is listed at least twice as often if a request waits
 _CLOSING_SECONDS = 2  # in which a program finishes a file after its last bytes
@@ -128,6 +136,7 @@ class Refresher(Jobs[Refresh]):
             self._end_session(item)
             return
         listed = followed.take(item)
+        # It ends with its playlists, on request, or after a long silence.
         is_over = item.ending or self._silent_for(followed) > longest_silence(item.growth)
         has_ended = is_over or followed.has_ended
         count = max(len(segments) for segments in listed)
@@ -153,7 +162,7 @@ class Refresher(Jobs[Refresh]):
         return Retry(round(USUAL_TARGET_SECONDS * 1000))
 
     def later(self, item: Refresh, error: ClipEngineError, retry: Retry) -> bool:
-        self._followed.forget(item.recording.recording_id)  # an outage is no silence
+        self._followed.forget(item.recording.recording_id)  # the time of an outage does not count as silence
         return self._ledger.live.later(item, now_ms() + retry.delay_ms)
 
     def fail(self, item: Refresh, error: ClipEngineError) -> bool:
@@ -187,7 +196,7 @@ class Refresher(Jobs[Refresh]):
             item.ending or known + new > MAX_FILES or is_written_out(source, item.growth, self._silent_for(followed))
         )
         if ended and known + new <= MAX_FILES:
-            listed = read_folder(self._store, source, after=after)  # also one that was still written
+            listed = read_folder(self._store, source, after=after)  # with the last file, which was still written
         added = self._measure_if_any(item, followed, listed, ended=ended)
         if added is None:
             self._later(item, followed)
@@ -199,7 +208,11 @@ class Refresher(Jobs[Refresh]):
             self._append(item, followed, added)
 
     def _measure_if_any(self, item: Refresh, followed: Followed, listed: FolderFiles, *, ended: bool) -> Added | None:
-        """Return the additions, or None without any. Files that kill their children for long are left out."""
+        """Return the additions, or None if there are none.
+
+        New files that children cannot read are tried again for SILENCE_SECONDS, or until the recording ends, and then
+        left out.
+        """
         if not listed.times and not ended:
             return None
         try:
@@ -229,11 +242,11 @@ class Refresher(Jobs[Refresh]):
         return Added(tail, found.growth, facts.model_copy(update={"duration": duration}), found.clock)
 
     def _silent_for(self, followed: Followed) -> float:
-        """Return the seconds since something was added, on the clock that tests speed up."""
+        """Return the seconds since the last addition. Tests scale them."""
         return followed.silent_seconds / self.faults.scale_delay(1000) * 1000
 
     def _awaited(self, item: Refresh, followed: Followed) -> list[bool]:
-        """Return for each track whether the others wait for it, see `Followed.awaited`."""
+        """Return True for each track for which the other tracks wait, see `Followed.awaited`."""
         found = followed.awaited(longest_silence(item.growth) * self.faults.scale_delay(1000) / 1000)
         for track, playlist, more in zip(item.growth.tracks, followed.playlists, found, strict=True):
             if not (more or playlist.ended):
@@ -243,7 +256,7 @@ class Refresher(Jobs[Refresh]):
     def _next_at(self, item: Refresh, followed: Followed) -> int:
         """Return the time of the next refresh: after a target duration, or half of it if a request waits.
 
-        A large file is read on at once.
+        A file that was not read to its end, because it is large, is due at once.
         """
         if followed.is_behind and not followed.has_ended:
             return now_ms()
@@ -253,7 +266,7 @@ class Refresher(Jobs[Refresh]):
         return now_ms() + max(_SHORTEST_PAUSE_SECONDS * 1000, target * (500 if item.wanted else 1000))
 
     def _later(self, item: Refresh, followed: Followed, listed: Fraction = Fraction(0)) -> None:
-        """Release the refresh. Pieces that are listed and not measured yet count as they were stated."""
+        """Release the refresh. `listed` is the stated duration of pieces that are not measured yet."""
         seconds = float((item.growth.safe_end + listed) * 1000 // 1) / 1000 if listed else None
         next_at = self._next_at(item, followed)
         self._save(partial(self._ledger.live.later, item, next_at, listed_seconds=seconds, seen=followed.seen(item)))
@@ -265,7 +278,10 @@ class Refresher(Jobs[Refresh]):
     # ---- growth of the index
 
     def _measure(self, item: Refresh, followed: Followed, found: Found, *, ended: bool) -> Added | None:
-        """Return the additions, or None without any, or if they cannot be read: at the end, they are left out."""
+        """Return the additions, or None if there are none, or if they cannot be read.
+
+        When the recording ends, additions that cannot be read are left out.
+        """
         end = self._ledger.recordings.pieces.end(item.recording.recording_id)
         try:
             for listed in found.ready:
@@ -319,11 +335,11 @@ class Refresher(Jobs[Refresh]):
 
     @staticmethod
     def _check_runs(recording: Recording, tail: PieceIndex) -> None:
-        """Raise TooManyPieces if a recording must not have the runs of a continued index."""
+        """Raise TooManyPieces if a recording would have too many runs with a continued index."""
         check_runs((recording.pieces or {}).get("runs", 0) + len(list(tail.runs())) - len(tail.tracks))
 
     def _scan(self, item: Refresh, job: Job, reader: ObjectReader) -> Message:
-        """Have a child read pieces. That of a recording that is looked at is kept for the pieces that follow soon."""
+        """Have a child read pieces. If a request waits for the recording, keep the child for more pieces."""
         if not item.wanted:
             return self._report(item, job, reader)
         key, watch = (item.recording.recording_id, "", "scan"), self._watch(item)
@@ -349,9 +365,10 @@ class Refresher(Jobs[Refresh]):
         self._log_end(item, added.facts)
 
     def _final_etags(self, item: Refresh, added: Added) -> dict[tuple[str, str], str]:
-        """Return the ETags of objects with several segments, which were pinned as still written, if they are no more.
+        """Return the final ETags of objects that were pinned while they were written, and are no longer.
 
-        The others keep theirs, by which their clips fail if they were replaced.
+        They are objects with several segments. Other objects keep the pinned ETag: if one of them was replaced, its
+        clips fail.
         """
         found: dict[tuple[str, str], str] = {}
         if item.growth.file_end is not None or not any(is_growing(data.etag) for data in added.tail.ranges()):
@@ -393,7 +410,7 @@ class Refresher(Jobs[Refresh]):
     # ---- the end of a file
 
     def _close_file(self, item: Refresh, followed: Followed, file: GrowingFile) -> None:
-        """Probe a file that is written no more as a whole, and set the recording complete.
+        """Probe the whole file, which is no longer written, and set the recording complete.
 
         If it was replaced, deleted or cannot be read, the recording ends with the pieces that are in its index.
         """
@@ -423,7 +440,7 @@ class Refresher(Jobs[Refresh]):
         self._log_end(item, facts)
 
     def _texts(self, item: Refresh, added: Added) -> list[TextTrack]:
-        """Return the texts of the recording, which are read when it has ended."""
+        """Read the texts of a recording that has ended, and return them."""
         variant = VariantChoice(**item.recording.variant or {})
         try:
             key, read = item.recording.bucket_path, self._read_document
