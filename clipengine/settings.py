@@ -249,7 +249,7 @@ class Transcription(ModelServer):
     memory_mb: Annotated[int, Field(ge=0)] = 0  # 0: computed from the size of the model
     timeout_seconds: Annotated[float, Field(ge=1, le=86_400)] = 1800
     ahead: bool = False
-    language: str = ""  # of those that are transcribed ahead; empty: detected
+    language: str = ""  # of recordings that are transcribed ahead; empty: detected
 
     @field_validator("language")
     @classmethod

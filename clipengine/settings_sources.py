@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _PREFIX = "CLIPENGINE_"
 _USUAL_FILE = Path("clipengine.toml")
 _SHOWN_CHARACTERS = 200
-# Values that earlier releases accepted, with those that replace them, by section and key.
+# Values that earlier releases accepted, with their replacements, by section and key.
 _FORMER = {("encoding", "verify"): {"decode": "full", "compare": "seams"}}
 # Variables that are not settings of the server.
 _CLIENT_VARIABLES = {"CLIPENGINE_URL", "CLIPENGINE_API_KEY", "CLIPENGINE_CONFIG", "CLIPENGINE_FAULT"}

@@ -204,7 +204,7 @@ class ClipCalls(Generic[C]):
         yield from self._api.send("DELETE", route("clips", clip_id))
 
     def delete_many(self, clip_ids: Sequence[str], *, idempotency_key: str | None = None) -> Steps[Sequence[str]]:
-        """Delete 1 to 100 clips and their objects, and return the ids of those that existed."""
+        """Delete 1 to 100 clips and their objects, and return the ids of the clips that existed."""
         body: Object = {"clip_ids": [*clip_ids]}
         answer = yield from self._api.create("/v1/clips/delete", body, idempotency_key=idempotency_key)
         return [str(clip_id) for clip_id in answer["deleted"]]

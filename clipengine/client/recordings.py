@@ -266,7 +266,7 @@ class RecordingCalls(Generic[R]):
         """Replace the list of `version`, of segments with `start_seconds`, `end_seconds` and, if given, `label`.
 
         `look` has the options of clips, such as `output`. Raises ApiError with the code `segments_changed` if the
-        stored list has another version. Without a version, whatever is stored is replaced.
+        stored list has another version. Without a version, any stored list is replaced.
         """
         body = {"title": title, "segments": [dict(each) for each in segments], "look": dict(look or {})}
         headers = {"If-Match": "*" if version is None else f'"{version}"'}

@@ -262,7 +262,7 @@ class Clips:
     def list(self, wanted: ClipFilter) -> Page[Clip]:
         """Return a page of clips, newest first unless it is sorted by one of CLIP_SORTS.
 
-        Those in which words of `q` are only said follow those that have all of them.
+        Clips in which words of `q` are only said follow clips whose own texts have all words.
         """
         query, recording_id = ClipRow.select(), wanted.recording_id
         if recording_id is not None:

@@ -251,7 +251,7 @@ class Deliveries:
             return self.get(row["delivery_id"])
 
     def _hasten(self, delivery: Delivery, now: int) -> None:
-        """Make a pending delivery due, and those to the same receiver about the same clip."""
+        """Make a pending delivery due, and other deliveries to the same receiver about the same clip."""
         these: Any = DeliveryRow.delivery_id == delivery.delivery_id
         if delivery.clip_id is not None:
             these = (DeliveryRow.clip_id == delivery.clip_id) & (DeliveryRow.target == delivery.target)

@@ -88,7 +88,7 @@ class Documents:
     def filter(self, query: Any, wanted: ListFilter, *, only_said: bool = False) -> tuple[Any, Search | None]:
         """Return the query of the rows that have the words, tags and metadata of a filter.
 
-        With `only_said`, these are the rows of which some of the words are only said. If many rows have the words,
+        With `only_said`, these are rows in which some of the words are only said. If many rows have the words,
         return the query without these conditions, and the search for `read_page`. Raises InvalidRequest if `q` has no
         words.
         """
@@ -145,6 +145,6 @@ def forget_said(database: Database, recording_id: str) -> None:
     database.turn("said")  # two recordings may have clips in common
     of_part = peewee.Expression(ClipRow.parts, peewee.OP.ILIKE, peewee.Value(f'%"{recording_id}"%', converter=False))
     for condition in (ClipRow.recording_id == recording_id, ClipRow.parts.is_null(False) & of_part):
-        # Also of those that are not read: another engine may be reading the former transcripts.
+        # Also of clips that were not indexed yet: another engine may be reading the former transcripts.
         clips = ClipRow.select(ClipRow.clip_id).where(condition)
         database.change(ClipDocumentRow.update(said=None).where(ClipDocumentRow.clip_id.in_(clips)))

@@ -122,7 +122,7 @@ class Engines:
         self._database.change(EngineRow.delete().where(EngineRow.engine_id == engine_id))
 
     def died(self) -> Collection[str]:
-        """Return the engines that are not stopping: those that died, and those that are alive."""
+        """Return the engines that are not stopping: engines that are alive, and engines that died."""
         rows = self._database.rows(EngineRow.select(EngineRow.engine_id).where(~EngineRow.stopping))
         return {row["engine_id"] for row in rows}
 

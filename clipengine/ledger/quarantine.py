@@ -40,7 +40,7 @@ _HELD = (
 
 
 class Quarantine:
-    """Decides which clips and probes an engine may start beside those that it holds."""
+    """Decides which clips and probes an engine may start beside its current ones."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -58,7 +58,7 @@ RECORDING_SORTS = {
     "size": (RecordingRow.file_size_bytes, int),
 }
 MAX_COUNTED_CLIPS = 1000  # of a recording: a page of a list reads so many entries of the index for each at most
-# In the order of an index: PostgreSQL may otherwise read the table until it has found so many.
+# In the order of an index, because PostgreSQL may otherwise read the table until it has found the limit.
 _COUNT_CLIPS = (
     "(SELECT COUNT(*) FROM (SELECT 1 FROM clips WHERE clips.recording_id = recordings.recording_id "
     f"ORDER BY clips.created_at, clips.clip_id LIMIT {MAX_COUNTED_CLIPS}) AS counted)"
@@ -67,7 +67,7 @@ _COUNT_CLIPS = (
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingFilter(ListFilter):
-    """One page of recordings, only those with these ids if there are any."""
+    """Filter of a page of recordings. With ids, only these recordings are listed."""
 
     recording_id: Sequence[str] = ()
     name: str | None = None

@@ -61,7 +61,7 @@ _DELIVERIES = (
     "SELECT COUNT(*), MIN(created_at) FROM deliveries WHERE status IN ('pending', 'sending') AND target NOT IN "
     f"(SELECT webhook_id FROM endpoints WHERE disabled_reason = '{DISABLED_BY_REQUEST}')"
 )
-_REMOVALS = "SELECT COUNT(*) FROM removals"  # includes those that are deleted a second time
+_REMOVALS = "SELECT COUNT(*) FROM removals"  # includes objects that are deleted a second time
 _CUTTING = "SELECT owner, COUNT(*) FROM clips WHERE state = 'cutting' GROUP BY owner"
 _ENDED = (
     f"SELECT created_at / {_HOUR_MS}, SUM(CASE WHEN type = 'clip.ready' THEN 1 ELSE 0 END), COUNT(*) FROM events "

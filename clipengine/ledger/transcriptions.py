@@ -104,7 +104,7 @@ class Transcriptions:
         )
 
     def claim(self, owner: str, sources: Collection[Transcriber]) -> Transcription | None:
-        """Claim the transcription that has waited longest, of those that one of `sources` makes, or return None."""
+        """Claim the transcription by one of `sources` that has waited longest, or return None."""
         values = {"attempts": TranscriptionRow.attempts + 1}
         claimed = self._leases.claim(lambda: _due(sources), owner, values=values)
         return _transcription(claimed[0]) if claimed else None

@@ -118,7 +118,7 @@ class Transcripts:
     def preferred(self, recording_id: str, language: str | None) -> Transcript | None:
         """Return the transcript in this language, or else the recording's first one, or None if it has none.
 
-        One without cues, of a recording in which nothing is said, comes after the others.
+        A transcript without cues, of a recording in which nothing is said, comes after the others.
         """
         rows = self._database.rows(_of(recording_id).order_by(TranscriptRow.created_at, TranscriptRow.language))
         rows.sort(key=lambda row: (row["language"] != language, not row["cues"]))

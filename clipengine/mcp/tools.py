@@ -122,7 +122,7 @@ class PlanClip(_Arguments):
     profile: str | None = Field(default=None, description="Name of a profile; `default` always exists.")
 
     def values(self) -> dict[str, Any]:
-        """Return the arguments of the client's call, without those that are not given."""
+        """Return the arguments of the client's call, without arguments that are not given."""
         return self.model_dump(exclude={"wait_seconds"}, exclude_none=True)
 
 

@@ -53,7 +53,7 @@ class ListedText(NamedTuple):
 def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> PieceIndex:
     """Return the index of the tracks, whose objects are `stored`. Pieces of missing objects are left out.
 
-    The places of the pieces are those that the playlist states. The playlists lose their segments, which are not in
+    The pieces have the places that the playlist states. The playlists lose their segments, which are not in
     memory together with all of their pieces. Raises PlaylistInvalid or TooManyPieces.
     """
     segments = [segment for each in listed for segment in each.playlist.segments]
@@ -92,9 +92,10 @@ def check_runs(count: int) -> None:
 
 
 def continued(end: Track, segments: Sequence[Segment], stored: Mapping[str, StoredPiece]) -> Track:
-    """Return the runs of segments that follow a track, of which `end` has the last run with its last piece only.
+    """Return the runs of segments that follow the end of a track.
 
-    The first run begins with that piece. Raises PlaylistInvalid.
+    `end` has the last run of the track with its last piece only. The first run begins with this piece. Raises
+    PlaylistInvalid.
     """
     (last,) = end.runs
     dates = [] if last.last_dated is None else [last.last_dated]
@@ -140,7 +141,7 @@ def _init(found: ByteRange, stored: Mapping[str, StoredPiece]) -> ObjectRange | 
 
 
 def _why_unusable(segments: Iterable[Segment], stored: Mapping[str, StoredPiece]) -> str:
-    """Return why no segment makes a piece: the first cause of those whose objects are stored at least in part."""
+    """Return why no segment makes a piece: the first cause in a segment whose object is in the store."""
     for segment in segments:
         known = None if segment.gap or segment.encrypted else stored.get(segment.data.key)
         if known is None:

@@ -134,7 +134,7 @@ def _points_of(run: Run) -> Iterator[ClockPoint]:
 
 
 def straightened(points: Sequence[ClockPoint]) -> tuple[ClockPoint, ...]:
-    """Return the points without those that lie on the line between their neighbours, at most MAX_CLOCK_POINTS."""
+    """Return at most MAX_CLOCK_POINTS points, without points on the line between their neighbours."""
     kept: list[ClockPoint] = []
     for number, point in enumerate(points):
         following = points[number + 1] if number + 1 < len(points) else None

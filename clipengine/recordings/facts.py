@@ -45,7 +45,7 @@ Roles = Annotated[int, Field(ge=0, lt=2**31)]  # FFmpeg's flags of a track's dis
 CreationTime = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
-# Descriptions of a recording that are carried into clips: those that every container has a place for.
+# Descriptions of a recording that are carried into clips. Every container has a place for them.
 TagName = Literal[
     "title", "artist", "album_artist", "album", "composer", "comment", "description", "copyright", "genre", "date",
 ]  # fmt: skip
@@ -195,7 +195,7 @@ class SourceFacts(BaseModel):
     seekable: bool = True  # False if timestamps jump, so that a cut must read from the start
     warnings: Annotated[tuple[Warning, ...], Field(max_length=100)] = ()
     other_streams: Annotated[tuple[StreamFacts, ...], Field(max_length=MAX_OTHER_STREAMS)] = ()
-    other_streams_count: Count = 0  # with those for which `other_streams` has no room
+    other_streams_count: Count = 0  # with the streams for which `other_streams` has no room
     chapters: Count = 0
     chapter_list: Annotated[tuple[ChapterFacts, ...], Field(max_length=MAX_CHAPTERS)] = ()  # empty from older probes
     creation_time: CreationTime | None = None

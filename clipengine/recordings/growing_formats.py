@@ -191,7 +191,7 @@ class _FragmentedMp4:
                     start, pending = None, []
 
     def _is_complete(self, pending: list[int]) -> bool:
-        """Return True if all tracks have a fragment. A track of which others have several without it has ended."""
+        """Return True if all tracks have a fragment. A track without one has ended if others have several."""
         found = set(pending)
         if max(map(pending.count, found)) > _MOST_UNSEEN:
             self._tracks = found

@@ -227,7 +227,7 @@ class PieceIndex:
 
     @property
     def gaps(self) -> list[Gap]:
-        """The gaps of the first track, which is the picture unless there is none. Call it when all runs are placed."""
+        """The gaps of the first track, which is the video if there is one. Call it when all runs are placed."""
         found, at = [], 0
         for run in self.tracks[0].runs:
             if run.gap is not None and run.pieces[0].start > at:

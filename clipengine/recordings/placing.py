@@ -332,7 +332,7 @@ def _place_group(group: Sequence[_Placed], shift: Fraction, expected: Fraction) 
 
 
 def _last(group: Sequence[_Placed]) -> _Placed:
-    """Return the run that ends last, of those with video if there are any."""
+    """Return the run with video that ends last, or any run if none has video."""
     with_video = [each for each in group if each.scan.last.video_end is not None]
     return max(with_video or group, key=lambda each: each.video_end)
 

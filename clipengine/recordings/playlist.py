@@ -1,4 +1,4 @@
-"""Parser of HLS playlists (RFC 8216), finished ones and those that are still written.
+"""Parser of HLS playlists (RFC 8216) that are finished or still written.
 
 Playlists are hostile text: every value has a limit and is read in time linear in its length, and nothing is fetched. A
 URI becomes a key of the store in the folder of the registered playlist, or the playlist is refused.
@@ -263,7 +263,7 @@ class _MediaParser(_Parser):
         self._ends: dict[str, int] = {}  # key -> end of its last byte range
         self._init: ByteRange | None = None
         self._discontinuity = 0
-        self._count = 0  # of all segments, also those that were taken
+        self._count = 0  # of all segments, also of segments that were taken
         self.seconds = Fraction(0)  # of the segments that were not taken yet
         self._encryption: str | None = None
         self._begin_segment()
@@ -438,7 +438,7 @@ class GrowingPlaylist:
     def take(self, number: int) -> list[tuple[int, Segment]]:
         """Return the segments from a number on, each with its number, and forget those before it.
 
-        Those that a sliding playlist has dropped before they were read are gaps.
+        Segments that a sliding playlist has dropped before they were read are gaps.
         """
         found = self._parser.take(number)
         self.taken_seconds = self._parser.seconds

@@ -235,7 +235,7 @@ class _Playlists:
         return found
 
     def all_named(self, master: MasterPlaylist) -> NamedObjects:
-        """Return the playlists of a master playlist, those that are not used too, and what they name.
+        """Return all playlists of a master playlist, also the unused ones, and the objects that they name.
 
         Raises TooManyPieces.
         """
@@ -278,9 +278,9 @@ def _ended(playlist: MediaPlaylist) -> MediaPlaylist:
 
 
 def stored_pieces(store: Store, keys: Iterable[str], *, growing: Set[str] = frozenset()) -> dict[str, StoredPiece]:
-    """Return the ETags and sizes of those objects that the store has and that are no clips of ours.
+    """Return the ETags and sizes of these objects, if they are in the store and no clips of ours.
 
-    Those that are `growing` may still be written, and are pinned as such.
+    Objects that are `growing` may still be written, and are pinned as such.
     """
     wanted = {key for key in keys if not is_of_clip(key)}
     found = _looked_up(store.growing, wanted & growing)

@@ -195,7 +195,7 @@ def fingerprint(body: Body) -> str:
 
 
 def routes(operations: Sequence[Operation], engine: Engine, changes: ChangeBroadcast) -> list[Route]:
-    """Return one route for each path, fixed paths before those with parameters."""
+    """Return one route for each path, fixed paths before paths with parameters."""
     rates = RateLimiter(engine.settings.limits.requests_per_minute)
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in [*operations, *filter(None, map(_former, operations))]:

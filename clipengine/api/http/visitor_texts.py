@@ -40,7 +40,7 @@ def texts_for(accepted: str) -> VisitorTexts:
 
 
 def _in_order(accepted: str) -> list[str]:
-    """Return the languages of the header without their regions, those that the visitor prefers first."""
+    """Return the languages of the header without their regions, in the order of the visitor's preference."""
     found = []
     for entry in accepted.split(",", _MOST)[:_MOST]:
         tag, _, rank = entry.partition(";")

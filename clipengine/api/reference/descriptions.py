@@ -1,4 +1,4 @@
-"""Descriptions of properties that mean the same in every object, and of those whose types have no place for them."""
+"""Descriptions of properties that mean the same in every object, or whose types cannot have one."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _STOP_WORD = re.compile(
     "should|so|tell|tells|that|the|there|this|to|use|want|was|we|what|when|where|which|while|who|why|will|with|you|your"
 )
 
-# Words of queries, and pairs of them, with those that the documents use.
+# Words of queries, and pairs of words, with the words that the documents use.
 _SYNONYMS = {
     "thumbnail": ("poster", "frame", "filmstrip"),
     "screenshot": ("frame", "poster"),

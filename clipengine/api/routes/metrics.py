@@ -17,7 +17,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def routes(engine: Engine, registry: CollectorRegistry) -> list[Route]:
-    """Return the route of the engine's metrics and of those in `registry`, which the API counts itself."""
+    """Return the route of the metrics: the engine's, and the API's own in `registry`."""
     needed = engine.settings.server.metrics
 
     async def metrics(request: Request) -> Response:

@@ -43,7 +43,7 @@ def imported(contents: Mapping[str, str], names: Sequence[str], *, without: Sequ
 
 
 def imported_later(contents: Mapping[str, str], names: Sequence[str]) -> list[str]:
-    """Return the modules that these import when they are needed, without those whose names are computed."""
+    """Return the modules that these import when needed, without modules whose names are computed."""
     matches = ((name, match["address"]) for name in names for match in _LATER.finditer(contents[name]))
     return list(dict.fromkeys(_resolved(*match) for match in matches))
 

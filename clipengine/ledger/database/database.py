@@ -164,7 +164,7 @@ class Database:
         self._listeners.append(listener)
 
     def on_wait(self, *, connection: WaitObserver, lock: WaitObserver) -> None:
-        """Call `connection` with the seconds of each wait for a session, and `lock` with those for a write lock.
+        """Call `connection` with the seconds of each wait for a session, and `lock` for a write lock.
 
         The first includes the time to open a connection, the second the time to begin the transaction.
         """
@@ -298,7 +298,7 @@ class Database:
             self._observe_lock(time.monotonic() - began)
 
     def unlocked(self, query: Any) -> Any:
-        """Return the SELECT without the rows that another transaction has locked. It locks those that it returns."""
+        """Return the SELECT without rows that another transaction has locked. It locks the rows it returns."""
         if not self.shared:
             return query
         if isinstance(query, Bound):

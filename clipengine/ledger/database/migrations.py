@@ -291,7 +291,7 @@ def migration_28(database: Database) -> None:
 
 
 def migration_29(database: Database) -> None:
-    """Let recordings expire. An older engine keeps those that have expired; a newer one deletes them later."""
+    """Let recordings expire. An older engine keeps expired recordings; a newer one deletes them later."""
     database.run("ALTER TABLE recordings ADD COLUMN expires_at BIGINT")
     database.run("CREATE INDEX recordings_expires ON recordings (expires_at) WHERE expires_at IS NOT NULL")
 
@@ -457,7 +457,7 @@ def migration_41(database: Database) -> None:
 
 
 def migration_43(database: Database) -> None:
-    """Add transcriptions, with the passages of those in progress, and the times of the words of cues."""
+    """Add transcriptions, the passages of transcriptions in progress, and the times of words in cues."""
     database.run("ALTER TABLE cues ADD COLUMN timed_words TEXT")
     database.run(
         """CREATE TABLE transcriptions (

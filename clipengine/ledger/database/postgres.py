@@ -1,9 +1,9 @@
 """The PostgreSQL backend: a database that any number of engines on any number of hosts share.
 
 Claims, progress and the ends of jobs run side by side: rows are locked, and changes depend on conditions. Transactions
-that are rare hold one advisory lock until their commit is visible, like SQLite's writers hold the lock of the file, and
-so do those that number an event or use one idempotency key. If a host disappears, the database releases its locks
-within `BUSY_SECONDS`.
+that are rare, number an event or use one idempotency key hold an advisory lock until their commit is visible, as a
+writer of SQLite holds the lock of the file. If a host disappears, the database releases its locks within
+`BUSY_SECONDS`.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Fts5:
 
     @property
     def _removed(self) -> str:
-        """Return the statement that removes the old words: exactly those that were added, or it damages the index."""
+        """Return the statement that removes the old words. Other words than were added damage the index."""
         return f"INSERT INTO {self._name} ({self._name}, rowid, {self._column}) SELECT 'delete', {self._values('old')}"
 
     def _values(self, row: str) -> str:

@@ -25,7 +25,7 @@ _MAX_FILES = 5000  # looked at in the folders
 _SYSTEM_FOLDERS = (Path("/usr/local/share/fonts"), Path("/usr/share/fonts"))
 _SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 _OUTLINES = ("glyf", "CFF ", "CFF2")
-# Files that are preferred, by the beginning of their names, and parts of the names of those that come last.
+# Beginnings of the names of preferred files, and parts of the names of files that come last.
 _PREFERRED = ("notosans-regular.", "dejavusans.", "notosanscjk-regular.", "notosans", "liberationsans-regular.")
 _STYLED = ("bold", "italic", "oblique", "mono", "light", "thin", "black", "condensed", "serif", "display", "narrow")
 # Han characters look different in each of these languages; a collection has a font for each.
@@ -47,7 +47,7 @@ class ChosenFont:
 
 @dataclass(frozen=True)
 class ChosenFonts:
-    """The fonts of a clip, those that are preferred first, and the symbols for which there is none.
+    """The fonts of a clip in order of preference, and the symbols without a font.
 
     `blank` is the number of cues that need no glyph.
     """

@@ -61,7 +61,10 @@ class HeaderCache:
         return joined[begin : begin + end - offset], read
 
     def _claim(self, key: _Key, wanted: range) -> tuple[dict[int, bytes], range]:
-        """Return the cached blocks, and those that the caller must read and `_keep`. Waits for blocks being read."""
+        """Return the cached blocks, and the blocks that the caller must read and `_keep`.
+
+        Waits for blocks that another thread is reading.
+        """
         with self._changed:
             while True:
                 header = self._headers.setdefault(key, _Header())

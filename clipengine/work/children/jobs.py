@@ -104,9 +104,9 @@ def probe_job(encoding: Encoding, *, cut_seconds: float | None = None) -> Job:
 
 
 def scan_job(pieces: PieceSeekIndex, probe: Job) -> Job:
-    """Return the job that reads pieces, each of which is a run, with the limits of the `probe` of a file.
+    """Return the job that reads pieces, each as a run, with the limits of the `probe` of a file.
 
-    After some seconds it ends with those that it has read: others may need the place of the child.
+    After some seconds it ends with the pieces that it has read, because other jobs may need the child.
     """
     message = {"job": "scan_pieces", "pieces": pieces.model_dump(mode="json"), "seconds": _SCAN_SECONDS}
     return replace(probe, message=message)
@@ -209,7 +209,7 @@ def snap_values(snap: Snap, part: PlannedPart, profile: Profile) -> dict[str, st
 
 
 def _heard_tracks(part: PlannedPart, profile: Profile) -> str:
-    """Return the audio tracks whose silences count: those that the clip keeps, or all if it keeps none."""
+    """Return the audio tracks whose silences count: the clip's tracks, or all if it has none."""
     return ",".join(str(track.index) for track in kept_tracks(profile, part.facts.audio) or part.facts.audio)
 
 

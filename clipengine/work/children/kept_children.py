@@ -82,7 +82,7 @@ class KeptChildren:
                 self._keep(key, process, reader, keeps_reader=keeps_reader)
 
     def close(self) -> None:
-        """End the idle children, and those that are given back later."""
+        """End the idle children, and children that are given back later."""
         with self._changed:
             self._closed = True
             self._close_idle(lambda each: True)

@@ -48,7 +48,7 @@ class RangeServer:
         self._is_started = False
 
     def serve(self, readers: Sequence[ObjectReader]) -> None:
-        """Let the child read these recordings, instead of those before, `_MAX_READS` times, for one job."""
+        """Let the child read these recordings, instead of the previous ones, `_MAX_READS` times in one job."""
         self._readers = readers
         self._budget = sum(_READ_FLOOR_BYTES + _MAX_READS * _stored_bytes(reader) for reader in readers)
         if not self._is_started:

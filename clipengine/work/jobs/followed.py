@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 USUAL_TARGET_SECONDS = 6  # of a playlist that does not state it
 _LATE_TARGETS = 3  # a listed piece that is missing for longer is a gap
-_LEAST_PACE, _MOST_PACE = 0.5, 2.0  # of measured durations, relative to those that playlists state
+_LEAST_PACE, _MOST_PACE = 0.5, 2.0  # of measured durations, relative to stated durations
 _MOST_FOLLOWED = 10_000  # recordings
 _CLOCK_SECONDS = 60  # by which a recorder may be ahead: it states durations that it has rounded, or writes in bursts
 _MOST_LISTED = 10_000  # objects in the folder of a playlist that does not grow

@@ -48,7 +48,7 @@ _FILES_AT_ONCE = 1000  # of a job
 _PAIRS_AT_ONCE = 100
 _PIECES_AT_ONCE = 500  # of a job, which ends after some seconds
 _PIECES_AT_FIRST = 16  # in the job that also reads the facts: most recordings need no other
-SILENCE_SECONDS = 60  # in which nothing is added: at least, and three pieces
+SILENCE_SECONDS = 60  # without an addition after which a recording counts as ended, or three pieces if they are longer
 
 
 log = logging.getLogger(__name__)
@@ -271,7 +271,7 @@ class Measuring:
         return run.init, run.pieces[place[1]].data
 
     def _note(self, places: Sequence[_Place], report: Message) -> int:
-        """Note the extents of the first pieces of `places`, those that a report has, and return their number."""
+        """Note the extents in a report, of the first pieces of `places`, and return their number."""
         scans = scans_of(report)
         if len(scans) > len(places):
             raise ValueError("the report has too many pieces")
@@ -331,9 +331,9 @@ def _with_seams(
     before: FolderFile | None = None,
     by_ends: bool,
 ) -> list[FolderFile]:
-    """Return the files, those with the seam that begin with pictures of the file before. Raises ValueError.
+    """Return the files, and set the `seam` of a file that begins with pictures of the file before.
 
-    `before` is the file before them, and the first one of the reader.
+    `before` is the file before them, and the first file of the reader. Raises ValueError.
     """
     found, known = list(files), [*([] if before is None else [before]), *files]
     runs = PieceIndex([Track("muxed", [each.run for each in known])])

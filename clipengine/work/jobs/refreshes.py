@@ -182,7 +182,7 @@ class Refresher(Jobs[Refresh]):
     # ---- folders of files
 
     def _refresh_folder(self, item: Refresh, followed: Followed, source: FolderSource) -> None:
-        """Append the files that follow those in the index, or set the recording complete if it has ended."""
+        """Append new files to the index, or set the recording complete if it has ended."""
         assert item.growth.folder_end is not None
         known, after = (item.recording.pieces or {}).get("count", 0), item.growth.folder_end.order
         listed = read_folder(self._store, source, after=after, settle_seconds=self._settle_seconds)

@@ -47,7 +47,7 @@ class LedgerTexts:
     def added(self, parts: Sequence[PlannedPart]) -> tuple[list[PlannedPart], list[str]]:
         """Return the parts with the transcripts near their ranges, and a warning for each that exceeds the limits.
 
-        They are those in the language, or all. Those that are burnt in become no tracks.
+        They are the transcripts in the language, or all. Burnt-in transcripts become no tracks.
         """
         if self.mode == "none":
             return list(parts), []

@@ -64,7 +64,7 @@ class LocalCopies:
         self._enabled = True
 
     def clear(self) -> None:
-        """Delete all copies, also those that an earlier engine has left."""
+        """Delete all copies, also copies that an earlier engine has left."""
         with self._lock:
             self._copies.clear()
         shutil.rmtree(self._folder, ignore_errors=True)

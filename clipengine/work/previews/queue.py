@@ -27,7 +27,7 @@ Check = Callable[[], None]
 
 
 class Lanes(Protocol):
-    """Jobs of one kind, of which `lanes` run at the same time."""
+    """Kind of jobs, at most `lanes` of which run at the same time."""
 
     @property
     def name(self) -> str: ...
@@ -106,7 +106,7 @@ class PreviewQueue:
             return job.future
 
     def stop(self) -> None:
-        """Cancel every job, and wait briefly for those that run."""
+        """Cancel every job, and wait briefly for running ones."""
         with self._changed:
             self._stopping = True
             queued = [job for job in self._jobs.values() if job not in self._running]

@@ -55,7 +55,7 @@ def read_passage(
 
 
 def is_silent(samples: array.array[int]) -> bool:
-    """Return True if nothing is to be heard."""
+    """Return True if the audio is silent."""
     return not samples or max(max(samples), -min(samples)) < _SILENT
 
 

@@ -63,7 +63,7 @@ class Cleanup:
         return not self._reading.locked() and self._ledger.spoken.is_unread()
 
     def read_speech(self) -> None:
-        """Index the speech of new clips, and of those whose recordings have new transcripts.
+        """Index the speech of new clips, and of clips whose recordings have new transcripts.
 
         Returns at once if another thread of this engine does it.
         """

@@ -281,7 +281,7 @@ class Watch:
             listing.playlists[found.key] = found
 
     def _attach(self, prefix: str, sidecars: Iterable[StoredObject], listed: Mapping[str, StoredObject]) -> None:
-        """Read the sidecars that appeared or changed after the probe of their recording, which reads those it finds."""
+        """Read the sidecars that appeared or changed after the probe of their recording had read sidecars."""
         by_stem = {sidecar_prefix(key): key for key in listed}
         attached = {key: each for key, each in self._attached.items() if not key.startswith(prefix)}
         for found in sidecars:
@@ -428,7 +428,7 @@ class Watch:
 
 
 def _outermost(prefixes: Iterable[str]) -> list[str]:
-    """Return the prefixes without those that begin with another one."""
+    """Return the prefixes without prefixes that begin with another one."""
     kept: list[str] = []
     for prefix in sorted(set(prefixes)):
         if not kept or not prefix.startswith(kept[-1]):

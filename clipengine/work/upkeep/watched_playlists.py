@@ -51,7 +51,7 @@ class WatchedPlaylists:
     ) -> dict[str, StoredObject]:
         """Return the files and the finished playlists below a prefix that no other playlist names.
 
-        `known` has the ETags of those that are registered.
+        `known` has the ETags of registered objects.
         """
         new = {key: found for key, found in {**files, **playlists}.items() if known.get(key) != found.etag}
         settled = _settled(playlists, new) if self._trusts_times else {}
@@ -139,7 +139,7 @@ def _folder(key: str) -> str:
 
 
 def _folders(key: str) -> Iterator[str]:
-    """Yield the folder of a key, and those above it."""
+    """Yield the folder of a key, and the folders above it."""
     end = key.rfind("/")
     while end >= 0:
         yield key[: end + 1]

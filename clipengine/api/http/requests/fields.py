@@ -149,8 +149,8 @@ WrittenMoment = Annotated[int, BeforeValidator(written_moment), Field(json_schem
 class Body(BaseModel):
     """A JSON body of at most `max_bytes`; None means that only `server.max_body_bytes` limits it.
 
-    Idempotency hashes the fields in `always_hashed` and those that differ from their defaults. 0.1.0 hashed all of its
-    fields, so these stay in the hash: a client may repeat a request from before an upgrade. Do not add new fields.
+    Idempotency hashes the fields in `always_hashed` and the fields that differ from their defaults. 0.1.0 hashed all of
+    its fields, so these stay in the hash: a client may repeat a request from before an upgrade. Do not add new fields.
     """
 
     max_bytes: ClassVar[int | None] = 16 * 1024
