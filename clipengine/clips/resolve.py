@@ -1,6 +1,7 @@
-"""Judgement of a clip request against the recordings and the settings: the only place where a request is checked. Pure.
+"""Validation of a clip request against the recordings and the settings. Pure.
 
-The callers look up the sources, and check what does not depend on them: addresses and times of expiry.
+No other module checks a request, except for the addresses and times of expiry in it, which do not depend on the
+recordings. The callers check these, and look up the recordings.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _GAP_HINT = "Choose a range without a gap of the recording, or leave the gaps ou
 
 @dataclass(frozen=True)
 class ClipRules:
-    """The settings that decide which clips are allowed and how they are made. Lengths are in seconds."""
+    """Settings that decide which clips are allowed and how they are made. Lengths are in seconds."""
 
     profiles: Mapping[str, Profile]
     watermarks: Mapping[str, object]
@@ -66,7 +67,7 @@ class ClipRules:
 
     @property
     def unlimited(self) -> ClipRules:
-        """The rules without the limits of an operator."""
+        """The same rules without the limits that the operator has set."""
         return replace(
             self,
             output=OutputLimits(max_height=8640, max_fps=240),
@@ -78,7 +79,10 @@ class ClipRules:
 
 @dataclass(frozen=True)
 class ClipSource:
-    """A recording, as far as its clips depend on it. `languages` are those of its transcripts."""
+    """A recording with the data that the validation of its clips needs.
+
+    `languages` are the languages of its transcripts.
+    """
 
     recording: Recording
     languages: tuple[str, ...] = ()
@@ -95,10 +99,11 @@ class ClipSource:
 
 @dataclass(frozen=True)
 class ResolvedClip:
-    """A valid request. `profile` has its `render` and `output`; `parts` has the one range of a clip without parts.
+    """A valid request, with all of its defaults and times resolved.
 
-    `request` has the bounds of the parts and the language of the subtitles. A recording that is still written may not
-    have reached the range.
+    `profile` includes the `render` and `output` options of the request. `parts` has one item, the range, if the request
+    has no parts. `request` is the request with the bounds of all parts and with the language of the subtitles.
+    `lacking_seconds` is above 0 if a recording is still written and has not reached the end of a part.
     """
 
     recording: Recording
@@ -106,8 +111,8 @@ class ResolvedClip:
     parts: tuple[Part, ...]
     language: str | None
     request: ClipRequest
-    sources: tuple[ClipSource, ...]  # of the parts, each once
-    lacking_seconds: float = 0.0  # that are not recorded yet
+    sources: tuple[ClipSource, ...]  # the recordings of the parts, each once
+    lacking_seconds: float = 0.0  # that must still be recorded
 
     @property
     def planned(self) -> list[PlannedPart]:
@@ -140,7 +145,7 @@ def resolve_clip(
 ) -> ResolvedClip:
     """Return the clip that is requested. Raises RequestError with the place of the first fault.
 
-    `sources` has the recording and those of the parts.
+    `sources` has the recording of the request and the recordings of its parts, by id.
     """
     with errors_by_clock(request):
         return _resolve(recording_id, in_seconds(recording_id, request, sources), sources, rules)
@@ -160,7 +165,7 @@ def _resolve(
         else _check_one_range(request, source.recording, rules.shortest, longest_range)
     )
     longest = profile.longest_clip(rules.longest)
-    if profile.output.to_seconds is not None:
+    if profile.output.to_seconds is not None:  # the length of the range decides the speed
         request = replace(request, output=profile.output.of_range(seconds, longest=longest))
         profile = _profile(request, rules)
     if request.output is not None:
@@ -193,7 +198,7 @@ def _resolve(
 
 
 def _up_to_the_end(request: ClipRequest, source: ClipSource) -> ClipRequest:
-    """Return the request with the range of the last seconds of the recording."""
+    """Return the request with its `last_seconds` as a range that ends where the recording ends."""
     source.facts  # noqa: B018 - raises RecordingNotComplete
     end = source.recording.duration_seconds or 0.0
     start = max(0.0, round(end - (request.last_seconds or 0.0), 6))
@@ -201,7 +206,7 @@ def _up_to_the_end(request: ClipRequest, source: ClipSource) -> ClipRequest:
 
 
 def _lacking(parts: Sequence[Part], sources: Mapping[str, ClipSource]) -> float:
-    """Return the seconds that recordings lack that are still written: those up to the end of a part."""
+    """Return how many more seconds must be recorded until the recordings contain all parts."""
     written = {id: source for id, source in sources.items() if source.recording.state == "recording"}
     lacking = [
         float(exact(part.end_seconds) - written[part.recording_id].facts.duration)
@@ -212,7 +217,7 @@ def _lacking(parts: Sequence[Part], sources: Mapping[str, ClipSource]) -> float:
 
 
 def _profile(request: ClipRequest, rules: ClipRules) -> Profile:
-    """Return the profile with the options of the request."""
+    """Return the profile that the request names, with the request's options. Raises UnknownProfile."""
     if request.profile not in rules.profiles:
         with located(pointer="/profile"):
             known = ", ".join(sorted(rules.profiles))
@@ -228,7 +233,7 @@ def _profile(request: ClipRequest, rules: ClipRules) -> Profile:
 
 
 def _check_one_range(request: ClipRequest, recording: Recording, shortest: float, longest: float) -> float:
-    """Check the range of a clip without parts, and return its seconds."""
+    """Check the range of a clip without parts, and return its length in seconds."""
     known = recording.known_end
     start, end = request.start_seconds, request.end_seconds
     check_range(start, end, duration=known, shortest=shortest, longest=longest)
@@ -236,7 +241,7 @@ def _check_one_range(request: ClipRequest, recording: Recording, shortest: float
 
 
 def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], shortest: float, longest: float) -> float:
-    """Check each part against its recording and the limits of the clip, and return the seconds of all parts."""
+    """Check each part, and the length of all parts in seconds. Return this length."""
     durations: dict[str, float] = {}
     for number, part in enumerate(parts):
         with located_below(f"/parts/{number}"):
@@ -255,7 +260,10 @@ def _check_parts(parts: Sequence[Part], sources: Mapping[str, ClipSource], short
 
 
 def _check_encryption(parts: Sequence[Part], sources: Mapping[str, ClipSource]) -> None:
-    """Raise RecordingEncrypted if a part would hold a frame over a stretch that is there, but cannot be read."""
+    """Raise RecordingEncrypted if a part contains an encrypted stretch.
+
+    The clip would show the frame before it for the length of the stretch, although the recording has media there.
+    """
     encrypted = {
         id: [gap for gap in source.recording.gaps or [] if gap["reason"] == "encrypted"]
         for id, source in sources.items()
@@ -267,7 +275,10 @@ def _check_encryption(parts: Sequence[Part], sources: Mapping[str, ClipSource]) 
 def _unbroken(
     mode: GapMode, parts: Sequence[Part], sources: Mapping[str, ClipSource], shortest: float
 ) -> tuple[Part, ...]:
-    """Return the parts without the gaps of their recordings. Raises NoMediaInRange if none may be left out."""
+    """Return the parts without the gaps of their recordings.
+
+    Raises NoMediaInRange if a part has a gap and the mode is `fail`, or if less than `shortest` seconds are left.
+    """
     gaps = {id: source.recording.gaps or [] for id, source in sources.items()}
     gap = first_gap(parts, gaps)
     if gap is None:
@@ -284,7 +295,10 @@ def _unbroken(
 
 
 def _language(request: ClipRequest, source: ClipSource) -> str | None:
-    """Return the language of the subtitles, None for all. The only transcript is burnt in without its language."""
+    """Return the language of the subtitles, or None for the subtitles in all languages.
+
+    If subtitles are burnt in, a request must name the language unless the recording has a single transcript.
+    """
     if request.subtitle_language is not None:
         if request.subtitle_language not in source.languages:
             raise TranscriptNotFound(f"the recording has no transcript in the language {request.subtitle_language}")
@@ -301,7 +315,7 @@ def _language(request: ClipRequest, source: ClipSource) -> str | None:
 
 
 def _check_kept(request: ClipRequest, parts: Sequence[Part]) -> None:
-    """Raise InvalidRequest if nothing is removed from the ranges to keep anyway."""
+    """Raise InvalidRequest for ranges to keep if nothing is removed, or if their part does not exist."""
     if request.without.keep and not request.without.kinds:
         with located(pointer="/keep_ranges"):
             raise InvalidRequest("is only for clips without pauses or fillers", hint="Give `without` too.")
@@ -312,7 +326,7 @@ def _check_kept(request: ClipRequest, parts: Sequence[Part]) -> None:
 
 
 def _check_media(request: ClipRequest, profile: Profile, sources: Sequence[ClipSource]) -> None:
-    """Raise InvalidRequest if a recording has nothing that the profile keeps, no moments to snap to, or no pauses."""
+    """Raise InvalidRequest if a recording lacks the media for the profile, for `snap` or for `without`."""
     for source in sources:
         if (lacking := lacking_media(profile, source.facts)) is not None:
             with located(pointer="/profile"):

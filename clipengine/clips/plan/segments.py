@@ -1,4 +1,14 @@
-"""Segments of a clip with smart render: whole GOPs are copied, the frames at the cuts are encoded. Pure."""
+"""Segments of a clip with smart render: GOPs are copied, the frames at the cuts are encoded. Pure.
+
+A part is cut from one recording. Its first segment is encoded, up to the first keyframe in its range from which packets
+can be copied (K: a keyframe, `.`: another frame):
+
+    recording   K . . . . . . . K . . . . . . . K . . . . . . .
+    range             [                                 )
+    segments          | encode  |         copy          |
+
+This module also decides which parts of a clip are copied, or that the whole clip is encoded.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +23,9 @@ from clipengine.clips.options.framing import keeps_picture
 from clipengine.clips.options.profiles import Profile
 from clipengine.recordings.facts import VideoFacts
 
-# Codecs of which packets are copied, and the containers into which they are.
+# Codecs whose packets are copied, each with the containers that may hold the copies.
 COPIED = {"h264": ("mp4", "mkv"), "hevc": ("mp4", "mkv"), "vp8": ("webm", "mkv"), "vp9": ("webm", "mkv")}
-# Copying less than this is not worth two kinds of segments.
+# All of a part is encoded if fewer seconds than this, and a smaller share of its range, could be copied.
 _LEAST_SECONDS, _LEAST_PART = Fraction(2), Fraction(3, 10)
 MAX_SEGMENTS = 1000  # of a part in a plan
 OTHER_PARAMETERS = "its parameter sets are not those of the first part"
@@ -38,7 +48,10 @@ class Segment:
 
 
 class RefusedStretch(NamedTuple):
-    """A stretch of a smart clip that is encoded because a GOP in it cannot be copied; None is the end of the clip."""
+    """A stretch of a smart clip that is encoded because a GOP in it cannot be copied.
+
+    An `end` of None is the end of the clip.
+    """
 
     start: Fraction
     end: Fraction | None
@@ -46,7 +59,7 @@ class RefusedStretch(NamedTuple):
 
 
 def check_copyable(parts: Sequence[PlannedPart], profile: Profile) -> None:
-    """Raise CannotCopy if the parts of a clip or the profile rule out that video packets are copied."""
+    """Raise CannotCopy if the parts of a clip or the profile do not allow copying video packets."""
     if any(part.burnt is not None for part in parts):
         raise CannotCopy("subtitles are drawn into the picture")
     if any(part.removed.spans for part in parts):
@@ -66,7 +79,7 @@ def check_copyable(parts: Sequence[PlannedPart], profile: Profile) -> None:
 
 
 def check_part_copyable(part: PlannedPart, profile: Profile) -> None:
-    """Raise CannotCopy if the recording of a part rules out that its packets are copied."""
+    """Raise CannotCopy if the recording of a part or the profile does not allow copying video packets."""
     video = part.facts.video
     if video is None:
         raise CannotCopy("it has no video")
@@ -81,14 +94,15 @@ def check_part_copyable(part: PlannedPart, profile: Profile) -> None:
 
 
 def named(parts: Sequence[PlannedPart], number: int, reason: str) -> str:
-    """Return why all of a clip is encoded if that is the fault of one of its parts."""
+    """Return the reason for encoding all of a clip, with the number of the part if there are several."""
     return reason if len(parts) == 1 else f"part {number + 1}: {reason}"
 
 
 def check_share(parts: Sequence[PlannedPart], refused: Mapping[int, str]) -> None:
-    """Raise CannotCopy if more than half of a clip is in the `refused` parts, which cannot be copied for these reasons.
+    """Raise CannotCopy if more than half of a clip is in `refused` parts.
 
-    Frames between copied packets are encoded in a way that takes many bytes.
+    `refused` maps the number of each part that cannot be copied to the reason. Frames between copied packets are
+    encoded in a way that takes many bytes, so a clip with many of them is encoded as a whole.
     """
     lengths = [end - start for start, end in (part.range for part in parts)]
     if 2 * sum(lengths[number] for number in refused) > sum(lengths):
@@ -100,9 +114,10 @@ def check_share(parts: Sequence[PlannedPart], refused: Mapping[int, str]) -> Non
 class FoundPart(NamedTuple):
     """Findings of the plan of a part that decide if it is copied.
 
-    `stream` is a checksum of the stream's parameters, None if it cannot be copied; `reason` says why no packet can be.
-    `only_frame` is a checksum of the frame of a part with a single frame, which must not follow itself when copied.
-    `misfit` says why frames of the part do not fit between copied frames, so that the whole clip is encoded.
+    `stream` is a checksum of the stream's parameters, None if the stream cannot be copied. `reason` says why no packet
+    can be copied, None if some can. `only_frame` is the id of the keyframe if the part has only this frame and two
+    copies of it must not follow each other. `misfit` says why frames of the part cannot be encoded to fit between
+    copied frames: the whole clip is then encoded.
     """
 
     stream: str | None
@@ -112,9 +127,10 @@ class FoundPart(NamedTuple):
 
 
 class CopyChoice:
-    """Choice of the parts that are copied, made part by part, by the cutter and by plans alike.
+    """Choice between copying and encoding each part of a clip. The cutter and plans use it, part by part.
 
-    `refused` has the reasons for encoded parts, by number. Methods raise CannotCopy if the whole clip is encoded.
+    `refused` maps the number of each encoded part to the reason. Methods raise CannotCopy if the whole clip must be
+    encoded.
     """
 
     def __init__(self, parts: Sequence[PlannedPart]) -> None:
@@ -123,23 +139,29 @@ class CopyChoice:
         self.refused: dict[int, str] = {}
 
     def begin(self) -> None:
-        """Note that the clip has the stream of a part, so that the others may be encoded for it."""
+        """Note that a part's stream can be copied. Other parts may now be encoded to fit this stream."""
         self._begun = True
 
     def refuse(self, number: int, reason: str) -> None:
-        """Encode a part between copied ones, if the clip has begun and not too much of it is encoded in this way."""
+        """Note that a part is encoded, to fit the stream of the copied parts.
+
+        Raises CannotCopy if no part has begun this stream, or if more than half of the clip would be encoded so.
+        """
         if not self._begun:
             raise self.refusal(number, reason)
         self.refused[number] = reason
         check_share(self._parts, self.refused)
 
     def refusal(self, number: int, reason: str) -> CannotCopy:
-        """Return the error that all of the clip is encoded because of one of its parts."""
+        """Return the error which says that this part forces all of the clip to be encoded."""
         return CannotCopy(named(self._parts, number, reason))
 
 
 def refused_parts(parts: Sequence[PlannedPart], found: Sequence[FoundPart]) -> dict[int, str]:
-    """Return why parts of a clip are encoded, by their numbers; the others are copied. Raises CannotCopy if none is."""
+    """Return the numbers of the parts that are encoded, each with the reason. The others are copied.
+
+    Raises CannotCopy if all of the clip must be encoded.
+    """
     choice = CopyChoice(parts)
     before: str | None = None
     for number, (stream, reason, only_frame, misfit) in enumerate(found):
@@ -162,9 +184,10 @@ def _shape(video: VideoFacts) -> tuple[object, ...]:
 
 
 def plan_segments(cut: CutRange, first_copied: Fraction | None) -> tuple[Segment, ...]:
-    """Return the segments of the range if the keyframe at `first_copied` is the first whose packet can be copied.
+    """Return the segments of the range, given the first keyframe from which packets can be copied.
 
-    Raises CannotCopy if no such keyframe lies in the range, or if too little would be copied.
+    Nothing is encoded before the keyframe if the clip may begin on it. Raises CannotCopy if no such keyframe is in the
+    range, or if too little would be copied.
     """
     if first_copied is None or first_copied >= cut.last_moment:
         raise CannotCopy("no GOP begins in the range")
@@ -176,8 +199,9 @@ def plan_segments(cut: CutRange, first_copied: Fraction | None) -> tuple[Segment
 
 
 def seam_threads(threads: int) -> int:
-    """Return the threads of the decoder and of the encoder of frames at the cuts, which work side by side.
+    """Return the number of threads for the decoder, and for the encoder, of frames at the cuts.
 
-    Each thread holds frames, so the memory depends on it.
+    Both run at the same time, so each gets half of the `threads`. Each thread holds frames, so that fewer threads also
+    need less memory.
     """
     return max(1, threads // 2)

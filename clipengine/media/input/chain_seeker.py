@@ -1,7 +1,11 @@
 """Seeking in a recording of many files: the runs of pieces in a range, read one after the other.
 
-Decoders stay open over the borders of runs, because audio depends on the packet before it, and a GOP may begin in the
-piece before. Another codec, or another header of it, opens another decoder.
+A run is opened as one stream. A decoder stays in use across the borders of runs, because audio depends on the packet
+before it, and a GOP may begin in the piece before. Only a run with another codec or codec header gets a new decoder.
+
+    pieces    | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 |
+    runs      |   run A   | run B |     run C     |     (C has another codec header)
+    decoders  |    of A's stream  | of C's stream |
 """
 
 from __future__ import annotations
@@ -29,26 +33,35 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedRun
 from clipengine.recordings.pieces import track_of
 
-# Where to begin, one after the other; then with the first piece of the index: pieces before the one of the clip's
-# start, and seconds before that start in a large file (None: at the start of the piece).
+# Positions at which reading may begin, tried in this order until the whole clip can be decoded: a number of pieces, and
+# of seconds, before the start of the pre-roll. The seconds are used in a large piece that is a run; other pieces, and
+# all pieces if there are no seconds, are read from their start. The last position is the first piece of the index.
+#
+#     pieces    |  0  |  1  |  2  |  3  |  4  |
+#     clip                           [------)      the pre-roll begins in piece 3
+#     (0, 1)                       ^               a second before the pre-roll if piece 3 is large, or else its start
+#     (2, None)       ^                            start of piece 1
 _STEPS_BACK = (*((0, back) for back in STEPS_BACK), *((back, None) for back in (0, 1, 2, 4, 8, 16, 32)))
 # After this many steps without audio before the start, the stream is assumed to have a gap.
 _AUDIO_STEPS = len(STEPS_BACK) + 3
-# A file is read from its start if it has fewer bytes, or if its start is nearer.
+# A piece is read from its start if it has fewer bytes than this, or if the position is nearer to its start.
 _FAR_SECONDS, _LARGE_BYTES = 10, 4 << 20
-_SAME_SECONDS = Fraction(1, 500)  # between the times of a packet that two files have
+_SAME_SECONDS = Fraction(1, 500)  # by which the times of a packet that is in two files may differ
 _SLACK_SECONDS = Fraction(1, 2)  # between the streams of a piece
 
 
 class _Leader(NamedTuple):
-    """The stream whose decoder decodes a stream of the recording, and what other streams must have in common."""
+    """The stream whose decoder decodes the packets of one stream of the recording.
+
+    The decoder is kept for a stream of a later run if both have the same `format`.
+    """
 
     stream: Stream
     format: tuple[Any, ...]
 
 
 class ChainSeeker:
-    """Context manager with the interface of `Seeker` that reads pieces."""
+    """Context manager that reads the pieces of a recording, with the interface of `Seeker`."""
 
     decoding_times = False
     header_changed = False
@@ -97,7 +110,10 @@ class ChainSeeker:
             self._open.pop().close()
 
     def seek(self, step: int = 0) -> int:
-        """Seek with `step` (an index into _STEPS_BACK) or a later one, and return the step that succeeded."""
+        """Seek with `step` (an index into _STEPS_BACK) or a later one, and return the step that succeeded.
+
+        A step that would begin at the same places as the step before is skipped.
+        """
         tried: list[tuple[int, Fraction | None]] = []
         while True:
             chains = [self._chain(number, step) for number in self._tracks()]
@@ -144,7 +160,10 @@ class ChainSeeker:
         return preroll.has_video and (preroll.has_audio or step >= _AUDIO_STEPS)
 
     def _set_streams(self, packets: Sequence[TimedPacket]) -> None:
-        """Choose the streams whose decoders begin: those of the first packets, or those that are open."""
+        """Set the streams whose decoders are used first.
+
+        They are the streams of the first packets. A stream without a packet in the pre-roll gets its leader.
+        """
         first = {number: leader.stream for number, leader in self._leaders.items()}
         for timed in reversed(packets):
             first[timed.stream] = timed.packet.stream
@@ -165,7 +184,14 @@ class ChainSeeker:
         return None if frame.pts is None else frame.pts * as_fraction(stream.time_base or 1)
 
     def _led(self, chain: _Chain) -> Iterator[TimedPacket]:
-        """Yield the packets of a track with the streams that decode them."""
+        """Yield the packets of a track. The stream of each packet is the leader, whose decoder decodes it.
+
+        A run that `overlaps` begins with packets that the run before has, too. These are left out:
+
+            run before   p0 p1 p2 p3
+            run                p2 p3 p4 p5
+            yielded      p0 p1 p2 p3 p4 p5
+        """
         last: dict[int, Fraction] = {}  # the dts of the last packet of each stream
         for first, run, window, until in chain.windows():
             known = dict(last) if run.overlaps else {}
@@ -179,7 +205,7 @@ class ChainSeeker:
                     last[timed.stream] = timed.dts
                     if timed.is_video and waits_for_keyframe:
                         if not timed.packet.is_keyframe:
-                            continue  # what it refers to is missing
+                            continue  # its references are missing
                         waits_for_keyframe = False
                     yield self._on_timeline(timed, hidden=first and begin == 0 and inside is None)
                 if not any(leader.stream in opened.streams.values() for leader in self._leaders.values()):
@@ -189,9 +215,10 @@ class ChainSeeker:
     def _opened(
         self, run: PlacedRun, begin: int, last: int, *, inside: Fraction | None, until: Fraction
     ) -> Iterator[tuple[int, OpenRun]]:
-        """Open the pieces `begin` to `last` of a run: all at once, or one by one if they do not make a stream.
+        """Open the pieces `begin` to `last` of a run. Yield each `OpenRun` with the number of its first piece.
 
-        `inside` is that of the run, and `until` the time at which it ends.
+        The pieces are opened all at once, or one by one if they do not make one stream (MP3). `inside` is the time
+        near which reading begins in a run of one piece, None for its start. `until` is the time at which the run ends.
         """
         stop = last
         while begin <= last:
@@ -213,7 +240,11 @@ class ChainSeeker:
                 self._leaders[number] = _Leader(stream, format)
 
     def _on_timeline(self, timed: TimedPacket, *, hidden: bool) -> TimedPacket:
-        """Give the packet its leader and the timestamps of the recording. Without `hidden`, no edit list hides it."""
+        """Return the packet with its leader as its stream, and with recording times in the leader's ticks.
+
+        An audio packet that an edit list hides stays hidden only if `hidden` is True. Otherwise a copy without the
+        discard flag is returned.
+        """
         packet, stream = timed.packet, self._leaders[timed.stream].stream
         if packet.is_discard and not hidden and not timed.is_video:
             packet = copy_of(packet)
@@ -226,11 +257,11 @@ class ChainSeeker:
 
 
 class _Chain:
-    """The runs of a track from a time on, or from the first one if `back` is None.
+    """The runs of a track, read from a position before the time `begins`.
 
-    `back` are pieces before the one of the time, and seconds before the time in a large piece that is a run. `until` is
-    the end of the recording. Reading begins with the piece `first` of all, `inside` it from this time on if that is not
-    None.
+    `back` is an item of `_STEPS_BACK`, or None to begin with the first piece. `until` is the end of the recording.
+    Reading begins with the piece number `first`, counted over all runs. It begins at the start of this piece, or near
+    the time `inside` if that is not None.
     """
 
     def __init__(
@@ -248,7 +279,7 @@ class _Chain:
                 self.inside = time
 
     def _numbered(self) -> Iterator[tuple[int, PlacedRun]]:
-        """Yield the runs with the numbers of their first pieces in all."""
+        """Yield the runs, each with the number of its first piece, counted over all runs."""
         number = 0
         for run in self._runs:
             yield number, run
@@ -259,9 +290,13 @@ class _Chain:
         return self.first == 0 and self.inside is None
 
     def windows(self) -> Iterator[tuple[bool, PlacedRun, tuple[int, int], Fraction]]:
-        """Yield the runs with the numbers of their first and last piece to read, and the time at which they end.
+        """Yield each run to read, with the numbers of its first and last piece and the time when it ends.
 
-        The first value is True for the very first one.
+        The first value of each tuple is True for the run with which reading begins. If `first` is 4:
+
+            pieces of runs   0 1 2   0 1   0 1 2 3
+            counted over all 0 1 2   3 4   5 6 7 8
+            yielded                  (1, 1), then (0, 3)
         """
         skipped, first = self.first, True
         starts = [run.pieces[0].start for run in self._runs]
@@ -276,9 +311,9 @@ class _Chain:
 def _certain_bytes(
     run: PlacedRun, numbers: tuple[int, int], inside: Fraction | None, end: Fraction, until: Fraction
 ) -> int:
-    """Return how many bytes of the pieces a clip with this end certainly reads.
+    """Return the number of bytes of the pieces that a clip with this end certainly reads.
 
-    The only piece is read from the time `inside` on if that is not None. `until` is the end of the run.
+    If `inside` is not None, the run has one piece, which is read from this time on. `until` is the end of the run.
     """
     pieces = run.pieces[numbers[0] : numbers[1] + 1]
     found = 0
@@ -293,7 +328,7 @@ def _certain_bytes(
 
 
 def _format(stream: Stream) -> tuple[Any, ...]:
-    """Return what the streams of two runs must have in common to be decoded by one decoder."""
+    """Return the properties that must be equal in the streams of two runs for one decoder to decode both."""
     context: Any = stream.codec_context
     header = bytes(context.extradata or b"")
     if isinstance(stream, VideoStream):

@@ -1,15 +1,27 @@
 """Smart render of a clip's video: packets of whole GOPs to copy, and decoded frames at the cuts to encode.
 
-- The head, up to the first frame in the range that starts a GOP (an IDR frame, a random access picture of HEVC, or a
-  keyframe of VP8 or VP9), is decoded. So are leading pictures of HEVC, which follow that frame but are shown before it.
-- From there on packets are copied, up to the first packet with a frame at or after the clip's end. Any first part of a
-  GOP, in decoding order, has all its references.
-- A GOP that cannot be copied is encoded; copying continues with the next one that can be.
-- Otherwise the tail is decoded: B-frames before the clip's end that follow that packet in decoding order.
-- At both ends of the copied packets some are decoded too, by the decoder that has decoded the head: the clip must show
-  the same pictures.
+Frames in the order in which they are shown (K starts a GOP: an IDR frame, a random access picture of HEVC, or a
+keyframe of VP8 or VP9):
 
-It raises CannotCopy if the recording does not allow this; whatever can be known is checked before the head is decoded.
+    recording   K . . . . . . . K . . . . . . . K . . . . . . .
+    clip                [                                  )
+                        | head  | copied packets      |tail|
+
+- The head is decoded: all frames before the first K in the range. Leading pictures of HEVC belong to it. They follow K
+  in the file but are shown before it.
+- Packets are copied from K on, in decoding order, up to the first packet whose frame is shown at or after the clip's
+  end. A decoder needs no packet after that: references precede the frames that use them.
+- The tail is decoded: B-frames that are shown before the clip's end, but follow that first packet in decoding order.
+
+      packets       K0 P4 b1 b2 b3   P8 b5 b6 b7    (numbered as they are shown; the clip ends before frame 7)
+                    copied           P8 is decoded as a reference, b5 and b6 are the tail, b7 is not needed
+
+- A GOP that cannot be copied is decoded and encoded. Copying continues with the next GOP that can be copied.
+- The first packets of the first and of the last GOP of each copied stretch are decoded as well. `SeamEvent`s have the
+  checksums of their pictures: a decoder of the clip's file must later return the same pictures.
+
+CannotCopy is raised if the recording does not allow this. The checks that need no decoding are made before the head is
+decoded.
 """
 
 from __future__ import annotations
@@ -51,7 +63,8 @@ from clipengine.media.input.timeline import as_fraction
 class PacketCopier:
     """Yields one BeginEvent, then frames to encode, packets to copy and audio frames. Call `begin` and `plan` first.
 
-    With `full_proof` all copied packets are decoded too. With `only_plans` nothing is copied, and less is read.
+    With `full_proof` all copied packets are decoded too. With `only_plans`, for the plan of a range that is
+    too long to read, nothing is copied and only the first packets of each GOP are checked.
     """
 
     def __init__(
@@ -92,7 +105,10 @@ class PacketCopier:
         return self._copied
 
     def plan(self) -> tuple[Segment, ...]:
-        """Return the segments. Call it after `begin`. Raises CannotCopy if frames of the stream can be encoded only."""
+        """Return the segments of the clip as known from its first GOPs. Call it after `begin`.
+
+        Raises CannotCopy if no packet, or too little of the clip, can be copied.
+        """
         if self._refusal is not None:
             raise self._refusal
         key, segments = self._gops.key.time, plan_segments(self._cut, self._gops.key.time)
@@ -103,9 +119,10 @@ class PacketCopier:
 
     @property
     def only_frame(self) -> str | None:
-        """The number of the only frame of the range if it is copied and must not follow itself. Ask after `plan`.
+        """The keyframe id of a range with one frame, or None if copies of this frame may follow each other.
 
-        FFmpeg refuses a picture of HEVC that counts as much as the one before it, except IDR pictures.
+        FFmpeg's decoder refuses a picture of HEVC whose picture order count equals the previous picture's, except IDR
+        pictures. Read it after `plan`.
         """
         keyframe_id, time = self._gops.keyframe_id, self._gops.key.time
         if not self.begins_like(keyframe_id) or time + self._cut.frame_seconds < self._cut.last_moment:
@@ -113,7 +130,7 @@ class PacketCopier:
         return str(keyframe_id)
 
     def begins_like(self, keyframe_id: int | None) -> bool:
-        """Return True if the clip begins on a copied keyframe that must not follow one of this id."""
+        """Return True if the clip begins on a copied keyframe that must not follow another with this id."""
         own = self._gops.keyframe_id
         numbered = isinstance(self._bitstream, HevcStream) and own > 0
         return numbered and own == keyframe_id and not self._needs_head()
@@ -142,7 +159,10 @@ class PacketCopier:
         return self._selector.origin or Fraction(0)
 
     def _begin_encoded(self, refused: tuple[Fraction, str] | None) -> None:
-        """Count the seconds before the first copied frame, from the GOP on that was refused if there was one."""
+        """Count the seconds that are encoded before the first copied frame.
+
+        If a GOP was refused, the seconds from its start on are also noted as a `refused` stretch.
+        """
         key = self._gops.key.time
         self._encoded = max(Fraction(0), (key if refused is None else refused[0]) - self._cut.start)
         if refused is not None:
@@ -166,7 +186,7 @@ class PacketCopier:
             raise CannotCopy(str(error)) from None
 
     def _count_reordered_frames(self) -> int:
-        """Return the number of frames by which packets are decoded earlier than they are shown."""
+        """Return the number of frames by which packets must be decoded before they are shown."""
         times = [timed.time for timed in self._gops.ahead if timed.is_video]
         known = max(self._bitstream.stated_reordering or 0, reordered_frames(times))
         return min(known, self._bitstream.most_reordering)
@@ -174,7 +194,11 @@ class PacketCopier:
     # ---- head
 
     def _head(self) -> Iterator[Event]:
-        """Decode the frames before the first copied one, and begin the clip."""
+        """Decode the frames before the first copied frame, and begin the clip.
+
+        The decoder goes on with the first copied packets. It returns leading pictures among the frames, and keeps the
+        checksums of the copied pictures, which `_seams` then yields.
+        """
         needed = self._needs_head()
         self._first = next(timed for timed in self._gops.ahead if timed.is_video)
         for timed in self._gops.head():
@@ -199,14 +223,17 @@ class PacketCopier:
         yield from self._seams()
 
     def _seams(self, *, all_of_them: bool = True) -> Iterator[SeamEvent]:
-        """Yield the pictures of copied packets. Raises CannotCopy if one has not come out of the decoder."""
+        """Yield the checksums of copied pictures. Raises CannotCopy if the decoder has not returned one."""
         yield from (self._seam(time, picture) for time, picture in self._decoder.pictures(all_of_them=all_of_them))
 
     def _seam(self, time: Fraction, picture: int = 0) -> SeamEvent:
         return SeamEvent(time - self._origin, picture)
 
     def _check_leading(self) -> None:
-        """Raise unless the last leading picture was decoded. A decoder skips them if their references are missing."""
+        """Raise CannotCopy unless the last leading picture was decoded.
+
+        A decoder skips leading pictures if their references are missing.
+        """
         shown = [timed.time for timed in self._gops.leading if not self._is_before_clip(timed)]
         if shown and (self.last_time is None or self.last_time < max(shown)):
             raise CannotCopy(DAMAGED)
@@ -216,7 +243,7 @@ class PacketCopier:
         return on_screen is not None and timed.time < on_screen
 
     def _needs_head(self) -> bool:
-        """Return True unless the clip begins on the first copied frame."""
+        """Return True if frames before the first copied frame are shown in the clip."""
         start, key = self._cut.start, self._gops.key.time
         before = (timed for timed in self._gops.ahead if timed.is_video)
         nearer = any(abs(timed.time - start) <= abs(key - start) for timed in before if timed.time < key)
@@ -233,8 +260,9 @@ class PacketCopier:
             yield from self._chosen(self._selector.push(time, frame))
 
     def _begins_decoding(self, time: Fraction, frame: av.VideoFrame) -> bool:
-        """Return True if decoding may begin with this frame: intact, and before the clip if any frame is.
+        """Return True if decoding may begin with this frame.
 
+        It must be intact, and must not be after the clip's start if a frame is on screen there.
         Frames of an edit list's pre-roll are decoded but not returned, so the first frame may not be the keyframe.
         """
         intact = frame.key_frame or frame.pict_type == PictureType.I or self._gops.starts_gop(self._first)
@@ -294,7 +322,11 @@ class PacketCopier:
     # ---- tail
 
     def _prove_end(self, tail: CopiedTail, *, is_last: bool) -> Iterator[SeamEvent]:
-        """Decode the packets that begin the last copied GOP, unless all packets are decoded, or these already were."""
+        """Decode the first packets of the last copied GOP, for the checksums of their pictures.
+
+        Nothing is decoded with `full_proof`, which has decoded all copied packets, or if copying began with this GOP,
+        whose first packets were decoded then.
+        """
         if self._full_proof:
             self._decoder.flush()
         elif tail.seam and tail.seam[0] is not self._gops.key:
@@ -306,7 +338,7 @@ class PacketCopier:
             yield from (self._seam(time) for time in tail.rest)
 
     def _encode_refused(self, start: Fraction, reason: str) -> Generator[Event, None, bool]:
-        """Decode the frames from a refused GOP on, up to one that can be copied. Return False if no GOP can."""
+        """Decode the frames from a refused GOP to the next GOP to copy. Return False if there is none."""
         end = self._next_copied(start, reason)
         if end is not None:
             yield NextKeyframeEvent(self._gops.keyframe_id)
@@ -317,20 +349,26 @@ class PacketCopier:
         return end is not None
 
     def _next_copied(self, start: Fraction, reason: str) -> Fraction | None:
-        """Find the next GOP that can be copied, note the stretch before it, and return when it begins."""
+        """Find the next GOP that can be copied, and return the time of its keyframe, None if there is none.
+
+        The stretch before it is noted as `refused`.
+        """
         try:
             self._gops.find(after_copied=True)
             end = self._gops.key.time
         except CannotCopy:
             end = None
-        if self.last_time is not None:  # repeated frames before that are left out
+        if self.last_time is not None:  # repeated frames up to the latest time are left out
             start = max(start, self.last_time + self._cut.frame_seconds)
         if end is None or end > start:
             self._note_refused(start, end, reason)
         return end
 
     def _note_refused(self, start: Fraction, end: Fraction | None, reason: str) -> None:
-        """Note that the clip is encoded in this stretch. Raises CannotCopy with the reason if that is most of it."""
+        """Note that the clip is encoded in this stretch.
+
+        Raises CannotCopy with the reason if more than half of the clip would be encoded.
+        """
         self._encoded += (self._cut.end if end is None else end) - start
         if 2 * self._encoded > self._cut.end - self._cut.start:
             raise CannotCopy(reason)
@@ -370,7 +408,7 @@ class PacketCopier:
                 yield VideoFrameEvent(time - self._origin, frame)
 
     def _encode_tail(self, tail: CopiedTail) -> Iterator[VideoFrameEvent]:
-        """Decode the frames before the clip's end that no copied packet has."""
+        """Decode the tail: the frames before the clip's end whose packets were not copied."""
         wanted = tail.wanted(self.last_time)
         if not wanted:
             return
