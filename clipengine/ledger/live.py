@@ -215,7 +215,7 @@ class Live:
     def end_session(self, refresh: Refresh, left: PieceIndex | None, seen: Seen) -> bool:
         """End a recording whose producer overwrites it, and register its next session. Return False for a lost claim.
 
-        It is `complete` with the pieces that are `left`, or `failed` without any.
+        Its status is `complete` with the pieces that are `left`, or `failed` if `left` is None.
         """
         recording = refresh.recording
         id = recording.recording_id
@@ -327,12 +327,12 @@ def _due(owner: str) -> Bound:
 
 
 def _changed(refresh: Refresh, seen: Seen | None) -> dict[str, Any]:
-    """Return the columns of what was seen of the recording, if they change."""
+    """Return the columns of `seen`, or none if they have not changed."""
     return {} if seen in (None, refresh.recording.seen) else seen.to_columns()
 
 
 def _goes_on_differently(refresh: Refresh, seen: Seen | None) -> bool:
-    """Return True if the recording has become silent, or is no more, or has another fault."""
+    """Return True if the recording became silent, is no longer silent, or has other warnings."""
     before = refresh.recording.seen
     return seen is not None and (seen.silent_since, seen.warnings) != (before.silent_since, before.warnings)
 

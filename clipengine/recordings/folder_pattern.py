@@ -204,14 +204,14 @@ class NamePattern:
 
     @property
     def has_date(self) -> bool:
-        """Whether the clock is known: from the names, or from the day that is given."""
+        """True if the clock is known: from the names, or from the day that is given."""
         return "s" in self._fields or (self.has_time and ("Y" in self._fields or self._day is not None))
 
     @property
     def is_ordered(self) -> bool:
-        """Whether the names of one camera are in the order of their times.
+        """True if the names of one camera are in the order of their times.
 
-        They are not on a day on which daylight saving may repeat an hour.
+        They are not in order on a day on which daylight saving may repeat an hour.
         """
         fields = "".join(each for each in self._fields if each != "camera")
         is_date = "YmdHMSf".startswith(fields) or "HMSf".startswith(fields)
@@ -219,7 +219,7 @@ class NamePattern:
 
     @property
     def _has_one_offset(self) -> bool:
-        """Whether the time zone has the same offset at the start and at the end of the day; without a day, in UTC."""
+        """True if the time zone has the same offset at both ends of the day, or is UTC without a day."""
         if self._day is None:
             return self._zone.key == "UTC"
         ends = (datetime.combine(day, time(), self._zone) for day in (self._day, _day_after(self._day)))
@@ -227,7 +227,7 @@ class NamePattern:
 
     @property
     def resolution(self) -> int:
-        """By how many microseconds a name may be rounded down."""
+        """The most by which the time of a name may be rounded down, in microseconds."""
         for name, length in (("f", 1), ("s", 1_000_000), ("S", 1_000_000), ("M", 60_000_000)):
             if name in self._fields:
                 return length
@@ -239,7 +239,7 @@ class NamePattern:
         return _TOKEN.sub(lambda token: _EXAMPLES[token[0]], self._pattern)
 
     def group_of(self, name: str) -> tuple[str | None, date | None] | None:
-        """Return the camera and the day of a name, or None if it does not match, or is no time."""
+        """Return the camera and the day of a name, or None if it does not match or has no valid time."""
         found = self._expression.fullmatch(name)
         if found is None:
             return None
@@ -261,7 +261,7 @@ class NamePattern:
         return f"its name has no time of a day of {_YEARS[0]} to {_YEARS[-1]}"
 
     def match(self, name: str) -> Named | None:
-        """Return what a name says, or None if it does not match, or is no time."""
+        """Return the fields of a name, or None if it does not match or has no valid time."""
         found = self._expression.fullmatch(name)
         if found is None:
             return None

@@ -19,8 +19,8 @@ def etag_of(found: os.stat_result) -> str:
 class FolderReader:
     """Reader that uses `pread`, so that threads and a child process can share the descriptor.
 
-    `check_store` raises StorageUnavailable if the whole store is missing, not only the file. A file whose ETag is that
-    of one that is still written may grow.
+    `check_store` raises StorageUnavailable if the whole store is missing, not only the file. A file may
+    grow if its ETag says that it is still written, see `growing_etag`.
     """
 
     def __init__(self, info: StoredObject, fd: int, path: Path, check_store: Callable[[], None]) -> None:

@@ -4,7 +4,7 @@ A refresh is one request for each playlist, a listing of the files of a folder a
 bytes of a file. A child measures new pieces at once if a request waits for the recording or looks at it, and otherwise
 many together:
 
-    claim --> read --+-- nothing new, or little that nobody waits for --> `live.later`
+    claim --> read --+-- nothing new, or little and no request waits ---> `live.later`
                      +-- new pieces --> measure and place them ---------> `live.append`
                      +-- end of the playlists, or of the folder --------> `live.complete`, after the last pieces
                      +-- end of the file --> probe all of it -----------> `live.close`
@@ -80,12 +80,12 @@ _UNWATCHED_SECONDS = 60  # between the listings of a folder without requests for
 _LONGEST_FILE_SECONDS = 20  # a folder is listed at least twice as often if a request waits
 _CLOSING_SECONDS = 2  # in which a program finishes a file after its last bytes
 _KEPT_SECONDS = 15.0  # for which a child waits for more pieces: longer than most segments
-_MOST_KEPT = 8
+_MOST_KEPT = 8  # idle children
 _MOST_LISTED = 600  # pieces that are not measured yet
 
 
 class Refresher(Jobs[Refresh]):
-    """The refreshes of recordings that are still written."""
+    """Jobs that refresh recordings that are still written."""
 
     activity = "the recording was refreshed"
 
@@ -266,7 +266,7 @@ class Refresher(Jobs[Refresh]):
         return now_ms() + max(_SHORTEST_PAUSE_SECONDS * 1000, target * (500 if item.wanted else 1000))
 
     def _later(self, item: Refresh, followed: Followed, listed: Fraction = Fraction(0)) -> None:
-        """Release the refresh. `listed` is the stated duration of pieces that are not measured yet."""
+        """Release the refresh. `listed` is the duration of listed pieces that are not measured yet."""
         seconds = float((item.growth.safe_end + listed) * 1000 // 1) / 1000 if listed else None
         next_at = self._next_at(item, followed)
         self._save(partial(self._ledger.live.later, item, next_at, listed_seconds=seconds, seen=followed.seen(item)))

@@ -31,7 +31,7 @@ class LeftOut:
 
     @contextmanager
     def scan(self, prefix: str) -> Iterator[None]:
-        """Count what is left out in the block under this prefix."""
+        """Count the objects that are left out in the block under this prefix."""
         self._current = 0
         try:
             yield
