@@ -23,7 +23,7 @@ _OPEN = 1 << 62  # the end of a recording that is still written, in ms
 
 @dataclass(frozen=True)
 class Covered:
-    """The stretches of a range that recordings cover, in order, and those that none covers.
+    """The stretches of a range that recordings cover, in order, and the stretches that none covers.
 
     `is_cut_short` says that the end of the range is missing, and `may_follow` that the last recording is still written,
     so that the recording of the next day may have the end.

@@ -160,7 +160,7 @@ class Clip(ClipSpec):
 
     @property
     def contained(self) -> tuple[Part, ...]:
-        """The ranges of a complete clip, which may have moved, or else those that are requested."""
+        """The ranges of a complete clip, which may have moved, or else the requested ranges."""
         if self.result is None:
             return self.ranges
         made = self.result.parts

@@ -49,7 +49,7 @@ class PartPlan(BaseModel):
     """The report of the child that planned a part, without the removed ranges.
 
     `held_seconds` is the length of the clip before the first frame of the recording. See `FoundPart` for `stream`,
-    `reason`, `only_frame` and `misfit`. `warnings` do not repeat what the facts imply.
+    `reason`, `only_frame` and `misfit`. `warnings` has no warnings that follow from the facts.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, strict=True, extra="forbid")

@@ -22,7 +22,7 @@ from clipengine.recordings.facts import Count, SourceFacts
 _MAX_SILENCES = 50_000  # of a part, in a report
 _PAUSE_SECONDS = Fraction(6, 10)  # longer ones are removed, except for a margin
 _MARGIN_SECONDS = Fraction(1, 10)  # of a pause, kept on each side
-_LEAST_SECONDS = Fraction(1, 1000)  # of a range: less is a rounding error at the end of one that is kept
+_LEAST_SECONDS = Fraction(1, 1000)  # of a range: less is a rounding error at the end of a range that is kept
 _MICROSECONDS = 1_000_000
 
 

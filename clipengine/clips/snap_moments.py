@@ -1,4 +1,4 @@
-"""Moments to which cuts are snapped, and the choice among those near a cut. Pure.
+"""Moments to which cuts are snapped, and the choice among the moments near a cut. Pure.
 
 A child process finds keyframes, silences and changes of scene (`media.snap`). Sentences are found in transcripts.
 """
@@ -15,7 +15,7 @@ from clipengine.clips.options.snap import Edge, Snap
 from clipengine.clips.texts.cues import Cue
 
 Span = tuple[Fraction, Fraction]
-CUE_MARGIN_SECONDS = 60  # of the cues around a cut, so that the ones before and after a sentence are known
+CUE_MARGIN_SECONDS = 60  # of the cues around a cut, so that the cues before and after a sentence are known
 _LEAD_SECONDS = Fraction(1, 10)  # of silence that is kept beside the sound
 _PAUSE_MS = 1000  # between two cues, after which a sentence begins
 # The full stops of scripts, and the quotation marks and brackets that may follow them.

@@ -123,7 +123,7 @@ STRUCTURED = ("output", "snap", "caption_style", "without")
 
 
 def spec_values(stored: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the fields in `stored`, and the names of those in a form that only a newer engine reads.
+    """Return the fields in `stored`, and the names of fields in a form that only a newer engine reads.
 
     Any version may have written them. Fields that are missing or cannot be read keep their defaults.
     """

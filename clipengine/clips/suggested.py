@@ -50,7 +50,7 @@ _OF_REASON: dict[Reason, float] = {
     "topic": 0.2,
     "pause": 0.1,
 }
-_OF_DEPTH = 0.15  # of a topic whose words differ most from those before it
+_OF_DEPTH = 0.15  # of a topic whose words differ most from the words before it
 _OF_KEYWORD, _OF_LENGTH, _OF_END = 0.2, 0.2, 0.1
 _UNANSWERED = 0.35  # of a question after which no other speaker is known to speak
 
@@ -209,7 +209,7 @@ def check_keyword(keyword: str) -> str:
 
 
 def _sentences(cues: Sequence[Cue], duration_ms: int, language: str, keywords: Iterable[str]) -> Iterator[_Sentence]:
-    """Yield the sentences within the recording. Like those to which cuts are snapped, they begin and end with a cue.
+    """Yield the sentences within the recording. They begin and end with a cue, as for snapped cuts.
 
     In a text without punctuation, such as automatic captions, each cue counts as a sentence.
     """

@@ -92,7 +92,7 @@ def encoded_instead(reason: str) -> str:
 
 
 def asked_warnings(warnings: Iterable[str], profile: Profile) -> list[str]:
-    """Return the warnings without those that nothing is copied if the profile leaves that to the engine."""
+    """Return the warnings, without `encoded_instead` if the engine chooses how to render."""
     return [each for each in warnings if profile.render != "auto" or code_of(each) != "encoded_instead"]
 
 

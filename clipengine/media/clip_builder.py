@@ -300,7 +300,7 @@ class ClipBuilder:
             start += shown
 
     def _steps(self, time: Fraction, duration: Fraction, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
-        """Yield time and duration of each frame to write for one that may be held while its picture changes."""
+        """Yield time and duration of each frame to write for a frame, which may be held while it changes."""
         fades = self._profile.fps is None  # at a set rate no frame is repeated for a fade
         for start, shown in effect_steps(time, duration, self._effects, step=self._frame_seconds, fades=fades):
             if self._captions is None:

@@ -69,7 +69,7 @@ class PieceProbe(NamedTuple):
 
 
 def probe_pieces(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
-    """Probe the pieces of the index, which are the first and the last one of each run. Raises RecordingError."""
+    """Probe the pieces of the index: the first and the last piece of each run. Raises RecordingError."""
     heads = [_head(source, next(index.runs(track))) for track in range(len(index.kinds))]
     scanned = [_scan(source, run) for track in range(len(index.kinds)) for run in index.runs(track)]
     facts = _facts(index.kinds, [head.facts for head in heads], [size for _, sizes, _ in scanned for size in sizes])

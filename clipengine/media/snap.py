@@ -1,6 +1,6 @@
-"""Keyframes, silences and scene changes near the cuts of a clip, or next to a time: only what is near is read.
+"""Keyframes, silences and scene changes near the cuts of a clip, or next to a time.
 
-Also all silences of a range.
+Only the media near the cuts or the time is read. Also all silences of a range.
 """
 
 from __future__ import annotations

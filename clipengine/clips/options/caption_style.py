@@ -48,5 +48,5 @@ class CaptionStyle(Options):
         return {name: value for name, value in serialize(self).items() if value is not None}
 
     def to_object(self) -> dict[str, Any]:
-        """Return the options that are given, and those with a default."""
+        """Return the options that are given, and the options with a default."""
         return self.model_dump(mode="json")

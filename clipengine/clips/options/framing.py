@@ -90,7 +90,7 @@ def shown_region(output: Output, width: int, height: int, ratio: Fraction, focus
 def region_path(video: VideoFacts, output: Output) -> Iterator[tuple[float, Box]]:
     """Yield where the shown region is at which time of a focus that moves.
 
-    Between two times it moves at a constant speed: those at which it reaches an edge of the picture are among them.
+    Between two times it moves at a constant speed. The times at which it reaches an edge of the picture are included.
     """
     size, found = upright_framing(video, output)
     path, ratio = output.focus_path, upright_ratio(video.sample_aspect_ratio, video.rotation)
@@ -162,7 +162,7 @@ def pixels_of(region: Region, width: int, height: int) -> Box:
 
 
 def covering_pixels(region: Region, width: int, height: int) -> Box:
-    """Return pixels that contain a region of a picture of this size, with all of those that it touches."""
+    """Return pixels that contain a region of a picture of this size, with all pixels that it touches."""
     (x, wide), (y, high) = _cover(region.x, region.width, width), _cover(region.y, region.height, height)
     return Box(x, y, wide, high)
 

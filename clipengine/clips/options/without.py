@@ -58,7 +58,7 @@ class Without:
 
     @cached_property
     def _merged(self) -> list[tuple[float, float]]:
-        """The ranges to keep of all parts in order, those that overlap as one: words are looked up in thousands."""
+        """The ranges to keep of all parts in order, merged if they overlap: words are looked up in thousands."""
         found: list[tuple[float, float]] = []
         for start, end in sorted((each.start_seconds, each.end_seconds) for each in self.keep):
             if found and start <= found[-1][1]:

@@ -76,7 +76,7 @@ def held_seconds(facts: SourceFacts, profile: Profile, origin: Fraction, end: Fr
 def held_until_frame(held: Fraction, before: Fraction, profile: Profile) -> Fraction:
     """Return the seconds up to the first own frame of a part, after parts of `before` seconds.
 
-    `held` are those up to the first frame of its recording; a set rate goes on over the seam.
+    `held` are the seconds up to the first frame of its recording. A set frame rate goes on over the seam.
     """
     if profile.fps is None:
         return held

@@ -48,9 +48,9 @@ def segment_count(duration: Fraction) -> int:
 
 
 def finished_segments(duration: Fraction, *, growing: bool) -> int:
-    """Return the number of segments that can be made: of a recording that still grows, those that do not change.
+    """Return the number of segments that can be made and do not change.
 
-    The last segment of a part would become another one. Raises UnsupportedMedia if there are too many.
+    The last segment of a recording that still grows would change. Raises UnsupportedMedia if there are too many.
     """
     return segment_count(duration) - growing
 

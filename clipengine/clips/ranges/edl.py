@@ -132,7 +132,10 @@ def frames_of(each: ListedRange, rate: Fraction, first: Fraction) -> tuple[int, 
 
 
 def format_edl(ranges: Iterable[ListedRange], source: RangeSource) -> str:
-    """Return the ranges as CMX 3600 without drop frame: the first frame of each clip, and the first one after it."""
+    """Return the ranges as CMX 3600 without drop frame.
+
+    An event has the first frame of its clip, and the first frame after it.
+    """
     rate = source.frame_rate()
     text, recorded = f"TITLE: {' '.join(source.title.split())}\nFCM: NON-DROP FRAME\n", 0
     for number, each in enumerate(ranges, 1):

@@ -61,5 +61,5 @@ def parse_ranges(
 
 
 def format_ranges(kind: RangeFormat, ranges: Sequence[ListedRange], source: RangeSource) -> str:
-    """Return the ranges of a recording as a file. Raises InvalidRequest if it lacks what the format needs."""
+    """Return the ranges of a recording as a file. Raises InvalidRequest if it lacks data for the format."""
     return FORMATS[kind].write(ranges, source)

@@ -1,7 +1,7 @@
 """Timelines of OpenTimelineIO (https://opentimelineio.readthedocs.io), as its JSON. Pure.
 
 The package `opentimelineio` is not used here: it would parse in C++ in the process that holds all secrets, and 100,000
-nested brackets end that process with a segmentation fault. The tests read with it what this module writes.
+nested brackets end that process with a segmentation fault. The tests use it to read the files that this module writes.
 """
 
 from __future__ import annotations

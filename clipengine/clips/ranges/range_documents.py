@@ -1,4 +1,4 @@
-"""Files of ranges as documents: those that a child parses, and those that it writes."""
+"""Files of ranges as documents: files that a child parses, and files that it writes."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class RangeFile:
-    """The ranges of a file, in its order, and notes about parts that are not used. `unit` is what errors count."""
+    """The ranges of a file, in its order, and notes about unused parts. Errors count in the `unit`."""
 
     ranges: tuple[ListedRange, ...]
     notes: tuple[Note, ...] = ()
@@ -321,7 +321,7 @@ def _times(each: ListedRange) -> tuple[str, str]:
 
 
 def _decimal(time: Fraction) -> str:
-    """Return seconds to six decimals. Python would write those below 0.0001 with an exponent."""
+    """Return seconds to six decimals. Python would write values below 0.0001 with an exponent."""
     whole, _, decimals = f"{float(time):.6f}".partition(".")
     return f"{whole}.{decimals.rstrip('0') or '0'}"
 

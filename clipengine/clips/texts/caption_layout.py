@@ -46,7 +46,10 @@ def wrap(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
 
 
 def _phrase_end(line: str) -> int:
-    """Return where a full line ends: in scripts whose spaces are between phrases, at one in its second half."""
+    """Return the end of a full line.
+
+    In scripts with spaces between phrases, it is the end of the last phrase if that is in the second half of the line.
+    """
     if line.endswith(SPACES):
         return len(line)
     space = max(map(line.rfind, SPACES)) + 1
@@ -76,7 +79,7 @@ def pieces_of(text: str) -> Iterator[str]:
 
 
 def breakable_parts(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
-    """Yield the parts of a text between which a line may break, with those that do not fit in a line cut further."""
+    """Yield the parts of a text between which a line may break. Parts that do not fit in a line are cut."""
     for piece in pieces_of(text):
         while not fits(piece.strip()) and (end := _longest(piece, fits)) < len(piece):
             yield piece[:end]

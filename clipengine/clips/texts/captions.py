@@ -83,7 +83,7 @@ class CaptionTimes(Generic[T]):
                 yield self._by_start[place]
 
     def steps(self, time: Fraction, duration: Fraction, *, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
-        """Return time and duration of each frame to write for one that is shown at `time`.
+        """Return time and duration of each frame to write for a frame that is shown at `time`.
 
         A frame that is held for longer than the usual `step` is repeated when the captions change.
         """
@@ -101,7 +101,7 @@ class CaptionTimes(Generic[T]):
 def starts_of_display(cues: Sequence[Cue], most: int = MAX_TOGETHER) -> list[int | None]:
     """Return the time from which each cue is shown, in ms, if at most so many are shown at once. None: it never is.
 
-    The cues are in order of time. One that begins while the others are shown waits for the end of one of them.
+    The cues are in order of time. A cue that begins while so many others are shown waits for the end of one of them.
     """
     found: list[int | None] = [None] * len(cues)
     ends: list[int] = []  # of the cues that are shown
@@ -112,7 +112,7 @@ def starts_of_display(cues: Sequence[Cue], most: int = MAX_TOGETHER) -> list[int
         heappush(ends, cues[number].end_ms)
 
     def pass_to(time: float) -> None:
-        """End the cues that end by this time, each of which makes room for one that waits."""
+        """End the cues that end by this time, each of which makes room for a waiting cue."""
         while ends and ends[0] <= time:
             at = heappop(ends)
             while waiting and cues[waiting[0]].end_ms <= at:

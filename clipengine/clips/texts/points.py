@@ -6,7 +6,7 @@ from clipengine.clips.texts.words import indexed_words, words_of
 
 _MOST_CHARACTERS = 200  # of a sentence that are read
 
-# A phrase with a comma needs one in the text: "First, …" begins a point, "First we had lunch" does not.
+# A phrase with a comma needs a comma in the text: "First, …" begins a point, "First we had lunch" does not.
 _PHRASES = {
     "de": """erstens|als erstes|zweitens|drittens|das wichtigste|am wichtigsten|wichtig ist|entscheidend ist
         |der entscheidende punkt|der springende punkt|der punkt ist|der grund dafür|der unterschied|die frage ist

@@ -96,7 +96,7 @@ def _slices(text: str) -> Iterator[str]:
 
 
 def _joined(segments: Sequence[list[_Unit]]) -> list[_Unit]:
-    """Return the units of all segments, with the same group for those over which a sentence goes on."""
+    """Return the units of all segments. Segments over which a sentence goes on have the same group."""
     found: list[_Unit] = []
     group = 0
     for units in segments:

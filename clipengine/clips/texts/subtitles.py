@@ -157,7 +157,7 @@ def joined_tracks(
 def track_samples(
     tracks: Iterable[TextTrack], container: str
 ) -> tuple[list[tuple[TextTrack, list[Sample]]], list[TextTrack]]:
-    """Return the tracks that a clip in this container has, each with its samples, and those that it cannot have."""
+    """Return the tracks of a clip in this container, each with its samples, and the tracks that are lost."""
     written: list[tuple[TextTrack, list[Sample]]] = []
     lost = []
     codec = TEXT_CODECS.get(container)

@@ -21,7 +21,7 @@ _PART_WORDS = _BLOCK_WORDS // 2  # of a part of the text, in which a word occurs
 _LEAST_WORDS = 3 * _BLOCK_WORDS  # of a text that can have several topics
 _LEAST_LETTERS = 3  # shorter words, such as articles, say nothing about a topic
 _STEM_LETTERS = 6  # the same in most forms of a word
-_LEAST_DEPTH = 0.25  # by which the similarity of two blocks is below those around it
+_LEAST_DEPTH = 0.25  # by which the similarity of two blocks is below the similarities around it
 _OF_PAUSE, _PAUSE_MS = 0.2, 2000  # a pause of this length, or longer, makes a border deeper by so much
 _LEAST_MENTIONS = 2  # more than before it, of a word that distinguishes a topic
 _LEAST_OWN = 2  # words that distinguish it; without them, blocks differ by chance
@@ -135,7 +135,7 @@ def _deepest(borders: Sequence[_Border]) -> list[tuple[_Border, float]]:
 
 
 def _depth(borders: Sequence[_Border], number: int) -> float:
-    """Return how far the similarity is below the highest ones of the block before and the block after the border."""
+    """Return how far the similarity is below its peaks in the blocks before and after the border."""
     here = borders[number]
     peaks = []
     for step in (-1, 1):

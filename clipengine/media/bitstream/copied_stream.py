@@ -53,7 +53,7 @@ class CopiedStream(Protocol):
         """Return True if the packet may need packets before its keyframe, and is shown before the keyframe."""
 
     def check_sets(self, packet: bytes) -> None:
-        """Raise BitstreamError if the packet has a parameter set that is not one of the stream's."""
+        """Raise BitstreamError if the packet has a parameter set that the stream does not have."""
 
     def has_all_sets(self, packet: bytes) -> bool:
         """Return True if the packet has all parameter sets of the stream, so that earlier ones do not matter."""

@@ -203,8 +203,9 @@ class HevcRewriter:
         if len(slices) != 1:
             raise BitstreamError("the encoder's pictures have several slices")
         pps_id, sps = self._stream.free_pps_id, self._stream.sps
-        # FFmpeg refuses a picture that counts as much as one that it still has, although a keyframe begins anew. So
-        # all pictures but the first count to odd numbers if the next keyframe has an even one, and the reverse.
+        # FFmpeg refuses a picture with the picture order count of a picture that it still holds, although the count
+        # restarts at a keyframe. So all pictures but the first get odd counts if the next keyframe has an even count,
+        # and even counts if it has an odd count.
         first = 1 if keyframe_id % 2 else 2
         order, before = (first + 2 * (each - 1) if each else 0 for each in (number, max(0, number - 1)))
         return join_with_lengths(

@@ -14,7 +14,7 @@ from clipengine.media.bitstream.nal import START_CODE, split_at_start_codes
 
 class _Kinds(NamedTuple):
     unit_type: Callable[[bytes], int]
-    sets: tuple[int, ...]  # types of sets, each after those that it refers to
+    sets: tuple[int, ...]  # types of sets, each after the types that it refers to
 
 
 _KINDS = {

@@ -30,7 +30,7 @@ class _Frame(NamedTuple):
 
 
 def read_vp9_packet(packet: bytes) -> VpxPacket:
-    """Parse a frame, or a superframe with hidden frames before one that is shown. Raises BitstreamError for others."""
+    """Parse a frame, or a superframe with one shown frame. Raises BitstreamError for others."""
     frames = [_read_frame(data) for data in _split(packet)]
     if not frames[-1].shown:
         raise BitstreamError("it has hidden frames outside of superframes")

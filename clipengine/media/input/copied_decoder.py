@@ -21,7 +21,7 @@ TimedFrame = tuple[Fraction, av.VideoFrame]  # with its recording time
 
 
 class CopiedDecoder:
-    """Returns frames with their times, except those that are expected: of these it keeps the pictures.
+    """Returns frames with their times, except expected frames: it keeps the checksums of their pictures.
 
     Its methods raise CannotCopy if a frame is damaged.
     """

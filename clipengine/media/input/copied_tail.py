@@ -14,7 +14,7 @@ from clipengine.clips.cut_range import CutRange
 from clipengine.clips.plan.segments import CannotCopy
 from clipengine.media.input.packet_timestamps import TimedPacket
 
-# Limit of the packets before the first copied one, and of those kept to decode the tail.
+# Limit of the packets before the first copied packet, and of the packets kept to decode the tail.
 MAX_KEPT_BYTES = 96 << 20
 _SEAM_BYTES = 64 << 20
 # Up to this length, all of the last copied GOP is decoded in a clip whose last frames are encoded.
@@ -30,15 +30,15 @@ class CopiedTail:
         self._cut = cut
         self._reorders = reordered_frames > 0
         self._seam_packets = SEAM_FRAMES + reordered_frames
-        self._seam: list[TimedPacket] = []  # the first packets of the last GOP, without those that may need others
+        self._seam: list[TimedPacket] = []  # the first packets of the last GOP, without leading packets
         self._seam_bytes = 0
-        self._rest: list[Fraction] = []  # times of the packets of the last GOP after them
+        self._rest: list[Fraction] = []  # times of the packets that follow them in the last GOP
         self._gop: list[TimedPacket] | None = []  # copied packets of the last GOP; None if they are too large
         self._gop_bytes = 0
-        self._after: list[TimedPacket] = []  # packets from the first one on that is not copied
+        self._after: list[TimedPacket] = []  # packets from the first packet on that is not copied
 
     def add_after(self, timed: TimedPacket) -> None:
-        """Add a packet that is not copied, because it or one before it is shown after the clip."""
+        """Add a packet that is not copied, because it or a packet before it is shown after the clip."""
         self._after.append(timed)
 
     def add_copied(self, timed: TimedPacket, *, starts_gop: bool, leading: bool) -> None:

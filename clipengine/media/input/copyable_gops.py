@@ -23,7 +23,7 @@ from clipengine.media.input.packet_timestamps import TimedPacket
 from clipengine.media.input.repeated_times import RepeatedTimes
 from clipengine.media.input.skipped_packets import SkippedPackets
 
-# Packets after the first copied one that are checked before anything is decoded.
+# Packets after the first copied packet that are checked before anything is decoded.
 _CHECKED_PACKETS = 64
 _CHECKED_BYTES = 32 << 20  # of one GOP; the rest of a larger one is checked while it is copied
 _MAX_REFUSED = 2  # GOPs at the start of a clip; with more, the whole clip is encoded, because they are read again
@@ -193,7 +193,7 @@ class CopyableGops:
         return timed.packet.is_keyframe and self.starts_gop(timed)
 
     def _find_at(self, number: int, skipped: SkippedPackets) -> None:
-        """Let the copied packets begin with this number of those ahead. Raises CannotCopy."""
+        """Let the copied packets begin with packet `number` of the packets ahead. Raises CannotCopy."""
         self.key, self.leading, self._copies = self.ahead[number], [], {}
         skipped.check(self.key)
         following = self._read_gop(number)

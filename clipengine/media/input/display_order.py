@@ -42,7 +42,8 @@ def stores_decoding_times(container: str, codec: str, header: bytes = b"") -> bo
 class OrderCheck:
     """Finds out if the packets of a recording's beginning have decoding times only: pts that equal their dts.
 
-    Decoders return frames in display order, so times that go back are not those at which frames are shown.
+    Decoders return frames in display order. If the times of frames go back, these are not the times at which they are
+    shown.
     """
 
     def __init__(self, stream: VideoStream) -> None:

@@ -137,7 +137,7 @@ class OpenRun:
 
 
 def _forgiven(packets: Iterable[Packet[Any]], ends: Sequence[int]) -> Iterator[Packet[Any]]:
-    """Yield the packets, and mark those as intact that only lie next to a border of pieces.
+    """Yield the packets, without the damage flag if only a border of pieces has caused it.
 
     The continuity counters of MPEG-TS start again in each piece, which a demuxer takes for lost packets.
     """
@@ -154,7 +154,7 @@ def _forgiven(packets: Iterable[Packet[Any]], ends: Sequence[int]) -> Iterator[P
 
 
 def _following(waiting: deque[Packet[Any]]) -> list[Packet[Any]]:
-    """Return the next packets of the stream of the first one that waits."""
+    """Return the next packets of the stream to which the first waiting packet belongs."""
     index = waiting[0].stream_index
     return list(islice((each for each in islice(waiting, 1, None) if each.stream_index == index), _LATE_PACKETS))
 

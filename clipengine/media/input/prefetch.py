@@ -115,7 +115,7 @@ def _ranges(stream: Stream, time: Fraction, until: Fraction) -> Iterator[Span]:
 
 
 def _joined(spans: list[Span]) -> Iterator[Span]:
-    """Yield the spans in order, merging those with small holes between them."""
+    """Yield the spans in order, merging spans with small holes between them."""
     spans.sort()
     start, end = spans[0] if spans else (0, 0)
     for following, after in spans:

@@ -188,6 +188,6 @@ def _since(audio: Sequence[_Numbered], time: Fraction) -> list[_Numbered]:
     """Return each stream's packets from this time on, and the packet before, which may last beyond it."""
     first: dict[int, int] = {}
     for number, timed in audio:
-        if timed.time <= time and timed.packet.pts is not None:  # those without follow one with a time
+        if timed.time <= time and timed.packet.pts is not None:  # packets without pts follow a packet with a time
             first[timed.stream] = number
     return [(number, timed) for number, timed in audio if number >= first.get(timed.stream, 0)]

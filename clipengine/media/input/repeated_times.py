@@ -20,7 +20,7 @@ class RepeatedTimes:
         self._half_frame = frame_seconds / 2
         self._latest: Fraction | None = None
         self._latest_dts: Fraction | None = None
-        self._shown_until: Fraction | None = None  # while times are repeated, the time of the first one that is not
+        self._shown_until: Fraction | None = None  # while times are repeated, the time of the first frame that is not
 
     def add(self, time: Fraction, dts: Fraction) -> bool:
         """Add the next frame or packet and return True if it is to be left out. The dts of a frame is its time."""

@@ -2,7 +2,7 @@
 
 The container's index is not trusted. A seek must land on a keyframe presented at or before the clip's start, and before
 the pre-roll of audio decoders. Otherwise the seeker steps back, finally to the recording's first byte. Packets before
-the clip are read but not decoded; only those since the last keyframe are kept.
+the clip are read but not decoded; only the packets since the last keyframe are kept.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Seeker:
         return Prefetcher(self._reader, self._facts, self._cut, self._demuxer.streams)
 
     def _seek_before_keyframe(self) -> bool:
-        """Seek slightly before the keyframe for what it lacks. Return False if that is not possible.
+        """Seek slightly before the keyframe, for missing packets or headers. Return False if this fails.
 
         This avoids reading the whole previous GOP for the audio pre-roll of a clip that starts on a keyframe.
         """

@@ -264,7 +264,7 @@ class _SeekingReader:
     def _seek_before(
         self, container: InputContainer, stream: VideoStream, moment: Fraction
     ) -> tuple[TimedFrame | None, Iterator[TimedFrame]]:
-        """Seek to the moment or earlier. Return the first decoded frame and an iterator over those after it."""
+        """Seek to the moment or earlier. Return the first decoded frame and an iterator over later frames."""
         for back in STEPS_BACK:
             stream.codec_context.flush_buffers()
             self._seek(container, stream, moment - back)

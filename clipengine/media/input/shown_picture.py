@@ -1,4 +1,4 @@
-"""Checksums of pictures, to compare what two decoders show."""
+"""Checksums of pictures, to compare the frames of two decoders."""
 
 from __future__ import annotations
 

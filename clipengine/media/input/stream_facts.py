@@ -66,7 +66,7 @@ def other_streams(container: InputContainer, held: Collection[int]) -> tuple[tup
 
 
 def late_streams(container: InputContainer) -> list[StreamFacts]:
-    """Return the streams that appeared while the container was read, of those whose header does not list them."""
+    """Return the streams that appeared while the container was read, if its header does not list streams."""
     if container.format.name not in _LISTS_NO_STREAMS:
         return []
     known, kinds = len(container.streams), get_args(StreamKind)
@@ -92,7 +92,7 @@ def creation_time(container: InputContainer) -> datetime | None:
 
 
 def tags(container: InputContainer) -> dict[TagName, str]:
-    """Return the descriptions that a clip carries, without those that are empty."""
+    """Return the descriptions that a clip carries and that are not empty."""
     stated = {name.lower(): text for name, text in container.metadata.items()}  # Matroska has capital letters
     found = {name: clean_line(_valid(stated.get(name, "")))[:MAX_TAG_TEXT] for name in get_args(TagName)}
     return {name: text for name, text in found.items() if text}
@@ -131,7 +131,7 @@ def _valid(text: str) -> str:
 
 
 def chapters(container: InputContainer, origin: Fraction) -> tuple[ChapterFacts, ...]:
-    """Return the chapters on the recording's timeline, up to the limit, without those that are empty."""
+    """Return the chapters on the recording's timeline, up to the limit, without empty chapters."""
     found = []
     for chapter in container.chapters()[:MAX_CHAPTERS]:
         tick = as_fraction(chapter["time_base"] or 0)

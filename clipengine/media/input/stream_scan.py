@@ -94,7 +94,7 @@ class HeadScan:
             self._decode(packet)
 
     def _is_enough(self, seconds: Fraction) -> bool:
-        """Return True if all streams have started, or if those that have not are late and can be ignored."""
+        """Return True if all streams have started, or if the other streams are late and can be ignored."""
         if self._video is not None and self.frame is None:
             return False
         return seconds > (_HEAD_SECONDS if self._streams <= self._starts.keys() else _PATIENCE_SECONDS)
@@ -184,7 +184,7 @@ class PacketStats:
         self.pictures: set[Picture] = set()  # of several sizes and shapes, up to a limit
         self.frame_distances = FrameDistances()
         self.frames: int | None = 0  # None if packets were left out
-        self.last_frame: Fraction | None = None  # of those read since packets were left out
+        self.last_frame: Fraction | None = None  # of the frames read since packets were left out
         self._durations: dict[int, Fraction] = {}  # stream index -> packet duration
         self.damaged = 0
         self.last_data = b""  # the last bytes of the last packet

@@ -1,4 +1,4 @@
-"""Decoding of a timelapse: one frame for each frame of the clip, without those between them."""
+"""Decoding of a timelapse: one frame for each frame of the clip, without the frames between them."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class FragmentWriter:
     def set_audio_range(self, first: int, kept: range) -> None:
         """State the number of the first sample that is written, and the samples that the fragment contains.
 
-        Samples are counted from the start of the recording; those kept are whole packets.
+        Samples are counted from the start of the recording. The fragment contains whole packets.
         """
         self._first_sample, self._samples = first, kept
 

@@ -36,7 +36,7 @@ _NAL_CODECS = ("h264", "hevc")
 _VPX_CODECS = ("vp8", "vp9")
 _START_CODE = b"\0\0\1"
 _LENGTH_BYTES = 4
-_BURST_PACKETS = 32  # decoded one after the other, so that the decoder and the encoder share the caches for longer
+_BURST_PACKETS = 32  # decoded together: decoder and encoder then evict each other's data from the caches less often
 _QUEUED_BURSTS = 2
 # Treat all damage as an error. The loop filter can be skipped: it only filters decoded pixels and cannot fail.
 STRICT = {"skip_loop_filter": "all", "err_detect": "explode"}

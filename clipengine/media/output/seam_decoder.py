@@ -1,8 +1,8 @@
-"""Decoding of a clip's file where copied and encoded packets meet: the pictures must be those that are expected.
+"""Decoding of a clip's file where copied and encoded packets meet: the pictures must be as expected.
 
-Encoded packets are decoded, and copied ones for which a picture is expected: the first ones after encoded packets or at
-the start of a part, and those that begin the last copied GOP of a part. All others are left out, unless the proof is
-`full`. A run of packets that are decoded begins with a keyframe.
+All encoded packets are decoded. Copied packets are decoded if a picture is expected for them: the first copied packets
+after encoded packets or at the start of a part, and the first packets of the last copied GOP of a part. With `full`
+proof, all packets are decoded. A run of decoded packets begins with a keyframe.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from av.packet import Packet
 from clipengine.errors import VerificationFailed
 from clipengine.media.input.shown_picture import shown_picture
 
-# Treat all damage as an error. The loop filter runs, as it does for those who watch the clip.
+# Treat all damage as an error. The loop filter runs, as it does when the clip is played.
 EXACT = {"err_detect": "explode"}
 
 

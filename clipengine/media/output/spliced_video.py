@@ -192,7 +192,7 @@ class SplicedVideo:
         checksum: int | None = None,
         original: EncoderPacket | None = None,
     ) -> list[SplicedPacket]:
-        """Hold the packet, and return those before it if none of them is shown last."""
+        """Hold the packet, and return the packets held before it if its frame is shown after all of theirs."""
         packet: Packet[Any] = Packet(data)
         try:
             packet.pts, packet.dts, packet.time_base = pts, self._clock.dts(pts), self._tick

@@ -20,7 +20,7 @@ from clipengine.media.video.captions import Captions
 
 _MAX_IMAGES = 200
 _MAX_BYTES = 8 << 20  # of the images, as Base64
-_MAX_CUES = 2 * _MAX_IMAGES  # that are laid out, and their characters; those that begin together count as one more
+_MAX_CUES = 2 * _MAX_IMAGES  # that are laid out, and their characters; cues that begin together count as one more
 _MAX_CHARACTERS = 20_000
 
 

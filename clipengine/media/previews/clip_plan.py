@@ -176,7 +176,7 @@ class _Found(NamedTuple):
 def _read(
     source: ByteSource, facts: SourceFacts, profile: Profile, cut: CutRange, seek_index: SeekIndex | None
 ) -> _Found:
-    """Read the packets of the range, or only those around its start if there are too many."""
+    """Read the packets of the range, or only the packets around its start if there are too many."""
     has_video = facts.video is not None and profile.video != "none"
     if has_video and profile.output.is_timelapse and can_seek(facts):
         return _Found(cut.start)

@@ -158,7 +158,7 @@ def _audio_warnings(
     tracks: Sequence[AudioFacts], heard: Sequence[_Heard], cut: CutRange, origin: Fraction, resumes: dict[int, Fraction]
 ) -> Iterator[str]:
     """Yield the warnings of gaps, from frames without content on the timelines of the clip."""
-    # Only decoding tells the times of packets with corrected timestamps, and the length of those without a duration.
+    # Only decoding tells the times of packets with corrected timestamps, and the length of packets without a duration.
     if any(track.stamps is not None for track in tracks) or not all(each.samples for each in heard):
         return
     audio = AudioTracks(_NoWriter(), (*tracks,), mix=False, origin=origin, end=cut.end)

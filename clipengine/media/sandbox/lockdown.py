@@ -43,7 +43,7 @@ def lock_down(
 
 
 def _threads() -> int:
-    """Return the number of threads of this process, also of those that a library started."""
+    """Return the number of threads of this process, including threads that a library started."""
     try:
         return len(os.listdir("/proc/self/task"))
     except OSError:

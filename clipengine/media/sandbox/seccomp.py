@@ -124,7 +124,7 @@ def _examined(column: int, pid: int, stack: range, *, compiles: bool = False) ->
         syscalls.PRCTL[column]: _is(0, _PR_SET_NAME, _PR_GET_NAME),
         syscalls.IOCTL[column]: _is(1, _FIONBIO),
         syscalls.PRLIMIT[column]: _is(0, 0),  # 0: itself
-        # To nothing: smart render empties its output before it encodes what it could not copy.
+        # To nothing: smart render empties its output before it encodes a clip that it could not copy.
         syscalls.FTRUNCATE[column]: _is_null(1),
         syscalls.SCHED_SETAFFINITY[column]: _is(0, 0),
         syscalls.SETPRIORITY[column]: own_priority,

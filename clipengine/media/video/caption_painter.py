@@ -209,7 +209,7 @@ class CaptionPainter:
                 at += len(line)
 
     def _fits(self, line: str, *, right_to_left: bool) -> bool:
-        """Return True if a text has room in a line. Of one that is much longer, only the start is measured."""
+        """Return True if a text has room in a line. Of a much longer text, only the start is measured."""
         glanced = _GLANCED
         while glanced < len(line):
             if self._width(line[:glanced], right_to_left=right_to_left) > 2 * self._widest:

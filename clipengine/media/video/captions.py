@@ -67,7 +67,7 @@ class Captions:
         shortest = max(SHORTEST_WORD_MS, math.ceil(frame_seconds * speed * 1000))
         captions = captions_of(cues, style, painter.fits, lines=painter.lines, shortest_ms=shortest)
         self._times = CaptionTimes(list(_from(captions, [start for _, start in shown])), origin, speed)
-        # Numbers of cues that are not drawn as a whole, and the number of those that are not drawn at all.
+        # Numbers of cues that are not drawn as a whole, and the number of cues that are not drawn at all.
         self._lost = {number for number, (cue, start) in enumerate(shown) if start > cue.start_ms}
         self._never = len(drawn) - len(shown)
 
@@ -80,7 +80,7 @@ class Captions:
         return self._times.changes(start, end)
 
     def steps(self, time: Fraction, duration: Fraction, *, step: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
-        """Yield time and duration of each frame to write for one that is shown at `time`."""
+        """Yield time and duration of each frame to write for a frame that is shown at `time`."""
         return self._times.steps(time, duration, step=step)
 
     def image(self, captions: Sequence[Caption]) -> CaptionImage | None:

@@ -132,7 +132,7 @@ class FrameConverter:
             self._changes += reframing_filters(_fitted(width, height, ratio, target), width, height, None)
         drawn = captions and captions(self.format)
         self._overlay = Overlay(self.format, watermark, drawn) if watermark or drawn else None
-        # Captions fade in a second graph: one that is made again for each caption would begin the fade again.
+        # Captions fade in a second graph: a graph that is made again for each caption would begin the fade again.
         self._fader = FrameFader(effects)
         if self._overlay is None:
             self._changes += fade_filters(effects)

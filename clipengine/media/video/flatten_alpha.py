@@ -21,7 +21,7 @@ _ON_WHITE = frozenset({"gif", "apng"})
 
 
 class AlphaFlattener:
-    """Flattens the frames of one video stream, encoded as `codec`. `frames` is the number of those that changed."""
+    """Flattens the frames of one video stream, encoded as `codec`. `frames` counts changed frames."""
 
     def __init__(self, codec: str) -> None:
         self.frames = 0

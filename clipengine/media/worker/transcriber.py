@@ -56,7 +56,7 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
 
 
 def keep_freed_memory() -> None:
-    """Keep freed blocks for the next ones of the model: all from one heap, which does not shrink.
+    """Keep freed blocks for the next blocks of the model: all come from one heap, which does not shrink.
 
     By default, glibc returns each of its large buffers to the kernel, which must clear their pages again: that took
     half of the CPU time. Other C libraries lack this function.
