@@ -52,7 +52,7 @@ def framing(
 ) -> Framing:
     """Return the framing of an upright picture of an even size with the sample aspect ratio `ratio`.
 
-    With `square`, the clip has square pixels even if no `aspect` is set. A focus that moves is where it is first.
+    With `square`, the clip has square pixels even if no `aspect` is set. A moving focus is taken at its first place.
     """
     focus = output.focus_path[0] if output.focus_path else output.focus
     region = shown_region(output, width, height, ratio, focus if isinstance(focus, Focus) else None)
@@ -88,7 +88,7 @@ def shown_region(output: Output, width: int, height: int, ratio: Fraction, focus
 
 
 def region_path(video: VideoFacts, output: Output) -> Iterator[tuple[float, Box]]:
-    """Yield where the shown region is at which time of a focus that moves.
+    """Yield times, each with the region that is shown then, for a focus that moves.
 
     Between two times it moves at a constant speed. The times at which it reaches an edge of the picture are included.
     """

@@ -433,7 +433,7 @@ class Output(Options):
 
     @property
     def focus_path(self) -> FocusPath:
-        """Where the focus is at which time, if it moves."""
+        """The points of the focus with their times, if it moves."""
         return self.focus if isinstance(self.focus, tuple) else ()
 
     @property

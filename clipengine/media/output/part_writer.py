@@ -45,7 +45,7 @@ class PartWriter(PartAudio):
 
     @property
     def seams(self) -> Seams:
-        """Where the next part meets its neighbours. Ask before it begins."""
+        """The seams of the next part with its neighbours. Read it before the part begins."""
         lead = None if self._shown_until is None else max(Fraction(0), self._shown_until - self._end)
         return Seams(lead, self._number + 2 == self._parts)
 

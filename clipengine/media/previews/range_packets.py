@@ -37,7 +37,7 @@ _LONG = 2  # times the usual number of samples
 
 
 class RangePackets(NamedTuple):
-    """Where a clip begins, the times of its frames from there, and the warnings of gaps in its audio."""
+    """Start of a clip, the times of its frames from that start, and the warnings of gaps in its audio."""
 
     origin: Fraction
     times: list[Fraction]
@@ -123,7 +123,7 @@ def _one_by_one(times: Iterable[Fraction], usual: Fraction) -> list[Fraction]:
 
 
 def selected(shown: Sequence[Fraction], cut: CutRange) -> tuple[Fraction, list[Fraction]]:
-    """Return where the clip begins, and the times of its frames from there."""
+    """Return the start of the clip, and the times of its frames from that start."""
     selector: FrameSelector[Fraction] = FrameSelector(cut)
     times = [time for each in shown for time, _ in selector.push(each, each)]
     times += [time for time, _ in selector.finish()]

@@ -23,7 +23,7 @@ FrameWithDuration = tuple[VideoFrameEvent, Fraction]  # duration in seconds
 
 
 class Seams(NamedTuple):
-    """Where a part meets its neighbours at a constant rate.
+    """Seams of a part with its neighbours at a constant rate.
 
     The last frame of the parts before it is shown until `lead` of the part, None if there is none. Unless the part
     `is_last`, its last frame is shown for a whole step.
