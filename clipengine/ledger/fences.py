@@ -2,7 +2,7 @@
 
 Engines from the format 2 on compare the column `needs` of a row. Those of 0.2.0 ignore it. In PostgreSQL, where they
 may share the ledger, triggers therefore move the time at which such a row is due by `FENCE_MS` whenever any engine
-sets it (`migration_53`). To 0.2.0 the row is never due.
+sets it (`migration_55`). To 0.2.0 the row is never due.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ changes of the models in `schema` do not affect them. The backend translates the
 The migrations of a release only expand the schema, because engines of the release before use it during an upgrade: they
 add tables, indexes, and columns that are nullable or have a default. They remove what the release before no longer
 uses. If that one would process a new kind of row wrongly, the migration keeps it from claiming the row, as
-`migration_53` does.
+`migration_55` does.
 """
 
 from __future__ import annotations
@@ -563,19 +563,19 @@ def migration_52(database: Database) -> None:
     database.run("ALTER TABLE clips ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
 
 
-def migration_55(database: Database) -> None:
+def migration_53(database: Database) -> None:
     """Add when a recording that is still written was seen last, its warnings, and the end of its session."""
     for column in ("last_seen_at BIGINT", "silent_since BIGINT", "warnings TEXT", "replaced_at BIGINT"):
         database.run(f"ALTER TABLE recordings ADD COLUMN {column}")
     database.run("CREATE INDEX recordings_silent ON recordings (silent_since) WHERE silent_since IS NOT NULL")
 
 
-def migration_57(database: Database) -> None:
+def migration_54(database: Database) -> None:
     """Store new fields of recordings in one column, as is done for clips."""
     database.run("ALTER TABLE recordings ADD COLUMN spec TEXT")
 
 
-def migration_53(database: Database) -> None:
+def migration_55(database: Database) -> None:
     """Add the formats of rows, and keep engines of 0.2.0 from rows that they do not know, see `ledger.fences`.
 
     To these engines such a row is never due, whichever engine queues it. They do not increment `clips.revision` either.
@@ -588,7 +588,7 @@ def migration_53(database: Database) -> None:
     database.run("CREATE INDEX clips_claim ON clips (state, priority DESC, created_at, clip_id, long, next_at, needs)")
     database.run("ALTER TABLE engines ADD COLUMN row_format INTEGER NOT NULL DEFAULT 1")
     if database.shared:
-        for statement in _OLD_FENCES_53 + _FENCES_53:
+        for statement in _OLD_FENCES_55 + _FENCES_55:
             database.run(statement)
 
 
@@ -642,9 +642,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_50,
     migration_51,
     migration_52,
-    migration_55,
-    migration_57,
     migration_53,
+    migration_54,
+    migration_55,
 )
 
 
@@ -933,23 +933,23 @@ _FENCES_35 = (
         WHEN (NEW.owner IS NOT NULL AND OLD.owner IS NULL) EXECUTE FUNCTION skip_fetched()""",
 )
 
-_OLD_FENCES_53 = (
+_OLD_FENCES_55 = (
     "DROP TRIGGER clips_running ON clips",
     "DROP TRIGGER recordings_fetched ON recordings",
     "DROP FUNCTION skip_row()",
     "DROP FUNCTION skip_fetched()",
 )
-_FENCE_53 = 1 << 61  # ms
-_WAITS_53 = {"clips": "NEW.state = 'queued'", "recordings": "NEW.state = 'processing'", "live_recordings": "TRUE"}
-_FENCES_53 = (
+_FENCE_55 = 1 << 61  # ms
+_WAITS_55 = {"clips": "NEW.state = 'queued'", "recordings": "NEW.state = 'processing'", "live_recordings": "TRUE"}
+_FENCES_55 = (
     f"""CREATE FUNCTION fence_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
-        NEW.next_at := NEW.next_at + {_FENCE_53};
+        NEW.next_at := NEW.next_at + {_FENCE_55};
         RETURN NEW;
     END'""",
     *(
         f"""CREATE TRIGGER {table}_fence BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW
-            WHEN ({waits} AND NEW.needs > 1 AND NEW.next_at < {_FENCE_53}) EXECUTE FUNCTION fence_row()"""
-        for table, waits in _WAITS_53.items()
+            WHEN ({waits} AND NEW.needs > 1 AND NEW.next_at < {_FENCE_55}) EXECUTE FUNCTION fence_row()"""
+        for table, waits in _WAITS_55.items()
     ),
     """CREATE FUNCTION count_revision() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
         NEW.revision := OLD.revision + 1;
