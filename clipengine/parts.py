@@ -65,7 +65,7 @@ def build_pools(encoding: Encoding, *, on_loss: Callable[[str], None]) -> Pools:
             on_loss=on_loss,
         ),
         previews=ChildPool(nice=preview_nice, sandbox=encoding.sandbox, header_cache=header_cache),
-        documents=ChildPool(nice=preview_nice, sandbox=encoding.sandbox, ahead=0),
+        documents=ChildPool(sandbox=encoding.sandbox, ahead=0),  # not nice: requests wait for them, beside encoders
         speech=ChildPool(
             nice=min(2 * encoding.nice, _MAX_NICE), sandbox=encoding.sandbox, ahead=0, header_cache=header_cache
         ),

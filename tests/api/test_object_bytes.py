@@ -306,4 +306,11 @@ def test_objects_have_the_recorded_bytes() -> None:
     for line, (kind, made) in zip(recorded, values(), strict=True):
         known = json.loads(line.partition(" ")[2])
         shown = _SHOWN[kind](*made).to_object()
-        assert f"{kind} {compact_json({name: shown[name] for name in shown if name in known})}" == line
+        assert f"{kind} {compact_json(_known(shown, known))}" == line
+
+
+def _known(shown: Any, known: Any) -> Any:
+    """Return the value without the keys that it has been given since the bytes were recorded."""
+    if isinstance(shown, dict) and isinstance(known, dict):
+        return {name: _known(shown[name], known[name]) for name in shown if name in known}
+    return shown

@@ -122,9 +122,9 @@ def test_studio_of_a_recording_that_was_processed_stays(
         page.locator(".studio .picker").wait_for()
         until(page, STILL)
         page.locator("#label").fill("typed")
-        page.evaluate(
-            "id => send('recording.updated', {recording_id: id, status: 'recording'})", recording.recording_id
-        )
+        headers = {"Authorization": f"Bearer {server.key}"}
+        shown = httpx.get(f"{server.url}{path}", headers=headers).json()
+        page.evaluate("shown => send('recording.updated', shown)", shown | {"status": "recording"})
         page.evaluate("stream.dispatchEvent(new Event('open'))")
         page.wait_for_timeout(1000)
         assert page.locator("#label").input_value() == "typed"

@@ -227,7 +227,7 @@ def test_previews_show_the_pieces(tmp_path: Path, objects: Objects) -> None:
         assert len(peaks.peaks) == 12
         assert min(peaks.peaks) > 0
         plan = api.clips.plan(id, start_seconds=3.1, end_seconds=8.1, render="smart")
-        assert (plan.frames, [segment["kind"] for segment in plan.segments]) == (126, ["encode", "copy"])
+        assert (plan.frames, [segment["kind"] for segment in plan.segments]) == (126, ["encode", "copy", "encode"])
 
 
 def numbers(path: Path, tiles: int) -> list[int | None]:

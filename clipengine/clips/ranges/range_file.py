@@ -122,7 +122,7 @@ def fault(line: int, text: str, unit: str = "line") -> InvalidRequest:
 
 
 def _refusal(message: str) -> InvalidRequest:
-    return InvalidRequest(message, hint="Split the file, or save it as UTF-8.")
+    return InvalidRequest(message, hint="Send UTF-8 text within these limits; split a file of more ranges.")
 
 
 _LIMITS = TextLimits("the file", _refusal, MAX_FILE_BYTES, MAX_LINES, MAX_LINE_CHARACTERS)
