@@ -108,9 +108,9 @@ def test_view_is_always_workable(browser: Any, server: RunningServer, talk: Reco
         page.get_by_role("textbox", name="In point").fill("400")
         page.get_by_role("textbox", name="Out point").fill("+10")
         page.keyboard.press("Enter")
-        start, end = view(page)  # typed times are brought into view
+        start, end = view(page)  # typed times are brought into view, as wide as their handles need
         assert (start + end) / 2 == pytest.approx(405, abs=1)
-        assert end - start == pytest.approx(page.evaluate(LONGEST), abs=1)
+        assert end - start == pytest.approx(40, abs=1)
         page.get_by_role("button", name="Fit").click()  # shows the selection
         assert view(page) == pytest.approx((397.5, 412.5), abs=1)
         page.keyboard.press("Escape")

@@ -91,8 +91,10 @@ def test_sentence_becomes_a_shared_clip_with_captions_in_few_actions(
 ) -> None:
     """From an opened recording to the link of a vertical clip: eleven actions without a transcript, eight with it."""
     client = talking.client()
-    meeting = client.recordings.wait(client.recordings.upload(film.path, name="town hall.mp4").recording_id)
-    for words, most in (("good morn", 11), ("morning everyone", 8)):
+    meetings = [client.recordings.upload(film.path, name="town hall.mp4").wait() for _ in range(2)]
+    cue = {"start_seconds": 0.0, "end_seconds": 2.0, "text": "Good morning everyone."}
+    client.transcripts.put(meetings[1].recording_id, "en", [cue])
+    for meeting, words, most in zip(meetings, ("good morn", "morning everyone"), (11, 8), strict=True):
         with studio(browser, talking, meeting) as page:
             hands = Hands(page)
             if most == 11:
@@ -108,7 +110,7 @@ def test_sentence_becomes_a_shared_clip_with_captions_in_few_actions(
                 hands.click(page.get_by_role("button", name=name, exact=name in ("9:16", "Right")))
             page.get_by_text("Link copied").wait_for()
             assert hands.actions == most
-    for clip in client.clips.list(recording_id=meeting.recording_id).data:
+    for clip in [clip for each in meetings for clip in client.clips.list(recording_id=each.recording_id).data]:
         assert clip.output is not None
         assert clip.output["aspect"] == "9:16"
         assert clip.subtitles is not None
