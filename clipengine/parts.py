@@ -43,7 +43,8 @@ _FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
 class Pools:
     """The pools of children, by what they read for.
 
-    Previews, documents and transcriptions run at a lower priority than clips, and take none of their warm children.
+    Previews and transcriptions run at a lower priority than clips, documents at the priority of the engine, because
+    requests wait for them. None of them takes a warm child of clips.
     """
 
     clips: ChildPool
@@ -65,7 +66,7 @@ def build_pools(encoding: Encoding, *, on_loss: Callable[[str], None]) -> Pools:
             on_loss=on_loss,
         ),
         previews=ChildPool(nice=preview_nice, sandbox=encoding.sandbox, header_cache=header_cache),
-        documents=ChildPool(sandbox=encoding.sandbox, ahead=0),  # not nice: requests wait for them, beside encoders
+        documents=ChildPool(sandbox=encoding.sandbox, ahead=0),
         speech=ChildPool(
             nice=min(2 * encoding.nice, _MAX_NICE), sandbox=encoding.sandbox, ahead=0, header_cache=header_cache
         ),
