@@ -215,8 +215,9 @@ def test_worker_rejects_a_configuration_that_cannot_be_shared(database_url: str,
     shared = {"CLIPENGINE_DATABASE__URL": database_url}
     own_store = run_command("worker", "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
     assert "a store that all hosts share" in own_store.stderr
-    for command in ("backup", "restore"):
-        refused = run_command(command, str(tmp_path / "file"), "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
+    (tmp_path / "kept.bak").write_bytes(b"")
+    for command, file in (("backup", "new.bak"), ("restore", "kept.bak")):
+        refused = run_command(command, str(tmp_path / file), "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
         assert refused.returncode == 1
         assert "PostgreSQL" in refused.stderr
     made = run_command("keys", "create", "k", "--data", str(tmp_path / "a"), env=shared, cwd=tmp_path)
