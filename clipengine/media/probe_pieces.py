@@ -81,16 +81,22 @@ def probe_pieces(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
 
 
 def scan_pieces(
-    source: ByteSource, index: PieceSeekIndex, *, seconds: float = math.inf
+    source: ByteSource, index: PieceSeekIndex, *, seconds: float = math.inf, skips_unreadable: bool = False
 ) -> tuple[list[RunScan], set[Size]]:
     """Return the scans of pieces of a recording, and the sizes of their pictures.
 
-    After `seconds`, only the runs that were scanned by then are returned, at least one.
+    After `seconds`, only the runs that were scanned by then are returned, at least one. With `skips_unreadable`, a
+    piece that cannot be read has no extent. Raises RecordingError.
     """
     until = time.monotonic() + seconds
     scanned = []
     for run in (run for track in range(len(index.kinds)) for run in index.runs(track)):
-        scanned.append(_scan(source, run))
+        try:
+            scanned.append(_scan(source, run))
+        except RecordingError:
+            if not skips_unreadable:
+                raise
+            scanned.append((RunScan(_NOTHING, _NOTHING), set(), 0))
         if time.monotonic() >= until:
             break
     return [scan for scan, _, _ in scanned], {size for _, sizes, _ in scanned for size in sizes}

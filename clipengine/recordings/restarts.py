@@ -54,18 +54,19 @@ class _Range(NamedTuple):
 
 
 def split_at_restarts(
-    index: PieceIndex, known: Sequence[Extents], measure: Measure | None
+    index: PieceIndex, known: Sequence[Extents], measure: Measure | None, sample: Measure | None = None
 ) -> tuple[PieceIndex, list[RunScan]]:
     """Return the index with its runs divided at restarts, and the scans of all runs.
 
     `known` has the extents of some pieces of each run, including the first and the last one. Without `measure`, no
-    restarts are searched, because the parts of a file are known. Raises TooManyPieces.
+    restarts are searched, because the parts of a file are known. `sample` measures pieces between the ends of a long
+    run, and returns an extent without times for a piece that cannot be read. Raises TooManyPieces.
     """
     extents = [dict(each) for each in known]
     found: list[set[int]] = [set() for _ in known]
     if measure is not None:
         found = _find(index, extents, measure)
-        _measure_long(index, extents, measure)
+        _measure_long(index, extents, sample or measure)
     scans: list[RunScan] = []
     tracks: list[Track] = []
     numbers = iter(range(len(known)))

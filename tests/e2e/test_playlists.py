@@ -102,7 +102,7 @@ def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_pat
 
 @pytest.mark.exhaustive
 def test_clip_of_a_day_reads_only_its_segments(tmp_path: Path, objects: Objects) -> None:
-    """Segments that nothing may read have one byte."""
+    """All other segments have one byte: registration samples three of them, and needs none."""
     count, first = 8640, 8280  # 8 s each; the first of a clip at hour 23 of 24
     video, audio = replace(VIDEO, times=every(25, 24)), replace(AUDIO, seconds=Fraction(24))
     ts_playlist(tmp_path / "made" / "index.m3u8", video=video, audio=audio, options={"hls_time": "8"})

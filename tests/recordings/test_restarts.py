@@ -93,6 +93,21 @@ def test_long_run_keeps_the_length_that_its_timestamps_repeat() -> None:
     assert recorder.measured < 20
 
 
+def test_segments_within_a_long_run_need_not_be_readable() -> None:
+    recorder = Recorder(8640)
+    index = assemble([ListedTrack("muxed", MediaPlaylist(recorder.segments))], recorder.stored)
+    sampled: list[tuple[int, int]] = []
+
+    def unreadable(places: Sequence[tuple[int, int]]) -> list[Extent]:
+        sampled.extend(places)
+        return [Extent(None, None, None, None)] * len(places)
+
+    index, scans = split_at_restarts(index, recorder.ends(index), recorder.measure(index), unreadable)
+    assert len(sampled) == 1
+    assert place(index, scans, [recorder.begins]) == 8640 * SECONDS
+    assert recorder.measured == 0
+
+
 def live(recorder: Recorder, batches: Sequence[int]) -> PieceIndex:
     """Return the placed index of a playlist that grows by so many segments at a time."""
     segments, stored = recorder.segments, recorder.stored

@@ -71,7 +71,8 @@ def _find_seams(job: dict[str, Any], source: ByteSource) -> Result:
 
 
 def _scan_pieces(job: dict[str, Any], source: ByteSource) -> Result:
-    scans, sizes = scan_pieces(source, PieceSeekIndex.model_validate(job["pieces"]), seconds=job["seconds"])
+    pieces = PieceSeekIndex.model_validate(job["pieces"])
+    scans, sizes = scan_pieces(source, pieces, seconds=job["seconds"], skips_unreadable=job["skips_unreadable"])
     times = [[_texts(scan.first), _texts(scan.last)] for scan in scans]
     return {"type": "result", "scans": times, "sizes": sorted(sizes)}, b""
 

@@ -103,13 +103,13 @@ def probe_job(encoding: Encoding, *, cut_seconds: float | None = None) -> Job:
     )
 
 
-def scan_job(pieces: PieceSeekIndex, probe: Job) -> Job:
+def scan_job(pieces: PieceSeekIndex, probe: Job, *, skips_unreadable: bool = False) -> Job:
     """Return the job that reads pieces, each as a run, with the limits of the `probe` of a file.
 
     After some seconds it ends with the pieces that it has read, because other jobs may need the child.
     """
     message = {"job": "scan_pieces", "pieces": pieces.model_dump(mode="json"), "seconds": _SCAN_SECONDS}
-    return replace(probe, message=message)
+    return replace(probe, message=message | {"skips_unreadable": skips_unreadable})
 
 
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:

@@ -162,7 +162,7 @@ def _probed(
         measuring = Measuring(index, reader, probe, run, measured)
         report = measuring.facts()
         known = measuring.ends()
-        index, scans = split_at_restarts(index, known, None if is_file else measuring.extents)
+        index, scans = split_at_restarts(index, known, None if is_file else measuring.extents, measuring.samples)
         if not read.written:
             check_restarts(index)
         facts, growth = _place(index, scans, report, read.written, file_end=Fraction(0) if is_file else None)
@@ -243,16 +243,29 @@ class Measuring:
 
         Raises RecordingError, or ValueError for an invalid report.
         """
+        self._read(places)
+        return [self._measured.extents[self._bytes(each)] for each in places]
+
+    def samples(self, places: Sequence[_Place]) -> list[Extent]:
+        """Return the extents of pieces as `extents`, without times for pieces that cannot be read."""
+        self._read(places, skips_unreadable=True)
+        found = [self._measured.extents[self._bytes(each)] for each in places]
+        for place, extent in zip(places, found, strict=True):
+            if extent.start is None:  # `extents` reads it again, and raises
+                self._measured.extents.pop(self._bytes(place), None)
+        return found
+
+    def _read(self, places: Sequence[_Place], *, skips_unreadable: bool = False) -> None:
         missing = self._missing(places)
         while missing:
             batch = missing[:_PIECES_AT_ONCE]
-            report = self._run(scan_job(self._pieces.single(batch), self._probe), self._reader)
+            job = scan_job(self._pieces.single(batch), self._probe, skips_unreadable=skips_unreadable)
+            report = self._run(job, self._reader)
             count = self._note(batch, report)
             if not count:
                 raise ValueError("the report has no pieces")
             self._measured.sizes += report["sizes"]
             missing = missing[count:]
-        return [self._measured.extents[self._bytes(each)] for each in places]
 
     def _ends(self) -> list[_Place]:
         return [

@@ -320,7 +320,8 @@ class Refresher(Jobs[Refresh]):
         with closing(reader), valid_reports(recording.recording_id):
             measuring = Measuring(tail, reader, probe_job(self._encoding), partial(self._scan, item))
             known = known_extents(item.growth, tail, measuring.extents)
-            tail, scans = split_at_restarts(tail, known, measuring.extents if followed.file is None else None)
+            measure = measuring.extents if followed.file is None else None
+            tail, scans = split_at_restarts(tail, known, measure, measuring.samples)
             self._check_runs(recording, tail)
             tail, scans, numbers = held_back(item.growth, tail, scans, found.ready, may_grow=may_grow[0])
             if not unread(tail).tracks and not ended:
