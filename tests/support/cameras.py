@@ -86,7 +86,7 @@ PREROLL_SECONDS = 15  # of the files of `motion`
 MOTION = "cam/%Y%m%d%H%M%S.mp4"
 
 
-def motion(folder: Path) -> None:
+def motion(folder: Path, started: datetime = STARTED) -> None:
     """Write files of motion with `movie_passthrough`, which begin at the keyframe before the moment of their names.
 
     They overlap by 2 to 3.6 s. Each was closed at the moment of the next one.
@@ -95,8 +95,8 @@ def motion(folder: Path) -> None:
     write(whole, "mp4", video=[replace(VIDEO, b_frames=0)])
     (folder / "cam").mkdir()
     for moment in range(PREROLL_SECONDS, SECONDS, PREROLL_SECONDS):
-        end = STARTED + timedelta(seconds=moment + PREROLL_SECONDS)
-        target = folder / (STARTED + timedelta(seconds=moment)).strftime(MOTION)
+        end = started + timedelta(seconds=moment + PREROLL_SECONDS)
+        target = folder / (started + timedelta(seconds=moment)).strftime(MOTION)
         _copy_from_keyframe(whole, target, moment - 2, moment + PREROLL_SECONDS)
         os.utime(target, (end.timestamp(), end.timestamp()))
 
