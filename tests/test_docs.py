@@ -23,7 +23,7 @@ from clipengine.clips.options.watermarks import Watermark
 from clipengine.clips.warnings import WARNING_CODES
 from clipengine.errors import ClipEngineError, StartupError, by_code
 from clipengine.events import EventType
-from clipengine.media.input.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
+from clipengine.media.input.containers.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.objects.clip import ClipObject
 from clipengine.settings import Folder, Settings, Webhooks
 from clipengine.webhooks.sign import sign

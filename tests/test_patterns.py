@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import clipengine
-from clipengine.media.input import signatures
+from clipengine.media.input.containers import signatures
 from clipengine.recordings.folder_pattern import NamePattern
 from tests.support.growth import is_linear
 
@@ -82,7 +82,9 @@ def _computed() -> Iterator[Used]:
             expression = NamePattern(pattern, day=day)._expression
             yield Used(f"recordings/folder_pattern.py {pattern} {day or ''}", expression, frozenset(["fullmatch"]))
     for expected, name in signatures._SIGNATURES:
-        yield Used(f"media/input/signatures.py {name}", re.compile(expected, re.DOTALL), frozenset(["match"]))
+        yield Used(
+            f"media/input/containers/signatures.py {name}", re.compile(expected, re.DOTALL), frozenset(["match"])
+        )
 
 
 def _methods(trees: Iterable[ast.AST]) -> Mapping[str, set[str]]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from clipengine.clips.edit import Part
 from clipengine.clips.request import TimeRange
 from clipengine.clips.warnings import recordings_apart
-from clipengine.recordings.clock import Clock
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.recording import Recording
+from clipengine.recordings.timeline.clock import Clock
 
 # Between two recordings of one camera, of which one follows the other, beside the accuracy of their clocks.
 _JOINED_MS = 250

@@ -14,9 +14,9 @@ from typing import Protocol
 from clipengine.clips.edit import Part
 from clipengine.clips.request import END_TOLERANCE_SECONDS, ClipRequest, TimeRange
 from clipengine.errors import ClockUnknown, InvalidTimeRange, located, located_below
-from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
+from clipengine.recordings.timeline.clock import Clock
 from clipengine.timecode import rfc3339
 
 _HINT = "Give start_time < end_time within the recording, each with its UTC offset."

@@ -22,13 +22,13 @@ from clipengine.ledger.fences import FENCE_MS, is_due, set_aside
 from clipengine.ledger.lease import InFlight, Leases, Living
 from clipengine.ledger.live_row import is_known, safe_seconds
 from clipengine.ledger.recordings import Recordings, probed_columns, times_of
-from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.growing import GROWTH_FORMAT, Growth, unread
 from clipengine.recordings.piece_pages import format_of
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, continued_etag
 from clipengine.recordings.recording import Recording, Seen
 from clipengine.recordings.seek_index import SeekIndex
+from clipengine.recordings.timeline.clock import Clock
+from clipengine.recordings.timeline.growing import GROWTH_FORMAT, Growth, unread
 from clipengine.timecode import now_ms
 
 _OVERDUE_MS = 10_000  # after which another engine does a refresh

@@ -6,7 +6,7 @@ from typing import Any
 
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import LiveRow
-from clipengine.recordings.growing import GROWTH_FORMAT, Growth
+from clipengine.recordings.timeline.growing import GROWTH_FORMAT, Growth
 from clipengine.timecode import now_ms
 
 

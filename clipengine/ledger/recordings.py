@@ -36,16 +36,16 @@ from clipengine.ledger.live_row import new_live, safe_seconds
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
-from clipengine.recordings.clock import Clock
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import UNREAD, FolderSource
-from clipengine.recordings.growing import Growth
 from clipengine.recordings.piece_pages import format_of
 from clipengine.recordings.piece_seek_index import seek_index_of
 from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.recording import GROWING_FILES, SPEC_FIELDS, Recording, RecordingSpec
 from clipengine.recordings.seek_index import SeekIndex
+from clipengine.recordings.timeline.clock import Clock
+from clipengine.recordings.timeline.growing import Growth
 from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
 from clipengine.timecode import now_ms
 

@@ -24,8 +24,9 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import picture_held, picture_resized, subtitles_not_drawn, text_lost, warning
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
-from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import (
+from clipengine.media.input.copying.packet_copier import PacketCopier
+from clipengine.media.input.decoding.decode import ClipDecoder
+from clipengine.media.input.decoding.events import (
     AudioFrameEvent,
     BeginEvent,
     Event,
@@ -34,8 +35,7 @@ from clipengine.media.input.events import (
     VideoFrameEvent,
     VideoPacketEvent,
 )
-from clipengine.media.input.packet_copier import PacketCopier
-from clipengine.media.input.timelapse import TimelapseDecoder
+from clipengine.media.input.decoding.timelapse import TimelapseDecoder
 from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.video.captions import Captions
 from clipengine.media.video.convert import FrameConverter, jpeg

@@ -43,16 +43,16 @@ from clipengine.errors import (
 )
 from clipengine.media.audio.loudness import Gains, LoudnessMeter
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, Drawing, OnProgress, PictureSizeChanges
-from clipengine.media.input.background_producer import BUFFER_BYTES, produce_in_background
-from clipengine.media.input.container import media_errors
-from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import EventSizes
-from clipengine.media.input.packet_copier import PacketCopier
-from clipengine.media.input.seekers import AnySeeker, open_seeker
-from clipengine.media.input.shown_frames import can_seek
-from clipengine.media.input.shown_sizes import picture_size
-from clipengine.media.input.source import ByteSource, MediaReader
-from clipengine.media.input.timelapse import TimelapseDecoder
+from clipengine.media.input.containers.container import media_errors
+from clipengine.media.input.containers.source import ByteSource, MediaReader
+from clipengine.media.input.copying.packet_copier import PacketCopier
+from clipengine.media.input.decoding.background_producer import BUFFER_BYTES, produce_in_background
+from clipengine.media.input.decoding.decode import ClipDecoder
+from clipengine.media.input.decoding.events import EventSizes
+from clipengine.media.input.decoding.shown_frames import can_seek
+from clipengine.media.input.decoding.shown_sizes import picture_size
+from clipengine.media.input.decoding.timelapse import TimelapseDecoder
+from clipengine.media.input.seeking.seekers import AnySeeker, open_seeker
 from clipengine.media.output.packet_verifier import PacketVerifier, is_verifiable
 from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.output.segmented_video import encoders_side_by_side

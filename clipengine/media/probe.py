@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import warning
 from clipengine.errors import RecordingTruncated, RecordingUnreadable, UnsupportedMedia
-from clipengine.media.input.container import (
+from clipengine.media.input.containers.container import (
     MAX_STREAMS,
     UNTIMED,
     audio_streams,
@@ -36,16 +36,13 @@ from clipengine.media.input.container import (
     read_packets,
     video_stream,
 )
-from clipengine.media.input.embedded_texts import read_texts
-from clipengine.media.input.frame_rate import frame_rate, median
-from clipengine.media.input.header_splice import HeaderSplice
-from clipengine.media.input.matroska import cues_span, head_end
-from clipengine.media.input.mp4_fragments import Fragments, read_fragments
-from clipengine.media.input.ogg_vorbis import have_empty_packets
-from clipengine.media.input.seek_check import SeekCheck
-from clipengine.media.input.seek_index_builder import MATROSKA, SeekIndexBuilder
-from clipengine.media.input.source import ByteSource, MediaReader
-from clipengine.media.input.stream_facts import (
+from clipengine.media.input.containers.embedded_texts import read_texts
+from clipengine.media.input.containers.header_splice import HeaderSplice
+from clipengine.media.input.containers.matroska import cues_span, head_end
+from clipengine.media.input.containers.mp4_fragments import Fragments, read_fragments
+from clipengine.media.input.containers.ogg_vorbis import have_empty_packets
+from clipengine.media.input.containers.source import ByteSource, MediaReader
+from clipengine.media.input.containers.stream_facts import (
     chapters,
     creation_time,
     dropped_tags,
@@ -55,9 +52,12 @@ from clipengine.media.input.stream_facts import (
     tags,
     title,
 )
-from clipengine.media.input.stream_scan import HeadScan, PacketStats
-from clipengine.media.input.tail import Truncation, last_fragments, seek_to_tail, truncation
-from clipengine.media.input.timeline import Timeline, as_fraction
+from clipengine.media.input.decoding.stream_scan import HeadScan, PacketStats
+from clipengine.media.input.seeking.seek_check import SeekCheck
+from clipengine.media.input.seeking.seek_index_builder import MATROSKA, SeekIndexBuilder
+from clipengine.media.input.seeking.tail import Truncation, last_fragments, seek_to_tail, truncation
+from clipengine.media.input.timing.frame_rate import frame_rate, median
+from clipengine.media.input.timing.timeline import Timeline, as_fraction
 from clipengine.media.video.rotate import rotation_of
 from clipengine.recordings.containers import stated_size
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts

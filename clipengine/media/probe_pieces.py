@@ -20,7 +20,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import RecordingError, RecordingUnreadable
-from clipengine.media.input.container import (
+from clipengine.media.input.containers.container import (
     audio_streams,
     is_presented,
     keep_only,
@@ -29,19 +29,19 @@ from clipengine.media.input.container import (
     seek,
     video_stream,
 )
-from clipengine.media.input.id3_clock import id3_clock
-from clipengine.media.input.packet_timestamps import PacketTimestamps
-from clipengine.media.input.piece_source import PieceSource
-from clipengine.media.input.source import ByteSource, MediaReader
-from clipengine.media.input.tail import seek_to_tail
-from clipengine.media.input.timeline import Timeline, as_fraction
+from clipengine.media.input.containers.id3_clock import id3_clock
+from clipengine.media.input.containers.source import ByteSource, MediaReader
+from clipengine.media.input.seeking.piece_source import PieceSource
+from clipengine.media.input.seeking.tail import seek_to_tail
+from clipengine.media.input.timing.packet_timestamps import PacketTimestamps
+from clipengine.media.input.timing.timeline import Timeline, as_fraction
 from clipengine.media.probe import ProbeResult, probe
 from clipengine.recordings.containers import boxes
 from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, VideoFacts
-from clipengine.recordings.folder_placing import Mark
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedPiece, PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
-from clipengine.recordings.placing import Extent, RunScan
+from clipengine.recordings.timeline.folder_placing import Mark
+from clipengine.recordings.timeline.placing import Extent, RunScan
 
 Size = tuple[int, int]
 _NOTHING = Extent(None, None, None, None)

@@ -10,10 +10,10 @@ from typing_extensions import TypedDict
 
 from clipengine.objects.base import ApiObject, JobObject, MaybeTime, RecordingStatus, Time, described, shown_time
 from clipengine.objects.clip import ErrorObject
-from clipengine.recordings.clock import ClockSource
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 from clipengine.recordings.pieces import MICROSECONDS, GapReason, ListedPiece
 from clipengine.recordings.recording import MAX_SHOWN_GAPS, Recording
+from clipengine.recordings.timeline.clock import ClockSource
 
 
 class VideoObject(TypedDict):

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import NamedTuple, Protocol, Self
 
 from clipengine.errors import RecordingNotReady, RecordingTruncated
-from clipengine.recordings import ts_clock
 from clipengine.recordings.containers import (
     EBML_MAGIC,
     SeekableReader,
@@ -18,6 +17,7 @@ from clipengine.recordings.containers import (
     time_scales,
 )
 from clipengine.recordings.pieces import MAX_RUNS
+from clipengine.recordings.timeline import ts_clock
 
 _MAX_UNITS = 1_000_000  # boxes or elements of one look
 _TS_UNIT = 100 * ts_clock.PACKET_BYTES

@@ -10,9 +10,9 @@ from dataclasses import replace
 from itertools import groupby, islice
 
 from clipengine.errors import ObjectChanged, ObjectMissing
-from clipengine.recordings.growing import Growth
 from clipengine.recordings.pieces import ObjectRange, PieceIndex, Run
 from clipengine.recordings.playlist import GrowingPlaylist
+from clipengine.recordings.timeline.growing import Growth
 from clipengine.stores.base import Store
 from clipengine.stores.growing_etag import is_growing
 from clipengine.stores.playlists import stored_pieces

@@ -26,7 +26,7 @@ from clipengine.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, cut_job, probe_job
 from clipengine.work.children.process import Child
-from clipengine.work.making.verification import verify_clip
+from clipengine.work.cutting.verification import verify_clip
 
 WALL_SECONDS = 20.0
 _STALL_SECONDS = 10.0

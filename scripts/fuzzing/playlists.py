@@ -11,10 +11,8 @@ from resource import RUSAGE_SELF, getrusage
 
 from clipengine.errors import ClipEngineError
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
-from clipengine.recordings.growing import Growth, begun, continue_index, grown, known_extents
 from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack_end
 from clipengine.recordings.piece_seek_index import seek_index_of
-from clipengine.recordings.placing import Extent, RunScan, place, place_growing
 from clipengine.recordings.playlist import (
     GrowingPlaylist,
     MasterPlaylist,
@@ -23,7 +21,9 @@ from clipengine.recordings.playlist import (
     parse_playlist,
     segment_keys,
 )
-from clipengine.recordings.restarts import split_at_restarts
+from clipengine.recordings.timeline.growing import Growth, begun, continue_index, grown, known_extents
+from clipengine.recordings.timeline.placing import Extent, RunScan, place, place_growing
+from clipengine.recordings.timeline.restarts import split_at_restarts
 from scripts.fuzzing.texts import mutated
 
 SLOW_SECONDS = 5.0

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.recordings.clock import Clock, ClockPoint
 from clipengine.recordings.recording import Recording
+from clipengine.recordings.timeline.clock import Clock, ClockPoint
 from clipengine.timecode import parse_rfc3339
 from tests.support.api import FACTS, RecordedEngine
 from tests.support.clip_requests import pointers, post, refused

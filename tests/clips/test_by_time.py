@@ -6,9 +6,9 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.by_time import cover
-from clipengine.recordings.clock import Clock, ClockPoint
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.recording import Recording
+from clipengine.recordings.timeline.clock import Clock, ClockPoint
 from tests.support.api import FACTS
 
 MIDNIGHT = 1_795_910_400_000

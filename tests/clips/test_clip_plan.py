@@ -22,8 +22,8 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import InvalidTimeRange, VerificationFailed
 from clipengine.settings import Settings
-from clipengine.work.making.planning import PartSearch, PlanSearch, plan_clip
-from clipengine.work.making.preparation import Making, MomentSearch, SilenceSearch, run_steps
+from clipengine.work.cutting.planning import PartSearch, PlanSearch, plan_clip
+from clipengine.work.cutting.preparation import Making, MomentSearch, SilenceSearch, run_steps
 from tests.support.api import FACTS
 
 F = Fraction

@@ -17,8 +17,8 @@ from clipengine.ledger.fences import FENCE_MS
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.live_row import new_live
 from clipengine.objects.clip import ClipObject
-from clipengine.recordings.growing import Growth
 from clipengine.recordings.recording import Recording, RecordingSpec
+from clipengine.recordings.timeline.growing import Growth
 from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
 
 Queue = Callable[..., Clip]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from clipengine.clips.options.profiles import Profile
-from clipengine.media.input.audio_timestamps import TimestampAnalyzer, _VorbisAnalyzer, _WmaAnalyzer
+from clipengine.media.input.decoding.audio_timestamps import TimestampAnalyzer, _VorbisAnalyzer, _WmaAnalyzer
 from clipengine.recordings.facts import AudioFacts, EndStamps, FrameStamps
 from tests.films.cutting import cut_file, facts_of
 from tests.films.sound import Samples

@@ -9,8 +9,8 @@ from contextlib import closing
 import av
 import pytest
 
-from clipengine.media.input.background_producer import BUFFER_BYTES, produce_in_background
-from clipengine.media.input.events import EventSizes, VideoFrameEvent
+from clipengine.media.input.decoding.background_producer import BUFFER_BYTES, produce_in_background
+from clipengine.media.input.decoding.events import EventSizes, VideoFrameEvent
 
 
 @pytest.mark.parametrize(("size", "most"), [(100, 8), (1000, 1), (5000, 1)])

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from clipengine.errors import RecordingUnreadable
-from clipengine.media.input import avi, stream_scan
-from clipengine.media.input.container import media_errors
-from clipengine.media.input.first_packet import read_decoder_state
-from clipengine.media.input.source import DescriptorSource, MediaReader
+from clipengine.media.input.containers import avi
+from clipengine.media.input.containers.container import media_errors
+from clipengine.media.input.containers.source import DescriptorSource, MediaReader
+from clipengine.media.input.decoding import stream_scan
+from clipengine.media.input.seeking.first_packet import read_decoder_state
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clipengine.media.input.display_order import DisplayOrder, OrderCheck, stores_decoding_times
+from clipengine.media.input.timing.display_order import DisplayOrder, OrderCheck, stores_decoding_times
 
 
 def _shown(decoded: Sequence[int], frames: Sequence[tuple[int, bool]]) -> list[int | None]:

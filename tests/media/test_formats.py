@@ -13,7 +13,7 @@ import pytest
 
 from clipengine.clips.warnings import code_of
 from clipengine.errors import RecordingEncrypted, RecordingUnreadable, UnsupportedMedia
-from clipengine.media.input.signatures import HEAD_BYTES, known_format
+from clipengine.media.input.containers.signatures import HEAD_BYTES, known_format
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of
 from tests.films.reference import watch

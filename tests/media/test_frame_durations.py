@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from clipengine.clips.cut_range import CutRange
-from clipengine.media.input.events import BeginEvent, VideoFrameEvent
+from clipengine.media.input.decoding.events import BeginEvent, VideoFrameEvent
 from clipengine.media.video.frame_durations import with_durations
 
 F = Fraction

@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from clipengine.media.input.frame_rate import frame_rate
+from clipengine.media.input.timing.frame_rate import frame_rate
 
 _MILLISECOND = Fraction(1, 1000)
 

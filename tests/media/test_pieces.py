@@ -18,9 +18,9 @@ from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.request import GapMode
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, RecordingEncrypted, RecordingNotReady
-from clipengine.media.input.keyframe_times import with_keyframe_times
-from clipengine.media.input.packet_timestamps import TimedPacket
-from clipengine.media.input.piece_run import _forgiven
+from clipengine.media.input.seeking.piece_run import _forgiven
+from clipengine.media.input.timing.keyframe_times import with_keyframe_times
+from clipengine.media.input.timing.packet_timestamps import TimedPacket
 from clipengine.recordings.playlist import VariantChoice
 from tests.films.film import Film
 from tests.films.judge import judge

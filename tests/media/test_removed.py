@@ -18,7 +18,7 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.media.audio.removed_samples import RemovedSamples
 from clipengine.media.audio.samples import silent_frame
-from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
+from clipengine.media.input.decoding.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.video.removed_frames import without_removed
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut_file, cut_parts

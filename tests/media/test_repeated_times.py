@@ -13,7 +13,7 @@ import pytest
 from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.clip import ClipResult
 from clipengine.clips.options.profiles import Render
-from clipengine.media.input.repeated_times import RepeatedTimes
+from clipengine.media.input.timing.repeated_times import RepeatedTimes
 from tests.films.film import Film
 from tests.films.judge import judge
 from tests.films.reader import ClipReading, read_clip

@@ -26,10 +26,10 @@ from clipengine.media.bitstream.lasting_messages import lasting_messages
 from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths, unescape
 from clipengine.media.bitstream.vp8_frames import read_vp8_packet
 from clipengine.media.bitstream.vpx_stream import VpxStream
-from clipengine.media.input.events import VideoPacketEvent
-from clipengine.media.input.packet_copier import PacketCopier
-from clipengine.media.input.seekers import open_seeker
-from clipengine.media.input.source import DescriptorSource, MediaReader
+from clipengine.media.input.containers.source import DescriptorSource, MediaReader
+from clipengine.media.input.copying.packet_copier import PacketCopier
+from clipengine.media.input.decoding.events import VideoPacketEvent
+from clipengine.media.input.seeking.seekers import open_seeker
 from clipengine.media.output.spliced_track import SplicedTrack
 from clipengine.media.output.spliced_video import SplicedPacket, SplicedVideo
 from clipengine.media.output.writer import ClipWriter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from clipengine.media.input.timeline import Timeline
+from clipengine.media.input.timing.timeline import Timeline
 
 F = Fraction
 VIDEO, AUDIO = 0, 1

@@ -17,9 +17,16 @@ from clipengine.recordings.folder_pattern import (
     InvalidPattern,
     NamePattern,
 )
-from clipengine.recordings.folder_placing import FolderEnd, FolderFile, Mark, PlacedFiles, place_files, place_more
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
-from clipengine.recordings.placing import Extent, RunScan
+from clipengine.recordings.timeline.folder_placing import (
+    FolderEnd,
+    FolderFile,
+    Mark,
+    PlacedFiles,
+    place_files,
+    place_more,
+)
+from clipengine.recordings.timeline.placing import Extent, RunScan
 
 F = Fraction
 SECOND = 1_000_000

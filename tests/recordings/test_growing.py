@@ -9,10 +9,8 @@ import pytest
 
 from clipengine.errors import PlaylistInvalid, PlaylistOutside, TooManyPieces
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
-from clipengine.recordings.growing import Growth, begun, continue_index, grown, known_extents, unread
 from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack, unpack_end
 from clipengine.recordings.pieces import PieceIndex, continued_etag
-from clipengine.recordings.placing import Extent, RunScan, place_growing
 from clipengine.recordings.playlist import (
     MAX_PLAYLIST_BYTES,
     MAX_SEGMENTS,
@@ -21,7 +19,9 @@ from clipengine.recordings.playlist import (
     Segment,
     parse_playlist,
 )
-from clipengine.recordings.restarts import split_at_restarts
+from clipengine.recordings.timeline.growing import Growth, begun, continue_index, grown, known_extents, unread
+from clipengine.recordings.timeline.placing import Extent, RunScan, place_growing
+from clipengine.recordings.timeline.restarts import split_at_restarts
 
 F = Fraction
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import ObjectChanged, RecordingNotReady, RecordingTruncated
-from clipengine.recordings import growing_file, ts_clock
+from clipengine.recordings import growing_file
 from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.pieces import MAX_RUNS
 from clipengine.recordings.playlist import Segment
+from clipengine.recordings.timeline import ts_clock
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.support.growing import FORMATS, writer
 

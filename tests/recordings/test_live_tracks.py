@@ -10,12 +10,12 @@ from random import Random
 import pytest
 
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
-from clipengine.recordings.growing import begun, continue_index, grown, held_back, known_extents
 from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack, unpack_end
 from clipengine.recordings.pieces import PieceIndex
-from clipengine.recordings.placing import Extent, place, place_growing
 from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
-from clipengine.recordings.restarts import Extents, Measure, split_at_restarts
+from clipengine.recordings.timeline.growing import begun, continue_index, grown, held_back, known_extents
+from clipengine.recordings.timeline.placing import Extent, place, place_growing
+from clipengine.recordings.timeline.restarts import Extents, Measure, split_at_restarts
 
 F = Fraction
 FRAME, PACKET = F(1, 25), F(1024, 48_000)

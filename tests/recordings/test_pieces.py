@@ -9,13 +9,13 @@ import pytest
 
 from clipengine.errors import PlaylistInvalid, TooManyPieces
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
-from clipengine.recordings.clock import clock_of_dates
 from clipengine.recordings.piece_pages import PAGE_PIECES, pack_head, pack_pages, unpack
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import MAX_INIT_BYTES, MAX_RUNS, Counts, Gap, PieceIndex
-from clipengine.recordings.placing import Extent, RunScan, place
 from clipengine.recordings.playlist import MediaPlaylist, parse_playlist, segment_keys
 from clipengine.recordings.seek_index import MAX_POINTS, SeekIndex
+from clipengine.recordings.timeline.clock import clock_of_dates
+from clipengine.recordings.timeline.placing import Extent, RunScan, place
 
 F = Fraction
 WRAP = F(2**33, 90_000)

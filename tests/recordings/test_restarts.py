@@ -11,12 +11,12 @@ import pytest
 
 from clipengine.errors import PlaylistInvalid, TooManyPieces
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
-from clipengine.recordings.growing import begun, continue_index, grown, known_extents
 from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack, unpack_end
 from clipengine.recordings.pieces import PieceIndex
-from clipengine.recordings.placing import Extent, RunScan, place, place_growing
 from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
-from clipengine.recordings.restarts import Measure, check_restarts, split_at_restarts
+from clipengine.recordings.timeline.growing import begun, continue_index, grown, known_extents
+from clipengine.recordings.timeline.placing import Extent, RunScan, place, place_growing
+from clipengine.recordings.timeline.restarts import Measure, check_restarts, split_at_restarts
 
 F = Fraction
 SECONDS, ONE, BEGINS = F(4), F(1), F(10)

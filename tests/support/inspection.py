@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
-from clipengine.media.input.source import DescriptorSource
+from clipengine.media.input.containers.source import DescriptorSource
 from clipengine.media.worker.inspector import inspect
 
 

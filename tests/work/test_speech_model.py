@@ -23,7 +23,7 @@ from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
 from clipengine.work.jobs.transcriptions import TranscriptionJobs
 from clipengine.work.transcribers import passages
-from clipengine.work.transcribers.local import LocalTranscriber, model_files
+from clipengine.work.transcribers.local_model import LocalTranscriber, model_files
 from clipengine.work.worker import JobContext, Worker
 from tests.support.hostile_child import launch_unstarted
 from tests.support.ledgers import open_copied_ledger

@@ -27,10 +27,10 @@ from clipengine.errors import (
 )
 from clipengine.objects.clip import ClipPlanObject
 from clipengine.recordings.recording import Recording
-from clipengine.work.making import planning
-from clipengine.work.making.clip_texts import LedgerTexts
-from clipengine.work.making.planning import PlanSearch
-from clipengine.work.making.preparation import Done, Making, advance
+from clipengine.work.cutting import planning
+from clipengine.work.cutting.clip_texts import LedgerTexts
+from clipengine.work.cutting.planning import PlanSearch
+from clipengine.work.cutting.preparation import Done, Making, advance
 from clipengine.work.previews.previews import Preview
 
 

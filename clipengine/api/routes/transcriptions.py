@@ -28,7 +28,7 @@ from clipengine.errors import (
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.objects.transcript import TranscriptionObject
-from clipengine.work.transcribers.local import unknown_language
+from clipengine.work.transcribers.local_model import unknown_language
 from clipengine.work.transcribers.transcriber import whisper_language
 
 _NOUNS: dict[Transcriber, str] = {"local": "model", "url": "server"}

@@ -38,8 +38,8 @@ from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, Program, probe_job, searched_seconds
 from clipengine.work.children.process import Child
 from clipengine.work.children.watermarks import WatermarkFile, read_watermark
-from clipengine.work.making.clip_maker import ClipMaker
-from clipengine.work.making.preparation import Making
+from clipengine.work.cutting.clip_maker import ClipMaker
+from clipengine.work.cutting.preparation import Making
 
 _PATTERN = re.compile(r"%[a-zA-Z]|\{n\}|\*")
 

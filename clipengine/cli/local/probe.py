@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.playlist import LARGEST, VariantChoice
 from clipengine.recordings.seek_index import SeekIndex
+from clipengine.recordings.timeline.clock import Clock
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.playlists import names_pieces
 from clipengine.work.children.jobs import Job, Message, probe_result, probe_texts

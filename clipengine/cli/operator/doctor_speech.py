@@ -14,7 +14,7 @@ from clipengine.errors import TranscriberFailed, TranscriberUnavailable
 from clipengine.outbound.posts import Poster, PostFailed
 from clipengine.settings import Settings
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.transcribers.local import LocalTranscriber, model_files
+from clipengine.work.transcribers.local_model import LocalTranscriber, model_files
 
 _TIMEOUT_SECONDS = 5
 _SILENCE = array.array("h", bytes(2 * SAMPLE_RATE))

@@ -22,10 +22,10 @@ from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.audio.filter_graph import linear_graph, pull_all
 from clipengine.media.audio.part_audio import PartAudio
 from clipengine.media.audio.tracks import AudioTracks
-from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import AudioFrameEvent
-from clipengine.media.input.seekers import open_seeker
-from clipengine.media.input.source import MediaReader
+from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.decoding.decode import ClipDecoder
+from clipengine.media.input.decoding.events import AudioFrameEvent
+from clipengine.media.input.seeking.seekers import open_seeker
 from clipengine.recordings.facts import AudioFacts, TrackNames
 
 _SILENT = -69.0  # LUFS; the gate of the measurement is at -70

@@ -18,8 +18,8 @@ from av.audio.resampler import AudioResampler
 
 from clipengine.errors import UnsupportedMedia
 from clipengine.media.audio.samples import silence, slice_of
-from clipengine.media.input.repeated_times import REPEATED_SECONDS
-from clipengine.media.input.timeline import Clock
+from clipengine.media.input.timing.repeated_times import REPEATED_SECONDS
+from clipengine.media.input.timing.timeline import Clock
 
 _JUMP_SECONDS = Fraction(1, 100)  # a larger difference is jitter, a gap or an overlap; a smaller one is drift
 _START_SECONDS = Fraction(1, 2)  # the first frame's position is derived from this much audio, or from _JITTER_FRAMES

@@ -15,7 +15,7 @@ from clipengine.media.audio.effects import AudioEffects
 from clipengine.media.audio.mix import AudioMix
 from clipengine.media.audio.removed_samples import RemovedSamples
 from clipengine.media.audio.timeline import AudioTimeline
-from clipengine.media.input.events import AudioFrameEvent
+from clipengine.media.input.decoding.events import AudioFrameEvent
 from clipengine.recordings.facts import AudioFacts, TrackNames
 
 

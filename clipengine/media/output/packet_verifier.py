@@ -25,8 +25,8 @@ from av.video.stream import VideoStream
 
 from clipengine.clips.options.profiles import Profile
 from clipengine.errors import VerificationFailed
-from clipengine.media.input.container import codec_name
-from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.containers.container import codec_name
+from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
 from clipengine.media.output.spliced_track import EncoderPacket, SplicedTrack
 

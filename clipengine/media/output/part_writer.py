@@ -18,7 +18,7 @@ from clipengine.clips.plan.segments import OTHER_PARAMETERS, CannotCopy
 from clipengine.clips.texts.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.part_audio import PartAudio
-from clipengine.media.input.events import CopiedVideo, SeamEvent, VideoPacketEvent
+from clipengine.media.input.decoding.events import CopiedVideo, SeamEvent, VideoPacketEvent
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.video.frame_durations import Seams
 from clipengine.media.video.frame_format import FrameFormat

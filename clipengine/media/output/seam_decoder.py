@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.errors import VerificationFailed
-from clipengine.media.input.shown_picture import shown_picture
+from clipengine.media.input.decoding.shown_picture import shown_picture
 from clipengine.media.output.spliced_track import EXACT, SplicedTrack
 
 

@@ -14,8 +14,8 @@ from clipengine.media.bitstream.copied_stream import CopiedStream
 from clipengine.media.bitstream.h264_stream import ENCODER_PROFILES, H264Stream
 from clipengine.media.bitstream.hevc_stream import ENCODER_PROFILES as HEVC_PROFILES
 from clipengine.media.bitstream.hevc_stream import HevcStream
-from clipengine.media.input.container import codec_name
-from clipengine.media.input.events import CopiedVideo
+from clipengine.media.input.containers.container import codec_name
+from clipengine.media.input.decoding.events import CopiedVideo
 from clipengine.media.output.encoder_presets import VPX_SPEEDS
 
 # Every frame is a reference and is shown in the order of decoding, so that slice headers can be rewritten. Without

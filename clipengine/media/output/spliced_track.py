@@ -10,7 +10,7 @@ from av.codec.context import CodecContext, ThreadType
 from av.packet import Packet
 
 from clipengine.errors import VerificationFailed
-from clipengine.media.input.shown_picture import shown_picture
+from clipengine.media.input.decoding.shown_picture import shown_picture
 
 # Treat all damage as an error. The loop filter runs, as it does when the clip is played.
 EXACT = {"err_detect": "explode"}

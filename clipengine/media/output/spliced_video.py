@@ -17,8 +17,8 @@ from clipengine.clips.plan.segments import CannotCopy, seam_threads
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.copied_stream import Rewriter
 from clipengine.media.bitstream.h264_slices import MAX_IDR_IDS
-from clipengine.media.input.events import CopiedVideo, VideoPacketEvent
-from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.decoding.events import CopiedVideo, VideoPacketEvent
+from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.media.output.decoding_times import DecodedTooLate, DecodingTimes
 from clipengine.media.output.segment_encoder import StoredFrames, segment_encoder
 from clipengine.media.output.spliced_track import EncoderPacket

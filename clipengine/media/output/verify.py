@@ -21,10 +21,10 @@ from clipengine.errors import ClipEngineError, UnsupportedMedia, VerificationFai
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.webp_file import HEAD_BYTES as WEBP_HEAD_BYTES
 from clipengine.media.bitstream.webp_file import is_webp
-from clipengine.media.input.container import audio_streams, open_recording, read_packets, video_stream
-from clipengine.media.input.source import DescriptorSource, MediaReader
-from clipengine.media.input.timeline import as_fraction
-from clipengine.media.input.webp_animation import WebpStream
+from clipengine.media.input.containers.container import audio_streams, open_recording, read_packets, video_stream
+from clipengine.media.input.containers.source import DescriptorSource, MediaReader
+from clipengine.media.input.containers.webp_animation import WebpStream
+from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
 from clipengine.media.output.packet_verifier import STRICT, PacketVerifier, Track, checksum
 from clipengine.media.output.seam_decoder import SeamDecoder

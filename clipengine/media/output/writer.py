@@ -25,8 +25,8 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.texts.chapters import Chapter
 from clipengine.clips.texts.subtitles import Sample, TextCodec, TextTrack
 from clipengine.media.audio.encoder_format import AAC_OPTIONS, encoder_format, encoder_rate
-from clipengine.media.input.events import CopiedVideo, SeamEvent, VideoPacketEvent
-from clipengine.media.input.timeline import Clock, as_fraction
+from clipengine.media.input.decoding.events import CopiedVideo, SeamEvent, VideoPacketEvent
+from clipengine.media.input.timing.timeline import Clock, as_fraction
 from clipengine.media.output.animation import Animation
 from clipengine.media.output.background_encoder import BackgroundEncoder
 from clipengine.media.output.gif import GifAnimation

@@ -24,13 +24,13 @@ from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy, Segment, check_copyable
 from clipengine.clips.warnings import picture_resized, stretches_encoded
 from clipengine.media.bitstream.bits import SETS_CHANGE
-from clipengine.media.input.container import media_errors
-from clipengine.media.input.events import CopiedVideo
+from clipengine.media.input.containers.container import media_errors
+from clipengine.media.input.containers.source import ByteSource, MediaReader
+from clipengine.media.input.decoding.events import CopiedVideo
+from clipengine.media.input.decoding.shown_frames import can_seek
+from clipengine.media.input.decoding.shown_sizes import picture_size
 from clipengine.media.input.read_request import ReadRequest, as_json
-from clipengine.media.input.seekers import open_seeker
-from clipengine.media.input.shown_frames import can_seek
-from clipengine.media.input.shown_sizes import picture_size
-from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.seeking.seekers import open_seeker
 from clipengine.media.previews.copy_survey import CopySurvey
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.previews.range_packets import MAX_BYTES, MAX_SECONDS, read_range, selected

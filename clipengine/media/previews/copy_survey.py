@@ -9,8 +9,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from clipengine.clips.plan.segments import MAX_SEGMENTS, Segment
-from clipengine.media.input.copied_tail import CopiedTail
-from clipengine.media.input.packet_copier import PacketCopier
+from clipengine.media.input.copying.copied_tail import CopiedTail
+from clipengine.media.input.copying.packet_copier import PacketCopier
 
 
 class CopySurvey(PacketCopier):

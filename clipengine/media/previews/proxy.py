@@ -12,10 +12,11 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.proxy import ProxySegment, frame_slack, proxy_profile, proxy_segment, proxy_size
 from clipengine.media.audio.tracks import AudioTracks
-from clipengine.media.input.background_producer import produce_in_background
-from clipengine.media.input.container import media_errors
-from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import (
+from clipengine.media.input.containers.container import media_errors
+from clipengine.media.input.containers.source import ByteSource, MediaReader
+from clipengine.media.input.decoding.background_producer import produce_in_background
+from clipengine.media.input.decoding.decode import ClipDecoder
+from clipengine.media.input.decoding.events import (
     AudioFrameEvent,
     BeginEvent,
     EventSizes,
@@ -24,8 +25,7 @@ from clipengine.media.input.events import (
     VideoPacketEvent,
 )
 from clipengine.media.input.read_request import ReadRequest
-from clipengine.media.input.seekers import open_seeker
-from clipengine.media.input.source import ByteSource, MediaReader
+from clipengine.media.input.seeking.seekers import open_seeker
 from clipengine.media.output.fragment_writer import AAC_SAMPLES, FragmentWriter, aac_rate
 from clipengine.media.video.convert import FrameConverter
 from clipengine.media.video.deinterlace import deinterlace

@@ -16,14 +16,14 @@ from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.vp8_frames import vp8_is_shown
 from clipengine.media.bitstream.vp9_frames import vp9_is_shown
-from clipengine.media.input.container import codec_name, is_presented, media_errors
-from clipengine.media.input.decode import SMALLEST_STEP
-from clipengine.media.input.events import AudioFrameEvent
-from clipengine.media.input.packet_timestamps import TimedPacket
-from clipengine.media.input.repeated_times import RepeatedTimes
-from clipengine.media.input.seekers import open_seeker
-from clipengine.media.input.source import ByteSource, MediaReader
-from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.containers.container import codec_name, is_presented, media_errors
+from clipengine.media.input.containers.source import ByteSource, MediaReader
+from clipengine.media.input.decoding.decode import SMALLEST_STEP
+from clipengine.media.input.decoding.events import AudioFrameEvent
+from clipengine.media.input.seeking.seekers import open_seeker
+from clipengine.media.input.timing.packet_timestamps import TimedPacket
+from clipengine.media.input.timing.repeated_times import RepeatedTimes
+from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.media.previews.frame_times import shown_times
 from clipengine.recordings.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.recordings.seek_index import SeekIndex

@@ -12,13 +12,13 @@ from av.audio.resampler import AudioResampler
 
 from clipengine.clips.cut_range import CutRange
 from clipengine.errors import NoMediaInRange
-from clipengine.media.input.container import media_errors
-from clipengine.media.input.decode import ClipDecoder
-from clipengine.media.input.events import AudioFrameEvent
+from clipengine.media.input.containers.container import media_errors
+from clipengine.media.input.containers.source import ByteSource, MediaReader
+from clipengine.media.input.decoding.decode import ClipDecoder
+from clipengine.media.input.decoding.events import AudioFrameEvent
 from clipengine.media.input.read_request import ReadRequest
-from clipengine.media.input.seekers import open_seeker
-from clipengine.media.input.source import ByteSource, MediaReader
-from clipengine.media.input.timeline import as_fraction
+from clipengine.media.input.seeking.seekers import open_seeker
+from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
-from clipengine.media.input.events import Event, VideoFrameEvent
+from clipengine.media.input.decoding.events import Event, VideoFrameEvent
 from clipengine.media.video.filter_graph import add_sink, add_source, shape_of
 
 _TIME_BASE = Fraction(1, 25)  # the filter only counts frames; their times are kept in `_times`

@@ -13,7 +13,7 @@ import av
 from av.filter import Graph
 
 from clipengine.clips.warnings import warning
-from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
+from clipengine.media.input.decoding.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.video.filter_graph import FrameShape, linear_graph, pull_one, shape_of
 from clipengine.media.video.frame_format import FULL, Colors
 

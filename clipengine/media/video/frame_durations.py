@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from clipengine.clips.cut_range import CutRange
-from clipengine.media.input.events import (
+from clipengine.media.input.decoding.events import (
     AudioFrameEvent,
     BeginEvent,
     Event,

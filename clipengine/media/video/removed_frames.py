@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from clipengine.clips.cut_range import CutRange
 from clipengine.clips.removed import Removed
-from clipengine.media.input.events import BeginEvent, Event, VideoFrameEvent
+from clipengine.media.input.decoding.events import BeginEvent, Event, VideoFrameEvent
 
 _USUAL_SECONDS = Fraction(1, 25)  # between frames, if that is not known
 _LONGEST_STEP = Fraction(3, 2)  # of a frame

@@ -49,13 +49,13 @@ from clipengine.work.children.jobs import Job, Message, Program
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child
 from clipengine.work.children.watermarks import WatermarkFile
+from clipengine.work.cutting.clip_maker import ClipMaker
+from clipengine.work.cutting.clip_texts import LedgerTexts
+from clipengine.work.cutting.preparation import Making
 from clipengine.work.jobs.context import clip_job
 from clipengine.work.jobs.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.jobs.scratch import Scratch
 from clipengine.work.jobs.uploads import clip_file, save_finished
-from clipengine.work.making.clip_maker import ClipMaker
-from clipengine.work.making.clip_texts import LedgerTexts
-from clipengine.work.making.preparation import Making
 from clipengine.work.recording_files import open_recording
 from clipengine.work.retry import Stopping, next_delay, retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry

@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 from clipengine.errors import ClipEngineError, ObjectChanged, ObjectMissing, RecordingError
 from clipengine.ledger.live import Refresh
 from clipengine.recordings.assembly import StoredPiece, is_stored
-from clipengine.recordings.growing import GrowingTrack
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, ByteRange, GrowingPlaylist, Segment, ranged_keys
 from clipengine.recordings.recording import Seen
+from clipengine.recordings.timeline.growing import GrowingTrack
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
 from clipengine.timecode import now_ms, rfc3339

@@ -17,10 +17,14 @@ from clipengine.clips.warnings import code_of
 from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import DecoderCrashed, RecordingUnreadable
 from clipengine.recordings.assembly import ListedTrack, assemble
-from clipengine.recordings.clock import Clock, clock_of_dates
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.folder_placing import (
+from clipengine.recordings.growing_file import FileEnd, GrowingFile
+from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
+from clipengine.recordings.pieces import ObjectRange, PieceIndex, Run, Track, track_of
+from clipengine.recordings.playlist import MediaPlaylist, VariantChoice
+from clipengine.recordings.timeline.clock import Clock, clock_of_dates
+from clipengine.recordings.timeline.folder_placing import (
     FolderFile,
     Mark,
     PlacedFiles,
@@ -29,13 +33,9 @@ from clipengine.recordings.folder_placing import (
     place_files,
     place_more,
 )
-from clipengine.recordings.growing import Growth, begun, grown_folder
-from clipengine.recordings.growing_file import FileEnd, GrowingFile
-from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
-from clipengine.recordings.pieces import ObjectRange, PieceIndex, Run, Track, track_of
-from clipengine.recordings.placing import Extent, RunScan, place_growing
-from clipengine.recordings.playlist import MediaPlaylist, VariantChoice
-from clipengine.recordings.restarts import check_restarts, split_at_restarts
+from clipengine.recordings.timeline.growing import Growth, begun, grown_folder
+from clipengine.recordings.timeline.placing import Extent, RunScan, place_growing
+from clipengine.recordings.timeline.restarts import check_restarts, split_at_restarts
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader

@@ -34,6 +34,7 @@ from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.playlists import names_pieces
 from clipengine.timecode import now_ms
 from clipengine.tracing import bind
+from clipengine.work.camera_files_left_out import report_left_out
 from clipengine.work.children.exit_status import retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.pool import ChildPool
@@ -49,7 +50,6 @@ from clipengine.work.jobs.piece_probe import (
 )
 from clipengine.work.jobs.piece_texts import store_texts
 from clipengine.work.jobs.sidecars import Sidecars
-from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import Stopping, retry_until_written
 from clipengine.work.worker import JobContext, Jobs, Retry

@@ -10,7 +10,7 @@ many together:
                      +-- end of the file --> probe all of it -----------> `live.close`
                      +-- playlists of another session ------------------> `live.end_session`
 
-`clipengine.recordings.growing` describes how new pieces are measured and placed.
+`clipengine.recordings.timeline.growing` describes how new pieces are measured and placed.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from clipengine.errors import (
 )
 from clipengine.ledger.live import Added, Closed, Refresh
 from clipengine.recordings.assembly import check_runs
-from clipengine.recordings.clock import Clock
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import FolderSource
-from clipengine.recordings.growing import check_gaps, continue_index, grown, held_back, known_extents, unread
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import GrowingPlaylist, VariantChoice
 from clipengine.recordings.recording import Recording
-from clipengine.recordings.restarts import split_at_restarts
+from clipengine.recordings.timeline.clock import Clock
+from clipengine.recordings.timeline.growing import check_gaps, continue_index, grown, held_back, known_extents, unread
+from clipengine.recordings.timeline.restarts import split_at_restarts
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
@@ -51,6 +51,7 @@ from clipengine.stores.playlists import read_texts_of
 from clipengine.stores.sessions import OVERWRITTEN, is_other_session, left_of
 from clipengine.timecode import now_ms, rfc3339
 from clipengine.tracing import bind
+from clipengine.work.camera_files_left_out import report_left_out
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.kept_children import KeptChildren
 from clipengine.work.children.pool import ChildPool
@@ -68,7 +69,6 @@ from clipengine.work.jobs.piece_probe import (
     with_sizes,
 )
 from clipengine.work.jobs.piece_texts import read_texts, store_texts
-from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry

@@ -11,7 +11,7 @@ from clipengine.errors import TranscriberFailed
 from clipengine.outbound.posts import Poster
 from clipengine.settings import Settings
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.transcribers.local import LocalTranscriber, model_files
+from clipengine.work.transcribers.local_model import LocalTranscriber, model_files
 from clipengine.work.transcribers.server import ServerTranscriber
 from clipengine.work.transcribers.transcriber import SpeechSource
 

@@ -40,8 +40,8 @@ from clipengine.recordings.folder_rules import FolderRules, RuledFolder
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.stores.base import Store, StoredObject
 from clipengine.timecode import now_ms
+from clipengine.work.camera_files_left_out import report_left_out
 from clipengine.work.jobs.sidecars import Sidecars
-from clipengine.work.left_out_files import report_left_out
 from clipengine.work.recording_files import recognise
 from clipengine.work.upkeep.left_out import LeftOut
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists

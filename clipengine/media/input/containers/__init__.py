@@ -1,0 +1,1 @@
+"""Container formats: the bytes of a recording, its headers and its streams."""

@@ -1,0 +1,1 @@
+"""Copying of packets: the GOPs of a range that a clip takes unchanged."""

@@ -1,0 +1,1 @@
+"""Decoding: frames and samples of a range, at given times, and of a timelapse."""

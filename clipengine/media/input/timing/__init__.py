@@ -1,0 +1,1 @@
+"""Times of packets and frames on the timeline of a recording."""
