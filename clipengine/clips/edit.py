@@ -25,6 +25,7 @@ from clipengine.clips.texts.subtitles import (
     unpack,
 )
 from clipengine.recordings.facts import ChapterFacts, SourceFacts
+from clipengine.recordings.piece_seek_index import stored_seek_index
 from clipengine.recordings.seek_index import SeekIndex
 
 MAX_PARTS = 100
@@ -82,7 +83,7 @@ class PlannedPart:
             Fraction(part["start"]),
             Fraction(part["end"]),
             part["source"],
-            None if part["seek_index"] is None else SeekIndex.of_message(part["seek_index"]),
+            None if part["seek_index"] is None else stored_seek_index(part["seek_index"]),
             unpack(part["texts"]),
             next(iter(unpack(part["burnt"])), None),
             Removed.of_message(part["removed"]),

@@ -40,7 +40,7 @@ from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.folder_pattern import UNREAD, FolderSource
 from clipengine.recordings.piece_pages import format_of
-from clipengine.recordings.piece_seek_index import seek_index_of
+from clipengine.recordings.piece_seek_index import seek_index_of, stored_seek_index
 from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.recording import GROWING_FILES, SPEC_FIELDS, Recording, RecordingSpec
 from clipengine.recordings.seek_index import SeekIndex
@@ -356,7 +356,7 @@ class Recordings:
         """Return the seek index that the probe has stored, or None."""
         row = self._database.by_key(LandmarksRow, id)
         if row is not None:
-            return SeekIndex.of_message(row["landmarks"])
+            return stored_seek_index(row["landmarks"])
         pieces = self.pieces.get(id)
         return None if pieces is None else seek_index_of(pieces)
 

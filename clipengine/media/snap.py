@@ -24,6 +24,7 @@ from clipengine.media.input.read_request import ReadRequest, as_json
 from clipengine.media.input.seeking.seekers import AnySeeker, open_seeker
 from clipengine.media.video.scene_changes import FRAMES_BEFORE, SceneDetector
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import stored_seek_index
 from clipengine.recordings.seek_index import SeekIndex
 
 _FIRST_SECONDS = Fraction(4)  # of a search for the next moment; each further part is twice as long
@@ -63,7 +64,7 @@ def part_silences(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any
 
     `part` has the values of `work.children.jobs.silence_values` and the `seek_index`. Raises RecordingError.
     """
-    seek_index = None if part["seek_index"] is None else SeekIndex.of_message(part["seek_index"])
+    seek_index = None if part["seek_index"] is None else stored_seek_index(part["seek_index"])
     tracks = [int(each) for each in str(part["tracks"]).split(",") if each]
     with MediaReader(source) as reader:
         finder = _Finder(reader, facts, seek_index, threads, tracks)
@@ -78,7 +79,7 @@ def snap_part(source: ByteSource, facts: SourceFacts, part: Mapping[str, Any], *
 
     `part` has the values of `work.children.jobs.snap_values` and the `seek_index`. Raises RecordingError.
     """
-    seek_index = None if part["seek_index"] is None else SeekIndex.of_message(part["seek_index"])
+    seek_index = None if part["seek_index"] is None else stored_seek_index(part["seek_index"])
     within, tracks = Fraction(part["within"]), [int(each) for each in str(part["tracks"]).split(",") if each]
     with MediaReader(source) as reader:
         finder = _Finder(reader, facts, seek_index, threads, tracks)
@@ -93,7 +94,7 @@ def next_moment(source: ByteSource, facts: SourceFacts, job: Mapping[str, Any], 
 
     `until` may be earlier than `at`. A moment of the frame at `at` does not count, so that searches can be repeated.
     """
-    seek_index = None if job["seek_index"] is None else SeekIndex.of_message(job["seek_index"])
+    seek_index = None if job["seek_index"] is None else stored_seek_index(job["seek_index"])
     with MediaReader(source) as reader, media_errors(reader):
         finder = _Finder(reader, facts, seek_index, threads, [track.index for track in facts.audio])
         return finder.next(job["to"], Fraction(job["at"]), Fraction(job["until"]))

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 from clipengine.errors import TooManyPieces
 from clipengine.recordings.facts import ExactSeconds
 from clipengine.recordings.pieces import MAX_RUNS, MAX_TRACKS, MICROSECONDS, PieceIndex, TrackKind
-from clipengine.recordings.seek_index import MAX_POINTS, Offset, SeekIndex, SeekPoint
+from clipengine.recordings.seek_index import MAX_POINTS, KeyframeIndex, Offset, SeekIndex, SeekPoint
 
 # Pieces before a range, in which a keyframe must be, and after it, because the places are not exact.
 _PIECES_AROUND = 40
@@ -189,6 +189,11 @@ class PieceSeekIndex(SeekIndex):
         }
         columns |= {"run_counts": tuple(counts[number] for number in runs), "kinds": self.kinds, "at_head": at_head}
         return PieceSeekIndex.model_construct(**columns)
+
+
+def stored_seek_index(fields: dict[str, Any]) -> SeekIndex:
+    """Return the seek index, of one file or of pieces, in a message or a row of the ledger. Raises ValueError."""
+    return (PieceSeekIndex if "kinds" in fields else KeyframeIndex).model_validate(fields)
 
 
 def seek_index_of(index: PieceIndex) -> PieceSeekIndex:

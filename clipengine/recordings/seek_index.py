@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -35,15 +35,6 @@ class SeekIndex(BaseModel):
     """Where reading of a recording begins for a time: at a keyframe of its file, or at one of its pieces."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    @staticmethod
-    def of_message(fields: dict[str, Any]) -> SeekIndex:
-        """Return the index of a message or of the ledger. Raises ValueError."""
-        if "kinds" not in fields:
-            return KeyframeIndex.model_validate(fields)
-        from clipengine.recordings.piece_seek_index import PieceSeekIndex  # a kind of this class
-
-        return PieceSeekIndex.model_validate(fields)
 
     def before(self, time: Fraction) -> SeekPoint | None:
         """Return the last seek point at or before `time`, or None."""

@@ -10,10 +10,10 @@ import pytest
 from clipengine.errors import PlaylistInvalid, TooManyPieces
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.piece_pages import PAGE_PIECES, pack_head, pack_pages, unpack
-from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
+from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of, stored_seek_index
 from clipengine.recordings.pieces import MAX_INIT_BYTES, MAX_RUNS, Counts, Gap, PieceIndex
 from clipengine.recordings.playlist import MediaPlaylist, parse_playlist, segment_keys
-from clipengine.recordings.seek_index import MAX_POINTS, SeekIndex
+from clipengine.recordings.seek_index import MAX_POINTS
 from clipengine.recordings.timeline.clock import clock_of_dates
 from clipengine.recordings.timeline.placing import Extent, RunScan, place
 
@@ -268,7 +268,7 @@ def test_job_gets_the_pieces_around_its_range() -> None:
     assert pieces[0].start < 2000 < 2030 < pieces[-1].start
     assert pieces[1].offset == pieces[0].offset + pieces[0].length
     assert part.at_head == (False,)
-    assert SeekIndex.of_message(part.model_dump(mode="json")) == part
+    assert stored_seek_index(part.model_dump(mode="json")) == part
 
 
 def test_part_from_the_start_is_marked() -> None:
@@ -290,4 +290,4 @@ def test_index_of_a_hostile_message_is_refused() -> None:
         {"offsets": [-1, 0, 0]},
     ):
         with pytest.raises(ValueError, match=r"."):
-            SeekIndex.of_message(fields | change)
+            stored_seek_index(fields | change)

@@ -10,6 +10,7 @@ from typing import Any
 
 from clipengine.media.input.containers.source import ByteSource
 from clipengine.recordings.facts import SourceFacts
+from clipengine.recordings.piece_seek_index import stored_seek_index
 from clipengine.recordings.seek_index import SeekIndex
 
 
@@ -27,7 +28,7 @@ class ReadRequest:
     @classmethod
     def of_message(cls, job: Mapping[str, Any], source: ByteSource, descriptors: Sequence[int] = ()) -> ReadRequest:
         facts = SourceFacts.model_validate(job["facts"])
-        seek_index = None if job["seek_index"] is None else SeekIndex.of_message(job["seek_index"])
+        seek_index = None if job["seek_index"] is None else stored_seek_index(job["seek_index"])
         return cls(source, facts, seek_index, job["threads"], job, descriptors)
 
     def seconds(self, name: str) -> Fraction:

@@ -26,7 +26,7 @@ from clipengine.clips.plan.size_limit import MAX_ATTEMPTS
 from clipengine.clips.texts.cues import Cue, check_cues, clean_text
 from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, TextTrack
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.piece_seek_index import PieceSeekIndex
+from clipengine.recordings.piece_seek_index import PieceSeekIndex, stored_seek_index
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.settings import Encoding, Transcription
 from clipengine.work.children.fonts import ChosenFont
@@ -115,7 +115,7 @@ def scan_job(pieces: PieceSeekIndex, probe: Job, *, skips_unreadable: bool = Fal
 def probe_result(result: Message) -> tuple[SourceFacts, SeekIndex | None]:
     """Return the facts and the seek index of a probe result."""
     points = result["seek_index"]
-    seek_index = None if points is None else SeekIndex.of_message(points)
+    seek_index = None if points is None else stored_seek_index(points)
     return SourceFacts.model_validate(result["facts"]), seek_index
 
 
