@@ -26,7 +26,7 @@ _HATCHED = """() => {
   return Array.from({length: canvas.width}, (_, x) => data[4 * x + 3] > 0);
 }"""
 _FORMATTED = """async ([begin, seconds, digits]) => {
-  const {ShownTimes} = await import("/assets/player/shown_times.js");
+  const {ShownTimes} = await import("/assets/player/timeline/shown_times.js");
   const times = new ShownTimes({started_at: begin, status: "recording"});
   times.ofDay = true;
   return times.format(seconds, digits);

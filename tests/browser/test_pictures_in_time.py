@@ -10,7 +10,7 @@ from tests.support.server import RunningServer
 
 # Draws 8 tiles over 800 seconds in a view of the first 100, as a coarse piece and as one of the view's level.
 _COLUMNS = """async () => {
-  const {drawFilm} = await import("/assets/player/drawing.js");
+  const {drawFilm} = await import("/assets/player/timeline/drawing.js");
   const tiles = new OffscreenCanvas(8 * 160, 90);
   const context = tiles.getContext("2d");
   for (let number = 0; number < 8; number += 1) {

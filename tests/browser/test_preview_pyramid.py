@@ -25,7 +25,7 @@ LOAD = """async ([duration, views, pointed]) => {
     requested.push(address);
     return address.includes("/filmstrip") ? new Response(tiles) : Response.json({peaks: [0]});
   };
-  const {strips} = await import("/assets/player/previews.js");
+  const {strips} = await import("/assets/player/timeline/previews.js");
   const recording = {recording_id: "rec_x", duration_seconds: duration, media: {video: {}, audio: [{}]}};
   let changed = () => {};
   const found = strips(recording, new AbortController().signal, () => changed());

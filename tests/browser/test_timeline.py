@@ -158,7 +158,7 @@ def test_clips_are_named_bands(browser: Any, server: RunningServer, talk: Record
 
 
 LANES = """async (ranges) => {
-    const {Bands} = await import('/assets/player/bands.js');
+    const {Bands} = await import('/assets/player/timeline/bands.js');
     const bands = new Bands({name: "x", className: "clip-bands", many: String});
     bands.set(ranges.map(([start, end], key) => ({key, start, end, text: "", label: "", kind: "draft", item: null})));
     document.body.append(bands.node);
@@ -177,7 +177,7 @@ def test_overlapping_bands_have_up_to_five_lanes(browser: Any, server: RunningSe
 
 
 MANY = """async (count) => {
-    const {Bands} = await import('/assets/player/bands.js');
+    const {Bands} = await import('/assets/player/timeline/bands.js');
     const [opened, zoomed] = [[], []];
     let view = {start: 0, end: count};
     const bands = new Bands({
@@ -227,7 +227,7 @@ def test_thousands_of_bands_share_buttons_and_stay_reachable(browser: Any, serve
 
 
 GROUPS = """async () => {
-    const {Bands} = await import('/assets/player/bands.js');
+    const {Bands} = await import('/assets/player/timeline/bands.js');
     const bands = new Bands({name: "x", className: "clip-bands", many: (count) => `${count} segments`});
     const ranges = [[0, 1], [0, 1], [1, 2], [1, 2]].map(([start, end]) => ({start, end}));
     bands.set(ranges.map((item) => ({...item, key: item, text: "", label: "", kind: "draft", item})));

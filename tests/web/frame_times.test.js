@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import {afterEach, beforeEach, mock, test} from "node:test";
-import {FrameTimes} from "../../clipengine/web/player/frame_times.js";
+import {FrameTimes} from "../../clipengine/web/player/media/frame_times.js";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 const later = () => mock.timers.tick(60_000);

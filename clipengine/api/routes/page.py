@@ -93,7 +93,7 @@ class _File(NamedTuple):
 
 
 def routes(settings: Settings) -> list[Route]:
-    """Return the routes of the page. `web/player/player.js` is served as `/assets/player/player.js`."""
+    """Return the routes of the page. `web/player/media/player.js` is served as `/assets/player/media/player.js`."""
     headers = page_headers(settings)
     version, files = _files(settings)
 

@@ -1,7 +1,7 @@
 """The pieces of filmstrips and waveforms that the page requests first. Pure.
 
 A level divides a recording into pieces of 2^n seconds, the last of which ends with the recording. The page's
-`player/previews.js` requests the same pieces, also of finer levels.
+`player/timeline/previews.js` requests the same pieces, also of finer levels.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ import {t} from "./texts.js";
 import {openDialog} from "./ui.js";
 
 /**
- * `words` are those of player/words.js. `live` adds the keys of a recording that is still written.
+ * `words` are those of player/timeline/words.js. `live` adds the keys of a recording that is still written.
  *
- * @param {import("../player/words.js").Words} words
+ * @param {import("../player/timeline/words.js").Words} words
  * @param {boolean} live
  * @returns {[keys: string, text: string][]}
  */
@@ -117,7 +117,7 @@ export function bindShortcuts(actions, signal) {
 }
 
 /**
- * @param {import("../player/words.js").Words} words
+ * @param {import("../player/timeline/words.js").Words} words
  * @param {{live?: boolean}} [options]
  */
 export function showShortcuts(words, {live = false} = {}) {

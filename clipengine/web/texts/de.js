@@ -40,7 +40,7 @@ export default {
   "In a checkout, the command is {command}.": "In einem Checkout heißt der Befehl {command}.",
   "Documentation": "Dokumentation",
 
-  // player/timeline.js
+  // player/timeline/timeline.js
   "{count} clips and segments: zoom in": {"one": "{count} Eintrag: vergrößern", "other": "{count} Clips und Segmente: vergrößern"},
   "{count} chapters: zoom in": {"one": "{count} Kapitel: vergrößern", "other": "{count} Kapitel: vergrößern"},
 
@@ -162,7 +162,7 @@ export default {
   "Tags saved": "Schlagwörter gespeichert",
   "The tags of {count} could not be changed": {"one": "Die Schlagwörter von {count} Eintrag konnten nicht geändert werden", "other": "Die Schlagwörter von {count} Einträgen konnten nicht geändert werden"},
 
-  // player/jumps.js
+  // player/media/jumps.js
   "Jump to": "Springen zu",
   "Shift+{letter}": "Umschalt+{letter}",
   "Next keyframe": "Nächstes Schlüsselbild",
@@ -288,7 +288,7 @@ export default {
   "this list": "diese Liste",
   "Shortcuts": "Tastenkürzel",
 
-  // player/clip_form.js
+  // player/segments/clip_form.js
   "Profile": "Profil",
   "Make clip": "Clip erstellen",
   "Add the selection to the segments (A)": "Auswahl zu den Segmenten hinzufügen (A)",
@@ -303,7 +303,7 @@ export default {
   "Length": "Länge",
   "Label": "Bezeichnung",
 
-  // player/handles.js, player/time_fields.js
+  // player/timeline/handles.js, player/segments/time_fields.js
   "In point": "In-Punkt",
   "Out point": "Out-Punkt",
   "In": "In",
@@ -317,11 +317,11 @@ export default {
   "set the in point first": "zuerst den In-Punkt setzen",
   "the recording ends at {time}": "die Aufnahme endet bei {time}",
 
-  // player/look_size.js
+  // player/look/look_size.js
   "Not scaled up": "Nicht vergrößert",
   "Scaled up from {size}. Sharper: {choice}": "Vergrößert von {size}. Schärfer: {choice}",
 
-  // player/look_drawing.js, player/blur_boxes.js
+  // player/look/look_drawing.js, player/look/blur_boxes.js
   "In the picture": "Im Bild",
   "No watermark": "Kein Wasserzeichen",
   "No fade": "Keine Blende",
@@ -338,23 +338,23 @@ export default {
   "Blurred box {number}: {place}": "Unscharfes Feld {number}: {place}",
   "Drag to move. Arrow keys move it, with Alt they change its size, Delete removes it.": "Ziehen verschiebt es. Pfeiltasten verschieben es, mit Alt ändern sie die Größe, Entf entfernt es.",
 
-  // player/points.js
+  // player/look/points.js
   "Remove the point at {time}": "Punkt bei {time} entfernen",
 
-  // player/boxes.js
+  // player/look/boxes.js
   "{left} % from the left, {top} % from the top, {wide} × {high} % of the picture": "{left} % von links, {top} % von oben, {wide} × {high} % des Bildes",
   "{left} % across, {top} % down": "{left} % von links, {top} % von oben",
 
-  // player/box_path.js
+  // player/look/box_path.js
   "Box {number}": "Feld {number}",
   "Point {at} of box {number}": "Punkt {at} von Feld {number}",
 
-  // player/box_row.js
+  // player/look/box_row.js
   "Box {number}, moving": "Feld {number}, bewegt",
   "Moves: box {number}": "Bewegt: Feld {number}",
   "Points of box {number}": "Punkte von Feld {number}",
 
-  // player/removed_marks.js
+  // player/transcript/removed_marks.js
   "Put all back": "Alles behalten",
   "Undo (Ctrl+Z)": "Rückgängig (Strg+Z)",
   "Looking for pauses…": "Pausen werden gesucht…",
@@ -413,7 +413,7 @@ export default {
   "it must be between {least} and {most} MB": "sie muss zwischen {least} und {most} MB liegen",
   "Largest size: {problem}.": "Maximale Größe: {problem}.",
 
-  // player/overview.js, player/timeline.js
+  // player/timeline/overview.js, player/timeline/timeline.js
   "Drag to change the visible part": "Ziehen, um den sichtbaren Teil zu ändern",
   "Visible part": "Sichtbarer Teil",
   "{start} to {end}": "{start} bis {end}",
@@ -430,7 +430,7 @@ export default {
   "part {number} of {count}": "Teil {number} von {count}",
   "in progress": "in Arbeit",
 
-  // player/player.js
+  // player/media/player.js
   "In: the clip’s first frame": "In: das erste Bild des Clips",
   "The clip’s last frame": "Das letzte Bild des Clips",
   "Out: the first frame after the clip": "Out: das erste Bild nach dem Clip",
@@ -442,7 +442,7 @@ export default {
   "This browser cannot play the recording, so single frames are shown. Clips of it will play.": "Dieser Browser kann die Aufnahme nicht abspielen, daher werden einzelne Bilder gezeigt. Clips daraus lassen sich abspielen.",
   "This browser cannot play the recording. Clips of it will play.": "Dieser Browser kann die Aufnahme nicht abspielen. Clips daraus lassen sich abspielen.",
 
-  // player/segment_panel.js
+  // player/segments/segment_panel.js
   "Segments": "Segmente",
   "The file has {count} segments, and the list has room for {room} of {most}.": "Die Datei hat {count} Segmente, und in der Liste sind noch {room} von {most} frei.",
   "{count} segments imported": {"one": "{count} Segment importiert", "other": "{count} Segmente importiert"},
@@ -476,13 +476,13 @@ export default {
   "Select segment {number}, {range}": "Segment {number} auswählen, {range}",
   "Name of segment {number}": "Name von Segment {number}",
 
-  // player/smart_switch.js
+  // player/look/smart_switch.js
   "Copies whole groups of pictures of the recording, and encodes only the frames at the cuts": "Kopiert ganze Bildgruppen der Aufnahme und encodiert nur die Bilder an den Schnitten",
   "Smart render": "Smart Render",
   "Everything is encoded: {reason}.": "Alles wird encodiert: {reason}.",
   "Copies {part} of {whole} s, and saves about {percent} % of the time.": "Kopiert {part} von {whole} s und spart etwa {percent} % der Zeit.",
 
-  // player/suggestions.js
+  // player/transcript/suggestions.js
   "Suggested moments": "Vorgeschlagene Stellen",
   "None found: the text is short, or about one topic without pauses.": "Keine gefunden: Der Text ist kurz oder behandelt ein Thema ohne Pausen.",
   "Question": "Frage",
@@ -497,7 +497,7 @@ export default {
   "Ask the language model": "Das Sprachmodell fragen",
   "The language model reads the transcript…": "Das Sprachmodell liest das Transkript…",
 
-  // player/transcript.js
+  // player/transcript/transcript.js
   "Transcript": "Transkript",
   "Matches": "Treffer",
   "Show more": "Mehr zeigen",
@@ -509,7 +509,7 @@ export default {
   "No matches": "Keine Treffer",
   "Go here; with Shift, select up to here": "Hierher springen; mit Umschalt bis hierher auswählen",
 
-  // player/words.js
+  // player/timeline/words.js
   "Previous frame (←)": "Voriges Bild (←)",
   "Next frame (→)": "Nächstes Bild (→)",
   "10 ms back (←)": "10 ms zurück (←)",
@@ -527,7 +527,7 @@ export default {
   "go to the next keyframe, silence or scene; with Shift, to the previous one": "zum nächsten Schlüsselbild, zur nächsten Stille oder Szene; mit Umschalt zum vorigen",
   "go to the next silence; with Shift, to the previous one": "zur nächsten Stille; mit Umschalt zur vorigen",
 
-  // player/transport.js
+  // player/media/transport.js
   "Play (Space)": "Wiedergabe (Leertaste)",
   "Mute (M)": "Stumm schalten (M)",
   "Pause (Space)": "Pause (Leertaste)",

@@ -8,10 +8,10 @@ import {formatMoment, titleOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler, toast, toastError} from "../lib/ui.js";
 
-/** @import {Player} from "../player/player.js" */
-/** @import {Selection, Span} from "../player/selection.js" */
-/** @import {ShownTimes} from "../player/shown_times.js" */
-/** @import {Timeline} from "../player/timeline.js" */
+/** @import {Player} from "../player/media/player.js" */
+/** @import {Selection, Span} from "../player/segments/selection.js" */
+/** @import {ShownTimes} from "../player/timeline/shown_times.js" */
+/** @import {Timeline} from "../player/timeline/timeline.js" */
 
 const LAST_SECONDS = 30;
 

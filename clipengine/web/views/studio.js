@@ -6,10 +6,10 @@ import {bind, within} from "../lib/reactive.js";
 import {showCurrent} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {formatNumber, t} from "../lib/texts.js";
-import {ClipForm} from "../player/clip_form.js";
-import {segmentPanel} from "../player/segment_panel.js";
-import {Segments} from "../player/segments.js";
-import {transport} from "../player/transport.js";
+import {ClipForm} from "../player/segments/clip_form.js";
+import {segmentPanel} from "../player/segments/segment_panel.js";
+import {Segments} from "../player/segments/segments.js";
+import {transport} from "../player/media/transport.js";
 import {StudioClips} from "./studio_clips.js";
 import {studioHead} from "./studio_head.js";
 import {studioLook} from "./studio_look.js";
@@ -19,7 +19,7 @@ import {bindStudioShortcuts} from "./studio_shortcuts.js";
 import {studioText} from "./studio_text.js";
 import {acceptTranscripts} from "./transcript_upload.js";
 
-/** @import {Look} from "../player/look.js" */
+/** @import {Look} from "../player/look/look.js" */
 /** @import {Segment} from "../store/doc.js" */
 /** @typedef {{transcripts: TranscriptObject[], profiles: Profile[], watermarks: Watermark[]}} Choices */
 

@@ -7,7 +7,7 @@ import {formatDay, formatMoment, formatTime, stripBidi, titleOf} from "../lib/fo
 import {showShortcuts} from "../lib/shortcuts.js";
 import {t} from "../lib/texts.js";
 import {menuButton} from "../lib/ui.js";
-import {wordsOf} from "../player/words.js";
+import {wordsOf} from "../player/timeline/words.js";
 import {recordingDownload} from "./recording_actions.js";
 import {showDetails} from "./recording_details.js";
 

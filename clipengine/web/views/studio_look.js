@@ -1,18 +1,18 @@
 // The look of new clips, what it removes from them, and what shows both over the player and on the timeline.
 
-import {BlurBoxes} from "../player/blur_boxes.js";
-import {CropFrame} from "../player/crop_frame.js";
-import {DrawnCaptions} from "../player/drawn_captions.js";
-import {DrawnEffects} from "../player/drawn_effects.js";
-import {Removal} from "../player/removal.js";
-import {Look} from "../player/look.js";
-import {MovesLane} from "../player/moves_lane.js";
+import {BlurBoxes} from "../player/look/blur_boxes.js";
+import {CropFrame} from "../player/look/crop_frame.js";
+import {DrawnCaptions} from "../player/look/drawn_captions.js";
+import {DrawnEffects} from "../player/look/drawn_effects.js";
+import {Removal} from "../player/segments/removal.js";
+import {Look} from "../player/look/look.js";
+import {MovesLane} from "../player/timeline/moves_lane.js";
 
 /** @import {History} from "../store/history.js" */
-/** @import {Player} from "../player/player.js" */
-/** @import {Selection} from "../player/selection.js" */
-/** @import {ShownTimes} from "../player/shown_times.js" */
-/** @import {Timeline} from "../player/timeline.js" */
+/** @import {Player} from "../player/media/player.js" */
+/** @import {Selection} from "../player/segments/selection.js" */
+/** @import {ShownTimes} from "../player/timeline/shown_times.js" */
+/** @import {Timeline} from "../player/timeline/timeline.js" */
 
 /**
  * @typedef {object} LookOptions

@@ -3,10 +3,10 @@
 import {setQuery} from "../lib/router.js";
 
 /** @import {Live} from "./live.js" */
-/** @import {Player} from "../player/player.js" */
-/** @import {Selection} from "../player/selection.js" */
-/** @import {Timeline} from "../player/timeline.js" */
-/** @import {Transcript} from "../player/transcript.js" */
+/** @import {Player} from "../player/media/player.js" */
+/** @import {Selection} from "../player/segments/selection.js" */
+/** @import {Timeline} from "../player/timeline/timeline.js" */
+/** @import {Transcript} from "../player/transcript/transcript.js" */
 
 /**
  * Show the time and select the range of the address. Without a range, the sentence at the time is selected; without a

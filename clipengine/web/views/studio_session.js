@@ -3,13 +3,13 @@
 import {get, query} from "../lib/api.js";
 import {iconButton} from "../lib/dom.js";
 import {t} from "../lib/texts.js";
-import {FrameTimes} from "../player/frame_times.js";
-import {Jumps} from "../player/jumps.js";
-import {Player} from "../player/player.js";
-import {Selection} from "../player/selection.js";
-import {ShownTimes} from "../player/shown_times.js";
-import {Timeline} from "../player/timeline.js";
-import {bindUndo} from "../player/undo.js";
+import {FrameTimes} from "../player/media/frame_times.js";
+import {Jumps} from "../player/media/jumps.js";
+import {Player} from "../player/media/player.js";
+import {Selection} from "../player/segments/selection.js";
+import {ShownTimes} from "../player/timeline/shown_times.js";
+import {Timeline} from "../player/timeline/timeline.js";
+import {bindUndo} from "../player/segments/undo.js";
 import {History} from "../store/history.js";
 import {Live} from "./live.js";
 

@@ -3,19 +3,19 @@
 import {announce, find} from "../lib/dom.js";
 import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
 import {t} from "../lib/texts.js";
-import {nextShape} from "../player/shapes.js";
-import {wordsOf} from "../player/words.js";
+import {nextShape} from "../player/look/shapes.js";
+import {wordsOf} from "../player/timeline/words.js";
 
 const TABS = ["transcript", "clips", "segments", "look"];
 
 /**
  * @typedef {object} Studio
  * @property {import("./studio_session.js").StudioSession} session
- * @property {import("../player/segments.js").Segments} segments
- * @property {import("../player/clip_form.js").ClipForm} form
- * @property {import("../player/look.js").Look} look
+ * @property {import("../player/segments/segments.js").Segments} segments
+ * @property {import("../player/segments/clip_form.js").ClipForm} form
+ * @property {import("../player/look/look.js").Look} look
  * @property {import("./clip_list.js").ClipList} clips
- * @property {import("../player/transcript.js").Transcript | null} transcript
+ * @property {import("../player/transcript/transcript.js").Transcript | null} transcript
  * @property {import("./studio.js").StudioFrame} frame
  * @property {{submit: () => void}} panel
  * @property {() => void} clipLast

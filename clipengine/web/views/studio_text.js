@@ -1,14 +1,14 @@
 // The transcript of a studio with the marks in it, or, without one, the ways to get one.
 
-import {RemovedMarks} from "../player/removed_marks.js";
-import {Transcript} from "../player/transcript.js";
+import {RemovedMarks} from "../player/transcript/removed_marks.js";
+import {Transcript} from "../player/transcript/transcript.js";
 import {showCurrent} from "../lib/router.js";
 import {keepPlace} from "./studio_place.js";
 import {Transcribing} from "./transcribing.js";
 import {noTranscript} from "./transcript_upload.js";
 
-/** @import {ClipForm} from "../player/clip_form.js" */
-/** @import {Removal} from "../player/removal.js" */
+/** @import {ClipForm} from "../player/segments/clip_form.js" */
+/** @import {Removal} from "../player/segments/removal.js" */
 /** @import {StudioSession} from "./studio_session.js" */
 
 /**

@@ -9,7 +9,7 @@ import {plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, errorDetails, errorText, openDialog, serverText, toast} from "../lib/ui.js";
 import {COMMON} from "./transcript_upload.js";
 
-/** @import {Player} from "../player/player.js" */
+/** @import {Player} from "../player/media/player.js" */
 
 const SETUP = "/docs/transcription#set-it-up";
 const LEAST_SHARE = 0.01; // that is recognized before the time left is estimated, or
