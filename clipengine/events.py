@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-# All but the last concern a clip, a recording or its transcript.
+# The subject is before the dot.
 EventType = Literal[
     "clip.ready",
     "clip.failed",
@@ -19,7 +19,11 @@ EventType = Literal[
     "transcript.ready",
     "transcript.failed",
     "endpoint.disabled",
+    "storage.warning",
+    "storage.limit_unmet",
 ]
+StorageEvent = Literal["storage.warning", "storage.limit_unmet"]
+ExpiryReason = Literal["expired", "limit"]  # in `clip.expired`: its time, or `retention.max_clips_bytes`
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webhook endpoint
 Tone = Literal["good", "bad", "plain"]
@@ -43,4 +47,6 @@ ANNOUNCEMENTS: dict[EventType, Announcement] = {
     "transcript.ready": Announcement("Transcript ready", "good"),
     "transcript.failed": Announcement("Transcription failed", "bad"),
     "endpoint.disabled": Announcement("Webhook disabled", "bad"),
+    "storage.warning": Announcement("Clips near their limit"),
+    "storage.limit_unmet": Announcement("Clips above their limit", "bad"),
 }

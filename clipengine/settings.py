@@ -175,12 +175,18 @@ def _milliseconds(days: float) -> int | None:
 
 class Retention(SettingsTable):
     clips_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: keep clips forever
+    recordings_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: keep recordings forever
     events_days: Annotated[float, Field(ge=0, le=36_500)] = 30  # 0: keep events and deliveries forever
+    max_clips_bytes: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0  # 0: no limit
 
     @property
     def keep_clips_ms(self) -> int | None:
         """How long clips are kept after their end; None for ever."""
         return _milliseconds(self.clips_days)
+
+    @property
+    def keep_recordings_ms(self) -> int | None:
+        return _milliseconds(self.recordings_days)
 
     @property
     def keep_events_ms(self) -> int | None:

@@ -95,9 +95,11 @@ class Documents:
         phrases = [] if wanted.q is None else [*parse_query(wanted.q)]
         exact = [*wanted.tag, *(text for pair in wanted.metadata.items() for text in pair)]
         phrases += [Phrase((word,)) for text in exact for word in indexed_words(text).split()][:_MAX_WORDS]
-        conditions = [self._contains("tags", compact_json(tag)) for tag in wanted.tag]
+        fields = self._key.model._meta.fields
+        conditions = [self._database.contains(fields["tags"], compact_json(tag)) for tag in wanted.tag]
         for name, value in wanted.metadata.items():
-            conditions.append(self._contains("metadata", f"{compact_json(name)}:{compact_json(value)}"))
+            pair = f"{compact_json(name)}:{compact_json(value)}"
+            conditions.append(self._database.contains(fields["metadata"], pair))
         if not phrases:
             return query.where(*conditions) if conditions else query, None
         index = self._database.backend.word_index(self._table, "document_id")
@@ -126,15 +128,6 @@ class Documents:
             return [ident for ident in idents if ident in found] if len(found) <= _NEWER else []
 
         return query, Search(among, conditions, matches)
-
-    def _contains(self, column: str, part: str) -> Any:
-        """Return the condition that the JSON text of the column has this part.
-
-        It matches whole strings only: quotes inside of strings are escaped, and the API accepts no tag that is a comma
-        and no key without letters and digits, which could match what is between two strings.
-        """
-        position = peewee.fn.strpos if self._database.shared else peewee.fn.instr
-        return position(self._key.model._meta.fields[column], part) > 0
 
 
 def forget_said(database: Database, recording_id: str) -> None:

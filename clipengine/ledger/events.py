@@ -15,13 +15,15 @@ import peewee
 
 from clipengine.clips.clip import Clip
 from clipengine.clips.transcription import Transcription
-from clipengine.events import EventType
+from clipengine.events import EventType, ExpiryReason, StorageEvent
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
 from clipengine.ledger.database.schema import DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoint, Endpoints
+from clipengine.ledger.storage_use import Amount
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.recording import RecordingObject
+from clipengine.objects.storage import AmountObject, StorageLimitObject
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.objects.webhook import WebhookObject
 from clipengine.recordings.recording import Recording, RecordingState
@@ -109,10 +111,11 @@ class Events:
         if receivers := self._subscribers("clip.progress"):
             self._write([self._event("clip.progress", ClipObject.of(clip).to_object(), clip=clip)], receivers)
 
-    def clips_expired(self, clips: Sequence[Clip]) -> None:
+    def clips_expired(self, clips: Sequence[Clip], *, reason: ExpiryReason) -> None:
         """Record `clip.expired` of each clip. Call it in the transaction that deletes the clips."""
         if clips:
-            events = [self._event("clip.expired", ClipObject.of(clip).to_object(), clip=clip) for clip in clips]
+            objects = [ClipObject.of(clip).to_object() | {"reason": reason} for clip in clips]
+            events = [self._event("clip.expired", data, clip=clip) for clip, data in zip(clips, objects, strict=True)]
             self._write(events, self._subscribers("clip.expired"))
 
     def recording_ended(self, recording: Recording) -> None:
@@ -140,6 +143,11 @@ class Events:
         Its receivers get only the origin of the URL, because the URL of a chat service is a credential.
         """
         self._record("endpoint.disabled", WebhookObject.of(endpoint, url=origin_of(endpoint.url)).to_object())
+
+    def storage_reported(self, type: StorageEvent, used: Amount, max_bytes: int) -> None:
+        """Record an event of the limit of the bytes of clips. Call it in the transaction that stores its state."""
+        clips = AmountObject(count=used.count, bytes=used.bytes)
+        self._record(type, {**StorageLimitObject(max_clips_bytes=max_bytes, clips=clips)})
 
     def sample(self, endpoint: Endpoint, clip: ClipObject) -> str:
         """Record a sample `clip.ready` for this endpoint only, and return the id of its delivery.

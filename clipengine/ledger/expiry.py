@@ -1,8 +1,8 @@
 """Expiry of clips and recordings. Of a clip, the row and its objects are deleted, with the event `clip.expired`.
 
 A clip expires at its `expires_at`, or, if it has none, after the retention time of the settings. Only complete and
-failed clips expire; a clip that is due while it is being cut is cut first. A recording expires only at its
-`expires_at`, when it has no queued or running clips.
+failed clips expire; a clip that is due while it is being cut is cut first. A recording expires likewise, when it has no
+queued or running clips.
 """
 
 from __future__ import annotations
@@ -48,21 +48,22 @@ class Expiry:
                     continue
                 with self._database.transaction(ordered=False):
                     clips = self._clips.delete_ended(due.limit(_BATCH))
-                    self._events.clips_expired(clips)
+                    self._events.clips_expired(clips, reason="expired")
                 expired += len(clips)
         return expired
 
-    def run_recordings(self) -> int:
+    def run_recordings(self, *, keep_ms: int | None) -> int:
         """Delete expired recordings with their ended clips, and return their number.
 
-        The object is deleted if it was uploaded through the API; otherwise it belongs to the program that stored it.
+        Complete recordings without `expires_at` expire `keep_ms` after their completion, or never if it is None. The
+        object is deleted if it was uploaded through the API; otherwise it belongs to the program that stored it.
         """
         now, expired = now_ms(), 0
         with self._database.session():
-            for row in self._database.rows(_due_recordings(now)):
+            for row in [row for due in _due_recordings(now, keep_ms) for row in self._database.rows(due)]:
                 with suppress(RecordingBusy, RecordingNotFound), self._database.transaction(ordered=False):
                     recording = self._recordings.delete(row["recording_id"])
-                    if recording.expires_at is None or recording.expires_at > now:
+                    if recording.expires_at != row["expires_at"]:
                         raise RecordingBusy("its expiry was changed meanwhile")
                     if is_upload(recording.bucket_path):
                         self._removals.add(recording.bucket_path)
@@ -70,15 +71,17 @@ class Expiry:
         return expired
 
 
-def _due_recordings(now: int) -> Any:
-    """Return the query of a batch of expired recordings, longest due first."""
+def _due_recordings(now: int, keep_ms: int | None) -> Iterator[Any]:
+    """Yield the queries of a batch of expired recordings, longest due first."""
     active = ClipRow.select(ClipRow.clip_id).where(
         ClipRow.recording_id == RecordingRow.recording_id, ClipRow.status == "processing"
     )
-    due = RecordingRow.select(RecordingRow.recording_id).where(
-        RecordingRow.expires_at <= now, ~peewee.fn.EXISTS(active)
-    )
-    return due.order_by(RecordingRow.expires_at).limit(_BATCH)
+    idle = RecordingRow.select(RecordingRow.recording_id, RecordingRow.expires_at).where(~peewee.fn.EXISTS(active))
+    yield idle.where(RecordingRow.expires_at <= now).order_by(RecordingRow.expires_at).limit(_BATCH)
+    if keep_ms is not None:
+        old = (RecordingRow.state == "complete", RecordingRow.completed_at <= now - keep_ms)
+        kept = idle.where(RecordingRow.expires_at.is_null(), *old)
+        yield kept.order_by(RecordingRow.completed_at).limit(_BATCH)
 
 
 def _due(keep_ms: int | None) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from clipengine.clips.transcription import Transcriber
+from clipengine.ledger.clip_limit import ClipLimit
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database
@@ -98,6 +99,7 @@ class Ledger:
         self.idempotency = Idempotency(database, self._vault)
         self.stats = Stats(database)
         self.storage_use = StorageUse(database)
+        self.clip_limit = ClipLimit(database, self.clips, self.events, self.storage_use)
         self.engines = Engines(database)
         self.queue_order = QueueOrder(database, self.engines)
         self.commit_watermark = CommitWatermark(database)

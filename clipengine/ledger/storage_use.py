@@ -28,7 +28,8 @@ _LARGEST_CLIPS = (
 # {} are the sums of each period, of which the last one, the longest, limits the rows.
 _OWN = "SELECT {} FROM clips WHERE expires_at <= ? AND completed_at IS NOT NULL"
 _KEPT = "SELECT {} FROM clips WHERE expires_at IS NULL AND completed_at <= ?"
-_RECORDINGS_EXPIRING = "SELECT {} FROM recordings WHERE expires_at <= ?"
+_OWN_RECORDINGS = "SELECT {} FROM recordings WHERE expires_at <= ?"
+_KEPT_RECORDINGS = "SELECT {} FROM recordings WHERE expires_at IS NULL AND state = 'complete' AND completed_at <= ?"
 _UNTIL = (
     "COALESCE(SUM(CASE WHEN {0} <= ? THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN {0} <= ? THEN {1} ELSE 0 END), 0)"
 )
@@ -88,21 +89,17 @@ class StorageUse:
     def largest_clips(self) -> list[Large]:
         return [Large(*row) for row in self._database.run(_LARGEST_CLIPS)]
 
-    def removed(self, days: Sequence[int], *, keep_ms: int | None) -> list[Removed]:
+    def removed(
+        self, days: Sequence[int], *, keep_clips_ms: int | None, keep_recordings_ms: int | None
+    ) -> list[Removed]:
         """Return the clips and recordings that expire within each of these periods, which increase.
 
-        Clips without `expires_at` expire `keep_ms` after their end, or never if it is None.
+        Without `expires_at`, they expire so long after their end or completion, or never if it is None.
         """
         ends = [now_ms() + each * _DAY_MS for each in days]
-        own = self._amounts(_OWN, "expires_at", "size_bytes", ends)
-        kept = [Amount(0, 0) for _ in days]
-        if keep_ms is not None:
-            kept = self._amounts(_KEPT, "completed_at", "size_bytes", [each - keep_ms for each in ends])
-        recordings = self._amounts(_RECORDINGS_EXPIRING, "expires_at", "file_size_bytes", ends)
-        return [
-            Removed(within, Amount(one.count + other.count, one.bytes + other.bytes), of_recordings)
-            for within, one, other, of_recordings in zip(days, own, kept, recordings, strict=True)
-        ]
+        clips = self._expiring(_OWN, _KEPT, "size_bytes", ends, keep_clips_ms)
+        recordings = self._expiring(_OWN_RECORDINGS, _KEPT_RECORDINGS, "file_size_bytes", ends, keep_recordings_ms)
+        return [Removed(*found) for found in zip(days, clips, recordings, strict=True)]
 
     def note_day(self) -> None:
         """Store the use of today, and delete days that are too old."""
@@ -134,6 +131,13 @@ class StorageUse:
     def _amount(self, query: str) -> Amount:
         count, size = self._database.run(query)[0]
         return Amount(int(count), int(size))
+
+    def _expiring(self, own: str, kept: str, size: str, ends: Sequence[int], keep_ms: int | None) -> list[Amount]:
+        found = self._amounts(own, "expires_at", size, ends)
+        if keep_ms is None:
+            return found
+        others = self._amounts(kept, "completed_at", size, [each - keep_ms for each in ends])
+        return [Amount(a.count + b.count, a.bytes + b.bytes) for a, b in zip(found, others, strict=True)]
 
     def _amounts(self, query: str, time: str, size: str, ends: Sequence[int]) -> list[Amount]:
         """Return the amounts of the rows whose `time` is at most each of `ends`, read once."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from typing_extensions import TypedDict
 
 from clipengine.objects.base import Time, described
+
+LimitLevel = Literal["ok", "warning", "unmet"]
 
 
 @described
@@ -40,7 +44,7 @@ class LargeClipObject(TypedDict):
 
 @described
 class RemovedObject(TypedDict):
-    """Clips and recordings that expire within some days, at `expires_at` or by `retention.clips_days`."""
+    """Clips and recordings that expire within some days, at `expires_at` or by `retention`."""
 
     within_days: int
     """Number of days from now."""
@@ -63,6 +67,26 @@ class StorageDayObject(TypedDict):
 
 
 @described
+class StorageLimitObject(TypedDict):
+    """The limit of the bytes of clips, and their use."""
+
+    max_clips_bytes: int
+    """`retention.max_clips_bytes`."""
+    clips: AmountObject
+    """Complete clips, without posters, subtitles and manifests."""
+
+
+@described
+class ClipLimitObject(TypedDict):
+    """The limit of the bytes of clips."""
+
+    max_bytes: int
+    """`retention.max_clips_bytes`."""
+    state: LimitLevel
+    """`warning` from 80 % of the limit on; `unmet` while clips use more and none may be deleted."""
+
+
+@described
 class StorageObject(TypedDict):
     """Contents of the store and of the data folder."""
 
@@ -70,6 +94,8 @@ class StorageObject(TypedDict):
     """Recordings, by the size that their objects had when they were registered."""
     clips: AmountObject
     """Complete clips, without posters, subtitles and manifests."""
+    clips_limit: ClipLimitObject | None
+    """The limit of the bytes of clips; null if none is set."""
     previews: AmountObject
     """Previews and proxies in the cache of this engine, which `previews.max_bytes` limits."""
     transcripts: int

@@ -52,6 +52,9 @@ def _message(event: dict[str, Any]) -> _Message:
     if name == "endpoint.disabled":
         # Not the whole URL, because the URL of a chat service contains its secret.
         subject, detail = urlsplit(data["url"]).hostname or "", data["disabled_reason"] or ""
+    elif name.startswith("storage."):
+        used, limit = data["clips"]["bytes"], data["max_clips_bytes"]
+        subject, detail = f"{used / limit:.0%} of retention.max_clips_bytes", f"{used:,} of {limit:,} bytes"
     else:
         subject = data.get("label") or data.get("name") or data.get("bucket_path") or data["recording_id"]
         detail = _detail(data)

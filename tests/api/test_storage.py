@@ -70,6 +70,19 @@ def test_what_expires_soon(http: httpx.Client, engine: RecordedEngine, recording
     assert removed() == [(1, 1, size, 0), (7, 3, 3 * size, 0), (30, 3, 3 * size, 1)]
 
 
+def test_limit_of_clips(http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:
+    engine.finish(engine.make_clip(recording, "kept for an hour"), BYTES)
+    assert use(http)["clips_limit"] is None
+    levels = []
+    for limit in (2 * len(BYTES), len(BYTES), len(BYTES) - 1):
+        retention = engine.settings.retention.model_copy(update={"max_clips_bytes": limit})
+        engine.settings = engine.settings.model_copy(update={"retention": retention})
+        assert engine.ledger.clip_limit.run(limit) == 0
+        assert use(http)["clips_limit"]["max_bytes"] == limit
+        levels.append(use(http)["clips_limit"]["state"])
+    assert levels == ["ok", "warning", "unmet"]
+
+
 def test_days_are_kept_for_a_month(
     http: httpx.Client, engine: RecordedEngine, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def test_operator_sees_the_installation(
 def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, film: Film) -> None:
     go = tmp_path / "go"
     environ = {"CLIPENGINE_FAULT": f"claimed:until={go}", "CLIPENGINE_ENCODING__WORKERS": "1"}
+    environ["CLIPENGINE_RETENTION__MAX_CLIPS_BYTES"] = "2000000"
     with running_server(tmp_path / "data", env=environ) as slow:
         client = slow.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
@@ -70,6 +71,8 @@ def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, 
             client.clips.cancel(first.clip_id)
             client.clips.cancel(second.clip_id)
             page.get_by_text("No clip is in progress.").wait_for()
+            page.get_by_role("tab", name="Storage").click()
+            page.get_by_text(re.compile("Clips use 0 B of at most 2 MB")).wait_for()
         go.touch()
 
 

@@ -16,6 +16,7 @@ from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.clip import ClipObject
+from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
 from clipengine.timecode import now_ms
 
@@ -50,7 +51,7 @@ def test_clip_expires_at_its_own_time(
     assert ("clip", clip.clip_id) in seen
     event = ledger.events.after(0)[-1]
     assert (event.type, event.clip_id) == ("clip.expired", clip.clip_id)
-    assert event.payload["data"] == ClipObject.of(clip).to_object()
+    assert event.payload["data"] == ClipObject.of(clip).to_object() | {"reason": "expired"}
     told = [each for each in ledger.deliveries.list(limit=9).data if each.event_type == "clip.expired"]
     assert [each.url for each in told] == ["https://a.test"]
     assert ledger.clips.get(kept.clip_id).state == "complete"
@@ -127,15 +128,34 @@ def test_recording_expires_when_its_clips_have_ended(
     clip = queue()
     kept, _ = ledger.recordings.register("kept.mp4", etag="e", size=1)
     ledger.recordings.update(recording.recording_id, {"expires_at": now_ms() + DAY}, {})
-    assert ledger.expiry.run_recordings() == 0
+    assert ledger.expiry.run_recordings(keep_ms=None) == 0
     monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
-    assert ledger.expiry.run_recordings() == 0
+    assert ledger.expiry.run_recordings(keep_ms=None) == 0
     complete(ledger, clip, result)
-    assert ledger.expiry.run_recordings() == 1
+    assert ledger.expiry.run_recordings(keep_ms=None) == 1
     assert [each.recording_id for each in ledger.recordings.list(RecordingFilter(limit=9)).data] == [kept.recording_id]
     with pytest.raises(ClipNotFound):
         ledger.clips.get(clip.clip_id)
     assert ledger.removals.due() == []  # another program stored it
+
+
+def test_recording_without_its_own_time_expires_after_the_retention_time(
+    ledger: Ledger, recording: Recording, facts: SourceFacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, _ = ledger.recordings.register("kept.mp4", etag="e", size=1)
+    probe = ledger.recordings.claim_probe("me")
+    assert probe is not None
+    assert ledger.recordings.probe_complete(probe, facts, etag="e", size=1)
+    ledger.recordings.update(kept.recording_id, {"expires_at": now_ms() + 9 * DAY}, {})
+    unread, _ = ledger.recordings.register("unread.mp4", etag="e", size=1)
+    assert ledger.expiry.run_recordings(keep_ms=DAY) == 0
+    (_, due, _) = ledger.storage_use.removed((0, 2, 30), keep_clips_ms=None, keep_recordings_ms=DAY)
+    assert due.recordings.count == 1
+    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
+    assert ledger.expiry.run_recordings(keep_ms=None) == 0
+    assert ledger.expiry.run_recordings(keep_ms=DAY) == 1
+    left = {each.recording_id for each in ledger.recordings.list(RecordingFilter(limit=9)).data}
+    assert left == {kept.recording_id, unread.recording_id}
 
 
 def test_object_of_an_uploaded_recording_is_deleted_on_expiry(ledger: Ledger) -> None:
@@ -143,5 +163,5 @@ def test_object_of_an_uploaded_recording_is_deleted_on_expiry(ledger: Ledger) ->
     key = upload_key(recording_id, "talk.mp4")
     ledger.recordings.register(key, etag="e", size=1, recording_id=recording_id)
     ledger.recordings.update(recording_id, {"expires_at": 1}, {})
-    assert ledger.expiry.run_recordings() == 1
+    assert ledger.expiry.run_recordings(keep_ms=None) == 1
     assert ledger.removals.due() == [key]

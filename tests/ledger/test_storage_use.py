@@ -19,7 +19,7 @@ _SUMS = "SUM(CASE WHEN {0} <= 5 THEN {1} ELSE 0 END)"
         storage_use._RECORDINGS,
         storage_use._OWN.format(_SUMS.format("expires_at", "size_bytes")).replace("?", "5"),
         storage_use._KEPT.format(_SUMS.format("completed_at", "size_bytes")).replace("?", "5"),
-        storage_use._RECORDINGS_EXPIRING.format(_SUMS.format("expires_at", "file_size_bytes")).replace("?", "5"),
+        storage_use._OWN_RECORDINGS.format(_SUMS.format("expires_at", "file_size_bytes")).replace("?", "5"),
     ],
 )
 def test_sums_read_an_index_only(query: str, tmp_path: Path) -> None:

@@ -52,6 +52,18 @@ def test_stopped_cleanup_deletes_nothing_more(ledger: Ledger) -> None:
     assert len(ledger.clips.list(ClipFilter(limit=100)).data) == 100
 
 
+def test_limit_of_clips_is_kept_once_a_minute(ledger: Ledger) -> None:
+    with ledger.transaction():
+        ledger.database.run("UPDATE clips SET size_bytes = 10, expires_at = NULL")
+    cleanup = Cleanup(ledger, Retention(max_clips_bytes=1000))
+    cleanup.run()
+    assert ledger.storage_use.clips().bytes == 950
+    with ledger.transaction():
+        ledger.database.run("UPDATE clips SET size_bytes = 20")
+    cleanup.run()
+    assert ledger.storage_use.clips().bytes == 1900
+
+
 def test_cleanup_is_not_due_again_right_after_a_run(ledger: Ledger) -> None:
     cleanup = Cleanup(ledger, Retention())
     assert cleanup.is_due()

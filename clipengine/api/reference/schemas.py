@@ -16,11 +16,12 @@ from pydantic import TypeAdapter
 from clipengine.api.http.operation import Operation
 from clipengine.api.reference.descriptions import describe_properties
 from clipengine.errors import ClipEngineError
-from clipengine.events import EventType
+from clipengine.events import EventType, ExpiryReason
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.installation import HealthObject
 from clipengine.objects.problem import ProblemObject
 from clipengine.objects.recording import IngestObject, RecordingObject
+from clipengine.objects.storage import StorageLimitObject
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.objects.webhook import WebhookObject
 
@@ -35,6 +36,7 @@ _SUBJECTS: dict[str, type[Any]] = {
     "recording": RecordingObject,
     "transcript": TranscriptionObject,
     "endpoint": WebhookObject,
+    "storage": StorageLimitObject,
 }
 _LINKS = ("share_url", "download_url")
 
@@ -126,6 +128,9 @@ def _event(event: str) -> Schema:
     if event == "clip.ready":
         links = {name: {"type": ["string", "null"], "description": "With `webhooks.links`."} for name in _LINKS}
         data = {"allOf": [data, {"type": "object", "properties": links}]}
+    if event == "clip.expired":
+        reason = {"enum": [*get_args(ExpiryReason)], "description": "Its time, or `retention.max_clips_bytes`."}
+        data = {"allOf": [data, {"type": "object", "properties": {"reason": reason}}]}
     moment = {"type": "string", "format": "date-time"}
     fields = {"event": {"const": event}, "data": data, "organisation_id": {"type": "string"}, "timestamp": moment}
     properties = {**fields, "id": {"type": "string", "description": "The same for each attempt."}}

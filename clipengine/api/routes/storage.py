@@ -6,11 +6,14 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery
+from clipengine.ledger.clip_limit import LimitState
 from clipengine.ledger.storage_use import Amount
 from clipengine.objects.storage import (
     AmountObject,
+    ClipLimitObject,
     LargeClipObject,
     LargeRecordingObject,
+    LimitLevel,
     RemovedObject,
     StorageDayObject,
     StorageObject,
@@ -21,11 +24,12 @@ _WITHIN_DAYS = (1, 7, 30)
 
 
 def get_storage(call: Call[NoQuery, NoBody]) -> Response:
-    use, keep_ms = call.ledger.storage_use, call.engine.settings.retention.keep_clips_ms
-    removed = use.removed(_WITHIN_DAYS, keep_ms=keep_ms)
+    use, kept = call.ledger.storage_use, call.engine.settings.retention
+    removed = use.removed(_WITHIN_DAYS, keep_clips_ms=kept.keep_clips_ms, keep_recordings_ms=kept.keep_recordings_ms)
     found = StorageObject(
         recordings=_amount(use.recordings()),
         clips=_amount(use.clips()),
+        clips_limit=_limit(kept.max_clips_bytes, call.ledger.clip_limit.state()),
         previews=_amount(Amount(*call.engine.previews.stored())),
         transcripts=use.transcripts(),
         ledger_bytes=sum(call.ledger.database.sizes()),
@@ -46,6 +50,11 @@ def get_storage(call: Call[NoQuery, NoBody]) -> Response:
         ],
     )
     return json_response(found)
+
+
+def _limit(max_bytes: int, state: LimitState) -> ClipLimitObject | None:
+    level: LimitLevel = "unmet" if state.unmet else "warning" if state.warned else "ok"
+    return ClipLimitObject(max_bytes=max_bytes, state=level) if max_bytes else None
 
 
 def _amount(amount: Amount) -> AmountObject:

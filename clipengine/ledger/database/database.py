@@ -336,6 +336,15 @@ class Database:
         """Return the condition that a SELECT with `?` for each parameter has the value of `expression`."""
         return peewee.Expression(expression, "IN", peewee.SQL(f"({self.backend.dialect(select)})", params))
 
+    def contains(self, column: peewee.Field, part: str) -> peewee.Expression:
+        """Return the condition that the JSON text of the column has this part.
+
+        It matches whole strings only: quotes inside of strings are escaped, and the API accepts no tag that is a comma
+        and no key without letters and digits, which could match what is between two strings.
+        """
+        position = peewee.fn.strpos if self.shared else peewee.fn.instr
+        return position(column, part) > 0
+
     def row(self, query: peewee.BaseQuery | Statement | Bound, **values: Any) -> Row | None:
         """Return the first row of a SELECT, or None."""
         found = self.rows(query, **values)

@@ -60,6 +60,7 @@ function space(use, {free_bytes: free, total_bytes: whole}) {
       whole === null ? "" : h("span", {}, t("of {size}", {size: formatBytes(whole)})),
       h("span", {class: "muted"}, pace(use, free)),
     ),
+    limitOfClips(use),
     h("div", {class: "parts", "aria-hidden": "true"}, parts),
     h(
       "div",
@@ -75,6 +76,22 @@ function space(use, {free_bytes: free, total_bytes: whole}) {
       ),
     ),
   );
+}
+
+/**
+ * Return how much of their limit the clips use, as a warning if it is near or cannot be kept.
+ *
+ * @param {StorageUse} use
+ */
+function limitOfClips({clips, clips_limit: limit}) {
+  if (!limit) return "";
+  const used = t("Clips use {used} of at most {limit}.", {used: formatBytes(clips.bytes), limit: formatBytes(limit.max_bytes)});
+  if (limit.state === "ok") return h("p", {class: "muted small"}, used);
+  const hint =
+    limit.state === "warning"
+      ? t("Above the limit, clips that expire soonest and the oldest ones are deleted. The tag “keep” or a share protects a clip.")
+      : t("No further clip may be deleted: raise the limit, delete clips, or take the tag “keep” or shares from some of them.");
+  return h("div", {class: limit.state === "warning" ? "notice warn" : "notice bad", role: "status"}, h("div", {}, h("strong", {}, used), h("p", {}, hint)));
 }
 
 /** @param {{count: number, bytes: number} | undefined} amount */

@@ -13,6 +13,7 @@ from clipengine.settings import Retention
 log = logging.getLogger(__name__)
 
 _SECONDS = 5
+_LIMIT_SECONDS = 60
 # Between two batches: other writers of this process get the ledger's write lock.
 _PAUSE_SECONDS = 0.01
 
@@ -23,11 +24,13 @@ class Cleanup:
     def __init__(self, ledger: Ledger, retention: Retention) -> None:
         self._ledger = ledger
         self._keep_clips_ms = retention.keep_clips_ms
+        self._keep_recordings_ms = retention.keep_recordings_ms
         self._keep_events_ms = retention.keep_events_ms
+        self._max_clips_bytes = retention.max_clips_bytes
         self._running = threading.Lock()
         self._reading = threading.Lock()
         self._stopped = threading.Event()
-        self._due_at = 0.0
+        self._due_at = self._limit_at = 0.0
 
     def is_due(self) -> bool:
         """Return True every few seconds, if no thread is deleting."""
@@ -40,13 +43,25 @@ class Cleanup:
         try:
             if clips := self._drain(lambda: self._ledger.expiry.run(keep_ms=self._keep_clips_ms)):
                 log.info("%d clips have expired", clips)
-            if recordings := self._drain(self._ledger.expiry.run_recordings):
+            if recordings := self._drain(self._expire_recordings):
                 log.info("%d recordings have expired", recordings)
+            self._keep_limit()
             if rows := self._drain(lambda: self._ledger.retention.run(keep_ms=self._keep_events_ms)):
                 log.info("%d old events and deliveries were deleted", rows)
         finally:
             self._due_at = time.monotonic() + _SECONDS
             self._running.release()
+
+    def _expire_recordings(self) -> int:
+        return self._ledger.expiry.run_recordings(keep_ms=self._keep_recordings_ms)
+
+    def _keep_limit(self) -> None:
+        """Delete clips above the limit of their bytes, once a minute: the use is summed over all clips."""
+        if not self._max_clips_bytes or time.monotonic() < self._limit_at:
+            return
+        self._limit_at = time.monotonic() + _LIMIT_SECONDS
+        if clips := self._drain(lambda: self._ledger.clip_limit.run(self._max_clips_bytes)):
+            log.warning("%d clips were deleted, because all clips used more than retention.max_clips_bytes", clips)
 
     def index_missing(self) -> None:
         """Index the rows that an older version wrote. Lists find them by their words and tags afterwards."""

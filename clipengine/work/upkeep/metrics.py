@@ -166,6 +166,9 @@ class _Gauges:
             yield _gauge(
                 "disk_free_bytes", "Free bytes on the disk of the data folder", shutil.disk_usage(self._folder).free
             )
+        if (limit := self._ledger.clip_limit).max_bytes:
+            yield _gauge("clips_bytes", "Bytes of complete clips, if they have a limit", limit.used.bytes)
+            yield _gauge("clips_limit_bytes", "Limit of the bytes of clips", limit.max_bytes)
         try:
             stats, engines = self._ledger.stats.read(), self._ledger.engines.count()
         except ClipEngineError:
