@@ -168,7 +168,7 @@ class Deliveries:
             }
             self._database.change(DeliveryRow.update(values).where(DeliveryRow.delivery_id == delivery.delivery_id))
             attempt = Attempt(delivery.attempt, now, outcome, status_code, error, duration_ms)
-            self._database.insert(AttemptRow.insert({"delivery_id": delivery.delivery_id, **vars(attempt)}))
+            self._log(delivery.delivery_id, attempt)
             self._database.record_progress("delivery", delivery.delivery_id)
         return True
 
@@ -262,7 +262,7 @@ class Deliveries:
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned leases and return their number, see `Leases.orphans`.
 
-        Their attempts were not recorded, so they do not count in the schedule. The receivers may have accepted them.
+        Their attempts are listed, but do not count in the schedule: the receivers may have accepted them.
         """
         freed = 0
         sending = DeliveryRow.status == "sending"
@@ -276,10 +276,15 @@ class Deliveries:
                 "last_error": _INTERRUPTED,
             }
             with self._database.transaction(ordered=False):
-                freed += self._leases.transition(
+                if self._leases.transition(
                     row["delivery_id"], values, fence=row["lease"], owner=row["owner"], state="sending"
-                )
+                ):
+                    self._log(row["delivery_id"], Attempt(row["attempt"], now_ms(), "retry", None, _INTERRUPTED, 0))
+                    freed += 1
         return freed
+
+    def _log(self, delivery_id: str, attempt: Attempt) -> None:
+        self._database.insert(AttemptRow.insert({"delivery_id": delivery_id, **vars(attempt)}))
 
     def next_due(self, *, exclude: Iterable[str] = ()) -> int | None:
         """Return the time of the next pending delivery to a target that is not in `exclude`, or None."""

@@ -318,3 +318,11 @@ def test_delivery_that_is_repeated_after_the_death_of_its_engine_says_so(
     again = ledger.deliveries.get(delivery.delivery_id)
     assert (again.status, again.attempt) == ("pending", 0)
     assert "the receiver may have accepted" in (again.last_error or "")
+    [repeated] = ledger.deliveries.claim_due()
+    assert _settle(ledger, repeated, "delivered", 204)
+    listed = ledger.deliveries.attempts(delivery.delivery_id)
+    assert [(each.attempt, each.outcome, each.status_code) for each in listed] == [
+        (1, "retry", None),
+        (1, "delivered", 204),
+    ]
+    assert "the receiver may have accepted" in (listed[0].error or "")

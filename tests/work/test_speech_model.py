@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from clipengine.clips.transcription import Passage
 from clipengine.errors import TranscriberFailed, TranscriberUnavailable
 from clipengine.settings import Encoding, Transcription
 from clipengine.work.children import jobs
@@ -26,7 +27,7 @@ from clipengine.work.transcribers import passages
 from clipengine.work.transcribers.local_model import LocalTranscriber, model_files
 from clipengine.work.worker import JobContext, Worker
 from tests.support.hostile_child import launch_unstarted
-from tests.support.ledgers import open_copied_ledger
+from tests.support.ledgers import open_copied_ledger, open_ledger
 from tests.support.real_speech import (
     FIRST_SECONDS,
     FIRST_TEXT,
@@ -117,23 +118,25 @@ def test_passages_have_the_words_of_the_whole(
 
 @pytest.mark.outage
 def test_killed_engine_resumes_the_words_of_the_model(model: Path, speech: array.array[int], tmp_path: Path) -> None:
-    silence = array.array("h", [0]) * (RATE * 520)  # the second speech is in the second passage
+    silence = array.array("h", [0]) * (RATE * passages.MAX_SECONDS)  # the second speech is in the second passage
     first = speech[: FIRST_SECONDS * RATE]
     write_samples(tmp_path / "speech.wav", first + silence + first)
     # With its default priority, the model would get a hundredth of a core beside other tests.
     settings = {"CLIPENGINE_TRANSCRIPTION__MODEL_FOLDER": str(model), "CLIPENGINE_ENCODING__NICE": "0"}
-    with running_server(tmp_path / "data", env={"CLIPENGINE_FAULT": "transcribed:kill9", **settings}) as server:
+    with running_server(tmp_path / "data", env=settings | {"CLIPENGINE_FAULT": "transcribed:kill9"}) as server:
         client = server.client()
         recording = client.recordings.upload(tmp_path / "speech.wav").wait()
         made = client.transcripts.transcribe(recording.recording_id, language="en")
         assert server.process.wait(300) == -9
-    with running_server(tmp_path / "data", env=settings) as server:  # killed in the second passage
-        client = server.client()
-        finished = client.transcripts.transcription(made.transcript_id).progress
-        assert finished > 0.5
-        until(lambda: client.transcripts.transcription(made.transcript_id).progress > finished)
+    (kept,) = kept_passages(tmp_path / "data", made.transcript_id)
+    held = f"transcribed:until={tmp_path / 'never'}"
+    with running_server(tmp_path / "data", env=settings | {"CLIPENGINE_FAULT": held}) as server:
+        until(lambda: "fault point transcribed: until" in server.log.read_text())  # it has kept one passage
         server.process.kill()
         server.process.wait()
+    resumed, second = kept_passages(tmp_path / "data", made.transcript_id)
+    assert resumed == kept
+    assert second.start_sample == kept.end_sample
     with running_server(tmp_path / "data", env=settings) as server:
         client = server.client()
         assert client.transcripts.wait(made.transcript_id).status == "complete"
@@ -141,6 +144,12 @@ def test_killed_engine_resumes_the_words_of_the_model(model: Path, speech: array
         cues = client.transcripts.get(recording.recording_id, transcript.language)
     expected = words(f"{FIRST_TEXT} {FIRST_TEXT}")
     assert errors(words(" ".join(cue.text for cue in cues)), expected) <= 0.04 * len(expected)
+
+
+def kept_passages(data: Path, transcript_id: str) -> Sequence[Passage]:
+    """Return the finished passages of a transcription in the ledger of a stopped server."""
+    with closing(open_ledger(data / "ledger.db")) as ledger:
+        return ledger.transcriptions.passages(ledger.transcriptions.get(transcript_id))
 
 
 def test_noise_without_speech_gives_no_words(model: Path, pool: ChildPool) -> None:
