@@ -53,6 +53,7 @@ check-python: $(VENV)/.test-installed  ## check the Python; a part of check
 	@$(BIN)/ruff check --quiet $(CHECKED)
 	@$(BIN)/ruff format --check --quiet $(CHECKED)
 	@$(BIN)/codespell $(CHECKED) config clipengine.toml README.md CHANGELOG.md .github
+	@$(BIN)/python scripts/check_language.py clipengine
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 

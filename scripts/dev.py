@@ -25,6 +25,7 @@ STOP_SECONDS = 12  # a server stops within ten
 
 def main(arguments: Sequence[str]) -> int:
     keys = [] if DATA.exists() else [created_key()]
+    print("starting the server", flush=True)
     try:
         serve(arguments, keys)
         for changes in watch("clipengine", watch_filter=is_source, raise_interrupt=False):
@@ -41,6 +42,7 @@ running: list[subprocess.Popen[str]] = []
 
 def created_key() -> str:
     """Create the data folder and return a key."""
+    print(f"creating {DATA}", flush=True)
     command = [COMMAND, "keys", "create", "dev", "--data", str(DATA)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -62,6 +64,7 @@ def show(server: subprocess.Popen[str], keys: list[str]) -> None:
 
 
 def upload(url: str, keys: list[str]) -> None:
+    print("encoding a film to cut", flush=True)
     film = DATA / "sample.mp4"
     make_sample(film)
     try:

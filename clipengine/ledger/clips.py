@@ -180,7 +180,7 @@ class Clips:
     def end_waits(self) -> int:
         """End the waits of the clips that were not recorded in time, and return their number.
 
-        Those of recordings that no engine has refreshed since its start are ended after that.
+        Waits for a recording that no engine has refreshed since its start end after a refresh.
         """
         with self._database.session():
             over = ClipRow.select(ClipRow.clip_id).where(ClipRow.step == "waiting", ClipRow.wait_until <= now_ms())

@@ -1,6 +1,6 @@
 """Fences that keep engines of an older release from rows that they do not know, see `row_format`.
 
-Engines from the format 2 on compare the column `needs` of a row. Those of 0.2.0 ignore it. In PostgreSQL, where they
+Engines from the format 2 on compare the column `needs` of a row. Engines of 0.2.0 ignore it. In PostgreSQL, where they
 may share the ledger, triggers therefore move the time at which such a row is due by `FENCE_MS` whenever any engine
 sets it (`migration_55`). To 0.2.0 the row is never due.
 """

@@ -35,7 +35,7 @@ def pack_pages(index: PieceIndex) -> Iterator[PiecePage]:
 def format_of(index: PieceIndex) -> int:
     """Return the format of rows that engines must know to read an index.
 
-    Those of 0.2.0 know no clocks of tracks, no restarts, and no bytes between a header and its first piece.
+    Engines of 0.2.0 know no clocks of tracks, no restarts, and no bytes between a header and its first piece.
     """
     has_clocks = any(track.own_clock for track in index.tracks)
     return 2 if has_clocks or any(run.restarts or run.distance for _, run in index.runs()) else FIRST_FORMAT

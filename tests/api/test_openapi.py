@@ -143,6 +143,28 @@ def test_every_parameter_of_a_path_is_described(document: dict[str, Any]) -> Non
         assert all(each["description"] for each in found), path
 
 
+def test_keys_of_maps_are_limited(document: dict[str, Any]) -> None:
+    """Keys that match none of `patternProperties` could have any value."""
+    assert "patternProperties" not in json.dumps(document)
+    metadata = document["components"]["schemas"]["CreateClip"]["properties"]["metadata"]
+    clips = Draft202012Validator(metadata)
+    assert [clips.is_valid(each) for each in ({"a": "b"}, {"a\0": "b"}, {"a": 1}, {"": "b"})] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_cues_in_json_are_described(document: dict[str, Any]) -> None:
+    body = document["paths"]["/v1/recordings/{recording_id}/transcripts/{language}"]["put"]["requestBody"]
+    schema = {**body["content"]["application/json"]["schema"], "components": document["components"]}
+    cue = {"start_seconds": 0, "end_seconds": 1.5, "text": "x"}
+    assert Draft202012Validator(schema).is_valid([cue])
+    for wrong in ({**cue, "more": 1}, {"text": "x"}, {**cue, "start_seconds": -1}):
+        assert not Draft202012Validator(schema).is_valid([wrong])
+
+
 def test_request_schemas_match_the_validation(document: dict[str, Any]) -> None:
     clip = document["components"]["schemas"]["CreateClip"]
     assert clip["required"] == ["label"]

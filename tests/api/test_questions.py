@@ -71,6 +71,19 @@ QUESTIONS = {
     "verify a webhook signature": "webhooks#signatures",
     "upload a large file": "reference/recordings#upload-a-recording",
     "install an extra": "start#extras",
+    "machine dies": "what-if#a-crash-or-a-power-loss",
+    "the server died": "what-if#a-crash-or-a-power-loss",
+    "change the port": "start#1-install-and-run",
+    "port": "configuration#server.port",
+    "licence": "licenses",
+    "remove silence and ums": "transcripts#clips-without-pauses",
+    "filler words": "transcripts#clips-without-pauses",
+    "rotate the webhook secret": "webhooks#change-a-secret",
+    "tls": "access#the-page-on-another-computer",
+    "https certificate": "recipes/proxy",
+    "hevc in the browser": "previews#proxies",
+    "sqlite fault": "troubleshooting#the-fault-of-sqlite-before-3513",
+    "word error rate": "transcription#word-error-rates",
 }
 FIRST = 3
 

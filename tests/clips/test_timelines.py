@@ -63,6 +63,24 @@ def test_otio_of_audio_counts_samples() -> None:
     assert spans(parse_otio(text)) == [(F(1, 2), F(5, 2), "x")]
 
 
+@pytest.mark.parametrize("rate", [*RATES[:-1], F(24), F(60)])
+def test_edl_is_that_of_the_adapter(rate: Fraction) -> None:
+    """An EDL of ours is read by the adapter, and the EDL that it writes of this is read as the same ranges."""
+    late = ListedRange(4, 100_000 / rate, 100_001 / rate, "late")
+    timeline = otio.adapters.read_from_string(
+        format_ranges("edl", [*ranges(rate), late], source(rate)), "cmx_3600", rate=float(rate)
+    )
+    video, *sound = timeline.tracks
+    assert [(each.kind, len(each)) for each in sound] == [("Audio", 4)] * 2
+    read = [(each.source_range.start_time.value, each.source_range.duration.value) for each in video]
+    assert read == [(250, 125), (0, 7), (9, 1), (100_000, 1)]
+    assert (video[0].name, video[3].name) == (LABEL, "late")
+    written = otio.adapters.write_to_string(timeline, "cmx_3600", rate=float(rate))
+    again = parse_ranges(written.encode(), duration=F(10_000), rate=rate)
+    assert [span[:2] for span in spans(again)] == [(each.start, each.end) for each in [*ranges(rate), late]]
+    assert [again.ranges[0].label, again.ranges[3].label, again.notes] == [LABEL, "late", ()]
+
+
 @pytest.mark.parametrize("rate", RATES[:-1])
 def test_premiere_xml_is_read_by_the_adapter(rate: Fraction) -> None:
     text = format_ranges("xmeml", ranges(rate), source(rate))

@@ -49,7 +49,8 @@ def speech_samples() -> array.array[int]:
 
 
 def words(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())
+    """Return the words without punctuation, digits and case."""
+    return re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", text.replace("’", "'").casefold())
 
 
 def errors(found: list[str], expected: list[str]) -> int:

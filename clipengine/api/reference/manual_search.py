@@ -21,7 +21,7 @@ _ROW = 0.6  # the name of a row is short, so its words say less than the words o
 _PUNCTUATION = "?!.,;:()[]{}<>'\"`…“”„‘’"
 _WORD = re.compile(r"[a-z_][a-z_.-]{2,40}")
 _STOP_WORD = re.compile(
-    "[0-9]|a|an|and|are|as|at|be|by|can|could|do|does|for|from|get|happens|has|have|how|i|if|in|is|it|me|my|of|on|or|our|"
+    "[0-9]|a|an|and|are|as|at|be|by|can|could|do|does|for|from|get|happens|has|have|how|i|if|in|into|is|it|me|my|of|on|or|our|"
     "should|so|tell|tells|that|the|there|this|to|use|want|was|we|what|when|where|which|while|who|why|will|with|you|your"
 )
 
@@ -65,6 +65,8 @@ _SYNONYMS = {
     "crashes": ("power loss", "crash"),
     "crashed": ("power loss", "crash"),
     "kill": ("power loss", "kill"),
+    "dies": ("power loss", "dies"),
+    "died": ("power loss", "dies"),
     "down": ("away", "unreachable"),
     "offline": ("away",),
     "unreachable": ("away", "unreachable"),
@@ -128,7 +130,15 @@ _SYNONYMS = {
     "tamper": ("unchanged",),
     "tampered": ("unchanged",),
     "checksum": ("sha-256", "unchanged"),
-    "rotate": ("replace",),
+    "rotate": ("replace", "change"),
+    "licence": ("license",),
+    "port": ("server.port", "changes the port"),
+    "um": ("filler", "pauses"),
+    "ums": ("filler", "pauses"),
+    "uh": ("filler", "pauses"),
+    "filler": ("filler", "pauses"),
+    "hevc": ("proxy", "hevc"),
+    "prores": ("proxy", "prores"),
     "throttle": ("rate_limited", "requests_per_minute"),
     "throttling": ("rate_limited", "requests_per_minute"),
     "quota": ("rate_limited", "limits"),
@@ -307,11 +317,15 @@ def _forms(word: str) -> tuple[str, ...]:
 def _pattern(forms: Sequence[str]) -> re.Pattern[str]:
     """Return a pattern of the forms, the longest first.
 
-    Short ones must be whole words: `go` is not in `google`. The name of the program, which is everywhere, has no clip.
+    They begin a word: `port` is not in `export`. Short ones must be whole words: `go` is not in `google`. The name of
+    the program, which is everywhere, has no clip.
     """
     ordered = sorted(forms, key=len, reverse=True)
     return re.compile(
-        "|".join(rf"\b{re.escape(form)}\b" if len(form) < 4 else rf"{re.escape(form)}(?!engine)" for form in ordered),
+        "|".join(
+            rf"\b{re.escape(form)}\b" if len(form) < 4 else rf"(?<![a-z]){re.escape(form)}(?!engine)"
+            for form in ordered
+        ),
         re.IGNORECASE,
     )
 

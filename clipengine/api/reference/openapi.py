@@ -14,8 +14,9 @@ import clipengine
 from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.http.requests.fields import LANGUAGE, NoQuery
+from clipengine.api.http.requests.transcripts import TranscriptCue
 from clipengine.api.reference.examples import example_of
-from clipengine.api.reference.schemas import REF, component_schemas, page_name, reference_to, webhooks
+from clipengine.api.reference.schemas import REF, check_keys, component_schemas, page_name, reference_to, webhooks
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS
 from clipengine.errors import (
     Busy,
@@ -39,7 +40,7 @@ from clipengine.ingest.sources import NAMES
 from clipengine.objects.recording import IngestObject
 
 _JSON = "application/json"
-_UPLOADED = {_JSON: {"schema": {"type": "array", "minItems": 1, "items": {"type": "object"}}}}
+_UPLOADED = {_JSON: {"schema": {"type": "array", "minItems": 1, "items": reference_to(TranscriptCue.__name__)}}}
 _STORE = (StorageDenied, StorageUnavailable)
 _PROTOCOL = (MalformedRequest, HeadersTooLarge)  # of every route: the request line and the headers come first
 _IDEMPOTENCY_KEY = {
@@ -203,6 +204,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         for name in re.findall(r"\{(\w+)\}", operation.path)
     ]
     query = operation.query.model_json_schema(ref_template=REF)
+    check_keys(query)
     for name, schema in query.get("properties", {}).items():
         schema = {key: value for key, value in schema.items() if key != "title"}
         required = name in query.get("required", ())

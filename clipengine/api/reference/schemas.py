@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from pydantic import TypeAdapter
 
 from clipengine.api.http.operation import Operation
+from clipengine.api.http.requests.transcripts import TranscriptCue
 from clipengine.api.reference.descriptions import describe_properties
 from clipengine.errors import ClipEngineError
 from clipengine.events import EventType, ExpiryReason
@@ -55,12 +56,13 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     answers = [answer for operation in operations for answer in operation.answers if answer.model]
     models: dict[type[Any], None] = dict.fromkeys(bodies)
     models |= dict.fromkeys([each.model for each in answers if each.model])
-    models |= dict.fromkeys([IngestObject, ProblemObject, HealthObject, *_SUBJECTS.values()])
+    models |= dict.fromkeys([IngestObject, ProblemObject, HealthObject, TranscriptCue, *_SUBJECTS.values()])
     adapters = [(model.__name__, _MODE, TypeAdapter[Any](model)) for model in models]
     _, document = TypeAdapter.json_schemas(adapters, ref_template=REF)
     schemas: dict[str, Schema] = document["$defs"]
     _require_all(schemas["ClipResult"])
     for schema in schemas.values():
+        check_keys(schema)
         if schema.get("additionalProperties") is True:
             del schema["additionalProperties"]
         for field in schema.get("properties", {}).values():
@@ -76,6 +78,18 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     for name, schema in schemas.items():
         describe_properties(name, schema)
     return schemas
+
+
+def check_keys(node: object) -> None:
+    """Describe the keys of maps with `propertyNames`: keys that match none of `patternProperties` may have any value."""
+    for each in node if isinstance(node, list) else ():
+        check_keys(each)
+    if isinstance(node, dict):
+        for pattern, values in node.pop("patternProperties", {}).items():
+            node["propertyNames"] = {**node.get("propertyNames", {}), "pattern": pattern}
+            node["additionalProperties"] = values
+        for each in node.values():
+            check_keys(each)
 
 
 def _require_all(schema: Schema) -> None:

@@ -80,8 +80,9 @@ def versions(settings: Settings) -> Iterator[Finding]:
             "ledger (the list of recordings, clips and keys); recordings and clips in the store are not affected"
         )
         remedy = (
-            "Run `clipengine backup` every night, from which `clipengine restore` brings the ledger back. A Python "
-            "with SQLite 3.51.3 or newer, or PostgreSQL, does not have the fault."
+            "Run `clipengine backup` every night, from which `clipengine restore` brings the ledger back. To remove "
+            "the fault, load SQLite 3.51.3 or newer with LD_LIBRARY_PATH, as docs/troubleshooting describes, or use "
+            "PostgreSQL."
         )
         yield Finding("SQLite", "warning", detail, remedy)
     else:

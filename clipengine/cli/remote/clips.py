@@ -204,6 +204,8 @@ def share(
         output.show_object(made.raw, as_json=True)
     else:
         click.echo(made.url)
+        if made.note:
+            output.warn(made.note)
 
 
 @clips.command()

@@ -95,7 +95,7 @@ def content_type(facts: SourceFacts) -> str:
 def playlist(duration: Fraction, *, growing: bool = False) -> str:
     """Return the media playlist (RFC 8216), with paths relative to the recording's own.
 
-    That of a recording that still grows has no end.
+    The playlist of a recording that still grows has no end.
     """
     return "\n".join((*_playlist_lines(duration, growing), ""))
 

@@ -1,4 +1,4 @@
-"""Numbered migrations of the schema, each run once. Those of an upgrade run in one transaction.
+"""Numbered migrations of the schema, each run once. An upgrade runs its migrations in one transaction.
 
 A released migration is never changed; a later one corrects it. Migrations are plain SQL in SQLite's dialect, so that
 changes of the models in `schema` do not affect them. The backend translates the dialect.

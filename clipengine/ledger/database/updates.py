@@ -32,8 +32,8 @@ class Updates:
     ) -> Bound:
         """Return the UPDATE of the rows with these ids, if their columns have the values of `held`.
 
-        It adds 1 to the columns of `increments`, and `returns` the rows if it is to. That of one row is compiled once,
-        unless a value is an expression.
+        It adds 1 to the columns of `increments`, and `returns` the rows if it is to. The UPDATE of one row is compiled
+        once, unless a value is an expression.
         """
         shape = ("set", *values, "add", *increments, "if", *held, returns)
         is_common = len(ids) == 1 and not any(isinstance(value, peewee.Node) for value in values.values())

@@ -57,7 +57,7 @@ class PartWriter(PartAudio):
     def set_range(self, start: Fraction, end: Fraction) -> None:
         """Set the range of the current part, on which the chapters of the clip depend.
 
-        Those of an MP3 are in its head. It has no video, so the ranges of its later parts are known.
+        An MP3 has its chapters in the head. It has no video, so the ranges of its later parts are known.
         """
         self._ranges.append((start, end))
         if self.is_last if self._writer.takes_late_chapters else self.is_first:

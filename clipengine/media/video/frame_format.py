@@ -13,7 +13,7 @@ RGB_MATRIX, BT709, UNSPECIFIED, BT601 = 0, 1, 2, 5
 _RESERVED = (0, 3)  # of primaries and transfer
 UNSPECIFIED_RANGE, LIMITED, FULL = 0, 1, 2
 SWS_BICUBIC_ACCURATE = 4 | 0x40000  # SWS_BICUBIC | SWS_ACCURATE_RND
-# The numbers of matrices in swscale, by code point. Those of SMPTE 170M and BT.601 are the same matrix.
+# The numbers of matrices in swscale, by code point. SMPTE 170M and BT.601 have the same matrix.
 _SWS_MATRICES = {BT709: 1, 4: 4, BT601: 5, 6: 5, 7: 7, 9: 9}
 _BT601_LINES = 576  # players take an unspecified matrix of pictures up to this height for BT.601
 

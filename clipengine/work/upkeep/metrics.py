@@ -144,7 +144,7 @@ class Metrics:
 
 
 class _Gauges:
-    """Gauges that are read for each request. Those of the ledger are the same at all engines that share it."""
+    """Gauges that are read for each request. All engines that share a ledger have the same gauges of it."""
 
     def __init__(self, ledger: Ledger, folder: Path) -> None:
         self._ledger = ledger

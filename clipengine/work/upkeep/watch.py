@@ -91,7 +91,7 @@ class _CameraFolder:
         return day_ends is not None and now_ms() >= day_ends
 
     def as_object(self) -> StoredObject:
-        """Return an entry that changes with each file. Those of a past day are copied, and may keep their times."""
+        """Return an entry that changes with each file. Files of a past day are copied, and may keep their times."""
         modified = now_ms() if self.is_over else self.modified
         return StoredObject(self.folder.key, self.size, f"{self.count} {self.modified}", modified)
 

@@ -134,7 +134,7 @@ class ClipPart(Body):
         return None if self.start_time is None or self.end_time is None else (self.start_time, self.end_time)
 
     def of(self, recording_id: str) -> Part:
-        """Return the part. That of a part by times has no seconds yet."""
+        """Return the part, without seconds if it has times."""
         return Part(self.recording_id or recording_id, self.start_seconds or 0.0, self.end_seconds or 0.0)
 
 
