@@ -81,7 +81,7 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
 
 
 def check_keys(node: object) -> None:
-    """Describe the keys of maps with `propertyNames`: keys that match none of `patternProperties` may have any value."""
+    """Limit the keys of maps by `propertyNames`. A key that matches none of `patternProperties` may have any value."""
     for each in node if isinstance(node, list) else ():
         check_keys(each)
     if isinstance(node, dict):

@@ -49,7 +49,7 @@ _GROUPS = (
             "sharing",
         ),
     ),
-    Group("API", ("api", "errors", "webhooks", "ingest")),
+    Group("API", ("api", "refused", "errors", "webhooks", "ingest")),
     Group("Commands and clients", ("cli", "cli-remote", "cli-cut", "python", "typescript", "n8n", "agents")),
     Group("API reference", (INDEX, *PAGES)),
     Group(
