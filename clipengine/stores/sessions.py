@@ -54,6 +54,24 @@ def is_other_session(
     return False
 
 
+def is_overtaken(store: Store, end: PieceIndex, index: Callable[[], PieceIndex | None]) -> bool:
+    """Return True if the last pieces of a track were replaced: another session has written more than the recording has.
+
+    Its playlist may then continue the known one, with the same names and durations. `end` is the end of the recording's
+    `index`. Raises StorageError.
+    """
+    for number, track in enumerate(end.tracks):
+        last = track.runs[-1].pieces[-1].data
+        if is_growing(last.etag) or not is_replaced(store, last):
+            continue
+        whole = index()
+        runs = [] if whole is None else whole.tracks[number].runs
+        pins = dict.fromkeys(piece.data[:2] for run in reversed(runs) for piece in reversed(run.pieces))
+        if not any(_state(store, pin) == "same" for pin in islice(pins, _MOST_LOOKED_UP)):
+            return True
+    return False
+
+
 def left_of(store: Store, index: PieceIndex) -> PieceIndex | None:
     """Return the pieces of an index that were not replaced, or None if a track has none left. Raises StorageError."""
     pins = {(data.key, data.etag) for data in index.ranges()}

@@ -59,10 +59,11 @@ class Producer:
         return f"{self.name}, {self.container}, {self.codec}"
 
 
-def source(folder: Path, codec: str) -> Path:
+def source(folder: Path, codec: str, seconds: int = 12) -> Path:
     """Write the film as MP4, and return its path."""
-    path = folder / f"{codec}.mp4"
-    write(path, "mp4", video=[_VIDEOS[codec]], audio=[replace(AUDIO, start=AUDIO.start * 0)])
+    path = folder / f"{codec}-{seconds}.mp4"
+    video = replace(_VIDEOS[codec], times=every(RATE, seconds))
+    write(path, "mp4", video=[video], audio=[replace(AUDIO, start=AUDIO.start * 0, seconds=seconds - Fraction(1, 10))])
     return path
 
 
@@ -112,35 +113,56 @@ def _ffmpeg(*options: str) -> Callable[[Path, Path], None]:
     return record
 
 
-def _gstreamer(codec: str, sink: str, pads: tuple[str, str], *elements: str) -> Callable[[Path, Path], None]:
-    """Return a recorder with a pipeline of GStreamer whose `sink` is named `s`, with these pads of video and audio."""
-    parser = _PARSERS[codec]
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline of GStreamer whose `sink` is named `s`, with these pads of video and audio."""
 
-    def record(film: Path, folder: Path) -> None:
-        need_elements("qtdemux", parser, "aacparse", *elements)
-        head = f"filesrc location={film} ! qtdemux name=d {sink.format(folder=folder)}"
-        video, audio = f"d.video_0 ! queue ! {parser} ! s.{pads[0]}", f"d.audio_0 ! queue ! aacparse ! s.{pads[1]}"
-        _run("gst-launch-1.0", "-q", *f"{head} {video} {audio}".split())
+    codec: str
+    sink: str
+    pads: tuple[str, str]
+    elements: tuple[str, ...]
 
-    return record
+    def command(self, film: Path, folder: Path, step: str = "") -> list[str]:
+        """Return the command that remuxes a film, each stream through a further `step`. Skip the test without it."""
+        parser = _PARSERS[self.codec]
+        need_elements("qtdemux", parser, "aacparse", *self.elements)
+        head = f"filesrc location={film} ! qtdemux name=d {self.sink.format(folder=folder)}"
+        video, audio = f"{parser} {step} ! s.{self.pads[0]}", f"aacparse {step} ! s.{self.pads[1]}"
+        return ["gst-launch-1.0", "-q", *f"{head} d.video_0 ! queue ! {video} d.audio_0 ! queue ! {audio}".split()]
+
+    def live_command(self, film: Path, folder: Path) -> list[str]:
+        """Return the command that remuxes a film as fast as it is played."""
+        return self.command(film, folder, "! identity sync=true")
+
+    def record(self, film: Path, folder: Path) -> None:
+        _run(*self.command(film, folder))
+
+
+def rtmp_command(film: Path, address: str) -> list[str]:
+    """Return the command of ffmpeg that sends a film, as fast as it is played, to a server at an address."""
+    return ["ffmpeg", "-v", "error", "-re", "-i", str(film), "-c", "copy", "-f", "flv", f"{address}/index"]
 
 
 def _nginx_rtmp(film: Path, folder: Path) -> None:
-    with nginx_rtmp(folder) as address:
-        _run("ffmpeg", "-v", "error", "-re", "-i", film, "-c", "copy", "-f", "flv", f"{address}/index")
+    with nginx_rtmp(folder) as (_, address):
+        _run(*rtmp_command(film, address))
         until(lambda: (folder / "index.m3u8").exists())
 
 
 @contextmanager
-def nginx_rtmp(folder: Path) -> Iterator[str]:
-    """Run nginx with the RTMP module, which records HLS into the folder. Yield the address to which films are sent."""
+def nginx_rtmp(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run nginx with the RTMP module, which records HLS into the folder.
+
+    Yield its only process, and the address to which films are sent.
+    """
     need("nginx")
     if not _RTMP_MODULE.exists():
         missing("libnginx-mod-rtmp")
-    port, conf = free_port(), folder.parent / "nginx.conf"
+    port, conf, ready = free_port(), folder.parent / "nginx.conf", folder.parent / "nginx.pid"
+    ready.unlink(missing_ok=True)  # of a server that was killed
     user = "user root;" if os.geteuid() == 0 else ""
     conf.write_text(
-        f"load_module {_RTMP_MODULE}; {user} daemon off; pid {folder.parent}/nginx.pid; error_log stderr;\n"
+        f"load_module {_RTMP_MODULE}; {user} daemon off; master_process off; pid {ready}; error_log stderr;\n"
         "events {}\n"
         f"rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{ live on; hls on; hls_path {folder};\n"
         "hls_fragment 2s; hls_playlist_length 60s; hls_cleanup off; }}}\n"
@@ -154,8 +176,8 @@ def nginx_rtmp(folder: Path) -> Iterator[str]:
     ]
     server = subprocess.Popen([*command, "-p", str(folder.parent)], stderr=subprocess.DEVNULL)
     try:
-        until((folder.parent / "nginx.pid").exists)
-        yield f"rtmp://127.0.0.1:{port}/live"
+        until(ready.exists)
+        yield server, f"rtmp://127.0.0.1:{port}/live"
     finally:
         server.terminate()
         server.wait(30)
@@ -168,6 +190,9 @@ _TS = (
 )
 _FILES = "splitmuxsink name=s location={folder}/%05d.mp4 max-size-time=4000000000"
 _FRAGMENTS = "mp4mux name=s fragment-duration=2000 ! filesink location={folder}/index.mp4"
+GST_HLS = Pipeline("H.264", _TS, ("video", "audio"), ("hlssink2",))
+GST_FRAGMENTS = Pipeline("H.264", _FRAGMENTS, ("video_0", "audio_0"), ("mp4mux",))
+FRAGMENTS_EARLY = 0.08  # GStreamer writes no edit list into fragments, and so the delay of B-frames counts
 
 PRODUCERS = [
     Producer("FFmpeg `-f hls`", "HLS, MPEG-TS", "H.264", "index.m3u8", _ffmpeg(), _FFMPEG),
@@ -179,16 +204,16 @@ PRODUCERS = [
     Producer("nginx-rtmp", "HLS, MPEG-TS", "H.264", "index.m3u8", _nginx_rtmp, _NGINX, ends=False),
     Producer(
         "GStreamer `hlssink2`", "HLS, MPEG-TS", "H.264", "index.m3u8",
-        _gstreamer("H.264", _TS, ("video", "audio"), "hlssink2"), _GSTREAMER,
+        GST_HLS.record, _GSTREAMER,
     ),
     Producer(
         "GStreamer `splitmuxsink`", "MP4 files", "HEVC", "{n}.mp4",
-        _gstreamer("HEVC", _FILES, ("video", "audio_0"), "splitmuxsink", "mp4mux"), _GSTREAMER,
+        Pipeline("HEVC", _FILES, ("video", "audio_0"), ("splitmuxsink", "mp4mux")).record, _GSTREAMER,
     ),
     Producer(
         "GStreamer `mp4mux`", "fragmented MP4", "H.264", "index.mp4",
-        _gstreamer("H.264", _FRAGMENTS, ("video_0", "audio_0"), "mp4mux"), _GSTREAMER,
-        sound_early=0.08,  # it writes no edit list into fragments, and so the delay of B-frames counts
+        GST_FRAGMENTS.record, _GSTREAMER,
+        sound_early=FRAGMENTS_EARLY,
     ),
 ]  # fmt: skip
 

@@ -115,6 +115,21 @@ def test_session_that_overwrites_the_last_one_is_another_recording(live: Live) -
     assert (live.recording.state, live.count) == ("recording", 3)
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_session_that_has_overtaken_the_last_one_is_another_recording(live: Live, ended: bool) -> None:
+    """No engine has seen the playlist while it was shorter, and it states the same durations."""
+    live.refresh(wanted=True)
+    live.start_again(3)
+    if ended:
+        live.path.write_text(live.path.read_text() + "#EXT-X-ENDLIST\n")
+    else:
+        live.write(5)
+    live.refresh(wanted=True)
+    assert (live.recording.state, live.count) == ("failed", 3)
+    assert (live.recording.error or {})["code"] == "recording_changed"
+    assert warned(live) == ["files_overwritten"]
+
+
 def test_session_whose_files_are_all_overwritten_has_failed_and_says_so(live: Live) -> None:
     live.start_again(5)  # no engine has seen its beginning
     live.refresh(wanted=True)

@@ -48,7 +48,7 @@ from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
 from clipengine.stores.growing_etag import is_growing
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
-from clipengine.stores.sessions import OVERWRITTEN, is_other_session, left_of
+from clipengine.stores.sessions import OVERWRITTEN, is_other_session, is_overtaken, left_of
 from clipengine.timecode import now_ms, rfc3339
 from clipengine.tracing import bind
 from clipengine.work.camera_files_left_out import report_left_out
@@ -147,9 +147,13 @@ class Refresher(Jobs[Refresh]):
         if followed.file is not None and has_ended and (not count or followed.is_behind):
             self._close_file(item, followed, followed.file)
             return
+        end = self._ledger.recordings.pieces.end(item.recording.recording_id)
+        if followed.file is None and is_overtaken(self._store, end, partial(self._index, item)):
+            self._end_session(item)
+            return
         found = followed.find(self._store, listed, is_over=is_over)
         ended = has_ended and not any(found.late) and followed.file is None
-        added = self._measure(item, followed, found, ended=ended)
+        added = self._measure(item, followed, end, found, ended=ended)
         if added is None:
             self._later(item, followed)
         elif ended:
@@ -277,12 +281,13 @@ class Refresher(Jobs[Refresh]):
 
     # ---- growth of the index
 
-    def _measure(self, item: Refresh, followed: Followed, found: Found, *, ended: bool) -> Added | None:
+    def _measure(
+        self, item: Refresh, followed: Followed, end: PieceIndex, found: Found, *, ended: bool
+    ) -> Added | None:
         """Return the additions, or None if there are none, or if they cannot be read.
 
         When the recording ends, additions that cannot be read are left out.
         """
-        end = self._ledger.recordings.pieces.end(item.recording.recording_id)
         try:
             for listed in found.ready:
                 check_gaps(listed, found.stored, followed.most_seconds)
@@ -374,7 +379,7 @@ class Refresher(Jobs[Refresh]):
         found: dict[tuple[str, str], str] = {}
         if item.growth.file_end is not None or not any(is_growing(data.etag) for data in added.tail.ranges()):
             return found
-        index = self._ledger.recordings.pieces.get(item.recording.recording_id)
+        index = self._index(item)
         known = [*([] if index is None else index.ranges()), *added.tail.ranges()]
         for key, etag in {(each.key, each.etag) for each in known if is_growing(each.etag)}:
             with suppress(ObjectMissing, ObjectChanged):
@@ -392,15 +397,15 @@ class Refresher(Jobs[Refresh]):
 
     def _is_other_session(self, item: Refresh, followed: Followed) -> bool:
         """Return True if a playlist belongs to another session, see `is_other_session`."""
-        pieces, id = self._ledger.recordings.pieces, item.recording.recording_id
+        end = self._ledger.recordings.pieces.end(item.recording.recording_id)
         playlists = [each for each in followed.playlists if isinstance(each, GrowingPlaylist)]
-        found = is_other_session(self._store, item.growth, playlists, pieces.end(id), partial(pieces.get, id))
+        found = is_other_session(self._store, item.growth, playlists, end, partial(self._index, item))
         followed.may_be_other = False
         return found
 
     def _end_session(self, item: Refresh) -> None:
         """End the recording with the pieces that a producer has not overwritten, and register its new session."""
-        index = self._ledger.recordings.pieces.get(item.recording.recording_id)
+        index = self._index(item)
         left = None if index is None else left_of(self._store, index)
         seen = item.recording.seen
         seen = replace(seen, warnings=(*seen.warnings, OVERWRITTEN.format(rfc3339(now_ms()))))
@@ -446,11 +451,14 @@ class Refresher(Jobs[Refresh]):
         try:
             key, read = item.recording.bucket_path, self._read_document
             texts = read_texts_of(self._store, key, variant, base_url=self._base_url, read=read)
-            known = self._ledger.recordings.pieces.get(item.recording.recording_id) if texts else None
+            known = self._index(item) if texts else None
             return [] if known is None else read_texts(self._store, _joined(known, added.tail), texts, read=read)
         except (RecordingError, StorageError) as error:
             log.warning("recording %s: its texts are not used: %s", item.recording.recording_id, error.message)
             return []
+
+    def _index(self, item: Refresh) -> PieceIndex | None:
+        return self._ledger.recordings.pieces.get(item.recording.recording_id)
 
     def _save(self, write: partial[bool]) -> None:
         if not retry_until_written(write, self.stopping):
