@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,12 +42,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield made
 
 
-def live(server: RunningServer, tmp_path: Path) -> tuple[Recorder, Recording]:
+def live(server: RunningServer, tmp_path: Path, *, seconds_ago: float = 0) -> tuple[Recorder, Recording]:
     """Return a recorder that has written 6 seconds, and its recording."""
     ts_playlist(tmp_path / "made" / "index.m3u8")
     name = tmp_path.name
     recorder = Recorder(tmp_path / "made", Objects(server.data / "store"), folder=name)
     recorder.write(3)
+    written = time.time() - seconds_ago
+    os.utime(server.data / "store" / name / "index.m3u8", (written, written))
     client = server.client()
     added = client.recordings.add(f"{name}/index.m3u8", live=True, started_at="2026-11-28T13:00:00Z", name=name)
     return recorder, client.recordings.wait(added.recording_id, timeout=300)
@@ -76,6 +80,19 @@ def test_page_follows_a_recording_until_its_end(browser: Any, server: RunningSer
         point(page, "Out").fill("14:05")
         point(page, "Out").press("Enter")
         page.get_by_text("Out: the recording ends at 14:00:12").wait_for()
+
+
+def test_recording_is_silent_until_its_producer_goes_on(browser: Any, server: RunningServer, tmp_path: Path) -> None:
+    recorder, recording = live(server, tmp_path, seconds_ago=300)
+    with studio(browser, server, recording) as page:
+        silent = page.locator(".head .live.silent")
+        silent.wait_for()
+        shown = server.client().recordings.get(recording.recording_id)
+        assert (shown.status, silent.get_attribute("title")) == ("recording", shown.silent_since)
+        assert silent.inner_text().startswith("Silent since ")
+        recorder.write(4)
+        silent.wait_for(state="detached")
+        assert page.locator(".head .live").inner_text() == "Live"
 
 
 def test_end_of_a_recording_is_played_while_it_grows(browser: Any, server: RunningServer, tmp_path: Path) -> None:
