@@ -22,7 +22,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev demo test test-all check check-python check-js client-ts dist lock new-migration coverage films producers screens compare bench fuzz soak chaos clean
+.PHONY: help install run dev demo test test-all check check-python check-js client-ts dist lock new-migration coverage films obs producers screens compare bench fuzz soak chaos clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ coverage: $(VENV)/.test-installed  ## run make test's tests and list the lines t
 
 films: $(VENV)/.test-installed  ## cut every test film at every cut and write the results to FILMS.md
 	@$(BIN)/python -m tests.films.table FILMS.md
+
+obs: $(VENV)/.test-installed  ## test recordings of OBS Studio under Xvfb (Debian: obs-studio, xvfb)
+	@CLIPENGINE_TEST_OBS=1 $(BIN)/python -m pytest -q tests/e2e/test_obs.py
 
 producers: $(VENV)/.test-installed  ## record with the installed programs of others and write the table of the manual
 	@$(BIN)/python -m scripts.producers

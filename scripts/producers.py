@@ -15,6 +15,7 @@ from clipengine.clips.options.profiles import Render
 from clipengine.errors import ClipEngineError
 from clipengine.settings import Settings
 from tests.films.reader import read_clip
+from tests.support.obs import OBS
 from tests.support.producers import PRODUCERS, Producer, faults_of, source, version_of
 
 _PAGE = Path(__file__).parent.parent / "clipengine" / "docs" / "producers.md"
@@ -24,7 +25,7 @@ _START, _END = Fraction(31, 10), Fraction(83, 10)
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        rows = [_row(number, each, Path(folder)) for number, each in enumerate(PRODUCERS)]
+        rows = [_row(number, each, Path(folder)) for number, each in enumerate([*PRODUCERS, *OBS])]
     head = "| producer | version | container | codec | clips | measured |\n|---|---|---|---|---|---|\n"
     table = head + "".join(f"| {' | '.join(row)} |\n" for row in rows if row)
     _PAGE.write_text(_TABLE.sub(lambda _: table, _PAGE.read_text()))

@@ -227,7 +227,7 @@ def version_of(producer: Producer) -> str:
         text=True,
         env={**os.environ, "PATH": _PATH},
     )
-    match = re.search(r"(?<=version )\d[\d.]*|(?<=nginx/)\d[\d.]*", found.stdout + found.stderr)
+    match = re.search(r"(?<=version )\d[\d.]*|(?<=Studio - )\d[\d.]*|(?<=nginx/)\d[\d.]*", found.stdout + found.stderr)
     return match[0] if match else "unknown"
 
 
