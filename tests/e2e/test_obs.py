@@ -29,12 +29,13 @@ def test_clips_of_a_finished_recording_are_exact(
     folder = server.data / "store" / f"obs-{OBS.index(producer)}"
     folder.mkdir(parents=True)
     producer.record(films("H.264"), folder)
+    whole = folder / producer.key
     with server.client() as api:
         added = api.recordings.add(f"{folder.name}/{producer.key}")
         found = api.recordings.wait(added.recording_id, timeout=300)
         assert (found.status, found.error) == ("complete", None)
-        first = check_clip(api, found.recording_id, 3.1, 8.3, tmp_path / "a.mp4")
-        assert check_clip(api, found.recording_id, 3.1, 8.3, tmp_path / "b.mp4", render="smart") == first
+        first = check_clip(api, found.recording_id, 3.1, 8.3, tmp_path / "a.mp4", whole=whole)
+        assert check_clip(api, found.recording_id, 3.1, 8.3, tmp_path / "b.mp4", render="smart", whole=whole) == first
 
 
 @pytest.mark.parametrize(
@@ -52,10 +53,10 @@ def test_recording_that_grows_until_obs_is_killed_is_cut(
         id = api.recordings.wait(added.recording_id, timeout=300).recording_id
         assert api.recordings.get(id).status == "recording"
         until(lambda: (api.recordings.get(id).duration_seconds or 0) > 8)
-        first = check_clip(api, id, 3.1, 7.1, tmp_path / "a.mp4")
+        first = check_clip(api, id, 3.1, 7.1, tmp_path / "a.mp4", whole=folder / key)
         obs.kill()
         obs.wait()
         api.recordings.end(id)
         until(lambda: api.recordings.get(id).status == "complete")
         cut_off = ["recording_cut_off"] if key.endswith("mp4") else []
-        assert check_clip(api, id, 3.1, 7.1, tmp_path / "b.mp4", warned=cut_off) == first
+        assert check_clip(api, id, 3.1, 7.1, tmp_path / "b.mp4", warned=cut_off, whole=folder / key) == first

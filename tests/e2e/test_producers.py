@@ -17,6 +17,7 @@ from tests.support.producers import (
     GST_FRAGMENTS,
     GST_HLS,
     PRODUCERS,
+    RATE,
     Producer,
     faults_of,
     hls_command,
@@ -61,16 +62,27 @@ def check_clip(
     early: float = 0,
     render: Render = "encode",
     warned: Sequence[str] = (),
+    whole: Path | None = None,
 ) -> int:
-    """Cut a clip, hold it to the film, and return the number of its first frame."""
+    """Cut a clip, hold it to the film, and return the number of its first frame.
+
+    If the producer may have lost frames, its `whole` recording has the expected ones.
+    """
     made = api.clips.wait(api.clips.create(id, "x", start, end, render=render).clip_id, timeout=300)
     assert (made.status, made.error) == ("complete", None)
     assert made.result is not None
     assert [text.partition(":")[0] for text in made.result.warnings if "encoded_instead" not in text] == [*warned]
     api.clips.download(made.clip_id, path)
     reading = read_clip(path)
-    assert faults_of(reading, end - start, early) == []
+    expected = None if whole is None else numbers_of(whole, start, end)
+    assert faults_of(reading, end - start, early, expected) == []
     return reading.frames[0][1].number or 0
+
+
+def numbers_of(path: Path, start: float, end: float) -> list[int | None]:
+    """Return the numbers of the frames of a recording in a range."""
+    half = 0.5 / RATE
+    return [seen.number for time, seen in read_clip(path).frames if start - half <= time < end - half]
 
 
 @pytest.mark.parametrize("producer", PRODUCERS, ids=str)

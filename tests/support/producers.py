@@ -9,11 +9,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -231,17 +232,23 @@ def version_of(producer: Producer) -> str:
     return match[0] if match else "unknown"
 
 
-def faults_of(reading: ClipReading, seconds: float, sound_early: float = 0) -> list[str]:
-    """Return what is wrong with a clip of the film: its frames, its length, and its sound beside them."""
+def faults_of(
+    reading: ClipReading, seconds: float, sound_early: float = 0, expected: Sequence[int | None] | None = None
+) -> list[str]:
+    """Return what is wrong with a clip of the film: its frames, its length, and its sound beside them.
+
+    The frames must be the `expected` ones, or follow each other.
+    """
     numbers = [seen.number for _, seen in reading.frames]
-    if not numbers or numbers[0] is None:
-        return ["no frame with a number"]
-    first, found = numbers[0], []
-    if numbers != list(range(first, first + len(numbers))):
+    known = [(each, float(time)) for each, (time, _) in zip(numbers, reading.frames, strict=True) if each is not None]
+    if not numbers or len(known) < len(numbers):
+        return ["no frame, or one without a number"]
+    first, found = known[0][0], []
+    if numbers != (list(range(first, first + len(numbers))) if expected is None else [*expected]):
         found.append(f"frames {numbers}")
     if abs(len(numbers) - seconds * RATE) > 1:
         found.append(f"{len(numbers)} frames of {seconds * RATE:g}")
-    track, begins = reading.tracks[0], first / RATE - float(reading.frames[0][0])
+    track, begins = reading.tracks[0], median(number / RATE - time for number, time in known)
     for at in (0.3, seconds / 2, seconds - 0.6):
         heard = track.between(Fraction(at), Fraction(at) + Fraction(3, 10))
         place = locate(heard, track.rate, begins + at, seed=AUDIO.seed)
