@@ -83,6 +83,18 @@ QUESTIONS = {
     "https certificate": "recipes/proxy",
     "hevc in the browser": "previews#proxies",
     "sqlite fault": "troubleshooting#the-fault-of-sqlite-before-3513",
+    "use a gpu": "what-if#there-is-a-graphics-card",
+    "does it phone home": "what-if#the-machine-has-no-internet",
+    "offline without internet": "what-if#the-machine-has-no-internet",
+    "delete everything of a person gdpr": "what-if#a-person-asks-for-the-deletion-of-their-data",
+    "uninstall": "what-if#the-engine-is-uninstalled",
+    "rtsp stream": "recipes/mediamtx",
+    "cut from youtube": "ingest#from-a-url",
+    "same clip from several cameras": "clock#series",
+    "send the clip to slack": "webhooks#slack-and-discord",
+    "limit requests per user": "configuration#limits.requests_per_minute",
+    "what formats can it read": "recordings#what-is-read",
+    "audio only": "recordings#what-can-be-cut",
     "word error rate": "transcription#word-error-rates",
 }
 FIRST = 3
