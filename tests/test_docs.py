@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -263,6 +264,18 @@ def test_pages_and_paragraphs_are_short_enough_to_read(page: Path) -> None:
     assert len(re.findall(r"[^\s|]*\w[^\s|]*", text)) <= (1200 if page.name == "contributing.md" else 1500)
     paragraphs = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) |#|\s*\|)", text)
     assert [each[:60] for each in paragraphs if len(re.findall(r"\S*\w\S*", each)) > 80 and "|" not in each[:4]] == []
+
+
+def test_modules_of_recordings_of_many_files_are_listed_with_their_first_lines() -> None:
+    package = ROOT / "clipengine"
+    rows = dict(re.findall(r"^\| `([\w/]+\.py)` \| (.+) \|$", doc("modules.md"), re.MULTILINE))
+    assert rows == {
+        name: (ast.get_docstring(ast.parse((package / name).read_text("utf-8"))) or "").split("\n")[0] for name in rows
+    }
+    about = re.compile(r"timeline/(?!__)|piece|playlist|growing|followed|/live(_row)?\.")
+    folders = ("recordings", "stores", "ledger", "work/jobs", "work/upkeep", "media/input/seeking")
+    found = {path.relative_to(package).as_posix() for name in folders for path in (package / name).rglob("*.py")}
+    assert {name for name in found if about.search(name)} - rows.keys() == set()
 
 
 def test_architecture_is_short_and_says_where_to_add_something() -> None:

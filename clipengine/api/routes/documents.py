@@ -88,7 +88,10 @@ _GROUPS = (
             "recipes/kubernetes",
         ),
     ),
-    Group("About", ("changelog", "architecture", "clip-life", "sandbox", "contributing", "glossary", "licenses")),
+    Group(
+        "About",
+        ("changelog", "architecture", "clip-life", "modules", "sandbox", "contributing", "glossary", "licenses"),
+    ),
 )
 ORDER = tuple(name for group in _GROUPS for name in group.names)  # of reading
 
