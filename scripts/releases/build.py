@@ -4,9 +4,10 @@
 
 The archive contains a settings file and a data folder (ledger, secrets, store) with clips in every state, left by a
 server that was killed; `facts.json` with the keys, ids and secrets; `session.json` with the requests and responses of
-the release's own Python client; and `webhooks.json` with the deliveries that a receiver got. The release is installed
-with its lock file into a temporary environment. Modification times are kept to the nanosecond, because they are part of
-the ETags of the folder store: extract the archive with GNU tar.
+the release's own Python client; and `webhooks.json` with the deliveries that a receiver got. `/v1/openapi.json` of the
+release is stored beside the archive. The release is installed with its lock file into a temporary environment.
+Modification times are kept to the nanosecond, because they are part of the ETags of the folder store: extract the
+archive with GNU tar.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import os
 import re
 import signal
 import subprocess
@@ -39,6 +41,8 @@ SESSION = Path(__file__).with_name("session.py")
 SETTINGS_SECRET = "secret-of-the-settings-file"
 ENDPOINT_SECRET = "whsec_b2xkLXNlY3JldC1vZi1hLXJlbGVhc2U="
 _WAIT_SECONDS = 120
+# Otherwise the release would import this checkout, or have other settings.
+_ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CLIPENGINE_"))}
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Site:
 
     def run(self, *arguments: str) -> str:
         command = [str(self.command), *arguments, "--config", "clipengine.toml"]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=self.folder, env=_ENVIRON, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def send(self, method: str, path: str, *, status: int, **options: Any) -> Any:
@@ -78,7 +82,9 @@ class Site:
         """Serve until the block ends, then kill the server as a power cut would."""
         arguments = [str(self.command), "serve", "--config", "clipengine.toml"]
         log = (self.folder.parent / "server.log").open("a")
-        process = subprocess.Popen(arguments, cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(
+            arguments, cwd=self.folder, env=_ENVIRON, stdout=subprocess.PIPE, stderr=log, text=True
+        )
         try:
             assert process.stdout is not None
             for line in process.stdout:
@@ -98,10 +104,12 @@ def install(revision: str, folder: Path) -> Path:
     archive = subprocess.run(["git", "-C", str(ROOT), "archive", revision], capture_output=True, check=True).stdout
     checkout.mkdir()
     subprocess.run(["tar", "-xf", "-", "-C", str(checkout)], input=archive, check=True)
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], env=_ENVIRON, check=True)
     pip = [str(venv / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "--requirement", str(checkout / "requirements.lock")], check=True)
-    subprocess.run([*pip, "--no-deps", str(checkout)], check=True)
+    subprocess.run(
+        [*pip, "--require-hashes", "--requirement", str(checkout / "requirements.lock")], env=_ENVIRON, check=True
+    )
+    subprocess.run([*pip, "--no-deps", str(checkout)], env=_ENVIRON, check=True)
     return venv / "bin" / "clipengine"
 
 
@@ -232,7 +240,8 @@ def main(revision: str, archive: Path) -> None:
             use = {"url": site.url, "key": site.key, "hook": f"{hooks}/session", "film": str(film), "folder": made}
             (work / "site.json").write_text(json.dumps(use))
             session = [str(command.with_name("python")), str(SESSION), str(work / "site.json")]
-            subprocess.run([*session, str(site_folder / "session.json")], check=True)
+            subprocess.run([*session, str(site_folder / "session.json")], env=_ENVIRON, check=True)
+            document = httpx.get(f"{site.url}/v1/openapi.json", timeout=60, trust_env=False).content
             facts = fill(site, f"{hooks}/endpoint", film)
         facts |= {"made_at": round(time.time() * 1000), "port": receiver.port, "release": revision}
         facts["secrets"] = {"settings": SETTINGS_SECRET, "endpoint": ENDPOINT_SECRET}
@@ -253,6 +262,8 @@ def main(revision: str, archive: Path) -> None:
         ]
         stream = subprocess.run([*packed, "."], check=True, capture_output=True).stdout
         archive.write_bytes(lzma.compress(stream, preset=9))
+        openapi = archive.with_name(archive.name.replace(".tar.xz", ".openapi.json.xz"))
+        openapi.write_bytes(lzma.compress(document, preset=9))
     click.echo(f"{archive}: {archive.stat().st_size:,} bytes")
 
 

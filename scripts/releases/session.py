@@ -18,7 +18,7 @@ import httpx
 
 from clipengine.client import ApiError, Client
 
-_REPLAYED = ("accept", "content-type", "idempotency-key", "idempotent-replayed", "range")
+_REPLAYED = ("accept", "content-type", "idempotency-key", "idempotent-replayed", "if-match", "range")
 
 
 class Recorder:
@@ -65,6 +65,9 @@ def use(client: Client, site: dict[str, str]) -> None:
     recording_id = recording.recording_id
     _read_recording(client, recording_id, Path(site["folder"]))
     _use_clips(client, recording_id, site)
+    if hasattr(client, "transcripts"):  # from 0.2.0 on
+        _use_texts(client, recording_id, Path(site["folder"]))
+        _use_options(client, recording_id, Path(site["folder"]))
     _use_webhooks(client, site["hook"])
     client.recordings.add(recording.bucket_path, name="registered again")
     removed = client.recordings.upload(site["film"], name="removed.mp4")
@@ -116,6 +119,61 @@ def _use_clips(client: Client, recording_id: str, site: dict[str, str]) -> None:
     client.clips.retry(queued.clip_id)
     client.clips.wait(running.clip_id, timeout=120)
     client.clips.wait(queued.clip_id, timeout=120)
+
+
+def _use_texts(client: Client, recording_id: str, folder: Path) -> None:
+    cues = [
+        {"start_seconds": 1, "end_seconds": 3, "text": "hello there", "words": [[1, 2, "hello"], [2, 3, "there"]]},
+        {"start_seconds": 4, "end_seconds": 6, "text": "And so it ends.", "speaker": "Ann"},
+    ]
+    client.transcripts.put(recording_id, "en", cues)
+    client.transcripts.put(recording_id, "de", cues[:1])
+    client.transcripts.list(recording_id)
+    client.transcripts.get(recording_id, "en")
+    client.transcripts.save(recording_id, "en", folder / "spoken.vtt")
+    client.transcripts.search("hello", recording_id=recording_id, language="en")
+    client.transcripts.search("hello")
+    client.transcripts.transcriptions()
+    client.transcripts.delete(recording_id, "de")
+    segments = [{"start_seconds": 1, "end_seconds": 3, "label": "first"}]
+    stored = client.recordings.put_segments(recording_id, segments, title="list", version=0)
+    client.recordings.put_segments(recording_id, segments, look={"output": {"aspect": "1:1"}}, version=stored.version)
+    client.recordings.segments(recording_id)
+    client.recordings.write_ranges(recording_id, segments, folder / "ranges.csv")
+    client.recordings.next_moment(recording_id, "keyframe", 2)
+    client.recordings.suggestions(recording_id, language="en", limit=3)
+
+
+def _use_options(client: Client, recording_id: str, folder: Path) -> None:
+    wanted: dict[str, Any] = {
+        "output": {"aspect": "1:1", "focus": {"x": 0.4, "y": 0.5}, "fade_seconds": 0.2, "speed": 1.5},
+        "subtitles": {"mode": "burn", "language": "en"},
+    }
+    client.recordings.update(recording_id, tags=["session"], metadata={"room": "7"})
+    client.recordings.framing(recording_id, wanted["output"])
+    client.recordings.proxy(recording_id)
+    client.recordings.proxy_segment(recording_id, folder / "init.mp4")
+    client.clips.plan(recording_id, 1, 4, **wanted)
+    parts = [{"start_seconds": 0, "end_seconds": 1}, {"start_seconds": 4, "end_seconds": 5}]
+    clips = [
+        client.clips.create(recording_id, "square", 1, 4, **wanted),
+        client.clips.create(recording_id, "joined", parts=parts),
+        client.clips.create(recording_id, "without pauses", 0, 6, without=["silence"]),
+        *client.clips.create_many([{"recording_id": recording_id, "label": "one of many", **parts[0]}]),
+    ]
+    for clip in clips:
+        client.clips.wait(clip.clip_id, timeout=120)
+    client.clips.update(clips[0].clip_id, label="square again", tags=["session"])
+    client.clips.list(tags=["session"], q="square")
+    client.clips.archive([clips[0].clip_id, clips[1].clip_id], folder / "clips.zip")
+    share = client.clips.share(clips[0].clip_id, expires_at="2099-01-01T00:00:00Z")
+    client.clips.shares(clips[0].clip_id)
+    client.clips.share_link(clips[0].clip_id, share.share_id)
+    client.clips.share_code(clips[0].clip_id, share.share_id, folder / "code.svg")
+    client.clips.unshare(clips[0].clip_id, share.share_id)
+    client.clips.delete_many([clips[3].clip_id])
+    for path in ("/v1/status", "/v1/storage", "/v1/settings", "/v1/keys"):
+        client.request("GET", path)
 
 
 def _use_webhooks(client: Client, hook: str) -> None:

@@ -10,8 +10,8 @@ import hmac
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ import pytest
 from clipengine.client import Client
 from clipengine.client.webhooks import verify
 from tests.support.clip_requests import FIXED_KEYS
-from tests.support.past_release import PastSite, Replay, missing_from, unpack
+from tests.support.past_release import PastSite, Replay, installed, missing_from, shared_releases, unpack
+from tests.support.postgres import PostgresServer, kinds_of_ledger, postgres  # noqa: F401 - a fixture
 from tests.support.receiver import Receiver, Request
 from tests.support.server import RunningServer, run_command, running_server
 from tests.support.waiting import until
@@ -31,6 +32,10 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.exhaustive  # a server that cuts ten clips
 SECONDS = 300
 RELEASES = ("0.1.0", "0.2.0")
+ON_POSTGRES = "0.2.0 on PostgreSQL"  # the release itself copies its ledger
+SITES: list[Any] = [*RELEASES]
+if "postgres" in kinds_of_ledger():
+    SITES.append(pytest.param(ON_POSTGRES, marks=pytest.mark.outage))
 
 
 @dataclass
@@ -53,16 +58,41 @@ class Upgraded:
         return found
 
 
-@contextmanager
-def upgraded_site(release: str, folder: Path) -> Iterator[Upgraded]:
-    with Receiver() as receiver:
-        site = unpack(release, folder / "site", port=receiver.port)
-        with running_server(site.data, config=site.config) as server:
-            yield Upgraded(site, server, receiver)
+Site = Callable[[str, Path], AbstractContextManager[Upgraded]]
 
 
-@pytest.fixture(scope="module", params=RELEASES)
-def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+@pytest.fixture(scope="module")
+def upgraded_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    @contextmanager
+    def upgraded(name: str, folder: Path) -> Iterator[Upgraded]:
+        release, env = name.split()[0], {}
+        with Receiver() as receiver, ExitStack() as stack:
+            site = unpack(release, folder / "site", port=receiver.port)
+            if name == ON_POSTGRES:
+                postgres: PostgresServer = request.getfixturevalue("postgres")
+                url = stack.enter_context(postgres.database())
+                command = installed(release, shared_releases(tmp_path_factory))
+                copy_ledger(command, site, url)
+                env = {
+                    "CLIPENGINE_DATABASE__URL": url,
+                    "CLIPENGINE_DATABASE__SECRETS_KEY": str(site.data / "secrets.key"),
+                }
+            with running_server(site.data, config=site.config, env=env) as server:
+                yield Upgraded(site, server, receiver)
+
+    return upgraded
+
+
+def copy_ledger(command: Path, site: PastSite, url: str) -> None:
+    arguments = ["ledger", "copy", "--to", url, "--config", str(site.config), "--data", str(site.data)]
+    copied = run_command(*arguments, cwd=site.folder, command=[str(command)])
+    assert copied.returncode == 0, copied.stderr
+
+
+@pytest.fixture(scope="module", params=SITES)
+def upgraded(
+    request: pytest.FixtureRequest, upgraded_site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Upgraded]:
     with upgraded_site(request.param, tmp_path_factory.mktemp("upgrade")) as made:
         yield made
 
@@ -211,9 +241,11 @@ def test_repeated_request_of_the_old_client_gets_its_stored_response(upgraded: U
     assert repeated.json()["clip_id"] == recorded["response"]["clip_id"]
 
 
-@pytest.mark.parametrize("release", RELEASES)
-def test_every_recorded_request_of_the_old_client_gets_a_compatible_response(release: str, tmp_path: Path) -> None:
-    with upgraded_site(release, tmp_path) as upgraded:
+@pytest.mark.parametrize("site", SITES)
+def test_every_recorded_request_of_the_old_client_gets_a_compatible_response(
+    site: str, upgraded_site: Site, tmp_path: Path
+) -> None:
+    with upgraded_site(site, tmp_path) as upgraded:
         replay = Replay(upgraded.server.url, upgraded.site.facts["keys"]["admin"], upgraded.site.film())
         with upgraded.client() as client:  # the first clips must not wait behind these
             client.clips.wait(upgraded.site.facts["clips"]["queued last"], timeout=SECONDS)

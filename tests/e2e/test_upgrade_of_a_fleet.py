@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.past_release import installed
+from tests.support.past_release import installed, shared_releases
 from tests.support.postgres import database_url, postgres, skip_without_postgres  # noqa: F401 - fixtures
 from tests.support.server import RunningServer, RunningWorker, running_server, running_worker, shared_folder
 from tests.support.waiting import until
@@ -38,7 +38,7 @@ NEW_OPTIONS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return installed("0.2.0", tmp_path_factory.mktemp("release"))
+    return installed("0.2.0", shared_releases(tmp_path_factory))
 
 
 @dataclass

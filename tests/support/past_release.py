@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import lzma
 import os
@@ -28,7 +29,8 @@ ARCHIVES = Path(__file__).resolve().parents[1] / "releases"
 _NO_TIMES = {"file_size_bytes", "outage_ms"}
 _WITH_URLS = [("endpoints", "url"), ("deliveries", "url"), ("deliveries", "target"), ("clips", "webhook_url")]
 _AGE_MS = 60_000
-_MAY_BECOME_NULL = (".next_at",)  # of a delivery that has ended in the meantime
+# Of a delivery that has ended in the meantime, and of another key in the list.
+_MAY_BECOME_NULL = (".next_at", ".last_used_at")
 
 
 @dataclass
@@ -54,17 +56,32 @@ class PastSite:
         return next(self.data.rglob("lecture.mp4")).read_bytes()
 
 
+def shared_releases(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder into which the workers of pytest-xdist install releases, each once."""
+    folder = factory.getbasetemp()
+    folder = (folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder) / "releases"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def installed(release: str, folder: Path) -> Path:
     """Install a release into `folder`, and return the path of its command. Skip the test if that is impossible here.
 
     PAST_RELEASES names a folder that keeps them: `PAST_RELEASES/0.1.0/venv/bin/clipengine`.
     """
     kept = os.environ.get("PAST_RELEASES")
-    folder = (Path(kept) if kept else folder) / release
+    folder = Path(kept) if kept else folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{release}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _installed(release, folder / release)
+
+
+def _installed(release: str, folder: Path) -> Path:
     command = folder / "venv" / "bin" / "clipengine"
     if command.exists():
         return command
-    folder.mkdir(parents=True)
+    folder.mkdir()
     try:
         return install(_COMMITS[release], folder)
     except (subprocess.CalledProcessError, OSError) as error:
@@ -116,6 +133,9 @@ class Replay:
             if "?wait=" not in recorded["path"] or body["status"] != "processing" or time.monotonic() > deadline:
                 if body is not None and recorded["status"] == response.status_code:
                     self._ids |= dict(_pairs_of_ids(recorded["response"], body))
+                    if recorded["path"] == "/v1/clips/batch":
+                        for old, new in zip(recorded["response"]["data"], body["data"], strict=True):
+                            self._ids |= dict(_pairs_of_ids(old, new))
                 return response
 
     def _send(self, recorded: dict[str, Any]) -> httpx.Response:
@@ -138,13 +158,13 @@ class Replay:
         return None if recorded["body"] is None else self._renamed(json.dumps(recorded["body"])).encode()
 
     def _renamed(self, text: str) -> str:
-        return re.sub(r"(rec|clip|whk|dlv)_[0-9a-z]{26}", lambda found: self._ids.get(found[0], found[0]), text)
+        return re.sub(r"(rec|clip|whk|dlv|shr)_[0-9a-z]{26}", lambda found: self._ids.get(found[0], found[0]), text)
 
 
 def _pairs_of_ids(old: Any, new: Any) -> Iterator[tuple[str, str]]:
     """Yield the recorded and the new ids and keys of an object. Lists are left out: they begin with other objects."""
     if isinstance(old, dict) and isinstance(new, dict):
-        for name in ("recording_id", "clip_id", "webhook_id", "delivery_id", "bucket_path"):
+        for name in ("recording_id", "clip_id", "webhook_id", "delivery_id", "share_id", "bucket_path"):
             if isinstance(old.get(name), str) and isinstance(new.get(name), str):
                 yield old[name], new[name]
 
