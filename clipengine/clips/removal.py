@@ -116,7 +116,9 @@ def remove_ranges(
     found, warnings = [], []
     for number, (part, quiet, track) in enumerate(zip(parts, silences, spoken, strict=True)):
         warnings += of_part(number, [*_filler_warnings(without, track)], of=len(parts))
-        found.append([*_removed(without, part, profile, quiet, track, [*without.kept_in(number)])])
+        found.append(
+            [*_removed(without, part, profile, quiet, track, [*without.kept_in(number, part.start, part.end)])]
+        )
     longest = sorted((start - end, number, start) for number, spans in enumerate(found) for start, end in spans)
     if len(longest) > MAX_REMOVED:
         text = f"{len(longest) - MAX_REMOVED} of the shortest stay: at most {MAX_REMOVED} ranges of a clip are removed"

@@ -1,4 +1,4 @@
-"""HTTP connections to an S3 store: TLS, timeouts, and a minimum transfer rate.
+"""HTTP connections to an S3 store: TLS, timeouts, a minimum transfer rate, and limits of responses.
 
 urllib3's own retries are off: `S3Client.call` knows which requests may be repeated.
 """
@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import InsecureRequestWarning
 
-from clipengine.errors import SettingsError
+from clipengine.budget import Allowance
+from clipengine.errors import SettingsError, StorageUnavailable
 
+MAX_RESPONSE_BYTES = 8 << 20  # a page of 1,000 objects has 3.5 MB if each name has 1,024 bytes to escape
+MAX_RESPONSE_TAGS = 100_000  # opening and closing ones; a page has 20,000
 _SLICE_BYTES = 128 * 1024
 _POOL_CONNECTIONS = 16
 
@@ -62,19 +66,56 @@ class _SlicedSend:
                 raise TimeoutError(f"sent only {start} of {len(view)} bytes in time")
 
 
-class _ObservedPool(urllib3.PoolManager):
-    """Connection pool that reports each request: its method, the status or "error", and the seconds to the headers."""
+class _BoundedPool(urllib3.PoolManager):
+    """Connection pool that reports each request, and reads a response whole only within limits.
+
+    A report has the method, the status or "error", and the seconds to the headers.
+    """
 
     on_request: RequestObserver
+    timeouts: Timeouts
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        is_whole = kw.pop("preload_content", True)
         began, status = time.monotonic(), "error"
         try:
-            response = super().urlopen(method, url, redirect, **kw)
+            response = super().urlopen(method, url, redirect, preload_content=False, **kw)
             status = str(response.status)
-            return response
         finally:
             self.on_request(method, status, time.monotonic() - began)
+        if is_whole or not 200 <= response.status < 300:  # minio-py reads an error whole
+            return _read_whole(response, method, self.timeouts)
+        return response
+
+
+def _read_whole(response: urllib3.BaseHTTPResponse, method: str, timeouts: Timeouts) -> urllib3.BaseHTTPResponse:
+    """Return the response with its decoded body in memory.
+
+    Raises StorageUnavailable if it has too many bytes or tags, and TimeoutError if it arrives too slowly.
+    """
+    left = Allowance(MAX_RESPONSE_BYTES, "bytes", of="a response of the store", refusal=StorageUnavailable)
+    tags = Allowance(MAX_RESPONSE_TAGS, "tags", of="a response of the store", refusal=StorageUnavailable)
+    data, began = bytearray(), time.monotonic()
+    try:
+        while block := response.read1(_SLICE_BYTES):
+            left.spend(len(block))
+            tags.spend(block.count(b"<"))
+            data += block
+            if time.monotonic() > began + timeouts.for_body(len(data)):
+                raise TimeoutError(f"received only {len(data)} bytes in time")
+    except BaseException:
+        response.close()
+        raise
+    response.release_conn()
+    return urllib3.HTTPResponse(
+        BytesIO(data),
+        headers=response.headers,
+        status=response.status,
+        reason=response.reason,
+        decode_content=False,
+        enforce_content_length=False,
+        request_method=method,
+    )
 
 
 def ignore_request(method: str, status: str, seconds: float) -> None:
@@ -85,7 +126,7 @@ def connection_pool(
     timeouts: Timeouts, *, tls_verify: bool, ca_file: Path | None, on_request: RequestObserver = ignore_request
 ) -> urllib3.PoolManager:
     """Return a connection pool that ignores proxy settings of the environment and follows no redirects."""
-    pool = _ObservedPool(
+    pool = _BoundedPool(
         timeout=urllib3.Timeout(connect=timeouts.connect, read=timeouts.read),
         maxsize=_POOL_CONNECTIONS,
         retries=urllib3.Retry(total=False, raise_on_redirect=False, raise_on_status=False),
@@ -106,7 +147,7 @@ def connection_pool(
     class TlsPool(HTTPSConnectionPool):
         ConnectionCls = Tls
 
-    pool.on_request = on_request
+    pool.on_request, pool.timeouts = on_request, timeouts
     pool.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
     return pool
 

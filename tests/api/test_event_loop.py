@@ -28,6 +28,7 @@ MAX_LOOP_SECONDS = 0.05
 MAX_HELD_SECONDS = 0.25  # by any thread; the hostile line of row 102 took 1.7 s, and more if it was longer
 _TRIES = 3
 _AT_ONCE = 20
+_WAIT = "Close one or wait until one ends, and send the request again."
 
 # A case gets a client, the engine, its recording and a number, which makes its requests differ from earlier ones.
 Case = Callable[[httpx.Client, RecordedEngine, Recording, int], None]
@@ -86,6 +87,18 @@ def row_104_export(http: httpx.Client, engine: RecordedEngine, recording: Record
 
 
 @case
+def row_105_captions(http: httpx.Client, engine: RecordedEngine, recording: Recording, number: int) -> None:
+    path = f"/v1/recordings/{recording.recording_id}"
+    for text, count in ((f"x{number} " * 3, 9000), (f"{number}" + "x" * 1990, 50)):
+        lines = f"00:00.000 --> 00:09.000\n{text}\n\n" * count
+        answer = http.put(f"{path}/transcripts/en", content=f"WEBVTT\n\n{lines}", headers={"Content-Type": "text/vtt"})
+        assert answer.is_success, answer.text
+        body = {"language": "en", "start_seconds": 0, "end_seconds": 9, "style": {"name": "word"}}
+        painted = http.post(f"{path}/captions", json=body, timeout=60)
+        assert painted.status_code == 200, painted.text
+
+
+@case
 def row_106_names(http: httpx.Client, engine: RecordedEngine, recording: Recording, number: int) -> None:
     pattern = NamePattern("{camera}/%Y-%m-%d/%H.%M.%S.ts")
     for name in ("y9/9999-12-31/23.59.59.ts", "a" * 1000 + "/2026-11-29/10.00.00.ts", "/" * 1000):
@@ -120,14 +133,44 @@ def row_108_export(http: httpx.Client, engine: RecordedEngine, recording: Record
     _at_once(http, path, json.dumps({"format": "csv", "ranges": ranges}).encode(), 200, count=3)
 
 
-def _at_once(http: httpx.Client, path: str, body: bytes, status: int, *, count: int = _AT_ONCE) -> None:
+@case
+def row_109_texts(http: httpx.Client, engine: RecordedEngine, recording: Recording, number: int) -> None:
+    """Send texts of 10,000 characters that make patterns backtrack wherever a request has a text."""
+    path, headers = f"/v1/recordings/{recording.recording_id}", {"Content-Type": "text/plain"}
+    for part in ("A=", " ", "\\", "0", "1:", "-", "a.", '""'):
+        text = f"x{part * 10_000}"[:10_000] + "!"
+        asked = [
+            http.post(f"{path}/ranges", content=text, headers=headers),
+            http.post(f"{path}/clips", json={"label": text, "start_seconds": text, "end_seconds": text}),
+            http.post(f"{path}/clips", content=f'{{"{text}'.encode(), headers={"Content-Type": "application/json"}),
+            http.put(f"{path}/transcripts/en", content=f"WEBVTT\n\n{text}", headers={"Content-Type": "text/vtt"}),
+            http.get("/v1/recordings", params={"query": text, "cursor": text}),
+            http.get("/v1/recordings", headers={"If-None-Match": text, "traceparent": text, "X-Request-Id": text}),
+            http.get(path, headers={"Authorization": f"Bearer {text}"}),
+        ]
+        assert all(each.status_code < 500 for each in asked), [each.status_code for each in asked]
+
+
+@case
+def row_110_plans(http: httpx.Client, engine: RecordedEngine, recording: Recording, number: int) -> None:
+    kept = [{"start_seconds": at + number / 10, "end_seconds": at + 0.5} for at in range(5000)]
+    body = {"label": "x", "start_seconds": 0, "end_seconds": 60, "without": ["silence"], "keep_ranges": kept}
+    path = f"/v1/recordings/{recording.recording_id}/clips/plan"
+    answers = _at_once(http, path, json.dumps(body).encode(), 422, count=70)
+    assert {answer.json()["code"] for answer in answers} <= {"recording_unreadable", "rate_limited"}
+    assert {answer.json()["hint"] for answer in answers if answer.status_code == 429} <= {_WAIT}
+
+
+def _at_once(http: httpx.Client, path: str, body: bytes, status: int, *, count: int = _AT_ONCE) -> list[httpx.Response]:
     kind = "application/json" if body.startswith(b"{") else "text/plain"
 
-    def send(_: int) -> int:
-        return http.post(path, content=body, headers={"Content-Type": kind}).status_code
+    def send(_: int) -> httpx.Response:
+        return http.post(path, content=body, headers={"Content-Type": kind}, timeout=60)
 
     with ThreadPoolExecutor(count) as threads:
-        assert {*threads.map(send, range(count))} <= {status, 429}
+        answers = [*threads.map(send, range(count))]
+    assert {answer.status_code for answer in answers} <= {status, 429}
+    return answers
 
 
 @pytest.fixture(scope="module")

@@ -262,7 +262,7 @@ def test_streams_above_the_limit_are_rejected(
 def test_streams_of_one_key_are_limited_and_others_are_not(
     server: ApiServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_streams, "MAX_STREAMS", 2)
+    monkeypatch.setitem(open_streams.MOST, "event streams", 2)
     other = http.post("/v1/keys", json={"name": "other"}).json()["key"]
     with following(server), following(server):
         answer = http.get("/v1/events")

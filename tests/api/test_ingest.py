@@ -22,6 +22,7 @@ from clipengine.api.routes.ingest import _BODY_BYTES
 from clipengine.errors import DecoderCrashed, StorageUnavailable
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.recordings import RecordingFilter
+from clipengine.stores import playlists
 from tests.support import events
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import bearer, changed, recorded
@@ -261,6 +262,25 @@ class TestLiveKit:
         recording = registered(engine, send(sender, "livekit", body, events.livekit(body)))
         assert recording.bucket_path == "calls/index.m3u8"
         assert recording.metadata["started_at"] == "2026-01-31T09:00:01.123Z"
+
+    @pytest.mark.parametrize(("most", "recorded_as"), [(18, "z.m3u8"), (17, "a.m3u8")])
+    def test_playlists_of_an_event_have_one_limit_of_segments(
+        self,
+        engine: RecordedEngine,
+        sender: httpx.Client,
+        monkeypatch: pytest.MonkeyPatch,
+        most: int,
+        recorded_as: str,
+    ) -> None:
+        segments = "#EXTINF:4,\npart.ts\n" * 6
+        for name in ("a", "b"):
+            engine.put(f"calls/{name}.m3u8", f"#EXTM3U\n{segments}#EXT-X-ENDLIST\n".encode())
+        engine.put("calls/z.m3u8", b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n")
+        monkeypatch.setattr(playlists, "_MAX_NAMED", most)
+        place = {"bucket": {"name": "recordings"}, "object": {"key": "calls/a.m3u8"}}
+        event = json.dumps({"detail-type": "Object Created", "detail": place}).encode()
+        recording = registered(engine, send(sender, "s3", event, bearer(events.S3_SECRET)))
+        assert recording.bucket_path == f"calls/{recorded_as}"
 
     def test_end_of_an_egress_ends_its_live_recording(self, engine: RecordedEngine, sender: httpx.Client) -> None:
         engine.put("calls/index.m3u8", b"#EXTM3U\n#EXTINF:4,\npart_0.ts\n")

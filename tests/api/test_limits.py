@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from clipengine.api.http import open_streams
+from clipengine.api.http.open_streams import LARGE_BYTES, OpenStreams
 from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.routes import uploads
 from clipengine.errors import RateLimited
@@ -18,6 +22,7 @@ from tests.support import raw_requests
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.memory import memory_growth_below
 from tests.support.raw_requests import CHUNKED, ENDLESS, PIECES
+from tests.support.waiting import until
 
 ORIGIN = "https://app.example.org"
 
@@ -245,3 +250,39 @@ def test_every_response_has_browser_security_headers(http: httpx.Client, engine:
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+class TestLargeBodies:
+    BODY = b"[" + b"1," * LARGE_BYTES  # it is not JSON, which only the parser notices
+
+    @staticmethod
+    def send(http: httpx.Client, body: bytes = BODY) -> httpx.Response:
+        headers = {"Content-Type": "application/json"}
+        return http.post("/v1/recordings/rec_1/clips/plan", content=body, headers=headers)
+
+    def test_too_many_at_once_are_refused_before_they_are_parsed(
+        self, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert self.send(http).status_code == 400
+        monkeypatch.setitem(open_streams.MOST, "large requests", 0)
+        answer = self.send(http)
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "rate_limited", "10")
+        assert answer.json()["detail"].startswith("0 large requests of this key or link are open")
+        assert self.send(http, b"[").status_code == 400
+
+    def test_only_those_of_one_key_take_turns(self, server: ApiServer, http: httpx.Client) -> None:
+        streams: OpenStreams = server.app.state.streams
+        key, other = server.engine.ledger.keys.list()[0], server.engine.ledger.keys.create("other")[1]
+        turn, loop = streams.turn(key.key_id), server.server.loop
+        asyncio.run_coroutine_threadsafe(turn.acquire(), loop).result(60)
+        with ThreadPoolExecutor(1) as threads:
+            try:
+                waiting = threads.submit(self.send, http)
+                until(lambda: streams._open["large requests", key.key_id] == 1)
+                assert self.send(http, b"[").status_code == 400
+                with server.client(other) as client:
+                    assert self.send(client).status_code == 400
+                assert not waiting.done()
+            finally:
+                loop.call_soon_threadsafe(turn.release)
+            assert waiting.result(60).status_code == 400

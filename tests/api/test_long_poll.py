@@ -50,7 +50,7 @@ def test_waiting_requests_of_one_key_are_limited(
     server: ApiServer, http: httpx.Client, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 110 of the faults."""
-    monkeypatch.setattr(open_streams, "MAX_WAITING", 2)
+    monkeypatch.setitem(open_streams.MOST, "waiting requests", 2)
     other = http.post("/v1/keys", json={"name": "other"}).json()["key"]
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(ask, server, clip) for _ in range(2)]

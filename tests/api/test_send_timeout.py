@@ -69,7 +69,7 @@ def test_open_downloads_of_a_link_are_limited(
             for path in (links[1], download):
                 assert http.get(path, headers={"Range": "bytes=0-9"}).status_code == 206
         until(lambda: http.get(links[0], headers={"Range": "bytes=0-9"}).status_code == 206)
-        monkeypatch.setattr(open_streams, "MAX_STREAMS", 0)
+        monkeypatch.setitem(open_streams.MOST, "downloads", 0)
         archive = http.post("/v1/clips/archive", json={"clip_ids": [clip.clip_id]})
         assert [http.get(download).status_code, archive.status_code] == [429, 429]
 

@@ -128,6 +128,23 @@ def test_range_to_keep_is_of_its_part_or_of_all() -> None:
     assert [len(part.removed.spans) for part in both.parts] == [0, 0]
 
 
+def test_ranges_to_keep_of_a_part_are_those_within_its_bounds() -> None:
+    random = Random(7)
+    spans = [
+        (at := random.randrange(990), at + random.randrange(1, 10), random.choice([None, 0, 1])) for _ in range(300)
+    ]
+    keep = [KeptRange(start_seconds=start, end_seconds=end, part=part) for start, end, part in spans]
+    for number, low, high in ((0, 100, 130), (1, 0, 2000), (2, 500, 501), (0, 3000, 3001)):
+        expected = {
+            second for start, end, part in spans if part in (None, number) for second in range(start, end)
+        }.intersection(range(low, high))
+        kept = [*Without(("silence",), tuple(keep)).kept_in(number, Fraction(low), Fraction(high))]
+        assert all(start < high and end > low for start, end in kept)
+        assert {second for start, end in kept for second in range(int(start), int(end))} & {
+            *range(low, high)
+        } == expected
+
+
 @pytest.mark.parametrize("keep", [(), (_kept(2.1, 2.9), _kept(0, 1e6, part=3))])
 def test_stored_choice_is_read_again(keep: tuple[KeptRange, ...]) -> None:
     without = Without(("silence", "fillers"), keep)

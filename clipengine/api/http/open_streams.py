@@ -1,21 +1,29 @@
-"""Limits of responses that stay open: each keeps memory for its client, also behind a public link."""
+"""Limits of responses that stay open and of large requests: each keeps memory for its client."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Literal
+from weakref import WeakValueDictionary
 
 from starlette.types import Scope
 
 from clipengine.errors import RateLimited
 
-StreamKind = Literal["downloads", "event streams", "waiting requests"]
-MAX_STREAMS = 200  # of one key or link; a download keeps about 0.4 MiB
-MAX_WAITING = 1000  # requests of one key; each keeps about 20 KiB
+StreamKind = Literal["downloads", "event streams", "waiting requests", "large requests"]
+LARGE_BYTES = 64 << 10  # of JSON; more takes over 5 ms of CPU to parse and validate
+MOST: dict[StreamKind, int] = {  # of one key or link
+    "downloads": 200,  # each keeps about 0.4 MiB
+    "event streams": 200,
+    "waiting requests": 1000,  # each keeps about 20 KiB
+    "large requests": 16,  # a plan with 5,000 ranges keeps about 4 MiB
+}
 _RETRY_SECONDS = 10
 _CALLER = "clipengine.caller"
+_TURN = "clipengine.turn"
 
 
 class OpenStreams:
@@ -23,15 +31,16 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self._open: Counter[tuple[StreamKind, str]] = Counter()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of keys with large requests
 
     @contextmanager
     def one_more(self, ident: str, kind: StreamKind) -> Iterator[None]:
         """Count a stream of this key or link for the duration of the context. Raise RateLimited if it has too many."""
-        most = MAX_WAITING if kind == "waiting requests" else MAX_STREAMS
+        most = MOST[kind]
         if self._open[kind, ident] >= most:
             raise RateLimited(
                 f"{most} {kind} of this key or link are open",
-                hint="Close some, and send the request again.",
+                hint="Close one or wait until one ends, and send the request again.",
                 retry_after=_RETRY_SECONDS,
             )
         self._open[kind, ident] += 1
@@ -41,6 +50,10 @@ class OpenStreams:
             self._open[kind, ident] -= 1
             if not self._open[kind, ident]:
                 del self._open[kind, ident]
+
+    def turn(self, ident: str) -> asyncio.Lock:
+        """Return the lock that the large requests of a key hold while they use a thread."""
+        return self._turns.setdefault(ident, asyncio.Lock())
 
 
 def set_caller(scope: Scope, ident: str) -> None:
@@ -53,4 +66,27 @@ def open_stream(scope: Scope, kind: StreamKind) -> Iterator[None]:
     """Count a stream of the caller for the duration of the context. Raise RateLimited."""
     streams: OpenStreams = scope["app"].state.streams
     with streams.one_more(scope[_CALLER], kind):
+        yield
+
+
+@contextmanager
+def large_request(scope: Scope) -> Iterator[None]:
+    """Count a large request of the caller for the duration of the context, in which it takes turns with its others.
+
+    Raise RateLimited.
+    """
+    streams: OpenStreams = scope["app"].state.streams
+    with streams.one_more(scope[_CALLER], "large requests"):
+        scope[_TURN] = streams.turn(scope[_CALLER])
+        yield
+
+
+@asynccontextmanager
+async def own_turn(scope: Scope) -> AsyncIterator[None]:
+    """Wait until no other large request of the caller uses a thread. Other requests do not wait."""
+    turn: asyncio.Lock | None = scope.get(_TURN)
+    if turn is None:
+        yield
+        return
+    async with turn:
         yield

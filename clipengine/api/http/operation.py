@@ -30,7 +30,7 @@ from clipengine.api.http.access import PUBLIC, Action, Object, needed_scope, req
 from clipengine.api.http.auth import Credential, authorize, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.former import FORMER_HEADERS, former_path, uses_former_name
-from clipengine.api.http.open_streams import set_caller
+from clipengine.api.http.open_streams import LARGE_BYTES, large_request, own_turn, set_caller
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
 from clipengine.api.http.rate_limit import RateLimiter
@@ -84,9 +84,14 @@ class Call(Generic[Q, B]):
         """The traceparent of the span of this request, or of the caller if no spans are recorded."""
         return tracing.current(otherwise=_caller(self.request))
 
+    async def in_thread(self, work: Callable[..., T], *values: object) -> T:
+        """Run `work` in the thread pool. The large requests of a key take turns. For async handlers."""
+        async with own_turn(self.request.scope):
+            return await run_in_threadpool(work, *values)
+
     async def in_session(self, work: Callable[[], T]) -> T:
-        """Run `work` in the thread pool inside a session of the ledger. For async handlers."""
-        return await run_in_threadpool(in_session, self.ledger, work)
+        """Run `work` in the thread pool inside a session of the ledger, as `in_thread`."""
+        return await self.in_thread(in_session, self.ledger, work)
 
 
 Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
@@ -310,7 +315,10 @@ class Resource:
             in_session, self._engine.ledger, lambda: self._authorized(operation, request, given)
         )
         text = await read_body(request, limit=operation.body.limit(self._engine.settings.server.max_body_bytes))
-        return await self._call(operation, request, lambda: key, text)
+        if len(text) <= LARGE_BYTES:
+            return await self._call(operation, request, lambda: key, text)
+        with large_request(request.scope):
+            return await self._call(operation, request, lambda: key, text)
 
     async def _call(
         self, operation: Operation, request: Request, authorized: Callable[[], ApiKey], text: bytes | bytearray = b"{}"
@@ -320,20 +328,21 @@ class Resource:
         def work() -> Response | Awaitable[Response]:
             return operation.handler(self._validated(operation, request, authorized(), text))
 
-        answer = await run_in_threadpool(in_session, self._engine.ledger, work)
+        async with own_turn(request.scope):
+            answer = await run_in_threadpool(in_session, self._engine.ledger, work)
         return await answer if isinstance(answer, Awaitable) else answer
 
     def _authorized(self, operation: Operation, request: Request, given: Credential) -> ApiKey:
         """Return the key of the caller and count the request against its rate limit."""
         key = authorize(self._engine.ledger, given, operation.action, operation.object(request.path_params))
         self._rates.spend(key.key_id)
+        set_caller(request.scope, key.key_id)
         return key
 
     def _validated(
         self, operation: Operation, request: Request, key: ApiKey, text: bytes | bytearray
     ) -> Call[Any, Any]:
         """Return the validated call. Raise the errors of the body, the query and the headers together."""
-        set_caller(request.scope, key.key_id)
         value = parse_json(text, members=operation.body.max_members, tokens=operation.body.max_tokens)
         parameters = request.scope["query_string"].decode("latin-1")
         found: list[RequestError] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
@@ -52,7 +51,7 @@ async def plan_clip(call: Call[NoQuery, CreateClip]) -> Response:
     making = Making(clip.planned, clip.profile, texts, asked.snap, asked.output, without=asked.without)
     settings, report = call.engine.settings, None
     steps = planning.plan_clip(making, encoding=settings.encoding, rules=settings.clip_rules)
-    while not isinstance(step := await run_in_threadpool(advance, steps, report), Done):
+    while not isinstance(step := await call.in_thread(advance, steps, report), Done):
         report = step.report_of_parts([await _found(call, step, part, recordings) for part in step.parts])
     own = ids.index(clip.recording.recording_id) if clip.recording.recording_id in ids else None
     return json_response(step.value.values(source=own))

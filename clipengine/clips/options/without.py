@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
@@ -44,11 +45,12 @@ class Without:
     kinds: tuple[Removable, ...] = ()
     keep: tuple[KeptRange, ...] = ()
 
-    def kept_in(self, part: int) -> Iterator[tuple[Fraction, Fraction]]:
-        """Yield the ranges to keep of a part."""
-        for each in self.keep:
-            if each.part in (None, part):
-                yield exact(each.start_seconds), exact(each.end_seconds)
+    def kept_in(self, part: int, start: Fraction, end: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
+        """Yield the ranges to keep of a part with these bounds: those that it contains or that cross a bound."""
+        for number in (None, part):
+            spans = self._exact.get(number, [])
+            first = bisect_right(spans, start, key=itemgetter(1))
+            yield from spans[first : bisect_left(spans, end, key=itemgetter(0))]
 
     def keeps(self, start_ms: int, end_ms: int) -> bool:
         """Return True if the middle of a word with these times is in a range to keep."""
@@ -59,13 +61,17 @@ class Without:
     @cached_property
     def _merged(self) -> list[tuple[float, float]]:
         """The ranges to keep of all parts in order, merged if they overlap: words are looked up in thousands."""
-        found: list[tuple[float, float]] = []
-        for start, end in sorted((each.start_seconds, each.end_seconds) for each in self.keep):
-            if found and start <= found[-1][1]:
-                found[-1] = found[-1][0], max(end, found[-1][1])
-            else:
-                found.append((start, end))
-        return found
+        return _merged(self.keep)
+
+    @cached_property
+    def _exact(self) -> dict[int | None, list[tuple[Fraction, Fraction]]]:
+        """The ranges to keep by the number of their part, in order and merged: a clip may have 100 parts."""
+        by_part: dict[int | None, list[KeptRange]] = {}
+        for each in self.keep:
+            by_part.setdefault(each.part, []).append(each)
+        return {
+            part: [(exact(start), exact(end)) for start, end in _merged(ranges)] for part, ranges in by_part.items()
+        }
 
     def to_object(self) -> list[Any] | None:
         """Return the value for the ledger: the kinds, among which engines of 0.2.0 ignore the ranges to keep."""
@@ -79,6 +85,16 @@ class Without:
         return cls(
             kinds, tuple(KeptRange(start_seconds=start, end_seconds=end, part=part) for start, end, part in kept)
         )
+
+
+def _merged(ranges: Iterable[KeptRange]) -> list[tuple[float, float]]:
+    found: list[tuple[float, float]] = []
+    for start, end in sorted((each.start_seconds, each.end_seconds) for each in ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
 
 
 NOTHING = Without()
