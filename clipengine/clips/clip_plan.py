@@ -16,6 +16,7 @@ from clipengine.clips.plan.frame_count import held_until_frame, joined_frames
 from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.segments import MAX_SEGMENTS, FoundPart
 from clipengine.clips.plan.size_limit import other_bytes
+from clipengine.clips.texts.captions import crowded_out
 from clipengine.clips.warnings import (
     asked_warnings,
     encoded_instead,
@@ -24,6 +25,7 @@ from clipengine.clips.warnings import (
     part_encoded,
     picture_held,
     size_unlikely,
+    subtitles_cut,
     subtitles_not_drawn,
     text_lost,
 )
@@ -94,7 +96,7 @@ class ClipPlan:
     """Plan of a clip.
 
     `refused` has the reasons for encoding single parts with smart render, `reason` the reason for encoding the whole
-    clip. `warnings` come from the preparation.
+    clip. `warnings` come from the preparation, and `characters` are those of the fonts of its captions.
     """
 
     parts: Sequence[PlannedPart]
@@ -104,6 +106,7 @@ class ClipPlan:
     reason: str | None
     snapped: Sequence[SnappedCut]
     warnings: Sequence[str]
+    characters: frozenset[str]
 
     def values(self, *, source: int | None) -> dict[str, Any]:
         """Return the fields of the API. Start and end come from the parts of the recording with number `source`."""
@@ -183,5 +186,9 @@ class ClipPlan:
             whole = self._lengths[number]  # of a part without video
             held = held_until_frame(exact(plan.held_seconds), before, self.profile) if part.facts.video else whole
             yield picture_held(min(held, whole))
-        if part.burnt is not None and not first.video:  # a part without video shows the picture before it
+        if part.burnt is None:
+            return
+        if not first.video:  # a part without video shows the picture before it
             yield subtitles_not_drawn(part.burnt.language)
+        elif count := crowded_out(part.burnt.cues, self.characters):
+            yield subtitles_cut(part.burnt.language, count)

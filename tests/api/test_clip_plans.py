@@ -244,6 +244,18 @@ def test_estimate_of_bytes_follows_those_of_the_recording(
     assert made.size_bytes / most < plan["estimated_bytes"] < made.size_bytes * most
 
 
+def test_plan_counts_the_cues_that_the_clip_does_not_draw(
+    http: httpx.Client, path: str, engine: RecordedEngine
+) -> None:
+    texts = [*(f"line {number}" for number in range(8)), "\u200d"]
+    cues = [{"start_seconds": 1.0, "end_seconds": 2.0, "text": text} for text in texts]
+    assert http.put(path.replace("clips/plan", "transcripts/en"), json=cues).status_code == 201
+    burning = {"subtitles": {"mode": "burn"}}
+    dropped = "subtitles_dropped: 2 cues in en were not drawn as a whole: they have no room"  # as in the clip
+    assert [each for each in _plan(http, path, 1.0, 2.0, **burning)["warnings"] if "dropped" in each] == [dropped]
+    assert _plan(http, path, 3.2, 5.0, **burning)["warnings"] == []
+
+
 @pytest.mark.exhaustive
 def test_plan_knows_the_subtitles_of_the_clip(
     http: httpx.Client, path: str, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch

@@ -62,5 +62,5 @@ def test_chapters_of_parts_follow_each_other_to_the_end_of_the_clip() -> None:
 def test_plan_adds_the_exact_lengths_of_its_parts() -> None:
     third = REPORT | {"actual_start": "1/3", "actual_end": "1"}
     plans = [PartPlan.of(third) for _ in range(100)]
-    plan = ClipPlan([PlannedPart(FACTS, F(1, 3), F(1))] * 100, Profile(), plans, {}, None, [], [])
+    plan = ClipPlan([PlannedPart(FACTS, F(1, 3), F(1))] * 100, Profile(), plans, {}, None, [], [], frozenset())
     assert plan.values(source=0)["duration_seconds"] == 66.666667

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
 from heapq import heappop, heappush
@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.effects import repeated_steps
-from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.cues import Cue, plain_payload
 
 MAX_TOGETHER = 6  # cues that are shown at the same time
 MAX_FONTS = 8  # of one clip: each is a descriptor, and is read into memory
@@ -130,6 +130,16 @@ def starts_of_display(cues: Sequence[Cue], most: int = MAX_TOGETHER) -> list[int
     return found
 
 
+def crowded_out(cues: Sequence[Cue], characters: Set[str]) -> int:
+    """Return the number of cues that are shown late or never, because others are shown at their time.
+
+    The fonts have these characters; a cue without any of them takes no room.
+    """
+    drawn = [cue for cue in cues if drawable(plain_payload(cue), characters)]
+    starts = starts_of_display(drawn)
+    return sum(start is None or start > cue.start_ms for cue, start in zip(drawn, starts, strict=True))
+
+
 def drawn_cues(cues: Iterable[Cue], style: CaptionStyle | None) -> tuple[Cue, ...]:
     """Return the cues without the speakers and the times of words that the style does not show."""
     if style is None:
@@ -147,6 +157,18 @@ def drawn_cues(cues: Iterable[Cue], style: CaptionStyle | None) -> tuple[Cue, ..
 def is_ignorable(character: str) -> bool:
     """Return True for characters that control the shaping of others and need no glyph."""
     return unicodedata.category(character) == "Cf" or _selects(character)
+
+
+def drawable(text: str, characters: Set[str], *, shapes: bool = True) -> str:
+    """Return the text without the symbols that the fonts lack, or an empty one if no glyph is left.
+
+    Ignorable characters stay if the fonts' glyphs are shaped.
+    """
+    drawn = without_symbols(
+        unicodedata.normalize("NFC", text),
+        lambda each: each in characters or each == "\n" or (shapes and is_ignorable(each)),
+    )
+    return drawn if any(each in characters and not is_ignorable(each) for each in drawn) else ""
 
 
 def without_symbols(text: str, drawn: Callable[[str], bool]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from io import BytesIO
@@ -24,7 +23,7 @@ from clipengine.clips.options.caption_style import MAX_LINES, CaptionStyle
 from clipengine.clips.options.framing import Size
 from clipengine.clips.texts.bidi import in_visual_order, levels_of
 from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
-from clipengine.clips.texts.captions import MAX_FONT_BYTES, is_ignorable, without_symbols
+from clipengine.clips.texts.captions import MAX_FONT_BYTES, drawable, is_ignorable
 from clipengine.errors import FontsMissing
 
 # Parts of the picture: the size of the text, the longest line and the highest caption.
@@ -131,11 +130,7 @@ class CaptionPainter:
 
     def drawable(self, text: str) -> str:
         """Return the text without the symbols that the fonts lack, or an empty one if no glyph is left."""
-        shown = self._known | {"\n"}
-        drawn = without_symbols(
-            unicodedata.normalize("NFC", text), lambda each: each in shown or (_SHAPES and is_ignorable(each))
-        )
-        return drawn if any(each in self._known and not is_ignorable(each) for each in drawn) else ""
+        return drawable(text, self._known, shapes=_SHAPES)
 
     def fits(self, line: str) -> bool:
         """Return True if a drawable text has room in one line."""

@@ -56,6 +56,10 @@ class ChosenFonts:
     lost: str = ""
     blank: int = 0
 
+    @property
+    def characters(self) -> frozenset[str]:
+        return frozenset[str]().union(*(font.characters for font in self.fonts))
+
     def warnings(self) -> list[str]:
         found = [glyphs_missing(self.lost)] if self.lost else []
         return [*found, cues_without_glyphs(self.blank)] if self.blank else found

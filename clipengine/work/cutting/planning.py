@@ -53,7 +53,14 @@ def plan_clip(making: Making, *, encoding: Encoding, rules: ClipRules) -> Genera
     prepared = yield from prepare(making, encoding=encoding, rules=rules)
     plans, refused, reason = yield from _plan_parts(prepared)
     return ClipPlan(
-        prepared.parts, prepared.profile, plans, refused, reason, snapped=prepared.snapped, warnings=prepared.warnings
+        prepared.parts,
+        prepared.profile,
+        plans,
+        refused,
+        reason,
+        snapped=prepared.snapped,
+        warnings=prepared.warnings,
+        characters=prepared.fonts.characters,
     )
 
 
