@@ -34,6 +34,10 @@ _HINTS = {
     "transcript_not_found": "`clipengine transcripts list RECORDING_ID` shows the transcripts.",
     "webhook_not_found": "`clipengine webhooks list` shows the endpoints.",
 }
+_WRONG_KEY = (
+    "The server does not know the key in CLIPENGINE_API_KEY, or it was revoked: `clipengine keys list` beside the "
+    "server shows its keys, and `clipengine keys create NAME` creates one."
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -389,5 +393,5 @@ def connection(server: str, api_key: str, *, retries: int = 2) -> Iterator[Clien
             yield client
         except ApiError as error:
             error.detail = error.detail.removesuffix(error.hint).strip()  # the hint is printed on a separate line
-            error.hint = _HINTS.get(error.code, error.hint)
+            error.hint = _WRONG_KEY if error.code == "unauthorized" and api_key else _HINTS.get(error.code, error.hint)
             raise

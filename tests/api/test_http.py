@@ -377,9 +377,9 @@ class TestResponses:
     @pytest.mark.parametrize(
         ("method", "path", "hint"),
         [
-            ("POST", "/v1/clips", "Use GET, HEAD, or did you mean POST /v1/recordings/{recording_id}/clips?"),
-            ("PUT", "/v1/recordings", "Use GET, HEAD, POST, or did you mean PUT /v1/recordings/upload?"),
-            ("DELETE", "/v1/clips", "Use GET, HEAD, or did you mean DELETE /v1/clips/{clip_id}?"),
+            ("POST", "/v1/clips", "Use GET or HEAD here. Did you mean POST /v1/recordings/{recording_id}/clips?"),
+            ("PUT", "/v1/recordings", "Use GET, HEAD or POST here. Did you mean PUT /v1/recordings/upload?"),
+            ("DELETE", "/v1/clips", "Use GET or HEAD here. Did you mean DELETE /v1/clips/{clip_id}?"),
             ("POST", "/v1/recordings/upload", "Use PUT."),
         ],
     )

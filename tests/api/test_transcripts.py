@@ -76,6 +76,11 @@ def test_transcript_is_put_in_any_format_and_read_in_any(http: httpx.Client, url
     assert http.get(url).json()["data"] == []
 
 
+def test_hint_of_too_many_cues_in_json_has_the_limit(http: httpx.Client, url: str) -> None:
+    answer = put(http, f"{url}/en", "[" + "{}," * MAX_CUES + "{}]", "application/json")
+    assert answer.json()["hint"] == "A transcript has at most 20,000 cues: join short ones that follow each other."
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "code", "pointer"),
     [

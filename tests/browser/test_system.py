@@ -59,6 +59,9 @@ def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, 
     go = tmp_path / "go"
     environ = {"CLIPENGINE_FAULT": f"claimed:until={go}", "CLIPENGINE_ENCODING__WORKERS": "1"}
     environ["CLIPENGINE_RETENTION__MAX_CLIPS_BYTES"] = "2000000"
+    environ |= {"CLIPENGINE_WATCH__PREFIXES": '["cameras/"]', "CLIPENGINE_WATCH__SECONDS": "1"}
+    (tmp_path / "data" / "store" / "cameras").mkdir(parents=True)
+    (tmp_path / "data" / "store" / "cameras" / "a\x01.mp4").touch()
     with running_server(tmp_path / "data", env=environ) as slow:
         client = slow.client()
         meeting = client.recordings.wait(client.recordings.upload(film.path, name="meeting.mp4").recording_id)
@@ -67,6 +70,7 @@ def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, 
             page.get_by_text("No clip is in progress.").wait_for()
             first, second = (client.clips.create(meeting.recording_id, label, 0.2, 1.2) for label in ("one", "two"))
             page.locator(".figures").get_by_text("1 of 1").wait_for()  # at once, by the events
+            page.locator(".figures").get_by_text("1 file left out, see the log").wait_for()
             row(page, "two").get_by_text("Next in the queue").wait_for()
             client.clips.cancel(first.clip_id)
             client.clips.cancel(second.clip_id)

@@ -123,17 +123,30 @@ def test_invalid_request_exits_with_2(capsys: pytest.CaptureFixture[str]) -> Non
     assert hint == "Correct the request and send it again."
 
 
-def test_rejected_api_key_has_a_hint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPENGINE_API_KEY", "relay_live_x")
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("", "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` creates one."),
+        (
+            "relay_live_x",
+            "The server does not know the key in CLIPENGINE_API_KEY, or it was revoked: `clipengine keys list` beside "
+            "the server shows its keys, and `clipengine keys create NAME` creates one.",
+        ),
+    ],
+)
+def test_rejected_api_key_has_a_hint(
+    key: str, hint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIPENGINE_API_KEY", key)
     with Receiver() as server:
         server.script(Answer(401, body=b'{"detail": "Invalid or missing API key", "code": "unauthorized"}'))
         monkeypatch.setenv("CLIPENGINE_URL", server.url)
         assert run(["clips", "list"]) == 1
         (request,) = server.wait_for(1)
-    assert request.headers["authorization"] == "Bearer relay_live_x"
+    assert request.headers.get("authorization", "Bearer ") == f"Bearer {key}"
     assert capsys.readouterr().err.splitlines() == [
         "error: Invalid or missing API key (unauthorized)",
-        "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` creates one.",
+        hint,
     ]
 
 

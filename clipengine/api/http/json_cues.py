@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clipengine.api.http.requests.transcripts import TranscriptCues
 from clipengine.api.http.validation import parse_json, validate_list
-from clipengine.clips.texts.cues import MAX_CUES, Cue, TimedWord, check_cues, clean_line, clean_text
+from clipengine.clips.texts.cues import MAX_CUES, TOO_MANY_CUES, Cue, TimedWord, check_cues, clean_line, clean_text
 from clipengine.clips.texts.text_documents import pack_cues, unpack_cues
 from clipengine.documents import Document
 
@@ -13,7 +13,7 @@ _TOKENS = 400_000  # of a transcript of 2 MiB: strings, brackets and commas, als
 
 def json_cues(body: bytes) -> list[Cue]:
     """Return the cues of a transcript in JSON, sorted by time. Raises RequestError with a pointer to each fault."""
-    value = parse_json(body, members=MAX_CUES, tokens=_TOKENS)
+    value = parse_json(body, members=MAX_CUES, tokens=_TOKENS, hint=TOO_MANY_CUES)
     return check_cues(
         [
             Cue(

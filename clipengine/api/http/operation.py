@@ -242,8 +242,8 @@ def other_method(scope: AsgiScope, allow: str, meant: str | None = None) -> Resp
     method = scope["method"][:_METHOD_CHARACTERS]
     if method == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allow})
-    usable = ", ".join(each for each in allow.split(", ") if each != "OPTIONS")
-    hint = f"Use {usable}, or did you mean {method} {meant}?" if meant else f"Use {usable}."
+    usable = " or ".join(", ".join(each for each in allow.split(", ") if each != "OPTIONS").rsplit(", ", 1))
+    hint = f"Use {usable} here. Did you mean {method} {meant}?" if meant else f"Use {usable}."
     return problem(scope, MethodNotAllowed(f"{method} is not allowed at this path", hint=hint), {"Allow": allow})
 
 

@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
@@ -55,6 +56,7 @@ _MEMBER = re.compile(r"(\w+)(?:\.(.+)|\[(.+)\])\Z", re.DOTALL)  # of a parameter
 _NAME_CHARACTERS = 100  # of a name that a client chose, in an answer
 
 _MEANT = "Did you mean"
+_LESS = "Send less in one request: the manual lists the limits of requests (/docs/configuration)."
 _WHOLE = "Send whole characters: in JSON one beyond U+FFFF is itself, or both of its halves (\\ud83d\\ude00)."
 _CORRECT = "Correct this value: the API reference of this installation (/docs/reference) says what it may be."
 
@@ -146,16 +148,19 @@ def declared_length(request: Request) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
-def parse_json(body: bytes | bytearray, *, members: int = MAX_MEMBERS, tokens: int = MAX_TOKENS) -> Any:
+def parse_json(
+    body: bytes | bytearray, *, members: int = MAX_MEMBERS, tokens: int = MAX_TOKENS, hint: str = _LESS
+) -> Any:
     """Return the value of a JSON text. Raise MalformedRequest with the reason if it is invalid or exceeds a limit.
 
-    `members` limits one object or array, `tokens` the strings, brackets and commas of the whole text.
+    `members` limits one object or array, `tokens` the strings, brackets and commas of the whole text. `hint` is for a
+    text that exceeds a limit.
     """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedRequest(f"The body is not UTF-8: byte {error.start} is wrong") from None
-    JsonLimits("the body", _malformed, MAX_DEPTH, tokens, members).check(text)
+    JsonLimits("the body", partial(_exceeds, hint=hint), MAX_DEPTH, tokens, members).check(text)
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
@@ -166,8 +171,8 @@ def parse_json(body: bytes | bytearray, *, members: int = MAX_MEMBERS, tokens: i
         raise MalformedRequest("The body has a number with too many digits") from None
 
 
-def _malformed(message: str) -> MalformedRequest:
-    return MalformedRequest(message[0].upper() + message[1:])
+def _exceeds(message: str, *, hint: str) -> MalformedRequest:
+    return MalformedRequest(message[0].upper() + message[1:], hint=hint)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -32,8 +32,14 @@ def backup(file: Path, config: Path | None, data: Path | None) -> None:
     output.say("Recordings and clips are not included: they are in the store.")
 
 
+def _backup(ctx: click.Context, parameter: click.Parameter, file: Path) -> Path:
+    if not file.is_file():
+        raise click.BadParameter(f"there is no file {str(file)!r}: give the path of a file that `backup` has written")
+    return file
+
+
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path), callback=_backup)
 @click.option("--replace", is_flag=True, help="Move an existing ledger aside and keep it.")
 @config_option
 @data_option

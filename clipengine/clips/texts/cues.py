@@ -23,6 +23,7 @@ WrittenFormat = Literal["vtt", "srt", "json", "txt"]
 WRITTEN_TYPES: dict[WrittenFormat, str] = {**{kind: MEDIA_TYPES[kind] for kind in MEDIA_TYPES}, "txt": "text/plain"}
 
 MAX_CUES = 20_000
+TOO_MANY_CUES = f"A transcript has at most {MAX_CUES:,} cues: join short ones that follow each other."
 MAX_CUE_CHARACTERS = 2000
 MAX_SPEAKER_CHARACTERS = 200
 MAX_CUE_SECONDS = 10_000_000
@@ -88,7 +89,9 @@ def check_cues(cues: Sequence[Cue]) -> list[Cue]:
     they were given.
     """
     if len(cues) > MAX_CUES:
-        raise InvalidTranscript(f"the transcript has {len(cues)} cues, at most {MAX_CUES} are allowed")
+        raise InvalidTranscript(
+            f"the transcript has {len(cues)} cues, at most {MAX_CUES} are allowed", hint=TOO_MANY_CUES
+        )
     found = [fault for index, cue in enumerate(cues) for fault in _faults(index, cue)]
     if found:
         more = f", and {len(found) - 1} more faults" if len(found) > 1 else ""

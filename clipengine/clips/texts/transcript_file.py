@@ -14,7 +14,7 @@ import webvtt
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
 from clipengine.budget import Allowance, LineReader, TextLimits
-from clipengine.clips.texts.cues import MAX_CUES, Cue, TextFormat, check_cues, clean_line, clean_text
+from clipengine.clips.texts.cues import MAX_CUES, TOO_MANY_CUES, Cue, TextFormat, check_cues, clean_line, clean_text
 from clipengine.errors import InvalidTranscript
 
 MAX_TRANSCRIPT_BYTES = 2 << 20
@@ -97,18 +97,24 @@ def _decode(body: bytes) -> str:
         raise InvalidTranscript(f"the file is not UTF-8: byte {error.start} is wrong", hint=hint) from None
 
 
+def _too_many(message: str) -> InvalidTranscript:
+    return InvalidTranscript(message, hint=TOO_MANY_CUES)
+
+
 def _count_cues(text: str, kind: TextFormat) -> int:
     """Return the number of cues with a text.
 
     Raises InvalidTranscript if the times of one cannot be read, and before the file is parsed if it has too many.
     """
-    left, count = Allowance(MAX_CUES, "cues", of="the transcript", refusal=InvalidTranscript), 0
+    left, count = Allowance(MAX_CUES, "cues", of="the transcript", refusal=_too_many), 0
     feeds = text.replace("\r\n", "\n").replace("\r", "\n").encode()
-    lines = [line for block in LineReader(_LIMITS).blocks(feeds) for line in block]
+    lines: list[str] = []
+    for block in LineReader(_LIMITS).blocks(feeds):
+        left.spend(sum("-->" in line for line in block))
+        lines += block
     for number, (line, following) in enumerate(zip(lines, [*lines[1:], ""], strict=True), 1):
         if "-->" not in line:
             continue
-        left.spend()
         if not _TIMES[kind].match(line):
             example = "00:01:02.500 --> 00:01:04.000" if kind == "vtt" else "00:01:02,500 --> 00:01:04,000"
             hint = f"Write {example}."

@@ -707,6 +707,7 @@ export default {
   "{part} of {whole}": "{part} von {whole}",
   "{count} engines": {"one": "{count} Engine", "other": "{count} Engines"},
   "Recordings to probe": "Zu lesende Aufnahmen",
+  "{count} files left out, see the log": {"one": "{count} Datei ausgelassen, siehe Protokoll", "other": "{count} Dateien ausgelassen, siehe Protokoll"},
   "Objects to delete": "Zu löschende Objekte",
   "writable": "beschreibbar",
   "reachable": "erreichbar",

@@ -10,16 +10,17 @@ const HOUR_MS = 3600000;
 const HOURS = 24;
 
 /** @param {Status} status */
-export function figures({queue, engines, disk, store, webhooks, version}) {
+export function figures({queue, engines, disk, store, watch, webhooks, version}) {
   const busy = engines.reduce((sum, engine) => sum + engine.encoders_busy, 0);
   const encoders = engines.reduce((sum, engine) => sum + (engine.encoders || 0), 0);
   const wait = queue.oldest_queued_seconds ? t("longest wait {time}", {time: formatTime(queue.oldest_queued_seconds, 0)}) : t("none is waiting");
   const pending = webhooks.deliveries_pending ? t("oldest {time}", {time: formatTime(webhooks.oldest_delivery_seconds, 0)}) : t("none is waiting");
+  const unread = watch.left_out ? plural(watch.left_out, "{count} file left out, see the log", "{count} files left out, see the log") : "";
   /** @type {[name: string, value: string | number, detail: string][]} */
   const shown = [
     [t("Clips queued"), queue.clips_queued, wait],
     [t("Encoders busy"), t("{part} of {whole}", {part: busy, whole: encoders}), plural(engines.length, "{count} engine", "{count} engines")],
-    [t("Recordings to probe"), queue.recordings_processing, ""],
+    [t("Recordings to probe"), queue.recordings_processing, unread],
     [t("Objects to delete"), queue.removals_pending, ""],
     [t("Webhooks pending"), webhooks.deliveries_pending, pending],
     [
