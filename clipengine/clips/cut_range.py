@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+# Clients may round durations up: an end this far past the recording's end is clamped, farther is an error.
+END_TOLERANCE_SECONDS = 1.0
 # A frame that begins this close before the end is not part of the clip, because stored times are rounded.
 _EDGE = Fraction(1, 2000)
+_ROUNDED_FRAMES = Fraction(1, 1000)  # by which stored times may lie behind a frame, in frames
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,8 @@ class CutRange:
     def may_begin_at(self, time: Fraction) -> bool:
         """Return True if the clip may begin on a frame at this time."""
         return self.first_moment <= time <= self.latest_start
+
+
+def begun_frames(frames: Fraction) -> int:
+    """Return how many frames have begun after the time of so many `frames`, of which times are rounded."""
+    return math.ceil(frames - _ROUNDED_FRAMES)

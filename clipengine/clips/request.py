@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from clipengine.clips.cut_range import END_TOLERANCE_SECONDS
 from clipengine.clips.spec import ClipSpec
-from clipengine.errors import InvalidLabel, InvalidTimeRange
+from clipengine.errors import InvalidTimeRange
 
-# Clients may round durations up: an end this far past the recording's end is clamped, farther is an error.
-END_TOLERANCE_SECONDS = 1.0
 _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, after rounding errors of floats
-MAX_LABEL_CHARACTERS = 200
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
-_SURROGATE = re.compile("[\ud800-\udfff]")
 GapMode = Literal["hold", "skip", "fail"]  # how gaps of a recording of many files are cut
 MAX_WAIT_MS = 7 * 24 * 3600 * 1000  # until a range is recorded
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
@@ -46,28 +41,6 @@ class ClipRequest(ClipSpec):
         return (
             snaps or "fillers" in self.without.kinds or self.subtitles == "burn" or self.subtitle_language is not None
         )
-
-
-def lone_surrogate(text: str) -> str | None:
-    """Return the description of a lone surrogate in the text, for an error message, or None."""
-    half = _SURROGATE.search(text)
-    if half is None:
-        return None
-    return f"\\u{ord(half[0]):04x} in it, one half of a surrogate pair, which is not a character"
-
-
-def check_label(label: str) -> str:
-    """Return the label unchanged. Raises InvalidLabel: empty, too long, control characters or lone surrogates."""
-    if not label.strip():
-        raise InvalidLabel("label is empty")
-    if len(label) > MAX_LABEL_CHARACTERS:
-        raise InvalidLabel(f"label has {len(label)} characters, at most {MAX_LABEL_CHARACTERS} are allowed")
-    for character in label:
-        if half := lone_surrogate(character):
-            raise InvalidLabel(f"label has {half}")
-        if unicodedata.category(character) in {"Cc", "Zl", "Zp"}:
-            raise InvalidLabel("label contains control characters")
-    return label
 
 
 def check_range(start: float | None, end: float | None, *, duration: float, shortest: float, longest: float) -> None:

@@ -20,12 +20,13 @@ from clipengine.clips.edit import (
     total_seconds,
     without_gaps,
 )
+from clipengine.clips.labels import check_label
 from clipengine.clips.options.output import OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import check_watermark
 from clipengine.clips.plan.frames import lacking_media
 from clipengine.clips.removal import check_removable
-from clipengine.clips.request import LENGTH_HINT, ClipRequest, GapMode, check_label, check_range
+from clipengine.clips.request import LENGTH_HINT, ClipRequest, GapMode, check_range
 from clipengine.clips.snapped import check_possible
 from clipengine.clips.timed import errors_by_clock, in_seconds, with_times
 from clipengine.errors import (

@@ -6,14 +6,13 @@ are added and deleted.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import peewee
 
-from clipengine.errors import InvalidRequest
+from clipengine.ledger.cursors import decode_cursor, encode_cursor, list_of_cursor
 from clipengine.ledger.database.database import Database, Row, compact_json
 
 T = TypeVar("T")
@@ -85,47 +84,6 @@ def beginning(text: Any) -> peewee.Function:
     return peewee.fn.SUBSTR(peewee.fn.LOWER(text), peewee.SQL("1"), peewee.SQL("60"))
 
 
-def encode_cursor(of: str, value: Any, ident: str) -> str:
-    """Return the cursor of a row in the list `of`. Neither `of` nor the id has a dot."""
-    return base64.urlsafe_b64encode(f"{of}.{value}.{ident}".encode()).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str, of: str | None = None, kind: Callable[[str], Any] = int) -> tuple[Any, str]:
-    """Return the value of the row by which the list is sorted, and the id that the cursor holds.
-
-    Raises InvalidRequest if it is not a cursor of the list `of`, or, for None, of any list.
-    """
-    name, value, ident = _decoded(cursor, kind)
-    if of is not None and name != of:
-        raise _refused("cursor belongs to another list")
-    return value, ident
-
-
-def _decoded(cursor: str, kind: Callable[[str], Any]) -> tuple[str, Any, str]:
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-        name, _, rest = text.partition(".")
-        stored, _, ident = rest.rpartition(".")
-        value = kind(stored)
-    except ValueError:
-        raise _invalid() from None
-    out_of_range = not isinstance(value, str) and not 0 <= value < 2**63
-    if not name or not ident or "\0" in text or out_of_range:
-        raise _invalid()
-    return name, value, ident
-
-
-def _invalid() -> InvalidRequest:
-    return _refused("cursor is not a valid cursor")
-
-
-def _refused(detail: str) -> InvalidRequest:
-    return InvalidRequest(
-        detail, errors=[{"detail": detail, "parameter": "cursor"}], hint="Send the first request without cursor."
-    )
-
-
 def read_page(
     database: Database,
     query: Any,
@@ -154,7 +112,7 @@ def read_page(
         return query, search
 
     lists = [(of, first), *([] if then is None else [(f"{of}+then", then)])]
-    if cursor is not None and _decoded(cursor, order.kind)[0] == lists[-1][0]:
+    if cursor is not None and list_of_cursor(cursor, order.kind) == lists[-1][0]:
         del lists[:-1]
     found: list[tuple[str, Row]] = []
     for name, ask in lists:

@@ -10,10 +10,11 @@ from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.texts.words import highlights, indexed_words, parse_query
 from clipengine.errors import InvalidRequest, RecordingNotFound, TranscriptNotFound
 from clipengine.ids import new_id
+from clipengine.ledger.cursors import decode_cursor, encode_cursor
 from clipengine.ledger.database.database import Database, Row, insert_statement
 from clipengine.ledger.database.schema import CueRow, RecordingRow, TranscriptRow
 from clipengine.ledger.documents import forget_said
-from clipengine.ledger.pages import Page, decode_cursor, encode_cursor, read_page
+from clipengine.ledger.pages import Page, read_page
 from clipengine.objects.transcript import Source
 from clipengine.timecode import now_ms
 

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from clipengine.clips.request import check_label, check_range
+from clipengine.clips.labels import check_label
+from clipengine.clips.request import check_range
 from clipengine.errors import InvalidLabel, InvalidTimeRange
 from clipengine.recordings.names import slug
 

@@ -16,9 +16,9 @@ import pytest
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import EncoderFailed
 from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.cursors import encode_cursor
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.pages import encode_cursor
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.ledger.uploads import Finished
 from clipengine.recordings.recording import Recording

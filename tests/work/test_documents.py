@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -68,6 +70,14 @@ def documents() -> Iterator[Documents]:
 def in_child(document: Document[Any]) -> Document[Any]:
     """Return the document, of which none is small."""
     return replace(document, small_bytes=-1)
+
+
+def test_child_imports_no_database_media_or_options_of_clips() -> None:
+    """Each document starts a child: with them, its imports took twice the CPU time."""
+    code = "import sys, clipengine.api.parser; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    unwanted = {"peewee", "psycopg", "av", "clipengine.clips.options.output", "clipengine.recordings.facts"}
+    assert not unwanted.intersection(loaded.stdout.split())
 
 
 def test_each_document_is_tried() -> None:

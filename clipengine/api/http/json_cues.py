@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipengine.api.http.requests.transcripts import TranscriptCues
+from clipengine.api.http.requests.cues import TranscriptCues
 from clipengine.api.http.validation import parse_json, validate_list
 from clipengine.clips.texts.cues import MAX_CUES, TOO_MANY_CUES, Cue, TimedWord, check_cues, clean_line, clean_text
 from clipengine.clips.texts.text_documents import pack_cues, unpack_cues

@@ -27,7 +27,7 @@ from starlette.requests import Request
 
 from clipengine.api.http.former import current_name
 from clipengine.api.http.requests.fields import MAX_MEMBERS, MAX_PARAMETERS, MAX_TOKENS, B, Q
-from clipengine.clips.request import lone_surrogate
+from clipengine.clips.labels import lone_surrogate
 from clipengine.errors import (
     Busy,
     InvalidRecordingUrl,

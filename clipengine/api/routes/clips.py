@@ -30,7 +30,7 @@ from clipengine.api.routes.webhooks import delivery_object
 from clipengine.clips.by_time import Covered, cover
 from clipengine.clips.clip import Clip
 from clipengine.clips.edit import MAX_RECORDINGS
-from clipengine.clips.request import check_label
+from clipengine.clips.labels import check_label
 from clipengine.clips.resolve import ResolvedClip
 from clipengine.errors import (
     ClipEnded,

@@ -31,10 +31,10 @@ from clipengine.api.http.requests.clips import MAX_BATCH
 from clipengine.api.http.requests.fields import MAX_IDS, MAX_PAGE
 from clipengine.api.routes.page_modules import imported, imported_later, joined
 from clipengine.clips.edit import MAX_PARTS
+from clipengine.clips.labels import MAX_LABEL_CHARACTERS
 from clipengine.clips.metadata import MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.options.output import MAX_POINTS
 from clipengine.clips.options.without import MAX_REMOVED
-from clipengine.clips.request import MAX_LABEL_CHARACTERS
 from clipengine.clips.texts.subtitles import LONGEST_FRAME
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
 from clipengine.events import DEFAULT_EVENTS, EventType

@@ -17,10 +17,10 @@ from clipengine.api.http.requests.ranges import WriteRanges
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.downloads import content_disposition, file_name
+from clipengine.clips.cut_range import END_TOLERANCE_SECONDS
 from clipengine.clips.ranges.formats import FORMATS
 from clipengine.clips.ranges.range_documents import RANGE_FILE, RANGE_LIST, range_list, source_values
 from clipengine.clips.ranges.range_file import MAX_FILE_BYTES, ListedRange, RangeFile, RangeSource
-from clipengine.clips.request import END_TOLERANCE_SECONDS
 from clipengine.clips.resolve import ClipSource
 from clipengine.errors import (
     Busy,

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from clipengine.clips.cut_range import CutRange
+from clipengine.clips.cut_range import CutRange, begun_frames
 from clipengine.clips.options.effects import FADE_STEP, Effects, effect_steps
 from clipengine.clips.options.profiles import ANIMATION_TICKS, MAX_ANIMATION_FPS, Profile
-from clipengine.clips.plan.frames import begun_frames
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 
 HELD_SECONDS = Fraction(1, 1000)  # for which the frame before a part is held, more than rounding

@@ -6,7 +6,6 @@ clip's origin. The requested range is half-open, `[start, end)`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Generic, TypeVar
@@ -16,13 +15,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.recordings.facts import AudioFacts, SourceFacts
 
 Item = TypeVar("Item")
-_ROUNDED_FRAMES = Fraction(1, 1000)  # by which stored times may lie behind a frame, in frames
 MAX_CHANNELS = {"aac": 6, "opus": 6, "mp3": 2}  # of an audio track, by its codec
-
-
-def begun_frames(frames: Fraction) -> int:
-    """Return how many frames have begun after the time of so many `frames`, of which times are rounded."""
-    return math.ceil(frames - _ROUNDED_FRAMES)
 
 
 class FrameSelector(Generic[Item]):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from clipengine.clips.plan.frames import begun_frames
+from clipengine.clips.cut_range import begun_frames
 from clipengine.clips.ranges.range_file import (
     MAX_ITEMS,
     MAX_ROWS,

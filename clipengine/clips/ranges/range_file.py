@@ -16,7 +16,8 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from clipengine.budget import Allowance, LineReader, TextLimits
-from clipengine.clips.request import END_TOLERANCE_SECONDS, check_label
+from clipengine.clips.cut_range import END_TOLERANCE_SECONDS
+from clipengine.clips.labels import check_label
 from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidLabel, InvalidRequest
 from clipengine.timecode import parse_time

@@ -18,7 +18,7 @@ from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
-from clipengine.ledger.pages import decode_cursor
+from clipengine.ledger.cursors import decode_cursor
 from clipengine.objects.base import Status
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
 from clipengine.timecode import parse_rfc3339, parse_time

@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, RootModel
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from clipengine.api.http.requests.fields import LANGUAGE, Body, Filter, PageQuery, Query, like, seconds
+from clipengine.api.http.requests.fields import LANGUAGE, Body, Filter, PageQuery, Query, like
 from clipengine.clips.texts.cues import (
-    MAX_CUE_CHARACTERS,
-    MAX_CUE_SECONDS,
-    MAX_SPEAKER_CHARACTERS,
-    MAX_TIMED_WORDS,
     WrittenFormat,
 )
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
 from clipengine.clips.transcription import Transcriber
-
-
-def _milliseconds(value: object) -> int:
-    time = seconds(value)
-    if not 0 <= time <= MAX_CUE_SECONDS:
-        raise PydanticCustomError("seconds", f"must be from 0 to {MAX_CUE_SECONDS} seconds")
-    return round(time * 1000)
-
-
-Millis = Annotated[
-    int, BeforeValidator(_milliseconds), Field(json_schema_extra={"type": "number", "maximum": MAX_CUE_SECONDS})
-]
-# Not strict: JSON has no tuples.
-TimedWord = Annotated[
-    tuple[Millis, Millis, Annotated[str, Field(strict=True, max_length=MAX_CUE_CHARACTERS)]], Field(strict=False)
-]
-
-
-class TranscriptCue(Body):
-    """A cue of a transcript in JSON. Times are rounded to milliseconds."""
-
-    start_ms: Millis = Field(alias="start_seconds", ge=0)
-    end_ms: Millis = Field(alias="end_seconds", ge=0)
-    text: str = Field(max_length=MAX_CUE_CHARACTERS)
-    speaker: str | None = Field(default=None, max_length=MAX_SPEAKER_CHARACTERS)
-    words: list[TimedWord] = Field(
-        default=[], max_length=MAX_TIMED_WORDS, description="Start, end and text of each word, if they are known."
-    )
-
-
-class TranscriptCues(RootModel[list[TranscriptCue]]):
-    pass
 
 
 class Transcribe(Body):

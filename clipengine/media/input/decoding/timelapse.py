@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from fractions import Fraction
 
-from clipengine.clips.cut_range import CutRange
-from clipengine.clips.plan.frames import begun_frames
+from clipengine.clips.cut_range import CutRange, begun_frames
 from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.decoding.damage import Damage
 from clipengine.media.input.decoding.events import BeginEvent, Event, VideoFrameEvent
