@@ -24,6 +24,7 @@ from clipengine.errors import SettingsError, StorageUnavailable
 
 MAX_RESPONSE_BYTES = 8 << 20  # a page of 1,000 objects has 3.5 MB if each name has 1,024 bytes to escape
 MAX_RESPONSE_TAGS = 100_000  # opening and closing ones; a page has 20,000
+_MAX_RESPONSE_SECONDS = 900  # S3 sends white space for minutes while it assembles the parts of a large object
 _SLICE_BYTES = 128 * 1024
 _POOL_CONNECTIONS = 16
 
@@ -73,7 +74,6 @@ class _BoundedPool(urllib3.PoolManager):
     """
 
     on_request: RequestObserver
-    timeouts: Timeouts
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
         is_whole = kw.pop("preload_content", True)
@@ -84,11 +84,11 @@ class _BoundedPool(urllib3.PoolManager):
         finally:
             self.on_request(method, status, time.monotonic() - began)
         if is_whole or not 200 <= response.status < 300:  # minio-py reads an error whole
-            return _read_whole(response, method, self.timeouts)
+            return _read_whole(response, method)
         return response
 
 
-def _read_whole(response: urllib3.BaseHTTPResponse, method: str, timeouts: Timeouts) -> urllib3.BaseHTTPResponse:
+def _read_whole(response: urllib3.BaseHTTPResponse, method: str) -> urllib3.BaseHTTPResponse:
     """Return the response with its decoded body in memory.
 
     Raises StorageUnavailable if it has too many bytes or tags, and TimeoutError if it arrives too slowly.
@@ -101,7 +101,7 @@ def _read_whole(response: urllib3.BaseHTTPResponse, method: str, timeouts: Timeo
             left.spend(len(block))
             tags.spend(block.count(b"<"))
             data += block
-            if time.monotonic() > began + timeouts.for_body(len(data)):
+            if time.monotonic() > began + _MAX_RESPONSE_SECONDS:
                 raise TimeoutError(f"received only {len(data)} bytes in time")
     except BaseException:
         response.close()
@@ -147,7 +147,7 @@ def connection_pool(
     class TlsPool(HTTPSConnectionPool):
         ConnectionCls = Tls
 
-    pool.on_request, pool.timeouts = on_request, timeouts
+    pool.on_request = on_request
     pool.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
     return pool
 

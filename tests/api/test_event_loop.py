@@ -156,7 +156,7 @@ def row_110_plans(http: httpx.Client, engine: RecordedEngine, recording: Recordi
     kept = [{"start_seconds": at + number / 10, "end_seconds": at + 0.5} for at in range(5000)]
     body = {"label": "x", "start_seconds": 0, "end_seconds": 60, "without": ["silence"], "keep_ranges": kept}
     path = f"/v1/recordings/{recording.recording_id}/clips/plan"
-    answers = _at_once(http, path, json.dumps(body).encode(), 422, count=70)
+    answers = _at_once(http, path, json.dumps(body).encode(), 422, count=40)
     assert {answer.json()["code"] for answer in answers} <= {"recording_unreadable", "rate_limited"}
     assert {answer.json()["hint"] for answer in answers if answer.status_code == 429} <= {_WAIT}
 
