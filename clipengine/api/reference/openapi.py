@@ -13,8 +13,8 @@ from starlette.routing import Route
 import clipengine
 from clipengine.api.http.operation import Answer, Operation, Public, json_response
 from clipengine.api.http.problems import PROBLEM_TYPE
+from clipengine.api.http.requests.cues import TranscriptCue
 from clipengine.api.http.requests.fields import LANGUAGE, NoQuery
-from clipengine.api.http.requests.transcripts import TranscriptCue
 from clipengine.api.reference.examples import example_of
 from clipengine.api.reference.schemas import REF, check_keys, component_schemas, page_name, reference_to, webhooks
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS

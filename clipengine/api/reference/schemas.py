@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from pydantic import TypeAdapter
 
 from clipengine.api.http.operation import Operation
-from clipengine.api.http.requests.transcripts import TranscriptCue
+from clipengine.api.http.requests.cues import TranscriptCue
 from clipengine.api.reference.descriptions import describe_properties
 from clipengine.errors import ClipEngineError
 from clipengine.events import EventType, ExpiryReason
