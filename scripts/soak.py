@@ -10,6 +10,9 @@ webhook receiver fail at random. In the rest one engine runs undisturbed under t
 descriptors or WAL grow. After each round all work must settle, and the invariants are checked against the store. Exits
 with 1 and the faults found. The store is the one at S3_ENDPOINT, else moto's.
 
+With `--fleet`, engines are killed, stopped and frozen, their children killed, the database restarts, and the store does
+not respond for half a minute. If root runs it, the disk of a worker is full at times.
+
 With `--outage-hours`, delays between attempts are 1440 times shorter, so that a day takes a minute; the attempts
 themselves take their normal time.
 """

@@ -7,33 +7,30 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
-from fractions import Fraction
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import click
 
 from clipengine.client import ApiError, Client, ServerUnreachable
 from clipengine.ledger.database.compatibility import LEASE_MS
-from scripts.soaking.fleet_load import FleetLoad
+from scripts.soaking.fleet_live import LiveLoad
+from scripts.soaking.fleet_load import Cut, FleetLoad
+from scripts.soaking.fleet_site import Site, running_site
 from tests.films.catalogue import Shelf
-from tests.films.film import Film
 from tests.films.judge import judge
 from tests.films.reader import read_clip
 from tests.support.hosts import Hosts
-from tests.support.postgres import PostgresServer, running_postgres
-from tests.support.receiver import Receiver
-from tests.support.s3 import free_port, open_uploads, running_s3
+from tests.support.s3 import free_port, open_uploads
 from tests.support.server import COMMAND, RunningServer, RunningWorker
 from tests.support.waiting import until
 
 _WORKERS = 3
 _FREEZE_SECONDS = LEASE_MS / 1000 + 3
 _END_SECONDS = 900
-_FAULTS = ("kill -9", "stop", "freeze", "database", "child")
+_ON_DISK = "worker-1"  # the engine whose disk can be filled
+_FAULTS = ("kill -9", "stop", "freeze", "database", "child", "store")
 _CUES = [{"start_seconds": 0, "end_seconds": 3600, "text": "hello there"}]
 
 
@@ -43,41 +40,46 @@ def fleet(folder: Path, clips: int, seconds: float, release: Path | None = None)
     Every clip must be complete and exact, as one object with one event and one webhook. If the command of a past
     release is given, the engines begin with it, and are replaced one after the other in the second half of the time,
     the server first. From then on, clips have options that the past release does not know. A worker goes back once.
+    A live recording grows meanwhile.
     """
     film = Shelf(folder).get("mp4_25")
-    with _hosts(folder) as (hosts, postgres):
-        engines = _Engines(hosts, release)
+    with running_site(folder, _ON_DISK) as site:
+        hosts = site.hosts
+        engines = _Engines(site, release)
         with engines.server.client() as api:
             recording_id = hosts.recording(api, film.path)
             api.transcripts.put(recording_id, "en", _CUES)
         load = FleetLoad(engines, recording_id, film, clips, seconds)
-        faults = _fail(engines, postgres, seconds)
+        live = LiveLoad(site, load.client, folder / "live", seconds)
+        faults = _fail(engines, seconds)
         load.join()
+        live.join()
         with load.client() as api:
             until(lambda: not _unfinished(api), _END_SECONDS)
             attempts = Counter(clip.attempt for clip in api.clips.each())
             states = {api.recordings.get(each).status for each in load.uploaded}
-        hosts.check([*load.created, *load.optional])
-        until(lambda: not open_uploads(hosts.s3, hosts.bucket))
+        hosts.check([*load.created, *live.created, *load.optional])
+        until(lambda: not open_uploads(site.store, hosts.bucket))
         assert states <= {"complete"}, states
-        _check_frames(hosts, film, load.created)
+        _check_frames(hosts, load.created | live.created)
         _check_options(hosts, load.optional)
     requests = Counter(each.headers["webhook-id"] for each in hosts.receiver.requests)
-    click.echo(f"{clips} clips complete and exact, one object, one event and one webhook each; faults {dict(faults)};")
+    click.echo(f"{clips} clips, and {len(live.created)} of a live recording, complete and exact,")
+    click.echo(f"one object, one event and one webhook each; faults {dict(faults)};")
     click.echo(f"{len(load.optional)} of them with options that the past release does not know;")
     click.echo(f"attempts {dict(sorted(attempts.items()))}; {len(load.uploaded)} uploads in parts, none left open;")
     click.echo(f"webhooks {len(requests)}, sent twice {sum(requests.values()) - len(requests)}")
 
 
-def _fail(engines: _Engines, postgres: PostgresServer, seconds: float) -> Counter[str]:
+def _fail(engines: _Engines, seconds: float) -> Counter[str]:
     """Let faults happen for `seconds`, and upgrade an engine after some of the second half, until none is old."""
     faults: Counter[str] = Counter()
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
         time.sleep(random.uniform(1, 5))
-        fault = random.choice(_FAULTS)
+        fault = random.choice(engines.faults)
         faults[f"{fault}, mixed releases" if engines.mixed else fault] += 1
-        click.echo(f"  {passed:4.0f} s: {fault} {engines.fail(fault, postgres)}")
+        click.echo(f"  {passed:4.0f} s: {fault} {engines.fail(fault)}")
         if passed > seconds / 2 and random.random() < 0.3:
             engines.upgrade_one()
         if passed > seconds * 3 / 4:
@@ -90,8 +92,9 @@ def _fail(engines: _Engines, postgres: PostgresServer, seconds: float) -> Counte
 class _Engines:
     """A server, which is number 0, and its workers. One that ends is replaced."""
 
-    def __init__(self, hosts: Hosts, release: Path | None) -> None:
-        self._hosts = hosts
+    def __init__(self, site: Site, release: Path | None) -> None:
+        self._site = site
+        self.faults = (*_FAULTS, "disk") if site.disk else _FAULTS
         self._port = ("--port", str(free_port()))
         self._command = COMMAND if release is None else str(release)
         self._release = self._command
@@ -109,12 +112,15 @@ class _Engines:
     def has_new_server(self) -> bool:
         return 0 not in self._old
 
-    def fail(self, fault: str, postgres: PostgresServer) -> str:
-        """Let the fault happen to the database or a random engine, bring it back, and return the name of the engine."""
-        if fault == "database":
-            postgres.stop("immediate")
-            time.sleep(random.uniform(0.5, 3))
-            postgres.start()
+    def fail(self, fault: str) -> str:
+        """Let the fault happen to what engines share or a random engine, undo it, and return the engine's name."""
+        shared = {
+            "database": self._site.restart_database,
+            "store": self._site.freeze_store,
+            "disk": self._site.fill_disk,
+        }
+        if fault in shared:
+            shared[fault]()
             return ""
         number = random.randrange(_WORKERS + 1)
         if fault == "child":
@@ -166,10 +172,11 @@ class _Engines:
             self.server = self._start_server()
 
     def _start_server(self) -> RunningServer:
-        return self._hosts.server("server", self._port, command=[self._command])
+        return self._site.hosts.server("server", self._port, command=[self._command])
 
     def _start_worker(self, number: int) -> RunningWorker:
-        return self._hosts.worker(f"worker-{number}", command=[self._command])
+        small = {"CLIPENGINE_LIMITS__MIN_FREE_BYTES": "1000000"} if number == 1 else {}
+        return self._site.hosts.worker(f"worker-{number}", command=[self._command], **small)
 
 
 def _children(pid: int) -> list[int]:
@@ -186,12 +193,12 @@ def _unfinished(api: Client) -> bool:
         return True
 
 
-def _check_frames(hosts: Hosts, film: Film, created: dict[str, tuple[Fraction, Fraction]]) -> None:
+def _check_frames(hosts: Hosts, created: dict[str, Cut]) -> None:
     """Decode every clip in the bucket, and check that it has the frames and the sound of its range."""
-    path = film.path.with_name("clip.mp4")
+    path = hosts.folder / "clip.mp4"
     with closing(hosts.ledger()) as ledger:
         keys = {clip_id: ledger.clips.get(clip_id).object_key for clip_id in created}
-    for clip_id, (start, end) in created.items():
+    for clip_id, (film, start, end) in created.items():
         hosts.s3.client.fget_object(hosts.bucket, keys[clip_id], str(path))
         faults = judge(film, read_clip(path), start, end)
         assert not faults, f"{clip_id}, {float(start)} to {float(end)}: {faults}"
@@ -209,16 +216,3 @@ def _check_options(hosts: Hosts, optional: dict[str, dict[str, Any]]) -> None:
                 assert result.removed_seconds == 0, clip_id
             else:
                 assert result.subtitles == [], clip_id
-
-
-@contextmanager
-def _hosts(folder: Path) -> Iterator[tuple[Hosts, PostgresServer]]:
-    with ExitStack() as stack:
-        s3 = stack.enter_context(running_s3(folder))
-        bucket = f"soak-{uuid4().hex[:12]}"
-        s3.client.make_bucket(bucket)
-        postgres = stack.enter_context(running_postgres())
-        url = stack.enter_context(postgres.database())
-        receiver = stack.enter_context(Receiver())
-        running = stack.enter_context(ExitStack())
-        yield Hosts(folder, url, s3, bucket, receiver, running), postgres

@@ -13,14 +13,15 @@ from uuid import uuid4
 
 import click
 
-from clipengine.client import ApiError, Client, ServerUnreachable
+from clipengine.client import ApiError, Client, Clip, ServerUnreachable
 from clipengine.stores.s3_upload import PART_BYTES
 from tests.films.film import Film
 from tests.support.server import RunningServer
 
-_CLIP_SECONDS = Fraction(2)
-_END_SECONDS = 900
+CLIP_SECONDS = Fraction(2)
+END_SECONDS = 900
 Answer = TypeVar("Answer")
+Cut = tuple[Film, Fraction, Fraction]  # the range of a film
 
 
 class Engines(Protocol):
@@ -35,14 +36,13 @@ class Engines(Protocol):
 class FleetLoad:
     """Two threads: one creates clips, one uploads recordings of several parts. Each request is repeated if it fails.
 
-    `created` has the ranges of the clips that were accepted, `optional` those with new options, and `uploaded` the
-    recordings.
+    `created` has the clips that were accepted, `optional` those with new options, and `uploaded` the recordings.
     """
 
     def __init__(self, engines: Engines, recording_id: str, film: Film, clips: int, seconds: float) -> None:
         self._engines = engines
         self._url, self._key = engines.server.url, engines.server.key
-        self.created: dict[str, tuple[Fraction, Fraction]] = {}
+        self.created: dict[str, Cut] = {}
         self.optional: dict[str, dict[str, Any]] = {}
         self.uploaded: list[str] = []
         self._created_all = threading.Event()
@@ -58,25 +58,20 @@ class FleetLoad:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(_END_SECONDS)
+            thread.join(END_SECONDS)
             assert not thread.is_alive()
 
     def _create(self, recording_id: str, film: Film, clips: int, pause: float) -> None:
         with self.client() as api:
             for number in range(clips):
-                key, start = str(uuid4()), Fraction(random.randrange(int(1000 * (film.duration - _CLIP_SECONDS))), 1000)
-                end = start + _CLIP_SECONDS
-                where = (recording_id, f"clip {number}", float(start), float(end))
+                start = Fraction(random.randrange(int(1000 * (film.duration - CLIP_SECONDS))), 1000)
+                end = start + CLIP_SECONDS
                 options = _new_options(number // 2, start, end) if number % 2 and self._engines.has_new_server else {}
-                clip = _accepted(
-                    lambda where=where, key=key, options=options: api.clips.create(
-                        *where, **options, idempotency_key=key
-                    )
-                )
+                clip = create_clip(api, recording_id, f"clip {number}", start, **options)
                 if options:
                     self.optional[clip.clip_id] = options
                 else:
-                    self.created[clip.clip_id] = start, end
+                    self.created[clip.clip_id] = film, start, end
                 time.sleep(pause)
         self._created_all.set()
 
@@ -84,7 +79,7 @@ class FleetLoad:
         """Upload slowly, one recording after the other, so that most faults of the server hit an upload."""
         with self.client() as api:
             while not self._created_all.is_set():
-                upload = _accepted(lambda: api.recordings.upload(path, on_progress=lambda *_: time.sleep(0.2)))
+                upload = accepted(lambda: api.recordings.upload(path, on_progress=lambda *_: time.sleep(0.2)))
                 self.uploaded.append(upload.recording_id)
 
 
@@ -99,7 +94,13 @@ def _new_options(number: int, start: Fraction, end: Fraction) -> dict[str, Any]:
     )[number % 3]
 
 
-def _accepted(request: Callable[[], Answer]) -> Answer:
+def create_clip(api: Client, recording_id: str, label: str, start: Fraction, **options: Any) -> Clip:
+    """Create a clip, with requests of one idempotency key."""
+    where, key = (recording_id, label, float(start), float(start + CLIP_SECONDS)), str(uuid4())
+    return accepted(lambda: api.clips.create(*where, **options, idempotency_key=key))
+
+
+def accepted(request: Callable[[], Answer]) -> Answer:
     """Repeat the request until it succeeds."""
     while True:
         try:
