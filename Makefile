@@ -22,7 +22,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev demo test test-all check check-python check-js client-ts dist lock new-migration coverage films obs producers screens compare bench fuzz soak chaos clean
+.PHONY: help install run dev demo test test-all check check-python check-js client-ts dist lock new-migration coverage films obs producers speech screens compare bench fuzz soak chaos clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ obs: $(VENV)/.test-installed  ## test recordings of OBS Studio under Xvfb (Debia
 
 producers: $(VENV)/.test-installed  ## record with the installed programs of others and write the table of the manual
 	@$(BIN)/python -m scripts.producers
+
+speech: $(VENV)/.test-installed  ## measure a model on real speech and write the table of the manual (MODEL=folder SOUNDS=folder)
+	@$(BIN)/python -m scripts.speech $(call given,MODEL,model) $(call given,SOUNDS,sounds)
 
 screens: $(VENV)/.test-installed  ## take the screenshots of the documents (MEDIA=folder of recordings); EVERY=folder takes every view instead
 	@$(BIN)/python -m scripts.screens $(MEDIA) $(call given,EVERY,every)

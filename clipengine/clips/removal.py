@@ -146,7 +146,15 @@ def _removed(
     track: TextTrack | None,
     kept: list[Span],
 ) -> Iterator[Span]:
-    """Yield the ranges to remove from a part, in order. None is in a word that stays, nor in a range that is kept."""
+    """Yield the ranges to remove from a part, in order. None is in a word that stays, nor in a range that is kept.
+
+    Silences and fillers that touch are one pause, of which a rest stays at both ends:
+
+        words     aaaa                bbb
+        silences      ......  ....
+        fillers             um
+        removed         ........
+    """
     words = kept
     fillers: list[Span] = []
     for text, span in _timed_words(track):
