@@ -40,7 +40,7 @@ from clipengine.recordings.containers import boxes
 from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedPiece, PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
-from clipengine.recordings.timeline.folder_placing import Mark
+from clipengine.recordings.timeline.folder_files import Mark
 from clipengine.recordings.timeline.placing import Extent, RunScan
 
 Size = tuple[int, int]

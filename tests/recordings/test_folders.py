@@ -18,14 +18,8 @@ from clipengine.recordings.folder_pattern import (
     NamePattern,
 )
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
-from clipengine.recordings.timeline.folder_placing import (
-    FolderEnd,
-    FolderFile,
-    Mark,
-    PlacedFiles,
-    place_files,
-    place_more,
-)
+from clipengine.recordings.timeline.folder_files import FolderEnd, FolderFile, Mark, PlacedFiles
+from clipengine.recordings.timeline.folder_placing import place_files, place_more
 from clipengine.recordings.timeline.placing import Extent, RunScan
 
 F = Fraction

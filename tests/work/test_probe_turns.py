@@ -22,7 +22,7 @@ from clipengine.work.children import jobs
 from clipengine.work.children.jobs import Job, Message, probe_job
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
-from clipengine.work.jobs import piece_probe, probes
+from clipengine.work.jobs import measuring, probes
 from clipengine.work.jobs.piece_probe import read_piece_facts
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.worker import JobContext, Worker
@@ -98,7 +98,7 @@ def test_playlist_of_many_runs_makes_way_for_others_and_goes_on(
     ledger: Ledger, pool: ChildPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probes, "_TURN_SECONDS", 0)
-    monkeypatch.setattr(piece_probe, "_PIECES_AT_FIRST", 2)
+    monkeypatch.setattr(measuring, "_PIECES_AT_FIRST", 2)
     monkeypatch.setattr(jobs, "_SCAN_SECONDS", 0)
     store = tmp_path / "store"
     write_breaks(store / KEY, [f"{number}.ts" for number in range(6)])

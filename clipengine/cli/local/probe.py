@@ -14,7 +14,8 @@ from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.playlists import names_pieces
 from clipengine.work.children.jobs import Job, Message, probe_result, probe_texts
 from clipengine.work.children.process import Child
-from clipengine.work.jobs.piece_probe import read_folder_facts, read_piece_facts
+from clipengine.work.jobs.folder_probe import read_folder_facts
+from clipengine.work.jobs.piece_probe import read_piece_facts
 
 
 class LocalProbe(NamedTuple):

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
-from clipengine.recordings.pieces import MICROSECONDS, ObjectRange, Piece, Run
+from clipengine.recordings.pieces import MICROSECONDS, Piece
 from clipengine.recordings.timeline.clock import Clock, ClockPoint, ClockSource, straightened
-from clipengine.recordings.timeline.placing import Extent, RunScan
+from clipengine.recordings.timeline.folder_files import FolderEnd, FolderFile, PlacedFiles, microseconds
 
 _WINDOW = 20  # names that are taken together; over more, the drift of a clock empties their intersection
 _MOST_KEPT = 2 * _WINDOW  # of the last files, by which the next ones are placed
@@ -27,123 +27,6 @@ _ENDS_US = 200_000  # the resolution of the ends of files
 _PREROLL_US = 60 * MICROSECONDS
 _SEVERAL = 3  # files that begin early
 _LEAST_ACCURACY = 0.05
-_MAX_NANOSECONDS = 1 << 63
-
-
-class Mark(NamedTuple):
-    """The `mtxi` box of a file of MediaMTX: its stream and number, and its start in the stream and by the clock."""
-
-    stream: str
-    number: int
-    dts: int  # nanoseconds
-    ntp: int  # nanoseconds since 1970
-
-    @classmethod
-    def of(cls, values: Sequence[Any]) -> Self:
-        """Return the mark that a child reports. Raises ValueError."""
-        stream, *numbers = values
-        if not isinstance(stream, str) or len(stream) != 32 or len(numbers) != 3:
-            raise ValueError("a mark has an id and three numbers")
-        if any(type(each) is not int or not -_MAX_NANOSECONDS <= each < _MAX_NANOSECONDS for each in numbers):
-            raise ValueError("a number of a mark is out of range")
-        return cls(stream, *numbers)
-
-
-class FolderFile(NamedTuple):
-    """A file with the time of its name in microseconds since 1970, if it has one, its scan and its mark.
-
-    `closed` is the time of its last change, if the store knows it. The picture at the container time `seam` of the file
-    before is the first one of this file, and the rest of that file follows here, too.
-    """
-
-    run: Run
-    name: int | None
-    scan: RunScan
-    mark: Mark | None = None
-    closed: int | None = None
-    seam: Fraction | None = None
-
-    @property
-    def first(self) -> Fraction:
-        return self.scan.first.start or Fraction(0)
-
-    @property
-    def end(self) -> Fraction:
-        found = self.scan.last.end
-        return self.first if found is None else max(found, self.first)
-
-    @property
-    def began(self) -> int | None:
-        """The start time of the file, computed from its end time and its length."""
-        return None if self.closed is None else self.closed - self.length
-
-    @property
-    def length(self) -> int:
-        """The length on the grid of the frames, in microseconds."""
-        return _microseconds(self.end - self.first)
-
-    @property
-    def safe_end(self) -> Fraction | None:
-        """The end of the stream that ends first, on the timeline: the next file may begin with audio of this one."""
-        ends = [each for each in (self.scan.last.video_end, self.scan.last.audio_end) if each is not None]
-        return min(ends) + self.run.shift if ends else None
-
-
-FolderOrder = tuple[int, int, str]  # the time and the number of a name, or 0, and the key
-
-
-@dataclass(frozen=True)
-class FolderEnd:
-    """The last files of a folder's recording, which follow each other without a gap, the first of them at `place`.
-
-    Unless `trimmed`, the first file begins the recording, or follows a gap. `accuracy` is the accuracy of the clock
-    before these files, and `order` the order of the last file that was read. If `by_ends`, the clock comes from the end
-    times of the files, not from their names.
-    """
-
-    place: int
-    files: tuple[FolderFile, ...]
-    trimmed: bool
-    accuracy: float
-    order: FolderOrder = (0, 0, "")
-    by_ends: bool = False
-
-    def to_object(self) -> dict[str, Any]:
-        kept = {"place": self.place, "trimmed": self.trimmed, "accuracy": self.accuracy, "order": [*self.order]}
-        return {**kept, "by_ends": self.by_ends, "files": [_kept_values(each) for each in self.files]}
-
-    @classmethod
-    def from_object(cls, stored: dict[str, Any]) -> Self:
-        files = tuple(_kept_file(*each) for each in stored["files"])
-        order, by_ends = tuple(stored["order"]), stored.get("by_ends", False)
-        return cls(stored["place"], files, stored["trimmed"], stored["accuracy"], order, by_ends)
-
-
-def _kept_values(file: FolderFile) -> list[Any]:
-    seam = None if file.seam is None else str(file.seam)
-    return [file.name, str(file.first), str(file.end), file.mark and [*file.mark], file.closed, seam]
-
-
-def _kept_file(
-    name: int | None,
-    first: str,
-    end: str,
-    mark: list[Any] | None,
-    closed: int | None = None,
-    seam: str | None = None,
-) -> FolderFile:
-    extent = Extent(Fraction(first), Fraction(end), None, None)
-    run = Run(0, None, None, [Piece(ObjectRange("", "", 0, 0), 0, 0)])
-    scan, found = RunScan(extent, extent), None if mark is None else Mark(*mark)
-    return FolderFile(run, name, scan, found, closed, None if seam is None else Fraction(seam))
-
-
-class PlacedFiles(NamedTuple):
-    """The end of the last frame or sound of files that are placed, their clock, and the last ones of them."""
-
-    end: Fraction
-    clock: Clock | None
-    last: FolderEnd
 
 
 @dataclass(frozen=True)
@@ -177,7 +60,7 @@ def place_files(files: Sequence[FolderFile], *, origin: Fraction | None, resolut
     Without `dated`, the names have no day and give no clock.
     """
     first = files[0]
-    begins = _microseconds(first.first - (first.first if origin is None else origin))
+    begins = microseconds(first.first - (first.first if origin is None else origin))
     start = FolderEnd(begins, (), trimmed=False, accuracy=0.0)
     return place_more(start, None, files, resolution=resolution, dated=dated)
 
@@ -320,11 +203,11 @@ def _next_offset(current: Sequence[_InStretch], file: FolderFile) -> int:
     before = current[-1]
     if file.mark is not None and before.file.mark is not None:
         began = Fraction(file.mark.dts - before.file.mark.dts, 10**9)
-        return before.offset + _microseconds(began + file.first - before.file.first)
+        return before.offset + microseconds(began + file.first - before.file.first)
     if file.seam is not None:
         begins = file.scan.first.video_start
         lead = Fraction(0) if begins is None else begins - file.first
-        return before.offset + _microseconds(file.seam - before.file.first - lead)
+        return before.offset + microseconds(file.seam - before.file.first - lead)
     return before.offset + before.file.length
 
 
@@ -370,7 +253,3 @@ def _place(file: FolderFile, start: int) -> None:
 def _latest(file: FolderFile) -> Fraction:
     latest = file.scan.last.latest
     return (file.end if latest is None else latest) + file.run.shift
-
-
-def _microseconds(seconds: Fraction) -> int:
-    return int(seconds * MICROSECONDS // 1)

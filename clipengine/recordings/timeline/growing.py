@@ -26,7 +26,7 @@ from clipengine.recordings.assembly import StoredPiece, continued, is_stored
 from clipengine.recordings.growing_file import FileEnd
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
 from clipengine.recordings.playlist import Segment
-from clipengine.recordings.timeline.folder_placing import FolderEnd, FolderFile
+from clipengine.recordings.timeline.folder_files import FolderEnd, FolderFile
 from clipengine.recordings.timeline.placing import Extent, Placement, RunScan, place_growing
 from clipengine.recordings.timeline.restarts import Measure
 

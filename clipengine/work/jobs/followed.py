@@ -20,7 +20,8 @@ from clipengine.recordings.timeline.growing import GrowingTrack
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
 from clipengine.timecode import now_ms, rfc3339
-from clipengine.work.jobs.piece_probe import longest_silence, read_growing
+from clipengine.work.jobs.piece_probe import read_growing
+from clipengine.work.jobs.silence import longest_silence
 
 log = logging.getLogger(__name__)
 

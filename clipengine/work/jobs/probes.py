@@ -40,14 +40,9 @@ from clipengine.work.children.jobs import Job, Message, probe_job, probe_result,
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
 from clipengine.work.claim_watch import ClaimWatch
-from clipengine.work.jobs.piece_probe import (
-    Measured,
-    ProbedPieces,
-    read_file_facts,
-    read_folder_facts,
-    read_piece_facts,
-    valid_reports,
-)
+from clipengine.work.jobs.folder_probe import read_folder_facts
+from clipengine.work.jobs.measuring import Measured, valid_reports
+from clipengine.work.jobs.piece_probe import ProbedPieces, read_file_facts, read_piece_facts
 from clipengine.work.jobs.piece_texts import store_texts
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.recording_files import digest_of_file
