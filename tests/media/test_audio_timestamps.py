@@ -43,8 +43,11 @@ def _match(source: Samples, at: int, piece: Samples) -> tuple[int, float]:
     low = max(0, at - 4000)
     around = source[low : at + piece.size + 4000].astype(np.float64)
     piece = (piece - piece.mean()).astype(np.float64)
-    product = np.correlate(around, piece, "valid")
-    energies = np.sqrt(np.convolve(around**2, np.ones(piece.size), "valid"))
+    count = around.size - piece.size + 1
+    spectrum = np.fft.rfft(around) * np.fft.rfft(piece, around.size).conj()
+    product = np.fft.irfft(spectrum, around.size)[:count]  # the first `count` places do not wrap around
+    sums = np.concatenate(([0.0], np.cumsum(around**2)))
+    energies = np.sqrt(sums[piece.size :] - sums[:count])
     likeness = product / np.maximum(energies * np.sqrt(np.sum(piece**2)), 1e-9)
     best = int(np.argmax(likeness))
     return best + low - at, float(likeness[best])
