@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -15,14 +15,17 @@ from clipengine.clips.cut_range import CutRange
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
+from clipengine.clips.plan.frame_count import held_seconds
 from clipengine.clips.plan.frames import kept_tracks, lacking_media
 from clipengine.clips.plan.segments import (
     REPEATED_KEYFRAME,
     TOO_MANY_BYTES,
     CannotCopy,
     CopyChoice,
+    FoundPart,
     check_copyable,
     check_part_copyable,
+    refused_parts,
 )
 from clipengine.clips.plan.size_limit import BitrateSearch, other_bytes
 from clipengine.clips.warnings import (
@@ -44,7 +47,9 @@ from clipengine.errors import (
 from clipengine.media.audio.loudness import Gains, LoudnessMeter
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, Drawing, OnProgress, PictureSizeChanges
 from clipengine.media.input.containers.container import media_errors
+from clipengine.media.input.containers.kept_source import KeptBytes, KeptSource
 from clipengine.media.input.containers.source import ByteSource, MediaReader
+from clipengine.media.input.copying.copy_survey import RangeTooLarge
 from clipengine.media.input.copying.packet_copier import PacketCopier
 from clipengine.media.input.decoding.background_producer import BUFFER_BYTES, produce_in_background
 from clipengine.media.input.decoding.decode import ClipDecoder
@@ -58,6 +63,7 @@ from clipengine.media.output.part_writer import PartWriter
 from clipengine.media.output.segmented_video import encoders_side_by_side
 from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import ClipWriter, open_writer
+from clipengine.media.part_survey import PartSurvey, is_surveyed
 from clipengine.media.video.deinterlace import deinterlace
 from clipengine.media.video.flatten_alpha import AlphaFlattener
 from clipengine.recordings.facts import SourceFacts
@@ -94,25 +100,15 @@ def cut_clip(
     VerificationFailed.
     """
     on_progress("reading", 0.0)
-    planned = _planned(parts, profile)
-    cutter = _Cutter(sources, planned, profile, output, threads, poster, full_proof, drawing, on_progress)
-    made, limit = _first_cut(cutter), profile.output.max_bytes
+    kept, planned = KeptBytes(), _planned(parts, profile)
+    read = [KeptSource(source, kept) for source in sources]
+    cutter = _Cutter(kept, read, planned, profile, output, threads, poster, full_proof, drawing, on_progress)
+    cutter.decide()
+    made, limit = cutter.cut(), profile.output.max_bytes
     if limit is not None and made.size_bytes > limit:
         made = _within(limit, cutter, made)
     warnings = asked_warnings(made.warnings, profile)
     return made.model_copy(update={"warnings": tuple(warnings)}), cutter.made_poster
-
-
-def _first_cut(cutter: _Cutter) -> CutReport:
-    """Cut the clip; all of it is encoded if nothing can be copied."""
-    if cutter.profile.render == "encode":
-        return cutter.cut(copies=False)
-    try:
-        check_copyable([part for part, _ in cutter.parts], cutter.profile)
-        return cutter.cut(copies=True)
-    except (CannotCopy, VerificationFailed) as refusal:
-        reason = _UNVERIFIED if isinstance(refusal, VerificationFailed) else str(refusal)
-    return cutter.cut_again(reason)
 
 
 def _within(limit: int, cutter: _Cutter, made: CutReport) -> CutReport:
@@ -121,11 +117,12 @@ def _within(limit: int, cutter: _Cutter, made: CutReport) -> CutReport:
     tracks = 1 if profile.audio_tracks == "mix" else len(cutter.parts[0][1].audio)
     other = other_bytes(profile.audio_bitrate, tracks, seconds, made.frames)
     search, least = BitrateSearch(limit, seconds, other), made.size_bytes
-    reason = TOO_MANY_BYTES if made.render == "smart" else None
+    if cutter.copies:
+        cutter.encode_all(TOO_MANY_BYTES)
     encode_seconds = made.encode_seconds
     while made.frames and search.bitrate is not None:
         cutter.profile = profile.model_copy(update={"video_bitrate": search.bitrate})
-        made = cutter.cut_again(reason)
+        made = cutter.cut()
         encode_seconds += made.encode_seconds
         search.add(made.size_bytes)
         least = min(least, made.size_bytes)
@@ -139,9 +136,14 @@ def _within(limit: int, cutter: _Cutter, made: CutReport) -> CutReport:
 
 @dataclass
 class _Cutter:
-    """Cuts a clip. If a first attempt cannot copy packets, a second one encodes all of it."""
+    """Cuts a clip. Whether packets are copied is decided from them, before anything is written.
 
-    sources: Sequence[ByteSource]
+    `copies` is False if all of the clip is encoded. The bytes that the decision needs are kept, so that the clip does
+    not read them again. If they are too many, nothing is decided and packets are checked while they are copied.
+    """
+
+    kept: KeptBytes
+    sources: Sequence[KeptSource]
     parts: list[tuple[PlannedPart, ClipContents]]
     profile: Profile
     output: int
@@ -150,33 +152,97 @@ class _Cutter:
     full_proof: bool
     drawing: Drawing
     on_progress: OnProgress
-    bytes_read: int = 0
     gains: Gains | None = None
     made_poster: bytes | None = None
     choice: CopyChoice = field(init=False)  # of the parts of a smart clip
     encoder_threads: int = field(init=False)
+    copies: bool = field(init=False)
+    instead: str | None = None  # the reason why nothing is copied although the profile asks for it
 
     def __post_init__(self) -> None:
         self.encoder_threads = self.threads
+        self.copies = self.profile.render != "encode"
 
-    def cut(self, *, copies: bool) -> CutReport:
-        """Write and verify the clip; with `copies`, whole GOPs are copied. Raises CannotCopy only with `copies`."""
+    def decide(self) -> None:
+        """Decide from packets if all of the clip must be encoded. Call it before `cut`."""
+        try:
+            if self.copies:
+                self._check_packets()
+        except CannotCopy as refusal:
+            self.encode_all(str(refusal))
+        finally:
+            self.kept.close()
+
+    def encode_all(self, reason: str) -> None:
+        """Encode all of the clip from now on, for this reason."""
+        self.copies, self.instead = False, reason
+
+    def cut(self) -> CutReport:
+        """Write and verify the clip. Only here is it written again, if decoding or a proof has refuted what was read.
+
+        Every further attempt differs from the one before: a part's picture size is known now, nothing is copied, or
+        AV1 is encoded with one thread.
+        """
         while True:
+            os.ftruncate(self.output, 0)
             try:
-                return self._cut(copies=copies)
+                return self._cut()
             except PictureSizeChanges:
                 pass
-            except (EncoderFailed, VerificationFailed):
+            except CannotCopy as refusal:
+                assert self.copies
+                self.encode_all(str(refusal))
+            except (EncoderFailed, VerificationFailed) as failure:
+                if self.copies and isinstance(failure, VerificationFailed):
+                    self.encode_all(_UNVERIFIED)
                 # With several threads, SVT-AV1 4.1 can return frames with the times of others, as on a busy machine at
                 # real-time priority.
-                if self.profile.video != "av1" or self.encoder_threads == 1:
+                elif self.profile.video == "av1" and self.encoder_threads > 1:
+                    self.encoder_threads = 1
+                else:
                     raise
-                self.encoder_threads = 1
-            os.ftruncate(self.output, 0)
 
-    def _cut(self, *, copies: bool) -> CutReport:
+    def _check_packets(self) -> None:
+        """Raise CannotCopy if all of the clip must be encoded, as the packets of its parts show."""
+        planned, found = [part for part, _ in self.parts], list[FoundPart]()
+        check_copyable(planned, self.profile)
+        sizes = [
+            (self.sources[part.source].size, part.facts.duration, cut.end - cut.start) for part, (cut, *_) in self.parts
+        ]
+        if not is_surveyed(sizes):
+            return
+        with suppress(RangeTooLarge):
+            for number in range(len(planned)):
+                found.append(self._survey(number).found)
+                refused_parts(planned, found)
+
+    def _survey(self, number: int) -> PartSurvey:
+        """Return what the packets of a part say about copying it."""
+        part, clip = self.parts[number]
+        survey, cut = PartSurvey(), clip.cut
+        try:
+            check_part_copyable(part, self.profile)
+            begins = part.facts.video.first_frame if part.facts.video is not None else None
+            origin = begins if begins is not None and cut.start < begins <= cut.latest_start else cut.start
+            survey.read(
+                self.sources[part.source],
+                part.facts,
+                self.profile,
+                cut,
+                threads=self.threads,
+                seek_index=part.seek_index,
+                origin=origin,
+                held=held_seconds(part.facts, self.profile, origin, cut.end, is_first=number == 0),
+                full_proof=self.full_proof,
+                kept=self.kept,
+            )
+        except CannotCopy as refusal:
+            survey.reason = str(refusal)
+        return survey
+
+    def _cut(self) -> CutReport:
         """Write and verify the clip once. Raises PictureSizeChanges once per part, and then knows its size."""
-        began = time.monotonic()
+        began, copies = time.monotonic(), self.copies
         self.choice = CopyChoice([part for part, _ in self.parts])
         profile = self.profile
         with self._verifier() as verifier:
@@ -189,6 +255,7 @@ class _Cutter:
                 builders, warnings = self._write_parts(writer, copies=copies)
                 writer.finish(partial(self.on_progress, "encoding", 1.0))
             warnings += self._measured().warnings
+            warnings += [] if self.instead is None else [encoded_instead(self.instead)]
             encoded = time.monotonic() - began
             on_packet = partial(self.on_progress, "verifying", 1.0)
             threads, full = self.threads, self.full_proof
@@ -209,20 +276,12 @@ class _Cutter:
             audio_codec=profile.audio if first.audio and first.audio.written else None,
             size_bytes=os.lseek(self.output, 0, os.SEEK_END),
             encode_seconds=round(encoded, 3),
-            bytes_read=self.bytes_read,
+            bytes_read=sum(source.bytes_read for source in self.sources),
             render="smart" if copies else "encode",
             copied_seconds=round(float(length - encoded_seconds), 6),
             encoded_seconds=round(float(encoded_seconds), 6),
             warnings=tuple(warnings),
         )
-
-    def cut_again(self, reason: str | None) -> CutReport:
-        """Encode all of the clip in place of an earlier file. The `reason` says why nothing is copied."""
-        os.ftruncate(self.output, 0)
-        made = self.cut(copies=False)
-        if reason is None:
-            return made
-        return made.model_copy(update={"warnings": (*made.warnings, encoded_instead(reason))})
 
     def _verifier(self) -> AbstractContextManager[PacketVerifier | None]:
         if not is_verifiable(self.profile):
@@ -244,7 +303,7 @@ class _Cutter:
         if self.gains is None and target is not None and any(clip.audio for _, clip in self.parts):
             meter = LoudnessMeter(self.profile, len(self.parts))
             for part, clip in self.parts:
-                with self._reader(self.sources[part.source]) as reader, media_errors(reader):
+                with MediaReader(self.sources[part.source]) as reader, media_errors(reader):
                     meter.add_part(reader, part, clip.cut, clip.audio)
             self.gains = meter.finish(target)
         return self.gains or Gains((), ())
@@ -309,7 +368,7 @@ class _Cutter:
         if not (output.is_timelapse and clip.video and fps is not None and can_seek(part.facts)):
             seeker = self._seeker(number, stack)
             return ClipDecoder(seeker, clip.cut, threads=threads), seeker.resume_times
-        reader = stack.enter_context(self._reader(self.sources[part.source]))
+        reader = stack.enter_context(MediaReader(self.sources[part.source]))
         stack.enter_context(media_errors(reader))
         step, lead = output.tempo / Fraction(str(fps)), output.tempo * (writer.seams.lead or 0)
         index, facts = part.seek_index, part.facts
@@ -340,7 +399,7 @@ class _Cutter:
     def _seeker(self, number: int, stack: ExitStack) -> AnySeeker:
         """Open the recording of a part at its start."""
         part, clip = self.parts[number]
-        reader = stack.enter_context(self._reader(self.sources[part.source]))
+        reader = stack.enter_context(MediaReader(self.sources[part.source]))
         stack.enter_context(media_errors(reader))
         audio = [track.index for track in clip.audio]
         seeker = open_seeker(reader, part.facts, clip.cut, video=clip.video, audio=audio, seek_index=part.seek_index)
@@ -354,7 +413,7 @@ class _Cutter:
         """
         part, clip = self.parts[number]
         if clip.video:
-            with self._reader(self.sources[part.source]) as reader:
+            with MediaReader(self.sources[part.source]) as reader:
                 size = picture_size(reader, part.facts, clip.cut, part.seek_index)
             if size is None or (seen is not None and not size.explains(seen)):
                 size = seen
@@ -367,16 +426,6 @@ class _Cutter:
         lengths = [float(clip.cut.end - clip.cut.start) for _, clip in self.parts]
         total, before = sum(lengths), sum(lengths[:number])
         return lambda step, done: self.on_progress(step, (before + done * lengths[number]) / total)
-
-    @contextmanager
-    def _reader(self, source: ByteSource) -> Iterator[MediaReader]:
-        """Open a reader, and count the bytes that it reads."""
-        with MediaReader(source) as reader:
-            try:
-                yield reader
-            finally:
-                reader.release()  # counts a request in progress
-                self.bytes_read += reader.bytes_read
 
 
 def _planned(parts: Sequence[PlannedPart], profile: Profile) -> list[tuple[PlannedPart, ClipContents]]:

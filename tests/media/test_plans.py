@@ -10,6 +10,7 @@ import pytest
 
 from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.profiles import Profile
+from clipengine.media import part_survey
 from clipengine.media.input.containers.source import DescriptorSource, MediaReader
 from clipengine.media.input.seeking.seekers import open_seeker
 from clipengine.media.previews import clip_plan as plans
@@ -62,18 +63,18 @@ def test_plan_of_a_range_is_its_clip(shelf: Shelf, tmp_path: Path, name: str) ->
     assert {*plan["warnings"]} <= {*gaps} <= {*plan["warnings"], *(each for each in gaps if "begins" in each)}
 
 
-@pytest.mark.parametrize(("name", "value"), [("MAX_BYTES", 1000), ("MAX_SECONDS", 2)])
+@pytest.mark.parametrize(("name", "value"), [("MAX_KEPT_BYTES", 1000), ("_MAX_SECONDS", 2)])
 def test_frames_of_a_large_range_are_an_estimate(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, name: str, value: int
 ) -> None:
-    monkeypatch.setattr(plans, name, value)
+    monkeypatch.setattr(part_survey, name, value)
     plan = _plan(shelf.get("mp4_vfr_gaps").path, "0.7", "5.3", DEFAULT)
     assert not plan["frames_exact"]
     assert plan["warnings"] == []
 
 
 def test_packets_of_a_range_are_read_up_to_their_limit(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(range_packets, "MAX_BYTES", 1000)
+    monkeypatch.setattr(range_packets, "MAX_KEPT_BYTES", 1000)
     assert not _plan(shelf.get("mp4_vfr_gaps").path, "0.7", "5.3", DEFAULT)["frames_exact"]
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from clipengine.clips.cut_range import CutRange
 from clipengine.errors import ObjectChanged
+from clipengine.media.input.containers import kept_source
+from clipengine.media.input.containers.kept_source import KeptBytes, KeptSource
 from clipengine.media.input.containers.source import BLOCK_BYTES, ByteSource, DescriptorSource, MediaReader
 from clipengine.media.input.seeking.seek import Seeker
 from clipengine.media.probe import ProbeResult, probe
@@ -179,3 +181,26 @@ def test_prefetch_error_is_raised_when_the_bytes_are_needed() -> None:
         with pytest.raises(ObjectChanged):
             reader.read(10)
         assert isinstance(reader.error, ObjectChanged)
+
+
+def test_kept_bytes_are_read_once() -> None:
+    counting, kept = CountingSource(MemorySource(_DATA)), KeptBytes()
+    source = KeptSource(counting, kept)
+    for offset, length in ((1000, 500), (3000, 10), (0, 4000), (0, 4000), (3990, 100)):
+        assert source.read_at(offset, length) == _DATA[offset : offset + length]
+    assert counting.bytes_read == source.bytes_read == 4090
+    kept.close()
+    for _ in range(2):
+        assert source.read_at(4000, 200) == _DATA[4000:4200]
+    assert source.bytes_read == 4090 + 2 * 110
+    assert source.read_at(len(_DATA) - 5, 100) == _DATA[-5:]
+
+
+def test_kept_bytes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_source, "MAX_KEPT_BYTES", 1000)
+    kept = KeptBytes()
+    first, second = (KeptSource(MemorySource(_DATA), kept) for _ in range(2))
+    for source in (first, second, first, second):
+        source.read_at(0, 600)
+    assert kept.is_spent
+    assert (first.bytes_read, second.bytes_read) == (600, 1200)

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from clipengine.cli.local.making import LocalClip, cut_once
+from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.errors import VerificationFailed
+from clipengine.media.input.containers import kept_source
 from clipengine.media.output.packet_verifier import PacketVerifier
 from clipengine.media.output.verify import verify
 from clipengine.settings import Settings
@@ -307,6 +309,28 @@ def damaged(shelf: Shelf, tmp_path: Path) -> Path:
 def test_packets_with_a_damaged_header_are_not_copied(damaged: Path, tmp_path: Path, full_proof: bool) -> None:
     clip = cut_file(damaged, Fraction(0), Fraction(6), tmp_path / "clip.mp4", SMART, full_proof=full_proof)
     assert "a code has more than 32 bits" in (reason_of(clip) or "")
+    assert clip.made.bytes_read <= damaged.stat().st_size  # it is decided and encoded from one reading
+
+
+def test_clip_that_is_encoded_says_why_after_it_was_made_smaller(shelf: Shelf, tmp_path: Path) -> None:
+    path, output = shelf.get("mp4_intra_refresh").path, Output(max_bytes=70_000)
+    profile = Profile(render="smart", output=output)
+    clip = cut_file(path, Fraction(1), Fraction(4), tmp_path / "clip.mp4", profile)
+    assert clip.made.size_bytes <= 70_000
+    assert reason_of(clip) == "no GOP begins in the range"
+
+
+@pytest.mark.parametrize("name", ["mp4_bframes", "mp4_intra_refresh", "size_changes_ts"])
+def test_a_range_that_is_larger_than_expected_is_decided_while_it_is_copied(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path, start, end = shelf.get(name).path, Fraction(1), Fraction(53, 10)
+    known = cut_file(path, start, end, tmp_path / "known.mp4", SMART)
+    assert known.made.bytes_read <= path.stat().st_size
+    monkeypatch.setattr(kept_source, "MAX_KEPT_BYTES", 100_000)
+    clip = cut_file(path, start, end, tmp_path / "clip.mp4", SMART)
+    differ = {"bytes_read", "encode_seconds", "size_bytes"}
+    assert clip.made.model_dump(exclude=differ) == known.made.model_dump(exclude=differ)
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-9], lambda data: b"\0" + data[1:]], ids=["shorter", "other"])

@@ -5,10 +5,7 @@ Only the packets around its start are read if the range has too many.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -21,20 +18,17 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.estimate import estimate
 from clipengine.clips.plan.frame_count import HELD_SECONDS, frame_count, held_seconds
 from clipengine.clips.plan.frames import kept_tracks
-from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy, Segment, check_copyable
-from clipengine.clips.warnings import picture_resized, stretches_encoded
+from clipengine.clips.plan.segments import CannotCopy, Segment, check_copyable
+from clipengine.clips.warnings import picture_resized
 from clipengine.media.bitstream.bits import SETS_CHANGE
-from clipengine.media.input.containers.container import media_errors
+from clipengine.media.input.containers.kept_source import KeptBytes, KeptSource
 from clipengine.media.input.containers.source import ByteSource, MediaReader
-from clipengine.media.input.decoding.events import CopiedVideo
 from clipengine.media.input.decoding.shown_frames import can_seek
 from clipengine.media.input.decoding.shown_sizes import picture_size
 from clipengine.media.input.read_request import ReadRequest, as_json
-from clipengine.media.input.seeking.seekers import open_seeker
-from clipengine.media.previews.copy_survey import CopySurvey
+from clipengine.media.part_survey import PartSurvey, is_surveyed
 from clipengine.media.previews.frame_times import frame_times
-from clipengine.media.previews.range_packets import MAX_BYTES, MAX_SECONDS, read_range, selected
-from clipengine.media.video.convert import FrameConverter
+from clipengine.media.previews.range_packets import read_range, selected
 from clipengine.media.video.gaps import GapCounter
 from clipengine.recordings.facts import SourceFacts, VideoFacts
 from clipengine.recordings.seek_index import SeekIndex
@@ -44,7 +38,7 @@ def read_plan(request: ReadRequest) -> bytes:
     """Return the JSON of the plan of a clip of the range with the `profile`."""
     start, end = request.range
     plan = clip_plan(
-        request.source,
+        KeptSource(request.source, KeptBytes()),  # the range is read for each question
         request.facts,
         Profile.model_validate_json(request.values["profile"]),
         start=start,
@@ -89,15 +83,24 @@ def clip_plan(
     found = _read(source, facts, profile, cut, seek_index)
     origin = found.origin
     held = held_seconds(facts, profile, origin, end - removed, is_first=is_first)
-    copied = _Copied((Segment("encode", origin, end),))
+    copied = PartSurvey((Segment("encode", origin, end),))
     if profile.render != "encode":
         sizes_change = picture is not None and bool(picture.others)
         try:
             check_copyable([PlannedPart(facts, start, end)], profile)
             if sizes_change and not found.is_read:
                 raise CannotCopy(SETS_CHANGE)
-            with _copier(source, facts, profile, cut, threads=threads, seek_index=seek_index, found=found) as copier:
-                copied.survey(copier, profile, found, held)
+            copied.read(
+                source,
+                facts,
+                profile,
+                cut,
+                threads=threads,
+                seek_index=seek_index,
+                origin=origin,
+                held=held,
+                whole=found.is_read,
+            )
         except CannotCopy as refusal:
             copied.reason = str(refusal)
     kept = end - origin - removed
@@ -181,7 +184,7 @@ def _read(
     if has_video and profile.output.is_timelapse and can_seek(facts):
         return _Found(cut.start)
     seconds, packets = cut.end - cut.start, None
-    if source.size * seconds <= MAX_BYTES * facts.duration and seconds <= MAX_SECONDS:
+    if is_surveyed([(source.size, facts.duration, seconds)]):
         tracks = kept_tracks(profile, facts.audio)
         packets = read_range(source, facts, cut, tracks, seek_index, video=has_video)
     if packets is not None:
@@ -194,72 +197,6 @@ def _first_frame(source: ByteSource, facts: SourceFacts, cut: CutRange, seek_ind
     low, high = max(Fraction(0), cut.first_moment), cut.start + 2 * cut.frame_seconds + cut.tick
     shown = frame_times(source, facts, start=low, end=max(high, low + cut.tick), seek_index=seek_index)
     return selected(shown, cut)[0]
-
-
-@dataclass
-class _Copied:
-    """Segments that smart render would copy and encode. For `stream` to `misfit` see `FoundPart`.
-
-    `bytes` is the size of the packets to copy, None unless all packets were read.
-    """
-
-    segments: tuple[Segment, ...]
-    stream: str | None = None
-    reason: str | None = None
-    only_frame: str | None = None
-    misfit: str | None = None
-    bytes: int | None = None
-    warnings: Sequence[str] = ()
-
-    def survey(self, copier: CopySurvey, profile: Profile, found: _Found, held: Fraction) -> None:
-        """Note the segments of the part. Raises CannotCopy if no packet of the part can be copied."""
-        self.stream = _checksum(copier.begin())
-        planned, self.only_frame = copier.plan(), copier.only_frame
-        self.misfit = NO_VIDEO_AT_START if held > HELD_SECONDS else _misfit(copier, profile)
-        if self.misfit is None and found.is_read:
-            try:
-                planned = copier.segments()
-            except CannotCopy as refusal:  # a later packet: it is found when the first ones are written
-                self.misfit = str(refusal)
-            else:
-                self.bytes, self.warnings = copier.copied_bytes, [*stretches_encoded(copier.refused)]
-        if self.misfit is None:
-            self.segments = (replace(planned[0], start=found.origin), *planned[1:])
-
-
-@contextmanager
-def _copier(
-    source: ByteSource,
-    facts: SourceFacts,
-    profile: Profile,
-    cut: CutRange,
-    *,
-    threads: int,
-    seek_index: SeekIndex | None,
-    found: _Found,
-) -> Iterator[CopySurvey]:
-    audio = [track.index for track in kept_tracks(profile, facts.audio)]
-    with (
-        MediaReader(source) as reader,
-        media_errors(reader),
-        open_seeker(reader, facts, cut, video=True, audio=audio, seek_index=seek_index) as seeker,
-    ):
-        copier = CopySurvey(seeker, cut, threads=threads, only_plans=not found.is_read)
-        copier.origin = found.origin
-        yield copier
-
-
-def _misfit(copier: CopySurvey, profile: Profile) -> str | None:
-    frame = copier.first_copied_frame()
-    try:
-        FrameConverter(profile, frame, None).check_kept(frame)
-    except CannotCopy as refusal:
-        return str(refusal)
-    return None
-
-
-def _checksum(copied: CopiedVideo) -> str:
-    return hashlib.sha256(repr(copied.bitstream.parameters).encode()).hexdigest()
 
 
 def _seconds(time: Fraction) -> float:

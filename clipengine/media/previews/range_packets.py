@@ -17,6 +17,7 @@ from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.vp8_frames import vp8_is_shown
 from clipengine.media.bitstream.vp9_frames import vp9_is_shown
 from clipengine.media.input.containers.container import codec_name, is_presented, media_errors
+from clipengine.media.input.containers.kept_source import MAX_KEPT_BYTES
 from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.decoding.decode import SMALLEST_STEP
 from clipengine.media.input.decoding.events import AudioFrameEvent
@@ -28,7 +29,6 @@ from clipengine.media.previews.frame_times import shown_times
 from clipengine.recordings.facts import AudioFacts, SourceFacts, TrackNames
 from clipengine.recordings.seek_index import SeekIndex
 
-MAX_BYTES, MAX_SECONDS = 32 << 20, 600  # of a range whose packets are read
 _ROUNDING_SECONDS = Fraction(1, 500)  # of durations in the container
 _LONGEST_PACKET = Fraction(2)
 # Codecs whose packets show one frame or none; others may have fields or slices in packets.
@@ -75,7 +75,7 @@ def read_range(
     *,
     video: bool,
 ) -> RangePackets | None:
-    """Read the packets of the range, or return None if they have more than MAX_BYTES. Raises RecordingError."""
+    """Read the packets of the range, or return None if they have more than MAX_KEPT_BYTES. Raises RecordingError."""
     rates = {track.index: track.sample_rate for track in tracks}
     seen: list[Fraction] = []
     heard: list[_Heard] = []
@@ -88,7 +88,7 @@ def read_range(
         seeker.seek()
         for timed in seeker.packets():
             size += timed.packet.size
-            if size > MAX_BYTES:
+            if size > MAX_KEPT_BYTES:
                 return None
             if not is_presented(timed.packet):
                 continue

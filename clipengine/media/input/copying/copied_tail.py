@@ -96,13 +96,19 @@ class Reordering:
     """Counts the frames that are decoded before a frame and shown after it, from packets in decoding order."""
 
     def __init__(self) -> None:
-        self._latest: deque[Fraction] = deque(maxlen=_REORDERED_AMONG)
+        self._latest: deque[Fraction] = deque()
+        self._sorted: list[Fraction] = []  # the same times
 
     def add(self, time: Fraction) -> int:
         """Add a packet and return the number of such frames."""
-        later = sum(each > time for each in self._latest)
+        place = known = len(self._sorted)
+        if known and time < self._sorted[-1]:
+            place = bisect_right(self._sorted, time)
+        self._sorted.insert(place, time)
         self._latest.append(time)
-        return later
+        if known == _REORDERED_AMONG:
+            self._sorted.remove(self._latest.popleft())  # it is among the first ones
+        return known - place
 
 
 def reordered_frames(times: Sequence[Fraction]) -> int:

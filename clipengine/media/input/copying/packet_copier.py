@@ -89,7 +89,7 @@ class PacketCopier:
         self._seeker.seek()
         self._open()
         self._gops = CopyableGops(
-            self._seeker.packets(),
+            self._packets(),
             self._video,
             self._bitstream,
             self._cut,
@@ -167,6 +167,9 @@ class PacketCopier:
         self._encoded = max(Fraction(0), (key if refused is None else refused[0]) - self._cut.start)
         if refused is not None:
             self._note_refused(refused[0], key, refused[1])
+
+    def _packets(self) -> Iterator[TimedPacket]:
+        return self._seeker.packets()
 
     def _open(self) -> None:
         seeker = self._seeker

@@ -1,23 +1,40 @@
-"""Survey of the segments that smart render would copy, from all packets of a range.
+"""Survey of the segments that smart render copies, from all packets of a range.
 
 Only the first copied frame is decoded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
 from clipengine.clips.plan.segments import MAX_SEGMENTS, Segment
+from clipengine.media.input.containers.kept_source import KeptBytes
 from clipengine.media.input.copying.copied_tail import CopiedTail
 from clipengine.media.input.copying.packet_copier import PacketCopier
+from clipengine.media.input.timing.packet_timestamps import TimedPacket
+
+
+class RangeTooLarge(Exception):
+    """The packets of a range have more bytes than may be kept."""
 
 
 class CopySurvey(PacketCopier):
-    """Follows the packets of a clip as they are copied. Call `begin` and `plan` first, and set the clip's `origin`."""
+    """Follows the packets of a clip as they are copied. Call `begin` and `plan` first, and set the clip's `origin`.
+
+    It raises RangeTooLarge when the allowance `kept` is spent.
+    """
 
     origin = Fraction(0)
     copied_bytes = 0
+    kept: KeptBytes | None = None
+
+    def _packets(self) -> Iterator[TimedPacket]:
+        for timed in super()._packets():
+            if self.kept is not None and self.kept.is_spent:
+                raise RangeTooLarge
+            yield timed
 
     @property
     def _origin(self) -> Fraction:
