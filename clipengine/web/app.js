@@ -9,6 +9,7 @@ import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
 import {errorState, menuButton, toastError} from "./lib/ui.js";
 import {showClips} from "./views/clips.js";
+import {deleteNow} from "./views/deleting.js";
 import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
 
@@ -177,6 +178,7 @@ function keysItem() {
 // Views and the event stream stop first, so that no request fails in a session that has ended.
 async function signOut() {
   leaveView();
+  await deleteNow();
   disconnect({all: true});
   try {
     await request("DELETE", "/session", {quiet: true});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,7 @@ def test_several_rows_are_downloaded_and_deleted(
                 f"{each}.mp4" for each in ("foul of Talk 040", "goal of Talk 007", "goal of Talk 040")
             ]
         page.get_by_role("button", name="Delete…").click()
+        page.get_by_text(re.compile(r"files in the store are deleted: \d+.*B")).wait_for()
         page.get_by_role("button", name="Delete", exact=True).click()
         until(page, "document.querySelectorAll('.clip-row').length === 1")
         page.goto(f"{stocked.url}/#/recordings?q=talk&sort=name&status=failed")
@@ -171,7 +173,9 @@ def test_several_rows_are_downloaded_and_deleted(
         page.get_by_text("50 selected").wait_for()
         page.get_by_role("button", name="Remove…").click()
         page.get_by_role("button", name="Remove", exact=True).click()
-        page.get_by_text("Removed from the list").wait_for()
+        page.locator(".toast", has_text="Removed from the list").get_by_role("button", name="Close").click()
         until(page, "document.querySelectorAll('.recording').length === 8")  # the next page has moved up
+        with page.expect_event("requestfinished", lambda request: request.url.endswith("/v1/clips/delete")):
+            page.locator(".toast", has_text="Deleted").get_by_role("button", name="Close").click()
     (left,) = stocked.client().clips.list().data
     assert left.label == "foul of Talk 007"

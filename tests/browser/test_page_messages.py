@@ -160,4 +160,4 @@ def test_bidirectional_controls_in_a_name_do_not_affect_other_text(
         assert page.title() == "from gpj.exe · clipengine"
         page.get_by_role("button", name="More actions for this clip").click()
         page.get_by_role("menuitem", name="Delete").click()
-        assert page.locator("dialog h2 bdi").text_content() == TURNED
+        assert page.locator(".toast bdi").text_content() == TURNED

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import {afterEach, beforeEach, describe, mock, test} from "node:test";
 import {AllQuery} from "../../clipengine/web/store/all_query.js";
 import {clipEntities} from "../../clipengine/web/store/clips.js";
+import {hide, showAgain} from "../../clipengine/web/store/leaving.js";
 import {ListQuery} from "../../clipengine/web/store/list_query.js";
 import {recordingEntities} from "../../clipengine/web/store/recordings.js";
 import {effect} from "../../clipengine/web/vendor/signals-core.js";
@@ -299,5 +300,23 @@ describe("all clips of a recording", () => {
     await server.answer(1, page(ready("b", 1)));
     store.apply([clip("c", 1), clip("d", 1, {recording_id: "other"})], {event: true});
     assert.deepEqual([...all.ids.value], ["b", "c"]);
+  });
+});
+
+describe("deletions that can be undone", () => {
+  test("a hidden object is in no list until it is shown again, at its place and as it is now", async () => {
+    const {store, server, list, ended, event} = listOf();
+    const all = new AllQuery({store, ask: server.ask, wants: () => true, signal: ended.signal});
+    list.load();
+    await server.answer(-1, page(clip("left", 1), clip("middle", 1), clip("right", 1)));
+    all.add(list.ids.peek());
+    hide(["middle"]);
+    event(ready("middle", 2));
+    assert.deepEqual(list.shown.value, ["left", "right"]);
+    assert.deepEqual(all.shown.value, ["left", "right"]);
+    showAgain(["middle"]);
+    assert.deepEqual(list.shown.value, ["left", "middle", "right"]);
+    assert.equal(all.items[1].status, "complete");
+    ended.abort();
   });
 });

@@ -117,9 +117,10 @@ export const patch = (path, body) => request("PATCH", path, {body});
 /**
  * @template {ApiPath} P
  * @param {P} path
+ * @param {RequestOptions} [options]
  * @returns {Promise<Reply<"delete", P>>}
  */
-export const remove = (path) => request("DELETE", path);
+export const remove = (path, options) => request("DELETE", path, options);
 
 /**
  * @template {string} P

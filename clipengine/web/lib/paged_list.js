@@ -97,7 +97,7 @@ export class PagedList {
     const {query} = this;
     const {value: state} = query.state;
     if (state === "failed") return errorState(query.error.value, () => query.load());
-    if (this.nodes.value.length) return this.pager(query.number.value, query.next.value);
+    if (this.nodes.value.length || query.next.value) return this.pager(query.number.value, query.next.value);
     return state === "ready" ? this.empty() : null;
   }
 

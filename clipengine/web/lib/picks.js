@@ -4,6 +4,7 @@ import {computed, signal} from "../vendor/signals-core.js";
 import {h, iconButton} from "./dom.js";
 import {bind, within} from "./reactive.js";
 import {plural, t} from "./texts.js";
+import {staying} from "../store/leaving.js";
 
 /** @import {ListQuery} from "../store/list_query.js" */
 
@@ -18,7 +19,7 @@ export class Picks {
     this.query = query;
     this.actions = actions;
     this.picked = signal(/** @type {ReadonlySet<string>} */ (new Set()));
-    this.chosen = computed(() => [...this.picked.value].filter((id) => !query.store.deleted.has(id)));
+    this.chosen = computed(() => [...staying(this.picked.value)].filter((id) => !query.store.deleted.has(id)));
     this.last = ""; // id of the last box that was clicked
     this.everything = h("label", {class: "pick"});
   }

@@ -11,15 +11,16 @@ let opened = 0; // dialogs
 /** @typedef {{text: string, icon: IconName, run: () => unknown, keys?: string, lang?: string, danger?: boolean} | false} MenuItem or nothing */
 
 /**
- * Show a message, for some seconds unless it is `lasting`. Returns functions to change its second line and to close it.
+ * Show a message, for `ms`, twice as long if it is `bad`, unless it is `lasting`. `onclose()` is called when it has gone without the action. Returns functions to change its second line and to close it.
  *
  * @param {string} title
  * @param {string | (Node | string)[]} [detail]
- * @param {{bad?: boolean, poster?: HTMLElement | null, action?: {text: string, icon?: IconName, run: () => void} | null, lasting?: boolean}} [options]
+ * @param {{bad?: boolean, poster?: HTMLElement | null, action?: {text: string, icon?: IconName, run: () => void} | null, lasting?: boolean, ms?: number, onclose?: () => void}} [options]
  */
-export function toast(title, detail = "", {bad = false, poster = null, action = null, lasting = false} = {}) {
+export function toast(title, detail = "", {bad = false, poster = null, action = null, lasting = false, ms = TOAST_MS, onclose = () => {}} = {}) {
   const close = () => {
     node.remove();
+    onclose();
   };
   const line = h("p", {class: "small muted", hidden: !detail}, detail);
   const node = h(
@@ -34,7 +35,7 @@ export function toast(title, detail = "", {bad = false, poster = null, action = 
           type: "button",
           class: action.icon ? "" : "quiet",
           onclick: () => {
-            close();
+            node.remove();
             action.run();
           },
         },
@@ -44,7 +45,7 @@ export function toast(title, detail = "", {bad = false, poster = null, action = 
     iconButton("x", t("Close"), close),
   );
   byId("toasts").append(node);
-  const closeLater = () => setTimeout(() => (node.matches(":hover, :focus-within") ? closeLater() : close()), bad ? TOAST_MS * 2 : TOAST_MS);
+  const closeLater = () => setTimeout(() => (node.matches(":hover, :focus-within") ? closeLater() : close()), bad ? ms * 2 : ms);
   if (!lasting) closeLater();
   return {close, setDetail: (/** @type {string} */ text) => line.replaceChildren(text)};
 }

@@ -1,6 +1,7 @@
 // The ids of all items of a list, page after page, such as the clips of a recording for its timeline. No DOM.
 
 import {computed, signal} from "../vendor/signals-core.js";
+import {staying} from "./leaving.js";
 
 /** @template Item @typedef {import("./entities.js").Entities<Item>} Entities */
 
@@ -25,7 +26,8 @@ export class AllQuery {
     this.ended = ended;
     this.loads = 0;
     this.ids = signal(/** @type {ReadonlySet<string>} */ (new Set()));
-    this.states = computed(() => [...this.ids.value].map((id) => store.stateOf(id)));
+    this.shown = computed(() => [...staying(this.ids.value)]);
+    this.states = computed(() => this.shown.value.map((id) => store.stateOf(id)));
     store.watch(this, ended);
   }
 

@@ -37,7 +37,7 @@ export function bandsOf(all) {
   const shown = each(all, shownOf);
   return computed(() => {
     for (const value of shown.value) value.value;
-    return [...all.ids.value];
+    return all.shown.value;
   });
 }
 

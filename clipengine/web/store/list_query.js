@@ -2,6 +2,7 @@
 
 import {batch, computed, signal} from "../vendor/signals-core.js";
 import {stable} from "./entities.js";
+import {staying} from "./leaving.js";
 
 /** @template Item @typedef {import("./entities.js").Entities<Item>} Entities */
 /** @typedef {Record<string, string | number | null | undefined>} Asked */
@@ -63,7 +64,7 @@ export class ListQuery {
     this.fresh = signal(""); // id of the item that an action here has made last
     /** @type {(ids: string[]) => string[]} */
     const same = stable();
-    this.shown = computed(() => same(this.ids.value.filter((id) => this.shows(store.get(id)))));
+    this.shown = computed(() => same([...staying(this.ids.value)].filter((id) => this.shows(store.get(id)))));
     store.watch(this, ended);
     ended.addEventListener("abort", () => clearTimeout(this.timer));
   }

@@ -1,11 +1,12 @@
 // Actions of a clip: play, download, share, copy as a request, cancel, retry, delete.
 
-import {post, remove} from "../lib/api.js";
+import {post} from "../lib/api.js";
 import {announce, h, icon} from "../lib/dom.js";
 import {formatBytes, formatTime, rangeOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
-import {plural, rich, t} from "../lib/texts.js";
+import {plural, t} from "../lib/texts.js";
 import {confirmDialog, copyText, openDialog, saveFile, serverText, toast} from "../lib/ui.js";
+import {deleteLater} from "./deleting.js";
 import {shareClip} from "./share_dialog.js";
 
 /** @param {Clip} clip */
@@ -117,13 +118,13 @@ export function asPython(clip) {
 }
 
 /**
- * `rename()` and `retag()` edit the row of the clip.
+ * `rename()` and `retag()` edit the row of the clip. `ondelete()` is called when it is hidden, before it is deleted.
  *
  * @param {Clip} clip
- * @param {{ondeleted: (clip: Clip) => void, rename: () => void, retag: () => void}} actions
+ * @param {{ondelete?: () => void, rename: () => void, retag: () => void}} actions
  * @returns {MenuItem[]}
  */
-export function menuItems(clip, {ondeleted, rename, retag}) {
+export function menuItems(clip, {ondelete = () => {}, rename, retag}) {
   return [
     clip.status === "complete" && {text: t("Share…"), icon: "link", run: () => shareClip(clip)},
     clip.status === "complete" && {
@@ -137,7 +138,15 @@ export function menuItems(clip, {ondeleted, rename, retag}) {
     {text: t("Edit tags"), icon: "tag", run: retag},
     {text: t("Copy as curl"), icon: "copy", run: () => copyText(asCurl(clip), t("curl command"))},
     {text: t("Copy as Python"), icon: "copy", run: () => copyText(asPython(clip), "Python")},
-    {text: t("Delete…"), icon: "trash", danger: true, run: () => deleteClip(clip, ondeleted)},
+    {
+      text: t("Delete"),
+      icon: "trash",
+      danger: true,
+      run: () => {
+        ondelete();
+        return deleteClips([clip]);
+      },
+    },
   ];
 }
 
@@ -145,18 +154,6 @@ export function menuItems(clip, {ondeleted, rename, retag}) {
 export const cancel = (clip) => post(`/v1/clips/${clip.clip_id}/cancel`);
 /** @param {Clip} clip */
 export const retry = (clip) => post(`/v1/clips/${clip.clip_id}/retry`);
-
-/**
- * @param {Clip} clip
- * @param {(clip: Clip) => void} ondeleted
- */
-async function deleteClip(clip, ondeleted) {
-  const detail = clip.status === "complete" ? t("The clip and its file in the store are deleted.") : t("The clip is removed from the list.");
-  if (!(await confirmDialog(rich("Delete “{label}”?", {label: h("bdi", {}, clip.label)}), detail, t("Delete")))) return;
-  await remove(`/v1/clips/${clip.clip_id}`);
-  ondeleted(clip);
-  toast(t("Deleted"), clip.label);
-}
 
 const BATCH = LIMITS.batch;
 
@@ -184,22 +181,24 @@ export async function downloadArchive(clips) {
 }
 
 /**
- * Ask for confirmation, then delete the clips. Returns their ids.
+ * Delete the clips, which can be undone. More than one are deleted after a confirmation.
  *
  * @param {Clip[]} clips
  */
 export async function deleteClips(clips) {
   const what = plural(clips.length, "{count} clip", "{count} clips");
-  if (
-    !(await confirmDialog(
-      plural(clips.length, "Delete {count} clip?", "Delete {count} clips?"),
-      t("The clips and their files in the store are deleted."),
-      t("Delete"),
-    ))
-  )
-    return [];
+  const bytes = clips.reduce((sum, {result}) => sum + (result?.size_bytes ?? 0), 0);
+  const title = plural(clips.length, "Delete {count} clip?", "Delete {count} clips?");
+  const detail = t("The clips and their files in the store are deleted: {size}.", {size: formatBytes(bytes)});
+  if (clips.length > 1 && !(await confirmDialog(title, detail, t("Delete")))) return;
   const ids = clips.map((clip) => clip.clip_id);
-  for (let at = 0; at < ids.length; at += BATCH) await post("/v1/clips/delete", {clip_ids: ids.slice(at, at + BATCH)});
-  toast(t("Deleted"), what);
-  return ids;
+  deleteLater({
+    ids,
+    title: t("Deleted"),
+    detail: clips.length > 1 ? what : [h("bdi", {}, clips[0].label)],
+    async send(options) {
+      for (let at = 0; at < ids.length; at += BATCH) await post("/v1/clips/delete", {clip_ids: ids.slice(at, at + BATCH)}, options);
+      return [];
+    },
+  });
 }

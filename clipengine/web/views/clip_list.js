@@ -66,7 +66,7 @@ export const clipQuery = ({path, ...options}) => new ListQuery({ask: (values, si
 /**
  * `clips` are the options of the rows.
  *
- * @typedef {Omit<ListOptions<Clip>, "name" | "skeleton" | "titleOf" | "row"> & {clips?: Omit<ClipRowOptions, "onchange" | "ondeleted">}} ClipListOptions
+ * @typedef {Omit<ListOptions<Clip>, "name" | "skeleton" | "titleOf" | "row"> & {clips?: Omit<ClipRowOptions, "onchange">}} ClipListOptions
  */
 
 /** @extends {PagedList<Clip>} */
@@ -75,11 +75,8 @@ export class ClipList extends PagedList {
   constructor({clips = {}, ...options}) {
     const {query, signal} = options;
     const {store} = query;
-    const actions = {
-      onchange: (/** @type {Clip} */ next) => store.apply([next], {fresh: true}),
-      ondeleted: (/** @type {Clip} */ gone) => store.delete(gone.clip_id),
-    };
-    super({name: t("Clips"), skeleton, titleOf: (clip) => clip.label, row: (clip) => clipRow(clip, {...clips, ...actions}), ...options});
+    const onchange = (/** @type {Clip} */ next) => store.apply([next], {fresh: true});
+    super({name: t("Clips"), skeleton, titleOf: (clip) => clip.label, row: (clip) => clipRow(clip, {...clips, onchange}), ...options});
     within(signal, () => this.followPlaces(signal));
   }
 

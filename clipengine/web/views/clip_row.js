@@ -19,22 +19,22 @@ import {shareClip} from "./share_dialog.js";
  * @typedef {object} ClipRowOptions
  * @property {((id: string) => HTMLElement) | null} [linkToRecording]
  * @property {(clip: Clip) => void} onchange
- * @property {(clip: Clip) => void} ondeleted
+ * @property {() => void} [ondelete] when it is hidden, before it is deleted
  * @property {((clip: Clip) => void) | null} [onlocate] for the list of one recording
  * @property {(seconds: number) => string} [timeOf] formats a time of the recording
  * @property {((tag: string) => void) | null} [ontag]
  */
 
 /**
- * Return the row of a clip. `linkToRecording(id)` returns a link to the recording; `onchange(clip)` and `ondeleted(clip)` update the
- * list. `ontag(tag)` filters it.
+ * Return the row of a clip. `linkToRecording(id)` returns a link to the recording; `onchange(clip)` updates the list.
+ * `ontag(tag)` filters it.
  *
  * @param {ReadonlySignal<Clip>} state
  * @param {ClipRowOptions} options
  */
 export function clipRow(
   state,
-  {linkToRecording = null, onchange, ondeleted, onlocate = null, timeOf = (seconds) => formatTime(Math.floor(seconds), 0), ontag = null},
+  {linkToRecording = null, onchange, ondelete, onlocate = null, timeOf = (seconds) => formatTime(Math.floor(seconds), 0), ontag = null},
 ) {
   // What is redrawn changes with these, and not with each step of the progress.
   const status = computed(() => state.value.status);
@@ -77,7 +77,7 @@ export function clipRow(
   });
   /** @param {Clip} clip */
   const faultOf = (clip) => (clip.error && clip.error.code !== "cancelled" ? clip.error : null); // the user did that
-  const more = menuButton(t("More actions for this clip"), "more", () => menuItems(state.peek(), {ondeleted, rename, retag}));
+  const more = menuButton(t("More actions for this clip"), "more", () => menuItems(state.peek(), {ondelete, rename, retag}));
   // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
   /** @param {(clip: Clip) => Promise<Clip>} work */

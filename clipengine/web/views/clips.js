@@ -69,9 +69,7 @@ export function showClips(main, params, signal) {
         {
           type: "button",
           class: "danger",
-          onclick: asyncHandler(async () => {
-            for (const id of await deleteClips(picks.items)) store.delete(id);
-          }),
+          onclick: asyncHandler(() => deleteClips(picks.items)),
         },
         icon("trash"),
         t("Delete…"),

@@ -2,10 +2,13 @@
 
 import {post, remove} from "../lib/api.js";
 import {h} from "../lib/dom.js";
-import {titleOf} from "../lib/format.js";
+import {formatBytes, titleOf} from "../lib/format.js";
 import {navigate} from "../lib/router.js";
 import {plural, rich, t} from "../lib/texts.js";
 import {confirmDialog, errorText, openDialog, toast} from "../lib/ui.js";
+import {deleteLater} from "./deleting.js";
+
+/** @typedef {import("../lib/api.js").RequestOptions} RequestOptions */
 
 /** @param {Recording} recording */
 export const recordingDownload = (recording) => `/v1/recordings/${recording.recording_id}/download`;
@@ -24,57 +27,55 @@ export async function registerAgain(recording) {
 }
 
 /**
- * Ask for confirmation, then remove the recording. Returns true if it was removed.
+ * Ask for confirmation, then remove the recordings, which can be undone. Returns true if it was confirmed. `ondeleted(id)` is called
+ * for each one that was removed.
  *
- * @param {Recording} recording
+ * @param {Recording[]} recordings
+ * @param {(id: string) => void} [ondeleted]
  */
-export async function removeRecording(recording) {
-  const title = titleOf(recording);
-  if (
-    !(await confirmDialog(
-      t("Remove this recording from the list?"),
-      rich("“{name}” and its clips are removed from the list. Their files stay in the store.", {name: h("bdi", {}, title)}),
-      t("Remove"),
-    ))
-  )
-    return false;
-  await remove(`/v1/recordings/${recording.recording_id}`);
-  toast(t("Removed from the list"), title);
+export async function removeRecordings(recordings, ondeleted) {
+  const one = recordings.length === 1;
+  const names = recordings.map(titleOf);
+  const confirmed = await confirmDialog(
+    plural(recordings.length, "Remove {count} recording from the list?", "Remove {count} recordings from the list?"),
+    one
+      ? rich("“{name}” and its clips are removed from the list. Their files stay in the store.", {name: h("bdi", {}, names[0])})
+      : t("They and their clips are removed from the list. Their files stay in the store: {size} of recordings.", {
+          size: formatBytes(recordings.reduce((sum, each) => sum + each.file_size_bytes, 0)),
+        }),
+    t("Remove"),
+  );
+  if (!confirmed) return false;
+  const what = plural(recordings.length, "{count} recording", "{count} recordings");
+  deleteLater({
+    ids: recordings.map((each) => each.recording_id),
+    title: t("Removed from the list"),
+    detail: one ? [h("bdi", {}, names[0])] : what,
+    send: (options) => removeAll(recordings, what, options),
+    ondeleted,
+  });
   return true;
 }
 
 /**
- * Ask for confirmation, then remove the recordings. Returns the ids of those that were removed.
+ * Remove the recordings, and return the ids of the other ones, of which the first is reported.
  *
  * @param {Recording[]} recordings
+ * @param {string} what their number
+ * @param {RequestOptions} options
  */
-export async function removeRecordings(recordings) {
-  const what = plural(recordings.length, "{count} recording", "{count} recordings");
-  if (
-    !(await confirmDialog(
-      plural(recordings.length, "Remove {count} recording from the list?", "Remove {count} recordings from the list?"),
-      t("They and their clips are removed from the list. Their files stay in the store."),
-      t("Remove"),
-    ))
-  )
-    return [];
-  const removed = [];
+async function removeAll(recordings, what, options) {
+  const requests = recordings.map((each) => remove(`/v1/recordings/${each.recording_id}`, options));
+  const answers = await Promise.allSettled(requests);
+  /** @type {[Recording, any][]} */
   const failed = [];
-  for (const recording of recordings) {
-    try {
-      await remove(`/v1/recordings/${recording.recording_id}`);
-      removed.push(recording.recording_id);
-    } catch (error) {
-      if (error.code === "recording_not_found") removed.push(recording.recording_id);
-      else failed.push([recording, error]);
-    }
+  for (const [at, answer] of answers.entries())
+    if (answer.status === "rejected" && answer.reason.code !== "recording_not_found") failed.push([recordings[at], answer.reason]);
+  if (failed.length) {
+    const [[first, error]] = failed;
+    toast(t("{part} of {whole} could not be removed", {part: failed.length, whole: what}), [`${titleOf(first)}: `, errorText(error)], {bad: true});
   }
-  if (failed.length)
-    toast(t("{part} of {whole} could not be removed", {part: failed.length, whole: what}), [`${titleOf(failed[0][0])}: `, errorText(failed[0][1])], {
-      bad: true,
-    });
-  else toast(t("Removed from the list"), what);
-  return removed;
+  return failed.map(([each]) => each.recording_id);
 }
 
 export function registerFromStore() {

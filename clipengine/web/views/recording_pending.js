@@ -7,7 +7,7 @@ import {titleOf} from "../lib/format.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler, errorDetails} from "../lib/ui.js";
-import {recordingDownload, registerAgain, removeRecording} from "./recording_actions.js";
+import {recordingDownload, registerAgain, removeRecordings} from "./recording_actions.js";
 import {head} from "./studio_head.js";
 import {addUploads, filePicker} from "./uploads.js";
 
@@ -81,7 +81,7 @@ function failedState(recording, error) {
       remedies,
       h(
         "button",
-        {type: "button", onclick: asyncHandler(async () => (await removeRecording(recording)) && navigate("#/recordings"))},
+        {type: "button", onclick: asyncHandler(async () => (await removeRecordings([recording])) && navigate("#/recordings"))},
         icon("trash"),
         t("Remove…"),
       ),

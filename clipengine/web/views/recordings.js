@@ -18,7 +18,7 @@ import {ListQuery} from "../store/list_query.js";
 import {recordingEntities} from "../store/recordings.js";
 import {computed, signal as signalOf} from "../vendor/signals-core.js";
 import {lastButton, liveMark} from "./live.js";
-import {recordingDownload, registerAgain, registerFromStore, removeRecording, removeRecordings} from "./recording_actions.js";
+import {recordingDownload, registerAgain, registerFromStore, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
 import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
 
@@ -78,13 +78,12 @@ export function showRecordings(main, params, signal) {
   const query = new ListQuery({store, ask: (values, until) => get(address("/v1/recordings", values), {signal: until}), filters, signal});
   /** @param {Recording} recording */
   const add = (recording) => store.apply([store.peek(recording.recording_id) ?? recording], {fresh: true}); // events may be faster
+  const forget = (/** @type {string} */ id) => store.delete(id);
   /** @type {RowActions} */
   const actions = {
     ontag: (tag) => filters.setTag(tag),
     onchange: (recording) => store.apply([recording]),
-    async remove(recording) {
-      if (await removeRecording(recording)) store.delete(recording.recording_id);
-    },
+    remove: async (recording) => void (await removeRecordings([recording], forget)),
     async retry(recording) {
       const fresh = await registerAgain(recording);
       store.delete(recording.recording_id);
@@ -114,9 +113,7 @@ export function showRecordings(main, params, signal) {
         {
           type: "button",
           class: "danger",
-          onclick: asyncHandler(async () => {
-            for (const id of await removeRecordings(picks.items)) store.delete(id);
-          }),
+          onclick: asyncHandler(() => removeRecordings(picks.items, forget)),
         },
         icon("trash"),
         t("Remove…"),

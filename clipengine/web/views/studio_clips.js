@@ -46,7 +46,7 @@ export class StudioClips {
     this.count = within(signal, () => {
       bind(() => timeline.setClips(bands.value.map((id) => store.stateOf(id).peek())));
       bind(this.ready.look);
-      return h("span", {class: "muted"}, () => (this.all.ids.value.size ? formatNumber(this.all.ids.value.size) : ""));
+      return h("span", {class: "muted"}, () => (this.all.shown.value.length ? formatNumber(this.all.shown.value.length) : ""));
     });
   }
 

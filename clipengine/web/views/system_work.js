@@ -58,7 +58,7 @@ export async function showClip(id, signal) {
   const onchange = (changed) => {
     if (changed.clip_id === id && !isOlder(changed, state.peek())) state.value = changed;
   };
-  const row = within(closed.signal, () => clipRow(state, {linkToRecording: recordingLinks(signal), onchange, ondeleted: () => dialog.close()}));
+  const row = within(closed.signal, () => clipRow(state, {linkToRecording: recordingLinks(signal), onchange, ondelete: () => dialog.close()}));
   row.querySelector("details")?.setAttribute("open", "");
   listen({resync: () => {}, clip: onchange}, closed.signal);
   const dialog = openDialog(t("Clip"), h("ul", {class: "list rows plain"}, row), {size: "wide", onclose: () => closed.abort()});
