@@ -12,7 +12,7 @@ import time
 from functools import partial
 from typing import Any, get_args
 
-from clipengine.errors import StorageError
+from clipengine.errors import Conflict, RequestError, SettingsError, StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Queue
 from clipengine.ledger.endpoints import ConfiguredEndpoint
@@ -29,6 +29,7 @@ from clipengine.parts import (
     build_transcriptions,
     build_watch,
 )
+from clipengine.rules.rule import ConfiguredRule
 from clipengine.settings import Settings
 from clipengine.settings_sources import injected_faults
 from clipengine.stores.base import Store
@@ -36,8 +37,10 @@ from clipengine.stores.build import store_of
 from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.work.children.watermarks import read_watermarks
+from clipengine.work.cutting.rule_clips import ClipBodies, RuleClips
 from clipengine.work.documents import Documents
 from clipengine.work.fault_injection import FaultInjection
+from clipengine.work.jobs.batches import BatchJobs
 from clipengine.work.jobs.clips import ClipRunner
 from clipengine.work.jobs.deliveries import PARALLEL
 from clipengine.work.jobs.disk_reservation import DiskReservation
@@ -67,7 +70,9 @@ _DRAIN_POLL_SECONDS = 0.2
 class Engine:
     """All parts of one running engine. Thread-safe."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, store: Store, lock: FolderLock, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, store: Store, lock: FolderLock, metrics: Metrics, bodies: ClipBodies
+    ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.store = store
@@ -101,6 +106,7 @@ class Engine:
         self._publisher = Publisher(jobs, settings, store, self._scratch, on_uploaded=metrics.uploads.observe)
         fetcher = build_fetcher(settings, jobs, store, self.previews.copies, check_disk=self._check_disk)
         self.suggester = build_suggester(settings)
+        self.rule_clips = RuleClips(ledger, settings, bodies)
         self._workers: dict[str, Worker[Any]] = {
             "clips": Worker(self._runner),
             "uploads": Worker(self._publisher),
@@ -112,6 +118,7 @@ class Engine:
             "transcriptions": Worker(
                 build_transcriptions(settings, jobs, store, pools.speech, read=read, may_run=self._has_free_encoder)
             ),
+            "batches": Worker(BatchJobs(jobs, self.rule_clips, admit=self._check_disk)),
             "removals": Worker(Remover(jobs, store)),
             "deliveries": Worker(
                 build_courier(settings, jobs, on_attempt=lambda outcome: metrics.deliveries.labels(outcome).inc())
@@ -155,6 +162,7 @@ class Engine:
             "probes": min(encoders, _PROBE_WORKERS),
             "live": _LIVE_WORKERS,
             "transcriptions": 1,
+            "batches": 1,
             "removals": 1,
             "deliveries": PARALLEL,
             "chores": _CHORE_WORKERS,
@@ -174,8 +182,11 @@ class Engine:
         }
 
     @classmethod
-    def build(cls, settings: Settings) -> Engine:
-        """Lock the data folder and build every part. Raises StartupError, and leaves nothing open then."""
+    def build(cls, settings: Settings, bodies: ClipBodies) -> Engine:
+        """Lock the data folder and build every part. Raises StartupError, and leaves nothing open then.
+
+        `bodies` reads the requests for clips that rules make.
+        """
         settings.data.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = FolderLock(settings.data.folder)
         lock.acquire()
@@ -184,7 +195,7 @@ class Engine:
             try:
                 metrics = Metrics(ledger, settings.data.folder)
                 store = store_of(settings, identity=ledger.store_identity, on_request=metrics.observe_store_request)
-                return cls(settings, ledger, store, lock, metrics)
+                return cls(settings, ledger, store, lock, metrics, bodies)
             except BaseException:
                 ledger.close()
                 raise
@@ -206,6 +217,7 @@ class Engine:
         self._heartbeat.start()
         if leads:
             self.ledger.endpoints.sync_settings(self._own_endpoints)
+            self._sync_rules()
         orphans = self._maintenance.release_orphans()
         self._scratch.prepare()
         self.previews.copies.clear()
@@ -227,6 +239,20 @@ class Engine:
                     self.previews.copies.enable()
                 self._previews_ahead.start()
         self._run_maintenance()
+
+    def _sync_rules(self) -> None:
+        """Store the rules of the settings. Raises SettingsError."""
+        rules = []
+        for number, rule in enumerate(self.settings.rules):
+            try:
+                spec = self.rule_clips.checked(rule)
+            except RequestError as error:
+                raise SettingsError(f"rules.{number}: {error.message}", hint=error.hint) from None
+            rules.append(ConfiguredRule.model_validate({**dict(rule), "clip": spec.clip}))
+        try:
+            self.ledger.rules.sync_settings(rules)
+        except Conflict as error:
+            raise SettingsError(f"rules: {error.message}", hint=error.hint) from None
 
     def drain(self, seconds: float) -> bool:
         """Claim no more clips and probes, and wait until the current ones are cut, uploaded and probed.
@@ -323,6 +349,9 @@ class Engine:
             self._cleanup.index_missing()
         elif id == "speech":
             self._cleanup.read_speech()
+        elif id == "rules":
+            while self.ledger.rules.act():
+                pass
         else:
             self._cleanup.run()
 
@@ -340,6 +369,8 @@ class Engine:
         self._replace_messages()
         for queue in self._queues.values():
             queue.alive()  # restarts dead threads
+        if self.ledger.rules.is_due():
+            self._queues["chores"].put("rules")
         if self._cleanup.is_due():
             self._queues["chores"].put("clean")
         if self._cleanup.is_speech_unread():

@@ -9,7 +9,7 @@ ClipEngineError
 │   │       InvalidBucketPath, InvalidWebhookUrl, InvalidRecordingUrl, UnknownProfile, UnknownWatermark,
 │   │       InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
-│   │                       TranscriptNotFound, KeyNotFound, ObjectNotFound
+│   │                       TranscriptNotFound, KeyNotFound, RuleNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
 │   │                       ClipNotComplete, RequestInProgress, TranscriptionEnded, TranscriptionOff,
 │   │                       TranscriptExists
@@ -273,6 +273,7 @@ _KINDS_OF_IDS = {
     "dlv": "delivery",
     "key": "key",
     "shr": "share",
+    "rul": "rule",
     "evt": "event",
 }
 
@@ -320,6 +321,12 @@ class ShareNotFound(NotFound):
     code = "share_not_found"
     title = "Share not found"
     kind = "share"
+
+
+class RuleNotFound(NotFound):
+    code = "rule_not_found"
+    title = "Rule not found"
+    kind = "rule"
 
 
 class KeyNotFound(NotFound):

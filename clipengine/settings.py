@@ -25,12 +25,15 @@ from clipengine.events import DEFAULT_EVENTS, EventType, MessageFormat
 from clipengine.recordings.discovery import check_name_rule
 from clipengine.recordings.folder_pattern import InvalidPattern
 from clipengine.recordings.folder_rules import MAX_RULES, FolderRule, FolderRules, overlap
+from clipengine.rules.rule import MAX_RULES as MAX_CONFIGURED_RULES
+from clipengine.rules.rule import ConfiguredRule
 from clipengine.settings_ingest import Ingest
 from clipengine.settings_table import SettingsTable
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 _YEAR_SECONDS = 31_536_000  # below the longest timeout of the system calls
 _SHOWN_CHARACTERS = 200
+RULE_FAILURES = 10
 Sandbox = Literal["auto", "required", "off"]
 
 
@@ -150,6 +153,7 @@ class Limits(SettingsTable):
     max_upload_bytes: Annotated[int, Field(ge=1)] = 1_099_511_627_776
     min_free_bytes: Annotated[int, Field(ge=0)] = 536_870_912
     requests_per_minute: Annotated[int, Field(ge=0)] = 0  # for each key; 0: no limit
+    rule_failures: Annotated[int, Field(ge=1, le=1000)] = RULE_FAILURES  # in a row, which stop a rule
     output: OutputLimits = OutputLimits()
 
 
@@ -388,6 +392,7 @@ class Settings(SettingsTable):
     suggestions: Suggestions = Suggestions()
     watch: Watch = Watch()
     folders: Annotated[tuple[Folder, ...], Field(max_length=MAX_RULES)] = ()
+    rules: Annotated[tuple[ConfiguredRule, ...], Field(max_length=MAX_CONFIGURED_RULES)] = ()
     fetch: Fetching = Fetching()
     ingest: Ingest = Ingest()
     webhooks: Webhooks = Webhooks()
@@ -420,6 +425,15 @@ class Settings(SettingsTable):
             first, second, key = found
             raise ValueError(f"folders.{second}: it owns the same files as folders.{first}, such as {key!r}")
         return self
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_have_names(cls, rules: tuple[ConfiguredRule, ...]) -> tuple[ConfiguredRule, ...]:
+        names = [rule.name for rule in rules]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise ValueError(f"there are two rules with the name {name!r}")
+        return rules
 
     @model_validator(mode="after")
     def _profiles_name_watermarks(self) -> Settings:

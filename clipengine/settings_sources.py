@@ -21,8 +21,9 @@ from pydantic_core import ErrorDetails
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
+from clipengine.rules.rule import ConfiguredRule, RuleConditions, RuleRanges
 from clipengine.settings import Folder, Settings, Webhooks
-from clipengine.settings_table import SettingsTable
+from clipengine.settings_table import Options, SettingsTable
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,9 @@ def _known(path: list[str]) -> Iterable[str]:
         return Webhooks.Endpoint.model_fields
     if path[:1] == ["folders"]:
         return Folder.model_fields
+    if path[:1] == ["rules"]:
+        tables: dict[str, type[Options]] = {"when": RuleConditions, "ranges": RuleRanges}
+        return tables.get(path[-1], ConfiguredRule).model_fields
     table: SettingsTable = Settings()
     for part in path:
         table = getattr(table, part)

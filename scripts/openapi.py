@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from clipengine.api.app import create_app
+from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.engine import Engine
 from clipengine.settings import Settings
 
@@ -17,7 +18,7 @@ from clipengine.settings import Settings
 def document() -> bytes:
     """Return the document as the API serves it, from an engine that is not started."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = Engine.build(Settings.model_validate({"data": {"folder": folder}}))
+        engine = Engine.build(Settings.model_validate({"data": {"folder": folder}}), RuleClipBodies())
         try:
             return asyncio.run(_served(engine))
         finally:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import click
 import pytest
+from pydantic import BaseModel
 
 from clipengine import __version__
 from clipengine.api.routes.sample_event import sample_clip
@@ -26,6 +27,7 @@ from clipengine.errors import ClipEngineError, StartupError, by_code
 from clipengine.events import EventType
 from clipengine.media.input.containers.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.objects.clip import ClipObject
+from clipengine.rules.rule import ConfiguredRule
 from clipengine.settings import Folder, Settings, Webhooks
 from clipengine.webhooks.sign import sign
 
@@ -72,11 +74,11 @@ def toml(value: object) -> str:
 
 
 def documented_settings() -> dict[str, str]:
-    """Return the documented default of each setting in both pages of the configuration."""
+    """Return the documented default of each setting in the pages of the configuration and of rules."""
     return dict(
         re.findall(
             r"^\| `([a-z_0-9.]+)` \| (.+?) \| .+ \|$",
-            docs("configuration", "configuration-clips"),
+            docs("configuration", "configuration-clips", "rules"),
             re.MULTILINE,
         )
     )
@@ -96,10 +98,17 @@ def test_documented_settings_are_the_settings_with_their_defaults() -> None:
     sections = {section: defaults[section] for section in defaults if section != "profiles"}
     wanted = {name: toml(value) for name, value in flattened(sections)}
     wanted |= {f"profiles.default.{key}": toml(value) for key, value in Profile().model_dump(mode="json").items()}
-    tables = {"webhooks.endpoints": Webhooks.Endpoint, "watermarks.logo": Watermark, "folders": Folder}
+    tables = {
+        "webhooks.endpoints": Webhooks.Endpoint,
+        "watermarks.logo": Watermark,
+        "folders": Folder,
+        "rules": ConfiguredRule,
+    }
     for table, fields in tables.items():
         for key, field in fields.model_fields.items():
-            wanted[f"{table}.{key}"] = "required" if field.is_required() else toml(field.default)
+            default = field.get_default(call_default_factory=True)
+            default = default.model_dump(exclude_defaults=True) if isinstance(default, BaseModel) else default
+            wanted[f"{table}.{key}"] = "required" if field.is_required() else toml(default)
     assert documented_settings() == wanted
 
 

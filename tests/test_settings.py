@@ -16,6 +16,7 @@ from clipengine.cli.options import port_value
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
+from clipengine.rules.rule import ConfiguredRule
 from clipengine.settings import Folder, Settings, Transcription, Webhooks
 from clipengine.settings_sources import load
 
@@ -30,6 +31,7 @@ def field_names() -> list[tuple[str, str]]:
     names += [("profiles.default", key) for key in Profile.model_fields]
     names += [("watermarks.logo", key) for key in Watermark.model_fields]
     names += [("folders", key) for key in Folder.model_fields]
+    names += [(".".join(["rules", *tables]), key) for *tables, key in table_keys(ConfiguredRule)]
     return names + [("webhooks.endpoints", key) for key in Webhooks.Endpoint.model_fields]
 
 
@@ -62,7 +64,7 @@ def test_shipped_file_contains_every_default_that_toml_can_express() -> None:
     written = tomllib.loads(SHIPPED.read_text("utf-8"))
     defaults = Settings().model_dump(mode="json", exclude_none=True)
     del defaults["webhooks"]["endpoints"]  # a list of tables: its keys are in the file, commented out
-    del defaults["folders"]  # another one
+    del defaults["folders"], defaults["rules"]  # other ones
     assert written == defaults
 
 

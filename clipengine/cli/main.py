@@ -33,6 +33,7 @@ _COMMANDS = {
     "mcp": "clipengine.cli.remote.mcp:mcp",
     "keys": "clipengine.cli.operator.keys:keys",
     "webhooks": "clipengine.cli.remote.webhooks:webhooks",
+    "rules": "clipengine.cli.remote.rules:rules",
     "config": "clipengine.cli.operator.config:config",
     "status": "clipengine.cli.remote.status:status",
     "doctor": "clipengine.cli.operator.doctor:doctor",
@@ -44,7 +45,7 @@ _COMMANDS = {
 }
 # Headings of the help.
 _GROUPS = {
-    "With a server": ("recordings", "clips", "transcripts", "webhooks", "status", "mcp"),
+    "With a server": ("recordings", "clips", "transcripts", "webhooks", "rules", "status", "mcp"),
     "Without a server": ("cut", "transcribe", "verify"),
     "Run a server": ("init", "serve", "worker", "config", "keys", "doctor"),
     "Keep its data": ("backup", "restore", "ledger", "reset-secrets"),

@@ -19,6 +19,7 @@ from clipengine.client.installation import AsyncInstallation, Installation
 from clipengine.client.models import Object
 from clipengine.client.profiles import AsyncProfiles, Profiles
 from clipengine.client.recordings import AsyncRecording, AsyncRecordings, Recording, Recordings
+from clipengine.client.rules import AsyncRules, Rules
 from clipengine.client.transcripts import AsyncTranscripts, Transcripts
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.client.webhooks import AsyncWebhooks, Webhooks
@@ -43,6 +44,7 @@ class Client:
         self.transcripts = Transcripts(self._transport, self._api)
         self.profiles = Profiles(self._transport, self._api)
         self.webhooks = Webhooks(self._transport, self._api)
+        self.rules = Rules(self._transport, self._api)
         self.installation = Installation(self._transport, self._api)
 
     def events(
@@ -129,6 +131,7 @@ class AsyncClient:
         self.transcripts = AsyncTranscripts(self._transport, self._api)
         self.profiles = AsyncProfiles(self._transport, self._api)
         self.webhooks = AsyncWebhooks(self._transport, self._api)
+        self.rules = AsyncRules(self._transport, self._api)
         self.installation = AsyncInstallation(self._transport, self._api)
 
     def events(

@@ -28,6 +28,9 @@ from clipengine.objects.profile import ProfileObject as Profile
 from clipengine.objects.profile import WatermarkObject as Watermark
 from clipengine.objects.recording import ListedPiecesObject as ListedPieces
 from clipengine.objects.recording import RecordingObject
+from clipengine.objects.rule import BatchObject as Batch
+from clipengine.objects.rule import RuleObject as Rule
+from clipengine.objects.rule import TriedRuleObject as TriedRule
 from clipengine.objects.segments import SegmentsObject as Segments
 from clipengine.objects.share import NewShareObject as Share
 from clipengine.objects.share import SharedLinkObject as SharedLink
@@ -39,6 +42,7 @@ from clipengine.objects.webhook import NewWebhookObject as Webhook
 
 __all__ = [
     "ApiKey",
+    "Batch",
     "Captions",
     "ClipData",
     "ClipError",
@@ -55,6 +59,7 @@ __all__ = [
     "Proxy",
     "Ranges",
     "RecordingData",
+    "Rule",
     "SearchHit",
     "Segments",
     "Share",
@@ -62,6 +67,7 @@ __all__ = [
     "Suggestions",
     "Transcript",
     "Transcription",
+    "TriedRule",
     "Watermark",
     "Waveform",
     "Webhook",

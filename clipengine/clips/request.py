@@ -9,7 +9,8 @@ from typing import Literal
 
 from clipengine.clips.cut_range import END_TOLERANCE_SECONDS
 from clipengine.clips.spec import ClipSpec
-from clipengine.errors import InvalidTimeRange
+from clipengine.errors import InvalidRequest, InvalidTimeRange, located
+from clipengine.timecode import now_ms
 
 _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, after rounding errors of floats
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
@@ -41,6 +42,13 @@ class ClipRequest(ClipSpec):
         return (
             snaps or "fillers" in self.without.kinds or self.subtitles == "burn" or self.subtitle_language is not None
         )
+
+
+def check_expiry(expires_at: int | None) -> None:
+    """Raise InvalidRequest if `expires_at` of a body, in ms since 1970, is not in the future."""
+    if expires_at is not None and expires_at <= now_ms():
+        with located(pointer="/expires_at"):
+            raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")
 
 
 def check_range(start: float | None, end: float | None, *, duration: float, shortest: float, longest: float) -> None:

@@ -233,6 +233,11 @@ def _profile(request: ClipRequest, rules: ClipRules) -> Profile:
     return profile.rendered(request.render, request.output)
 
 
+def range_limits(request: ClipRequest, rules: ClipRules) -> tuple[float, float]:
+    """Return the least and the most seconds of a range of a clip with these options. Raises UnknownProfile."""
+    return rules.shortest, rules.longest_range_of(_profile(request, rules))
+
+
 def _check_one_range(request: ClipRequest, recording: Recording, shortest: float, longest: float) -> float:
     """Check the range of a clip without parts, and return its length in seconds."""
     known = recording.known_end

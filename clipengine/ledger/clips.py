@@ -129,8 +129,16 @@ class Clips:
         self.documents = Documents(database, ClipDocumentRow, ClipRow.clip_id, ClipRow.label)
         self._counted = (0, -math.inf)  # queued clips, and when they were counted
 
-    def create(self, recording: Recording, request: ClipRequest, *, extension: str, template: str = CLIP_KEY) -> Clip:
-        """Queue a clip and choose its object key by the `template`.
+    def create(
+        self,
+        recording: Recording,
+        request: ClipRequest,
+        *,
+        extension: str,
+        template: str = CLIP_KEY,
+        yields: bool = False,
+    ) -> Clip:
+        """Queue a clip and choose its object key by the `template`. With `yields`, half of the queue stays free.
 
         Raises QueueFull, RecordingNotComplete, and RecordingNotFound if the recording was deleted in the meantime.
         """
@@ -153,7 +161,7 @@ class Clips:
             # In one order: two requests must not wait for each other.
             needs = max(request.own_format, *[self._check_recording(each) for each in sorted(recordings)])
             clip = replace(clip, needs=needs)
-            self._check_room()
+            self._check_room(yields=yields)
             due = _NEVER if waits else now
             self._database.insert(
                 _INSERT, **_values(clip), long=clip.long, duration_seconds=clip.expected_seconds, **_NEW, next_at=due
@@ -245,14 +253,15 @@ class Clips:
             raise RecordingNotComplete.of(id, row["state"])
         return int(row["needs"])
 
-    def _check_room(self) -> None:
+    def _check_room(self, *, yields: bool = False) -> None:
         """Raise QueueFull. The clips are counted once a second, and again before a clip is refused."""
         number, counted_at = self._counted
+        most = -(-self._max_queued // 2) if yields else self._max_queued
         now = time.monotonic()
-        if now - counted_at > _ROOM_SECONDS or number >= self._max_queued:
+        if now - counted_at > _ROOM_SECONDS or number >= most:
             number, counted_at = self.counts()["queued"], now
-        if number >= self._max_queued:
-            raise QueueFull(f"{self._max_queued} clips are queued, which is the limit")
+        if number >= most:
+            raise QueueFull(f"{most} clips are queued, which is the limit")
         self._counted = (number + 1, counted_at)
 
     def get(self, id: str) -> Clip:

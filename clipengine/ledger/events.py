@@ -23,10 +23,12 @@ from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.ledger.storage_use import Amount
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.recording import RecordingObject
+from clipengine.objects.rule import RuleObject
 from clipengine.objects.storage import AmountObject, StorageLimitObject
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.objects.webhook import WebhookObject
 from clipengine.recordings.recording import Recording, RecordingState
+from clipengine.rules.rule import Rule
 from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))
@@ -136,6 +138,10 @@ class Events:
             TranscriptionObject.of(transcription).to_object(),
             recording_id=transcription.recording_id,
         )
+
+    def rule_stopped(self, rule: Rule) -> None:
+        """Record `rule.stopped`. Call it at the end of the transaction that disables the rule."""
+        self._record("rule.stopped", RuleObject.of(rule).to_object())
 
     def endpoint_disabled(self, endpoint: Endpoint) -> None:
         """Record `endpoint.disabled` for the other endpoints. Call it in the transaction that disables the endpoint.

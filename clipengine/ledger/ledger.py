@@ -10,11 +10,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from clipengine.clips.transcription import Transcriber
+from clipengine.ledger.batches import Batches
 from clipengine.ledger.clip_limit import ClipLimit
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import (
+    BatchRow,
     ClipRow,
     DeliveryRow,
     FetchRow,
@@ -40,6 +42,7 @@ from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.retention import Retention
+from clipengine.ledger.rules import Rules
 from clipengine.ledger.segment_lists import SegmentLists
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.shares import Shares
@@ -53,7 +56,7 @@ from clipengine.ledger.uploads import Uploads
 from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.ledger.watched import WatchedObjects
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Settings
+from clipengine.settings import RULE_FAILURES, Settings
 from clipengine.timecode import now_ms
 
 _MAX_DELAY_MS = 600_000  # twice the longest delay of a clip that waits for the store
@@ -67,7 +70,9 @@ class Ledger:
     locked or fails) and DiskFull; the transaction is then undone as a whole.
     """
 
-    def __init__(self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int) -> None:
+    def __init__(
+        self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int, rule_failures: int
+    ) -> None:
         self.database = database
         self.session = database.session
         self.on_wait = database.on_wait
@@ -92,6 +97,8 @@ class Ledger:
         self.transcripts = Transcripts(database)
         self.spoken = Spoken(database)
         self.transcriptions = Transcriptions(database, self.events, self.transcripts, max_queued=max_queued)
+        self.rules = Rules(database, self.events, stop_after=rule_failures)
+        self.batches = Batches(database, self.rules)
         self.segment_lists = SegmentLists(database)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.recordings, self.removals, self.events)
@@ -106,7 +113,15 @@ class Ledger:
         self.store_identity = StoreIdentityRecord(database)
 
     @classmethod
-    def open(cls, location: Location, *, key_prefix: str, organisation_id: str, max_queued: int) -> Ledger:
+    def open(
+        cls,
+        location: Location,
+        *,
+        key_prefix: str,
+        organisation_id: str,
+        max_queued: int,
+        rule_failures: int = RULE_FAILURES,
+    ) -> Ledger:
         """Open the ledger at `location`, create it if it is missing, and migrate it to the newest schema.
 
         Raises SchemaTooNew if a later version wrote it, SecretsKeyLost if the key of its secrets is missing, and
@@ -114,7 +129,13 @@ class Ledger:
         """
         database = open_database(location)
         try:
-            ledger = cls(database, key_prefix=key_prefix, organisation_id=organisation_id, max_queued=max_queued)
+            ledger = cls(
+                database,
+                key_prefix=key_prefix,
+                organisation_id=organisation_id,
+                max_queued=max_queued,
+                rule_failures=rule_failures,
+            )
             with database.session():
                 ledger.commit_watermark.check()
             return ledger
@@ -130,6 +151,7 @@ class Ledger:
             key_prefix=settings.auth.key_prefix,
             organisation_id=settings.server.organisation_id,
             max_queued=settings.limits.max_queued_clips,
+            rule_failures=settings.limits.rule_failures,
         )
 
     def close(self) -> None:
@@ -187,6 +209,7 @@ class Ledger:
             (FetchRow, _MAX_DELAY_MS, FetchRow.next_at > 0),
             (LiveRow, _MAX_DELAY_MS, LiveRow.next_at > 0),
             (TranscriptionRow, _MAX_DELAY_MS, TranscriptionRow.state == "processing"),
+            (BatchRow, _MAX_DELAY_MS, BatchRow.ended_at.is_null()),
             (RemovalRow, _MAX_DELAY_MS, RemovalRow.next_at > 0),
             (DeliveryRow, _MAX_DELIVERY_DELAY_MS, DeliveryRow.status == "pending"),
         ]

@@ -31,6 +31,9 @@ Point = Literal[
     "uploading",
     "uploaded",
     "committed",
+    "expanding",  # the requests of a rule are decided and not stored yet
+    "expanded",  # they are stored
+    "made",  # a clip of a rule is queued
     "transcribed",  # a passage of a transcription is kept
 ]
 _SPEED_UP = "outage:pace="

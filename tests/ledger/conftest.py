@@ -59,8 +59,10 @@ def open_ledger(place: Location) -> Iterator[Open]:
     """Open the ledger of this test, any number of times; all are closed at the end."""
     opened: list[Ledger] = []
 
-    def open_it(*, max_queued: int = 10_000, at: Location = place) -> Ledger:
-        ledger = Ledger.open(at, key_prefix="relay_live", organisation_id="org_local", max_queued=max_queued)
+    def open_it(*, max_queued: int = 10_000, rule_failures: int = 10, at: Location = place) -> Ledger:
+        ledger = Ledger.open(
+            at, key_prefix="relay_live", organisation_id="org_local", max_queued=max_queued, rule_failures=rule_failures
+        )
         opened.append(ledger)
         return ledger
 

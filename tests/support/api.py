@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 
 from clipengine.api.app import create_app
 from clipengine.api.http.ports import Endpoint
+from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import DiskLow, EncoderFailed
@@ -36,6 +37,7 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
+from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.documents import Documents
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.suggester import Suggester
@@ -85,6 +87,7 @@ class RecordedEngine:
     def __post_init__(self) -> None:
         self.ledger.on_message(lambda queue, id: self.calls.append((queue, id)))
         self.documents = Documents(ChildPool(ahead=0))
+        self.rule_clips = RuleClips(self.ledger, self.settings, RuleClipBodies())
         self.previews = build_previews(self.settings, self.store, self.ledger.recordings, ChildPool())
 
     def admit(self) -> None:

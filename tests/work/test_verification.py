@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
@@ -124,7 +125,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         )
         mode: list[str] = []
         with taken_over(mode, monkeypatch):
-            engine = Engine.build(settings)
+            engine = Engine.build(settings, RuleClipBodies())
             engine.start()
             try:
                 running = Running(engine, receiver, store, mode)

@@ -17,7 +17,7 @@ from clipengine.objects.key import Scope
 # `download` and `embed` are uses of a clip that a share may exclude; for a key they are reading.
 Action = Literal["read", "write", "download", "embed"]
 
-_ADMINISTRATION = frozenset({"deliveries", "keys", "settings", "webhooks"})
+_ADMINISTRATION = frozenset({"deliveries", "keys", "rules", "settings", "webhooks"})
 
 
 @dataclass(frozen=True)

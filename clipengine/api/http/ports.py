@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
+from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.documents import Documents
 from clipengine.work.previews.previews import Previews
 from clipengine.work.suggester import Suggester
@@ -43,6 +44,8 @@ class Engine(Protocol):
     def previews(self) -> Previews: ...
     @property
     def documents(self) -> Documents: ...
+    @property
+    def rule_clips(self) -> RuleClips: ...
     @property
     def suggester(self) -> Suggester | None: ...
 

@@ -37,11 +37,9 @@ from clipengine.errors import (
     PayloadTooLarge,
     RequestError,
     UnsupportedContentType,
-    located,
     located_below,
 )
 from clipengine.json_budget import JsonLimits
-from clipengine.timecode import now_ms
 
 MAX_DEPTH = 32
 READ_SECONDS = 30
@@ -355,13 +353,6 @@ def collected(found: list[RequestError], check: Callable[[], T]) -> T | None:
     except RequestError as error:
         found.append(error)
         return None
-
-
-def check_expiry(expires_at: int | None) -> None:
-    """Raise InvalidRequest if `expires_at` of a body, in ms since 1970, is not in the future."""
-    if expires_at is not None and expires_at <= now_ms():
-        with located(pointer="/expires_at"):
-            raise InvalidRequest("expires_at lies in the past", hint="Give a future time, or omit it.")
 
 
 def check_each(items: Sequence[T], check: Callable[[T], U], *, pointer: str) -> list[U]:

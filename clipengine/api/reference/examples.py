@@ -25,6 +25,8 @@ _VALUES: dict[str, Any] = {
     "delivery_id": f"dlv_{_ID}",
     "share_id": f"shr_{_ID}",
     "key_id": f"key_{_ID}",
+    "rule_id": f"rul_{_ID}",
+    "batch_id": f"bat_{_ID}",
     "engine_id": f"inst_{_ID}",
     "event_id": f"evt_{_ID}",
     "label": "key-moment",
@@ -196,6 +198,14 @@ _PYTHON = {
     "post_webhooks_webhook_id_test": "client.webhooks.test(webhook_id)",
     "get_webhooks_webhook_id_deliveries": "client.webhooks.deliveries(webhook_id).data",
     "get_deliveries_delivery_id": "client.webhooks.delivery(delivery_id).payload",
+    "post_rules": 'client.rules.create("Meetings", ranges={"kind": "chapters"}).rule_id',
+    "get_rules": "list(client.rules.each())",
+    "get_rules_rule_id": "client.rules.get(rule_id)",
+    "patch_rules_rule_id": "client.rules.update(rule_id, enabled=False)",
+    "delete_rules_rule_id": "client.rules.delete(rule_id)",
+    "post_rules_rule_id_try": "client.rules.try_out(rule_id, recording_id).data",
+    "post_rules_try": 'client.rules.try_new(recording_id, ranges={"kind": "chapters"}).data',
+    "get_rules_rule_id_batches": "client.rules.batches(rule_id).data",
     "post_deliveries_delivery_id_redeliver": "client.webhooks.redeliver(delivery_id)",
 }
 
@@ -246,7 +256,7 @@ def _kinds(schema: Schema) -> Sequence[Schema]:
 def _fits(value: Any, schema: Schema) -> bool:
     """Return True if a schema may have the value: `video` is an object of a recording and text of a profile."""
     return any(
-        _TYPES[type(value)] in each.get("type", "object") and value in each.get("enum", (value,))
+        _TYPES[type(value)] in each.get("type", "object") and value in each.get("enum", (each.get("const", value),))
         for each in _kinds(schema) or (schema,)
     )
 

@@ -26,6 +26,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("clip-batches", "Many clips", r"/clips/(batch|by-time|delete)"),
     ("clips", "Clips", r"/clips"),
     ("webhooks", "Webhook endpoints", r"/webhooks"),
+    ("rules", "Rules", r"/rules"),
     ("keys", "Keys", r"/keys"),
     ("installation", "Installation", r"/(status|storage|settings|profiles|livez|readyz)"),
     ("events", "Events", r"/(events|ingest)"),
@@ -33,7 +34,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
 )
 _ORDER: tuple[str, ...] = ("recordings", "pieces", "transcripts", "ranges", "previews", "proxies")
 _ORDER += ("clips", "clip-plans", "clip-pictures", "clip-batches", "clip-files", "shares")
-_ORDER += ("webhooks", "deliveries", "events", "keys", "installation")
+_ORDER += ("webhooks", "deliveries", "events", "rules", "keys", "installation")
 # Pages of the objects that several resources refer to.
 _OBJECTS = {
     "clip-options": "Options of clips",

@@ -71,6 +71,7 @@ _TAGS = {
     "deliveries": "Attempts to send an event to an endpoint.",
     "events": "A stream of events.",
     "ingest": "Events of other systems.",
+    "rules": "Rules, which make clips of recordings by themselves.",
     "keys": "API keys.",
     "status": "State of the installation.",
     "storage": "What fills the store.",

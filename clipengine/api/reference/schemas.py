@@ -22,6 +22,7 @@ from clipengine.objects.clip import ClipObject
 from clipengine.objects.installation import HealthObject
 from clipengine.objects.problem import ProblemObject
 from clipengine.objects.recording import IngestObject, RecordingObject
+from clipengine.objects.rule import RuleObject
 from clipengine.objects.storage import StorageLimitObject
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.objects.webhook import WebhookObject
@@ -38,6 +39,7 @@ _SUBJECTS: dict[str, type[Any]] = {
     "transcript": TranscriptionObject,
     "endpoint": WebhookObject,
     "storage": StorageLimitObject,
+    "rule": RuleObject,
 }
 _LINKS = ("share_url", "download_url")
 

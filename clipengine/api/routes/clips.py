@@ -23,14 +23,15 @@ from clipengine.api.http.requests.clips import (
     UpdateClip,
 )
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery, WaitQuery
-from clipengine.api.http.validation import check_each, check_expiry
-from clipengine.api.routes.clip_requests import recording_of_path, resolved, resolved_request
+from clipengine.api.http.validation import check_each
+from clipengine.api.routes.clip_requests import recording_of_path, requests_of, resolved, resolved_request
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhooks import delivery_object
 from clipengine.clips.by_time import Covered, cover
 from clipengine.clips.clip import Clip
 from clipengine.clips.edit import MAX_RECORDINGS
 from clipengine.clips.labels import check_label
+from clipengine.clips.request import check_expiry
 from clipengine.clips.resolve import ResolvedClip
 from clipengine.errors import (
     ClipEnded,
@@ -133,12 +134,7 @@ def _resolved_batched(call: Call[Any, Any], body: BatchedClip) -> ResolvedClip:
 
 
 def _create(call: Call[Any, Any], clip: ResolvedClip) -> Clip:
-    template, ledger = call.engine.settings.storage.clip_key, call.ledger
-    made = ledger.clips.create(clip.recording, clip.request, extension=clip.profile.container, template=template)
-    if clip.lacking_seconds:
-        for source in clip.sources:
-            ledger.live.want(source.recording.recording_id, at_once=True)
-    return made
+    return requests_of(call).create(clip)
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:

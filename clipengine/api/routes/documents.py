@@ -47,6 +47,7 @@ _GROUPS = (
             "transcripts",
             "transcription",
             "sharing",
+            "rules",
         ),
     ),
     Group("API", ("api", "refused", "errors", "webhooks", "ingest")),

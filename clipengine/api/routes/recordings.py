@@ -19,8 +19,7 @@ from clipengine.api.http.requests.recordings import (
     RegisterRecording,
     UpdateRecording,
 )
-from clipengine.api.http.validation import check_expiry
-from clipengine.api.routes.webhook_addresses import check_address
+from clipengine.clips.request import check_expiry
 from clipengine.errors import (
     DiskLow,
     InvalidBucketPath,
@@ -42,6 +41,7 @@ from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.recording import ListedPiecesObject, RecordingObject
 from clipengine.outbound.download import parse_source, worded
+from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.discovery import clean_name, file_name
 from clipengine.recordings.folder_pattern import FolderSource, is_time_zone
 from clipengine.recordings.media_types import without_ending

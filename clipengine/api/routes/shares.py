@@ -13,10 +13,10 @@ from starlette.responses import Response
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests.clips import CreateShare, GetShareCode
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
-from clipengine.api.http.validation import check_expiry
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.share_page import Address, embed_code
 from clipengine.clips.clip import Clip
+from clipengine.clips.request import check_expiry
 from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, ShareNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.shares import Share

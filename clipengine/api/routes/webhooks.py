@@ -15,7 +15,6 @@ from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.webhooks import CreateWebhook, UpdateWebhook
 from clipengine.api.routes.sample_event import sample_clip
-from clipengine.api.routes.webhook_addresses import check_address
 from clipengine.errors import Conflict, DeliveryNotFound, InvalidWebhookUrl, WebhookNotFound
 from clipengine.ledger.cursors import decode_cursor, encode_cursor
 from clipengine.ledger.deliveries import Deliveries, Delivery
@@ -23,6 +22,7 @@ from clipengine.ledger.endpoints import Endpoint
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.webhook import DeliveryObject, DeliveryPayloadObject, NewWebhookObject, WebhookObject
+from clipengine.outbound.webhook_addresses import check_address
 from clipengine.webhooks.sign import new_secret
 
 

@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from clipengine.api.app import create_waiting_app
+from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.engine import Engine
 from clipengine.errors import ClipEngineError, LedgerBusy
 from clipengine.ledger.database.backend import Location
@@ -28,7 +29,7 @@ def build_engine(settings: Settings, stop: StopRequest) -> Engine | None:
     up if the engine exited each time, for example while both start with the machine, or end it during the migration.
     """
     if (reason := _why_not_at_once(location_of(settings))) is None:
-        return Engine.build(settings)
+        return Engine.build(settings, RuleClipBodies())
     log.warning("%s", reason)
     stopped = threading.Event()
     with listen(settings.server.host, settings.server.port) as listener, ThreadPoolExecutor(1, "build") as builder:
@@ -64,7 +65,7 @@ def _build(settings: Settings, stopped: threading.Event) -> Engine | None:
         if why_unreachable(location) is None:
             log.info("the database can be reached")
             try:
-                return Engine.build(settings)
+                return Engine.build(settings, RuleClipBodies())
             except LedgerBusy as error:  # another engine migrates it
                 log.warning("%s", error.message)
         if stopped.wait(_RETRY_SECONDS):

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # An edit is a change by a caller, of which streams report the state even if the object has ended.
 Kind = Literal["clip", "recording", "delivery", "transcription", "edited_clip", "edited_recording"]
-Queue = Literal["clips", "fetches", "probes", "live", "transcriptions", "removals", "deliveries"]
+Queue = Literal["clips", "fetches", "probes", "live", "transcriptions", "batches", "removals", "deliveries"]
 
 Row = dict[str, Any]
 WaitObserver = Callable[[float], None]

@@ -592,6 +592,77 @@ def migration_55(database: Database) -> None:
             database.run(statement)
 
 
+def migration_56(database: Database) -> None:
+    """Add rules, which make clips of recordings by themselves. Engines of 0.2.0 neither read nor run them."""
+    database.run(
+        """CREATE TABLE rules (
+            rule_id TEXT NOT NULL PRIMARY KEY,
+            name TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            enabled BOOLEAN NOT NULL,
+            spec TEXT NOT NULL,
+            needs INTEGER NOT NULL,
+            revision INTEGER NOT NULL,
+            since_seq BIGINT NOT NULL,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            removed_at BIGINT,
+            made BIGINT NOT NULL DEFAULT 0,
+            skipped BIGINT NOT NULL DEFAULT 0,
+            failed BIGINT NOT NULL DEFAULT 0,
+            failures_in_row INTEGER NOT NULL DEFAULT 0,
+            stopped_reason TEXT,
+            last_error TEXT,
+            last_at BIGINT
+        )"""
+    )
+
+
+def migration_57(database: Database) -> None:
+    """Add what rules make of each recording. The unique key lets each rule act once on each occasion."""
+    database.run(
+        """CREATE TABLE batches (
+            batch_id TEXT NOT NULL PRIMARY KEY,
+            rule_id TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            subject TEXT NOT NULL,
+            occasion TEXT NOT NULL,
+            recording_id TEXT NOT NULL,
+            state TEXT NOT NULL,
+            reason TEXT,
+            total INTEGER NOT NULL DEFAULT 0,
+            made INTEGER NOT NULL DEFAULT 0,
+            skipped INTEGER NOT NULL DEFAULT 0,
+            failed INTEGER NOT NULL DEFAULT 0,
+            left_out INTEGER NOT NULL DEFAULT 0,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            owner TEXT,
+            lease INTEGER NOT NULL DEFAULT 0,
+            next_at BIGINT NOT NULL,
+            created_at BIGINT NOT NULL,
+            ended_at BIGINT,
+            has_items BOOLEAN NOT NULL DEFAULT FALSE,
+            UNIQUE (rule_id, subject, occasion)
+        )"""
+    )
+    database.run("CREATE INDEX batches_due ON batches (next_at, batch_id) WHERE ended_at IS NULL")
+    database.run("CREATE INDEX batches_rule ON batches (rule_id, created_at, batch_id)")
+    database.run("CREATE INDEX batches_ended ON batches (ended_at) WHERE has_items")
+    database.run(
+        """CREATE TABLE batch_items (
+            batch_id TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            body TEXT,
+            clip_id TEXT,
+            code TEXT,
+            message TEXT,
+            PRIMARY KEY (batch_id, number)
+        )"""
+    )
+    database.run("CREATE INDEX batch_items_clip ON batch_items (clip_id) WHERE clip_id IS NOT NULL")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -645,6 +716,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_53,
     migration_54,
     migration_55,
+    migration_56,
+    migration_57,
 )
 
 

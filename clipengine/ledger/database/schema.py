@@ -306,6 +306,72 @@ class RecordingDocumentRow(Model):
         table_name = "recording_documents"
 
 
+class RuleRow(Model):
+    rule_id = TextField(primary_key=True)
+    name = TextField()
+    origin = TextField()  # api or settings
+    enabled = BooleanField()
+    spec = JsonText()  # see `RuleSpec`
+    needs = IntegerField()  # format of rows, see `row_format`
+    revision = IntegerField()
+    since_seq = BigIntegerField()  # it acts on later events
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+    removed_at = BigIntegerField(null=True)  # deleted, or removed from the settings, and not shown any more
+    made = BigIntegerField(default=0)
+    skipped = BigIntegerField(default=0)
+    failed = BigIntegerField(default=0)
+    failures_in_row = IntegerField(default=0)
+    stopped_reason = TextField(null=True)
+    last_error = JsonText(null=True)
+    last_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "rules"
+
+
+class BatchRow(Model):
+    """What a rule makes of one recording. The row stays, so that it is made once."""
+
+    batch_id = TextField(primary_key=True)
+    rule_id = TextField()
+    revision = IntegerField()  # of the rule that was expanded
+    subject = TextField()  # hash of what the recording is, see `ledger.batches`
+    occasion = TextField()  # why the rule acts on it
+    recording_id = TextField()
+    state = TextField()  # waiting, making, complete or cancelled
+    reason = TextField(null=True)  # code: why it waits, or why nothing was made
+    total = IntegerField(default=0)  # items
+    made = IntegerField(default=0)
+    skipped = IntegerField(default=0)
+    failed = IntegerField(default=0)
+    left_out = IntegerField(default=0)
+    attempts = IntegerField(default=0)  # in a row that have made nothing
+    owner = TextField(null=True)  # the engine that expands it, or makes its clips
+    lease = IntegerField(default=0)  # incremented by each claim, never decremented
+    next_at = BigIntegerField()  # earliest time of the next claim
+    created_at = BigIntegerField()
+    ended_at = BigIntegerField(null=True)
+    has_items = BooleanField(default=False)  # they are not deleted yet
+
+    class Meta:
+        table_name = "batches"
+
+
+class BatchItemRow(Model):
+    batch_id = TextField()
+    number = IntegerField()
+    state = TextField()  # pending, made, skipped or failed
+    body = JsonText(null=True)  # of the request for the clip; null if it was skipped before there was one
+    clip_id = TextField(null=True)
+    code = TextField(null=True)  # why there is no clip
+    message = TextField(null=True)
+
+    class Meta:
+        table_name = "batch_items"
+        primary_key = CompositeKey("batch_id", "number")
+
+
 class StorageDayRow(Model):
     day = BigIntegerField(primary_key=True)  # its start
     recordings = IntegerField()
@@ -470,6 +536,9 @@ TABLES: tuple[type[Model], ...] = (
     ClipRow,
     ClipDocumentRow,
     RecordingDocumentRow,
+    RuleRow,
+    BatchRow,
+    BatchItemRow,
     StorageDayRow,
     ShareRow,
     RemovalRow,

@@ -89,6 +89,10 @@ class Clock:
             raise ClockAmbiguous(f"the clock of the recording was set back: {rfc3339(time)} is at {found} seconds")
         return places[0] / MICROSECONDS
 
+    def first_seconds_at(self, time: int) -> float:
+        """Return the first place of a time in ms since 1970; below 0 before the recording."""
+        return min(self._places_at(time * 1000)) / MICROSECONDS
+
     def _places_at(self, time: int) -> Iterator[int]:
         """Yield the places of a time in microseconds. A time that the clock skipped is where it was set forward."""
         for first, last in self._lines():

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _DUE_CHECK_SECONDS = 20
 _WATERMARK_SECONDS = 5
-_FENCED = ("fetches", "probes", "live", "transcriptions", "removals", "deliveries")
+_FENCED = ("fetches", "probes", "live", "transcriptions", "batches", "removals", "deliveries")
 
 
 class Maintenance:
@@ -80,12 +80,13 @@ class Maintenance:
         """Release the jobs of dead engines and dead threads, and return how many there were."""
         ledger, owner, living, died = self._ledger, self._owner, self._ledger.engines.living, self._ledger.engines.died
         released = ledger.clips.requeue_orphans(owner, in_flight=self._clips_in_flight, living=living, died=died)
-        fetches, probes, live, transcriptions, removals, deliveries = (
+        fetches, probes, live, transcriptions, batches, removals, deliveries = (
             self._workers[name].in_flight for name in _FENCED
         )
         released += ledger.recordings.release_orphans(owner, in_flight=probes, living=living, died=died)
         released += ledger.fetches.release_orphans(owner, in_flight=fetches, living=living)
         released += ledger.transcriptions.release_orphans(owner, in_flight=transcriptions, living=living)
+        released += ledger.batches.release_orphans(owner, in_flight=batches, living=living)
         ledger.live.release_orphans(owner, in_flight=live, living=living)
         ledger.removals.release_orphans(owner, in_flight=removals, living=living)
         repeated = ledger.deliveries.release_orphans(owner, in_flight=deliveries, living=living)

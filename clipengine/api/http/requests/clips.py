@@ -148,8 +148,8 @@ LastSeconds = Annotated[Annotated[float, Field(gt=0), BeforeValidator(seconds)] 
 Removables = Annotated[list[Removable], Field(max_length=2, json_schema_extra=UNIQUE), AfterValidator(distinct)]
 
 
-class ClipOptions(Body):
-    """What a clip is, but its range."""
+class ClipLook(Body):
+    """What a clip is, for any recording."""
 
     max_bytes = None  # metadata alone may be 100 x 2,100 characters
     max_members, max_tokens = MAX_REMOVED, MAX_TOKENS + POINTS_TOKENS + KEPT_TOKENS
@@ -163,7 +163,6 @@ class ClipOptions(Body):
     )
     metadata: Metadata = Field(default={})
     tags: Tags = Field(default=[])
-    priority: int = Field(default=0, ge=-10, le=10, description="Queued clips with a higher priority are cut first.")
     webhook_url: Address | None = Field(
         default=None, description="Also receives the webhooks of this clip, signed with the engine's secret."
     )
@@ -186,16 +185,22 @@ class ClipOptions(Body):
         default=[],
         description="Remove `silence` (pauses over 0.6 s become 0.2 s long) or `fillers` (words such as um).",
     )
-    keep_ranges: list[KeptRange] = Field(
-        default=[],
-        max_length=MAX_REMOVED,
-        description="Ranges from which `without` removes nothing, as in `removed` of a plan.",
-    )
     gaps: GapMode = Field(
         default="hold",
         description="Gaps of a recording of many files: `hold` the last frame, in silence, `skip` them, or `fail`.",
     )
     poster: bool = Field(default=True, description="Store a JPEG of the first frame beside the clip.")
+
+
+class ClipOptions(ClipLook):
+    """What a clip is, but its range."""
+
+    priority: int = Field(default=0, ge=-10, le=10, description="Queued clips with a higher priority are cut first.")
+    keep_ranges: list[KeptRange] = Field(
+        default=[],
+        max_length=MAX_REMOVED,
+        description="Ranges from which `without` removes nothing, as in `removed` of a plan.",
+    )
     expires_at: WrittenMoment | None = Field(
         default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
     )

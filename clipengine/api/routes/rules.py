@@ -1,0 +1,203 @@
+"""Rules: create, read, list, change, delete, try, and what they have made.
+
+Rules of the settings are changed there; the API can only enable and disable them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
+from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
+from clipengine.api.http.requests.rules import CreateRule, TryNewRule, TryRule, UpdateRule
+from clipengine.errors import (
+    Conflict,
+    InvalidWebhookUrl,
+    RecordingNotComplete,
+    RecordingNotFound,
+    RequestError,
+    RuleNotFound,
+    UnknownProfile,
+    UnknownWatermark,
+    located,
+)
+from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.objects.rule import BatchObject, RuleObject, SkippedObject, TriedClipObject, TriedRuleObject
+from clipengine.outbound.webhook_addresses import check_address
+from clipengine.recordings.recording import Recording
+from clipengine.rules.rule import Rule, RuleSpec
+
+
+def create_rule(call: Call[NoQuery, CreateRule]) -> Response:
+    body = call.body
+    spec = _checked(call, body.spec)
+
+    def work() -> StoredAnswer:
+        rule = call.ledger.rules.create(body.name, spec, enabled=body.enabled)
+        return StoredAnswer(201, RuleObject.of(rule).to_object(), {"Location": f"/v1/rules/{rule.rule_id}"})
+
+    return once(call, work)
+
+
+def get_rule(call: Call[NoQuery, NoBody]) -> Response:
+    return json_response(RuleObject.of(_find(call)).to_object())
+
+
+def list_rules(call: Call[PageQuery, NoBody]) -> Response:
+    page = call.ledger.rules.list(limit=call.query.limit, cursor=call.query.cursor)
+    return page_response(call, [RuleObject.of(each) for each in page.data], page.next_cursor)
+
+
+def update_rule(call: Call[NoQuery, UpdateRule]) -> Response:
+    body, rule = call.body, _find(call)
+    given = {name: getattr(body, name) for name in body.model_fields_set}
+    if given.keys() - {"enabled"}:
+        _check_own(rule)
+    changed = {name: value for name, value in given.items() if value is not None and name in RuleSpec.model_fields}
+    spec = None
+    if changed:
+        if body.clip is not None:
+            changed["clip"] = body.clip.given
+        spec = _checked(call, rule.spec.model_copy(update=changed))
+    rule = call.ledger.rules.update(rule.rule_id, name=body.name, spec=spec, enabled=body.enabled)
+    return json_response(RuleObject.of(rule).to_object())
+
+
+def delete_rule(call: Call[NoQuery, NoBody]) -> Response:
+    rule = _find(call)
+    _check_own(rule)
+    call.ledger.rules.delete(rule.rule_id)
+    return Response(status_code=204)
+
+
+def try_rule(call: Call[NoQuery, TryRule]) -> Response:
+    return _tried(call, _find(call).spec, call.body.recording_id)
+
+
+def try_new_rule(call: Call[NoQuery, TryNewRule]) -> Response:
+    return _tried(call, _checked(call, call.body.spec), call.body.recording_id)
+
+
+def _tried(call: Call[Any, Any], spec: RuleSpec, recording_id: str) -> Response:
+    """Return what a rule would make of a recording. Nothing is stored."""
+    with located(pointer="/recording_id"):
+        recording = call.ledger.recordings.get(recording_id)
+        if recording.state != "complete":
+            raise RecordingNotComplete.of(recording_id, recording.state)
+    expansion = call.engine.rule_clips.expand(spec, recording)
+    tried = TriedRuleObject(
+        recording_id,
+        spec.when.matches(recording),
+        [_tried_clip(call, body, recording) for body in expansion.bodies],
+        [SkippedObject(code=each.code, message=each.message) for each in expansion.skipped],
+        expansion.left_out,
+    )
+    return json_response(tried.to_object())
+
+
+def _tried_clip(call: Call[Any, Any], body: Mapping[str, Any], recording: Recording) -> TriedClipObject:
+    error = None
+    try:
+        call.engine.rule_clips.resolve(body, recording)
+    except RequestError as refused:
+        error = refused.to_object()
+    return TriedClipObject(body=dict(body), error=error)
+
+
+def list_batches(call: Call[PageQuery, NoBody]) -> Response:
+    batches = call.ledger.batches
+    page = batches.list(_find(call).rule_id, limit=call.query.limit, cursor=call.query.cursor)
+    items = batches.items([each.batch_id for each in page.data])
+    return page_response(call, [BatchObject.of(each, items[each.batch_id]) for each in page.data], page.next_cursor)
+
+
+def _find(call: Call[Any, Any]) -> Rule:
+    return call.ledger.rules.get(call.path("rule_id"))
+
+
+def _checked(call: Call[Any, Any], spec: RuleSpec) -> RuleSpec:
+    """Return the rule as it is stored. Raises the errors of options that no recording allows."""
+    if (url := spec.clip.get("webhook_url")) is not None:
+        check_address(url, call.engine.settings, pointer="/clip/webhook_url", look_up=True)
+    return call.engine.rule_clips.checked(spec)
+
+
+def _check_own(rule: Rule) -> None:
+    if rule.origin == "settings":
+        hint = "Change [[rules]] and restart, or switch it off with `enabled`: false."
+        raise Conflict(f"The rule {rule.rule_id} comes from the settings", hint=hint)
+
+
+_ONE = "/v1/rules/{rule_id}"
+_RULE = Answer(200, "The rule.", RuleObject)
+_TRIED = Answer(200, "The clips that the rule would make, and what it leaves out.", TriedRuleObject)
+_INVALID = (UnknownProfile, UnknownWatermark, InvalidWebhookUrl)
+_UNUSABLE = (RecordingNotFound, RecordingNotComplete)
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/v1/rules",
+        "write",
+        create_rule,
+        "Add a rule",
+        [Answer(201, "The rule acts on what happens from here on.", RuleObject)],
+        (*_INVALID, Conflict),
+        body=CreateRule,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/v1/rules",
+        "read",
+        list_rules,
+        "List rules",
+        [Answer(200, "One page of rules, newest first.", RuleObject, page=True)],
+        query=PageQuery,
+    ),
+    Operation("GET", _ONE, "read", get_rule, "Get a rule", [_RULE], (RuleNotFound,)),
+    Operation(
+        "PATCH",
+        _ONE,
+        "write",
+        update_rule,
+        "Change a rule",
+        [_RULE],
+        (RuleNotFound, *_INVALID, Conflict),
+        body=UpdateRule,
+    ),
+    Operation("DELETE", _ONE, "write", delete_rule, "Delete a rule", [NOTHING], (RuleNotFound, Conflict)),
+    Operation(
+        "POST",
+        f"{_ONE}/try",
+        "read",
+        try_rule,
+        "Get what a rule would make of a recording",
+        [_TRIED],
+        (RuleNotFound, *_UNUSABLE, *_INVALID),
+        body=TryRule,
+    ),
+    Operation(
+        "POST",
+        "/v1/rules/try",
+        "read",
+        try_new_rule,
+        "Get what a rule that is not stored would make of a recording",
+        [_TRIED],
+        (*_UNUSABLE, *_INVALID),
+        body=TryNewRule,
+    ),
+    Operation(
+        "GET",
+        f"{_ONE}/batches",
+        "read",
+        list_batches,
+        "List what a rule has made",
+        [Answer(200, "One page of batches, newest first, each of one recording.", BatchObject, page=True)],
+        (RuleNotFound,),
+        query=PageQuery,
+    ),
+]

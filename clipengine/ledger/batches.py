@@ -1,0 +1,216 @@
+"""Batches: what a rule makes of one recording.
+
+A batch is `waiting` until its items, the requests for clips, are stored in one transaction; they do not change after
+that. It is `making` until each item has become a clip or has an outcome without one, and then `complete`. A clip, the
+state of its item and the counts are one transaction, so that each clip is made once, whenever an engine is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from clipengine.clips.clip import Clip
+from clipengine.errors import ClipEngineError
+from clipengine.ledger.database.database import Database, Row, insert_statement
+from clipengine.ledger.database.schema import BatchItemRow, BatchRow, RuleRow
+from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.rules import Rules
+from clipengine.row_format import ROW_FORMAT
+from clipengine.rules.expansion import Expansion
+from clipengine.timecode import now_ms
+
+_INSERT_ITEM = insert_statement(BatchItemRow)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch. Times are in ms since 1970, UTC. `reason` is the code for which it waits."""
+
+    batch_id: str
+    rule_id: str
+    revision: int
+    recording_id: str
+    state: str
+    reason: str | None
+    total: int
+    made: int
+    skipped: int
+    failed: int
+    left_out: int
+    attempts: int
+    owner: str | None
+    lease: int
+    created_at: int
+    ended_at: int | None
+
+
+@dataclass(frozen=True)
+class BatchItem:
+    """One clip of a batch. `body` is the body of its request."""
+
+    batch_id: str
+    number: int
+    state: str
+    body: dict[str, Any] | None
+    clip_id: str | None
+    code: str | None
+    message: str | None
+
+
+class Batches:
+    def __init__(self, database: Database, rules: Rules) -> None:
+        self._database = database
+        self._rules = rules
+        self._leases = Leases(database, BatchRow.batch_id, BatchRow.lease, BatchRow.state)
+
+    def list(self, rule_id: str, *, limit: int, cursor: str | None = None) -> Page[Batch]:
+        """Return a page of the batches of a rule, newest first."""
+        return read_page(
+            self._database,
+            BatchRow.select().where(BatchRow.rule_id == rule_id),
+            of=f"batches/{rule_id}",
+            created_at=BatchRow.created_at,
+            ident=BatchRow.batch_id,
+            limit=limit,
+            cursor=cursor,
+            make=_batch,
+        )
+
+    def items(self, ids: Sequence[str]) -> dict[str, Sequence[BatchItem]]:
+        """Return the items of batches in their order, by the id of the batch."""
+        query = BatchItemRow.select().where(BatchItemRow.batch_id.in_([*ids]))
+        rows = self._database.rows(query.order_by(BatchItemRow.batch_id, BatchItemRow.number)) if ids else ()
+        found = {id: [*of_batch] for id, of_batch in groupby(map(_item, rows), lambda item: item.batch_id)}
+        return {id: found.get(id, ()) for id in ids}
+
+    def pending(self, batch: Batch, *, limit: int) -> Sequence[BatchItem]:
+        """Return the next items that have no outcome."""
+        query = BatchItemRow.select().where(BatchItemRow.batch_id == batch.batch_id, BatchItemRow.state == "pending")
+        return [_item(row) for row in self._database.rows(query.order_by(BatchItemRow.number).limit(limit))]
+
+    def is_due(self) -> bool:
+        return self._database.row(_due()) is not None
+
+    def claim(self, owner: str) -> Batch | None:
+        """Claim the batch that has waited longest, of a rule that is enabled."""
+        claimed = self._leases.claim(_due, owner, values={"attempts": BatchRow.attempts + 1})
+        return _batch(claimed[0]) if claimed else None
+
+    def freeze(self, batch: Batch, revision: int, expansion: Expansion) -> bool:
+        """Store the items of a batch, which become clips. Return False if the claim was lost."""
+        skipped = [
+            self._item(batch, state="skipped", code=each.code, message=each.message) for each in expansion.skipped
+        ]
+        wanted = [self._item(batch, state="pending", body=dict(body)) for body in expansion.bodies]
+        rows = [{**row, "number": number} for number, row in enumerate([*wanted, *skipped])]
+        values: Row = {
+            "state": "making",
+            "reason": None,
+            "revision": revision,
+            "total": len(rows),
+            "skipped": len(skipped),
+            "left_out": expansion.left_out,
+            "has_items": bool(rows),
+            "attempts": 1,
+        }
+        with self._database.transaction(ordered=False):
+            if not self._change(batch, values, state="waiting"):
+                return False
+            self._database.insert_many(_INSERT_ITEM, rows)
+            if skipped:
+                self._rules.count(batch.rule_id, skipped=len(skipped))
+        return True
+
+    def make(self, item: BatchItem, batch: Batch, create: Callable[[], Clip]) -> bool:
+        """Store the clip that `create` queues as the clip of an item. Return False if the claim was lost."""
+        with self._database.transaction(ordered=False):
+            if not self._settle(batch, "made"):
+                return False
+            clip = create()
+            self._set_item(item, state="made", clip_id=clip.clip_id)
+            self._rules.count(batch.rule_id, made=1)
+        return True
+
+    def refuse(self, item: BatchItem, batch: Batch, error: ClipEngineError) -> bool:
+        """Record that the request of an item was refused. Return False if the claim was lost."""
+        with self._database.transaction(ordered=False):
+            if not self._settle(batch, "failed"):
+                return False
+            self._set_item(item, state="failed", code=error.code, message=error.message)
+            self._rules.refused(batch.rule_id, error)
+        return True
+
+    def skip(self, item: BatchItem, batch: Batch, error: ClipEngineError) -> bool:
+        """Record that no clip can be made of an item. Return False if the claim was lost."""
+        with self._database.transaction(ordered=False):
+            if not self._settle(batch, "skipped"):
+                return False
+            self._set_item(item, state="skipped", code=error.code, message=error.message)
+            self._rules.count(batch.rule_id, skipped=1)
+        return True
+
+    def complete(self, batch: Batch) -> bool:
+        """End a batch without pending items. Return False if the claim was lost."""
+        ended = {"state": "complete", "ended_at": now_ms(), "owner": None, "reason": None}
+        with self._database.transaction(ordered=False):
+            return self._change(batch, ended, state="making")
+
+    def fail(self, batch: Batch, error: ClipEngineError) -> bool:
+        """End a batch of which nothing more can be made. Return False if the claim was lost."""
+        ended = {"state": "complete", "ended_at": now_ms(), "owner": None, "reason": error.code}
+        with self._database.transaction(ordered=False):
+            if not self._change(batch, ended):
+                return False
+            self._rules.refused(batch.rule_id, error)
+        return True
+
+    def later(self, batch: Batch, *, delay_ms: int, reason: str | None = None) -> bool:
+        """Release the claim; the batch is due again after `delay_ms`. Return False if the claim was lost."""
+        with self._database.transaction(ordered=False):
+            return self._change(batch, {"owner": None, "next_at": now_ms() + delay_ms, "reason": reason})
+
+    def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
+        """Release abandoned claims and return their number, see `Leases.orphans`."""
+        orphans = self._leases.orphans(BatchRow.ended_at.is_null(), owner, in_flight=in_flight, living=living)
+        if not orphans:
+            return 0
+        claims = [(row["batch_id"], row["owner"], row["lease"]) for row in orphans]
+        with self._database.transaction(ordered=False):
+            return self._leases.release_all(claims, {"next_at": now_ms()})
+
+    def _settle(self, batch: Batch, outcome: str) -> bool:
+        """Count the outcome of an item in its batch, whose row it locks. Return False if the claim was lost."""
+        counted = {outcome: getattr(BatchRow, outcome) + 1, "attempts": 1, "reason": None}
+        return self._change(batch, counted, state="making")
+
+    def _change(self, batch: Batch, values: Row, *, state: str | None = None) -> bool:
+        return self._leases.transition(batch.batch_id, values, fence=batch.lease, owner=batch.owner, state=state)
+
+    def _set_item(self, item: BatchItem, **values: Any) -> None:
+        this = (BatchItemRow.batch_id == item.batch_id, BatchItemRow.number == item.number)
+        self._database.change(BatchItemRow.update(values).where(*this))
+
+    @staticmethod
+    def _item(batch: Batch, **values: Any) -> Row:
+        empty = dict.fromkeys(("body", "clip_id", "code", "message"))
+        return {"batch_id": batch.batch_id, **empty, **values}
+
+
+def _due() -> Any:
+    runnable = RuleRow.select(RuleRow.rule_id).where(RuleRow.enabled, RuleRow.needs <= ROW_FORMAT)
+    waiting = BatchRow.select(BatchRow.batch_id).where(
+        BatchRow.ended_at.is_null(), BatchRow.owner.is_null(), BatchRow.next_at <= now_ms()
+    )
+    return waiting.where(BatchRow.rule_id.in_(runnable)).order_by(BatchRow.next_at, BatchRow.batch_id).limit(1)
+
+
+def _item(row: Row) -> BatchItem:
+    return BatchItem(**row)
+
+
+def _batch(row: Row) -> Batch:
+    return Batch(**{name: row[name] for name in Batch.__dataclass_fields__})

@@ -1,0 +1,141 @@
+"""Rules, their dry runs and their logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Self
+
+from typing_extensions import TypedDict
+
+from clipengine.objects.base import ApiObject, MaybeTime, Object, Time, described_as
+from clipengine.objects.webhook import Origin
+from clipengine.rules.rule import RuleConditions, RuleRanges
+
+BatchState = Literal["waiting", "making", "complete", "cancelled"]
+
+
+@dataclass(frozen=True)
+class RuleObject(ApiObject):
+    """A rule, which makes clips of recordings by itself."""
+
+    rule_id: str
+    """Id of the rule."""
+    name: str
+    """Its name, which no other rule has."""
+    origin: Origin = "api"
+    enabled: bool = True
+    """It acts on recordings."""
+    when: Annotated[Object, described_as(RuleConditions)] = field(default_factory=dict)
+    """The recordings that it acts on."""
+    ranges: Annotated[Object, described_as(RuleRanges)] = field(default_factory=dict)
+    """The ranges of a recording of which it makes clips."""
+    clip: Object = field(default_factory=dict)
+    """The options of its clips."""
+    max_clips: int = 20
+    """The most clips that it makes of one recording."""
+    revision: int = 1
+    """Rises with each change."""
+    created_at: Time = ""
+    updated_at: Time = ""
+    """When it was last changed."""
+    made: int = 0
+    """Number of clips that it has queued."""
+    skipped: int = 0
+    """Number of ranges and recordings of which it could make no clip."""
+    failed: int = 0
+    """Number of clips that were refused or have failed."""
+    stopped_reason: str | None = None
+    """Why the engine has disabled it; null if it has not."""
+    last_error: Object | None = None
+    """The error of the last clip that was refused or has failed."""
+    last_at: MaybeTime = None
+    """When it last queued a clip."""
+
+    @classmethod
+    def of(cls, rule: Any, /, **given: Any) -> Self:
+        return super().of(
+            rule, **{name: rule.stored[name] for name in ("when", "ranges", "clip", "max_clips")}, **given
+        )
+
+
+class SkippedObject(TypedDict):
+    """A range, or a recording, of which a rule makes no clip."""
+
+    code: str
+    """Why: `too_short`, for example."""
+    message: str
+    """The same in words."""
+
+
+class TriedClipObject(TypedDict):
+    """A clip that a rule would make."""
+
+    body: Object
+    """The body of `POST /v1/recordings/{recording_id}/clips`, which may also be planned."""
+    error: Object | None
+    """Why the clip would be refused; null if it would be queued."""
+
+
+@dataclass(frozen=True)
+class TriedRuleObject(ApiObject):
+    """What a rule would make of a recording."""
+
+    recording_id: str
+    matches: bool = True
+    """The recording meets the conditions in `when`. Otherwise the rule does not act on it."""
+    data: list[TriedClipObject] = field(default_factory=list)
+    """The clips, in order of time."""
+    skipped: list[SkippedObject] = field(default_factory=list)
+    """The ranges that are too short or too long, or why there are none."""
+    left_out: int = 0
+    """Number of ranges beyond `max_clips`."""
+
+
+class BatchItemObject(TypedDict):
+    """A clip of a batch, or the reason why there is none."""
+
+    state: Literal["pending", "made", "skipped", "failed"]
+    """`made` if the clip is queued, `skipped` if the recording does not allow it, `failed` if it was refused."""
+    clip_id: str | None
+    """The clip; null if there is none."""
+    code: str | None
+    """Why there is no clip: a code of an error, or `too_short`, for example."""
+    message: str | None
+    """The same in words."""
+
+
+@dataclass(frozen=True)
+class BatchObject(ApiObject):
+    """What a rule has made of one recording."""
+
+    batch_id: str
+    """Id of the batch."""
+    rule_id: str
+    """Id of the rule."""
+    recording_id: str
+    state: BatchState = "waiting"
+    """`waiting` until its clips are decided, then `making` until all are queued."""
+    reason: str | None = None
+    """The code of an error for which it waits, such as `queue_full`."""
+    revision: int = 0
+    """The revision of the rule that decided its clips; 0 until then."""
+    total: int = 0
+    """Number of clips, with those that are skipped."""
+    made: int = 0
+    """Number of clips that were queued."""
+    skipped: int = 0
+    """Number of ranges of which no clip can be made."""
+    failed: int = 0
+    """Number of clips that were refused."""
+    left_out: int = 0
+    """Number of ranges beyond `max_clips`."""
+    created_at: Time = ""
+    ended_at: MaybeTime = None
+    """When its last clip was queued; null until then."""
+    items: list[BatchItemObject] = field(default_factory=list)
+    """Its clips. They are forgotten after `retention.events_days`."""
+
+    @classmethod
+    def of(cls, batch: Any, /, items: Any = (), **given: Any) -> Self:
+        shown = [{name: getattr(each, name) for name in ("state", "clip_id", "code", "message")} for each in items]
+        return super().of(batch, items=shown, **given)

@@ -1,0 +1,1 @@
+"""Rules: which clips the engine makes of its own accord when a recording is complete. Pure."""

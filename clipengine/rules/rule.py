@@ -1,0 +1,180 @@
+"""A rule: the recordings it acts on, the ranges it cuts of them, and the clips that it makes. Pure.
+
+The API and the settings read rules with these types.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from clipengine.recordings.folder_pattern import is_time_zone
+from clipengine.recordings.recording import Recording
+from clipengine.rules.labels import MAX_TEMPLATE_CHARACTERS, check_template
+from clipengine.settings_table import Options
+
+MAX_RULES = 100
+MAX_CLIPS = 200  # that a rule makes of one recording
+MAX_TITLE_WORDS = 50
+_MAX_SECONDS = 604_800
+_MAX_NAME = 100
+
+Trigger = Literal["recording.complete"]
+Medium = Literal["video", "audio"]
+RangeKind = Literal["all", "first", "last", "chapters", "hours"]
+# The parameters of each kind of range, and the ones it requires.
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "first": ("seconds",),
+    "last": ("seconds",),
+    "chapters": ("title_words",),
+    "hours": ("timezone", "from_hour", "to_hour"),
+}
+_REQUIRED = {"first": "seconds", "last": "seconds"}
+
+
+def _zone(name: str) -> str:
+    if not is_time_zone(name):
+        raise PydanticCustomError("timezone", "is not a time zone, such as Europe/Berlin")
+    return name
+
+
+def _template(text: str) -> str:
+    try:
+        return check_template(text)
+    except ValueError as error:
+        raise PydanticCustomError("template", "{reason}", {"reason": str(error)}) from None
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise PydanticCustomError("name", "must be printable, without spaces at its ends")
+    return text
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=200)]
+RuleName = Annotated[str, Field(min_length=1, max_length=_MAX_NAME), AfterValidator(_one_line)]
+LabelTemplate = Annotated[str, Field(min_length=1, max_length=MAX_TEMPLATE_CHARACTERS), AfterValidator(_template)]
+MaxClips = Annotated[int, Field(ge=1, le=MAX_CLIPS, description="Of one recording; later ranges are left out.")]
+
+
+class RuleConditions(Options):
+    """The recordings that a rule acts on. A recording meets all conditions."""
+
+    event: Trigger = Field(default="recording.complete", description="What must happen to the recording.")
+    series: _Text | None = Field(default=None, description="Only recordings of this series.")
+    tag: _Text | None = Field(default=None, description="Only recordings with this tag.")
+    prefix: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        default=None, description="Only recordings whose `bucket_path` begins with this text."
+    )
+    source: _Text | None = Field(
+        default=None, description="Only recordings with this `source` in their metadata, such as `livekit`."
+    )
+    min_seconds: float | None = Field(
+        default=None, ge=0, le=_MAX_SECONDS, description="Only recordings that are at least this long."
+    )
+    has: Medium | None = Field(default=None, description="Only recordings with video, or with audio.")
+
+    def matches(self, recording: Recording) -> bool:
+        """Return True if a complete recording meets all conditions."""
+        facts = recording.facts
+        if facts is None:
+            return False
+        media = {"video": facts.video is not None, "audio": bool(facts.audio), None: True}
+        return (
+            self.series in (None, recording.series)
+            and (self.tag is None or self.tag in recording.tags)
+            and recording.bucket_path.startswith(self.prefix or "")
+            and self.source in (None, recording.metadata.get("source"))
+            and facts.duration >= (self.min_seconds or 0)
+            and media[self.has]
+        )
+
+
+class RuleRanges(Options):
+    """The ranges of a recording of which a rule makes clips."""
+
+    kind: RangeKind = Field(
+        description="`all`: the whole recording. `first` and `last`: so many `seconds`. `chapters`: each chapter. "
+        "`hours`: each hour of the day, by the clock of the recording."
+    )
+    seconds: float | None = Field(default=None, gt=0, le=_MAX_SECONDS, description="Of `first` and `last`.")
+    title_words: Annotated[list[_Text], Field(min_length=1, max_length=MAX_TITLE_WORDS)] | None = Field(
+        default=None, description="Only chapters whose title contains one of these texts, in any case."
+    )
+    timezone: Annotated[str, Field(max_length=60), AfterValidator(_zone)] | None = Field(
+        default=None, description="Of `hours`. Default: that of a camera's files, or UTC."
+    )
+    from_hour: int | None = Field(default=None, ge=0, le=23, description="Of `hours`: the first hour. Default: 0.")
+    to_hour: int | None = Field(default=None, ge=1, le=24, description="Of `hours`: the end, exclusive. Default: 24.")
+
+    @model_validator(mode="after")
+    def _has_its_parameters(self) -> RuleRanges:
+        allowed = _PARAMETERS[self.kind]
+        for name in sorted({each for names in _PARAMETERS.values() for each in names}):
+            if getattr(self, name) is not None and name not in allowed:
+                raise PydanticCustomError("exclusive", "{name} is not for ranges of this kind", {"name": name})
+        required = _REQUIRED.get(self.kind)
+        if required is not None and getattr(self, required) is None:
+            raise PydanticCustomError("missing", "{name} is required for ranges of this kind", {"name": required})
+        if (self.from_hour or 0) >= (24 if self.to_hour is None else self.to_hour):
+            raise PydanticCustomError("order", "to_hour must be greater than from_hour")
+        return self
+
+
+class RuleSpec(Options):
+    """What a rule does. `clip` has the options of a request for a clip, which the API declares.
+
+    Besides, it has `expires_in_days`; its label is a template.
+    """
+
+    when: RuleConditions = RuleConditions()
+    ranges: RuleRanges
+    clip: dict[str, Any] = Field(default_factory=dict)
+    max_clips: MaxClips = 20
+
+    def to_stored(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class ConfiguredRule(RuleSpec):
+    """A rule of the settings, which its name identifies."""
+
+    name: RuleName
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A stored rule and its counts. Times are in ms since 1970, UTC.
+
+    It acts on events after `since_seq`. `stopped_reason` says why the engine has disabled it. A clip that fails counts
+    in `failed`, besides in `made`.
+    """
+
+    rule_id: str
+    name: str
+    origin: Literal["api", "settings"]
+    enabled: bool
+    stored: dict[str, Any]  # its spec, which a newer engine may have written
+    revision: int
+    since_seq: int
+    created_at: int
+    updated_at: int
+    made: int = 0
+    skipped: int = 0
+    failed: int = 0
+    failures_in_row: int = 0
+    stopped_reason: str | None = None
+    last_error: dict[str, Any] | None = None
+    last_at: int | None = None
+
+    @property
+    def spec(self) -> RuleSpec:
+        return RuleSpec.model_validate(self.stored)
+
+
+assert set(_PARAMETERS) == set(get_args(RangeKind))

@@ -1,0 +1,75 @@
+"""Clips of rules: what a rule makes of a recording. The dry run and the engine use the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from clipengine.clips.clip import Clip
+from clipengine.clips.request import ClipRequest
+from clipengine.clips.resolve import ResolvedClip, range_limits
+from clipengine.errors import RequestError, located_below
+from clipengine.ledger.ledger import Ledger
+from clipengine.outbound.webhook_addresses import check_address
+from clipengine.recordings.recording import Recording
+from clipengine.rules.expansion import Expansion, expand, without_range
+from clipengine.rules.rule import RuleSpec
+from clipengine.settings import Settings
+from clipengine.work.cutting.requests import ClipRequests
+
+_EXAMPLE = {"label": "clip", "start_seconds": 0.0, "end_seconds": 1.0}
+
+
+class ClipBodies(Protocol):
+    """The bodies of requests for clips, which the API declares."""
+
+    def check(self, clip: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the `clip` of a rule as it is stored. Raises InvalidRequest."""
+
+    def request(self, body: Mapping[str, Any], recording_id: str, *, request_id: str | None) -> ClipRequest:
+        """Return the request of a body of `POST /v1/recordings/{recording_id}/clips`. Raises InvalidRequest."""
+
+
+class RuleClips:
+    def __init__(self, ledger: Ledger, settings: Settings, bodies: ClipBodies) -> None:
+        self._requests = ClipRequests(ledger, settings)
+        self._settings = settings
+        self._bodies = bodies
+
+    def checked(self, spec: RuleSpec) -> RuleSpec:
+        """Return the rule as it is stored. Raises InvalidRequest or UnknownProfile with the place in the rule."""
+        with located_below("/clip"):
+            stored = spec.model_copy(update={"clip": self._bodies.check(spec.clip)})
+            self._limits(self._example(stored))
+        return stored
+
+    def expand(self, spec: RuleSpec, recording: Recording) -> Expansion:
+        """Return the requests for clips of a complete recording. Raises RequestError if the rule is invalid now."""
+        shortest, longest = self._limits(self._example(spec))
+        return expand(spec, recording, shortest=shortest, longest=longest)
+
+    def resolve(self, body: Mapping[str, Any], recording: Recording, *, request_id: str | None = None) -> ResolvedClip:
+        """Return the clip of a body. Raises the errors of `ClipRequests.resolve`."""
+        request = self._bodies.request(body, recording.recording_id, request_id=request_id)
+        return self._requests.resolve(request, recording)
+
+    def is_allowed(self, body: Mapping[str, Any]) -> bool:
+        """Return True if the settings still allow the options of a body: another fault is one of the recording."""
+        try:
+            self._limits(self._bodies.request(body, "", request_id=None))
+        except RequestError:
+            return False
+        return True
+
+    def create(self, clip: ResolvedClip) -> Clip:
+        """Queue a clip, unless half of the queue is taken: clips that people request come first."""
+        return self._requests.create(clip, yields=True)
+
+    def _limits(self, request: ClipRequest) -> tuple[float, float]:
+        """Return the least and the most seconds of a range. Raises the errors of options that no recording allows."""
+        if request.webhook_url is not None:
+            check_address(request.webhook_url, self._settings, pointer="/webhook_url", look_up=False)
+        return range_limits(request, self._settings.clip_rules)
+
+    def _example(self, spec: RuleSpec) -> ClipRequest:
+        return self._bodies.request({**without_range(spec), **_EXAMPLE}, "", request_id=None)

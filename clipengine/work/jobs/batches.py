@@ -1,0 +1,136 @@
+"""Batches of rules: their requests are decided once, and then become clips one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
+from clipengine.backoff import Backoff
+from clipengine.errors import (
+    Busy,
+    ClipEngineError,
+    RecordingError,
+    RecordingNotComplete,
+    RecordingNotFound,
+    RequestError,
+    RuleNotFound,
+    StorageError,
+    TranscriptNotFound,
+)
+from clipengine.ledger.batches import Batch, BatchItem
+from clipengine.recordings.recording import Recording
+from clipengine.rules.expansion import Expansion
+from clipengine.rules.ranges import Skipped
+from clipengine.tracing import bind
+from clipengine.work.cutting.rule_clips import RuleClips
+from clipengine.work.retry import retry_until_written
+from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
+
+_ITEMS_OF_A_CLAIM = 20  # so that one batch does not hold up the others
+_BACKOFF_MS = Backoff(5_000, 60_000)
+_MAX_ATTEMPTS = 5  # in a row that end with an internal error
+# The recording is not what the rule asks for; the rule is not to blame.
+_SKIPS = (RecordingError, RecordingNotFound, RecordingNotComplete, TranscriptNotFound)
+
+
+class BatchJobs(Jobs[Batch]):
+    """The batches of enabled rules. `admit` raises an error if no new clips can be accepted."""
+
+    activity = "clips of a rule were queued"
+
+    def __init__(self, context: JobContext, clips: RuleClips, *, admit: Callable[[], None]) -> None:
+        super().__init__(context)
+        self._clips = clips
+        self._admit = admit
+
+    def claim(self) -> Batch | None:
+        return self._ledger.batches.claim(self._owner)
+
+    def is_due(self) -> bool:
+        return self._ledger.batches.is_due()
+
+    def ids(self, item: Batch) -> list[str]:
+        return [item.batch_id]
+
+    def label(self, item: Batch) -> str:
+        return f"batch {item.batch_id} of rule {item.rule_id}"
+
+    def context(self, item: Batch) -> AbstractContextManager[None]:
+        return bind(recording_id=item.recording_id, attempt=item.lease, engine=self._owner)
+
+    def run(self, item: Batch) -> None:
+        """Decide the requests of a batch, and queue the clips of the next ones."""
+        if item.state == "waiting" and not self._expand(item):
+            return
+        pending = self._ledger.batches.pending(item, limit=_ITEMS_OF_A_CLAIM)
+        for each in pending:
+            self._make(item, each)
+        if len(pending) == _ITEMS_OF_A_CLAIM:
+            self._write(partial(self._ledger.batches.later, item, delay_ms=0))
+        else:
+            self._write(partial(self._ledger.batches.complete, item))
+
+    def _expand(self, batch: Batch) -> bool:
+        """Store the requests of a batch. Return False if the rule is invalid, which ends the batch."""
+        try:
+            rule = self._ledger.rules.get(batch.rule_id)
+        except RuleNotFound:
+            raise ClaimLost from None
+        try:
+            expansion = self._clips.expand(rule.spec, self._recording(batch))
+        except _SKIPS as error:
+            expansion = Expansion((), (Skipped(error.code, error.message),))
+        except RequestError as error:
+            self._write(partial(self._ledger.batches.fail, batch, error))
+            return False
+        self.faults.reach("expanding")
+        self._write(partial(self._ledger.batches.freeze, batch, rule.revision, expansion))
+        self.faults.reach("expanded")
+        return True
+
+    def _make(self, batch: Batch, item: BatchItem) -> None:
+        """Queue the clip of an item. Raises Busy if it must wait."""
+        batches = self._ledger.batches
+        try:
+            self._admit()
+            clip = self._clips.resolve(item.body or {}, self._recording(batch), request_id=batch.batch_id)
+            held = batches.make(item, batch, partial(self._clips.create, clip))
+        except Busy:
+            raise
+        except (*_SKIPS, RequestError) as error:
+            of_rule = not isinstance(error, _SKIPS) and not self._clips.is_allowed(item.body or {})
+            settle = partial(batches.refuse if of_rule else batches.skip, item, batch, error)
+            held = self._written(settle)
+        if not held:
+            raise ClaimLost
+        self.faults.reach("made")
+
+    def _recording(self, batch: Batch) -> Recording:
+        """Return the recording. Raises RecordingNotFound, or RecordingNotComplete if it is probed again."""
+        recording = self._ledger.recordings.get(batch.recording_id)
+        if recording.state != "complete":
+            raise RecordingNotComplete.of(recording.recording_id, recording.state)
+        return recording
+
+    def _write(self, change: Callable[[], bool]) -> None:
+        """Call a change of the ledger. Raises ClaimLost if it returns False, and Stopping."""
+        if not self._written(change):
+            raise ClaimLost
+
+    def _written(self, change: Callable[[], bool]) -> bool:
+        return retry_until_written(change, self.stopping)
+
+    def retry(self, item: Batch, error: ClipEngineError) -> Retry | None:
+        if isinstance(error, Busy | StorageError) or item.attempts < _MAX_ATTEMPTS:
+            return Retry(self.faults.scale_delay(round(_BACKOFF_MS.after(item.attempts))))
+        return None
+
+    def later(self, item: Batch, error: ClipEngineError, retry: Retry) -> bool:
+        return self._ledger.batches.later(item, delay_ms=retry.delay_ms, reason=error.code)
+
+    def fail(self, item: Batch, error: ClipEngineError) -> bool:
+        return self._ledger.batches.fail(item, error)
+
+    def release(self, item: Batch) -> None:
+        self._ledger.batches.later(item, delay_ms=0)

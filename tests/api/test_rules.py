@@ -1,0 +1,167 @@
+"""Rules over the API: their changes, the dry run and the log."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from clipengine.client import Client
+from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.database.database import compact_json
+from clipengine.ledger.database.schema import BatchItemRow
+from clipengine.rules.rule import ConfiguredRule
+from clipengine.work.jobs.batches import BatchJobs
+from clipengine.work.worker import JobContext, Worker
+from tests.support.api import ApiServer, RecordedEngine
+
+RULE: dict[str, Any] = {"name": "Meetings", "ranges": {"kind": "first", "seconds": 30}}
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[Client]:
+    with Client(server.url, server.key) as client:
+        yield client
+
+
+def work(engine: RecordedEngine) -> None:
+    while engine.ledger.rules.act():
+        pass
+    jobs = BatchJobs(JobContext(engine.ledger, "test", threading.Event()), engine.rule_clips, admit=engine.admit)
+    Worker(jobs).run_due()
+
+
+def test_dry_run_equals_byte_for_byte_what_is_made(engine: RecordedEngine, client: Client) -> None:
+    clip = {
+        "label": "$name – $number",
+        "output": {"aspect": "9:16", "fade_seconds": 0.5},
+        "snap": {"to": "silence", "within_seconds": 1.0},
+        "tags": ["auto"],
+        "metadata": {"a": "ä\U0001f600"},
+        "expires_in_days": 3.5,
+        "webhook_url": "http://127.0.0.1:9/hook",
+    }
+    rule = client.rules.create("Meetings", ranges={"kind": "last", "seconds": 33.333333}, clip=clip)
+    recording = engine.make_recording()
+    tried = client.rules.try_out(rule.rule_id, recording.recording_id)
+    assert tried.matches
+    assert [each["error"] for each in tried.data] == [None]
+    assert engine.ledger.clips.list(ClipFilter(limit=10)).data == []
+    assert client.rules.batches(rule.rule_id).data == []
+    work(engine)
+    stored = engine.ledger.database.rows(BatchItemRow.select())
+    assert [compact_json(row["body"]) for row in stored] == [compact_json(each["body"]) for each in tried.data]
+    (made,) = engine.ledger.clips.list(ClipFilter(limit=10)).data
+    requested = client.request("POST", f"/v1/recordings/{recording.recording_id}/clips", json=tried.data[0]["body"])
+    shown = client.clips.get(made.clip_id).raw
+    own = {"clip_id", "request_id", "created_at", "queue", "object_key", "bucket_path", "traceparent"}
+    assert {key: value for key, value in shown.items() if key not in own} == {
+        key: value for key, value in requested.items() if key not in own
+    }
+    (batch,) = client.rules.batches(rule.rule_id).data
+    assert (batch.state, batch.made, batch.recording_id) == ("complete", 1, recording.recording_id)
+    assert [each["clip_id"] for each in batch.items] == [made.clip_id]
+
+
+def test_rule_that_is_not_stored_is_tried_and_says_what_it_leaves_out(engine: RecordedEngine, client: Client) -> None:
+    recording = engine.make_recording()
+    tried = client.rules.try_new(recording.recording_id, ranges={"kind": "chapters"}, when={"tag": "missing"})
+    assert (tried.matches, tried.data, [each["code"] for each in tried.skipped]) == (False, [], ["no_chapters"])
+    tried = client.rules.try_new(recording.recording_id, ranges={"kind": "all"}, clip={"subtitles": {"mode": "burn"}})
+    assert [each["error"]["code"] for each in tried.data if each["error"]] == ["invalid_request"]
+    assert client.rules.list().data == []
+
+
+def test_rule_is_changed_and_listed(client: Client, server: ApiServer) -> None:
+    first = client.rules.create("First", ranges={"kind": "all"}, clip={"tags": ["a"], "label": "x"}, max_clips=3)
+    second = client.rules.create("Second", ranges={"kind": "all"}, enabled=False)
+    page = client.rules.list(limit=1)
+    assert [rule.name for rule in page.data] == ["Second"]
+    assert [rule.name for rule in client.rules.list(limit=1, cursor=page.next_cursor).data] == ["First"]
+    changed = client.rules.update(first.rule_id, name="Other", ranges={"kind": "first", "seconds": 5.0})
+    assert (changed.revision, changed.name, changed.ranges) == (2, "Other", {"kind": "first", "seconds": 5.0})
+    assert (changed.clip, changed.max_clips, changed.when) == (first.clip, 3, {"event": "recording.complete"})
+    assert client.rules.update(second.rule_id, enabled=True).enabled
+    with server.client() as http:
+        assert http.patch(f"/v1/rules/{second.rule_id}", json={"name": "Other"}).status_code == 409
+        assert http.post("/v1/rules", json={**RULE, "name": "Other"}).json()["code"] == "conflict"
+    client.rules.delete(first.rule_id)
+    assert [rule.name for rule in client.rules.list().data] == ["Second"]
+
+
+def test_rule_of_the_settings_is_only_enabled_and_disabled(engine: RecordedEngine, server: ApiServer) -> None:
+    configured = ConfiguredRule.model_validate({**RULE, "clip": {"label": "x"}})
+    engine.ledger.rules.sync_settings([configured])
+    (rule,) = engine.ledger.rules.all()
+    with server.client() as http:
+        path = f"/v1/rules/{rule.rule_id}"
+        assert http.patch(path, json={"enabled": False}).json()["enabled"] is False
+        assert http.patch(path, json={"max_clips": 2}).status_code == 409
+        assert http.delete(path).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"name": "a\u202e\x00"}, "/name"),
+        ({"name": "x" * 101}, "/name"),
+        ({"ranges": {"kind": "first"}}, "/ranges"),
+        ({"ranges": {"kind": "all", "seconds": 3}}, "/ranges"),
+        ({"ranges": {"kind": "hours", "timezone": "Mars/Olympus"}}, "/ranges/timezone"),
+        ({"when": {"min_seconds": 1e309}}, "/when/min_seconds"),
+        ({"when": {"prefix": "x" * 1001}}, "/when/prefix"),
+        ({"clip": {"label": "$unknown"}}, "/clip/label"),
+        ({"clip": {"label": "$" * 300}}, None),
+        ({"clip": {"label": "x" * 10_000}}, "/clip/label"),
+        ({"clip": {"profile": "missing"}}, "/clip/profile"),
+        ({"clip": {"start_seconds": 1}}, "/clip/start_seconds"),
+        ({"clip": {"priority": 10}}, "/clip/priority"),
+        ({"clip": {"expires_in_days": 0}}, "/clip/expires_in_days"),
+        ({"clip": {"webhook_url": "http://169.254.169.254/"}}, "/clip/webhook_url"),
+        ({"clip": {"output": {"watermark": "missing"}}}, "/clip/output/watermark"),
+        ({"max_clips": 201}, "/max_clips"),
+        ({"max_clips": True}, "/max_clips"),
+    ],
+)
+def test_hostile_rule_is_refused_with_its_place(server: ApiServer, change: dict[str, Any], pointer: str | None) -> None:
+    with server.client() as http:
+        body = json.dumps({**RULE, **change})
+        answer = http.post("/v1/rules", content=body, headers={"Content-Type": "application/json"})
+        if pointer is None:
+            assert answer.status_code == 201
+            return
+        assert answer.status_code == 422, answer.text
+        assert [each.get("pointer") for each in answer.json()["errors"]] == [pointer]
+        assert http.get("/v1/rules").json()["data"] == []
+
+
+def test_number_of_rules_is_limited(client: Client, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipengine.ledger.rules.MAX_RULES", 2)
+    for number in range(2):
+        client.rules.create(f"rule {number}", ranges={"kind": "all"})
+    with server.client() as http:
+        assert http.post("/v1/rules", json=RULE).status_code == 409
+
+
+@pytest.mark.parametrize("path", ["/v1/rules", "/v1/rules/rul_x", "/v1/rules/rul_x/batches"])
+def test_rules_are_for_administrators(engine: RecordedEngine, server: ApiServer, path: str) -> None:
+    _, text = engine.ledger.keys.create("reader", ["read", "write"])
+    with server.client(text) as http:
+        assert http.get(path).status_code == 403
+    with server.client() as http:
+        assert http.get(path).status_code in (200, 404)
+
+
+def test_repeated_request_makes_one_rule(server: ApiServer) -> None:
+    def post(http: httpx.Client) -> dict[str, Any]:
+        answer: dict[str, Any] = http.post("/v1/rules", json=RULE, headers={"Idempotency-Key": "k"}).json()
+        return answer
+
+    with server.client() as http:
+        assert post(http) == post(http)
+        assert len(http.get("/v1/rules").json()["data"]) == 1

@@ -1,0 +1,351 @@
+"""Rules in the ledger: each clip is made once, whatever happens between two transactions."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from clipengine.api.http.requests.rules import CreateRule, RuleClipBodies
+from clipengine.errors import DiskLow, EncoderFailed, RuleNotFound
+from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.database.database import insert_statement
+from clipengine.ledger.database.schema import BatchRow, EventRow, RuleRow
+from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.recording import RecordingSpec
+from clipengine.row_format import ROW_FORMAT
+from clipengine.rules.rule import ConfiguredRule, Rule
+from clipengine.settings import Settings
+from clipengine.work.cutting.rule_clips import RuleClips
+from clipengine.work.jobs.batches import BatchJobs
+from clipengine.work.worker import JobContext, Worker
+from tests.ledger.conftest import Open
+from tests.support.api import FACTS
+
+
+class Engine:
+    """The parts of an engine that make clips of rules."""
+
+    def __init__(self, ledger: Ledger, owner: str = "one", **limits: Any) -> None:
+        self.ledger = ledger
+        settings = Settings.model_validate({"limits": limits})
+        self.clips = RuleClips(ledger, settings, RuleClipBodies())
+        self.full: list[DiskLow] = []
+        self.jobs = BatchJobs(JobContext(ledger, owner, threading.Event()), self.clips, admit=self._admit)
+
+    def _admit(self) -> None:
+        if self.full:
+            raise self.full[0]
+
+    def rule(self, name: str = "rule", **values: Any) -> Rule:
+        body = CreateRule.model_validate({"name": name, "ranges": {"kind": "all"}, **values})
+        return self.ledger.rules.create(name, self.clips.checked(body.spec))
+
+    def work(self) -> None:
+        while self.ledger.rules.act():
+            pass
+        Worker(self.jobs).run_due()
+
+    def made(self) -> list[str]:
+        return sorted(clip.label for clip in self.ledger.clips.list(ClipFilter(limit=100)).data)
+
+
+@pytest.fixture
+def engine(ledger: Ledger) -> Engine:
+    return Engine(ledger)
+
+
+def complete(ledger: Ledger, key: str = "a.mp4", *, etag: str = "e1", **values: Any) -> str:
+    """Register a recording and complete its probe. Return its id."""
+    made, _ = ledger.recordings.register(key, RecordingSpec(name=key, **values), etag=etag, size=5)
+    probe = ledger.recordings.claim_probe("test")
+    assert probe is not None
+    assert ledger.recordings.probe_complete(probe, FACTS, etag=etag, size=5)
+    return made.recording_id
+
+
+def repeat_events(ledger: Ledger, times: int = 1, *, after: int = 0) -> None:
+    """Store the events after a number again, as if another engine had recorded them too."""
+    rows = ledger.database.rows(EventRow.select().where(EventRow.seq > after).order_by(EventRow.seq))
+    insert = insert_statement(EventRow, without=("seq",))
+    for copy in range(times):
+        again = [{**row, "event_id": f"{row['event_id']}_{copy}"} for row in rows]
+        ledger.database.insert_many(insert, again)
+
+
+def test_rule_acts_once_on_what_is_complete_after_it_was_made(engine: Engine) -> None:
+    ledger = engine.ledger
+    complete(ledger, "before.mp4")
+    rule = engine.rule()
+    complete(ledger, "after.mp4")
+    engine.work()
+    assert engine.made() == ["after.mp4 1"]
+    repeat_events(ledger, 3, after=rule.since_seq)
+    engine.work()
+    assert engine.made() == ["after.mp4 1"]
+    found = ledger.rules.get(rule.rule_id)
+    assert (found.made, found.skipped, found.failed) == (1, 0, 0)
+
+
+def test_same_content_that_is_registered_again_makes_nothing_but_new_content_does(engine: Engine) -> None:
+    ledger = engine.ledger
+    engine.rule()
+    first = complete(ledger)
+    engine.work()
+    for clip in ledger.clips.list(ClipFilter(limit=10)).data:
+        ledger.clips.delete(clip.clip_id)
+    ledger.recordings.delete(first)
+    complete(ledger)
+    engine.work()
+    assert engine.made() == []
+    complete(ledger, etag="e2")
+    engine.work()
+    assert engine.made() == ["a.mp4 1"]
+
+
+def test_many_events_that_come_twice_make_each_clip_once(engine: Engine) -> None:
+    """The cursor reads 500 events at a time."""
+    ledger = engine.ledger
+    engine.rule()
+    for number in range(5):
+        complete(ledger, f"{number}.mp4")
+    repeat_events(ledger, 2_000)
+    engine.work()
+    assert engine.made() == [f"{number}.mp4 1" for number in range(5)]
+    assert not ledger.rules.is_due()
+
+
+def test_two_engines_make_each_clip_once(engine: Engine, open_ledger: Open) -> None:
+    engine.rule()
+    for number in range(10):
+        complete(engine.ledger, f"{number}.mp4")
+    engines = [Engine(open_ledger(), owner) for owner in ("one", "two")]
+    threads = [threading.Thread(target=each.work) for each in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    engine.work()  # a thread that found nothing due may have ended before the other one had matched all
+    assert engine.made() == sorted(f"{number}.mp4 1" for number in range(10))
+
+
+class Killed(BaseException):
+    """The engine is killed: nothing is recorded, and its claim stays."""
+
+
+@pytest.mark.parametrize("point", ["expanding", "expanded", "made"])
+def test_engine_that_is_killed_in_any_state_leaves_what_the_next_one_completes(engine: Engine, point: str) -> None:
+    ledger = engine.ledger
+    rule = engine.rule(ranges={"kind": "first", "seconds": 5})
+    complete(ledger)
+    while ledger.rules.act():
+        pass
+
+    def kill(reached: str) -> None:
+        if reached == point:
+            raise Killed
+
+    engine.jobs.faults.reach = kill  # type: ignore[method-assign,assignment]
+    with pytest.raises(Killed):
+        Worker(engine.jobs).run_due()
+    other = Engine(ledger, "two")
+    other.work()
+    assert ledger.batches.claim("two") is None  # the dead engine holds it
+    assert ledger.batches.release_orphans("two", living=lambda: ["two"]) == 1
+    other.work()
+    assert engine.made() == ["a.mp4 1"]
+    (batch,) = ledger.batches.list(rule.rule_id, limit=10).data
+    assert (batch.state, batch.made, batch.total) == ("complete", 1, 1)
+    assert ledger.rules.get(rule.rule_id).made == 1
+
+
+def test_full_queue_and_full_disk_let_the_batch_wait(engine: Engine, open_ledger: Open) -> None:
+    ledger = open_ledger(max_queued=4)
+    small = Engine(ledger)
+    small.full = [DiskLow("full")]
+    rule = small.rule()
+    for number in range(3):
+        complete(ledger, f"{number}.mp4")
+    small.work()
+    assert {each.reason for each in ledger.batches.list(rule.rule_id, limit=10).data} == {"disk_low"}
+    small.full = []
+    due(ledger)
+    small.work()
+    assert len(small.made()) == 2  # half of the queue is left to people
+    waiting = [each for each in ledger.batches.list(rule.rule_id, limit=10).data if each.state != "complete"]
+    assert [(each.state, each.reason) for each in waiting] == [("making", "queue_full")]
+    for clip in ledger.clips.list(ClipFilter(limit=10)).data:
+        ledger.clips.cancel(clip.clip_id)
+    due(ledger)
+    small.work()
+    assert len(small.made()) == 3
+    assert ledger.rules.get(rule.rule_id).stopped_reason is None
+
+
+def due(ledger: Ledger) -> None:
+    ledger.database.change(BatchRow.update(next_at=0))
+
+
+def test_rule_stops_after_failures_in_a_row(engine: Engine, open_ledger: Open) -> None:
+    ledger = open_ledger(rule_failures=2)
+    stopping = Engine(ledger)
+    rule = stopping.rule()
+    for number, end in enumerate(["fail", "cancel", "fail"]):
+        complete(ledger, f"{number}.mp4")
+        stopping.work()
+        clip = ledger.clips.claim("test")
+        assert clip is not None
+        if end == "fail":
+            ledger.clips.fail(clip.clip_id, clip.attempt, EncoderFailed("broken"))
+        else:
+            ledger.clips.cancel(clip.clip_id)
+        stopping.work()
+    found = ledger.rules.get(rule.rule_id)
+    assert (found.enabled, found.failed) == (False, 3)
+    assert found.stopped_reason == "2 clips failed in a row, the last with encoder_failed"
+    assert ledger.events.after(0)[-1].type == "rule.stopped"
+    complete(ledger, "later.mp4")
+    stopping.work()
+    assert "later.mp4 1" not in stopping.made()
+    again = ledger.rules.update(rule.rule_id, enabled=True)
+    assert (again.stopped_reason, again.failures_in_row) == (None, 0)
+    stopping.work()
+    assert "later.mp4 1" not in stopping.made()
+
+
+def test_rule_whose_profile_was_removed_fails_and_a_recording_without_chapters_is_skipped(ledger: Ledger) -> None:
+    settings = {"profiles": {"vertical": {}}}
+    before = Engine(ledger)
+    before.clips = RuleClips(ledger, Settings.model_validate(settings), RuleClipBodies())
+    invalid = before.rule("invalid", clip={"profile": "vertical"})
+    chapters = before.rule("chapters", ranges={"kind": "chapters"})
+    complete(ledger)
+    Engine(ledger).work()
+    found = ledger.rules.get(invalid.rule_id)
+    assert (found.failed, found.failures_in_row) == (1, 1)
+    assert found.last_error is not None
+    assert found.last_error["code"] == "unknown_profile"
+    skipped = ledger.rules.get(chapters.rule_id)
+    assert (skipped.skipped, skipped.failures_in_row) == (1, 0)
+    (batch,) = ledger.batches.list(chapters.rule_id, limit=10).data
+    (item,) = ledger.batches.items([batch.batch_id])[batch.batch_id]
+    assert (batch.state, item.code) == ("complete", "no_chapters")
+
+
+def test_edited_rule_makes_nothing_again_and_a_deleted_one_nothing_more(engine: Engine) -> None:
+    ledger = engine.ledger
+    rule = engine.rule()
+    complete(ledger, "a.mp4")
+    engine.work()
+    spec = rule.spec.model_copy(update={"max_clips": 3})
+    assert ledger.rules.update(rule.rule_id, spec=spec).revision == 2
+    repeat_events(ledger)
+    engine.work()
+    assert engine.made() == ["a.mp4 1"]
+    complete(ledger, "b.mp4")
+    while ledger.rules.act():
+        pass
+    ledger.rules.delete(rule.rule_id)
+    engine.work()
+    assert engine.made() == ["a.mp4 1"]
+    with pytest.raises(RuleNotFound):
+        ledger.rules.get(rule.rule_id)
+    while ledger.retention.run(keep_ms=None):
+        pass
+    assert ledger.database.rows(BatchRow.select()) == []
+    assert ledger.database.rows(RuleRow.select()) == []
+
+
+def test_disabled_rule_keeps_what_it_has_matched(engine: Engine) -> None:
+    ledger = engine.ledger
+    rule = engine.rule()
+    complete(ledger, "a.mp4")
+    while ledger.rules.act():
+        pass
+    ledger.rules.update(rule.rule_id, enabled=False)
+    complete(ledger, "missed.mp4")
+    engine.work()
+    assert engine.made() == []
+    ledger.rules.update(rule.rule_id, enabled=True)
+    engine.work()
+    assert engine.made() == ["a.mp4 1"]
+
+
+def test_rules_of_the_settings_are_known_by_their_names(engine: Engine) -> None:
+    ledger = engine.ledger
+    wanted = ConfiguredRule.model_validate({"name": "Night", "ranges": {"kind": "all"}, "clip": {"label": "x"}})
+    ledger.rules.sync_settings([wanted])
+    (rule,) = ledger.rules.all()
+    complete(ledger)
+    engine.work()
+    assert engine.made() == ["x"]
+    ledger.rules.sync_settings([])
+    assert ledger.rules.all() == []
+    ledger.rules.sync_settings([wanted])
+    repeat_events(ledger)
+    engine.work()
+    assert [each.rule_id for each in ledger.rules.all()] == [rule.rule_id]
+    assert engine.made() == ["x"]
+    ledger.rules.update(rule.rule_id, enabled=False)
+    ledger.rules.sync_settings([wanted])
+    assert not ledger.rules.get(rule.rule_id).enabled
+    off = wanted.model_copy(update={"enabled": False})
+    ledger.rules.sync_settings([off])
+    ledger.rules.update(rule.rule_id, enabled=True)
+    ledger.rules.sync_settings([off])
+    assert not ledger.rules.get(rule.rule_id).enabled
+    ledger.rules.sync_settings([wanted])
+    assert ledger.rules.get(rule.rule_id).enabled
+
+
+def test_events_that_rules_have_not_read_are_kept(engine: Engine) -> None:
+    ledger = engine.ledger
+    complete(ledger, "before.mp4")
+    engine.rule()
+    first = complete(ledger, "a.mp4")
+    while ledger.retention.run(keep_ms=-10_000):
+        pass
+    assert [event.type for event in ledger.events.after(0)] == ["recording.complete"]
+    engine.work()
+    assert engine.made() == ["a.mp4 1"]
+    while ledger.retention.run(keep_ms=-10_000):
+        pass
+    assert ledger.events.after(0) == []
+    for clip in ledger.clips.list(ClipFilter(limit=10)).data:
+        ledger.clips.delete(clip.clip_id)
+    ledger.recordings.delete(first)
+    complete(ledger, "a.mp4")
+    engine.work()
+    assert engine.made() == []  # the batch is remembered without its items
+
+
+def test_rule_of_a_newer_engine_is_left_to_it(engine: Engine) -> None:
+    """Events stay unread, so that the newer engine misses none."""
+    ledger = engine.ledger
+    rule = engine.rule()
+    newer = {"needs": ROW_FORMAT + 1, "spec": {**rule.stored, "ranges": {"kind": "unknown"}}}
+    ledger.database.change(RuleRow.update(newer))
+    complete(ledger)
+    engine.work()
+    assert engine.made() == []
+    assert ledger.rules.is_due()
+    assert ledger.rules.get(rule.rule_id).stored["ranges"] == {"kind": "unknown"}
+    ledger.database.change(RuleRow.update(needs=ROW_FORMAT, spec=rule.stored))
+    engine.work()
+    assert engine.made() == ["a.mp4 1"]
+
+
+def test_without_rules_an_idle_engine_asks_once_for_events(engine: Engine, monkeypatch: Any) -> None:
+    ledger = engine.ledger
+    complete(ledger)
+    statements: list[str] = []
+    execute = ledger.database._execute
+
+    def count(sql: str, params: tuple[Any, ...]) -> Any:
+        statements.append(sql)
+        return execute(sql, params)
+
+    monkeypatch.setattr(ledger.database, "_execute", count)
+    assert not ledger.rules.is_due()
+    assert len(statements) == 1
