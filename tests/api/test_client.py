@@ -37,6 +37,7 @@ from clipengine.client.installation import AsyncInstallation
 from clipengine.client.models import RecordingData
 from clipengine.client.profiles import AsyncProfiles
 from clipengine.client.recordings import AsyncRecordings, RecordingCalls, RecordingFields
+from clipengine.client.rules import AsyncRules
 from clipengine.client.transcripts import AsyncTranscripts
 from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.plan.read_jobs import JUMP, WAVEFORM
@@ -63,6 +64,7 @@ ARGUMENTS: dict[str, Any] = {
     "clip_id": "x",
     "transcript_id": "x",
     "webhook_id": "x",
+    "rule_id": "x",
     "delivery_id": "x",
     "share_id": "x",
     "key_id": "x",
@@ -151,6 +153,7 @@ def test_both_clients_have_the_same_methods() -> None:
         "clips": AsyncClips,
         "recordings": AsyncRecordings,
         "webhooks": AsyncWebhooks,
+        "rules": AsyncRules,
         "profiles": AsyncProfiles,
         "transcripts": AsyncTranscripts,
         "installation": AsyncInstallation,
