@@ -16,7 +16,7 @@ from clipengine.errors import ClipEngineError
 from clipengine.settings import Settings
 from tests.films.reader import read_clip
 from tests.support.obs import OBS
-from tests.support.producers import PRODUCERS, Producer, faults_of, source, version_of
+from tests.support.producers import PRODUCERS, Producer, faults_of, numbers_of, source, version_of
 
 _PAGE = Path(__file__).parent.parent / "clipengine" / "docs" / "producers.md"
 _TABLE = re.compile(r"(?<=<!-- begin of the table -->\n).*?(?=<!-- end of the table -->)", re.DOTALL)
@@ -61,7 +61,9 @@ def _faults(producer: Producer, target: Path, render: Render) -> list[str]:
         cut_once(Settings(), str(target / producer.key), output, clip, on_progress=lambda done: None)
     except ClipEngineError as error:
         return [error.code]
-    return faults_of(read_clip(output), float(_END - _START), producer.sound_early)
+    start, end = float(_START), float(_END)
+    expected = numbers_of(target / producer.key, start, end) if producer.may_lose_frames else None
+    return faults_of(read_clip(output), end - start, producer.sound_early, expected)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_clips_of_a_finished_recording_are_exact(
 
 @pytest.mark.parametrize(
     ("form", "key"),
-    [("hybrid_mp4", "index.mp4"), ("fragmented_mp4", "index.mp4"), ("mkv", "index.mkv"), ("hls", "index.m3u8")],
+    [("hybrid_mp4", "index.mp4"), ("fragmented_mp4", "index.mp4"), ("mkv", "index.mkv")],
 )
 def test_recording_that_grows_until_obs_is_killed_is_cut(
     form: str, key: str, films: Callable[..., Path], server: RunningServer, tmp_path: Path

@@ -17,12 +17,12 @@ from tests.support.producers import (
     GST_FRAGMENTS,
     GST_HLS,
     PRODUCERS,
-    RATE,
     Producer,
     faults_of,
     hls_command,
     need,
     nginx_rtmp,
+    numbers_of,
     record_with_motion,
     rtmp_command,
     source,
@@ -77,12 +77,6 @@ def check_clip(
     expected = None if whole is None else numbers_of(whole, start, end)
     assert faults_of(reading, end - start, early, expected) == []
     return reading.frames[0][1].number or 0
-
-
-def numbers_of(path: Path, start: float, end: float) -> list[int | None]:
-    """Return the numbers of the frames of a recording in a range."""
-    half = 0.5 / RATE
-    return [seen.number for time, seen in read_clip(path).frames if start - half <= time < end - half]
 
 
 @pytest.mark.parametrize("producer", PRODUCERS, ids=str)

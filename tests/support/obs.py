@@ -130,11 +130,13 @@ def _recorder(form: str) -> Callable[[Path, Path], None]:
     return record
 
 
-_VERSION = ("obs", "--version")
+def _obs(container: str, key: str, form: str) -> Producer:
+    return Producer("OBS Studio", container, "H.264", key, _recorder(form), ("obs", "--version"), may_lose_frames=True)
+
+
 OBS = [
-    Producer("OBS Studio", "hybrid MP4", "H.264", "index.mp4", _recorder("hybrid_mp4"), _VERSION),
-    Producer("OBS Studio", "fragmented MP4", "H.264", "index.mp4", _recorder("fragmented_mp4"), _VERSION),
-    Producer("OBS Studio", "Matroska", "H.264", "index.mkv", _recorder("mkv"), _VERSION),
-    Producer("OBS Studio", "MPEG-TS", "H.264", "index.ts", _recorder("mpegts"), _VERSION),
-    Producer("OBS Studio", "HLS, MPEG-TS", "H.264", "index.m3u8", _recorder("hls"), _VERSION),
+    _obs("hybrid MP4", "index.mp4", "hybrid_mp4"),
+    _obs("fragmented MP4", "index.mp4", "fragmented_mp4"),
+    _obs("Matroska", "index.mkv", "mkv"),
+    _obs("MPEG-TS", "index.ts", "mpegts"),
 ]

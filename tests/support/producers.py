@@ -19,7 +19,7 @@ from statistics import median
 import pytest
 
 from tests.films.parts import every
-from tests.films.reader import ClipReading
+from tests.films.reader import ClipReading, read_clip
 from tests.films.reel import write
 from tests.films.sound import locate
 from tests.support.gstreamer import need_elements
@@ -29,6 +29,7 @@ from tests.support.waiting import until
 
 RATE = 25
 _SOUND_SECONDS = 0.03  # of an offset: MPEG-TS cannot state the priming of AAC
+_LATE_SECONDS = 0.09
 _PATH = f"{os.environ['PATH']}:/usr/sbin"
 _RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 _HEVC = replace(VIDEO, codec="libx265", options={"x265-params": "log-level=none:scenecut=0:open-gop=0"})
@@ -51,6 +52,7 @@ class Producer:
     version: tuple[str, ...]
     ends: bool = True  # the playlist has an end
     sound_early: float = 0  # by which the sound of the file itself is early
+    may_lose_frames: bool = False  # it shows the film in real time, and the machine may be too slow
 
     @property
     def is_folder(self) -> bool:
@@ -232,13 +234,21 @@ def version_of(producer: Producer) -> str:
     return match[0] if match else "unknown"
 
 
+def numbers_of(path: Path, start: float, end: float) -> list[int | None]:
+    """Return the numbers of the frames of a recording in a range."""
+    slack = 0.001
+    first = start - 0.5 / RATE - slack
+    return [seen.number for time, seen in read_clip(path).frames if first <= time < end - slack]
+
+
 def faults_of(
     reading: ClipReading, seconds: float, sound_early: float = 0, expected: Sequence[int | None] | None = None
 ) -> list[str]:
     """Return what is wrong with a clip of the film: its frames, its length, and its sound beside them.
 
-    The frames must be the `expected` ones, or follow each other.
+    The frames must be the `expected` ones, or follow each other. A producer that may lose frames may also be late.
     """
+    sound_seconds = _SOUND_SECONDS if expected is None else _LATE_SECONDS
     numbers = [seen.number for _, seen in reading.frames]
     known = [(each, float(time)) for each, (time, _) in zip(numbers, reading.frames, strict=True) if each is not None]
     if not numbers or len(known) < len(numbers):
@@ -252,7 +262,7 @@ def faults_of(
     for at in (0.3, seconds / 2, seconds - 0.6):
         heard = track.between(Fraction(at), Fraction(at) + Fraction(3, 10))
         place = locate(heard, track.rate, begins + at, seed=AUDIO.seed)
-        if place.peak < 0.5 or abs(place.offset - sound_early) > _SOUND_SECONDS:
+        if place.peak < 0.5 or abs(place.offset - sound_early) > sound_seconds:
             found.append(f"sound at {at:.1f} s: peak {place.peak:.2f}, {1000 * place.offset:.1f} ms off")
     return found
 
