@@ -273,6 +273,7 @@ export class Transcript {
     }
     this.reveal();
     this.setStops();
+    this.rows.rowOf(this.current)?.scrollIntoView({block: "nearest"}); // where the page scrolls, and not the list
     findAll(this.list, "button[tabindex='0']")[0]?.focus({preventScroll: true});
   }
 
