@@ -21,6 +21,7 @@ _STREAM = """(() => {
   window.send = (name, data) => window.stream.dispatchEvent(new MessageEvent(name, {data: JSON.stringify({data})}));
 })();"""
 _CLIPS = re.compile(r"/clips\?")
+_OPEN = "window.stream?.readyState === EventSource.OPEN"
 
 
 @contextmanager
@@ -54,16 +55,15 @@ def test_page_that_is_older_than_an_event_does_not_bring_an_old_state_back(
         page.route(_CLIPS, lambda route: _page(route, working) if held is None else held.append(route))
         page.goto(f"{server.url}/#/clips")
         row(page, "late").get_by_text("Encoding").wait_for()
-        page.wait_for_timeout(500)  # the stream is open
+        until(page, _OPEN)
         held = []
         page.evaluate("stream.dispatchEvent(new Event('open'))")  # as after a reconnect
         page.evaluate("clip => send('clip.updated', clip)", working)
         page.evaluate("clip => send('clip.ready', clip)", clip)
         row(page, "late").get_by_role("button", name="Play late").wait_for()
-        while not held:
-            page.wait_for_timeout(30)
-        _page(held[0], working)
-        page.wait_for_timeout(300)
+        wait_for(page, lambda: held)
+        _page(held[0], working, working | {"clip_id": "clip_other", "label": "on the late page"})
+        row(page, "on the late page").wait_for()
         assert row(page, "late").get_by_role("button", name="Play late").is_enabled()
 
 
@@ -78,7 +78,6 @@ def test_failed_search_stays_failed_when_an_event_arrives(
         page.get_by_role("searchbox").fill("nothing")
         page.get_by_role("alert").wait_for()
         page.evaluate("clip => send('clip.updated', clip)", clip)
-        page.wait_for_timeout(300)
         assert page.get_by_role("alert").is_visible()
         assert page.locator(".clip-row").count() == 0
 
@@ -86,10 +85,10 @@ def test_failed_search_stays_failed_when_an_event_arrives(
 def test_all_clips_are_on_the_timeline_if_their_list_is_slow(
     browser: Any, server: RunningServer, recording: Recording, clip: dict[str, Any]
 ) -> None:
+    held: list[Any] = []
+
     def answer(route: Any) -> None:
         second = "cursor=two" in route.request.url
-        if not second:
-            page.wait_for_timeout(1200)  # longer than the studio waits for the list
         numbers = range(100, 150) if second else range(100)
         clips = [clip | {"clip_id": f"clip_{number}", "label": f"Clip {number + 1}"} for number in numbers]
         _page(route, *clips, following=None if second else "two")
@@ -97,9 +96,12 @@ def test_all_clips_are_on_the_timeline_if_their_list_is_slow(
     with page_of(browser, server, expected="404") as page:  # 404: posters
         page.goto(f"{server.url}/#/recordings")
         page.locator(".recording a.name").first.wait_for()
-        page.wait_for_timeout(500)  # the stream is open: later, nothing loads the list again
-        page.route(_CLIPS, answer)
+        until(page, _OPEN)  # later, nothing loads the list again
+        page.route(_CLIPS, lambda route: answer(route) if page.locator(".picker").count() else held.append(route))
         page.locator(".recording a.name", has_text=recording.name).first.click()
+        page.locator(".picker").wait_for()  # the studio does not wait longer for the list
+        for route in held:
+            answer(route)
         page.get_by_role("tab", name="Clips 150").wait_for()
         point(page, "In").fill("1")
         page.keyboard.press("Enter")
@@ -124,9 +126,12 @@ def test_studio_of_a_recording_that_was_processed_stays(
         page.locator("#label").fill("typed")
         headers = {"Authorization": f"Bearer {server.key}"}
         shown = httpx.get(f"{server.url}{path}", headers=headers).json()
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
         page.evaluate("shown => send('recording.updated', shown)", shown | {"status": "recording"})
         page.evaluate("stream.dispatchEvent(new Event('open'))")
-        page.wait_for_timeout(1000)
+        page.evaluate("fetch('/livez').then((answer) => answer.text())")  # requests come in their order
+        assert not [url for url in requests if url.endswith(path)]  # another studio would load the recording
         assert page.locator("#label").input_value() == "typed"
         with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/clips")):
             point(page, "In").fill("1")

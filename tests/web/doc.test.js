@@ -5,7 +5,7 @@ import {afterEach, beforeEach, describe, mock, test} from "node:test";
 import {Doc, newSegment} from "../../clipengine/web/store/doc.js";
 import {History} from "../../clipengine/web/store/history.js";
 import {Sync} from "../../clipengine/web/store/sync.js";
-import {effect} from "../../clipengine/web/vendor/signals-core.js";
+import {effect, signal} from "../../clipengine/web/vendor/signals-core.js";
 
 const range = (start, label = "") => ({label, start, end: start + 1});
 const starts = (doc) => doc.segments.value.map(({start}) => start);
@@ -98,6 +98,7 @@ class Stored {
     this.looks = [];
     this.errors = [];
     this.failure = null; // of the next request
+    this.dragging = signal(false);
     this.left = new AbortController();
   }
 
@@ -129,6 +130,7 @@ class Stored {
       onlook: (look) => this.looks.push(look),
       ask: (theirs, what) => this.asked.push([theirs.title, what]),
       onerror: (error) => this.errors.push(error.message),
+      dragging: this.dragging,
       signal: this.left.signal,
     });
     return {doc, sync};
@@ -158,6 +160,21 @@ describe("storing", () => {
     assert.deepEqual([server.saves.length, server.list.segments.length, server.held, sync.savedAt.value], [1, 3, null, "now"]);
     await later();
     assert.deepEqual([server.saves.length, server.writes], [1, 3]);
+  });
+
+  test("what follows the pointer is held and stored when it is released, also if an earlier change is stored meanwhile", async () => {
+    const server = new Stored();
+    const {doc} = server.open();
+    await settled();
+    doc.add(range(1));
+    server.dragging.value = true;
+    for (const x of [0.1, 0.2, 0.3]) doc.set({look: {output: {focus: {x}}}});
+    await later();
+    assert.deepEqual([server.writes, server.saves.length, server.list.look], [1, 1, {}]);
+    server.dragging.value = false;
+    assert.deepEqual([server.writes, server.held.look.output.focus.x], [2, 0.3]);
+    await later();
+    assert.deepEqual([server.saves.length, server.list.look, server.held], [2, {output: {focus: {x: 0.3}}}, null]);
   });
 
   test("a change during a request is stored after it", async () => {

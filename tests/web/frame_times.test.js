@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import {afterEach, beforeEach, mock, test} from "node:test";
 import {FrameTimes} from "../../clipengine/web/player/media/frame_times.js";
+import {Extent} from "../../clipengine/web/store/session.js";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 const later = () => mock.timers.tick(60_000);
@@ -13,13 +14,14 @@ const GONE = Object.assign(new Error("gone"), {retryable: false});
 function frameTimes(duration) {
   const asked = [];
   const left = new AbortController();
+  const extent = new Extent({recording_id: "rec", duration_seconds: duration, status: "recording", revision: 1});
   const times = new FrameTimes({
-    duration,
+    extent,
     ask: (start, end) => new Promise((resolve, reject) => asked.push({start, end, resolve, reject})),
     onknown: () => {},
     signal: left.signal,
   });
-  return {times, asked, left};
+  return {times, extent, asked, left};
 }
 
 beforeEach(() => {
@@ -61,11 +63,11 @@ test("a part that cannot succeed, or whose view has ended, is not requested agai
 });
 
 test("the frames that a live recording gains are loaded, in any order of the answers", async () => {
-  const {times, asked} = frameTimes(15);
+  const {times, extent, asked} = frameTimes(15);
   times.load(10);
   times.load(25); // after its end
   assert.equal(asked.length, 1);
-  times.grow(30);
+  extent.update({recording_id: "rec", duration_seconds: 30, status: "recording", revision: 2});
   times.load(10);
   times.load(25);
   assert.deepEqual(

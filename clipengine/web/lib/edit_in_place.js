@@ -75,6 +75,22 @@ export const splitTags = (text) => [
 ];
 
 /**
+ * Show a text field in place of tags, as `editInPlace` does.
+ *
+ * @param {HTMLElement} node
+ * @param {{tags: string[], restore: HTMLElement, save: (tags: string[]) => Promise<unknown>}} options
+ */
+export const editTagsInPlace = (node, {tags, restore, save}) =>
+  editInPlace(node, {
+    value: tags.join(", "),
+    label: t("Tags"),
+    placeholder: t("Tags, separated by commas"),
+    maxlength: LIMITS.tags,
+    restore,
+    save: (text) => save(splitTags(text)),
+  });
+
+/**
  * A row of tags; a click on one calls `onchoose(tag)`.
  *
  * @param {((tag: string) => void) | null} [onchoose]

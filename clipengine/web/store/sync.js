@@ -5,6 +5,7 @@ import {batch, effect, signal, untracked} from "../vendor/signals-core.js";
 import {newSegment, timesOf} from "./doc.js";
 import {mergedItems, mergedValue} from "./merge.js";
 
+/** @import {ReadonlySignal} from "../vendor/signals-core.js" */
 /** @import {Doc, Range, StoredLook, Value} from "./doc.js" */
 
 const SAVE_MS = 400; // after the last change
@@ -28,6 +29,7 @@ const RETRY_MS = 5000; // after a failure
  * @property {(look: StoredLook) => void} onlook
  * @property {(theirs: SegmentList, what: {title: boolean, look: boolean}) => void} ask
  * @property {(error: any) => void} onerror
+ * @property {ReadonlySignal<boolean>} dragging true while the value follows the pointer, and is neither held nor stored
  * @property {AbortSignal} signal
  */
 
@@ -52,7 +54,7 @@ export class Sync {
     this.known = doc.value.peek();
     const stop = effect(() => {
       doc.value.value;
-      untracked(() => this.changed());
+      if (!options.dragging.value) untracked(() => this.changed());
     });
     options.signal.addEventListener("abort", () => {
       stop();
@@ -132,6 +134,7 @@ export class Sync {
       this.stored = await this.io.save({title: sent.title, look, segments}, this.stored.version, options);
       this.saving = false;
       if (this.known !== sent) return this.hold();
+      if (this.doc.value.peek() !== sent) return; // it follows the pointer, and is stored afterwards
       this.io.hold(null);
       this.take(this.stored, {...sent, look: this.stored.look}); // as the server writes it, which is what later lists are compared with
     } catch (error) {

@@ -2,9 +2,8 @@
 
 import {patch} from "../lib/api.js";
 import {find, h, icon, iconButton} from "../lib/dom.js";
-import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
+import {editInPlace, editTagsInPlace, tagList} from "../lib/edit_in_place.js";
 import {clipState, formatBytes, formatLength, formatMoment, formatTime, lengthOf, placeInQueue, rangeOf, shortPlace, stripBidi, waitOf} from "../lib/format.js";
-import {LIMITS} from "../lib/limits.js";
 import {posterImage} from "../lib/posters.js";
 import {bind} from "../lib/reactive.js";
 import {plural, t} from "../lib/texts.js";
@@ -130,15 +129,7 @@ export function clipRow(
   /** @param {{label?: string, tags?: string[]}} values */
   const change = async (values) => onchange(await patch(`/v1/clips/${state.peek().clip_id}`, values));
   const rename = () => editInPlace(name, {value: state.peek().label, label: t("Label"), restore: more, save: (text) => change({label: text})});
-  const retag = () =>
-    editInPlace(tags.node, {
-      value: state.peek().tags.join(", "),
-      label: t("Tags"),
-      placeholder: t("Tags, separated by commas"),
-      maxlength: LIMITS.tags,
-      restore: more,
-      save: (text) => change({tags: splitTags(text)}),
-    });
+  const retag = () => editTagsInPlace(tags.node, {tags: state.peek().tags, restore: more, save: (values) => change({tags: values})});
 
   /**
    * Return the start of the clip in the recording, or the number of its parts.

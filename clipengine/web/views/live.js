@@ -8,6 +8,7 @@ import {formatMoment, titleOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler, toast, toastError} from "../lib/ui.js";
 
+/** @import {Extent} from "../store/session.js" */
 /** @import {Player} from "../player/media/player.js" */
 /** @import {Selection, Span} from "../player/segments/selection.js" */
 /** @import {ShownTimes} from "../player/timeline/shown_times.js" */
@@ -25,12 +26,14 @@ export function liveMark({silent_since: since}) {
 }
 
 export class Live {
-  /** @param {{recording: ReadyRecording, selection: Selection, player: Player, times: ShownTimes, signal: AbortSignal}} options */
-  constructor({recording, selection, player, times, signal}) {
+  /** @param {{extent: Extent, selection: Selection, player: Player, times: ShownTimes, signal: AbortSignal}} options */
+  constructor({extent, selection, player, times, signal}) {
     /** @type {Timeline | null} */
     this.timeline = null;
     /** @type {Span | null} the selected last seconds, which follow the end until the player or the selection is moved */
     this.followed = null;
+    const {recording} = extent;
+    this.extent = extent;
     this.recording = recording;
     this.selection = selection;
     this.player = player;
@@ -60,23 +63,16 @@ export class Live {
   }
 
   get growing() {
-    return this.recording.status === "recording";
+    return this.extent.growing;
   }
 
   /** @param {Recording} now */
   update(now) {
+    if (!this.extent.update(now)) return;
     const {recording} = this;
-    if (!this.growing || now.recording_id !== recording.recording_id || (now.revision ?? Infinity) <= (recording.revision ?? 0)) return;
-    if (now.status !== "recording" && now.status !== "complete") return; // the next request says why
-    Object.assign(recording, now);
     const mark = liveMark(recording);
     this.mark.replaceWith(mark);
     this.mark = mark;
-    const {duration_seconds: duration} = recording;
-    this.selection.frameTimes?.grow(duration);
-    this.selection.grow(duration, this.growing);
-    this.player.grow(duration, this.growing);
-    this.timeline?.grow(recording);
     this.times.setBegin(recording.started_at);
     if (this.growing && this.player.following && this.followed && this.selection.range === this.followed) this.selectEnd();
     if (!this.growing) announce(t("The recording has ended"));

@@ -3,7 +3,7 @@
 import {get, patch, query as address} from "../lib/api.js";
 import {editTags} from "../lib/bulk_tags.js";
 import {h, icon} from "../lib/dom.js";
-import {editInPlace, splitTags, tagList} from "../lib/edit_in_place.js";
+import {editInPlace, editTagsInPlace, tagList} from "../lib/edit_in_place.js";
 import {listen} from "../lib/events.js";
 import {dayGroup, formatBytes, formatDay, formatMoment, formatTime, titleOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
@@ -218,15 +218,7 @@ function recordingRow(state, {ontag, onchange, remove, retry}) {
       restore: more,
       save: (text) => change({name: text || null}),
     });
-  const retag = () =>
-    editInPlace(tags.node, {
-      value: state.peek().tags.join(", "),
-      label: t("Tags"),
-      placeholder: t("Tags, separated by commas"),
-      maxlength: LIMITS.tags,
-      restore: more,
-      save: (text) => change({tags: splitTags(text)}),
-    });
+  const retag = () => editTagsInPlace(tags.node, {tags: state.peek().tags, restore: more, save: (values) => change({tags: values})});
   const download = () => {
     location.href = recordingDownload(state.peek());
   };

@@ -11,6 +11,7 @@ import {ShownTimes} from "../player/timeline/shown_times.js";
 import {Timeline} from "../player/timeline/timeline.js";
 import {bindUndo} from "../player/segments/undo.js";
 import {History} from "../store/history.js";
+import {Extent} from "../store/session.js";
 import {Live} from "./live.js";
 
 /** @import {Segment} from "../store/doc.js" */
@@ -25,17 +26,19 @@ export class StudioSession {
   constructor(recording, {hasCues, onopen, signal}) {
     const {video} = recording.media;
     this.recording = recording;
+    const extent = new Extent(recording);
     this.signal = signal;
     this.history = new History();
     bindUndo(this.history, signal);
-    const frameTimes = video?.variable_rate ? framesOf(recording, () => this.selection.resnap(), signal) : null;
-    this.selection = new Selection(recording.duration_seconds, video, frameTimes, recording.status === "recording");
+    const frameTimes = video?.variable_rate ? framesOf(extent, () => this.selection.resnap(), signal) : null;
+    this.selection = new Selection(extent, video, frameTimes);
+    extent.onupdate(() => this.selection.limitRange(), signal);
     this.times = new ShownTimes(recording);
-    this.player = new Player(recording, this.selection, signal);
+    this.player = new Player(extent, this.selection, signal);
     if (frameTimes) this.loadFrames(frameTimes);
     const {selection, times, player} = this;
-    this.live = new Live({recording, selection, player, times, signal});
-    this.timeline = new Timeline({recording, selection, player, times, signal, hasCues, onopen});
+    this.live = new Live({extent, selection, player, times, signal});
+    this.timeline = new Timeline({extent, selection, player, times, signal, hasCues, onopen});
     this.live.timeline = this.timeline;
     this.jumps = new Jumps({recording, player, timeline: this.timeline, signal});
     this.seekTo = (/** @type {number} */ time) => {
@@ -86,16 +89,16 @@ export class StudioSession {
 /**
  * Return the frame times of a recording with a variable rate.
  *
- * @param {ReadyRecording} recording
+ * @param {Extent} extent
  * @param {() => void} onknown
  * @param {AbortSignal} signal
  */
-function framesOf(recording, onknown, signal) {
-  const path = /** @type {const} */ (`/v1/recordings/${recording.recording_id}/frames`);
+function framesOf(extent, onknown, signal) {
+  const path = /** @type {const} */ (`/v1/recordings/${extent.recording.recording_id}/frames`);
   /**
    * @param {number} start
    * @param {number} end
    */
   const ask = async (start, end) => (await get(query(path, {start_seconds: start, end_seconds: end}), {signal})).frames;
-  return new FrameTimes({duration: recording.duration_seconds, ask, onknown, signal});
+  return new FrameTimes({extent, ask, onknown, signal});
 }

@@ -5,19 +5,22 @@ const PART_SECONDS = 20; // short enough to load quickly
 const RETRY_MS = 3000;
 const EPSILON = 1e-5; // seconds; the API rounds times to the microsecond
 
+/** @import {Extent} from "../../store/session.js" */
+
 export class FrameTimes {
   /**
    * `ask(start, end)` requests the frame times of a range in seconds; `onknown()` is called when more of them are known.
    *
-   * @param {{duration: number, ask: (start: number, end: number) => Promise<number[]>, onknown: () => void, signal: AbortSignal}} options
+   * @param {{extent: Extent, ask: (start: number, end: number) => Promise<number[]>, onknown: () => void, signal: AbortSignal}} options
    */
-  constructor({duration, ask, onknown, signal}) {
-    this.duration = duration;
+  constructor({extent, ask, onknown, signal}) {
+    this.extent = extent;
     this.ask = ask;
     this.onknown = onknown;
     this.signal = signal;
     /** @type {Map<number, {times: number[] | null}>} sorted times by number; null while they are loading */
     this.parts = new Map();
+    extent.onupdate((before) => extent.duration > before && this.parts.delete(Math.floor(before / PART_SECONDS)), signal); // it may have more frames
   }
 
   /**
@@ -33,20 +36,10 @@ export class FrameTimes {
     if (within < 0.25) this.loadPart(number - 1);
   }
 
-  /**
-   * Set the duration of a recording that has grown. Its last part may have more frames now.
-   *
-   * @param {number} duration
-   */
-  grow(duration) {
-    if (duration > this.duration) this.parts.delete(Math.floor(this.duration / PART_SECONDS));
-    this.duration = duration;
-  }
-
   /** @param {number} number */
   async loadPart(number) {
     const start = number * PART_SECONDS;
-    if (number < 0 || start >= this.duration || this.parts.has(number)) return;
+    if (number < 0 || start >= this.extent.duration || this.parts.has(number)) return;
     /** @type {{times: number[] | null}} */
     const part = {times: null};
     this.parts.set(number, part);

@@ -17,20 +17,21 @@ const EPSILON = 0.0005; // seconds, the same for irregular frames: times are rou
 const MEDIA_ERR_NETWORK = 2; // of MediaError
 const BEHIND_SECONDS = 6; // of the end, where playback of it begins, so that it does not wait for each segment
 const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
+/** @import {Extent} from "../../store/session.js" */
 /** @import {Selection} from "../segments/selection.js" */
 
 export class Player extends EventTarget {
   /**
-   * @param {ReadyRecording} recording
+   * @param {Extent} extent
    * @param {Selection} selection
    * @param {AbortSignal} signal
    */
-  constructor(recording, selection, signal) {
+  constructor(extent, selection, signal) {
     super();
+    const {recording} = extent;
+    this.extent = extent;
     this.base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}`);
     this.selection = selection;
-    this.duration = recording.duration_seconds;
-    this.growing = recording.status === "recording";
     this.following = false; // true while the end of a recording that is still written is played or shown
     this.hasPicture = Boolean(recording.media.video);
     /** @type {ProxySource | null} what is played instead of the recording */
@@ -60,6 +61,15 @@ export class Player extends EventTarget {
     if (this.hasPicture) hideStale(this);
     if (isUnplayable(recording.media, this.video)) this.useProxy();
     else this.video.src = `${this.base}/download`;
+    extent.onupdate(() => this.followEnd(), signal);
+  }
+
+  get duration() {
+    return this.extent.duration;
+  }
+
+  get growing() {
+    return this.extent.growing;
   }
 
   /** @param {AbortSignal} signal */
@@ -133,17 +143,10 @@ export class Player extends EventTarget {
     return presentedTime !== null && Math.abs(elapsed - presentedTime) < 2 * selection.frame ? presentedTime : elapsed;
   }
 
-  /**
-   * Take the end of a recording that has grown, or that has ended.
-   *
-   * @param {number} duration
-   * @param {boolean} growing
-   */
-  grow(duration, growing) {
-    this.duration = duration;
-    this.growing = growing;
-    this.proxy?.grow(growing);
-    if (this.following && !growing) this.setFollowing(false);
+  // The recording has grown, or has ended.
+  followEnd() {
+    this.proxy?.grow();
+    if (this.following && !this.growing) this.setFollowing(false);
     if (this.following && !this.playing) this.place(this.lastFrame);
     this.emit("time");
   }
@@ -322,7 +325,7 @@ export class Player extends EventTarget {
     const {playing, rate} = this;
     this.preparing = true;
     this.proxy = new ProxySource(this.video, this.base, this.signal, {
-      growing: this.growing,
+      extent: this.extent,
       onbusy: (busy) => this.awaitProxy(busy),
       // A seek to what the element did not have yet has stopped at its end.
       onextended: () => this.playing || this.video.currentTime >= this.position || this.place(this.position),

@@ -12,22 +12,24 @@ const KEPT_SECONDS = 60; // on both sides of the position
 const LEAST_SECONDS = 4; // when the buffer is full
 const RETRY_MS = 2000;
 
+/** @import {Extent} from "../../store/session.js" */
 /** @typedef {{source: MediaSource, buffer: SourceBuffer, description: ProxyDescription}} Opened */
 
 export class ProxySource {
   /**
-   * `path` is that of the recording, which is `growing` while it is written. `onbusy(busy)` is called when the position is
+   * `path` is that of the recording. `onbusy(busy)` is called when the position is
    * waited for, `onextended()` when the element can seek to what the recording has gained, and `onfailed(error)` if the
    * proxy cannot be played.
    *
    * @param {HTMLMediaElement} video
    * @param {`/v1/recordings/${string}`} path
    * @param {AbortSignal} signal
-   * @param {{growing: boolean, onbusy: (busy: boolean) => void, onextended: () => void, onfailed: (error: any) => void}} options
+   * @param {{extent: Extent, onbusy: (busy: boolean) => void, onextended: () => void, onfailed: (error: any) => void}} options
    */
-  constructor(video, path, signal, {growing, onbusy, onextended, onfailed}) {
+  constructor(video, path, signal, {extent, onbusy, onextended, onfailed}) {
     this.video = video;
-    this.growing = growing;
+    this.extent = extent;
+    this.growing = extent.growing; // as the recording was when its description was requested
     this.path = path;
     this.onbusy = onbusy;
     this.onextended = onextended;
@@ -40,7 +42,6 @@ export class ProxySource {
     this.url = "";
     /** @type {number | undefined} */
     this.retrying = undefined;
-    this.stillGrowing = growing; // as the recording was when `grow` was called last
     this.grown = false; // true if the recording has grown since its description was requested
     this.refreshing = false;
     /** @type {Opened | null} */
@@ -87,13 +88,8 @@ export class ProxySource {
     this.onbusy(false);
   }
 
-  /**
-   * Play what a recording has gained, or all of one that has ended.
-   *
-   * @param {boolean} growing
-   */
-  grow(growing) {
-    this.stillGrowing = growing;
+  // Play what a recording has gained, or all of one that has ended.
+  grow() {
     this.grown = true;
     if (this.opened) this.refresh();
   }
@@ -104,7 +100,7 @@ export class ProxySource {
     this.refreshing = true;
     try {
       while (this.grown) {
-        const growing = this.stillGrowing;
+        const {growing} = this.extent;
         this.grown = false;
         this.media.description = await get(`${this.path}/proxy`, {signal: this.stopped.signal});
         this.growing = growing;

@@ -1,7 +1,7 @@
 // A row of the list of segments: frame, name, range, and a menu. It is dragged, or moved by Alt with ↑ and ↓.
 
 import {announce, h, icon} from "../../lib/dom.js";
-import {formatTime} from "../../lib/format.js";
+import {formatLength, formatTime} from "../../lib/format.js";
 import {LIMITS} from "../../lib/limits.js";
 import {posterImage} from "../../lib/posters.js";
 import {bind} from "../../lib/reactive.js";
@@ -50,7 +50,7 @@ export function segmentRow(id, {recording, segments, onopen}) {
     placeholder: () => t("Segment {number}", names()),
     "aria-label": () => t("Name of segment {number}", names()),
   });
-  const length = h("span", {class: "time muted tiny length"}, () => formatTime(item.value.end - item.value.start, 1));
+  const length = h("span", {class: "time muted tiny length"}, () => formatLength(item.value.end - item.value.start));
   let shown = ""; // the address of the poster
   /** @param {1 | -1} by */
   const move = (by) => {

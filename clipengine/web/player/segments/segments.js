@@ -9,6 +9,7 @@ import {openDialog, toastError} from "../../lib/ui.js";
 import {Doc} from "../../store/doc.js";
 import {Sync} from "../../store/sync.js";
 import {computed, signal as signalOf} from "../../vendor/signals-core.js";
+import {dragging} from "../timeline/drag.js";
 
 /** @import {Segment, StoredLook} from "../../store/doc.js" */
 /** @import {History} from "../../store/history.js" */
@@ -40,6 +41,7 @@ export class Segments {
       onlook,
       ask: (theirs, what) => this.ask(theirs, what),
       onerror: toastError,
+      dragging,
       signal,
     });
     selection.addEventListener("change", () => {

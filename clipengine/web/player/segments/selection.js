@@ -9,6 +9,7 @@ const ROUNDING = 1e-6; // of a frame: rounding error at half a frame
 const EPSILON = 5e-4; // seconds: times closer than this are equal
 const AHEAD_SECONDS = 24 * 3600; // of a recording that is still written, that can be selected before they are recorded
 
+/** @import {Extent} from "../../store/session.js" */
 /** @import {FrameTimes} from "../media/frame_times.js" */
 /** @typedef {{start: number, end: number}} Span in seconds */
 
@@ -16,15 +17,13 @@ export class Selection extends EventTarget {
   /**
    * `video` is the API's media object, or null; `times` are the FrameTimes of a variable rate, or null.
    *
-   * @param {number} duration
+   * @param {Pick<Extent, "duration" | "growing">} extent
    * @param {Video | null} video
    * @param {FrameTimes | null} [times]
-   * @param {boolean} [growing] the recording is still written
    */
-  constructor(duration, video, times = null, growing = false) {
+  constructor(extent, video, times = null) {
     super();
-    this.duration = duration;
-    this.growing = growing;
+    this.extent = extent;
     this.frameTimes = times;
     const [count, seconds = 1] = video?.frame_rate ? video.frame_rate.split("/").map(Number) : [1, FREE_STEP];
     this.rate = count / seconds;
@@ -38,6 +37,14 @@ export class Selection extends EventTarget {
     this.removed = [];
   }
 
+  get duration() {
+    return this.extent.duration;
+  }
+
+  get growing() {
+    return this.extent.growing;
+  }
+
   // The latest time that can be selected.
   get limit() {
     return this.duration + (this.growing ? AHEAD_SECONDS : 0);
@@ -48,15 +55,8 @@ export class Selection extends EventTarget {
     return this.growing && this.range ? Math.max(0, this.range.end - this.duration) : 0;
   }
 
-  /**
-   * Take the end of a recording that has grown, or that has ended. A selection stays, if it is within the limit.
-   *
-   * @param {number} duration
-   * @param {boolean} growing
-   */
-  grow(duration, growing) {
-    this.duration = duration;
-    this.growing = growing;
+  // The recording has grown, or has ended: the selection stays, if it is within the limit.
+  limitRange() {
     const {range} = this;
     if (range && range.end > this.limit) this.set(range.start, range.end);
     else this.dispatchEvent(new Event("change"));

@@ -1,4 +1,6 @@
-// Dragging with the pointer on the timeline.
+// Dragging with the pointer on the timeline and over the picture.
+
+import {signal as signalOf} from "../../vendor/signals-core.js";
 
 /** @import {Timeline} from "./timeline.js" */
 
@@ -7,6 +9,8 @@ const EDGE_SPEED = 0.25; // of scrolling at an edge of the tracks, in lengths of
 const FASTER_PIXELS = 160; // beyond it, for each length per second more
 const MAX_SPEED = 3;
 const MAX_STEP_SECONDS = 0.1; // of one scroll, after a slow frame
+
+export const dragging = signalOf(false); // what a drag changes is stored when it ends
 
 /**
  * Call `move(event)` for each movement until the pointer is released, then `done()`. Returns false if no drag begins.
@@ -21,14 +25,16 @@ export function startDrag(event, move, done = () => {}) {
   const target = /** @type {HTMLElement} */ (event.currentTarget);
   target.setPointerCapture(event.pointerId);
   target.addEventListener("pointermove", move);
-  target.addEventListener(
-    "lostpointercapture",
-    () => {
-      target.removeEventListener("pointermove", move);
-      done();
-    },
-    {once: true},
-  );
+  dragging.value = true;
+  /** @param {PointerEvent} lost */
+  const end = (lost) => {
+    if (lost.pointerId !== event.pointerId) return;
+    target.removeEventListener("pointermove", move);
+    document.removeEventListener("lostpointercapture", end, true);
+    done();
+    dragging.value = false;
+  };
+  document.addEventListener("lostpointercapture", end, true); // the event of a removed element is the document's
   return true;
 }
 

@@ -9,6 +9,7 @@ const KEY_STEP = 0.25; // of the window
 const MARKS = {gap: "--line-strong", clip: "--accent", segment: "--cut-line", selection: "--cut"}; // colours by kind
 const MARK_PIXELS = 4; // the least width of a clip
 
+/** @import {Extent} from "../../store/session.js" */
 /** @import {Strips} from "./previews.js" */
 /** @import {Span} from "../segments/selection.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
@@ -17,17 +18,17 @@ export class Overview {
   /**
    * `onview(start, span)` shows a part of the recording, `onseek(time)` goes to a time.
    *
-   * @param {number} duration
+   * @param {Extent} extent
    * @param {{times: ShownTimes, onview: (start: number, span: number) => void, onseek: (time: number) => void}} options
    */
-  constructor(duration, {times, onview, onseek}) {
-    this.duration = duration;
+  constructor(extent, {times, onview, onseek}) {
+    this.extent = extent;
     this.times = times;
     this.onview = onview;
     this.onseek = onseek;
     /** @type {Span} */
-    this.view = {start: 0, end: duration};
-    this.longest = duration; // of the visible part
+    this.view = {start: 0, end: this.duration};
+    this.longest = this.duration; // of the visible part
     this.wave = h("canvas", {class: "wave"});
     this.marks = h("canvas", {class: "marks"});
     this.edges = ["start", "end"].map((side) => h("div", {class: `edge ${side}`, title: t("Drag to change the visible part")}));
@@ -40,7 +41,6 @@ export class Overview {
         "aria-label": t("Visible part"),
         "aria-orientation": "horizontal",
         "aria-valuemin": "0",
-        "aria-valuemax": duration.toFixed(3),
       },
       this.edges,
     );
@@ -51,10 +51,8 @@ export class Overview {
     this.window.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** @param {number} duration */
-  grow(duration) {
-    this.duration = duration;
-    this.window.setAttribute("aria-valuemax", duration.toFixed(3));
+  get duration() {
+    return this.extent.duration;
   }
 
   get span() {
@@ -138,6 +136,7 @@ export class Overview {
     this.window.classList.toggle("whole", this.span > this.duration - 1e-6);
     this.window.style.setProperty("--from", this.percent(view.start));
     this.window.style.setProperty("--long", this.percent(this.span));
+    this.window.setAttribute("aria-valuemax", this.duration.toFixed(3));
     this.window.setAttribute("aria-valuenow", view.start.toFixed(3));
     this.window.setAttribute("aria-valuetext", t("{start} to {end}", {start: this.times.format(view.start, 0), end: this.times.format(view.end, 0)}));
   }

@@ -26,6 +26,7 @@ const MAX_KEPT = 48; // pieces that are not shown now
 /** @typedef {Piece & {peaks: number[]}} WavePiece */
 /** @typedef {{ranges: PieceRange[], request: {range: PieceRange, controller: AbortController} | null}} Lane */
 /** @typedef {ReturnType<typeof strips>} Strips */
+/** @import {Extent} from "../../store/session.js" */
 /** @import {Span} from "../segments/selection.js" */
 
 /**
@@ -244,14 +245,14 @@ export class Strip {
 /**
  * Both strips of a recording, null where it has no video or no audio.
  *
- * @param {ReadyRecording} recording
+ * @param {Extent} extent
  * @param {AbortSignal} signal
  * @param {() => void} onchange
  */
-export function strips(recording, signal, onchange) {
+export function strips(extent, signal, onchange) {
+  const {recording} = extent;
   const base = /** @type {const} */ (`/v1/recordings/${recording.recording_id}`);
   const {media} = recording;
-  let [duration, growing] = [recording.duration_seconds, recording.status === "recording"];
   /** @type {Strip<{count: number, image: ImageBitmap}> | null} */
   const film = !media.video
     ? null
@@ -276,12 +277,12 @@ export function strips(recording, signal, onchange) {
         onchange,
         {parallel: 2},
       ); // the whole takes long unless it was made ahead
-  const longestWave = () => Math.min(longestPiece(duration), Math.max(WAVE_SECONDS, longestPiece(duration) / MAX_WAVES));
+  const longestWave = () => Math.min(longestPiece(extent.duration), Math.max(WAVE_SECONDS, longestPiece(extent.duration) / MAX_WAVES));
   /** @type {(seconds: number, start: number, end: number) => PieceRange[]} */
-  const tiles = (seconds, start, end) => pieces({seconds, start, end, duration, growing}, (share) => ({count: Math.ceil(share * TILES), width: TILE_WIDTH}));
+  const tiles = (seconds, start, end) => pieces({seconds, start, end, extent}, (share) => ({count: Math.ceil(share * TILES), width: TILE_WIDTH}));
   /** @type {(seconds: number, start: number, end: number) => PieceRange[]} */
   const peaks = (seconds, start, end) =>
-    pieces({seconds: Math.min(seconds, longestWave()), start, end, duration, growing}, (share) => ({points: Math.ceil(share * POINTS)}));
+    pieces({seconds: Math.min(seconds, longestWave()), start, end, extent}, (share) => ({points: Math.ceil(share * POINTS)}));
 
   /**
    * Load what a view of this range, `width` pixels wide, shows.
@@ -291,6 +292,7 @@ export function strips(recording, signal, onchange) {
    * @param {number} width
    */
   function load(start, end, width) {
+    const {duration} = extent;
     /** @param {number} span */
     const level = (span) => {
       const longest = longestPiece(duration);
@@ -310,21 +312,13 @@ export function strips(recording, signal, onchange) {
    */
   function point(time, done) {
     if (!film) return;
-    const longest = longestPiece(duration);
+    const longest = longestPiece(extent.duration);
     const seconds = Math.min(longest, Math.max(HOVER_SECONDS, longest / HOVER_PIECES));
     const known = film.finest(time);
     if (!known || known.seconds > seconds) film.setHint(tiles(seconds, time, time)[0], done);
   }
 
-  /**
-   * @param {number} seconds
-   * @param {boolean} stillGrowing
-   */
-  function grow(seconds, stillGrowing) {
-    [duration, growing] = [seconds, stillGrowing];
-  }
-
-  return {film, wave, load, point, grow};
+  return {film, wave, load, point};
 }
 
 /**
@@ -343,11 +337,11 @@ function longestPiece(duration) {
  * length: the last one ends with the recording. That end is not named, because the server knows it exactly. While the
  * recording grows, the last piece is divided into halves, of which those that are whole stay.
  *
- * @param {{seconds: number, start: number, end: number, duration: number, growing: boolean}} range
+ * @param {{seconds: number, start: number, end: number, extent: Extent}} range
  * @param {(share: number) => Record<string, number>} values
  * @returns {PieceRange[]}
  */
-function pieces({seconds, start, end, duration, growing}, values) {
+function pieces({seconds, start, end, extent: {duration, growing}}, values) {
   const first = Math.min(Math.floor(start / seconds), Math.ceil(duration / seconds) - 1);
   const count = Math.max(1, Math.ceil(Math.min(end, duration) / seconds) - first);
   /**

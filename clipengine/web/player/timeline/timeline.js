@@ -19,12 +19,13 @@ import {wordsOf} from "./words.js";
 /** @import {Shown} from "./band_texts.js" */
 /** @import {Player} from "../media/player.js" */
 /** @import {Segment} from "../../store/doc.js" */
+/** @import {Extent} from "../../store/session.js" */
 /** @import {Selection, Span} from "../segments/selection.js" */
 /** @import {ShownTimes} from "./shown_times.js" */
 
 /**
  * @typedef {object} TimelineOptions
- * @property {ReadyRecording} recording
+ * @property {Extent} extent
  * @property {Selection} selection
  * @property {Player} player
  * @property {ShownTimes} times
@@ -39,7 +40,9 @@ const SECONDS_PER_PIXEL = 0.25; // at most: a range of ten seconds is 40 pixels 
 
 export class Timeline {
   /** @param {TimelineOptions} options */
-  constructor({recording, selection, player, times, hasCues, onopen, signal}) {
+  constructor({extent, selection, player, times, hasCues, onopen, signal}) {
+    const {recording} = extent;
+    this.extent = extent;
     this.selection = selection;
     this.player = player;
     this.times = times;
@@ -47,11 +50,10 @@ export class Timeline {
     this.clips = [];
     /** @type {Band<Shown>[]} */
     this.segments = [];
-    this.duration = recording.duration_seconds;
     /** @type {Span} */
     this.view = {start: 0, end: this.duration};
     this.ruler = h("canvas", {class: "ruler", "aria-hidden": "true"});
-    this.strips = strips(recording, signal, () => this.draw());
+    this.strips = strips(extent, signal, () => this.draw());
     this.film = h("canvas", {class: "film", "aria-hidden": "true"});
     this.wave = h("canvas", {class: "wave", "aria-hidden": "true"});
     this.lanes = {
@@ -91,7 +93,7 @@ export class Timeline {
       this.handles.map((end) => end.node),
       this.playhead,
     );
-    this.overview = new Overview(this.duration, {
+    this.overview = new Overview(extent, {
       times,
       onview: (start, span) => this.show(start, span),
       onseek: (time) => player.seek(time),
@@ -135,24 +137,25 @@ export class Timeline {
     }).observe(this.node);
     this.selection.addEventListener("change", () => this.place(), {signal});
     this.player.addEventListener("time", () => this.follow(), {signal});
+    this.extent.onupdate((before) => this.showGrown(before), signal);
     this.times.addEventListener("change", () => this.draw(), {signal});
     addEventListener("theme", () => requestAnimationFrame(() => this.draw()), {signal});
     bindSelecting({timeline: this, selection: this.selection, player: this.player});
   }
 
+  get duration() {
+    return this.extent.duration;
+  }
+
   /**
-   * Take the end and the gaps of a recording that has grown, or that has ended. A view of all of it, or of its end, stays one.
+   * Show the end and the gaps of a recording that has grown, or that has ended. A view of all of it, or of its end, stays one.
    *
-   * @param {ReadyRecording} recording
+   * @param {number} before its duration
    */
-  grow(recording) {
-    const {view, duration} = this;
-    const atEnd = view.end >= duration - 1e-6;
-    const whole = atEnd && !this.zoomed;
-    this.duration = recording.duration_seconds;
-    this.gapLane.set(recording);
-    this.strips.grow(this.duration, recording.status === "recording");
-    this.overview.grow(this.duration);
+  showGrown(before) {
+    const atEnd = this.view.end >= before - 1e-6;
+    const whole = atEnd && this.span >= before - 1e-6;
+    this.gapLane.set(this.extent.recording);
     if (whole) this.show(this.duration - this.longest, this.longest);
     else if (atEnd) this.showEnd();
     else this.draw();
