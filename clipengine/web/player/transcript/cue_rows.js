@@ -6,6 +6,7 @@ import {formatTime} from "../../lib/format.js";
 import {LIMITS} from "../../lib/limits.js";
 import {t} from "../../lib/texts.js";
 
+/** @import {Selection} from "../segments/selection.js" */
 /** @import {Paragraph} from "./text_rows.js" */
 
 const PAUSE_SECONDS = 2; // between paragraphs of a speaker
@@ -64,6 +65,25 @@ export function paragraphsOf(cues) {
     else paragraphs.push({from: number, to: number + 1, length: text.length});
   }
   return paragraphs;
+}
+
+/**
+ * Return the number of the last cue that has begun at a time, or -1. A cue has begun on the frame that a seek to its start shows,
+ * which may start half a frame before it.
+ *
+ * @param {Cue[]} cues
+ * @param {number} time
+ * @param {Selection} selection
+ */
+export function indexOfCue(cues, time, selection) {
+  let [low, high] = [0, cues.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const start = cues[middle].start_seconds;
+    if (Math.min(start, selection.snap(start)) <= time + 1e-3) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 /**

@@ -1,13 +1,13 @@
 // The transcript of a recording: it follows playback, is searched, and selected text selects its range.
 
 import {get, query} from "../../lib/api.js";
-import {addArrowNavigation, announce, debounce, findAll, h, targetOf} from "../../lib/dom.js";
-import {formatTime, languageName} from "../../lib/format.js";
+import {addArrowNavigation, findAll, h, targetOf} from "../../lib/dom.js";
+import {languageName} from "../../lib/format.js";
 import {t} from "../../lib/texts.js";
 import {errorState} from "../../lib/ui.js";
-import {exportLinks, nameOf, paragraphsOf, sentence, setTabStop} from "./cue_rows.js";
+import {CueSelection} from "./cue_selection.js";
+import {exportLinks, indexOfCue, nameOf, paragraphsOf, sentence, setTabStop} from "./cue_rows.js";
 import {markMatch, matchKeys} from "./match_keys.js";
-import {cuesOfSelectedText} from "./selected_text.js";
 import {editSentence} from "./sentence_edit.js";
 import {sentenceTools} from "./sentence_tools.js";
 import {suggestedMoments} from "./suggestions.js";
@@ -42,7 +42,6 @@ export class Transcript {
     this.player = player;
     this.selection = selection;
     this.onseek = onseek;
-    this.onselect = onselect;
     this.onadd = onadd;
     this.exports = h("p", {class: "row exports small"});
     this.onloaded = onloaded;
@@ -54,22 +53,14 @@ export class Transcript {
     this.cues = [];
     /** @type {RemovedMarks | null} marks in the text */
     this.marks = null;
-    /** @type {Set<number>} numbers of the selected cues, in order */
-    this.selected = new Set();
-    /** @type {{first?: number, last?: number}} of them */
-    this.ends = {};
     /** @type {WeakMap<Element, Cue>} by row, also of the hits */
     this.cueOf = new WeakMap();
     this.current = -1;
     this.readUntil = 0;
-    /** @type {Cue | null} */
-    this.anchor = null; // the cue that was shown last: the next selection with Shift begins there
-    this.selecting = false; // while this transcript changes the selection
-    /** @type {Cue[]} */
-    this.textCues = []; // whose text is selected
     /** @type {string} */
     this.language = transcripts[0].language;
     this.list = h("ol", {class: "cues text", "aria-label": t("Transcript"), "aria-busy": "true"});
+    this.chosen = new CueSelection(this, {onselect, signal});
     this.rows = new TextRows(this.list, {make: (number, first) => this.row(number, first), ondrawn: () => this.setStops(), signal});
     this.search = new TranscriptSearch({
       path: () => `${this.base}/${this.language}`,
@@ -85,7 +76,7 @@ export class Transcript {
       {"aria-label": t("Language"), hidden: transcripts.length < 2},
       transcripts.map(({language}) => h("option", {value: language, selected: language === this.language}, languageName(language))),
     );
-    const moments = suggestedMoments(recording, {language: () => this.language, onpick: (moment) => this.selectCues([moment]), signal});
+    const moments = suggestedMoments(recording, {language: () => this.language, onpick: (moment) => this.chosen.select([moment]), signal});
     languages.addEventListener("change", () => {
       this.language = languages.value;
       this.load();
@@ -109,14 +100,6 @@ export class Transcript {
   bindEvents() {
     const {signal} = this;
     this.player.addEventListener("time", () => this.follow(), {signal});
-    this.selection.addEventListener(
-      "change",
-      () => {
-        if (!this.selecting) this.anchor = null;
-        this.markSelected();
-      },
-      {signal},
-    );
     for (const list of [this.list, this.search.hits]) {
       addArrowNavigation(list);
       list.addEventListener("click", (event) => this.click(event));
@@ -132,7 +115,7 @@ export class Transcript {
       const cue = row && this.cueOf.get(row);
       if (!cue) return;
       getSelection()?.removeAllRanges();
-      this.selectCues([cue]);
+      this.chosen.select([cue]);
     });
     for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) {
       this.list.addEventListener(
@@ -143,15 +126,6 @@ export class Transcript {
         {passive: true},
       );
     }
-    const selectSoon = debounce(150, () => signal.aborted || this.selectText());
-    document.addEventListener(
-      "selectionchange",
-      () => {
-        if (getSelection()?.isCollapsed) this.textCues = []; // at once: the same text may be selected again before the delay ends
-        selectSoon();
-      },
-      {signal},
-    );
     document.addEventListener("keydown", (event) => this.searchKey(event), {signal});
   }
 
@@ -191,8 +165,8 @@ export class Transcript {
   show(cues) {
     this.cues = cues;
     this.current = -1;
-    this.anchor = null;
-    this.markSelected();
+    this.chosen.anchor = null;
+    this.chosen.mark();
     this.rows.set([]);
     this.onloaded(cues);
     this.rows.set(paragraphsOf(cues));
@@ -210,7 +184,7 @@ export class Transcript {
     this.wanted = this.cues.length ? null : time;
     const cue = this.cues[this.indexAt(time)];
     if (!cue || Math.abs(cue.start_seconds - time) >= SAME_SECONDS || !this.selection.empty) return;
-    this.selectCues([cue]);
+    this.chosen.select([cue]);
     this.rows.show(this.cues.indexOf(cue)).scrollIntoView({block: "nearest"});
   }
 
@@ -222,27 +196,15 @@ export class Transcript {
     const {cues} = this;
     const row = sentence(cues[number], first, this.marks?.contentOf(number) ?? cues[number].text);
     if (number === this.current) row.setAttribute("aria-current", "true");
-    this.markRow(number, row);
+    this.chosen.markRow(number, row);
     return this.known(cues[number], row);
   }
 
   // ---- playback
 
-  /**
-   * Return the number of the last cue that has begun at a time, or -1. A cue has begun on the frame that a seek to its
-   * start shows, which may start half a frame before it.
-   *
-   * @param {number} time
-   */
+  /** @param {number} time */
   indexAt(time) {
-    let [low, high] = [0, this.cues.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const start = this.cues[middle].start_seconds;
-      if (Math.min(start, this.selection.snap(start)) <= time + 1e-3) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return indexOfCue(this.cues, time, this.selection);
   }
 
   follow() {
@@ -300,39 +262,14 @@ export class Transcript {
     const cue = row && this.cueOf.get(row);
     if (!cue) return;
     event.preventDefault();
-    if (event.shiftKey) this.selectTo(cue);
+    if (event.shiftKey) this.chosen.extendTo(cue);
     else if (row.closest(".found-cues")) {
-      this.selectCues([cue]);
+      this.chosen.select([cue]);
       markMatch(row);
     } else {
       this.onseek(cue.start_seconds);
-      this.anchor = cue;
+      this.chosen.anchor = cue;
     }
-  }
-
-  /** @param {Cue} cue */
-  selectTo(cue) {
-    const {selection, anchor} = this;
-    this.selecting = true;
-    if (anchor) selection.clear(); // a new range, not a change of the current segment
-    const [start, end] = anchor
-      ? [anchor.start_seconds, anchor.end_seconds]
-      : selection.range
-        ? [selection.range.start, selection.range.end]
-        : [cue.start_seconds, cue.end_seconds];
-    selection.set(Math.min(start, cue.start_seconds), Math.max(end, cue.end_seconds));
-    this.selecting = false;
-    if (!selection.range) return;
-    announce(t("Selected from {start} to {end}", {start: formatTime(selection.range.start), end: formatTime(selection.range.end)}));
-  }
-
-  // Select the range of the cues in which text is selected, once: browsers fire further events for the same text, and
-  // the range may have been changed since.
-  selectText() {
-    const before = this.textCues;
-    this.textCues = cuesOfSelectedText(this.node, this.cueOf);
-    const [first, last] = [this.textCues[0], this.textCues.at(-1)];
-    if (first && (first !== before[0] || last !== before.at(-1))) this.selectCues(this.textCues);
   }
 
   /** @param {HTMLElement} row */
@@ -345,42 +282,6 @@ export class Transcript {
   editRow(row) {
     const path = /** @type {const} */ (`${this.base}/${this.language}`);
     editSentence(row, row && this.cueOf.get(row), {path, onsaved: () => this.onloaded(this.cues)});
-  }
-
-  /** @param {Cue[]} cues that follow each other */
-  selectCues(cues) {
-    const end = Math.max(...cues.map((cue) => cue.end_seconds));
-    const {selection} = this;
-    if (selection.start === selection.snap(cues[0].start_seconds) && selection.end === selection.snap(end)) return;
-    selection.clear(); // a new range, not a change of the current segment
-    selection.set(cues[0].start_seconds, end);
-    if (!this.player.playing && selection.range) this.onseek(selection.range.start);
-    this.onselect(nameOf(cues));
-  }
-
-  markSelected() {
-    const {selection, cues} = this;
-    const {range} = selection;
-    this.selected.clear();
-    if (range) {
-      const [start, end] = [range.start + 1e-3, range.end - 1e-3];
-      for (let at = Math.max(0, this.indexAt(range.start) - 1); at < cues.length && selection.snap(cues[at].start_seconds) < end; at += 1) {
-        if (selection.snap(cues[at].end_seconds) > start) this.selected.add(at);
-      }
-    }
-    const numbers = [...this.selected];
-    this.ends = {first: numbers[0], last: numbers.at(-1)};
-    for (const [number, row] of this.rows.rows) this.markRow(number, row);
-  }
-
-  /**
-   * @param {number} number
-   * @param {HTMLElement} row
-   */
-  markRow(number, row) {
-    row.classList.toggle("in", this.selected.has(number));
-    row.classList.toggle("first", number === this.ends.first);
-    row.classList.toggle("last", number === this.ends.last);
   }
 
   /**
