@@ -128,10 +128,11 @@ def test_studio_of_a_recording_that_was_processed_stays(
         shown = httpx.get(f"{server.url}{path}", headers=headers).json()
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
-        page.evaluate("shown => send('recording.updated', shown)", shown | {"status": "recording"})
-        page.evaluate("stream.dispatchEvent(new Event('open'))")
-        page.evaluate("fetch('/livez').then((answer) => answer.text())")  # requests come in their order
-        assert not [url for url in requests if url.endswith(path)]  # another studio would load the recording
+        with page.expect_response(lambda response: response.url.endswith(path)):
+            page.evaluate("shown => send('recording.updated', shown)", shown | {"status": "recording"})
+            page.evaluate("stream.dispatchEvent(new Event('open'))")
+        page.evaluate("fetch('/livez').then((answer) => answer.text())")  # after all requests of the answer
+        assert not [url for url in requests if url.endswith("/profiles")]  # as another studio would send
         assert page.locator("#label").input_value() == "typed"
         with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/clips")):
             point(page, "In").fill("1")
