@@ -40,8 +40,7 @@ const SECONDS_PER_PIXEL = 0.25; // at most: a range of ten seconds is 40 pixels 
 
 export class Timeline {
   /** @param {TimelineOptions} options */
-  constructor({extent, selection, player, times, hasCues, onopen, signal}) {
-    const {recording} = extent;
+  constructor({extent, extent: {recording}, selection, player, times, hasCues, onopen, signal}) {
     this.extent = extent;
     this.selection = selection;
     this.player = player;
@@ -50,8 +49,7 @@ export class Timeline {
     this.clips = [];
     /** @type {Band<Shown>[]} */
     this.segments = [];
-    /** @type {Span} */
-    this.view = {start: 0, end: this.duration};
+    this.view = /** @type {Span} */ ({start: 0, end: this.duration});
     this.ruler = h("canvas", {class: "ruler", "aria-hidden": "true"});
     this.strips = strips(extent, signal, () => this.draw());
     this.film = h("canvas", {class: "film", "aria-hidden": "true"});
@@ -161,7 +159,6 @@ export class Timeline {
     else this.draw();
   }
 
-  // Keep the zoom.
   showEnd() {
     this.show(this.duration - this.span);
   }
