@@ -220,7 +220,8 @@ def test_keys_take_the_painted_frame_during_playback(browser: Any, server: Runni
 def test_frame_numbers_use_the_exact_rate(browser: Any, server: RunningServer) -> None:
     snap = (
         "async ([rate, time]) => { const {Selection} = await import('/assets/player/segments/selection.js');"
-        " return new Selection({duration: 7200, growing: false}, {frame_rate: rate, variable_rate: false}).snap(time); }"
+        " const extent = {duration: 7200, growing: false};"
+        " return new Selection(extent, {frame_rate: rate, variable_rate: false}).snap(time); }"
     )
     with opened(browser, server) as page:
         page.goto(server.url)
