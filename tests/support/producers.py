@@ -256,7 +256,7 @@ def faults_of(
     first, found = known[0][0], []
     if numbers != (list(range(first, first + len(numbers))) if expected is None else [*expected]):
         found.append(f"frames {numbers}")
-    if abs(len(numbers) - seconds * RATE) > 1:
+    if abs(len(numbers) - round(seconds * RATE)) > 1:
         found.append(f"{len(numbers)} frames of {seconds * RATE:g}")
     track, begins = reading.tracks[0], median(number / RATE - time for number, time in known)
     for at in (0.3, seconds / 2, seconds - 0.6):
