@@ -1,10 +1,20 @@
-"""Base classes: of the tables of the settings file, and of the options of requests."""
+"""Base classes of the tables of the settings file and of the options of requests, and a rule of their texts."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+NO_NUL: dict[str, JsonValue] = {"pattern": r"^[^\u0000]*$"}  # the JSON schema of `without_nul`
+
+
+def without_nul(text: str) -> str:
+    """Return the text. Raises an error of pydantic if it has U+0000, which PostgreSQL cannot store."""
+    if "\0" in text:
+        raise PydanticCustomError("nul", "must not contain U+0000", {"hint": "Leave this character out."})
+    return text
 
 
 class SettingsTable(BaseModel):

@@ -221,7 +221,8 @@ def test_worker_unit_drains_and_is_hardened_like_the_server(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("fleet") / "data") as running:
+    limited = {"CLIPENGINE_RETENTION__MAX_CLIPS_BYTES": "1000000000"}  # the gauges of the limit are absent without it
+    with running_server(tmp_path_factory.mktemp("fleet") / "data", env=limited) as running:
         yield running
 
 

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from clipengine.recordings.folder_pattern import is_time_zone
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import MAX_TEMPLATE_CHARACTERS, check_template
-from clipengine.settings_table import Options
+from clipengine.settings_table import NO_NUL, Options, without_nul
 
 MAX_RULES = 100
 MAX_CLIPS = 200  # that a rule makes of one recording
@@ -55,9 +55,15 @@ def _one_line(text: str) -> str:
     return text
 
 
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
+_Text = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
+_Prefix = Annotated[str, Field(min_length=1, max_length=1000, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
 RuleName = Annotated[str, Field(min_length=1, max_length=_MAX_NAME), AfterValidator(_one_line)]
-LabelTemplate = Annotated[str, Field(min_length=1, max_length=MAX_TEMPLATE_CHARACTERS), AfterValidator(_template)]
+LabelTemplate = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_TEMPLATE_CHARACTERS, json_schema_extra=NO_NUL),
+    AfterValidator(without_nul),
+    AfterValidator(_template),
+]
 MaxClips = Annotated[int, Field(ge=1, le=MAX_CLIPS, description="Of one recording; later ranges are left out.")]
 
 
@@ -67,7 +73,7 @@ class RuleConditions(Options):
     event: Trigger = Field(default="recording.complete", description="What must happen to the recording.")
     series: _Text | None = Field(default=None, description="Only recordings of this series.")
     tag: _Text | None = Field(default=None, description="Only recordings with this tag.")
-    prefix: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+    prefix: _Prefix | None = Field(
         default=None, description="Only recordings whose `bucket_path` begins with this text."
     )
     source: _Text | None = Field(

@@ -62,7 +62,8 @@ def _sub(number: int, *, count: int) -> Sequence[int]:
 
 # Without later ones.
 _STEPS = [each for each in get_args(Step) if each != "waiting"]
-_EVENTS = [each for each in get_args(EventType) if each != "recording.recording" and not each.startswith("transcript.")]
+_LATER_EVENTS = ("recording.recording", "transcript.", "rule.", "storage.")
+_EVENTS = [each for each in get_args(EventType) if not each.startswith(_LATER_EVENTS)]
 _OUTPUTS = (
     None,
     Output(),

@@ -21,6 +21,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.clips.texts.cues import Cue
+from clipengine.rules.rule import RuleSpec
 from tests.support.api import ApiServer, api_server, recorded_engine
 from tests.support.png import png
 
@@ -84,12 +85,14 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         engine.ledger.transcripts.put(recording.recording_id, "en", [Cue(0, 1000, "budget")])
         transcription = engine.ledger.transcriptions.add(recording.recording_id, source="url")
         share, _ = engine.ledger.shares.create(clip.clip_id, expires_at=None, download=True, embed=True)
+        rule = RuleSpec.model_validate({"ranges": {"kind": "all"}})
         yield Described(
             server,
             {
                 "recording_id": recording.recording_id,
                 "clip_id": clip.clip_id,
                 "share_id": share.share_id,
+                "rule_id": engine.ledger.rules.create("Rule", rule).rule_id,
                 "transcript_id": transcription.transcript_id,
                 "language": "en",
                 "name": "logo",

@@ -254,6 +254,7 @@ class TestSecretUrls:
         ids |= {
             "name": "logo",
             "share_id": "shr_x",
+            "rule_id": "rul_x",
             "transcript_id": "trn_x",
             "webhook_id": delivery.endpoint_id,
             "delivery_id": delivery.delivery_id,

@@ -35,6 +35,7 @@ def scrape(url: str, key: str) -> dict[str, float]:
 @pytest.mark.exhaustive
 def test_metrics_count_events_and_show_state(film: Path, tmp_path: Path) -> None:
     slow = {"CLIPENGINE_PROFILES__SLOW__PRESET": "veryslow", "CLIPENGINE_PROFILES__SLOW__FPS": "240"}
+    slow["CLIPENGINE_RETENTION__MAX_CLIPS_BYTES"] = "1000000000"  # its gauges are absent without it
     with (
         Receiver() as receiver,
         running_server(tmp_path / "data", env=LOOPBACK_ALLOWED | slow) as server,

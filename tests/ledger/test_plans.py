@@ -27,7 +27,7 @@ Queue = Callable[..., Clip]
 Plans = Callable[[], dict[str, list[str]]]
 
 # Small tables that are read completely on purpose.
-_SMALL = {"endpoints"}
+_SMALL = {"endpoints", "rules"}  # of a hundred rows at most
 
 
 @pytest.fixture

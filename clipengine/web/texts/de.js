@@ -874,6 +874,7 @@ export default {
   "Clip not found": "Clip nicht gefunden",
   "Webhook not found": "Webhook nicht gefunden",
   "Delivery not found": "Zustellung nicht gefunden",
+  "Rule not found": "Regel nicht gefunden",
   "Share not found": "Link nicht gefunden",
   "Key not found": "Schlüssel nicht gefunden",
   "Transcript not found": "Transkript nicht gefunden",

@@ -21,6 +21,7 @@ from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookU
 from clipengine.ledger.cursors import decode_cursor
 from clipengine.objects.base import Status
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
+from clipengine.settings_table import NO_NUL, without_nul
 from clipengine.timecode import parse_rfc3339, parse_time
 
 N = TypeVar("N")
@@ -32,7 +33,6 @@ UNIQUE: JsonDict = {"uniqueItems": True}
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 LINE: JsonDict = {"pattern": f"^[^{_CONTROLS}]*$"}
 _TAG: JsonDict = {"pattern": rf"^[^,\s{_CONTROLS}]([^,{_CONTROLS}]*[^,\s{_CONTROLS}])?$"}
-NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 LANGUAGE: JsonDict = {"pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"}
 _CURSOR: JsonDict = {"pattern": "^[A-Za-z0-9_-]+={0,2}$"}
 _TIME_CHARACTERS = 20  # of a text that is read as a time for a hint
@@ -111,12 +111,6 @@ def _tag(text: str) -> str:
 def _has_word(text: str) -> str:
     if not indexed_words(text):
         raise PydanticCustomError("word", "must contain a letter or a digit")
-    return text
-
-
-def without_nul(text: str) -> str:
-    if "\0" in text:
-        raise PydanticCustomError("nul", "must not contain U+0000", {"hint": "Leave this character out."})
     return text
 
 

@@ -9,11 +9,12 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from clipengine.api.http.requests.clips import KEPT_TOKENS, POINTS_TOKENS, Removables, SubtitlesOfClip
-from clipengine.api.http.requests.fields import MAX_TOKENS, NO_NUL, Body, Seconds, like, without_nul
+from clipengine.api.http.requests.fields import MAX_TOKENS, Body, Seconds, like
 from clipengine.clips.labels import MAX_LABEL_CHARACTERS
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
+from clipengine.settings_table import NO_NUL, without_nul
 
 MAX_SEGMENTS = 1000
 _RANGE_TOKENS = 10  # with all fields: its braces, names, label, and commas

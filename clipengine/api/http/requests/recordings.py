@@ -10,7 +10,6 @@ from pydantic_core import PydanticCustomError
 
 from clipengine.api.http.requests.fields import (
     MAX_IDS,
-    NO_NUL,
     SORT,
     Body,
     Changes,
@@ -23,7 +22,6 @@ from clipengine.api.http.requests.fields import (
     WrittenMoment,
     like,
     one_of,
-    without_nul,
 )
 from clipengine.errors import InvalidWebhookUrl
 from clipengine.objects.base import RecordingStatus
@@ -32,6 +30,7 @@ from clipengine.outbound.download import parse_source, worded
 from clipengine.recordings.folder_pattern import MAX_CAMERA_CHARACTERS, MAX_PATTERN_CHARACTERS
 from clipengine.recordings.recording import SPEC_FIELDS, RecordingSpec
 from clipengine.recordings.timeline.clock import MAX_START
+from clipengine.settings_table import NO_NUL, without_nul
 
 
 def _source_address(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from clipengine.api.http.requests.clips import ClipLook, CreateClip
-from clipengine.api.http.requests.fields import Body, like
+from clipengine.api.http.requests.fields import Body, Filter, like
 from clipengine.api.http.validation import validate_body
 from clipengine.clips.request import ClipRequest
 from clipengine.rules.labels import LABEL_FIELDS
@@ -83,13 +83,13 @@ class UpdateRule(Body):
 class TryRule(Body):
     model_config = like(recording_id="rec_01j9x2")
 
-    recording_id: str = Field(min_length=1, max_length=200, description="A complete recording.")
+    recording_id: Filter = Field(min_length=1, description="A complete recording.")
 
 
 class TryNewRule(RuleOptions):
     model_config = like(recording_id="rec_01j9x2", ranges={"kind": "first", "seconds": 30.0})
 
-    recording_id: str = Field(min_length=1, max_length=200, description="A complete recording.")
+    recording_id: Filter = Field(min_length=1, description="A complete recording.")
 
 
 class RuleClipBodies:
