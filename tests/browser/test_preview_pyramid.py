@@ -26,9 +26,10 @@ LOAD = """async ([duration, views, pointed]) => {
     return address.includes("/filmstrip") ? new Response(tiles) : Response.json({peaks: [0]});
   };
   const {strips} = await import("/assets/player/timeline/previews.js");
+  const {Extent} = await import("/assets/store/session.js");
   const recording = {recording_id: "rec_x", duration_seconds: duration, media: {video: {}, audio: [{}]}};
   let changed = () => {};
-  const found = strips(recording, new AbortController().signal, () => changed());
+  const found = strips(new Extent(recording), new AbortController().signal, () => changed());
   const counts = [];
   for (const [start, end, width] of views) {
     found.load(start, end, width);
