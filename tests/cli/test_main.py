@@ -62,7 +62,7 @@ def test_help_groups_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["clips", "lst"], "No such command 'lst'. Did you mean 'list'?", "`clipengine clips --help`"),
         (["clips", "delete", "clip_1"], "No such command 'delete'. Did you mean 'clips rm'?", "--help"),
         (["recordings", "upload", "x.mp4"], "Did you mean 'recordings add --upload'?", "--help"),
-        (["restore", "nope.bak"], "File 'nope.bak' does not exist. (bad_arguments)", "`clipengine restore --help`"),
+        (["restore", "nope.bak"], "there is no file 'nope.bak': give the path", "`clipengine restore --help`"),
         (["transcripts", "put", "rec_1", "en.vtt"], "Missing argument 'LANGUAGE'.", "--help"),
         (["transcripts", "get", "rec_1", "en"], "Missing argument 'FILE'.", "--help"),
         (["keys"], "Missing command.", "`clipengine keys --help`"),
