@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api.routes import webhook_addresses
 from clipengine.api.routes.ingest import _BODY_BYTES
 from clipengine.errors import DecoderCrashed, StorageUnavailable
 from clipengine.ledger.fetches import Origin
 from clipengine.ledger.recordings import RecordingFilter
+from clipengine.outbound import webhook_addresses
 from clipengine.stores import playlists
 from tests.support import events
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
