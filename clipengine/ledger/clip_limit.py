@@ -15,7 +15,8 @@ import peewee
 
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database, compact_json
-from clipengine.ledger.database.schema import ClipRow, MetaRow, ShareRow
+from clipengine.ledger.database.meta import read_meta, store_meta
+from clipengine.ledger.database.schema import ClipRow, ShareRow
 from clipengine.ledger.events import Events
 from clipengine.ledger.storage_use import Amount, StorageUse
 from clipengine.timecode import now_ms
@@ -80,8 +81,8 @@ class ClipLimit:
 
     def state(self) -> LimitState:
         """Return what was reported."""
-        row = self._database.row(MetaRow.select().where(MetaRow.name == _NAME))
-        return LimitState() if row is None else LimitState(**json.loads(row["value"]))
+        stored = read_meta(self._database, _NAME)
+        return LimitState() if stored is None else LimitState(**json.loads(stored))
 
     def _delete_batch(self, target: int) -> int:
         """Delete at most a hundred clips, no more than needed to use `target` bytes, and return their number."""
@@ -110,15 +111,14 @@ class ClipLimit:
     def _report(self, max_bytes: int) -> None:
         """Store the state of the limit, and record an event for what is new in it."""
         share = self.used.bytes / max_bytes
-        if _following(self.state(), share) == self.state():  # without a transaction: most calls change nothing
+        known = self.state()
+        if _following(known, share) == known:  # without a transaction: most calls change nothing
             return
         with self._database.transaction(ordered=False):
             self._database.turn(_NAME)
             known = self.state()
             found = _following(known, share)
-            value = compact_json(asdict(found))
-            row = MetaRow.insert(name=_NAME, value=value)
-            self._database.insert(row.on_conflict(conflict_target=[MetaRow.name], update={MetaRow.value: value}))
+            store_meta(self._database, _NAME, compact_json(asdict(found)))
             if found.warned and not known.warned:
                 self._events.storage_reported("storage.warning", self.used, max_bytes)
             if found.unmet and not known.unmet:

@@ -15,13 +15,13 @@ from clipengine.ledger.clip_limit import ClipLimit
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.meta import read_meta, store_meta
 from clipengine.ledger.database.schema import (
     BatchRow,
     ClipRow,
     DeliveryRow,
     FetchRow,
     LiveRow,
-    MetaRow,
     RecordingRow,
     RemovalRow,
     TranscriptionRow,
@@ -79,9 +79,12 @@ class Ledger:
         self.on_message = database.on_message
         with database.session():
             self._vault = Vault.of(
-                database.secrets_key, _meta(database, KEY_CHECK), ledger=database.name, hint=database.backend.key_hint
+                database.secrets_key,
+                read_meta(database, KEY_CHECK),
+                ledger=database.name,
+                hint=database.backend.key_hint,
             )
-            self._default_secret = self._vault.open(_meta(database, "default_secret") or "", "default_secret")
+            self._default_secret = self._vault.open(read_meta(database, "default_secret") or "", "default_secret")
         self.keys = Keys(database, key_prefix)
         self.sessions = Sessions(database, self.keys)
         self.endpoints = Endpoints(database, self._vault)
@@ -168,9 +171,8 @@ class Ledger:
     def check_writable(self) -> None:
         """Write a row to check that the ledger is writable. Raises StorageUnavailable or DiskFull."""
         now = str(now_ms())
-        row = MetaRow.insert(name="checked_at", value=now)
         with self.database.transaction(durable=False, ordered=False):
-            self.database.insert(row.on_conflict(conflict_target=[MetaRow.name], update={MetaRow.value: now}))
+            store_meta(self.database, "checked_at", now)
 
     @property
     def manifest_key(self) -> bytes:
@@ -238,8 +240,3 @@ class Ledger:
     def default_secret(self) -> str:
         """Return the secret that signs deliveries to a clip's webhook_url. It is created with the ledger."""
         return self._default_secret
-
-
-def _meta(database: Database, name: str) -> str | None:
-    row = database.row(MetaRow.select().where(MetaRow.name == name))
-    return str(row["value"]) if row else None

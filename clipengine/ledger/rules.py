@@ -18,7 +18,8 @@ from typing import Any
 from clipengine.errors import ClipEngineError, Conflict, RecordingError, RuleNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, param
-from clipengine.ledger.database.schema import BatchItemRow, BatchRow, EventRow, MetaRow, RecordingRow, RuleRow
+from clipengine.ledger.database.meta import read_meta, store_meta
+from clipengine.ledger.database.schema import BatchItemRow, BatchRow, EventRow, RecordingRow, RuleRow
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.recordings import as_recording
@@ -294,12 +295,10 @@ class Rules:
         self._database.change(RuleRow.update(values).where(RuleRow.rule_id == rule_id))
 
     def _cursor(self) -> int:
-        row = self._database.by_key(MetaRow, _CURSOR)
-        return int(row["value"]) if row else 0
+        return int(read_meta(self._database, _CURSOR) or 0)
 
     def _set_cursor(self, seq: int) -> None:
-        row = MetaRow.insert(name=_CURSOR, value=str(seq))
-        self._database.insert(row.on_conflict(conflict_target=[MetaRow.name], update={MetaRow.value: str(seq)}))
+        store_meta(self._database, _CURSOR, str(seq))
 
 
 def subject_of(recording: Row) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.schema import MetaRow, RecordingRow
+from clipengine.ledger.database.meta import read_meta, store_meta
+from clipengine.ledger.database.schema import RecordingRow
 
 _NAME = "store"
 
@@ -17,8 +18,7 @@ class StoreIdentityRecord:
         self._database = database
 
     def recorded(self) -> str | None:
-        row = self._database.row(MetaRow.select().where(MetaRow.name == _NAME))
-        return str(row["value"]) if row else None
+        return read_meta(self._database, _NAME)
 
     def id(self, first: Callable[[], str]) -> str:
         """Return the recorded id, or record the result of `first` in one engine at a time and return it.
@@ -31,7 +31,7 @@ class StoreIdentityRecord:
             identity = self.recorded()
             if identity is None:
                 identity = first()
-                self._database.insert(MetaRow.insert(name=_NAME, value=identity))
+                store_meta(self._database, _NAME, identity)
             return identity
 
     def has_recordings(self) -> bool:

@@ -16,7 +16,7 @@ BatchState = Literal["waiting", "making", "complete", "cancelled"]
 
 @dataclass(frozen=True)
 class RuleObject(ApiObject):
-    """A rule, which makes clips of recordings by itself."""
+    """A rule: it makes clips of complete recordings without a request."""
 
     rule_id: str
     """Id of the rule."""
@@ -133,7 +133,7 @@ class BatchObject(ApiObject):
     ended_at: MaybeTime = None
     """When its last clip was queued; null until then."""
     items: list[BatchItemObject] = field(default_factory=list)
-    """Its clips. They are forgotten after `retention.events_days`."""
+    """Its clips. They are deleted after `retention.events_days`."""
 
     @classmethod
     def of(cls, batch: Any, /, items: Any = (), **given: Any) -> Self:

@@ -1,1 +1,1 @@
-"""Rules: which clips the engine makes of its own accord when a recording is complete. Pure."""
+"""Rules, by which the engine makes clips of complete recordings without a request. Pure."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from clipengine.errors import StartupError, StorageUnavailable
 from clipengine.ledger.database.database import Database
-from clipengine.ledger.database.schema import MetaRow
+from clipengine.ledger.database.meta import read_meta, store_meta
 
 SUFFIX = "-mark"
 META_NAME = "mark"  # of the counter's row in the table `meta`
@@ -46,15 +46,13 @@ class CommitWatermark:
         try:
             with self._database.transaction():
                 counter = self._counter() + 1
-                self._database.change(MetaRow.delete().where(MetaRow.name == META_NAME))
-                self._database.insert(MetaRow.insert(name=META_NAME, value=str(counter)))
+                store_meta(self._database, META_NAME, str(counter))
             _write(_watermark(self._ledger).name, folder, counter)
         finally:
             os.close(folder)
 
     def _counter(self) -> int:
-        row = self._database.row(MetaRow.select().where(MetaRow.name == META_NAME))
-        return int(row["value"]) if row else 0
+        return int(read_meta(self._database, META_NAME) or 0)
 
 
 def check_watermark(ledger: Path, counter: int) -> None:
