@@ -117,11 +117,11 @@ def _runs(segments: Iterable[Segment], stored: Mapping[str, StoredPiece], run: R
             gap = "encrypted" if segment.encrypted else gap or "missing"
         else:
             if run is None or gap or (run.discontinuity, run.init) != (segment.discontinuity, init):
-                restarts = 0
+                resets = 0
                 if run is not None:
-                    restarts = run.restarts if run.discontinuity == segment.discontinuity else 0
+                    resets = run.clock_resets if run.discontinuity == segment.discontinuity else 0
                     yield run
-                run = Run(segment.discontinuity, init, gap, restarts=restarts)
+                run = Run(segment.discontinuity, init, gap, clock_resets=resets)
             run.pieces.append(Piece(data, at, duration))
             if segment.date is not None:
                 run.last_dated = Dated(len(run.pieces) - 1, segment.date)

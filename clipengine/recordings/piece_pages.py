@@ -35,10 +35,10 @@ def pack_pages(index: PieceIndex) -> Iterator[PiecePage]:
 def format_of(index: PieceIndex) -> int:
     """Return the format of rows that engines must know to read an index.
 
-    Engines of 0.2.0 know no clocks of tracks, no restarts, and no bytes between a header and its first piece.
+    Engines of 0.2.0 know no clocks of tracks, no clock resets, and no bytes between a header and its first piece.
     """
     has_clocks = any(track.own_clock for track in index.tracks)
-    return 2 if has_clocks or any(run.restarts or run.distance for _, run in index.runs()) else FIRST_FORMAT
+    return 2 if has_clocks or any(run.clock_resets or run.distance for _, run in index.runs()) else FIRST_FORMAT
 
 
 def pack_head(index: PieceIndex) -> bytes:
@@ -87,19 +87,19 @@ def _add_to_run(packed: list[Any], run: Run) -> None:
 
 def _packed_run(run: Run) -> list[Any]:
     dates = run.first_dated, run.last_dated
-    restarts = [run.restarts] if run.restarts else []  # few have one
-    return [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), *dates, *restarts]
+    resets = [run.clock_resets] if run.clock_resets else []  # few have one
+    return [run.discontinuity, run.init, run.gap, len(run.pieces), str(run.shift), *dates, *resets]
 
 
 def unpack_end(head: bytes, lasts: Sequence[PiecePage]) -> PieceIndex:
     """Return the last run of each track with its last piece only, dated as the last one that has a date."""
     tracks = []
     for number, packed in enumerate(_unpacked(head)):
-        discontinuity, init, gap, count, shift, _, dated, *restarts = packed["runs"][-1]
+        discontinuity, init, gap, count, shift, _, dated, *resets = packed["runs"][-1]
         page = next(each for each in lasts if each.track == number)
         pieces = [*_pieces(_unpacked(page.data))]
         run = Run(discontinuity, init and ObjectRange(*init), gap, pieces[-1:], Fraction(shift))
-        run.restarts = sum(restarts)
+        run.clock_resets = sum(resets)
         place = None if dated is None else dated[0] - count + len(pieces)  # in the page
         if dated is not None and place is not None and place >= 0:
             run.last_dated = Dated(0, dated[1] + run.pieces[0].start - pieces[place].start)
@@ -116,11 +116,11 @@ def unpack(head: bytes, pages: Sequence[PiecePage]) -> PieceIndex:
         own = sorted(page for page in pages if page.track == number)
         pieces = (piece for page in own for piece in _pieces(_unpacked(page.data)))
         runs = []
-        for discontinuity, init, gap, count, shift, first_dated, last_dated, *restarts in packed["runs"]:
+        for discontinuity, init, gap, count, shift, first_dated, last_dated, *resets in packed["runs"]:
             taken = [next(pieces) for _ in range(count)]
             first, last = (None if each is None else Dated(*each) for each in (first_dated, last_dated))
             header = init and ObjectRange(*init)
-            runs.append(Run(discontinuity, header, gap, taken, Fraction(shift), first, last, sum(restarts)))
+            runs.append(Run(discontinuity, header, gap, taken, Fraction(shift), first, last, sum(resets)))
         tracks.append(_track(packed, runs))
     return PieceIndex(tracks)
 

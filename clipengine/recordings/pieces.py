@@ -75,8 +75,8 @@ class Dated(NamedTuple):
 class Run:
     """Pieces that continue one byte stream. Recording time is container time plus `shift`.
 
-    Runs of one `clock` share it, in all tracks: `restarts` counts how often it began anew since the last discontinuity
-    without another one. `gap` says why media before the run is missing. `first_dated` and `last_dated` are pieces whose
+    Runs of one `clock` share it, in all tracks: `clock_resets` counts how often it began anew since the last stated
+    discontinuity. `gap` says why media before the run is missing. `first_dated` and `last_dated` are pieces whose
     date the playlist states; `dates` are all of them, as long as the run is not stored.
     """
 
@@ -87,12 +87,12 @@ class Run:
     shift: Fraction = Fraction(0)
     first_dated: Dated | None = None
     last_dated: Dated | None = None
-    restarts: int = 0
+    clock_resets: int = 0
     dates: list[Dated] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def clock(self) -> tuple[int, int]:
-        return self.discontinuity, self.restarts
+        return self.discontinuity, self.clock_resets
 
     @property
     def after_gap(self) -> bool:
@@ -107,8 +107,10 @@ class Run:
         return found if found >= MIN_DISTANCE else 0
 
     def shares_header(self, before: Run | None) -> bool:
-        """Return True if the run begins with a restart: its bytes continue the previous run of the track."""
-        return before is not None and self.discontinuity == before.discontinuity and self.restarts > before.restarts
+        """Return True if the run begins with a clock reset: its bytes continue the previous run of the track."""
+        if before is None or self.discontinuity != before.discontinuity:
+            return False
+        return self.clock_resets > before.clock_resets
 
     def part(self, first: int, last: int) -> Run:
         """Return the pieces with the numbers `first` to `last` as a run. The later ones do not follow a gap."""

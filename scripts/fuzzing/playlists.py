@@ -21,9 +21,9 @@ from clipengine.recordings.playlist import (
     parse_playlist,
     segment_keys,
 )
+from clipengine.recordings.timeline.clock_resets import split_at_clock_resets
 from clipengine.recordings.timeline.growing import Growth, begun, continue_index, grown, known_extents
 from clipengine.recordings.timeline.placing import Extent, RunScan, place, place_growing
-from clipengine.recordings.timeline.restarts import split_at_restarts
 from scripts.fuzzing.texts import mutated
 
 SLOW_SECONDS = 5.0
@@ -61,7 +61,7 @@ def outcome(data: bytes, random: Random) -> str:
         stored = {key: StoredPiece("e", 10_000) for key in segment_keys(found) if random.random() < 0.95}
         index = assemble([ListedTrack("muxed", found)], stored)
         known = [{0: _extent(random), len(run.pieces) - 1: _extent(random)} for _, run in index.runs()]
-        index, scans = split_at_restarts(index, known, lambda places: [_extent(random) for _ in places])
+        index, scans = split_at_clock_resets(index, known, lambda places: [_extent(random) for _ in places])
         place(index, scans, [Fraction(random.randrange(100))])
         seek_index_of(index).single([(number, 0) for number, _ in enumerate(index.runs())])
         assert all(gap.start < gap.end for gap in index.gaps), "a gap ends before it begins"
@@ -84,7 +84,7 @@ def _grow(data: bytes, stored: Mapping[str, StoredPiece], random: Random) -> Non
     playlist.read(data)
     tail = continue_index(unpack_end(head, pages), [[segment for _, segment in playlist.take(count)]], stored)
     known = known_extents(growth, tail, lambda places: [_extent(random) for _ in places])
-    tail, scans = split_at_restarts(tail, known, lambda places: [_extent(random) for _ in places])
+    tail, scans = split_at_clock_resets(tail, known, lambda places: [_extent(random) for _ in places])
     growth = grown(growth, tail, scans, [playlist.next_number], [True])
     assert Growth.from_object(growth.to_object()) == growth, "the growth is stored as another one"
     head, changed = pack_added(head, pages, tail)

@@ -19,9 +19,9 @@ from clipengine.recordings.playlist import (
     Segment,
     parse_playlist,
 )
+from clipengine.recordings.timeline.clock_resets import split_at_clock_resets
 from clipengine.recordings.timeline.growing import Growth, begun, continue_index, grown, known_extents, unread
 from clipengine.recordings.timeline.placing import Extent, RunScan, place_growing
-from clipengine.recordings.timeline.restarts import split_at_restarts
 
 F = Fraction
 
@@ -145,13 +145,13 @@ def begin(count: int, *, clock: float = 10) -> tuple[PieceIndex, Growth]:
 def grow(
     growth: Growth, tail: PieceIndex, scans: list[RunScan], next_numbers: list[int], written: list[bool]
 ) -> Growth:
-    """Return the growth by a continued index without restarts, by the scans of what is unread."""
+    """Return the growth by a continued index without clock resets, by the scans of what is unread."""
 
     def measure(places: Sequence[tuple[int, int]]) -> list[Extent]:
         runs = [len(run.pieces) for _, run in unread(tail).runs()]
         return [each for scan, count in zip(scans, runs, strict=True) for each in scan[: min(count, 2)]]
 
-    found, scans = split_at_restarts(tail, known_extents(growth, tail, measure), measure)
+    found, scans = split_at_clock_resets(tail, known_extents(growth, tail, measure), measure)
     assert found == tail
     return grown(growth, tail, scans, next_numbers, written)
 

@@ -13,9 +13,9 @@ from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack, unpack_end
 from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
+from clipengine.recordings.timeline.clock_resets import Extents, Measure, split_at_clock_resets
 from clipengine.recordings.timeline.growing import begun, continue_index, grown, held_back, known_extents
 from clipengine.recordings.timeline.placing import Extent, place, place_growing
-from clipengine.recordings.timeline.restarts import Extents, Measure, split_at_restarts
 
 F = Fraction
 FRAME, PACKET = F(1, 25), F(1024, 48_000)
@@ -76,7 +76,7 @@ def recorded(random: Random, *, stated: bool, sessions: int = 4) -> Recorded:
 def finished(made: Recorded) -> PieceIndex:
     counts = [len(each) for each in made.tracks]
     index = assemble(made.listed(counts), made.stored)
-    index, scans = split_at_restarts(index, made.ends(index), made.measure(index))
+    index, scans = split_at_clock_resets(index, made.ends(index), made.measure(index))
     place(index, scans, [None] * len(counts))
     return index
 
@@ -85,7 +85,7 @@ def live(made: Recorded, steps: Sequence[Sequence[int]]) -> tuple[PieceIndex, li
     """Return the index of tracks that have so many segments at each step, and the safe ends."""
     listed = made.listed(steps[0])
     index = assemble(listed, made.stored)
-    index, scans = split_at_restarts(index, made.ends(index), made.measure(index))
+    index, scans = split_at_clock_resets(index, made.ends(index), made.measure(index))
     placement = place_growing(index, scans, [None] * len(listed))
     growth = begun(index, scans, placement, [(each.key, count) for each, count in zip(listed, steps[0], strict=True)])
     head, pages = pack_head(index), {(page.track, page.first): page for page in pack_pages(index)}
@@ -98,7 +98,7 @@ def live(made: Recorded, steps: Sequence[Sequence[int]]) -> tuple[PieceIndex, li
         ]
         tail = continue_index(unpack_end(head, last), [[each for _, each in some] for some in new], made.stored)
         measure = made.measure(tail)
-        tail, scans = split_at_restarts(tail, known_extents(growth, tail, measure), measure)
+        tail, scans = split_at_clock_resets(tail, known_extents(growth, tail, measure), measure)
         may_grow = [count < len(segments) for count, segments in zip(counts, made.tracks, strict=True)]
         tail, scans, numbers = held_back(growth, tail, scans, new, may_grow=may_grow[0])
         growth = grown(growth, tail, scans, numbers, may_grow)

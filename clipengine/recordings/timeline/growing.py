@@ -9,8 +9,8 @@ last piece only, and adds the new pieces. The result is a continued index, calle
     unread                  | f g | h i |     the runs without the piece that was there before
 
 The steps, see `clipengine.work.jobs.refreshes`: `check_gaps` and `continue_index` make the tail, `known_extents`
-measures the ends of its runs, `split_at_restarts` divides them, `held_back` removes runs that cannot be placed yet, and
-`grown` places the others.
+measures the ends of its runs, `split_at_clock_resets` divides them, `held_back` removes runs that cannot be placed yet,
+and `grown` places the others.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from clipengine.recordings.assembly import StoredPiece, continued, is_stored
 from clipengine.recordings.growing_file import FileEnd
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
 from clipengine.recordings.playlist import Segment
+from clipengine.recordings.timeline.clock_resets import Measure
 from clipengine.recordings.timeline.folder_files import FolderEnd, FolderFile
 from clipengine.recordings.timeline.placing import Extent, Placement, RunScan, place_growing
-from clipengine.recordings.timeline.restarts import Measure
 
 GROWTH_FORMAT = 2  # format of rows: 0.2.0 reads extents of five times only
 _AHEAD = 2  # pieces: a clock that one track has for longer is not of the other

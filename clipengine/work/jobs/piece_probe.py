@@ -20,9 +20,9 @@ from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import PieceIndex, Track, track_of
 from clipengine.recordings.playlist import MediaPlaylist, VariantChoice
 from clipengine.recordings.timeline.clock import Clock, clock_of_dates
+from clipengine.recordings.timeline.clock_resets import check_clock_resets, split_at_clock_resets
 from clipengine.recordings.timeline.growing import Growth, begun
 from clipengine.recordings.timeline.placing import Extent, RunScan, place_growing
-from clipengine.recordings.timeline.restarts import check_restarts, split_at_restarts
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import ReadPlaylist, read_pieces
@@ -125,9 +125,9 @@ def _probed(
         measuring = Measuring(index, reader, probe, run, measured)
         report = measuring.facts()
         known = measuring.ends()
-        index, scans = split_at_restarts(index, known, None if is_file else measuring.extents, measuring.samples)
+        index, scans = split_at_clock_resets(index, known, None if is_file else measuring.extents, measuring.samples)
         if not read.written:
-            check_restarts(index)
+            check_clock_resets(index)
         facts, growth = _place(index, scans, report, read.written, file_end=Fraction(0) if is_file else None)
         facts = with_sizes(facts, measuring.sizes)
         texts, clock = read_texts(store, index, read.texts, read=read_text), clock_of_dates(index)

@@ -40,8 +40,8 @@ from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import GrowingPlaylist, VariantChoice
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock
+from clipengine.recordings.timeline.clock_resets import split_at_clock_resets
 from clipengine.recordings.timeline.growing import check_gaps, continue_index, grown, held_back, known_extents, unread
-from clipengine.recordings.timeline.restarts import split_at_restarts
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
@@ -319,7 +319,7 @@ class Refresher(Jobs[Refresh]):
             measuring = Measuring(tail, reader, probe_job(self._encoding), partial(self._scan, item))
             known = known_extents(item.growth, tail, measuring.extents)
             measure = measuring.extents if followed.file is None else None
-            tail, scans = split_at_restarts(tail, known, measure, measuring.samples)
+            tail, scans = split_at_clock_resets(tail, known, measure, measuring.samples)
             self._check_runs(recording, tail)
             tail, scans, numbers = held_back(item.growth, tail, scans, found.ready, may_grow=may_grow[0])
             if not unread(tail).tracks and not ended:

@@ -14,9 +14,9 @@ from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack, unpack_end
 from clipengine.recordings.pieces import PieceIndex
 from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
+from clipengine.recordings.timeline.clock_resets import Measure, check_clock_resets, split_at_clock_resets
 from clipengine.recordings.timeline.growing import begun, continue_index, grown, known_extents
 from clipengine.recordings.timeline.placing import Extent, RunScan, place, place_growing
-from clipengine.recordings.timeline.restarts import Measure, check_restarts, split_at_restarts
 
 F = Fraction
 SECONDS, ONE, BEGINS = F(4), F(1), F(10)
@@ -24,10 +24,10 @@ SECONDS, ONE, BEGINS = F(4), F(1), F(10)
 
 @dataclass
 class Recorder:
-    """Segments of 4 s, stated as `stated` times as long. The clock begins anew with those of `restarts`."""
+    """Segments of 4 s, stated as `stated` times as long. The clock begins anew with those of `resets`."""
 
     count: int
-    restarts: Sequence[int] = ()
+    resets: Sequence[int] = ()
     stated: Fraction = ONE
     begins: Fraction = BEGINS
     dates: dict[int, int] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Recorder:
         return {f"a/{number}.ts": StoredPiece("e", 100) for number in range(self.count)}
 
     def extent(self, number: int) -> Extent:
-        start = self.begins + SECONDS * (number - max((each for each in self.restarts if each <= number), default=0))
+        start = self.begins + SECONDS * (number - max((each for each in self.resets if each <= number), default=0))
         return Extent(start, start + SECONDS, start, start + SECONDS, start + SECONDS - F(1, 10))
 
     def measure(self, index: PieceIndex) -> Measure:
@@ -72,8 +72,8 @@ def finished(recorder: Recorder) -> PieceIndex:
     """Return the placed index of a finished playlist."""
     index = assemble([ListedTrack("muxed", MediaPlaylist(recorder.segments))], recorder.stored)
     known = recorder.ends(index)
-    index, scans = split_at_restarts(index, known, recorder.measure(index))
-    check_restarts(index)
+    index, scans = split_at_clock_resets(index, known, recorder.measure(index))
+    check_clock_resets(index)
     place(index, scans, [recorder.begins])
     return index
 
@@ -102,7 +102,7 @@ def test_segments_within_a_long_run_need_not_be_readable() -> None:
         sampled.extend(places)
         return [Extent(None, None, None, None)] * len(places)
 
-    index, scans = split_at_restarts(index, recorder.ends(index), recorder.measure(index), unreadable)
+    index, scans = split_at_clock_resets(index, recorder.ends(index), recorder.measure(index), unreadable)
     assert len(sampled) == 1
     assert place(index, scans, [recorder.begins]) == 8640 * SECONDS
     assert recorder.measured == 0
@@ -114,14 +114,14 @@ def live(recorder: Recorder, batches: Sequence[int]) -> PieceIndex:
     count = batches[0]
     index = assemble([ListedTrack("muxed", MediaPlaylist(segments[:count]))], stored)
     known = recorder.ends(index)
-    index, scans = split_at_restarts(index, known, recorder.measure(index))
+    index, scans = split_at_clock_resets(index, known, recorder.measure(index))
     growth = begun(index, scans, place_growing(index, scans, [recorder.begins]), [("a/index.m3u8", count)])
     head, pages = pack_head(index), {page.first: page for page in pack_pages(index)}
     for added in batches[1:]:
         last = [pages[max(pages)]]
         tail = continue_index(unpack_end(head, last), [segments[count : count + added]], stored)
         measure = recorder.measure(tail)
-        tail, scans = split_at_restarts(tail, known_extents(growth, tail, measure), measure)
+        tail, scans = split_at_clock_resets(tail, known_extents(growth, tail, measure), measure)
         count += added
         growth = grown(growth, tail, scans, [count], [True])
         head, changed = pack_added(head, last, tail)
@@ -134,13 +134,13 @@ def firsts(index: PieceIndex) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_all_restarts_are_found_and_live_pieces_lie_where_finished_ones_do(seed: int) -> None:
+def test_all_clock_resets_are_found_and_live_pieces_lie_where_finished_ones_do(seed: int) -> None:
     random = Random(seed)
     count = random.choice((3, 40, 300))
-    restarts = sorted(random.sample(range(1, count), random.randint(1, min(count - 1, 20))))
-    recorder = Recorder(count, restarts, stated=random.choice((F(1), F(103, 100), F(9, 10), F(5, 4))))
+    resets = sorted(random.sample(range(1, count), random.randint(1, min(count - 1, 20))))
+    recorder = Recorder(count, resets, stated=random.choice((F(1), F(103, 100), F(9, 10), F(5, 4))))
     index = finished(recorder)
-    assert firsts(index) == [0, *restarts]
+    assert firsts(index) == [0, *resets]
     pieces = [piece for _, run in index.runs() for piece in run.pieces]
     assert [piece.start for piece in pieces] == [4_000_000 * number for number in range(count)]
     batches = []
@@ -161,7 +161,7 @@ def test_few_pieces_are_measured_to_find_a_restart(restart: int) -> None:
 
 
 @pytest.mark.parametrize("stated", [F(1), F(103, 100), F(5, 2)])
-def test_wrong_durations_are_no_restarts(stated: Fraction) -> None:
+def test_wrong_durations_are_no_clock_resets(stated: Fraction) -> None:
     recorder = Recorder(8640, stated=stated)
     assert firsts(finished(recorder)) == [0]
     assert recorder.measured < 20
@@ -192,12 +192,12 @@ def test_tracks_whose_clocks_begin_anew_at_other_times_are_refused() -> None:
     ]
     index = assemble(tracks, recorder.stored)
     whole = [{number: each.extent(number) for number in range(20)} for each in (recorder, other)]
-    index, _ = split_at_restarts(index, whole, lambda _: [])
+    index, _ = split_at_clock_resets(index, whole, lambda _: [])
     with pytest.raises(PlaylistInvalid, match="begin anew"):
-        check_restarts(index)
+        check_clock_resets(index)
 
 
-def test_too_many_restarts_are_refused() -> None:
+def test_too_many_clock_resets_are_refused() -> None:
     with pytest.raises(TooManyPieces):
         finished(Recorder(2100, range(1, 2100)))
 
@@ -221,5 +221,5 @@ def test_too_many_pieces_are_not_measured() -> None:
         return [extent(number) for _, number in places]
 
     with pytest.raises(TooManyPieces, match="go back"):
-        split_at_restarts(index, [{0: extent(0), count - 1: extent(count - 1)}], extents)
+        split_at_clock_resets(index, [{0: extent(0), count - 1: extent(count - 1)}], extents)
     assert len(asked) <= 6000

@@ -1,16 +1,16 @@
-"""Restarts: pieces with which the clock of a run begins anew, although the playlist states no discontinuity. Pure.
+"""Clock resets: pieces at which the clock of a run begins anew, although its playlist states no discontinuity. Pure.
 
 A clock went back between two measured pieces if their timestamps are much closer than the durations that the playlist
 states. At first, only the ends of each run are measured. If the clock may have gone back between them, the pieces 1, 3,
 7, 15 … after the first are measured, and likewise in each step in which it went back, until a step has two adjacent
-pieces. The second piece is a restart if it begins before the middle of the first. For pieces of 6 s:
+pieces. The second piece is a clock reset if it begins before the middle of the first. For pieces of 6 s:
 
     piece          0    1    2    3    4    5    6    7
     timestamp      0    6   12   18   24    0    6   12
     ends           x                                  x    12 s instead of 42 s: the clock may have gone back
     steps               x         x                        it goes forward to 3, and back from 3 to 7
     steps of 3-7                       x         x         it goes forward to 4, and back from 4 to 6
-    steps of 4-6                            x              it goes back from 4 to 5: 5 is a restart
+    steps of 4-6                            x              it goes back from 4 to 5: 5 is a clock reset
 
 A step is about as long as the distance from the first piece to its start: in a longer step, a clock that goes back to
 its beginning soon after it has begun would lose too little time to show it.
@@ -53,14 +53,14 @@ class _Range(NamedTuple):
         return self.last == self.first + 1
 
 
-def split_at_restarts(
+def split_at_clock_resets(
     index: PieceIndex, known: Sequence[Extents], measure: Measure | None, sample: Measure | None = None
 ) -> tuple[PieceIndex, list[RunScan]]:
-    """Return the index with its runs divided at restarts, and the scans of all runs.
+    """Return the index with its runs divided at clock resets, and the scans of all runs.
 
     `known` has the extents of some pieces of each run, including the first and the last one. Without `measure`, no
-    restarts are searched, because the parts of a file are known. `sample` measures pieces between the ends of a long
-    run, and returns an extent without times for a piece that cannot be read. Raises TooManyPieces.
+    resets are searched, because the parts of a file are known. `sample` measures pieces between the ends of a long run,
+    and returns an extent without times for a piece that cannot be read. Raises TooManyPieces.
     """
     extents = [dict(each) for each in known]
     found: list[set[int]] = [set() for _ in known]
@@ -119,10 +119,10 @@ def _distance(run: Run, extents: Extents, first: int, last: int) -> Fraction | N
     return sum((each for each in steps if each is not None), Fraction(0))
 
 
-def check_restarts(index: PieceIndex) -> None:
-    """Raise PlaylistInvalid if the tracks of a finished recording have different numbers of restarts.
+def check_clock_resets(index: PieceIndex) -> None:
+    """Raise PlaylistInvalid if the tracks of a finished recording have different numbers of clock resets.
 
-    Tracks without restarts, and tracks with their own clock, do not count.
+    Tracks without clock resets, and tracks with their own clock, do not count.
     """
     counts = {_count(track) for track in index.tracks if not track.own_clock}
     if len(counts - {0}) > 1:
@@ -130,19 +130,19 @@ def check_restarts(index: PieceIndex) -> None:
 
 
 def _count(track: Track) -> int:
-    return sum(after.restarts > before.restarts for before, after in pairwise(track.runs))
+    return sum(after.clock_resets > before.clock_resets for before, after in pairwise(track.runs))
 
 
 def _part(run: Run, first: int, last: int, before: Sequence[Run]) -> Run:
     """Return a part of a run, which follows the runs before it in the track."""
     part = run.part(first, last)
     if before and before[-1].discontinuity == run.discontinuity:
-        part.restarts = before[-1].restarts + (first > 0)
+        part.clock_resets = before[-1].clock_resets + (first > 0)
     return part
 
 
 def _find(index: PieceIndex, extents: list[dict[int, Extent]], measure: Measure) -> list[set[int]]:
-    """Return the numbers of the restarts in each run, and add the extents of measured pieces."""
+    """Return the numbers of the clock resets in each run, and add the extents of measured pieces."""
     runs = [run for _, run in index.runs()]
     found: list[set[int]] = [set() for _ in runs]
     known = [_Range(number, *pair) for number, each in enumerate(extents) for pair in pairwise(sorted(each))]
@@ -167,7 +167,7 @@ def _find(index: PieceIndex, extents: list[dict[int, Extent]], measure: Measure)
 
 
 def _unclear(steps: Sequence[_Range], back: Sequence[_Range]) -> Iterator[_Range]:
-    """Yield ranges that may hide more restarts: steps in which the clock goes back, and what follows.
+    """Yield ranges that may hide more clock resets: steps in which the clock goes back, and what follows.
 
     The range up to the next of these steps is divided anew from the beginning of the new clock.
     """
