@@ -110,7 +110,7 @@ def test_clip_that_is_ready_before_the_response_arrives_is_announced(
         if route.request.method != "POST":
             return route.continue_()
         response = route.fetch()
-        until_waiting(lambda: [each.status for each in client.clips.list(label="late").data] == ["complete"])
+        until_waiting(lambda: [each.status for each in client.clips.list(label="ready first").data] == ["complete"])
         time.sleep(1)  # in which the events arrive
         return route.fulfill(response=response)
 
@@ -118,11 +118,11 @@ def test_clip_that_is_ready_before_the_response_arrives_is_announced(
         page.route("**/clips", answer_late)
         for key in ("i", "ArrowRight", "ArrowRight", "o", "n"):
             page.keyboard.press(key)
-        page.keyboard.type("late")
+        page.keyboard.type("ready first")
         page.keyboard.press("Enter")
-        page.locator(".toast").filter(has_text="late").get_by_role("button", name="Copy link").wait_for()
+        page.locator(".toast").filter(has_text="ready first").get_by_role("button", name="Copy link").wait_for()
         page.get_by_role("tab", name="Clips").click()
-        row(page, "late").get_by_role("button", name="Play late").wait_for()
+        row(page, "ready first").get_by_role("button", name="Play ready first").wait_for()
         page.unroute_all(behavior="wait")
 
 

@@ -105,7 +105,8 @@ export class Entities {
       const before = found.state.peek();
       const late = epoch < found.epoch || (epoch === found.epoch && this.isOlder(item, before));
       if (!late) {
-        found.state.value = this.merged(item, before);
+        const next = this.merged(item, before);
+        if (JSON.stringify(next) !== JSON.stringify(before)) found.state.value = next; // an equal object draws nothing again
         found.epoch = epoch;
       }
     } else this.known.set(id, {state: signal(item), epoch});
