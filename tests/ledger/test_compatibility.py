@@ -22,6 +22,7 @@ from clipengine.ledger.opening.location import inspect, is_current
 from clipengine.ledger.opening.postgres_open import postgres_database
 from tests.support.newer_engine import contract, expand
 from tests.support.postgres import skip_without_postgres
+from tests.support.waiting import until
 
 skip_without_postgres()
 KINDS = ("postgres",)
@@ -101,6 +102,26 @@ def test_engine_that_starts_during_a_contraction_finds_that_it_is_too_old(ledger
     starting.join()
     assert [type(error) for error in failed] == [SchemaTooNew]
     assert ledger.database.run("SELECT engine_id FROM engines") == []
+
+
+def test_transaction_that_needs_two_tables_lives_through_a_migration(ledger: Ledger, open_ledger: Open) -> None:
+    def rename_both(database: Database) -> None:
+        contract(database)  # of events
+        expand(database)  # of clips
+
+    older = open_ledger().database
+    migrating = threading.Thread(target=migrate, args=(ledger.database, (*MIGRATIONS, rename_both), NOW))
+    with older.transaction(ordered=False):
+        older.run("UPDATE clips SET label = label")
+        migrating.start()
+        until(
+            lambda: older.run(
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        )
+        older.run("UPDATE events SET created_at = created_at")  # until here, the migration held this table
+    migrating.join()
+    assert schema_version(ledger.database) == NEXT
 
 
 @pytest.fixture

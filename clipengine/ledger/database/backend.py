@@ -81,6 +81,12 @@ class Backend(Protocol):
     def take_turn(self, run: Run, name: str) -> None:
         """Wait until no other transaction has this turn, and take it until this one ends."""
 
+    def lock_tables(self, run: Run, savepoint: Callable[[], AbstractContextManager[None]]) -> None:
+        """Lock all tables of the ledger until this transaction ends, and lift the limit of its statements' time.
+
+        Raises StorageUnavailable if other transactions hold a table for `BUSY_SECONDS`.
+        """
+
     def lift_statement_timeout(self, run: Run) -> None:
         """Let the statements of this transaction take as long as they need, as a migration of large tables does."""
 

@@ -740,7 +740,8 @@ def migrate(
         if version >= len(migrations):
             return version
         check_no_older_engines(database, previous_release)
-        database.backend.lift_statement_timeout(database.run)
+        # Before anything else: a migration that waits for one table while it holds another may deadlock with a request.
+        database.backend.lock_tables(database.run, database.transaction)
         for migration in migrations[version:]:
             migration(database)
         record_version(database, len(migrations), oldest=previous_release)

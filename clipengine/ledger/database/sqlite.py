@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -147,6 +147,9 @@ class Sqlite:
 
     def take_turn(self, run: Run, name: str) -> None:
         """Do nothing: write transactions are serialised."""
+
+    def lock_tables(self, run: Run, savepoint: Callable[[], AbstractContextManager[None]]) -> None:
+        """Do nothing: a writer holds the lock of the file."""
 
     def lift_statement_timeout(self, run: Run) -> None:
         """Do nothing: SQLite has no statement timeout."""
