@@ -219,7 +219,7 @@ def test_event_changes_only_its_row(browser: Any, server: RunningServer, clip: d
             "{subtree: true, childList: true, attributes: true, characterData: true}); }"
         )
         with page.expect_response(_CLIPS):
-            page.evaluate("stream.dispatchEvent(new Event('open'))")  # as after a reconnect: the list is requested again
+            page.evaluate("stream.dispatchEvent(new Event('open'))")  # requests the list again
         page.evaluate("clip => send('clip.updated', clip)", working[7] | {"progress": 0.5, "revision": 101})
         row(page, "row 7").get_by_text("Encoding 50 %").wait_for()
         element = "(target.closest ? target : target.parentElement)"
