@@ -17,7 +17,7 @@ from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.content_digest import content_digest
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.stores.pieces_reader import PiecesReader
-from clipengine.stores.sessions import OVERWRITTEN, is_replaced
+from clipengine.stores.producer_restarts import OVERWRITTEN, is_replaced
 from clipengine.timecode import now_ms, rfc3339
 
 

@@ -48,7 +48,7 @@ from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
 from clipengine.stores.growing_etag import is_growing
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
-from clipengine.stores.sessions import OVERWRITTEN, is_other_session, is_overtaken, left_of
+from clipengine.stores.producer_restarts import OVERWRITTEN, is_other_session, is_overtaken, left_of
 from clipengine.timecode import now_ms, rfc3339
 from clipengine.tracing import bind
 from clipengine.work.camera_files_left_out import report_left_out

@@ -1,4 +1,4 @@
-"""Sessions of producers: one that is started again may overwrite the playlist and the files of its last session.
+"""Restarts of producers: one that is started again may overwrite the playlist and the files of its last session.
 
 The recording of the last session then ends with the pieces that are left.
 """
