@@ -11,7 +11,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.folder_pattern import FolderSource
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.jobs import silence
+from clipengine.work.jobs import silent_producers
 from tests.support.cameras import MOTION, motion
 from tests.support.refreshing import LiveRecording, parts
 
@@ -43,7 +43,7 @@ class LiveFolder(LiveRecording):
 def test_files_with_a_pre_roll_have_the_places_and_the_clock_of_the_finished_folder(
     parts: tuple[Ledger, ChildPool, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(silence, "SILENCE_SECONDS", 3600)  # it ends on request only
+    monkeypatch.setattr(silent_producers, "SILENCE_SECONDS", 3600)  # it ends on request only
     ledger, pool, store = parts
     made = tmp_path / "made"
     made.mkdir()

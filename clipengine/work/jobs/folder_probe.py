@@ -24,7 +24,7 @@ from clipengine.timecode import now_ms
 from clipengine.work.children.jobs import Job, Message
 from clipengine.work.jobs.measuring import scans_of, with_sizes
 from clipengine.work.jobs.piece_probe import ProbedPieces
-from clipengine.work.jobs.silence import is_written_out
+from clipengine.work.jobs.silent_producers import is_written_out
 
 _FILES_AT_ONCE = 1000  # of a job
 _PAIRS_AT_ONCE = 100

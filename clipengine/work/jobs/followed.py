@@ -21,7 +21,7 @@ from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
 from clipengine.timecode import now_ms, rfc3339
 from clipengine.work.jobs.piece_probe import read_growing
-from clipengine.work.jobs.silence import longest_silence
+from clipengine.work.jobs.silent_producers import longest_silence
 
 log = logging.getLogger(__name__)
 

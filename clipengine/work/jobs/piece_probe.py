@@ -29,7 +29,7 @@ from clipengine.stores.playlists import ReadPlaylist, read_pieces
 from clipengine.work.children.jobs import Job, Message
 from clipengine.work.jobs.measuring import Measured, Measuring, with_sizes
 from clipengine.work.jobs.piece_texts import read_texts
-from clipengine.work.jobs.silence import is_silent
+from clipengine.work.jobs.silent_producers import is_silent
 
 
 @dataclass(frozen=True)

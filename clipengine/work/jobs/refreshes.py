@@ -61,7 +61,7 @@ from clipengine.work.jobs.folder_probe import read_added_files
 from clipengine.work.jobs.followed import USUAL_TARGET_SECONDS, Followed, FollowedRecordings, Found
 from clipengine.work.jobs.measuring import Measuring, valid_reports, with_sizes
 from clipengine.work.jobs.piece_texts import read_texts, store_texts
-from clipengine.work.jobs.silence import SILENCE_SECONDS, is_silent, is_written_out, longest_silence
+from clipengine.work.jobs.silent_producers import SILENCE_SECONDS, is_silent, is_written_out, longest_silence
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.retry import retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry

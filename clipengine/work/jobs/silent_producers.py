@@ -1,4 +1,4 @@
-"""The silence after which a recording that is still written counts as ended."""
+"""Silent producers: the time without an addition after which a recording that is still written counts as ended."""
 
 from __future__ import annotations
 
