@@ -43,7 +43,7 @@ from clipengine.timecode import now_ms
 from clipengine.work.camera_files_left_out import report_left_out
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.recording_files import recognise
-from clipengine.work.upkeep.left_out import LeftOut
+from clipengine.work.upkeep.skipped_objects import SkippedObjects
 from clipengine.work.upkeep.watched_playlists import WatchedPlaylists
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ class Watch:
         self._attached: dict[str, tuple[str, str]] = {}  # ETag of a sidecar and id of its recording, by key
         self._stopped = threading.Event()
         self._wake = threading.Event()
-        self._left_out = LeftOut()
+        self._skipped = SkippedObjects()
         self._unread: set[str] = set()  # folders that the last scan of a prefix could not list
         self._threads = [threading.Thread(target=self._run, name="watch", daemon=True)] if self._scanned else []
         if self._scanned and folder is not None:
@@ -181,7 +181,7 @@ class Watch:
     @property
     def left_out(self) -> int:
         """The number of objects and folders that the last scans could not understand or read."""
-        return self._left_out.count
+        return self._skipped.count
 
     def start(self) -> None:
         for thread in self._threads:
@@ -212,7 +212,7 @@ class Watch:
     def _scan_alone(self, prefix: str) -> str:
         """Scan a prefix, and return the error, if there is one. Others are scanned all the same."""
         try:
-            with self._left_out.scan(prefix):
+            with self._skipped.scan(prefix):
                 self._scan(prefix)
         except ClipEngineError as error:
             return "" if self._stopped.is_set() else error.message
@@ -238,15 +238,15 @@ class Watch:
         sidecars, cameras = found.sidecars, found.cameras
         listed = self._playlists.recordings(prefix, found.files, found.playlists, known)
         for playlist, count in self._playlists.hidden(found.files, listed):
-            self._left_out.add(playlist, f"it cannot be read, and {count} files beside it may belong to it", count)
+            self._skipped.add(playlist, f"it cannot be read, and {count} files beside it may belong to it", count)
         self._forget_missing(prefix, {*listed, *cameras, *(each.key for each in sidecars)}, known)
         new = (each for key, each in cameras.items() if key not in known and each.count)
         for camera in self._throttled(sorted(new, key=lambda each: each.modified, reverse=True)):
-            with self._left_out.alone(camera.folder.key):
+            with self._skipped.alone(camera.folder.key):
                 self._register_camera(camera, known)
         self._report_left_out(prefix, cameras, known)
         for each in self._throttled(self._settled(listed.values(), known)):
-            with self._left_out.alone(each.key):
+            with self._skipped.alone(each.key):
                 self._register(each, known)
         self._attach(prefix, sidecars, listed)
 
@@ -257,13 +257,13 @@ class Watch:
         for found in self._store.list(prefix, skipped=self._skip):
             if self._stopped.is_set():
                 break
-            with self._left_out.alone(found.key):
+            with self._skipped.alone(found.key):
                 self._sort(found, listing, cameras)
         listing.cameras.update(cameras.found)
         return listing
 
     def _skip(self, key: str, reason: str) -> None:
-        self._left_out.add(key, reason)
+        self._skipped.add(key, reason)
         if key.endswith("/"):
             self._unread.add(key)
 
@@ -272,7 +272,7 @@ class Watch:
             cameras.add(owner, found)
         elif not found.key.startswith(self._prefixes):
             if (reason := self._folders.misfit(found.key)) is not None:
-                self._left_out.add(found.key, reason)
+                self._skipped.add(found.key, reason)
         elif is_recording(found.key) and not is_upload(found.key):
             listing.files[found.key] = found
         elif is_sidecar(found.key):
@@ -294,7 +294,7 @@ class Watch:
             if self._attached.get(found.key) != this:
                 if not self._has_settled(found):
                     continue
-                with self._left_out.alone(found.key):
+                with self._skipped.alone(found.key):
                     self._sidecars.attach(found, recording)
                 self._unsettled.pop(found.key, None)
             attached[found.key] = this

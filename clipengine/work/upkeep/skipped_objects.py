@@ -1,4 +1,4 @@
-"""Objects that the watch cannot understand. Each costs only itself: it is logged once, and counted in each scan."""
+"""Objects that the watch cannot understand and skips: each is logged once, and counted in each scan."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MAX_LOGGED = 1000  # objects that are logged by their names
 _MAX_CHARACTERS = 200  # of a name in the log
 
 
-class LeftOut:
-    """Counts of the objects that were left out, by prefix. Thread-safe to read.
+class SkippedObjects:
+    """Counts of the skipped objects, by prefix. Thread-safe to read.
 
     `count` is the total of the last scans.
     """
@@ -31,7 +31,7 @@ class LeftOut:
 
     @contextmanager
     def scan(self, prefix: str) -> Iterator[None]:
-        """Count the objects that are left out in the block under this prefix."""
+        """Count the objects under this prefix that are skipped in the block."""
         self._current = 0
         try:
             yield
@@ -40,7 +40,7 @@ class LeftOut:
 
     @contextmanager
     def alone(self, key: str) -> Iterator[None]:
-        """Leave the object out if the block fails because of it. Outages of the store and the ledger are raised."""
+        """Skip the object if the block fails because of it. Outages of the store and the ledger are raised."""
         try:
             yield
         except ClipEngineError as error:
