@@ -11,7 +11,7 @@ from typing import Any
 
 from clipengine.clips.transcription import Transcriber
 from clipengine.ledger.batches import Batches
-from clipengine.ledger.clip_limit import ClipLimit
+from clipengine.ledger.clip_bytes_limit import ClipLimit
 from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery
-from clipengine.ledger.clip_limit import LimitState
+from clipengine.ledger.clip_bytes_limit import LimitState
 from clipengine.ledger.storage_use import Amount
 from clipengine.objects.storage import (
     AmountObject,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.ledger.clip_limit import LimitState
+from clipengine.ledger.clip_bytes_limit import LimitState
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.schema import ClipRow
 from clipengine.ledger.ledger import Ledger
