@@ -70,19 +70,23 @@ def _detail(data: dict[str, Any]) -> str:
 
 
 def _slack(message: _Message) -> dict[str, Any]:
-    subject = _slack_text(message.subject)
-    if message.link is not None:
-        subject = f"<{message.link}|{subject.replace('|', '¦')}>"
-    text = f"*{message.title}:* {subject}"
-    if message.detail:
-        text += f"\n{_slack_text(message.detail)}"
-    block = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+    """Return a message that has text from outside in `plain_text` only: `mrkdwn` has no escape for `*`, `_` and `~`."""
+    title = message.title if message.link is None else f"<{message.link}|{message.title}>"
+    blocks = [_slack_section({"type": "mrkdwn", "text": f"*{title}*", "verbatim": True})]
+    texts = [_slack_text(each) for each in (message.subject, message.detail) if each]
+    if texts:
+        blocks.append(_slack_section({"type": "plain_text", "text": "\n".join(texts), "emoji": False}))
     # Notifications show `text`.
-    return {"text": f"{message.title}: {_slack_text(message.subject)}", "blocks": [block], "unfurl_links": True}
+    text = ": ".join((message.title, *texts[:1]))
+    return {"text": text, "mrkdwn": False, "blocks": blocks, "unfurl_links": True}
+
+
+def _slack_section(text: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "section", "text": text}
 
 
 def _slack_text(text: str) -> str:
-    """Escape as Slack requires: without `<`, a text has no link and mentions no user."""
+    """Escape as Slack requires in all text: without `<`, a text has no link and mentions no user."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

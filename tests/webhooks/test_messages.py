@@ -21,7 +21,9 @@ from tests.support.receiver import Receiver
 from tests.webhooks.test_deliveries import MakeWorker
 
 BASE = "https://clips.example.org"
-HOSTILE = "<!channel> *bold* | <https://evil.example|click> @everyone `x` & [a](https://evil.example)"
+HOSTILE = (
+    "<!channel> *bold* | <https://evil.example|click> @everyone `x` _under_ ~~out~~ :tada: & [a](https://evil.example)"
+)
 
 
 def _body(event: str, **data: Any) -> bytes:
@@ -56,9 +58,9 @@ class TestFormats:
     def test_slack_message_has_text_and_a_block_with_the_link(self) -> None:
         message = json.loads(rendered(READY, "slack"))
         assert message["text"] == "Clip ready: key-moment"
-        (block,) = message["blocks"]
-        assert (block["type"], block["text"]["type"]) == ("section", "mrkdwn")
-        assert block["text"]["text"] == f"*Clip ready:* <{BASE}/s/token|key-moment>\n7.5 seconds"
+        title, content = message["blocks"]
+        assert (title["type"], title["text"]["text"]) == ("section", f"*<{BASE}/s/token|Clip ready>*")
+        assert (content["type"], content["text"]["text"]) == ("section", "key-moment\n7.5 seconds")
 
     def test_discord_message_has_the_link_in_text_and_embed(self) -> None:
         message = json.loads(rendered(READY, "discord"))
@@ -70,25 +72,28 @@ class TestFormats:
 
     def test_failure_has_its_reason_and_hint(self) -> None:
         body = _body("clip.failed", label="x", error={"message": "It is gone.", "hint": "Upload it."}, result=None)
-        assert json.loads(rendered(body, "slack"))["blocks"][0]["text"]["text"].endswith("\nIt is gone. Upload it.")
+        assert json.loads(rendered(body, "slack"))["blocks"][1]["text"]["text"].endswith("\nIt is gone. Upload it.")
 
     def test_text_of_others_is_escaped(self) -> None:
         body = _body("clip.ready", label=HOSTILE, error=None, result=None, share_url=f"{BASE}/s/token")
         slack = json.loads(rendered(body, "slack"))
-        for text in (slack["text"], slack["blocks"][0]["text"]["text"].replace(f"<{BASE}/s/token|", "", 1)[:-1]):
+        title, content = (each["text"] for each in slack["blocks"])
+        assert (slack["mrkdwn"], title["text"]) == (False, f"*<{BASE}/s/token|Clip ready>*")
+        assert (content["type"], content["emoji"]) == ("plain_text", False)  # Slack formats nothing in it
+        for text in (slack["text"], content["text"]):
+            assert "&lt;!channel&gt; *bold*" in text
             assert "<" not in text
-        assert slack["blocks"][0]["text"]["verbatim"] is True
         turned = _body("clip.ready", label="\u202efdp\u2066.exe", error=None, result=None)
         assert all("\u202e" not in rendered(turned, each).decode() for each in ("slack", "discord"))  # type: ignore[arg-type]
         title = json.loads(rendered(body, "discord"))["embeds"][0]["title"]
-        for raw in ("*bold*", "[a](", "`x`", "https://"):
+        for raw in ("*bold*", "[a](", "`x`", "https://", "_under_", "~~out~~", ":tada:"):
             assert raw not in title
         assert json.loads(rendered(body, "discord"))["allowed_mentions"] == {"parse": []}
 
     def test_long_text_is_cut_below_the_limits_of_the_services(self) -> None:
         error = {"message": "m" * 9000, "hint": "h"}
         body = _body("clip.failed", label="*" * 9000, error=error, result=None)
-        assert len(json.loads(rendered(body, "slack"))["blocks"][0]["text"]["text"]) < 3000
+        assert len(json.loads(rendered(body, "slack"))["blocks"][1]["text"]["text"]) < 3000
         (embed,) = json.loads(rendered(body, "discord"))["embeds"]
         assert len(embed["title"]) <= 256
         assert len(embed["description"]) <= 4096
