@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 
-from clipengine.clips.clip_file import CutReport, MadePart
 from clipengine.clips.cut_range import CutRange
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.file_reports import CutReport, MadePart
 from clipengine.clips.options.picture_size import PictureSize
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frame_count import held_seconds

@@ -18,8 +18,9 @@ from random import Random
 from typing import IO
 
 from clipengine.cli.local.children import launch_fork
-from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.file_comparison import FilePlan
+from clipengine.clips.file_reports import CutReport
 from clipengine.errors import ClipEngineError
 from clipengine.recordings.facts import SourceFacts
 from clipengine.settings import Settings

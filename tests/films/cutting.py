@@ -10,9 +10,9 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
-from clipengine.clips.clip_file import CutReport as Made
-from clipengine.clips.clip_file import FilePlan
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.file_comparison import FilePlan
+from clipengine.clips.file_reports import CutReport as Made
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.removed import NOTHING, Removed

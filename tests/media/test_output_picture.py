@@ -350,8 +350,8 @@ def test_recording_without_video_gets_a_warning(shelf: Shelf, tmp_path: Path) ->
 
 
 def test_clip_of_another_aspect_does_not_match_its_plan(tmp_path: Path) -> None:
-    from clipengine.clips.clip_file import FilePlan
     from clipengine.clips.edit import PlannedPart
+    from clipengine.clips.file_comparison import FilePlan
     from tests.support.inspection import hold_to_plan
 
     write_ramp(tmp_path / "ramp.mp4", 320, 180)

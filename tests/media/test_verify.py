@@ -14,8 +14,9 @@ from typing import Any
 import av
 import pytest
 
-from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.file_comparison import FilePlan
+from clipengine.clips.file_reports import CutReport
 from clipengine.clips.options.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.media.output.packet_verifier import PacketVerifier, checksum

@@ -6,7 +6,8 @@ import json
 import os
 from typing import Any
 
-from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
+from clipengine.clips.file_comparison import FilePlan
+from clipengine.clips.file_reports import CutReport, FileReport
 from clipengine.media.input.containers.source import DescriptorSource
 from clipengine.media.worker.inspector import inspect
 

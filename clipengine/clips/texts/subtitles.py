@@ -1,7 +1,7 @@
 """Subtitles of a clip: the cues of its range, and the samples of its text tracks. Pure.
 
 The parent sends the cues to the maker child, which writes the tracks. The inspector child reports a digest of each
-track, which the parent compares with its own (`clips.clip_file`).
+track, which the parent compares with its own (`clips.file_comparison`).
 """
 
 from __future__ import annotations

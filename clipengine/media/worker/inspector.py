@@ -1,8 +1,8 @@
 """Inspector child: reports the contents of a finished clip file before it is published.
 
 The maker child is not trusted, because a hostile recording may have taken it over. The inspector is a separate
-process that gets only the file, and the parent compares its report with the plan (`clips.clip_file`). It imports as
-little as possible, since its start-up time is most of its cost.
+process that gets only the file, and the parent compares its report with the plan (`clips.file_comparison`). It imports
+as little as possible, since its start-up time is most of its cost.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _HEAD_BYTES = 64
 
 
 def inspect(source: ByteSource, *, threads: int = 1) -> dict[str, Any]:
-    """Return the contents of the file with the keys of `clips.clip_file.FileReport`. Video is decoded with `threads`.
+    """Return the contents of the file with the keys of `clips.file_reports.FileReport`.
 
-    Raises VerificationFailed if the file cannot be read to its end.
+    Video is decoded with `threads`. Raises VerificationFailed if the file cannot be read to its end.
     """
     try:
         with MediaReader(source, block_bytes=_BLOCK_BYTES) as reader:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Protocol
 
 from clipengine.clips.clip import ClipResult, ClipSubtitles, ResultPart
-from clipengine.clips.clip_file import CutReport, FilePlan
 from clipengine.clips.edit import Part, clip_tracks
+from clipengine.clips.file_comparison import FilePlan
+from clipengine.clips.file_reports import CutReport
 from clipengine.clips.options.watermarks import check_watermark
 from clipengine.clips.removal import SilenceReport
 from clipengine.clips.resolve import ClipRules

@@ -9,7 +9,8 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
+from clipengine.clips.file_comparison import FilePlan
+from clipengine.clips.file_reports import CutReport, FileReport
 from clipengine.errors import ClipEngineError, Timeout, VerificationFailed
 from clipengine.settings import Encoding
 from clipengine.stores.base import StoredObject

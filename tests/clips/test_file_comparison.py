@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip_file import CutReport, FilePlan, FileReport
 from clipengine.clips.edit import PlannedPart
+from clipengine.clips.file_comparison import FilePlan
+from clipengine.clips.file_reports import CutReport, FileReport
 from clipengine.clips.options.profiles import Profile
 from clipengine.errors import VerificationFailed
 from clipengine.recordings.facts import AudioFacts, SourceFacts
