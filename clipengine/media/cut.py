@@ -46,9 +46,9 @@ from clipengine.errors import (
 )
 from clipengine.media.audio.loudness import Gains, LoudnessMeter
 from clipengine.media.clip_builder import ClipBuilder, ClipContents, Drawing, OnProgress, PictureSizeChanges
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import media_errors
 from clipengine.media.input.containers.kept_source import KeptBytes, KeptSource
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.copying.copy_survey import RangeTooLarge
 from clipengine.media.input.copying.packet_copier import PacketCopier
 from clipengine.media.input.decoding.background_producer import BUFFER_BYTES, produce_in_background

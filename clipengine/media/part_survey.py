@@ -16,9 +16,9 @@ from clipengine.clips.plan.frame_count import HELD_SECONDS
 from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy, FoundPart, Segment
 from clipengine.clips.warnings import stretches_encoded
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import media_errors
 from clipengine.media.input.containers.kept_source import MAX_KEPT_BYTES, KeptBytes
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.copying.copy_survey import CopySurvey
 from clipengine.media.input.decoding.events import CopiedVideo
 from clipengine.media.input.seeking.seekers import open_seeker

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import warning
 from clipengine.errors import RecordingTruncated, RecordingUnreadable, UnsupportedMedia
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import (
     MAX_STREAMS,
     UNTIMED,
@@ -41,7 +42,6 @@ from clipengine.media.input.containers.header_splice import HeaderSplice
 from clipengine.media.input.containers.matroska import cues_span, head_end
 from clipengine.media.input.containers.mp4_fragments import Fragments, read_fragments
 from clipengine.media.input.containers.ogg_vorbis import have_empty_packets
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.containers.stream_facts import (
     chapters,
     creation_time,

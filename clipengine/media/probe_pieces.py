@@ -20,6 +20,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import RecordingError, RecordingUnreadable
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import (
     audio_streams,
     is_presented,
@@ -30,7 +31,6 @@ from clipengine.media.input.containers.container import (
     video_stream,
 )
 from clipengine.media.input.containers.id3_clock import id3_clock
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.seeking.piece_source import PieceSource
 from clipengine.media.input.seeking.tail import seek_to_tail
 from clipengine.media.input.timing.packet_timestamps import PacketTimestamps

@@ -16,8 +16,8 @@ from clipengine.clips.removal import written_silences
 from clipengine.clips.snap_moments import Found, Span, nearest, silence_moment, silence_moments
 from clipengine.media.audio.silence import LEAST_SECONDS, SilenceDetector
 from clipengine.media.audio.tracks import AudioTracks
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import is_presented, media_errors
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.decoding.decode import ClipDecoder
 from clipengine.media.input.decoding.events import AudioFrameEvent, BeginEvent, VideoFrameEvent
 from clipengine.media.input.read_request import ReadRequest, as_json

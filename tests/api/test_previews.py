@@ -15,7 +15,7 @@ import av
 import httpx
 import pytest
 
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.probe import probe
 from clipengine.recordings.recording import Recording
 from clipengine.work.children import process

@@ -19,7 +19,7 @@ from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.cut import cut_clip
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.probe import ProbeResult, probe
 from clipengine.recordings.facts import SourceFacts
 from tests.films.film import Film

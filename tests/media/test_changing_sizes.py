@@ -15,7 +15,7 @@ from clipengine.clips.options.picture_size import Picture, PictureSize, chosen_s
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import encoded_instead
 from clipengine.media.bitstream.picture_sizes import PictureSizes
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.previews.frame import filmstrip, frame_at
 from clipengine.media.previews.proxy import make_init, make_segment

@@ -19,7 +19,7 @@ import pytest
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.errors import ClipEngineError, RecordingTruncated, Timeout, UnsupportedMedia
-from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
 from clipengine.stores.folder import FolderStore

@@ -13,8 +13,8 @@ from av.packet import Packet
 
 from clipengine.clips.options.profiles import Profile
 from clipengine.media.input.containers import codec_headers
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.input.containers.codec_headers import HeaderChanges
-from clipengine.media.input.containers.source import DescriptorSource
 from clipengine.media.previews.frame import filmstrip
 from clipengine.media.probe import ProbeResult, probe
 from clipengine.recordings.facts import MAX_HEADER_BYTES

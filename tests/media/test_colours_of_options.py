@@ -23,7 +23,7 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import FontsMissing, UnsupportedMedia
 from clipengine.media.clip_builder import Drawing
 from clipengine.media.cut import cut_clip
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.video.caption_painter import Font
 from clipengine.media.video.overlay import decode_watermark
 from clipengine.work.children.fonts import choose_fonts

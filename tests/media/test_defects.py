@@ -15,8 +15,8 @@ import pytest
 
 from clipengine.errors import RecordingUnreadable
 from clipengine.media.input.containers import avi
+from clipengine.media.input.containers.cached_reader import DescriptorSource, MediaReader
 from clipengine.media.input.containers.container import media_errors
-from clipengine.media.input.containers.source import DescriptorSource, MediaReader
 from clipengine.media.input.decoding import stream_scan
 from clipengine.media.input.seeking.first_packet import read_decoder_state
 from tests.films.catalogue import Shelf

@@ -17,7 +17,7 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import FontsMissing
 from clipengine.media.clip_builder import Drawing
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.video.caption_painter import Font
 from clipengine.work.children.fonts import choose_fonts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.snap import next_moment
 from tests.films.catalogue import Shelf
 from tests.films.cutting import facts_of, probed

@@ -15,8 +15,8 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
+from clipengine.media.input.containers.cached_reader import DescriptorSource, MediaReader
 from clipengine.media.input.containers.container import open_recording, read_packets
-from clipengine.media.input.containers.source import DescriptorSource, MediaReader
 from tests.films.cutting import facts_of
 from tests.films.sound import sound
 

@@ -571,7 +571,7 @@ def test_script_that_needs_fribidi_is_an_error_without_it(monkeypatch: pytest.Mo
 def test_poster_has_the_text(ramp: Path, tmp_path: Path) -> None:
     from clipengine.clips.edit import PlannedPart
     from clipengine.media.cut import cut_clip
-    from clipengine.media.input.containers.source import DescriptorSource
+    from clipengine.media.input.containers.cached_reader import DescriptorSource
     from tests.films.cutting import facts_of
 
     track = _track((0, 3000, "poster"))

@@ -17,7 +17,7 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.warnings import code_of
 from clipengine.errors import VerificationFailed
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.video.convert import FrameConverter
 from clipengine.settings import Settings

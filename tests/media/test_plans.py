@@ -11,7 +11,7 @@ import pytest
 from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.profiles import Profile
 from clipengine.media import part_survey
-from clipengine.media.input.containers.source import DescriptorSource, MediaReader
+from clipengine.media.input.containers.cached_reader import DescriptorSource, MediaReader
 from clipengine.media.input.seeking.seekers import open_seeker
 from clipengine.media.previews import clip_plan as plans
 from clipengine.media.previews import range_packets

@@ -17,7 +17,7 @@ import pytest
 
 from clipengine.clips.options.profiles import Profile
 from clipengine.errors import NoMediaInRange
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.previews.frame import filmstrip, frame_at
 from clipengine.media.previews.frame_times import frame_times
 from clipengine.media.previews.waveform import peaks

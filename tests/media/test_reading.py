@@ -11,8 +11,8 @@ import pytest
 from clipengine.clips.cut_range import CutRange
 from clipengine.errors import ObjectChanged
 from clipengine.media.input.containers import kept_source
+from clipengine.media.input.containers.cached_reader import BLOCK_BYTES, ByteSource, DescriptorSource, MediaReader
 from clipengine.media.input.containers.kept_source import KeptBytes, KeptSource
-from clipengine.media.input.containers.source import BLOCK_BYTES, ByteSource, DescriptorSource, MediaReader
 from clipengine.media.input.seeking.seek import Seeker
 from clipengine.media.probe import ProbeResult, probe
 from tests.support.reading import FORMS, CountingSource, MemorySource, ideal, make

@@ -26,7 +26,7 @@ from clipengine.media.bitstream.lasting_messages import lasting_messages
 from clipengine.media.bitstream.nal import escape, join_with_lengths, split_by_lengths, unescape
 from clipengine.media.bitstream.vp8_frames import read_vp8_packet
 from clipengine.media.bitstream.vpx_stream import VpxStream
-from clipengine.media.input.containers.source import DescriptorSource, MediaReader
+from clipengine.media.input.containers.cached_reader import DescriptorSource, MediaReader
 from clipengine.media.input.copying.packet_copier import PacketCopier
 from clipengine.media.input.decoding.events import VideoPacketEvent
 from clipengine.media.input.seeking.seekers import open_seeker

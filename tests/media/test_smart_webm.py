@@ -11,7 +11,7 @@ import pytest
 
 from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.options.profiles import Profile
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.settings import Settings
 from tests.films.catalogue import Shelf

@@ -12,7 +12,7 @@ from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import Snap, SnapTarget
 from clipengine.clips.snap_moments import Found
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.snap import snap_part
 from clipengine.work.children.jobs import snap_values
 from tests.films.catalogue import Shelf

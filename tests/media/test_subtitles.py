@@ -26,7 +26,7 @@ from clipengine.clips.texts.subtitles import (
 from clipengine.clips.warnings import code_of
 from clipengine.errors import InvalidTranscript, VerificationFailed
 from clipengine.media.input.containers import embedded_texts
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.probe import probe
 from clipengine.timecode import parse_time

@@ -8,7 +8,7 @@ from typing import Any
 
 from clipengine.clips.file_comparison import FilePlan
 from clipengine.clips.file_reports import CutReport, FileReport
-from clipengine.media.input.containers.source import DescriptorSource
+from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.worker.inspector import inspect
 
 

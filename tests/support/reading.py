@@ -13,8 +13,8 @@ from typing import Any
 import av
 import numpy as np
 
+from clipengine.media.input.containers.cached_reader import ByteSource, DescriptorSource, MediaReader
 from clipengine.media.input.containers.matroska import cues_span, head_end
-from clipengine.media.input.containers.source import ByteSource, DescriptorSource, MediaReader
 from clipengine.recordings.containers import boxes
 
 PREROLL_SECONDS = Fraction(3, 20)

@@ -22,7 +22,7 @@ from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.audio.filter_graph import linear_graph, pull_all
 from clipengine.media.audio.part_audio import PartAudio
 from clipengine.media.audio.tracks import AudioTracks
-from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.decoding.decode import ClipDecoder
 from clipengine.media.input.decoding.events import AudioFrameEvent
 from clipengine.media.input.seeking.seekers import open_seeker

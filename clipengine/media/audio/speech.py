@@ -10,8 +10,8 @@ from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import NoMediaInRange
 from clipengine.media.audio.encoder_format import encoder_format
 from clipengine.media.audio.tracks import AudioTracks
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.container import media_errors
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.decoding.decode import ClipDecoder
 from clipengine.media.input.decoding.events import AudioFrameEvent
 from clipengine.media.input.read_request import ReadRequest

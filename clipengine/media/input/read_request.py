@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from clipengine.media.input.containers.source import ByteSource
+from clipengine.media.input.containers.cached_reader import ByteSource
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import stored_seek_index
 from clipengine.recordings.seek_index import SeekIndex

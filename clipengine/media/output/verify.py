@@ -21,8 +21,8 @@ from clipengine.errors import ClipEngineError, UnsupportedMedia, VerificationFai
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.webp_file import HEAD_BYTES as WEBP_HEAD_BYTES
 from clipengine.media.bitstream.webp_file import is_webp
+from clipengine.media.input.containers.cached_reader import DescriptorSource, MediaReader
 from clipengine.media.input.containers.container import audio_streams, open_recording, read_packets, video_stream
-from clipengine.media.input.containers.source import DescriptorSource, MediaReader
 from clipengine.media.input.containers.webp_animation import WebpStream
 from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory

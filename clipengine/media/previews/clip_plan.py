@@ -21,8 +21,8 @@ from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.segments import CannotCopy, Segment, check_copyable
 from clipengine.clips.warnings import picture_resized
 from clipengine.media.bitstream.bits import SETS_CHANGE
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.kept_source import KeptBytes, KeptSource
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.decoding.shown_frames import can_seek
 from clipengine.media.input.decoding.shown_sizes import picture_size
 from clipengine.media.input.read_request import ReadRequest, as_json

@@ -17,8 +17,8 @@ from clipengine.clips.options.picture_size import unstated_ratio
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.preview_pyramid import tile_moments
 from clipengine.errors import NoMediaInRange
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import media_errors
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.decoding.events import VideoFrameEvent
 from clipengine.media.input.decoding.shown_frames import events_at, shown_frames
 from clipengine.media.input.read_request import ReadRequest

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from clipengine.clips.cut_range import CutRange
 from clipengine.errors import NoMediaInRange
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import is_presented, media_errors
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.read_request import ReadRequest
 from clipengine.media.input.seeking.seekers import AnySeeker, open_seeker
 from clipengine.recordings.facts import SourceFacts

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from clipengine.clips.plan.read_jobs import CAPTIONS, READ_JOBS, ReadJob
-from clipengine.media.input.containers.source import ByteSource
+from clipengine.media.input.containers.cached_reader import ByteSource
 from clipengine.media.input.read_request import ReadRequest
 
 

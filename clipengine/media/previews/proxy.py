@@ -12,8 +12,8 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.proxy import ProxySegment, frame_slack, proxy_profile, proxy_segment, proxy_size
 from clipengine.media.audio.tracks import AudioTracks
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import media_errors
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.decoding.background_producer import produce_in_background
 from clipengine.media.input.decoding.decode import ClipDecoder
 from clipengine.media.input.decoding.events import (

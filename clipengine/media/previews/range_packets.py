@@ -16,9 +16,9 @@ from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.bitstream.bits import BitstreamError
 from clipengine.media.bitstream.vp8_frames import vp8_is_shown
 from clipengine.media.bitstream.vp9_frames import vp9_is_shown
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import codec_name, is_presented, media_errors
 from clipengine.media.input.containers.kept_source import MAX_KEPT_BYTES
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.decoding.decode import SMALLEST_STEP
 from clipengine.media.input.decoding.events import AudioFrameEvent
 from clipengine.media.input.seeking.seekers import open_seeker

@@ -12,8 +12,8 @@ from av.audio.resampler import AudioResampler
 
 from clipengine.clips.cut_range import CutRange
 from clipengine.errors import NoMediaInRange
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import media_errors
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.decoding.decode import ClipDecoder
 from clipengine.media.input.decoding.events import AudioFrameEvent
 from clipengine.media.input.read_request import ReadRequest

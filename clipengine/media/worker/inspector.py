@@ -24,9 +24,9 @@ from clipengine.clips.texts.chapters import chapters_digest
 from clipengine.clips.texts.subtitles import MAX_TEXT_TRACKS, TextDigest
 from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.bitstream.webp_file import is_webp
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import codec_name, open_recording
 from clipengine.media.input.containers.mp4_boxes import movie_seconds
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.containers.webp_animation import WebpStream
 from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.media.memory import log_library_errors, raise_if_out_of_memory

@@ -17,7 +17,7 @@ from clipengine.clips.options.watermarks import WatermarkStyle
 from clipengine.clips.texts.subtitles import pack
 from clipengine.media.clip_builder import CutStep, Drawing
 from clipengine.media.cut import cut_clip
-from clipengine.media.input.containers.source import ByteSource
+from clipengine.media.input.containers.cached_reader import ByteSource
 from clipengine.media.memory import log_library_errors
 from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from clipengine.errors import ClipEngineError, Internal, RecordingUnreadable, UnsupportedMedia
-from clipengine.media.input.containers.source import ByteSource, DescriptorSource
+from clipengine.media.input.containers.cached_reader import ByteSource, DescriptorSource
 from clipengine.media.sandbox.limits import JobLimits, is_out_of_memory, limit_job
 from clipengine.media.sandbox.lockdown import lock_down
 from clipengine.media.worker.ipc import Channel, error_from

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.containers.cached_reader import MediaReader
 
 _ENTRY_BYTES = 16
 _MAX_INDEX_BYTES = 16 * 1024 * 1024  # a million packets

@@ -21,6 +21,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipengine.errors import ClipEngineError, RecordingTruncated, RecordingUnreadable, UnsupportedMedia
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.flac_rates import FlacTimes
 from clipengine.media.input.containers.header_splice import HeaderSplice
 from clipengine.media.input.containers.mp4_boxes import has_index, is_truncated
@@ -28,7 +29,6 @@ from clipengine.media.input.containers.ogg_vorbis import count_samples, sample_c
 from clipengine.media.input.containers.prefetch import expect_index
 from clipengine.media.input.containers.side_data_kinds import accept_unknown_kinds
 from clipengine.media.input.containers.signatures import HEAD_BYTES, known_format
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.containers.stream_descriptions import describe
 from clipengine.media.input.containers.webp_animation import WebpStream
 from clipengine.media.input.timing.display_order import stores_decoding_times

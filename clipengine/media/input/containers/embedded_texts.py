@@ -17,8 +17,8 @@ from av.packet import Packet
 from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, MAX_CUES, Cue, clean_text
 from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, TextTrack
 from clipengine.errors import ClipEngineError, RecordingUnreadable
+from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import codec_name, keep_only, open_recording
-from clipengine.media.input.containers.source import ByteSource, MediaReader
 from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.media.memory import raise_if_out_of_memory
 from clipengine.recordings.facts import SourceFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from threading import Lock
 
-from clipengine.media.input.containers.source import ByteSource
+from clipengine.media.input.containers.cached_reader import ByteSource
 
 MAX_KEPT_BYTES = 32 << 20
 

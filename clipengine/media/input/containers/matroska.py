@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clipengine.media.input.containers.source import MediaReader, Span
+from clipengine.media.input.containers.cached_reader import MediaReader, Span
 from clipengine.recordings.containers import Element, element_at, element_number
 
 _EBML, _SEGMENT, _CLUSTER, _CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 
-from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.recordings.containers import boxes
 
 

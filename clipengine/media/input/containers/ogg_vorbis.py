@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from av.packet import Packet
 from av.stream import Stream
 
-from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.containers.cached_reader import MediaReader
 
 _HEADER_BYTES, _MAX_SEGMENTS = 27, 255
 _WHOLE_SEGMENT = 255  # the packet continues in the next segment

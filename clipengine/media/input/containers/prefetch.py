@@ -14,8 +14,8 @@ from av.index import IndexEntries
 from av.packet import Packet
 from av.stream import Stream
 
+from clipengine.media.input.containers.cached_reader import MediaReader, Span
 from clipengine.media.input.containers.matroska import cues_span
-from clipengine.media.input.containers.source import MediaReader, Span
 from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.recordings.containers import boxes
 

@@ -10,7 +10,7 @@ from av.codec.context import CodecContext
 from av.packet import Packet
 
 from clipengine.media.bitstream.webp_file import read_animation
-from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.containers.cached_reader import MediaReader
 
 
 class WebpStream:

@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clipengine.clips.cut_range import CutRange
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.container import (
     has_decoding_times,
     keep_only,
@@ -26,7 +27,6 @@ from clipengine.media.input.containers.container import (
     read_packets,
     video_stream,
 )
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.decoding.damage import Damage
 from clipengine.media.input.decoding.decode import ClipDecoder
 from clipengine.media.input.decoding.events import Event, VideoFrameEvent

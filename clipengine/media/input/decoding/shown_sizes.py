@@ -14,9 +14,9 @@ from av.video.stream import VideoStream
 from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.picture_size import Picture, PictureSize, chosen_size
 from clipengine.media.bitstream.picture_sizes import PictureSizes
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.codec_headers import new_header
 from clipengine.media.input.containers.container import codec_name, media_errors
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.seeking.seekers import AnySeeker, open_seeker
 from clipengine.media.input.timing.packet_timestamps import TimedPacket
 from clipengine.media.input.timing.timeline import as_fraction

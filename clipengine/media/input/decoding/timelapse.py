@@ -6,7 +6,7 @@ from collections.abc import Generator
 from fractions import Fraction
 
 from clipengine.clips.cut_range import CutRange, begun_frames
-from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.decoding.damage import Damage
 from clipengine.media.input.decoding.events import BeginEvent, Event, VideoFrameEvent
 from clipengine.media.input.decoding.shown_frames import shown_frames

@@ -21,8 +21,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.clips.cut_range import CutRange
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.prefetch import CERTAIN_PART
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.seeking.clip_end import ClipEnd
 from clipengine.media.input.seeking.piece_run import OpenRun, copy_of
 from clipengine.media.input.seeking.preroll import PREROLL_SECONDS, Preroll

@@ -13,9 +13,9 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.container import audio_streams, keep_only, open_recording, seek, video_stream
 from clipengine.media.input.containers.header_splice import HeaderSplice
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.seeking.first_packet import DecoderState, needs_first_packet, read_decoder_state
 from clipengine.media.input.seeking.preroll import PREROLL_SECONDS
 from clipengine.media.input.timing.timeline import as_fraction

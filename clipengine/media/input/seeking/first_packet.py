@@ -10,6 +10,7 @@ from av.packet import Packet, PacketSideData
 from av.video.stream import VideoStream
 
 from clipengine.media.input.containers.avi import palette_changes
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.container import (
     DECODER_OPTIONS,
     keep_only,
@@ -17,7 +18,6 @@ from clipengine.media.input.containers.container import (
     read_packets,
     video_stream,
 )
-from clipengine.media.input.containers.source import MediaReader
 
 _X264_BUILD = re.compile(rb"x264 - core (\d{1,5})\b")
 _SEARCHED_BYTES = 8 * 1024  # x264 writes its SEI before the first slice

@@ -14,6 +14,7 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.container import (
     audio_streams,
     keep_only,
@@ -24,7 +25,6 @@ from clipengine.media.input.containers.container import (
 )
 from clipengine.media.input.containers.id3_clock import id3_clock
 from clipengine.media.input.containers.mp4_fragments import fragment_before
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.seeking.piece_source import PieceSource
 from clipengine.media.input.timing.keyframe_times import with_keyframe_times
 from clipengine.media.input.timing.packet_timestamps import PacketTimestamps, TimedPacket

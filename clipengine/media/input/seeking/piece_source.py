@@ -7,8 +7,8 @@ from typing import Any
 
 from av.packet import Packet
 
+from clipengine.media.input.containers.cached_reader import ByteSource, Span
 from clipengine.media.input.containers.header_splice import HeaderSplice, splice_at
-from clipengine.media.input.containers.source import ByteSource, Span
 from clipengine.recordings.containers import EBML_MAGIC
 from clipengine.recordings.piece_seek_index import PlacedRun
 

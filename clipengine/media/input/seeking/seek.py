@@ -16,10 +16,10 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipengine.clips.cut_range import CutRange
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.container import has_decoding_times, read_packets
 from clipengine.media.input.containers.header_splice import HeaderSplice, splice_at
 from clipengine.media.input.containers.prefetch import Prefetcher
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.seeking.clip_end import SLACK_SECONDS, ClipEnd
 from clipengine.media.input.seeking.demuxer import Demuxer
 from clipengine.media.input.seeking.preroll import PREROLL_SECONDS, Preroll

@@ -14,8 +14,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.container import read_packets
-from clipengine.media.input.containers.source import MediaReader
 
 # Containers that store timestamps in packets or in an index of all packets.
 _STORE_TIMES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv", "asf")

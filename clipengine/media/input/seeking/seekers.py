@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clipengine.clips.cut_range import CutRange
-from clipengine.media.input.containers.source import MediaReader
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.seeking.chain_seeker import ChainSeeker
 from clipengine.media.input.seeking.seek import Seeker
 from clipengine.recordings.facts import SourceFacts

@@ -12,10 +12,10 @@ from av.packet import Packet
 from av.stream import Stream
 
 from clipengine.errors import RecordingTruncated
+from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.media.input.containers.container import keep_only, open_recording, read_packets, seek
 from clipengine.media.input.containers.header_splice import splice_at
 from clipengine.media.input.containers.mp4_fragments import Fragments
-from clipengine.media.input.containers.source import MediaReader
 from clipengine.media.input.seeking.seek_index_builder import MATROSKA
 from clipengine.media.input.timing.timeline import as_fraction
 
