@@ -23,7 +23,7 @@ from clipengine.clips.transcription import Transcriber
 from clipengine.errors import InvalidTranscript, UnknownWatermark
 from clipengine.events import DEFAULT_EVENTS, EventType, MessageFormat
 from clipengine.recordings.discovery import check_name_rule
-from clipengine.recordings.folder_pattern import InvalidPattern
+from clipengine.recordings.file_name_pattern import InvalidPattern
 from clipengine.recordings.folder_rules import MAX_RULES, FolderRule, FolderRules, overlap
 from clipengine.rules.rule import MAX_RULES as MAX_CONFIGURED_RULES
 from clipengine.rules.rule import ConfiguredRule

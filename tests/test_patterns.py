@@ -21,7 +21,7 @@ import pytest
 
 import clipengine
 from clipengine.media.input.containers import signatures
-from clipengine.recordings.folder_pattern import NamePattern
+from clipengine.recordings.file_name_pattern import NamePattern
 from tests.support.growth import is_linear
 
 SIZE = 10_000
@@ -80,7 +80,7 @@ def _computed() -> Iterator[Used]:
     for pattern in FOLDER_PATTERNS:
         for day in (None, date(2026, 11, 29)) if "%Y" in pattern else (None,):
             expression = NamePattern(pattern, day=day)._expression
-            yield Used(f"recordings/folder_pattern.py {pattern} {day or ''}", expression, frozenset(["fullmatch"]))
+            yield Used(f"recordings/file_name_pattern.py {pattern} {day or ''}", expression, frozenset(["fullmatch"]))
     for expected, name in signatures._SIGNATURES:
         yield Used(
             f"media/input/containers/signatures.py {name}", re.compile(expected, re.DOTALL), frozenset(["match"])

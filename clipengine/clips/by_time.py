@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from clipengine.clips.edit import Part
 from clipengine.clips.request import TimeRange
 from clipengine.clips.warnings import recordings_apart
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock
 

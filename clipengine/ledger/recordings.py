@@ -38,7 +38,7 @@ from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.folder_pattern import UNREAD, FolderSource
+from clipengine.recordings.file_name_pattern import UNREAD, FolderSource
 from clipengine.recordings.piece_pages import format_of
 from clipengine.recordings.piece_seek_index import seek_index_of, stored_seek_index
 from clipengine.recordings.pieces import PieceIndex

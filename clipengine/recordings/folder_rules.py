@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property, lru_cache
 
 from clipengine.recordings.discovery import clean_name, is_of_clip
-from clipengine.recordings.folder_pattern import MAX_CAMERA_CHARACTERS, FolderSource, NamePattern
+from clipengine.recordings.file_name_pattern import MAX_CAMERA_CHARACTERS, FolderSource, NamePattern
 
 MAX_RULES = 100
 

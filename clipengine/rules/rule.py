@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from clipengine.recordings.folder_pattern import is_time_zone
+from clipengine.recordings.file_name_pattern import is_time_zone
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import MAX_TEMPLATE_CHARACTERS, check_template
 from clipengine.settings_table import NO_NUL, Options, without_nul

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from clipengine.errors import PatternInvalid, RecordingMissing, TooManyPieces
 from clipengine.recordings.discovery import is_of_clip
-from clipengine.recordings.folder_pattern import FolderSource, InvalidPattern, Named, NamePattern
+from clipengine.recordings.file_name_pattern import FolderSource, InvalidPattern, Named, NamePattern
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.timeline.folder_files import FolderOrder
 from clipengine.stores.base import Store, StoredObject

@@ -6,7 +6,7 @@ import logging
 
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.recordings import Recordings
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.stores.base import Store
 from clipengine.stores.folders import files_left_out
 

@@ -31,7 +31,7 @@ from clipengine.ingest.jibri import _Metadata
 from clipengine.ingest.livekit import LiveKitEvents
 from clipengine.ingest.s3 import S3Events
 from clipengine.ingest.zoom import ZoomEvents
-from clipengine.recordings.folder_pattern import NamePattern
+from clipengine.recordings.file_name_pattern import NamePattern
 from clipengine.recordings.packed_playlist import PLAYLIST
 from scripts.fuzzing import playlists
 from scripts.fuzzing.texts import mutated

@@ -17,7 +17,7 @@ import pytest
 
 from clipengine.errors import ClipEngineError
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.folder_pattern import NamePattern
+from clipengine.recordings.file_name_pattern import NamePattern
 from clipengine.recordings.playlist import GrowingPlaylist
 from clipengine.recordings.recording import Recording
 from clipengine.stores.playlists import named_objects, read_pieces

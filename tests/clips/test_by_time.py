@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from clipengine.clips.by_time import cover
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock, ClockPoint
 from tests.support.api import FACTS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import PatternInvalid, RecordingMissing, TooManyPieces
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.stores import folders
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.folders import read_folder

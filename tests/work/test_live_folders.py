@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.jobs import silent_producers

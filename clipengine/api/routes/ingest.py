@@ -36,7 +36,7 @@ from clipengine.recordings.discovery import (
     may_be_piece,
     recording_name,
 )
-from clipengine.recordings.folder_pattern import UNREAD
+from clipengine.recordings.file_name_pattern import UNREAD
 from clipengine.recordings.folder_rules import RuledFolder
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.stores.base import StoredObject

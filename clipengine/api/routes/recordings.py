@@ -43,7 +43,7 @@ from clipengine.objects.recording import ListedPiecesObject, RecordingObject
 from clipengine.outbound.download import parse_source, worded
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.discovery import clean_name, file_name
-from clipengine.recordings.folder_pattern import FolderSource, is_time_zone
+from clipengine.recordings.file_name_pattern import FolderSource, is_time_zone
 from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
 from clipengine.recordings.recording import Recording, RecordingSpec

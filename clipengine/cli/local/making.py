@@ -28,7 +28,7 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import words_not_marked
 from clipengine.errors import InvalidTimeRange, ObjectMissing, SettingsError
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.recordings.recording import Recording
 from clipengine.settings import Settings

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.playlist import LARGEST, VariantChoice
 from clipengine.recordings.seek_index import SeekIndex
 from clipengine.recordings.timeline.clock import Clock

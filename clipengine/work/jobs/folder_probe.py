@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from clipengine.errors import RecordingUnreadable
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import PieceIndex, Run, Track
 from clipengine.recordings.timeline.clock import Clock

@@ -27,7 +27,7 @@ from clipengine.errors import (
 )
 from clipengine.ledger.recordings import Probe
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store, StoredObject

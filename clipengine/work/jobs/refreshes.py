@@ -34,7 +34,7 @@ from clipengine.errors import (
 from clipengine.ledger.live import Added, Closed, Refresh
 from clipengine.recordings.assembly import check_runs
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.pieces import PieceIndex, Track
 from clipengine.recordings.playlist import GrowingPlaylist, VariantChoice

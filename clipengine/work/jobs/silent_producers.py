@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipengine.recordings.folder_pattern import FolderSource
+from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.timeline.growing import Growth
 from clipengine.stores.base import StoredObject
 from clipengine.timecode import now_ms

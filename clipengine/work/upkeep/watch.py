@@ -35,7 +35,7 @@ from clipengine.recordings.discovery import (
     recording_name,
     sidecar_prefix,
 )
-from clipengine.recordings.folder_pattern import UNREAD
+from clipengine.recordings.file_name_pattern import UNREAD
 from clipengine.recordings.folder_rules import FolderRules, RuledFolder
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.stores.base import Store, StoredObject
