@@ -9,9 +9,9 @@ import pytest
 
 from clipengine.clips.edit import PlannedPart, clip_tracks
 from clipengine.clips.options.caption_style import CaptionStyle
-from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
 from clipengine.clips.texts.captions import CaptionTimes, is_ignorable, without_symbols
 from clipengine.clips.texts.cues import Cue, TimedWord
+from clipengine.clips.texts.line_breaks import is_right_to_left, needs_shaping, wrap
 from clipengine.clips.texts.phrases import phrase_rank
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.recordings.facts import SourceFacts

@@ -1,26 +1,24 @@
 """Pages of captions: a cue whose text is too long for two lines is shown as texts that follow each other. Pure.
 
-Lines and pages end at the ends of phrases if that is possible: after punctuation, or where the speaker pauses.
+Pages end at the ends of phrases if that is possible: after punctuation, or where the speaker pauses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from clipengine.clips.options.caption_style import MAX_LINES, CaptionStyle
-from clipengine.clips.texts.caption_layout import breakable_parts
+from clipengine.clips.texts.caption_lines import Fits, joined, laid_out
 from clipengine.clips.texts.captions import Caption
 from clipengine.clips.texts.cues import WORD_TOLERANCE_MS, Cue, plain_payload
+from clipengine.clips.texts.line_breaks import breakable_parts
 from clipengine.clips.texts.phrases import PAUSE_MS, phrase_rank
 from clipengine.clips.texts.word_times import SHORTEST_WORD_MS, lasting, places
 
 _SHORT = 0.4  # part of the longest page, below which a page is short; also the cost of that
 _UNRANKED = (1.3, 0.2, 0.0)  # cost of the end of a page by its rank, as a part of a page
-_RANKED = 0.3  # credit for the end of a clause, as a part of the length of a line
-
-Fits = Callable[[str], bool]
 
 
 class _Word(NamedTuple):
@@ -71,7 +69,7 @@ def _captions(cue: Cue, number: int, fits: Fits, lines: int, shortest_ms: int) -
     if not pages:
         return
     for (start, end), (first_ms, last_ms) in zip(pages, _times(text, pages, words, cue), strict=True):
-        shown, places = _laid_out(text[start:end], fits, lines)
+        shown, places = laid_out(text[start:end], fits, lines)
         spoken = [word for word in words if start <= word.start < end]
         after = next((word for word in words if word.start >= end), None)
         for start_ms, end_ms, word in _marks(spoken, after, first_ms, last_ms):
@@ -141,55 +139,13 @@ def _longest_page(text: str, ends: Sequence[int], first: int, fits: Fits, lines:
     last = first
     for _ in range(lines):
         begin = last
-        while last < len(ends) - 1 and (last == first or fits(_plain(text[ends[begin] : ends[last + 1]]))):
+        while last < len(ends) - 1 and (last == first or fits(joined(text[ends[begin] : ends[last + 1]]))):
             last += 1
     return last
 
 
 def _rank(said: str, start: int = 0, pauses: Set[int] = frozenset()) -> int:
     return phrase_rank(said, pause=start + len(said.rstrip()) in pauses)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _lines(text: str, fits: Fits, count: int) -> list[str]:
-    """Return the lines of a page.
-
-    They are the lines of the cue if these fit, or else broken at the end of a phrase or near the middle.
-    """
-    whole = _plain(text)
-    authored = [_plain(line) for line in text.split("\n") if line.strip()]
-    if 1 < len(authored) <= count and all(map(fits, authored)):
-        return authored
-    if count < 2 or fits(whole):
-        return [whole]
-    ends = [*accumulate(map(len, breakable_parts(whole, fits)))]
-    choices = [end for end in ends if fits(whole[:end].rstrip()) and fits(whole[end:])]
-    if not choices:
-        return [whole]
-
-    def cost(end: int) -> float:
-        return abs(2 * end - len(whole)) / len(whole) - _RANKED * _rank(whole[:end])
-
-    end = min(choices, key=cost)
-    return [whole[:end].rstrip(), whole[end:]]
-
-
-def _laid_out(text: str, fits: Fits, count: int) -> tuple[str, list[int]]:
-    """Return the text with its line breaks, and the place of each of its characters in that."""
-    shown = "\n".join(_lines(text, fits, count))
-    places, at = [], 0
-    for character in text:
-        if not character.isspace():
-            while at < len(shown) and shown[at].isspace():
-                at += 1
-            places.append(at)
-            at += 1
-        else:
-            places.append(min(at, len(shown)))
-    return shown, places
 
 
 def _times(text: str, pages: Sequence[tuple[int, int]], words: Sequence[_Word], cue: Cue) -> Iterator[tuple[int, int]]:

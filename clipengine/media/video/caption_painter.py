@@ -22,8 +22,8 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont, features
 from clipengine.clips.options.caption_style import MAX_LINES, CaptionStyle
 from clipengine.clips.options.framing import Size
 from clipengine.clips.texts.bidi import in_visual_order, levels_of
-from clipengine.clips.texts.caption_layout import is_right_to_left, needs_shaping, wrap
 from clipengine.clips.texts.captions import MAX_FONT_BYTES, drawable, is_ignorable
+from clipengine.clips.texts.line_breaks import is_right_to_left, needs_shaping, wrap
 from clipengine.errors import FontsMissing
 
 # Parts of the picture: the size of the text, the longest line and the highest caption.

@@ -1,4 +1,4 @@
-"""Layout of captions: line breaks of a text, and whether its script needs a font with shaping. Pure.
+"""Line breaks of captions: places at which a line may break, and scripts that need a font with shaping. Pure.
 
 Only the painter imports this module: its patterns take time to compile.
 """
