@@ -199,6 +199,23 @@ def _overlap(one: SuggestionObject, other: SuggestionObject) -> bool:
     return one["start_seconds"] < other["end_seconds"] and other["start_seconds"] < one["end_seconds"]
 
 
+class Said(NamedTuple):
+    """A sentence that contains one of several words."""
+
+    start_seconds: float
+    end_seconds: float
+    word: str
+
+
+def said(cues: Sequence[Cue], words: Iterable[str], *, duration_ms: int) -> list[Said]:
+    """Return the sentences that contain one of the words, in order of time. `cues` are sorted by time."""
+    return [
+        Said(each.start_ms / 1000, each.end_ms / 1000, each.keyword)
+        for each in _sentences(cues, duration_ms, "und", words)
+        if each.keyword is not None
+    ]
+
+
 def check_keyword(keyword: str) -> str:
     """Return the keyword. Raises ValueError if it has no word or is too long."""
     if len(keyword) > MAX_KEYWORD_CHARACTERS:

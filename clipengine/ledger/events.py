@@ -25,7 +25,7 @@ from clipengine.objects.clip import ClipObject
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.rule import RuleObject
 from clipengine.objects.storage import AmountObject, StorageLimitObject
-from clipengine.objects.transcript import TranscriptionObject
+from clipengine.objects.transcript import TranscriptionObject, TranscriptObject
 from clipengine.objects.webhook import WebhookObject
 from clipengine.recordings.recording import Recording, RecordingState
 from clipengine.rules.rule import Rule
@@ -138,6 +138,10 @@ class Events:
             TranscriptionObject.of(transcription).to_object(),
             recording_id=transcription.recording_id,
         )
+
+    def transcript_stored(self, transcript: TranscriptObject) -> None:
+        """Record `transcript.stored`. Call it at the end of the transaction that stores the transcript."""
+        self._record("transcript.stored", transcript.to_object(), recording_id=transcript.recording_id)
 
     def rule_stopped(self, rule: Rule) -> None:
         """Record `rule.stopped`. Call it at the end of the transaction that disables the rule."""

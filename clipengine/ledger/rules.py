@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from clipengine.errors import ClipEngineError, Conflict, RecordingError, RuleNotFound
 from clipengine.ids import new_id
@@ -23,12 +23,19 @@ from clipengine.ledger.database.schema import BatchItemRow, BatchRow, EventRow, 
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.recordings import as_recording
+from clipengine.ledger.transcripts import Transcripts
 from clipengine.objects.webhook import DISABLED_BY_REQUEST, Origin
 from clipengine.row_format import ROW_FORMAT
-from clipengine.rules.rule import MAX_RULES, ConfiguredRule, Rule, RuleConditions, RuleSpec
+from clipengine.rules.rule import MAX_RULES, ConfiguredRule, Rule, RuleConditions, RuleSpec, Trigger
 from clipengine.timecode import now_ms
 
 _EVENTS_AT_ONCE = 500
+_OF_TRANSCRIPT: tuple[Trigger, ...] = ("transcript.ready",)
+_TRIGGERED: dict[str, tuple[Trigger, ...]] = {
+    "recording.complete": ("recording.complete", "transcript.ready"),  # it may have had a transcript before
+    "transcript.ready": _OF_TRANSCRIPT,
+    "transcript.stored": _OF_TRANSCRIPT,
+}
 _CURSOR = "rules_seq"  # in `meta`: the number of the last event that was read
 _TURN = "rules"
 _DISABLED_IN_SETTINGS = "disabled in the settings"
@@ -57,9 +64,10 @@ _OF_OTHERS = frozenset({"cancelled", *_codes(RecordingError)})
 
 
 class Rules:
-    def __init__(self, database: Database, events: Events, *, stop_after: int) -> None:
+    def __init__(self, database: Database, events: Events, transcripts: Transcripts, *, stop_after: int) -> None:
         """Disable a rule after `stop_after` failures in a row."""
         self._database = database
+        self._transcripts = transcripts
         self._events = events
         self._stop_after = stop_after
 
@@ -214,25 +222,34 @@ class Rules:
             return len(events)
 
     def _match(self, rules: Sequence[tuple[Rule, RuleConditions]], events: Sequence[Row]) -> None:
-        """Insert a batch for each rule and each complete recording that it matches, unless there is one."""
-        completed = {row["recording_id"]: row["seq"] for row in events if row["type"] == "recording.complete"}
-        for recording_id, seq in completed.items() if rules else ():
+        """Insert a batch for each rule and each complete recording that it matches, unless there is one.
+
+        A transcript may be stored before its recording is complete, and after it.
+        """
+        for recording_id, seqs in _newest(events).items() if rules else ():
             row = self._database.by_key(RecordingRow, recording_id)
             if row is None or row["state"] != "complete":
                 continue
             recording = as_recording(row)
-            for rule, when in rules:
-                if seq > rule.since_seq and when.matches(recording):
-                    self._insert_batch(rule, row)
+            new = [
+                (rule, when) for rule, when in rules if seqs[when.event] > rule.since_seq and when.matches(recording)
+            ]
+            has_transcript = any(when.event == "transcript.ready" for _, when in new)
+            languages = self._transcripts.languages(recording_id) if has_transcript else set()
+            for rule, when in new:
+                if when.event == "recording.complete":
+                    self._insert_batch(rule, row, "complete")
+                elif languages and when.language in (None, *languages):
+                    self._insert_batch(rule, row, f"transcript:{when.language}" if when.language else "transcript")
 
-    def _insert_batch(self, rule: Rule, recording: Row) -> None:
+    def _insert_batch(self, rule: Rule, recording: Row, occasion: str) -> None:
         now = now_ms()
         values = {
             "batch_id": new_id("bat"),
             "rule_id": rule.rule_id,
             "revision": 0,
             "subject": subject_of(recording),
-            "occasion": "complete",
+            "occasion": occasion,
             "recording_id": recording["recording_id"],
             "state": "waiting",
             "next_at": now,
@@ -310,6 +327,16 @@ def subject_of(recording: Row) -> str:
     else:
         of = ["obj", recording["bucket_path"], recording["digest"] or recording["etag"]]
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
+
+
+def _newest(events: Iterable[Row]) -> dict[str, dict[Trigger, int]]:
+    """Return the number of the newest event that triggers rules, by recording and trigger; 0 if it has none."""
+    found: dict[str, dict[Trigger, int]] = {}
+    for row in events:
+        for trigger in _TRIGGERED.get(row["type"], ()):
+            seqs = found.setdefault(row["recording_id"], dict.fromkeys(get_args(Trigger), 0))
+            seqs[trigger] = row["seq"]
+    return found
 
 
 def as_rule(row: Row) -> Rule:

@@ -14,8 +14,9 @@ from clipengine.ledger.cursors import decode_cursor, encode_cursor
 from clipengine.ledger.database.database import Database, Row, insert_statement
 from clipengine.ledger.database.schema import CueRow, RecordingRow, TranscriptRow
 from clipengine.ledger.documents import forget_said
+from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
-from clipengine.objects.transcript import Source
+from clipengine.objects.transcript import Source, TranscriptObject
 from clipengine.timecode import now_ms
 
 _RANK: dict[str, int] = {"made": 0, "embedded": 1, "sidecar": 2, "upload": 3}
@@ -52,8 +53,9 @@ class SearchHit:
 
 
 class Transcripts:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, events: Events) -> None:
         self._database = database
+        self._events = events
 
     def put(
         self,
@@ -69,8 +71,10 @@ class Transcripts:
         """Create or replace the transcript in this language, and return it with True if it is new.
 
         One of a better source, such as an upload, is not replaced, but returned. `transcript_id` is the id of the new
-        one, if it has one already. `check` raises if the stored one, or None, must not be replaced. Raises
+        one, if a transcription has made it. `check` raises if the stored one, or None, must not be replaced. Raises
         RecordingNotFound, and InvalidRequest if the recording has too many transcripts.
+
+        Records `transcript.stored` if the recording is complete, unless a transcription records its own event.
         """
         made = Transcript(transcript_id or new_id("trn"), recording_id, language, source, len(cues), now_ms(), etag)
         rows = [
@@ -83,7 +87,8 @@ class Transcripts:
             for cue in reversed(cues)
         ]
         with self._database.transaction(ordered=False):
-            if self._database.by_key(RecordingRow, recording_id, lock=True) is None:
+            recording = self._database.by_key(RecordingRow, recording_id, lock=True)
+            if recording is None:
                 raise RecordingNotFound.of(recording_id)
             others = self._database.rows(_of(recording_id))
             stored = next((_transcript(row) for row in others if row["language"] == language), None)
@@ -102,6 +107,8 @@ class Transcripts:
             self._database.insert(TranscriptRow.insert(vars(made)))
             self._database.insert_many(_INSERT_CUES, rows)
             forget_said(self._database, recording_id)
+            if recording["state"] == "complete" and transcript_id is None:
+                self._events.transcript_stored(TranscriptObject.of(made))
         return made, not replaced
 
     def find(self, recording_id: str, language: str) -> Transcript | None:
@@ -124,6 +131,11 @@ class Transcripts:
         rows = self._database.rows(_of(recording_id).order_by(TranscriptRow.created_at, TranscriptRow.language))
         rows.sort(key=lambda row: (row["language"] != language, not row["cues"]))
         return _transcript(rows[0]) if rows else None
+
+    def languages(self, recording_id: str) -> set[str]:
+        """Return the languages of the transcripts of a recording."""
+        query = TranscriptRow.select(TranscriptRow.language).where(TranscriptRow.recording_id == recording_id)
+        return {row["language"] for row in self._database.rows(query)}
 
     def cues(self, transcript: Transcript, *, start_ms: int = 0, end_ms: int | None = None) -> list[Cue]:
         """Return the cues of a transcript that overlap the range, sorted by time."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import label_of, values_of
-from clipengine.rules.ranges import MIN_SECONDS, Range, Skipped, ranges_of, zone_of
+from clipengine.rules.ranges import MIN_SECONDS, Material, Range, Skipped, ranges_of, zone_of
 from clipengine.rules.rule import RuleSpec
 from clipengine.timecode import rfc3339
 
@@ -31,9 +31,9 @@ class Expansion:
     left_out: int = 0  # ranges beyond `max_clips`
 
 
-def expand(spec: RuleSpec, recording: Recording, *, shortest: float, longest: float) -> Expansion:
+def expand(spec: RuleSpec, material: Material, *, shortest: float, longest: float) -> Expansion:
     """Return the requests for clips of a complete recording, of `shortest` to `longest` seconds each."""
-    found = ranges_of(spec.ranges, recording)
+    found, recording = ranges_of(spec.ranges, material), material.recording
     if isinstance(found, Skipped):
         return Expansion((), (found,))
     chosen, skipped = found[: spec.max_clips], []

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from clipengine.clips.suggested import said, suggest
+from clipengine.clips.texts.cues import Cue
+from clipengine.errors import TranscriptNotFound
 from clipengine.recordings.facts import ChapterFacts
 from clipengine.recordings.recording import Recording
 from clipengine.rules.hours import hours_of
 from clipengine.rules.rule import RangeKind, RuleRanges
 
 MIN_SECONDS = 1.0  # shorter ranges are skipped
+_SUGGESTIONS = 5
 
 
 class Skipped(NamedTuple):
@@ -32,9 +37,23 @@ class Range(NamedTuple):
     hour: str = ""
 
 
-def ranges_of(ranges: RuleRanges, recording: Recording) -> list[Range] | Skipped:
+@dataclass(frozen=True)
+class Material:
+    """What ranges are found in. `language` and `cues` are those of the transcript, if the ranges need one."""
+
+    recording: Recording
+    language: str | None = None
+    cues: Sequence[Cue] = ()
+    keywords: Sequence[str] = ()  # of the settings, for suggestions
+
+    @property
+    def duration(self) -> float:
+        return self.recording.duration_seconds or 0.0
+
+
+def ranges_of(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
     """Return the ranges in order of time, or why there are none."""
-    return _KINDS[ranges.kind](ranges, recording)
+    return _KINDS[ranges.kind](ranges, material)
 
 
 def zone_of(ranges: RuleRanges, recording: Recording) -> tzinfo:
@@ -43,25 +62,25 @@ def zone_of(ranges: RuleRanges, recording: Recording) -> tzinfo:
     return ZoneInfo(str(folder.get("timezone") or ranges.timezone or "UTC"))
 
 
-def _whole(ranges: RuleRanges, recording: Recording) -> list[Range]:
-    return [Range(0.0, _duration(recording))]
+def _whole(ranges: RuleRanges, material: Material) -> list[Range]:
+    return [Range(0.0, material.duration)]
 
 
-def _first(ranges: RuleRanges, recording: Recording) -> list[Range]:
-    return [Range(0.0, min(ranges.seconds or 0.0, _duration(recording)))]
+def _first(ranges: RuleRanges, material: Material) -> list[Range]:
+    return [Range(0.0, min(ranges.seconds or 0.0, material.duration))]
 
 
-def _last(ranges: RuleRanges, recording: Recording) -> list[Range]:
-    end = _duration(recording)
+def _last(ranges: RuleRanges, material: Material) -> list[Range]:
+    end = material.duration
     return [Range(max(0.0, round(end - (ranges.seconds or 0.0), 6)), end)]
 
 
-def _chapters(ranges: RuleRanges, recording: Recording) -> list[Range] | Skipped:
-    listed = recording.facts.chapter_list if recording.facts else ()
+def _chapters(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
+    listed = _listed_chapters(material.recording)
     wanted = [word.casefold() for word in ranges.title_words or []]
     found = [
         each
-        for each in _chapter_ranges(listed, _duration(recording))
+        for each in _chapter_ranges(listed, material.duration)
         if not wanted or any(word in each.title.casefold() for word in wanted)
     ]
     return found or Skipped("no_chapters", "the recording has no such chapters" if listed else "it has no chapters")
@@ -77,26 +96,67 @@ def _chapter_ranges(chapters: Iterable[ChapterFacts], duration: float) -> Iterat
             yield Range(round(max(start, 0.0), 6), round(end, 6), chapter.title)
 
 
-def _hours(ranges: RuleRanges, recording: Recording) -> list[Range] | Skipped:
+def _hours(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
+    recording = material.recording
     if recording.clock is None:
         return Skipped("clock_unknown", "the recording has no clock")
     wanted = range(ranges.from_hour or 0, 24 if ranges.to_hour is None else ranges.to_hour)
     found = [
         Range(round(each.start, 6), round(each.end, 6), f"{each.name}:00", each.name)
-        for each in hours_of(recording.clock, _duration(recording), zone_of(ranges, recording))
+        for each in hours_of(recording.clock, material.duration, zone_of(ranges, recording))
         if each.hour in wanted
     ]
     return found or Skipped("no_media_in_range", "the recording has no media in these hours")
 
 
-def _duration(recording: Recording) -> float:
-    return recording.duration_seconds or 0.0
+def _suggestions(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
+    if material.language is None:
+        return _NO_TRANSCRIPT
+    found = suggest(
+        material.cues,
+        duration_ms=int(material.duration * 1000),
+        language=material.language,
+        chapters=_listed_chapters(material.recording),
+        keywords=material.keywords,
+        limit=ranges.limit or _SUGGESTIONS,
+    )
+    chosen = sorted(found, key=lambda each: each["start_seconds"])
+    shown = [Range(each["start_seconds"], each["end_seconds"], each["about"] or each["text"]) for each in chosen]
+    return shown or Skipped("no_moments", "the transcript has no moments that are worth a clip")
 
 
-_KINDS: dict[RangeKind, Callable[[RuleRanges, Recording], list[Range] | Skipped]] = {
+def _words(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
+    if material.language is None:
+        return _NO_TRANSCRIPT
+    sentences = said(material.cues, ranges.words or (), duration_ms=int(material.duration * 1000))
+    found = _joined((Range(*each) for each in sentences), ranges, material.duration)
+    return found or Skipped("no_words", "the transcript has none of the words")
+
+
+def _joined(found: Iterable[Range], ranges: RuleRanges, duration: float) -> list[Range]:
+    """Return ranges with the seconds before and after them. Those that overlap become one, with the first title."""
+    joined: list[Range] = []
+    for each in sorted(found):
+        start = round(max(0.0, each.start - (ranges.before or 0.0)), 6)
+        end = round(min(duration, each.end + (ranges.after or 0.0)), 6)
+        if joined and start <= joined[-1].end:
+            joined[-1] = joined[-1]._replace(end=max(joined[-1].end, end))
+        elif end > start:
+            joined.append(each._replace(start=start, end=end))
+    return joined
+
+
+def _listed_chapters(recording: Recording) -> Sequence[ChapterFacts]:
+    return recording.facts.chapter_list if recording.facts else ()
+
+
+_NO_TRANSCRIPT = Skipped(TranscriptNotFound.code, "the recording has no such transcript")
+_KINDS: dict[RangeKind, Callable[[RuleRanges, Material], list[Range] | Skipped]] = {
     "all": _whole,
     "first": _first,
     "last": _last,
     "chapters": _chapters,
     "hours": _hours,
+    "suggestions": _suggestions,
+    "words": _words,
 }

@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from clipengine.clips.suggested import MAX_SUGGESTIONS, check_keyword
+from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
+from clipengine.errors import InvalidTranscript
 from clipengine.recordings.file_name_pattern import is_time_zone
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import MAX_TEMPLATE_CHARACTERS, check_template
@@ -18,13 +21,14 @@ from clipengine.settings_table import NO_NUL, Options, without_nul
 
 MAX_RULES = 100
 MAX_CLIPS = 200  # that a rule makes of one recording
-MAX_TITLE_WORDS = 50
+MAX_WORDS = 50
+MAX_AROUND_SECONDS = 600
 _MAX_SECONDS = 604_800
 _MAX_NAME = 100
 
-Trigger = Literal["recording.complete"]
+Trigger = Literal["recording.complete", "transcript.ready"]
 Medium = Literal["video", "audio"]
-RangeKind = Literal["all", "first", "last", "chapters", "hours"]
+RangeKind = Literal["all", "first", "last", "chapters", "hours", "suggestions", "words"]
 # The parameters of each kind of range, and the ones it requires.
 _PARAMETERS: dict[str, tuple[str, ...]] = {
     "all": (),
@@ -32,8 +36,11 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "last": ("seconds",),
     "chapters": ("title_words",),
     "hours": ("timezone", "from_hour", "to_hour"),
+    "suggestions": ("limit",),
+    "words": ("words", "before", "after"),
 }
-_REQUIRED = {"first": "seconds", "last": "seconds"}
+_REQUIRED = {"first": "seconds", "last": "seconds", "words": "words"}
+OF_TRANSCRIPTS = frozenset({"suggestions", "words"})  # kinds of ranges that need a transcript
 
 
 def _zone(name: str) -> str:
@@ -49,6 +56,20 @@ def _template(text: str) -> str:
         raise PydanticCustomError("template", "{reason}", {"reason": str(error)}) from None
 
 
+def _language(tag: str) -> str:
+    try:
+        return parse_language(tag)
+    except InvalidTranscript as error:
+        raise PydanticCustomError("language", "{reason}", {"reason": error.message, "hint": error.hint}) from None
+
+
+def _word(word: str) -> str:
+    try:
+        return check_keyword(word)
+    except ValueError as error:
+        raise PydanticCustomError("word", "{reason}", {"reason": str(error)}) from None
+
+
 def _one_line(text: str) -> str:
     if not text.isprintable() or text != text.strip():
         raise PydanticCustomError("name", "must be printable, without spaces at its ends")
@@ -57,6 +78,8 @@ def _one_line(text: str) -> str:
 
 _Text = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
 _Prefix = Annotated[str, Field(min_length=1, max_length=1000, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
+_Word = Annotated[_Text, AfterValidator(_word)]
+_Around = Annotated[float, Field(ge=0, le=MAX_AROUND_SECONDS)]
 RuleName = Annotated[str, Field(min_length=1, max_length=_MAX_NAME), AfterValidator(_one_line)]
 LabelTemplate = Annotated[
     str,
@@ -70,7 +93,10 @@ MaxClips = Annotated[int, Field(ge=1, le=MAX_CLIPS, description="Of one recordin
 class RuleConditions(Options):
     """The recordings that a rule acts on. A recording meets all conditions."""
 
-    event: Trigger = Field(default="recording.complete", description="What must happen to the recording.")
+    event: Trigger = Field(
+        default="recording.complete",
+        description="What must happen to the recording. `transcript.ready`: it is complete and has a transcript.",
+    )
     series: _Text | None = Field(default=None, description="Only recordings of this series.")
     tag: _Text | None = Field(default=None, description="Only recordings with this tag.")
     prefix: _Prefix | None = Field(
@@ -82,10 +108,19 @@ class RuleConditions(Options):
     min_seconds: float | None = Field(
         default=None, ge=0, le=_MAX_SECONDS, description="Only recordings that are at least this long."
     )
+    language: Annotated[str, Field(max_length=MAX_LANGUAGE_CHARACTERS), AfterValidator(_language)] | None = Field(
+        default=None, description="Of `transcript.ready`: the language of the transcript. Default: the first one."
+    )
     has: Medium | None = Field(default=None, description="Only recordings with video, or with audio.")
 
+    @model_validator(mode="after")
+    def _has_a_transcript(self) -> RuleConditions:
+        if self.language is not None and self.event != "transcript.ready":
+            raise PydanticCustomError("exclusive", "language is only for the event transcript.ready")
+        return self
+
     def matches(self, recording: Recording) -> bool:
-        """Return True if a complete recording meets all conditions."""
+        """Return True if a complete recording meets all conditions but the one of its transcript."""
         facts = recording.facts
         if facts is None:
             return False
@@ -105,10 +140,11 @@ class RuleRanges(Options):
 
     kind: RangeKind = Field(
         description="`all`: the whole recording. `first` and `last`: so many `seconds`. `chapters`: each chapter. "
-        "`hours`: each hour of the day, by the clock of the recording."
+        "`hours`: each hour of the day, by the clock of the recording. `suggestions`: the best moments of its "
+        "transcript, up to `limit`. `words`: each sentence with one of the `words`."
     )
     seconds: float | None = Field(default=None, gt=0, le=_MAX_SECONDS, description="Of `first` and `last`.")
-    title_words: Annotated[list[_Text], Field(min_length=1, max_length=MAX_TITLE_WORDS)] | None = Field(
+    title_words: Annotated[list[_Text], Field(min_length=1, max_length=MAX_WORDS)] | None = Field(
         default=None, description="Only chapters whose title contains one of these texts, in any case."
     )
     timezone: Annotated[str, Field(max_length=60), AfterValidator(_zone)] | None = Field(
@@ -116,6 +152,13 @@ class RuleRanges(Options):
     )
     from_hour: int | None = Field(default=None, ge=0, le=23, description="Of `hours`: the first hour. Default: 0.")
     to_hour: int | None = Field(default=None, ge=1, le=24, description="Of `hours`: the end, exclusive. Default: 24.")
+
+    limit: int | None = Field(default=None, ge=1, le=MAX_SUGGESTIONS, description="Of `suggestions`. Default: 5.")
+    words: Annotated[list[_Word], Field(min_length=1, max_length=MAX_WORDS)] | None = Field(
+        default=None, description="Of `words`: whole words or phrases, in any case; `name*` also finds `names`."
+    )
+    before: _Around | None = Field(default=None, description="Of `words`: seconds before the sentence. Default: 0.")
+    after: _Around | None = Field(default=None, description="Of `words`: seconds after the sentence. Default: 0.")
 
     @model_validator(mode="after")
     def _has_its_parameters(self) -> RuleRanges:

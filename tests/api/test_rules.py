@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from clipengine.client import Client
+from clipengine.clips.texts.cues import Cue
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import compact_json
 from clipengine.ledger.database.schema import BatchItemRow
@@ -67,6 +68,21 @@ def test_dry_run_equals_byte_for_byte_what_is_made(engine: RecordedEngine, clien
     assert [each["clip_id"] for each in batch.items] == [made.clip_id]
 
 
+@pytest.mark.parametrize("ranges", [{"kind": "words", "words": ["price"], "before": 0.3}, {"kind": "suggestions"}])
+def test_dry_run_of_a_transcript_equals_what_is_made(
+    engine: RecordedEngine, client: Client, ranges: dict[str, Any]
+) -> None:
+    rule = client.rules.create("Said", when={"event": "transcript.ready"}, ranges=ranges, clip={"label": "$title"})
+    recording = engine.make_recording()
+    cues = [Cue(each * 5000, each * 5000 + 4900, f"What is the price of {each}?", "ab"[each % 2]) for each in range(9)]
+    engine.ledger.transcripts.put(recording.recording_id, "en", cues)
+    tried = client.rules.try_out(rule.rule_id, recording.recording_id)
+    work(engine)
+    stored = engine.ledger.database.rows(BatchItemRow.select())
+    assert stored
+    assert [compact_json(row["body"]) for row in stored] == [compact_json(each["body"]) for each in tried.data]
+
+
 def test_rule_that_is_not_stored_is_tried_and_says_what_it_leaves_out(engine: RecordedEngine, client: Client) -> None:
     recording = engine.make_recording()
     tried = client.rules.try_new(recording.recording_id, ranges={"kind": "chapters"}, when={"tag": "missing"})
@@ -113,6 +129,9 @@ def test_rule_of_the_settings_is_only_enabled_and_disabled(engine: RecordedEngin
         ({"ranges": {"kind": "first"}}, "/ranges"),
         ({"ranges": {"kind": "all", "seconds": 3}}, "/ranges"),
         ({"ranges": {"kind": "hours", "timezone": "Mars/Olympus"}}, "/ranges/timezone"),
+        ({"ranges": {"kind": "suggestions"}}, "/ranges/kind"),
+        ({"ranges": {"kind": "words", "words": ["a\0b"]}}, "/ranges/words/0"),
+        ({"when": {"event": "transcript.ready", "language": "x\0"}}, "/when/language"),
         ({"when": {"min_seconds": 1e309}}, "/when/min_seconds"),
         ({"when": {"prefix": "x" * 1001}}, "/when/prefix"),
         ({"clip": {"label": "$unknown"}}, "/clip/label"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
 
 from clipengine.api.http.requests.rules import CreateRule, RuleClipBodies
+from clipengine.clips.texts.cues import Cue
 from clipengine.errors import DiskLow, EncoderFailed, RuleNotFound
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import insert_statement
@@ -128,6 +130,48 @@ def test_two_engines_make_each_clip_once(engine: Engine, open_ledger: Open) -> N
         thread.join(60)
     engine.work()  # a thread that found nothing due may have ended before the other one had matched all
     assert engine.made() == sorted(f"{number}.mp4 1" for number in range(10))
+
+
+CUES = [Cue(0, 2_000, "The price is high."), Cue(2_000, 5_000, "So it is.")]
+WORDS = {"kind": "words", "words": ["price"]}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_transcript_makes_its_clips_once_before_and_after_its_recording_is_complete(
+    engine: Engine, before: bool
+) -> None:
+    ledger = engine.ledger
+    rule = engine.rule(when={"event": "transcript.ready", "language": "en"}, ranges=WORDS)
+    engine.rule("any", when={"event": "transcript.ready"})
+    made, _ = ledger.recordings.register("a.mp4", RecordingSpec(name="a"), etag="e1", size=5)
+    probe = ledger.recordings.claim_probe("test")
+    assert probe is not None
+    put = partial(ledger.transcripts.put, made.recording_id)
+    if before:
+        put("en", CUES, source="sidecar")
+    assert ledger.recordings.probe_complete(probe, FACTS, etag="e1", size=5)
+    if not before:
+        put("de", CUES)
+        engine.work()
+        assert ledger.rules.get(rule.rule_id).made == 0
+    for _ in range(20):
+        put("en", CUES)
+    engine.work()
+    repeat_events(ledger, 3)
+    engine.work()
+    assert engine.made() == ["a 1", "a 1"]
+    assert {(clip.start_seconds, clip.end_seconds) for clip in ledger.clips.list(ClipFilter(limit=9)).data} == {
+        (0.0, 2.0),
+        (0.0, float(FACTS.duration)),
+    }
+
+
+def test_transcript_of_an_engine_before_the_rule_makes_nothing(engine: Engine) -> None:
+    recording_id = complete(engine.ledger)
+    engine.ledger.transcripts.put(recording_id, "en", CUES)
+    engine.rule(when={"event": "transcript.ready"}, ranges=WORDS)
+    engine.work()
+    assert engine.made() == []
 
 
 class Killed(BaseException):

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from clipengine.clips.labels import check_label
+from clipengine.clips.texts.cues import Cue
 from clipengine.recordings.facts import ChapterFacts, SourceFacts
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock, ClockPoint
 from clipengine.rules.expansion import PRIORITY, expand
 from clipengine.rules.hours import hours_of
 from clipengine.rules.labels import label_of
+from clipengine.rules.ranges import Material
 from clipengine.rules.rule import RuleConditions, RuleSpec
 
 HOUR = 3600
@@ -30,6 +32,57 @@ def recording(seconds: float = 100, **values: Any) -> Recording:
     facts = SourceFacts(container="mp4", origin=Fraction(0), duration=Fraction(seconds))
     made = Recording.local("folder/talk.mp4", facts)
     return replace(made, **{"name": "Talk", "completed_at": 1_700_000_000_000, **values})
+
+
+SAID = [
+    Cue(10_000, 12_000, "We begin."),
+    Cue(12_000, 20_000, "The price of the office is too high."),
+    Cue(21_000, 25_000, "PRICES rise, and nobody knows"),
+    Cue(25_000, 30_000, "what comes next."),
+    Cue(60_000, 99_000, "A priceless view."),
+]
+
+
+def of_words(*words: str, **ranges: Any) -> list[tuple[float, float]]:
+    spec = RuleSpec.model_validate(
+        {"ranges": {"kind": "words", "words": list(words), **ranges}, "clip": {"label": "$title"}}
+    )
+    made = expand(spec, Material(recording(), "en", SAID), shortest=0, longest=1e9)
+    return places([dict(each) for each in made.bodies])
+
+
+def test_sentences_with_words_are_cut_whole_and_joined() -> None:
+    assert of_words("price") == [(12, 20)]
+    assert of_words("price*") == [(12, 20), (21, 30), (60, 99)]
+    assert of_words("price*", before=0.5, after=0.5) == [(11.5, 30.5), (59.5, 99.5)]
+    assert of_words("too high", "begin", after=600) == [(10, 100)]
+    assert of_words("pric") == []
+
+
+def test_suggested_moments_are_in_order_of_time_and_at_most_the_limit() -> None:
+    cues = [
+        Cue(start * 1000, start * 1000 + 9_500, f"Does anybody know number {start}?", "A" if start % 20 else "B")
+        for start in range(0, 600, 10)
+    ]
+    found = {
+        limit: expand(
+            RuleSpec.model_validate({"ranges": {"kind": "suggestions", "limit": limit}, "clip": {"label": "$title"}}),
+            Material(recording(600), "en", cues),
+            shortest=0,
+            longest=1e9,
+        ).bodies
+        for limit in (1, 3)
+    }
+    assert [len(each) for each in found.values()] == [1, 3]
+    assert places([dict(each) for each in found[3]]) == sorted(places([dict(each) for each in found[3]]))
+
+
+@pytest.mark.parametrize("ranges", [{"kind": "words", "words": ["x"]}, {"kind": "suggestions"}])
+@pytest.mark.parametrize(("language", "code"), [(None, "transcript_not_found"), ("en", "no_")])
+def test_transcript_is_missing_or_has_nothing(ranges: dict[str, Any], language: str | None, code: str) -> None:
+    spec = RuleSpec.model_validate({"ranges": ranges})
+    (skipped,) = expand(spec, Material(recording(), language), shortest=0, longest=1e9).skipped
+    assert skipped.code.startswith(code)
 
 
 def with_chapters(*chapters: tuple[float, float, str], seconds: float = 100) -> Recording:
@@ -43,7 +96,9 @@ def with_chapters(*chapters: tuple[float, float, str], seconds: float = 100) -> 
 
 def bodies(of: Recording, longest: float = 1e9, **spec: Any) -> list[dict[str, Any]]:
     spec.setdefault("clip", {"label": "$name $number"})
-    return [dict(each) for each in expand(RuleSpec.model_validate(spec), of, shortest=0, longest=longest).bodies]
+    return [
+        dict(each) for each in expand(RuleSpec.model_validate(spec), Material(of), shortest=0, longest=longest).bodies
+    ]
 
 
 def places(found: list[dict[str, Any]]) -> list[tuple[float, float]]:
@@ -69,7 +124,7 @@ def test_chapters_are_cut_one_by_one_and_bad_ones_are_skipped() -> None:
         (50, 50, "Open end"), (-5, 20, "Start"), (20, 20.5, "Short"), (90, 400, "End"), (300, 400, "Past")
     )
     spec = RuleSpec.model_validate({"ranges": {"kind": "chapters"}, "clip": {"label": "$number $title"}})
-    made = expand(spec, of, shortest=0, longest=1e9)
+    made = expand(spec, Material(of), shortest=0, longest=1e9)
     assert [each["label"] for each in made.bodies] == ["1 Start", "3 Open end", "4 End"]
     assert places([dict(each) for each in made.bodies]) == [(0, 20), (50, 90), (90, 100)]
     assert [each.code for each in made.skipped] == ["too_short"]
@@ -79,15 +134,15 @@ def test_chapters_are_chosen_by_words_of_their_titles() -> None:
     of = with_chapters((0, 20, "Questions I"), (20, 40, "Talk"), (40, 60, "More QUESTIONS"))
     assert places(bodies(of, ranges={"kind": "chapters", "title_words": ["question"]})) == [(0, 20), (40, 60)]
     spec = RuleSpec.model_validate({"ranges": {"kind": "chapters", "title_words": ["none"]}})
-    assert [each.code for each in expand(spec, of, shortest=0, longest=1e9).skipped] == ["no_chapters"]
+    assert [each.code for each in expand(spec, Material(of), shortest=0, longest=1e9).skipped] == ["no_chapters"]
 
 
 def test_more_ranges_than_allowed_are_left_out_and_long_ones_skipped() -> None:
     of = with_chapters(*[(each * 10.0, each * 10.0 + 10, "") for each in range(10)])
     spec = RuleSpec.model_validate({"ranges": {"kind": "chapters"}, "clip": {"label": "x"}, "max_clips": 4})
-    made = expand(spec, of, shortest=0, longest=1e9)
+    made = expand(spec, Material(of), shortest=0, longest=1e9)
     assert (len(made.bodies), made.left_out) == (4, 6)
-    made = expand(spec, of, shortest=0, longest=9)
+    made = expand(spec, Material(of), shortest=0, longest=9)
     assert (len(made.bodies), [each.code for each in made.skipped]) == (0, ["too_long"] * 4)
 
 
@@ -142,13 +197,15 @@ def test_hours_are_chosen_and_named_in_the_zone_of_the_camera() -> None:
 
 def test_hours_need_a_clock() -> None:
     spec = RuleSpec.model_validate({"ranges": {"kind": "hours"}})
-    assert [each.code for each in expand(spec, recording(), shortest=0, longest=1e9).skipped] == ["clock_unknown"]
+    assert [each.code for each in expand(spec, Material(recording()), shortest=0, longest=1e9).skipped] == [
+        "clock_unknown"
+    ]
 
 
 def test_hours_of_an_endless_recording_are_bounded() -> None:
     of = recording(10**9, given_start=1_700_000_000_000)
     spec = RuleSpec.model_validate({"ranges": {"kind": "hours"}, "clip": {"label": "x"}, "max_clips": 200})
-    assert len(expand(spec, of, shortest=0, longest=1e9).bodies) <= 200
+    assert len(expand(spec, Material(of), shortest=0, longest=1e9).bodies) <= 200
 
 
 def test_expansion_gives_the_same_bodies_each_time() -> None:
@@ -185,6 +242,16 @@ def test_label_is_always_one_that_clips_may_have(values: dict[str, str], number:
         {"ranges": {"kind": "hours", "timezone": "../../etc/passwd"}},
         {"ranges": {"kind": "hours", "from_hour": 9, "to_hour": 9}},
         {"ranges": {"kind": "markers"}},
+        {"ranges": {"kind": "words"}},
+        {"ranges": {"kind": "words", "words": []}},
+        {"ranges": {"kind": "words", "words": ["x"] * 51}},
+        {"ranges": {"kind": "words", "words": ["x" * 101]}},
+        {"ranges": {"kind": "words", "words": ["..."]}},
+        {"ranges": {"kind": "words", "words": ["x"], "before": 600.5}},
+        {"ranges": {"kind": "words", "words": ["x"], "after": -1}},
+        {"ranges": {"kind": "suggestions", "limit": 51}},
+        {"ranges": {"kind": "all"}, "when": {"language": "en"}},
+        {"ranges": {"kind": "all"}, "when": {"event": "transcript.ready", "language": "../x"}},
         {"ranges": {"kind": "all"}, "max_clips": 201},
         {"ranges": {"kind": "all"}, "when": {"min_seconds": "60"}},
         {"ranges": {"kind": "all"}, "when": {"prefix": "x" * 1001}},

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.clips.resolve import ResolvedClip, range_limits
-from clipengine.errors import RequestError, located_below
+from clipengine.errors import InvalidRequest, RequestError, located, located_below
 from clipengine.ledger.ledger import Ledger
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.recording import Recording
 from clipengine.rules.expansion import Expansion, expand, without_range
-from clipengine.rules.rule import RuleSpec
+from clipengine.rules.ranges import Material
+from clipengine.rules.rule import OF_TRANSCRIPTS, RuleSpec
 from clipengine.settings import Settings
 from clipengine.work.cutting.requests import ClipRequests
 
@@ -32,12 +33,19 @@ class ClipBodies(Protocol):
 
 class RuleClips:
     def __init__(self, ledger: Ledger, settings: Settings, bodies: ClipBodies) -> None:
+        self._ledger = ledger
         self._requests = ClipRequests(ledger, settings)
         self._settings = settings
         self._bodies = bodies
 
     def checked(self, spec: RuleSpec) -> RuleSpec:
         """Return the rule as it is stored. Raises InvalidRequest or UnknownProfile with the place in the rule."""
+        if spec.ranges.kind in OF_TRANSCRIPTS and spec.when.event != "transcript.ready":
+            with located(pointer="/ranges/kind"):
+                raise InvalidRequest(
+                    f"Ranges of the kind {spec.ranges.kind} need a transcript",
+                    hint='Set `when` to {"event": "transcript.ready"}.',
+                )
         with located_below("/clip"):
             stored = spec.model_copy(update={"clip": self._bodies.check(spec.clip)})
             self._limits(self._example(stored))
@@ -46,7 +54,17 @@ class RuleClips:
     def expand(self, spec: RuleSpec, recording: Recording) -> Expansion:
         """Return the requests for clips of a complete recording. Raises RequestError if the rule is invalid now."""
         shortest, longest = self._limits(self._example(spec))
-        return expand(spec, recording, shortest=shortest, longest=longest)
+        return expand(spec, self._material(spec, recording), shortest=shortest, longest=longest)
+
+    def _material(self, spec: RuleSpec, recording: Recording) -> Material:
+        if spec.ranges.kind not in OF_TRANSCRIPTS:
+            return Material(recording)
+        transcripts, language = self._ledger.transcripts, spec.when.language
+        found = transcripts.preferred(recording.recording_id, language)
+        if found is None or language not in (None, found.language):
+            return Material(recording)
+        keywords = self._settings.suggestions.keywords
+        return Material(recording, found.language, transcripts.cues(found), keywords)
 
     def resolve(self, body: Mapping[str, Any], recording: Recording, *, request_id: str | None = None) -> ResolvedClip:
         """Return the clip of a body. Raises the errors of `ClipRequests.resolve`."""
