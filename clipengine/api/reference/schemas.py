@@ -24,7 +24,7 @@ from clipengine.objects.problem import ProblemObject
 from clipengine.objects.recording import IngestObject, RecordingObject
 from clipengine.objects.rule import RuleObject
 from clipengine.objects.storage import StorageLimitObject
-from clipengine.objects.transcript import TranscriptionObject
+from clipengine.objects.transcript import TranscriptionObject, TranscriptObject
 from clipengine.objects.webhook import WebhookObject
 
 Schema = dict[str, Any]
@@ -37,6 +37,7 @@ _SUBJECTS: dict[str, type[Any]] = {
     "clip": ClipObject,
     "recording": RecordingObject,
     "transcript": TranscriptionObject,
+    "transcript.stored": TranscriptObject,
     "endpoint": WebhookObject,
     "storage": StorageLimitObject,
     "rule": RuleObject,
@@ -140,7 +141,7 @@ def _event_name(event: str) -> str:
 
 def _event(event: str) -> Schema:
     """Return the schema of the body of a webhook."""
-    data = reference_to(_SUBJECTS[event.partition(".")[0]].__name__)
+    data = reference_to((_SUBJECTS.get(event) or _SUBJECTS[event.partition(".")[0]]).__name__)
     if event == "clip.ready":
         links = {name: {"type": ["string", "null"], "description": "With `webhooks.links`."} for name in _LINKS}
         data = {"allOf": [data, {"type": "object", "properties": links}]}
