@@ -39,7 +39,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Material:
-    """What ranges are found in. `language` and `cues` are those of the transcript, if the ranges need one."""
+    """The input of ranges. `language` and `cues` are those of the transcript, if the ranges need one."""
 
     recording: Recording
     language: str | None = None

@@ -120,7 +120,7 @@ class RuleConditions(Options):
         return self
 
     def matches(self, recording: Recording) -> bool:
-        """Return True if a complete recording meets all conditions but the one of its transcript."""
+        """Return True if a complete recording meets all conditions, without its transcripts."""
         facts = recording.facts
         if facts is None:
             return False
