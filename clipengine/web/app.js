@@ -2,12 +2,14 @@
 
 import {get, request} from "./lib/api.js";
 import {announce, byId, h, icon, setText} from "./lib/dom.js";
+import {errorState} from "./lib/error_views.js";
 import {connect, disconnect} from "./lib/events.js";
 import {languageItems} from "./lib/language_menu.js";
+import {menuButton} from "./lib/menus.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
-import {errorState, menuButton, toastError} from "./lib/ui.js";
+import {toastError} from "./lib/toasts.js";
 import {showClips} from "./views/clips.js";
 import {deleteNow} from "./views/deleting.js";
 import {showRecordings} from "./views/recordings.js";
@@ -149,7 +151,7 @@ function watchHealth(link) {
   setTimeout(lookQuietly, LATER_MS);
 }
 
-/** @returns {import("./lib/ui.js").MenuItem} */
+/** @returns {import("./lib/menus.js").MenuItem} */
 function themeItem() {
   const dark = document.documentElement.dataset.theme === "dark";
   return {
@@ -162,7 +164,7 @@ function themeItem() {
   };
 }
 
-/** @returns {import("./lib/ui.js").MenuItem} */
+/** @returns {import("./lib/menus.js").MenuItem} */
 function keysItem() {
   const on = characterKeys();
   return {

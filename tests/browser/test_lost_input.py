@@ -29,7 +29,7 @@ def test_dialog_and_message_in_use_stay(browser: Any, server: RunningServer, rec
         page.locator("dialog").wait_for(state="detached")
 
         page.evaluate(
-            "import('/assets/lib/ui.js').then("
+            "import('/assets/lib/toasts.js').then("
             "({toast}) => { toast('Removed', '', {action: {text: 'Undo', run: () => {}}}); })"
         )
         button = page.get_by_role("button", name="Undo")

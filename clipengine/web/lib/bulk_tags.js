@@ -1,11 +1,13 @@
 // The dialog that adds and removes tags of several clips or recordings.
 
 import {get, patch} from "./api.js";
+import {openDialog} from "./dialogs.js";
 import {h, setText} from "./dom.js";
 import {splitTags} from "./edit_in_place.js";
+import {errorText} from "./error_views.js";
 import {LIMITS} from "./limits.js";
 import {formatNumber, plural, t} from "./texts.js";
-import {errorText, openDialog, toast} from "./ui.js";
+import {toast} from "./toasts.js";
 
 const PARALLEL = 4; // requests
 

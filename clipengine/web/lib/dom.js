@@ -294,3 +294,25 @@ export function debounce(wait, call) {
     timer = setTimeout(call, wait, ...args);
   };
 }
+
+/**
+ * Return a table; `titles` are those of its columns, and `rows` is its body.
+ *
+ * @param {string[]} titles
+ * @param {HTMLTableSectionElement} rows
+ */
+export const table = (titles, rows) =>
+  h(
+    "table",
+    {},
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        titles.map((text) => (text ? h("th", {scope: "col"}, text) : h("td"))), // that of the buttons has none
+      ),
+    ),
+    rows,
+  );

@@ -3,7 +3,7 @@
 import {h} from "./dom.js";
 import {LIMITS} from "./limits.js";
 import {t} from "./texts.js";
-import {toastError} from "./ui.js";
+import {toastError} from "./toasts.js";
 
 /**
  * @typedef {object} EditOptions

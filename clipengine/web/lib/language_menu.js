@@ -1,9 +1,9 @@
 // The menu that chooses the language of the page.
 
+import {menuButton} from "./menus.js";
 import {chooseLanguage, language, LANGUAGES, t} from "./texts.js";
-import {menuButton} from "./ui.js";
 
-/** @returns {import("./ui.js").MenuItem[]} */
+/** @returns {import("./menus.js").MenuItem[]} */
 export const languageItems = () =>
   Object.entries(LANGUAGES).map(([tag, name]) => ({
     text: name,

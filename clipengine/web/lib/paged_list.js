@@ -3,9 +3,9 @@
 import {stable} from "../store/entities.js";
 import {computed} from "../vendor/signals-core.js";
 import {addArrowNavigation, announce, findAll, h, icon} from "./dom.js";
+import {errorState} from "./error_views.js";
 import {keyed, within} from "./reactive.js";
 import {t} from "./texts.js";
-import {errorState} from "./ui.js";
 
 /** @import {ListQuery} from "../store/list_query.js" */
 /** @import {ReadonlySignal} from "../vendor/signals-core.js" */

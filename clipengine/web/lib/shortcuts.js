@@ -1,8 +1,8 @@
 // Keyboard shortcuts as in video editors. They are inactive while a text field, a dialog or a menu has the focus.
 
+import {openDialog} from "./dialogs.js";
 import {h, targetOf} from "./dom.js";
 import {t} from "./texts.js";
-import {openDialog} from "./ui.js";
 
 /**
  * `words` are those of player/timeline/words.js. `live` adds the keys of a recording that is still written.

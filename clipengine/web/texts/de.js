@@ -233,7 +233,8 @@ export default {
   "Cancelled": "Abgebrochen",
   "Failed": "Fehlgeschlagen",
 
-  // lib/edit_in_place.js, lib/list_filters.js, lib/paged_list.js, lib/picks.js, lib/recording_link.js, lib/search_field.js, lib/ui.js
+  // lib/copying.js, lib/dialogs.js, lib/edit_in_place.js, lib/error_views.js, lib/list_filters.js, lib/paged_list.js, lib/picks.js,
+  // lib/recording_link.js, lib/search_field.js, lib/toasts.js
   "Show what is tagged {tag}": "Alles mit dem Schlagwort {tag} zeigen",
   "Any": "Beliebig",
   "Order": "Reihenfolge",

@@ -1,18 +1,21 @@
 // Actions of a clip: play, download, share, copy as a request, cancel, retry, delete.
 
 import {post} from "../lib/api.js";
+import {copyText, saveFile} from "../lib/copying.js";
+import {confirmDialog, openDialog} from "../lib/dialogs.js";
 import {announce, h, icon} from "../lib/dom.js";
+import {serverText} from "../lib/error_views.js";
 import {formatBytes, formatTime, rangeOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {plural, t} from "../lib/texts.js";
-import {confirmDialog, copyText, openDialog, saveFile, serverText, toast} from "../lib/ui.js";
+import {toast} from "../lib/toasts.js";
 import {deleteLater} from "./deleting.js";
 import {shareClip} from "./share_dialog.js";
 
 /** @param {Clip} clip */
 export const clipDownload = (clip) => `/v1/clips/${clip.clip_id}/download`;
 
-/** @import {MenuItem} from "../lib/ui.js" */
+/** @import {MenuItem} from "../lib/menus.js" */
 
 const ANIMATIONS = ["gif", "webp"];
 const PLAYING = {controls: true, autoplay: true, loop: true};

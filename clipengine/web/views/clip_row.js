@@ -3,11 +3,13 @@
 import {patch} from "../lib/api.js";
 import {find, h, icon, iconButton} from "../lib/dom.js";
 import {editInPlace, editTagsInPlace, tagList} from "../lib/edit_in_place.js";
+import {errorSummary} from "../lib/error_views.js";
 import {clipState, formatBytes, formatLength, formatMoment, formatTime, lengthOf, placeInQueue, rangeOf, shortPlace, stripBidi, waitOf} from "../lib/format.js";
+import {menuButton} from "../lib/menus.js";
 import {posterImage} from "../lib/posters.js";
 import {bind} from "../lib/reactive.js";
 import {plural, t} from "../lib/texts.js";
-import {asyncHandler, errorSummary, menuButton} from "../lib/ui.js";
+import {asyncHandler} from "../lib/toasts.js";
 import {computed} from "../vendor/signals-core.js";
 import {cancel, clipDownload, menuItems, playClip, retry} from "./clip_actions.js";
 import {shareClip} from "./share_dialog.js";

@@ -9,7 +9,7 @@ import {Picks} from "../lib/picks.js";
 import {recordingLinks} from "../lib/recording_link.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
-import {asyncHandler} from "../lib/ui.js";
+import {asyncHandler} from "../lib/toasts.js";
 import {downloadArchive, deleteClips} from "./clip_actions.js";
 import {ClipList, clipQuery, clipStore} from "./clip_list.js";
 

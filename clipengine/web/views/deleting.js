@@ -1,8 +1,8 @@
 // Deletions that can be undone: the request is sent when the toast has gone, or the page is left.
 
-import {hide, showAgain} from "../store/leaving.js";
 import {t} from "../lib/texts.js";
-import {toast, toastError} from "../lib/ui.js";
+import {toast, toastError} from "../lib/toasts.js";
+import {hide, showAgain} from "../store/leaving.js";
 
 /** @typedef {import("../lib/api.js").RequestOptions} RequestOptions */
 

@@ -6,7 +6,7 @@ import {announce, h, icon, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
 import {formatMoment, titleOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {asyncHandler, toast, toastError} from "../lib/ui.js";
+import {asyncHandler, toast, toastError} from "../lib/toasts.js";
 
 /** @import {Extent} from "../store/session.js" */
 /** @import {Player} from "../player/media/player.js" */

@@ -1,10 +1,11 @@
 // The message that a clip of this view is ready, with its link.
 
 import {post} from "../lib/api.js";
+import {copyText} from "../lib/copying.js";
 import {h} from "../lib/dom.js";
 import {formatBytes, formatLength, formatUntil, lengthOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {copyText, toast, toastError} from "../lib/ui.js";
+import {toast, toastError} from "../lib/toasts.js";
 import {signal} from "../vendor/signals-core.js";
 
 /** @import {Entities} from "../store/entities.js" */

@@ -2,9 +2,9 @@
 
 import {get} from "../lib/api.js";
 import {h} from "../lib/dom.js";
+import {errorState} from "../lib/error_views.js";
 import {stripBidi, titleOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {errorState} from "../lib/ui.js";
 import {showPending} from "./recording_pending.js";
 import {showStudio} from "./studio.js";
 import {head} from "./studio_head.js";

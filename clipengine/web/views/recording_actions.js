@@ -1,11 +1,13 @@
 // Actions of a recording: download, register again, remove, and add an object from the store.
 
 import {post, remove} from "../lib/api.js";
+import {confirmDialog, openDialog} from "../lib/dialogs.js";
 import {h} from "../lib/dom.js";
+import {errorText} from "../lib/error_views.js";
 import {formatBytes, titleOf} from "../lib/format.js";
 import {navigate} from "../lib/router.js";
 import {plural, rich, t} from "../lib/texts.js";
-import {confirmDialog, errorText, openDialog, toast} from "../lib/ui.js";
+import {toast} from "../lib/toasts.js";
 import {deleteLater} from "./deleting.js";
 
 /** @typedef {import("../lib/api.js").RequestOptions} RequestOptions */

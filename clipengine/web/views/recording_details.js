@@ -1,9 +1,9 @@
 // The dialog with what is known of a recording's file.
 
+import {openDialog} from "../lib/dialogs.js";
 import {h} from "../lib/dom.js";
 import {formatBytes, formatTime, formatUntil, mediaSummary, titleOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {openDialog} from "../lib/ui.js";
 
 /** @param {ReadyRecording} recording */
 export function showDetails(recording) {

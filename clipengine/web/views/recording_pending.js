@@ -2,11 +2,12 @@
 
 import {get} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
+import {errorDetails} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {titleOf} from "../lib/format.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
-import {asyncHandler, errorDetails} from "../lib/ui.js";
+import {asyncHandler} from "../lib/toasts.js";
 import {recordingDownload, registerAgain, removeRecordings} from "./recording_actions.js";
 import {head} from "./studio_head.js";
 import {addUploads, filePicker} from "./uploads.js";

@@ -1,10 +1,13 @@
 // The dialog "Share": create a link to a clip, copy it, and list and revoke those that exist.
 
 import {get, post, query, remove} from "../lib/api.js";
+import {copyText} from "../lib/copying.js";
+import {openDialog} from "../lib/dialogs.js";
 import {h, icon, iconButton, setChildren} from "../lib/dom.js";
+import {errorText} from "../lib/error_views.js";
 import {formatAge, formatUntil} from "../lib/format.js";
 import {plural, rich, t} from "../lib/texts.js";
-import {asyncHandler, copyText, errorText, openDialog, toast, toastError} from "../lib/ui.js";
+import {asyncHandler, toast, toastError} from "../lib/toasts.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 /** @type {[days: string, text: string][]} */

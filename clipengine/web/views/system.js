@@ -2,12 +2,12 @@
 
 import {get} from "../lib/api.js";
 import {debounce, h, icon} from "../lib/dom.js";
+import {errorState, serverText} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {recordingLinks} from "../lib/recording_link.js";
 import {setQuery} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {plural, t} from "../lib/texts.js";
-import {errorState, serverText} from "../lib/ui.js";
 import {keysSection, settingsSection} from "./system_keys.js";
 import {checks, engines, failures, figures, hours} from "./system_status.js";
 import {storageSection} from "./system_storage.js";

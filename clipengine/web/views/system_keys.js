@@ -1,10 +1,13 @@
 // The API keys and the settings in the System view, for keys of scope admin.
 
 import {get, post, remove} from "../lib/api.js";
-import {h, icon, iconButton} from "../lib/dom.js";
+import {copyText} from "../lib/copying.js";
+import {confirmDialog, openDialog} from "../lib/dialogs.js";
+import {h, icon, iconButton, table} from "../lib/dom.js";
+import {errorText} from "../lib/error_views.js";
 import {formatAge} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {asyncHandler, confirmDialog, copyText, errorText, openDialog, table, toastError} from "../lib/ui.js";
+import {asyncHandler, toastError} from "../lib/toasts.js";
 
 /** @type {Scope[]} */
 const SCOPES = ["read", "write", "admin"];

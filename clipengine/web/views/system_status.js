@@ -1,9 +1,10 @@
 // What the System view shows of the work: queues and encoders, the last 24 hours, failures, engines and checks.
 
-import {h} from "../lib/dom.js";
+import {h, table} from "../lib/dom.js";
+import {serverText} from "../lib/error_views.js";
 import {formatBytes, formatClock, formatTime} from "../lib/format.js";
 import {formatNumber, plural, rich, t} from "../lib/texts.js";
-import {asyncHandler, serverText, table} from "../lib/ui.js";
+import {asyncHandler} from "../lib/toasts.js";
 import {showClip} from "./system_work.js";
 
 const HOUR_MS = 3600000;

@@ -1,10 +1,9 @@
 // The part of the System view that says what fills the store, and what will be removed.
 
 import {get} from "../lib/api.js";
-import {h} from "../lib/dom.js";
+import {h, table} from "../lib/dom.js";
 import {bytesFormat, formatBytes} from "../lib/format.js";
 import {formatNumber, locale, plural, t} from "../lib/texts.js";
-import {table} from "../lib/ui.js";
 
 const DAYS = 30;
 const LEAST_DAYS = 7; // of history for a forecast

@@ -1,14 +1,14 @@
 // Parts of the System view: the clips in progress, the last clip of a failure, and the profiles.
 
 import {get} from "../lib/api.js";
-import {h} from "../lib/dom.js";
+import {openDialog} from "../lib/dialogs.js";
+import {h, table} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
+import {within} from "../lib/reactive.js";
 import {recordingLinks} from "../lib/recording_link.js";
 import {t} from "../lib/texts.js";
-import {openDialog, table} from "../lib/ui.js";
-import {signal as signalOf} from "../vendor/signals-core.js";
 import {isOlder} from "../store/clips.js";
-import {within} from "../lib/reactive.js";
+import {signal as signalOf} from "../vendor/signals-core.js";
 import {ClipList, clipQuery, clipStore} from "./clip_list.js";
 import {clipRow} from "./clip_row.js";
 

@@ -1,12 +1,14 @@
 // Transcription of a recording: the dialog that starts one, its progress, and its end.
 
 import {get, post, query} from "../lib/api.js";
+import {openDialog} from "../lib/dialogs.js";
 import {announce, findAll, h, icon, setText} from "../lib/dom.js";
+import {errorDetails, errorText, serverText} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {formatClock, languageChoices, languageName} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
 import {plural, rich, t} from "../lib/texts.js";
-import {asyncHandler, errorDetails, errorText, openDialog, serverText, toast} from "../lib/ui.js";
+import {asyncHandler, toast} from "../lib/toasts.js";
 import {COMMON} from "./transcript_upload.js";
 
 /** @import {Player} from "../player/media/player.js" */

@@ -6,7 +6,7 @@ import {formatTime} from "../lib/format.js";
 import {recordingAddress, recordingLinks} from "../lib/recording_link.js";
 import {markedText} from "../lib/search_query.js";
 import {t} from "../lib/texts.js";
-import {toastError} from "../lib/ui.js";
+import {toastError} from "../lib/toasts.js";
 
 const FIRST = 5; // hits above the recordings
 const MORE = 20;

@@ -1,10 +1,12 @@
 // Transcripts for a recording without one: a file is chosen, or dropped on the view, or it is transcribed.
 
 import {request} from "../lib/api.js";
+import {openDialog} from "../lib/dialogs.js";
 import {h, icon} from "../lib/dom.js";
+import {errorText} from "../lib/error_views.js";
 import {languageChoices} from "../lib/format.js";
 import {language, t} from "../lib/texts.js";
-import {asyncHandler, errorText, openDialog, toast} from "../lib/ui.js";
+import {asyncHandler, toast} from "../lib/toasts.js";
 import {acceptDrops} from "./uploads.js";
 
 export const COMMON = ["ar", "cs", "da", "de", "en", "es", "fi", "fr", "hi", "it", "ja", "ko", "nl", "no", "pl", "pt", "ru", "sv", "tr", "uk", "zh"];

@@ -2,9 +2,9 @@
 
 import {ApiError, upload} from "../lib/api.js";
 import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
+import {errorText} from "../lib/error_views.js";
 import {formatBytes} from "../lib/format.js";
 import {t} from "../lib/texts.js";
-import {errorText} from "../lib/ui.js";
 
 const MAX_PARALLEL = 2;
 

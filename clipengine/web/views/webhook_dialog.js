@@ -1,10 +1,13 @@
 // The dialogs that add and edit a webhook.
 
 import {patch, post} from "../lib/api.js";
+import {copyText} from "../lib/copying.js";
+import {openDialog} from "../lib/dialogs.js";
 import {h, icon} from "../lib/dom.js";
+import {errorText} from "../lib/error_views.js";
 import {LIMITS} from "../lib/limits.js";
 import {t} from "../lib/texts.js";
-import {copyText, errorText, openDialog, toastError} from "../lib/ui.js";
+import {toastError} from "../lib/toasts.js";
 
 /** @typedef {Webhook["events"][number]} EventName */
 /** @typedef {Webhook["format"]} Format */

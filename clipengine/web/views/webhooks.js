@@ -1,10 +1,14 @@
 // Webhooks, and the deliveries of each one with their payload and attempts.
 
 import {get, patch, post, query, remove} from "../lib/api.js";
-import {h, icon, iconButton} from "../lib/dom.js";
+import {copyText} from "../lib/copying.js";
+import {confirmDialog} from "../lib/dialogs.js";
+import {h, icon, iconButton, table} from "../lib/dom.js";
+import {errorState, serverText} from "../lib/error_views.js";
 import {formatAge, formatMoment} from "../lib/format.js";
+import {menuButton} from "../lib/menus.js";
 import {t} from "../lib/texts.js";
-import {asyncHandler, confirmDialog, copyText, errorState, menuButton, serverText, table, toast, toastError} from "../lib/ui.js";
+import {asyncHandler, toast, toastError} from "../lib/toasts.js";
 import {addWebhook, editWebhook} from "./webhook_dialog.js";
 
 const STATUS_TEXTS = {delivered: [t("Delivered"), "good"], failed: [t("Failed"), "bad"], pending: [t("Pending"), ""], sending: [t("Sending"), "busy"]};

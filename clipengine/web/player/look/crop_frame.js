@@ -4,9 +4,9 @@
 import {post} from "../../lib/api.js";
 import {byKey, debounce, h, setText} from "../../lib/dom.js";
 import {t} from "../../lib/texts.js";
-import {toastError} from "../../lib/ui.js";
-import {BlurredBars} from "./blurred_bars.js";
+import {toastError} from "../../lib/toasts.js";
 import {startDrag} from "../timeline/drag.js";
+import {BlurredBars} from "./blurred_bars.js";
 import {placeAt, placeIn} from "./drawn_effects.js";
 
 /** @import {Look} from "./look.js" */

@@ -3,7 +3,7 @@
 import {post} from "../../lib/api.js";
 import {debounce, h} from "../../lib/dom.js";
 import {LIMITS} from "../../lib/limits.js";
-import {toastError} from "../../lib/ui.js";
+import {toastError} from "../../lib/toasts.js";
 import {placeIn} from "./drawn_effects.js";
 
 /** @import {Removal} from "../segments/removal.js" */

@@ -3,7 +3,7 @@
 import {announce, h, icon} from "../../lib/dom.js";
 import {LIMITS} from "../../lib/limits.js";
 import {formatNumber, t} from "../../lib/texts.js";
-import {toast} from "../../lib/ui.js";
+import {toast} from "../../lib/toasts.js";
 import {BoxPath} from "./box_path.js";
 import {BoxRow} from "./box_row.js";
 import {isEdited, isStill, pathOf, placeOfBox} from "./boxes.js";

@@ -4,7 +4,7 @@
 import {announce, h, setText} from "../../lib/dom.js";
 import {LIMITS} from "../../lib/limits.js";
 import {formatNumber, t} from "../../lib/texts.js";
-import {toast} from "../../lib/ui.js";
+import {toast} from "../../lib/toasts.js";
 import {numberAt, PointList, shifted, withPoint} from "./points.js";
 
 /** @import {ClipOutput} from "./look.js" */

@@ -2,8 +2,8 @@
 
 import {post} from "../../lib/api.js";
 import {h} from "../../lib/dom.js";
+import {serverText} from "../../lib/error_views.js";
 import {formatNumber, rich, t} from "../../lib/texts.js";
-import {serverText} from "../../lib/ui.js";
 
 /**
  * Codecs of which packets are copied, and the containers into which they are.

@@ -2,8 +2,9 @@
 
 import {get, query} from "../../lib/api.js";
 import {formatTime} from "../../lib/format.js";
+import {menuButton} from "../../lib/menus.js";
 import {t} from "../../lib/texts.js";
-import {menuButton, toast, toastError} from "../../lib/ui.js";
+import {toast, toastError} from "../../lib/toasts.js";
 
 const REACH_SECONDS = 600; // of a jump
 const QUIET_MS = 250; // until a search is shown
@@ -39,7 +40,7 @@ export class Jumps {
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.cancel(), {signal, capture: true});
   }
 
-  /** @returns {import("../../lib/ui.js").MenuItem[]} */
+  /** @returns {import("../../lib/menus.js").MenuItem[]} */
   items() {
     return this.kinds.flatMap((kind) =>
       DIRECTIONS.map((direction) => {

@@ -2,15 +2,15 @@
 
 import {post} from "../../lib/api.js";
 import {announce, h, icon, iconButton, setText} from "../../lib/dom.js";
+import {errorText} from "../../lib/error_views.js";
 import {formatMoment, formatTime} from "../../lib/format.js";
 import {LIMITS} from "../../lib/limits.js";
 import {bind, within} from "../../lib/reactive.js";
 import {t} from "../../lib/texts.js";
-import {errorText} from "../../lib/ui.js";
-import {MAX_SEGMENTS} from "./segments.js";
 import {shapeChoice} from "../look/shapes.js";
-import {timeFields} from "./time_fields.js";
 import {wordsOf} from "../timeline/words.js";
+import {MAX_SEGMENTS} from "./segments.js";
+import {timeFields} from "./time_fields.js";
 
 /** @import {Look} from "../look/look.js" */
 /** @import {Player} from "../media/player.js" */

@@ -1,14 +1,17 @@
 // Import and export of the segments as files of other programs.
 
 import {postText, request} from "../../lib/api.js";
+import {saveFile} from "../../lib/copying.js";
 import {h} from "../../lib/dom.js";
+import {errorText, serverText} from "../../lib/error_views.js";
 import {titleOf} from "../../lib/format.js";
+import {menuButton} from "../../lib/menus.js";
 import {plural, t} from "../../lib/texts.js";
-import {errorText, menuButton, saveFile, serverText, toast} from "../../lib/ui.js";
+import {toast} from "../../lib/toasts.js";
 import {timesOf} from "../../store/doc.js";
 import {MAX_SEGMENTS} from "./segments.js";
 
-/** @import {MenuItem} from "../../lib/ui.js" */
+/** @import {MenuItem} from "../../lib/menus.js" */
 /** @import {Range, Segment} from "../../store/doc.js" */
 /** @import {PanelOptions} from "./segment_panel.js" */
 /** @import {Selection} from "./selection.js" */

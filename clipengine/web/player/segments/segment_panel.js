@@ -2,11 +2,12 @@
 
 import {ApiError, post} from "../../lib/api.js";
 import {addArrowNavigation, announce, h} from "../../lib/dom.js";
+import {errorText, serverText} from "../../lib/error_views.js";
 import {formatMoment, formatTime} from "../../lib/format.js";
 import {LIMITS} from "../../lib/limits.js";
 import {bind, keyed, within} from "../../lib/reactive.js";
 import {plural, t} from "../../lib/texts.js";
-import {asyncHandler, errorText, serverText, toast} from "../../lib/ui.js";
+import {asyncHandler, toast} from "../../lib/toasts.js";
 import {timesOf} from "../../store/doc.js";
 import {computed, signal as signalOf} from "../../vendor/signals-core.js";
 import {playAll} from "./play_all.js";

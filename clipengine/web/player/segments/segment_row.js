@@ -3,10 +3,10 @@
 import {announce, h, icon} from "../../lib/dom.js";
 import {formatLength, formatTime} from "../../lib/format.js";
 import {LIMITS} from "../../lib/limits.js";
+import {menuButton} from "../../lib/menus.js";
 import {posterImage} from "../../lib/posters.js";
 import {bind} from "../../lib/reactive.js";
 import {t} from "../../lib/texts.js";
-import {menuButton} from "../../lib/ui.js";
 import {computed} from "../../vendor/signals-core.js";
 
 /** @import {Segment} from "../../store/doc.js" */

@@ -2,10 +2,11 @@
 // tab holds what is not stored yet.
 
 import {get, put} from "../../lib/api.js";
+import {openDialog} from "../../lib/dialogs.js";
 import {h} from "../../lib/dom.js";
 import {LIMITS} from "../../lib/limits.js";
 import {t} from "../../lib/texts.js";
-import {openDialog, toastError} from "../../lib/ui.js";
+import {toastError} from "../../lib/toasts.js";
 import {Doc} from "../../store/doc.js";
 import {Sync} from "../../store/sync.js";
 import {computed, signal as signalOf} from "../../vendor/signals-core.js";

@@ -1,8 +1,8 @@
 // A track of the timeline: its canvas, and the states while a preview is loading or could not be loaded.
 
 import {h, icon} from "../../lib/dom.js";
+import {errorText} from "../../lib/error_views.js";
 import {t} from "../../lib/texts.js";
-import {errorText} from "../../lib/ui.js";
 
 /** @import {Strip} from "./previews.js" */
 /** @import {Span} from "../segments/selection.js" */

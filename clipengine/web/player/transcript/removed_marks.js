@@ -2,9 +2,9 @@
 // Space puts one back, and leaves it out again.
 
 import {byKey, findAll, h, setText, targetOf} from "../../lib/dom.js";
+import {errorText} from "../../lib/error_views.js";
 import {formatTime} from "../../lib/format.js";
 import {formatNumber, plural, t} from "../../lib/texts.js";
-import {errorText} from "../../lib/ui.js";
 
 /** @import {Removal} from "../segments/removal.js" */
 /** @import {RangeOfTime} from "../look/look.js" */

@@ -2,10 +2,10 @@
 
 import {get, query} from "../../lib/api.js";
 import {h, setText} from "../../lib/dom.js";
+import {errorState} from "../../lib/error_views.js";
 import {formatTime} from "../../lib/format.js";
 import {LIMITS} from "../../lib/limits.js";
 import {t} from "../../lib/texts.js";
-import {errorState} from "../../lib/ui.js";
 
 /**
  * Return the closed list of a recording, and a function that reads it again for another transcript.

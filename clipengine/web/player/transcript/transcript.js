@@ -2,11 +2,11 @@
 
 import {get, query} from "../../lib/api.js";
 import {addArrowNavigation, findAll, h, targetOf} from "../../lib/dom.js";
+import {errorState} from "../../lib/error_views.js";
 import {languageName} from "../../lib/format.js";
 import {t} from "../../lib/texts.js";
-import {errorState} from "../../lib/ui.js";
-import {CueSelection} from "./cue_selection.js";
 import {exportLinks, indexOfCue, nameOf, paragraphsOf, sentence, setTabStop} from "./cue_rows.js";
+import {CueSelection} from "./cue_selection.js";
 import {markMatch, matchKeys} from "./match_keys.js";
 import {editSentence} from "./sentence_edit.js";
 import {sentenceTools} from "./sentence_tools.js";

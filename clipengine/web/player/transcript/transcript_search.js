@@ -2,9 +2,9 @@
 
 import {get, query} from "../../lib/api.js";
 import {debounce, h, icon, setText} from "../../lib/dom.js";
+import {errorText} from "../../lib/error_views.js";
 import {markedText, typedQuery} from "../../lib/search_query.js";
 import {plural, t} from "../../lib/texts.js";
-import {errorText} from "../../lib/ui.js";
 import {cueRow, setTabStop} from "./cue_rows.js";
 
 const SEARCH_MS = 250;

@@ -1,0 +1,69 @@
+// Dialogs.
+
+import {h, iconButton} from "./dom.js";
+import {t} from "./texts.js";
+
+let opened = 0; // dialogs
+
+/**
+ * @param {Children} title
+ * @param {Children} body
+ * @param {{footer?: HTMLElement[], size?: "" | "narrow" | "wide", onclose?: () => void}} [options]
+ */
+export function openDialog(title, body, {footer = [], size = "", onclose = () => {}} = {}) {
+  const name = `dialog-title-${++opened}`; // a dialog may open another
+  /** @type {HTMLDialogElement} */
+  const dialog = h(
+    "dialog",
+    {class: size, "aria-labelledby": name},
+    h(
+      "header",
+      {},
+      h("h2", {id: name, class: "grow clip"}, title),
+      iconButton("x", t("Close"), () => dialog.close()),
+    ),
+    h("div", {class: "body"}, body),
+    footer.length ? h("footer", {}, footer) : null,
+  );
+  dialog.addEventListener("close", () => {
+    onclose();
+    dialog.remove();
+  });
+  let pressed = false; // on the backdrop: text that is selected with the mouse may end there
+  dialog.addEventListener("pointerdown", (event) => {
+    pressed = event.target === dialog;
+  });
+  dialog.addEventListener("click", (event) => {
+    if (pressed && event.target === dialog) dialog.close();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/**
+ * Ask for confirmation. Resolves with true or false.
+ *
+ * @param {Children} title
+ * @param {Children} detail
+ * @param {string} yes
+ * @returns {Promise<boolean>}
+ */
+export function confirmDialog(title, detail, yes) {
+  return new Promise((resolve) => {
+    let answer = false;
+    /** @param {boolean} value */
+    const finish = (value) => {
+      answer = value;
+      dialog.close();
+    };
+    const dialog = openDialog(title, h("p", {}, detail), {
+      size: "narrow",
+      footer: [
+        h("button", {type: "button", autofocus: true, onclick: () => finish(false)}, t("Cancel")),
+        h("button", {type: "button", class: "primary destructive", onclick: () => finish(true)}, yes),
+      ],
+      onclose: () => resolve(answer),
+    });
+  });
+}
