@@ -109,11 +109,12 @@ def _row(model: Path, speech: Speech, target: Path) -> str:
         model,
     ]
     environ = {**os.environ, "CLIPENGINE_ENCODING__NICE": "0"}  # beside other work, the lowest priority takes hours
-    with subprocess.Popen([*command, "--language", speech.language], env=environ, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*command, "--language", speech.language], env=environ, stderr=subprocess.PIPE) as process:
+        said = process.stderr.read() if process.stderr else b""
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, process.args)
+        raise RuntimeError(said.decode())
     expected, found = (_words(text, speech.language) for text in (speech.text, texts.read_text("utf-8")))
     rate = errors(found, expected) / len(expected)
     cpu = (usage.ru_utime + usage.ru_stime) * 60 / seconds

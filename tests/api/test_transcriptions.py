@@ -141,7 +141,13 @@ def test_language_that_the_model_does_not_know_is_refused(
     language: str,
     status: int,
 ) -> None:
-    words = ["<|en|>", "<|de|>", "<|transcribe|>", *(f"w{n}" for n in range(tokens - 3))]
+    words = [
+        "",
+        "<|en|>",
+        "<|de|>",
+        "<|transcribe|>",
+        *(f"w{n}" for n in range(tokens - 4)),
+    ]  # as Whisper's, one is empty
     (tmp_path / name).write_text(json.dumps(words) if name.endswith("json") else "\n".join(words) + "\n")
     settings = TranscriptionSettings(model_folder=tmp_path)
     engine.settings = engine.settings.model_copy(update={"transcription": settings})

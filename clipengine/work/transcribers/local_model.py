@@ -72,13 +72,14 @@ def _languages(path: Path, changed_ns: int, size: int) -> frozenset[str]:
     if size > _MAX_VOCABULARY_BYTES:
         raise ValueError("the vocabulary is too large")
     text = path.read_text("utf-8")
-    tokens = json.loads(text) if path.suffix == ".json" else text.split("\n")
+    tokens = json.loads(text) if path.suffix == ".json" else text.removesuffix("\n").split("\n")
     if not isinstance(tokens, list):
         raise ValueError("the vocabulary is not a list")
-    tokens = [each for each in tokens if isinstance(each, str) and each]
-    if len(tokens) < _MULTILINGUAL_TOKENS:
+    if len(tokens) < _MULTILINGUAL_TOKENS:  # one of them is empty
         return frozenset(["en"])
-    return frozenset(match[1] for each in tokens if (match := _LANGUAGE_TOKEN.fullmatch(each)))
+    return frozenset(
+        match[1] for each in tokens if isinstance(each, str) and (match := _LANGUAGE_TOKEN.fullmatch(each))
+    )
 
 
 def unknown_language(folder: Path, language: str) -> str | None:
