@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from clipengine.errors import PlaylistInvalid, TooManyPieces
+from clipengine.recordings.piece_columns import Pieces
 from clipengine.recordings.pieces import (
     MAX_INIT_BYTES,
     MAX_RUNS,
@@ -21,7 +24,8 @@ from clipengine.recordings.pieces import (
     Track,
     TrackKind,
 )
-from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
+from clipengine.recordings.playlist import MediaPlaylist
+from clipengine.recordings.segments import ByteRange, Segment
 
 
 class StoredPiece(NamedTuple):
@@ -29,6 +33,32 @@ class StoredPiece(NamedTuple):
 
     etag: str
     size: int
+
+
+class StoredPieces(Mapping[str, StoredPiece]):
+    """Objects of the store by their keys, in columns: an object takes 24 bytes and its ETag, instead of 170."""
+
+    def __init__(self, found: Iterable[tuple[str, StoredPiece]]) -> None:
+        """Keep objects in the order of their keys."""
+        self._keys: list[str] = []
+        self._etags: list[str] = []
+        self._sizes = array("q")
+        for key, (etag, size) in found:
+            self._keys.append(key)
+            self._etags.append(etag)
+            self._sizes.append(size)
+
+    def __getitem__(self, key: str) -> StoredPiece:
+        number = bisect_left(self._keys, key)
+        if number == len(self._keys) or self._keys[number] != key:
+            raise KeyError(key)
+        return StoredPiece(self._etags[number], self._sizes[number])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 class ListedTrack(NamedTuple):
@@ -53,30 +83,26 @@ class ListedText(NamedTuple):
 def assemble(listed: list[ListedTrack], stored: Mapping[str, StoredPiece]) -> PieceIndex:
     """Return the index of the tracks, whose objects are `stored`. Pieces of missing objects are left out.
 
-    The pieces have the places that the playlist states. The playlists lose their segments, which are not in
-    memory together with all of their pieces. Raises PlaylistInvalid or TooManyPieces.
+    The pieces have the places that the playlist states. A playlist loses its segments when its last track is made.
+    Raises PlaylistInvalid or TooManyPieces.
     """
-    segments = [segment for each in listed for segment in each.playlist.segments]
-    if not any(_makes_piece(each, stored) for each in segments):
-        raise PlaylistInvalid(_why_unusable(segments, stored))
-    del segments
+    if not any(_makes_piece(each, stored) for each in _segments(listed)):
+        raise PlaylistInvalid(_why_unusable(_segments(listed), stored))
     left = Counter(id(each.playlist) for each in listed)  # several tracks may have one playlist
     tracks = []
     for each in listed:
+        runs = list(_runs(each.playlist.segments, stored))
+        tracks.append(Track(each.kind, runs, each.title, each.language, each.own_clock))
         left[id(each.playlist)] -= 1
-        taken = each.playlist.segments if left[id(each.playlist)] else _taken(each.playlist)
-        tracks.append(Track(each.kind, list(_runs(taken, stored)), each.title, each.language, each.own_clock))
+        if not left[id(each.playlist)]:
+            each.playlist.segments.clear()
     tracks = [track for track in tracks if track.runs]
     check_runs(sum(len(track.runs) for track in tracks))
     return PieceIndex(tracks)
 
 
-def _taken(playlist: MediaPlaylist) -> Iterator[Segment]:
-    """Yield the segments of a playlist, which loses them."""
-    segments = playlist.segments[::-1]
-    playlist.segments.clear()
-    while segments:
-        yield segments.pop()
+def _segments(listed: Iterable[ListedTrack]) -> Iterator[Segment]:
+    return (segment for each in listed for segment in each.playlist.segments)
 
 
 def _makes_piece(segment: Segment, stored: Mapping[str, StoredPiece]) -> bool:
@@ -99,13 +125,16 @@ def continued(end: Track, segments: Sequence[Segment], stored: Mapping[str, Stor
     """
     (last,) = end.runs
     dates = [] if last.last_dated is None else [last.last_dated]
-    first = replace(last, gap=None, pieces=[*last.pieces], dates=dates)
+    first = replace(last, gap=None, dates=dates)
     return replace(end, runs=list(_runs(segments, stored, first)))
 
 
 def _runs(segments: Iterable[Segment], stored: Mapping[str, StoredPiece], run: Run | None = None) -> Iterator[Run]:
     """Yield the runs of the segments. The first one continues the `run`, if it is given."""
-    at = 0 if run is None else run.pieces[-1].end
+    at, pieces = 0, Pieces()
+    if run is not None:
+        at, pieces = run.pieces[-1].end, Pieces(run.pieces)
+        run = replace(run, pieces=pieces)
     gap: GapReason | None = None
     seconds, duration = None, 0
     for segment in segments:
@@ -121,10 +150,11 @@ def _runs(segments: Iterable[Segment], stored: Mapping[str, StoredPiece], run: R
                 if run is not None:
                     resets = run.clock_resets if run.discontinuity == segment.discontinuity else 0
                     yield run
-                run = Run(segment.discontinuity, init, gap, clock_resets=resets)
-            run.pieces.append(Piece(data, at, duration))
+                pieces = Pieces()
+                run = Run(segment.discontinuity, init, gap, pieces, clock_resets=resets)
+            pieces.append(Piece(data, at, duration))
             if segment.date is not None:
-                run.last_dated = Dated(len(run.pieces) - 1, segment.date)
+                run.last_dated = Dated(len(pieces) - 1, segment.date)
                 run.dates.append(run.last_dated)
                 run.first_dated = run.first_dated or run.last_dated
             gap = None

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 from clipengine.errors import ObjectChanged
 from clipengine.recordings.assembly import StoredPiece
 from clipengine.recordings.growing_formats import LEAST_SECONDS, Format, Place, Unit, format_of, just_begun
-from clipengine.recordings.playlist import MAX_SEGMENT_SECONDS, ByteRange, Segment
+from clipengine.recordings.playlist import MAX_SEGMENT_SECONDS
+from clipengine.recordings.segments import ByteRange, Segment
 
 TARGET_SECONDS = 6  # between two looks at a file
 _PIECE_SECONDS = 4

@@ -20,14 +20,13 @@ from clipengine.recordings.playlist import (
     MAX_SEGMENTS,
     MAX_URI_BYTES,
     PLAIN_NAME,
-    ByteRange,
     MasterPlaylist,
     MediaPlaylist,
     Rendition,
-    Segment,
     Variant,
     parse_playlist,
 )
+from clipengine.recordings.segments import ByteRange, Segment, Segments
 
 _BLOCK = 1000  # segments of a line: checked and made by calls that hold the interpreter
 _MOST_LINES = MAX_SEGMENTS // _BLOCK + 2
@@ -106,7 +105,7 @@ def unpack_playlist(data: bytes, *, key: str, folder: str, **values: Any) -> Med
     if len(lines) > _MOST_LINES or max(map(len, lines)) > _MAX_LINE_BYTES:
         raise ValueError("the child has returned too many lines, or too long a line")
     ended, first, target = _HEAD.validate_json(lines[0])
-    found = MediaPlaylist([], ended, _number(first), _number(target, MAX_SEGMENT_SECONDS))
+    found = MediaPlaylist(Segments(), ended, _number(first), _number(target, MAX_SEGMENT_SECONDS))
     for line in lines[1:]:
         found.segments += _segments(json.loads(line), check)
     if not 0 < len(found.segments) <= MAX_SEGMENTS:

@@ -6,8 +6,10 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from clipengine.recordings.piece_columns import Pieces
 from clipengine.recordings.pieces import Dated, ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.row_format import FIRST_FORMAT
 
@@ -26,10 +28,10 @@ class PiecePage(NamedTuple):
 def pack_pages(index: PieceIndex) -> Iterator[PiecePage]:
     """Yield the pages of all tracks in order."""
     for number, track in enumerate(index.tracks):
-        pieces = [piece for run in track.runs for piece in run.pieces]
-        for first in range(0, len(pieces), PAGE_PIECES):
-            page = pieces[first : first + PAGE_PIECES]
+        pieces, first = chain.from_iterable(run.pieces for run in track.runs), 0
+        while page := list(islice(pieces, PAGE_PIECES)):
             yield PiecePage(number, first, page[0].start, _packed(_columns(page)))
+            first += len(page)
 
 
 def format_of(index: PieceIndex) -> int:
@@ -117,7 +119,7 @@ def unpack(head: bytes, pages: Sequence[PiecePage]) -> PieceIndex:
         pieces = (piece for page in own for piece in _pieces(_unpacked(page.data)))
         runs = []
         for discontinuity, init, gap, count, shift, first_dated, last_dated, *resets in packed["runs"]:
-            taken = [next(pieces) for _ in range(count)]
+            taken = Pieces(next(pieces) for _ in range(count))
             first, last = (None if each is None else Dated(*each) for each in (first_dated, last_dated))
             header = init and ObjectRange(*init)
             runs.append(Run(discontinuity, header, gap, taken, Fraction(shift), first, last, sum(resets)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -198,20 +199,23 @@ def stored_seek_index(fields: dict[str, Any]) -> SeekIndex:
 
 def seek_index_of(index: PieceIndex) -> PieceSeekIndex:
     """Return the seek index of all pieces. It may be too large for a job: `between` returns a part of it."""
-    located, runs, pieces = index.located(), [], []
+    located, runs = index.located(), []
+    offsets, lengths, starts = array("q"), array("q"), array("q")
     for number, track in enumerate(index.tracks):
         head, before = 0, None
         for run in track.runs:
             if run.init is not None and not run.shares_header(before):
                 head = next(located)[0]
-            places = [(next(located)[0], piece.data.length, piece.start) for piece in run.pieces]
+            for piece in run.pieces:
+                offsets.append(next(located)[0])
+                lengths.append(piece.data.length)
+                starts.append(piece.start)
             length = 0 if run.init is None else run.init.length
             overlaps = before is not None and before.pieces[-1].end - run.pieces[0].start >= _OVERLAP_US
             runs.append((number, len(run.pieces), run.shift, head, length, run.after_gap, overlaps))
-            pieces += places
             before = run
     names = ("run_tracks", "run_counts", "run_shifts", "head_offsets", "head_lengths", "after_gaps", "overlaps")
     columns: dict[str, Any] = dict(zip(names, zip(*runs, strict=True), strict=True))
-    columns |= dict(zip(("offsets", "lengths", "starts"), zip(*pieces, strict=True), strict=True))
+    columns |= {"offsets": offsets, "lengths": lengths, "starts": starts}  # a part of the index has tuples
     kinds = tuple(track.kind for track in index.tracks)
     return PieceSeekIndex.model_construct(kinds=kinds, at_head=(True,) * len(kinds), **columns)

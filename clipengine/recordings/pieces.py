@@ -7,7 +7,7 @@ header or a missing piece ends a run. A recording in one file is one track with 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
@@ -83,7 +83,7 @@ class Run:
     discontinuity: int
     init: ObjectRange | None
     gap: GapReason | None
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: Sequence[Piece] = ()
     shift: Fraction = Fraction(0)
     first_dated: Dated | None = None
     last_dated: Dated | None = None

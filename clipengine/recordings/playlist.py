@@ -10,7 +10,7 @@ import hashlib
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -26,6 +26,7 @@ from clipengine.errors import (
     RecordingEncrypted,
     TooManyPieces,
 )
+from clipengine.recordings.segments import ByteRange, Segment, Segments
 
 MAX_PLAYLIST_BYTES = 8 << 20
 MAX_LINES = 1_000_000
@@ -61,29 +62,6 @@ _AGORA_TIME = "%Y%m%d%H%M%S%f"
 _NUMBERED = ("#EXT-X-MEDIA-SEQUENCE", "#EXT-X-TARGETDURATION", "#EXT-X-DISCONTINUITY-SEQUENCE")
 
 
-class ByteRange(NamedTuple):
-    """A range of an object of the store; without a length it reaches to the object's end."""
-
-    key: str
-    offset: int = 0
-    length: int | None = None
-
-
-class Segment(NamedTuple):
-    """A piece of a media playlist. `gap`: the playlist says that it is missing. `encrypted`: it cannot be read.
-
-    `date` is the date of its first frame, in microseconds since 1970, if the playlist states it here.
-    """
-
-    data: ByteRange
-    init: ByteRange | None
-    seconds: Fraction
-    discontinuity: int
-    gap: bool
-    date: int | None = None
-    encrypted: bool = False
-
-
 @dataclass
 class MediaPlaylist:
     """The segments of one track, in order. `first` is the media sequence number of the first one.
@@ -91,7 +69,7 @@ class MediaPlaylist:
     `target_seconds` is the longest that a segment may be, 0 if it is not stated.
     """
 
-    segments: list[Segment] = field(default_factory=list)
+    segments: MutableSequence[Segment] = field(default_factory=Segments)
     ended: bool = False
     first: int = 0
     target_seconds: int = 0
@@ -431,7 +409,7 @@ class GrowingPlaylist:
         return self._parser.playlist.first + len(self._parser.playlist.segments)
 
     @property
-    def listed(self) -> list[Segment]:
+    def listed(self) -> Sequence[Segment]:
         """The segments that were read and not taken yet."""
         return self._parser.playlist.segments
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 
 from clipengine.errors import ObjectChanged, ObjectMissing, PieceMissing
+from clipengine.recordings.piece_columns import ObjectRanges
 from clipengine.recordings.pieces import ObjectRange, PieceIndex
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 
@@ -21,7 +23,10 @@ class PiecesReader:
 
     def __init__(self, store: Store, key: str, index: PieceIndex, *, etag: str, modified: int = 0) -> None:
         self._store = store
-        self._offsets, self._ranges = zip(*index.located(), strict=True)
+        self._offsets, self._ranges = array("q"), ObjectRanges()
+        for offset, data in index.located():
+            self._offsets.append(offset)
+            self._ranges.append(data)
         self._open: OrderedDict[tuple[str, str], ObjectReader] = OrderedDict()
         self._lock = threading.Lock()
         self._used: set[int] = set()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Set
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from heapq import merge
 from typing import NamedTuple
 
 from clipengine.budget import Allowance
@@ -20,7 +22,7 @@ from clipengine.errors import (
     RecordingNotReady,
     TooManyPieces,
 )
-from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, assemble, is_stored
+from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, StoredPieces, assemble, is_stored
 from clipengine.recordings.discovery import audio_playlist_of, is_of_clip, is_recording
 from clipengine.recordings.packed_playlist import PLAYLIST, segments_allowance
 from clipengine.recordings.pieces import PieceIndex, TrackKind
@@ -277,37 +279,39 @@ def _ended(playlist: MediaPlaylist) -> MediaPlaylist:
     return playlist
 
 
-def stored_pieces(store: Store, keys: Iterable[str], *, growing: Set[str] = frozenset()) -> dict[str, StoredPiece]:
+def stored_pieces(store: Store, keys: Iterable[str], *, growing: Set[str] = frozenset()) -> StoredPieces:
     """Return the ETags and sizes of these objects, if they are in the store and no clips of ours.
 
     Objects that are `growing` may still be written, and are pinned as such.
     """
-    wanted = {key for key in keys if not is_of_clip(key)}
-    found = _looked_up(store.growing, wanted & growing)
-    wanted -= found.keys()
-    return found | (_looked_up(store.head, wanted) if len(wanted) <= _FEW_OBJECTS else _listed(store, wanted))
+    wanted = sorted({key for key in keys if not is_of_clip(key)})
+    written = list(_looked_up(store.growing, [key for key in wanted if key in growing]))
+    known = {key for key, _ in written}
+    others = [key for key in wanted if key not in known] if known else wanted
+    found = _looked_up(store.head, others) if len(others) <= _FEW_OBJECTS else _listed(store, others)
+    return StoredPieces(merge(written, found))
 
 
-def _looked_up(look_up: Callable[[str], StoredObject | None], wanted: Set[str]) -> dict[str, StoredPiece]:
-    found = {}
+def _looked_up(
+    look_up: Callable[[str], StoredObject | None], wanted: Iterable[str]
+) -> Iterator[tuple[str, StoredPiece]]:
     for key in wanted:
         with suppress(ObjectMissing, InvalidBucketPath):
             if (info := look_up(key)) is not None:
-                found[key] = StoredPiece(info.etag, info.size)
-    return found
+                yield key, StoredPiece(info.etag, info.size)
 
 
-def _listed(store: Store, wanted: set[str]) -> dict[str, StoredPiece]:
-    """Return the objects that are in their common folder, or look them up if that has too many others."""
+def _listed(store: Store, wanted: Sequence[str]) -> Iterator[tuple[str, StoredPiece]]:
+    """Yield the objects that are in their common folder, or look them up if that has too many others. In key order."""
     folder = posixpath.commonpath({posixpath.dirname(key) for key in wanted})
-    found: dict[str, StoredPiece] = {}
-    last = max(wanted)
-    before = min(wanted)[:-1]  # precedes all of them
+    before, at = wanted[0][:-1], 0  # `before` precedes all of them
     for number, info in enumerate(store.list(f"{folder}/" if folder else "", after=before)):
-        if info.key in wanted:
-            found[info.key] = StoredPiece(info.etag, info.size)
-        if len(found) == len(wanted) or info.key >= last:
-            break
+        at = bisect_left(wanted, info.key, at)
+        if at < len(wanted) and wanted[at] == info.key:
+            yield wanted[at], StoredPiece(info.etag, info.size)
+            at += 1
+        if at == len(wanted):
+            return
         if number > _LISTED_FOR_EACH * len(wanted):
-            return found | _looked_up(store.head, wanted - found.keys())
-    return found
+            yield from _looked_up(store.head, wanted[at:])
+            return

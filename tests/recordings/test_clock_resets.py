@@ -13,7 +13,8 @@ from clipengine.errors import PlaylistInvalid, TooManyPieces
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack, unpack_end
 from clipengine.recordings.pieces import PieceIndex
-from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
+from clipengine.recordings.playlist import MediaPlaylist
+from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.recordings.timeline.clock_resets import Measure, check_clock_resets, split_at_clock_resets
 from clipengine.recordings.timeline.growing import begun, continue_index, grown, known_extents
 from clipengine.recordings.timeline.placing import Extent, RunScan, place, place_growing

@@ -16,9 +16,9 @@ from clipengine.recordings.playlist import (
     MAX_SEGMENTS,
     GrowingPlaylist,
     MediaPlaylist,
-    Segment,
     parse_playlist,
 )
+from clipengine.recordings.segments import Segment
 from clipengine.recordings.timeline.clock_resets import split_at_clock_resets
 from clipengine.recordings.timeline.growing import Growth, begun, continue_index, grown, known_extents, unread
 from clipengine.recordings.timeline.placing import Extent, RunScan, place_growing

@@ -13,7 +13,7 @@ from clipengine.errors import ObjectChanged, RecordingNotReady, RecordingTruncat
 from clipengine.recordings import growing_file
 from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.pieces import MAX_RUNS
-from clipengine.recordings.playlist import Segment
+from clipengine.recordings.segments import Segment
 from clipengine.recordings.timeline import ts_clock
 from tests.films.parts import AudioPart, VideoPart, every
 from tests.support.growing import FORMATS, writer

@@ -12,7 +12,8 @@ import pytest
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
 from clipengine.recordings.piece_pages import pack_added, pack_head, pack_pages, unpack, unpack_end
 from clipengine.recordings.pieces import PieceIndex
-from clipengine.recordings.playlist import ByteRange, MediaPlaylist, Segment
+from clipengine.recordings.playlist import MediaPlaylist
+from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.recordings.timeline.clock_resets import Extents, Measure, split_at_clock_resets
 from clipengine.recordings.timeline.growing import begun, continue_index, grown, held_back, known_extents
 from clipengine.recordings.timeline.placing import Extent, place, place_growing

@@ -16,7 +16,6 @@ from clipengine.recordings.playlist import (
     MAX_PLAYLIST_BYTES,
     MAX_RENDITIONS,
     MAX_SEGMENTS,
-    ByteRange,
     MasterPlaylist,
     MediaPlaylist,
     VariantChoice,
@@ -24,6 +23,7 @@ from clipengine.recordings.playlist import (
     is_playlist,
     parse_playlist,
 )
+from clipengine.recordings.segments import ByteRange
 from tests.support.growth import is_linear
 
 

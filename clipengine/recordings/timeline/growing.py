@@ -25,7 +25,7 @@ from clipengine.errors import PlaylistInvalid
 from clipengine.recordings.assembly import StoredPiece, continued, is_stored
 from clipengine.recordings.growing_file import FileEnd
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
-from clipengine.recordings.playlist import Segment
+from clipengine.recordings.segments import Segment
 from clipengine.recordings.timeline.clock_resets import Measure
 from clipengine.recordings.timeline.folder_files import FolderEnd, FolderFile
 from clipengine.recordings.timeline.placing import Extent, Placement, RunScan, place_growing

@@ -23,6 +23,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
 from clipengine.errors import PlaylistInvalid
+from clipengine.recordings.piece_columns import Pieces
 from clipengine.recordings.pieces import MICROSECONDS, Piece, PieceIndex, Run, Track
 from clipengine.timecode import bounded
 
@@ -136,18 +137,19 @@ class _Placed:
         self.run.shift += seconds
         self.begins, self.ends, self.end = self.begins + seconds, self.ends + seconds, self.end + seconds
         self.video_end, self.safe_end = self.video_end + seconds, self.safe_end + seconds
-        self.run.pieces = [each._replace(start=each.start + by) for each in self.run.pieces]
+        self.run.pieces = Pieces(each._replace(start=each.start + by) for each in self.run.pieces)
 
     def _spread(self) -> None:
         """Spread the error of the stated durations over the run, whose last piece gets its true duration."""
         begins, pieces = _microseconds(self.begins), self.run.pieces
         zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(self.ends - self.begins)
         true, stated = (true, stated) if stated > 0 and true > 0 else (1, 1)
-        self.run.pieces = [
-            Piece(each.data, begins + (each.start - zero) * true // stated, each.duration) for each in pieces
-        ]
-        last = self.run.pieces[-1]
-        self.run.pieces[-1] = last._replace(duration=max(0, _microseconds(self.video_end) - last.start))
+        starts = (begins + (each.start - zero) * true // stated for each in pieces)
+        ends, last = _microseconds(self.video_end), len(pieces) - 1
+        self.run.pieces = Pieces(
+            Piece(each.data, start, each.duration if number < last else max(0, ends - start))
+            for number, (each, start) in enumerate(zip(pieces, starts, strict=True))
+        )
 
 
 def place(index: PieceIndex, scans: Sequence[RunScan], origins: Sequence[Fraction | None]) -> Fraction:

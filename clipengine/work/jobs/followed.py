@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -14,8 +14,9 @@ from clipengine.errors import ClipEngineError, ObjectChanged, ObjectMissing, Rec
 from clipengine.ledger.live import Refresh
 from clipengine.recordings.assembly import StoredPiece, is_stored
 from clipengine.recordings.growing_file import GrowingFile
-from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, ByteRange, GrowingPlaylist, Segment, ranged_keys
+from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, GrowingPlaylist, ranged_keys
 from clipengine.recordings.recording import Seen
+from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.recordings.timeline.growing import GrowingTrack
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
@@ -40,7 +41,7 @@ class Found:
     """Listed segments of each track, and the objects in the store. `late`: others of a track may still appear there."""
 
     ready: list[list[NumberedSegment]]
-    stored: dict[str, StoredPiece]
+    stored: Mapping[str, StoredPiece]
     late: list[bool]
 
 

@@ -16,7 +16,7 @@ from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import InvalidBucketPath, InvalidRequest, InvalidTranscript, ObjectMissing, RecordingNotFound
 from clipengine.recordings.assembly import ListedText
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
-from clipengine.recordings.playlist import ByteRange, Segment
+from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.stores.base import Store
 
 if TYPE_CHECKING:  # the command `cut` reads texts too, and starts sooner without the ledger
