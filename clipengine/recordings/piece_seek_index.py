@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_serializer, model_validator
 
 from clipengine.errors import TooManyPieces
 from clipengine.recordings.facts import ExactSeconds
@@ -79,6 +79,10 @@ class PieceSeekIndex(SeekIndex):
     offsets: Annotated[tuple[Offset, ...], Field(max_length=MAX_POINTS)]
     lengths: Annotated[tuple[Offset, ...], Field(max_length=MAX_POINTS)]
     starts: Annotated[tuple[Place, ...], Field(max_length=MAX_POINTS)]
+
+    @field_serializer("offsets", "lengths", "starts")
+    def _column(self, column: Sequence[int]) -> list[int]:
+        return list(column)
 
     @model_validator(mode="after")
     def _check_columns(self) -> PieceSeekIndex:
@@ -216,6 +220,6 @@ def seek_index_of(index: PieceIndex) -> PieceSeekIndex:
             before = run
     names = ("run_tracks", "run_counts", "run_shifts", "head_offsets", "head_lengths", "after_gaps", "overlaps")
     columns: dict[str, Any] = dict(zip(names, zip(*runs, strict=True), strict=True))
-    columns |= {"offsets": offsets, "lengths": lengths, "starts": starts}  # a part of the index has tuples
+    columns |= {"offsets": offsets, "lengths": lengths, "starts": starts}  # arrays: tuples take five times as much
     kinds = tuple(track.kind for track in index.tracks)
     return PieceSeekIndex.model_construct(kinds=kinds, at_head=(True,) * len(kinds), **columns)
