@@ -16,7 +16,7 @@ from clipengine.errors import ClipEngineError
 from clipengine.settings import Settings
 from tests.films.reader import read_clip
 from tests.support.obs import OBS
-from tests.support.producers import PRODUCERS, Producer, faults_of, numbers_of, source, version_of
+from tests.support.producers import PRODUCERS, Producer, expected_of, faults_of, source, version_of
 
 _PAGE = Path(__file__).parent.parent / "clipengine" / "docs" / "producers.md"
 _TABLE = re.compile(r"(?<=<!-- begin of the table -->\n).*?(?=<!-- end of the table -->)", re.DOTALL)
@@ -62,7 +62,7 @@ def _faults(producer: Producer, target: Path, render: Render) -> list[str]:
     except ClipEngineError as error:
         return [error.code]
     start, end = float(_START), float(_END)
-    expected = numbers_of(target / producer.key, start, end) if producer.may_lose_frames else None
+    expected = expected_of(target / producer.key, start, end) if producer.may_lose_frames else None
     return faults_of(read_clip(output), end - start, producer.sound_early, expected)
 
 

@@ -96,8 +96,8 @@ def test_clip_fails_only_if_it_needs_a_file_that_was_removed_or_replaced(tmp_pat
         for start, end in ((4.5, 5.5), (1.0, 3.0), (10.2, 11.5)):
             made = api.clips.create(recording.recording_id, label="x", start_seconds=start, end_seconds=end)
             clip = api.clips.wait(made.clip_id, timeout=300)
-            codes.append(clip.error and clip.error.code)
-        assert codes == [None, "piece_missing", "recording_changed"]
+            codes.append((clip.error and clip.error.code, clip.attempt))
+        assert codes == [(None, 1), ("piece_missing", 1), ("recording_changed", 1)]
 
 
 @pytest.mark.exhaustive

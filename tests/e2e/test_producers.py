@@ -18,11 +18,11 @@ from tests.support.producers import (
     GST_HLS,
     PRODUCERS,
     Producer,
+    expected_of,
     faults_of,
     hls_command,
     need,
     nginx_rtmp,
-    numbers_of,
     record_with_motion,
     rtmp_command,
     source,
@@ -66,7 +66,7 @@ def check_clip(
 ) -> int:
     """Cut a clip, hold it to the film, and return the number of its first frame.
 
-    If the producer may have lost frames, its `whole` recording has the expected ones.
+    If the producer may have lost frames, its `whole` recording has what is expected.
     """
     made = api.clips.wait(api.clips.create(id, "x", start, end, render=render).clip_id, timeout=300)
     assert (made.status, made.error) == ("complete", None)
@@ -74,7 +74,7 @@ def check_clip(
     assert [text.partition(":")[0] for text in made.result.warnings if "encoded_instead" not in text] == [*warned]
     api.clips.download(made.clip_id, path)
     reading = read_clip(path)
-    expected = None if whole is None else numbers_of(whole, start, end)
+    expected = None if whole is None else expected_of(whole, start, end)
     assert faults_of(reading, end - start, early, expected) == []
     return reading.frames[0][1].number or 0
 

@@ -29,7 +29,6 @@ from tests.support.waiting import until
 
 RATE = 25
 _SOUND_SECONDS = 0.03  # of an offset: MPEG-TS cannot state the priming of AAC
-_LATE_SECONDS = 0.09
 _PATH = f"{os.environ['PATH']}:/usr/sbin"
 _RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 _HEVC = replace(VIDEO, codec="libx265", options={"x265-params": "log-level=none:scenecut=0:open-gop=0"})
@@ -234,36 +233,57 @@ def version_of(producer: Producer) -> str:
     return match[0] if match else "unknown"
 
 
-def numbers_of(path: Path, start: float, end: float) -> list[int | None]:
-    """Return the numbers of the frames of a recording in a range."""
-    slack = 0.001
+@dataclass(frozen=True)
+class Expected:
+    """A range of a recording as its producer wrote it: the numbers of its frames, and how early its sound is."""
+
+    numbers: list[int | None]
+    sound_early: dict[float, float]  # by the second of the range, where the sound is known
+
+
+def expected_of(path: Path, start: float, end: float) -> Expected:
+    """Return what a clip of a range of a recording must have."""
+    reading, slack = read_clip(path), 0.001
     first = start - 0.5 / RATE - slack
-    return [seen.number for time, seen in read_clip(path).frames if first <= time < end - slack]
+    frames = [(float(time), seen.number) for time, seen in reading.frames if first <= time < end - slack]
+    heard = _places(reading, frames, start, end - start)
+    return Expected([number for _, number in frames], {at: early for at, (peak, early) in heard.items() if peak >= 0.5})
+
+
+def _places(
+    reading: ClipReading, frames: Sequence[tuple[float, int | None]], start: float, seconds: float
+) -> dict[float, tuple[float, float]]:
+    """Return how well the sound of a range is recognised, and how early it is beside the frames, at three seconds."""
+    begins = median(number / RATE - time for time, number in frames if number is not None)
+    found = {}
+    for at in (0.3, seconds / 2, seconds - 0.6):
+        heard = reading.tracks[0].between(Fraction(start + at), Fraction(start + at) + Fraction(3, 10))
+        place = locate(heard, reading.tracks[0].rate, begins + start + at, seed=AUDIO.seed)
+        found[at] = place.peak, place.offset
+    return found
 
 
 def faults_of(
-    reading: ClipReading, seconds: float, sound_early: float = 0, expected: Sequence[int | None] | None = None
+    reading: ClipReading, seconds: float, sound_early: float = 0, expected: Expected | None = None
 ) -> list[str]:
     """Return what is wrong with a clip of the film: its frames, its length, and its sound beside them.
 
-    The frames must be the `expected` ones, or follow each other. A producer that may lose frames may also be late.
+    The frames must follow each other, unless the recording of a producer that may lose some has the `expected` ones.
     """
-    sound_seconds = _SOUND_SECONDS if expected is None else _LATE_SECONDS
-    numbers = [seen.number for _, seen in reading.frames]
-    known = [(each, float(time)) for each, (time, _) in zip(numbers, reading.frames, strict=True) if each is not None]
-    if not numbers or len(known) < len(numbers):
+    frames = [(float(time), seen.number) for time, seen in reading.frames]
+    numbers = [number for _, number in frames]
+    known = [number for number in numbers if number is not None]
+    if not known or len(known) < len(numbers):
         return ["no frame, or one without a number"]
-    first, found = known[0][0], []
-    if numbers != (list(range(first, first + len(numbers))) if expected is None else [*expected]):
+    found = []
+    if numbers != (list(range(known[0], known[0] + len(known))) if expected is None else expected.numbers):
         found.append(f"frames {numbers}")
     if abs(len(numbers) - round(seconds * RATE)) > 1:
         found.append(f"{len(numbers)} frames of {seconds * RATE:g}")
-    track, begins = reading.tracks[0], median(number / RATE - time for number, time in known)
-    for at in (0.3, seconds / 2, seconds - 0.6):
-        heard = track.between(Fraction(at), Fraction(at) + Fraction(3, 10))
-        place = locate(heard, track.rate, begins + at, seed=AUDIO.seed)
-        if place.peak < 0.5 or abs(place.offset - sound_early) > sound_seconds:
-            found.append(f"sound at {at:.1f} s: peak {place.peak:.2f}, {1000 * place.offset:.1f} ms off")
+    for at, (peak, early) in _places(reading, frames, 0, seconds).items():
+        wanted = sound_early if expected is None else expected.sound_early.get(at)
+        if wanted is not None and (peak < 0.5 or abs(early - wanted) > _SOUND_SECONDS):
+            found.append(f"sound at {at:.1f} s: peak {peak:.2f}, {1000 * (early - wanted):.1f} ms off")
     return found
 
 

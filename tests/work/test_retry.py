@@ -10,6 +10,7 @@ from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
     DecoderKilled,
+    RecordingChanged,
     RecordingUnreadable,
     StorageDenied,
     StorageUnavailable,
@@ -44,6 +45,7 @@ def test_last_delay_ends_at_the_limit() -> None:
         (StorageUnavailable("away"), _DAY_MS),
         (StorageDenied("denied"), 30_000),
         (RecordingUnreadable("broken"), 0),
+        (RecordingChanged("replaced"), 0),
         (Timeout("slow"), 0),
     ],
 )
