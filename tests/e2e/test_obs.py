@@ -58,5 +58,5 @@ def test_recording_that_grows_until_obs_is_killed_is_cut(
         obs.wait()
         api.recordings.end(id)
         until(lambda: api.recordings.get(id).status == "complete")
-        cut_off = ["recording_cut_off"] if key.endswith("mp4") else []
-        assert check_clip(api, id, 3.1, 7.1, tmp_path / "b.mp4", warned=cut_off, whole=folder / key) == first
+        cut_off = ["recording_cut_off"] if key.endswith("mp4") else []  # unless it was killed between two fragments
+        assert check_clip(api, id, 3.1, 7.1, tmp_path / "b.mp4", may_warn=cut_off, whole=folder / key) == first
