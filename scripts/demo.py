@@ -36,7 +36,7 @@ from clipengine.timecode import format_time, parse_time
 BODY = '{"label": "key-moment", "start_seconds": 5.0, "end_seconds": 12.5}'  # as in the curl command of the README
 KEPT = Path("clipengine-demo")
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
-START_SECONDS, STOP_SECONDS, CLIP_SECONDS = 30, 12, 1800
+START_SECONDS, STOP_SECONDS, CLIP_SECONDS = 300, 12, 1800
 PROGRESS_SECONDS = 5
 
 
@@ -73,6 +73,7 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
         make_sample(path)
         step("recording", "a sample of 20 s: moving bars with a time display, and a tone")
     data = folder / "data"
+    step("server", "starting")
     key = subprocess.run(
         [COMMAND, "keys", "create", "demo", "--data", str(data)], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -203,7 +204,7 @@ def server(data: Path) -> Iterator[str]:
             url = next((line.split()[-1] for line in lines if line.startswith("listening on ")), None)
             giving_up.cancel()
             if url is None:
-                raise Failed(f"the server did not start:\n{log.read_text()}")
+                raise Failed(f"the server ended, or was stopped because it did not start within {START_SECONDS} s")
             yield url
         except (Failed, ClientError):
             print(log.read_text()[-4000:], file=sys.stderr)
