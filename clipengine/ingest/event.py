@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from clipengine.errors import InvalidRequest
+from clipengine.recordings.markers import Marker
 
 # Why an announced object is not registered. `other_bucket` includes objects outside of the store's prefix.
 Reason = Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event", "piece", "not_ended"]
@@ -41,6 +42,7 @@ class Arrival:
     metadata: Mapping[str, str] = field(default_factory=dict)
     any_suffix: bool = False  # register it even if it has no media suffix
     has_ended: bool = False
+    markers: Sequence[Marker] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Download:
     link_field: str | None = None
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    markers: Sequence[Marker] = ()
 
 
 @dataclass(frozen=True)

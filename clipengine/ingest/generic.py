@@ -1,4 +1,4 @@
-"""Events of any other program: `{"key" or "url": …, "name"?, "started_at"?, "metadata"?}`.
+"""Events of any other program: `{"key" or "url": …, "name"?, "started_at"?, "metadata"?, "markers"?}`.
 
 The sender shows the secret as a Bearer token, or signs the body as Standard Webhooks say.
 """
@@ -9,17 +9,39 @@ import hashlib
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from clipengine.clips.metadata import MAX_METADATA
+from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidRequest, InvalidSignature
 from clipengine.ingest.event import Arrival, Body, Download, Reading, Request, validated
 from clipengine.ingest.signatures import is_sent
 from clipengine.outbound.download import MAX_URL_CHARACTERS
+from clipengine.recordings.markers import MAX_ADDED, MAX_LABEL_CHARACTERS, MAX_SECONDS, Marker
 from clipengine.timecode import rfc3339
 
 _Metadata = dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]]
+
+
+class _Marker(Body):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS)] | None = None
+    time: AwareDatetime | None = None
+    seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS)] = 0.0
+    label: Annotated[str, Field(max_length=MAX_LABEL_CHARACTERS)] = ""
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> _Marker:
+        if (self.at_seconds is None) == (self.time is None):
+            raise ValueError("a marker has either at_seconds or time")
+        return self
+
+    @property
+    def marker(self) -> Marker:
+        time = None if self.time is None else round(self.time.timestamp() * 1000)
+        return Marker(self.at_seconds, time, self.seconds, " ".join(clean_line(self.label).split()))
 
 
 class _Event(Body):
@@ -29,6 +51,7 @@ class _Event(Body):
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
     started_at: AwareDatetime | None = None
+    markers: Annotated[tuple[_Marker, ...], Field(max_length=MAX_ADDED)] = ()
     metadata: _Metadata = Field(default={}, max_length=MAX_METADATA - 1)  # and `started_at`
 
 
@@ -57,11 +80,14 @@ class GenericEvents:
             raise InvalidRequest("The body must have either key or url")
         started = {} if event.started_at is None else {"started_at": _time(event.started_at)}
         about = {**event.metadata, **started}
+        markers = [each.marker for each in event.markers]
         if event.key is not None:
-            return Reading((Arrival((event.key,), event.name, about, any_suffix=True),))
+            return Reading((Arrival((event.key,), event.name, about, any_suffix=True, markers=markers),))
         assert event.url is not None
         digest = hashlib.sha256(event.url.encode(errors="replace")).hexdigest()
-        return Reading((Download(event.url, f"generic {digest}", "", name=event.name, metadata=about),))
+        return Reading(
+            (Download(event.url, f"generic {digest}", "", name=event.name, metadata=about, markers=markers),)
+        )
 
 
 def _key(secret: str) -> str | bytes:

@@ -33,6 +33,7 @@ class Batch:
     batch_id: str
     rule_id: str
     revision: int
+    occasion: str
     recording_id: str
     state: str
     reason: str | None
@@ -46,6 +47,12 @@ class Batch:
     lease: int
     created_at: int
     ended_at: int | None
+
+    @property
+    def marker(self) -> str | None:
+        """The key of the marker that is the occasion; None for another one."""
+        kind, _, key = self.occasion.partition(":")
+        return key if kind == "marker" else None
 
 
 @dataclass(frozen=True)

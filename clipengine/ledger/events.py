@@ -21,12 +21,15 @@ from clipengine.ledger.database.database import Database, Row, Statement, compac
 from clipengine.ledger.database.schema import DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.ledger.storage_use import Amount
+from clipengine.objects.base import shown_time
 from clipengine.objects.clip import ClipObject
+from clipengine.objects.marker import MarkerObject, MarkersObject
 from clipengine.objects.recording import RecordingObject
 from clipengine.objects.rule import RuleObject
 from clipengine.objects.storage import AmountObject, StorageLimitObject
 from clipengine.objects.transcript import TranscriptionObject, TranscriptObject
 from clipengine.objects.webhook import WebhookObject
+from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording, RecordingState
 from clipengine.rules.rule import Rule
 from clipengine.timecode import now_ms, rfc3339
@@ -142,6 +145,21 @@ class Events:
     def transcript_stored(self, transcript: TranscriptObject) -> None:
         """Record `transcript.stored`. Call it at the end of the transaction that stores the transcript."""
         self._record("transcript.stored", transcript.to_object(), recording_id=transcript.recording_id)
+
+    def markers_added(self, recording_id: str, markers: Sequence[Marker]) -> None:
+        """Record `marker.added`. Call it at the end of the transaction that stores the markers."""
+        shown = [
+            MarkerObject(
+                key=each.key,
+                at_seconds=each.at_seconds,
+                time=shown_time(each.time),
+                seconds=each.seconds,
+                label=each.label,
+            )
+            for each in markers
+        ]
+        data = MarkersObject(recording_id, shown).to_object()
+        self._record("marker.added", data, recording_id=recording_id)
 
     def rule_stopped(self, rule: Rule) -> None:
         """Record `rule.stopped`. Call it at the end of the transaction that disables the rule."""

@@ -36,6 +36,7 @@ from clipengine.ledger.fetches import Fetches
 from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
 from clipengine.ledger.live import Live
+from clipengine.ledger.markers import Markers
 from clipengine.ledger.opening.commit_watermark import CommitWatermark
 from clipengine.ledger.opening.location import location_of, open_database
 from clipengine.ledger.queue_order import QueueOrder
@@ -100,6 +101,7 @@ class Ledger:
         self.transcripts = Transcripts(database, self.events)
         self.spoken = Spoken(database)
         self.transcriptions = Transcriptions(database, self.events, self.transcripts, max_queued=max_queued)
+        self.markers = Markers(database, self.events)
         self.rules = Rules(database, self.events, self.transcripts, stop_after=rule_failures)
         self.batches = Batches(database, self.rules)
         self.segment_lists = SegmentLists(database)

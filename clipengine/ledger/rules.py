@@ -26,7 +26,7 @@ from clipengine.ledger.recordings import as_recording
 from clipengine.ledger.transcripts import Transcripts
 from clipengine.objects.webhook import DISABLED_BY_REQUEST, Origin
 from clipengine.row_format import ROW_FORMAT
-from clipengine.rules.rule import MAX_RULES, ConfiguredRule, Rule, RuleConditions, RuleSpec, Trigger
+from clipengine.rules.rule import MAX_RULES, ConfiguredRule, Rule, RuleConditions, RuleSpec, Trigger, contains_one
 from clipengine.timecode import now_ms
 
 _EVENTS_AT_ONCE = 500
@@ -216,7 +216,10 @@ class Rules:
             events = self._database.rows(_AFTER, seq=self._cursor())
             if not events:
                 return 0
-            self._match([(rule, rule.spec.when) for rule in map(as_rule, rows)], events)
+            events = _up_to_markers(events)
+            rules = [(rule, rule.spec) for rule in map(as_rule, rows)]
+            self._match([(rule, spec.when) for rule, spec in rules], events)
+            self._match_markers(rules, events[-1])
             self._set_cursor(events[-1]["seq"])
             self._count(events)
             return len(events)
@@ -242,13 +245,36 @@ class Rules:
                 elif languages and when.language in (None, *languages):
                     self._insert_batch(rule, row, f"transcript:{when.language}" if when.language else "transcript")
 
-    def _insert_batch(self, rule: Rule, recording: Row, occasion: str) -> None:
+    def _match_markers(self, rules: Sequence[tuple[Rule, RuleSpec]], event: Row) -> None:
+        """Insert a batch for each rule and each marker of the event, up to the most clips of a recording."""
+        wanting = [(rule, spec) for rule, spec in rules if spec.when.event == "marker.added"]
+        if event["type"] != "marker.added" or not wanting:
+            return
+        row = self._database.by_key(RecordingRow, event["recording_id"])
+        stored = self._database.row(EventRow.select(EventRow.payload).where(EventRow.seq == event["seq"]))
+        if row is None or stored is None:
+            return
+        recording, subject = as_recording(row), _subject_of_markers(row)
+        markers = json.loads(stored["payload"])["data"]["markers"]
+        for rule, spec in wanting:
+            if event["seq"] <= rule.since_seq or not spec.when.matches(recording):
+                continue
+            named = [each["key"] for each in markers if contains_one(each["label"], spec.ranges.labels)]
+            made = BatchRow.select(BatchRow.occasion).where(
+                BatchRow.rule_id == rule.rule_id, BatchRow.subject == subject
+            )
+            known = {each["occasion"] for each in self._database.rows(made)}
+            new = [each for key in named if (each := f"marker:{key}") not in known]
+            for occasion in new[: max(0, spec.max_clips - len(known))]:
+                self._insert_batch(rule, row, occasion, subject=subject)
+
+    def _insert_batch(self, rule: Rule, recording: Row, occasion: str, *, subject: str | None = None) -> None:
         now = now_ms()
         values = {
             "batch_id": new_id("bat"),
             "rule_id": rule.rule_id,
             "revision": 0,
-            "subject": subject_of(recording),
+            "subject": subject or subject_of(recording),
             "occasion": occasion,
             "recording_id": recording["recording_id"],
             "state": "waiting",
@@ -326,7 +352,25 @@ def subject_of(recording: Row) -> str:
         of = ["cam", recording["folder"]]
     else:
         of = ["obj", recording["bucket_path"], recording["digest"] or recording["etag"]]
+    return _hashed(of)
+
+
+def _subject_of_markers(recording: Row) -> str:
+    """Return the hash of a recording that gets markers: the same before and after its end."""
+    etag = recording["etag"] if recording["revision"] is None else None
+    return _hashed(["mark", recording["bucket_path"], recording["source_id"] or recording["folder"] or etag])
+
+
+def _hashed(of: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
+
+
+def _up_to_markers(events: list[Row]) -> list[Row]:
+    """Return the events up to the first one with markers, of which each rule may make many batches."""
+    for number, each in enumerate(events, 1):
+        if each["type"] == "marker.added":
+            return events[:number]
+    return events
 
 
 def _newest(events: Iterable[Row]) -> dict[str, dict[Trigger, int]]:

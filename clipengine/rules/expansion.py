@@ -6,13 +6,13 @@ The dry run of a rule shows them and the engine makes clips of them, so that bot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import label_of, values_of
 from clipengine.rules.ranges import MIN_SECONDS, Material, Range, Skipped, ranges_of, zone_of
-from clipengine.rules.rule import RuleSpec
+from clipengine.rules.rule import RuleSpec, contains_one
 from clipengine.timecode import rfc3339
 
 PRIORITY = -10  # clips of people come first
@@ -32,7 +32,23 @@ class Expansion:
 
 
 def expand(spec: RuleSpec, material: Material, *, shortest: float, longest: float) -> Expansion:
-    """Return the requests for clips of a complete recording, of `shortest` to `longest` seconds each."""
+    """Return the requests for clips of a recording, of `shortest` to `longest` seconds each.
+
+    A rule that acts on each marker makes the same clip of it, whichever others the recording has.
+    """
+    if spec.when.event != "marker.added" or len(material.markers) < 2:
+        return _expand(spec, material, shortest, longest)
+    wanted = [each for each in material.markers if contains_one(each.label, spec.ranges.labels)]
+    chosen = wanted[: spec.max_clips]
+    found = [_expand(spec, replace(material, markers=[each]), shortest, longest) for each in chosen]
+    return Expansion(
+        tuple(body for each in found for body in each.bodies),
+        tuple(skipped for each in found for skipped in each.skipped),
+        len(wanted) - len(chosen),
+    )
+
+
+def _expand(spec: RuleSpec, material: Material, shortest: float, longest: float) -> Expansion:
     found, recording = ranges_of(spec.ranges, material), material.recording
     if isinstance(found, Skipped):
         return Expansion((), (found,))
@@ -73,6 +89,8 @@ def _body(spec: RuleSpec, recording: Recording, each: Range, number: int) -> Bod
         **without_range(spec),
         "priority": PRIORITY,
     }
+    if recording.state == "recording":
+        body["on_timeout"] = "clamp"  # the recording may end before the clip does
     if (days := spec.clip.get("expires_in_days")) is not None:
         # Counted from the end of the recording, so that each expansion gives the same bodies.
         body["expires_at"] = rfc3339((recording.completed_at or recording.created_at) + round(days * _DAY_MS))

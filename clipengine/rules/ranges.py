@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -13,9 +14,10 @@ from clipengine.clips.suggested import said, suggest
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import TranscriptNotFound
 from clipengine.recordings.facts import ChapterFacts
+from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording
 from clipengine.rules.hours import hours_of
-from clipengine.rules.rule import RangeKind, RuleRanges
+from clipengine.rules.rule import RangeKind, RuleRanges, contains_one
 
 MIN_SECONDS = 1.0  # shorter ranges are skipped
 _SUGGESTIONS = 5
@@ -45,6 +47,7 @@ class Material:
     language: str | None = None
     cues: Sequence[Cue] = ()
     keywords: Sequence[str] = ()  # of the settings, for suggestions
+    markers: Sequence[Marker] = ()
 
     @property
     def duration(self) -> float:
@@ -77,11 +80,8 @@ def _last(ranges: RuleRanges, material: Material) -> list[Range]:
 
 def _chapters(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
     listed = _listed_chapters(material.recording)
-    wanted = [word.casefold() for word in ranges.title_words or []]
     found = [
-        each
-        for each in _chapter_ranges(listed, material.duration)
-        if not wanted or any(word in each.title.casefold() for word in wanted)
+        each for each in _chapter_ranges(listed, material.duration) if contains_one(each.title, ranges.title_words)
     ]
     return found or Skipped("no_chapters", "the recording has no such chapters" if listed else "it has no chapters")
 
@@ -133,6 +133,18 @@ def _words(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
     return found or Skipped("no_words", "the transcript has none of the words")
 
 
+def _markers(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
+    wanted = [each for each in material.markers if contains_one(each.label, ranges.labels)]
+    if not wanted:
+        return Skipped("no_markers", "the recording has no such markers" if material.markers else "it has no markers")
+    placed = [(start, each) for each in wanted if (start := each.start(material.recording.clock)) is not None]
+    if not placed:
+        return Skipped("clock_unknown", "its markers have a time, and the recording has no clock")
+    end = math.inf if material.recording.state == "recording" else material.duration
+    within = (Range(start, start + each.seconds, each.label) for start, each in placed if 0 <= start < end)
+    return _joined(within, ranges, end) or Skipped("no_media_in_range", "its markers are outside of the recording")
+
+
 def _joined(found: Iterable[Range], ranges: RuleRanges, duration: float) -> list[Range]:
     """Return ranges with the seconds before and after them. Those that overlap become one, with the first title."""
     joined: list[Range] = []
@@ -141,7 +153,7 @@ def _joined(found: Iterable[Range], ranges: RuleRanges, duration: float) -> list
         end = round(min(duration, each.end + (ranges.after or 0.0)), 6)
         if joined and start <= joined[-1].end:
             joined[-1] = joined[-1]._replace(end=max(joined[-1].end, end))
-        elif end > start:
+        elif end >= start:
             joined.append(each._replace(start=start, end=end))
     return joined
 
@@ -157,6 +169,7 @@ _KINDS: dict[RangeKind, Callable[[RuleRanges, Material], list[Range] | Skipped]]
     "last": _last,
     "chapters": _chapters,
     "hours": _hours,
+    "markers": _markers,
     "suggestions": _suggestions,
     "words": _words,
 }

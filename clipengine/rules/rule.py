@@ -5,6 +5,7 @@ The API and the settings read rules with these types.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from clipengine.clips.suggested import MAX_SUGGESTIONS, check_keyword
 from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.errors import InvalidTranscript
+from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import is_time_zone
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import MAX_TEMPLATE_CHARACTERS, check_template
@@ -26,9 +28,9 @@ MAX_AROUND_SECONDS = 600
 _MAX_SECONDS = 604_800
 _MAX_NAME = 100
 
-Trigger = Literal["recording.complete", "transcript.ready"]
+Trigger = Literal["recording.complete", "transcript.ready", "marker.added"]
 Medium = Literal["video", "audio"]
-RangeKind = Literal["all", "first", "last", "chapters", "hours", "suggestions", "words"]
+RangeKind = Literal["all", "first", "last", "chapters", "hours", "markers", "suggestions", "words"]
 # The parameters of each kind of range, and the ones it requires.
 _PARAMETERS: dict[str, tuple[str, ...]] = {
     "all": (),
@@ -36,6 +38,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "last": ("seconds",),
     "chapters": ("title_words",),
     "hours": ("timezone", "from_hour", "to_hour"),
+    "markers": ("before", "after", "labels"),
     "suggestions": ("limit",),
     "words": ("words", "before", "after"),
 }
@@ -95,7 +98,8 @@ class RuleConditions(Options):
 
     event: Trigger = Field(
         default="recording.complete",
-        description="What must happen to the recording. `transcript.ready`: it is complete and has a transcript.",
+        description="What must happen to the recording. `transcript.ready`: it is complete and has a transcript. "
+        "`marker.added`: a program has added a marker, also while it is still written.",
     )
     series: _Text | None = Field(default=None, description="Only recordings of this series.")
     tag: _Text | None = Field(default=None, description="Only recordings with this tag.")
@@ -120,19 +124,22 @@ class RuleConditions(Options):
         return self
 
     def matches(self, recording: Recording) -> bool:
-        """Return True if a complete recording meets all conditions, without its transcripts."""
+        """Return True if a recording meets all conditions, without its transcripts.
+
+        One that is not probed yet may get markers, and is judged again afterwards.
+        """
         facts = recording.facts
-        if facts is None:
-            return False
-        media = {"video": facts.video is not None, "audio": bool(facts.audio), None: True}
         return (
             self.series in (None, recording.series)
             and (self.tag is None or self.tag in recording.tags)
             and recording.bucket_path.startswith(self.prefix or "")
             and self.source in (None, recording.metadata.get("source"))
-            and facts.duration >= (self.min_seconds or 0)
-            and media[self.has]
+            and (self.event == "marker.added" if facts is None else self._suit(facts))
         )
+
+    def _suit(self, facts: SourceFacts) -> bool:
+        media = {"video": facts.video is not None, "audio": bool(facts.audio), None: True}
+        return facts.duration >= (self.min_seconds or 0) and media[self.has]
 
 
 class RuleRanges(Options):
@@ -141,7 +148,7 @@ class RuleRanges(Options):
     kind: RangeKind = Field(
         description="`all`: the whole recording. `first` and `last`: so many `seconds`. `chapters`: each chapter. "
         "`hours`: each hour of the day, by the clock of the recording. `suggestions`: the best moments of its "
-        "transcript, up to `limit`. `words`: each sentence with one of the `words`."
+        "transcript, up to `limit`. `words`: each sentence with one of the `words`. `markers`: around each marker."
     )
     seconds: float | None = Field(default=None, gt=0, le=_MAX_SECONDS, description="Of `first` and `last`.")
     title_words: Annotated[list[_Text], Field(min_length=1, max_length=MAX_WORDS)] | None = Field(
@@ -157,8 +164,15 @@ class RuleRanges(Options):
     words: Annotated[list[_Word], Field(min_length=1, max_length=MAX_WORDS)] | None = Field(
         default=None, description="Of `words`: whole words or phrases, in any case; `name*` also finds `names`."
     )
-    before: _Around | None = Field(default=None, description="Of `words`: seconds before the sentence. Default: 0.")
-    after: _Around | None = Field(default=None, description="Of `words`: seconds after the sentence. Default: 0.")
+    labels: Annotated[list[_Text], Field(min_length=1, max_length=MAX_WORDS)] | None = Field(
+        default=None, description="Only markers whose label contains one of these texts, in any case."
+    )
+    before: _Around | None = Field(
+        default=None, description="Of `markers` and `words`: seconds before the marker or sentence. Default: 0."
+    )
+    after: _Around | None = Field(
+        default=None, description="Of `markers` and `words`: seconds after the marker or sentence. Default: 0."
+    )
 
     @model_validator(mode="after")
     def _has_its_parameters(self) -> RuleRanges:
@@ -174,6 +188,12 @@ class RuleRanges(Options):
         return self
 
 
+def contains_one(text: str, wanted: Sequence[str] | None) -> bool:
+    """Return True if the text contains one of the wanted texts, in any case, or if all texts are wanted."""
+    folded = text.casefold()
+    return not wanted or any(each.casefold() in folded for each in wanted)
+
+
 class RuleSpec(Options):
     """What a rule does. `clip` has the options of a request for a clip, which the API declares.
 
@@ -184,6 +204,16 @@ class RuleSpec(Options):
     ranges: RuleRanges
     clip: dict[str, Any] = Field(default_factory=dict)
     max_clips: MaxClips = 20
+
+    @property
+    def misfit(self) -> tuple[str, str] | None:
+        """Why the event does not suit the ranges, and what to do instead; None if it does."""
+        kind, event = self.ranges.kind, self.when.event
+        if kind in OF_TRANSCRIPTS and event != "transcript.ready":
+            return f"Ranges of the kind {kind} need a transcript", "Set when.event to transcript.ready."
+        if event == "marker.added" and kind != "markers":
+            return "A rule with the event marker.added needs ranges of the kind markers", "Set ranges.kind to markers."
+        return None
 
     def to_stored(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_none=True)

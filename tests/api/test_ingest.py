@@ -492,11 +492,33 @@ class TestGeneric:
             {"key": "a", "metadata": {"a": 1}},
             {"key": "a", "metadata": {str(each): "" for each in range(100)}},
             {"key": "a", "metadata": {"a": "x" * 2001}},
+            {"key": "a", "markers": [{"at_seconds": 1}] * 201},
+            {"key": "a", "markers": [{}]},
+            {"key": "a", "markers": [{"at_seconds": 1, "time": "2026-01-31T10:00:00Z"}]},
+            {"key": "a", "markers": [{"at_seconds": 1e308}]},
+            {"key": "a", "markers": [{"at_seconds": -1}]},
+            {"key": "a", "markers": [{"at_seconds": 1, "seconds": 1e308}]},
+            {"key": "a", "markers": [{"at_seconds": 1, "label": "x" * 201}]},
+            {"key": "a", "markers": [{"time": "2026-01-31T10:00:00"}]},
         ],
     )
     def test_invalid_body_is_rejected(self, sender: httpx.Client, body: dict[str, Any]) -> None:
         answer = send(sender, "generic", json.dumps(body).encode(), bearer(events.GENERIC_SECRET))
         assert rejected(answer) == (422, "invalid_request")
+
+    def test_markers_are_stored_once(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        marker = {"time": "2026-01-31T10:00:05+01:00", "seconds": 2, "label": "a\0\n\u202eb"}
+        body = json.dumps({"key": "calls/board.mp4", "markers": [marker, {"at_seconds": 5}, marker]}).encode()
+        for _ in range(3):
+            recording = registered(engine, send(sender, "generic", body, bearer(events.GENERIC_SECRET)))
+        found = engine.ledger.markers.list(recording.recording_id)
+        assert {(each.at_seconds, each.time, each.seconds) for each in found} == {
+            (None, 1_769_850_005_000, 2.0),
+            (5.0, None, 0.0),
+        }
+        assert all("\0" not in each.label and "\n" not in each.label for each in found)
+        (event,) = (each for each in engine.ledger.events.after(0) if each.type == "marker.added")
+        assert [each["seconds"] for each in event.payload["data"]["markers"]] == [2.0, 0.0]
 
     def test_url_is_fetched_once(self, engine: RecordedEngine, sender: httpx.Client) -> None:
         body = json.dumps({"url": "http://127.0.0.1:9000/b%C3%B6ard%20meeting.MP4?signature=x"}).encode()

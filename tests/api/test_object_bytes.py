@@ -62,7 +62,7 @@ def _sub(number: int, *, count: int) -> Sequence[int]:
 
 # Without later ones.
 _STEPS = [each for each in get_args(Step) if each != "waiting"]
-_LATER_EVENTS = ("recording.recording", "transcript.", "rule.", "storage.")
+_LATER_EVENTS = ("recording.recording", "transcript.", "marker.", "rule.", "storage.")
 _EVENTS = [each for each in get_args(EventType) if not each.startswith(_LATER_EVENTS)]
 _OUTPUTS = (
     None,

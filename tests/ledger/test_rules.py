@@ -10,11 +10,12 @@ import pytest
 
 from clipengine.api.http.requests.rules import CreateRule, RuleClipBodies
 from clipengine.clips.texts.cues import Cue
-from clipengine.errors import DiskLow, EncoderFailed, RuleNotFound
+from clipengine.errors import DiskLow, EncoderFailed, RecordingNotFound, RuleNotFound
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import insert_statement
 from clipengine.ledger.database.schema import BatchRow, EventRow, RuleRow
 from clipengine.ledger.ledger import Ledger
+from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.row_format import ROW_FORMAT
 from clipengine.rules.rule import ConfiguredRule, Rule
@@ -172,6 +173,52 @@ def test_transcript_of_an_engine_before_the_rule_makes_nothing(engine: Engine) -
     engine.rule(when={"event": "transcript.ready"}, ranges=WORDS)
     engine.work()
     assert engine.made() == []
+
+
+AROUND = {"kind": "markers", "before": 5, "after": 5, "labels": ["a"]}
+
+
+def test_marker_makes_its_clip_once_and_waits_for_the_probe(engine: Engine) -> None:
+    ledger = engine.ledger
+    rule = engine.rule(
+        when={"event": "marker.added", "min_seconds": 60}, ranges=AROUND, clip={"label": "$title"}, max_clips=3
+    )
+    long = engine.rule("long", when={"event": "marker.added", "min_seconds": 1e5}, ranges=AROUND)
+    engine.rule("all", ranges=AROUND, clip={"label": "all"})
+    made, _ = ledger.recordings.register("a.mp4", RecordingSpec(name="a"), etag="e1", size=5)
+    add = partial(ledger.markers.add, made.recording_id)
+    assert add([Marker(10, None, 0, "a1"), Marker(20, None, 0, "b"), Marker(10, None, 0, "a1")]) == 2
+    engine.work()
+    assert engine.made() == []
+    (waiting,) = ledger.batches.list(rule.rule_id, limit=10).data
+    assert (waiting.state, waiting.reason) == ("waiting", "recording_not_complete")
+    probe = ledger.recordings.claim_probe("test")
+    assert probe is not None
+    assert ledger.recordings.probe_complete(probe, FACTS, etag="e1", size=5)
+    assert add([Marker(10, None, 0, "a1")]) == 0
+    assert add([Marker(100.5, None, 0, f"a{number}") for number in range(2, 9)]) == 7
+    due(ledger)
+    engine.work()
+    repeat_events(ledger, 3)
+    engine.work()
+    assert engine.made() == ["a1", "a2", "a3", "all", "all"]
+    assert ledger.rules.get(rule.rule_id).made == 3  # max_clips
+    batches = ledger.batches.list(long.rule_id, limit=9).data
+    items = ledger.batches.items([each.batch_id for each in batches])
+    assert [each.code for of_batch in items.values() for each in of_batch] == ["not_matched"]
+
+
+def test_markers_of_a_recording_are_limited_and_go_with_it(ledger: Ledger) -> None:
+    recording_id = complete(ledger)
+    added = [
+        ledger.markers.add(recording_id, [Marker(float(each), None) for each in range(start, start + 200)])
+        for start in range(0, 1200, 200)
+    ]
+    assert added == [200] * 5 + [0]
+    ledger.recordings.delete(recording_id)
+    assert ledger.markers.list(recording_id) == []
+    with pytest.raises(RecordingNotFound):
+        ledger.markers.add(recording_id, [Marker(1.0, None)])
 
 
 class Killed(BaseException):

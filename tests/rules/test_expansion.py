@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from clipengine.clips.labels import check_label
 from clipengine.clips.texts.cues import Cue
 from clipengine.recordings.facts import ChapterFacts, SourceFacts
+from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock, ClockPoint
-from clipengine.rules.expansion import PRIORITY, expand
+from clipengine.rules.expansion import PRIORITY, Expansion, expand
 from clipengine.rules.hours import hours_of
 from clipengine.rules.labels import label_of
 from clipengine.rules.ranges import Material
@@ -75,6 +76,44 @@ def test_suggested_moments_are_in_order_of_time_and_at_most_the_limit() -> None:
     }
     assert [len(each) for each in found.values()] == [1, 3]
     assert places([dict(each) for each in found[3]]) == sorted(places([dict(each) for each in found[3]]))
+
+
+def of_markers(of: Recording, *markers: Marker, event: str = "recording.complete", **ranges: Any) -> Expansion:
+    spec = RuleSpec.model_validate(
+        {
+            "when": {"event": event},
+            "ranges": {"kind": "markers", **ranges},
+            "clip": {"label": "$number $title"},
+            "max_clips": 200,
+        }
+    )
+    return expand(spec, Material(of, markers=markers), shortest=0, longest=1e9)
+
+
+def test_markers_are_cut_with_what_is_around_them() -> None:
+    clock = {"given_start": 1_700_000_000_000}
+    marks = [
+        Marker(50, None, 10, "goal"),
+        Marker(None, 1_700_000_020_000, 0, "Foul"),
+        Marker(55, None, 20, "same goal"),
+        Marker(99, None, 5, "end"),
+        Marker(None, 1, 0, "1970"),
+        Marker(None, 7_258_118_400_000, 0, "2200"),
+    ]
+    found = of_markers(recording(**clock), *marks, before=5, after=2)
+    assert [each["label"] for each in found.bodies] == ["1 Foul", "2 goal", "3 end"]
+    assert places([dict(each) for each in found.bodies]) == [(15, 22), (45, 77), (94, 100)]
+    alone = of_markers(recording(**clock), *marks, before=5, after=2, labels=["GOAL"], event="marker.added")
+    assert [each["label"] for each in alone.bodies] == ["1 goal", "1 same goal"]
+    assert [each.code for each in of_markers(recording(), marks[1]).skipped] == ["clock_unknown"]
+    assert [each.code for each in of_markers(recording(), marks[0], labels=["x"]).skipped] == ["no_markers"]
+    assert [each.code for each in of_markers(recording(), Marker(5, None)).skipped] == ["too_short"]
+
+
+def test_marker_of_a_recording_that_is_written_may_be_ahead_of_it() -> None:
+    of = recording(state="recording")
+    (body,) = of_markers(of, Marker(150, None, 0, "x"), before=10, after=10, event="marker.added").bodies
+    assert (body["start_seconds"], body["end_seconds"], body["on_timeout"]) == (140, 160, "clamp")
 
 
 @pytest.mark.parametrize("ranges", [{"kind": "words", "words": ["x"]}, {"kind": "suggestions"}])
@@ -241,7 +280,8 @@ def test_label_is_always_one_that_clips_may_have(values: dict[str, str], number:
         {"ranges": {"kind": "chapters", "title_words": ["x" * 201]}},
         {"ranges": {"kind": "hours", "timezone": "../../etc/passwd"}},
         {"ranges": {"kind": "hours", "from_hour": 9, "to_hour": 9}},
-        {"ranges": {"kind": "markers"}},
+        {"ranges": {"kind": "markers", "before": 601}},
+        {"ranges": {"kind": "markers", "labels": ["x"] * 51}},
         {"ranges": {"kind": "words"}},
         {"ranges": {"kind": "words", "words": []}},
         {"ranges": {"kind": "words", "words": ["x"] * 51}},

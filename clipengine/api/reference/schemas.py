@@ -20,6 +20,7 @@ from clipengine.errors import ClipEngineError
 from clipengine.events import EventType, ExpiryReason
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.installation import HealthObject
+from clipengine.objects.marker import MarkersObject
 from clipengine.objects.problem import ProblemObject
 from clipengine.objects.recording import IngestObject, RecordingObject
 from clipengine.objects.rule import RuleObject
@@ -38,6 +39,7 @@ _SUBJECTS: dict[str, type[Any]] = {
     "recording": RecordingObject,
     "transcript": TranscriptionObject,
     "transcript.stored": TranscriptObject,
+    "marker": MarkersObject,
     "endpoint": WebhookObject,
     "storage": StorageLimitObject,
     "rule": RuleObject,

@@ -112,10 +112,17 @@ class _Ingest:
             else:
                 recording, new = result
                 recording_ids.append(recording.recording_id)
+                self._add_markers(recording.recording_id, each)
                 outcome = "registered" if new else "known"
             self._counter.labels(source, outcome).inc()
         answer = {"recording_ids": list(dict.fromkeys(recording_ids)), "ignored": [vars(each) for each in ignored]}
         return json_response(answer, 202)
+
+    def _add_markers(self, recording_id: str, found: Arrival | Download | Ignored) -> None:
+        if isinstance(found, Ignored) or not found.markers:
+            return
+        added = self._engine.ledger.markers.add(recording_id, found.markers)
+        log.info("%d of %d markers are new to recording %s", added, len(found.markers), recording_id)
 
     def _handle_one(self, found: Arrival | Download | Ignored) -> tuple[Recording, bool] | Ignored:
         """Return the recording, and True if it is new, or why it is ignored."""

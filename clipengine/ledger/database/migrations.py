@@ -663,6 +663,22 @@ def migration_57(database: Database) -> None:
     database.run("CREATE INDEX batch_items_clip ON batch_items (clip_id) WHERE clip_id IS NOT NULL")
 
 
+def migration_58(database: Database) -> None:
+    """Add markers of recordings: moments that other programs have named."""
+    database.run(
+        """CREATE TABLE markers (
+            recording_id TEXT NOT NULL REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            key TEXT NOT NULL,
+            at_seconds DOUBLE PRECISION,
+            time BIGINT,
+            seconds DOUBLE PRECISION NOT NULL,
+            label TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            PRIMARY KEY (recording_id, key)
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -718,6 +734,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_55,
     migration_56,
     migration_57,
+    migration_58,
 )
 
 

@@ -306,6 +306,20 @@ class RecordingDocumentRow(Model):
         table_name = "recording_documents"
 
 
+class MarkerRow(Model):
+    recording_id = TextField()
+    key = TextField()  # hash of the other columns
+    at_seconds = DoubleField(null=True)
+    time = BigIntegerField(null=True)  # instead of at_seconds
+    seconds = DoubleField()
+    label = TextField()
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "markers"
+        primary_key = CompositeKey("recording_id", "key")
+
+
 class RuleRow(Model):
     rule_id = TextField(primary_key=True)
     name = TextField()
@@ -533,6 +547,7 @@ TABLES: tuple[type[Model], ...] = (
     TranscriptionRow,
     PassageRow,
     SegmentListRow,
+    MarkerRow,
     ClipRow,
     ClipDocumentRow,
     RecordingDocumentRow,

@@ -40,23 +40,27 @@ class RuleClips:
 
     def checked(self, spec: RuleSpec) -> RuleSpec:
         """Return the rule as it is stored. Raises InvalidRequest or UnknownProfile with the place in the rule."""
-        if spec.ranges.kind in OF_TRANSCRIPTS and spec.when.event != "transcript.ready":
+        if spec.misfit is not None:
+            fault, hint = spec.misfit
             with located(pointer="/ranges/kind"):
-                raise InvalidRequest(
-                    f"Ranges of the kind {spec.ranges.kind} need a transcript",
-                    hint='Set `when` to {"event": "transcript.ready"}.',
-                )
+                raise InvalidRequest(fault, hint=hint)
         with located_below("/clip"):
             stored = spec.model_copy(update={"clip": self._bodies.check(spec.clip)})
             self._limits(self._example(stored))
         return stored
 
-    def expand(self, spec: RuleSpec, recording: Recording) -> Expansion:
-        """Return the requests for clips of a complete recording. Raises RequestError if the rule is invalid now."""
-        shortest, longest = self._limits(self._example(spec))
-        return expand(spec, self._material(spec, recording), shortest=shortest, longest=longest)
+    def expand(self, spec: RuleSpec, recording: Recording, *, marker: str | None = None) -> Expansion:
+        """Return the requests for clips of a recording, or of one of its markers.
 
-    def _material(self, spec: RuleSpec, recording: Recording) -> Material:
+        Raises RequestError if the rule is invalid now.
+        """
+        shortest, longest = self._limits(self._example(spec))
+        return expand(spec, self._material(spec, recording, marker), shortest=shortest, longest=longest)
+
+    def _material(self, spec: RuleSpec, recording: Recording, marker: str | None) -> Material:
+        if spec.ranges.kind == "markers":
+            found_markers = self._ledger.markers.list(recording.recording_id)
+            return Material(recording, markers=[each for each in found_markers if marker in (None, each.key)])
         if spec.ranges.kind not in OF_TRANSCRIPTS:
             return Material(recording)
         transcripts, language = self._ledger.transcripts, spec.when.language

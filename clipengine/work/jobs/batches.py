@@ -22,6 +22,7 @@ from clipengine.ledger.batches import Batch, BatchItem
 from clipengine.recordings.recording import Recording
 from clipengine.rules.expansion import Expansion
 from clipengine.rules.ranges import Skipped
+from clipengine.rules.rule import RuleSpec
 from clipengine.tracing import bind
 from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.retry import retry_until_written
@@ -32,6 +33,10 @@ _BACKOFF_MS = Backoff(5_000, 60_000)
 _MAX_ATTEMPTS = 5  # in a row that end with an internal error
 # The recording is not what the rule asks for; the rule is not to blame.
 _SKIPS = (RecordingError, RecordingNotFound, RecordingNotComplete, TranscriptNotFound)
+
+
+class _Unprobed(Busy):
+    code = RecordingNotComplete.code
 
 
 class BatchJobs(Jobs[Batch]):
@@ -78,7 +83,9 @@ class BatchJobs(Jobs[Batch]):
         except RuleNotFound:
             raise ClaimLost from None
         try:
-            expansion = self._clips.expand(rule.spec, self._recording(batch))
+            expansion = self._expansion(batch, rule.spec)
+        except Busy:
+            raise
         except _SKIPS as error:
             expansion = Expansion((), (Skipped(error.code, error.message),))
         except RequestError as error:
@@ -88,6 +95,12 @@ class BatchJobs(Jobs[Batch]):
         self._write(partial(self._ledger.batches.freeze, batch, rule.revision, expansion))
         self.faults.reach("expanded")
         return True
+
+    def _expansion(self, batch: Batch, spec: RuleSpec) -> Expansion:
+        recording = self._recording(batch)
+        if batch.marker is not None and not spec.when.matches(recording):
+            return Expansion((), (Skipped("not_matched", "the recording does not meet the conditions"),))
+        return self._clips.expand(spec, recording, marker=batch.marker)
 
     def _make(self, batch: Batch, item: BatchItem) -> None:
         """Queue the clip of an item. Raises Busy if it must wait."""
@@ -107,9 +120,14 @@ class BatchJobs(Jobs[Batch]):
         self.faults.reach("made")
 
     def _recording(self, batch: Batch) -> Recording:
-        """Return the recording. Raises RecordingNotFound, or RecordingNotComplete if it is probed again."""
+        """Return the recording. Raises RecordingNotFound, or RecordingNotComplete if it is probed again.
+
+        A marker is cut while the recording is written, and waits for its probe with Busy.
+        """
         recording = self._ledger.recordings.get(batch.recording_id)
-        if recording.state != "complete":
+        if batch.marker is not None and recording.state == "processing":
+            raise _Unprobed("the recording is not probed yet")
+        if recording.state != "complete" and (batch.marker is None or recording.state != "recording"):
             raise RecordingNotComplete.of(recording.recording_id, recording.state)
         return recording
 
