@@ -142,7 +142,8 @@ def build_courier(settings: Settings, jobs: JobContext, *, on_attempt: Callable[
         Sender(webhooks.allow_cidrs, webhooks.timeout_seconds, own_port=settings.own_port),
         trusted_urls=[endpoint.url for endpoint in webhooks.endpoints],
         per_target=webhooks.parallel_deliveries,
-        link_base=settings.server.public_url.rstrip("/") if webhooks.links else None,
+        public_url=settings.server.public_url.rstrip("/"),
+        links=webhooks.links,
         on_attempt=on_attempt,
     )
 

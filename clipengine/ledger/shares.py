@@ -11,6 +11,7 @@ import base64
 import hashlib
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipengine.errors import ClipNotComplete, ClipNotFound, ShareNotFound, StorageError
@@ -75,15 +76,40 @@ class Shares:
         Its id is made from the event's id, so that each attempt finds it. Call it in the transaction that completes the
         clip.
         """
+        self._create_for(event_id, clip_id, keep_ms=keep_ms, download=True, embed=True)
+
+    def create_for_rule(self, clip_id: str, *, keep_ms: int | None, download: bool, embed: bool) -> None:
+        """Create the share of a clip that a rule has queued. Its link works once the clip is complete.
+
+        Its id is made from the clip's id. Call it in the transaction that queues the clip.
+        """
+        self._create_for(clip_id, clip_id, keep_ms=keep_ms, download=download, embed=embed)
+
+    def _create_for(self, id: str, clip_id: str, *, keep_ms: int | None, download: bool, embed: bool) -> None:
         now = now_ms()
         expires_at = None if keep_ms is None else now + keep_ms
-        share = Share(_id_for(event_id), clip_id, now, expires_at, download=True, embed=True)
+        share = Share(_id_for(id), clip_id, now, expires_at, download=download, embed=embed)
         digest = _digest(self._token_of(share.share_id))
         self._database.insert(ShareRow.insert({**vars(share), "sha256": digest}))
 
     def token_of_event(self, event_id: str) -> str | None:
         """Return the token for the webhooks of an event, or None if its share has expired or was deleted."""
-        token = self._token_of(_id_for(event_id))
+        return self._valid_token(event_id)
+
+    def token_of_rule(self, clip_id: str) -> str | None:
+        """Return the token of the share that a rule has made of its clip, or None if there is none."""
+        return self._valid_token(clip_id)
+
+    def tokens_of_rule(self, clip_ids: Sequence[str]) -> dict[str, str]:
+        """Return the tokens of the shares that a rule has made, by clip."""
+        ids = [_id_for(each) for each in clip_ids]
+        rows = self._database.rows(ShareRow.select().where(ShareRow.share_id.in_(ids))) if ids else ()
+        valid = [row for row in rows if not _share(row).expired]
+        tokens = {row["clip_id"]: (self._token_of(row["share_id"]), row["sha256"]) for row in valid}
+        return {id: token for id, (token, digest) in tokens.items() if _digest(token) == digest}
+
+    def _valid_token(self, id: str) -> str | None:
+        token = self._token_of(_id_for(id))
         return None if self.find(token) is None else token
 
     def get(self, clip_id: str, share_id: str) -> tuple[Share, str | None]:
@@ -135,8 +161,9 @@ class Shares:
             logger.warning("a view of %s was not counted: %s", share_id, error.message)
 
 
-def _id_for(event_id: str) -> str:
-    return f"shr{event_id.removeprefix('evt')}"
+def _id_for(id: str) -> str:
+    """Return the id of the share that belongs to an event, or to a clip of a rule."""
+    return f"shr_{id.partition('_')[2]}"
 
 
 def _not_found(share_id: str) -> ShareNotFound:

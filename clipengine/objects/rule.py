@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from typing_extensions import TypedDict
@@ -98,6 +100,8 @@ class BatchItemObject(TypedDict):
     """`made` if the clip is queued, `skipped` if the recording does not allow it, `failed` if it was refused."""
     clip_id: str | None
     """The clip; null if there is none."""
+    share_url: str | None
+    """The address of the clip's share, which works once it is complete; null without a share of the rule."""
     code: str | None
     """Why there is no clip: a code of an error, or `too_short`, for example."""
     message: str | None
@@ -136,6 +140,9 @@ class BatchObject(ApiObject):
     """Its clips. They are deleted after `retention.events_days`."""
 
     @classmethod
-    def of(cls, batch: Any, /, items: Any = (), **given: Any) -> Self:
-        shown = [{name: getattr(each, name) for name in ("state", "clip_id", "code", "message")} for each in items]
+    def of(cls, batch: Any, /, items: Any = (), urls: Mapping[str, str] = MappingProxyType({}), **given: Any) -> Self:
+        names = ("state", "clip_id", "code", "message")
+        shown = [
+            {name: getattr(each, name) for name in names} | {"share_url": urls.get(each.clip_id)} for each in items
+        ]
         return super().of(batch, items=shown, **given)

@@ -16,8 +16,8 @@ from clipengine.rules.rule import RuleSpec, contains_one
 from clipengine.timecode import rfc3339
 
 PRIORITY = -10  # clips of people come first
-OWN_OPTIONS = ("expires_in_days",)  # of a rule's `clip`, which a request for a clip lacks
-_DAY_MS = 24 * 3600 * 1000
+OWN_OPTIONS = ("expires_in_days", "share")  # of a rule's `clip`, which a request for a clip lacks
+DAY_MS = 24 * 3600 * 1000
 
 Body = Mapping[str, Any]
 
@@ -93,5 +93,5 @@ def _body(spec: RuleSpec, recording: Recording, each: Range, number: int) -> Bod
         body["on_timeout"] = "clamp"  # the recording may end before the clip does
     if (days := spec.clip.get("expires_in_days")) is not None:
         # Counted from the end of the recording, so that each expansion gives the same bodies.
-        body["expires_at"] = rfc3339((recording.completed_at or recording.created_at) + round(days * _DAY_MS))
+        body["expires_at"] = rfc3339((recording.completed_at or recording.created_at) + round(days * DAY_MS))
     return body

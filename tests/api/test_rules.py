@@ -83,6 +83,23 @@ def test_dry_run_of_a_transcript_equals_what_is_made(
     assert [compact_json(row["body"]) for row in stored] == [compact_json(each["body"]) for each in tried.data]
 
 
+def test_share_of_a_rule_is_in_the_log_and_works_when_the_clip_is_complete(
+    engine: RecordedEngine, client: Client, server: ApiServer
+) -> None:
+    rule = client.rules.create("Shared", ranges={"kind": "first", "seconds": 3}, clip={"share": {}})
+    recording = engine.make_recording()
+    assert "share" not in client.rules.try_out(rule.rule_id, recording.recording_id).data[0]["body"]
+    work(engine)
+    (batch,) = client.rules.batches(rule.rule_id).data
+    (item,) = batch.items
+    url = item["share_url"]
+    assert httpx.get(url).status_code == 404
+    engine.finish(engine.ledger.clips.get(item["clip_id"]))
+    assert httpx.get(url).status_code == 200
+    (share,) = client.request("GET", f"/v1/clips/{item['clip_id']}/shares")["data"]
+    assert client.request("GET", f"/v1/clips/{item['clip_id']}/shares/{share['share_id']}")["url"] == url
+
+
 def test_rule_that_is_not_stored_is_tried_and_says_what_it_leaves_out(engine: RecordedEngine, client: Client) -> None:
     recording = engine.make_recording()
     tried = client.rules.try_new(recording.recording_id, ranges={"kind": "chapters"}, when={"tag": "missing"})
@@ -141,6 +158,7 @@ def test_rule_of_the_settings_is_only_enabled_and_disabled(engine: RecordedEngin
         ({"clip": {"start_seconds": 1}}, "/clip/start_seconds"),
         ({"clip": {"priority": 10}}, "/clip/priority"),
         ({"clip": {"expires_in_days": 0}}, "/clip/expires_in_days"),
+        ({"clip": {"share": {"expires_in_days": 1e308}}}, "/clip/share/expires_in_days"),
         ({"clip": {"webhook_url": "http://169.254.169.254/"}}, "/clip/webhook_url"),
         ({"clip": {"output": {"watermark": "missing"}}}, "/clip/output/watermark"),
         ({"max_clips": 201}, "/max_clips"),

@@ -221,6 +221,23 @@ def test_markers_of_a_recording_are_limited_and_go_with_it(ledger: Ledger) -> No
         ledger.markers.add(recording_id, [Marker(1.0, None)])
 
 
+def test_share_is_made_with_its_clip_and_once(engine: Engine) -> None:
+    ledger = engine.ledger
+    engine.rule(clip={"share": {"expires_in_days": 2, "download": False}})
+    complete(ledger)
+    engine.work()
+    repeat_events(ledger)
+    engine.work()
+    (clip,) = ledger.clips.list(ClipFilter(limit=9)).data
+    (share,) = ledger.shares.list(clip.clip_id, limit=9).data
+    assert (share.download, share.embed) == (False, True)
+    assert share.expires_at == share.created_at + 2 * 86_400_000
+    token = ledger.shares.token_of_rule(clip.clip_id)
+    assert ledger.shares.tokens_of_rule([clip.clip_id, "clip_missing"]) == {clip.clip_id: token}
+    ledger.shares.delete(clip.clip_id, share.share_id)
+    assert ledger.shares.tokens_of_rule([clip.clip_id]) == {}
+
+
 class Killed(BaseException):
     """The engine is killed: nothing is recorded, and its claim stays."""
 

@@ -136,7 +136,7 @@ class TestLinks:
     ) -> None:
         linked.endpoints.create(receiver.url, ["clip.ready", "clip.failed"], SECRET)
         clip = complete_clip(linked, receiver.url)
-        make_worker(link_base=BASE).run_due()
+        make_worker(public_url=BASE, links=True).run_due()
         failed, first, second = sorted(self._sent(receiver), key=lambda data: str(data.get("share_url", "")))
         assert "share_url" not in failed
         assert first == second
@@ -152,7 +152,7 @@ class TestLinks:
     ) -> None:
         linked.endpoints.create(receiver.url, ["clip.ready"], SECRET)
         complete_clip(linked)
-        make_worker(link_base=BASE).run_due()
+        make_worker(public_url=BASE, links=True).run_due()
         (data,) = self._sent(receiver)
         token = data["share_url"].rpartition("/")[2].encode()
         assert token not in b"".join(path.read_bytes() for path in tmp_path.rglob("ledger.db*"))
@@ -162,7 +162,7 @@ class TestLinks:
     ) -> None:
         linked.endpoints.create(receiver.url, ["clip.ready"], SECRET)
         clip = complete_clip(linked)
-        worker = make_worker(link_base=BASE)
+        worker = make_worker(public_url=BASE, links=True)
         worker.run_due()
         (share,) = linked.shares.list(clip.clip_id, limit=9).data
         linked.shares.delete(clip.clip_id, share.share_id)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.rules import CreateRule, TryNewRule, TryRule, UpdateRule
+from clipengine.api.routes.share_page import Address
 from clipengine.errors import (
     Conflict,
     InvalidWebhookUrl,
@@ -111,7 +112,12 @@ def list_batches(call: Call[PageQuery, NoBody]) -> Response:
     batches = call.ledger.batches
     page = batches.list(_find(call).rule_id, limit=call.query.limit, cursor=call.query.cursor)
     items = batches.items([each.batch_id for each in page.data])
-    return page_response(call, [BatchObject.of(each, items[each.batch_id]) for each in page.data], page.next_cursor)
+    clips = [item.clip_id for of_batch in items.values() for item in of_batch if item.clip_id is not None]
+    base = Address.base_of(call.request, call.engine.settings)
+    urls = {clip_id: Address(base, token).page for clip_id, token in call.ledger.shares.tokens_of_rule(clips).items()}
+    return page_response(
+        call, [BatchObject.of(each, items[each.batch_id], urls) for each in page.data], page.next_cursor
+    )
 
 
 def _find(call: Call[Any, Any]) -> Rule:

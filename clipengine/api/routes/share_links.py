@@ -142,6 +142,8 @@ class _Links:
             clip = ledger.clips.get(share.clip_id)
         except ClipNotFound:  # deleted since, and the share with it
             raise _nothing() from None
+        if clip.state != "complete":  # a rule has shared it in advance
+            raise _nothing()
         return _Found(share, clip, Address.of(request, self._settings, token))
 
     def _html(

@@ -12,7 +12,7 @@ from clipengine.errors import InvalidRequest, RequestError, located, located_bel
 from clipengine.ledger.ledger import Ledger
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.recording import Recording
-from clipengine.rules.expansion import Expansion, expand, without_range
+from clipengine.rules.expansion import DAY_MS, Expansion, expand, without_range
 from clipengine.rules.ranges import Material
 from clipengine.rules.rule import OF_TRANSCRIPTS, RuleSpec
 from clipengine.settings import Settings
@@ -44,6 +44,9 @@ class RuleClips:
             fault, hint = spec.misfit
             with located(pointer="/ranges/kind"):
                 raise InvalidRequest(fault, hint=hint)
+        if "share" in spec.clip and not self._settings.shares.enabled:
+            with located(pointer="/clip/share"):
+                raise InvalidRequest("Shares are disabled", hint="The operator can enable them with `shares.enabled`.")
         with located_below("/clip"):
             stored = spec.model_copy(update={"clip": self._bodies.check(spec.clip)})
             self._limits(self._example(stored))
@@ -83,9 +86,15 @@ class RuleClips:
             return False
         return True
 
-    def create(self, clip: ResolvedClip) -> Clip:
-        """Queue a clip, unless half of the queue is taken: clips that people request come first."""
-        return self._requests.create(clip, yields=True)
+    def create(self, clip: ResolvedClip, share: Mapping[str, Any] | None = None) -> Clip:
+        """Queue a clip and share it, unless half of the queue is taken: clips that people request come first."""
+        made = self._requests.create(clip, yields=True)
+        if share is not None and self._settings.shares.enabled:
+            days = share.get("expires_in_days")
+            keep_ms = self._settings.shares.keep_ms if days is None else round(days * DAY_MS)
+            download, embed = share.get("download", True), share.get("embed", True)
+            self._ledger.shares.create_for_rule(made.clip_id, keep_ms=keep_ms, download=download, embed=embed)
+        return made
 
     def _limits(self, request: ClipRequest) -> tuple[float, float]:
         """Return the least and the most seconds of a range. Raises the errors of options that no recording allows."""

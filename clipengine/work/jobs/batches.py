@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 from clipengine.backoff import Backoff
 from clipengine.errors import (
@@ -22,7 +23,7 @@ from clipengine.ledger.batches import Batch, BatchItem
 from clipengine.recordings.recording import Recording
 from clipengine.rules.expansion import Expansion
 from clipengine.rules.ranges import Skipped
-from clipengine.rules.rule import RuleSpec
+from clipengine.rules.rule import Rule, RuleSpec
 from clipengine.tracing import bind
 from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.retry import retry_until_written
@@ -68,9 +69,10 @@ class BatchJobs(Jobs[Batch]):
         """Decide the requests of a batch, and queue the clips of the next ones."""
         if item.state == "waiting" and not self._expand(item):
             return
+        share = self._rule(item).spec.clip.get("share")
         pending = self._ledger.batches.pending(item, limit=_ITEMS_OF_A_CLAIM)
         for each in pending:
-            self._make(item, each)
+            self._make(item, each, share)
         if len(pending) == _ITEMS_OF_A_CLAIM:
             self._write(partial(self._ledger.batches.later, item, delay_ms=0))
         else:
@@ -78,10 +80,7 @@ class BatchJobs(Jobs[Batch]):
 
     def _expand(self, batch: Batch) -> bool:
         """Store the requests of a batch. Return False if the rule is invalid, which ends the batch."""
-        try:
-            rule = self._ledger.rules.get(batch.rule_id)
-        except RuleNotFound:
-            raise ClaimLost from None
+        rule = self._rule(batch)
         try:
             expansion = self._expansion(batch, rule.spec)
         except Busy:
@@ -102,13 +101,20 @@ class BatchJobs(Jobs[Batch]):
             return Expansion((), (Skipped("not_matched", "the recording does not meet the conditions"),))
         return self._clips.expand(spec, recording, marker=batch.marker)
 
-    def _make(self, batch: Batch, item: BatchItem) -> None:
-        """Queue the clip of an item. Raises Busy if it must wait."""
+    def _rule(self, batch: Batch) -> Rule:
+        """Return the rule. Raises ClaimLost if it was deleted."""
+        try:
+            return self._ledger.rules.get(batch.rule_id)
+        except RuleNotFound:
+            raise ClaimLost from None
+
+    def _make(self, batch: Batch, item: BatchItem, share: Mapping[str, Any] | None) -> None:
+        """Queue the clip of an item, and share it. Raises Busy if it must wait."""
         batches = self._ledger.batches
         try:
             self._admit()
             clip = self._clips.resolve(item.body or {}, self._recording(batch), request_id=batch.batch_id)
-            held = batches.make(item, batch, partial(self._clips.create, clip))
+            held = batches.make(item, batch, partial(self._clips.create, clip, share))
         except Busy:
             raise
         except (*_SKIPS, RequestError) as error:

@@ -39,7 +39,7 @@ class Courier(Jobs[Delivery]):
 
     `trusted_urls` come from the settings: unlike addresses from the API, they may be private. `max_parallel` is the
     number of threads, `per_target` the number of deliveries that all engines send to one target at the same time.
-    With `link_base`, the public URL of the server, `clip.ready` contains links to the clip.
+    With `links`, `clip.ready` contains links to the clip below `public_url`; without, only if a rule has shared it.
     `on_attempt` is called with "delivered" or "failed" after each attempt.
     """
 
@@ -53,7 +53,8 @@ class Courier(Jobs[Delivery]):
         trusted_urls: Collection[str] = (),
         max_parallel: int = PARALLEL,
         per_target: int = 1,
-        link_base: str | None = None,
+        public_url: str = "",
+        links: bool = False,
         random: Callable[[], float] = randomness.random,
         on_attempt: Callable[[str], None] = lambda outcome: None,
     ) -> None:
@@ -62,7 +63,8 @@ class Courier(Jobs[Delivery]):
         self._trusted_urls = frozenset(trusted_urls)
         self._max_parallel = max_parallel
         self._per_target = per_target
-        self._link_base = link_base
+        self._public_url = public_url
+        self._links = links
         self._random = random
         self._on_attempt = on_attempt
         self._lock = threading.Lock()
@@ -147,12 +149,16 @@ class Courier(Jobs[Delivery]):
         return outcome
 
     def _body(self, delivery: Delivery) -> bytes:
-        """Return the body of the request: the event in the format of the endpoint, with links if they are enabled."""
+        """Return the request body: the event in the format of the endpoint, with the links of its share."""
         body = delivery.body
-        if self._link_base is not None and delivery.event_type == "clip.ready" and delivery.clip_id is not None:
-            token = self._ledger.shares.token_of_event(delivery.event_id)
-            page = None if token is None else f"{self._link_base}/s/{token}"
-            body = with_links(body, page, page and f"{page}/download")
+        if self._public_url and delivery.event_type == "clip.ready" and delivery.clip_id is not None:
+            shares = self._ledger.shares
+            token = shares.token_of_rule(delivery.clip_id)
+            if token is None and self._links:
+                token = shares.token_of_event(delivery.event_id)
+            if token is not None or self._links:
+                page = None if token is None else f"{self._public_url}/s/{token}"
+                body = with_links(body, page, page and f"{page}/download")
         return rendered(body, delivery.format)
 
     def _delay_ms(self, delivery: Delivery, outcome: Outcome) -> int | None:

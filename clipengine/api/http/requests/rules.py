@@ -13,8 +13,19 @@ from clipengine.api.http.validation import validate_body
 from clipengine.clips.request import ClipRequest
 from clipengine.rules.labels import LABEL_FIELDS
 from clipengine.rules.rule import LabelTemplate, MaxClips, RuleConditions, RuleName, RuleRanges, RuleSpec
+from clipengine.settings_table import Options
 
 _FIELDS = ", ".join(f"`${each}`" for each in LABEL_FIELDS)
+
+
+class ShareOfRule(Options):
+    """The share of each clip."""
+
+    expires_in_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
+        default=None, description="Days after the clip is queued. Default: `shares.expires_days`."
+    )
+    download: bool = Field(default=True, description="Offer the file for download beside the player.")
+    embed: bool = Field(default=True, description="Allow other sites to embed the player (`shares.frame_ancestors`).")
 
 
 class ClipOfRule(ClipLook):
@@ -28,6 +39,10 @@ class ClipOfRule(ClipLook):
         default=None,
         description="Days after the end of the recording at which the clips are deleted. Default: "
         "`retention.clips_days`.",
+    )
+
+    share: ShareOfRule | None = Field(
+        default=None, description="Share each clip; its webhooks and the log of the rule have the address."
     )
 
     @property
