@@ -107,6 +107,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "rules try": ("clipengine rules try rul_01j9x2… rec_01j9x2…",),
     "rules enable": ("clipengine rules enable rul_01j9x2…",),
     "rules disable": ("clipengine rules disable rul_01j9x2…",),
+    "rules backfill": ("clipengine rules backfill rul_01j9x2…", "clipengine rules backfill rul_01j9x2… --cancel"),
     "rules log": ("clipengine rules log rul_01j9x2… --limit 10",),
     "rules rm": ("clipengine rules rm rul_01j9x2…",),
     "webhooks list": ("clipengine webhooks list",),

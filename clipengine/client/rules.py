@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from clipengine.client.exchange import Api, Steps, route, without_none
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import Batch, Page, Rule, TriedRule
+from clipengine.client.models import Batch, Page, Rule, TriedRule, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 
 
@@ -33,8 +34,11 @@ class RuleCalls:
         It acts on recordings that are complete from then on.
         """
         body = without_none({"name": name, "enabled": enabled, **_options(when, ranges, clip, max_clips)})
-        answer = yield from self._api.create("/v1/rules", body, idempotency_key=idempotency_key)
-        return Rule.from_object(answer)
+        return (yield from self.add(body, idempotency_key=idempotency_key))
+
+    def add(self, rule: Mapping[str, Any], *, idempotency_key: str | None = None) -> Steps[Rule]:
+        """Create a rule from an object as of `POST /v1/rules`, which the server checks."""
+        return Rule.from_object((yield from self._api.create("/v1/rules", dict(rule), idempotency_key=idempotency_key)))
 
     def list(self, *, limit: int | None = None, cursor: str | None = None) -> Steps[Page[Rule]]:
         answer = yield from self._api.get("/v1/rules", {"limit": limit, "cursor": cursor})
@@ -80,6 +84,18 @@ class RuleCalls:
         body = without_none({"recording_id": recording_id, **_options(when, ranges, clip, max_clips)})
         return TriedRule.from_object((yield from self._api.send("POST", "/v1/rules/try", json=body)))
 
+    def backfill(
+        self, rule_id: str, *, created_after: str | datetime | None = None, idempotency_key: str | None = None
+    ) -> Steps[Rule]:
+        """Let a rule act on complete recordings that were registered before, or since a time. See `Rule.backfill`."""
+        body = without_none({"created_after": format_time(created_after)})
+        answer = yield from self._api.create(route("rules", rule_id, "backfill"), body, idempotency_key=idempotency_key)
+        return Rule.from_object(answer)
+
+    def cancel_backfill(self, rule_id: str) -> Steps[Rule]:
+        """Cancel the backfill of a rule. The clips of recordings that it has read are made."""
+        return Rule.from_object((yield from self._api.send("DELETE", route("rules", rule_id, "backfill"))))
+
     def batches(self, rule_id: str, *, limit: int | None = None, cursor: str | None = None) -> Steps[Page[Batch]]:
         """Return a page of what the rule has made, newest first, one batch for each recording."""
         answer = yield from self._api.get(route("rules", rule_id, "batches"), {"limit": limit, "cursor": cursor})
@@ -100,6 +116,7 @@ class Rules(Resource[RuleCalls]):
         super().__init__(transport, RuleCalls(api))
 
     create = blocking(RuleCalls.create)
+    add = blocking(RuleCalls.add)
     list = blocking(RuleCalls.list)
     each = iterating(RuleCalls.list)
     get = blocking(RuleCalls.get)
@@ -107,6 +124,8 @@ class Rules(Resource[RuleCalls]):
     delete = blocking(RuleCalls.delete)
     try_out = blocking(RuleCalls.try_out)
     try_new = blocking(RuleCalls.try_new)
+    backfill = blocking(RuleCalls.backfill)
+    cancel_backfill = blocking(RuleCalls.cancel_backfill)
     batches = blocking(RuleCalls.batches)
     each_batch = iterating(RuleCalls.batches)
 
@@ -116,6 +135,7 @@ class AsyncRules(AsyncResource[RuleCalls]):
         super().__init__(transport, RuleCalls(api))
 
     create = awaiting(RuleCalls.create)
+    add = awaiting(RuleCalls.add)
     list = awaiting(RuleCalls.list)
     each = aiterating(RuleCalls.list)
     get = awaiting(RuleCalls.get)
@@ -123,5 +143,7 @@ class AsyncRules(AsyncResource[RuleCalls]):
     delete = awaiting(RuleCalls.delete)
     try_out = awaiting(RuleCalls.try_out)
     try_new = awaiting(RuleCalls.try_new)
+    backfill = awaiting(RuleCalls.backfill)
+    cancel_backfill = awaiting(RuleCalls.cancel_backfill)
     batches = awaiting(RuleCalls.batches)
     each_batch = aiterating(RuleCalls.batches)

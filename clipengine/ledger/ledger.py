@@ -102,7 +102,7 @@ class Ledger:
         self.spoken = Spoken(database)
         self.transcriptions = Transcriptions(database, self.events, self.transcripts, max_queued=max_queued)
         self.markers = Markers(database, self.events)
-        self.rules = Rules(database, self.events, self.transcripts, stop_after=rule_failures)
+        self.rules = Rules(database, self.events, self.transcripts, self.markers, stop_after=rule_failures)
         self.batches = Batches(database, self.rules)
         self.segment_lists = SegmentLists(database)
         self.watched = WatchedObjects(database)

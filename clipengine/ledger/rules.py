@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from clipengine.errors import ClipEngineError, Conflict, RecordingError, RuleNotFound
@@ -21,6 +21,7 @@ from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.meta import read_meta, store_meta
 from clipengine.ledger.database.schema import BatchItemRow, BatchRow, EventRow, RecordingRow, RuleRow
 from clipengine.ledger.events import Events
+from clipengine.ledger.markers import Markers
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.recordings import as_recording
 from clipengine.ledger.transcripts import Transcripts
@@ -30,6 +31,8 @@ from clipengine.rules.rule import MAX_RULES, ConfiguredRule, Rule, RuleCondition
 from clipengine.timecode import now_ms
 
 _EVENTS_AT_ONCE = 500
+_RECORDINGS_AT_ONCE = 100
+MAX_BACKFILL = 10_000  # recordings
 _OF_TRANSCRIPT: tuple[Trigger, ...] = ("transcript.ready",)
 _TRIGGERED: dict[str, tuple[Trigger, ...]] = {
     "recording.complete": ("recording.complete", "transcript.ready"),  # it may have had a transcript before
@@ -41,7 +44,8 @@ _TURN = "rules"
 _DISABLED_IN_SETTINGS = "disabled in the settings"
 _LAST_READ = f"(SELECT CAST(value AS BIGINT) FROM meta WHERE name = '{_CURSOR}')"
 _IS_DUE = f"""SELECT 1 WHERE EXISTS (SELECT 1 FROM rules)
-    AND EXISTS (SELECT 1 FROM events WHERE seq > {_LAST_READ})"""
+    AND EXISTS (SELECT 1 FROM events WHERE seq > {_LAST_READ})
+    OR EXISTS (SELECT 1 FROM rules WHERE backfilling AND enabled)"""
 # Condition of events that the rules have read.
 READ_BY_RULES = f"(NOT EXISTS (SELECT 1 FROM rules) OR seq <= {_LAST_READ})"
 _AFTER = Statement(
@@ -64,10 +68,13 @@ _OF_OTHERS = frozenset({"cancelled", *_codes(RecordingError)})
 
 
 class Rules:
-    def __init__(self, database: Database, events: Events, transcripts: Transcripts, *, stop_after: int) -> None:
+    def __init__(
+        self, database: Database, events: Events, transcripts: Transcripts, markers: Markers, *, stop_after: int
+    ) -> None:
         """Disable a rule after `stop_after` failures in a row."""
         self._database = database
         self._transcripts = transcripts
+        self._markers = markers
         self._events = events
         self._stop_after = stop_after
 
@@ -200,14 +207,87 @@ class Rules:
             make=as_rule,
         )
 
+    # ---- acting on earlier recordings
+
+    def start_backfill(self, rule_id: str, *, created_after: int | None) -> Rule:
+        """Let an enabled rule act on the complete recordings that were registered until now and after a time.
+
+        Raises RuleNotFound, and Conflict if it is disabled or acts on them already.
+        """
+        with self._database.transaction(ordered=False):
+            self._database.turn(_TURN)
+            rule, now = self.get(rule_id, lock=True), now_ms()
+            if not rule.enabled:
+                raise Conflict(f"The rule {rule_id} is disabled", hint="Enable it first.")
+            if rule.backfill is not None and rule.backfill["state"] == "running":
+                raise Conflict(f"The rule {rule_id} has a backfill already", hint="Wait for its end, or cancel it.")
+            backfill: dict[str, Any] = {
+                "state": "running",
+                "created_after": created_after,
+                "started_at": now,
+                "ended_at": None,
+                "position": [-1 if created_after is None else created_after, ""],
+                "seen": 0,
+                "matched": 0,
+            }
+            total = len(self._database.rows(_next_recordings(backfill, MAX_BACKFILL + 1, RecordingRow.recording_id)))
+            backfill |= {"total": min(total, MAX_BACKFILL), "left_out": total > MAX_BACKFILL}
+            self._set_backfill(rule_id, backfill)
+            return self.get(rule_id)
+
+    def cancel_backfill(self, rule_id: str) -> Rule:
+        """End the backfill of a rule, if it has one. What it has matched is made. Raises RuleNotFound."""
+        with self._database.transaction(ordered=False):
+            self._database.turn(_TURN)
+            rule = self.get(rule_id, lock=True)
+            if rule.backfill is not None and rule.backfill["state"] == "running":
+                self._set_backfill(rule_id, {**rule.backfill, "state": "cancelled", "ended_at": now_ms()})
+            return self.get(rule_id)
+
+    def _backfill(self, rows: Iterable[Row]) -> int:
+        """Match the next recordings of the first rule that has a backfill, and return their number."""
+        row = next((each for each in rows if each["backfilling"]), None)
+        if row is None:
+            return 0
+        rule, state = as_rule(row), dict(row["backfill"])
+        most = min(_RECORDINGS_AT_ONCE, state["total"] - state["seen"])
+        found = self._database.rows(_next_recordings(state, most)) if most else []
+        spec = rule.spec
+        for each in found:
+            if spec.when.matches(as_recording(each)):
+                state["matched"] += 1
+                self._insert_past(rule, spec, each)
+        state["seen"] += len(found)
+        if found:
+            state["position"] = [found[-1]["created_at"], found[-1]["recording_id"]]
+        else:
+            state |= {"state": "complete", "ended_at": now_ms()}
+        self._set_backfill(rule.rule_id, state)
+        return len(found) or 1
+
+    def _insert_past(self, rule: Rule, spec: RuleSpec, row: Row) -> None:
+        recording_id, event = row["recording_id"], spec.when.event
+        if event == "marker.added":
+            markers = self._markers.list(recording_id)
+            self._insert_markers(rule, spec, row, ((each.key, each.label) for each in markers))
+        else:
+            languages = self._transcripts.languages(recording_id) if event == "transcript.ready" else ()
+            self._insert_complete(rule, spec.when, row, languages)
+
+    def _set_backfill(self, rule_id: str, state: dict[str, Any]) -> None:
+        self._change(rule_id, {"backfill": state, "backfilling": state["state"] == "running"})
+
     # ---- acting on events
 
     def is_due(self) -> bool:
-        """Return True if there are rules, and events that they have not seen."""
+        """Return True if there are rules, and events or recordings of a backfill that they have not seen."""
         return bool(self._database.run(_IS_DUE))
 
     def act(self) -> int:
-        """Read the next events and return their number, or 0 if there are none, or newer engines must read them."""
+        """Read the next events, or the next recordings of a backfill, and return their number.
+
+        Returns 0 if there are none, or if newer engines must read them.
+        """
         with self._database.transaction(ordered=False):
             self._database.turn(_TURN)
             rows = self._database.rows(RuleRow.select().where(RuleRow.enabled))
@@ -215,7 +295,7 @@ class Rules:
                 return 0
             events = self._database.rows(_AFTER, seq=self._cursor())
             if not events:
-                return 0
+                return self._backfill(rows)
             events = _up_to_markers(events)
             rules = [(rule, rule.spec) for rule in map(as_rule, rows)]
             self._match([(rule, spec.when) for rule, spec in rules], events)
@@ -240,10 +320,14 @@ class Rules:
             has_transcript = any(when.event == "transcript.ready" for _, when in new)
             languages = self._transcripts.languages(recording_id) if has_transcript else set()
             for rule, when in new:
-                if when.event == "recording.complete":
-                    self._insert_batch(rule, row, "complete")
-                elif languages and when.language in (None, *languages):
-                    self._insert_batch(rule, row, f"transcript:{when.language}" if when.language else "transcript")
+                self._insert_complete(rule, when, row, languages)
+
+    def _insert_complete(self, rule: Rule, when: RuleConditions, row: Row, languages: Collection[str]) -> None:
+        """Insert the batch of a complete recording, which has transcripts in these languages."""
+        if when.event == "recording.complete":
+            self._insert_batch(rule, row, "complete")
+        elif when.event == "transcript.ready" and languages and when.language in (None, *languages):
+            self._insert_batch(rule, row, f"transcript:{when.language}" if when.language else "transcript")
 
     def _match_markers(self, rules: Sequence[tuple[Rule, RuleSpec]], event: Row) -> None:
         """Insert a batch for each rule and each marker of the event, up to the most clips of a recording."""
@@ -254,19 +338,21 @@ class Rules:
         stored = self._database.row(EventRow.select(EventRow.payload).where(EventRow.seq == event["seq"]))
         if row is None or stored is None:
             return
-        recording, subject = as_recording(row), _subject_of_markers(row)
-        markers = json.loads(stored["payload"])["data"]["markers"]
+        recording = as_recording(row)
+        markers = [(each["key"], each["label"]) for each in json.loads(stored["payload"])["data"]["markers"]]
         for rule, spec in wanting:
-            if event["seq"] <= rule.since_seq or not spec.when.matches(recording):
-                continue
-            named = [each["key"] for each in markers if contains_one(each["label"], spec.ranges.labels)]
-            made = BatchRow.select(BatchRow.occasion).where(
-                BatchRow.rule_id == rule.rule_id, BatchRow.subject == subject
-            )
-            known = {each["occasion"] for each in self._database.rows(made)}
-            new = [each for key in named if (each := f"marker:{key}") not in known]
-            for occasion in new[: max(0, spec.max_clips - len(known))]:
-                self._insert_batch(rule, row, occasion, subject=subject)
+            if event["seq"] > rule.since_seq and spec.when.matches(recording):
+                self._insert_markers(rule, spec, row, markers)
+
+    def _insert_markers(self, rule: Rule, spec: RuleSpec, row: Row, markers: Iterable[tuple[str, str]]) -> None:
+        """Insert a batch of each marker, given by key and label, up to the most clips of a recording."""
+        subject = _subject_of_markers(row)
+        this = (BatchRow.rule_id == rule.rule_id, BatchRow.subject == subject)
+        known = {each["occasion"] for each in self._database.rows(BatchRow.select(BatchRow.occasion).where(*this))}
+        named = [f"marker:{key}" for key, label in markers if contains_one(label, spec.ranges.labels)]
+        new = [each for each in named if each not in known]
+        for occasion in new[: max(0, spec.max_clips - len(known))]:
+            self._insert_batch(rule, row, occasion, subject=subject)
 
     def _insert_batch(self, rule: Rule, recording: Row, occasion: str, *, subject: str | None = None) -> None:
         now = now_ms()
@@ -386,6 +472,15 @@ def _newest(events: Iterable[Row]) -> dict[str, dict[Trigger, int]]:
 def as_rule(row: Row) -> Rule:
     """Return the rule of a row."""
     return Rule(**{"stored" if name == "spec" else name: row[name] for name in _FIELDS})
+
+
+def _next_recordings(backfill: Mapping[str, Any], limit: int, *columns: Any) -> Any:
+    """Return the query of the next complete recordings of a backfill."""
+    created_at, recording_id = backfill["position"]
+    later = (RecordingRow.created_at > created_at) | (RecordingRow.recording_id > recording_id)
+    within = (RecordingRow.created_at >= created_at, RecordingRow.created_at <= backfill["started_at"], later)
+    query = RecordingRow.select(*columns).where(RecordingRow.state == "complete", *within)
+    return query.order_by(RecordingRow.created_at, RecordingRow.recording_id).limit(limit)
 
 
 def _shown() -> Any:

@@ -9,11 +9,30 @@ from typing import Annotated, Any, Literal, Self
 
 from typing_extensions import TypedDict
 
-from clipengine.objects.base import ApiObject, MaybeTime, Object, Time, described_as
+from clipengine.objects.base import ApiObject, MaybeTime, Object, Time, described_as, shown_time
 from clipengine.objects.webhook import Origin
 from clipengine.rules.rule import RuleConditions, RuleRanges
+from clipengine.timecode import rfc3339
 
 BatchState = Literal["waiting", "making", "complete", "cancelled"]
+
+
+class BackfillObject(TypedDict):
+    """The backfill of a rule, which acts on recordings that were complete before."""
+
+    state: Literal["running", "complete", "cancelled"]
+    total: int
+    """Number of recordings that it reads: the oldest ones, up to 10,000."""
+    seen: int
+    """Number of recordings that it has read."""
+    matched: int
+    """Number of recordings that met the conditions."""
+    left_out: bool
+    """There are more recordings."""
+    created_after: MaybeTime
+    """Only recordings that were registered after this time."""
+    started_at: Time
+    ended_at: MaybeTime
 
 
 @dataclass(frozen=True)
@@ -52,12 +71,28 @@ class RuleObject(ApiObject):
     """The error of the last clip that was refused or has failed."""
     last_at: MaybeTime = None
     """When it last queued a clip."""
+    backfill: BackfillObject | None = None
+    """Its last backfill; null if it had none."""
 
     @classmethod
     def of(cls, rule: Any, /, **given: Any) -> Self:
-        return super().of(
-            rule, **{name: rule.stored[name] for name in ("when", "ranges", "clip", "max_clips")}, **given
-        )
+        stored = {name: rule.stored[name] for name in ("when", "ranges", "clip", "max_clips")}
+        return super().of(rule, **stored, backfill=_backfill(rule.backfill), **given)
+
+
+def _backfill(state: Mapping[str, Any] | None) -> BackfillObject | None:
+    if state is None:
+        return None
+    return BackfillObject(
+        state=state["state"],
+        total=state["total"],
+        seen=state["seen"],
+        matched=state["matched"],
+        left_out=state["left_out"],
+        created_after=shown_time(state["created_after"]),
+        started_at=rfc3339(state["started_at"]),
+        ended_at=shown_time(state["ended_at"]),
+    )
 
 
 class SkippedObject(TypedDict):

@@ -126,6 +126,18 @@ def test_rule_is_changed_and_listed(client: Client, server: ApiServer) -> None:
     assert [rule.name for rule in client.rules.list().data] == ["Second"]
 
 
+def test_backfill_is_requested_and_cancelled(engine: RecordedEngine, client: Client) -> None:
+    engine.make_recording()
+    rule = client.rules.create("Past", ranges={"kind": "all"})
+    assert rule.backfill is None
+    begun = client.rules.backfill(rule.rule_id, created_after="2020-01-01T00:00:00Z").backfill
+    assert begun is not None
+    assert (begun["state"], begun["total"], begun["created_after"]) == ("running", 1, "2020-01-01T00:00:00.000Z")
+    ended = client.rules.cancel_backfill(rule.rule_id).backfill
+    assert ended is not None
+    assert ended["state"] == "cancelled"
+
+
 def test_rule_of_the_settings_is_only_enabled_and_disabled(engine: RecordedEngine, server: ApiServer) -> None:
     configured = ConfiguredRule.model_validate({**RULE, "clip": {"label": "x"}})
     engine.ledger.rules.sync_settings([configured])

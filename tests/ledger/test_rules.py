@@ -10,7 +10,7 @@ import pytest
 
 from clipengine.api.http.requests.rules import CreateRule, RuleClipBodies
 from clipengine.clips.texts.cues import Cue
-from clipengine.errors import DiskLow, EncoderFailed, RecordingNotFound, RuleNotFound
+from clipengine.errors import Conflict, DiskLow, EncoderFailed, RecordingNotFound, RuleNotFound
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import insert_statement
 from clipengine.ledger.database.schema import BatchRow, EventRow, RuleRow
@@ -20,6 +20,7 @@ from clipengine.recordings.recording import RecordingSpec
 from clipengine.row_format import ROW_FORMAT
 from clipengine.rules.rule import ConfiguredRule, Rule
 from clipengine.settings import Settings
+from clipengine.timecode import now_ms
 from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.jobs.batches import BatchJobs
 from clipengine.work.worker import JobContext, Worker
@@ -236,6 +237,53 @@ def test_share_is_made_with_its_clip_and_once(engine: Engine) -> None:
     assert ledger.shares.tokens_of_rule([clip.clip_id, "clip_missing"]) == {clip.clip_id: token}
     ledger.shares.delete(clip.clip_id, share.share_id)
     assert ledger.shares.tokens_of_rule([clip.clip_id]) == {}
+
+
+def test_backfill_acts_on_earlier_recordings_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = engine.ledger
+    monkeypatch.setattr("clipengine.ledger.rules._RECORDINGS_AT_ONCE", 2)
+    monkeypatch.setattr("clipengine.ledger.rules.MAX_BACKFILL", 5)
+    for number in range(6):
+        complete(ledger, f"{number}.mp4", tags=["x"] if number % 2 else [])
+    rule = engine.rule(when={"tag": "x"})
+    started = ledger.rules.start_backfill(rule.rule_id, created_after=None).backfill
+    assert started is not None
+    assert (started["total"], started["left_out"]) == (5, True)
+    with pytest.raises(Conflict):
+        ledger.rules.start_backfill(rule.rule_id, created_after=None)
+    assert ledger.rules.is_due()
+    repeat_events(ledger)  # live and backfill at the same time
+    engine.work()
+    assert not ledger.rules.is_due()
+    found = ledger.rules.get(rule.rule_id)
+    assert found.backfill is not None
+    assert [found.backfill[name] for name in ("state", "seen", "matched")] == ["complete", 5, 2]
+    assert found.made == 3
+    ledger.rules.start_backfill(rule.rule_id, created_after=now_ms() + 1000)
+    engine.work()
+    assert ledger.rules.get(rule.rule_id).made == 3
+
+
+def test_backfill_is_cancelled_and_waits_while_its_rule_is_disabled(engine: Engine) -> None:
+    ledger = engine.ledger
+    recording_id = complete(ledger)
+    ledger.transcripts.put(recording_id, "en", CUES)
+    ledger.markers.add(recording_id, [Marker(10.0, None, 0.0, "a")])
+    rule = engine.rule()
+    said = engine.rule("said", when={"event": "transcript.ready"}, ranges=WORDS, clip={"label": "said"})
+    marked = engine.rule("marked", when={"event": "marker.added"}, ranges=AROUND, clip={"label": "marked"})
+    ledger.rules.start_backfill(rule.rule_id, created_after=None)
+    ledger.rules.update(rule.rule_id, enabled=False)
+    engine.work()
+    with pytest.raises(Conflict):
+        ledger.rules.start_backfill(rule.rule_id, created_after=None)
+    cancelled = ledger.rules.cancel_backfill(rule.rule_id).backfill
+    assert cancelled is not None
+    assert (cancelled["state"], cancelled["seen"]) == ("cancelled", 0)
+    for each in (said, marked):
+        ledger.rules.start_backfill(each.rule_id, created_after=None)
+    engine.work()
+    assert engine.made() == ["marked", "said"]
 
 
 class Killed(BaseException):

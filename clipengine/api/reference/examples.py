@@ -205,6 +205,8 @@ _PYTHON = {
     "delete_rules_rule_id": "client.rules.delete(rule_id)",
     "post_rules_rule_id_try": "client.rules.try_out(rule_id, recording_id).data",
     "post_rules_try": 'client.rules.try_new(recording_id, ranges={"kind": "chapters"}).data',
+    "post_rules_rule_id_backfill": "client.rules.backfill(rule_id).backfill",
+    "delete_rules_rule_id_backfill": "client.rules.cancel_backfill(rule_id).backfill",
     "get_rules_rule_id_batches": "client.rules.batches(rule_id).data",
     "post_deliveries_delivery_id_redeliver": "client.webhooks.redeliver(delivery_id)",
 }

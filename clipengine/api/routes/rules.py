@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
-from clipengine.api.http.requests.rules import CreateRule, TryNewRule, TryRule, UpdateRule
+from clipengine.api.http.requests.rules import BackfillRule, CreateRule, TryNewRule, TryRule, UpdateRule
 from clipengine.api.routes.share_page import Address
 from clipengine.errors import (
     Conflict,
@@ -108,6 +108,20 @@ def _tried_clip(call: Call[Any, Any], body: Mapping[str, Any], recording: Record
     return TriedClipObject(body=dict(body), error=error)
 
 
+def backfill_rule(call: Call[NoQuery, BackfillRule]) -> Response:
+    rule_id, created_after = call.path("rule_id"), call.body.created_after
+
+    def work() -> StoredAnswer:
+        rule = call.ledger.rules.start_backfill(rule_id, created_after=created_after)
+        return StoredAnswer(202, RuleObject.of(rule).to_object(), {"Location": f"/v1/rules/{rule_id}"})
+
+    return once(call, work)
+
+
+def cancel_backfill(call: Call[NoQuery, NoBody]) -> Response:
+    return json_response(RuleObject.of(call.ledger.rules.cancel_backfill(call.path("rule_id"))).to_object())
+
+
 def list_batches(call: Call[PageQuery, NoBody]) -> Response:
     batches = call.ledger.batches
     page = batches.list(_find(call).rule_id, limit=call.query.limit, cursor=call.query.cursor)
@@ -195,6 +209,26 @@ OPERATIONS = [
         [_TRIED],
         (*_UNUSABLE, *_INVALID),
         body=TryNewRule,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/backfill",
+        "write",
+        backfill_rule,
+        "Let a rule act on earlier recordings",
+        [Answer(202, "The rule acts on them one after the other; see `backfill`.", RuleObject)],
+        (RuleNotFound, Conflict),
+        body=BackfillRule,
+        creates=True,
+    ),
+    Operation(
+        "DELETE",
+        f"{_ONE}/backfill",
+        "write",
+        cancel_backfill,
+        "Cancel the backfill of a rule",
+        [_RULE],
+        (RuleNotFound,),
     ),
     Operation(
         "GET",

@@ -679,6 +679,12 @@ def migration_58(database: Database) -> None:
     )
 
 
+def migration_59(database: Database) -> None:
+    """Add backfills of rules, which act on earlier recordings."""
+    database.run("ALTER TABLE rules ADD COLUMN backfill TEXT")
+    database.run("ALTER TABLE rules ADD COLUMN backfilling BOOLEAN NOT NULL DEFAULT FALSE")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -735,6 +741,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_56,
     migration_57,
     migration_58,
+    migration_59,
 )
 
 

@@ -339,6 +339,8 @@ class RuleRow(Model):
     stopped_reason = TextField(null=True)
     last_error = JsonText(null=True)
     last_at = BigIntegerField(null=True)
+    backfill = JsonText(null=True)  # see `Rule`
+    backfilling = BooleanField(default=False)
 
     class Meta:
         table_name = "rules"
